@@ -1,0 +1,68 @@
+# All that is needed beside this file: Python 3.11 or newer with venv, make, a package registry.
+
+PYTHON ?= python3
+ARGS ?=
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP_INSTALL := -m pip -qq --no-input --disable-pip-version-check install \
+	--root-user-action ignore
+LOCK := pip compile pyproject.toml --universal --python-version 3.11 \
+	--generate-hashes --no-header --no-emit-index-url --quiet
+
+.PHONY: help run test lint bench lock clean
+.DELETE_ON_ERROR:
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 14
+
+run: $(VENV)/runtime ## Serve on 127.0.0.1:9292; options: make run ARGS='--bind 127.0.0.1:9393'
+	@$(PY) manage.py serve $(ARGS)
+
+# The data folder of the checks: never the one with somebody's images in it.
+lint test bench: export IMAGECATALOG_DATA_DIR := $(CURDIR)/var/test
+
+test: lint ## Run every check and the whole test suite, as CI does
+	$(PY) -m tests.with_postgres $(PY) -m pytest -m "database and not wire"
+	$(PY) -m pytest
+
+lint: $(VENV)/tests ## Run the checks that need no test: format, style, types, settings, migrations
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+	$(PY) manage.py check --fail-level WARNING
+	$(PY) manage.py makemigrations --check --dry-run
+
+bench: $(VENV)/tests ## Measure the running service; options: make bench ARGS=--help
+	@$(PY) -m tests.bench $(ARGS)
+
+lock: ## Write both lock files anew from pyproject.toml; newer versions: make lock ARGS=--upgrade
+	@set -e; tools=$$(mktemp -d); trap 'rm -rf "$$tools"' EXIT; \
+	$(PYTHON) -m venv "$$tools"; \
+	"$$tools/bin/python" $(PIP_INSTALL) uv; \
+	"$$tools/bin/uv" $(LOCK) $(ARGS) -o requirements.txt; \
+	"$$tools/bin/uv" $(LOCK) $(ARGS) --group test -c requirements.txt -o requirements-test.txt
+
+clean: ## Remove what the targets made; your data in var/ stays
+	rm -rf $(VENV) var/test .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Each of these files stands for a state of the environment and is as old as that state.
+
+$(VENV)/made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "'$(PYTHON)' is not Python 3.11 or newer; name one that is: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -m venv --clear $(VENV) || { \
+		rm -rf $(VENV); \
+		echo "'$(PYTHON)' cannot make a virtual environment; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@touch $@
+
+$(VENV)/runtime: requirements.txt $(VENV)/made
+	@echo "Installing the packages of $< into $(VENV)"
+	@$(PY) $(PIP_INSTALL) --require-hashes -r $<
+	@touch $@
+
+$(VENV)/tests: requirements-test.txt $(VENV)/made
+	@echo "Installing the packages of $< into $(VENV)"
+	@$(PY) $(PIP_INSTALL) --require-hashes -r $<
+	@touch $@

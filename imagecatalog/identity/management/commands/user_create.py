@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import os
+import secrets
+from argparse import ArgumentParser
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
+
+from imagecatalog.identity.models import Project, Role, RoleAssignment
+
+
+class Command(BaseCommand):
+    help = (
+        "Make a user, or give an existing one a role in a project. The project is made when "
+        "it does not exist. The password of a new user is taken from the variable "
+        "IMAGECATALOG_USER_PASSWORD, or generated and printed once."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("name", help="the user's name")
+        parser.add_argument("--project", required=True, help="the project's name")
+        parser.add_argument(
+            "--role",
+            choices=Role.values,
+            default=Role.MEMBER,
+            help="what it may do there: reader, member (default) or admin",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        name = options["name"]
+        with transaction.atomic():
+            user = get_user_model().objects.filter(username=name).first()
+            if user is None:
+                user = self._create(name)
+            project, _ = Project.objects.get_or_create(name=options["project"])
+            RoleAssignment.objects.update_or_create(
+                user=user, project=project, defaults={"role": options["role"]}
+            )
+        self.stdout.write(
+            f"{name} is {options['role']} of project {project.name} (id {project.pk})."
+        )
+
+    def _create(self, name: str) -> Any:
+        users = get_user_model()
+        given = os.environ.get("IMAGECATALOG_USER_PASSWORD", "")
+        password = given or secrets.token_urlsafe(12)
+        try:
+            user = users(username=name)
+            user.full_clean(exclude=["password"])
+            validate_password(password, user)
+        except ValidationError as error:
+            raise CommandError(" ".join(error.messages)) from None
+        user.set_password(password)
+        user.save(force_insert=True)
+        if not given:
+            self.stdout.write(f"Password of {name}: {password}")
+        return user

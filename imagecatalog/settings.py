@@ -1,0 +1,127 @@
+"""The one settings file: everything that an operator decides comes from the environment.
+
+The README lists the variables; those of ours keep their name here (``IMAGECATALOG_…``).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dj_database_url
+
+from imagecatalog import env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+DEBUG = False
+ALLOWED_HOSTS = ["*"]  # no page is built from the Host header but links, see PUBLIC_URL
+
+IMAGECATALOG_DATA_DIR = Path(env.text("IMAGECATALOG_DATA_DIR") or "var").absolute()
+SECRET_KEY = env.text("IMAGECATALOG_SECRET_KEY") or env.secret_file(
+    IMAGECATALOG_DATA_DIR / "secret-key"
+)
+
+# Sign-in
+IMAGECATALOG_AUTH = env.choice("IMAGECATALOG_AUTH", "embedded", ("embedded", "none"))
+IMAGECATALOG_AUTH_NONE_REMOTE = env.flag("IMAGECATALOG_AUTH_NONE_REMOTE", False)
+IMAGECATALOG_ADMIN_PASSWORD = env.text("IMAGECATALOG_ADMIN_PASSWORD")
+IMAGECATALOG_STATIC_KEYS = env.words("IMAGECATALOG_STATIC_KEYS")  # USER:KEY
+
+# Bytes
+IMAGECATALOG_STORES = (
+    env.text("IMAGECATALOG_STORES") or f"local=file://{IMAGECATALOG_DATA_DIR}/images"
+)
+IMAGECATALOG_HASH_ALGORITHM = env.choice(
+    "IMAGECATALOG_HASH_ALGORITHM", "sha512", ("sha256", "sha384", "sha512")
+)
+IMAGECATALOG_REQUIRE_FORMAT_MATCH = env.flag("IMAGECATALOG_REQUIRE_FORMAT_MATCH", True)
+IMAGECATALOG_IMAGE_SIZE_CAP = env.number("IMAGECATALOG_IMAGE_SIZE_CAP", 1 << 40)  # B
+IMAGECATALOG_URL_ALLOWED_HOSTS = env.words("IMAGECATALOG_URL_ALLOWED_HOSTS")
+IMAGECATALOG_URL_ALLOWED_PORTS = env.numbers(
+    "IMAGECATALOG_URL_ALLOWED_PORTS", (80, 443)
+)
+
+# Life cycle
+IMAGECATALOG_DELAYED_DELETE = env.flag("IMAGECATALOG_DELAYED_DELETE", True)
+IMAGECATALOG_SCRUB_TIME = env.number("IMAGECATALOG_SCRUB_TIME", 86400)  # s
+IMAGECATALOG_LAST_LOCATION = env.choice(
+    "IMAGECATALOG_LAST_LOCATION", "requeue", ("requeue", "forbid")
+)
+IMAGECATALOG_LEASE_SECONDS = env.number("IMAGECATALOG_LEASE_SECONDS", 60, minimum=5)
+
+# The wire
+IMAGECATALOG_PUBLIC_URL = env.text("IMAGECATALOG_PUBLIC_URL").rstrip("/")
+# A client that sends nothing for half a lease is cut off before it can be taken for dead.
+IMAGECATALOG_BODY_TIMEOUT = env.number(
+    "IMAGECATALOG_BODY_TIMEOUT", IMAGECATALOG_LEASE_SECONDS // 2, minimum=1
+)
+IMAGECATALOG_WORKERS = env.number("IMAGECATALOG_WORKERS", 2, minimum=1)
+IMAGECATALOG_GRACE_SECONDS = env.number("IMAGECATALOG_GRACE_SECONDS", 30, minimum=2)
+
+INSTALLED_APPS = [
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "imagecatalog.identity",
+    "images",
+]
+MIDDLEWARE = ["imagecatalog.middleware.request_id"]
+ROOT_URLCONF = "imagecatalog.urls"
+WSGI_APPLICATION = "imagecatalog.wsgi.application"
+APPEND_SLASH = False
+
+DATABASES = {
+    "default": dj_database_url.config(
+        default=f"sqlite:///{IMAGECATALOG_DATA_DIR}/catalogue.sqlite3"
+    )
+}
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    # IMMEDIATE: a transaction that reads first and writes later would otherwise fail at once
+    # with "database is locked" when another one wrote in between; no timeout helps there.
+    DATABASES["default"] |= {
+        "CONN_MAX_AGE": None,
+        "OPTIONS": {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 30,
+            "init_command": (
+                "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
+                "PRAGMA cache_size=-65536; PRAGMA mmap_size=134217728;"
+                "PRAGMA journal_size_limit=67108864; PRAGMA temp_store=MEMORY;"
+            ),
+        },
+        # Threads of a test need a database that they can share: a file.
+        "TEST": {"NAME": str(IMAGECATALOG_DATA_DIR / "test.sqlite3")},
+    }
+else:
+    DATABASES["default"]["OPTIONS"] = {
+        **DATABASES["default"].get("OPTIONS", {}),
+        "pool": {"min_size": 2, "max_size": 16, "timeout": 30},
+    }
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["images.api.auth.SignIn"],
+    "DEFAULT_PERMISSION_CLASSES": [],  # SignIn refuses; what a caller may is asked of access
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "images.api.negotiation.AlwaysJSON",
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": [],  # bodies are read by the views: see api/body.py
+    "EXCEPTION_HANDLER": "images.api.exception_handler.handle",
+    "UNAUTHENTICATED_USER": None,
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": env.text("LOG_LEVEL") or "INFO"},
+    # A refused request is the client's business, not a warning in the operator's log.
+    "loggers": {"django.request": {"level": "ERROR"}},
+}

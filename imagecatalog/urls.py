@@ -1,0 +1,30 @@
+"""Which door is where."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import include, path, re_path
+from django.views.generic import RedirectView
+
+from images.api import replies, versions
+
+
+def healthcheck(request: HttpRequest) -> HttpResponse:
+    """For load balancers: the process answers."""
+    if request.method == "HEAD":
+        return replies.nothing()
+    return HttpResponse(
+        "OK", content_type="text/plain", headers={"Content-Length": "2"}
+    )
+
+
+urlpatterns = [
+    re_path(r"^versions/?$", versions.versions),
+    path("healthcheck", healthcheck),
+    path("v2", RedirectView.as_view(url="/v2/")),
+    # Minor versions never change what is done, so any of those that exist is accepted.
+    re_path(r"^v2(?:\.(?:[0-7]|9|15|17))?/", include("images.api.v2.urls")),
+    re_path(r"", versions.fallback),
+]
+handler400 = "images.api.views.bad_request"
+handler500 = "images.api.views.server_error"

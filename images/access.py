@@ -1,0 +1,140 @@
+"""Who may: callers, what they see, and the default rules. Knows no HTTP and no life cycle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from django.db.models import Exists, OuterRef, Q
+
+from images import errors
+from images.models import Image, Member
+
+# Each role includes the ones it stands for, as in Keystone.
+IMPLIED = {
+    "admin": frozenset({"admin", "member", "reader"}),
+    "member": frozenset({"member", "reader"}),
+}
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Somebody who asks, and through which door."""
+
+    user: str
+    project: str | None
+    roles: frozenset[str]
+    door: str = ""
+    request_id: str = ""
+
+    @property
+    def is_admin(self) -> bool:
+        return "admin" in self.roles
+
+
+def implied(*roles: str) -> frozenset[str]:
+    """The roles with those that they include."""
+    return frozenset().union(*(IMPLIED.get(role, {role}) for role in roles))
+
+
+def operator(door: str) -> Caller:
+    """The one at the console, and the background worker: they may everything."""
+    return Caller(user="", project=None, roles=implied("admin"), door=door)
+
+
+Rule = Callable[[Caller, Image], bool]
+
+
+def _owns(caller: Caller, image: Image) -> bool:
+    return caller.project is not None and caller.project == image.owner
+
+
+def _admin(caller: Caller, image: Image) -> bool:
+    return caller.is_admin
+
+
+def _own_member(caller: Caller, image: Image) -> bool:
+    return caller.is_admin or ("member" in caller.roles and _owns(caller, image))
+
+
+def _own_reader(caller: Caller, image: Image) -> bool:
+    return caller.is_admin or ("reader" in caller.roles and _owns(caller, image))
+
+
+def _reader(caller: Caller, image: Image) -> bool:
+    return "reader" in caller.roles
+
+
+def _member(caller: Caller, image: Image) -> bool:
+    return "member" in caller.roles
+
+
+def _service(caller: Caller, image: Image) -> bool:
+    return caller.is_admin or "service" in caller.roles
+
+
+# Asked about an image that the caller sees; what it does not see does not exist for it.
+# The names and defaults are those of the Image API's own policy.
+RULES: dict[str, Rule] = {
+    "add_image": _own_member,
+    "get_image": _reader,
+    "get_images": _reader,
+    "modify_image": _own_member,
+    "delete_image": _own_member,
+    "upload_image": _own_member,
+    "download_image": _member,
+    "deactivate": _own_member,
+    "reactivate": _own_member,
+    "publicize_image": _admin,
+    "communitize_image": _own_member,
+    "change_owner": _admin,
+    "download_deactivated": _admin,
+    "get_image_location": _own_reader,
+    "set_image_location": _own_member,
+    "delete_image_location": _admin,
+    # A second copy is handed out as the first one is: only whom the operator trusts.
+    "add_location_to_active": _service,
+}
+
+
+def may(caller: Caller, action: str, image: Image) -> bool:
+    """Does the rule of this name allow it?"""
+    return RULES[action](caller, image)
+
+
+def check(caller: Caller, action: str, image: Image) -> None:
+    """Raise Forbidden unless the rule of this name allows it."""
+    if not may(caller, action, image):
+        raise errors.Forbidden(f"You are not authorized to complete {action} action.")
+
+
+def seen_by(caller: Caller) -> Q:
+    """The condition under which an image exists for the caller when asked for by id."""
+    if caller.is_admin:
+        return Q()
+    if "reader" not in caller.roles:
+        return Q(pk__in=[])
+    shared = Member.objects.filter(image=OuterRef("pk"), member=caller.project)
+    return (
+        Q(owner=caller.project)
+        | Q(owner=None)
+        | Q(visibility__in=("public", "community"))
+        | Q(Exists(shared), visibility="shared")
+    )
+
+
+def get_image(caller: Caller, image_id: str, action: str) -> Image:
+    """The image, for a caller who sees it and may do this.
+
+    Raises NotFound for what the caller does not see, Forbidden for what it may not do.
+    """
+    image = Image.objects.existing().filter(seen_by(caller), pk=image_id).first()
+    if image is None:
+        raise missing(image_id)
+    check(caller, action, image)
+    return image
+
+
+def missing(image_id: str) -> errors.NotFound:
+    """The one answer for images that do not exist and for those that are not to be seen."""
+    return errors.NotFound(f"No image found with ID {image_id}")

@@ -1,0 +1,46 @@
+"""Small request bodies: JSON documents, and the absence of a body."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from django.http import HttpRequest
+
+from images import errors
+from images.api import transfer
+
+# Far above what 128 properties need in practice.
+LIMIT = 1 << 20  # bytes
+
+
+def raw(request: HttpRequest) -> bytes:
+    """The whole body, with Content-Length or chunked. Raises OverLimit, BodyIncomplete."""
+    parts, size = [], 0
+    for block in transfer.body(request):
+        size += len(block)
+        if size > LIMIT:
+            raise errors.OverLimit(f"The request body exceeds {LIMIT} bytes.")
+        parts.append(block)
+    return b"".join(parts)
+
+
+def json(request: HttpRequest) -> Any:
+    """The body as JSON: an object or a list, whatever Content-Type says. Raises Invalid."""
+    content = raw(request)
+    if not content:
+        raise errors.Invalid("Body expected in request.")
+    try:
+        document = orjson.loads(content)
+    except ValueError:
+        raise errors.Invalid("Malformed JSON in request body.") from None
+    if not isinstance(document, dict | list):
+        raise errors.Invalid("Unexpected body type. Expected list/dict.")
+    return document
+
+
+def refuse(request: HttpRequest) -> None:
+    """Raise Invalid when there is a body where none belongs."""
+    for block in transfer.body(request):
+        if block:
+            raise errors.Invalid("A body is not expected with this request.")

@@ -1,0 +1,135 @@
+"""The chunked transfer coding, read from a socket in large pieces (RFC 9112 section 7.1).
+
+Strict: only hexadecimal digits, only CRLF, everything but the payload bounded. Knows neither
+HTTP requests nor the server; `transfer` decides when it is used.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Generator
+
+from images import errors
+
+BLOCK = 1 << 20  # bytes
+LINE_LIMIT = 8190  # bytes of a chunk size with its extensions, or of a trailer field
+TRAILER_LIMIT = 1 << 16  # bytes of all trailer fields
+PIECES = (
+    1024  # a body in tiny chunks is handed out before its list of pieces grows large
+)
+PATIENCE = 1.0  # seconds; a slow body is handed out in small blocks, so that it is seen to live
+
+TEXT = rb"[\t\x20-\x7e\x80-\xff]*"
+SIZE_LINE = re.compile(rb"([0-9A-Fa-f]+)(?:[ \t]*;" + TEXT + rb")?\r")
+TRAILER_LINE = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:" + TEXT + rb"\r")
+
+
+class Framing:
+    """Where in a chunked body the next byte stands. Does no reading itself."""
+
+    def __init__(self) -> None:
+        self.done = False
+        self._left = 0  # bytes of the present chunk's payload still to come
+        self._ending = False  # the line end behind a payload is due
+        self._trailers: int | None = None  # bytes of trailer fields, once they began
+
+    def cut(
+        self, buffer: bytearray, start: int, stop: int, pieces: list[memoryview]
+    ) -> int:
+        """Append the payload within buffer[start:stop] to ``pieces``, as views of it.
+
+        Returns how far the buffer is used up: up to an unfinished line, of at most LINE_LIMIT
+        bytes, or up to the end of the body. Raises BodyIncomplete for a malformed body.
+        """
+        view = memoryview(buffer)
+        while not self.done and start < stop and len(pieces) < PIECES:
+            if self._left:
+                end = min(start + self._left, stop)
+                pieces.append(view[start:end])
+                self._left -= end - start
+                self._ending = not self._left
+                start = end
+            elif self._ending:
+                if stop - start < 2:
+                    break
+                if buffer[start : start + 2] != b"\r\n":
+                    raise _malformed("a chunk is longer than its announced size")
+                self._ending = False
+                start += 2
+            else:
+                end = buffer.find(b"\n", start, min(stop, start + LINE_LIMIT)) + 1
+                if not end:
+                    if stop - start >= LINE_LIMIT:
+                        raise _malformed("a line of its framing is too long")
+                    break
+                self._line(bytes(view[start : end - 1]))
+                start = end
+        return start
+
+    def _line(self, line: bytes) -> None:
+        if self._trailers is not None:
+            self._trailer(line)
+            return
+        match = SIZE_LINE.fullmatch(line)
+        if match is None:
+            raise _malformed("a chunk size is not a plain hexadecimal number")
+        self._left = int(match[1], 16)
+        if not self._left:
+            self._trailers = 0
+
+    def _trailer(self, line: bytes) -> None:
+        assert self._trailers is not None
+        self._trailers += len(line)
+        if line == b"\r":
+            self.done = True
+        elif self._trailers > TRAILER_LIMIT:
+            raise _malformed("its trailer fields are too long")
+        elif not TRAILER_LINE.fullmatch(line):
+            raise _malformed("a trailer field is not valid")
+
+
+def blocks(
+    receive: Callable[[memoryview], int], ahead: bytes
+) -> Generator[bytes, None, bytes]:
+    """The payload in blocks of about 1 MiB; the generator's value is what follows the body.
+
+    ``receive`` puts bytes from the connection into a buffer and returns how many, at least
+    one, or raises; ``ahead`` came from the connection before. Each byte is copied once, from
+    a buffer that stays the same, and in the processor's cache, to the block handed out.
+    """
+    framing = Framing()
+    buffer = bytearray(max(BLOCK, 2 * len(ahead)))
+    buffer[: len(ahead)] = ahead
+    view = memoryview(buffer)
+    pieces: list[memoryview] = []
+    used, filled, deadline = 0, len(ahead), time.monotonic() + PATIENCE
+    while True:
+        used = framing.cut(buffer, used, filled, pieces)
+        if len(pieces) == PIECES:
+            yield _joined(pieces)
+            continue
+        if framing.done:
+            break
+        if filled == len(buffer) or time.monotonic() > deadline:
+            if pieces:
+                yield _joined(pieces)
+            view[: filled - used] = view[used:filled]
+            used, filled = 0, filled - used
+            deadline = time.monotonic() + PATIENCE
+        filled += receive(view[filled:])
+    if pieces:
+        yield _joined(pieces)
+    return bytes(view[used:filled])
+
+
+def _joined(pieces: list[memoryview]) -> bytes:
+    block = b"".join(pieces)
+    pieces.clear()
+    return block
+
+
+def _malformed(what: str) -> errors.BodyIncomplete:
+    return errors.BodyIncomplete(
+        f"The data was not sent as a valid chunked body: {what}. Send it again."
+    )

@@ -1,0 +1,67 @@
+"""Which part of an image's data a request asks for. Pure; knows sizes, not images."""
+
+from __future__ import annotations
+
+import re
+
+from images import errors
+
+RANGE = re.compile(r"bytes\s*=\s*([0-9]{0,19})\s*-\s*([0-9]{0,19})", re.I | re.A)
+CONTENT_RANGE = re.compile(
+    r"(?:bytes\s+)?([0-9]{1,19})-([0-9]{1,19})/(?:[0-9]{1,19}|\*)", re.I | re.A
+)
+
+
+class RangeNotSatisfiable(errors.ImageError):
+    """The image has no such part. ``size`` is what it has, in bytes."""
+
+    code = "range-not-satisfiable"
+
+    def __init__(self, size: int) -> None:
+        super().__init__(
+            f"The requested range is not valid for data of {size} bytes. "
+            "Ask for 'bytes=FIRST-LAST', 'bytes=FIRST-' or 'bytes=-COUNT' within it."
+        )
+        self.size = size
+
+
+def parse_range(header: str | None, size: int) -> tuple[int, int] | None:
+    """The part [start, stop) that a ``Range`` header asks for; None if there is no header.
+
+    A last byte beyond the end is taken for the end, and a suffix of no bytes for everything.
+    Raises Invalid for several ranges, RangeNotSatisfiable for anything else that is not a
+    part of the data, also for a malformed header (which RFC 9110 section 14.2 would ignore).
+    """
+    if not header:
+        return None
+    if "," in header:
+        raise errors.Invalid(
+            "Several ranges in one request are not supported. Ask for each separately."
+        )
+    match = RANGE.fullmatch(header.strip())
+    if match is None or not any(match.groups()):
+        raise RangeNotSatisfiable(size)
+    first, last = match.groups()
+    if not first:
+        return _checked(max(size - int(last), 0) if int(last) else 0, size, size)
+    return _checked(int(first), min(int(last) + 1, size) if last else size, size)
+
+
+def parse_content_range(header: str | None, size: int) -> tuple[int, int] | None:
+    """The part [start, stop) that a *request's* ``Content-Range`` asks for, like ``parse_range``.
+
+    Such a request makes no sense in HTTP, but there have always been clients that send it.
+    The stated total size is not looked at; a last byte beyond the end is refused.
+    """
+    if not header:
+        return None
+    match = CONTENT_RANGE.fullmatch(header.strip())
+    if match is None or int(match[2]) >= size:
+        raise RangeNotSatisfiable(size)
+    return _checked(int(match[1]), int(match[2]) + 1, size)
+
+
+def _checked(start: int, stop: int, size: int) -> tuple[int, int]:
+    if start >= stop:
+        raise RangeNotSatisfiable(size)
+    return start, stop

@@ -1,0 +1,57 @@
+"""Answers on the wire: JSON, nothing, and errors in the form that Accept asks for."""
+
+from __future__ import annotations
+
+from http.client import responses
+from typing import Any
+
+import orjson
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import escape
+
+# The names of RFC 2616, which clients of this API know; newer Pythons have newer ones.
+REASONS = responses | {
+    413: "Request Entity Too Large",
+    416: "Requested Range Not Satisfiable",
+}
+
+
+def json(document: Any, status: int = 200) -> HttpResponse:
+    """A JSON document."""
+    return _reply(orjson.dumps(document), "application/json", status)
+
+
+def nothing(status: int = 204) -> HttpResponse:
+    """An empty answer."""
+    return _reply(b"", "text/html; charset=UTF-8", status)
+
+
+def error(request: HttpRequest, status: int, message: str) -> HttpResponse:
+    """An error as HTML, JSON or plain text.
+
+    HTML is the default; an empty Accept, as openstacksdk sends it, means plain text.
+    """
+    accept = request.META.get("HTTP_ACCEPT")
+    reason = REASONS.get(status, "Error")
+    title = f"{status} {reason}"
+    if accept is not None and (not accept or "text/plain" in accept):
+        text = f"{title}\n\n{message}\n\n"
+        return _reply(text.encode(), "text/plain; charset=UTF-8", status)
+    if accept and "application/json" in accept:
+        document = {
+            "message": f"{escape(message)}<br /><br />\n\n\n",
+            "code": title,
+            "title": reason,
+        }
+        return json(document, status)
+    page = (
+        f"<html>\n <head>\n  <title>{title}</title>\n </head>\n <body>\n"
+        f"  <h1>{title}</h1>\n  {escape(message)}<br /><br />\n\n\n\n </body>\n</html>"
+    )
+    return _reply(page.encode(), "text/html; charset=UTF-8", status)
+
+
+def _reply(content: bytes, content_type: str, status: int) -> HttpResponse:
+    response = HttpResponse(content, content_type=content_type, status=status)
+    response.headers["Content-Length"] = str(len(content))
+    return response

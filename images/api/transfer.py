@@ -1,0 +1,262 @@
+"""Bytes on the wire, both ways: request bodies as blocks, and blocks as responses.
+
+Knows HTTP and the server it runs under, but neither images nor what the bytes are for.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import time
+from collections.abc import Generator, Iterator
+from contextlib import closing, nullcontext, suppress
+from functools import partial
+from inspect import GEN_CREATED, getgeneratorstate
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, StreamingHttpResponse
+from gunicorn.http.body import (  # type: ignore[import-untyped]
+    Body,
+    ChunkedReader,
+    LengthReader,
+)
+from gunicorn.http.unreader import SocketUnreader  # type: ignore[import-untyped]
+
+from images import errors
+from images.api import chunked, connection
+from images.api.chunked import BLOCK
+from images.api.ranges import RangeNotSatisfiable, parse_content_range, parse_range
+
+__all__ = [
+    "RangeNotSatisfiable",
+    "body",
+    "body_size",
+    "content_range",
+    "download",
+    "drain",
+    "parse_range",
+    "stop_receiving",
+]
+
+DRAIN_SECONDS = 5.0
+NUMBER = re.compile(r"[0-9]{1,19}", re.A)
+STREAM = "imagecatalog.body"  # where a request keeps the stream of its body
+Stream = Generator[bytes, None, None]
+
+
+# Receiving
+
+
+def body_size(request: HttpRequest) -> int | None:
+    """The announced size of the data in bytes, if there is one. Raises Invalid.
+
+    ``x-openstack-image-size`` lets a chunked upload say it, and comes before Content-Length.
+    """
+    announced = request.headers.get("x-openstack-image-size")
+    if announced is None:
+        return _content_length(request)
+    if not NUMBER.fullmatch(announced):
+        raise errors.Invalid("Invalid or missing image size in request headers.")
+    return int(announced)
+
+
+def body(request: HttpRequest) -> Iterator[bytes]:
+    """The request's body as it arrives, in blocks of at most 1 MiB; can be read once.
+
+    Raises BodyIncomplete when the client goes away, sends nothing for
+    IMAGECATALOG_BODY_TIMEOUT seconds, or breaks the framing (RFC 9112 section 7.1), and
+    ServerStopping after ``stop_receiving``.
+    """
+    if STREAM in request.META:
+        raise RuntimeError("The body of a request can be read only once.")
+    patience = getattr(settings, "IMAGECATALOG_BODY_TIMEOUT", 30)
+    # Not `yield from`, which would close the stream when the reader gives up: `drain` goes on.
+    for block in _stream(request, patience):  # noqa: UP028
+        yield block
+
+
+def drain(request: HttpRequest) -> None:
+    """Discard what the client is still sending, for at most 5 seconds.
+
+    Most clients read the response only once they have sent everything; cut off earlier they
+    see a broken connection instead of the reason. Safe to call whatever was read before.
+    """
+    deadline = time.monotonic() + DRAIN_SECONDS
+    stream = request.META.get(STREAM) or _stream(request, DRAIN_SECONDS)
+    sock = request.META.get("gunicorn.socket")
+    # ValueError: whoever read the body before is reading it still, in another thread.
+    with suppress(errors.ImageError, OSError, ValueError), closing(stream):
+        while (left := deadline - time.monotonic()) > 0:
+            if sock is not None and getgeneratorstate(stream) != GEN_CREATED:
+                connection.set_patience(sock, left)
+            if next(stream, None) is None:
+                break
+
+
+def stop_receiving() -> None:
+    """End every body that is being read, and all later ones, with ServerStopping.
+
+    For a process whose time to finish has run out. Responses can still be sent.
+    """
+    connection.stop()
+
+
+def _stream(request: HttpRequest, patience: float) -> Stream:
+    environ = request.META
+    length = _content_length(request)
+    source, sock = environ.get("wsgi.input"), environ.get("gunicorn.socket")
+    unreader = _fresh_unreader(source, sock, length)
+    if unreader is not None:
+        stream = _from_gunicorn(source, unreader, patience)
+    elif source is None or (
+        length is None and not environ.get("wsgi.input_terminated")
+    ):
+        stream = _nothing()
+    else:
+        stream = _from_server(source, sock, length, patience)
+    environ[STREAM] = stream
+    return stream
+
+
+def _fresh_unreader(
+    source: Any, sock: Any, length: int | None
+) -> SocketUnreader | None:
+    """Where gunicorn's body reader gets its bytes, if that is a plain socket and it is unused.
+
+    This and `_from_gunicorn` lean on the insides of the version that pyproject.toml names:
+    objects of any other kind, or state, are read the way every server's are.
+    """
+    if type(source) is not Body or source.buf.tell() or type(sock) is not socket.socket:
+        return None
+    reader = source.reader
+    if type(reader) is ChunkedReader:
+        unused = reader.parser and getgeneratorstate(reader.parser) == GEN_CREATED
+        unreader = reader.req.unreader
+    elif type(reader) is LengthReader:
+        unused = reader.length == (length or 0)
+        unreader = reader.unreader
+    else:
+        return None
+    known = type(unreader) is SocketUnreader and unreader.sock is sock
+    return unreader if unused and known else None
+
+
+def _from_gunicorn(source: Body, unreader: SocketUnreader, patience: float) -> Stream:
+    """Read past gunicorn's own readers, whose copying costs more than all else together.
+
+    Until the end of the body is reached, gunicorn takes it for broken: it will not look for
+    another request on the connection. What belongs to that request is given back.
+    """
+    source.failed = True
+    reader, sock = source.reader, unreader.sock
+    ahead = unreader.take_buffered()
+    if type(reader) is ChunkedReader:
+        with connection.receiving(sock, patience):
+            fill = partial(connection.receive_into, sock)
+            rest = yield from chunked.blocks(fill, ahead)
+        reader.parser = None
+    else:
+        ahead, rest = ahead[: reader.length], ahead[reader.length :]
+        if ahead:
+            yield ahead
+        if left := reader.length - len(ahead):
+            with connection.receiving(sock, patience):
+                yield from _counted(sock, left)
+        reader.length = 0
+    unreader.unread(rest)
+    source.failed = False
+
+
+def _counted(sock: socket.socket, left: int) -> Stream:
+    while left:
+        block = connection.receive(sock, min(left, BLOCK))
+        left -= len(block)
+        yield block
+
+
+def _from_server(
+    source: Any, sock: socket.socket | None, length: int | None, patience: float
+) -> Stream:
+    """Read as from any WSGI server. Each has errors of its own for a broken body."""
+    left = length
+    with connection.receiving(sock, patience) if sock else nullcontext():
+        while left is None or left:
+            try:
+                block = source.read(BLOCK if left is None else min(left, BLOCK))
+            except (BlockingIOError, TimeoutError) as error:
+                raise connection.stalled() from error
+            except Exception as error:
+                raise connection.cut_off() from error
+            connection.check_service()
+            if not block and left:
+                raise connection.cut_off()
+            if not block:
+                return
+            left = None if left is None else left - len(block)
+            yield block
+
+
+def _nothing() -> Stream:
+    yield from ()
+
+
+def _content_length(request: HttpRequest) -> int | None:
+    stated = request.META.get("CONTENT_LENGTH") or None
+    if stated is not None and not NUMBER.fullmatch(stated):
+        raise errors.Invalid("The Content-Length header is not a number of bytes.")
+    return None if stated is None else int(stated)
+
+
+# Sending
+
+
+def content_range(request: HttpRequest, size: int) -> tuple[int, int] | None:
+    """The part [start, stop) of data of this size that the request asks for, if not all.
+
+    Raises Invalid for several ranges, RangeNotSatisfiable for one that is not a part of it.
+    """
+    wanted = parse_range(request.headers.get("Range"), size)
+    if wanted is not None:
+        return wanted
+    return parse_content_range(request.headers.get("Content-Range"), size)
+
+
+def download(
+    blocks: Iterator[bytes],
+    size: int,
+    part: tuple[int, int] | None,
+    checksum: str | None,
+) -> StreamingHttpResponse:
+    """The response with the data, or with a part [start, stop) of it, which ``blocks`` yields.
+
+    ``size`` and ``checksum`` (MD5, hexadecimal) are those of all the data. When ``blocks``
+    ends early the connection breaks, so that nobody takes what came for the whole.
+    """
+    start, stop = part or (0, size)
+    response = StreamingHttpResponse(
+        _exactly(blocks, stop - start), content_type="application/octet-stream"
+    )
+    response.headers["Content-Length"] = str(stop - start)
+    if checksum:
+        response.headers["Content-MD5"] = checksum
+    if part:
+        response.status_code = 206
+        response.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
+    # A generator that was never started does not run its `finally` when it is closed.
+    close = getattr(blocks, "close", _nothing)
+    response._resource_closers.append(close)  # type: ignore[attr-defined]
+    return response
+
+
+def _exactly(blocks: Iterator[bytes], count: int) -> Iterator[bytes]:
+    left = count
+    for block in blocks:
+        yield block[:left]
+        left -= len(block)
+        if left <= 0:
+            return
+    if left:
+        raise errors.StoreError(
+            f"The store ended the data {left} bytes early; the download was broken off."
+        )

@@ -1,0 +1,19 @@
+"""What the service can do: the schema documents."""
+
+from __future__ import annotations
+
+from django.http import HttpResponse
+from rest_framework.request import Request
+
+from images.api import replies
+from images.api.v2 import schemas
+from images.api.views import ApiView
+
+DOCUMENTS = {"image": schemas.image, "images": schemas.images}
+
+
+class Schema(ApiView):
+    http_method_names = ["get"]
+
+    def get(self, request: Request, name: str, **kwargs: str) -> HttpResponse:
+        return replies.json(DOCUMENTS[name]())

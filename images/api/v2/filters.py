@@ -1,0 +1,289 @@
+"""The query string of ``GET /v2/images``: which images, in which order, which page.
+
+Reads parameters only; who sees what, and how a page is fetched, is the listing's.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from functools import reduce
+from typing import Final
+from urllib.parse import urlencode
+
+from django.db.models import Q
+from django.http import QueryDict
+
+from images.attributes import VISIBILITIES, clean_text
+from images.errors import Invalid
+from images.listing import Listing
+
+MAX_LIMIT: Final = 1000  # images on a page
+# Databases limit how deep an expression and how long a list may be.
+MAX_CONDITIONS: Final = 200
+MAX_IN: Final = 1000
+LARGEST: Final = 2**63 - 1
+
+SORT_KEYS: Final = (
+    "name",
+    "status",
+    "container_format",
+    "disk_format",
+    "size",
+    "id",
+    "created_at",
+    "updated_at",
+)
+MEMBER_STATUSES: Final = ("accepted", "pending", "rejected", "all")
+TEXTS: Final = ("name", "id", "status", "container_format", "disk_format")
+PLAIN: Final = ("owner", "checksum", "os_hash_algo", "os_hash_value")
+NUMBERS: Final = ("size", "virtual_size", "min_ram", "min_disk")
+TIMES: Final = ("created_at", "updated_at")
+NOT_CONDITIONS: Final = frozenset(
+    ("limit", "marker", "sort", "sort_key", "sort_dir")
+    + ("visibility", "member_status", "deleted")
+)
+REFUSED: Final = frozenset({"changes-since", "properties", "locations"})
+
+_INTEGER = re.compile("-?[0-9]{1,19}")
+_OPERATOR = re.compile("(eq|neq|gt|gte|lt|lte|in):(.*)", re.DOTALL)
+_TIME_OPERATOR = re.compile("([A-Za-z]*):(.*)", re.DOTALL)
+_TIME = re.compile(
+    r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d+)?)?(Z|[+-]\d\d(:?\d\d)?)?)?",
+    re.ASCII,
+)
+_IN_ITEM = re.compile(r'(?:"((?:[^"\\]|\\.)*)"|([^",]*))(,|\Z)', re.DOTALL)
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+
+NOTHING: Final = Q(pk__in=[])
+
+
+def parse(params: QueryDict) -> Listing:
+    """The page that is asked for. Raises Invalid for every parameter that makes no sense."""
+    for name, value in _pairs(params):
+        clean_text(name, "query parameter", longest=None)
+        clean_text(value, "value of a query parameter", longest=None)
+    return Listing(
+        where=_where(params),
+        visibility=_choice(params, "visibility", (*VISIBILITIES, "all")),
+        member_status=_choice(params, "member_status", MEMBER_STATUSES) or "accepted",
+        sort=_sort(params),
+        marker=params.get("marker"),
+        limit=_limit(params.get("limit", "25")),
+    )
+
+
+def links(params: QueryDict, next_marker: str | None) -> dict[str, str]:
+    """``first`` and, with a marker, ``next``: paths that repeat every parameter in order."""
+    pairs = [(name, value) for name, value in _pairs(params) if name != "marker"]
+    first = {"first": _path(pairs)}
+    if next_marker is None:
+        return first
+    return first | {"next": _path([*pairs, ("marker", next_marker)])}
+
+
+def _pairs(params: QueryDict) -> Iterator[tuple[str, str]]:
+    for name, values in params.lists():
+        for value in values:
+            yield name, str(value)
+
+
+def _path(pairs: list[tuple[str, str]]) -> str:
+    return f"/v2/images?{urlencode(pairs)}" if pairs else "/v2/images"
+
+
+def _limit(text: str) -> int:
+    limit = _integer("limit", text)
+    if limit < 0:
+        raise Invalid("The limit must not be negative.")
+    return min(limit, MAX_LIMIT)
+
+
+def _choice(params: QueryDict, name: str, choices: tuple[str, ...]) -> str | None:
+    value = params.get(name)
+    if value is None or value in choices:
+        return value
+    raise Invalid(f"The value of {name} must be one of: {', '.join(choices)}.")
+
+
+# The order
+
+
+def _sort(params: QueryDict) -> tuple[tuple[str, bool], ...]:
+    classic = params.getlist("sort_key"), params.getlist("sort_dir")
+    if "sort" not in params:
+        return _classic_sort(*classic)
+    if any(classic):
+        raise Invalid("Use either sort or sort_key and sort_dir, not both.")
+    items = [item for text in params.getlist("sort") for item in text.split(",")]
+    return _order([item.partition(":")[::2] for item in items])
+
+
+def _classic_sort(
+    keys: list[str], directions: list[str]
+) -> tuple[tuple[str, bool], ...]:
+    if not keys and not directions:
+        return ()
+    keys = keys or ["created_at"]
+    if len(directions) <= 1:
+        directions = (directions or ["desc"]) * len(keys)
+    if len(keys) != len(directions):
+        raise Invalid("Give one sort_dir for all, or one for each sort_key.")
+    return _order(list(zip(keys, directions, strict=True)))
+
+
+def _order(pairs: list[tuple[str, str]]) -> tuple[tuple[str, bool], ...]:
+    order: dict[str, bool] = {}
+    for key, direction in pairs:
+        key, direction = key.strip(), direction.strip() or "desc"
+        if key not in SORT_KEYS:
+            raise Invalid(f"The sort key must be one of: {', '.join(SORT_KEYS)}.")
+        if direction not in ("asc", "desc"):
+            raise Invalid("The sort direction must be asc or desc.")
+        order.setdefault(key, direction == "desc")  # a second time it orders nothing
+    return tuple(order.items())
+
+
+# The conditions
+
+
+def _where(params: QueryDict) -> Q:
+    pairs = [pair for pair in _pairs(params) if pair[0] not in NOT_CONDITIONS]
+    if len(pairs) > MAX_CONDITIONS:
+        raise Invalid(f"There are more than {MAX_CONDITIONS} filters.")
+    conditions = [] if "os_hidden" in params else [Q(os_hidden=False)]
+    properties: dict[str, str] = {}
+    for name, value in pairs:
+        if name in CONDITIONS:
+            conditions.append(CONDITIONS[name](name, value))
+        elif name in REFUSED:
+            raise Invalid(f"Images cannot be filtered by {name}.")
+        elif properties.setdefault(name, value) != value:
+            conditions.append(NOTHING)
+    if properties:
+        conditions.append(Q(properties__holds=properties))
+    return reduce(operator.and_, conditions, Q())
+
+
+def _text(name: str, value: str) -> Q:
+    # A prefix that is no operator belongs to the value: images are called "debian:13".
+    match = _OPERATOR.fullmatch(value)
+    if match is None:
+        return Q((name, value))
+    op, rest = match.groups()
+    if op == "eq":
+        return Q((name, rest))
+    if op == "in":
+        return Q((f"{name}__in", _items(name, rest)))
+    raise Invalid(f"{name} can be compared by eq and in only, not by {op}.")
+
+
+def _items(name: str, text: str) -> list[str]:
+    """The values of ``a,"b,c"``; in quotes a backslash makes the next character literal."""
+    items, position, more = [], 0, True
+    while more:
+        match = _IN_ITEM.match(text, position)
+        if match is None:
+            raise Invalid(
+                f'Malformed list for {name}: quotes must surround a whole value ("a,b").'
+            )
+        quoted, bare, comma = match.groups()
+        items.append(bare if quoted is None else _ESCAPED.sub(r"\1", quoted))
+        position, more = match.end(), bool(comma)
+    if len(items) > MAX_IN:
+        raise Invalid(f"The list for {name} has more than {MAX_IN} values.")
+    return items
+
+
+def _plain(name: str, value: str) -> Q:
+    return Q((name, value))
+
+
+def _number(name: str, value: str) -> Q:
+    return Q((name, _integer(name, value)))
+
+
+def _at_least(name: str, value: str) -> Q:
+    return Q((f"{name.removesuffix('_min')}__gte", _integer(name, value)))
+
+
+def _at_most(name: str, value: str) -> Q:
+    return Q((f"{name.removesuffix('_max')}__lte", _integer(name, value)))
+
+
+def _integer(name: str, value: str) -> int:
+    text = value.strip()
+    if not _INTEGER.fullmatch(text) or abs(int(text)) > LARGEST:
+        raise Invalid(f"The value of {name} must be an integer of at most 64 bits.")
+    return int(text)
+
+
+def _protected(name: str, value: str) -> Q:
+    if value not in ("true", "false"):
+        raise Invalid("The value of protected must be true or false, in lower case.")
+    return Q(protected=value == "true")
+
+
+def _os_hidden(name: str, value: str) -> Q:
+    if value.lower() not in ("true", "false"):
+        raise Invalid("The value of os_hidden must be true or false.")
+    return Q(os_hidden=value.lower() == "true")
+
+
+def _tag(name: str, value: str) -> Q:
+    return Q(tags__holds=[value])
+
+
+def _time(name: str, value: str) -> Q:
+    """Compare a time. One without a fraction stands for its whole second, as it is shown."""
+    match = _TIME_OPERATOR.fullmatch(value)
+    op, text = match.groups() if match else ("eq", value)
+    try:
+        start, end = _instant(text)
+    except (ValueError, OverflowError):
+        raise Invalid(
+            f"{name} must be a time in ISO 8601, such as 2026-01-31T12:00:00Z."
+        ) from None
+    inside = _between(name, start, end)
+    by_operator = {
+        "eq": inside,
+        "neq": ~inside,
+        "gt": Q((f"{name}__gt" if end == start else f"{name}__gte", end)),
+        "gte": Q((f"{name}__gte", start)),
+        "lt": Q((f"{name}__lt", start)),
+        "lte": Q((f"{name}__lte" if end == start else f"{name}__lt", end)),
+    }
+    if op not in by_operator:
+        raise Invalid(f"{name} can be compared by {', '.join(by_operator)} only.")
+    return by_operator[op]
+
+
+def _between(name: str, start: datetime, end: datetime) -> Q:
+    if start == end:
+        return Q((name, start))
+    return Q((f"{name}__gte", start), (f"{name}__lt", end))
+
+
+def _instant(text: str) -> tuple[datetime, datetime]:
+    """From when (inclusive) until when (exclusive); both the same for an exact time."""
+    if not _TIME.fullmatch(text):
+        raise ValueError(text)
+    time = datetime.fromisoformat(text)
+    start = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    exact = "." in text or "," in text
+    return start, start if exact else start + timedelta(seconds=1)
+
+
+CONDITIONS: Final[dict[str, Callable[[str, str], Q]]] = {
+    **dict.fromkeys(TEXTS, _text),
+    **dict.fromkeys(PLAIN, _plain),
+    **dict.fromkeys(NUMBERS, _number),
+    **{f"{name}_min": _at_least for name in NUMBERS},
+    **{f"{name}_max": _at_most for name in NUMBERS},
+    **dict.fromkeys(TIMES, _time),
+    "protected": _protected,
+    "os_hidden": _os_hidden,
+    "tag": _tag,
+}

@@ -1,0 +1,65 @@
+"""An image's data: upload and download."""
+
+from __future__ import annotations
+
+from django.http import HttpResponse, HttpResponseBase
+from rest_framework.exceptions import UnsupportedMediaType
+from rest_framework.request import Request
+
+from images import access, errors, lifecycle
+from images.api import body, replies, transfer
+from images.api.views import ApiView, caller
+from images.models import READABLE_STATUSES, Status
+
+MEDIA_TYPE = "application/octet-stream"
+
+
+class File(ApiView):
+    http_method_names = ["get", "put"]
+
+    def put(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
+        http = request._request
+        try:
+            return _upload(request, image_id)
+        except Exception:
+            transfer.drain(http)
+            raise
+
+    def get(self, request: Request, image_id: str, **kwargs: str) -> HttpResponseBase:
+        body.refuse(request._request)
+        who = caller(request)
+        image = access.get_image(who, image_id, "download_image")
+        if image.status == Status.DEACTIVATED and not access.may(
+            who, "download_deactivated", image
+        ):
+            raise errors.Forbidden(
+                "The requested image has been deactivated. "
+                "Image data download is forbidden."
+            )
+        if image.status not in READABLE_STATUSES:
+            return replies.nothing()
+        size = image.size or 0
+        part = transfer.content_range(request._request, size)
+        try:
+            blocks = lifecycle.read(image, *(part or (0, size)))
+        except errors.DataMissing:
+            return replies.nothing()
+        return transfer.download(blocks, size, part, image.checksum)
+
+
+def _upload(request: Request, image_id: str) -> HttpResponse:
+    http = request._request
+    if http.content_type != MEDIA_TYPE:
+        message = f"Send the data as Content-Type: {MEDIA_TYPE}."
+        raise UnsupportedMediaType(http.content_type or "", message)
+    size = transfer.body_size(http)
+    who = caller(request)
+    access.get_image(who, image_id, "upload_image")
+    lifecycle.upload(
+        image_id,
+        transfer.body(http),
+        who,
+        expected_size=size,
+        store_id=request.headers.get("x-image-meta-store"),
+    )
+    return replies.nothing()

@@ -1,0 +1,129 @@
+"""Images: create, list, show, update, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from django.db.models import Q
+from django.http import HttpResponse
+from rest_framework.request import Request
+
+from images import access, attributes, errors, lifecycle, listing, models, stores
+from images.access import Caller
+from images.api import body, replies, versions
+from images.api.v2 import filters, patch, serializers
+from images.api.views import ApiView, caller
+from images.models import Status
+
+
+class Images(ApiView):
+    def get(self, request: Request, **kwargs: str) -> HttpResponse:
+        who = caller(request)
+        access.check(who, "get_images", models.Image())
+        asked = filters.parse(request.query_params)
+        # Only API v1 knows this status.
+        asked = replace(asked, where=asked.where & ~Q(status=Status.KILLED))
+        rows = listing.page(who, asked)
+        full = bool(rows) and len(rows) == asked.limit
+        marker = rows[-1]["id"] if full else None
+        return replies.json(
+            {
+                "images": [serializers.image(row, who) for row in rows],
+                "schema": "/v2/schemas/images",
+                **filters.links(request.query_params, marker),
+            }
+        )
+
+    def post(self, request: Request, **kwargs: str) -> HttpResponse:
+        who = caller(request)
+        fields, properties, tags = attributes.split_new(body.json(request._request))
+        fields.setdefault("owner", who.project)
+        _check_create(who, fields)
+        base = versions.base_url(request._request)  # refuses a malformed Host
+        image = lifecycle.create(fields, properties, tags, who)
+        response = replies.json(serializers.image(listing.row_of(image), who), 201)
+        response.headers["Location"] = f"{base}/v2/images/{image.pk}"
+        response.headers["OpenStack-image-store-ids"] = ",".join(
+            store.id for store in stores.configured()
+        )
+        return response
+
+
+class Image(ApiView):
+    error_status: ClassVar = {patch.UnsupportedPatch: 415}
+    error_headers: ClassVar = {
+        patch.UnsupportedPatch: {"Accept-Patch": patch.ACCEPT_PATCH}
+    }
+
+    def get(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
+        body.refuse(request._request)
+        who = caller(request)
+        return replies.json(serializers.image(listing.one(who, image_id), who))
+
+    def patch(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
+        who = caller(request)
+        content_type = request.META.get("CONTENT_TYPE", "")
+        operations = patch.parse(content_type, body.raw(request._request))
+        image = access.get_image(who, image_id, "modify_image")
+        changes, moves = patch.plan(operations, {"properties": image.properties})
+        _check_update(who, image, changes.fields, moves)
+        lifecycle.update(image_id, changes, who, [_location_change(m) for m in moves])
+        return replies.json(serializers.image(listing.one(who, image_id), who))
+
+    def delete(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
+        body.refuse(request._request)
+        who = caller(request)
+        access.get_image(who, image_id, "delete_image")
+        lifecycle.delete(image_id, who)
+        return replies.nothing()
+
+
+def _check_create(who: Caller, fields: Mapping[str, Any]) -> None:
+    image = models.Image(owner=fields["owner"])
+    if not who.is_admin and fields["owner"] != who.project:
+        raise errors.Forbidden(
+            f"You are not permitted to create images owned by '{fields['owner']}'."
+        )
+    access.check(who, "add_image", image)
+    _check_visibility(who, image, fields)
+
+
+def _check_update(
+    who: Caller,
+    image: models.Image,
+    fields: Mapping[str, Any],
+    moves: Sequence[patch.LocationChange],
+) -> None:
+    if "owner" in fields and not access.may(who, "change_owner", image):
+        raise errors.Forbidden("Owner can't be updated by non admin.")
+    _check_visibility(who, image, fields)
+    for move in moves:
+        for action in _location_actions(image, move):
+            access.check(who, action, image)
+
+
+def _check_visibility(
+    who: Caller, image: models.Image, fields: Mapping[str, Any]
+) -> None:
+    if fields.get("visibility") == "public":
+        access.check(who, "publicize_image", image)
+    if fields.get("visibility") == "community":
+        access.check(who, "communitize_image", image)
+
+
+def _location_actions(image: models.Image, move: patch.LocationChange) -> list[str]:
+    if move.op == "remove" or (move.op == "replace" and not move.value):
+        return ["delete_image_location"]
+    if move.op == "add" and image.status == Status.ACTIVE:
+        return ["set_image_location", "add_location_to_active"]
+    return ["set_image_location"]
+
+
+def _location_change(move: patch.LocationChange) -> lifecycle.LocationChange:
+    if move.op == "remove":
+        return lifecycle.RemoveLocation(move.index or 0)
+    if move.op == "add":
+        return lifecycle.AddLocation.parse(move.value)
+    return lifecycle.ReplaceLocations.parse(move.value)

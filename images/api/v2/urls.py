@@ -1,0 +1,29 @@
+"""The resources of API v2."""
+
+from __future__ import annotations
+
+from django.urls import path, re_path
+
+from images.api.v2 import (
+    discovery,
+    image_actions,
+    image_data,
+    image_tags,
+    images,
+)
+from images.api.views import UnknownPath
+
+IMAGE = r"^images/(?P<image_id>[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})"
+
+urlpatterns = [
+    path("images", images.Images.as_view()),
+    re_path(rf"{IMAGE}$", images.Image.as_view()),
+    re_path(rf"{IMAGE}/file$", image_data.File.as_view()),
+    re_path(
+        rf"{IMAGE}/actions/(?P<action>deactivate|reactivate)$",
+        image_actions.Action.as_view(),
+    ),
+    re_path(rf"{IMAGE}/tags/(?P<tag>[^/]+)$", image_tags.Tag.as_view()),
+    re_path(r"^schemas/(?P<name>image|images)$", discovery.Schema.as_view()),
+    re_path(r"", UnknownPath.as_view()),
+]

@@ -1,0 +1,283 @@
+"""What the attributes, custom properties and tags of an image may be: pure checks of values.
+
+Knows no model, no HTTP and no caller; who may set what is asked elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final
+
+from images.errors import Forbidden, Invalid, OverLimit
+
+DISK_FORMATS: Final = (
+    "ami",
+    "ari",
+    "aki",
+    "vhd",
+    "vhdx",
+    "vmdk",
+    "raw",
+    "qcow2",
+    "vdi",
+    "iso",
+    "ploop",
+)
+CONTAINER_FORMATS: Final = (
+    "ami",
+    "ari",
+    "aki",
+    "bare",
+    "ovf",
+    "ova",
+    "docker",
+    "compressed",
+)
+VISIBILITIES: Final = ("community", "public", "private", "shared")
+
+MAX_LENGTH: Final = 255  # characters: names, owners, names of properties, tags
+MAX_INTEGER: Final = 2**31 - 1  # MiB of min_ram, GiB of min_disk
+LIMITS: Final = {"properties": 128, "tags": 128, "members": 128, "locations": 10}
+ID_PATTERN: Final = (
+    "^([0-9a-fA-F]){8}-([0-9a-fA-F]){4}-([0-9a-fA-F]){4}"
+    "-([0-9a-fA-F]){4}-([0-9a-fA-F]){12}$"
+)
+
+INTERNAL_PREFIX: Final = "os_glance"
+RESERVED: Final = frozenset({"location", "locations", "deleted", "deleted_at"})
+READ_ONLY: Final = frozenset(
+    {
+        "status",
+        "checksum",
+        "size",
+        "virtual_size",
+        "created_at",
+        "updated_at",
+        "self",
+        "file",
+        "schema",
+        "direct_url",
+        "stores",
+    }
+)
+# A new image may bring an id of its own; its hashes are dropped without a word.
+READ_ONLY_ONCE_CREATED: Final = frozenset({"id", "os_hash_algo", "os_hash_value"})
+
+# NUL and half a surrogate pair fit in no database, the rest not in every one.
+_REFUSED = re.compile("[\x00\ud800-\udfff\U00010000-\U0010ffff]")
+_ID = re.compile(ID_PATTERN.removesuffix("$"))
+
+
+@dataclass
+class Changes:
+    """What is to be different about an image; what is not named stays as it is."""
+
+    fields: dict[str, Any] = field(default_factory=dict)  # with "tags": the whole list
+    properties: dict[str, str] = field(default_factory=dict)
+    removed: set[str] = field(default_factory=set)  # names of custom properties
+
+
+def check_settable(name: str) -> None:
+    """Raise Forbidden for what the client of a new image may not give."""
+    if name in READ_ONLY:
+        raise Forbidden(f"Attribute '{name}' is read-only.")
+    if name in RESERVED or name.startswith(INTERNAL_PREFIX):
+        raise Forbidden(f"Attribute '{_shown(name)}' is reserved.")
+
+
+def check_changeable(name: str) -> None:
+    """Raise Forbidden for what nobody may change once the image exists."""
+    if name in READ_ONLY_ONCE_CREATED:
+        raise Forbidden(f"Attribute '{name}' is read-only.")
+    check_settable(name)
+
+
+def check_limit(what: str, attempted: int) -> None:
+    """Raise OverLimit when there are more of ``what`` (a key of LIMITS) than allowed."""
+    if attempted > LIMITS[what]:
+        raise OverLimit(
+            f"The image would have too many {what}. "
+            f"Attempted: {attempted}, Maximum: {LIMITS[what]}"
+        )
+
+
+def check_property_count(count: int) -> None:
+    """Raise OverLimit for so many custom properties; see ``counted``."""
+    check_limit("properties", count)
+
+
+def check_tag_count(count: int) -> None:
+    """Raise OverLimit for so many tags."""
+    check_limit("tags", count)
+
+
+def check_member_count(count: int) -> None:
+    """Raise OverLimit for so many members."""
+    check_limit("members", count)
+
+
+def check_location_count(count: int) -> None:
+    """Raise OverLimit for so many locations."""
+    check_limit("locations", count)
+
+
+def counted(names: Iterable[str]) -> int:
+    """How many of these properties count for the limit: not those of the service itself."""
+    return sum(not name.startswith(INTERNAL_PREFIX) for name in names)
+
+
+def clean_text(value: object, what: str, longest: int | None = MAX_LENGTH) -> str:
+    """The text itself, when every database can keep it; ``longest`` is in characters."""
+    if not isinstance(value, str):
+        raise Invalid(f"Invalid {what}: it must be a string.")
+    if longest is not None and len(value) > longest:
+        raise Invalid(f"Invalid {what}: it is longer than {longest} characters.")
+    if _REFUSED.search(value):
+        raise Invalid(
+            f"Invalid {what}: NUL and characters beyond the Basic Multilingual Plane "
+            "(such as emoji) are not allowed."
+        )
+    return value
+
+
+def clean_fields(fields: Mapping[str, object]) -> dict[str, Any]:
+    """Any subset of the settable attributes, with values as they are stored."""
+    return {name: _clean_field(name, value) for name, value in fields.items()}
+
+
+def clean_property_name(name: object) -> str:
+    """A name for a custom property: none that an attribute has, or that is reserved."""
+    text = clean_text(name, "property name")
+    if not text:
+        raise Invalid("Invalid property name: it must not be empty.")
+    check_settable(text)
+    if text in _CLEANERS or text in READ_ONLY_ONCE_CREATED:
+        raise Invalid(f"'{text}' is an attribute and cannot be a custom property.")
+    return text
+
+
+def clean_property_value(name: str, value: object) -> str:
+    """A value of the custom property; there is no limit to its length."""
+    return clean_text(value, f"value for property '{name}'", longest=None)
+
+
+def clean_properties(properties: Mapping[str, object]) -> dict[str, str]:
+    """Custom properties as they are stored; at most ``LIMITS["properties"]``."""
+    check_property_count(len(properties))
+    names = {name: clean_property_name(name) for name in properties}
+    return {
+        names[name]: clean_property_value(names[name], value)
+        for name, value in properties.items()
+    }
+
+
+def clean_tags(tags: object) -> list[str]:
+    """Tags as they are stored: sorted, each one once, at most ``LIMITS["tags"]``."""
+    if not isinstance(tags, (list, tuple, set, frozenset)):
+        raise Invalid("Invalid tags: they must be a list of strings.")
+    cleaned = sorted({_clean_tag(tag) for tag in tags})
+    check_tag_count(len(cleaned))
+    return cleaned
+
+
+def split_new(document: object) -> tuple[dict[str, Any], dict[str, str], list[str]]:
+    """The body that creates an image, as (attributes, custom properties, tags), cleaned.
+
+    Raises Invalid, Forbidden and OverLimit.
+    """
+    if not isinstance(document, dict):
+        raise Invalid("Unexpected body type. Expected a JSON object.")
+    given = {
+        name: value
+        for name, value in document.items()
+        if name not in ("os_hash_algo", "os_hash_value")
+    }
+    for name in given:
+        check_settable(name)
+    tags = clean_tags(given.pop("tags", []))
+    base = {name: given.pop(name) for name in BASE if name in given}
+    return clean_fields(base), clean_properties(given), tags
+
+
+def _clean_tag(tag: object) -> str:
+    text = clean_text(tag, "tag")
+    if not text:
+        raise Invalid("Invalid tag: it must not be empty.")
+    return text
+
+
+def _clean_field(name: str, value: object) -> Any:
+    if name not in _CLEANERS:
+        raise Invalid(f"'{_shown(name)}' is not an attribute that can be set.")
+    return _CLEANERS[name](value)
+
+
+def _text_or_null(what: str, value: object) -> str | None:
+    return None if value is None else clean_text(value, what)
+
+
+def _one_of(what: str, choices: tuple[str | None, ...], value: object) -> str | None:
+    # Not `in` at once: an unhashable or a strange value must not meet `==`.
+    if (value is None or isinstance(value, str)) and value in choices:
+        return value
+    raise Invalid(
+        f"Invalid {what}: it must be one of "
+        f"{', '.join('null' if choice is None else choice for choice in choices)}."
+    )
+
+
+def _flag(what: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise Invalid(f"Invalid {what}: it must be true or false.")
+    return value
+
+
+def _amount(what: str, value: object) -> int:
+    # JSON knows one kind of number: 1.0 is an integer. NaN and infinity are not.
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise Invalid(f"Invalid {what}: it must be an integer.")
+    if 0 <= value <= MAX_INTEGER:
+        return value
+    reason = (
+        "Cannot be a negative value"
+        if value < 0
+        else f"Cannot be greater than {MAX_INTEGER}"
+    )
+    raise Invalid(
+        f"Invalid value '{_shown(str(value))}' for parameter '{what}': {reason}"
+    )
+
+
+def _image_id(value: object) -> str:
+    if isinstance(value, str) and _ID.fullmatch(value):
+        return value
+    raise Invalid(
+        "Invalid id: it must be a UUID such as 01234567-89ab-cdef-0123-456789abcdef."
+    )
+
+
+def _shown(text: str) -> str:
+    return text if len(text) <= 64 else f"{text[:64]}…"
+
+
+_CLEANERS: Final[dict[str, Callable[[object], Any]]] = {
+    "name": partial(_text_or_null, "name"),
+    "disk_format": partial(_one_of, "disk_format", (None, *DISK_FORMATS)),
+    "container_format": partial(
+        _one_of, "container_format", (None, *CONTAINER_FORMATS)
+    ),
+    "visibility": partial(_one_of, "visibility", VISIBILITIES),
+    "protected": partial(_flag, "protected"),
+    "min_ram": partial(_amount, "min_ram"),
+    "min_disk": partial(_amount, "min_disk"),
+    "owner": partial(_text_or_null, "owner"),
+    "os_hidden": partial(_flag, "os_hidden"),
+    "id": _image_id,
+    "tags": clean_tags,
+}
+BASE: Final = frozenset(_CLEANERS)  # what a client may set on a new image

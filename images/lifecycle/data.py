@@ -1,0 +1,221 @@
+"""An image's bytes: in, once, and out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from django.conf import settings
+
+from images import errors, stores
+from images.access import Caller
+from images.formats import Inspection
+from images.lifecycle import leases
+from images.lifecycle.rows import locked, move
+from images.models import (
+    READABLE_STATUSES,
+    Image,
+    ImageLocation,
+    LocationStatus,
+    Status,
+    Transfer,
+    TransferKind,
+)
+from images.stores.digests import Digests, digesting
+
+log = logging.getLogger(__name__)
+
+DATA_COLUMNS = (
+    "size",
+    "virtual_size",
+    "checksum",
+    "os_hash_algo",
+    "os_hash_value",
+    "pinned",
+)
+
+
+@dataclass(frozen=True)
+class Received:
+    """What is known about bytes that have arrived."""
+
+    size: int  # bytes
+    virtual_size: int | None  # bytes
+    checksum: str  # MD5, hexadecimal
+    hash_algorithm: str
+    hash_value: str  # hexadecimal
+
+
+def upload(
+    image_id: str,
+    blocks: Iterable[bytes],
+    by: Caller,
+    *,
+    expected_size: int | None = None,
+    store_id: str | None = None,
+    resting: Status = Status.QUEUED,
+) -> None:
+    """Receive an image's data: queued -> saving -> active.
+
+    The bytes stream once, from the sender through the digests and the inspection into the
+    store; no transaction is open meanwhile. Whatever goes wrong, nothing stays in the store
+    and the image is ``resting`` again.
+
+    Raises Conflict (not queued, or not the bytes that a pin asks for), Invalid (formats not
+    set, size mismatch, no such store), OverLimit, ContentRefused, Gone (deleted meanwhile),
+    StoreError, and whatever the sender's stream raises.
+    """
+    _check_cap(expected_size)
+    store = stores.get(store_id) if store_id else stores.default()
+    with locked(image_id) as image:
+        move(image, image.mark_saving, "upload", by)
+        check_formats_set(image)
+        transfer = leases.begin(
+            image,
+            TransferKind.UPLOAD,
+            store,
+            by,
+            expected=expected_size,
+            resting=resting,
+        )
+    try:
+        received = _receive(image, transfer, blocks, store)
+        with locked(image_id, deleted=True) as image:
+            leases.finish(transfer)
+            _activate(image, transfer, received, by)
+    except BaseException as error:
+        still_ours = _fail(transfer, error, by)
+        if isinstance(error, errors.StoreError) and not still_ours:
+            # The store fails because its half-written object was cleaned away.
+            raise leases.gone(transfer) from error
+        raise
+
+
+def read(image: Image, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+    """Bytes [start, stop) of an image, from its first copy that opens; heaviest store first.
+
+    Raises DataMissing or StoreError before the first block, DataMissing also for an image in
+    any status but active and deactivated.
+    """
+    last: errors.StoreError = errors.DataMissing("The image has no data.")
+    if image.status not in READABLE_STATUSES:
+        raise last
+    held = image.locations.filter(status=LocationStatus.ACTIVE).order_by("pk")
+    copies = [(stores.get(location.store), location.key) for location in held]
+    for store, key in sorted(copies, key=lambda copy: -copy[0].weight):
+        try:
+            return store.open(key, start, stop)
+        except errors.StoreError as error:
+            last = error
+        except errors.Invalid as error:  # a URL that the filter refuses by now
+            last = errors.DataMissing(str(error))
+        log.warning("the copy in store %s cannot be read: %s", store.id, last)
+    raise last
+
+
+def check_formats_set(image: Image) -> None:
+    """Data needs both formats. Raises Invalid."""
+    unset = [
+        name for name in ("disk_format", "container_format") if not getattr(image, name)
+    ]
+    if unset:
+        raise errors.Invalid(
+            f"Properties {', '.join(unset)} must be set prior to saving data."
+        )
+
+
+def _check_cap(size: int | None) -> None:
+    cap = settings.IMAGECATALOG_IMAGE_SIZE_CAP
+    if size is not None and size > cap:
+        raise errors.OverLimit(f"Image exceeds the maximum size of {cap} bytes.")
+
+
+def _receive(
+    image: Image, transfer: Transfer, blocks: Iterable[bytes], store: stores.Store
+) -> Received:
+    algorithm = settings.IMAGECATALOG_HASH_ALGORITHM
+    if image.pinned and image.os_hash_algo:
+        algorithm = image.os_hash_algo
+    inspection = Inspection(image.disk_format or "", image.container_format or "")
+    outcome: list[Received] = []
+
+    def checked(digests: Digests) -> Iterator[bytes]:
+        # All that can speak against the bytes is said before the store has completed them.
+        counted = _counted(blocks, transfer.bytes_expected)
+        for block in digesting(leases.beating(transfer, counted), digests):
+            inspection.feed(block)
+            yield block
+        hexdigests = digests.hexdigests()
+        received = Received(
+            digests.size,
+            inspection.verdict(),
+            hexdigests["md5"],
+            algorithm,
+            hexdigests[algorithm],
+        )
+        check_same(image, received.size, received.checksum, received.hash_value)
+        outcome.append(received)
+
+    with Digests("md5", algorithm) as digests:
+        store.put(transfer.key, checked(digests))
+    return outcome[0]
+
+
+def _counted(blocks: Iterable[bytes], expected: int | None) -> Iterator[bytes]:
+    size = 0
+    for block in blocks:
+        size += len(block)
+        if expected is not None and size > expected:
+            raise errors.Invalid(f"Size exceeds: expected {expected} bytes.")
+        _check_cap(size)
+        yield block
+    if expected is not None and size < expected:
+        raise errors.Invalid(
+            f"Size mismatch: expected {expected} bytes, got {size} bytes."
+        )
+
+
+def check_same(
+    image: Image, size: int, checksum: str | None, hash_value: str | None
+) -> None:
+    """Bytes that were acknowledged once never change. Raises Conflict for other ones.
+
+    An image that has data, or had data (pinned), takes only data of the same size and digests.
+    """
+    if not (image.pinned or image.status in READABLE_STATUSES):
+        return
+    found = {"size": size, "checksum": checksum, "os_hash_value": hash_value}
+    for name, value in found.items():
+        if getattr(image, name) not in (None, value):
+            raise errors.Conflict(
+                f"Image {image.pk} has had data, and this is other data: its {name} "
+                "differs. Give the same bytes again, or create a new image."
+            )
+
+
+def _activate(image: Image, transfer: Transfer, received: Received, by: Caller) -> None:
+    ImageLocation.objects.create(image=image, store=transfer.store, key=transfer.key)
+    image.size = received.size
+    image.virtual_size = received.virtual_size
+    image.checksum = received.checksum
+    image.os_hash_algo = received.hash_algorithm
+    image.os_hash_value = received.hash_value
+    image.pinned = False
+    move(
+        image,
+        image.mark_received,
+        "receive",
+        by,
+        also=DATA_COLUMNS,
+        detail={"transfer": str(transfer.pk), "size": received.size},
+    )
+
+
+def _fail(transfer: Transfer, error: BaseException, by: Caller) -> bool:
+    try:
+        return leases.fail(transfer, error, by)
+    except Exception:
+        # The reaper does it when the lease has run out; the sender is told the first reason.
+        log.exception("transfer %s could not be ended", transfer.pk)
+        return True

@@ -1,0 +1,184 @@
+"""Who owns a transient status: transfers begin, beat, end, and are taken for dead."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from uuid import uuid4
+
+from django.conf import settings
+from django.utils import timezone
+
+from images import errors, stores
+from images.access import Caller, operator
+from images.lifecycle.rows import locked, move
+from images.models import (
+    TRANSIENT_STATUSES,
+    Image,
+    Status,
+    Transfer,
+    TransferKind,
+    TransferStatus,
+)
+
+log = logging.getLogger(__name__)
+
+
+def begin(
+    image: Image,
+    kind: TransferKind,
+    store: stores.Store,
+    by: Caller,
+    *,
+    expected: int | None,
+    resting: Status,
+) -> Transfer:
+    """Open an attempt on a locked image. Its key is its own and never used again."""
+    attempt = uuid4()
+    return Transfer.objects.create(
+        id=attempt,
+        image=image,
+        kind=kind,
+        store=store.id,
+        key=f"{image.pk[:2].lower()}/{image.pk}.{attempt.hex}",
+        resting_status=resting,
+        worker=f"{socket.gethostname()}:{os.getpid()}",
+        request_id=by.request_id,
+        bytes_expected=expected,
+    )
+
+
+def beating(transfer: Transfer, blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """The same blocks; keeps the lease and the byte count fresh while they pass.
+
+    Raises Gone as soon as the attempt is not the image's any more.
+    """
+    pause = settings.IMAGECATALOG_LEASE_SECONDS / 6
+    due = time.monotonic() + pause
+    for block in blocks:
+        transfer.bytes_received += len(block)
+        if time.monotonic() > due:
+            _beat(transfer)
+            due = time.monotonic() + pause
+        yield block
+
+
+def _beat(transfer: Transfer) -> None:
+    alive = Transfer.objects.filter(pk=transfer.pk, status=TransferStatus.RUNNING)
+    fresh = alive.update(
+        heartbeat_at=timezone.now(), bytes_received=transfer.bytes_received
+    )
+    if not fresh:
+        raise gone(transfer)
+
+
+def gone(transfer: Transfer) -> errors.Gone:
+    """What the sender of data is told when the image went away meanwhile."""
+    return errors.Gone(
+        f"Image {transfer.image_id} could not be found after upload. It may have been "
+        "deleted during the upload; the data was discarded."
+    )
+
+
+def fail(transfer: Transfer, error: BaseException, by: Caller) -> bool:
+    """End the attempt: its bytes go, and the image returns to its resting status.
+
+    Safe to call again, and for an attempt that had lost its image before: then False.
+    """
+    code = error.code if isinstance(error, errors.ImageError) else "internal-error"
+    sentence = (
+        str(error)
+        if isinstance(error, errors.ImageError)
+        else "The service failed while it received the data."
+    )
+    with locked(transfer.image_id, deleted=True) as image:
+        running = _end(transfer, TransferStatus.FAILED, code, sentence)
+        if running:
+            _rest(image, transfer, by, sentence)
+    clean(transfer)
+    return running
+
+
+def _rest(image: Image, transfer: Transfer, by: Caller, reason: str) -> None:
+    if image.status not in TRANSIENT_STATUSES:
+        return
+    mark = image.mark_requeued
+    if transfer.resting_status == Status.KILLED:
+        mark = image.mark_killed
+    move(image, mark, "fail", by, reason=reason, detail={"transfer": str(transfer.pk)})
+
+
+def _end(
+    transfer: Transfer, status: TransferStatus, code: str = "", sentence: str = ""
+) -> bool:
+    now = timezone.now()
+    running = Transfer.objects.filter(pk=transfer.pk, status=TransferStatus.RUNNING)
+    return bool(
+        running.update(
+            status=status,
+            ended_at=now,
+            heartbeat_at=now,
+            bytes_received=transfer.bytes_received,
+            error_code=code,
+            error=sentence,
+        )
+    )
+
+
+def finish(transfer: Transfer) -> None:
+    """The attempt has won. Call with the image locked. Raises Gone when it had lost."""
+    if not _end(transfer, TransferStatus.DONE):
+        raise gone(transfer)
+
+
+def cancel(image: Image) -> None:
+    """End every running attempt of a locked image that is being deleted."""
+    now = timezone.now()
+    Transfer.objects.filter(image=image, status=TransferStatus.RUNNING).update(
+        status=TransferStatus.FAILED,
+        ended_at=now,
+        error_code=errors.Gone.code,
+        error="The image was deleted.",
+    )
+
+
+def clean(transfer: Transfer) -> None:
+    """Remove what a failed attempt has left in its store; the worker tries again later.
+
+    Asks the row first: after a commit whose answer was lost the attempt has in truth won,
+    and its bytes are the image's.
+    """
+    failed = Transfer.objects.filter(pk=transfer.pk, status=TransferStatus.FAILED)
+    if not failed.exists():
+        return
+    try:
+        stores.get(transfer.store).delete(transfer.key)
+    except errors.ImageError as error:
+        log.warning("transfer %s cannot be cleaned yet: %s", transfer.pk, error)
+        return
+    failed.update(cleaned=True)
+
+
+def reap(by: Caller | None = None) -> int:
+    """Move images whose transfer has died to their resting status; how many there were.
+
+    Dead is what has had no heartbeat for IMAGECATALOG_LEASE_SECONDS. Also removes bytes that
+    ended attempts have left behind.
+    """
+    by = by or operator("worker")
+    horizon = timezone.now() - timedelta(seconds=settings.IMAGECATALOG_LEASE_SECONDS)
+    silent = Transfer.objects.filter(heartbeat_at__lt=horizon)
+    dead = silent.filter(status=TransferStatus.RUNNING)
+    count = 0
+    for transfer in dead.iterator():
+        fail(
+            transfer, errors.LeaseExpired("The worker that received the data died."), by
+        )
+        count += 1
+    for transfer in silent.filter(status=TransferStatus.FAILED, cleaned=False):
+        clean(transfer)
+    return count

@@ -1,0 +1,177 @@
+"""Locations: from zero to one or more (queued -> active), and back (active -> queued, pinned)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.utils import timezone
+
+from images import attributes, errors, stores
+from images.access import Caller
+from images.lifecycle.data import DATA_COLUMNS, check_formats_set, check_same
+from images.lifecycle.location_changes import (
+    STORE,
+    AddLocation,
+    LocationChange,
+    RemoveLocation,
+    ReplaceLocations,
+    algorithm,
+    prepare,
+)
+from images.lifecycle.rows import locked, move, record
+from images.lifecycle.trash import withdraw
+from images.models import Image, ImageLocation, LocationStatus, Status
+
+
+def add_location(image_id: str, change: AddLocation, by: Caller) -> None:
+    """Add a copy at an http(s) URL; the first one makes a queued image active.
+
+    Where digests are known, of the image or given with the location, the bytes are read and
+    must match. Raises Invalid, Conflict, OverLimit, NotFound.
+    """
+    _change(image_id, change, by)
+
+
+def remove_location(image_id: str, index: int, by: Caller) -> None:
+    """Take the copy at this index from an active image.
+
+    With the last one the image is queued again, and only the same bytes make it active once
+    more (IMAGECATALOG_LAST_LOCATION=forbid: Forbidden). Raises Invalid, Conflict, NotFound.
+    """
+    _change(image_id, RemoveLocation(index), by)
+
+
+def replace_locations(
+    image_id: str, locations: Sequence[AddLocation], by: Caller
+) -> None:
+    """Set all locations of a queued image, empty an active one, or change its metadata.
+
+    Raises Invalid, Conflict, Forbidden, OverLimit, NotFound.
+    """
+    _change(image_id, ReplaceLocations(tuple(locations)), by)
+
+
+def _change(image_id: str, change: LocationChange, by: Caller) -> None:
+    (prepared,) = prepare(image_id, [change])
+    with locked(image_id) as image:
+        apply(image, prepared, by)
+
+
+def apply(image: Image, change: LocationChange, by: Caller) -> None:
+    """Make one prepared change to a locked image."""
+    if isinstance(change, AddLocation):
+        _add(image, change, by)
+    elif isinstance(change, RemoveLocation):
+        _remove(image, change.index, by)
+    else:
+        _replace(image, change.locations, by)
+
+
+def _held(image: Image) -> list[ImageLocation]:
+    # In the order in which clients count them.
+    return list(image.locations.filter(status=LocationStatus.ACTIVE).order_by("pk"))
+
+
+def _require(image: Image, verb: str, *allowed: Status) -> None:
+    if image.status not in allowed:
+        raise errors.Conflict(
+            f"It's not allowed to {verb} locations if image status is {image.status}."
+        )
+
+
+def _add(image: Image, change: AddLocation, by: Caller) -> None:
+    _require(image, "add", Status.QUEUED, Status.ACTIVE)
+    check_formats_set(image)
+    held = _held(image)
+    attributes.check_location_count(len(held) + 1)
+    if any(one.store == STORE and one.key == change.url for one in held):
+        raise errors.Invalid("The location already exists.")
+    _check_validation(image, change)
+    check_same(image, change.size, change.checksum, change.hash_value)
+    ImageLocation.objects.create(
+        image=image, store=STORE, key=change.url, metadata=dict(change.metadata)
+    )
+    if image.status == Status.ACTIVE:
+        record(image, "add_location", by, before=image.status)
+        return
+    image.size = change.size
+    if change.checksum:
+        image.os_hash_algo = algorithm(image)
+        image.checksum = change.checksum
+        image.os_hash_value = change.hash_value
+    image.pinned = False
+    move(image, image.mark_located, "add_location", by, also=DATA_COLUMNS)
+
+
+def _check_validation(image: Image, change: AddLocation) -> None:
+    claimed = change.validation
+    if not claimed:
+        return
+    if claimed["os_hash_algo"] != algorithm(image):
+        raise errors.Conflict(f"os_hash_algo must be {algorithm(image)} here.")
+    found = {"checksum": change.checksum, "os_hash_value": change.hash_value}
+    for name, value in found.items():
+        if name in claimed and claimed[name].lower() != value:
+            raise errors.Conflict(
+                f"The data at the location does not have the {name} that was given."
+            )
+
+
+def _remove(image: Image, index: int, by: Caller) -> None:
+    _require(image, "remove", Status.ACTIVE)
+    held = _held(image)
+    if not 0 <= index < len(held):
+        raise errors.Invalid(
+            f"There is no location {index}; the image has {len(held)}."
+        )
+    if len(held) == 1:
+        _empty(image, held, by)
+        return
+    withdraw(held[index], _delete_after())
+    record(image, "remove_location", by, before=image.status)
+
+
+def _empty(image: Image, held: list[ImageLocation], by: Caller) -> None:
+    if settings.IMAGECATALOG_LAST_LOCATION == "forbid":
+        raise errors.Forbidden("Cannot remove last location in the image.")
+    for location in held:
+        withdraw(location, _delete_after())
+    image.pinned = True
+    move(image, image.mark_unlocated, "remove_location", by, also=["pinned"])
+
+
+def _delete_after() -> datetime:
+    if not settings.IMAGECATALOG_DELAYED_DELETE:
+        return timezone.now()
+    return timezone.now() + timedelta(seconds=settings.IMAGECATALOG_SCRUB_TIME)
+
+
+def _replace(image: Image, locations: Sequence[AddLocation], by: Caller) -> None:
+    _require(image, "replace", Status.QUEUED, Status.ACTIVE)
+    if image.status == Status.QUEUED:
+        for location in locations:
+            _add(image, location, by)
+        return
+    held = _held(image)
+    if not locations:
+        _empty(image, held, by)
+        return
+    _replace_metadata(held, locations)
+    record(image, "replace_locations", by, before=image.status)
+
+
+def _replace_metadata(
+    held: Sequence[ImageLocation], locations: Sequence[AddLocation]
+) -> None:
+    by_url = {stores.get(one.store).url(one.key): one for one in held}
+    if sorted(location.url for location in locations) != sorted(by_url):
+        raise errors.Invalid(
+            "Only the metadata of an active image's locations can be replaced; "
+            "the URLs must stay as they are."
+        )
+    for location in locations:
+        row = by_url[location.url]
+        row.metadata = dict(location.metadata)
+        row.save(update_fields=["metadata"])

@@ -1,0 +1,84 @@
+"""The lock on an image's row, the one way along an edge, and the event that it leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+from django_fsm import can_proceed
+
+from images import errors
+from images.access import Caller, missing
+from images.models import Event, Image
+
+
+@contextmanager
+def locked(image_id: str, *, deleted: bool = False) -> Iterator[Image]:
+    """The image, in a transaction that holds its row; ``deleted`` finds deleted ones too.
+
+    On SQLite the transaction itself is the lock (IMMEDIATE). Keep it short: no bytes are
+    moved and nobody else is asked while it is held. Raises NotFound.
+    """
+    images = Image.objects.all() if deleted else Image.objects.existing()
+    with transaction.atomic():
+        image = images.select_for_update().filter(pk=image_id).first()
+        if image is None:
+            raise missing(image_id)
+        yield image
+
+
+def move(
+    image: Image,
+    mark: Callable[[], Any],
+    verb: str,
+    by: Caller,
+    *,
+    also: Iterable[str] = (),
+    reason: str = "",
+    detail: dict[str, Any] | None = None,
+    refusal: type[errors.ImageError] = errors.Conflict,
+) -> None:
+    """Go along one edge of the life cycle: check, change, save, and leave the event.
+
+    ``mark`` is the transition method of this image, ``also`` further columns to save.
+    Raises ``refusal`` where there is no such edge.
+    """
+    before = image.status
+    if not can_proceed(mark):
+        raise refusal(f"Not allowed to {verb} image in status '{before}'.")
+    mark()
+    save(image, "status", "status_before_delete", "deleted_at", *also)
+    record(image, verb, by, before=before, reason=reason, detail=detail)
+
+
+def save(image: Image, *columns: str) -> None:
+    """Write these columns of an existing image, and when it was changed."""
+    image.updated_at = timezone.now()
+    image.save(update_fields=[*columns, "updated_at"])
+
+
+def record(
+    image: Image,
+    verb: str,
+    by: Caller,
+    *,
+    before: str,
+    reason: str = "",
+    detail: dict[str, Any] | None = None,
+) -> None:
+    """Append an event to the image's history."""
+    Event.objects.create(
+        image=image,
+        verb=verb,
+        from_status=before,
+        to_status=image.status,
+        actor=by.user,
+        project=by.project or "",
+        door=by.door,
+        request_id=by.request_id,
+        reason=reason,
+        detail=detail or {},
+    )

@@ -1,0 +1,42 @@
+"""Withhold an image's data, and give it out again."""
+
+from __future__ import annotations
+
+from images import errors
+from images.access import Caller
+from images.lifecycle.rows import locked, move
+from images.models import Status
+
+
+def deactivate(image_id: str, by: Caller, reason: str = "") -> None:
+    """Only admins can download it from now on; again is no error.
+
+    Raises Forbidden in any status but active and deactivated, NotFound.
+    """
+    with locked(image_id) as image:
+        if image.status != Status.DEACTIVATED:
+            move(
+                image,
+                image.mark_deactivated,
+                "deactivate",
+                by,
+                reason=reason,
+                refusal=errors.Forbidden,
+            )
+
+
+def reactivate(image_id: str, by: Caller, reason: str = "") -> None:
+    """The data can be downloaded again; for an active image that is no error.
+
+    Raises Forbidden in any status but active and deactivated, NotFound.
+    """
+    with locked(image_id) as image:
+        if image.status != Status.ACTIVE:
+            move(
+                image,
+                image.mark_reactivated,
+                "reactivate",
+                by,
+                reason=reason,
+                refusal=errors.Forbidden,
+            )

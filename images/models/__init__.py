@@ -1,0 +1,33 @@
+"""The rows: fields, QuerySet words and FSM transitions (in memory only; no I/O, no permission)."""
+
+from __future__ import annotations
+
+from images.models.event import Event
+from images.models.image import (
+    DELETED_STATUSES,
+    READABLE_STATUSES,
+    TRANSIENT_STATUSES,
+    Image,
+    Status,
+)
+from images.models.location import ImageLocation, LocationStatus
+from images.models.lookups import Holds
+from images.models.member import Member, MemberStatus
+from images.models.transfer import Transfer, TransferKind, TransferStatus
+
+__all__ = [
+    "DELETED_STATUSES",
+    "READABLE_STATUSES",
+    "TRANSIENT_STATUSES",
+    "Event",
+    "Holds",
+    "Image",
+    "ImageLocation",
+    "LocationStatus",
+    "Member",
+    "MemberStatus",
+    "Status",
+    "Transfer",
+    "TransferKind",
+    "TransferStatus",
+]

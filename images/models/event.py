@@ -1,0 +1,28 @@
+"""The history: one row for every change, written in the same transaction, never altered."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils import timezone
+
+from images.models.image import Image
+
+
+class Event(models.Model):
+    image = models.ForeignKey(Image, models.CASCADE, related_name="events")
+    at = models.DateTimeField(default=timezone.now)
+    verb = models.CharField(max_length=32)
+    from_status = models.CharField(max_length=14, blank=True)  # blank: it did not exist
+    to_status = models.CharField(max_length=14)
+    actor = models.CharField(max_length=255, blank=True, help_text="user id")
+    project = models.CharField(max_length=255, blank=True)
+    door = models.CharField(max_length=16, help_text="v2, v1, admin, command, worker")
+    request_id = models.CharField(max_length=64, blank=True)
+    reason = models.TextField(blank=True)
+    detail = models.JSONField(default=dict, help_text="what else was changed")
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.verb}: {self.from_status} -> {self.to_status}"

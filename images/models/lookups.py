@@ -1,0 +1,48 @@
+"""Containment in the JSON columns on both databases: ``tags__holds``, ``properties__holds``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import JSONField, Lookup
+from django.db.models.sql.compiler import SQLCompiler
+from psycopg.types.json import Jsonb
+
+
+@JSONField.register_lookup
+class Holds(Lookup):  # type: ignore[type-arg]
+    """Every item of a list, or every pair of a dict, stands in the column.
+
+    PostgreSQL answers it from the GIN index. SQLite has no such operator and reads the rows,
+    about a microsecond each. Keys and values are parameters, never part of the SQL.
+    """
+
+    lookup_name = "holds"
+
+    def get_prep_lookup(self) -> Any:
+        return self.rhs
+
+    def as_postgresql(
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper
+    ) -> tuple[str, list[Any]]:
+        column, params = self.process_lhs(compiler, connection)
+        return f"{column} @> %s", [*params, Jsonb(self.rhs)]
+
+    def as_sqlite(
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper
+    ) -> tuple[str, list[Any]]:
+        column, params = self.process_lhs(compiler, connection)
+        row = f"SELECT 1 FROM json_each({column}) AS item WHERE"
+        if isinstance(self.rhs, dict):
+            clause = f"EXISTS ({row} item.key = %s AND item.value = %s)"
+            items: Iterable[tuple[str, ...]] = self.rhs.items()
+        else:
+            clause = f"EXISTS ({row} item.value = %s)"
+            items = [(item,) for item in self.rhs]
+        clauses, values = [], []
+        for item in items:
+            clauses.append(clause)
+            values += [*params, *item]
+        return " AND ".join(clauses) or "1 = 1", values

@@ -1,0 +1,37 @@
+"""A project with which an image is shared."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils import timezone
+
+from images.models.image import Image
+
+
+class MemberStatus(models.TextChoices):
+    PENDING = "pending"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+
+
+class Member(models.Model):
+    """It may read the image whatever its status; the status decides about its lists only."""
+
+    image = models.ForeignKey(Image, models.CASCADE, related_name="members")
+    member = models.CharField(max_length=255, help_text="project id")
+    status = models.CharField(
+        max_length=8, choices=MemberStatus.choices, default=MemberStatus.PENDING
+    )
+    created_at = models.DateTimeField(default=timezone.now)
+    updated_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["image", "member"], name="member_once")
+        ]
+        indexes = [
+            models.Index(fields=["member", "status", "image"], name="member_images")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.member} ({self.status})"

@@ -1,0 +1,68 @@
+"""One attempt to bring bytes in: the owner of every transient status."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from images.models.image import Image, Status
+
+
+class TransferKind(models.TextChoices):
+    UPLOAD = "upload"
+    STAGE = "stage"
+    IMPORT = "import"
+    COPY = "copy"
+
+
+class TransferStatus(models.TextChoices):
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class Transfer(models.Model):
+    """An attempt, with a lease: without a heartbeat for a while it may be taken for dead.
+
+    The key of the bytes is the attempt's own, so that a loser that comes late can never
+    delete the winner's bytes. A row that failed with ``cleaned`` off still has bytes to remove.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid4)
+    image = models.ForeignKey(Image, models.CASCADE, related_name="transfers")
+    kind = models.CharField(max_length=6, choices=TransferKind.choices)
+    status = models.CharField(
+        max_length=7, choices=TransferStatus.choices, default=TransferStatus.RUNNING
+    )
+    # What the image becomes when the attempt fails: queued, or killed through API v1.
+    resting_status = models.CharField(max_length=14, default=Status.QUEUED)
+    store = models.CharField(max_length=64)
+    key = models.TextField()
+    cleaned = models.BooleanField(default=False)
+    worker = models.CharField(max_length=255, help_text="host:pid")
+    request_id = models.CharField(max_length=64, blank=True)
+    bytes_received = models.BigIntegerField(default=0)
+    bytes_expected = models.BigIntegerField(null=True)
+    started_at = models.DateTimeField(default=timezone.now)
+    heartbeat_at = models.DateTimeField(default=timezone.now)
+    ended_at = models.DateTimeField(null=True)
+    error_code = models.CharField(max_length=32, blank=True)
+    error = models.TextField(blank=True, help_text="a sentence for a person")
+
+    class Meta:
+        indexes = [
+            models.Index(
+                "heartbeat_at", name="transfer_running", condition=Q(status="running")
+            ),
+            models.Index(
+                "ended_at",
+                name="transfer_unclean",
+                condition=Q(status="failed", cleaned=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.id} ({self.status})"

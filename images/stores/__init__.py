@@ -1,0 +1,94 @@
+"""Where bytes are kept: put, open and delete under a key. Knows no image, no HTTP request.
+
+``get``, ``default`` and ``configured`` give the stores of settings.IMAGECATALOG_STORES.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator
+from functools import lru_cache
+from typing import Protocol
+
+from django.conf import settings
+
+from images.errors import Invalid
+from images.stores import config
+from images.stores.http import HttpStore
+
+
+class Store(Protocol):
+    """What every store can do. A key is like ``ab/<uuid>.<hex>`` and is never used again."""
+
+    @property
+    def id(self) -> str:
+        """As in settings.IMAGECATALOG_STORES."""
+
+    @property
+    def type(self) -> str:
+        """file, s3, gs, az, …, http."""
+
+    @property
+    def weight(self) -> int:
+        """The higher, the sooner it is read from."""
+
+    @property
+    def description(self) -> str: ...
+
+    @property
+    def read_only(self) -> bool: ...
+
+    def put(self, key: str, blocks: Iterable[bytes]) -> None:
+        """When it returns, the object is complete and durable.
+
+        What ``blocks`` raises comes out unchanged; after any exception nothing stays behind.
+        Raises StoreFull, StoreReadOnly, StoreError. A block must not change once it was given.
+        """
+
+    def open(
+        self, key: str, start: int = 0, stop: int | None = None
+    ) -> Generator[bytes, None, None]:
+        """Bytes [start, stop) in blocks of about 1 MiB, fewer where the object ends before.
+
+        DataMissing and StoreError are raised by the call; StoreError also in the middle.
+        ``close()`` releases the file or the connection.
+        """
+
+    def size(self, key: str) -> int:
+        """In bytes; DataMissing, StoreError."""
+
+    def delete(self, key: str) -> None:
+        """Safe to call twice; StoreError. Does nothing in a read-only store."""
+
+    def keys(self) -> Iterator[tuple[str, int]]:
+        """(key, size in bytes) of all there is, leftovers of broken-off writes too."""
+
+    def url(self, key: str) -> str:
+        """Where the object is, for privileged eyes only."""
+
+
+HTTP = HttpStore()
+
+
+def get(store_id: str) -> Store:
+    """A configured store, or ``http``; raises Invalid."""
+    if store_id == HTTP.id:
+        return HTTP
+    try:
+        return _stores(settings.IMAGECATALOG_STORES)[store_id]
+    except KeyError:
+        raise Invalid(f"Store for identifier {store_id} not found") from None
+
+
+def default() -> Store:
+    """The first one."""
+    return configured()[0]
+
+
+def configured() -> list[Store]:
+    """In their order, without ``http``."""
+    return list(_stores(settings.IMAGECATALOG_STORES).values())
+
+
+@lru_cache(maxsize=32)
+def _stores(raw: str) -> dict[str, Store]:
+    return {**config.parse(raw)}

@@ -1,0 +1,231 @@
+"""Bytes in a local folder, safe against a power cut. Knows no image.
+
+obstore is not used here: its local store does not fsync.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from images.errors import DataMissing, StoreError, StoreFull
+from images.stores import keys
+from images.stores.writeback import WriteBack
+
+BLOCK = 1 << 20  # bytes
+PART = ".part"  # what is being written, or was when the process died
+FILE_MODE = 0o640  # the group may be the web server's, which sends the files itself
+FOLDER_MODE = 0o750
+MISSING = "The data is not in the store any more."
+
+
+class LocalStore:
+    """A folder of files; ``root`` is made when the first object is put."""
+
+    type = "file"
+    read_only = False
+
+    def __init__(
+        self, store_id: str, root: Path, weight: int = 0, description: str = ""
+    ) -> None:
+        self.id = store_id
+        self.root = root
+        self.weight = weight
+        self.description = description
+
+    def put(self, key: str, blocks: Iterable[bytes]) -> None:
+        """Write ``<key>.part``, sync it, rename it, sync the folder.
+
+        Who holds the part file owns the key: of two writers of one key the second is refused,
+        and so is a key that exists. Raises StoreFull, StoreError, and what ``blocks`` raises.
+        """
+        final = self._path(key)
+        part = final.with_name(final.name + PART)
+        with ExitStack() as undo:
+            with _own_errors():
+                _make_folder(final.parent)
+                file = _create(part)
+                undo.callback(_remove, part)
+                undo.callback(_close, file)
+                _refuse_existing(final)
+            _write(file, blocks)
+            with _own_errors():
+                _refuse_existing(final)
+                os.rename(part, final)
+                undo.callback(_remove, final)
+                self._sync_folders(final.parent)
+            undo.pop_all()
+            _close(file)
+
+    def open(
+        self, key: str, start: int = 0, stop: int | None = None
+    ) -> Generator[bytes, None, None]:
+        """Bytes [start, stop) in blocks of 1 MiB. DataMissing and StoreError come at once."""
+        with _reading():
+            file = os.open(self._path(key), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            try:
+                size = _regular(os.fstat(file))
+                os.posix_fadvise(file, start, 0, os.POSIX_FADV_SEQUENTIAL)
+            except BaseException:
+                os.close(file)
+                raise
+        blocks = _read(file, start, size if stop is None else min(stop, size))
+        next(blocks)  # now close() reaches its finally, also before the first block
+        return blocks
+
+    def size(self, key: str) -> int:
+        """In bytes; DataMissing, StoreError."""
+        with _reading():
+            return _regular(os.lstat(self._path(key)))
+
+    def delete(self, key: str) -> None:
+        """Also what a dead process left of a write under this key. Safe to call twice."""
+        path = self._path(key)
+        for name in (path, path.with_name(path.name + PART)):
+            with suppress(DataMissing), _reading():
+                os.unlink(name)
+
+    def keys(self) -> Iterator[tuple[str, int]]:
+        """(key, size in bytes) of every file, also of parts that a dead process left."""
+        return self._walk("")
+
+    def url(self, key: str) -> str:
+        """file:///…"""
+        return self._path(key).as_uri()
+
+    def _path(self, key: str) -> Path:
+        return self.root / keys.checked(key)
+
+    def _sync_folders(self, folder: Path) -> None:
+        """All up to the root: a parallel put may have made one and not synced it yet."""
+        _sync_folder(folder)
+        if folder != self.root:
+            self._sync_folders(folder.parent)
+
+    def _walk(self, folder: str) -> Iterator[tuple[str, int]]:
+        names: list[str] = []
+        with suppress(DataMissing), _reading():
+            names = sorted(os.listdir(self.root / folder))
+        # What cannot be a key is not ours: lost+found, snapshots, hidden files.
+        for key in filter(keys.is_key, (folder + name for name in names)):
+            yield from self._entry(key)
+
+    def _entry(self, key: str) -> Iterator[tuple[str, int]]:
+        try:
+            with _reading():
+                status = os.lstat(self.root / key)
+        except DataMissing:  # gone since it was listed
+            return
+        if stat.S_ISDIR(status.st_mode):
+            yield from self._walk(key + "/")
+        if stat.S_ISREG(status.st_mode):
+            yield key, status.st_size
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    try:
+        with _own_errors():
+            yield
+    except StoreError as error:
+        if isinstance(error.__cause__, (FileNotFoundError, NotADirectoryError)):
+            raise DataMissing(MISSING) from error.__cause__
+        raise
+
+
+@contextmanager
+def _own_errors() -> Iterator[None]:
+    """Turn the file system's errors into the domain's. Never put it around a producer."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StoreFull(
+                "The store is full. Free space in it, or use another store."
+            ) from error
+        raise StoreError(
+            f"The store could not do its work: {os.strerror(error.errno or errno.EIO)}."
+        ) from error
+
+
+def _make_folder(folder: Path) -> None:
+    """With its parents; each new entry is synced into the folder that holds it."""
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    with suppress(FileExistsError):
+        folder.mkdir(FOLDER_MODE)
+    _sync_folder(folder.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _create(path: Path) -> int:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        return os.open(path, flags, FILE_MODE)
+    except FileExistsError as error:
+        raise StoreError("The store refuses a key that is being written.") from error
+
+
+def _refuse_existing(path: Path) -> None:
+    if os.path.lexists(path):
+        raise StoreError("The store refuses a key that it has already.")
+
+
+def _write(file: int, blocks: Iterable[bytes]) -> None:
+    with WriteBack(file) as write_back:
+        for block in blocks:
+            with _own_errors():
+                _write_block(file, block)
+                write_back.written(len(block))
+        with _own_errors():
+            write_back.finish()
+
+
+def _write_block(file: int, block: bytes) -> None:
+    rest = memoryview(block)
+    while rest:
+        rest = rest[os.write(file, rest[:BLOCK]) :]
+
+
+def _close(file: int) -> None:
+    """What close could report, the fsync before it has."""
+    with suppress(OSError):
+        os.close(file)
+
+
+def _remove(path: Path) -> None:
+    """On the way out of a failure, which must not be hidden by another one."""
+    with suppress(OSError):
+        os.unlink(path)
+
+
+def _regular(status: os.stat_result) -> int:
+    if not stat.S_ISREG(status.st_mode):
+        raise DataMissing(MISSING)
+    return status.st_size
+
+
+def _read(file: int, position: int, stop: int) -> Generator[bytes, None, None]:
+    try:
+        yield b""
+        while position < stop:
+            with _own_errors():
+                block = os.pread(file, min(BLOCK, stop - position), position)
+            if not block:
+                raise StoreError("The data in the store is shorter than it was.")
+            position += len(block)
+            yield block
+    finally:
+        os.close(file)

@@ -1,0 +1,195 @@
+"""Which web addresses the service may fetch from. The one place that decides it.
+
+An URL comes from a user, the fetch comes from inside the operator's network: what only that
+network may reach is refused. Callers connect to ``Checked.addresses`` and never resolve again.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from dataclasses import dataclass
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
+from urllib.parse import SplitResult, quote, urlsplit
+
+from django.conf import settings
+
+from images.errors import Invalid
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+PORTS = {"http": 80, "https": 443}
+SYNTAX = "This is not a usable URL. It must be like https://host/path, with http or https and without a user name."
+# One sentence for every reason, or the answers would tell what the inner network looks like.
+REFUSED = "This URL is not allowed. Use a public address, or ask the operator to allow its host and port."
+
+LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+NAME = re.compile(rf"(?=.{{1,253}}\Z){LABEL}(?:\.{LABEL})*", re.ASCII)
+NETLOC = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\[\]:@]+)(?::[0-9]*)?", re.ASCII)
+# Resolvers take the likes of 2130706433, 127.1 and 0x7f.1 for IPv4 addresses.
+NUMERIC = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)", re.ASCII)
+
+# IANA's special-purpose registries (RFC 6890). Spelt out, because ipaddress.is_global has
+# changed between Python's patch releases.
+NOT_PUBLIC_4 = tuple(
+    map(
+        IPv4Network,
+        (
+            "0.0.0.0/8",
+            "10.0.0.0/8",
+            "100.64.0.0/10",  # also Alibaba's metadata service
+            "127.0.0.0/8",
+            "168.63.129.16/32",  # Azure's own services, though in public space
+            "169.254.0.0/16",  # also most clouds' metadata service
+            "172.16.0.0/12",
+            "192.0.0.0/24",  # also Oracle's metadata service
+            "192.0.2.0/24",
+            "192.88.99.0/24",
+            "192.168.0.0/16",
+            "198.18.0.0/15",
+            "198.51.100.0/24",
+            "203.0.113.0/24",
+            "224.0.0.0/4",
+            "240.0.0.0/4",
+        ),
+    )
+)
+PUBLIC_6 = IPv6Network("2000::/3")
+NOT_PUBLIC_6 = tuple(
+    map(
+        IPv6Network,
+        (
+            "2001::/23",  # Teredo among others: leads to an IPv4 address
+            "2001:db8::/32",
+            "2002::/16",  # 6to4: leads to an IPv4 address
+            "3fff::/20",
+        ),
+    )
+)
+NAT64 = IPv6Network("64:ff9b::/96")
+
+
+@dataclass(frozen=True)
+class Checked:
+    """An URL that may be fetched, and where its host is."""
+
+    scheme: str
+    host: str  # lower case, IDNA; an IPv6 address without brackets
+    port: int
+    addresses: tuple[str, ...]  # all allowed, in the resolver's order
+    target: str  # path and query, as in the request line
+
+    @property
+    def netloc(self) -> str:
+        """For the Host header: without the port where it is the scheme's own."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == PORTS[self.scheme] else f"{host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """Normalised; the base for relative redirects."""
+        return f"{self.scheme}://{self.netloc}{self.target}"
+
+
+def check(url: str) -> Checked:
+    """Resolve the host and check every address of it; raises Invalid.
+
+    Exceptions are settings.IMAGECATALOG_URL_ALLOWED_HOSTS (names, addresses, networks) and
+    IMAGECATALOG_URL_ALLOWED_PORTS.
+    """
+    parts, port = _split(url)
+    host = _host(parts.hostname or "")
+    if port not in settings.IMAGECATALOG_URL_ALLOWED_PORTS:
+        raise Invalid(REFUSED)
+    addresses = _resolve(host, port)
+    allowed = {text.lower() for text in settings.IMAGECATALOG_URL_ALLOWED_HOSTS}
+    networks = [net for net in map(_network, allowed) if net is not None]
+    if host not in allowed and not all(_usable(ip, networks) for ip in addresses):
+        raise Invalid(REFUSED)
+    target = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
+    if parts.query:
+        target += "?" + quote(parts.query, safe="/%:@!$&'()*+,;=~-._?[]")
+    return Checked(parts.scheme, host, port, tuple(map(str, addresses)), target)
+
+
+def _split(url: str) -> tuple[SplitResult, int]:
+    # urlsplit drops tabs and line breaks silently; other readers take a backslash for a slash.
+    if "\\" in url or any(c.isspace() or not c.isprintable() for c in url):
+        raise Invalid(SYNTAX)
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise Invalid(SYNTAX) from None
+    # urlsplit looks into netloc less closely than it should: it drops what is before a "[".
+    if parts.scheme not in PORTS or not NETLOC.fullmatch(parts.netloc):
+        raise Invalid(SYNTAX)
+    return parts, PORTS[parts.scheme] if port is None else port
+
+
+def _host(host: str) -> str:
+    if ":" in host:  # no zone in it, NETLOC has seen to that
+        return str(_address(host, IPv6Address))
+    try:
+        name = host.encode("idna").decode("ascii").lower().removesuffix(".")
+    except UnicodeError:
+        raise Invalid(SYNTAX) from None
+    if NUMERIC.fullmatch(name):
+        return str(_address(name, IPv4Address))
+    if not NAME.fullmatch(name):
+        raise Invalid(SYNTAX)
+    return name
+
+
+def _address(text: str, kind: type[Address]) -> Address:
+    """In its only spelling: no octal, no short form."""
+    try:
+        return kind(text)
+    except ValueError:
+        raise Invalid(SYNTAX) from None
+
+
+def _resolve(host: str, port: int) -> list[Address]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        texts = dict.fromkeys(str(entry[4][0]) for entry in found)
+        addresses = [_plain(ip_address(text)) for text in texts]
+    except (OSError, UnicodeError, ValueError):
+        raise Invalid(REFUSED) from None
+    if not addresses:
+        raise Invalid(REFUSED)
+    return addresses
+
+
+def _plain(address: Address) -> Address:
+    """An IPv4 address in IPv6 clothes becomes itself: the kernel connects to that one."""
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address
+
+
+def _network(text: str) -> Network | None:
+    try:
+        return ip_network(text, strict=False)
+    except ValueError:
+        return None  # a name
+
+
+def _usable(address: Address, allowed: list[Network]) -> bool:
+    return _public(address) or any(address in network for network in allowed)
+
+
+def _public(address: Address) -> bool:
+    if isinstance(address, IPv4Address):
+        return not any(address in network for network in NOT_PUBLIC_4)
+    if address in NAT64:
+        return _public(IPv4Address(int(address) & 0xFFFFFFFF))
+    return address in PUBLIC_6 and not any(address in net for net in NOT_PUBLIC_6)

@@ -1,0 +1,13 @@
+#!/usr/bin/env python3
+"""Run a management command: ``manage.py help`` lists them."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "imagecatalog.settings")
+    from django.core.management import execute_from_command_line
+
+    execute_from_command_line(sys.argv)

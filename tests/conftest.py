@@ -1,0 +1,281 @@
+"""What all tests share: databases, servers, callers, images in any status.
+
+A test never sees the data of the developer's own catalogue: database, stores and data folder
+are temporary.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
+
+from imagecatalog.identity.models import Project, RoleAssignment
+from images import stores
+from images.access import Caller, implied
+from images.models import Image, ImageLocation, Status, Transfer, TransferKind
+from tests import servers
+
+PROJECT = "project-a"
+
+# What a test asks for says what it needs: no mark to forget.
+MARKS = {
+    "catalogue": "wire",
+    "any_catalogue": "wire",
+    "postgres_url": "needs_postgres",
+    "s3_server": "s3",
+    "db": "database",
+    "transactional_db": "database",
+}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    other = "sqlite" if connection.vendor == "postgresql" else "postgres"
+    for item in items:
+        for fixture in set(MARKS) & set(getattr(item, "fixturenames", ())):
+            item.add_marker(MARKS[fixture])
+        if item.get_closest_marker("django_db"):
+            item.add_marker("database")
+        if "wire" in item.path.parts:
+            item.add_marker("wire")
+    elsewhere = [item for item in items if item.get_closest_marker(other)]
+    if elsewhere:
+        config.hook.pytest_deselected(items=elsewhere)
+        items[:] = [item for item in items if item not in elsewhere]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Any:
+    report = yield
+    if report.failed:
+        for value in getattr(item, "funcargs", {}).values():
+            if isinstance(value, servers.Service):
+                report.sections.append(("Log of the service", value.log_tail()))
+    return nothing_skipped(report)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Any:
+    return nothing_skipped((yield))
+
+
+def nothing_skipped(report: Any) -> Any:
+    """Where CI=true a skip is a failure: it would hide a test that nobody runs."""
+    expected_failure = hasattr(report, "wasxfail")
+    if os.environ.get("CI") == "true" and report.skipped and not expected_failure:
+        report.outcome = "failed"
+        report.longrepr = f"skipped, and CI=true allows no skips: {report.longrepr}"
+    return report
+
+
+# Databases
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """SQLite in a file, which threads can share, and another one for each run."""
+    if connection.vendor == "sqlite":
+        folder = tmp_path_factory.mktemp("database")
+        connection.settings_dict["TEST"]["NAME"] = str(folder / "test.sqlite3")
+
+
+# Servers
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """The URL of a real PostgreSQL; ``servers.new_database(url)`` makes a database there."""
+    try:
+        with servers.postgres() as url:
+            yield url
+    except servers.Missing as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.S3]:
+    with servers.nanio(tmp_path_factory.mktemp("s3")) as s3:
+        yield s3
+
+
+@pytest.fixture
+def s3(s3_server: servers.S3, monkeypatch: pytest.MonkeyPatch) -> servers.S3:
+    """A real S3 server, with its credentials in the environment."""
+    for name, value in s3_server.env.items():
+        monkeypatch.setenv(name, value)
+    return s3_server
+
+
+@pytest.fixture(scope="session")
+def small_catalogue(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[servers.Service]:
+    """Our service on SQLite and a folder."""
+    with servers.catalogue(tmp_path_factory.mktemp("small")) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+def large_catalogue(
+    tmp_path_factory: pytest.TempPathFactory, postgres_url: str, s3_server: servers.S3
+) -> Iterator[servers.Service]:
+    """Our service on PostgreSQL and an object store."""
+    folder = tmp_path_factory.mktemp("large")
+    env = s3_server.env | {
+        "DATABASE_URL": servers.new_database(postgres_url),
+        "IMAGECATALOG_STORES": s3_server.store(),
+    }
+    with servers.catalogue(folder, env) as service:
+        yield service
+
+
+@pytest.fixture(scope="session", params=["sqlite+folder", "postgres+s3"])
+def catalogue(request: pytest.FixtureRequest) -> servers.Service:
+    """Our service; the test runs once on each kind of backend."""
+    small = request.param == "sqlite+folder"
+    return request.getfixturevalue("small_catalogue" if small else "large_catalogue")
+
+
+@pytest.fixture(scope="session")
+def any_catalogue(small_catalogue: servers.Service) -> servers.Service:
+    """Our service, for tests to which the backend makes no difference."""
+    return small_catalogue
+
+
+# The catalogue's content
+
+
+@pytest.fixture(autouse=True)
+def data_dir(settings: Any, tmp_path: Path) -> Path:
+    """Data folder and default store of this test alone."""
+    settings.IMAGECATALOG_DATA_DIR = tmp_path
+    settings.IMAGECATALOG_STORES = f"local=file://{tmp_path}/images"
+    return tmp_path
+
+
+@pytest.fixture
+def admin() -> Caller:
+    return Caller("root", "project-of-admins", implied("admin"), door="test")
+
+
+@pytest.fixture
+def member() -> Caller:
+    """Whose project owns what ``make_image`` makes."""
+    return Caller("alice", PROJECT, implied("member"), door="test")
+
+
+@pytest.fixture
+def reader() -> Caller:
+    """Of the same project."""
+    return Caller("rita", PROJECT, implied("reader"), door="test")
+
+
+@pytest.fixture
+def stranger() -> Caller:
+    """A member of another project."""
+    return Caller("mallory", "project-b", implied("member"), door="test")
+
+
+@pytest.fixture
+def make_image(db: None) -> Callable[..., Image]:
+    """``make_image(status="active", data=b"…", name="…")``: a row as the life cycle leaves it.
+
+    What the status stands for comes with it: data and a location, a running transfer, the
+    time of deletion.
+    """
+
+    def make(
+        status: str = Status.QUEUED, data: bytes | None = None, **fields: Any
+    ) -> Image:
+        if data is None and status in HAVE_DATA:
+            data = b"the bytes of an image"
+        fields = _implied_fields(status) | _digests(data) | fields
+        image = Image.objects.create(status=status, **fields)
+        if data is not None:
+            _store(image, data)
+        if status in OWNED:
+            Transfer.objects.create(
+                image=image,
+                kind=OWNED[status],
+                store=stores.default().id,
+                key=_key(image),
+                worker="elsewhere:1",
+            )
+        return image
+
+    return make
+
+
+@pytest.fixture
+def client_of(db: None, settings: Any) -> Callable[[Caller], Client]:
+    """``client_of(member).get("/v2/images")``: Django's test client, signed in as a caller.
+
+    It cannot send chunked bodies: what needs them drives the real server (tests/wire).
+    """
+
+    def sign_in(caller: Caller) -> Client:
+        user, _ = get_user_model().objects.get_or_create(username=caller.user)
+        project, _ = Project.objects.get_or_create(
+            id=caller.project, defaults={"name": caller.project}
+        )
+        role = next(it for it in ("admin", "member", "reader") if it in caller.roles)
+        RoleAssignment.objects.get_or_create(user=user, project=project, role=role)
+        key = f"{caller.user}-key"
+        settings.IMAGECATALOG_STATIC_KEYS += (f"{caller.user}:{key}",)
+        return Client(headers={"X-Auth-Token": key})
+
+    return sign_in
+
+
+HAVE_DATA = (Status.ACTIVE, Status.DEACTIVATED, Status.PENDING_DELETE)
+OWNED = {
+    Status.SAVING: TransferKind.UPLOAD,
+    Status.UPLOADING: TransferKind.STAGE,
+    Status.IMPORTING: TransferKind.IMPORT,
+}
+
+
+def _implied_fields(status: str) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "owner": PROJECT,
+        "disk_format": "raw",
+        "container_format": "bare",
+    }
+    if status in (Status.PENDING_DELETE, Status.DELETED):
+        fields["deleted_at"] = timezone.now()
+    if status == Status.PENDING_DELETE:
+        fields["status_before_delete"] = Status.ACTIVE
+    return fields
+
+
+def _digests(data: bytes | None) -> dict[str, Any]:
+    if data is None:
+        return {}
+    return {
+        "size": len(data),
+        "checksum": hashlib.md5(data, usedforsecurity=False).hexdigest(),
+        "os_hash_algo": "sha512",
+        "os_hash_value": hashlib.sha512(data).hexdigest(),
+    }
+
+
+def _key(image: Image) -> str:
+    return f"{image.id[:2]}/{image.id}.{uuid4().hex}"
+
+
+def _store(image: Image, data: bytes) -> None:
+    store, key = stores.default(), _key(image)
+    store.put(key, [data])
+    ImageLocation.objects.create(image=image, store=store.id, key=key)

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from images import lifecycle, stores
+from images.models import Event, Image, Status, Transfer, TransferStatus
+
+LONG_AGO = "2000-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize("status", ["saving", "uploading", "importing"])
+def test_an_image_whose_worker_died_is_queued_again(
+    status: str, make_image: Any
+) -> None:
+    image = make_image(status=status)
+    Transfer.objects.update(heartbeat_at=LONG_AGO)
+
+    assert lifecycle.reap() == 1
+
+    assert Image.objects.get(pk=image.pk).status == Status.QUEUED
+    assert Transfer.objects.get().error_code == "lease-expired"
+    assert Event.objects.get().door == "worker"
+
+
+def test_an_upload_of_api_v1_whose_worker_died_is_killed(make_image: Any) -> None:
+    image = make_image(status="saving")
+    Transfer.objects.update(heartbeat_at=LONG_AGO, resting_status=Status.KILLED)
+
+    lifecycle.reap()
+
+    assert Image.objects.get(pk=image.pk).status == Status.KILLED
+
+
+def test_a_transfer_with_a_heartbeat_is_left_alone(make_image: Any) -> None:
+    make_image(status="saving")
+
+    assert lifecycle.reap() == 0
+
+    assert Transfer.objects.get().status == TransferStatus.RUNNING
+
+
+def test_the_bytes_of_a_dead_transfer_go(make_image: Any, data_dir: Path) -> None:
+    make_image(status="saving")
+    transfer = Transfer.objects.get()
+    stores.default().put(transfer.key, [b"half an image"])
+    Transfer.objects.update(heartbeat_at=LONG_AGO)
+
+    lifecycle.reap()
+
+    assert list(stores.default().keys()) == []
+
+
+def test_the_part_file_of_a_dead_transfer_goes(make_image: Any, data_dir: Path) -> None:
+    make_image(status="saving")
+    transfer = Transfer.objects.get()
+    part = data_dir / "images" / f"{transfer.key}.part"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"half an image")
+    Transfer.objects.update(heartbeat_at=LONG_AGO)
+
+    lifecycle.reap()
+
+    assert list(stores.default().keys()) == []
+
+
+def test_what_could_not_be_cleaned_is_cleaned_in_a_later_round(
+    make_image: Any, data_dir: Path, settings: Any
+) -> None:
+    make_image(status="saving")
+    Transfer.objects.update(heartbeat_at=LONG_AGO)
+    reachable = settings.IMAGECATALOG_STORES
+    settings.IMAGECATALOG_STORES = f"other=file://{data_dir}/other"
+    lifecycle.reap()
+    assert not Transfer.objects.get().cleaned
+
+    settings.IMAGECATALOG_STORES = reachable
+    Transfer.objects.update(heartbeat_at=LONG_AGO)
+    lifecycle.reap()
+
+    assert Transfer.objects.get().cleaned
+
+
+def test_an_image_that_was_deleted_meanwhile_stays_deleted(make_image: Any) -> None:
+    image = make_image(status="saving")
+    Image.objects.filter(pk=image.pk).delete()
+    image = make_image(status="deleted", deleted_at=timezone.now())
+    Transfer.objects.create(
+        image=image, kind="upload", store="local", key="ab/x.1", heartbeat_at=LONG_AGO
+    )
+
+    lifecycle.reap()
+
+    assert Image.objects.get(pk=image.pk).status == Status.DELETED

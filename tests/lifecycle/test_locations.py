@@ -1,0 +1,349 @@
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from images import errors, lifecycle
+from images.access import Caller
+from images.lifecycle import AddLocation
+from images.models import Event, Image, Status
+
+DATA = b"the bytes of an image"
+SHA512 = hashlib.sha512(DATA).hexdigest()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def web(tmp_path: Path, settings: Any) -> Iterator[str]:
+    """The URL of a web server that has `image` (DATA), `same` and `other`, `longer`."""
+    folder = tmp_path / "web"
+    folder.mkdir()
+    (folder / "image").write_bytes(DATA)
+    (folder / "same").write_bytes(DATA)
+    (folder / "other").write_bytes(DATA[::-1])
+    (folder / "longer").write_bytes(DATA + b"!")
+    server = ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(Quiet, directory=str(folder))
+    )
+    settings.IMAGECATALOG_URL_ALLOWED_HOSTS = ("127.0.0.1",)
+    settings.IMAGECATALOG_URL_ALLOWED_PORTS = (server.server_port,)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def current(image: Image) -> Image:
+    return Image.objects.get(pk=image.pk)
+
+
+def test_the_first_location_makes_an_image_active(
+    web: str, make_image: Any, member: Caller
+) -> None:
+    image = make_image()
+
+    lifecycle.add_location(image.pk, AddLocation(f"{web}/image"), member)
+
+    image = current(image)
+    assert (image.status, image.size) == (Status.ACTIVE, len(DATA))
+    assert image.checksum is None
+    assert b"".join(lifecycle.read(image)) == DATA
+
+
+def test_digests_that_are_given_with_a_location_are_verified_and_kept(
+    web: str, make_image: Any, member: Caller
+) -> None:
+    image = make_image()
+    change = AddLocation.parse(
+        {
+            "url": f"{web}/image",
+            "metadata": {},
+            "validation_data": {"os_hash_algo": "sha512", "os_hash_value": SHA512},
+        }
+    )
+
+    lifecycle.add_location(image.pk, change, member)
+
+    assert current(image).os_hash_value == SHA512
+
+
+def test_wrong_digests_are_refused(web: str, make_image: Any, member: Caller) -> None:
+    image = make_image()
+    claims = {"os_hash_algo": "sha512", "os_hash_value": "0" * 128}
+
+    with pytest.raises(errors.Conflict, match="os_hash_value"):
+        lifecycle.add_location(
+            image.pk, AddLocation(f"{web}/image", validation=claims), member
+        )
+
+    assert current(image).status == Status.QUEUED
+
+
+def test_without_the_last_location_an_image_is_queued_and_pinned(
+    make_image: Any, member: Caller
+) -> None:
+    image = make_image(status="active", data=DATA)
+
+    lifecycle.remove_location(image.pk, 0, member)
+
+    image = current(image)
+    assert (image.status, image.pinned) == (Status.QUEUED, True)
+    assert (image.size, image.os_hash_value) == (len(DATA), SHA512)
+    with pytest.raises(errors.DataMissing):
+        lifecycle.read(image)
+
+
+def test_a_pinned_image_takes_the_same_bytes_again(
+    make_image: Any, member: Caller
+) -> None:
+    image = make_image(status="active", data=DATA)
+    lifecycle.remove_location(image.pk, 0, member)
+
+    lifecycle.upload(image.pk, [DATA], member)
+
+    image = current(image)
+    assert (image.status, image.pinned) == (Status.ACTIVE, False)
+
+
+def test_a_pinned_image_refuses_other_bytes(make_image: Any, member: Caller) -> None:
+    image = make_image(status="active", data=DATA)
+    lifecycle.remove_location(image.pk, 0, member)
+
+    with pytest.raises(errors.Conflict, match="checksum"):
+        lifecycle.upload(image.pk, [DATA[::-1]], member)
+
+    image = current(image)
+    assert (image.status, image.pinned) == (Status.QUEUED, True)
+    assert image.os_hash_value == SHA512
+
+
+def test_a_location_of_a_pinned_image_is_read_and_compared(
+    web: str, make_image: Any, member: Caller
+) -> None:
+    image = make_image(status="active", data=DATA)
+    lifecycle.remove_location(image.pk, 0, member)
+
+    with pytest.raises(errors.Conflict):
+        lifecycle.add_location(image.pk, AddLocation(f"{web}/other"), member)
+    lifecycle.add_location(image.pk, AddLocation(f"{web}/same"), member)
+
+    assert current(image).status == Status.ACTIVE
+
+
+def test_the_last_location_stays_where_the_operator_says_so(
+    make_image: Any, member: Caller, settings: Any
+) -> None:
+    settings.IMAGECATALOG_LAST_LOCATION = "forbid"
+    image = make_image(status="active")
+
+    with pytest.raises(errors.Forbidden):
+        lifecycle.remove_location(image.pk, 0, member)
+    with pytest.raises(errors.Forbidden):
+        lifecycle.replace_locations(image.pk, [], member)
+
+    assert current(image).status == Status.ACTIVE
+
+
+def test_one_of_two_locations_can_go(web: str, make_image: Any, admin: Caller) -> None:
+    image = make_image(status="active", data=DATA)
+    lifecycle.add_location(image.pk, AddLocation(f"{web}/image"), admin)
+
+    lifecycle.remove_location(image.pk, 0, admin)
+
+    assert current(image).status == Status.ACTIVE
+    assert image.locations.get(status="active").store == "http"
+
+
+def test_a_second_location_with_other_bytes_is_refused(
+    web: str, make_image: Any, admin: Caller
+) -> None:
+    image = make_image(status="active", data=DATA)
+
+    with pytest.raises(errors.Conflict):
+        lifecycle.add_location(image.pk, AddLocation(f"{web}/other"), admin)
+
+
+def test_all_locations_of_a_queued_image_can_be_set_at_once(
+    web: str, make_image: Any, member: Caller
+) -> None:
+    image = make_image()
+    locations = [AddLocation(f"{web}/image"), AddLocation(f"{web}/same")]
+
+    lifecycle.replace_locations(image.pk, locations, member)
+
+    assert current(image).status == Status.ACTIVE
+    assert image.locations.count() == 2
+
+
+def test_locations_of_different_sizes_are_refused_as_a_whole(
+    web: str, make_image: Any, member: Caller
+) -> None:
+    image = make_image()
+    locations = [AddLocation(f"{web}/image"), AddLocation(f"{web}/longer")]
+
+    with pytest.raises(errors.Conflict):
+        lifecycle.replace_locations(image.pk, locations, member)
+
+    assert current(image).status == Status.QUEUED
+    assert not image.locations.exists()
+
+
+def test_only_metadata_of_an_active_image_s_locations_can_be_replaced(
+    web: str, make_image: Any, member: Caller
+) -> None:
+    image = make_image()
+    lifecycle.add_location(image.pk, AddLocation(f"{web}/image"), member)
+
+    with pytest.raises(errors.Invalid) as refusal:
+        lifecycle.replace_locations(image.pk, [AddLocation(f"{web}/same")], member)
+    lifecycle.replace_locations(
+        image.pk, [AddLocation(f"{web}/image", {"rack": "7"})], member
+    )
+
+    assert web not in str(refusal.value)
+    assert image.locations.get().metadata == {"rack": "7"}
+
+
+def test_locations_can_be_emptied_at_once(make_image: Any, admin: Caller) -> None:
+    image = make_image(status="active")
+
+    lifecycle.replace_locations(image.pk, [], admin)
+
+    assert (current(image).status, current(image).pinned) == (Status.QUEUED, True)
+
+
+def test_the_same_url_twice_is_refused(
+    web: str, make_image: Any, member: Caller
+) -> None:
+    image = make_image()
+    lifecycle.add_location(image.pk, AddLocation(f"{web}/image"), member)
+
+    with pytest.raises(errors.Invalid, match="already exists"):
+        lifecycle.add_location(image.pk, AddLocation(f"{web}/image"), member)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "file:///etc/passwd",
+        "filesystem:///etc/passwd",
+        "FILE:///etc/passwd",
+        "swift+config://ref/container/object",
+        "s3://images/somebody-elses-object",
+        "http://169.254.169.254/latest/meta-data",
+        "http://[::1]/",
+        "not a url",
+        "",
+    ],
+)
+def test_a_url_that_is_not_of_the_web_outside_is_refused(
+    url: str, make_image: Any, member: Caller
+) -> None:
+    image = make_image()
+
+    with pytest.raises(errors.Invalid):
+        lifecycle.add_location(image.pk, AddLocation(url), member)
+
+    assert current(image).status == Status.QUEUED
+
+
+def test_a_url_without_data_is_refused(
+    web: str, make_image: Any, member: Caller
+) -> None:
+    image = make_image()
+
+    with pytest.raises(errors.Invalid, match="Invalid location") as refusal:
+        lifecycle.add_location(image.pk, AddLocation(f"{web}/missing"), member)
+
+    assert web not in str(refusal.value)
+
+
+@pytest.mark.parametrize("status", ["saving", "deactivated", "killed"])
+def test_locations_cannot_be_added_in_this_status(
+    status: str, web: str, make_image: Any, member: Caller
+) -> None:
+    image = make_image(status=status)
+
+    with pytest.raises(errors.Conflict):
+        lifecycle.add_location(image.pk, AddLocation(f"{web}/image"), member)
+
+
+def test_a_location_needs_both_formats(
+    web: str, make_image: Any, member: Caller
+) -> None:
+    image = make_image(container_format=None)
+
+    with pytest.raises(errors.Invalid, match="container_format"):
+        lifecycle.add_location(image.pk, AddLocation(f"{web}/image"), member)
+
+
+def test_there_is_a_limit_to_locations(
+    web: str, make_image: Any, member: Caller
+) -> None:
+    image = make_image(status="active", data=DATA)
+    for number in range(9):
+        image.locations.create(store="http", key=f"{web}/{number}")
+
+    with pytest.raises(errors.OverLimit):
+        lifecycle.add_location(image.pk, AddLocation(f"{web}/image"), member)
+
+
+def test_an_index_that_is_not_there_is_refused(make_image: Any, member: Caller) -> None:
+    image = make_image(status="active")
+
+    with pytest.raises(errors.Invalid, match="no location 1"):
+        lifecycle.remove_location(image.pk, 1, member)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "http://web/",
+        {},
+        {"url": 1},
+        {"url": "http://web/", "metadata": []},
+        {"url": "http://web/", "surprise": 1},
+        {"url": "http://web/" + "x" * 255},
+        {"url": "http://web/", "metadata": {"a": "\0"}},
+        {"url": "http://web/", "validation_data": {"checksum": "0" * 32}},
+        {"url": "http://web/", "validation_data": [1]},
+    ],
+)
+def test_a_malformed_location_is_refused(value: object) -> None:
+    with pytest.raises(errors.Invalid):
+        AddLocation.parse(value)
+
+
+@pytest.mark.parametrize(
+    "validation",
+    [
+        {"os_hash_algo": "crc32", "os_hash_value": "0" * 8},
+        {"os_hash_algo": "sha512", "os_hash_value": "0" * 127},
+        {"os_hash_algo": "sha512", "os_hash_value": "x" * 128},
+    ],
+)
+def test_malformed_digests_are_a_conflict(validation: dict[str, str]) -> None:
+    with pytest.raises(errors.Conflict):
+        AddLocation.parse({"url": "http://web/", "validation_data": validation})
+
+
+def test_a_removed_location_leaves_its_events(make_image: Any, member: Caller) -> None:
+    image = make_image(status="active")
+
+    lifecycle.remove_location(image.pk, 0, member)
+
+    event = Event.objects.get()
+    assert (event.verb, event.to_status) == ("remove_location", "queued")

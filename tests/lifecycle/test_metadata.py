@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from images import errors, lifecycle
+from images.access import Caller
+from images.attributes import Changes
+from images.models import Event, Image, Status
+
+pytestmark = pytest.mark.django_db
+
+
+def current(image: Image) -> Image:
+    return Image.objects.get(pk=image.pk)
+
+
+def test_a_new_image_is_queued(member: Caller) -> None:
+    image = lifecycle.create({"name": "debian"}, {"os": "debian"}, ["b", "a"], member)
+
+    image = current(image)
+    assert (image.status, image.name) == (Status.QUEUED, "debian")
+    assert (image.tags, image.properties) == (["a", "b"], {"os": "debian"})
+
+
+def test_creation_is_the_first_event(member: Caller) -> None:
+    image = lifecycle.create({}, {}, [], member)
+
+    event = Event.objects.get(image=image)
+    assert (event.verb, event.from_status, event.to_status) == ("create", "", "queued")
+    assert (event.actor, event.project) == (member.user, member.project)
+
+
+@pytest.mark.parametrize("status", ["queued", "deleted", "pending_delete"])
+def test_an_id_is_never_given_twice(
+    status: str, make_image: Any, stranger: Caller
+) -> None:
+    image = make_image(status=status)
+
+    with pytest.raises(errors.Conflict, match="already exists"):
+        lifecycle.create({"id": image.pk}, {}, [], stranger)
+
+
+def test_an_id_keeps_its_case(member: Caller) -> None:
+    given = "ABCDEF01-89ab-cdef-0123-456789ABCDEF"
+
+    lifecycle.create({"id": given}, {}, [], member)
+
+    assert Image.objects.get().pk == given
+
+
+def test_an_update_changes_only_what_it_names(make_image: Any, member: Caller) -> None:
+    image = make_image(name="a", properties={"kept": "1", "gone": "2", "new": "3"})
+
+    changes = Changes({"min_ram": 5}, {"new": "4"}, {"gone"})
+    lifecycle.update(image.pk, changes, member)
+
+    image = current(image)
+    assert (image.name, image.min_ram) == ("a", 5)
+    assert image.properties == {"kept": "1", "new": "4"}
+
+
+def test_an_update_moves_updated_at(make_image: Any, member: Caller) -> None:
+    image = make_image()
+
+    lifecycle.update(image.pk, Changes({"name": "b"}), member)
+
+    assert current(image).updated_at > image.updated_at
+    assert current(image).created_at == image.created_at
+
+
+def test_an_empty_update_changes_nothing(make_image: Any, member: Caller) -> None:
+    image = make_image()
+
+    lifecycle.update(image.pk, Changes(), member)
+
+    assert current(image).updated_at == image.updated_at
+    assert not Event.objects.exists()
+
+
+def test_the_history_tells_what_was_changed(make_image: Any, member: Caller) -> None:
+    image = make_image(name="a", properties={"os": "debian"})
+
+    lifecycle.update(image.pk, Changes({"name": "b"}, {"os": "ubuntu"}), member)
+
+    detail = Event.objects.get().detail
+    assert detail == {"name": ["a", "b"], "os": ["debian", "ubuntu"]}
+
+
+def test_an_update_never_touches_the_status(make_image: Any, member: Caller) -> None:
+    image = make_image(status="saving")
+
+    lifecycle.update(image.pk, Changes({"name": "b"}), member)
+
+    assert current(image).status == Status.SAVING
+
+
+@pytest.mark.parametrize("status", ["active", "saving", "deactivated"])
+def test_formats_are_fixed_once_there_is_data(
+    status: str, make_image: Any, member: Caller
+) -> None:
+    image = make_image(status=status)
+
+    with pytest.raises(errors.Forbidden, match="queued image"):
+        lifecycle.update(image.pk, Changes({"disk_format": "iso"}), member)
+
+
+def test_what_is_wrong_with_one_change_undoes_all(
+    make_image: Any, member: Caller
+) -> None:
+    image = make_image(name="a")
+
+    with pytest.raises(errors.Invalid):
+        lifecycle.update(image.pk, Changes({"name": "b", "min_ram": -1}), member)
+
+    assert current(image).name == "a"
+
+
+def test_there_is_a_limit_to_properties(make_image: Any, member: Caller) -> None:
+    image = make_image(properties={str(number): "" for number in range(128)})
+
+    with pytest.raises(errors.OverLimit, match="129"):
+        lifecycle.update(image.pk, Changes(properties={"one": "more"}), member)
+
+
+def test_too_many_properties_can_still_become_fewer(
+    make_image: Any, member: Caller
+) -> None:
+    image = make_image(properties={str(number): "" for number in range(130)})
+
+    lifecycle.update(image.pk, Changes(removed={"0"}), member)
+
+    assert len(current(image).properties) == 129
+
+
+def test_a_tag_is_put_once(make_image: Any, member: Caller) -> None:
+    image = make_image(tags=["b"])
+
+    lifecycle.tag(image.pk, "a", member)
+    lifecycle.tag(image.pk, "a", member)
+
+    assert current(image).tags == ["a", "b"]
+    assert Event.objects.count() == 1
+
+
+def test_a_tag_that_is_not_there_cannot_be_taken_off(
+    make_image: Any, member: Caller
+) -> None:
+    image = make_image(tags=["b"])
+
+    with pytest.raises(errors.NotFound):
+        lifecycle.untag(image.pk, "a", member)
+
+
+def test_there_is_a_limit_to_tags(make_image: Any, member: Caller) -> None:
+    image = make_image(tags=[f"{number:03}" for number in range(128)])
+
+    with pytest.raises(errors.OverLimit):
+        lifecycle.tag(image.pk, "one-more", member)

@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from images import errors, lifecycle, stores
+from images.access import Caller
+from images.models import Event, Image, ImageLocation, Member, Status
+
+pytestmark = pytest.mark.django_db
+
+
+def current(image: Image) -> Image:
+    return Image.objects.get(pk=image.pk)
+
+
+def stored() -> list[str]:
+    return [key for key, _ in stores.default().keys()]
+
+
+def test_a_deleted_image_keeps_its_data_for_the_scrub_time(
+    make_image: Any, member: Caller
+) -> None:
+    image = make_image(status="active")
+
+    lifecycle.delete(image.pk, member, "no longer needed")
+
+    assert current(image).status == Status.PENDING_DELETE
+    assert len(stored()) == 1
+    assert Event.objects.get().reason == "no longer needed"
+
+
+def test_without_delayed_delete_the_data_goes_at_once(
+    make_image: Any, member: Caller, settings: Any
+) -> None:
+    settings.IMAGECATALOG_DELAYED_DELETE = False
+    image = make_image(status="active")
+
+    lifecycle.delete(image.pk, member)
+
+    assert current(image).status == Status.DELETED
+    assert ImageLocation.objects.get().status == "deleted"
+    assert stored() == []
+
+
+def test_an_owner_who_deletes_a_deactivated_image_leaves_no_data(
+    make_image: Any, member: Caller, settings: Any
+) -> None:
+    settings.IMAGECATALOG_DELAYED_DELETE = False
+    image = make_image(status="deactivated")
+
+    lifecycle.delete(image.pk, member)
+
+    assert stored() == []
+
+
+def test_a_protected_image_is_not_deleted_by_anybody(
+    make_image: Any, admin: Caller
+) -> None:
+    image = make_image(status="active", protected=True)
+
+    with pytest.raises(errors.Forbidden, match="protected"):
+        lifecycle.delete(image.pk, admin)
+
+    assert current(image).status == Status.ACTIVE
+
+
+def test_a_store_that_cannot_be_reached_does_not_stop_a_delete(
+    make_image: Any, member: Caller, settings: Any
+) -> None:
+    settings.IMAGECATALOG_DELAYED_DELETE = False
+    image = make_image(status="active")
+    settings.IMAGECATALOG_STORES = "other=file:///tmp/none"
+
+    lifecycle.delete(image.pk, member)
+
+    assert current(image).status == Status.DELETED
+    location = ImageLocation.objects.get()
+    assert location.status == "pending_delete"
+    assert location.delete_after > timezone.now()
+
+
+def test_bytes_that_could_not_be_removed_are_removed_later(
+    make_image: Any, member: Caller, settings: Any
+) -> None:
+    settings.IMAGECATALOG_DELAYED_DELETE = False
+    image = make_image(status="active")
+    reachable = settings.IMAGECATALOG_STORES
+    settings.IMAGECATALOG_STORES = "other=file:///tmp/none"
+    lifecycle.delete(image.pk, member)
+
+    settings.IMAGECATALOG_STORES = reachable
+    ImageLocation.objects.update(delete_after=timezone.now())
+
+    assert lifecycle.sweep() == 1
+    assert stored() == []
+
+
+@pytest.mark.parametrize("status", ["active", "deactivated"])
+def test_a_restored_image_is_what_it_was(
+    status: str, make_image: Any, member: Caller
+) -> None:
+    image = make_image(
+        status=status, data=b"data", tags=["a"], properties={"os": "debian"}
+    )
+    Member.objects.create(image=image, member="friends")
+    lifecycle.delete(image.pk, member)
+
+    lifecycle.restore(image.pk, member)
+
+    image = current(image)
+    assert (image.status, image.tags) == (status, ["a"])
+    assert image.properties == {"os": "debian"}
+    assert image.deleted_at is None
+    assert image.members.count() == 1
+    assert b"".join(lifecycle.read(image)) == b"data"
+
+
+def test_a_location_that_was_removed_before_does_not_come_back(
+    make_image: Any, member: Caller
+) -> None:
+    image = make_image(status="active")
+    location = image.locations.get()
+    image.locations.create(store=location.store, key="ab/second.0")
+    lifecycle.remove_location(image.pk, 1, member)
+    lifecycle.delete(image.pk, member)
+
+    lifecycle.restore(image.pk, member)
+
+    assert [row.pk for row in image.locations.filter(status="active")] == [location.pk]
+
+
+def test_a_scrubbed_image_is_gone_with_its_bytes(
+    make_image: Any, member: Caller
+) -> None:
+    image = make_image(status="active")
+    lifecycle.delete(image.pk, member)
+
+    lifecycle.scrub(image.pk, member)
+
+    assert current(image).status == Status.DELETED
+    assert stored() == []
+    with pytest.raises(errors.Conflict):
+        lifecycle.restore(image.pk, member)
+
+
+def test_the_scrubber_takes_only_what_is_old_enough(
+    make_image: Any, member: Caller, settings: Any
+) -> None:
+    settings.IMAGECATALOG_SCRUB_TIME = 60
+    old, young = make_image(status="active"), make_image(status="active")
+    lifecycle.delete(old.pk, member)
+    lifecycle.delete(young.pk, member)
+    Image.objects.filter(pk=old.pk).update(
+        deleted_at=timezone.now() - timedelta(seconds=61)
+    )
+
+    assert lifecycle.scrub_due() == [old.pk]
+
+    assert current(old).status == Status.DELETED
+    assert current(young).status == Status.PENDING_DELETE
+
+
+def test_a_dry_run_of_the_scrubber_changes_nothing(
+    make_image: Any, member: Caller, settings: Any
+) -> None:
+    settings.IMAGECATALOG_SCRUB_TIME = 0
+    image = make_image(status="active")
+    lifecycle.delete(image.pk, member)
+
+    assert lifecycle.scrub_due(dry_run=True) == [image.pk]
+
+    assert current(image).status == Status.PENDING_DELETE
+
+
+def test_an_image_without_data_is_deleted_for_good_at_once(
+    make_image: Any, member: Caller
+) -> None:
+    image = make_image(status="queued")
+
+    lifecycle.delete(image.pk, member)
+
+    assert current(image).status == Status.DELETED
+
+
+def test_bytes_that_are_missing_already_count_as_removed(
+    make_image: Any, member: Caller
+) -> None:
+    image = make_image(status="active")
+    stores.default().delete(image.locations.get().key)
+    lifecycle.delete(image.pk, member)
+
+    lifecycle.scrub(image.pk, member)
+
+    assert image.locations.get().status == "deleted"

