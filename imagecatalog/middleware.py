@@ -9,7 +9,7 @@ from uuid import uuid4
 from django.http import HttpRequest, HttpResponse
 
 HEADER = "X-OpenStack-Request-ID"
-ACCEPTABLE = re.compile(r"[A-Za-z0-9_.-]{1,60}", re.ASCII)
+ACCEPTABLE = re.compile(r"(?:req-)?[A-Za-z0-9_.-]{1,60}", re.ASCII)
 
 
 def request_id(

@@ -1,48 +1,20 @@
-"""Reading the catalogue: rows for the wire, who sees what in a list, order and keyset paging."""
+"""Reading the catalogue: who sees what in a list, order, and keyset paging. Knows no HTTP."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import reduce
-from itertools import groupby
-from operator import itemgetter, or_
+from operator import or_
 from typing import Any
 
-from django.db.models import F, FilteredRelation, OrderBy, Q, QuerySet
+from django.db.models import Q
 
-from images import access, errors
+from images import access, errors, rows
 from images.access import Caller
-from images.models import Image, LocationStatus, Member
+from images.models import Image, Member
+from images.rows import NULLABLE, Row, Sort
 
-COLUMNS = (
-    "id",
-    "name",
-    "owner",
-    "visibility",
-    "status",
-    "size",
-    "virtual_size",
-    "checksum",
-    "os_hash_algo",
-    "os_hash_value",
-    "disk_format",
-    "container_format",
-    "min_ram",
-    "min_disk",
-    "protected",
-    "os_hidden",
-    "properties",
-    "tags",
-    "created_at",
-    "updated_at",
-)
-LOCATION_COLUMNS = ("live__store", "live__key", "live__metadata")
-NULLABLE = {"name", "size", "disk_format", "container_format"}
 TIE_BREAKERS = ("created_at", "id")
-
-Row = dict[str, Any]
-Sort = Sequence[tuple[str, bool]]
 
 
 @dataclass(frozen=True)
@@ -62,65 +34,22 @@ def page(caller: Caller, listing: Listing) -> list[Row]:
     if not listing.limit:
         return []
     sort = _complete(listing.sort)
-    order = [_order(column, descending) for column, descending in sort]
     where = listing.where & _after(caller, listing.marker, sort)
-    images = Image.objects.existing().filter(where).order_by(*order)
+    images = Image.objects.existing().filter(where)
+    images = images.order_by(*(rows.order_by(*key) for key in sort))
     branches = [
         images.filter(branch)[: listing.limit] for branch in _branches(caller, listing)
     ]
-    return rows(Image.objects.filter(pk__in=_newest(branches, order)), order)
+    return rows.fetch_page(branches, sort, listing.limit)
 
 
 def one(caller: Caller, image_id: str) -> Row:
     """The row of one image. Raises NotFound, also for what the caller does not see."""
-    found = rows(Image.objects.existing().filter(access.seen_by(caller), pk=image_id))
+    images = Image.objects.existing().filter(access.seen_by(caller), pk=image_id)
+    found = rows.fetch(images)
     if not found:
         raise access.missing(image_id)
     return found[0]
-
-
-def rows(images: QuerySet[Image], order: Sequence[OrderBy] = ()) -> list[Row]:
-    """Columns and live locations of these images, in one query and without model instances.
-
-    Each row has ``locations``: a list of (store, key, metadata).
-    """
-    joined = (
-        images.alias(
-            live=FilteredRelation(
-                "locations", condition=Q(locations__status=LocationStatus.ACTIVE)
-            )
-        )
-        .order_by(*order, "live__id")
-        .values_list(*COLUMNS, *LOCATION_COLUMNS)
-    )
-    width = len(COLUMNS)
-    result = []
-    for _, group in groupby(joined, key=itemgetter(0)):
-        copies = list(group)
-        row = dict(zip(COLUMNS, copies[0], strict=False))
-        row["locations"] = [copy[width:] for copy in copies if copy[width] is not None]
-        result.append(row)
-    return result
-
-
-def row_of(image: Image) -> Row:
-    """The row of an image that has no location."""
-    return {column: getattr(image, column) for column in COLUMNS} | {"locations": []}
-
-
-def _newest(
-    branches: Sequence[QuerySet[Image]], order: Sequence[OrderBy]
-) -> QuerySet[Any, Any]:
-    # Each branch is cut before they are merged. One big OR would walk the whole catalogue
-    # for a project that owns little (0.5 s with a million images).
-    ids = [branch.values("pk") for branch in branches]
-    if len(ids) == 1:
-        return ids[0]
-    # SQLite takes no LIMIT within a UNION, but one within a sub-select of its parts.
-    parts = [Image.objects.filter(pk__in=branch).values("pk") for branch in ids]
-    merged = parts[0].order_by().union(*[part.order_by() for part in parts[1:]])
-    limit = branches[0].query.high_mark
-    return Image.objects.filter(pk__in=merged).order_by(*order)[:limit].values("pk")
 
 
 def _branches(caller: Caller, listing: Listing) -> list[Q]:
@@ -153,15 +82,6 @@ def _complete(sort: Sort) -> Sort:
     last = directions.pop() if len(directions) == 1 else True
     named = {column for column, _ in sort}
     return [*sort, *((column, last) for column in TIE_BREAKERS if column not in named)]
-
-
-def _order(column: str, descending: bool) -> OrderBy:
-    # Without a value counts as lowest, on every database.
-    if column not in NULLABLE:
-        return F(column).desc() if descending else F(column).asc()
-    if descending:
-        return F(column).desc(nulls_last=True)
-    return F(column).asc(nulls_first=True)
 
 
 def _after(caller: Caller, marker: str | None, sort: Sort) -> Q:

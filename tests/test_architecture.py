@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 THINGS = {"models", "stores", "formats", "attributes"}
-VERBS = {"lifecycle", "imports", "sharing", "access", "listing", "jobs"}
+VERBS = {"lifecycle", "imports", "sharing", "access", "listing", "rows", "jobs"}
 HALL = {"api"}  # what both API doors share
 DOORS = {"api.v1", "api.v2", "admin", "management"}
 LAYERS = [{"errors"}, THINGS, VERBS, HALL, DOORS]  # upwards

@@ -13,7 +13,14 @@ from images import errors, stores
 from images.access import Caller, operator
 from images.lifecycle import leases
 from images.lifecycle.rows import locked, move
-from images.models import Image, ImageLocation, LocationStatus, Status
+from images.models import (
+    READABLE_STATUSES,
+    TRANSIENT_STATUSES,
+    Image,
+    ImageLocation,
+    LocationStatus,
+    Status,
+)
 
 log = logging.getLogger(__name__)
 
@@ -33,9 +40,10 @@ def delete(image_id: str, by: Caller, reason: str = "") -> None:
                 f"Image {image_id} is protected and cannot be deleted. "
                 "Set its 'protected' to false first."
             )
-        leases.cancel(image)
-        held = list(image.locations.filter(status=LocationStatus.ACTIVE))
-        if settings.IMAGECATALOG_DELAYED_DELETE and held and _recoverable(image):
+        if image.status in TRANSIENT_STATUSES:
+            leases.cancel(image)
+        held = _held(image)
+        if settings.IMAGECATALOG_DELAYED_DELETE and held:
             move(image, image.mark_pending_delete, "delete", by, reason=reason)
             for location in held:
                 withdraw(location, None)
@@ -46,8 +54,10 @@ def delete(image_id: str, by: Caller, reason: str = "") -> None:
     _remove_all(held)
 
 
-def _recoverable(image: Image) -> bool:
-    return image.status in (Status.ACTIVE, Status.DEACTIVATED)
+def _held(image: Image) -> list[ImageLocation]:
+    if image.status not in READABLE_STATUSES:
+        return []
+    return list(image.locations.filter(status=LocationStatus.ACTIVE))
 
 
 def withdraw(location: ImageLocation, delete_after: datetime | None) -> None:

@@ -495,6 +495,7 @@ def test_more_data_than_promised_is_not_sent() -> None:
     )
 
 
+@pytest.mark.django_db  # Django looks at its connections when a response is closed
 @pytest.mark.parametrize("begun", [True, False])
 def test_a_closed_download_closes_its_source(begun: bool) -> None:
     class Source:

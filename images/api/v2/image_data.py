@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.http import HttpResponse, HttpResponseBase
 from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.request import Request
@@ -14,15 +16,21 @@ from images.models import READABLE_STATUSES, Status
 MEDIA_TYPE = "application/octet-stream"
 
 
+class UnsupportedData(errors.Invalid):
+    """Data comes as application/octet-stream and in no other dress."""
+
+    code = "unsupported-data"
+
+
 class File(ApiView):
     http_method_names = ["get", "put"]
+    error_status: ClassVar = {UnsupportedData: 415}
 
     def put(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
-        http = request._request
         try:
             return _upload(request, image_id)
         except Exception:
-            transfer.drain(http)
+            transfer.drain(request._request)
             raise
 
     def get(self, request: Request, image_id: str, **kwargs: str) -> HttpResponseBase:

@@ -10,7 +10,7 @@ from django.db.models import Q
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from images import access, attributes, errors, lifecycle, listing, models, stores
+from images import access, attributes, errors, lifecycle, listing, models, rows, stores
 from images.access import Caller
 from images.api import body, replies, versions
 from images.api.v2 import filters, patch, serializers
@@ -25,12 +25,12 @@ class Images(ApiView):
         asked = filters.parse(request.query_params)
         # Only API v1 knows this status.
         asked = replace(asked, where=asked.where & ~Q(status=Status.KILLED))
-        rows = listing.page(who, asked)
-        full = bool(rows) and len(rows) == asked.limit
-        marker = rows[-1]["id"] if full else None
+        page = listing.page(who, asked)
+        full = bool(page) and len(page) == asked.limit
+        marker = page[-1]["id"] if full else None
         return replies.json(
             {
-                "images": [serializers.image(row, who) for row in rows],
+                "images": [serializers.image(row, who) for row in page],
                 "schema": "/v2/schemas/images",
                 **filters.links(request.query_params, marker),
             }
@@ -43,7 +43,7 @@ class Images(ApiView):
         _check_create(who, fields)
         base = versions.base_url(request._request)  # refuses a malformed Host
         image = lifecycle.create(fields, properties, tags, who)
-        response = replies.json(serializers.image(listing.row_of(image), who), 201)
+        response = replies.json(serializers.image(rows.row_of(image), who), 201)
         response.headers["Location"] = f"{base}/v2/images/{image.pk}"
         response.headers["OpenStack-image-store-ids"] = ",".join(
             store.id for store in stores.configured()

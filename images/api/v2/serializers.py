@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from images import stores
 from images.access import Caller, may
-from images.listing import Row
 from images.models import Image
+from images.rows import Row
 
 PLAIN = (
     "name",
@@ -62,5 +61,5 @@ def _add_locations(document: dict[str, Any], row: Row, caller: Caller) -> None:
         ]
 
 
-def _time(moment: datetime) -> str:
-    return f"{moment.isoformat()[:19]}Z"
+def _time(moment: str) -> str:
+    return f"{moment[:10]}T{moment[11:19]}Z"

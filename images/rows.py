@@ -1,0 +1,150 @@
+"""Rows of images for the wire: columns and live locations in one query, no model instances.
+
+Which images is said by sub-selects that the ORM makes. The statement around them never changes
+and is written out: to have it built for every request costs more than to run it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+import orjson
+from django.core.exceptions import EmptyResultSet
+from django.db import connection
+from django.db.models import F, OrderBy, QuerySet
+
+from images.models import Image, ImageLocation, LocationStatus
+
+Row = dict[str, Any]
+Sort = Sequence[tuple[str, bool]]  # (column, descending)
+Statement = tuple[str, tuple[Any, ...]]  # SQL and its parameters
+
+COLUMNS = (
+    "id",
+    "name",
+    "owner",
+    "visibility",
+    "status",
+    "size",
+    "virtual_size",
+    "checksum",
+    "os_hash_algo",
+    "os_hash_value",
+    "disk_format",
+    "container_format",
+    "min_ram",
+    "min_disk",
+    "protected",
+    "os_hidden",
+    "properties",
+    "tags",
+    "created_at",
+    "updated_at",
+)
+NULLABLE = frozenset({"name", "size", "disk_format", "container_format"})
+
+_IMAGES = f'"{Image._meta.db_table}"'
+_SELECT = (
+    "SELECT "
+    + ", ".join(f'i."{column}"' for column in COLUMNS)
+    + ', live."store", live."key", live."metadata"'
+    + f' FROM {_IMAGES} i LEFT JOIN "{ImageLocation._meta.db_table}" live'
+    + f' ON live."image_id" = i."id" AND live."status" = \'{LocationStatus.ACTIVE}\''
+)
+
+
+def fetch(images: QuerySet[Image]) -> list[Row]:
+    """The rows of these images, in no order. Each has what ``row_of`` gives."""
+    chosen = _statement(images)
+    return _rows(*chosen, "") if chosen else []
+
+
+def fetch_page(
+    branches: Sequence[QuerySet[Image]], sort: Sort, limit: int
+) -> list[Row]:
+    """The first rows of several ordered and limited sets together, each image once.
+
+    Every branch is cut before they are merged. One big OR would walk the whole catalogue
+    for a project that owns little (0.5 s with a million images).
+    """
+    statements = [made for branch in branches if (made := _statement(branch))]
+    if not statements:
+        return []
+    order = ", ".join(f"i.{_order_sql(*key)}" for key in sort) + ", "
+    if len(statements) == 1:
+        return _rows(*statements[0], order)
+    parts = [f"SELECT * FROM ({sql}) AS b{n}" for n, (sql, _) in enumerate(statements)]
+    merged = (
+        f'SELECT i."id" FROM {_IMAGES} i WHERE i."id" IN ({" UNION ".join(parts)})'
+        f" ORDER BY {order[:-2]} LIMIT {limit:d}"
+    )
+    params = tuple(param for _, some in statements for param in some)
+    return _rows(merged, params, order)
+
+
+def row_of(image: Image) -> Row:
+    """The row of an image that has no location.
+
+    ``locations`` is a list of (store, key, metadata); times are text in UTC.
+    """
+    row = {column: getattr(image, column) for column in COLUMNS}
+    return row | {
+        "created_at": str(image.created_at),
+        "updated_at": str(image.updated_at),
+        "locations": [],
+    }
+
+
+def order_by(column: str, descending: bool) -> OrderBy:
+    """What has no value counts as lowest, on every database."""
+    if column not in NULLABLE:
+        return F(column).desc() if descending else F(column).asc()
+    if descending:
+        return F(column).desc(nulls_last=True)
+    return F(column).asc(nulls_first=True)
+
+
+def _order_sql(column: str, descending: bool) -> str:
+    direction = "DESC" if descending else "ASC"
+    if column not in NULLABLE:
+        return f'"{column}" {direction}'
+    return f'"{column}" {direction} NULLS {"LAST" if descending else "FIRST"}'
+
+
+def _statement(images: QuerySet[Image]) -> Statement | None:
+    try:
+        sql, params = images.values("pk").query.sql_with_params()
+    except EmptyResultSet:
+        return None
+    return sql, params
+
+
+def _rows(chosen: str, params: Sequence[Any], order: str) -> list[Row]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f'{_SELECT} WHERE i."id" IN ({chosen}) ORDER BY {order}i."id", live."id"',
+            params,
+        )
+        found = cursor.fetchall()
+    # An image with several locations comes as several rows, one behind the other.
+    return [_row(list(copies)) for _, copies in groupby(found, key=itemgetter(0))]
+
+
+def _row(copies: list[tuple[Any, ...]]) -> Row:
+    row = dict(zip(COLUMNS, copies[0], strict=False))
+    # Values are as the database's driver gives them.
+    row["protected"] = bool(row["protected"])
+    row["os_hidden"] = bool(row["os_hidden"])
+    row["properties"] = orjson.loads(row["properties"])
+    row["tags"] = orjson.loads(row["tags"])
+    row["created_at"] = str(row["created_at"])
+    row["updated_at"] = str(row["updated_at"])
+    row["locations"] = [
+        (store, key, orjson.loads(metadata))
+        for *_, store, key, metadata in copies
+        if store is not None
+    ]
+    return row

@@ -1,0 +1,134 @@
+"""What is measured: one row each, with the budget it must keep, as data."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from tests.bench.load import throughput
+from tests.bench.quiet import MIB, prewarm
+from tests.bench.target import Target
+from tests.bench.wire import exchange
+
+
+@dataclass
+class Plan:
+    """What all samples share."""
+
+    folder: Path
+    size: int  # bytes of an upload
+    seconds: float  # of one throughput sample
+    client_share: float = 0.0  # the busiest load client seen, as a share of a core
+
+
+Sample = Callable[[Target, Plan], list[float]]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A figure; ``must`` is how many times better than the peer's it has to be."""
+
+    group: str  # for --only
+    key: str
+    unit: str  # ms: small is good; req/s, MiB/s: big is good
+    must: float
+    sample: Sample
+
+
+def milliseconds(work: Callable[[], object]) -> float:
+    begin = time.perf_counter()
+    work()
+    return (time.perf_counter() - begin) * 1000
+
+
+def latency(page: str, count: int) -> Sample:
+    """``count`` sequential GETs, each on a new connection."""
+
+    def sample(target: Target, plan: Plan) -> list[float]:
+        request = target.endpoint.request("GET", target.paths[page])
+
+        def once() -> None:
+            exchange(target.endpoint, request).expect(200, page)
+
+        once()  # unmeasured: the first one after a pause fills caches
+        return [milliseconds(once) for _ in range(count)]
+
+    return sample
+
+
+def rate(page: str) -> Sample:
+    """Answers a second over 8 kept-alive connections."""
+
+    def sample(target: Target, plan: Plan) -> list[float]:
+        path = target.paths[page]
+        got = throughput(target.endpoint, path, seconds=plan.seconds)
+        plan.client_share = max(plan.client_share, got.client_share)
+        return [got.per_second]
+
+    return sample
+
+
+CHANGES = 25  # images created, and deleted, in one sample
+
+
+def create(target: Target, plan: Plan) -> list[float]:
+    times: list[float] = []
+    for number in range(CHANGES):
+        times.append(milliseconds(partial(target.create, number)))
+        target.spare.append(target.images.pop())
+    return times
+
+
+def delete(target: Target, plan: Plan) -> list[float]:
+    while len(target.spare) < CHANGES:
+        target.create(len(target.spare))
+        target.spare.append(target.images.pop())
+    doomed, target.spare = target.spare[:CHANGES], target.spare[CHANGES:]
+    return [milliseconds(partial(target.delete, image)) for image in doomed]
+
+
+def upload(chunked: bool) -> Sample:
+    """One upload to a new image; the one before is gone by then."""
+
+    def sample(target: Target, plan: Plan) -> list[float]:
+        target.drop_big()
+        prewarm(plan.folder, plan.size)
+        seconds = target.upload(plan.size, chunked=chunked)
+        return [plan.size / MIB / seconds]
+
+    return sample
+
+
+def download(target: Target, plan: Plan) -> list[float]:
+    """One download; the first of an image, unmeasured, is a story of its own."""
+    if not target.big:
+        target.upload(plan.size, chunked=True)
+    if target.big not in target.read:
+        os.sync()
+        target.download(plan.size)
+    return [plan.size / MIB / target.download(plan.size)]
+
+
+ROWS = (
+    Row("list", "list 25, first page", "ms", 4, latency("first", 30)),
+    Row("list", "list 25, deep page", "ms", 4, latency("deep", 30)),
+    Row("list", "list 25, first page, 8 connections", "req/s", 6, rate("first")),
+    Row("list", "list 25, deep page, 8 connections", "req/s", 6, rate("deep")),
+    Row("list1000", "list 1000", "ms", 15, latency("thousand", 5)),
+    Row("show", "show", "ms", 2.5, latency("show", 50)),
+    Row("show", "show, 8 connections", "req/s", 3, rate("show")),
+    Row("create", "create", "ms", 5, create),
+    Row("delete", "delete", "ms", 5, delete),
+    Row("upload", "upload, chunked", "MiB/s", 2, upload(chunked=True)),
+    Row("upload", "upload, Content-Length", "MiB/s", 2, upload(chunked=False)),
+    Row("download", "download", "MiB/s", 1.3, download),
+)
+GROUPS = tuple(dict.fromkeys(row.group for row in ROWS))
+# Lists and shows again with the big catalogue, where a page may cost so much more.
+BIG_GROUPS = ("list", "list1000", "show")
+FLAT_MUST = 1.5  # times the same page of the small catalogue
+GROWTH_MUST = 64.0  # MiB that a process may grow while it carries data

@@ -1,0 +1,42 @@
+"""Starts the service that is measured, on a database and a folder of its own."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from tests import servers
+from tests.bench import signin
+from tests.bench.wire import BenchError
+
+
+@contextmanager
+def started(folder: Path, database: str, workers: int) -> Iterator[servers.Service]:
+    """Our service on ``postgresql`` or ``sqlite``, stopped afterwards; its log is shown when it fails."""
+    env = {
+        "IMAGECATALOG_STATIC_KEYS": f"admin:{secrets.token_urlsafe(24)}",
+        # The samples' data would fill the disk.
+        "IMAGECATALOG_DELAYED_DELETE": "off",
+    }
+    with ExitStack() as stack:
+        if database == "postgresql":
+            env["DATABASE_URL"] = stack.enter_context(servers.postgres())
+        run = stack.enter_context(servers.catalogue(folder, env, workers=workers))
+        try:
+            yield run
+        except (BenchError, OSError):
+            print(run.log.read_text(errors="replace")[-4000:], file=sys.stderr)
+            raise
+
+
+def headers(service: servers.Service, how: str) -> Mapping[str, str]:
+    """What ``--auth`` says, with the first user's password or key where it names none."""
+    if how == "basic":
+        return signin.basic(*service.auth)
+    if how == "token":
+        key = service.env["IMAGECATALOG_STATIC_KEYS"].partition(":")[2]
+        return {"X-Auth-Token": key}
+    return signin.headers(how)

@@ -1,0 +1,191 @@
+"""One service under measurement: its images, its big image, its processes.
+
+Speaks Image API v2 and nothing else, so that the peer and ours get the same requests.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import re
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from functools import cache
+
+from tests.bench import fill
+from tests.bench.quiet import Memory
+from tests.bench.wire import BLOCK, BenchError, Endpoint, call, exchange, read_answer
+
+PIECE = 64 << 10  # what the stock clients send as one chunk
+MAX_PAGE = 1000
+
+
+@cache
+def pattern() -> bytes:
+    """A block of reproducible noise: uploads consist of it again and again."""
+    return random.Random(25).randbytes(BLOCK)
+
+
+@cache
+def digest(size: int) -> str:
+    """MD5 of an upload of ``size`` bytes."""
+    md5 = hashlib.md5(usedforsecurity=False)
+    for _ in range(size // BLOCK):
+        md5.update(pattern())
+    return md5.hexdigest()
+
+
+@cache
+def pieces(chunked: bool) -> tuple[bytes, ...]:
+    """The pattern as it goes to the socket: 64 KiB a send, framed as chunks or bare."""
+    starts = range(0, BLOCK, PIECE)
+    bare = (pattern()[start : start + PIECE] for start in starts)
+    return tuple(b"%x\r\n%b\r\n" % (PIECE, p) if chunked else p for p in bare)
+
+
+@dataclass
+class Target:
+    """A service and what the benchmark made there."""
+
+    name: str
+    endpoint: Endpoint
+    memory: Memory | None = None
+    owner: str = ""
+    images: list[str] = field(default_factory=list)  # to delete at the end
+    spare: list[str] = field(default_factory=list)  # for the delete row
+    big: str = ""  # the image with data, for downloads
+    read: set[str] = field(default_factory=set)  # downloaded before
+    paths: dict[str, str] = field(default_factory=dict)
+
+    # Images without data
+
+    def create(self, number: int) -> str:
+        """Create an image, return its id."""
+        answer = call(self.endpoint, "POST", "/v2/images", fill.document(number))
+        image = answer.expect(201, f"{self.name}: create").json()
+        self.owner = str(image.get("owner") or "")
+        self.images.append(str(image["id"]))
+        return self.images[-1]
+
+    def create_many(self, first: int, last: int) -> None:
+        """Create images over HTTP, four at a time."""
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(self.create, range(first, last)))
+
+    def delete(self, image: str) -> None:
+        """Delete an image."""
+        answer = call(self.endpoint, "DELETE", f"/v2/images/{image}")
+        answer.expect(204, f"{self.name}: delete")
+
+    def forget(self) -> None:
+        """Delete everything that was created here and still exists."""
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(self._delete_if_there, [*self.images, *self.spare]))
+        self.images, self.spare = [], []
+
+    def _delete_if_there(self, image: str) -> None:
+        call(self.endpoint, "DELETE", f"/v2/images/{image}")
+
+    # Where the pages are
+
+    def pages(self) -> Iterator[tuple[str, list[dict[str, object]]]]:
+        """Every page of the whole list: its path, its images."""
+        path = f"/v2/images?limit={MAX_PAGE}"
+        while path:
+            page = call(self.endpoint, "GET", path).expect(200, "list").json()
+            images = page["images"]
+            if not isinstance(images, list):
+                raise BenchError(f"{self.name}: the list is not a list")
+            yield path, images
+            path = str(page.get("next") or "")
+
+    def survey(self) -> int:
+        """Find a deep page (at 90 %) and an image to show; returns the number of images."""
+        ids = [str(image["id"]) for _, images in self.pages() for image in images]
+        if len(ids) < MAX_PAGE:
+            raise BenchError(f"{self.name}: {len(ids)} images, {MAX_PAGE} are needed")
+        marker = ids[len(ids) * 9 // 10 - 1]
+        self.paths = {
+            "first": "/v2/images?limit=25",
+            "deep": f"/v2/images?limit=25&marker={marker}",
+            "thousand": f"/v2/images?limit={MAX_PAGE}",
+            "show": f"/v2/images/{ids[len(ids) // 2]}",
+        }
+        self._check("first", 25)
+        self._check("deep", 25)
+        self._check("thousand", MAX_PAGE)
+        return len(ids)
+
+    def _check(self, page: str, length: int) -> None:
+        """What is measured must be what was asked for: so many images, fully shown."""
+        answer = call(self.endpoint, "GET", self.paths[page]).expect(200, "list")
+        images = answer.json()["images"]
+        if not isinstance(images, list) or len(images) != length:
+            raise BenchError(f"{self.name}: {self.paths[page]} is not {length} images")
+        if len(images[0]["tags"]) != 3 or "build_number" not in images[0]:
+            raise BenchError(f"{self.name}: a listed image lacks properties or tags")
+
+    # Data
+
+    def upload(self, size: int, *, chunked: bool) -> float:
+        """Upload noise to a new image; seconds from connecting to the answer."""
+        image = self.create(0)
+        framing = {"Transfer-Encoding": "chunked"}
+        if not chunked:
+            framing = {"Content-Length": str(size)}
+        headers = {"Content-Type": "application/octet-stream", **framing}
+        path = f"/v2/images/{image}/file"
+        head = self.endpoint.request("PUT", path, headers=headers)
+        with self.memory.watched() if self.memory else nullcontext():
+            seconds = self._send(head, size, chunked=chunked)
+        self._verify(image, size)
+        self.big = image
+        return seconds
+
+    def _send(self, head: bytes, size: int, *, chunked: bool) -> float:
+        block = pieces(chunked)
+        begin = time.perf_counter()
+        with self.endpoint.connect() as sock:
+            sock.sendall(head)
+            for _ in range(size // BLOCK):
+                for piece in block:
+                    sock.sendall(piece)
+            if chunked:
+                sock.sendall(b"0\r\n\r\n")
+            read_answer(sock).expect(204, f"{self.name}: upload")
+        return time.perf_counter() - begin
+
+    def _verify(self, image: str, size: int) -> None:
+        shown = call(self.endpoint, "GET", f"/v2/images/{image}").json()
+        if (shown["size"], shown["checksum"]) != (size, digest(size)):
+            raise BenchError(f"{self.name}: the uploaded image has wrong size or MD5")
+
+    def drop_big(self) -> None:
+        """Delete the image with data."""
+        if self.big:
+            self.delete(self.big)
+            self.images.remove(self.big)
+            self.big = ""
+
+    def download(self, size: int) -> float:
+        """Read the big image; seconds from connecting to the last byte."""
+        request = self.endpoint.request("GET", f"/v2/images/{self.big}/file")
+        with self.memory.watched() if self.memory else nullcontext():
+            begin = time.perf_counter()
+            answer = exchange(self.endpoint, request, keep=False)
+            seconds = time.perf_counter() - begin
+        answer.expect(200, f"{self.name}: download")
+        if answer.length != size:
+            raise BenchError(f"{self.name}: {answer.length} of {size} bytes came")
+        self.read.add(self.big)
+        return seconds
+
+
+def software(endpoint: Endpoint) -> str:
+    """The newest API version that a service announces."""
+    answer = call(endpoint, "GET", "/")
+    minors = [int(minor) for minor in re.findall(rb'"v2\.(\d+)"', answer.body)]
+    return f"Image API v2.{max(minors)}" if minors else "Image API ?"

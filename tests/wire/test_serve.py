@@ -1,0 +1,209 @@
+"""`manage.py serve`: the first minute, and every way in which it can end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+import pytest
+import requests
+
+from tests import servers
+
+Serve = Callable[..., subprocess.Popen[bytes]]
+OWN_PASSWORD = {"IMAGECATALOG_ADMIN_PASSWORD": ""}  # have one made
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[servers.Service]:
+    with servers.catalogue(tmp_path, {"IMAGECATALOG_GRACE_SECONDS": "4"}) as service:
+        yield service
+
+
+def serve(folder: Path, *options: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """A `serve` that is expected to end at once."""
+    return subprocess.run(
+        [sys.executable, servers.ROOT / "manage.py", "serve", *options],
+        cwd=folder,
+        env=os.environ | {"IMAGECATALOG_DATA_DIR": str(folder)} | env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def family(service: servers.Service) -> list[psutil.Process]:
+    return psutil.Process(service.process.pid).children(recursive=True)
+
+
+def worker_of(service: servers.Service) -> psutil.Process | None:
+    for process in family(service):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if "image_worker" in process.cmdline():
+                return process
+    return None
+
+
+def all_gone(processes: list[psutil.Process]) -> bool:
+    gone = (psutil.STATUS_ZOMBIE,)
+    return not any(it.is_running() and it.status() not in gone for it in processes)
+
+
+# The beginning
+
+
+def test_the_first_start_shows_a_password_that_works_and_later_ones_none(
+    tmp_path: Path,
+) -> None:
+    with servers.catalogue(tmp_path, OWN_PASSWORD) as first:
+        shown = re.search(r"First user: admin, password: (\S+)", first.log.read_text())
+        assert shown
+        answer = requests.get(f"{first.url}/v2/images", auth=("admin", shown[1]))
+        assert answer.status_code == 200
+
+    with servers.catalogue(tmp_path, OWN_PASSWORD) as second:
+        assert "First user" not in second.log.read_text()
+        assert "OS_PASSWORD=PASSWORD" in second.log.read_text()
+
+
+@pytest.mark.slow
+def test_the_commands_that_it_suggests_work_as_they_stand(tmp_path: Path) -> None:
+    with servers.catalogue(tmp_path, OWN_PASSWORD) as service:
+        text = service.log.read_text()
+        script = text[text.index("  OS_AUTH_TYPE") : text.index("  curl")]
+        programs = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        done = subprocess.run(
+            ["sh", "-ec", script],
+            env={"PATH": programs, "HOME": str(tmp_path)},
+            capture_output=True,
+            text=True,
+        )
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_port_that_is_taken_is_said_to_be(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = serve(tmp_path, "--bind", f"127.0.0.1:{port}")
+
+    assert done.returncode == 1
+    assert (
+        f"Cannot listen on 127.0.0.1 port {port}: Address already in use" in done.stderr
+    )
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("bind", ["9292", "127.0.0.1:http", "127.0.0.1:99999"])
+def test_an_address_that_is_none_is_refused(tmp_path: Path, bind: str) -> None:
+    done = serve(tmp_path, "--bind", bind)
+
+    assert (done.returncode, "must be HOST:PORT" in done.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("bind", ["0.0.0.0:0", ":0", "[::]:0", "192.0.2.1:0"])
+def test_without_sign_in_it_serves_loopback_only(tmp_path: Path, bind: str) -> None:
+    done = serve(tmp_path, "--bind", bind, IMAGECATALOG_AUTH="none")
+
+    assert done.returncode == 1
+    assert "IMAGECATALOG_AUTH_NONE_REMOTE=on" in done.stderr
+
+
+def test_two_services_may_start_at_once_on_a_new_database(tmp_path: Path) -> None:
+    both_start_on(tmp_path)
+
+
+def test_two_services_may_start_at_once_on_a_new_postgresql(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    both_start_on(tmp_path, DATABASE_URL=servers.new_database(postgres_url))
+
+
+def both_start_on(folder: Path, **env: str) -> None:
+    def one(_: int) -> None:
+        with servers.catalogue(folder, env, workers=1) as service:
+            time.sleep(1)  # so that the other one starts while this one runs
+            answer = requests.get(f"{service.url}/v2/images", auth=service.auth)
+            assert answer.status_code == 200
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(one, range(2)))
+
+
+# The end
+
+
+def test_on_sigterm_everything_ends(service: servers.Service) -> None:
+    processes = family(service)
+    service.process.terminate()
+
+    assert service.process.wait(10) == 0
+    assert all_gone(processes)
+
+
+def test_ctrl_c_ends_everything_without_a_traceback(service: servers.Service) -> None:
+    processes = family(service)
+    os.killpg(service.process.pid, signal.SIGINT)
+
+    assert service.process.wait(10) == 0
+    assert all_gone(processes)
+    assert "Traceback" not in service.log.read_text()
+
+
+def test_nothing_outlives_a_killed_supervisor(service: servers.Service) -> None:
+    processes = family(service)
+    service.process.kill()
+
+    servers.wait_until(lambda: all_gone(processes), "the end of all", 15)
+
+
+def test_a_background_worker_that_dies_is_replaced(service: servers.Service) -> None:
+    servers.wait_until(lambda: worker_of(service), "the worker")
+    first = worker_of(service)
+    assert first
+    first.kill()
+    first.wait()
+
+    servers.wait_until(lambda: worker_of(service), "another worker")
+
+
+def test_when_gunicorn_ends_everything_does(service: servers.Service) -> None:
+    worker = worker_of(service)
+    assert worker
+    others = [it for it in family(service) if it.pid != worker.pid]
+    next(it for it in others if it.ppid() == service.process.pid).terminate()
+
+    assert service.process.wait(10) == 0
+    assert all_gone([worker, *others])
+
+
+def test_an_upload_under_way_at_the_end_leaves_its_image_to_be_tried_again(
+    service: servers.Service, tmp_path: Path
+) -> None:
+    fields = {"disk_format": "raw", "container_format": "bare"}
+    created = requests.post(f"{service.url}/v2/images", json=fields, auth=service.auth)
+    image = f"{service.url}/v2/images/{created.json()['id']}"
+
+    def slowly() -> Iterator[bytes]:
+        service.process.terminate()
+        while True:
+            yield bytes(1000)
+            time.sleep(0.1)
+
+    octets = {"Content-Type": "application/octet-stream"}
+    answer = requests.put(f"{image}/file", slowly(), headers=octets, auth=service.auth)
+    assert (answer.status_code, service.process.wait(10)) == (503, 0)
+
+    with servers.catalogue(tmp_path) as again:
+        image = image.replace(service.url, again.url)
+        assert requests.get(image, auth=again.auth).json()["status"] == "queued"
