@@ -27,8 +27,7 @@ def request_id(
             given = str(uuid4())
         request.request_id = given if given.startswith("req-") else f"req-{given}"  # type: ignore[attr-defined]
         response = get_response(request)
-        if not getattr(response, "without_request_id", False):
-            response.headers[HEADER.lower()] = request.request_id  # type: ignore[attr-defined]
+        response.headers[HEADER.lower()] = request.request_id  # type: ignore[attr-defined]
         return response
 
     return middleware

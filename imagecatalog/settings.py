@@ -94,6 +94,9 @@ else:
     DATABASES["default"]["OPTIONS"] = {
         **DATABASES["default"].get("OPTIONS", {}),
         "pool": {"min_size": 2, "max_size": 16, "timeout": 30},
+        # The statements of the hot path are always the same: PostgreSQL plans them once.
+        "server_side_binding": True,
+        "prepare_threshold": 5,
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

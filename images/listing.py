@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import reduce
 from operator import or_
 from typing import Any
@@ -43,15 +44,6 @@ def page(caller: Caller, listing: Listing) -> list[Row]:
     return rows.fetch_page(branches, sort, listing.limit)
 
 
-def one(caller: Caller, image_id: str) -> Row:
-    """The row of one image. Raises NotFound, also for what the caller does not see."""
-    images = Image.objects.existing().filter(access.seen_by(caller), pk=image_id)
-    found = rows.fetch(images)
-    if not found:
-        raise access.missing(image_id)
-    return found[0]
-
-
 def _branches(caller: Caller, listing: Listing) -> list[Q]:
     wanted = listing.visibility
     if caller.is_admin:
@@ -88,14 +80,14 @@ def _after(caller: Caller, marker: str | None, sort: Sort) -> Q:
     if marker is None:
         return Q()
     # Also a deleted marker: who deletes page by page must be able to go on.
-    columns = [column for column, _ in sort]
-    found = Image.objects.filter(access.seen_by(caller), pk=marker).values(*columns)
-    last = found.first()
-    if last is None:
+    try:
+        row = access.get_image(caller, marker, deleted=True)
+    except errors.NotFound:
         raise errors.Invalid(
             f"Marker {marker} is not an image that you can see. "
             "Use the id of the last image of the page before."
-        )
+        ) from None
+    last = {column: _value(row, column) for column, _ in sort}
     alternatives, same = [], Q()
     for column, descending in sort:
         alternatives.append(same & _beyond(column, last[column], descending))
@@ -117,3 +109,10 @@ def _from(column: str, descending: bool, value: Any) -> Q:
     if column in NULLABLE and (descending or value is None):
         return Q()  # those without a value are beyond it too
     return Q(**{f"{column}__{'lte' if descending else 'gte'}": value})
+
+
+def _value(row: Row, column: str) -> Any:
+    if column not in ("created_at", "updated_at"):
+        return row[column]
+    moment = datetime.fromisoformat(row[column])
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

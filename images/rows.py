@@ -6,7 +6,8 @@ and is written out: to have it built for every request costs more than to run it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -56,10 +57,15 @@ _SELECT = (
 )
 
 
-def fetch(images: QuerySet[Image]) -> list[Row]:
-    """The rows of these images, in no order. Each has what ``row_of`` gives."""
-    chosen = _statement(images)
-    return _rows(*chosen, "") if chosen else []
+def statement(images: QuerySet[Image]) -> Statement:
+    """The sub-select of these images' ids. Raises EmptyResultSet when there can be none."""
+    sql, params = images.values("pk").query.sql_with_params()
+    return sql, params
+
+
+def fetch(chosen: str, params: Sequence[Any]) -> list[Row]:
+    """The rows of the images that a sub-select chooses. Each has what ``row_of`` gives."""
+    return _rows(chosen, params, "")
 
 
 def fetch_page(
@@ -70,18 +76,18 @@ def fetch_page(
     Every branch is cut before they are merged. One big OR would walk the whole catalogue
     for a project that owns little (0.5 s with a million images).
     """
-    statements = [made for branch in branches if (made := _statement(branch))]
+    statements = list(_statements(branches))
     if not statements:
         return []
-    order = ", ".join(f"i.{_order_sql(*key)}" for key in sort) + ", "
+    order = ", ".join(f"i.{_order_sql(*key)}" for key in sort)
     if len(statements) == 1:
         return _rows(*statements[0], order)
     parts = [f"SELECT * FROM ({sql}) AS b{n}" for n, (sql, _) in enumerate(statements)]
     merged = (
         f'SELECT i."id" FROM {_IMAGES} i WHERE i."id" IN ({" UNION ".join(parts)})'
-        f" ORDER BY {order[:-2]} LIMIT {limit:d}"
+        f" ORDER BY {order} LIMIT {limit:d}"
     )
-    params = tuple(param for _, some in statements for param in some)
+    params = [param for _, some in statements for param in some]
     return _rows(merged, params, order)
 
 
@@ -114,20 +120,16 @@ def _order_sql(column: str, descending: bool) -> str:
     return f'"{column}" {direction} NULLS {"LAST" if descending else "FIRST"}'
 
 
-def _statement(images: QuerySet[Image]) -> Statement | None:
-    try:
-        sql, params = images.values("pk").query.sql_with_params()
-    except EmptyResultSet:
-        return None
-    return sql, params
+def _statements(branches: Iterable[QuerySet[Image]]) -> Iterator[Statement]:
+    for branch in branches:
+        with suppress(EmptyResultSet):
+            yield statement(branch)
 
 
 def _rows(chosen: str, params: Sequence[Any], order: str) -> list[Row]:
+    order = ", ".join(filter(None, [order, 'i."id"', 'live."id"']))
     with connection.cursor() as cursor:
-        cursor.execute(
-            f'{_SELECT} WHERE i."id" IN ({chosen}) ORDER BY {order}i."id", live."id"',
-            params,
-        )
+        cursor.execute(f'{_SELECT} WHERE i."id" IN ({chosen}) ORDER BY {order}', params)
         found = cursor.fetchall()
     # An image with several locations comes as several rows, one behind the other.
     return [_row(list(copies)) for _, copies in groupby(found, key=itemgetter(0))]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import ipaddress
 
 from django.conf import settings
@@ -58,7 +57,7 @@ def _decoded(value: str) -> tuple[str, str]:
         user, colon, password = (
             base64.b64decode(value.strip(), validate=True).decode().partition(":")
         )
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # no ASCII, no base64, or no UTF-8 in it
         raise AuthenticationFailed("The Authorization header is malformed.") from None
     if not colon:
         raise AuthenticationFailed("The Authorization header is malformed.")

@@ -13,6 +13,7 @@ from images.api import replies
 # Minor versions only announce; all run the same code. Announced is what is served.
 CURRENT = "2.7"
 SUPPORTED = ("2.5", "2.4", "2.3", "2.2", "2.1", "2.0")
+HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
 MEDIA_TYPE = re.compile(r"application/vnd\.openstack\.images-v2(\.\d+)?\b")
 
 
@@ -38,7 +39,11 @@ def base_url(request: HttpRequest) -> str:
     """Where clients reach the service, without a slash at the end."""
     if settings.IMAGECATALOG_PUBLIC_URL:
         return str(settings.IMAGECATALOG_PUBLIC_URL)
-    return f"{request.scheme}://{request.get_host()}"
+    # Not get_host(): it refuses names with an underscore, which container networks have.
+    host = request.META.get("HTTP_HOST", "")
+    if not HOST.fullmatch(host):
+        host = f"{request.META['SERVER_NAME']}:{request.META['SERVER_PORT']}"
+    return f"{request.scheme}://{host}"
 
 
 def _document(request: HttpRequest) -> dict[str, list[dict[str, object]]]:

@@ -92,16 +92,18 @@ def upload(
         raise
 
 
-def read(image: Image, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+def read(image_id: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
     """Bytes [start, stop) of an image, from its first copy that opens; heaviest store first.
 
     Raises DataMissing or StoreError before the first block, DataMissing also for an image in
     any status but active and deactivated.
     """
     last: errors.StoreError = errors.DataMissing("The image has no data.")
-    if image.status not in READABLE_STATUSES:
-        raise last
-    held = image.locations.filter(status=LocationStatus.ACTIVE).order_by("pk")
+    held = ImageLocation.objects.filter(
+        image=image_id,
+        image__status__in=READABLE_STATUSES,
+        status=LocationStatus.ACTIVE,
+    ).order_by("pk")
     copies = [(stores.get(location.store), location.key) for location in held]
     for store, key in sorted(copies, key=lambda copy: -copy[0].weight):
         try:

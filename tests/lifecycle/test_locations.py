@@ -60,7 +60,7 @@ def test_the_first_location_makes_an_image_active(
     image = current(image)
     assert (image.status, image.size) == (Status.ACTIVE, len(DATA))
     assert image.checksum is None
-    assert b"".join(lifecycle.read(image)) == DATA
+    assert b"".join(lifecycle.read(image.pk)) == DATA
 
 
 def test_digests_that_are_given_with_a_location_are_verified_and_kept(
@@ -103,7 +103,7 @@ def test_without_the_last_location_an_image_is_queued_and_pinned(
     assert (image.status, image.pinned) == (Status.QUEUED, True)
     assert (image.size, image.os_hash_value) == (len(DATA), SHA512)
     with pytest.raises(errors.DataMissing):
-        lifecycle.read(image)
+        lifecycle.read(image.pk)
 
 
 def test_a_pinned_image_takes_the_same_bytes_again(

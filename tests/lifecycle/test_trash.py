@@ -116,7 +116,7 @@ def test_a_restored_image_is_what_it_was(
     assert image.properties == {"os": "debian"}
     assert image.deleted_at is None
     assert image.members.count() == 1
-    assert b"".join(lifecycle.read(image)) == b"data"
+    assert b"".join(lifecycle.read(image.pk)) == b"data"
 
 
 def test_a_location_that_was_removed_before_does_not_come_back(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.http import HttpResponse, HttpResponseBase
-from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.request import Request
 
 from images import access, errors, lifecycle
@@ -37,29 +36,29 @@ class File(ApiView):
         body.refuse(request._request)
         who = caller(request)
         image = access.get_image(who, image_id, "download_image")
-        if image.status == Status.DEACTIVATED and not access.may(
+        if image["status"] == Status.DEACTIVATED and not access.may(
             who, "download_deactivated", image
         ):
             raise errors.Forbidden(
                 "The requested image has been deactivated. "
                 "Image data download is forbidden."
             )
-        if image.status not in READABLE_STATUSES:
+        if image["status"] not in READABLE_STATUSES:
             return replies.nothing()
-        size = image.size or 0
+        size = image["size"] or 0
         part = transfer.content_range(request._request, size)
         try:
-            blocks = lifecycle.read(image, *(part or (0, size)))
+            blocks = lifecycle.read(image_id, *(part or (0, size)))
         except errors.DataMissing:
             return replies.nothing()
-        return transfer.download(blocks, size, part, image.checksum)
+        return transfer.download(blocks, size, part, image["checksum"])
 
 
 def _upload(request: Request, image_id: str) -> HttpResponse:
     http = request._request
     if http.content_type != MEDIA_TYPE:
         message = f"Send the data as Content-Type: {MEDIA_TYPE}."
-        raise UnsupportedMediaType(http.content_type or "", message)
+        raise UnsupportedData(message)
     size = transfer.body_size(http)
     who = caller(request)
     access.get_image(who, image_id, "upload_image")

@@ -10,18 +10,19 @@ from django.db.models import Q
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from images import access, attributes, errors, lifecycle, listing, models, rows, stores
+from images import access, attributes, errors, lifecycle, listing, rows, stores
 from images.access import Caller
 from images.api import body, replies, versions
 from images.api.v2 import filters, patch, serializers
 from images.api.views import ApiView, caller
 from images.models import Status
+from images.rows import Row
 
 
 class Images(ApiView):
     def get(self, request: Request, **kwargs: str) -> HttpResponse:
         who = caller(request)
-        access.check(who, "get_images", models.Image())
+        access.check(who, "get_images", {"owner": None})
         asked = filters.parse(request.query_params)
         # Only API v1 knows this status.
         asked = replace(asked, where=asked.where & ~Q(status=Status.KILLED))
@@ -60,17 +61,17 @@ class Image(ApiView):
     def get(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
         body.refuse(request._request)
         who = caller(request)
-        return replies.json(serializers.image(listing.one(who, image_id), who))
+        return replies.json(serializers.image(access.get_image(who, image_id), who))
 
     def patch(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
         who = caller(request)
         content_type = request.META.get("CONTENT_TYPE", "")
         operations = patch.parse(content_type, body.raw(request._request))
         image = access.get_image(who, image_id, "modify_image")
-        changes, moves = patch.plan(operations, {"properties": image.properties})
+        changes, moves = patch.plan(operations, image)
         _check_update(who, image, changes.fields, moves)
         lifecycle.update(image_id, changes, who, [_location_change(m) for m in moves])
-        return replies.json(serializers.image(listing.one(who, image_id), who))
+        return replies.json(serializers.image(access.get_image(who, image_id), who))
 
     def delete(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
         body.refuse(request._request)
@@ -81,7 +82,7 @@ class Image(ApiView):
 
 
 def _check_create(who: Caller, fields: Mapping[str, Any]) -> None:
-    image = models.Image(owner=fields["owner"])
+    image = {"owner": fields["owner"]}
     if not who.is_admin and fields["owner"] != who.project:
         raise errors.Forbidden(
             f"You are not permitted to create images owned by '{fields['owner']}'."
@@ -92,7 +93,7 @@ def _check_create(who: Caller, fields: Mapping[str, Any]) -> None:
 
 def _check_update(
     who: Caller,
-    image: models.Image,
+    image: Row,
     fields: Mapping[str, Any],
     moves: Sequence[patch.LocationChange],
 ) -> None:
@@ -105,7 +106,7 @@ def _check_update(
 
 
 def _check_visibility(
-    who: Caller, image: models.Image, fields: Mapping[str, Any]
+    who: Caller, image: access.Target, fields: Mapping[str, Any]
 ) -> None:
     if fields.get("visibility") == "public":
         access.check(who, "publicize_image", image)
@@ -113,10 +114,10 @@ def _check_visibility(
         access.check(who, "communitize_image", image)
 
 
-def _location_actions(image: models.Image, move: patch.LocationChange) -> list[str]:
+def _location_actions(image: Row, move: patch.LocationChange) -> list[str]:
     if move.op == "remove" or (move.op == "replace" and not move.value):
         return ["delete_image_location"]
-    if move.op == "add" and image.status == Status.ACTIVE:
+    if move.op == "add" and image["status"] == Status.ACTIVE:
         return ["set_image_location", "add_location_to_active"]
     return ["set_image_location"]
 

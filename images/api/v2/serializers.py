@@ -6,7 +6,6 @@ from typing import Any
 
 from images import stores
 from images.access import Caller, may
-from images.models import Image
 from images.rows import Row
 
 PLAIN = (
@@ -54,7 +53,7 @@ def _add_locations(document: dict[str, Any], row: Row, caller: Caller) -> None:
     heaviest = sorted(copies, key=lambda copy: -copy[0].weight)
     document["stores"] = ",".join(dict.fromkeys(copy[0].id for copy in heaviest))
     # URLs may tell where the operator keeps data: only for those whom the rule names.
-    if may(caller, "get_image_location", Image(owner=row["owner"])):
+    if may(caller, "get_image_location", row):
         document["locations"] = [
             {"url": store.url(key), "metadata": {**metadata, "store": store.id}}
             for store, key, metadata in copies

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from images.api.v2 import schemas
+
+
+@pytest.mark.parametrize("who", ["admin", "member", "reader"])
+@pytest.mark.parametrize("name", ["image", "images"])
+def test_whoever_is_signed_in_gets_a_schema(name: str, who: str, api: Any) -> None:
+    response = getattr(api, who).get(f"/v2/schemas/{name}")
+
+    assert (response.status_code, response["Content-Type"]) == (200, "application/json")
+    assert response.json()["name"] == name
+
+
+def test_a_schema_needs_a_token(client: Any) -> None:
+    assert client.get("/v2/schemas/image").status_code == 401
+
+
+def test_a_page_consists_of_images(api: Any) -> None:
+    page = api.member.get("/v2/schemas/images").json()
+
+    image = api.member.get("/v2/schemas/image").json()
+    assert page["properties"]["images"]["items"] == image == schemas.image()
+
+
+def test_the_schema_tells_what_an_image_may_be(api: Any) -> None:
+    properties = api.member.get("/v2/schemas/image").json()["properties"]
+
+    assert properties["visibility"]["enum"] == [
+        "community",
+        "public",
+        "private",
+        "shared",
+    ]
+    assert properties["status"]["enum"] == (
+        [
+            "queued",
+            "saving",
+            "uploading",
+            "importing",
+            "active",
+            "deactivated",
+            "killed",
+            "pending_delete",
+            "deleted",
+        ]
+    )
+    assert properties["disk_format"]["enum"][0] is None
+    assert properties["checksum"]["readOnly"] is True
+    assert properties["locations"]["items"]["required"] == ["url", "metadata"]
+
+
+def test_every_key_of_an_image_is_in_its_schema(api: Any, make_image: Any) -> None:
+    shown = api.admin.get(f"/v2/images/{make_image('active').pk}").json()
+
+    assert shown.keys() <= schemas.image()["properties"].keys()
+
+
+@pytest.mark.parametrize("name", ["nothing", "image/", "images/x", ""])
+def test_an_unknown_schema_is_404(name: str, api: Any) -> None:
+    assert api.member.get(f"/v2/schemas/{name}").status_code == 404

@@ -1,0 +1,441 @@
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.http import HttpResponse
+
+from images import lifecycle
+from images.models import Image, Member
+
+DATA = b"the bytes of an image"
+MD5 = hashlib.md5(DATA, usedforsecurity=False).hexdigest()
+OCTETS = "application/octet-stream"
+NOT_UPLOADED = ("size", "virtual_size", "checksum", "os_hash_algo", "os_hash_value")
+
+
+def put(
+    client: Any,
+    image: Image,
+    data: bytes = DATA,
+    content_type: str = OCTETS,
+    **headers: str,
+) -> HttpResponse:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    response: HttpResponse = client.put(
+        f"/v2/images/{image.pk}/file", data, CONTENT_TYPE=content_type, headers=named
+    )
+    return response
+
+
+def get(client: Any, image: Image, **headers: str) -> Any:
+    return client.get(f"/v2/images/{image.pk}/file", headers=headers)
+
+
+def files(data_dir: Path) -> list[Path]:
+    return [path for path in (data_dir / "images").rglob("*") if path.is_file()]
+
+
+# Upload
+
+
+def test_what_is_uploaded_comes_back(api: Any, make_image: Any) -> None:
+    image = make_image()
+
+    response = put(api.member, image)
+
+    assert (response.status_code, response.content) == (204, b"")
+    assert "Location" not in response.headers
+    assert get(api.member, image).getvalue() == DATA
+
+
+def test_an_upload_makes_the_image_active(api: Any, make_image: Any) -> None:
+    image = make_image()
+
+    put(api.member, image)
+
+    shown = api.member.get(f"/v2/images/{image.pk}").json()
+    assert (shown["status"], shown["size"], shown["checksum"]) == (
+        "active",
+        len(DATA),
+        MD5,
+    )
+    assert shown["os_hash_value"] == hashlib.sha512(DATA).hexdigest()
+    assert shown["stores"] == "local"
+
+
+def test_no_bytes_at_all_are_an_image_too(api: Any, make_image: Any) -> None:
+    image = make_image()
+
+    assert put(api.member, image, b"").status_code == 204
+
+    shown = api.member.get(f"/v2/images/{image.pk}").json()
+    assert (shown["status"], shown["size"], shown["virtual_size"]) == (
+        "active",
+        0,
+        None,
+    )
+    assert shown["checksum"] == hashlib.md5(b"", usedforsecurity=False).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("content_type", "code"),
+    [
+        (OCTETS, 204),
+        ("Application/Octet-Stream; charset=binary", 204),
+        ("application/json", 415),
+        ("text/plain", 415),
+        ("", 415),
+    ],
+)
+def test_data_comes_as_octet_stream(
+    content_type: str, code: int, api: Any, make_image: Any
+) -> None:
+    image = make_image()
+
+    response = put(api.member, image, content_type=content_type)
+
+    assert response.status_code == code
+    if code == 415:
+        assert OCTETS in response.content.decode()
+
+
+@pytest.mark.parametrize("size", ["x", "-1", "1.5", "", "9" * 20])
+def test_a_size_that_is_no_number_is_400(size: str, api: Any, make_image: Any) -> None:
+    response = put(api.member, make_image(), x_openstack_image_size=size)
+
+    assert response.status_code == 400
+    assert "Invalid or missing image size" in response.content.decode()
+
+
+@pytest.mark.parametrize("size", [len(DATA) - 1, len(DATA) + 1])
+def test_another_size_than_announced_is_400(
+    size: int, api: Any, make_image: Any, data_dir: Path
+) -> None:
+    image = make_image()
+
+    response = put(api.member, image, x_openstack_image_size=str(size))
+
+    assert response.status_code == 400
+    assert_nothing_left(image, data_dir)
+
+
+def test_an_announced_size_that_is_right_is_fine(api: Any, make_image: Any) -> None:
+    response = put(api.member, make_image(), x_openstack_image_size=str(len(DATA)))
+
+    assert response.status_code == 204
+
+
+def assert_nothing_left(image: Image, data_dir: Path) -> None:
+    image = Image.objects.get(pk=image.pk)
+    assert image.status == "queued"
+    assert [getattr(image, name) for name in NOT_UPLOADED] == [None] * 5
+    assert not image.locations.exists()
+    assert not files(data_dir)
+
+
+def test_refused_content_is_415_and_leaves_nothing_behind(
+    api: Any, make_image: Any, data_dir: Path
+) -> None:
+    image = make_image(disk_format="qcow2")
+
+    response = put(api.member, image)
+
+    assert response.status_code == 415
+    assert "qcow2" in response.content.decode()
+    assert_nothing_left(image, data_dir)
+    assert get(api.member, image).status_code == 204
+
+
+def test_a_failed_upload_can_be_repeated(api: Any, make_image: Any) -> None:
+    image = make_image()
+    put(api.member, image, x_openstack_image_size="1")
+
+    assert put(api.member, image).status_code == 204
+
+
+def test_more_than_the_cap_is_413(
+    api: Any, make_image: Any, settings: Any, data_dir: Path
+) -> None:
+    settings.IMAGECATALOG_IMAGE_SIZE_CAP = len(DATA) - 1
+    image = make_image()
+
+    assert put(api.member, image).status_code == 413
+    assert_nothing_left(image, data_dir)
+
+
+@pytest.mark.parametrize("store", ["nope", "os_glance_staging_store"])
+def test_an_unknown_store_is_400(
+    store: str, api: Any, make_image: Any, data_dir: Path
+) -> None:
+    image = make_image()
+
+    response = put(api.member, image, x_image_meta_store=store)
+
+    assert response.status_code == 400
+    assert f"Store for identifier {store} not found" in response.content.decode()
+    assert_nothing_left(image, data_dir)
+
+
+def test_a_store_that_takes_nothing_is_410(
+    api: Any, make_image: Any, data_dir: Path
+) -> None:
+    image = make_image()
+
+    assert put(api.member, image, x_image_meta_store="http").status_code == 410
+    assert_nothing_left(image, data_dir)
+
+
+def test_the_store_can_be_chosen(
+    api: Any, make_image: Any, settings: Any, tmp_path: Path
+) -> None:
+    settings.IMAGECATALOG_STORES = f"a=file://{tmp_path}/a,b=file://{tmp_path}/b"
+    image = make_image()
+
+    put(api.member, image, x_image_meta_store="b")
+
+    assert api.member.get(f"/v2/images/{image.pk}").json()["stores"] == "b"
+
+
+@pytest.mark.parametrize("unset", ["disk_format", "container_format"])
+def test_data_needs_both_formats(unset: str, api: Any, make_image: Any) -> None:
+    image = make_image(**{unset: None})
+
+    response = put(api.member, image)
+
+    assert response.status_code == 400
+    assert unset in response.content.decode()
+
+
+@pytest.mark.parametrize(
+    "status", ["saving", "uploading", "importing", "active", "deactivated"]
+)
+def test_data_is_taken_by_a_queued_image_only(
+    status: str, api: Any, make_image: Any
+) -> None:
+    image = make_image(status)
+
+    assert put(api.admin, image).status_code == 409
+    assert Image.objects.get().status == status
+
+
+@pytest.mark.parametrize("status", ["pending_delete", "deleted"])
+def test_data_of_a_deleted_image_is_404(status: str, api: Any, make_image: Any) -> None:
+    image = make_image(status)
+
+    assert put(api.admin, image).status_code == 404
+    assert get(api.admin, image).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("who", "visibility", "code"),
+    [
+        ("admin", "private", 204),
+        ("member", "private", 204),
+        ("reader", "private", 403),
+        ("stranger", "private", 404),
+        ("stranger", "community", 403),
+        ("stranger", "public", 403),
+    ],
+)
+def test_who_may_upload(
+    who: str, visibility: str, code: int, api: Any, make_image: Any
+) -> None:
+    image = make_image(visibility=visibility)
+
+    assert put(getattr(api, who), image).status_code == code
+
+
+def test_an_image_that_is_deleted_during_its_upload_is_410(
+    api: Any, make_image: Any, member: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = make_image()
+    upload = lifecycle.upload
+
+    def deleted_meanwhile(image_id: str, blocks: Any, *args: Any, **named: Any) -> None:
+        def slow() -> Any:
+            yield from blocks
+            lifecycle.delete(image_id, member)
+
+        upload(image_id, slow(), *args, **named)
+
+    monkeypatch.setattr(lifecycle, "upload", deleted_meanwhile)
+
+    assert put(api.member, image).status_code == 410
+    assert Image.objects.get().status == "deleted"
+
+
+def test_a_body_that_ends_early_is_400(
+    api: Any, make_image: Any, data_dir: Path
+) -> None:
+    image = make_image()
+
+    response = api.member.generic(
+        "PUT", f"/v2/images/{image.pk}/file", DATA, OCTETS, CONTENT_LENGTH="100"
+    )
+
+    assert response.status_code == 400
+    assert_nothing_left(image, data_dir)
+
+
+# Download
+
+
+def test_a_download_says_what_it_is(api: Any, make_image: Any) -> None:
+    response = get(api.member, make_image("active", data=DATA))
+
+    assert response.status_code == 200
+    assert response["Content-Type"] == OCTETS
+    assert response["Content-Length"] == str(len(DATA))
+    assert response["Content-MD5"] == MD5
+    for name in ("ETag", "Last-Modified", "Accept-Ranges", "Content-Disposition"):
+        assert name not in response.headers
+
+
+def test_without_a_checksum_there_is_none_in_the_answer(
+    api: Any, make_image: Any
+) -> None:
+    image = make_image("active", data=DATA, checksum=None)
+
+    assert "Content-MD5" not in get(api.member, image).headers
+
+
+@pytest.mark.parametrize(
+    "status", ["queued", "saving", "uploading", "importing", "killed"]
+)
+def test_an_image_without_data_is_204(status: str, api: Any, make_image: Any) -> None:
+    response = get(api.member, make_image(status), Range="bytes=0-1")
+
+    assert (response.status_code, response.content) == (204, b"")
+
+
+def test_data_of_an_image_that_is_queued_again_is_not_given_out(
+    api: Any, make_image: Any
+) -> None:
+    assert get(api.admin, make_image("queued", data=DATA)).status_code == 204
+
+
+def test_data_that_is_missing_is_204(api: Any, make_image: Any, data_dir: Path) -> None:
+    image = make_image("active")
+    for path in files(data_dir):
+        path.unlink()
+
+    assert get(api.member, image).status_code == 204
+
+
+def test_an_image_of_no_bytes_is_200(api: Any, make_image: Any) -> None:
+    image = make_image("active", data=b"")
+
+    response = get(api.member, image)
+
+    assert (response.status_code, response.getvalue()) == (200, b"")
+    assert response["Content-Length"] == "0"
+    assert get(api.member, image, Range="bytes=0-").status_code == 416
+
+
+@pytest.mark.parametrize(
+    ("asked", "start", "stop"),
+    [
+        ("bytes=0-2", 0, 3),
+        ("bytes=4-", 4, 21),
+        ("bytes=-4", 17, 21),
+        ("bytes=-99", 0, 21),
+        ("bytes=18-99", 18, 21),
+    ],
+)
+def test_a_part_is_206(
+    asked: str, start: int, stop: int, api: Any, make_image: Any
+) -> None:
+    response = get(api.member, make_image("active", data=DATA), Range=asked)
+
+    assert (response.status_code, response.getvalue()) == (206, DATA[start:stop])
+    assert response["Content-Range"] == f"bytes {start}-{stop - 1}/21"
+    assert response["Content-Length"] == str(stop - start)
+    assert response["Content-MD5"] == MD5
+
+
+def test_a_part_can_be_asked_for_by_content_range_too(
+    api: Any, make_image: Any
+) -> None:
+    image = make_image("active", data=DATA)
+
+    response = get(api.member, image, **{"Content-Range": "bytes 4-8/21"})
+
+    assert (response.status_code, response.getvalue()) == (206, DATA[4:9])
+
+
+@pytest.mark.parametrize("asked", ["bytes=21-", "bytes=5-4", "items=0-1", "bytes=x"])
+def test_what_is_no_part_is_416(asked: str, api: Any, make_image: Any) -> None:
+    response = get(api.member, make_image("active", data=DATA), Range=asked)
+
+    assert response.status_code == 416
+    assert response["Content-Range"] == "bytes */21"
+
+
+def test_a_content_range_without_a_range_is_416(api: Any, make_image: Any) -> None:
+    image = make_image("active", data=DATA)
+
+    response = get(api.member, image, **{"Content-Range": "bytes */21"})
+
+    assert response.status_code == 416
+
+
+def test_several_parts_at_once_are_400(api: Any, make_image: Any) -> None:
+    image = make_image("active", data=DATA)
+
+    assert get(api.member, image, Range="bytes=0-1,3-4").status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("who", "visibility", "code"),
+    [
+        ("admin", "private", 200),
+        ("member", "private", 200),
+        ("reader", "private", 403),
+        ("reader", "public", 403),
+        ("stranger", "private", 404),
+        ("stranger", "shared", 404),
+        ("stranger", "community", 200),
+        ("stranger", "public", 200),
+    ],
+)
+def test_who_may_download(
+    who: str, visibility: str, code: int, api: Any, make_image: Any
+) -> None:
+    image = make_image("active", visibility=visibility)
+
+    assert get(getattr(api, who), image).status_code == code
+
+
+@pytest.mark.parametrize("status", ["pending", "accepted", "rejected"])
+def test_whom_an_image_is_shared_with_may_download_it(
+    status: str, api: Any, make_image: Any, stranger: Any
+) -> None:
+    image = make_image("active", data=DATA)
+    Member.objects.create(image=image, member=stranger.project, status=status)
+
+    assert get(api.stranger, image).getvalue() == DATA
+
+
+def test_data_of_a_deactivated_image_is_for_admins(api: Any, make_image: Any) -> None:
+    image = make_image("deactivated", data=DATA)
+
+    refused = get(api.member, image)
+
+    assert refused.status_code == 403
+    assert "deactivated" in refused.content.decode()
+    assert get(api.admin, image).getvalue() == DATA
+
+
+def test_downloading_takes_no_body(api: Any, make_image: Any) -> None:
+    path = f"/v2/images/{make_image('active').pk}/file"
+
+    assert api.member.generic("GET", path, b"x").status_code == 400
+
+
+def test_a_download_may_have_a_content_type(api: Any, make_image: Any) -> None:
+    path = f"/v2/images/{make_image('active').pk}/file"
+
+    assert api.member.get(path, CONTENT_TYPE=OCTETS).status_code == 200

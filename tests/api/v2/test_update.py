@@ -1,0 +1,438 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from images.api.v2.patch import ACCEPT_PATCH, V2_0, V2_1
+from images.models import Event, Image, Member
+
+SETTABLE = {
+    "name": "new",
+    "visibility": "private",
+    "protected": True,
+    "min_ram": 5,
+    "min_disk": 6,
+    "os_hidden": True,
+    "tags": ["a", "b"],
+    "disk_format": "qcow2",
+    "container_format": "ovf",
+}
+
+
+def replace(name: str, value: Any) -> dict[str, Any]:
+    return {"op": "replace", "path": f"/{name}", "value": value}
+
+
+def add(name: str, value: Any) -> dict[str, Any]:
+    return {"op": "add", "path": f"/{name}", "value": value}
+
+
+def remove(name: str) -> dict[str, Any]:
+    return {"op": "remove", "path": f"/{name}"}
+
+
+@pytest.mark.parametrize("op", ["add", "replace"])
+@pytest.mark.parametrize("name", SETTABLE)
+def test_an_attribute_is_set(
+    op: str, name: str, api: Any, change: Any, make_image: Any
+) -> None:
+    image = make_image()
+
+    response = change(
+        api.member, image, {"op": op, "path": f"/{name}", "value": SETTABLE[name]}
+    )
+
+    assert response.status_code == 200
+    assert response.json()[name] == SETTABLE[name]
+    assert response.json() == api.member.get(f"/v2/images/{image.pk}").json()
+
+
+def test_the_older_dialect_is_understood(
+    api: Any, change: Any, make_image: Any
+) -> None:
+    image = make_image(properties={"old": "1", "gone": "2"})
+
+    response = change(
+        api.member,
+        image,
+        {"replace": "/name", "value": "new"},
+        {"add": "/added", "value": "3"},
+        {"remove": "/gone"},
+        media_type=V2_0,
+    )
+
+    image = response.json()
+    assert (image["name"], image["old"], image["added"]) == ("new", "1", "3")
+    assert "gone" not in image
+
+
+@pytest.mark.parametrize("path", ["/name", "/old"])
+def test_in_the_older_dialect_nothing_is_added_twice(
+    path: str, api: Any, change: Any, make_image: Any
+) -> None:
+    image = make_image(properties={"old": "1"})
+
+    response = change(api.member, image, {"add": path, "value": "x"}, media_type=V2_0)
+
+    assert response.status_code == 409
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["application/json", "application/json-patch+json", "application/octet-stream"],
+)
+def test_a_patch_in_another_dialect_is_415_and_says_which_are_spoken(
+    content_type: str, api: Any, make_image: Any
+) -> None:
+    path = f"/v2/images/{make_image().pk}"
+
+    response = api.member.patch(path, b"[]", content_type=content_type)
+
+    assert response.status_code == 415
+    assert response["Accept-Patch"] == ACCEPT_PATCH
+
+
+def test_a_media_type_may_have_parameters(
+    api: Any, change: Any, make_image: Any
+) -> None:
+    response = change(
+        api.member,
+        make_image(),
+        replace("name", "new"),
+        media_type=f"{V2_1}; charset=utf-8",
+    )
+
+    assert response.json()["name"] == "new"
+
+
+def test_no_operations_change_nothing(api: Any, change: Any, make_image: Any) -> None:
+    image = make_image()
+
+    response = change(api.member, image)
+
+    assert response.status_code == 200
+    assert Image.objects.get().updated_at == image.updated_at
+    assert not Event.objects.exists()
+
+
+def test_all_operations_are_done_or_none(
+    api: Any, change: Any, make_image: Any
+) -> None:
+    image = make_image(name="old")
+
+    response = change(
+        api.member, image, replace("name", "new"), add("os", "x"), remove("missing")
+    )
+
+    assert response.status_code == 409
+    assert Image.objects.get().name == "old"
+    assert Image.objects.get().properties == {}
+
+
+def test_operations_build_on_each_other(api: Any, change: Any, make_image: Any) -> None:
+    response = change(
+        api.member,
+        make_image(),
+        add("os", "1"),
+        replace("os", "2"),
+        add("gone", "x"),
+        remove("gone"),
+    )
+
+    assert response.json()["os"] == "2"
+    assert "gone" not in response.json()
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"{}", b"7", b"[7]", b'["x"]', b"[[]]"])
+def test_what_is_no_list_of_operations_is_400(
+    body: bytes, api: Any, make_image: Any
+) -> None:
+    path = f"/v2/images/{make_image().pk}"
+
+    assert api.member.patch(path, body, CONTENT_TYPE=V2_1).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        {"op": "test", "path": "/name", "value": "x"},
+        {"op": "move", "path": "/name", "from": "/x"},
+        {"op": "replace", "path": "/name"},
+        {"op": "replace", "value": "x"},
+        {"path": "/name", "value": "x"},
+        {"op": "replace", "path": 7, "value": "x"},
+        replace("", "x"),
+        replace("name/", "x"),
+        replace("na~me", "x"),
+        {"op": "replace", "path": "name", "value": "x"},
+        replace("name/first", "x"),
+        add("tags/-", "x"),
+        add("tags/0", "x"),
+        replace("locations/0", {}),
+        add("locations", []),
+        remove("locations/-"),
+        replace("name", 7),
+        replace("name", "x" * 256),
+        replace("name", "\U0001f600"),
+        replace("name", "nul\0"),
+        replace("visibility", "hidden"),
+        replace("disk_format", "floppy"),
+        replace("min_ram", -1),
+        replace("min_disk", 2147483648),
+        replace("protected", "true"),
+        replace("os_hidden", None),
+        replace("tags", "x"),
+        replace("tags", ["x" * 256]),
+        add("os", 7),
+        add("os", None),
+        add("os", {"a": "b"}),
+        add("x" * 256, "value"),
+    ],
+)
+def test_an_operation_that_makes_no_sense_is_400(
+    operation: dict[str, Any], api: Any, change: Any, make_image: Any
+) -> None:
+    image = make_image()
+
+    assert change(api.admin, image, operation).status_code == 400
+    assert Image.objects.get().updated_at == image.updated_at
+
+
+@pytest.mark.parametrize("op", ["add", "replace", "remove"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "id",
+        "created_at",
+        "updated_at",
+        "status",
+        "checksum",
+        "size",
+        "virtual_size",
+        "direct_url",
+        "self",
+        "file",
+        "schema",
+        "os_hash_algo",
+        "os_hash_value",
+        "stores",
+        "location",
+        "deleted",
+        "deleted_at",
+        "os_glance_x",
+    ],
+)
+def test_what_only_the_service_sets_is_403(
+    op: str, name: str, api: Any, change: Any, make_image: Any
+) -> None:
+    operation = {"op": op, "path": f"/{name}", "value": "x"}
+
+    assert change(api.admin, make_image(), operation).status_code == 403
+
+
+@pytest.mark.parametrize("name", [*SETTABLE, "owner"])
+def test_an_attribute_is_never_removed(
+    name: str, api: Any, change: Any, make_image: Any
+) -> None:
+    assert change(api.admin, make_image(), remove(name)).status_code == 403
+
+
+@pytest.mark.parametrize("operation", [replace("missing", "x"), remove("missing")])
+def test_a_property_that_is_not_there_is_409(
+    operation: dict[str, Any], api: Any, change: Any, make_image: Any
+) -> None:
+    assert change(api.member, make_image(), operation).status_code == 409
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["image_id", "member", "delete", "context", "repo", "base", "__class__", "pinned"]
+    + [
+        "extra_properties",
+        "properties",
+        "metadata",
+        "is_public",
+        "status_before_delete",
+    ],
+)
+def test_whatever_is_no_attribute_is_a_property(
+    name: str, api: Any, change: Any, make_image: Any
+) -> None:
+    other = make_image("active")
+    image = make_image()
+
+    response = change(api.member, image, add(name, other.pk))
+
+    assert response.json()[name] == other.pk
+    assert Image.objects.get(pk=image.pk).properties == {name: other.pk}
+    assert Image.objects.get(pk=other.pk).status == "active"
+
+
+@pytest.mark.parametrize("op", ["add", "replace"])
+@pytest.mark.parametrize("owner", ["project-b", "project-a", None])
+def test_a_member_cannot_give_an_image_away(
+    op: str, owner: str | None, api: Any, change: Any, make_image: Any
+) -> None:
+    operation = {"op": op, "path": "/owner", "value": owner}
+
+    assert change(api.member, make_image(), operation).status_code == 403
+    assert Image.objects.get().owner == "project-a"
+
+
+@pytest.mark.parametrize("owner", ["project-b", None])
+def test_an_admin_can_give_an_image_away(
+    owner: str | None, api: Any, change: Any, make_image: Any
+) -> None:
+    response = change(api.admin, make_image(), replace("owner", owner))
+
+    assert response.json()["owner"] == owner
+
+
+@pytest.mark.parametrize(
+    ("who", "visibility", "code"),
+    [
+        ("member", "public", 403),
+        ("admin", "public", 200),
+        ("member", "community", 200),
+        ("member", "private", 200),
+        ("member", "shared", 200),
+    ],
+)
+def test_who_may_set_which_visibility(
+    who: str, visibility: str, code: int, api: Any, change: Any, make_image: Any
+) -> None:
+    image = make_image()
+
+    response = change(getattr(api, who), image, replace("visibility", visibility))
+
+    assert response.status_code == code
+
+
+def test_who_is_a_member_stays_one_through_all_visibilities(
+    api: Any, change: Any, make_image: Any, stranger: Any
+) -> None:
+    image = make_image()
+    Member.objects.create(image=image, member=stranger.project)
+
+    change(api.member, image, replace("visibility", "private"))
+    hidden = api.stranger.get(f"/v2/images/{image.pk}").status_code
+    change(api.member, image, replace("visibility", "shared"))
+
+    assert hidden == 404
+    assert api.stranger.get(f"/v2/images/{image.pk}").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("who", "visibility", "code"),
+    [
+        ("reader", "private", 403),
+        ("stranger", "private", 404),
+        ("stranger", "shared", 404),
+        ("stranger", "community", 403),
+        ("stranger", "public", 403),
+        ("admin", "private", 200),
+    ],
+)
+def test_who_may_change_an_image(
+    who: str, visibility: str, code: int, api: Any, change: Any, make_image: Any
+) -> None:
+    image = make_image(visibility=visibility)
+
+    response = change(getattr(api, who), image, replace("name", "new"))
+
+    assert response.status_code == code
+
+
+def test_a_member_of_a_shared_image_may_not_change_it(
+    api: Any, change: Any, make_image: Any, stranger: Any
+) -> None:
+    image = make_image()
+    Member.objects.create(image=image, member=stranger.project, status="accepted")
+
+    assert change(api.stranger, image, replace("name", "x")).status_code == 403
+
+
+@pytest.mark.parametrize("status", ["queued", "importing"])
+@pytest.mark.parametrize("name", ["disk_format", "container_format"])
+def test_a_format_can_be_set_and_unset_before_there_is_data(
+    name: str, status: str, api: Any, change: Any, make_image: Any
+) -> None:
+    image = make_image(status)
+
+    response = change(api.member, image, replace(name, "ami"), replace(name, None))
+
+    assert response.json()[name] is None
+
+
+@pytest.mark.parametrize("status", ["saving", "uploading", "active", "deactivated"])
+@pytest.mark.parametrize("name", ["disk_format", "container_format"])
+def test_a_format_is_fixed_once_data_comes_even_to_the_same_value(
+    name: str, status: str, api: Any, change: Any, make_image: Any
+) -> None:
+    image = make_image(status)
+
+    response = change(api.admin, image, replace(name, getattr(image, name)))
+
+    assert response.status_code == 403
+
+
+@pytest.mark.parametrize("status", ["saving", "active", "deactivated"])
+def test_everything_else_can_change_in_any_status(
+    status: str, api: Any, change: Any, make_image: Any
+) -> None:
+    image = make_image(status, protected=True)
+
+    response = change(api.member, image, replace("name", "new"), add("os", "x"))
+
+    assert (response.json()["name"], response.json()["status"]) == ("new", status)
+
+
+@pytest.mark.parametrize(("count", "code"), [(128, 200), (129, 413)])
+def test_more_than_128_tags_or_properties_are_413(
+    count: int, code: int, api: Any, change: Any, make_image: Any
+) -> None:
+    names = [f"n{number}" for number in range(count)]
+    image = make_image()
+
+    tags = change(api.member, image, replace("tags", names))
+    properties = change(api.member, image, *(add(name, "x") for name in names))
+
+    assert (tags.status_code, properties.status_code) == (code, code)
+
+
+def test_an_image_with_too_many_properties_can_still_be_changed(
+    api: Any, change: Any, make_image: Any
+) -> None:
+    image = make_image(properties={f"n{number}": "x" for number in range(130)})
+
+    response = change(api.member, image, replace("n1", "y"), remove("n2"))
+
+    assert response.status_code == 200
+    assert change(api.member, image, add("one_more", "x")).status_code == 413
+
+
+def test_slashes_and_tildes_in_names_are_escaped(
+    api: Any, change: Any, make_image: Any
+) -> None:
+    response = change(api.member, make_image(), add("a~1b~0c", "x"))
+
+    assert response.json()["a/b~c"] == "x"
+
+
+def test_a_change_moves_updated_at_only(api: Any, change: Any, make_image: Any) -> None:
+    image = make_image()
+
+    change(api.member, image, replace("name", "new"))
+
+    changed = Image.objects.get()
+    assert changed.updated_at > image.updated_at
+    assert changed.created_at == image.created_at
+
+
+def test_a_patch_that_is_far_too_long_is_413(api: Any, make_image: Any) -> None:
+    path = f"/v2/images/{make_image().pk}"
+    body = json.dumps([add("os", "x" * (1 << 20))])
+
+    assert api.member.patch(path, body, content_type=V2_1).status_code == 413

@@ -1,0 +1,153 @@
+"""How many questions a request asks the database: a number that does not grow with the catalogue.
+
+Counted around the whole request, with the sign-in by a password that is known already.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from imagecatalog.identity.models import Project
+from images.api.v2.patch import V2_1
+from images.models import Image, Member
+
+OCTETS = "application/octet-stream"
+Count = Callable[..., int]
+
+
+@pytest.fixture(params=["admin", "member"])
+def count(request: pytest.FixtureRequest, settings: Any, db: None) -> Count:
+    """``count("GET", "/v2/images")``: the number of queries, transactions not counted."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    user = User.objects.create_user("alice", password="secret")
+    project = Project.objects.create(id="project-a", name="a")
+    project.assignments.create(user=user, role=request.param)
+    credential = b64encode(b"alice:secret").decode()
+    client = Client(headers={"Authorization": f"Basic {credential}"})
+    assert client.get("/v2/schemas/image").status_code == 200
+
+    def count(
+        method: str, path: str, body: bytes = b"", media_type: str = OCTETS
+    ) -> int:
+        with CaptureQueriesContext(
+            connection,
+        ) as queries:
+            response = client.generic(method, path, body, media_type)
+            b"".join(response)
+        assert response.status_code < 300, response.content
+        return sum("SAVEPOINT" not in query["sql"] for query in queries)
+
+    return count
+
+
+@pytest.fixture
+def fill(make_image: Callable[..., Image]) -> Callable[..., Image]:
+    """Images of which each has ``much`` of everything."""
+
+    def fill(images: int, much: int) -> Image:
+        for _ in range(images):
+            image = make_image(
+                "active",
+                tags=[f"t{number:03}" for number in range(much)],
+                properties={f"p{number}": "x" for number in range(much)},
+            )
+            for number in range(much):
+                image.locations.create(store="local", key=f"{image.pk}.{number}")
+                Member.objects.create(image=image, member=f"project-{number}")
+        return image
+
+    return fill
+
+
+CATALOGUES = [(1, 0), (3, 9), (30, 2)]
+
+
+@pytest.mark.parametrize(("images", "much"), CATALOGUES)
+@pytest.mark.parametrize(
+    "query", ["", "visibility=all", "tag=t001&p1=x", "sort=name:asc", "limit=2"]
+)
+def test_a_list_asks_at_most_twice(
+    query: str, images: int, much: int, fill: Any, count: Count
+) -> None:
+    fill(images, much)
+
+    assert count("GET", f"/v2/images?{query}") <= 2
+
+
+@pytest.mark.parametrize(("images", "much"), CATALOGUES)
+def test_the_next_page_asks_at_most_once_more(
+    images: int, much: int, fill: Any, count: Count
+) -> None:
+    marker = fill(images, much)
+
+    assert count("GET", f"/v2/images?marker={marker.pk}&limit=5") <= 3
+
+
+@pytest.mark.parametrize(("images", "much"), CATALOGUES)
+def test_showing_an_image_asks_at_most_twice(
+    images: int, much: int, fill: Any, count: Count
+) -> None:
+    image = fill(images, much)
+
+    assert count("GET", f"/v2/images/{image.pk}") <= 2
+
+
+@pytest.mark.parametrize(("images", "much"), CATALOGUES)
+def test_creating_an_image_asks_at_most_three_times(
+    images: int, much: int, fill: Any, count: Count
+) -> None:
+    fill(images, much)
+    document = {"tags": [f"t{number}" for number in range(much)], "os": "debian"}
+
+    assert count("POST", "/v2/images", json.dumps(document).encode()) <= 3
+
+
+@pytest.mark.parametrize(("images", "much"), [(1, 0), (1, 2), (30, 2)])
+def test_changing_an_image_asks_at_most_six_times(
+    images: int, much: int, fill: Any, count: Count
+) -> None:
+    image = fill(images, much)
+    operations = [
+        {"op": "add", "path": f"/new{number}", "value": "x"}
+        for number in range(much + 1)
+    ]
+    body = json.dumps(operations).encode()
+
+    assert count("PATCH", f"/v2/images/{image.pk}", body, V2_1) <= 6
+
+
+@pytest.mark.parametrize(("images", "much"), CATALOGUES)
+def test_downloading_asks_at_most_three_times(
+    images: int, much: int, fill: Any, count: Count
+) -> None:
+    image = fill(images, much)
+
+    assert count("GET", f"/v2/images/{image.pk}/file") <= 3
+
+
+@pytest.mark.parametrize("images", [1, 30])
+def test_deleting_an_image_asks_at_most_seven_times(
+    images: int, fill: Any, count: Count
+) -> None:
+    image = fill(images, 0)
+
+    assert count("DELETE", f"/v2/images/{image.pk}") <= 7
+
+
+@pytest.mark.parametrize("images", [1, 30])
+def test_an_upload_asks_at_most_eleven_times(
+    images: int, fill: Any, make_image: Any, count: Count
+) -> None:
+    fill(images, 2)
+    image = make_image()
+
+    assert count("PUT", f"/v2/images/{image.pk}/file", bytes(3 << 20)) <= 11
