@@ -21,7 +21,7 @@ def connection_stays() -> Iterator[None]:
 
 
 def ask(path: str, content_type: str) -> tuple[str, bytes]:
-    environ = RequestFactory().get(path, CONTENT_TYPE=content_type).environ
+    environ = RequestFactory().get(path).environ | {"CONTENT_TYPE": content_type}
     status: list[str] = []
     response = application(environ, lambda line, headers: status.append(line))
     return status[0], b"".join(response)
