@@ -12,7 +12,7 @@ from images import errors, stores
 from images.access import Caller
 from images.formats import Inspection
 from images.lifecycle import leases
-from images.lifecycle.rows import locked, move
+from images.lifecycle.edges import locked, move
 from images.models import (
     READABLE_STATUSES,
     Image,

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from images import errors, stores
 from images.access import Caller, operator
-from images.lifecycle.rows import locked, move
+from images.lifecycle.edges import locked, move
 from images.models import (
     TRANSIENT_STATUSES,
     Image,

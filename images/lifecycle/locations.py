@@ -11,6 +11,7 @@ from django.utils import timezone
 from images import attributes, errors, stores
 from images.access import Caller
 from images.lifecycle.data import DATA_COLUMNS, check_formats_set, check_same
+from images.lifecycle.edges import locked, move, record
 from images.lifecycle.location_changes import (
     STORE,
     AddLocation,
@@ -20,7 +21,6 @@ from images.lifecycle.location_changes import (
     algorithm,
     prepare,
 )
-from images.lifecycle.rows import locked, move, record
 from images.lifecycle.trash import withdraw
 from images.models import Image, ImageLocation, LocationStatus, Status
 

@@ -10,9 +10,9 @@ from django.db import IntegrityError, transaction
 from images import attributes, errors
 from images.access import Caller
 from images.attributes import Changes
+from images.lifecycle.edges import locked, record, save
 from images.lifecycle.location_changes import LocationChange, prepare
 from images.lifecycle.locations import apply
-from images.lifecycle.rows import locked, record, save
 from images.models import Image, Status
 
 FORMATS = ("disk_format", "container_format")

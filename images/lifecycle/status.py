@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from images import errors
 from images.access import Caller
-from images.lifecycle.rows import locked, move
+from images.lifecycle.edges import locked, move
 from images.models import Status
 
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from images import errors, stores
 from images.access import Caller, operator
 from images.lifecycle import leases
-from images.lifecycle.rows import locked, move
+from images.lifecycle.edges import locked, move
 from images.models import (
     READABLE_STATUSES,
     TRANSIENT_STATUSES,
