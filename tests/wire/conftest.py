@@ -1,0 +1,76 @@
+"""What the tests of the wire share: clients, and sight of what the service has really done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from tests import servers
+from tests.servers import Service
+from tests.wire.api import Api
+from tests.wire.evidence import Evidence
+
+MEMBER_PASSWORD = "a member's password"
+
+Start = Callable[..., AbstractContextManager[Evidence]]
+
+
+@pytest.fixture
+def api(catalogue: Service) -> Iterator[Api]:
+    """Signed in as the admin."""
+    with Api(catalogue) as session:
+        yield session
+
+
+@pytest.fixture
+def no_traceback(catalogue: Service) -> Iterator[None]:
+    """The service logs none during the test."""
+    before = catalogue.log.stat().st_size
+    yield
+    with catalogue.log.open("rb") as log:
+        log.seek(before)
+        assert b"Traceback" not in log.read()
+
+
+@pytest.fixture
+def evidence(catalogue: Service, request: pytest.FixtureRequest) -> Evidence:
+    if "DATABASE_URL" in catalogue.env:
+        s3: servers.S3 = request.getfixturevalue("s3_server")
+        return Evidence(catalogue, s3.folder.parent)
+    return Evidence(catalogue, catalogue.data_dir / "images")
+
+
+@pytest.fixture
+def member(catalogue: Service) -> tuple[str, str]:
+    """Name and password of a new user, a member of a project of its own."""
+    name = f"member-{uuid4().hex[:8]}"
+    env = catalogue.env | {"IMAGECATALOG_USER_PASSWORD": MEMBER_PASSWORD}
+    replace(catalogue, env=env).manage("user_create", name, "--project", name)
+    return name, MEMBER_PASSWORD
+
+
+@pytest.fixture(params=["sqlite+folder", "postgres+s3"])
+def start(request: pytest.FixtureRequest, tmp_path: Path) -> Start:
+    """``with start(IMAGECATALOG_LEASE_SECONDS="5") as evidence``: a service of the test's own."""
+    backend: dict[str, str] = {}
+    folder = tmp_path / "data" / "images"
+    if request.param == "postgres+s3":
+        server = request.getfixturevalue("postgres_url")
+        s3: servers.S3 = request.getfixturevalue("s3_server")
+        folder = s3.folder.parent
+        backend = s3.env | {
+            "DATABASE_URL": servers.new_database(server),
+            "IMAGECATALOG_STORES": s3.store(),
+        }
+
+    @contextmanager
+    def start(**env: str) -> Iterator[Evidence]:
+        with servers.catalogue(tmp_path, backend | env) as service:
+            yield Evidence(service, folder)
+
+    return start

@@ -1,0 +1,140 @@
+"""API v2, as far as fuzzing needs it, as an OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from images.api.v2 import filters, patch, schemas
+
+Document = dict[str, Any]
+JSON = "application/json"
+OCTETS = "application/octet-stream"
+TEXT = {"type": "string"}
+NUMBER = {"type": "integer"}
+FLAG = {"type": "boolean"}
+SCHEMA = {"enum": ["image", "images"]}
+
+
+def document(image_ids: list[str]) -> Document:
+    """``image_ids``: images that exist, so that more than 404 is found behind their paths."""
+    one = [_parameter("path", "image_id", {"enum": image_ids}, required=True)]
+    tag = [*one, _parameter("path", "tag", TEXT | {"minLength": 1}, required=True)]
+    data = [
+        _parameter("header", "x-image-meta-store", TEXT),
+        _parameter("header", "x-openstack-image-size", NUMBER),
+    ]
+    ranges = [_parameter("header", name, TEXT) for name in ("Range", "Content-Range")]
+    image = "/v2/images/{image_id}"
+    paths = {
+        "/v2/schemas/{name}": {
+            "get": _operation([_parameter("path", "name", SCHEMA, required=True)])
+        },
+        "/v2/images": {
+            "get": _operation(_listing()),
+            "post": _operation(body={JSON: {"schema": _new_image()}}),
+        },
+        image: {
+            "get": _operation(one),
+            "patch": _operation(one, _patches()),
+            "delete": _operation([_unknown_image()]),
+        },
+        f"{image}/file": {
+            "get": _operation(one + ranges),
+            "put": _operation(one + data, {OCTETS: {"schema": TEXT}}),
+        },
+        f"{image}/tags/{{tag}}": {"put": _operation(tag), "delete": _operation(tag)},
+        f"{image}/actions/deactivate": {"post": _operation(one)},
+        f"{image}/actions/reactivate": {"post": _operation(one)},
+    }
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Image API", "version": "2"},
+        "paths": paths,
+    }
+
+
+def operations() -> list[tuple[str, str]]:
+    """All (path, method) of the document."""
+    paths = document([])["paths"]
+    return [(path, method) for path, methods in paths.items() for method in methods]
+
+
+def _operation(
+    parameters: list[Document] | None = None, body: Document | None = None
+) -> Document:
+    operation: Document = {
+        "parameters": parameters or [],
+        "responses": {"default": {"description": "any"}},
+    }
+    return operation | ({"requestBody": {"content": body}} if body else {})
+
+
+def _parameter(
+    where: str, name: str, schema: Document, required: bool = False
+) -> Document:
+    return {"in": where, "name": name, "schema": schema, "required": required}
+
+
+def _unknown_image() -> Document:
+    # The images that exist are needed until the end.
+    pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+    return _parameter("path", "image_id", TEXT | {"pattern": pattern}, required=True)
+
+
+def _new_image() -> Document:
+    schema = schemas.image()
+    writable = {
+        name: field
+        for name, field in schema["properties"].items()
+        if not field.get("readOnly") and name not in ("id", "locations")
+    }
+    return {"type": "object", "properties": writable, "additionalProperties": TEXT}
+
+
+def _patches() -> Document:
+    values = [TEXT, NUMBER, FLAG, {"type": "array", "items": TEXT}, {"type": "null"}]
+    pointer = {"anyOf": [{"enum": _pointers()}, TEXT]}
+    rfc = {
+        "type": "object",
+        "properties": {
+            "op": {"enum": list(patch.VERBS)},
+            "path": pointer,
+            "value": {"anyOf": values},
+        },
+        "required": ["op", "path"],
+    }
+    draft = {
+        "type": "object",
+        "properties": {
+            **dict.fromkeys(patch.VERBS, pointer),
+            "value": {"anyOf": values},
+        },
+    }
+    dialects = {patch.V2_1: rfc, patch.V2_0: draft}
+    return {
+        media: {"schema": {"type": "array", "items": operation}}
+        for media, operation in dialects.items()
+    }
+
+
+def _pointers() -> list[str]:
+    names = [*schemas.image()["properties"], "locations/-", "locations/0", "custom"]
+    return [f"/{name}" for name in names]
+
+
+def _listing() -> list[Document]:
+    texts = (*filters.TEXTS, *filters.PLAIN, *filters.TIMES, "marker", "tag", "custom")
+    numbers = ("limit", *filters.NUMBERS, "size_min", "size_max", "min_ram_max")
+    choices = {
+        "visibility": ["all", "public", "private", "shared", "community"],
+        "member_status": list(filters.MEMBER_STATUSES),
+        "sort_key": list(filters.SORT_KEYS),
+        "sort_dir": ["asc", "desc"],
+        "sort": ["name:asc", "size", "created_at:desc,id:asc"],
+    }
+    return [
+        *(_parameter("query", name, TEXT) for name in texts),
+        *(_parameter("query", name, NUMBER) for name in numbers),
+        *(_parameter("query", name, {"enum": choices[name]}) for name in choices),
+        *(_parameter("query", name, FLAG) for name in ("protected", "os_hidden")),
+    ]

@@ -1,0 +1,102 @@
+"""However large an image is, the service holds only a small part of it at a time."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psutil
+import pytest
+
+from tests.servers import Service
+from tests.wire.api import Api, connect, head, upload_head
+
+MIB = 1 << 20
+SIZE = 1024 * MIB
+LIMIT = 64 * MIB
+
+pytestmark = pytest.mark.slow
+
+
+def memory(service: Service) -> dict[int, int]:
+    """Resident bytes of each of its processes."""
+    root = psutil.Process(service.process.pid)
+    processes = [root, *root.children(recursive=True)]
+    return {process.pid: process.memory_info().rss for process in processes}
+
+
+@contextmanager
+def watched(service: Service) -> Iterator[dict[int, int]]:
+    """By how many bytes each process has grown at most meanwhile."""
+    before = memory(service)
+    growth = dict.fromkeys(before, 0)
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(0.05):
+            for pid, size in memory(service).items():
+                growth[pid] = max(growth.get(pid, 0), size - before.get(pid, 0))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield growth
+    finally:
+        ended.set()
+        watcher.join()
+
+
+def check_growth(service: Service, kind: str) -> None:
+    free = shutil.disk_usage(service.data_dir).free
+    if free < 3 * SIZE:
+        pytest.skip(f"only {free // MIB} MiB are free on the disk")
+    with Api(service) as api:
+        image_id = api.new()
+        for _ in range(20):  # every process has done this once
+            api.data(image_id)
+        with watched(service) as growth:
+            send(service, image_id, kind)
+            assert receive(service, image_id) == SIZE
+        api.delete(f"images/{image_id}")
+    assert growth
+    assert max(growth.values()) < LIMIT, growth
+
+
+def test_a_large_image_in_chunks_does_not_fill_the_memory(catalogue: Service) -> None:
+    check_growth(catalogue, "chunked")
+
+
+def test_a_large_image_of_known_size_does_not_fill_the_memory(
+    any_catalogue: Service,
+) -> None:
+    check_growth(any_catalogue, "counted")
+
+
+def send(service: Service, image_id: str, kind: str) -> None:
+    """Zeros, always from the same buffer."""
+    block, end, framing = bytes(MIB), b"", f"Content-Length: {SIZE}"
+    if kind == "chunked":
+        block, end = b"%x\r\n%s\r\n" % (MIB, block), b"0\r\n\r\n"
+        framing = "Transfer-Encoding: chunked"
+    with connect(service) as sock:
+        sock.sendall(upload_head(service, image_id, framing))
+        for _ in range(SIZE // MIB):
+            sock.sendall(block)
+        sock.sendall(end)
+        assert sock.recv(MIB).startswith(b"HTTP/1.1 204 ")
+
+
+def receive(service: Service, image_id: str) -> int:
+    """How many bytes the image has."""
+    buffer = bytearray(MIB)
+    with connect(service) as sock:
+        sock.sendall(
+            head(service, "GET", f"/v2/images/{image_id}/file", "Connection: close")
+        )
+        count = sock.recv_into(buffer)
+        count -= buffer.index(b"\r\n\r\n") + 4
+        while more := sock.recv_into(buffer):
+            count += more
+    return count
