@@ -61,6 +61,8 @@ def when_ready(server: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     logging.getLogger("gunicorn.error").addFilter(_is_news)
+    # A page of a list is tens of thousands of objects and hardly a cycle among them.
+    gc.set_threshold(100_000, 20, 20)
     threading.Thread(target=_end_in_time, args=[worker], daemon=True).start()
 
 
@@ -76,8 +78,18 @@ def _end_in_time(worker: Any) -> None:
     """
     while worker.alive and worker.ppid == os.getppid():
         time.sleep(0.5)
-    time.sleep(max(graceful_timeout - MARGIN - 0.5, 0))
+    deadline = time.monotonic() + max(graceful_timeout - MARGIN - 0.5, 0)
+    _refuse_connections(worker, deadline)
+    time.sleep(max(deadline - time.monotonic(), 0))
     connection.stop()
+
+
+def _refuse_connections(worker: Any, deadline: float) -> None:
+    """gunicorn keeps the socket while requests run: clients would wait for nothing."""
+    while worker._accepting and time.monotonic() < deadline:
+        time.sleep(0.1)
+    for listener in worker.sockets:
+        listener.close()
 
 
 def _is_news(record: logging.LogRecord) -> bool:

@@ -109,10 +109,8 @@ TIME_ZONE = "UTC"
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["images.api.auth.SignIn"],
-    "DEFAULT_PERMISSION_CLASSES": [],  # SignIn refuses; what a caller may is asked of access
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "images.api.negotiation.AlwaysJSON",
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": [],  # bodies are read by the views: see api/body.py
+    "DEFAULT_RENDERER_CLASSES": [],  # views answer by api/replies.py
+    "DEFAULT_PARSER_CLASSES": [],  # and read bodies by api/body.py
     "EXCEPTION_HANDLER": "images.api.exception_handler.handle",
     "UNAUTHENTICATED_USER": None,
 }

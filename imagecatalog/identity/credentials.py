@@ -15,10 +15,11 @@ from django.db import connection
 
 from imagecatalog.identity.models import RoleAssignment
 
-REMEMBERED_SECONDS = 300
+REMEMBERED_SECONDS = 300  # a password that was right is not hashed again
+FRESH_SECONDS = 1.0  # who has just been looked up is not looked up again
 REMEMBERED_AT_MOST = 10_000
 
-# Asked by every request: written out, because building it would cost more than running it.
+# Asked by nearly every request: written out, as building it costs more than running it.
 _SELECT = (
     f'SELECT u."password", a."project_id", a."role"'
     f' FROM "{RoleAssignment._meta.db_table}" a'
@@ -26,7 +27,6 @@ _SELECT = (
     f' WHERE u."username" = %s AND u."is_active" ORDER BY a."id" LIMIT 1'
 )
 _secret = secrets.token_bytes(32)
-_verified: dict[bytes, tuple[str, float]] = {}
 
 
 @dataclass(frozen=True)
@@ -38,24 +38,40 @@ class Identity:
     role: str
 
 
+@dataclass(frozen=True)
+class _Verified:
+    identity: Identity
+    encoded: str  # the password hash that the credential matched
+    hashed_at: float
+    looked_up_at: float
+
+
+_verified: dict[bytes, _Verified] = {}
+
+
 def by_password(user: str, password: str) -> Identity | None:
-    """The user with this password, if there is one, in one query.
+    """The user with this password, if there is one.
 
     A password hash costs a third of a second on purpose. A credential that was right is
-    therefore remembered for some minutes, as a keyed digest beside the hash that it matched:
-    a changed password, a disabled user or a taken role counts from the next request on.
+    therefore remembered for some minutes, as a keyed digest beside the hash that it matched,
+    and that hash is compared with the user's present one: a changed password, a disabled user
+    or a taken role counts at once in this process, and within a second in all others.
     """
+    digest = _digest("password", user, password)
+    known = _verified.get(digest)
+    if known and _age(known.looked_up_at) < FRESH_SECONDS:
+        return known.identity
     row = _row(user)
     if row is None:
         make_password(password)  # as slow as for a user that exists
         return None
     encoded, identity = row
-    digest = _digest(user, password)
-    if not _remembered(digest, encoded):
-        if not check_password(password, encoded):
-            return None
-        _remember(digest, encoded)
-    return identity
+    remembered = known and known.encoded == encoded
+    if known and remembered and _age(known.hashed_at) < REMEMBERED_SECONDS:
+        return _remember(digest, identity, encoded, known.hashed_at)
+    if not check_password(password, encoded):
+        return None
+    return _remember(digest, identity, encoded, time.monotonic())
 
 
 def by_key(key: str) -> Identity | None:
@@ -69,6 +85,11 @@ def by_key(key: str) -> Identity | None:
     return row[1] if row else None
 
 
+def forget(**signal: object) -> None:
+    """Receiver for whatever changes users and roles: look everybody up again."""
+    _verified.clear()
+
+
 def _row(user: str) -> tuple[str, Identity] | None:
     if "\0" in user:
         return None
@@ -78,17 +99,19 @@ def _row(user: str) -> tuple[str, Identity] | None:
     return found and (found[0], Identity(user, found[1], found[2]))
 
 
-def _digest(user: str, password: str) -> bytes:
-    message = f"{len(user)}:{user}:{password}".encode()
-    return hmac.digest(_secret, message, hashlib.sha256)
+def _digest(*parts: str) -> bytes:
+    message = "".join(f"{len(part)}:{part}" for part in parts)
+    return hmac.digest(_secret, message.encode(), hashlib.sha256)
 
 
-def _remembered(digest: bytes, encoded: str) -> bool:
-    known, until = _verified.get(digest, ("", 0.0))
-    return known == encoded and time.monotonic() < until
+def _age(moment: float) -> float:
+    return time.monotonic() - moment
 
 
-def _remember(digest: bytes, encoded: str) -> None:
+def _remember(
+    digest: bytes, identity: Identity, encoded: str, hashed_at: float
+) -> Identity:
     if len(_verified) >= REMEMBERED_AT_MOST:
         _verified.clear()
-    _verified[digest] = (encoded, time.monotonic() + REMEMBERED_SECONDS)
+    _verified[digest] = _Verified(identity, encoded, hashed_at, time.monotonic())
+    return identity

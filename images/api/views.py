@@ -26,6 +26,10 @@ class ApiView(APIView):
             return replies.nothing(200)  # browsers ask without credentials
         return super().dispatch(request, *args, **kwargs)
 
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        # Accept decides about errors only, see replies.error; who may is asked by the views.
+        self.perform_authentication(request)
+
     @property
     def default_response_headers(self) -> dict[str, str]:
         return {}

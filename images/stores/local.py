@@ -34,6 +34,7 @@ class LocalStore:
     ) -> None:
         self.id = store_id
         self.root = root
+        self._base = root.as_uri() + "/"
         self.weight = weight
         self.description = description
 
@@ -95,7 +96,7 @@ class LocalStore:
 
     def url(self, key: str) -> str:
         """file:///…"""
-        return self._path(key).as_uri()
+        return self._base + keys.checked(key)
 
     def _path(self, key: str) -> Path:
         return self.root / keys.checked(key)

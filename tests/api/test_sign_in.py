@@ -153,6 +153,18 @@ def test_nor_is_the_right_one_taken_for_it(client: Client, alice: User) -> None:
     assert code(client, basic(password="wrong")) == 401
 
 
+def test_what_another_process_changed_counts_within_a_second(
+    client: Client, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert code(client, basic()) == 200
+    User.objects.update(password="unusable")  # no signal, as from another process
+    later = credentials.time.monotonic() + credentials.FRESH_SECONDS
+    monkeypatch.setattr(credentials.time, "monotonic", lambda: later)
+
+    assert credentials.FRESH_SECONDS <= 1
+    assert code(client, basic()) == 401
+
+
 def test_a_changed_password_counts_at_once(client: Client, alice: User) -> None:
     assert code(client, basic()) == 200
     alice.set_password("another")
@@ -162,10 +174,15 @@ def test_a_changed_password_counts_at_once(client: Client, alice: User) -> None:
     assert code(client, basic(password="another")) == 200
 
 
+def disable(user: User) -> None:
+    user.is_active = False
+    user.save(update_fields=["is_active"])
+
+
 @pytest.mark.parametrize(
     "end",
     [
-        lambda user: User.objects.update(is_active=False),
+        disable,
         lambda user: user.assignments.all().delete(),
         lambda user: user.delete(),
     ],
@@ -181,7 +198,9 @@ def test_who_is_disabled_or_has_no_role_any_more_is_out_at_once(
 
 def test_a_role_that_is_taken_counts_at_once(client: Client, alice: User) -> None:
     assert code(client, basic()) == 200
-    alice.assignments.update(role="reader")
+    assignment = alice.assignments.get()
+    assignment.role = "reader"
+    assignment.save(update_fields=["role"])
 
     response = client.post(
         "/v2/images",
