@@ -68,6 +68,10 @@ def upload(
     """
     _check_cap(expected_size)
     store = stores.get(store_id) if store_id else stores.default()
+    if store.read_only:
+        raise errors.StoreReadOnly(
+            f"Adding images to store {store.id} is disabled: it can only be read."
+        )
     with locked(image_id) as image:
         move(image, image.mark_saving, "upload", by)
         check_formats_set(image)

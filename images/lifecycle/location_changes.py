@@ -29,8 +29,8 @@ class AddLocation:
     url: str
     metadata: Mapping[str, Any] = field(default_factory=dict)
     validation: Mapping[str, str] = field(default_factory=dict)
-    # Found out by prepare():
-    size: int = 0  # bytes
+    # Found out by prepare(); without a size nobody has asked the URL yet.
+    size: int | None = None  # bytes
     checksum: str | None = None
     hash_value: str | None = None
 
@@ -83,7 +83,7 @@ def prepare(image_id: str, changes: Sequence[LocationChange]) -> list[LocationCh
         return []
     image = Image.objects.existing().filter(pk=image_id).first()
     if image is None or image.status not in (Status.QUEUED, Status.ACTIVE):
-        return list(changes)  # to be refused under the lock
+        return list(changes)  # to be refused under the lock, or to be asked again
     return [_prepared(image, change) for change in changes]
 
 

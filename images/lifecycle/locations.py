@@ -83,6 +83,8 @@ def _require(image: Image, verb: str, *allowed: Status) -> None:
 
 def _add(image: Image, change: AddLocation, by: Caller) -> None:
     _require(image, "add", Status.QUEUED, Status.ACTIVE)
+    if change.size is None:
+        raise errors.Conflict("The image was changed by somebody else. Try again.")
     check_formats_set(image)
     held = _held(image)
     attributes.check_location_count(len(held) + 1)

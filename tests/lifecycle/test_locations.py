@@ -13,6 +13,9 @@ import pytest
 from images import errors, lifecycle
 from images.access import Caller
 from images.lifecycle import AddLocation
+from images.lifecycle.edges import locked
+from images.lifecycle.location_changes import prepare
+from images.lifecycle.locations import apply
 from images.models import Event, Image, Status
 
 DATA = b"the bytes of an image"
@@ -215,6 +218,18 @@ def test_only_metadata_of_an_active_image_s_locations_can_be_replaced(
 
     assert web not in str(refusal.value)
     assert image.locations.get().metadata == {"rack": "7"}
+
+
+def test_a_location_that_nobody_asked_is_never_added(
+    web: str, make_image: Any, member: Caller
+) -> None:
+    """As when the image returns to queued between the question and the lock."""
+    image = make_image(status="saving")
+    (unasked,) = prepare(image.pk, [AddLocation(f"{web}/image")])
+    queued = make_image()
+
+    with locked(queued.pk) as image, pytest.raises(errors.Conflict, match="Try again"):
+        apply(image, unasked, member)
 
 
 def test_locations_can_be_emptied_at_once(make_image: Any, admin: Caller) -> None:

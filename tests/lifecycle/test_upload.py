@@ -221,6 +221,7 @@ def test_the_read_only_store_is_refused(make_image: Any, member: Caller) -> None
         lifecycle.upload(image.pk, [DATA], member, store_id="http")
 
     assert current(image).status == Status.QUEUED
+    assert not Event.objects.exists()
 
 
 def test_who_deletes_during_an_upload_wins(
