@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
+import tempfile
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
 
@@ -16,10 +21,10 @@ def text(name: str, default: str = "") -> str:
 
 def flag(name: str, default: bool) -> bool:
     """``on`` or ``off`` (also yes/no, true/false, 1/0), whatever the case."""
-    value = text(name, "on" if default else "off").lower()
+    value = text(name).lower() or ("on" if default else "off")
     if value in ("on", "yes", "true", "1"):
         return True
-    if value in ("off", "no", "false", "0", ""):
+    if value in ("off", "no", "false", "0"):
         return False
     raise ImproperlyConfigured(f"{name} is {value!r}; it may be 'on' or 'off'.")
 
@@ -27,7 +32,7 @@ def flag(name: str, default: bool) -> bool:
 def number(name: str, default: int, minimum: int = 0) -> int:
     """A whole number, not below ``minimum``."""
     value = text(name) or str(default)
-    if not value.lstrip("-").isdecimal() or int(value) < minimum:
+    if not re.fullmatch("-?[0-9]{1,18}", value) or int(value) < minimum:
         raise ImproperlyConfigured(
             f"{name} is {value!r}; it must be a whole number of at least {minimum}."
         )
@@ -59,20 +64,52 @@ def numbers(name: str, default: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(map(int, values)) or default
 
 
+def pairs(name: str) -> tuple[str, ...]:
+    """A comma-separated list of ``NAME:VALUE``."""
+    values = words(name)
+    if not all(re.fullmatch("[^:]+:.+", value) for value in values):
+        raise ImproperlyConfigured(
+            f"{name} must be a list like 'NAME:VALUE,NAME:VALUE'."
+        )
+    return values
+
+
+def base_url(name: str) -> str:
+    """An http(s) URL, without a slash at the end; empty when the variable is unset."""
+    value = text(name).rstrip("/")
+    if value and not re.match("https?://[^/]", value):
+        raise ImproperlyConfigured(
+            f"{name} is {value!r}; it must be like 'https://images.example.org'."
+        )
+    return value
+
+
+def database(name: str, default: str) -> dict[str, Any]:
+    """A database URL, as a dictionary for DATABASES."""
+    value = text(name) or default
+    if not value.startswith(("sqlite:///", "postgresql://", "postgres://")):
+        raise ImproperlyConfigured(
+            f"{name} must begin with 'postgresql://' or 'sqlite:///'."
+        )
+    return dict(dj_database_url.parse(value))
+
+
 def secret_file(path: Path) -> str:
     """The secret kept in this file, which is made with a fresh one when it is absent.
 
     Of several processes that start at once exactly one writes; the others read its secret.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"The data folder {path.parent} cannot be made: {error.strerror}. "
+            "Set IMAGECATALOG_DATA_DIR to a folder that you may write."
+        ) from None
     if not path.exists():
-        fresh.touch(mode=0o600)
-        fresh.write_text(secrets.token_urlsafe(50))
-        try:
-            os.link(fresh, path)
-        except FileExistsError:
-            pass
-        finally:
-            fresh.unlink()
+        with tempfile.NamedTemporaryFile("w", dir=path.parent) as fresh:
+            fresh.write(secrets.token_urlsafe(50))
+            fresh.flush()
+            with suppress(FileExistsError):
+                os.link(fresh.name, path)
     return path.read_text()

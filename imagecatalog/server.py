@@ -34,6 +34,9 @@ graceful_timeout = settings.IMAGECATALOG_GRACE_SECONDS
 preload_app = True  # the code is in memory once
 control_socket_disable = True  # it would be one for all servers of a user
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None
+forwarder_headers = ""  # no header may say which path this is
+# Without the user name: that is whatever an unknown client puts into its header.
+access_log_format = '%(h)s "%(r)s" %(s)s %(b)s %(M)s ms'
 accesslog = "-" if env.flag("IMAGECATALOG_ACCESS_LOG", False) else None
 
 # Tokens and v1's headers, one for each property, are large. (reuse_port stays off: with it a

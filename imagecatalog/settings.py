@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
 
 from imagecatalog import env
 
@@ -24,11 +24,12 @@ SECRET_KEY = env.text("IMAGECATALOG_SECRET_KEY") or env.secret_file(
 IMAGECATALOG_AUTH = env.choice("IMAGECATALOG_AUTH", "embedded", ("embedded", "none"))
 IMAGECATALOG_AUTH_NONE_REMOTE = env.flag("IMAGECATALOG_AUTH_NONE_REMOTE", False)
 IMAGECATALOG_ADMIN_PASSWORD = env.text("IMAGECATALOG_ADMIN_PASSWORD")
-IMAGECATALOG_STATIC_KEYS = env.words("IMAGECATALOG_STATIC_KEYS")  # USER:KEY
+IMAGECATALOG_STATIC_KEYS = env.pairs("IMAGECATALOG_STATIC_KEYS")  # USER:KEY
 
 # Bytes
 IMAGECATALOG_STORES = (
-    env.text("IMAGECATALOG_STORES") or f"local=file://{IMAGECATALOG_DATA_DIR}/images"
+    env.text("IMAGECATALOG_STORES")
+    or f"local={(IMAGECATALOG_DATA_DIR / 'images').as_uri()}"
 )
 IMAGECATALOG_HASH_ALGORITHM = env.choice(
     "IMAGECATALOG_HASH_ALGORITHM", "sha512", ("sha256", "sha384", "sha512")
@@ -49,11 +50,16 @@ IMAGECATALOG_LAST_LOCATION = env.choice(
 IMAGECATALOG_LEASE_SECONDS = env.number("IMAGECATALOG_LEASE_SECONDS", 60, minimum=5)
 
 # The wire
-IMAGECATALOG_PUBLIC_URL = env.text("IMAGECATALOG_PUBLIC_URL").rstrip("/")
+IMAGECATALOG_PUBLIC_URL = env.base_url("IMAGECATALOG_PUBLIC_URL")
 # A client that sends nothing for half a lease is cut off before it can be taken for dead.
 IMAGECATALOG_BODY_TIMEOUT = env.number(
     "IMAGECATALOG_BODY_TIMEOUT", IMAGECATALOG_LEASE_SECONDS // 2, minimum=1
 )
+if IMAGECATALOG_BODY_TIMEOUT >= IMAGECATALOG_LEASE_SECONDS:
+    raise ImproperlyConfigured(
+        "IMAGECATALOG_BODY_TIMEOUT must be less than IMAGECATALOG_LEASE_SECONDS: "
+        "an upload that stalls would be taken for dead before it is cut off."
+    )
 IMAGECATALOG_WORKERS = env.number("IMAGECATALOG_WORKERS", 2, minimum=1)
 IMAGECATALOG_GRACE_SECONDS = env.number("IMAGECATALOG_GRACE_SECONDS", 30, minimum=2)
 
@@ -69,11 +75,12 @@ WSGI_APPLICATION = "imagecatalog.wsgi.application"
 APPEND_SLASH = False
 
 DATABASES = {
-    "default": dj_database_url.config(
-        default=f"sqlite:///{IMAGECATALOG_DATA_DIR}/catalogue.sqlite3"
+    "default": env.database(
+        "DATABASE_URL", f"sqlite:///{IMAGECATALOG_DATA_DIR}/catalogue.sqlite3"
     )
 }
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    # FULL: a commit that was answered survives a power cut, as the bytes do.
     # IMMEDIATE: a transaction that reads first and writes later would otherwise fail at once
     # with "database is locked" when another one wrote in between; no timeout helps there.
     DATABASES["default"] |= {
@@ -82,7 +89,7 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
             "transaction_mode": "IMMEDIATE",
             "timeout": 30,
             "init_command": (
-                "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
+                "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
                 "PRAGMA cache_size=-65536; PRAGMA mmap_size=134217728;"
                 "PRAGMA journal_size_limit=67108864; PRAGMA temp_store=MEMORY;"
             ),
@@ -115,6 +122,9 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": None,
 }
 
+LOG_LEVEL = env.choice(
+    "LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+)
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -122,7 +132,7 @@ LOGGING = {
         "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": env.text("LOG_LEVEL") or "INFO"},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     # A refused request is the client's business, not a warning in the operator's log.
     "loggers": {"django.request": {"level": "ERROR"}},
 }

@@ -39,6 +39,8 @@ CONTAINER_FORMATS: Final = (
 VISIBILITIES: Final = ("community", "public", "private", "shared")
 
 MAX_LENGTH: Final = 255  # characters: names, owners, names of properties, tags
+MAX_VALUE: Final = 65_535  # characters of one custom property
+MAX_PROPERTIES: Final = 262_144  # characters of all of an image, names included
 MAX_INTEGER: Final = 2**31 - 1  # MiB of min_ram, GiB of min_disk
 LIMITS: Final = {"properties": 128, "tags": 128, "members": 128, "locations": 10}
 ID_PATTERN: Final = (
@@ -124,6 +126,16 @@ def check_location_count(count: int) -> None:
     check_limit("locations", count)
 
 
+def check_properties_length(properties: Mapping[str, str]) -> None:
+    """Raise OverLimit when the custom properties of an image are too long together."""
+    attempted = sum(len(name) + len(value) for name, value in properties.items())
+    if attempted > MAX_PROPERTIES:
+        raise OverLimit(
+            "The properties of the image would be too long. "
+            f"Attempted: {attempted} characters, Maximum: {MAX_PROPERTIES}"
+        )
+
+
 def counted(names: Iterable[str]) -> int:
     """How many of these properties count for the limit: not those of the service itself."""
     return sum(not name.startswith(INTERNAL_PREFIX) for name in names)
@@ -160,8 +172,8 @@ def clean_property_name(name: object) -> str:
 
 
 def clean_property_value(name: str, value: object) -> str:
-    """A value of the custom property; there is no limit to its length."""
-    return clean_text(value, f"value for property '{name}'", longest=None)
+    """A value of the custom property; at most MAX_VALUE characters."""
+    return clean_text(value, f"value for property '{name}'", longest=MAX_VALUE)
 
 
 def clean_properties(properties: Mapping[str, object]) -> dict[str, str]:

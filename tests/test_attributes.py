@@ -136,9 +136,11 @@ def test_the_value_of_a_property_is_a_string(value: object) -> None:
 
 
 def test_the_value_of_a_property_may_be_long_or_empty() -> None:
-    properties = {"long": "x" * 70_000, "empty": ""}
+    properties = {"long": "x" * attributes.MAX_VALUE, "empty": ""}
 
     assert attributes.clean_properties(properties) == properties
+    with pytest.raises(Invalid):
+        attributes.clean_properties({"longer": "x" * (attributes.MAX_VALUE + 1)})
 
 
 @pytest.mark.parametrize("name", ["", "x" * 256])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+import threading
 import time
 from dataclasses import dataclass
 
@@ -26,6 +27,8 @@ _SELECT = (
     f' JOIN "{get_user_model()._meta.db_table}" u ON u."id" = a."user_id"'
     f' WHERE u."username" = %s AND u."is_active" ORDER BY a."id" LIMIT 1'
 )
+# Who guesses passwords shall not keep the whole machine busy.
+_hashing = threading.Lock()
 _secret = secrets.token_bytes(32)
 
 
@@ -63,14 +66,16 @@ def by_password(user: str, password: str) -> Identity | None:
         return known.identity
     row = _row(user)
     if row is None:
-        make_password(password)  # as slow as for a user that exists
+        with _hashing:
+            make_password(password)  # as slow as for a user that exists
         return None
     encoded, identity = row
     remembered = known and known.encoded == encoded
     if known and remembered and _age(known.hashed_at) < REMEMBERED_SECONDS:
         return _remember(digest, identity, encoded, known.hashed_at)
-    if not check_password(password, encoded):
-        return None
+    with _hashing:
+        if not check_password(password, encoded):
+            return None
     return _remember(digest, identity, encoded, time.monotonic())
 
 

@@ -14,6 +14,8 @@ from imagecatalog.identity import credentials
 from imagecatalog.identity.credentials import Identity
 from images.access import Caller, implied
 
+FROM_ELSEWHERE = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_ORIGIN")
+
 
 class SignIn(BaseAuthentication):
     """HTTP Basic, ``Authorization: Bearer`` and ``X-Auth-Token``; or nobody is asked."""
@@ -74,7 +76,18 @@ def _nobody_is_asked(request: HttpRequest) -> Identity:
 
 
 def _is_local(request: HttpRequest) -> bool:
+    # Not somebody behind a proxy, and not a page of somebody's in this machine's browser.
+    if any(request.META.get(name) for name in FROM_ELSEWHERE):
+        return False
+    host = request.META.get("HTTP_HOST", "localhost").rpartition(":")
+    name = (host[0] or host[2]).strip("[]")
+    return _is_loopback(request.META.get("REMOTE_ADDR", "")) and (
+        name == "localhost" or _is_loopback(name)
+    )
+
+
+def _is_loopback(address: str) -> bool:
     try:
-        return ipaddress.ip_address(request.META.get("REMOTE_ADDR", "")).is_loopback
+        return ipaddress.ip_address(address).is_loopback
     except ValueError:
         return False

@@ -20,9 +20,6 @@ def raw(request: HttpRequest) -> bytes:
     for block in transfer.body(request):
         size += len(block)
         if size > LIMIT:
-            transfer.drain(
-                request
-            )  # or the connection would end under the next request
             raise errors.OverLimit(f"The request body exceeds {LIMIT} bytes.")
         parts.append(block)
     return b"".join(parts)
@@ -46,5 +43,4 @@ def refuse(request: HttpRequest) -> None:
     """Raise Invalid when there is a body where none belongs."""
     for block in transfer.body(request):
         if block:
-            transfer.drain(request)
             raise errors.Invalid("A body is not expected with this request.")

@@ -22,6 +22,7 @@ from images.api.ranges import RangeNotSatisfiable
 log = logging.getLogger(__name__)
 
 STATUS: dict[type[Exception], int] = {
+    errors.ImageError: 500,
     errors.Invalid: 400,
     errors.BodyIncomplete: 400,
     errors.Forbidden: 403,
@@ -71,6 +72,10 @@ def _refusal(
     # A view names what only its own resource answers differently.
     table = STATUS | getattr(view, "error_status", {})
     kind = next(kind for kind in type(exc).__mro__ if kind in table)
+    if isinstance(exc, errors.StoreError) and table[kind] == 503:
+        log.error("a store failed", exc_info=exc)
+    if table[kind] == 204:
+        return replies.nothing()
     response = replies.error(request, table[kind], str(exc))
     for name, value in getattr(view, "error_headers", {}).get(kind, {}).items():
         response.headers[name] = value

@@ -40,6 +40,9 @@ __all__ = [
 ]
 
 DRAIN_SECONDS = 5.0
+# Who sends a byte now and then would otherwise hold a thread for ever.
+SLOWEST = 1024  # bytes a second, on average
+GRACE = 60.0  # seconds
 NUMBER = re.compile(r"[0-9]{1,19}", re.A)
 STREAM = "imagecatalog.body"  # where a request keeps the stream of its body
 Stream = Generator[bytes, None, None]
@@ -70,9 +73,13 @@ def body(request: HttpRequest) -> Iterator[bytes]:
     """
     if STREAM in request.META:
         raise RuntimeError("The body of a request can be read only once.")
-    patience = getattr(settings, "IMAGECATALOG_BODY_TIMEOUT", 30)
+    patience = settings.IMAGECATALOG_BODY_TIMEOUT
+    began, size = time.monotonic(), 0
     # Not `yield from`, which would close the stream when the reader gives up: `drain` goes on.
-    for block in _stream(request, patience):  # noqa: UP028
+    for block in _stream(request, patience):
+        size += len(block)
+        if size < (time.monotonic() - began - GRACE) * SLOWEST:
+            raise connection.stalled()
         yield block
 
 
@@ -104,6 +111,9 @@ def stop_receiving() -> None:
 
 def _stream(request: HttpRequest, patience: float) -> Stream:
     environ = request.META
+    coding = environ.get("HTTP_TRANSFER_ENCODING", "").strip().lower()
+    if coding not in ("", "chunked"):
+        raise errors.Invalid("The only transfer coding of a body may be 'chunked'.")
     length = _content_length(request)
     source, sock = environ.get("wsgi.input"), environ.get("gunicorn.socket")
     unreader = _fresh_unreader(source, sock, length)

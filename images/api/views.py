@@ -10,7 +10,7 @@ from rest_framework.views import APIView
 
 from images import errors
 from images.access import Caller
-from images.api import replies
+from images.api import replies, transfer
 
 KNOWN_METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"}
 
@@ -29,6 +29,12 @@ class ApiView(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         # Accept decides about errors only, see replies.error; who may is asked by the views.
         self.perform_authentication(request)
+
+    def handle_exception(self, exc: Exception) -> HttpResponse:  # type: ignore[override]
+        response: HttpResponse = super().handle_exception(exc)
+        # Most clients read the answer only once they have sent everything.
+        transfer.drain(self.request._request)
+        return response
 
     @property
     def default_response_headers(self) -> dict[str, str]:

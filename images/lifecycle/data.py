@@ -12,7 +12,7 @@ from images import errors, stores
 from images.access import Caller
 from images.formats import Inspection
 from images.lifecycle import leases
-from images.lifecycle.edges import locked, move
+from images.lifecycle.edges import locked, move, release
 from images.models import (
     READABLE_STATUSES,
     Image,
@@ -66,7 +66,7 @@ def upload(
     set, size mismatch, no such store), OverLimit, ContentRefused, Gone (deleted meanwhile),
     StoreError, and whatever the sender's stream raises.
     """
-    _check_cap(expected_size)
+    check_cap(expected_size)
     store = stores.get(store_id) if store_id else stores.default()
     if store.read_only:
         raise errors.StoreReadOnly(
@@ -83,6 +83,7 @@ def upload(
             expected=expected_size,
             resting=resting,
         )
+    release()
     try:
         received = _receive(image, transfer, blocks, store)
         with locked(image_id, deleted=True) as image:
@@ -108,15 +109,16 @@ def read(image_id: str, start: int = 0, stop: int | None = None) -> Iterator[byt
         image__status__in=READABLE_STATUSES,
         status=LocationStatus.ACTIVE,
     ).order_by("pk")
-    copies = [(stores.get(location.store), location.key) for location in held]
-    for store, key in sorted(copies, key=lambda copy: -copy[0].weight):
+    copies = [(location.store, location.key) for location in held]
+    release()
+    for store_id, key in stores.heaviest_first(copies):
         try:
-            return store.open(key, start, stop)
+            return stores.holding(store_id).open(key, start, stop)
         except errors.StoreError as error:
             last = error
         except errors.Invalid as error:  # a URL that the filter refuses by now
             last = errors.DataMissing(str(error))
-        log.warning("the copy in store %s cannot be read: %s", store.id, last)
+        log.warning("the copy in store %s cannot be read", store_id, exc_info=last)
     raise last
 
 
@@ -131,7 +133,8 @@ def check_formats_set(image: Image) -> None:
         )
 
 
-def _check_cap(size: int | None) -> None:
+def check_cap(size: int | None) -> None:
+    """Raise OverLimit for more bytes than an image may have."""
     cap = settings.IMAGECATALOG_IMAGE_SIZE_CAP
     if size is not None and size > cap:
         raise errors.OverLimit(f"Image exceeds the maximum size of {cap} bytes.")
@@ -162,6 +165,7 @@ def _receive(
         )
         check_same(image, received.size, received.checksum, received.hash_value)
         outcome.append(received)
+        leases.beat(transfer)  # completing the object may take its time
 
     with Digests("md5", algorithm) as digests:
         store.put(transfer.key, checked(digests))
@@ -174,7 +178,7 @@ def _counted(blocks: Iterable[bytes], expected: int | None) -> Iterator[bytes]:
         size += len(block)
         if expected is not None and size > expected:
             raise errors.Invalid(f"Size exceeds: expected {expected} bytes.")
-        _check_cap(size)
+        check_cap(size)
         yield block
     if expected is not None and size < expected:
         raise errors.Invalid(

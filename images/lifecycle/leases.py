@@ -7,15 +7,16 @@ import os
 import socket
 import time
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 from django.conf import settings
+from django.db import OperationalError
 from django.utils import timezone
 
 from images import errors, stores
 from images.access import Caller, operator
-from images.lifecycle.edges import locked, move
+from images.lifecycle.edges import locked, move, release
 from images.models import (
     TRANSIENT_STATUSES,
     Image,
@@ -62,16 +63,23 @@ def beating(transfer: Transfer, blocks: Iterable[bytes]) -> Iterator[bytes]:
     for block in blocks:
         transfer.bytes_received += len(block)
         if time.monotonic() > due:
-            _beat(transfer)
+            beat(transfer)
             due = time.monotonic() + pause
         yield block
 
 
-def _beat(transfer: Transfer) -> None:
+def beat(transfer: Transfer) -> None:
+    """Say that the attempt is alive. Raises Gone when it is not the image's any more."""
     alive = Transfer.objects.filter(pk=transfer.pk, status=TransferStatus.RUNNING)
-    fresh = alive.update(
-        heartbeat_at=timezone.now(), bytes_received=transfer.bytes_received
-    )
+    try:
+        fresh = alive.update(
+            heartbeat_at=timezone.now(), bytes_received=transfer.bytes_received
+        )
+        release()
+    except OperationalError:
+        # A lease is several beats long: the database may be back for the next one.
+        log.warning("transfer %s could not beat", transfer.pk, exc_info=True)
+        return
     if not fresh:
         raise gone(transfer)
 
@@ -84,10 +92,13 @@ def gone(transfer: Transfer) -> errors.Gone:
     )
 
 
-def fail(transfer: Transfer, error: BaseException, by: Caller) -> bool:
+def fail(
+    transfer: Transfer, error: BaseException, by: Caller, *, if_silent: bool = False
+) -> bool:
     """End the attempt: its bytes go, and the image returns to its resting status.
 
-    Safe to call again, and for an attempt that had lost its image before: then False.
+    ``if_silent``: only when it has not beaten since it was read. Safe to call again, and for
+    an attempt that had lost its image before: then False.
     """
     code = error.code if isinstance(error, errors.ImageError) else "internal-error"
     sentence = (
@@ -96,7 +107,8 @@ def fail(transfer: Transfer, error: BaseException, by: Caller) -> bool:
         else "The service failed while it received the data."
     )
     with locked(transfer.image_id, deleted=True) as image:
-        running = _end(transfer, TransferStatus.FAILED, code, sentence)
+        since = transfer.heartbeat_at if if_silent else None
+        running = _end(transfer, TransferStatus.FAILED, code, sentence, since)
         if running:
             _rest(image, transfer, by, sentence)
     clean(transfer)
@@ -113,10 +125,16 @@ def _rest(image: Image, transfer: Transfer, by: Caller, reason: str) -> None:
 
 
 def _end(
-    transfer: Transfer, status: TransferStatus, code: str = "", sentence: str = ""
+    transfer: Transfer,
+    status: TransferStatus,
+    code: str = "",
+    sentence: str = "",
+    silent_since: datetime | None = None,
 ) -> bool:
     now = timezone.now()
     running = Transfer.objects.filter(pk=transfer.pk, status=TransferStatus.RUNNING)
+    if silent_since is not None:
+        running = running.filter(heartbeat_at=silent_since)
     return bool(
         running.update(
             status=status,
@@ -158,7 +176,7 @@ def clean(transfer: Transfer) -> None:
     try:
         stores.get(transfer.store).delete(transfer.key)
     except errors.ImageError as error:
-        log.warning("transfer %s cannot be cleaned yet: %s", transfer.pk, error)
+        log.warning("transfer %s is not cleaned yet", transfer.pk, exc_info=error)
         return
     failed.update(cleaned=True)
 
@@ -175,10 +193,8 @@ def reap(by: Caller | None = None) -> int:
     dead = silent.filter(status=TransferStatus.RUNNING)
     count = 0
     for transfer in dead.iterator():
-        fail(
-            transfer, errors.LeaseExpired("The worker that received the data died."), by
-        )
-        count += 1
+        reason = errors.LeaseExpired("The worker that received the data died.")
+        count += fail(transfer, reason, by, if_silent=True)
     for transfer in silent.filter(status=TransferStatus.FAILED, cleaned=False):
         clean(transfer)
     return count

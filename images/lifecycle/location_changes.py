@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Mapping, Sequence
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,7 +14,9 @@ import orjson
 from django.conf import settings
 
 from images import attributes, errors, stores
-from images.models import Image, Status
+from images.lifecycle.data import check_cap
+from images.lifecycle.edges import release
+from images.models import Image, LocationStatus, Status
 from images.stores import urlfilter
 from images.stores.digests import Digests, digesting
 
@@ -19,7 +24,20 @@ from images.stores.digests import Digests, digesting
 STORE = "http"
 MAX_URL = 255  # characters
 MAX_METADATA = 4096  # bytes of JSON
+READ_SECONDS = 600.0  # for all the data at one URL
+TURN_SECONDS = 5.0
+_turns = threading.BoundedSemaphore(8)  # in each process
+NEEDED = {"os_hash_algo", "os_hash_value"}
 HEX_DIGITS = {"md5": 32, "sha256": 64, "sha384": 96, "sha512": 128}
+
+
+@dataclass(frozen=True)
+class Found:
+    """What data is, as far as it was looked at."""
+
+    size: int  # bytes
+    checksum: str | None = None  # MD5, hexadecimal
+    hash_value: str | None = None  # hexadecimal
 
 
 @dataclass(frozen=True)
@@ -29,10 +47,8 @@ class AddLocation:
     url: str
     metadata: Mapping[str, Any] = field(default_factory=dict)
     validation: Mapping[str, str] = field(default_factory=dict)
-    # Found out by prepare(); without a size nobody has asked the URL yet.
-    size: int | None = None  # bytes
-    checksum: str | None = None
-    hash_value: str | None = None
+    found: Found | None = None  # by prepare()
+    first: Found | None = None  # likewise, of the copy that was never digested
 
     @classmethod
     def parse(cls, value: object) -> AddLocation:
@@ -57,6 +73,7 @@ class RemoveLocation:
     """Take away the copy at this index, counted from 0."""
 
     index: int
+    found: Found | None = None  # by prepare(), of data that has no digests yet
 
 
 @dataclass(frozen=True)
@@ -64,6 +81,7 @@ class ReplaceLocations:
     """Set all locations at once."""
 
     locations: tuple[AddLocation, ...]
+    found: Found | None = None  # as of RemoveLocation
 
     @classmethod
     def parse(cls, value: object) -> ReplaceLocations:
@@ -78,13 +96,26 @@ LocationChange = AddLocation | RemoveLocation | ReplaceLocations
 
 
 def prepare(image_id: str, changes: Sequence[LocationChange]) -> list[LocationChange]:
-    """Ask the URLs of these changes for their size and, where needed, read and digest them."""
+    """Ask the URLs of these changes for their size and, where needed, read and digest them.
+
+    Raises Invalid for a URL that is refused or cannot be read, OverLimit.
+    """
     if not changes:
         return []
+    # Before any URL is asked: one request must not make thousands.
+    attributes.check_location_count(sum(map(_asks, changes)))
     image = Image.objects.existing().filter(pk=image_id).first()
     if image is None or image.status not in (Status.QUEUED, Status.ACTIVE):
         return list(changes)  # to be refused under the lock, or to be asked again
-    return [_prepared(image, change) for change in changes]
+    release()
+    with _taking_turns():
+        return [_prepared(image, change) for change in changes]
+
+
+def _asks(change: LocationChange) -> int:
+    if isinstance(change, ReplaceLocations):
+        return len(change.locations)
+    return int(isinstance(change, AddLocation))
 
 
 def algorithm(image: Image) -> str:
@@ -92,35 +123,73 @@ def algorithm(image: Image) -> str:
     return image.os_hash_algo or settings.IMAGECATALOG_HASH_ALGORITHM
 
 
+@contextmanager
+def _taking_turns() -> Iterator[None]:
+    # A slow server must not be able to hold every thread of the service.
+    if not _turns.acquire(timeout=TURN_SECONDS):
+        raise errors.StoreError("Too many locations are being read. Try again later.")
+    try:
+        yield
+    finally:
+        _turns.release()
+
+
 def _prepared(image: Image, change: LocationChange) -> LocationChange:
     if isinstance(change, AddLocation):
-        return _measured(image, change)
+        second = image.status == Status.ACTIVE
+        found = _look(image, change, in_full=second)
+        return replace(change, found=found, first=_pin(image) if second else None)
     if isinstance(change, ReplaceLocations) and image.status == Status.QUEUED:
-        located = tuple(_measured(image, location) for location in change.locations)
+        # Several copies are only as good as their likeness.
+        in_full = len(change.locations) > 1
+        located = tuple(
+            replace(location, found=_look(image, location, in_full=in_full))
+            for location in change.locations
+        )
         return ReplaceLocations(located)
+    if isinstance(change, RemoveLocation) or not change.locations:
+        return replace(change, found=_pin(image))
     return change
 
 
-def _measured(image: Image, change: AddLocation) -> AddLocation:
+def _look(image: Image, change: AddLocation, *, in_full: bool) -> Found:
     urlfilter.check(change.url)
-    store = stores.get(STORE)
+    if in_full or image.checksum or change.validation:
+        return _read(image, change.url)
+    with _unreadable("Invalid location: its data cannot be read. Check the URL."):
+        size = stores.get(STORE).size(change.url)
+    check_cap(size)
+    return Found(size)
+
+
+def _pin(image: Image) -> Found | None:
+    """What the data of an image is that has one copy, which was never digested."""
+    held = image.locations.filter(status=LocationStatus.ACTIVE, store=STORE)
+    if image.checksum or len(held) != 1:
+        return None
+    return _read(image, held[0].key)
+
+
+def _read(image: Image, url: str) -> Found:
+    sentence = "Invalid location: its data cannot be read. Check the URL."
+    deadline = time.monotonic() + READ_SECONDS
+    with _unreadable(sentence), Digests("md5", algorithm(image)) as digests:
+        for _ in digesting(stores.get(STORE).open(url), digests):
+            check_cap(digests.size)
+            if time.monotonic() > deadline:
+                raise errors.Invalid(
+                    "Invalid location: reading its data takes too long. Upload it instead."
+                )
+        found = digests.hexdigests()
+    return Found(digests.size, found["md5"], found[algorithm(image)])
+
+
+@contextmanager
+def _unreadable(sentence: str) -> Iterator[None]:
     try:
-        if not (image.os_hash_value or image.checksum or change.validation):
-            return replace(change, size=store.size(change.url))
-        with Digests("md5", algorithm(image)) as digests:
-            for _ in digesting(store.open(change.url), digests):
-                pass
-            found = digests.hexdigests()
+        yield
     except errors.StoreError:
-        raise errors.Invalid(
-            "Invalid location: its data cannot be read. Check the URL."
-        ) from None
-    return replace(
-        change,
-        size=digests.size,
-        checksum=found["md5"],
-        hash_value=found[algorithm(image)],
-    )
+        raise errors.Invalid(sentence) from None
 
 
 def _check_metadata(metadata: dict[str, Any]) -> None:

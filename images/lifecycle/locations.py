@@ -11,10 +11,11 @@ from django.utils import timezone
 from images import attributes, errors, stores
 from images.access import Caller
 from images.lifecycle.data import DATA_COLUMNS, check_formats_set, check_same
-from images.lifecycle.edges import locked, move, record
+from images.lifecycle.edges import locked, move, record, save
 from images.lifecycle.location_changes import (
     STORE,
     AddLocation,
+    Found,
     LocationChange,
     RemoveLocation,
     ReplaceLocations,
@@ -64,9 +65,9 @@ def apply(image: Image, change: LocationChange, by: Caller) -> None:
     if isinstance(change, AddLocation):
         _add(image, change, by)
     elif isinstance(change, RemoveLocation):
-        _remove(image, change.index, by)
+        _remove(image, change, by)
     else:
-        _replace(image, change.locations, by)
+        _replace(image, change, by)
 
 
 def _held(image: Image) -> list[ImageLocation]:
@@ -83,65 +84,89 @@ def _require(image: Image, verb: str, *allowed: Status) -> None:
 
 def _add(image: Image, change: AddLocation, by: Caller) -> None:
     _require(image, "add", Status.QUEUED, Status.ACTIVE)
-    if change.size is None:
-        raise errors.Conflict("The image was changed by somebody else. Try again.")
+    found = _looked_at(change.found)
     check_formats_set(image)
     held = _held(image)
     attributes.check_location_count(len(held) + 1)
     if any(one.store == STORE and one.key == change.url for one in held):
         raise errors.Invalid("The location already exists.")
-    _check_validation(image, change)
-    check_same(image, change.size, change.checksum, change.hash_value)
+    _check_validation(image, change, found)
+    if image.status == Status.ACTIVE:
+        _digest_late(image, change.first)
+    check_same(image, found.size, found.checksum, found.hash_value)
     ImageLocation.objects.create(
         image=image, store=STORE, key=change.url, metadata=dict(change.metadata)
     )
     if image.status == Status.ACTIVE:
+        save(image, *DATA_COLUMNS)
         record(image, "add_location", by, before=image.status)
         return
-    image.size = change.size
-    if change.checksum:
-        image.os_hash_algo = algorithm(image)
-        image.checksum = change.checksum
-        image.os_hash_value = change.hash_value
+    _note_digests(image, found)
     image.pinned = False
     move(image, image.mark_located, "add_location", by, also=DATA_COLUMNS)
 
 
-def _check_validation(image: Image, change: AddLocation) -> None:
+def _looked_at(found: Found | None) -> Found:
+    if found is None:
+        raise errors.Conflict("The image was changed by somebody else. Try again.")
+    return found
+
+
+def _note_digests(image: Image, found: Found) -> None:
+    image.size = found.size
+    if found.checksum:
+        image.os_hash_algo = algorithm(image)
+        image.checksum = found.checksum
+        image.os_hash_value = found.hash_value
+
+
+def _digest_late(image: Image, found: Found | None) -> None:
+    """What is at the only location now is taken for what has been given out so far."""
+    if not image.checksum:
+        found = _looked_at(found)
+        check_same(image, found.size, found.checksum, found.hash_value)
+        _note_digests(image, found)
+
+
+def _check_validation(image: Image, change: AddLocation, found: Found) -> None:
     claimed = change.validation
     if not claimed:
         return
     if claimed["os_hash_algo"] != algorithm(image):
         raise errors.Conflict(f"os_hash_algo must be {algorithm(image)} here.")
-    found = {"checksum": change.checksum, "os_hash_value": change.hash_value}
-    for name, value in found.items():
+    facts = {"checksum": found.checksum, "os_hash_value": found.hash_value}
+    for name, value in facts.items():
         if name in claimed and claimed[name].lower() != value:
             raise errors.Conflict(
                 f"The data at the location does not have the {name} that was given."
             )
 
 
-def _remove(image: Image, index: int, by: Caller) -> None:
+def _remove(image: Image, change: RemoveLocation, by: Caller) -> None:
     _require(image, "remove", Status.ACTIVE)
     held = _held(image)
-    if not 0 <= index < len(held):
+    if not 0 <= change.index < len(held):
         raise errors.Invalid(
-            f"There is no location {index}; the image has {len(held)}."
+            f"There is no location {change.index}; the image has {len(held)}."
         )
     if len(held) == 1:
-        _empty(image, held, by)
+        _empty(image, held, change.found, by)
         return
-    withdraw(held[index], _delete_after())
+    withdraw(held[change.index], _delete_after())
+    save(image)
     record(image, "remove_location", by, before=image.status)
 
 
-def _empty(image: Image, held: list[ImageLocation], by: Caller) -> None:
+def _empty(
+    image: Image, held: list[ImageLocation], found: Found | None, by: Caller
+) -> None:
     if settings.IMAGECATALOG_LAST_LOCATION == "forbid":
         raise errors.Forbidden("Cannot remove last location in the image.")
+    _digest_late(image, found)  # the pin is made of digests
     for location in held:
         withdraw(location, _delete_after())
     image.pinned = True
-    move(image, image.mark_unlocated, "remove_location", by, also=["pinned"])
+    move(image, image.mark_unlocated, "remove_location", by, also=DATA_COLUMNS)
 
 
 def _delete_after() -> datetime:
@@ -150,24 +175,25 @@ def _delete_after() -> datetime:
     return timezone.now() + timedelta(seconds=settings.IMAGECATALOG_SCRUB_TIME)
 
 
-def _replace(image: Image, locations: Sequence[AddLocation], by: Caller) -> None:
+def _replace(image: Image, change: ReplaceLocations, by: Caller) -> None:
     _require(image, "replace", Status.QUEUED, Status.ACTIVE)
     if image.status == Status.QUEUED:
-        for location in locations:
+        for location in change.locations:
             _add(image, location, by)
         return
     held = _held(image)
-    if not locations:
-        _empty(image, held, by)
+    if not change.locations:
+        _empty(image, held, change.found, by)
         return
-    _replace_metadata(held, locations)
+    _replace_metadata(held, change.locations)
+    save(image)
     record(image, "replace_locations", by, before=image.status)
 
 
 def _replace_metadata(
     held: Sequence[ImageLocation], locations: Sequence[AddLocation]
 ) -> None:
-    by_url = {stores.get(one.store).url(one.key): one for one in held}
+    by_url = {stores.holding(one.store).url(one.key): one for one in held}
     if sorted(location.url for location in locations) != sorted(by_url):
         raise errors.Invalid(
             "Only the metadata of an active image's locations can be replaced; "

@@ -15,6 +15,7 @@ from images.lifecycle.location_changes import LocationChange, prepare
 from images.lifecycle.locations import apply
 from images.models import Image, Status
 
+SHOWN = 255  # characters
 FORMATS = ("disk_format", "container_format")
 
 
@@ -33,8 +34,7 @@ def create(
         properties=attributes.clean_properties(properties),
         tags=attributes.clean_tags(tags),
     )
-    attributes.check_property_count(attributes.counted(image.properties))
-    attributes.check_tag_count(len(image.tags))
+    attributes.check_properties_length(image.properties)
     image.updated_at = image.created_at
     try:
         with transaction.atomic():
@@ -77,21 +77,21 @@ def update(
             apply(image, change, by)
 
 
-def tag(image_id: str, tag: str, by: Caller) -> None:
+def tag(image_id: str, name: str, by: Caller) -> None:
     """Put a tag on the image; again is no error. Raises Invalid, OverLimit, NotFound."""
-    (tag,) = attributes.clean_tags([tag])
+    (name,) = attributes.clean_tags([name])
     with locked(image_id) as image:
-        if tag in image.tags:
+        if name in image.tags:
             return
-        _set_tags(image, sorted([*image.tags, tag]), by)
+        _set_tags(image, sorted([*image.tags, name]), by)
 
 
-def untag(image_id: str, tag: str, by: Caller) -> None:
+def untag(image_id: str, name: str, by: Caller) -> None:
     """Take a tag off the image. Raises NotFound when it does not have it."""
     with locked(image_id) as image:
-        if tag not in image.tags:
+        if name not in image.tags:
             raise errors.NotFound("The image does not have this tag.")
-        _set_tags(image, [other for other in image.tags if other != tag], by)
+        _set_tags(image, [other for other in image.tags if other != name], by)
 
 
 def _set_tags(image: Image, tags: list[str], by: Caller) -> None:
@@ -113,17 +113,24 @@ def _check_formats(image: Image, fields: Mapping[str, Any]) -> None:
             )
 
 
+def _shown(value: str | None) -> str | None:
+    # The history tells what was changed; it is no archive of long texts.
+    return value if value is None or len(value) <= SHOWN else f"{value[:SHOWN]}…"
+
+
 def _merge_properties(
     image: Image, properties: dict[str, str], removed: set[str]
 ) -> dict[str, Any]:
     before = image.properties
     kept = {name: value for name, value in before.items() if name not in removed}
     image.properties = kept | properties
-    if not before.keys() >= properties.keys():
+    if properties.keys() - before.keys():  # fewer is always allowed
         attributes.check_property_count(attributes.counted(image.properties))
+    if properties:
+        attributes.check_properties_length(image.properties)
     names = {*properties, *removed}
     return {
-        name: [before.get(name), image.properties.get(name)]
+        name: [_shown(before.get(name)), _shown(image.properties.get(name))]
         for name in sorted(names)
         if before.get(name) != image.properties.get(name)
     }

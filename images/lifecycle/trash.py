@@ -79,12 +79,17 @@ def restore(image_id: str, by: Caller, reason: str = "") -> None:
             location.save(update_fields=["status", "delete_after"])
 
 
-def scrub(image_id: str, by: Caller, reason: str = "") -> None:
+def scrub(
+    image_id: str, by: Caller, reason: str = "", deleted_before: datetime | None = None
+) -> None:
     """Delete a ``pending_delete`` image for good, whatever its scrub time.
 
-    Raises Conflict in any other status, NotFound.
+    Raises Conflict in any other status, and when it was deleted (again) later than
+    ``deleted_before``; NotFound.
     """
     with locked(image_id, deleted=True) as image:
+        if deleted_before and image.deleted_at and image.deleted_at > deleted_before:
+            raise errors.Conflict(f"Image {image_id} was restored and deleted again.")
         move(image, image.mark_scrubbed, "scrub", by, reason=reason)
         held = list(_trashed(image))
         for location in held:
@@ -101,12 +106,12 @@ def scrub_due(by: Caller | None = None, *, dry_run: bool = False) -> list[str]:
     ids = list(due.order_by("deleted_at").values_list("pk", flat=True))
     if dry_run:
         return ids
-    return [image_id for image_id in ids if _scrubbed(image_id, by)]
+    return [image_id for image_id in ids if _scrubbed(image_id, by, horizon)]
 
 
-def _scrubbed(image_id: str, by: Caller) -> bool:
+def _scrubbed(image_id: str, by: Caller, deleted_before: datetime) -> bool:
     try:
-        scrub(image_id, by, "scrub time is over")
+        scrub(image_id, by, "scrub time is over", deleted_before)
     except (errors.Conflict, errors.NotFound):
         return False  # restored or scrubbed by somebody else meanwhile
     return True
@@ -129,14 +134,22 @@ def _trashed(image: Image) -> list[ImageLocation]:
 
 
 def _remove_all(locations: list[ImageLocation]) -> int:
-    return sum(_remove(location) for location in locations)
+    removed, away = 0, set()
+    for location in locations:
+        # One store that hangs must not keep the others waiting once for each location.
+        if location.store not in away:
+            if _remove(location):
+                removed += 1
+            else:
+                away.add(location.store)
+    return removed
 
 
 def _remove(location: ImageLocation) -> bool:
     try:
         stores.get(location.store).delete(location.key)
     except errors.ImageError as error:
-        log.warning("location %s is not deleted yet: %s", location.pk, error)
+        log.warning("location %s is not deleted yet", location.pk, exc_info=error)
         ImageLocation.objects.filter(pk=location.pk).update(
             delete_after=timezone.now() + RETRY
         )

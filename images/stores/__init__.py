@@ -11,7 +11,7 @@ from typing import Protocol
 
 from django.conf import settings
 
-from images.errors import Invalid
+from images.errors import DataMissing, Invalid
 from images.stores import config
 from images.stores.http import HttpStore
 
@@ -77,6 +77,26 @@ def get(store_id: str) -> Store:
         return _stores(settings.IMAGECATALOG_STORES)[store_id]
     except KeyError:
         raise Invalid(f"Store for identifier {store_id} not found") from None
+
+
+def holding(store_id: str) -> Store:
+    """The store that a row names; DataMissing when the operator has taken it away."""
+    try:
+        return get(store_id)
+    except Invalid:
+        raise DataMissing("The data is in a store that is not configured.") from None
+
+
+def heaviest_first(copies: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """(store id, key) pairs in the order in which they are to be read."""
+    return sorted(copies, key=lambda copy: -_weight(copy[0]))
+
+
+def _weight(store_id: str) -> int:
+    try:
+        return get(store_id).weight
+    except Invalid:
+        return 0
 
 
 def default() -> Store:

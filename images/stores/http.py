@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import ssl
+import time
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from urllib.parse import urljoin
@@ -182,7 +183,7 @@ def _range(start: int, stop: int | None) -> dict[str, str]:
 def _length(response: BaseHTTPResponse) -> int | None:
     """Of the body; None where only the end of the stream would tell."""
     text = response.headers.get("Content-Length", "")
-    if "Transfer-Encoding" in response.headers or not re.fullmatch("[0-9]+", text):
+    if "Transfer-Encoding" in response.headers or not re.fullmatch("[0-9]{1,18}", text):
         return None
     return int(text)
 
@@ -239,6 +240,17 @@ def _nothing() -> Generator[bytes, None, None]:
 
 
 def _read(response: BaseHTTPResponse, count: int) -> bytes:
-    """b"" only at the announced end: urllib3 compares with Content-Length itself."""
+    """So many bytes, or what has come within a second; b"" only at the announced end.
+
+    Not read(): it would wait for all of them, however slowly they drip. urllib3 compares the
+    end with Content-Length itself.
+    """
+    parts, size, until = [], 0, time.monotonic() + 1.0
     with _own_errors(BROKEN_OFF):
-        return response.read(count, decode_content=False)
+        while size < count and time.monotonic() < until:
+            piece = response.read1(count - size, decode_content=False)
+            if not piece:
+                break
+            parts.append(piece)
+            size += len(piece)
+    return b"".join(parts)

@@ -86,9 +86,11 @@ class LocalStore:
     def delete(self, key: str) -> None:
         """Also what a dead process left of a write under this key. Safe to call twice."""
         path = self._path(key)
-        for name in (path, path.with_name(path.name + PART)):
+        # The part first: renamed in between, it is found under its final name.
+        for name in (path.with_name(path.name + PART), path):
             with suppress(DataMissing), _reading():
                 os.unlink(name)
+                _sync_folder(path.parent)
 
     def keys(self) -> Iterator[tuple[str, int]]:
         """(key, size in bytes) of every file, also of parts that a dead process left."""

@@ -338,6 +338,25 @@ def test_in_a_laboratory_other_machines_are_401_unless_the_operator_says_so(
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-Forwarded-For": "192.0.2.1"},  # a proxy on this machine
+        {"Forwarded": "for=192.0.2.1"},
+        {"Origin": "https://evil.example"},  # a page in this machine's browser
+        {"Host": "evil.example"},  # a name that was bent to this machine
+    ],
+)
+def test_in_a_laboratory_others_do_not_come_in_through_this_machine(
+    headers: dict[str, str], client: Client, settings: Any, db: None
+) -> None:
+    settings.IMAGECATALOG_AUTH = "none"
+
+    response = client.get("/v2/images", headers={"Host": "localhost", **headers})
+
+    assert response.status_code == 401
+
+
 def test_a_header_does_not_make_a_machine_local(client: Client, settings: Any) -> None:
     settings.IMAGECATALOG_AUTH = "none"
     headers = {"X-Forwarded-For": "127.0.0.1", "Forwarded": "for=127.0.0.1"}

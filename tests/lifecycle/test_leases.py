@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from images import lifecycle, stores
+from images import errors, lifecycle, stores
+from images.access import Caller
+from images.lifecycle import leases
 from images.models import Event, Image, Status, Transfer, TransferStatus
 
 LONG_AGO = "2000-01-01T00:00:00Z"
@@ -40,6 +42,19 @@ def test_a_transfer_with_a_heartbeat_is_left_alone(make_image: Any) -> None:
 
     assert lifecycle.reap() == 0
 
+    assert Transfer.objects.get().status == TransferStatus.RUNNING
+
+
+def test_a_transfer_that_has_beaten_since_it_was_looked_at_is_left_alone(
+    make_image: Any, admin: Caller
+) -> None:
+    make_image(status="saving")
+    seen = Transfer.objects.get()
+    leases.beat(Transfer.objects.get())
+
+    ended = leases.fail(seen, errors.LeaseExpired("silent"), admin, if_silent=True)
+
+    assert not ended
     assert Transfer.objects.get().status == TransferStatus.RUNNING
 
 

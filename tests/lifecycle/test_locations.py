@@ -12,6 +12,7 @@ import pytest
 
 from images import errors, lifecycle
 from images.access import Caller
+from images.attributes import Changes
 from images.lifecycle import AddLocation
 from images.lifecycle.edges import locked
 from images.lifecycle.location_changes import prepare
@@ -238,6 +239,63 @@ def test_locations_can_be_emptied_at_once(make_image: Any, admin: Caller) -> Non
     lifecycle.replace_locations(image.pk, [], admin)
 
     assert (current(image).status, current(image).pinned) == (Status.QUEUED, True)
+
+
+def test_what_was_never_digested_is_digested_before_it_is_pinned(
+    web: str, make_image: Any, member: Caller
+) -> None:
+    image = make_image()
+    lifecycle.add_location(image.pk, AddLocation(f"{web}/image"), member)
+
+    lifecycle.remove_location(image.pk, 0, member)
+
+    assert current(image).os_hash_value == SHA512
+    with pytest.raises(errors.Conflict):
+        lifecycle.upload(image.pk, [DATA[::-1]], member)
+    lifecycle.upload(image.pk, [DATA], member)
+
+
+def test_a_second_copy_of_what_was_never_digested_is_compared_with_the_first(
+    web: str, make_image: Any, admin: Caller
+) -> None:
+    image = make_image()
+    lifecycle.add_location(image.pk, AddLocation(f"{web}/image"), admin)
+
+    with pytest.raises(errors.Conflict, match="differs"):
+        lifecycle.add_location(image.pk, AddLocation(f"{web}/other"), admin)
+    lifecycle.add_location(image.pk, AddLocation(f"{web}/same"), admin)
+
+    assert current(image).os_hash_value == SHA512
+
+
+def test_copies_that_are_given_together_are_compared(
+    web: str, make_image: Any, member: Caller
+) -> None:
+    image = make_image()
+    locations = [AddLocation(f"{web}/image"), AddLocation(f"{web}/other")]
+
+    with pytest.raises(errors.Conflict, match="differs"):
+        lifecycle.replace_locations(image.pk, locations, member)
+
+
+def test_too_many_locations_are_refused_before_any_is_asked(
+    make_image: Any, member: Caller
+) -> None:
+    image = make_image()
+    changes = [AddLocation(f"http://unresolvable.invalid/{n}") for n in range(11)]
+
+    with pytest.raises(errors.OverLimit):
+        lifecycle.update(image.pk, Changes(), member, changes)
+
+
+def test_a_location_larger_than_the_cap_is_refused(
+    web: str, make_image: Any, member: Caller, settings: Any
+) -> None:
+    settings.IMAGECATALOG_IMAGE_SIZE_CAP = len(DATA) - 1
+    image = make_image()
+
+    with pytest.raises(errors.OverLimit):
+        lifecycle.add_location(image.pk, AddLocation(f"{web}/image"), member)
 
 
 def test_the_same_url_twice_is_refused(

@@ -134,6 +134,26 @@ def test_too_many_properties_can_still_become_fewer(
     assert len(current(image).properties) == 129
 
 
+def test_there_is_a_limit_to_the_length_of_all_properties(
+    make_image: Any, member: Caller
+) -> None:
+    image = make_image(properties={str(number): "x" * 65_000 for number in range(4)})
+
+    with pytest.raises(errors.OverLimit, match="characters"):
+        lifecycle.update(image.pk, Changes(properties={"one": "x" * 3000}), member)
+    lifecycle.update(image.pk, Changes(properties={"0": ""}), member)
+
+    assert current(image).properties["0"] == ""
+
+
+def test_the_history_does_not_keep_long_values(make_image: Any, member: Caller) -> None:
+    image = make_image()
+
+    lifecycle.update(image.pk, Changes(properties={"a": "x" * 60_000}), member)
+
+    assert len(Event.objects.get().detail["a"][1]) < 300
+
+
 def test_a_tag_is_put_once(make_image: Any, member: Caller) -> None:
     image = make_image(tags=["b"])
 

@@ -164,6 +164,19 @@ def test_the_scrubber_takes_only_what_is_old_enough(
     assert current(young).status == Status.PENDING_DELETE
 
 
+def test_an_image_that_was_deleted_again_gets_its_whole_time_again(
+    make_image: Any, member: Caller
+) -> None:
+    image = make_image(status="active")
+    before = timezone.now()
+    lifecycle.delete(image.pk, member)
+
+    with pytest.raises(errors.Conflict, match="deleted again"):
+        lifecycle.scrub(image.pk, member, deleted_before=before)
+
+    assert current(image).status == Status.PENDING_DELETE
+
+
 def test_a_dry_run_of_the_scrubber_changes_nothing(
     make_image: Any, member: Caller, settings: Any
 ) -> None:

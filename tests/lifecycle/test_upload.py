@@ -341,6 +341,18 @@ def test_the_second_copy_is_read_when_the_first_is_missing(
     assert b"".join(lifecycle.read(image.pk)) == DATA
 
 
+def test_a_copy_in_a_store_that_was_taken_away_is_passed_over(
+    make_image: Any,
+) -> None:
+    image = make_image(status="active", data=DATA)
+    image.locations.create(store="gone", key="ab/gone.0")
+
+    assert b"".join(lifecycle.read(image.pk)) == DATA
+    image.locations.exclude(store="gone").delete()
+    with pytest.raises(errors.DataMissing):
+        lifecycle.read(image.pk)
+
+
 def test_the_data_of_a_queued_image_is_not_given_out(make_image: Any) -> None:
     image = make_image(data=DATA)
 

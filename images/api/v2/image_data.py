@@ -23,14 +23,10 @@ class UnsupportedData(errors.Invalid):
 
 class File(ApiView):
     http_method_names = ["get", "put"]
-    error_status: ClassVar = {UnsupportedData: 415}
+    error_status: ClassVar = {UnsupportedData: 415, errors.DataMissing: 204}
 
     def put(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
-        try:
-            return _upload(request, image_id)
-        except Exception:
-            transfer.drain(request._request)
-            raise
+        return _upload(request, image_id)
 
     def get(self, request: Request, image_id: str, **kwargs: str) -> HttpResponseBase:
         body.refuse(request._request)
@@ -47,10 +43,7 @@ class File(ApiView):
             return replies.nothing()
         size = image["size"] or 0
         part = transfer.content_range(request._request, size)
-        try:
-            blocks = lifecycle.read(image_id, *(part or (0, size)))
-        except errors.DataMissing:
-            return replies.nothing()
+        blocks = lifecycle.read(image_id, *(part or (0, size)))
         return transfer.download(blocks, size, part, image["checksum"])
 
 

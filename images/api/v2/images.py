@@ -42,13 +42,12 @@ class Images(ApiView):
         fields, properties, tags = attributes.split_new(body.json(request._request))
         fields.setdefault("owner", who.project)
         _check_create(who, fields)
-        base = versions.base_url(request._request)  # refuses a malformed Host
+        store_ids = ",".join(store.id for store in stores.configured())
         image = lifecycle.create(fields, properties, tags, who)
         response = replies.json(serializers.image(rows.row_of(image), who), 201)
+        base = versions.base_url(request._request)
         response.headers["Location"] = f"{base}/v2/images/{image.pk}"
-        response.headers["OpenStack-image-store-ids"] = ",".join(
-            store.id for store in stores.configured()
-        )
+        response.headers["OpenStack-image-store-ids"] = store_ids
         return response
 
 
@@ -100,9 +99,12 @@ def _check_update(
     if "owner" in fields and not access.may(who, "change_owner", image):
         raise errors.Forbidden("Owner can't be updated by non admin.")
     _check_visibility(who, image, fields)
+    status = image["status"]
     for move in moves:
-        for action in _location_actions(image, move):
+        for action in _location_actions(status, move):
             access.check(who, action, image)
+        if move.op != "remove" and move.value:
+            status = Status.ACTIVE  # for the moves behind it
 
 
 def _check_visibility(
@@ -114,10 +116,10 @@ def _check_visibility(
         access.check(who, "communitize_image", image)
 
 
-def _location_actions(image: Row, move: patch.LocationChange) -> list[str]:
+def _location_actions(status: str, move: patch.LocationChange) -> list[str]:
     if move.op == "remove" or (move.op == "replace" and not move.value):
         return ["delete_image_location"]
-    if move.op == "add" and image["status"] == Status.ACTIVE:
+    if move.op == "add" and status == Status.ACTIVE:
         return ["set_image_location", "add_location_to_active"]
     return ["set_image_location"]
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from images import stores
 from images.access import Caller, may
+from images.errors import DataMissing
 from images.rows import Row
 
 PLAIN = (
@@ -47,17 +48,22 @@ def image(row: Row, caller: Caller) -> dict[str, Any]:
 def _add_locations(document: dict[str, Any], row: Row, caller: Caller) -> None:
     if row["status"] == "deactivated" and not caller.is_admin:
         return
-    copies = [
-        (stores.get(store), key, metadata) for store, key, metadata in row["locations"]
-    ]
-    heaviest = sorted(copies, key=lambda copy: -copy[0].weight)
-    document["stores"] = ",".join(dict.fromkeys(copy[0].id for copy in heaviest))
+    copies = [(store, key) for store, key, _ in row["locations"]]
+    heaviest = [store for store, _ in stores.heaviest_first(copies)]
+    document["stores"] = ",".join(dict.fromkeys(heaviest))
     # URLs may tell where the operator keeps data: only for those whom the rule names.
     if may(caller, "get_image_location", row):
         document["locations"] = [
-            {"url": store.url(key), "metadata": {**metadata, "store": store.id}}
-            for store, key, metadata in copies
+            {"url": _url(store, key), "metadata": {**metadata, "store": store}}
+            for store, key, metadata in row["locations"]
         ]
+
+
+def _url(store: str, key: str) -> str:
+    try:
+        return stores.holding(store).url(key)
+    except DataMissing:
+        return ""  # a store that the operator has taken away
 
 
 def _time(moment: str) -> str:

@@ -15,20 +15,22 @@ import socket
 import subprocess
 import sys
 import time
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterator
 from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
-from django.db import connection, connections
+from django.db import OperationalError, connection, connections
 
 from imagecatalog.identity import first_user
+from images import stores
 
 MIGRATION_LOCK = 0x696D6167  # any number that other programs on the database do not use
 STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 RESTART_PAUSE = 2.0  # seconds
+WORKER_PATIENCE = 10.0  # seconds
 
 # A child asks the kernel for a SIGTERM when this process is gone, however it ends, and then
 # becomes the program proper. Ctrl-C reaches it too: until its own handlers are there, silently.
@@ -46,9 +48,14 @@ class Command(BaseCommand):
     help = "Serve the catalogue: prepare the database, start the web server and the worker."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--bind", default="127.0.0.1:9292", metavar="HOST:PORT")
-        parser.add_argument("--workers", type=int, help="web processes")
-        parser.add_argument("--threads", type=int, help="requests at once in each")
+        parser.add_argument(
+            "--bind",
+            default="127.0.0.1:9292",
+            metavar="HOST:PORT",
+            help="where to listen (default: %(default)s; 0.0.0.0:9292: on all networks)",
+        )
+        parser.add_argument("--workers", type=_count, help="web processes")
+        parser.add_argument("--threads", type=_count, help="requests at once in each")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -59,10 +66,16 @@ class Command(BaseCommand):
     def serve(self, options: dict[str, Any]) -> int:
         host, port = _address(options["bind"])
         _refuse_open_door(host)
+        stores.configured()  # a wrong setting shall show now, not in the first request
         with _listen(host, port) as listener:
-            with _alone():
-                call_command("migrate", interactive=False, verbosity=0)
-                password = first_user.ensure()
+            try:
+                with _alone():
+                    call_command("migrate", interactive=False, verbosity=0)
+                    password = first_user.ensure()
+            except OperationalError as error:
+                raise CommandError(
+                    f"The database cannot be used: {error}\nCheck DATABASE_URL."
+                ) from None
             _leave_database()
             self.greet(listener, password)
             self.stdout.flush()
@@ -95,6 +108,12 @@ class Command(BaseCommand):
 # Before
 
 
+def _count(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise ArgumentTypeError("it must be a whole number of at least 1")
+    return int(text)
+
+
 def _address(bind: str) -> tuple[str, int]:
     host, colon, port = bind.rpartition(":")
     if not colon or not port.isdecimal() or int(port) > 65535:
@@ -123,8 +142,8 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
         raise CommandError(
-            f"Cannot listen on {host} port {port}: {os.strerror(error.errno or 0)}. "
-            "Is another service running there? Choose another with --bind HOST:PORT."
+            f"Cannot listen on {host} port {port}: {error.strerror}. "
+            "Choose another address or port with --bind HOST:PORT."
         ) from error
 
 
@@ -134,8 +153,10 @@ def _alone() -> Iterator[None]:
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
-            yield
-            cursor.execute("SELECT pg_advisory_unlock(%s)", [MIGRATION_LOCK])
+            try:
+                yield
+            finally:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [MIGRATION_LOCK])
         return
     settings.IMAGECATALOG_DATA_DIR.mkdir(parents=True, exist_ok=True)
     with (settings.IMAGECATALOG_DATA_DIR / "migrate.lock").open("w") as lock:
@@ -194,9 +215,18 @@ def _supervise(web: subprocess.Popen[bytes]) -> int:
             restart_at = restart_at or time.monotonic() + RESTART_PAUSE
             if time.monotonic() >= restart_at:
                 worker, restart_at = _start_worker(), 0.0
-    worker.terminate()
-    worker.wait()
+    _end(worker)
     return 0 if stopping and web.returncode < 0 else abs(web.returncode)
+
+
+def _end(worker: subprocess.Popen[bytes]) -> None:
+    """It stops between two steps; one that hangs in a store is not waited for."""
+    worker.terminate()
+    try:
+        worker.wait(WORKER_PATIENCE)
+    except subprocess.TimeoutExpired:
+        worker.kill()
+        worker.wait()
 
 
 def _forward(
