@@ -90,8 +90,11 @@ def drain(request: HttpRequest) -> None:
     see a broken connection instead of the reason. Safe to call whatever was read before.
     """
     deadline = time.monotonic() + DRAIN_SECONDS
-    stream = request.META.get(STREAM) or _stream(request, DRAIN_SECONDS)
     sock = request.META.get("gunicorn.socket")
+    try:
+        stream = request.META.get(STREAM) or _stream(request, DRAIN_SECONDS)
+    except errors.Invalid:
+        return  # nobody knows where such a body would end
     # ValueError: whoever read the body before is reading it still, in another thread.
     with suppress(errors.ImageError, OSError, ValueError), closing(stream):
         while (left := deadline - time.monotonic()) > 0:
