@@ -99,6 +99,9 @@ RULES: dict[str, Rule] = {
     "delete_image_location": _admin,
     # A second copy is handed out as the first one is: only whom the operator trusts.
     "add_location_to_active": _service,
+    # Our own, for what the Image API does not have.
+    "get_image_history": _own_reader,
+    "restore_image": _admin,
 }
 
 
@@ -145,6 +148,16 @@ def get_image(
         raise missing(image_id)
     check(caller, action, found[0])
     return found[0]
+
+
+def get_remembered_image(caller: Caller, image_id: str, action: str) -> Row:
+    """Like ``get_image``; a deleted one too, for those who may read its history. One query."""
+    image = get_image(caller, image_id, deleted=True)
+    gone = image["deleted_at"] is not None
+    if gone and not may(caller, "get_image_history", image):
+        raise missing(image_id)
+    check(caller, action, image)
+    return image
 
 
 def missing(image_id: str) -> errors.NotFound:

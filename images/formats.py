@@ -240,6 +240,20 @@ def detect(head: bytes) -> dict[str, Candidate]:
     return found
 
 
+def disk_format_of(head: bytes) -> str | None:
+    """The disk_format that suits data with this first MiB; None when it does not tell.
+
+    A bare partition table or LUKS header is a raw disk. Nothing is said about safety.
+    """
+    found = set(detect(head))
+    if found == {"iso", "gpt"}:  # a hybrid ISO
+        return "iso"
+    if len(found) != 1:
+        return None
+    (name,) = found
+    return {"gpt": "raw", "luks": "raw", "qed": None}.get(name, name)
+
+
 def tricks(head: bytes) -> dict[str, str]:
     """What qemu would open from a first MiB and the inspectors let pass: name -> reason."""
     if VMDK_DESCRIPTOR.match(head):

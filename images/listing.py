@@ -28,6 +28,7 @@ class Listing:
     sort: tuple[tuple[str, bool], ...] = ()  # (column, descending)
     marker: str | None = None  # the id of the last image of the page before
     limit: int = 25
+    trash: bool = False  # what can still be restored, and nothing else; admins only
 
 
 def page(caller: Caller, listing: Listing) -> list[Row]:
@@ -36,7 +37,9 @@ def page(caller: Caller, listing: Listing) -> list[Row]:
         return []
     sort = _complete(listing.sort)
     where = listing.where & _after(caller, listing.marker, sort)
-    images = Image.objects.existing().filter(where)
+    in_trash = listing.trash and caller.is_admin
+    images = Image.objects.in_trash() if in_trash else Image.objects.existing()
+    images = images.filter(where)
     images = images.order_by(*(rows.order_by(*key) for key in sort))
     branches = [
         images.filter(branch)[: listing.limit] for branch in _branches(caller, listing)

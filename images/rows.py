@@ -44,6 +44,7 @@ COLUMNS = (
     "tags",
     "created_at",
     "updated_at",
+    "deleted_at",
 )
 NULLABLE = frozenset({"name", "size", "disk_format", "container_format"})
 
@@ -94,7 +95,7 @@ def fetch_page(
 def row_of(image: Image) -> Row:
     """The row of an image that has no location.
 
-    ``locations`` is a list of (store, key, metadata); times are text in UTC.
+    ``locations`` is a list of (store, key, metadata); times are text in UTC, or None.
     """
     row = {column: getattr(image, column) for column in COLUMNS}
     return row | {
@@ -144,6 +145,7 @@ def _row(copies: list[tuple[Any, ...]]) -> Row:
     row["tags"] = orjson.loads(row["tags"])
     row["created_at"] = str(row["created_at"])
     row["updated_at"] = str(row["updated_at"])
+    row["deleted_at"] = row["deleted_at"] and str(row["deleted_at"])
     row["locations"] = [
         (store, key, orjson.loads(metadata))
         for *_, store, key, metadata in copies

@@ -22,7 +22,14 @@ from django.utils import timezone
 from imagecatalog.identity.models import Project, RoleAssignment
 from images import stores
 from images.access import Caller, implied
-from images.models import Image, ImageLocation, Status, Transfer, TransferKind
+from images.models import (
+    Image,
+    ImageLocation,
+    LocationStatus,
+    Status,
+    Transfer,
+    TransferKind,
+)
 from tests import servers
 
 PROJECT = "project-a"
@@ -278,4 +285,6 @@ def _key(image: Image) -> str:
 def _store(image: Image, data: bytes) -> None:
     store, key = stores.default(), _key(image)
     store.put(key, [data])
-    ImageLocation.objects.create(image=image, store=store.id, key=key)
+    trashed = image.status == Status.PENDING_DELETE
+    status = LocationStatus.PENDING_DELETE if trashed else LocationStatus.ACTIVE
+    ImageLocation.objects.create(image=image, store=store.id, key=key, status=status)

@@ -33,6 +33,8 @@ WITHIN = {
     "download_deactivated": "admin",
     "delete_image_location": "admin",
     "add_location_to_active": "admin service",
+    "get_image_history": "admin member reader",
+    "restore_image": "admin",
 }
 ELSEWHERE = dict.fromkeys(WITHIN, "admin") | {
     "get_image": "admin member reader",

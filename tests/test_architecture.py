@@ -15,10 +15,21 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 THINGS = {"models", "stores", "formats", "attributes"}
-VERBS = {"lifecycle", "imports", "sharing", "access", "listing", "rows", "jobs"}
+VERBS = {
+    "lifecycle",
+    "imports",
+    "sharing",
+    "access",
+    "listing",
+    "rows",
+    "jobs",
+    "audit",
+    "history",
+    "exchange",
+}
 HALL = {"api"}  # what both API doors share
 DOORS = {"api.v1", "api.v2", "admin", "management"}
-LAYERS = [{"errors"}, THINGS, VERBS, HALL, DOORS]  # upwards
+LAYERS = [{"errors", "crash"}, THINGS, VERBS, HALL, DOORS]  # upwards
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 WIRING = {"__init__", "apps"}  # bound by nothing
 BELOW_THE_DOORS = LAYERS[0] | THINGS | VERBS

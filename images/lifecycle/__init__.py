@@ -7,7 +7,7 @@ the door; *can it* is decided here, under the row's lock, for everyone.
 from __future__ import annotations
 
 from images.lifecycle.data import read, upload
-from images.lifecycle.leases import reap
+from images.lifecycle.leases import expired, reap
 from images.lifecycle.location_changes import (
     AddLocation,
     LocationChange,
@@ -20,28 +20,66 @@ from images.lifecycle.locations import (
     replace_locations,
 )
 from images.lifecycle.metadata import create, tag, untag, update
+from images.lifecycle.moves import fail, move_to, possible_moves
+from images.lifecycle.purge import purge_deleted, purge_total
+from images.lifecycle.repair import (
+    lose_location,
+    maker,
+    note_verified,
+    owned,
+    remove_orphan,
+    unstick,
+)
 from images.lifecycle.status import deactivate, reactivate
-from images.lifecycle.trash import delete, restore, scrub, scrub_due, sweep
+from images.lifecycle.trash import (
+    Trashed,
+    delete,
+    due_until,
+    in_trash,
+    restore,
+    scrub,
+    scrub_due,
+    sweep,
+    sweep_all,
+    trash_total,
+)
 
 __all__ = [
     "AddLocation",
     "LocationChange",
     "RemoveLocation",
     "ReplaceLocations",
+    "Trashed",
     "add_location",
     "create",
     "deactivate",
     "delete",
+    "due_until",
+    "expired",
+    "fail",
+    "in_trash",
+    "lose_location",
+    "maker",
+    "move_to",
+    "note_verified",
+    "owned",
+    "possible_moves",
+    "purge_deleted",
+    "purge_total",
     "reactivate",
     "read",
     "reap",
     "remove_location",
+    "remove_orphan",
     "replace_locations",
     "restore",
     "scrub",
     "scrub_due",
     "sweep",
+    "sweep_all",
     "tag",
+    "trash_total",
+    "unstick",
     "untag",
     "update",
     "upload",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from images import errors, stores
+from images import crash, errors, stores
 from images.access import Caller
 from images.formats import Inspection
 from images.lifecycle import leases
@@ -83,13 +83,17 @@ def upload(
             expected=expected_size,
             resting=resting,
         )
+    crash.point("upload.begun")
     release()
     try:
         received = _receive(image, transfer, blocks, store)
+        crash.point("upload.stored")
         with locked(image_id, deleted=True) as image:
             leases.finish(transfer)
             _activate(image, transfer, received, by)
+        crash.point("upload.active")
     except BaseException as error:
+        crash.point("upload.failed")
         still_ours = _fail(transfer, error, by)
         if isinstance(error, errors.StoreError) and not still_ours:
             # The store fails because its half-written object was cleaned away.
@@ -166,6 +170,7 @@ def _receive(
         check_same(image, received.size, received.checksum, received.hash_value)
         outcome.append(received)
         leases.beat(transfer)  # completing the object may take its time
+        crash.point("upload.received")
 
     with Digests("md5", algorithm) as digests:
         store.put(transfer.key, checked(digests))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import time
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
@@ -14,9 +12,10 @@ from django.conf import settings
 from django.db import OperationalError
 from django.utils import timezone
 
-from images import errors, stores
+from images import crash, errors, stores
 from images.access import Caller, operator
 from images.lifecycle.edges import locked, move, release
+from images.lifecycle.workers import is_dead, this_worker
 from images.models import (
     TRANSIENT_STATUSES,
     Image,
@@ -47,9 +46,11 @@ def begin(
         store=store.id,
         key=f"{image.pk[:2].lower()}/{image.pk}.{attempt.hex}",
         resting_status=resting,
-        worker=f"{socket.gethostname()}:{os.getpid()}",
+        worker=this_worker(),
         request_id=by.request_id,
         bytes_expected=expected,
+        deadline=timezone.now()
+        + timedelta(seconds=settings.IMAGECATALOG_TRANSFER_SECONDS),
     )
 
 
@@ -66,6 +67,7 @@ def beating(transfer: Transfer, blocks: Iterable[bytes]) -> Iterator[bytes]:
             beat(transfer)
             due = time.monotonic() + pause
         yield block
+        crash.point("upload.streaming")
 
 
 def beat(transfer: Transfer) -> None:
@@ -111,6 +113,7 @@ def fail(
         running = _end(transfer, TransferStatus.FAILED, code, sentence, since)
         if running:
             _rest(image, transfer, by, sentence)
+    crash.point("upload.ended")
     clean(transfer)
     return running
 
@@ -178,23 +181,49 @@ def clean(transfer: Transfer) -> None:
     except errors.ImageError as error:
         log.warning("transfer %s is not cleaned yet", transfer.pk, exc_info=error)
         return
+    crash.point("upload.cleaned")
     failed.update(cleaned=True)
 
 
-def reap(by: Caller | None = None) -> int:
-    """Move images whose transfer has died to their resting status; how many there were.
+def expired() -> list[tuple[Transfer, errors.LeaseExpired]]:
+    """The running transfers that are dead, each with the reason.
 
-    Dead is what has had no heartbeat for IMAGECATALOG_LEASE_SECONDS. Also removes bytes that
-    ended attempts have left behind.
+    Dead is what has had no heartbeat for IMAGECATALOG_LEASE_SECONDS, is beyond its deadline,
+    or belongs to a process of this machine that is gone.
+    """
+    now = timezone.now()
+    horizon = now - timedelta(seconds=settings.IMAGECATALOG_LEASE_SECONDS)
+    found = []
+    for transfer in Transfer.objects.filter(status=TransferStatus.RUNNING):
+        if is_dead(transfer.worker):
+            reason = "The process that received the data died."
+        elif transfer.heartbeat_at < horizon:
+            reason = "Nothing was heard of the transfer for too long."
+        elif transfer.deadline and transfer.deadline < now:
+            reason = "The transfer took longer than transfers may take."
+        else:
+            continue
+        found.append((transfer, errors.LeaseExpired(reason)))
+    return found
+
+
+def reap(by: Caller | None = None) -> list[Transfer]:
+    """End the transfers that are dead; their images return to their resting status.
+
+    Also removes bytes that ended attempts have left behind. Returns what was ended.
     """
     by = by or operator("worker")
+    ended = []
+    for transfer, reason in expired():
+        crash.point("reap.found")
+        late = transfer.deadline is not None and transfer.deadline < timezone.now()
+        if fail(transfer, reason, by, if_silent=not late):
+            ended.append(transfer)
     horizon = timezone.now() - timedelta(seconds=settings.IMAGECATALOG_LEASE_SECONDS)
-    silent = Transfer.objects.filter(heartbeat_at__lt=horizon)
-    dead = silent.filter(status=TransferStatus.RUNNING)
-    count = 0
-    for transfer in dead.iterator():
-        reason = errors.LeaseExpired("The worker that received the data died.")
-        count += fail(transfer, reason, by, if_silent=True)
-    for transfer in silent.filter(status=TransferStatus.FAILED, cleaned=False):
-        clean(transfer)
-    return count
+    for transfer in Transfer.objects.filter(
+        status=TransferStatus.FAILED, cleaned=False
+    ):
+        # A live one cleans up behind itself, and may not have come to it yet.
+        if transfer.heartbeat_at < horizon or is_dead(transfer.worker):
+            clean(transfer)
+    return ended

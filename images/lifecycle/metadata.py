@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from images import attributes, errors
+from images import attributes, crash, errors
 from images.access import Caller
 from images.attributes import Changes
 from images.lifecycle.edges import locked, record, save
@@ -75,6 +75,8 @@ def update(
             record(image, "update", by, before=image.status, detail=detail)
         for change in prepared:
             apply(image, change, by)
+    if prepared:
+        crash.point("locations.changed")
 
 
 def tag(image_id: str, name: str, by: Caller) -> None:

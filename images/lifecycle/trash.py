@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import islice
+from typing import NamedTuple
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Count, F, Q, QuerySet, Sum
 from django.utils import timezone
 
-from images import errors, stores
+from images import crash, errors, stores
 from images.access import Caller, operator
 from images.lifecycle import leases
 from images.lifecycle.edges import locked, move
@@ -25,7 +29,8 @@ from images.models import (
 log = logging.getLogger(__name__)
 
 BATCH = 500
-RETRY = timedelta(minutes=1)
+RETRY = timedelta(minutes=1)  # doubled each time, up to
+RETRY_AT_MOST = timedelta(hours=1)
 
 
 def delete(image_id: str, by: Caller, reason: str = "") -> None:
@@ -43,15 +48,14 @@ def delete(image_id: str, by: Caller, reason: str = "") -> None:
         if image.status in TRANSIENT_STATUSES:
             leases.cancel(image)
         held = _held(image)
-        if settings.IMAGECATALOG_DELAYED_DELETE and held:
-            move(image, image.mark_pending_delete, "delete", by, reason=reason)
-            for location in held:
-                withdraw(location, None)
-            return
-        move(image, image.mark_deleted, "delete", by, reason=reason)
+        kept = settings.IMAGECATALOG_DELAYED_DELETE and bool(held)
+        mark = image.mark_pending_delete if kept else image.mark_deleted
+        move(image, mark, "delete", by, reason=reason)
         for location in held:
-            withdraw(location, timezone.now())
-    _remove_all(held)
+            withdraw(location, None if kept else timezone.now())
+    crash.point("delete.marked")
+    if not kept:
+        _remove_all(held)
 
 
 def _held(image: Image) -> list[ImageLocation]:
@@ -70,48 +74,135 @@ def withdraw(location: ImageLocation, delete_after: datetime | None) -> None:
 def restore(image_id: str, by: Caller, reason: str = "") -> None:
     """Bring a deleted image back, in the status that it had and with all that it had.
 
-    Raises Conflict unless it is ``pending_delete``, NotFound.
+    At least one of its copies must still be in its store, as large as it was. Raises Conflict
+    when none is, and unless the image is ``pending_delete``; StoreError when no store can
+    tell; NotFound.
     """
+    found = _found_copy(image_id)
     with locked(image_id, deleted=True) as image:
+        held = _trashed(image)
         move(image, image.mark_restored, "restore", by, reason=reason)
-        for location in _trashed(image):
+        if found not in {location.pk for location in held}:
+            raise errors.Conflict(
+                f"Image {image_id} was changed while it was looked for. Try again."
+            )
+        for location in held:
             location.mark_restored()
             location.save(update_fields=["status", "delete_after"])
+    crash.point("restore.done")
+
+
+def _found_copy(image_id: str) -> int | None:
+    """The location of a trashed image whose bytes are there; None: it is not in the trash.
+
+    Asks the stores, so never under the lock. What it found cannot go before the image is
+    scrubbed, and then its status refuses.
+    """
+    image = Image.objects.filter(pk=image_id, status=Status.PENDING_DELETE).first()
+    if image is None:
+        return None
+    trouble: errors.StoreError | None = None
+    for location in _trashed(image):
+        try:
+            size = stores.get(location.store).size(location.key)
+        except errors.DataMissing:
+            continue
+        except (errors.StoreError, errors.Invalid) as error:
+            trouble = errors.StoreError(
+                f"Image {image_id} is not restored, because store {location.store} "
+                f"cannot tell whether it has the data: {error}"
+            )
+            continue
+        if image.size in (None, size):
+            return location.pk
+    raise trouble or errors.Conflict(
+        f"Image {image_id} cannot be restored: its data is not in any store any more."
+    )
 
 
 def scrub(
-    image_id: str, by: Caller, reason: str = "", deleted_before: datetime | None = None
+    image_id: str, by: Caller, reason: str = "", *, until: datetime | None = None
 ) -> None:
     """Delete a ``pending_delete`` image for good, whatever its scrub time.
 
-    Raises Conflict in any other status, and when it was deleted (again) later than
-    ``deleted_before``; NotFound.
+    Raises Conflict in any other status, and when it was deleted after ``until``; NotFound.
     """
     with locked(image_id, deleted=True) as image:
-        if deleted_before and image.deleted_at and image.deleted_at > deleted_before:
-            raise errors.Conflict(f"Image {image_id} was restored and deleted again.")
         move(image, image.mark_scrubbed, "scrub", by, reason=reason)
+        if until and image.deleted_at and image.deleted_at > until:
+            # Restored since it was looked for, and deleted again.
+            raise errors.Conflict(f"The scrub time of image {image_id} is not over.")
         held = list(_trashed(image))
         for location in held:
             location.delete_after = timezone.now()
             location.save(update_fields=["delete_after"])
+    crash.point("scrub.marked")
     _remove_all(held)
 
 
 def scrub_due(by: Caller | None = None, *, dry_run: bool = False) -> list[str]:
-    """Scrub every image whose scrub time is over; their ids."""
+    """Scrub the images whose scrub time is over, the oldest BATCH of them; their ids."""
     by = by or operator("worker")
-    horizon = timezone.now() - timedelta(seconds=settings.IMAGECATALOG_SCRUB_TIME)
-    due = Image.objects.filter(status=Status.PENDING_DELETE, deleted_at__lte=horizon)
-    ids = list(due.order_by("deleted_at").values_list("pk", flat=True))
+    until = due_until()
+    ids = [one.id for one in islice(in_trash(until=until), BATCH)]
     if dry_run:
         return ids
-    return [image_id for image_id in ids if _scrubbed(image_id, by, horizon)]
+    return [image_id for image_id in ids if _scrubbed(image_id, by, until)]
 
 
-def _scrubbed(image_id: str, by: Caller, deleted_before: datetime) -> bool:
+def due_until() -> datetime:
+    """The scrub time is over for images that were deleted until then."""
+    return timezone.now() - timedelta(seconds=settings.IMAGECATALOG_SCRUB_TIME)
+
+
+class Trashed(NamedTuple):
+    """An image in the trash."""
+
+    id: str
+    name: str | None
+    size: int | None  # bytes
+    deleted_at: datetime
+
+
+def in_trash(
+    *, since: datetime | None = None, until: datetime | None = None
+) -> Iterator[Trashed]:
+    """The ``pending_delete`` images that were deleted in this time, oldest first.
+
+    Read in batches, so that it may be of any size, and be restored or scrubbed meanwhile.
+    """
+    found = _trash(since, until).order_by("deleted_at", "pk")
+    while True:
+        rows = found.values_list("pk", "name", "size", "deleted_at")
+        batch = [Trashed._make(row) for row in rows[:BATCH]]
+        yield from batch
+        if len(batch) < BATCH:
+            return
+        last = batch[-1]
+        found = _trash(last.deleted_at, until).order_by("deleted_at", "pk")
+        found = found.filter(Q(deleted_at__gt=last.deleted_at) | Q(pk__gt=last.id))
+
+
+def trash_total(
+    *, since: datetime | None = None, until: datetime | None = None
+) -> tuple[int, int]:
+    """How many images ``in_trash`` gives, and the sum of their sizes in bytes. One query."""
+    total = _trash(since, until).aggregate(count=Count("pk"), size=Sum("size"))
+    return total["count"], total["size"] or 0
+
+
+def _trash(since: datetime | None, until: datetime | None) -> QuerySet[Image]:
+    found = Image.objects.filter(status=Status.PENDING_DELETE)
+    if since is not None:
+        found = found.filter(deleted_at__gte=since)
+    if until is not None:
+        found = found.filter(deleted_at__lte=until)
+    return found
+
+
+def _scrubbed(image_id: str, by: Caller, until: datetime) -> bool:
     try:
-        scrub(image_id, by, "scrub time is over", deleted_before)
+        scrub(image_id, by, "scrub time is over", until=until)
     except (errors.Conflict, errors.NotFound):
         return False  # restored or scrubbed by somebody else meanwhile
     return True
@@ -123,6 +214,17 @@ def sweep() -> int:
         status=LocationStatus.PENDING_DELETE, delete_after__lte=timezone.now()
     )
     return _remove_all(list(due.order_by("delete_after")[:BATCH]))
+
+
+def sweep_all() -> int:
+    """The same without waiting for the next attempt, each object once; how many are gone."""
+    due = Q(delete_after__lte=timezone.now()) | Q(delete_attempts__gt=0)
+    late = ImageLocation.objects.filter(due, status=LocationStatus.PENDING_DELETE)
+    removed = last = 0
+    while batch := list(late.filter(pk__gt=last).order_by("pk")[:BATCH]):
+        removed += _remove_all(batch)
+        last = batch[-1].pk
+    return removed
 
 
 def _trashed(image: Image) -> list[ImageLocation]:
@@ -145,15 +247,21 @@ def _remove_all(locations: list[ImageLocation]) -> int:
     return removed
 
 
+def _pause(attempts: int) -> timedelta:
+    return min(RETRY * (1 << min(attempts, 10)), RETRY_AT_MOST)
+
+
 def _remove(location: ImageLocation) -> bool:
     try:
         stores.get(location.store).delete(location.key)
     except errors.ImageError as error:
         log.warning("location %s is not deleted yet", location.pk, exc_info=error)
         ImageLocation.objects.filter(pk=location.pk).update(
-            delete_after=timezone.now() + RETRY
+            delete_after=timezone.now() + _pause(location.delete_attempts),
+            delete_attempts=F("delete_attempts") + 1,
         )
         return False
+    crash.point("delete.removed")
     with transaction.atomic():
         rows = ImageLocation.objects.select_for_update()
         row = rows.filter(pk=location.pk, status=LocationStatus.PENDING_DELETE).first()

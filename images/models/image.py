@@ -33,6 +33,10 @@ class ImageQuerySet(models.QuerySet["Image"]):
         """Without the deleted ones, also those that can still be restored."""
         return self.filter(deleted_at=None)
 
+    def in_trash(self) -> Self:
+        """The deleted ones that can still be restored."""
+        return self.filter(status=Status.PENDING_DELETE)
+
 
 def new_id() -> str:
     return str(uuid4())
@@ -77,6 +81,9 @@ class Image(FSMModelMixin, models.Model):  # type: ignore[misc]
     properties = models.JSONField(default=dict)
     tags = models.JSONField(default=list)
 
+    # Nothing is left of it but the id, which stays reserved.
+    purged = models.BooleanField(default=False)
+
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(default=timezone.now)
     deleted_at = models.DateTimeField(null=True)
@@ -114,6 +121,13 @@ class Image(FSMModelMixin, models.Model):  # type: ignore[misc]
             # The scrubber's work list.
             models.Index(
                 "deleted_at", name="image_trash", condition=Q(status="pending_delete")
+            ),
+            # And its list for admins.
+            models.Index(
+                F("created_at").desc(),
+                F("id").desc(),
+                name="image_trash_newest",
+                condition=Q(status="pending_delete"),
             ),
         ]
 

@@ -35,8 +35,12 @@ class ImageLocation(FSMModelMixin, models.Model):  # type: ignore[misc]
         editable=False,
     )
     created_at = models.DateTimeField(default=timezone.now)
-    # When the bytes may go.
+    # When the bytes may go, and how often they would not.
     delete_after = models.DateTimeField(null=True)
+    delete_attempts = models.PositiveSmallIntegerField(default=0)
+    # When the bytes were last read and compared with the digests, and what was wrong.
+    verified_at = models.DateTimeField(null=True)
+    damage = models.TextField(blank=True)
 
     class Meta:
         indexes = [

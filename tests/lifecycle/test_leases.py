@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +11,11 @@ from django.utils import timezone
 from images import errors, lifecycle, stores
 from images.access import Caller
 from images.lifecycle import leases
+from images.lifecycle.workers import this_worker
 from images.models import Event, Image, Status, Transfer, TransferStatus
 
 LONG_AGO = "2000-01-01T00:00:00Z"
+WORKER = "import django; django.setup(); from images.lifecycle.workers import this_worker; print(this_worker())"
 
 
 @pytest.mark.parametrize("status", ["saving", "uploading", "importing"])
@@ -21,7 +25,7 @@ def test_an_image_whose_worker_died_is_queued_again(
     image = make_image(status=status)
     Transfer.objects.update(heartbeat_at=LONG_AGO)
 
-    assert lifecycle.reap() == 1
+    assert len(lifecycle.reap()) == 1
 
     assert Image.objects.get(pk=image.pk).status == Status.QUEUED
     assert Transfer.objects.get().error_code == "lease-expired"
@@ -40,7 +44,7 @@ def test_an_upload_of_api_v1_whose_worker_died_is_killed(make_image: Any) -> Non
 def test_a_transfer_with_a_heartbeat_is_left_alone(make_image: Any) -> None:
     make_image(status="saving")
 
-    assert lifecycle.reap() == 0
+    assert lifecycle.reap() == []
 
     assert Transfer.objects.get().status == TransferStatus.RUNNING
 
@@ -110,3 +114,33 @@ def test_an_image_that_was_deleted_meanwhile_stays_deleted(make_image: Any) -> N
     lifecycle.reap()
 
     assert Image.objects.get(pk=image.pk).status == Status.DELETED
+
+
+def test_a_transfer_of_a_dead_process_of_this_machine_is_not_waited_for(
+    make_image: Any,
+) -> None:
+    image = make_image(status="saving")
+    child = subprocess.run(
+        [sys.executable, "-c", WORKER], capture_output=True, text=True, check=True
+    )
+    Transfer.objects.update(worker=child.stdout.strip())
+
+    lifecycle.reap()
+
+    assert Image.objects.get(pk=image.pk).status == Status.QUEUED
+
+
+def test_a_transfer_of_a_living_process_is_waited_for(make_image: Any) -> None:
+    make_image(status="saving")
+    Transfer.objects.update(worker=this_worker())
+
+    assert lifecycle.reap() == []
+
+
+def test_a_transfer_beyond_its_deadline_is_ended(make_image: Any) -> None:
+    make_image(status="saving")
+    Transfer.objects.update(worker=this_worker(), deadline=LONG_AGO)
+
+    (ended,) = lifecycle.reap()
+
+    assert "longer than" in Transfer.objects.get(pk=ended.pk).error

@@ -171,8 +171,8 @@ def test_an_image_that_was_deleted_again_gets_its_whole_time_again(
     before = timezone.now()
     lifecycle.delete(image.pk, member)
 
-    with pytest.raises(errors.Conflict, match="deleted again"):
-        lifecycle.scrub(image.pk, member, deleted_before=before)
+    with pytest.raises(errors.Conflict, match="not over"):
+        lifecycle.scrub(image.pk, member, until=before)
 
     assert current(image).status == Status.PENDING_DELETE
 

@@ -58,6 +58,7 @@ _IN_ITEM = re.compile(r'(?:"((?:[^"\\]|\\.)*)"|([^",]*))(,|\Z)', re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 NOTHING: Final = Q(pk__in=[])
+TRASH: Final = (Q(status="pending_delete"), Q(status__in=["pending_delete"]))
 
 
 def parse(params: QueryDict) -> Listing:
@@ -72,6 +73,7 @@ def parse(params: QueryDict) -> Listing:
         sort=_sort(params),
         marker=params.get("marker"),
         limit=_limit(params.get("limit", "25")),
+        trash=_asks_for_trash(params),
     )
 
 
@@ -95,7 +97,7 @@ def _path(pairs: list[tuple[str, str]]) -> str:
 
 
 def _limit(text: str) -> int:
-    limit = _integer("limit", text)
+    limit = integer("limit", text)
     if limit < 0:
         raise Invalid("The limit must not be negative.")
     return min(limit, MAX_LIMIT)
@@ -153,7 +155,9 @@ def _where(params: QueryDict) -> Q:
     pairs = [pair for pair in _pairs(params) if pair[0] not in NOT_CONDITIONS]
     if len(pairs) > MAX_CONDITIONS:
         raise Invalid(f"There are more than {MAX_CONDITIONS} filters.")
-    conditions = [] if "os_hidden" in params else [Q(os_hidden=False)]
+    # Hidden from users, but the trash is the operator's, who would lose sight of them.
+    everything = "os_hidden" in params or _asks_for_trash(params)
+    conditions = [] if everything else [Q(os_hidden=False)]
     properties: dict[str, str] = {}
     for name, value in pairs:
         if name in CONDITIONS:
@@ -165,6 +169,13 @@ def _where(params: QueryDict) -> Q:
     if properties:
         conditions.append(Q(properties__holds=properties))
     return reduce(operator.and_, conditions, Q())
+
+
+def _asks_for_trash(params: QueryDict) -> bool:
+    """Is it the images that can still be restored, and no others?"""
+    return "status" in params and all(
+        _text("status", value) in TRASH for value in params.getlist("status")
+    )
 
 
 def _text(name: str, value: str) -> Q:
@@ -202,18 +213,19 @@ def _plain(name: str, value: str) -> Q:
 
 
 def _number(name: str, value: str) -> Q:
-    return Q((name, _integer(name, value)))
+    return Q((name, integer(name, value)))
 
 
 def _at_least(name: str, value: str) -> Q:
-    return Q((f"{name.removesuffix('_min')}__gte", _integer(name, value)))
+    return Q((f"{name.removesuffix('_min')}__gte", integer(name, value)))
 
 
 def _at_most(name: str, value: str) -> Q:
-    return Q((f"{name.removesuffix('_max')}__lte", _integer(name, value)))
+    return Q((f"{name.removesuffix('_max')}__lte", integer(name, value)))
 
 
-def _integer(name: str, value: str) -> int:
+def integer(name: str, value: str) -> int:
+    """A number that every database can keep. Raises Invalid."""
     text = value.strip()
     if not _INTEGER.fullmatch(text) or abs(int(text)) > LARGEST:
         raise Invalid(f"The value of {name} must be an integer of at most 64 bits.")
@@ -241,7 +253,7 @@ def _time(name: str, value: str) -> Q:
     match = _TIME_OPERATOR.fullmatch(value)
     op, text = match.groups() if match else ("eq", value)
     try:
-        start, end = _instant(text)
+        start, end = instant(text)
     except (ValueError, OverflowError):
         raise Invalid(
             f"{name} must be a time in ISO 8601, such as 2026-01-31T12:00:00Z."
@@ -266,8 +278,11 @@ def _between(name: str, start: datetime, end: datetime) -> Q:
     return Q((f"{name}__gte", start), (f"{name}__lt", end))
 
 
-def _instant(text: str) -> tuple[datetime, datetime]:
-    """From when (inclusive) until when (exclusive); both the same for an exact time."""
+def instant(text: str) -> tuple[datetime, datetime]:
+    """From when (inclusive) until when (exclusive); both the same for an exact time.
+
+    Raises ValueError, OverflowError.
+    """
     if not _TIME.fullmatch(text):
         raise ValueError(text)
     time = datetime.fromisoformat(text)

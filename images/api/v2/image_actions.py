@@ -1,11 +1,11 @@
-"""Actions on an image: deactivate and reactivate."""
+"""Actions on an image: deactivate and reactivate, and restore, which is an extension."""
 
 from __future__ import annotations
 
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from images import access, lifecycle
+from images import access, attributes, errors, lifecycle
 from images.api import body, replies
 from images.api.views import ApiView, caller
 
@@ -21,3 +21,22 @@ class Action(ApiView):
         access.get_image(who, image_id, action)
         VERBS[action](image_id, who)
         return replies.nothing()
+
+
+class Restore(ApiView):
+    def post(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
+        body.refuse(request._request)
+        who = caller(request)
+        access.get_remembered_image(who, image_id, "restore_image")
+        lifecycle.restore(image_id, who, _reason(request))
+        return replies.nothing()
+
+
+def _reason(request: Request) -> str:
+    """Why, in the words of the one who asks; goes into the image's history."""
+    text = request.headers.get("X-Reason", "")
+    try:
+        text = text.encode("latin-1").decode()  # WSGI gives the bytes as Latin-1
+    except UnicodeError:
+        raise errors.Invalid("X-Reason must be text in UTF-8.") from None
+    return attributes.clean_text(text, "X-Reason").strip()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
+
+from django.conf import settings
 
 from images import stores
 from images.access import Caller, may
@@ -35,6 +38,9 @@ def image(row: Row, caller: Caller) -> dict[str, Any]:
     document = {**row["properties"], **{name: row[name] for name in PLAIN}}
     document["created_at"] = _time(row["created_at"])
     document["updated_at"] = _time(row["updated_at"])
+    if row["deleted_at"]:  # only admins list the trash, and nobody else gets such a row
+        document["deleted_at"] = _time(row["deleted_at"])
+        document["scrub_at"] = _time(str(_scrub_at(row["deleted_at"])))
     document["locations"] = []
     if row["locations"]:
         _add_locations(document, row, caller)
@@ -57,6 +63,12 @@ def _add_locations(document: dict[str, Any], row: Row, caller: Caller) -> None:
             {"url": _url(store, key), "metadata": {**metadata, "store": store}}
             for store, key, metadata in row["locations"]
         ]
+
+
+def _scrub_at(deleted_at: str) -> datetime:
+    """When the image goes for good."""
+    kept = timedelta(seconds=settings.IMAGECATALOG_SCRUB_TIME)
+    return datetime.fromisoformat(deleted_at) + kept
 
 
 def _url(store: str, key: str) -> str:

@@ -8,6 +8,7 @@ from images.api.v2 import (
     discovery,
     image_actions,
     image_data,
+    image_history,
     image_tags,
     images,
 )
@@ -23,6 +24,8 @@ urlpatterns = [
         rf"{IMAGE}/actions/(?P<action>deactivate|reactivate)$",
         image_actions.Action.as_view(),
     ),
+    re_path(rf"{IMAGE}/actions/restore$", image_actions.Restore.as_view()),
+    re_path(rf"{IMAGE}/history$", image_history.History.as_view()),
     re_path(rf"{IMAGE}/tags/(?P<tag>[^/]+)$", image_tags.Tag.as_view()),
     re_path(r"^schemas/(?P<name>image|images)$", discovery.Schema.as_view()),
     re_path(r"", UnknownPath.as_view()),

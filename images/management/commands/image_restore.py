@@ -1,36 +1,106 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
 
 from images import errors, lifecycle
 from images.access import operator
+from images.management.terminal import (
+    MOMENT,
+    check_stores,
+    iso,
+    moment,
+    progress,
+    say,
+    size,
+)
+from images.models import Image, Status
 
 
 class Command(BaseCommand):
     help = (
         "Bring deleted images back whose data has not been scrubbed yet (status "
         "pending_delete), in the status that they had, with locations, tags, properties "
-        "and members."
+        "and members. The service may go on meanwhile. An image of which no copy is in its "
+        "store any more is not restored. Exit code 1: at least one was not restored."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("ids", nargs="+", metavar="ID", help="the image's id")
+        parser.add_argument("ids", nargs="*", metavar="ID", help="the image's id")
+        parser.add_argument(
+            "--all", action="store_true", help="everything that is in the trash now"
+        )
+        parser.add_argument(
+            "--since",
+            type=moment,
+            metavar="T",
+            help=f"with --all: only what was deleted since then: {MOMENT}",
+        )
+        parser.add_argument(
+            "--dry-run",
+            action="store_true",
+            help="only list the images that are in the trash; does not look for their data",
+        )
         parser.add_argument(
             "--reason", default="", help="goes into the image's history"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        failed = 0
-        for image_id in options["ids"]:
+        ids, since = list(dict.fromkeys(options["ids"])), options["since"]
+        if bool(ids) == options["all"]:
+            raise CommandError("Say which images: their ids, or --all.")
+        if since and not options["all"]:
+            raise CommandError("--since goes with --all.")
+        check_stores()
+        # What is deleted from now on was not meant.
+        until = timezone.now()
+        if ids and options["dry_run"]:
+            self._list(self._trashed(ids))
+        elif ids:
+            self._restore(ids, len(ids), options["reason"])
+        elif options["dry_run"]:
+            self._list(lifecycle.in_trash(since=since, until=until))
+        else:
+            count, _ = lifecycle.trash_total(since=since, until=until)
+            found = lifecycle.in_trash(since=since, until=until)
+            self._restore((image.id for image in found), count, options["reason"])
+
+    def _trashed(self, ids: Iterable[str]) -> Iterator[Image]:
+        missing = 0
+        for image_id in ids:
+            image = Image.objects.filter(pk=image_id).first()
+            if image is not None and image.status == Status.PENDING_DELETE:
+                yield image
+                continue
+            missing += 1
+            self.stderr.write(f"{image_id}: is not in the trash")
+        if missing:
+            raise CommandError(f"{missing} of the images cannot be restored.")
+
+    def _list(self, images: Iterable[Image | lifecycle.Trashed]) -> None:
+        count = 0
+        for count, image in enumerate(images, 1):  # noqa: B007 - its last value is used
+            self.stdout.write(
+                f"{image.id}: would be restored: {image.name or 'unnamed'}, "
+                f"{size(image.size)}, deleted {iso(image.deleted_at)}"
+            )
+        self.stdout.write(f"{count} images would be restored.")
+
+    def _restore(self, ids: Iterable[str], count: int, reason: str) -> None:
+        restored = failed = 0
+        for image_id in progress(ids, count):
             try:
-                lifecycle.restore(image_id, operator("command"), options["reason"])
+                lifecycle.restore(image_id, operator("command"), reason)
             except errors.ImageError as error:
                 failed += 1
-                self.stderr.write(f"{image_id}: {error}")
+                say(self.stderr, f"{image_id}: {error}")
             else:
-                self.stdout.write(f"{image_id}: restored")
+                restored += 1
+                say(self.stdout, f"{image_id}: restored")
+        self.stdout.write(f"{restored} images restored.")
         if failed:
-            raise CommandError(f"{failed} of {len(options['ids'])} were not restored.")
+            raise CommandError(f"{failed} of {restored + failed} were not restored.")

@@ -1,36 +1,121 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
 
-from images import lifecycle
+from images import errors, lifecycle
 from images.access import operator
+from images.management.terminal import check_stores, confirm, iso, progress, say, size
+from images.models import Image, ImageLocation, LocationStatus, Status
 
 
 class Command(BaseCommand):
     help = (
-        "Delete for good the images whose scrub time is over, and remove bytes that are due "
-        "for deletion. The service does this by itself; this command does it now."
+        "Empty the trash: delete for good the images whose scrub time "
+        "(IMAGECATALOG_SCRUB_TIME) is over, and remove bytes that are due for deletion. "
+        "The service does this by itself; this command does it now. Prints the id of each "
+        "image. A store that fails stops nothing: its bytes are tried again later."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
+            "ids", nargs="*", metavar="ID", help="only these images; default: all"
+        )
+        parser.add_argument(
             "--dry-run", action="store_true", help="only list the images"
         )
+        parser.add_argument(
+            "--now",
+            action="store_true",
+            help="do not wait for the scrub time: what is in the trash now cannot be "
+            "restored any more. Asks first on a terminal",
+        )
+        parser.add_argument("--yes", action="store_true", help="do not ask")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        dry_run = options["dry_run"]
-        ids = lifecycle.scrub_due(operator("command"), dry_run=dry_run)
-        for image_id in ids:
-            self.stdout.write(image_id)
-        if dry_run:
-            self.stdout.write(f"{len(ids)} images would be deleted for good.")
+        check_stores()
+        until = timezone.now() if options["now"] else lifecycle.due_until()
+        refused = 0
+        if options["ids"]:
+            due = list(self._due(options["ids"], until))
+            refused = len(set(options["ids"])) - len(due)
+            count, total = len(due), sum(image.size or 0 for image in due)
+            self._go(due, count, total, until, options)
+        else:
+            count, total = lifecycle.trash_total(until=until)
+            self._go(lifecycle.in_trash(until=until), count, total, until, options)
+        if refused:
+            raise CommandError(f"{refused} of the images cannot be scrubbed.")
+
+    def _due(self, ids: Iterable[str], until: datetime) -> Iterator[Image]:
+        for image_id in dict.fromkeys(ids):
+            image = Image.objects.filter(pk=image_id).first()
+            if image is None:
+                self.stderr.write(f"{image_id}: no such image")
+            elif image.status != Status.PENDING_DELETE or image.deleted_at is None:
+                self.stderr.write(f"{image_id}: is {image.status}, not in the trash")
+            elif image.deleted_at > until:
+                due_at = image.deleted_at + (timezone.now() - lifecycle.due_until())
+                self.stderr.write(
+                    f"{image_id}: is due at {iso(due_at)}; --now does not wait"
+                )
+            else:
+                yield image
+
+    def _go(
+        self,
+        due: Iterable[Image | lifecycle.Trashed],
+        count: int,
+        total: int,
+        until: datetime,
+        options: dict[str, Any],
+    ) -> None:
+        if options["dry_run"]:
+            for image in due:
+                self.stdout.write(image.id)
+            self.stdout.write(
+                f"{count} images would be deleted for good ({size(total)})."
+            )
             return
-        removed = lifecycle.sweep()
+        if options["now"] and count:
+            confirm(
+                f"{count} images in the trash, {size(total)} of data, cannot be "
+                "restored any more after this.",
+                options["yes"],
+            )
+        # First: what fails below has had its attempt.
+        removed = lifecycle.sweep_all()
+        scrubbed = 0
+        for image in progress(due, count):
+            scrubbed += self._scrub(image.id, until, options["now"])
+        self._sum_up(scrubbed, removed)
+
+    def _scrub(self, image_id: str, until: datetime, now: bool) -> bool:
+        reason = "scrubbed by command" if now else "scrub time is over"
+        try:
+            lifecycle.scrub(image_id, operator("command"), reason, until=until)
+        except (errors.Conflict, errors.NotFound) as error:
+            self.stderr.write(f"{image_id}: left alone: {error}")
+            return False
+        say(self.stdout, image_id)
+        return True
+
+    def _sum_up(self, scrubbed: int, removed: int) -> None:
         self.stdout.write(
-            f"{len(ids)} images deleted for good (scrub time "
+            f"{scrubbed} images deleted for good (scrub time "
             f"{settings.IMAGECATALOG_SCRUB_TIME} s), {removed} more objects removed."
         )
+        left = ImageLocation.objects.filter(
+            status=LocationStatus.PENDING_DELETE, delete_attempts__gt=0
+        )
+        if waiting := left.count():
+            self.stdout.write(
+                f"{waiting} objects could not be removed from their stores yet; the "
+                "service tries again. The log says why."
+            )

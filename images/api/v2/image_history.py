@@ -1,0 +1,114 @@
+"""The history of an image, an extension: who did what, when and why. Also of deleted images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from django.http import HttpResponse
+from rest_framework.request import Request
+
+from images import access, attributes, errors, history
+from images.access import Caller
+from images.api import body, replies
+from images.api.v2 import filters
+from images.api.views import ApiView, caller
+
+MAX_LIMIT: Final = 1000  # events on a page
+WORDS: Final = ("actor", "door")
+TIMES: Final = ("since", "until")
+ASKED: Final = (*WORDS, *TIMES, "limit")  # what the link to the next page repeats
+# Changes of attributes are for everyone who sees the attributes. Of all else only what is
+# known to say nothing about where the operator keeps data.
+TOLD_WHOLE: Final = frozenset({"create", "update"})
+HARMLESS: Final = frozenset({"size"})
+
+Params = Mapping[str, str]
+
+
+class History(ApiView):
+    def get(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
+        body.refuse(request._request)
+        who, params = caller(request), _params(request)
+        access.get_remembered_image(who, image_id, "get_image_history")
+        limit = _limit(params)
+        found = history.events(
+            image_id,
+            **_filters(params),
+            after=_marker(params),
+            limit=limit + 1,  # one more tells whether there is a next page
+        )
+        page = found[:limit]
+        document: dict[str, Any] = {
+            "history": [_event(event, who) for event in page],
+            "last_error": _last_error(history.last_error(image_id)),
+        }
+        if len(found) > limit:
+            document["next"] = _next(image_id, params, page[-1]["id"])
+        return replies.json(document)
+
+
+def _params(request: Request) -> Params:
+    return {name: str(value) for name, value in request.query_params.items()}
+
+
+def _filters(params: Params) -> dict[str, Any]:
+    words = {
+        name: attributes.clean_text(params[name], name)
+        for name in WORDS
+        if name in params
+    }
+    times = {name: _time(name, params[name]) for name in TIMES if name in params}
+    return {**words, **times}
+
+
+def _time(name: str, text: str) -> datetime:
+    try:
+        return filters.instant(text)[0]
+    except (ValueError, OverflowError):
+        raise errors.Invalid(
+            f"{name} must be a time in ISO 8601, such as 2026-01-31T12:00:00Z."
+        ) from None
+
+
+def _limit(params: Params) -> int:
+    limit = filters.integer("limit", params.get("limit", "100"))
+    if not 1 <= limit <= MAX_LIMIT:
+        raise errors.Invalid(f"The limit must be between 1 and {MAX_LIMIT}.")
+    return limit
+
+
+def _marker(params: Params) -> int | None:
+    if "marker" not in params:
+        return None
+    return filters.integer("marker", params["marker"])
+
+
+def _next(image_id: str, params: Params, last: int) -> str:
+    asked = [(name, params[name]) for name in ASKED if name in params]
+    return f"/v2/images/{image_id}/history?{urlencode([*asked, ('marker', last)])}"
+
+
+def _event(event: Mapping[str, Any], who: Caller) -> dict[str, Any]:
+    shown = {**event, "at": _text(event["at"])}
+    if not who.is_admin and event["verb"] not in TOLD_WHOLE:
+        detail = event["detail"].items()
+        shown["detail"] = {name: value for name, value in detail if name in HARMLESS}
+    return shown
+
+
+def _last_error(error: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if error is None:
+        return None
+    return {
+        "code": error["code"],
+        "message": error["error"],
+        "request_id": error["request_id"],
+        "time": _text(error["at"]),
+    }
+
+
+def _text(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"

@@ -1,0 +1,152 @@
+"""What the stores hold, against what the rows say they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+
+from django.db.models import Count
+
+from images import errors, lifecycle, stores
+from images.audit.content import COLUMNS, LIVE, NEEDED, Copy, damage, wrong_size
+from images.audit.finding import Finding, batches
+from images.audit.listing import Listing
+from images.models import ImageLocation
+
+PATIENCE = 3  # failures one behind the other: then the store is away
+
+
+def in_store(store: stores.Store, read_bytes: bool) -> Iterator[Finding]:
+    """What is missing or damaged in one store, and what belongs to nobody there.
+
+    The store is listed first and the rows are asked afterwards: bytes always come after
+    their row, so that a running upload is never taken for an orphan.
+    """
+    with closing(Listing()) as listing:
+        try:
+            listing.fill(store.keys())
+            yield from _wrong_copies(store, listing, read_bytes)
+            yield from _orphans(store, listing)
+        except errors.StoreError as error:
+            yield Finding("store-unreachable", str(error), store=store.id)
+
+
+Wrong = tuple[Copy, str, str]  # with the kind of finding, and the words for it
+
+
+def _wrong_copies(
+    store: stores.Store, listing: Listing, read_bytes: bool
+) -> Iterator[Finding]:
+    live = ImageLocation.objects.filter(LIVE, store=store.id)
+    for page in batches(live, *COLUMNS):
+        sizes = listing.take([row["key"] for row in page])
+        needed = _needed([row["pk"] for row in page])
+        copies = [copy for copy in map(Copy.of, page) if copy.location in needed]
+        wrong = _wrong_of(copies, store, sizes, read_bytes)
+        # Reading takes long: then nobody waits for the end of the page.
+        for some in ([one] for one in wrong) if read_bytes else [list(wrong)]:
+            yield from _still(some)
+
+
+def _wrong_of(
+    copies: list[Copy], store: stores.Store, sizes: dict[str, int], read_bytes: bool
+) -> Iterator[Wrong]:
+    failures = 0
+    for copy in copies:
+        try:
+            wrong = _wrong(copy, store, sizes.get(copy.key), read_bytes)
+        except errors.DataMissing:
+            wrong = "missing-bytes", "the store does not have its bytes"
+        except errors.StoreError as error:
+            failures += 1
+            if failures == PATIENCE:
+                raise
+            wrong = "store-unreachable", str(error)
+        else:
+            failures = 0
+        if wrong:
+            yield copy, *wrong
+
+
+def _still(wrong: list[Wrong]) -> Iterator[Finding]:
+    # Those that were taken from their image meanwhile are nobody's trouble.
+    needed = _needed([copy.location for copy, *_ in wrong]) if wrong else set()
+    for copy, kind, message in wrong:
+        if copy.location in needed:
+            yield _about(copy, kind, message)
+
+
+def _needed(locations: list[int]) -> set[int]:
+    found = ImageLocation.objects.filter(NEEDED, pk__in=locations)
+    return set(found.values_list("pk", flat=True))
+
+
+def _wrong(
+    copy: Copy, store: stores.Store, size: int | None, read_bytes: bool
+) -> tuple[str, str] | None:
+    if size is None:  # perhaps put there after the store was listed
+        size = store.size(copy.key)
+    if copy.size not in (None, size):
+        return wrong_size(size, copy.size)
+    return damage(copy) if read_bytes else None
+
+
+def _orphans(store: stores.Store, listing: Listing) -> Iterator[Finding]:
+    for batch in listing.left():
+        owned = lifecycle.owned(batch)
+        for key, size in batch.items():
+            if key in owned or _is_gone(store, key):
+                continue
+            image_id = lifecycle.maker(key)
+            whose = "" if image_id else "; not of this catalogue"
+            yield Finding(
+                "orphan-bytes",
+                f"{size} bytes that belong to nothing{whose}",
+                image_id,
+                store.id,
+                key,
+                size,
+            )
+
+
+def _is_gone(store: stores.Store, key: str) -> bool:
+    try:
+        store.size(key)
+    except errors.DataMissing:
+        return True
+    return False
+
+
+def elsewhere(read_bytes: bool) -> Iterator[Finding]:
+    """Copies in stores that are not ours to list: ``http``, and what is not configured."""
+    known = {store.id for store in stores.configured()}
+    others = ImageLocation.objects.filter(LIVE).exclude(store__in=known)
+    counted = others.values("store").annotate(copies=Count("pk")).order_by("store")
+    for row in counted:
+        if row["store"] != stores.HTTP.id:
+            yield Finding(
+                "store-unreachable",
+                f"{row['copies']} copies are in it, and it is not configured",
+                store=row["store"],
+            )
+    if read_bytes:
+        yield from at_web_addresses()
+
+
+def at_web_addresses() -> Iterator[Finding]:
+    """Reads all copies in ``http``: there is no other way to know about them."""
+    located = ImageLocation.objects.filter(NEEDED, store=stores.HTTP.id)
+    for page in batches(located, *COLUMNS):
+        for copy in map(Copy.of, page):
+            try:
+                wrong = damage(copy)
+            except errors.DataMissing:
+                wrong = "missing-bytes", "the web server does not have its bytes"
+            except (errors.StoreError, errors.Invalid) as error:
+                wrong = "store-unreachable", str(error)
+            if wrong and copy.is_needed():
+                yield _about(copy, *wrong)
+
+
+def _about(copy: Copy, kind: str, message: str) -> Finding:
+    return Finding(kind, message, copy.image_id, copy.store, copy.key, copy.size)

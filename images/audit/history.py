@@ -1,0 +1,79 @@
+"""Does the history of every image lead, along legal edges, to the status that it has?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from django.db import transaction
+from django_fsm import RETURN_VALUE
+
+from images.audit.finding import Finding, batches
+from images.models import Event, Image
+
+
+@cache
+def edges() -> frozenset[tuple[str, str]]:
+    """(from, to) of every transition that the model declares."""
+    field = Image._meta.get_field("status")
+    found: set[tuple[str, str]] = set()
+    for transition in field.get_all_transitions(Image):  # type: ignore[union-attr]
+        target: Any = transition.target
+        several = isinstance(target, RETURN_VALUE)
+        targets = target.allowed_states if several else [target]
+        found.update((str(transition.source), str(state)) for state in targets)
+    return frozenset(found)
+
+
+def broken_histories() -> Iterator[Finding]:
+    """Images whose events do not chain. What was purged keeps no history."""
+    for page in batches(Image.objects.filter(purged=False), "status"):
+        statuses = {row["pk"]: row["status"] for row in page}
+        for image_id, fault in _confirmed(list(faults(statuses))).items():
+            yield Finding("history", fault, image_id=image_id)
+
+
+def _confirmed(suspects: list[str]) -> dict[str, str]:
+    """Something may have happened between the two questions: once more, with a lock."""
+    if not suspects:
+        return {}
+    rows = Image.objects.filter(pk__in=suspects, purged=False).order_by("pk")
+    with transaction.atomic():
+        return faults(dict(rows.select_for_update().values_list("pk", "status")))
+
+
+def faults(statuses: Mapping[str, str]) -> dict[str, str]:
+    """Of the images with these statuses: id -> the first thing that is wrong."""
+    last: dict[str, str] = {}
+    wrong: dict[str, str] = {}
+    # By image first: PostgreSQL would otherwise walk all events in the order of their ids.
+    events = Event.objects.filter(image__in=list(statuses)).order_by("image_id", "pk")
+    for image_id, before, after in events.values_list(
+        "image_id", "from_status", "to_status"
+    ).iterator():
+        fault = _fault(last.get(image_id, ""), before, after)
+        if fault:
+            wrong.setdefault(image_id, fault)
+        last[image_id] = after
+    for image_id, status in statuses.items():
+        if image_id not in last:
+            wrong[image_id] = "there is no event at all"
+        elif last[image_id] != status:
+            wrong.setdefault(
+                image_id,
+                f"the last event led to {last[image_id]}, the image is {status}",
+            )
+    return wrong
+
+
+def _fault(previous: str, before: str, after: str) -> str:
+    if before != previous:
+        return (
+            f"an event begins at {before or 'nothing'}, but the one before it led to "
+            f"{previous or 'nothing'}"
+        )
+    # The first one only says where the image began.
+    if previous and before != after and (before, after) not in edges():
+        return f"there is no edge from {before} to {after}"
+    return ""

@@ -1,0 +1,135 @@
+"""Rows that contradict each other. Asks the database only, a few questions for any number of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils import timezone
+
+from images import lifecycle
+from images.audit.finding import Finding, batches
+from images.models import (
+    READABLE_STATUSES,
+    TRANSIENT_STATUSES,
+    Image,
+    ImageLocation,
+    LocationStatus,
+    Status,
+    Transfer,
+    TransferStatus,
+)
+
+LATE = timedelta(hours=1)  # the worker looks every few seconds
+MANY_ATTEMPTS = 10  # more than four hours of them
+
+
+def illegal_statuses() -> Iterator[Finding]:
+    """Values that are no status at all."""
+    for row in _rows(Image.objects.exclude(status__in=Status.values), "status"):
+        yield Finding(
+            "illegal-status", f"'{row['status']}' is no status", image_id=row["pk"]
+        )
+
+
+def stuck() -> Iterator[Finding]:
+    """Transient statuses without an owner, and owners that are dead."""
+    running = Transfer.objects.filter(
+        image=OuterRef("pk"), status=TransferStatus.RUNNING
+    )
+    transient = Image.objects.filter(status__in=TRANSIENT_STATUSES)
+    for row in _rows(transient.filter(~Exists(running)), "status"):
+        yield Finding(
+            "stuck", f"{row['status']}, and no transfer is running", image_id=row["pk"]
+        )
+    for transfer, reason in lifecycle.expired():
+        yield Finding(
+            "stuck",
+            f"transfer {transfer.pk}: {reason}",
+            transfer.image_id,
+            transfer.store,
+            transfer.key,
+        )
+
+
+def without_location() -> Iterator[Finding]:
+    """Images that should have data, and have it nowhere."""
+    for statuses, held in (
+        (READABLE_STATUSES, Q(status=LocationStatus.ACTIVE)),
+        (
+            (Status.PENDING_DELETE,),
+            Q(status=LocationStatus.PENDING_DELETE, delete_after=None),
+        ),
+    ):
+        own = ImageLocation.objects.filter(held, image=OuterRef("pk"))
+        # API v1 creates active images of no bytes, which need no place.
+        images = Image.objects.filter(~Exists(own), status__in=statuses)
+        for row in _rows(images.exclude(size=0), "status"):
+            yield Finding(
+                "no-location",
+                f"{row['status']}, but its data is nowhere",
+                image_id=row["pk"],
+            )
+
+
+def stray_locations() -> Iterator[Finding]:
+    """Locations that live on an image which has no data any more, or not yet."""
+    active = Q(status=LocationStatus.ACTIVE)
+    waiting = Q(status=LocationStatus.PENDING_DELETE, delete_after=None)
+    strays = ImageLocation.objects.filter(
+        (active & ~Q(image__status__in=READABLE_STATUSES))
+        | (waiting & ~Q(image__status=Status.PENDING_DELETE))
+    )
+    for row in _rows(strays, "status", "store", "key", "image_id", "image__status"):
+        yield Finding(
+            "stray-location",
+            f"a location that is {row['status']} on an image that is "
+            f"{row['image__status']}",
+            row["image_id"],
+            row["store"],
+            row["key"],
+        )
+
+
+def overdue() -> Iterator[Finding]:
+    """What should have been deleted long ago."""
+    now = timezone.now()
+    late = ImageLocation.objects.filter(
+        Q(delete_after__lt=now - LATE) | Q(delete_attempts__gte=MANY_ATTEMPTS),
+        status=LocationStatus.PENDING_DELETE,
+    ).exclude(delete_after=None)
+    for row in _rows(late, "store", "key", "image_id", "delete_attempts"):
+        yield Finding(
+            "overdue",
+            f"its bytes should be gone; tried {row['delete_attempts']} times",
+            row["image_id"],
+            row["store"],
+            row["key"],
+        )
+    scrub_time = timedelta(seconds=settings.IMAGECATALOG_SCRUB_TIME)
+    trash = Image.objects.filter(
+        status=Status.PENDING_DELETE, deleted_at__lt=now - scrub_time - LATE
+    )
+    for row in _rows(trash, "deleted_at"):
+        yield Finding(
+            "overdue",
+            f"deleted {row['deleted_at']:%Y-%m-%d %H:%M}, and not scrubbed",
+            image_id=row["pk"],
+        )
+
+
+ROW_CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
+    illegal_statuses,
+    stuck,
+    without_location,
+    stray_locations,
+    overdue,
+)
+
+
+def _rows(found: QuerySet[Any], *columns: str) -> Iterator[dict[str, Any]]:
+    for page in batches(found, *columns):
+        yield from page

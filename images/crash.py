@@ -1,0 +1,46 @@
+"""Named places at which a test may kill the process, between a row and its bytes.
+
+Off unless the variable IMAGECATALOG_CRASH_FILE names a file. The first process that passes
+the place whose name is in that file removes it, and dies.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+POINTS = (
+    "upload.begun",  # the row says saving, not a byte has been read
+    "upload.streaming",  # the first block is in the store's hands
+    "upload.received",  # the store has all blocks, the object is not complete
+    "upload.stored",  # the object is complete, the row does not know
+    "upload.active",  # committed, not answered
+    "upload.failed",  # an attempt broke off, its row does not know
+    "upload.ended",  # the row knows, the bytes are not cleaned
+    "upload.cleaned",  # the bytes are gone, the attempt's row does not know
+    "local.created",  # the folder has the empty part file
+    "local.renamed",  # the file has its name, the folder is not synced
+    "delete.marked",  # committed, the bytes are still there
+    "delete.removed",  # the bytes are gone, the location's row does not know
+    "scrub.marked",
+    "restore.done",
+    "locations.changed",
+    "reap.found",
+)
+
+
+def point(name: str) -> None:
+    """Die here, as by kill -9, when the operator of a crash test asked for it."""
+    if note := os.environ.get("IMAGECATALOG_CRASH_FILE"):
+        _die_if_asked(name, note)
+
+
+def _die_if_asked(name: str, note: str) -> None:
+    try:
+        with open(note) as file:
+            if file.read() != name:
+                return
+        os.unlink(note)  # of several processes only one can
+    except FileNotFoundError:
+        return
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,23 @@
+"""Images in from files and web addresses, and out to files. Knows no HTTP and no command line.
+
+Beside each exported file lies a sidecar, ``NAME.json``: what the bytes themselves do not say.
+"""
+
+from __future__ import annotations
+
+from images.exchange.incoming import Outcome, Plan, Wishes, bring_in
+from images.exchange.outgoing import Folder, exported, written_to
+from images.exchange.sources import Skipped, Source, find
+
+__all__ = [
+    "Folder",
+    "Outcome",
+    "Plan",
+    "Skipped",
+    "Source",
+    "Wishes",
+    "bring_in",
+    "exported",
+    "find",
+    "written_to",
+]

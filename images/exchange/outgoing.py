@@ -1,0 +1,283 @@
+"""From an image to a file: verified while it is written, and in place only when it is whole."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import re
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from images import errors, lifecycle
+from images.exchange import sidecar
+from images.models import READABLE_STATUSES, Image
+from images.stores.digests import Digests, digesting
+from images.stores.writeback import WriteBack
+
+BLOCK = 1 << 20  # bytes
+PART = ".part"  # what is being written, or was when the process died
+MODE = 0o640
+LONGEST = 150  # bytes of a name; an id and endings follow it, and 255 is the limit
+_ODD = re.compile(r"[^\w.+@=,()\[\] -]")
+Watched = Callable[[Iterator[bytes], int | None], Iterator[bytes]]
+
+
+@dataclass
+class Folder:
+    """Where images go under names of their own; remembers which one went where."""
+
+    path: Path
+    taken: set[str] = field(default_factory=set)
+
+    def place(self, image: Image) -> Path:
+        """``NAME.FORMAT``, or ``NAME-ID.FORMAT`` where another image has that name."""
+        stem, ending = _stem(image), image.disk_format or "img"
+        plain = f"{stem or image.pk}.{ending}"
+        if stem and (plain in self.taken or self._is_of_another(plain, image)):
+            plain = f"{stem}-{image.pk}.{ending}"
+        self.taken.add(plain)
+        return self.path / plain
+
+    def _is_of_another(self, name: str, image: Image) -> bool:
+        with suppress(errors.Invalid):
+            found = sidecar.read(sidecar.beside(self.path / name))
+            return found is not None and found.image_id != image.pk
+        return False
+
+
+def _stem(image: Image) -> str:
+    """The image's name as no shell and no file system minds it; empty when nothing is left."""
+    name = (image.name or "").removesuffix(f".{image.disk_format}")
+    plain = (
+        _ODD.sub("_", name).encode(errors="ignore")[:LONGEST].decode(errors="ignore")
+    )
+    return plain.lstrip(".- ").rstrip(". ")
+
+
+def exported(image_id: str) -> Image:
+    """An image that has data. Raises NotFound, Conflict."""
+    image = Image.objects.existing().filter(pk=image_id).first()
+    if image is None:
+        raise errors.NotFound(f"No image found with ID {image_id}")
+    if image.status not in READABLE_STATUSES:
+        raise errors.Conflict(f"The image has no data: its status is {image.status}.")
+    return image
+
+
+def written_to(
+    path: Path,
+    image: Image,
+    *,
+    metadata: bool = True,
+    force: bool = False,
+    skip_existing: bool = False,
+    watched: Watched = lambda blocks, size: blocks,
+) -> bool:
+    """Write an image's bytes to this file, and its sidecar; False when they were there.
+
+    Whatever goes wrong, no file is left that was not there before. Raises Conflict for a
+    file that must not be overwritten, StoreError for bytes that are missing or damaged, or
+    for a disk that does not take them.
+    """
+    if not force and os.path.lexists(path):
+        with _disk_errors():
+            if skip_existing and _holds(path, image, metadata):
+                return False
+        raise errors.Conflict(
+            f"{path.name} exists. Move it away, or overwrite it with --force."
+        )
+    if metadata and not force:
+        _check_no_stranger(sidecar.beside(path))
+    with (
+        closing(lifecycle.read(image.pk)) as blocks,  # type: ignore[type-var]
+        Digests(*_algorithms(image)) as digests,
+        _placed(path, force) as file,
+    ):
+        _write(file, digesting(watched(blocks, image.size), digests))
+        found = digests.hexdigests()
+        _verify(image, digests.size, found)
+    document = sidecar.document(image, digests.size, _known(image) | found)
+    with _disk_errors(), _undone(path):
+        if metadata:
+            _write_sidecar(sidecar.beside(path), document)
+        elif force:  # the old one was of what was overwritten
+            sidecar.beside(path).unlink(missing_ok=True)
+    return True
+
+
+def _known(image: Image) -> dict[str, str]:
+    """Digests that the catalogue has, the stronger one first."""
+    known = {}
+    if image.os_hash_algo in sidecar.ALGORITHMS and image.os_hash_value:
+        known[str(image.os_hash_algo)] = image.os_hash_value
+    if image.checksum:
+        known["md5"] = image.checksum
+    return known
+
+
+def _algorithms(image: Image) -> list[str]:
+    return [*_known(image), "sha512"][:1]
+
+
+def _verify(image: Image, size: int, found: Mapping[str, str]) -> None:
+    known = _known(image)
+    if image.size not in (None, size):
+        raise errors.StoreError(
+            f"The data is damaged: it has {size} bytes, and should have {image.size}."
+        )
+    for algorithm, value in found.items():
+        if known.get(algorithm, value) != value:
+            raise errors.StoreError(
+                f"The data is damaged: its {algorithm} digest is {value}, and should be "
+                f"{known[algorithm]}."
+            )
+
+
+def _holds(path: Path, image: Image, metadata: bool) -> bool:
+    """Is this file whole, and of this image? Then its sidecar is brought up to date."""
+    if path.is_symlink() or not path.is_file():
+        return False
+    size = path.stat().st_size
+    known = _known(image)
+    if image.size not in (None, size):
+        return False
+    beside = sidecar.beside(path)
+    try:
+        said = sidecar.read(beside)
+    except errors.Invalid:
+        return False
+    if said is None:
+        # Without a sidecar, or when a process died just before it wrote it.
+        digests = _digests_of(path, image)
+        if not _agree(digests, known):
+            return False
+    else:
+        digests = said.digests
+        same = said.image_id == image.pk and said.size == size
+        if not (same and _agree(digests, known)):
+            return False
+    if metadata:
+        _refresh(beside, sidecar.document(image, size, known))
+    return True
+
+
+def _digests_of(path: Path, image: Image) -> dict[str, str]:
+    with Digests(*_algorithms(image)) as digests, path.open("rb") as file:
+        for _ in digesting(iter(lambda: file.read(BLOCK), b""), digests):
+            pass
+        return digests.hexdigests()
+
+
+def _refresh(beside: Path, document: bytes) -> None:
+    if not beside.exists() or beside.read_bytes() != document:
+        _write_sidecar(beside, document)
+
+
+def _agree(said: Mapping[str, str], known: Mapping[str, str]) -> bool:
+    """On at least one digest, and on all that both have."""
+    common = said.keys() & known.keys()
+    return bool(common) and all(said[name] == known[name] for name in common)
+
+
+def _check_no_stranger(path: Path) -> None:
+    try:
+        sidecar.read(path)
+    except errors.Invalid:
+        raise errors.Conflict(
+            f"{path.name} exists and is no sidecar. Move it away, or use --no-metadata."
+        ) from None
+
+
+@contextmanager
+def _undone(path: Path) -> Generator[None, None, None]:
+    """Without the file when what comes after it fails."""
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(path)
+        raise
+
+
+def _write_sidecar(path: Path, document: bytes) -> None:
+    with _placed(path, force=True) as file:
+        _write(file, [document])
+
+
+def _write(file: int, blocks: Iterable[bytes]) -> None:
+    with WriteBack(file) as write_back:
+        for block in blocks:
+            with _disk_errors():
+                rest = memoryview(block)
+                while rest:
+                    rest = rest[os.write(file, rest) :]
+                write_back.written(len(block))
+        with _disk_errors():
+            write_back.finish()
+
+
+@contextmanager
+def _placed(path: Path, force: bool) -> Generator[int, None, None]:
+    """A file to write to, which has this name once the block ends well, and is gone if not."""
+    part = path.with_name(path.name + PART)
+    with _disk_errors():
+        file = _locked(part)
+    try:
+        yield file
+        with _disk_errors():
+            if not force and os.path.lexists(path):
+                raise errors.Conflict(f"{path.name} has come into being meanwhile.")
+            os.rename(part, path)
+            _sync_folder(path.parent)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(part)
+        raise
+    finally:
+        os.close(file)
+
+
+def _locked(part: Path) -> int:
+    """The part file, emptied. What a dead process left is taken over, a living one's is not."""
+    while True:
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        file = os.open(part, flags, MODE)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # The one who had it may have renamed or removed it between open and lock.
+            if os.path.samestat(os.fstat(file), os.lstat(part)):
+                os.ftruncate(file, 0)
+                return file
+        except FileNotFoundError:
+            pass
+        except BlockingIOError:
+            os.close(file)
+            raise errors.Conflict("Another export is writing this file.") from None
+        except BaseException:
+            os.close(file)
+            raise
+        os.close(file)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _disk_errors() -> Generator[None, None, None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise errors.StoreFull(
+                "No space is left where it is written to."
+            ) from error
+        reason = os.strerror(error.errno or errno.EIO)
+        raise errors.StoreError(f"It cannot be written: {reason}.") from error

@@ -1,0 +1,91 @@
+"""Where an operator can move an image to, by hand, and the verb that each move is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.conf import settings
+
+from images import errors
+from images.access import Caller, missing
+from images.lifecycle import leases
+from images.lifecycle.edges import locked, move
+from images.lifecycle.status import deactivate, reactivate
+from images.lifecycle.trash import delete, restore, scrub
+from images.models import TRANSIENT_STATUSES, Image, Status, Transfer, TransferStatus
+
+Verb = Callable[[str, Caller, str], None]
+
+TOGGLES: dict[str, tuple[Status, Verb]] = {
+    Status.ACTIVE: (Status.DEACTIVATED, deactivate),
+    Status.DEACTIVATED: (Status.ACTIVE, reactivate),
+}
+
+
+def possible_moves(image_id: str) -> dict[str, str]:
+    """The statuses that ``move_to`` would lead to now -> the verb that leads there.
+
+    Raises NotFound.
+    """
+    return {target: verb.__name__ for target, verb in _moves(_image(image_id)).items()}
+
+
+def move_to(image_id: str, target: str, by: Caller, reason: str) -> None:
+    """Move an image to this status by the verb that leads there, with all that it does.
+
+    Raises Conflict, which names the possible ones, where none does; and what the verb raises.
+    """
+    image = _image(image_id)
+    possible = _moves(image)
+    if target not in possible:
+        raise errors.Conflict(
+            f"Image {image_id} is '{image.status}' and cannot become '{target}' by hand. "
+            f"Possible: {', '.join(possible) or 'nothing, it is gone for good'}."
+        )
+    possible[target](image_id, by, reason)
+
+
+def fail(image_id: str, by: Caller, reason: str = "") -> None:
+    """End whatever is bringing data in: the image returns to its resting status.
+
+    Also returns an image to ``queued`` whose status nothing owns. Raises Conflict when the
+    image is in no transient status, NotFound.
+    """
+    sentence = f"An operator ended the transfer. {reason}".strip()
+    error = errors.Gone(sentence)
+    ended = [one for one in _running(image_id) if leases.fail(one, error, by)]
+    with locked(image_id) as image:
+        if image.status not in TRANSIENT_STATUSES:
+            if not ended:
+                raise errors.Conflict(f"Nothing is brought into image {image_id}.")
+            return
+        if _running(image_id):
+            raise errors.Conflict(f"Another transfer of {image_id} has just begun.")
+        move(image, image.mark_requeued, "fail", by, reason=reason)
+
+
+def _image(image_id: str) -> Image:
+    image = Image.objects.filter(pk=image_id).first()
+    if image is None:
+        raise missing(image_id)
+    return image
+
+
+def _running(image_id: str) -> list[Transfer]:
+    running = Transfer.objects.filter(image=image_id, status=TransferStatus.RUNNING)
+    return list(running)
+
+
+def _moves(image: Image) -> dict[str, Verb]:
+    if image.status == Status.DELETED:
+        return {}
+    if image.status == Status.PENDING_DELETE:
+        return {image.status_before_delete: restore, Status.DELETED: scrub}
+    if image.status in TRANSIENT_STATUSES:
+        resting = [one.resting_status for one in _running(image.pk)]
+        return {resting[0] if resting else Status.QUEUED: fail, Status.DELETED: delete}
+    if image.status not in TOGGLES:
+        return {Status.DELETED: delete}
+    target, verb = TOGGLES[image.status]
+    kept = settings.IMAGECATALOG_DELAYED_DELETE
+    return {target: verb, Status.PENDING_DELETE if kept else Status.DELETED: delete}

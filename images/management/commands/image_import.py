@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import os
+import shlex
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from collections import Counter
+from functools import partial
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from images import attributes, errors, stores
+from images.access import operator
+from images.exchange import Outcome, Skipped, Source, Wishes, bring_in, find
+from images.exchange.sidecar import digest
+from images.exchange.sources import SCHEMES
+from images.management.progress import shown, tidy_end, watched
+from images.management.projects import only_project, project_id
+
+EPILOG = """\
+SOURCE is a file, a folder or an http(s) URL. Of a folder come its regular files that look like
+images, by content, by ending or because a sidecar lies beside them; links, devices, hidden
+files and *.part are passed over. URLs go through the service's own filter: see
+IMAGECATALOG_URL_ALLOWED_HOSTS and _PORTS.
+
+A sidecar NAME.json, as image_export writes it, gives attributes, properties, tags, and the
+digest that is verified; options go before it. The format is told by the content, else by the
+name's ending, else it is raw. The owner is --project or --owner, else the sidecar's, else the
+only project if there is just one.
+
+An import that fails leaves no image: what it had begun is deleted and can be repeated. With
+--id or --keep-ids the image stays queued instead, and the next import with that id goes on
+with it. Exit code 1: one of them failed.
+"""
+ONE_ONLY = ("name", "id", "checksum")
+
+
+class Command(BaseCommand):
+    help = "Import files, folders or web addresses as images."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.formatter_class = RawDescriptionHelpFormatter
+        parser.epilog = EPILOG
+        add = parser.add_argument
+        add("sources", nargs="+", metavar="SOURCE", help="file, folder or URL")
+        add("--recursive", action="store_true", help="folders in folders too")
+        add("--name", help="of the image; else the file's (one source only)")
+        add("--id", help="of the image; else a new one (one source only)")
+        add("--keep-ids", action="store_true", help="take the ids of the sidecars")
+        add("--disk-format", choices=attributes.DISK_FORMATS)
+        add("--container-format", choices=attributes.CONTAINER_FORMATS)
+        add("--visibility", choices=attributes.VISIBILITIES)
+        owner = parser.add_mutually_exclusive_group()
+        owner.add_argument("--project", help="the owner: name or id of a project here")
+        owner.add_argument("--owner", metavar="ID", help="the owner, known here or not")
+        add("--property", action="append", default=[], metavar="K=V")
+        add("--tag", action="append", default=[])
+        add("--store", help="where the bytes go; else the first store")
+        add("--checksum", metavar="ALGO:HEX", help="verified on the way (one source)")
+        add("--no-metadata", action="store_true", help="ignore sidecars")
+        add(
+            "--skip-existing",
+            action="store_true",
+            help="pass over what the owner has under that name with the same bytes",
+        )
+        add("--dry-run", action="store_true", help="only show what would be imported")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        self.counts: Counter[str] = Counter()
+        try:
+            wishes = _wishes(options)
+        except errors.ImageError as error:
+            raise CommandError(str(error)) from error
+        with tidy_end():
+            for text in options["sources"]:
+                for item in find(text, recursive=options["recursive"]):
+                    self._one(item, wishes, options["dry_run"])
+        self._sum_up(options["dry_run"])
+
+    def _one(self, item: Source | Skipped, wishes: Wishes, dry_run: bool) -> None:
+        label = shown(item.label)
+        if isinstance(item, Skipped):
+            self._count("failed" if item.failed else "passed over", label, item.reason)
+            return
+        bar = partial(_bar, label)
+        try:
+            by = operator("command")
+            outcome = bring_in(item, wishes, by, watched=bar, dry_run=dry_run)
+        except errors.ImageError as error:
+            self._count("failed", label, str(error))
+            return
+        if outcome.existing:
+            self.counts["skipped"] += 1
+            self.stdout.write(f"{outcome.existing}: has the data of {label} already")
+            return
+        self.counts["imported"] += 1
+        what = _what(outcome)
+        if dry_run:
+            self.stdout.write(f"{label}: would become {what}")
+        else:
+            self.stdout.write(f"{outcome.image_id}: {label} imported as {what}")
+        self.stdout.flush()
+
+    def _count(self, what: str, label: str, reason: str) -> None:
+        self.counts[what] += 1
+        self.stderr.write(f"{label}: {what}: {shown(reason)}", self.style.NOTICE)
+
+    def _sum_up(self, dry_run: bool) -> None:
+        counts = self.counts
+        self.stdout.write(
+            f"{counts['imported']} {'would be ' if dry_run else ''}imported, "
+            f"{counts['skipped']} there already, {counts['passed over']} passed over, "
+            f"{counts['failed']} failed."
+        )
+        if counts["failed"]:
+            raise CommandError(
+                f"{counts['failed']} could not be imported; the reasons are above."
+            )
+
+
+def _bar(label: str, blocks: Any, size: int | None) -> Any:
+    return watched(blocks, os.path.basename(label) or label, size)
+
+
+def _what(outcome: Outcome) -> str:
+    plan = outcome.plan
+    fields = plan.fields
+    size = "size unknown" if plan.size is None else f"{plan.size} bytes"
+    line = (
+        f"{shlex.quote(shown(fields['name'] or ''))} ({fields['disk_format']}/"
+        f"{fields['container_format']}, {size}, owner {fields.get('owner')})"
+    )
+    return line + "".join(f"; {note}" for note in plan.notes)
+
+
+def _wishes(options: dict[str, Any]) -> Wishes:
+    _check_one_source(options)
+    if options["store"] and stores.get(options["store"]).read_only:
+        raise CommandError("Nothing can be written to this store. Choose another one.")
+    return Wishes(
+        fields=attributes.clean_fields(_fields(options)),
+        properties=attributes.clean_properties(_pairs(options["property"])),
+        tags=tuple(attributes.clean_tags(options["tag"])),
+        digests=_digests(options["checksum"]),
+        store_id=options["store"],
+        default_owner=only_project(),
+        sidecars=not options["no_metadata"],
+        keep_ids=options["keep_ids"],
+        skip_existing=options["skip_existing"],
+    )
+
+
+def _check_one_source(options: dict[str, Any]) -> None:
+    sources = options["sources"]
+    one = len(sources) == 1 and (
+        sources[0].lower().startswith(SCHEMES) or not os.path.isdir(sources[0])
+    )
+    for name in ONE_ONLY:
+        if options[name] is not None and not one:
+            raise CommandError(f"--{name} is for one file or one URL only.")
+
+
+def _fields(options: dict[str, Any]) -> dict[str, Any]:
+    names = ("name", "id", "disk_format", "container_format", "visibility", "owner")
+    fields = {name: options[name] for name in names if options[name] is not None}
+    if options["project"] is not None:
+        fields["owner"] = project_id(options["project"])
+    return fields
+
+
+def _pairs(texts: list[str]) -> dict[str, str]:
+    pairs = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise CommandError(f"--property must be like NAME=VALUE, not {text}.")
+        pairs[name] = value
+    return pairs
+
+
+def _digests(text: str | None) -> dict[str, str]:
+    if text is None:
+        return {}
+    algorithm, _, value = text.partition(":")
+    return {algorithm.lower(): digest(algorithm.lower(), value)}

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.utils import timezone
+
+from images import lifecycle
+from images.lifecycle.purge import BATCH
+from images.management.terminal import confirm, iso, progress, say
+
+DANGER = (
+    "WARNING: with --release-ids anybody can create an image under an id that users, scripts "
+    "and running servers still know, and give them other data under it."
+)
+
+
+def count(text: str) -> int:
+    """A whole number, of at least 1."""
+    if not text.isdecimal() or not 1 <= int(text) <= 10_000:
+        raise ArgumentTypeError(f"{text!r} is not a whole number from 1 to 10000.")
+    return int(text)
+
+
+def days(text: str) -> float:
+    """A time in days, not negative; may have a fraction."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = -1
+    if not 0 <= found <= 36_500:
+        raise ArgumentTypeError(f"{text!r} is no number of days from 0 to 36500.")
+    return found
+
+
+class Command(BaseCommand):
+    help = (
+        "Remove what the database still holds of images that were deleted for good long ago: "
+        "history, transfers, locations, members, name, owner, properties and all else. The "
+        "id alone stays, so that nobody can ever create another image under it. Images of "
+        "which bytes may still be in a store are left alone. Works in short transactions "
+        "while the service runs, and can be stopped and started at any time."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--age",
+            type=days,
+            default=30,
+            metavar="DAYS",
+            help="only images that were deleted longer ago (default: 30)",
+        )
+        parser.add_argument(
+            "--batch",
+            type=count,
+            default=BATCH,
+            metavar="N",
+            help=f"images in one transaction (default: {BATCH}); others wait meanwhile",
+        )
+        parser.add_argument(
+            "--release-ids",
+            action="store_true",
+            help="remove the ids too, also of images that were purged before. DANGEROUS: a "
+            "stranger can then create an image under the id of one that people know. "
+            "Asks first on a terminal",
+        )
+        parser.add_argument("--yes", action="store_true", help="do not ask")
+        parser.add_argument(
+            "--dry-run", action="store_true", help="only list the images"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        before = timezone.now() - timedelta(days=options["age"])
+        release_ids, dry_run = options["release_ids"], options["dry_run"]
+        ready, waiting = lifecycle.purge_total(before, release_ids=release_ids)
+        if release_ids:
+            self.stderr.write(DANGER)
+            if ready and not dry_run:
+                confirm(f"The ids of {ready} images become free.", options["yes"])
+        word = "would be purged" if dry_run else "purged"
+        purged = 0
+        for image_id in progress(_purged(before, options), ready):
+            purged += 1
+            say(self.stdout, f"{image_id}: {word}")
+        ids = "ids released" if release_ids else "ids stay reserved"
+        self.stdout.write(
+            f"{purged} images deleted before {iso(before)} {word}; {ids}."
+        )
+        if waiting:
+            self.stdout.write(
+                f"{waiting} more are left alone: their bytes are not gone yet."
+            )
+
+
+def _purged(before: datetime, options: dict[str, Any]) -> Iterator[str]:
+    last = ""
+    while True:
+        ids = lifecycle.purge_deleted(
+            before,
+            after=last,
+            batch=options["batch"],
+            release_ids=options["release_ids"],
+            dry_run=options["dry_run"],
+        )
+        yield from ids
+        if len(ids) < options["batch"]:
+            return
+        last = ids[-1]

@@ -1,0 +1,193 @@
+"""What `image_status` tells: the whole catalogue in a few queries, and one image in full."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Count, Exists, Min, OuterRef, Q, Sum
+from django.utils import timezone
+
+from images import errors, history, lifecycle
+from images.models import (
+    TRANSIENT_STATUSES,
+    Image,
+    ImageLocation,
+    LocationStatus,
+    Status,
+    Transfer,
+    TransferStatus,
+)
+
+# The ways on that are no operator's verb.
+ELSEWHERE = {
+    Status.QUEUED: ("saving (an upload)", "active (a location is added)"),
+    Status.SAVING: ("active (the data has arrived)",),
+    Status.IMPORTING: ("active (the data has arrived)",),
+    Status.UPLOADING: ("importing (the import begins)",),
+    Status.ACTIVE: ("queued (the last location is removed)",),
+}
+
+
+@dataclass(frozen=True)
+class History:
+    """Which events of an image are shown."""
+
+    actor: str | None = None
+    door: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    limit: int = 20
+
+
+def of_catalogue() -> dict[str, Any]:
+    """Counts over the whole catalogue. The number of queries does not depend on its size."""
+    return {
+        "images": _by_status(),
+        "purged": Image.objects.filter(purged=True).count(),
+        "stuck": len(lifecycle.expired()),
+        "ownerless": _ownerless().count(),
+        "failed_last_24h": _failed(timezone.now() - timedelta(days=1)),
+        "trash": _trash(),
+        "stores": _stores(),
+        "to_remove": _to_remove(),
+    }
+
+
+def _by_status() -> dict[str, int]:
+    counts = dict.fromkeys(Status.values, 0)
+    rows = Image.objects.values_list("status").annotate(count=Count("pk"))
+    return counts | dict(rows.order_by())
+
+
+def _ownerless() -> Any:
+    running = Transfer.objects.filter(
+        image=OuterRef("pk"), status=TransferStatus.RUNNING
+    )
+    return Image.objects.filter(~Exists(running), status__in=TRANSIENT_STATUSES)
+
+
+def _failed(since: datetime) -> int:
+    failed = Transfer.objects.filter(status=TransferStatus.FAILED, ended_at__gte=since)
+    # That an image was deleted meanwhile is nobody's failure.
+    return failed.exclude(error_code=errors.Gone.code).count()
+
+
+def _trash() -> dict[str, Any]:
+    found = Image.objects.filter(status=Status.PENDING_DELETE).aggregate(
+        images=Count("pk"), bytes=Sum("size"), first=Min("deleted_at")
+    )
+    return {
+        "images": found["images"],
+        "bytes": found["bytes"] or 0,
+        "next_scrub": _scrub_at(found["first"]),
+    }
+
+
+def _scrub_at(deleted_at: datetime | None) -> datetime | None:
+    if deleted_at is None:
+        return None
+    return deleted_at + timedelta(seconds=settings.IMAGECATALOG_SCRUB_TIME)
+
+
+def _stores() -> dict[str, dict[str, int]]:
+    held = ImageLocation.objects.exclude(status=LocationStatus.DELETED)
+    rows = held.values_list("store").annotate(
+        count=Count("pk"), bytes=Sum("image__size")
+    )
+    return {
+        store: {"objects": count, "bytes": size or 0}
+        for store, count, size in rows.order_by("store")
+    }
+
+
+def _to_remove() -> dict[str, int]:
+    now = timezone.now()
+    locations = ImageLocation.objects.filter(
+        status=LocationStatus.PENDING_DELETE, delete_after__isnull=False
+    )
+    late = Q(delete_after__lte=now) | Q(delete_attempts__gt=0)
+    unclean = Transfer.objects.filter(status=TransferStatus.FAILED, cleaned=False)
+    return {
+        "locations": locations.filter(late).count(),
+        "transfers": unclean.count(),
+    }
+
+
+def of_image(image_id: str, shown: History) -> dict[str, Any] | None:
+    """All about one image, also a deleted one; None: there is none of this id."""
+    image = Image.objects.filter(pk=image_id).first()
+    if image is None:
+        return None
+    events = history.newest(
+        image_id,
+        actor=shown.actor,
+        door=shown.door,
+        since=shown.since,
+        until=shown.until,
+        limit=shown.limit,
+    )
+    return {
+        "id": image.pk,
+        "name": image.name,
+        "owner": image.owner,
+        "visibility": image.visibility,
+        "status": image.status,
+        "protected": image.protected,
+        "purged": image.purged,
+        "size": image.size,
+        "disk_format": image.disk_format,
+        "container_format": image.container_format,
+        "created_at": image.created_at,
+        "updated_at": image.updated_at,
+        "deleted_at": image.deleted_at,
+        "scrub_at": _scrub_at(image.deleted_at) if _in_trash(image) else None,
+        "moves": lifecycle.possible_moves(image_id),
+        "elsewhere": list(ELSEWHERE.get(Status(image.status), ())),
+        "locations": _locations(image),
+        "transfers": _transfers(image),
+        "last_error": history.last_error(image_id),
+        "history": events,
+    }
+
+
+def _in_trash(image: Image) -> bool:
+    return image.status == Status.PENDING_DELETE
+
+
+def _locations(image: Image) -> list[dict[str, Any]]:
+    columns = (
+        "store",
+        "key",
+        "status",
+        "created_at",
+        "delete_after",
+        "delete_attempts",
+        "verified_at",
+        "damage",
+    )
+    return list(image.locations.order_by("pk").values(*columns))
+
+
+def _transfers(image: Image) -> list[dict[str, Any]]:
+    columns = (
+        "id",
+        "kind",
+        "status",
+        "store",
+        "worker",
+        "bytes_received",
+        "bytes_expected",
+        "started_at",
+        "heartbeat_at",
+        "deadline",
+        "ended_at",
+        "cleaned",
+        "error_code",
+        "error",
+        "request_id",
+    )
+    newest = image.transfers.order_by("-started_at", "-pk").values(*columns)[:10]
+    return list(newest)[::-1]

@@ -1,0 +1,82 @@
+"""What the commands share at the terminal: points in time, questions, progress bars, result lines."""
+
+from __future__ import annotations
+
+import re
+import sys
+from argparse import ArgumentTypeError
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import CommandError, OutputWrapper
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from tqdm import tqdm
+
+from images import stores
+
+T = TypeVar("T")
+
+AGE = re.compile(r"([0-9]{1,9})\s*([smhdw])")
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}  # in seconds
+MOMENT = "'2h', '3d' (also s, m, w: so long ago), or a time like 2026-11-23T14:00"
+
+
+def moment(text: str) -> datetime:
+    """A point in time: how long ago, or ISO 8601, in UTC unless it says otherwise."""
+    text = text.strip()
+    try:
+        if age := AGE.fullmatch(text):
+            return timezone.now() - timedelta(seconds=int(age[1]) * UNITS[age[2]])
+        day = f"{text}T00:00" if len(text) == len("2026-11-23") else text
+        found = parse_datetime(day)
+    except (ValueError, OverflowError):
+        found = None
+    if found is None:
+        raise ArgumentTypeError(f"{text!r} is no time; give {MOMENT}.")
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def iso(at: datetime | None) -> str:
+    """To the second, in UTC, for output."""
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if at else "-"
+
+
+def size(count: float | None) -> str:
+    """Bytes for a person."""
+    if count is None:
+        return "-"
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"
+
+
+def progress(items: Iterable[T], total: int, unit: str = " images") -> Iterable[T]:
+    """The same items, with a bar on standard error when that is a terminal."""
+    return tqdm(items, total=total, unit=unit, disable=None, leave=False)
+
+
+def say(out: OutputWrapper, line: str) -> None:
+    """A line of output that does not tear a progress bar on the same terminal."""
+    with tqdm.external_write_mode(file=sys.stdout):
+        out.write(line)
+
+
+def check_stores() -> None:
+    """Raise CommandError before anything is done when IMAGECATALOG_STORES cannot be read."""
+    try:
+        stores.configured()
+    except ImproperlyConfigured as error:
+        raise CommandError(str(error)) from None
+
+
+def confirm(question: str, yes: bool) -> None:
+    """Ask on a terminal, unless ``--yes``; a script has decided. Raises CommandError: no."""
+    if yes or not sys.stdin.isatty():
+        return
+    if input(f"{question} Type 'yes' to go on: ").strip().lower() != "yes":
+        raise CommandError("Nothing was changed.")

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from images import history
+from images.models import Event, Image, Transfer
+
+
+@pytest.fixture
+def image(make_image: Any) -> Image:
+    return make_image()
+
+
+def leave(image: Image, verb: str, **fields: Any) -> Event:
+    fields = {"to_status": "queued", "door": "v2"} | fields
+    return Event.objects.create(image=image, verb=verb, **fields)
+
+
+def verbs(events: list[dict[str, Any]]) -> list[str]:
+    return [event["verb"] for event in events]
+
+
+def test_events_come_oldest_first_and_only_of_this_image(
+    image: Image, make_image: Any
+) -> None:
+    leave(image, "one")
+    leave(make_image(), "other")
+    leave(image, "two")
+
+    assert verbs(history.events(image.pk)) == ["one", "two"]
+
+
+def test_the_next_page_begins_behind_the_last_event(image: Image) -> None:
+    for verb in ("one", "two", "three"):
+        leave(image, verb)
+
+    first = history.events(image.pk, limit=2)
+
+    assert verbs(first) == ["one", "two"]
+    assert verbs(history.events(image.pk, after=first[-1]["id"])) == ["three"]
+
+
+def test_events_are_chosen_by_actor_door_and_time(image: Image) -> None:
+    now = timezone.now()
+    leave(image, "old", at=now - timedelta(days=2))
+    leave(image, "new", at=now, actor="eve", door="admin")
+
+    assert verbs(history.events(image.pk, actor="eve")) == ["new"]
+    assert verbs(history.events(image.pk, door="v2")) == ["old"]
+    assert verbs(history.events(image.pk, since=now)) == ["new"]
+    assert verbs(history.events(image.pk, until=now)) == ["old"]
+
+
+def test_the_newest_events_keep_their_order(image: Image) -> None:
+    for verb in ("one", "two", "three"):
+        leave(image, verb)
+
+    assert verbs(history.newest(image.pk, limit=2)) == ["two", "three"]
+
+
+def test_an_unknown_image_has_no_history(db: None) -> None:
+    assert history.events("nothing") == []
+    assert history.last_error("nothing") is None
+
+
+def attempt(image: Image, status: str, minutes_ago: int, **fields: Any) -> None:
+    Transfer.objects.create(
+        image=image,
+        kind="upload",
+        status=status,
+        ended_at=timezone.now() - timedelta(minutes=minutes_ago),
+        **fields,
+    )
+
+
+def test_the_last_error_is_that_of_the_newest_attempt(image: Image) -> None:
+    attempt(image, "failed", 2, error_code="old")
+    attempt(
+        image,
+        "failed",
+        1,
+        error_code="store-full",
+        error="No space.",
+        request_id="req-1",
+    )
+
+    error = history.last_error(image.pk)
+
+    assert error is not None
+    assert error["at"] is not None
+    del error["at"]
+    assert error == {"code": "store-full", "error": "No space.", "request_id": "req-1"}
+
+
+def test_a_success_makes_an_error_before_it_forgotten(image: Image) -> None:
+    attempt(image, "failed", 2, error_code="store-full")
+    attempt(image, "done", 1)
+
+    assert history.last_error(image.pk) is None
+
+
+def test_an_error_stays_visible_while_another_attempt_runs(image: Image) -> None:
+    attempt(image, "failed", 2, error_code="store-full")
+    Transfer.objects.create(image=image, kind="upload")
+
+    error = history.last_error(image.pk)
+
+    assert error is not None
+    assert error["code"] == "store-full"
