@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 ARGS ?=
+ROUNDS ?= 500
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -10,7 +11,7 @@ PIP_INSTALL := -m pip -qq --no-input --disable-pip-version-check install \
 LOCK := pip compile pyproject.toml --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-emit-index-url --quiet
 
-.PHONY: help run test lint bench lock clean
+.PHONY: help run test lint bench crash lock clean
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -20,7 +21,7 @@ run: $(VENV)/runtime ## Serve on 127.0.0.1:9292; options: make run ARGS='--bind 
 	@$(PY) manage.py serve $(ARGS)
 
 # The data folder of the checks: never the one with somebody's images in it.
-lint test bench: export IMAGECATALOG_DATA_DIR := $(CURDIR)/var/test
+lint test bench crash: export IMAGECATALOG_DATA_DIR := $(CURDIR)/var/test
 
 test: lint ## Run every check and the whole test suite, as CI does
 	$(PY) -m tests.with_postgres $(PY) -m pytest -m "database and not wire"
@@ -35,6 +36,9 @@ lint: $(VENV)/tests ## Run the checks that need no test: format, style, types, s
 
 bench: $(VENV)/tests ## Measure the running service; options: make bench ARGS=--help
 	@$(PY) -m tests.bench $(ARGS)
+
+crash: $(VENV)/tests ## Kill the running service over and over; options: make crash ROUNDS=500 ARGS=--help
+	@$(PY) -m tests.crash --rounds $(ROUNDS) $(ARGS)
 
 lock: ## Write both lock files anew from pyproject.toml; newer versions: make lock ARGS=--upgrade
 	@set -e; tools=$$(mktemp -d); trap 'rm -rf "$$tools"' EXIT; \

@@ -1,0 +1,260 @@
+"""Clients that do random verbs, each on images of its own, and write down what they are told."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from uuid import UUID
+
+import requests
+
+from tests.crash.judge import Judge
+from tests.crash.ledger import READABLE, TRASH, Body, Entry
+from tests.servers import Service
+from tests.wire.api import OCTETS, PATCH, Api, connect, upload_head
+
+ACTIVE, QUEUED = frozenset(("active",)), frozenset(("queued",))
+DEACTIVATED, DELETED = frozenset(("deactivated",)), frozenset(("deleted",))
+IMAGES = 6  # of each client
+WEIGHTS = (4, 4, 4, 4, 4, 3, 2, 1)  # of the bodies
+
+
+@contextmanager
+def web(bodies: list[Body]) -> Iterator[str]:
+    """A web server that locations point to; its URL, to which a body's number is added."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            data = bodies[int(self.path.rpartition("/")[2])].data
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            if self.command == "GET":
+                with suppress(OSError):  # who asked may have been killed
+                    self.wfile.write(data)
+
+        do_HEAD = do_GET
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class Client:
+    """Works in a thread while nobody else holds its ``turn``. ``said`` counts the answers."""
+
+    def __init__(
+        self, dice: random.Random, bodies: list[Body], web: str, judge: Judge
+    ) -> None:
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self.dice, self.bodies, self.web, self.judge = dice, bodies, web, judge
+        self.turn = threading.Lock()
+        self.stopping = False
+        self.entries: list[Entry] = []
+        self.said: Counter[str] = Counter()
+        self.failure: BaseException | None = None
+
+    def use(self, service: Service) -> None:
+        """From now on. Call it with the client's turn in hand."""
+        self.service, self.api = service, Api(service)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self.stopping = True
+        self._thread.join(90)
+        self.api.close()
+
+    def _run(self) -> None:
+        try:
+            while not self.stopping:
+                with self.turn:
+                    self._step()
+                time.sleep(self.dice.uniform(0.005, 0.03))
+        except BaseException as error:  # told to the one who looks after us
+            self.failure = error
+
+    def _step(self) -> None:
+        living = [entry for entry in self.entries if not entry.gone]
+        if len(living) < IMAGES:
+            self._create()
+            return
+        entry = self.dice.choice(living)
+        status = self.dice.choice(sorted(entry.may))
+        if verbs := VERBS.get(status):
+            self.dice.choice(verbs)(self, entry)
+
+    def _do(
+        self, entry: Entry, status: frozenset[str], method: str, path: str, **rest: Any
+    ) -> str:
+        """Send it and note what it means for the image: ``ack``, ``refused`` or ``unknown``."""
+        try:
+            answer = self.api.request(method, path, **rest)
+            code = answer.status_code
+        except requests.RequestException as error:
+            self.said["hung" if isinstance(error, requests.Timeout) else "broken"] += 1
+            self.api.close()
+            code = 599
+            time.sleep(0.03)
+        if code >= 500:
+            entry.unknown(status)
+        elif code < 300:
+            entry.acknowledged(status)
+        self.said[f"{code // 100}xx"] += code != 599
+        return "unknown" if code >= 500 else "ack" if code < 300 else "refused"
+
+    def _new(self, **fields: str) -> Entry:
+        body = self.dice.choices(self.bodies, WEIGHTS)[0]
+        entry = Entry(str(UUID(int=self.dice.getrandbits(128), version=4)), body)
+        entry.names = {"new"}
+        self.entries.append(entry)
+        formats = {"disk_format": "raw", "container_format": "bare"}
+        fields = formats | {"id": entry.id, "name": "new"} | fields
+        self._do(entry, QUEUED, "POST", "images", json=fields)
+        return entry
+
+    # Verbs
+
+    def _create(self) -> None:
+        if self.dice.random() < 0.8:
+            self._new()
+            return
+        entry = self._new(disk_format="qcow2")  # which our bodies are not
+        self._put(entry, entry.body.data)
+        self._delete(entry)
+
+    def _put(self, entry: Entry, data: bytes | Iterator[bytes]) -> None:
+        path = f"images/{entry.id}/file"
+        self._do(entry, ACTIVE, "PUT", path, data=data, headers=OCTETS)
+
+    def _upload(self, entry: Entry) -> None:
+        self._put(entry, entry.body.data)
+
+    def _upload_slowly(self, entry: Entry) -> None:
+        self._put(entry, self._slowly(entry.body.data))
+
+    def _slowly(
+        self, data: bytes, then: Callable[[], object] = lambda: None
+    ) -> Iterator[bytes]:
+        step = max(len(data) // 5, 1)
+        for start in range(0, len(data), step):
+            yield data[start : start + step]
+            time.sleep(self.dice.uniform(0, 0.06))
+            if start == 2 * step:
+                then()
+
+    def _upload_and_delete(self, entry: Entry) -> None:
+        def delete() -> None:
+            with Api(self.service) as other, suppress(requests.RequestException):
+                other.delete(f"images/{entry.id}")
+
+        may = entry.may
+        self._put(entry, self._slowly(entry.body.data, delete))
+        # Two answers, and whichever came first: all of it is possible.
+        entry.may = may | ACTIVE | TRASH
+        entry.before = entry.may & READABLE
+
+    def _break_off(self, entry: Entry) -> None:
+        announced = f"Content-Length: {len(entry.body.data) + 1}"
+        head = upload_head(self.service, entry.id, announced)
+        with suppress(OSError), connect(self.service) as sock:
+            sock.sendall(head + entry.body.data)
+
+    def _delete(self, entry: Entry) -> None:
+        self._do(entry, TRASH, "DELETE", f"images/{entry.id}")
+
+    def _restore(self, entry: Entry) -> None:
+        if self.dice.random() < 0.8:
+            path = f"images/{entry.id}/actions/restore"
+            self._do(entry, entry.before, "POST", path)
+        elif self.judge.command("image_restore", entry.id):
+            entry.acknowledged(entry.before)
+
+    def _delete_and_restore(self, entry: Entry) -> None:
+        self._delete(entry)
+        self._restore(entry)
+
+    def _scrub(self, entry: Entry) -> None:
+        if self.judge.command("image_scrub", entry.id):
+            entry.acknowledged(DELETED)
+
+    def _deactivate(self, entry: Entry) -> None:
+        path = f"images/{entry.id}/actions/deactivate"
+        self._do(entry, DEACTIVATED, "POST", path)
+
+    def _reactivate(self, entry: Entry) -> None:
+        self._do(entry, ACTIVE, "POST", f"images/{entry.id}/actions/reactivate")
+
+    def _patch(
+        self, entry: Entry, status: frozenset[str], op: str, path: str, **rest: Any
+    ) -> str:
+        change = [{"op": op, "path": path} | rest]
+        target = f"images/{entry.id}"
+        return self._do(entry, status, "PATCH", target, json=change, headers=PATCH)
+
+    def _remove_location(self, entry: Entry) -> None:
+        # All of them: after an upload without an answer it may have got a second one.
+        self._patch(entry, QUEUED, "replace", "/locations", value=[])
+
+    def _add_location(self, entry: Entry) -> None:
+        digest = {"os_hash_algo": "sha512", "os_hash_value": entry.body.hash_value}
+        url = f"{self.web}{entry.body.number}"
+        value = {"url": url, "metadata": {}, "validation_data": digest}
+        self._patch(entry, ACTIVE, "add", "/locations/-", value=value)
+
+    def _rename(self, entry: Entry) -> None:
+        name = f"{self.dice.random()}"
+        said = self._patch(entry, entry.may, "replace", "/name", value=name)
+        if said == "unknown":
+            entry.names = entry.names | {name}
+        elif said == "ack":
+            entry.names = {name}
+
+    def _read(self, entry: Entry) -> None:
+        with suppress(requests.RequestException):
+            answer = self.api.get(f"images/{entry.id}/file")
+            if answer.status_code == 200 and answer.content != entry.body.data:
+                self.said["wrong bytes"] += 1
+
+
+Verb = Callable[[Client, Entry], None]
+VERBS: dict[str, list[Verb]] = {
+    "queued": [
+        *([Client._upload, Client._upload_slowly] * 3),
+        Client._upload_and_delete,
+        Client._break_off,
+        Client._add_location,
+        Client._rename,
+        Client._delete,
+    ],
+    "active": [
+        *([Client._delete, Client._delete_and_restore] * 2),
+        Client._deactivate,
+        Client._remove_location,
+        Client._rename,
+        Client._read,
+    ],
+    "deactivated": [
+        Client._reactivate,
+        Client._rename,
+        Client._delete,
+        Client._delete_and_restore,
+    ],
+    "pending_delete": [Client._restore, Client._scrub, Client._scrub],
+}

@@ -1,0 +1,288 @@
+"""Random sequences of verbs, through several doors and with faults, against a plain model.
+
+The model is a dictionary of what each image should be. Whatever the sequence, the catalogue
+agrees with it, gives out the acknowledged bytes, and the audit finds nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import hypothesis
+import hypothesis.strategies as st
+import pytest
+from django.conf import settings
+from django.core.management import CommandError, call_command
+from django.test import Client
+from django.utils import timezone
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+
+from imagecatalog.identity import first_user
+from images import audit, errors, lifecycle, stores
+from images.access import operator
+from images.attributes import Changes
+from images.models import Image, ImageLocation, Transfer
+
+BY = operator("test")
+CONTENTS = st.sampled_from([b"", b"one", b"two" * 1000])
+DOORS = st.sampled_from(["verb", "http"])
+SIGN_IN = {
+    "HTTP_AUTHORIZATION": "Basic " + base64.b64encode(b"admin:of-this-test").decode()
+}
+
+
+class Killed(BaseException):
+    """Stands for kill -9: nothing that the process would still have done is done."""
+
+
+@dataclass
+class Expected:
+    status: str = "queued"
+    data: bytes | None = None  # what is given out, or was acknowledged before (pin)
+    before_delete: str = ""
+
+
+class LifeCycle(RuleBasedStateMachine):
+    images: Bundle[str] = Bundle("images")
+
+    def __init__(self) -> None:
+        super().__init__()
+        Image.objects.all().delete()
+        for key, _ in list(stores.default().keys()):
+            stores.default().delete(key)
+        self.model: dict[str, Expected] = {}
+        self.client = Client()
+
+    # Verbs
+
+    @rule(target=images, door=DOORS)
+    def create(self, door: str) -> str:
+        fields = {"disk_format": "raw", "container_format": "bare"}
+        if door == "verb":
+            image_id = lifecycle.create(fields, {}, [], BY).pk
+        else:
+            response = self.client.post(
+                "/v2/images", fields, content_type="application/json", **SIGN_IN
+            )
+            image_id = response.json()["id"]
+        self.model[image_id] = Expected()
+        return str(image_id)
+
+    @rule(image_id=images, data=CONTENTS, door=DOORS)
+    def upload(self, image_id: str, data: bytes, door: str) -> None:
+        expected = self.model[image_id]
+        allowed = expected.status == "queued" and expected.data in (None, data)
+        if door == "verb":
+            done = succeeds(lambda: lifecycle.upload(image_id, [data], BY))
+        else:
+            response = self.client.generic(
+                "PUT",
+                f"/v2/images/{image_id}/file",
+                data,
+                CONTENT_TYPE="application/octet-stream",
+                **SIGN_IN,
+            )
+            done = response.status_code == 204
+            assert done or response.status_code in (404, 409)
+        assert done == allowed
+        if done:
+            expected.status, expected.data = "active", data
+
+    @rule(image_id=images, door=DOORS)
+    def deactivate(self, image_id: str, door: str) -> None:
+        self._act(image_id, "deactivate", door, {"active", "deactivated"})
+
+    @rule(image_id=images, door=DOORS)
+    def reactivate(self, image_id: str, door: str) -> None:
+        self._act(image_id, "reactivate", door, {"active", "deactivated"})
+
+    def _act(self, image_id: str, verb: str, door: str, sources: set[str]) -> None:
+        expected = self.model[image_id]
+        if door == "verb":
+            done = succeeds(lambda: getattr(lifecycle, verb)(image_id, BY))
+        else:
+            path = f"/v2/images/{image_id}/actions/{verb}"
+            done = self.client.generic("POST", path, **SIGN_IN).status_code == 204
+        assert done == (expected.status in sources)
+        if done:
+            expected.status = "deactivated" if verb == "deactivate" else "active"
+
+    @rule(image_id=images)
+    def remove_the_last_location(self, image_id: str) -> None:
+        expected = self.model[image_id]
+        done = succeeds(lambda: lifecycle.remove_location(image_id, 0, BY))
+        assert done == (expected.status == "active")
+        if done:
+            expected.status = "queued"
+
+    @rule(image_id=images, name=st.text("abc", max_size=3))
+    def rename(self, image_id: str, name: str) -> None:
+        done = succeeds(lambda: lifecycle.update(image_id, Changes({"name": name}), BY))
+        assert done == (self.model[image_id].status not in DELETED)
+
+    @rule(image_id=images, door=DOORS)
+    def delete(self, image_id: str, door: str) -> None:
+        expected = self.model[image_id]
+        if door == "verb":
+            done = succeeds(lambda: lifecycle.delete(image_id, BY))
+        else:
+            response = self.client.delete(f"/v2/images/{image_id}", **SIGN_IN)
+            done = response.status_code == 204
+        assert done == (expected.status not in DELETED)
+        if done and expected.status in ("active", "deactivated"):
+            expected.before_delete = expected.status
+            expected.status = "pending_delete"
+        elif done:
+            expected.status = "deleted"
+
+    @rule(image_id=images, door=st.sampled_from(["verb", "command"]))
+    def restore(self, image_id: str, door: str) -> None:
+        expected = self.model[image_id]
+        if door == "verb":
+            done = succeeds(lambda: lifecycle.restore(image_id, BY))
+        else:
+            done = succeeds(
+                lambda: call_command(
+                    "image_restore", image_id, stdout=StringIO(), stderr=StringIO()
+                )
+            )
+        assert done == (expected.status == "pending_delete")
+        if done:
+            expected.status = expected.before_delete
+
+    @rule(image_id=images)
+    def scrub(self, image_id: str) -> None:
+        expected = self.model[image_id]
+        done = succeeds(lambda: lifecycle.scrub(image_id, BY))
+        assert done == (expected.status == "pending_delete")
+        if done:
+            expected.status = "deleted"
+
+    # Faults
+
+    @rule(image_id=images, error=st.sampled_from([errors.BodyIncomplete, OSError]))
+    def upload_that_breaks_off(self, image_id: str, error: type[Exception]) -> None:
+        def blocks() -> Iterator[bytes]:
+            yield b"half"
+            raise error("The client went away.")
+
+        with pytest.raises((error, errors.Conflict, errors.NotFound)):
+            lifecycle.upload(image_id, blocks(), BY)
+
+    @rule(image_id=images, stored=st.booleans())
+    def upload_whose_process_is_killed(self, image_id: str, stored: bool) -> None:
+        expected = self.model[image_id]
+        data = b"one" if expected.data is None else expected.data
+
+        def blocks() -> Iterator[bytes]:
+            yield data
+            if not stored:
+                raise Killed
+
+        at = "images.lifecycle.leases.finish"
+        killed = mock.patch(at, side_effect=Killed)
+        silent = mock.patch("images.lifecycle.data._fail")
+        with killed, silent:
+            try:
+                lifecycle.upload(image_id, blocks(), BY)
+            except Killed:
+                expected.status = "saving"
+                Transfer.objects.filter(image=image_id, status="running").update(
+                    heartbeat_at="2000-01-01T00:00:00Z", worker="elsewhere"
+                )
+            except errors.ImageError:
+                assert expected.status != "queued"
+
+    @rule(image_id=images)
+    def scrub_while_the_store_is_away(self, image_id: str) -> None:
+        with away():
+            self.scrub(image_id)
+
+    # What repairs
+
+    @rule()
+    def worker(self) -> None:
+        lifecycle.reap(BY)
+        lifecycle.sweep()
+        for expected in self.model.values():
+            if expected.status == "saving":
+                expected.status = "queued"
+
+    # What always holds
+
+    @invariant()
+    def statuses_agree(self) -> None:
+        found = dict(Image.objects.values_list("pk", "status"))
+        assert found == {key: value.status for key, value in self.model.items()}
+
+    @invariant()
+    def acknowledged_bytes_are_given_out(self) -> None:
+        for image_id, expected in self.model.items():
+            if expected.status in ("active", "deactivated"):
+                assert b"".join(lifecycle.read(image_id)) == expected.data
+            else:
+                with pytest.raises(errors.DataMissing):
+                    lifecycle.read(image_id)
+
+    def teardown(self) -> None:
+        """After one round of the worker nothing is stuck, lost or left behind."""
+        self.worker()
+        make_due()
+        lifecycle.sweep()
+        self.statuses_agree()
+        self.acknowledged_bytes_are_given_out()
+        assert list(audit.check(read_bytes=True)) == []
+
+
+DELETED = ("pending_delete", "deleted")
+
+
+def succeeds(act: Any) -> bool:
+    try:
+        act()
+    except (errors.Conflict, errors.Forbidden, errors.NotFound, CommandError):
+        return False
+    return True
+
+
+def away() -> Any:
+    return mock.patch.object(
+        settings, "IMAGECATALOG_STORES", "other=file:///tmp/nothing-is-here"
+    )
+
+
+def make_due() -> None:
+    """What a store that was away has put off is due now."""
+    ImageLocation.objects.filter(
+        status="pending_delete", delete_after__isnull=False
+    ).update(delete_after=timezone.now())
+
+
+def test_no_sequence_of_verbs_and_faults_leads_astray(
+    transactional_db: None, settings: Any, data_dir: Path
+) -> None:
+    settings.IMAGECATALOG_ADMIN_PASSWORD = "of-this-test"
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    first_user.ensure()
+
+    run_state_machine_as_test(
+        LifeCycle,
+        settings=hypothesis.settings(
+            max_examples=40,
+            stateful_step_count=25,
+            deadline=None,
+            suppress_health_check=list(hypothesis.HealthCheck),
+        ),
+    )

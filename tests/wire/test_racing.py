@@ -1,0 +1,43 @@
+"""Racing processes leave no step in the event log that the life cycle does not have."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import servers
+
+TRANSITIONS = 1500
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgres"])
+def test_racing_processes_make_no_illegal_step(
+    database: str, tmp_path: Path, request: Any
+) -> None:
+    env = os.environ | {
+        "DJANGO_SETTINGS_MODULE": "imagecatalog.settings",
+        "IMAGECATALOG_DATA_DIR": str(tmp_path),
+        "DATABASE_URL": "",
+    }
+    if database == "postgres":
+        url = request.getfixturevalue("postgres_url")
+        env["DATABASE_URL"] = servers.new_database(url)
+    python = [sys.executable]
+    subprocess.run([*python, "manage.py", "migrate", "-v0"], env=env, check=True)
+
+    racing = subprocess.run(
+        [*python, "-m", "tests.racing", str(TRANSITIONS)],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+    assert racing.returncode == 0, racing.stdout + racing.stderr
+    assert "locked" not in racing.stderr
+    assert int(racing.stdout.split()[0]) >= TRANSITIONS
