@@ -12,7 +12,7 @@ import pytest
 
 from tests import servers
 
-TRANSITIONS = 1500
+TRANSITIONS = 500
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgres"])
@@ -35,7 +35,7 @@ def test_racing_processes_make_no_illegal_step(
         env=env,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=400,
     )
 
     assert racing.returncode == 0, racing.stdout + racing.stderr
