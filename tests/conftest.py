@@ -169,6 +169,7 @@ def data_dir(settings: Any, tmp_path: Path) -> Path:
     """Data folder and default store of this test alone."""
     settings.IMAGECATALOG_DATA_DIR = tmp_path
     settings.IMAGECATALOG_STORES = f"local=file://{tmp_path}/images"
+    (tmp_path / "images").mkdir()
     return tmp_path
 
 

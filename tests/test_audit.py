@@ -554,10 +554,20 @@ def test_a_copy_that_is_there_is_not_given_up(create: Any, member: Caller) -> No
         lifecycle.lose_location(location_of(image).pk, member)
 
 
-def test_a_folder_that_is_not_mounted_costs_no_image_its_data(
+def test_a_store_whose_folder_is_gone_is_away_and_its_images_are_not_lost(
+    create: Any, data_dir: Path
+) -> None:
+    create()
+    (data_dir / "images").rename(data_dir / "elsewhere")
+
+    assert [found.kind for found in audit.check()] == ["store-unreachable"]
+
+
+def test_a_folder_with_nothing_in_it_costs_no_image_its_data(
     create: Any, member: Caller, settings: Any, data_dir: Path
 ) -> None:
     image = create()
+    (data_dir / "not-mounted").mkdir()
     settings.IMAGECATALOG_STORES = f"local=file://{data_dir}/not-mounted"
 
     with pytest.raises(errors.StoreError, match="mounted"):

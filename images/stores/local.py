@@ -22,6 +22,7 @@ PART = ".part"  # what is being written, or was when the process died
 FILE_MODE = 0o640  # the group may be the web server's, which sends the files itself
 FOLDER_MODE = 0o750
 MISSING = "The data is not in the store any more."
+NOT_MOUNTED = "The store's folder does not exist. Is it mounted?"
 
 
 class LocalStore:
@@ -69,7 +70,7 @@ class LocalStore:
         self, key: str, start: int = 0, stop: int | None = None
     ) -> Generator[bytes, None, None]:
         """Bytes [start, stop) in blocks of 1 MiB. DataMissing and StoreError come at once."""
-        with _reading():
+        with self._reading():
             file = os.open(self._path(key), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
             try:
                 size = _regular(os.fstat(file))
@@ -83,7 +84,7 @@ class LocalStore:
 
     def size(self, key: str) -> int:
         """In bytes; DataMissing, StoreError."""
-        with _reading():
+        with self._reading():
             return _regular(os.lstat(self._path(key)))
 
     def delete(self, key: str) -> None:
@@ -91,13 +92,14 @@ class LocalStore:
         path = self._path(key)
         # The part first: renamed in between, it is found under its final name.
         for name in (path.with_name(path.name + PART), path):
-            with suppress(DataMissing), _reading():
+            with suppress(DataMissing), self._reading():
                 os.unlink(name)
                 _sync_folder(path.parent)
 
     def keys(self) -> Iterator[tuple[str, int]]:
         """(key, size in bytes) of every file, also of parts that a dead process left."""
-        return self._walk("")
+        # Nothing was put yet. If something was, asking for it tells what is wrong.
+        return self._walk("") if self.root.is_dir() else iter(())
 
     def url(self, key: str) -> str:
         """file:///…"""
@@ -114,7 +116,7 @@ class LocalStore:
 
     def _walk(self, folder: str) -> Iterator[tuple[str, int]]:
         names: list[str] = []
-        with suppress(DataMissing), _reading():
+        with suppress(DataMissing), self._reading():
             names = sorted(os.listdir(self.root / folder))
         # What cannot be a key is not ours: lost+found, snapshots, hidden files.
         for key in filter(keys.is_key, (folder + name for name in names)):
@@ -122,7 +124,7 @@ class LocalStore:
 
     def _entry(self, key: str) -> Iterator[tuple[str, int]]:
         try:
-            with _reading():
+            with self._reading():
                 status = os.lstat(self.root / key)
         except DataMissing:  # gone since it was listed
             return
@@ -131,16 +133,18 @@ class LocalStore:
         if stat.S_ISREG(status.st_mode):
             yield key, status.st_size
 
-
-@contextmanager
-def _reading() -> Iterator[None]:
-    try:
-        with _own_errors():
-            yield
-    except StoreError as error:
-        if isinstance(error.__cause__, (FileNotFoundError, NotADirectoryError)):
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Tell a file that is missing from a store that is: its images are not lost."""
+        try:
+            with _own_errors():
+                yield
+        except StoreError as error:
+            if not isinstance(error.__cause__, (FileNotFoundError, NotADirectoryError)):
+                raise
+            if not self.root.is_dir():
+                raise StoreError(NOT_MOUNTED) from error.__cause__
             raise DataMissing(MISSING) from error.__cause__
-        raise
 
 
 @contextmanager

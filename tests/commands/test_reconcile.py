@@ -154,6 +154,7 @@ def test_an_empty_folder_is_not_believed(
     create: Any, run: Any, settings: Any, data_dir: Path
 ) -> None:
     images = [create(), create()]
+    (data_dir / "not-mounted").mkdir()
     settings.IMAGECATALOG_STORES = f"local=file://{data_dir}/not-mounted"
 
     code, lines = run("--fix")

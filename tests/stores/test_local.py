@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -51,6 +51,23 @@ def test_files_and_folders_are_closed_to_others(store: LocalStore) -> None:
         assert stat.S_IMODE(folder.stat().st_mode) & ~0o750 == 0
 
 
+@pytest.mark.parametrize("ask", [LocalStore.open, LocalStore.size, LocalStore.delete])
+def test_a_folder_that_is_not_mounted_is_no_missing_object(
+    store: LocalStore, ask: Callable[[LocalStore, str], object]
+) -> None:
+    store.put(KEY, [b"x"])
+    store.root.rename(store.root.with_name("elsewhere"))
+
+    with pytest.raises(errors.StoreError, match="mounted") as caught:
+        ask(store, KEY)
+
+    assert not isinstance(caught.value, errors.DataMissing)
+
+
+def test_a_store_that_was_never_used_holds_nothing(store: LocalStore) -> None:
+    assert list(store.keys()) == []
+
+
 def test_a_full_disk_is_told_and_leaves_nothing_behind(small_disk: Path) -> None:
     store = LocalStore("local", small_disk / "images")
 
@@ -70,10 +87,10 @@ def test_a_disk_without_room_for_the_folder_is_full_too(small_disk: Path) -> Non
 
 
 def test_other_failures_of_the_disk_are_told_without_the_path(tmp_path: Path) -> None:
-    (tmp_path / "images").write_text("a file where the folder should be")
+    (tmp_path / "file").write_text("a file where the folder should be")
 
     with pytest.raises(errors.StoreError) as caught:
-        LocalStore("local", tmp_path / "images").put(KEY, [b"x"])
+        LocalStore("local", tmp_path / "file").put(KEY, [b"x"])
 
     assert type(caught.value) is errors.StoreError
     assert "/" not in str(caught.value)
