@@ -36,7 +36,6 @@ __all__ = [
     "download",
     "drain",
     "parse_range",
-    "stop_receiving",
 ]
 
 DRAIN_SECONDS = 5.0
@@ -69,7 +68,7 @@ def body(request: HttpRequest) -> Iterator[bytes]:
 
     Raises BodyIncomplete when the client goes away, sends nothing for
     IMAGECATALOG_BODY_TIMEOUT seconds, or breaks the framing (RFC 9112 section 7.1), and
-    ServerStopping after ``stop_receiving``.
+    ServerStopping once the service is told to stop (``connection.stop``).
     """
     if STREAM in request.META:
         raise RuntimeError("The body of a request can be read only once.")
@@ -102,14 +101,6 @@ def drain(request: HttpRequest) -> None:
                 connection.set_patience(sock, left)
             if next(stream, None) is None:
                 break
-
-
-def stop_receiving() -> None:
-    """End every body that is being read, and all later ones, with ServerStopping.
-
-    For a process whose time to finish has run out. Responses can still be sent.
-    """
-    connection.stop()
 
 
 def _stream(request: HttpRequest, patience: float) -> Stream:

@@ -9,7 +9,7 @@ from django.conf import settings
 from images import errors
 from images.access import Caller, missing
 from images.lifecycle import leases
-from images.lifecycle.edges import locked, move
+from images.lifecycle.repair import unstick
 from images.lifecycle.status import deactivate, reactivate
 from images.lifecycle.trash import delete, restore, scrub
 from images.models import TRANSIENT_STATUSES, Image, Status, Transfer, TransferStatus
@@ -53,15 +53,9 @@ def fail(image_id: str, by: Caller, reason: str = "") -> None:
     """
     sentence = f"An operator ended the transfer. {reason}".strip()
     error = errors.Gone(sentence)
-    ended = [one for one in _running(image_id) if leases.fail(one, error, by)]
-    with locked(image_id) as image:
-        if image.status not in TRANSIENT_STATUSES:
-            if not ended:
-                raise errors.Conflict(f"Nothing is brought into image {image_id}.")
-            return
-        if _running(image_id):
-            raise errors.Conflict(f"Another transfer of {image_id} has just begun.")
-        move(image, image.mark_requeued, "fail", by, reason=reason)
+    ended = [leases.fail(one, error, by) for one in _running(image_id)]
+    if not any(ended):
+        unstick(image_id, by, reason)
 
 
 def _image(image_id: str) -> Image:

@@ -1,11 +1,15 @@
-"""What the commands share at the terminal: points in time, questions, progress bars, result lines."""
+"""What the commands share at the terminal: points in time, questions, progress bars, result lines,
+and an orderly end."""
 
 from __future__ import annotations
 
 import re
+import signal
 import sys
+import threading
 from argparse import ArgumentTypeError
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
@@ -60,10 +64,36 @@ def progress(items: Iterable[T], total: int, unit: str = " images") -> Iterable[
     return tqdm(items, total=total, unit=unit, disable=None, leave=False)
 
 
+def watched(
+    blocks: Iterator[bytes], what: str, size: int | None = None
+) -> Iterator[bytes]:
+    """The same blocks, with a progress bar on stderr if that is a terminal. ``size``: bytes."""
+    bar = tqdm(
+        desc=what[:40],
+        total=size,
+        unit="B",
+        unit_scale=True,
+        unit_divisor=1024,
+        leave=False,
+        disable=None,
+    )
+    with bar:
+        for block in blocks:
+            yield block
+            bar.update(len(block))
+
+
 def say(out: OutputWrapper, line: str) -> None:
     """A line of output that does not tear a progress bar on the same terminal."""
     with tqdm.external_write_mode(file=sys.stdout):
         out.write(line)
+
+
+def shown(text: str) -> str:
+    """A name in one line that every terminal survives."""
+    return "".join(
+        it if it.isprintable() else it.encode("unicode_escape").decode() for it in text
+    )
 
 
 def check_stores() -> None:
@@ -80,3 +110,21 @@ def confirm(question: str, yes: bool) -> None:
         return
     if input(f"{question} Type 'yes' to go on: ").strip().lower() != "yes":
         raise CommandError("Nothing was changed.")
+
+
+@contextmanager
+def tidy_end() -> Generator[None, None, None]:
+    """SIGTERM and SIGINT end the command as an error would: what was begun is cleaned away."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signals = (signal.SIGTERM, signal.SIGINT)
+    before = {
+        number: signal.signal(number, lambda got, _: sys.exit(128 + got))
+        for number in signals
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

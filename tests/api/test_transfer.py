@@ -330,7 +330,7 @@ def test_an_error_of_another_server_is_an_incomplete_body() -> None:
 
 @pytest.fixture
 def stopped() -> Iterator[Callable[[], None]]:
-    yield transfer.stop_receiving
+    yield connection.stop
     connection._stopping.clear()
 
 

@@ -14,8 +14,8 @@ from images.access import operator
 from images.exchange import Outcome, Skipped, Source, Wishes, bring_in, find
 from images.exchange.sidecar import digest
 from images.exchange.sources import SCHEMES
-from images.management.progress import shown, tidy_end, watched
 from images.management.projects import only_project, project_id
+from images.management.terminal import shown, tidy_end, watched
 
 EPILOG = """\
 SOURCE is a file, a folder or an http(s) URL. Of a folder come its regular files that look like
