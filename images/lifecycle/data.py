@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -101,8 +101,16 @@ def upload(
         raise
 
 
-def read(image_id: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
-    """Bytes [start, stop) of an image, from its first copy that opens; heaviest store first.
+def read(
+    image_id: str,
+    start: int = 0,
+    stop: int | None = None,
+    *,
+    preferred: Sequence[str] = (),
+) -> Iterator[bytes]:
+    """Bytes [start, stop) of an image, from its first copy that opens.
+
+    ``preferred`` stores are asked first, then the others, the heaviest first.
 
     Raises DataMissing or StoreError before the first block, DataMissing also for an image in
     any status but active and deactivated.
@@ -115,7 +123,7 @@ def read(image_id: str, start: int = 0, stop: int | None = None) -> Iterator[byt
     ).order_by("pk")
     copies = [(location.store, location.key) for location in held]
     release()
-    for store_id, key in stores.heaviest_first(copies):
+    for store_id, key in stores.heaviest_first(copies, preferred):
         try:
             return stores.holding(store_id).open(key, start, stop)
         except errors.StoreError as error:

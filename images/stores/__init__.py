@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Protocol
 
@@ -87,9 +87,16 @@ def holding(store_id: str) -> Store:
         raise DataMissing("The data is in a store that is not configured.") from None
 
 
-def heaviest_first(copies: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """(store id, key) pairs in the order in which they are to be read."""
-    return sorted(copies, key=lambda copy: -_weight(copy[0]))
+def heaviest_first(
+    copies: Iterable[tuple[str, str]], preferred: Sequence[str] = ()
+) -> list[tuple[str, str]]:
+    """(store id, key) pairs in the order in which they are to be read.
+
+    Those in ``preferred`` stores come first, in that order.
+    """
+    rank = {store_id: place for place, store_id in enumerate(preferred)}
+    last = len(rank)
+    return sorted(copies, key=lambda copy: (rank.get(copy[0], last), -_weight(copy[0])))
 
 
 def _weight(store_id: str) -> int:

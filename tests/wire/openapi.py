@@ -24,6 +24,18 @@ def document(image_ids: list[str]) -> Document:
         _parameter("header", "x-openstack-image-size", NUMBER),
     ]
     ranges = [_parameter("header", name, TEXT) for name in ("Range", "Content-Range")]
+    reason = _parameter("header", "X-Reason", TEXT)
+    history = [
+        _parameter("query", name, kind)
+        for name, kind in {
+            "actor": TEXT,
+            "door": TEXT,
+            "since": TEXT,
+            "until": TEXT,
+            "limit": NUMBER,
+            "marker": NUMBER,
+        }.items()
+    ]
     image = "/v2/images/{image_id}"
     paths = {
         "/v2/schemas/{name}": {
@@ -39,12 +51,14 @@ def document(image_ids: list[str]) -> Document:
             "delete": _operation([_unknown_image()]),
         },
         f"{image}/file": {
-            "get": _operation(one + ranges),
+            "get": _operation([*one, *ranges, _parameter("query", "prefer", TEXT)]),
             "put": _operation(one + data, {OCTETS: {"schema": TEXT}}),
         },
         f"{image}/tags/{{tag}}": {"put": _operation(tag), "delete": _operation(tag)},
         f"{image}/actions/deactivate": {"post": _operation(one)},
         f"{image}/actions/reactivate": {"post": _operation(one)},
+        f"{image}/actions/restore": {"post": _operation([*one, reason])},
+        f"{image}/history": {"get": _operation(one + history)},
     }
     return {
         "openapi": "3.1.0",

@@ -7,7 +7,7 @@ from typing import ClassVar
 from django.http import HttpResponse, HttpResponseBase
 from rest_framework.request import Request
 
-from images import access, errors, lifecycle
+from images import access, errors, lifecycle, stores
 from images.api import body, replies, transfer
 from images.api.views import ApiView, caller
 from images.models import READABLE_STATUSES, Status
@@ -31,6 +31,7 @@ class File(ApiView):
     def get(self, request: Request, image_id: str, **kwargs: str) -> HttpResponseBase:
         body.refuse(request._request)
         who = caller(request)
+        preferred = _preferred(request)
         image = access.get_image(who, image_id, "download_image")
         if image["status"] == Status.DEACTIVATED and not access.may(
             who, "download_deactivated", image
@@ -43,8 +44,14 @@ class File(ApiView):
             return replies.nothing()
         size = image["size"] or 0
         part = transfer.content_range(request._request, size)
-        blocks = lifecycle.read(image_id, *(part or (0, size)))
+        blocks = lifecycle.read(image_id, *(part or (0, size)), preferred=preferred)
         return transfer.download(blocks, size, part, image["checksum"])
+
+
+def _preferred(request: Request) -> list[str]:
+    """The stores of ``?prefer=a,b``, those to be read from first. Raises Invalid."""
+    text = request._request.GET.get("prefer", "")
+    return [stores.get(name).id for name in text.replace(",", " ").split()]
 
 
 def _upload(request: Request, image_id: str) -> HttpResponse:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.http import HttpResponse
 
-from images import lifecycle
+from images import lifecycle, stores
 from images.models import Image, Member
 
 DATA = b"the bytes of an image"
@@ -197,6 +197,48 @@ def test_the_store_can_be_chosen(
     put(api.member, image, x_image_meta_store="b")
 
     assert api.member.get(f"/v2/images/{image.pk}").json()["stores"] == "b"
+
+
+@pytest.fixture
+def two_copies(make_image: Any, settings: Any, tmp_path: Path) -> Image:
+    """An image with a copy in store ``a``, and in the heavier ``b`` one that can be told apart."""
+    settings.IMAGECATALOG_STORES = (
+        f"a=file://{tmp_path}/a,b=file://{tmp_path}/b?weight=9"
+    )
+    image: Image = make_image("active", size=1)
+    image.locations.all().delete()
+    for store in stores.configured():
+        store.put(f"ab/{store.id}", [store.id.encode()])
+        image.locations.create(store=store.id, key=f"ab/{store.id}")
+    return image
+
+
+@pytest.mark.parametrize(
+    ("query", "first"), [("", b"b"), ("?prefer=a", b"a"), ("?prefer=b,a", b"b")]
+)
+def test_the_preferred_store_is_read_first(
+    query: str, first: bytes, api: Any, two_copies: Image
+) -> None:
+    answer = api.member.get(f"/v2/images/{two_copies.pk}/file{query}")
+
+    assert answer.getvalue() == first
+
+
+def test_a_preferred_store_that_fails_is_passed_over(
+    api: Any, two_copies: Image
+) -> None:
+    stores.get("a").delete("ab/a")
+
+    answer = api.member.get(f"/v2/images/{two_copies.pk}/file?prefer=a")
+
+    assert answer.getvalue() == b"b"
+
+
+def test_an_unknown_preferred_store_is_400(api: Any, two_copies: Image) -> None:
+    answer = api.member.get(f"/v2/images/{two_copies.pk}/file?prefer=a,nope")
+
+    assert answer.status_code == 400
+    assert "nope" in answer.content.decode()
 
 
 @pytest.mark.parametrize("unset", ["disk_format", "container_format"])
