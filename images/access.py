@@ -74,6 +74,11 @@ def _member(caller: Caller, image: Target) -> bool:
     return "member" in caller.roles
 
 
+def _that_member(caller: Caller, image: Target) -> bool:
+    is_it = caller.project is not None and caller.project == image.get("member_id")
+    return caller.is_admin or ("member" in caller.roles and is_it)
+
+
 def _service(caller: Caller, image: Target) -> bool:
     return caller.is_admin or "service" in caller.roles
 
@@ -97,9 +102,15 @@ RULES: dict[str, Rule] = {
     "get_image_location": _own_reader,
     "set_image_location": _own_member,
     "delete_image_location": _admin,
+    "get_members": _reader,
+    "get_member": _reader,
+    "add_member": _own_member,
+    "delete_member": _own_member,
+    "modify_member": _that_member,  # asked with the member's id as "member_id"
     # A second copy is handed out as the first one is: only whom the operator trusts.
     "add_location_to_active": _service,
-    # Our own, for what the Image API does not have.
+    # Our own, for what the Image API does not have, or has no name for.
+    "get_other_members": _own_reader,
     "get_image_history": _own_reader,
     "restore_image": _admin,
 }

@@ -33,6 +33,12 @@ WITHIN = {
     "download_deactivated": "admin",
     "delete_image_location": "admin",
     "add_location_to_active": "admin service",
+    "get_members": "admin member reader",
+    "get_member": "admin member reader",
+    "get_other_members": "admin member reader",
+    "add_member": "admin member",
+    "delete_member": "admin member",
+    "modify_member": "admin",
     "get_image_history": "admin member reader",
     "restore_image": "admin",
 }
@@ -41,6 +47,8 @@ ELSEWHERE = dict.fromkeys(WITHIN, "admin") | {
     "get_images": "admin member reader",
     "download_image": "admin member",
     "add_location_to_active": "admin service",
+    "get_members": "admin member reader",
+    "get_member": "admin member reader",
 }
 ROLES = ("admin", "member", "reader", "service", "none")
 
@@ -79,6 +87,16 @@ def test_nobody_owns_an_image_without_an_owner(
     allowed = access.may(caller("member", project), action, {"owner": None})
 
     assert allowed == ("member" in ELSEWHERE[action].split())
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_only_the_member_itself_answers(role: str) -> None:
+    allowed = [
+        access.may(caller(role, project), "modify_member", {"member_id": OTHER})
+        for project in (OTHER, OWNER, None)
+    ]
+
+    assert allowed == [role in ("admin", "member"), role == "admin", role == "admin"]
 
 
 def test_a_refusal_says_what_was_refused() -> None:

@@ -151,3 +151,12 @@ def test_an_upload_asks_at_most_eleven_times(
     image = make_image()
 
     assert count("PUT", f"/v2/images/{image.pk}/file", bytes(3 << 20)) <= 11
+
+
+@pytest.mark.parametrize("much", [0, 9])
+def test_sharing_asks_at_most_six_times(much: int, fill: Any, count: Count) -> None:
+    members = f"/v2/images/{fill(1, much).pk}/members"
+
+    assert count("POST", members, b'{"member": "b"}') <= 6
+    assert count("GET", members) <= 3
+    assert count("DELETE", f"{members}/b") <= 6

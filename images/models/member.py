@@ -22,6 +22,8 @@ class Member(models.Model):
     status = models.CharField(
         max_length=8, choices=MemberStatus.choices, default=MemberStatus.PENDING
     )
+    # API v1 only: it may make others members too.
+    can_share = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(default=timezone.now)
 

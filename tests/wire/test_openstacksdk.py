@@ -151,3 +151,22 @@ def test_a_second_upload_is_a_conflict(sdk: Any) -> None:
     image.data = b"other bytes"
 
     assert image.upload(sdk).status_code == 409
+
+
+def test_an_image_is_shared_with_a_project_that_accepts_it(
+    catalogue: Service, sdk: Any, member: tuple[str, str], tmp_path: Path
+) -> None:
+    image = create(sdk, visibility="shared")
+    with signed_in(catalogue, member) as guest:
+        project = guest.create_image("mine", data=b"", wait=True, **RAW).owner
+        sdk.add_member(image.id, member_id=project)
+        assert download(guest, image, tmp_path / "saved") == DATA
+        assert image.id not in [it.id for it in guest.images()]
+
+        guest.update_member(project, image.id, status="accepted")
+        assert image.id in [it.id for it in guest.images()]
+        assert [it.status for it in sdk.members(image.id)] == ["accepted"]
+
+        sdk.remove_member(project, image.id)
+        assert guest.find_image(image.id) is None
+        assert list(sdk.members(image.id)) == []

@@ -9,7 +9,12 @@ from images.api import replies
 from images.api.v2 import schemas
 from images.api.views import ApiView
 
-DOCUMENTS = {"image": schemas.image, "images": schemas.images}
+DOCUMENTS = {
+    "image": schemas.image,
+    "images": schemas.images,
+    "member": schemas.member,
+    "members": schemas.members,
+}
 
 
 class Schema(ApiView):

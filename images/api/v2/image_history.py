@@ -20,9 +20,12 @@ MAX_LIMIT: Final = 1000  # events on a page
 WORDS: Final = ("actor", "door")
 TIMES: Final = ("since", "until")
 ASKED: Final = (*WORDS, *TIMES, "limit")  # what the link to the next page repeats
-# Changes of attributes are for everyone who sees the attributes. Of all else only what is
+# Changes of attributes and members are for everyone who sees those. Of all else only what is
 # known to say nothing about where the operator keeps data.
-TOLD_WHOLE: Final = frozenset({"create", "update"})
+TOLD_WHOLE: Final = frozenset(
+    ("create", "update")
+    + ("add_member", "change_member", "remove_member", "set_member_status")
+)
 HARMLESS: Final = frozenset({"size"})
 
 Params = Mapping[str, str]

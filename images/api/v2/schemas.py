@@ -12,7 +12,7 @@ from images.attributes import (
     MAX_LENGTH,
     VISIBILITIES,
 )
-from images.models import Status
+from images.models import MemberStatus, Status
 
 Schema = dict[str, Any]
 
@@ -46,6 +46,37 @@ def images() -> Schema:
             {"rel": "next", "href": "{next}"},
             {"rel": "describedby", "href": "{schema}"},
         ],
+    }
+
+
+def member() -> Schema:
+    """The schema of one project with which an image is shared."""
+    return {
+        "name": "member",
+        "properties": {
+            "member_id": _string("The project with which the image is shared."),
+            "image_id": _string("The image.") | {"pattern": ID_PATTERN},
+            "status": {
+                "type": "string",
+                "enum": MemberStatus.values,
+                "description": "Whether the image is in that project's lists.",
+            },
+            "created_at": _string("When the image was shared with it."),
+            "updated_at": _string("When the status was last changed."),
+            "schema": _string("Path of this schema.") | {"readOnly": True},
+        },
+    }
+
+
+def members() -> Schema:
+    """The schema of all members of an image."""
+    return {
+        "name": "members",
+        "properties": {
+            "members": {"type": "array", "items": member()},
+            "schema": {"type": "string"},
+        },
+        "links": [{"rel": "describedby", "href": "{schema}"}],
     }
 
 

@@ -9,6 +9,7 @@ from images.api.v2 import (
     image_actions,
     image_data,
     image_history,
+    image_members,
     image_tags,
     images,
 )
@@ -26,7 +27,11 @@ urlpatterns = [
     ),
     re_path(rf"{IMAGE}/actions/restore$", image_actions.Restore.as_view()),
     re_path(rf"{IMAGE}/history$", image_history.History.as_view()),
+    re_path(rf"{IMAGE}/members$", image_members.Members.as_view()),
+    re_path(rf"{IMAGE}/members/(?P<member_id>[^/]+)$", image_members.Member.as_view()),
     re_path(rf"{IMAGE}/tags/(?P<tag>[^/]+)$", image_tags.Tag.as_view()),
-    re_path(r"^schemas/(?P<name>image|images)$", discovery.Schema.as_view()),
+    re_path(
+        r"^schemas/(?P<name>image|images|member|members)$", discovery.Schema.as_view()
+    ),
     re_path(r"", UnknownPath.as_view()),
 ]

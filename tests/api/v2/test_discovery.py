@@ -8,7 +8,7 @@ from images.api.v2 import schemas
 
 
 @pytest.mark.parametrize("who", ["admin", "member", "reader"])
-@pytest.mark.parametrize("name", ["image", "images"])
+@pytest.mark.parametrize("name", ["image", "images", "member", "members"])
 def test_whoever_is_signed_in_gets_a_schema(name: str, who: str, api: Any) -> None:
     response = getattr(api, who).get(f"/v2/schemas/{name}")
 
@@ -25,6 +25,16 @@ def test_a_page_consists_of_images(api: Any) -> None:
 
     image = api.member.get("/v2/schemas/image").json()
     assert page["properties"]["images"]["items"] == image == schemas.image()
+
+
+def test_the_schema_of_members_is_made_of_members(api: Any) -> None:
+    page = api.member.get("/v2/schemas/members").json()
+
+    member = api.member.get("/v2/schemas/member").json()
+    assert page["properties"]["members"]["items"] == member == schemas.member()
+    assert page["links"] == [{"rel": "describedby", "href": "{schema}"}]
+    assert member.keys() == {"name", "properties"}
+    assert member["properties"]["status"]["enum"] == ["pending", "accepted", "rejected"]
 
 
 def test_the_schema_tells_what_an_image_may_be(api: Any) -> None:

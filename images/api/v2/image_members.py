@@ -1,0 +1,97 @@
+"""Members: the projects with which an image is shared."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django.http import HttpResponse
+from rest_framework.request import Request
+
+from images import access, errors, models, sharing
+from images.access import Caller
+from images.api import body, replies
+from images.api.views import ApiView, caller
+from images.rows import Row
+
+
+class Members(ApiView):
+    def get(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
+        body.refuse(request._request)
+        who = caller(request)
+        image = access.get_image(who, image_id, "get_members")
+        sharing.check_shared(image["visibility"])
+        found = sharing.members(image_id, _only(who, image))
+        shown = [_document(member) for member in found]
+        return replies.json({"members": shown, "schema": "/v2/schemas/members"})
+
+    def post(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
+        document = _object(request)
+        if "member" not in document:
+            raise errors.Invalid("Member to be added not specified")
+        who = caller(request)
+        access.get_image(who, image_id, "add_member")
+        added = sharing.add(image_id, document["member"], who)
+        return replies.json(_document(added))
+
+
+class Member(ApiView):
+    def get(
+        self, request: Request, image_id: str, member_id: str, **kwargs: str
+    ) -> HttpResponse:
+        body.refuse(request._request)
+        who = caller(request)
+        image = access.get_image(who, image_id, "get_member")
+        member = sharing.member(image, member_id, _only(who, image))
+        return replies.json(_document(member))
+
+    def put(
+        self, request: Request, image_id: str, member_id: str, **kwargs: str
+    ) -> HttpResponse:
+        document = _object(request)
+        if "status" not in document:
+            raise errors.Invalid("Status not specified")
+        sharing.check_status(document["status"])
+        who = caller(request)
+        image = access.get_image(who, image_id, "get_member")
+        member = sharing.member(image, member_id, _only(who, image))
+        access.check(who, "modify_member", {**image, "member_id": member.member})
+        changed = sharing.set_status(image_id, member_id, document["status"], who)
+        return replies.json(_document(changed))
+
+    def delete(
+        self, request: Request, image_id: str, member_id: str, **kwargs: str
+    ) -> HttpResponse:
+        body.refuse(request._request)
+        who = caller(request)
+        image = access.get_image(who, image_id, "delete_member")
+        sharing.check_shared(image["visibility"])
+        sharing.remove(image_id, member_id, who)
+        return replies.nothing()
+
+
+def _only(who: Caller, image: Row) -> str | None:
+    """Whose membership the caller may see: a member its own, others all (None)."""
+    return None if access.may(who, "get_other_members", image) else who.project
+
+
+def _object(request: Request) -> dict[str, Any]:
+    document = body.json(request._request)
+    if not isinstance(document, dict):
+        raise errors.Invalid("Unexpected body type. Expected a JSON object.")
+    return document
+
+
+def _document(member: models.Member) -> dict[str, Any]:
+    return {
+        "member_id": member.member,
+        "image_id": member.image_id,
+        "status": member.status,
+        "created_at": _time(member.created_at),
+        "updated_at": _time(member.updated_at),
+        "schema": "/v2/schemas/member",
+    }
+
+
+def _time(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
