@@ -5,6 +5,7 @@ The README lists the variables; those of ours keep their name here (``IMAGECATAL
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
@@ -67,10 +68,18 @@ IMAGECATALOG_GRACE_SECONDS = env.number("IMAGECATALOG_GRACE_SECONDS", 30, minimu
 INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.auth",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "axes",
     "imagecatalog.identity",
     "images",
+    "imagecatalog.admin.AdminConfig",
 ]
-MIDDLEWARE = ["imagecatalog.middleware.request_id"]
+MIDDLEWARE = [
+    "imagecatalog.middleware.request_id",
+    "imagecatalog.middleware.for_browsers",
+]
 ROOT_URLCONF = "imagecatalog.urls"
 WSGI_APPLICATION = "imagecatalog.wsgi.application"
 APPEND_SLASH = False
@@ -107,6 +116,56 @@ else:
         "prepare_threshold": 5,
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# The browser admin. Nothing of this touches the API.
+IMAGECATALOG_BROWSER_PATHS = ("/admin/", "/static/")
+IMAGECATALOG_BROWSER_MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "imagecatalog.middleware.content_security_policy",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",  # answers who guesses passwords
+]
+# They look for the middleware in MIDDLEWARE; a test signs in instead.
+SILENCED_SYSTEM_CHECKS = ["admin.E408", "admin.E409", "admin.E410", "axes.W002"]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+STATIC_URL = "/static/"
+WHITENOISE_USE_FINDERS = True  # from where they are: there is no build step
+LANGUAGES = [("en", "English")]  # a language that is half translated helps nobody
+
+# The API never sees these cookies, and so can never be used with them.
+SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = "/admin/"
+SESSION_COOKIE_AGE = 12 * 3600  # s
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IMAGECATALOG_PUBLIC_URL.startswith("https")
+CSRF_TRUSTED_ORIGINS = ["/".join(IMAGECATALOG_PUBLIC_URL.split("/")[:3])]
+CSRF_TRUSTED_ORIGINS = [origin for origin in CSRF_TRUSTED_ORIGINS if origin]
+
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+# Not by name alone: anybody could lock the admin out.
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_VERBOSE = False
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},

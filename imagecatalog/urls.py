@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
@@ -21,6 +22,8 @@ def healthcheck(request: HttpRequest) -> HttpResponse:
 urlpatterns = [
     re_path(r"^versions/?$", versions.versions),
     path("healthcheck", healthcheck),
+    path("admin", RedirectView.as_view(url="/admin/")),
+    path("admin/", admin.site.urls),
     path("v2", RedirectView.as_view(url="/v2/")),
     # Minor versions never change what is done, so any of those that exist is accepted.
     re_path(r"^v2(?:\.(?:[0-7]|9|15|17))?/", include("images.api.v2.urls")),

@@ -1,0 +1,10 @@
+"""The browser admin: one more door. It shows, asks for reasons, and calls lifecycle."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+
+from images.admin.image import ImageAdmin
+from images.models import Image
+
+admin.site.register(Image, ImageAdmin)

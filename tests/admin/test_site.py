@@ -1,0 +1,68 @@
+"""The admin is there, signs people in, and costs the API nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+PASSWORD = "correct horse battery staple"
+
+
+@pytest.fixture
+def root(db: None) -> User:
+    return User.objects.create_superuser("root", password=PASSWORD)
+
+
+def sign_in(client: Client, password: str = PASSWORD) -> Any:
+    form = {"username": "root", "password": password, "next": "/admin/"}
+    return client.post("/admin/login/", form)
+
+
+def test_who_is_not_signed_in_is_sent_to_the_sign_in(client: Client) -> None:
+    response = client.get("/admin/images/image/")
+
+    assert response.status_code == 302
+    assert response["Location"].startswith("/admin/login/")
+
+
+def test_a_superuser_signs_in(client: Client, root: User) -> None:
+    assert sign_in(client)["Location"] == "/admin/"
+    assert client.get("/admin/").status_code == 200
+
+
+def test_the_sixth_guess_of_a_password_is_not_looked_at(
+    client: Client, root: User
+) -> None:
+    for _ in range(5):
+        sign_in(client, "a guess")
+
+    assert sign_in(client).status_code == 429
+    assert client.get("/admin/").status_code == 302
+
+
+def test_pages_may_load_our_own_files_only(client: Client) -> None:
+    policy = client.get("/admin/login/")["Content-Security-Policy"]
+
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+
+
+def test_a_style_sheet_is_served(client: Client) -> None:
+    response = client.get("/static/admin/css/base.css")
+
+    assert response.status_code == 200
+    assert b"--primary" in b"".join(response)
+
+
+def test_a_request_of_the_api_has_no_session(client: Client, root: User) -> None:
+    sign_in(client)
+
+    response = client.get("/v2/images")
+
+    assert response.status_code == 401
+    assert not hasattr(response.wsgi_request, "session")
+    assert "Cookie" not in response.get("Vary", "")
+    assert "Content-Security-Policy" not in response
