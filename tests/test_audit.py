@@ -577,6 +577,20 @@ def test_a_folder_with_nothing_in_it_costs_no_image_its_data(
     assert Image.objects.get(pk=image.pk).status == Status.QUEUED
 
 
+def test_the_last_copy_of_data_without_digests_is_not_given_up(
+    create: Any, member: Caller
+) -> None:
+    image = create()
+    Image.objects.filter(pk=image.pk).update(checksum=None, os_hash_value=None)
+    create()
+    stores.default().delete(location_of(image).key)
+
+    with pytest.raises(errors.Conflict, match="digest"):
+        lifecycle.lose_location(location_of(image).pk, member)
+
+    assert Image.objects.get(pk=image.pk).status == Status.ACTIVE
+
+
 def test_a_web_address_without_its_bytes_is_given_up(
     create: Any, member: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:

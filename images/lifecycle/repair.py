@@ -84,7 +84,8 @@ def lose_location(
     """Give up a copy whose bytes are gone.
 
     With the last one an active image is queued and pinned: only the same bytes make it
-    active again. The last copy of a deactivated image stays as it is, for there is no such
+    active again. Where no digest of them is known, the last copy stays, or others could come
+    in their place. The last copy of a deactivated image stays as it is, for there is no such
     edge, and so do those of a deleted one, which it needs for nothing but a restore. A store
     with nothing in it is rather not mounted; ``empty_store`` says that it is.
 
@@ -129,6 +130,11 @@ def _lose(
         raise errors.Conflict(
             "It is the last copy of a deactivated image. Put the bytes back, or reactivate "
             "the image and repair it again, or delete it."
+        )
+    if last and image.size and not image.os_hash_value:
+        raise errors.Conflict(
+            "It is the last copy, and no digest of its bytes is known to tell others from "
+            "them. Put the bytes back, or delete the image."
         )
     withdraw(lost, timezone.now())
     detail = {"location": lost.pk, "store": lost.store}

@@ -48,7 +48,9 @@ def delete(image_id: str, by: Caller, reason: str = "") -> None:
         if image.status in TRANSIENT_STATUSES:
             leases.cancel(image)
         held = _held(image)
-        kept = settings.IMAGECATALOG_DELAYED_DELETE and bool(held)
+        kept = (
+            settings.IMAGECATALOG_DELAYED_DELETE and image.status in READABLE_STATUSES
+        )
         mark = image.mark_pending_delete if kept else image.mark_deleted
         move(image, mark, "delete", by, reason=reason)
         for location in held:
@@ -74,15 +76,15 @@ def withdraw(location: ImageLocation, delete_after: datetime | None) -> None:
 def restore(image_id: str, by: Caller, reason: str = "") -> None:
     """Bring a deleted image back, in the status that it had and with all that it had.
 
-    At least one of its copies must still be in its store, as large as it was. Raises Conflict
-    when none is, and unless the image is ``pending_delete``; StoreError when no store can
-    tell; NotFound.
+    At least one of its copies must still be in its store, as large as it was; an image of no
+    bytes needs none. Raises Conflict when none is, and unless the image is ``pending_delete``;
+    StoreError when no store can tell; NotFound.
     """
     found = _found_copy(image_id)
     with locked(image_id, deleted=True) as image:
         held = _trashed(image)
         move(image, image.mark_restored, "restore", by, reason=reason)
-        if found not in {location.pk for location in held}:
+        if held and found not in {location.pk for location in held}:
             raise errors.Conflict(
                 f"Image {image_id} was changed while it was looked for. Try again."
             )
@@ -93,7 +95,7 @@ def restore(image_id: str, by: Caller, reason: str = "") -> None:
 
 
 def _found_copy(image_id: str) -> int | None:
-    """The location of a trashed image whose bytes are there; None: it is not in the trash.
+    """The location of a trashed image whose bytes are there; None: it has, or needs, none.
 
     Asks the stores, so never under the lock. What it found cannot go before the image is
     scrubbed, and then its status refuses.
@@ -101,8 +103,11 @@ def _found_copy(image_id: str) -> int | None:
     image = Image.objects.filter(pk=image_id, status=Status.PENDING_DELETE).first()
     if image is None:
         return None
+    held = _trashed(image)
+    if image.size == 0 and not held:
+        return None
     trouble: errors.StoreError | None = None
-    for location in _trashed(image):
+    for location in held:
         try:
             size = stores.get(location.store).size(location.key)
         except errors.DataMissing:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -233,7 +235,8 @@ def test_after_ctrl_c_the_next_run_goes_on(tmp_path: Path) -> None:
         stdout=subprocess.PIPE,
         text=True,
     )
-    time.sleep(3.5)  # of about 6
+    while not verified(tmp_path):
+        time.sleep(0.1)
     slow.send_signal(signal.SIGINT)
     out, _ = slow.communicate(timeout=20)
     assert slow.returncode == 130, out
@@ -254,6 +257,12 @@ for _ in range(6):
     image = lifecycle.create(fields, {}, [], operator("test"))
     lifecycle.upload(image.pk, [bytes(1 << 20)], operator("test"))
 """
+
+
+def verified(data_dir: Path) -> int:
+    with closing(sqlite3.connect(data_dir / "catalogue.sqlite3")) as database:
+        counted = "SELECT count(*) FROM images_imagelocation WHERE verified_at NOT NULL"
+        return int(database.execute(counted).fetchone()[0])
 
 
 def manage(env: dict[str, str], *command: str) -> str:

@@ -199,6 +199,19 @@ def test_an_image_without_data_is_deleted_for_good_at_once(
     assert current(image).status == Status.DELETED
 
 
+def test_an_image_of_no_bytes_can_be_restored_too(
+    make_image: Any, member: Caller
+) -> None:
+    image = make_image("active", b"")
+    image.locations.all().delete()
+    lifecycle.delete(image.pk, member)
+    assert Image.objects.get().status == Status.PENDING_DELETE
+
+    lifecycle.restore(image.pk, member)
+
+    assert Image.objects.get().status == Status.ACTIVE
+
+
 def test_bytes_that_are_missing_already_count_as_removed(
     make_image: Any, member: Caller
 ) -> None:
