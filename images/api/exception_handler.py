@@ -16,7 +16,7 @@ from rest_framework.exceptions import (
 )
 
 from images import errors
-from images.api import replies
+from images.api import database, replies
 from images.api.ranges import RangeNotSatisfiable
 
 log = logging.getLogger(__name__)
@@ -60,6 +60,7 @@ def handle(exc: Exception, context: dict[str, Any]) -> HttpResponse | None:
         return replies.error(request, 400, "The request is malformed.")
     if isinstance(exc, OperationalError | InterfaceError):
         log.exception("the database does not answer")
+        database.renew()
         return replies.error(
             request, 503, "The database is not available. Try again in a moment."
         )

@@ -149,6 +149,33 @@ def test_an_upload_during_which_the_database_goes_away_can_be_repeated(
             servers.wait_until(lambda: api.data(image_id) == DATA, "its data", 10)
 
 
+@pytest.mark.needs_postgres
+def test_a_database_that_dropped_its_connections_costs_one_request(
+    database: Postgres, tmp_path: Path
+) -> None:
+    env = {"DATABASE_URL": database.url}
+    running = servers.catalogue(tmp_path, env, workers=1)
+    with running as service, Api(service) as api:
+        image_id = api.new()
+        ask = f"images/{image_id}"
+        with ThreadPoolExecutor(16) as pool:
+            assert {it.status_code for it in pool.map(api.get, [ask] * 64)} == {200}
+            with psycopg.connect(database.url) as connection:
+                connection.execute(DROP_OTHERS)
+            servers.wait_until(
+                lambda: api.get(ask).status_code == 503, "the first to notice"
+            )
+            time.sleep(1)
+
+            assert {it.status_code for it in pool.map(api.get, [ask] * 64)} == {200}
+
+
+DROP_OTHERS = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE pid <> pg_backend_pid() AND datname = current_database()
+"""
+
+
 # The store does not answer
 
 

@@ -1,0 +1,27 @@
+"""After the database was away: find out at once which connections of the pool are broken."""
+
+from __future__ import annotations
+
+import threading
+
+from django.db import connection
+
+_renewing = threading.Lock()
+
+
+def renew() -> None:
+    """Replace the broken idle connections of this process, in the background.
+
+    Otherwise each of them would fail one request more, perhaps much later. (Asking each
+    connection before each request would cost a round trip every time.)
+    """
+    pool = getattr(connection, "pool", None)  # SQLite has none
+    if pool is not None and _renewing.acquire(blocking=False):
+        threading.Thread(target=_check, args=[pool], daemon=True).start()
+
+
+def _check(pool: object) -> None:
+    try:
+        pool.check()  # type: ignore[attr-defined]
+    finally:
+        _renewing.release()
