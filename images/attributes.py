@@ -42,6 +42,7 @@ MAX_LENGTH: Final = 255  # characters: names, owners, names of properties, tags
 MAX_VALUE: Final = 65_535  # characters of one custom property
 MAX_PROPERTIES: Final = 262_144  # characters of all of an image, names included
 MAX_INTEGER: Final = 2**31 - 1  # MiB of min_ram, GiB of min_disk
+MAX_SIZE: Final = 2**63 - 1  # bytes
 LIMITS: Final = {"properties": 128, "tags": 128, "members": 128, "locations": 10}
 ID_PATTERN: Final = (
     "^([0-9a-fA-F]){8}-([0-9a-fA-F]){4}-([0-9a-fA-F]){4}"
@@ -80,6 +81,9 @@ class Changes:
     fields: dict[str, Any] = field(default_factory=dict)  # with "tags": the whole list
     properties: dict[str, str] = field(default_factory=dict)
     removed: set[str] = field(default_factory=set)  # names of custom properties
+    # Announced of data to come; of data that is there it can only be confirmed.
+    size: int | None = None  # bytes
+    checksum: str | None = None  # MD5, hexadecimal
 
 
 def check_settable(name: str) -> None:
@@ -184,6 +188,13 @@ def clean_properties(properties: Mapping[str, object]) -> dict[str, str]:
         names[name]: clean_property_value(names[name], value)
         for name, value in properties.items()
     }
+
+
+def clean_size(size: int | None) -> int | None:
+    """A size in bytes, as far as it is known."""
+    if size is None or 0 <= size <= MAX_SIZE:
+        return size
+    raise Invalid(f"Invalid size: it must be between 0 and {MAX_SIZE} bytes.")
 
 
 def clean_tags(tags: object) -> list[str]:

@@ -37,6 +37,12 @@ class Conflict(ImageError):
     code = "conflict"
 
 
+class AlreadyBegun(Conflict):
+    """The image has left the status in which it is said where its data comes from."""
+
+    code = "already-begun"
+
+
 class Gone(ImageError):
     """The image was deleted, or taken over, while its data was on the way."""
 

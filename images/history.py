@@ -79,7 +79,7 @@ def last_error(image_id: str) -> Record | None:
     A dict of ``code``, ``error`` (a sentence for a person), ``request_id`` and ``at``. One query.
     """
     ended = Transfer.objects.filter(image=image_id).exclude(
-        status=TransferStatus.RUNNING
+        status__in=(TransferStatus.WAITING, TransferStatus.RUNNING)
     )
     newest = ended.order_by(F("ended_at").desc(nulls_last=True), "-started_at").values(
         "status", "error_code", "error", "request_id", "ended_at"

@@ -14,7 +14,7 @@ from django.db.models import Q
 
 from images import access, errors, listing
 from images.access import Caller, implied
-from images.api.v2.filters import SORT_KEYS
+from images.api.query import SORT_KEYS
 from images.listing import Listing
 from images.models import Image, LocationStatus, Member
 from images.rows import NULLABLE

@@ -6,6 +6,7 @@ the door; *can it* is decided here, under the row's lock, for everyone.
 
 from __future__ import annotations
 
+from images.lifecycle.copies import Source, copy, fetch_copy, waiting_copies
 from images.lifecycle.data import read, upload
 from images.lifecycle.leases import expired, reap
 from images.lifecycle.location_changes import (
@@ -49,14 +50,17 @@ __all__ = [
     "LocationChange",
     "RemoveLocation",
     "ReplaceLocations",
+    "Source",
     "Trashed",
     "add_location",
+    "copy",
     "create",
     "deactivate",
     "delete",
     "due_until",
     "expired",
     "fail",
+    "fetch_copy",
     "in_trash",
     "lose_location",
     "maker",
@@ -83,4 +87,5 @@ __all__ = [
     "untag",
     "update",
     "upload",
+    "waiting_copies",
 ]

@@ -10,8 +10,10 @@ from django.conf import settings
 
 from images import crash, errors, stores
 from images.access import Caller
+from images.attributes import Changes
 from images.formats import Inspection
 from images.lifecycle import leases
+from images.lifecycle.changes import change, cleaned
 from images.lifecycle.edges import locked, move, release
 from images.models import (
     READABLE_STATUSES,
@@ -53,26 +55,27 @@ def upload(
     by: Caller,
     *,
     expected_size: int | None = None,
+    expected_checksum: str | None = None,
     store_id: str | None = None,
+    changes: Changes | None = None,
     resting: Status = Status.QUEUED,
 ) -> None:
     """Receive an image's data: queued -> saving -> active.
 
     The bytes stream once, from the sender through the digests and the inspection into the
     store; no transaction is open meanwhile. Whatever goes wrong, nothing stays in the store
-    and the image is ``resting`` again.
+    and the image is ``resting`` again. ``changes`` are made when the data begins to come.
 
     Raises Conflict (not queued, or not the bytes that a pin asks for), Invalid (formats not
-    set, size mismatch, no such store), OverLimit, ContentRefused, Gone (deleted meanwhile),
-    StoreError, and whatever the sender's stream raises.
+    set, size or checksum mismatch, no such store), OverLimit, ContentRefused, Gone (deleted
+    meanwhile), StoreError, what the changes raise, and whatever the sender's stream raises.
     """
     check_cap(expected_size)
-    store = stores.get(store_id) if store_id else stores.default()
-    if store.read_only:
-        raise errors.StoreReadOnly(
-            f"Adding images to store {store.id} is disabled: it can only be read."
-        )
+    store = writable(store_id)
+    changes = changes and cleaned(changes)
     with locked(image_id) as image:
+        if changes:
+            change(image, changes, by)
         move(image, image.mark_saving, "upload", by)
         check_formats_set(image)
         transfer = leases.begin(
@@ -82,13 +85,24 @@ def upload(
             by,
             expected=expected_size,
             resting=resting,
+            checksum=expected_checksum,
         )
     crash.point("upload.begun")
     release()
+    receive(image, transfer, blocks, by)
+
+
+def receive(
+    image: Image, transfer: Transfer, blocks: Iterable[bytes], by: Caller
+) -> None:
+    """Bring in the data of an attempt that has begun: saving -> active, or where it rests.
+
+    Raises as ``upload`` does.
+    """
     try:
-        received = _receive(image, transfer, blocks, store)
+        received = _receive(image, transfer, blocks, stores.get(transfer.store))
         crash.point("upload.stored")
-        with locked(image_id, deleted=True) as image:
+        with locked(transfer.image_id, deleted=True) as image:
             leases.finish(transfer)
             _activate(image, transfer, received, by)
         crash.point("upload.active")
@@ -99,6 +113,16 @@ def upload(
             # The store fails because its half-written object was cleaned away.
             raise leases.gone(transfer) from error
         raise
+
+
+def writable(store_id: str | None) -> stores.Store:
+    """The store of this id, or the default. Raises Invalid, StoreReadOnly."""
+    store = stores.get(store_id) if store_id else stores.default()
+    if store.read_only:
+        raise errors.StoreReadOnly(
+            f"Adding images to store {store.id} is disabled: it can only be read."
+        )
+    return store
 
 
 def read(
@@ -122,6 +146,8 @@ def read(
         status=LocationStatus.ACTIVE,
     ).order_by("pk")
     copies = [(location.store, location.key) for location in held]
+    if not copies and _has_no_bytes(image_id):
+        return iter(())
     release()
     for store_id, key in stores.heaviest_first(copies, preferred):
         try:
@@ -132,6 +158,12 @@ def read(
             last = errors.DataMissing(str(error))
         log.warning("the copy in store %s cannot be read", store_id, exc_info=last)
     raise last
+
+
+def _has_no_bytes(image_id: str) -> bool:
+    # Through API v1 an image can be active without any data, which is then nowhere.
+    readable = Image.objects.filter(status__in=READABLE_STATUSES)
+    return readable.filter(pk=image_id, size=0).exists()
 
 
 def check_formats_set(image: Image) -> None:
@@ -175,6 +207,7 @@ def _receive(
             algorithm,
             hexdigests[algorithm],
         )
+        _check_claimed(received, transfer.checksum)
         check_same(image, received.size, received.checksum, received.hash_value)
         outcome.append(received)
         leases.beat(transfer)  # completing the object may take its time
@@ -196,6 +229,14 @@ def _counted(blocks: Iterable[bytes], expected: int | None) -> Iterator[bytes]:
     if expected is not None and size < expected:
         raise errors.Invalid(
             f"Size mismatch: expected {expected} bytes, got {size} bytes."
+        )
+
+
+def _check_claimed(received: Received, checksum: str | None) -> None:
+    if checksum and checksum.lower() != received.checksum:
+        raise errors.Invalid(
+            f"Supplied checksum ({checksum}) and checksum generated from uploaded image "
+            f"({received.checksum}) did not match."
         )
 
 

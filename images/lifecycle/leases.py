@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from django.conf import settings
 from django.db import OperationalError
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from images import crash, errors, stores
@@ -36,8 +37,13 @@ def begin(
     *,
     expected: int | None,
     resting: Status,
+    checksum: str | None = None,
+    source: str = "",
 ) -> Transfer:
-    """Open an attempt on a locked image. Its key is its own and never used again."""
+    """Open an attempt on a locked image. Its key is its own and never used again.
+
+    With a ``source`` it waits for a worker that claims it.
+    """
     attempt = uuid4()
     return Transfer.objects.create(
         id=attempt,
@@ -45,13 +51,51 @@ def begin(
         kind=kind,
         store=store.id,
         key=f"{image.pk[:2].lower()}/{image.pk}.{attempt.hex}",
+        status=TransferStatus.WAITING if source else TransferStatus.RUNNING,
         resting_status=resting,
-        worker=this_worker(),
+        worker="" if source else this_worker(),
         request_id=by.request_id,
         bytes_expected=expected,
-        deadline=timezone.now()
-        + timedelta(seconds=settings.IMAGECATALOG_TRANSFER_SECONDS),
+        checksum=checksum,
+        source=source,
+        deadline=None if source else _deadline(),
     )
+
+
+def _deadline() -> datetime:
+    seconds = settings.IMAGECATALOG_TRANSFER_SECONDS
+    return timezone.now() + timedelta(seconds=seconds)
+
+
+def claim(transfer: Transfer) -> bool:
+    """Take an attempt that waits, for this process; False when another one has it."""
+    transfer.status = TransferStatus.RUNNING
+    transfer.worker = this_worker()
+    transfer.heartbeat_at = timezone.now()
+    transfer.deadline = _deadline()
+    return bool(
+        _waiting(transfer).update(
+            status=transfer.status,
+            worker=transfer.worker,
+            heartbeat_at=transfer.heartbeat_at,
+            deadline=transfer.deadline,
+        )
+    )
+
+
+def withdraw(transfer: Transfer, reason: str) -> None:
+    """End an attempt that waits; it has left nothing anywhere."""
+    _waiting(transfer).update(
+        status=TransferStatus.FAILED,
+        cleaned=True,
+        ended_at=timezone.now(),
+        error_code=errors.Conflict.code,
+        error=reason,
+    )
+
+
+def _waiting(transfer: Transfer) -> QuerySet[Transfer]:
+    return Transfer.objects.filter(pk=transfer.pk, status=TransferStatus.WAITING)
 
 
 def beating(transfer: Transfer, blocks: Iterable[bytes]) -> Iterator[bytes]:
@@ -157,9 +201,10 @@ def finish(transfer: Transfer) -> None:
 
 
 def cancel(image: Image) -> None:
-    """End every running attempt of a locked image that is being deleted."""
+    """End every attempt of a locked image that is being deleted."""
     now = timezone.now()
-    Transfer.objects.filter(image=image, status=TransferStatus.RUNNING).update(
+    open_ = (TransferStatus.WAITING, TransferStatus.RUNNING)
+    Transfer.objects.filter(image=image, status__in=open_).update(
         status=TransferStatus.FAILED,
         ended_at=now,
         error_code=errors.Gone.code,

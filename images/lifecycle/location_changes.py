@@ -42,11 +42,16 @@ class Found:
 
 @dataclass(frozen=True)
 class AddLocation:
-    """A copy at a URL. ``validation`` may give checksum, os_hash_algo and os_hash_value."""
+    """A copy at a URL. ``validation`` may give checksum, os_hash_algo and os_hash_value.
+
+    As the ``only`` one it must make a queued image active, and may be said to have a ``size``.
+    """
 
     url: str
     metadata: Mapping[str, Any] = field(default_factory=dict)
     validation: Mapping[str, str] = field(default_factory=dict)
+    size: int | None = None  # bytes
+    only: bool = False
     found: Found | None = None  # by prepare()
     first: Found | None = None  # likewise, of the copy that was never digested
 
@@ -108,8 +113,15 @@ def prepare(image_id: str, changes: Sequence[LocationChange]) -> list[LocationCh
     if image is None or image.status not in (Status.QUEUED, Status.ACTIVE):
         return list(changes)  # to be refused under the lock, or to be asked again
     release()
-    with _taking_turns():
+    with taking_turns():
         return [_prepared(image, change) for change in changes]
+
+
+def look_at(image: Image, location: AddLocation) -> AddLocation:
+    """The location of an image that is to be, prepared. Raises what ``prepare`` raises."""
+    release()
+    with taking_turns():
+        return replace(location, found=_look(image, location, in_full=False))
 
 
 def _asks(change: LocationChange) -> int:
@@ -124,8 +136,8 @@ def algorithm(image: Image) -> str:
 
 
 @contextmanager
-def _taking_turns() -> Iterator[None]:
-    # A slow server must not be able to hold every thread of the service.
+def taking_turns() -> Iterator[None]:
+    """A slow server must not be able to hold every thread of the service. Raises StoreError."""
     if not _turns.acquire(timeout=TURN_SECONDS):
         raise errors.StoreError("Too many locations are being read. Try again later.")
     try:

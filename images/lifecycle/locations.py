@@ -83,8 +83,17 @@ def _require(image: Image, verb: str, *allowed: Status) -> None:
 
 
 def _add(image: Image, change: AddLocation, by: Caller) -> None:
+    if change.only and image.status != Status.QUEUED:
+        raise errors.AlreadyBegun(
+            "Attempted to update Location field for an image not in queued status."
+        )
     _require(image, "add", Status.QUEUED, Status.ACTIVE)
     found = _looked_at(change.found)
+    if change.size not in (None, found.size):
+        raise errors.Conflict(
+            "Provided image size must match the stored image size. "
+            f"(provided size: {change.size}, stored size: {found.size})"
+        )
     check_formats_set(image)
     held = _held(image)
     attributes.check_location_count(len(held) + 1)

@@ -10,13 +10,17 @@ from django.db import IntegrityError, transaction
 from images import attributes, crash, errors
 from images.access import Caller
 from images.attributes import Changes
+from images.lifecycle.changes import change, cleaned
+from images.lifecycle.copies import Source, ask_source, request_copy
 from images.lifecycle.edges import locked, record, save
-from images.lifecycle.location_changes import LocationChange, prepare
+from images.lifecycle.location_changes import (
+    AddLocation,
+    LocationChange,
+    look_at,
+    prepare,
+)
 from images.lifecycle.locations import apply
 from images.models import Image, Status
-
-SHOWN = 255  # characters
-FORMATS = ("disk_format", "container_format")
 
 
 def create(
@@ -24,22 +28,38 @@ def create(
     properties: Mapping[str, Any],
     tags: Sequence[str],
     by: Caller,
+    *,
+    size: int | None = None,
+    location: AddLocation | None = None,
+    copied: Source | None = None,
 ) -> Image:
     """Reserve an id. The image is ``queued``: it has no data yet.
 
-    Raises Invalid, OverLimit, and Conflict for an id that is taken, also by a deleted image.
+    ``size`` (bytes) is announced for data to come; of an image of no bytes nothing has to
+    come, so it is ``active`` at once, and so is one with a ``location``. What is to be
+    ``copied`` the background worker fetches. Raises Invalid, Forbidden, OverLimit, and
+    Conflict for an id that is taken, also by a deleted image.
     """
+    nothing = size == 0 and not (location or copied)
+    copied = copied and ask_source(copied)
     image = Image(
         **attributes.clean_fields(fields),
         properties=attributes.clean_properties(properties),
         tags=attributes.clean_tags(tags),
+        size=attributes.clean_size(copied.size if copied else size),
+        status=Status.ACTIVE if nothing else Status.QUEUED,
     )
     attributes.check_properties_length(image.properties)
     image.updated_at = image.created_at
+    found = location and look_at(image, location)
     try:
         with transaction.atomic():
             image.save(force_insert=True)
             record(image, "create", by, before="")
+            if found:
+                apply(image, found, by)
+            if copied:
+                request_copy(image, copied, by)
     except IntegrityError:
         raise errors.Conflict(f"Image ID {image.pk} already exists!") from None
     return image
@@ -57,24 +77,12 @@ def update(
     meanwhile. Raises Invalid, Forbidden (a format can be set only before there is data),
     Conflict, OverLimit, NotFound.
     """
-    fields = attributes.clean_fields(changes.fields)
-    properties = attributes.clean_properties(changes.properties)
+    changes = cleaned(changes)
     prepared = prepare(image_id, location_changes)
     with locked(image_id) as image:
-        _check_formats(image, fields)
-        before = {name: getattr(image, name) for name in fields}
-        for name, value in fields.items():
-            setattr(image, name, value)
-        detail = {
-            name: [before[name], fields[name]]
-            for name in fields
-            if before[name] != fields[name]
-        } | _merge_properties(image, properties, changes.removed)
-        if fields or properties or changes.removed:
-            save(image, *fields, "properties")
-            record(image, "update", by, before=image.status, detail=detail)
-        for change in prepared:
-            apply(image, change, by)
+        change(image, changes, by)
+        for located in prepared:
+            apply(image, located, by)
     if prepared:
         crash.point("locations.changed")
 
@@ -103,36 +111,3 @@ def _set_tags(image: Image, tags: list[str], by: Caller) -> None:
     record(
         image, "update", by, before=image.status, detail={"tags": [before, image.tags]}
     )
-
-
-def _check_formats(image: Image, fields: Mapping[str, Any]) -> None:
-    if image.status in (Status.QUEUED, Status.IMPORTING):
-        return
-    for name in FORMATS:
-        if name in fields:
-            raise errors.Forbidden(
-                f"Attribute {name} can be only replaced for a queued image."
-            )
-
-
-def _shown(value: str | None) -> str | None:
-    # The history tells what was changed; it is no archive of long texts.
-    return value if value is None or len(value) <= SHOWN else f"{value[:SHOWN]}…"
-
-
-def _merge_properties(
-    image: Image, properties: dict[str, str], removed: set[str]
-) -> dict[str, Any]:
-    before = image.properties
-    kept = {name: value for name, value in before.items() if name not in removed}
-    image.properties = kept | properties
-    if properties.keys() - before.keys():  # fewer is always allowed
-        attributes.check_property_count(attributes.counted(image.properties))
-    if properties:
-        attributes.check_properties_length(image.properties)
-    names = {*properties, *removed}
-    return {
-        name: [_shown(before.get(name)), _shown(image.properties.get(name))]
-        for name in sorted(names)
-        if before.get(name) != image.properties.get(name)
-    }

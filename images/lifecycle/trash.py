@@ -19,7 +19,6 @@ from images.lifecycle import leases
 from images.lifecycle.edges import locked, move
 from images.models import (
     READABLE_STATUSES,
-    TRANSIENT_STATUSES,
     Image,
     ImageLocation,
     LocationStatus,
@@ -45,7 +44,7 @@ def delete(image_id: str, by: Caller, reason: str = "") -> None:
                 f"Image {image_id} is protected and cannot be deleted. "
                 "Set its 'protected' to false first."
             )
-        if image.status in TRANSIENT_STATUSES:
+        if image.status not in READABLE_STATUSES:
             leases.cancel(image)
         held = _held(image)
         kept = (

@@ -19,6 +19,7 @@ class TransferKind(models.TextChoices):
 
 
 class TransferStatus(models.TextChoices):
+    WAITING = "waiting"  # for a worker; owns nothing yet
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
@@ -42,10 +43,12 @@ class Transfer(models.Model):
     store = models.CharField(max_length=64)
     key = models.TextField()
     cleaned = models.BooleanField(default=False)
+    source = models.TextField(blank=True, help_text="URL, of a copy")
     worker = models.CharField(max_length=255, help_text="which process")
     request_id = models.CharField(max_length=64, blank=True)
     bytes_received = models.BigIntegerField(default=0)
     bytes_expected = models.BigIntegerField(null=True)
+    checksum = models.CharField(max_length=32, null=True, help_text="MD5 expected")  # noqa: DJ001
     started_at = models.DateTimeField(default=timezone.now)
     heartbeat_at = models.DateTimeField(default=timezone.now)
     # However lively it is, by then it has had its time.
@@ -58,6 +61,11 @@ class Transfer(models.Model):
         indexes = [
             models.Index(
                 "heartbeat_at", name="transfer_running", condition=Q(status="running")
+            ),
+            models.Index(
+                "started_at",
+                name="transfer_waiting",
+                condition=Q(status="waiting"),
             ),
             models.Index(
                 "ended_at",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from images.api import query
 from images.api.v2 import filters, patch, schemas
 
 Document = dict[str, Any]
@@ -142,7 +143,7 @@ def _listing() -> list[Document]:
     choices = {
         "visibility": ["all", "public", "private", "shared", "community"],
         "member_status": list(filters.MEMBER_STATUSES),
-        "sort_key": list(filters.SORT_KEYS),
+        "sort_key": list(query.SORT_KEYS),
         "sort_dir": ["asc", "desc"],
         "sort": ["name:asc", "size", "created_at:desc,id:asc"],
     }

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from datetime import datetime
 from functools import reduce
 from typing import Final
 from urllib.parse import urlencode
@@ -16,26 +16,14 @@ from urllib.parse import urlencode
 from django.db.models import Q
 from django.http import QueryDict
 
-from images.attributes import VISIBILITIES, clean_text
+from images.api.query import Order, check_text, instant, integer, limit, order, pairs
+from images.attributes import VISIBILITIES
 from images.errors import Invalid
 from images.listing import Listing
 
-MAX_LIMIT: Final = 1000  # images on a page
 # Databases limit how deep an expression and how long a list may be.
 MAX_CONDITIONS: Final = 200
 MAX_IN: Final = 1000
-LARGEST: Final = 2**63 - 1
-
-SORT_KEYS: Final = (
-    "name",
-    "status",
-    "container_format",
-    "disk_format",
-    "size",
-    "id",
-    "created_at",
-    "updated_at",
-)
 MEMBER_STATUSES: Final = ("accepted", "pending", "rejected", "all")
 TEXTS: Final = ("name", "id", "status", "container_format", "disk_format")
 PLAIN: Final = ("owner", "checksum", "os_hash_algo", "os_hash_value")
@@ -47,13 +35,8 @@ NOT_CONDITIONS: Final = frozenset(
 )
 REFUSED: Final = frozenset({"changes-since", "properties", "locations"})
 
-_INTEGER = re.compile("-?[0-9]{1,19}")
 _OPERATOR = re.compile("(eq|neq|gt|gte|lt|lte|in):(.*)", re.DOTALL)
 _TIME_OPERATOR = re.compile("([A-Za-z]*):(.*)", re.DOTALL)
-_TIME = re.compile(
-    r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d+)?)?(Z|[+-]\d\d(:?\d\d)?)?)?",
-    re.ASCII,
-)
 _IN_ITEM = re.compile(r'(?:"((?:[^"\\]|\\.)*)"|([^",]*))(,|\Z)', re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
@@ -63,44 +46,29 @@ TRASH: Final = (Q(status="pending_delete"), Q(status__in=["pending_delete"]))
 
 def parse(params: QueryDict) -> Listing:
     """The page that is asked for. Raises Invalid for every parameter that makes no sense."""
-    for name, value in _pairs(params):
-        clean_text(name, "query parameter", longest=None)
-        clean_text(value, "value of a query parameter", longest=None)
+    check_text(params)
     return Listing(
         where=_where(params),
         visibility=_choice(params, "visibility", (*VISIBILITIES, "all")),
         member_status=_choice(params, "member_status", MEMBER_STATUSES) or "accepted",
         sort=_sort(params),
         marker=params.get("marker"),
-        limit=_limit(params.get("limit", "25")),
+        limit=limit(params),
         trash=_asks_for_trash(params),
     )
 
 
 def links(params: QueryDict, next_marker: str | None) -> dict[str, str]:
     """``first`` and, with a marker, ``next``: paths that repeat every parameter in order."""
-    pairs = [(name, value) for name, value in _pairs(params) if name != "marker"]
-    first = {"first": _path(pairs)}
+    asked = [(name, value) for name, value in pairs(params) if name != "marker"]
+    first = {"first": _path(asked)}
     if next_marker is None:
         return first
-    return first | {"next": _path([*pairs, ("marker", next_marker)])}
+    return first | {"next": _path([*asked, ("marker", next_marker)])}
 
 
-def _pairs(params: QueryDict) -> Iterator[tuple[str, str]]:
-    for name, values in params.lists():
-        for value in values:
-            yield name, str(value)
-
-
-def _path(pairs: list[tuple[str, str]]) -> str:
-    return f"/v2/images?{urlencode(pairs)}" if pairs else "/v2/images"
-
-
-def _limit(text: str) -> int:
-    limit = integer("limit", text)
-    if limit < 0:
-        raise Invalid("The limit must not be negative.")
-    return min(limit, MAX_LIMIT)
+def _path(asked: list[tuple[str, str]]) -> str:
+    return f"/v2/images?{urlencode(asked)}" if asked else "/v2/images"
 
 
 def _choice(params: QueryDict, name: str, choices: tuple[str, ...]) -> str | None:
@@ -113,19 +81,17 @@ def _choice(params: QueryDict, name: str, choices: tuple[str, ...]) -> str | Non
 # The order
 
 
-def _sort(params: QueryDict) -> tuple[tuple[str, bool], ...]:
+def _sort(params: QueryDict) -> Order:
     classic = params.getlist("sort_key"), params.getlist("sort_dir")
     if "sort" not in params:
         return _classic_sort(*classic)
     if any(classic):
         raise Invalid("Use either sort or sort_key and sort_dir, not both.")
     items = [item for text in params.getlist("sort") for item in text.split(",")]
-    return _order([item.partition(":")[::2] for item in items])
+    return order([item.partition(":")[::2] for item in items])
 
 
-def _classic_sort(
-    keys: list[str], directions: list[str]
-) -> tuple[tuple[str, bool], ...]:
+def _classic_sort(keys: list[str], directions: list[str]) -> Order:
     if not keys and not directions:
         return ()
     keys = keys or ["created_at"]
@@ -133,33 +99,21 @@ def _classic_sort(
         directions = (directions or ["desc"]) * len(keys)
     if len(keys) != len(directions):
         raise Invalid("Give one sort_dir for all, or one for each sort_key.")
-    return _order(list(zip(keys, directions, strict=True)))
-
-
-def _order(pairs: list[tuple[str, str]]) -> tuple[tuple[str, bool], ...]:
-    order: dict[str, bool] = {}
-    for key, direction in pairs:
-        key, direction = key.strip(), direction.strip() or "desc"
-        if key not in SORT_KEYS:
-            raise Invalid(f"The sort key must be one of: {', '.join(SORT_KEYS)}.")
-        if direction not in ("asc", "desc"):
-            raise Invalid("The sort direction must be asc or desc.")
-        order.setdefault(key, direction == "desc")  # a second time it orders nothing
-    return tuple(order.items())
+    return order(list(zip(keys, directions, strict=True)))
 
 
 # The conditions
 
 
 def _where(params: QueryDict) -> Q:
-    pairs = [pair for pair in _pairs(params) if pair[0] not in NOT_CONDITIONS]
-    if len(pairs) > MAX_CONDITIONS:
+    asked = [pair for pair in pairs(params) if pair[0] not in NOT_CONDITIONS]
+    if len(asked) > MAX_CONDITIONS:
         raise Invalid(f"There are more than {MAX_CONDITIONS} filters.")
     # Hidden from users, but the trash is the operator's, who would lose sight of them.
     everything = "os_hidden" in params or _asks_for_trash(params)
     conditions = [] if everything else [Q(os_hidden=False)]
     properties: dict[str, str] = {}
-    for name, value in pairs:
+    for name, value in asked:
         if name in CONDITIONS:
             conditions.append(CONDITIONS[name](name, value))
         elif name in REFUSED:
@@ -224,14 +178,6 @@ def _at_most(name: str, value: str) -> Q:
     return Q((f"{name.removesuffix('_max')}__lte", integer(name, value)))
 
 
-def integer(name: str, value: str) -> int:
-    """A number that every database can keep. Raises Invalid."""
-    text = value.strip()
-    if not _INTEGER.fullmatch(text) or abs(int(text)) > LARGEST:
-        raise Invalid(f"The value of {name} must be an integer of at most 64 bits.")
-    return int(text)
-
-
 def _protected(name: str, value: str) -> Q:
     if value not in ("true", "false"):
         raise Invalid("The value of protected must be true or false, in lower case.")
@@ -276,19 +222,6 @@ def _between(name: str, start: datetime, end: datetime) -> Q:
     if start == end:
         return Q((name, start))
     return Q((f"{name}__gte", start), (f"{name}__lt", end))
-
-
-def instant(text: str) -> tuple[datetime, datetime]:
-    """From when (inclusive) until when (exclusive); both the same for an exact time.
-
-    Raises ValueError, OverflowError.
-    """
-    if not _TIME.fullmatch(text):
-        raise ValueError(text)
-    time = datetime.fromisoformat(text)
-    start = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-    exact = "." in text or "," in text
-    return start, start if exact else start + timedelta(seconds=1)
 
 
 CONDITIONS: Final[dict[str, Callable[[str, str], Q]]] = {

@@ -12,8 +12,7 @@ from rest_framework.request import Request
 
 from images import access, attributes, errors, history
 from images.access import Caller
-from images.api import body, replies
-from images.api.v2 import filters
+from images.api import body, query, replies
 from images.api.views import ApiView, caller
 
 MAX_LIMIT: Final = 1000  # events on a page
@@ -69,7 +68,7 @@ def _filters(params: Params) -> dict[str, Any]:
 
 def _time(name: str, text: str) -> datetime:
     try:
-        return filters.instant(text)[0]
+        return query.instant(text)[0]
     except (ValueError, OverflowError):
         raise errors.Invalid(
             f"{name} must be a time in ISO 8601, such as 2026-01-31T12:00:00Z."
@@ -77,7 +76,7 @@ def _time(name: str, text: str) -> datetime:
 
 
 def _limit(params: Params) -> int:
-    limit = filters.integer("limit", params.get("limit", "100"))
+    limit = query.integer("limit", params.get("limit", "100"))
     if not 1 <= limit <= MAX_LIMIT:
         raise errors.Invalid(f"The limit must be between 1 and {MAX_LIMIT}.")
     return limit
@@ -86,7 +85,7 @@ def _limit(params: Params) -> int:
 def _marker(params: Params) -> int | None:
     if "marker" not in params:
         return None
-    return filters.integer("marker", params["marker"])
+    return query.integer("marker", params["marker"])
 
 
 def _next(image_id: str, params: Params, last: int) -> str:

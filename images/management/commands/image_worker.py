@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+import time
 from argparse import ArgumentParser
 from collections.abc import Callable
 from typing import Any
@@ -11,29 +12,40 @@ from django.core.management.base import BaseCommand
 from django.db import close_old_connections
 
 from images import lifecycle
+from images.management.copying import Copying
 
 log = logging.getLogger(__name__)
+
+PAUSE = 1.0  # seconds until it is looked again for what is to be copied
 
 
 class Command(BaseCommand):
     help = (
-        "The background worker: ends what has died, deletes what is due. `serve` runs one; "
-        "any number may run at once."
+        "The background worker: ends what has died, deletes what is due, and fetches what is "
+        "to be copied from web addresses. `serve` runs one; any number may run at once."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--interval", type=float, default=10.0, help="seconds between two rounds"
         )
+        parser.add_argument(
+            "--copies", type=int, default=4, help="images that are fetched at once"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
+        copying, due = Copying(options["copies"]), 0.0
         while not stop.is_set():
-            for duty in (lifecycle.reap, lifecycle.scrub_due, lifecycle.sweep):
-                _attempt(duty)
-            stop.wait(options["interval"])
+            _attempt(copying.begin)
+            if time.monotonic() >= due:
+                for duty in (lifecycle.reap, lifecycle.scrub_due, lifecycle.sweep):
+                    _attempt(duty)
+                due = time.monotonic() + options["interval"]
+            stop.wait(min(PAUSE, options["interval"]))
+        copying.stop()
 
 
 def _attempt(duty: Callable[[], object]) -> None:

@@ -1,0 +1,153 @@
+"""Copies from a web address: asked for now, fetched by a background worker.
+
+The transfer is the job: it waits, is claimed by one worker, and from then on it is an attempt
+like every other, with a lease.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from images import attributes, errors, stores
+from images.access import Caller, operator
+from images.attributes import Changes
+from images.lifecycle import leases
+from images.lifecycle.changes import change, cleaned
+from images.lifecycle.data import check_cap, check_formats_set, receive, writable
+from images.lifecycle.edges import locked, move, record, release, save
+from images.lifecycle.location_changes import STORE, taking_turns
+from images.models import Image, Status, Transfer, TransferKind, TransferStatus
+from images.stores import urlfilter
+
+log = logging.getLogger(__name__)
+
+MAX_URL = 2048  # characters
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is to be copied, whereto, and what is said of it."""
+
+    url: str
+    size: int | None = None  # bytes
+    checksum: str | None = None  # MD5, hexadecimal
+    store_id: str | None = None
+
+
+def ask_source(source: Source) -> Source:
+    """The same with the size that the web server tells, if it does and none is said.
+
+    Raises Invalid for a URL that is refused, or no such store, StoreReadOnly, OverLimit.
+    """
+    attributes.clean_text(source.url, "source", longest=MAX_URL)
+    urlfilter.check(source.url)
+    writable(source.store_id)
+    size = _told(source.url) if source.size is None else source.size
+    check_cap(size)
+    return replace(source, size=size)
+
+
+def _told(url: str) -> int | None:
+    release()
+    with taking_turns():
+        try:
+            return stores.get(STORE).size(url)
+        except errors.StoreError:
+            return None  # whoever fetches it will see
+
+
+def copy(image_id: str, source: Source, changes: Changes, by: Caller) -> None:
+    """Change a queued image and have its data fetched: all of it or nothing.
+
+    Raises AlreadyBegun unless it is queued, Conflict when a copy is waiting already, Invalid,
+    Forbidden, OverLimit, StoreReadOnly, NotFound.
+    """
+    changes, source = cleaned(changes), ask_source(source)
+    with locked(image_id) as image:
+        change(image, changes, by)
+        request_copy(image, source, by)
+
+
+def request_copy(image: Image, source: Source, by: Caller) -> None:
+    """Have the data of a locked image fetched, from a source that was asked."""
+    if image.status != Status.QUEUED:
+        raise errors.AlreadyBegun(
+            "Attempted to update Location field for an image not in queued status."
+        )
+    check_formats_set(image)
+    waiting = Transfer.objects.filter(image=image, status=TransferStatus.WAITING)
+    if waiting.exists():
+        raise errors.Conflict(f"A copy for image {image.pk} is waiting already.")
+    transfer = leases.begin(
+        image,
+        TransferKind.COPY,
+        writable(source.store_id),
+        by,
+        expected=source.size,
+        resting=Status.KILLED,
+        checksum=source.checksum,
+        source=source.url,
+    )
+    if source.size not in (None, image.size):
+        image.size = source.size
+        save(image, "size")
+    detail = {"transfer": str(transfer.pk), "size": source.size}
+    record(image, "request_copy", by, before=image.status, detail=detail)
+
+
+def waiting_copies(limit: int) -> list[UUID]:
+    """The copies that nobody fetches yet, oldest first."""
+    waiting = Transfer.objects.filter(status=TransferStatus.WAITING)
+    return list(waiting.order_by("started_at").values_list("pk", flat=True)[:limit])
+
+
+def fetch_copy(transfer_id: UUID, stopping: Callable[[], bool] = lambda: False) -> bool:
+    """Fetch what waits: queued -> saving -> active, or killed. False: somebody else did.
+
+    When the worker is ``stopping`` the copy waits again, for the next one. Raises whatever
+    keeps the data from arriving; the image then has left ``saving``.
+    """
+    transfer = Transfer.objects.get(pk=transfer_id)
+    by = replace(operator("worker"), request_id=transfer.request_id)
+    image = _claim(transfer, by)
+    if image is None:
+        return False
+    release()
+    try:
+        receive(image, transfer, _blocks(transfer, stopping), by)
+    except errors.ServerStopping:
+        _wait_again(transfer, by)
+        raise
+    return True
+
+
+def _claim(transfer: Transfer, by: Caller) -> Image | None:
+    with locked(transfer.image_id, deleted=True) as image:
+        if image.status != Status.QUEUED:
+            leases.withdraw(transfer, "Somebody else has brought the data meanwhile.")
+            return None
+        if not leases.claim(transfer):
+            return None
+        move(image, image.mark_saving, "copy", by)
+    return image
+
+
+def _blocks(transfer: Transfer, stopping: Callable[[], bool]) -> Iterator[bytes]:
+    for block in stores.get(STORE).open(transfer.source):
+        if stopping():
+            transfer.resting_status = Status.QUEUED
+            raise errors.ServerStopping(
+                "The worker is being stopped; the copy begins again when it is back."
+            )
+        yield block
+
+
+def _wait_again(transfer: Transfer, by: Caller) -> None:
+    source = Source(
+        transfer.source, transfer.bytes_expected, transfer.checksum, transfer.store
+    )
+    with locked(transfer.image_id) as image:
+        request_copy(image, source, by)
