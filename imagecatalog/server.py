@@ -34,6 +34,9 @@ graceful_timeout = settings.IMAGECATALOG_GRACE_SECONDS
 preload_app = True  # the code is in memory once
 control_socket_disable = True  # it would be one for all servers of a user
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None
+# Names of API v1's headers have underscores in them. Of no header of this service does anything
+# depend that could be forged by writing its name with one.
+header_map = "dangerous"
 forwarder_headers = ""  # no header may say which path this is
 # Without the user name: that is whatever an unknown client puts into its header.
 access_log_format = '%(h)s "%(r)s" %(s)s %(b)s %(M)s ms'

@@ -52,6 +52,7 @@ IMAGECATALOG_LEASE_SECONDS = env.number("IMAGECATALOG_LEASE_SECONDS", 60, minimu
 IMAGECATALOG_TRANSFER_SECONDS = env.number("IMAGECATALOG_TRANSFER_SECONDS", 86400, 1)
 
 # The wire
+IMAGECATALOG_V1 = env.flag("IMAGECATALOG_V1", True)
 IMAGECATALOG_PUBLIC_URL = env.base_url("IMAGECATALOG_PUBLIC_URL")
 # A client that sends nothing for half a lease is cut off before it can be taken for dead.
 IMAGECATALOG_BODY_TIMEOUT = env.number(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path, re_path
@@ -19,6 +20,10 @@ def healthcheck(request: HttpRequest) -> HttpResponse:
     )
 
 
+V1 = (
+    path("v1", RedirectView.as_view(url="/v1/")),
+    re_path(r"^v1(?:\.[01])?/", include("images.api.v1.urls")),
+)
 urlpatterns = [
     re_path(r"^versions/?$", versions.versions),
     path("healthcheck", healthcheck),
@@ -27,6 +32,7 @@ urlpatterns = [
     path("v2", RedirectView.as_view(url="/v2/")),
     # Minor versions never change what is done, so any of those that exist is accepted.
     re_path(r"^v2(?:\.(?:[0-7]|9|15|17))?/", include("images.api.v2.urls")),
+    *(V1 if settings.IMAGECATALOG_V1 else ()),
     re_path(r"", versions.fallback),
 ]
 handler400 = "images.api.views.bad_request"

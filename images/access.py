@@ -10,7 +10,7 @@ from typing import Any
 from django.db.models import Exists, OuterRef, Q
 
 from images import errors, rows
-from images.models import Image, Member
+from images.models import Image, Member, Status
 from images.rows import Row, Statement
 
 # Each role includes the ones it stands for, as in Keystone.
@@ -101,6 +101,7 @@ RULES: dict[str, Rule] = {
     "download_deactivated": _admin,
     "get_image_location": _own_reader,
     "set_image_location": _own_member,
+    "copy_from": _own_member,
     "delete_image_location": _admin,
     "get_members": _reader,
     "get_member": _reader,
@@ -125,6 +126,27 @@ def check(caller: Caller, action: str, image: Target) -> None:
     """Raise Forbidden unless the rule of this name allows it."""
     if not may(caller, action, image):
         raise errors.Forbidden(f"You are not authorized to complete {action} action.")
+
+
+def check_download(caller: Caller, image: Target) -> None:
+    """Raise Forbidden when the data is withheld from the caller.
+
+    Who may download at all is the rule ``download_image``.
+    """
+    withheld = image["status"] == Status.DEACTIVATED
+    if withheld and not may(caller, "download_deactivated", image):
+        raise errors.Forbidden(
+            "The requested image has been deactivated. "
+            "Image data download is forbidden."
+        )
+
+
+def check_visibility(caller: Caller, image: Target, wanted: str | None) -> None:
+    """Raise Forbidden when the caller may not make the image so; None: it stays as it is."""
+    if wanted == "public":
+        check(caller, "publicize_image", image)
+    if wanted == "community":
+        check(caller, "communitize_image", image)
 
 
 def seen_by(caller: Caller) -> Q:

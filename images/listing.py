@@ -8,7 +8,7 @@ from functools import reduce
 from operator import or_
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from images import access, errors, rows
 from images.access import Caller
@@ -29,6 +29,8 @@ class Listing:
     marker: str | None = None  # the id of the last image of the page before
     limit: int = 25
     trash: bool = False  # what can still be restored, and nothing else; admins only
+    deleted: bool | None = False  # True: nothing but what is deleted; None: that too
+    as_project: bool = False  # also an admin sees only what its project does
 
 
 def page(caller: Caller, listing: Listing) -> list[Row]:
@@ -37,9 +39,7 @@ def page(caller: Caller, listing: Listing) -> list[Row]:
         return []
     sort = _complete(listing.sort)
     where = listing.where & _after(caller, listing.marker, sort)
-    in_trash = listing.trash and caller.is_admin
-    images = Image.objects.in_trash() if in_trash else Image.objects.existing()
-    images = images.filter(where)
+    images = _chosen(caller, listing).filter(where)
     images = images.order_by(*(rows.order_by(*key) for key in sort))
     branches = [
         images.filter(branch)[: listing.limit] for branch in _branches(caller, listing)
@@ -47,9 +47,20 @@ def page(caller: Caller, listing: Listing) -> list[Row]:
     return rows.fetch_page(branches, sort, listing.limit)
 
 
+def _chosen(caller: Caller, listing: Listing) -> QuerySet[Image]:
+    if listing.trash and caller.is_admin:
+        return Image.objects.in_trash()
+    if listing.deleted is False:
+        return Image.objects.existing()
+    remembered = Image.objects.filter(purged=False)
+    if listing.deleted is None:
+        return remembered
+    return remembered.exclude(deleted_at=None)
+
+
 def _branches(caller: Caller, listing: Listing) -> list[Q]:
     wanted = listing.visibility
-    if caller.is_admin:
+    if caller.is_admin and not listing.as_project:
         return [Q() if wanted in (None, "all") else Q(visibility=wanted)]
     own = Q(owner=caller.project)
     if wanted not in (None, "all"):

@@ -24,6 +24,7 @@ WITHIN = {
     "reactivate": "admin member",
     "communitize_image": "admin member",
     "set_image_location": "admin member",
+    "copy_from": "admin member",
     "get_image_location": "admin member reader",
     "get_image": "admin member reader",
     "get_images": "admin member reader",

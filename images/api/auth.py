@@ -31,13 +31,17 @@ class SignIn(BaseAuthentication):
             user=identity.user,
             project=identity.project,
             roles=implied(identity.role),
-            door="v2",
+            door=_door(request),
             request_id=request.request_id,  # type: ignore[attr-defined]
         )
         return caller, None
 
     def authenticate_header(self, request: HttpRequest) -> str:
         return 'Basic realm="imagecatalog"'
+
+
+def _door(request: HttpRequest) -> str:
+    return "v1" if request.path_info.startswith("/v1") else "v2"
 
 
 def _identity(request: HttpRequest) -> Identity | None:

@@ -30,13 +30,18 @@ def json(request: HttpRequest) -> Any:
     content = raw(request)
     if not content:
         raise errors.Invalid("Body expected in request.")
-    try:
-        document = orjson.loads(content)
-    except ValueError:
-        raise errors.Invalid("Malformed JSON in request body.") from None
+    document = parsed(content)
     if not isinstance(document, dict | list):
         raise errors.Invalid("Unexpected body type. Expected list/dict.")
     return document
+
+
+def parsed(content: bytes) -> Any:
+    """Any JSON value. Raises Invalid."""
+    try:
+        return orjson.loads(content)
+    except ValueError:
+        raise errors.Invalid("Malformed JSON in request body.") from None
 
 
 def refuse(request: HttpRequest) -> None:

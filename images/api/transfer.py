@@ -35,6 +35,7 @@ __all__ = [
     "content_range",
     "download",
     "drain",
+    "has_body",
     "parse_range",
 ]
 
@@ -61,6 +62,12 @@ def body_size(request: HttpRequest) -> int | None:
     if not NUMBER.fullmatch(announced):
         raise errors.Invalid("Invalid or missing image size in request headers.")
     return int(announced)
+
+
+def has_body(request: HttpRequest) -> bool:
+    """Does the request bring a body, if only an empty one in chunks? Raises Invalid."""
+    coded = request.META.get("HTTP_TRANSFER_ENCODING", "").strip()
+    return bool(coded or _content_length(request))
 
 
 def body(request: HttpRequest) -> Iterator[bytes]:

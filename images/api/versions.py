@@ -13,6 +13,7 @@ from images.api import replies
 # Minor versions only announce; all run the same code. Announced is what is served.
 CURRENT = "2.7"
 SUPPORTED = ("2.5", "2.4", "2.3", "2.2", "2.1", "2.0")
+V1 = ("1.1", "1.0")
 HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
 MEDIA_TYPE = re.compile(r"application/vnd\.openstack\.images-v2(\.\d+)?\b")
 
@@ -47,14 +48,15 @@ def base_url(request: HttpRequest) -> str:
 
 
 def _document(request: HttpRequest) -> dict[str, list[dict[str, object]]]:
-    href = f"{base_url(request)}/v2/"
+    base = base_url(request)
+    v1 = V1 if settings.IMAGECATALOG_V1 else ()
     return {
         "versions": [
             {
                 "id": f"v{number}",
                 "status": "CURRENT" if number == CURRENT else "SUPPORTED",
-                "links": [{"rel": "self", "href": href}],
+                "links": [{"rel": "self", "href": f"{base}/v{number[0]}/"}],
             }
-            for number in (CURRENT, *SUPPORTED)
+            for number in (CURRENT, *SUPPORTED, *v1)
         ]
     }

@@ -7,7 +7,7 @@ the door; *can it* is decided here, under the row's lock, for everyone.
 from __future__ import annotations
 
 from images.lifecycle.copies import Source, copy, fetch_copy, waiting_copies
-from images.lifecycle.data import read, upload
+from images.lifecycle.data import read, upload, writable
 from images.lifecycle.leases import expired, reap
 from images.lifecycle.location_changes import (
     AddLocation,
@@ -88,4 +88,5 @@ __all__ = [
     "update",
     "upload",
     "waiting_copies",
+    "writable",
 ]

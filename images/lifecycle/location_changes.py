@@ -72,6 +72,10 @@ class AddLocation:
         validation = _parse_validation(value.get("validation_data") or {})
         return cls(value["url"], metadata, validation)
 
+    def as_only(self, size: int | None) -> AddLocation:
+        """The same for an image that has none; its data is said to have this size in bytes."""
+        return replace(self, size=size, only=True)
+
 
 @dataclass(frozen=True)
 class RemoveLocation:

@@ -79,6 +79,17 @@ def get(store_id: str) -> Store:
         raise Invalid(f"Store for identifier {store_id} not found") from None
 
 
+def by_scheme(name: str) -> Store:
+    """The store of this id, or the first one of this type; raises Invalid."""
+    for store in (*configured(), HTTP):
+        if name == store.id:
+            return store
+    for store in configured():
+        if name == store.type:
+            return store
+    raise Invalid(f"Store for scheme {name[:64]} not found")
+
+
 def holding(store_id: str) -> Store:
     """The store that a row names; DataMissing when the operator has taken it away."""
     try:

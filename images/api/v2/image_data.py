@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from images import access, errors, lifecycle, stores
 from images.api import body, replies, transfer
 from images.api.views import ApiView, caller
-from images.models import READABLE_STATUSES, Status
+from images.models import READABLE_STATUSES
 
 MEDIA_TYPE = "application/octet-stream"
 
@@ -33,13 +33,7 @@ class File(ApiView):
         who = caller(request)
         preferred = _preferred(request)
         image = access.get_image(who, image_id, "download_image")
-        if image["status"] == Status.DEACTIVATED and not access.may(
-            who, "download_deactivated", image
-        ):
-            raise errors.Forbidden(
-                "The requested image has been deactivated. "
-                "Image data download is forbidden."
-            )
+        access.check_download(who, image)
         if image["status"] not in READABLE_STATUSES:
             return replies.nothing()
         size = image["size"] or 0

@@ -87,7 +87,7 @@ def _check_create(who: Caller, fields: Mapping[str, Any]) -> None:
             f"You are not permitted to create images owned by '{fields['owner']}'."
         )
     access.check(who, "add_image", image)
-    _check_visibility(who, image, fields)
+    access.check_visibility(who, image, fields.get("visibility"))
 
 
 def _check_update(
@@ -98,22 +98,13 @@ def _check_update(
 ) -> None:
     if "owner" in fields and not access.may(who, "change_owner", image):
         raise errors.Forbidden("Owner can't be updated by non admin.")
-    _check_visibility(who, image, fields)
+    access.check_visibility(who, image, fields.get("visibility"))
     status = image["status"]
     for move in moves:
         for action in _location_actions(status, move):
             access.check(who, action, image)
         if move.op != "remove" and move.value:
             status = Status.ACTIVE  # for the moves behind it
-
-
-def _check_visibility(
-    who: Caller, image: access.Target, fields: Mapping[str, Any]
-) -> None:
-    if fields.get("visibility") == "public":
-        access.check(who, "publicize_image", image)
-    if fields.get("visibility") == "community":
-        access.check(who, "communitize_image", image)
 
 
 def _location_actions(status: str, move: patch.LocationChange) -> list[str]:

@@ -1,0 +1,143 @@
+"""Metadata in headers: ``x-image-meta-…``, both ways.
+
+In a name ``-`` and ``_`` are the same, and case does not count; so the servers in between see it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import quote, unquote
+
+from django.http import HttpRequest
+
+from images.api.v1 import serializers
+from images.errors import Invalid
+from images.rows import Row
+
+PREFIX: Final = "HTTP_X_IMAGE_META_"
+PROPERTY: Final = "property_"
+COPY_FROM: Final = "HTTP_X_GLANCE_API_COPY_FROM"
+PURGE: Final = "HTTP_X_GLANCE_REGISTRY_PURGE_PROPS"
+TRUE: Final = frozenset({"1", "t", "true", "on", "y", "yes"})
+
+# What urllib.parse.quote leaves of a text, also when it was told to spare some of these.
+_QUOTED = re.compile(r"(?:[A-Za-z0-9_.~/:=+@,;&-]|%[0-9A-Fa-f]{2})*", re.ASCII)
+_INTEGER = re.compile(r"[+-]?[0-9]{1,19}", re.ASCII)
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f]|^\s|\s$")
+
+
+@dataclass(frozen=True)
+class Meta:
+    """What a request says of an image; only what it says."""
+
+    fields: Mapping[str, Any]  # None: an empty header
+    properties: Mapping[str, str]
+    copy_from: str | None  # URL
+    purge: bool  # properties that are not named go
+
+    def get(self, name: str) -> Any:
+        """The value of a field, or None."""
+        return self.fields.get(name)
+
+
+def decode(request: HttpRequest) -> Meta:
+    """What the request's headers say. Raises Invalid for a field that there is not."""
+    fields, properties = {}, {}
+    for key, value in request.META.items():
+        name = key.removeprefix(PREFIX).lower()
+        if not key.startswith(PREFIX):
+            continue
+        if name.startswith(PROPERTY):
+            properties[unquote(name.removeprefix(PROPERTY))] = _text(name, value)
+        elif name in FIELDS:
+            text = _text(name, value)
+            fields[name] = FIELDS[name](name, text) if text else None
+        else:
+            raise Invalid(f"Bad header: x-image-meta-{name}")
+    source = _text("copy_from", request.META.get(COPY_FROM, ""))
+    purge = request.META.get(PURGE, "true")
+    return Meta(
+        fields, properties, source or fields.get("copy_from"), _flag("purge", purge)
+    )
+
+
+def encode(row: Row) -> dict[str, str]:
+    """The headers that describe an image."""
+    document = serializers.image(row)
+    properties = document.pop("properties")
+    fields = {
+        f"x-image-meta-{name}": _sendable(value)
+        for name, value in document.items()
+        if value is not None
+    }
+    for name, value in properties.items():
+        fields[f"x-image-meta-property-{quote(name)}"] = _sendable(value)
+    if row["checksum"]:
+        fields["ETag"] = row["checksum"]
+    return fields
+
+
+def _text(name: str, value: str) -> str:
+    """As it was meant: clients send UTF-8, as it is or percent-encoded."""
+    try:
+        text = value.encode("latin-1").decode()  # WSGI gives the bytes as Latin-1
+        return unquoted(text)
+    except UnicodeError:
+        raise Invalid(
+            f"Bad header: x-image-meta-{name} must be text in UTF-8."
+        ) from None
+
+
+def unquoted(text: str) -> str:
+    """Decode what is percent-encoded throughout; leave what only has a ``%`` in it.
+
+    A URL is left too when something in it would be lost: it has its own percent-encoding.
+    """
+    if "%" not in text or not _QUOTED.fullmatch(text):
+        return text
+    try:
+        plain = unquote(text, errors="strict")
+    except UnicodeError:
+        return text
+    return text if "://" in plain and quote(plain, safe="/:") != text else plain
+
+
+def _sendable(value: Any) -> str:
+    text = str(value)
+    if _UNSAFE.search(text) or unquoted(text) != text:
+        text = quote(text)
+    return text.encode().decode("latin-1")
+
+
+def _flag(name: str, text: str) -> bool:
+    return text.strip().lower() in TRUE
+
+
+def _number(name: str, text: str) -> int:
+    if not _INTEGER.fullmatch(text):
+        raise Invalid(
+            f"Incoming image {name} of {text[:64]} was not convertible to an integer."
+        )
+    number = int(text)
+    if number < 0:
+        raise Invalid(
+            f"Invalid value '{number}' for parameter '{name}': Cannot be a negative value"
+        )
+    return number
+
+
+def _plain(name: str, text: str) -> str:
+    return text
+
+
+FIELDS: Final[dict[str, Callable[[str, str], Any]]] = {
+    **dict.fromkeys(("id", "name", "disk_format", "container_format"), _plain),
+    **dict.fromkeys(("checksum", "status", "owner"), _plain),
+    **dict.fromkeys(("location", "store", "uri", "copy_from"), _plain),
+    **dict.fromkeys(("created_at", "updated_at", "deleted_at"), _plain),
+    **dict.fromkeys(("size", "virtual_size", "min_disk", "min_ram"), _number),
+    **dict.fromkeys(("is_public", "protected", "deleted"), _flag),
+}

@@ -1,0 +1,167 @@
+"""Images: lists, create, show, download, update, delete. Metadata is in headers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpResponse, HttpResponseBase
+from rest_framework.request import Request
+
+from images import access, errors, lifecycle, listing
+from images.access import Caller
+from images.api import body, replies, transfer, versions
+from images.api.v1 import filters, headers, metadata, serializers, sources
+from images.api.v1.headers import Meta
+from images.api.v1.sources import Sources
+from images.api.v1.views import V1View
+from images.api.views import caller
+from images.models import READABLE_STATUSES, Status
+from images.rows import Row
+
+
+class Images(V1View):
+    def get(self, request: Request, **kwargs: str) -> HttpResponse:
+        return _page(request, serializers.brief)
+
+    def post(self, request: Request, **kwargs: str) -> HttpResponse:
+        who, meta = caller(request), headers.decode(request._request)
+        source = sources.of(request._request, meta)
+        fields = metadata.new(meta, who, needs_formats=any(source))
+        access.check(who, "add_image", fields)
+        access.check_visibility(who, fields, fields["visibility"])
+        image_id = _create(request, who, meta, source, fields)
+        row = access.get_image(who, image_id, deleted=True)
+        response = replies.json({"image": serializers.image(row)}, 201)
+        base = versions.base_url(request._request)
+        response.headers["Location"] = f"{base}/v1/images/{image_id}"
+        if row["checksum"]:
+            response.headers["ETag"] = row["checksum"]
+        return response
+
+
+class Details(V1View):
+    http_method_names = ["get"]
+
+    def get(self, request: Request, **kwargs: str) -> HttpResponse:
+        return _page(request, serializers.image)
+
+
+class Image(V1View):
+    http_method_names = ["get", "head", "put", "delete"]
+
+    def head(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
+        row = _find(caller(request), image_id, "get_image")
+        response = replies.nothing(200)
+        _describe(response, row)
+        return response
+
+    def get(self, request: Request, image_id: str, **kwargs: str) -> HttpResponseBase:
+        body.refuse(request._request)
+        who = caller(request)
+        row = access.get_image(who, image_id, "download_image")
+        access.check_download(who, row)
+        if row["status"] not in READABLE_STATUSES:
+            raise errors.NotFound(f"Image {image_id} is not active")
+        size = row["size"] or 0
+        part = transfer.content_range(request._request, size)
+        blocks = lifecycle.read(image_id, *(part or (0, size)))
+        response = transfer.download(blocks, size, part, row["checksum"])
+        _describe(response, row)
+        return response
+
+    def put(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
+        who, meta = caller(request), headers.decode(request._request)
+        source = sources.of(request._request, meta)
+        row = _find(who, image_id, "modify_image")
+        if row["deleted_at"]:
+            raise errors.Forbidden("Forbidden to update deleted image.")
+        _update(request, who, meta, source, row)
+        row = access.get_image(who, image_id, deleted=True)
+        return replies.json({"image": serializers.image(row)})
+
+    def delete(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
+        body.refuse(request._request)
+        who = caller(request)
+        row = _find(who, image_id, "delete_image")
+        if row["status"] == Status.PENDING_DELETE:
+            raise errors.Forbidden("Forbidden to delete a pending_delete image.")
+        lifecycle.delete(image_id, who)
+        return replies.nothing(200)
+
+
+def _page(request: Request, serialize: Callable[[Row], dict[str, Any]]) -> HttpResponse:
+    who = caller(request)
+    access.check(who, "get_images", {"owner": None})
+    page = listing.page(who, filters.parse(request.query_params, who))
+    return replies.json({"images": [serialize(row) for row in page]})
+
+
+def _find(who: Caller, image_id: str, action: str) -> Row:
+    """An admin is told of deleted images too."""
+    return access.get_image(who, image_id, action, deleted=who.is_admin)
+
+
+def _describe(response: HttpResponseBase, row: Row) -> None:
+    for name, value in headers.encode(row).items():
+        response.headers[name] = value
+
+
+def _create(
+    request: Request, who: Caller, meta: Meta, source: Sources, fields: dict[str, Any]
+) -> str:
+    http = request._request
+    size, properties = sources.size(http, meta), meta.properties
+    if source.copy_from:
+        access.check(who, "copy_from", fields)
+        copied = sources.copied(http, meta, source.copy_from)
+        return lifecycle.create(fields, properties, [], who, copied=copied).pk
+    if source.location:
+        access.check(who, "set_image_location", fields)
+        location = sources.located(http, meta, source.location)
+        return lifecycle.create(fields, properties, [], who, location=location).pk
+    if not source.has_body:
+        return lifecycle.create(fields, properties, [], who, size=size).pk
+    access.check(who, "upload_image", fields)
+    store_id = sources.store_id(meta)  # before anything is there
+    image = lifecycle.create(fields, properties, [], who, size=size or None)
+    lifecycle.upload(
+        image.pk,
+        sources.blocks(http),
+        who,
+        expected_size=size,
+        expected_checksum=meta.get("checksum"),
+        store_id=store_id,
+        resting=Status.KILLED,
+    )
+    return image.pk
+
+
+def _update(
+    request: Request, who: Caller, meta: Meta, source: Sources, row: Row
+) -> None:
+    http, image_id = request._request, row["id"]
+    changes = metadata.changes(meta, row, who, source)
+    access.check_visibility(who, row, changes.fields.get("visibility"))
+    if source.has_body:
+        access.check(who, "upload_image", row)
+        lifecycle.upload(
+            image_id,
+            sources.blocks(http),
+            who,
+            expected_size=sources.size(http, meta),
+            expected_checksum=meta.get("checksum"),
+            store_id=sources.store_id(meta),
+            changes=changes,
+            resting=Status.KILLED,
+        )
+    elif source.copy_from:
+        access.check(who, "copy_from", row)
+        copied = sources.copied(http, meta, source.copy_from)
+        lifecycle.copy(image_id, copied, changes, who)
+    elif source.location:
+        access.check(who, "set_image_location", row)
+        location = sources.located(http, meta, source.location)
+        lifecycle.update(image_id, changes, who, [location])
+    else:
+        lifecycle.update(image_id, changes, who)

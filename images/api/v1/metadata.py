@@ -1,0 +1,114 @@
+"""What headers say, as attributes of an image: the rules that only this version has."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from images import attributes, errors
+from images.access import Caller
+from images.api.v1.headers import Meta
+from images.api.v1.sources import Sources
+from images.attributes import Changes
+from images.rows import Row
+
+PLAIN: Final = ("name", "min_disk", "min_ram", "protected")
+FORMATS: Final = {
+    "disk_format": attributes.DISK_FORMATS,
+    "container_format": attributes.CONTAINER_FORMATS,
+}
+AMAZON: Final = frozenset({"ami", "ari", "aki"})
+IMMUTABLE: Final = ("id", "status")
+
+
+def new(meta: Meta, who: Caller, needs_formats: bool) -> dict[str, Any]:
+    """The attributes of a new image. Raises Invalid.
+
+    It belongs to the caller's project unless an admin says otherwise. What the service alone
+    knows, such as the status, is passed over.
+    """
+    fields = {name: meta.get(name) for name in ("id", *PLAIN)}
+    fields |= _formats(meta, {}, needs_formats)
+    fields = {name: value for name, value in fields.items() if value is not None}
+    fields["owner"] = (who.is_admin and meta.get("owner")) or who.project
+    fields["visibility"] = "public" if meta.get("is_public") else "shared"
+    return attributes.clean_fields(fields)
+
+
+def changes(meta: Meta, row: Row, who: Caller, source: Sources) -> Changes:
+    """What is to be different about an image. Raises Invalid, Forbidden.
+
+    Properties are replaced as a whole, unless the request says otherwise or brings data.
+    """
+    _check_immutable(meta, row)
+    wanted = {name: meta.get(name) for name in PLAIN}
+    wanted |= _formats(meta, row, any(source))
+    wanted["visibility"] = _visibility(meta, row)
+    wanted["owner"] = meta.get("owner") if who.is_admin else None
+    fields = {
+        name: value
+        for name, value in wanted.items()
+        if value is not None and value != row[name]
+    }
+    if "name" in meta.fields:
+        fields["name"] = meta.get("name")  # can be taken away
+    properties, removed = _properties(meta, row)
+    if source.has_body or not meta.purge:
+        removed = set()
+    if any(source):  # it says what is to come
+        return Changes(fields, properties, removed)
+    checksum = meta.get("checksum")
+    return Changes(
+        fields, properties, removed, meta.get("size"), checksum and checksum.lower()
+    )
+
+
+def _check_immutable(meta: Meta, row: Row) -> None:
+    for name in IMMUTABLE:
+        if meta.get(name) not in (None, row[name]):
+            raise errors.Forbidden(f"Forbidden to modify '{name}' of image.")
+
+
+def _formats(
+    meta: Meta, row: Row | dict[str, Any], needed: bool
+) -> dict[str, str | None]:
+    formats = {name: meta.fields.get(name, row.get(name)) for name in FORMATS}
+    if AMAZON & set(formats.values()):
+        given = set(filter(None, formats.values()))
+        if len(given) > 1:
+            raise errors.Invalid(
+                "Invalid mix of disk and container formats. When setting a disk or "
+                "container format to one of 'aki', 'ari', or 'ami', the container and "
+                "disk formats must match."
+            )
+        formats = dict.fromkeys(FORMATS, given.pop())
+    for name, choices in FORMATS.items():
+        if (needed or name in meta.fields) and formats[name] not in choices:
+            raise errors.Invalid(
+                f"Invalid {name.replace('_', ' ')} '{formats[name]}' for image."
+            )
+    return formats
+
+
+def _visibility(meta: Meta, row: Row) -> str | None:
+    """Version 1 knows public and not public; what is not public stays as it is."""
+    wanted = meta.get("is_public")
+    if wanted is None or wanted == (row["visibility"] == "public"):
+        return None
+    return "public" if wanted else "shared"
+
+
+def _properties(meta: Meta, row: Row) -> tuple[dict[str, str], set[str]]:
+    """The properties that are sent, under the names that they have; and those that are not."""
+    names = {_as_sent(name): name for name in row["properties"]}
+    names |= {name: name for name in row["properties"]}
+    sent = {names.get(name, name): value for name, value in meta.properties.items()}
+    others = {
+        name
+        for name in row["properties"]
+        if _as_sent(name) not in meta.properties and name not in sent
+    }
+    return sent, {it for it in others if not it.startswith(attributes.INTERNAL_PREFIX)}
+
+
+def _as_sent(name: str) -> str:
+    return name.lower().replace("-", "_")

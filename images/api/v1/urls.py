@@ -1,0 +1,20 @@
+"""The resources of API v1."""
+
+from __future__ import annotations
+
+from django.urls import re_path
+
+from images.api.v1 import images, members
+from images.api.views import UnknownPath
+
+IMAGE = r"^images/(?P<image_id>[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})"
+
+urlpatterns = [
+    re_path(r"^(?:images/?)?$", images.Images.as_view()),
+    re_path(r"^images/detail/?$", images.Details.as_view()),
+    re_path(rf"{IMAGE}$", images.Image.as_view()),
+    re_path(rf"{IMAGE}/members$", members.Members.as_view()),
+    re_path(rf"{IMAGE}/members/(?P<member_id>[^/]+)$", members.Member.as_view()),
+    re_path(r"^shared-images/(?P<member_id>[^/]+)$", members.SharedImages.as_view()),
+    re_path(r"", UnknownPath.as_view()),
+]
