@@ -1,10 +1,7 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +15,10 @@ from images.lifecycle.edges import locked
 from images.lifecycle.location_changes import prepare
 from images.lifecycle.locations import apply
 from images.models import Event, Image, Status
+from tests.web import allow_in_process, serving_folder
 
 DATA = b"the bytes of an image"
 SHA512 = hashlib.sha512(DATA).hexdigest()
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *args: Any) -> None:
-        pass
 
 
 @pytest.fixture
@@ -37,17 +30,9 @@ def web(tmp_path: Path, settings: Any) -> Iterator[str]:
     (folder / "same").write_bytes(DATA)
     (folder / "other").write_bytes(DATA[::-1])
     (folder / "longer").write_bytes(DATA + b"!")
-    server = ThreadingHTTPServer(
-        ("127.0.0.1", 0), partial(Quiet, directory=str(folder))
-    )
-    settings.IMAGECATALOG_URL_ALLOWED_HOSTS = ("127.0.0.1",)
-    settings.IMAGECATALOG_URL_ALLOWED_PORTS = (server.server_port,)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving_folder(folder) as url:
+        allow_in_process(settings, url)
+        yield url
 
 
 def current(image: Image) -> Image:

@@ -1,14 +1,14 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
 
 from images.models import Image
+from tests.web import allow_in_process, serving
 
 DATA = b"the bytes of an image"
 SHA512 = hashlib.sha512(DATA).hexdigest()
@@ -34,15 +34,9 @@ class Giver(BaseHTTPRequestHandler):
 @pytest.fixture
 def web(settings: Any) -> Iterator[str]:
     """The URL of a web server that is allowed to be a location."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Giver)
-    settings.IMAGECATALOG_URL_ALLOWED_HOSTS = ("127.0.0.1",)
-    settings.IMAGECATALOG_URL_ALLOWED_PORTS = (server.server_port,)
-    thread = threading.Thread(target=server.serve_forever, args=[0.01])
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(Giver) as url:
+        allow_in_process(settings, url)
+        yield url
 
 
 def add(url: str, where: str = "-", **more: Any) -> dict[str, Any]:

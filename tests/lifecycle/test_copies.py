@@ -1,0 +1,177 @@
+"""Copies from the web: a transfer that waits, is claimed once, and then lives like every other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from images import audit, errors, history, lifecycle, stores
+from images.access import Caller
+from images.attributes import Changes
+from images.lifecycle import Source
+from images.models import Image, Transfer
+from tests.web import allow_in_process, serving_folder
+
+pytestmark = pytest.mark.django_db
+
+DATA = bytes(range(256)) * (3 << 12)  # 3 MiB
+
+
+@pytest.fixture
+def url(tmp_path: Path, settings: Any) -> Iterator[str]:
+    folder = tmp_path / "web"
+    folder.mkdir()
+    (folder / "image").write_bytes(DATA)
+    with serving_folder(folder) as web:
+        allow_in_process(settings, web)
+        yield f"{web}/image"
+
+
+@pytest.fixture
+def waiting(url: str, db: None, member: Caller) -> UUID:
+    """A copy that waits for a worker."""
+    formats = {"disk_format": "raw", "container_format": "bare", "owner": "project-a"}
+    lifecycle.create(formats, {}, [], member, copied=Source(url))
+    (transfer_id,) = lifecycle.waiting_copies(10)
+    return transfer_id
+
+
+def state() -> tuple[str, list[str]]:
+    """The status of the only image, and what its store holds."""
+    return Image.objects.get().status, [key for key, _ in stores.default().keys()]
+
+
+def nothing_is_wrong() -> bool:
+    return list(audit.check(read_bytes=True)) == []
+
+
+def test_a_copy_waits_and_owns_nothing_yet(waiting: UUID) -> None:
+    transfer = Transfer.objects.get()
+
+    assert (transfer.kind, transfer.status, transfer.worker) == ("copy", "waiting", "")
+    assert transfer.bytes_expected == len(DATA)
+    assert state() == ("queued", [])
+    assert lifecycle.reap() == []
+    assert history.last_error(transfer.image_id) is None
+
+
+def test_a_copy_is_fetched_by_one_worker_only(waiting: UUID) -> None:
+    assert lifecycle.fetch_copy(waiting)
+    assert not lifecycle.fetch_copy(waiting)
+
+    image = Image.objects.get()
+    assert b"".join(lifecycle.read(image.pk)) == DATA
+    assert Transfer.objects.get().status == "done"
+    assert lifecycle.waiting_copies(10) == []
+
+
+def test_a_copy_of_a_deleted_image_is_not_fetched(
+    waiting: UUID, member: Caller
+) -> None:
+    lifecycle.delete(Transfer.objects.get().image_id, member)
+
+    assert lifecycle.waiting_copies(10) == []
+    assert not lifecycle.fetch_copy(waiting)
+    assert state() == ("deleted", [])
+
+
+def test_deleting_the_image_ends_the_copy(waiting: UUID, member: Caller) -> None:
+    image_id = Transfer.objects.get().image_id
+    deletions = iter([lambda: lifecycle.delete(image_id, member)])
+
+    def delete_once() -> bool:
+        next(deletions, lambda: None)()
+        return False
+
+    with pytest.raises(errors.Gone):
+        lifecycle.fetch_copy(waiting, delete_once)
+
+    assert state() == ("deleted", [])
+
+
+def test_a_worker_that_stops_leaves_the_copy_to_the_next_one(waiting: UUID) -> None:
+    with pytest.raises(errors.ServerStopping):
+        lifecycle.fetch_copy(waiting, lambda: True)
+
+    assert state() == ("queued", [])
+    (again,) = lifecycle.waiting_copies(10)
+    assert again != waiting
+    assert lifecycle.fetch_copy(again)
+    assert state()[0] == "active"
+
+
+def test_a_worker_that_died_leaves_a_killed_image(
+    waiting: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die() -> bool:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("images.lifecycle.data._fail", lambda *args: True)
+    with pytest.raises(KeyboardInterrupt):
+        lifecycle.fetch_copy(waiting, die)
+    assert state()[0] == "saving"
+
+    Transfer.objects.update(worker="elsewhere", heartbeat_at="2000-01-01T00:00:00Z")
+    (ended,) = lifecycle.reap()
+
+    assert ended.pk == waiting
+    assert state() == ("killed", [])
+    assert nothing_is_wrong()
+
+
+def test_an_operator_ends_a_copy_that_runs(
+    waiting: UUID, monkeypatch: pytest.MonkeyPatch, admin: Caller
+) -> None:
+    image_id = Transfer.objects.get().image_id
+
+    def end() -> bool:
+        if Image.objects.get().status == "saving":
+            assert lifecycle.possible_moves(image_id) == {
+                "killed": "fail",
+                "deleted": "delete",
+            }
+            lifecycle.move_to(image_id, "killed", admin, "too slow")
+        return False
+
+    with pytest.raises(errors.Gone):
+        lifecycle.fetch_copy(waiting, end)
+
+    assert state() == ("killed", [])
+
+
+def test_a_copy_is_not_fetched_when_the_filter_refuses_it_by_now(
+    waiting: UUID, settings: Any
+) -> None:
+    settings.IMAGECATALOG_URL_ALLOWED_HOSTS = ()
+
+    with pytest.raises(errors.Invalid):
+        lifecycle.fetch_copy(waiting)
+
+    assert state() == ("killed", [])
+
+
+def test_a_copy_is_too_large_before_or_after_the_source_says_so(
+    url: str, make_image: Any, member: Caller, settings: Any, waiting: UUID
+) -> None:
+    settings.IMAGECATALOG_IMAGE_SIZE_CAP = 1 << 20
+
+    with pytest.raises(errors.OverLimit):
+        lifecycle.copy(make_image().pk, Source(url), Changes(), member)
+    with pytest.raises(errors.OverLimit):
+        lifecycle.fetch_copy(waiting)
+
+    killed = Transfer.objects.get().image
+    assert (killed.status, list(stores.default().keys())) == ("killed", [])
+
+
+def test_the_history_does_not_tell_where_the_source_is(waiting: UUID, url: str) -> None:
+    lifecycle.fetch_copy(waiting)
+
+    events = history.events(Image.objects.get().pk)
+    assert url not in str(events)
+    assert {it["request_id"] for it in events} == {""}
+    assert nothing_is_wrong()

@@ -1,0 +1,77 @@
+"""Web servers of somebody else's, on loopback: what locations and copies point to."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from http.server import (
+    BaseHTTPRequestHandler,
+    SimpleHTTPRequestHandler,
+    ThreadingHTTPServer,
+)
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+
+@contextmanager
+def serving(handler: Callable[..., BaseHTTPRequestHandler]) -> Iterator[str]:
+    """The URL of a server that answers by this handler, without a slash at its end."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, args=[0.01])
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Files."""
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+def serving_folder(folder: Path) -> Any:
+    """A context manager with the URL of a server that gives what is in a folder."""
+    return serving(partial(Quiet, directory=str(folder)))
+
+
+class Slow(Quiet):
+    """Says that it has MiBs of data, and sends the second one when it is told to."""
+
+    size = 4 << 20
+    began = threading.Event()
+    go_on = threading.Event()
+
+    def do_HEAD(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(self.size))
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        self.do_HEAD()
+        self.wfile.write(bytes(1 << 20))
+        self.began.set()
+        self.go_on.wait(60)
+        with suppress(OSError):  # nobody may be listening any more
+            self.wfile.write(bytes(self.size - (1 << 20)))
+
+
+def allow(url: str) -> dict[str, str]:
+    """The settings of a service that may fetch from this server."""
+    return {
+        "IMAGECATALOG_URL_ALLOWED_HOSTS": "127.0.0.1",
+        "IMAGECATALOG_URL_ALLOWED_PORTS": str(urlsplit(url).port),
+    }
+
+
+def allow_in_process(settings: Any, url: str) -> None:
+    """The same, for a test without a service of its own."""
+    settings.IMAGECATALOG_URL_ALLOWED_HOSTS = ("127.0.0.1",)
+    settings.IMAGECATALOG_URL_ALLOWED_PORTS = (urlsplit(url).port,)
