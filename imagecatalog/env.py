@@ -64,6 +64,17 @@ def numbers(name: str, default: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(map(int, values)) or default
 
 
+def size(name: str) -> int:
+    """A number of bytes, with one of the units B, KB, MB, GB, TB (of 1024) if any; 0: unset."""
+    value = text(name).upper().replace(" ", "")
+    found = re.fullmatch("([0-9]{1,18})([KMGT]?)B?", value) if value else None
+    if value and not found:
+        raise ImproperlyConfigured(
+            f"{name} is {text(name)!r}; it must be a number of bytes, or like '500GB'."
+        )
+    return int(found[1]) << 10 * " KMGT".index(found[2] or " ") if found else 0
+
+
 def pairs(name: str) -> tuple[str, ...]:
     """A comma-separated list of ``NAME:VALUE``."""
     values = words(name)

@@ -34,6 +34,7 @@ def test_an_empty_variable_means_the_default(
         (lambda: env.choice(NAME, "a", ("a", "b")), "c"),
         (lambda: env.numbers(NAME, (80,)), "80,x"),
         (lambda: env.pairs(NAME), "key-without-user"),
+        (lambda: env.size(NAME), "5 parsecs"),
         (lambda: env.base_url(NAME), "images.example.org"),
         (lambda: env.database(NAME, ""), "mysql://a/b"),
     ],
@@ -57,3 +58,14 @@ def test_a_secret_is_made_once_and_for_its_owner_only(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
     assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("value", "size"), [("", 0), ("70", 70), ("2KB", 2048), ("3 gb", 3 << 30)]
+)
+def test_a_size_may_have_a_unit(
+    value: str, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(NAME, value)
+
+    assert env.size(NAME) == size

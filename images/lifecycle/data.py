@@ -12,7 +12,7 @@ from images import crash, errors, stores
 from images.access import Caller
 from images.attributes import Changes
 from images.formats import Inspection
-from images.lifecycle import leases
+from images.lifecycle import leases, quota
 from images.lifecycle.changes import change, cleaned
 from images.lifecycle.edges import locked, move, release
 from images.models import (
@@ -78,6 +78,7 @@ def upload(
             change(image, changes, by)
         move(image, image.mark_saving, "upload", by)
         check_formats_set(image)
+        quota.check_coming(image, expected_size)
         transfer = leases.begin(
             image,
             TransferKind.UPLOAD,
@@ -195,7 +196,7 @@ def _receive(
 
     def checked(digests: Digests) -> Iterator[bytes]:
         # All that can speak against the bytes is said before the store has completed them.
-        counted = _counted(blocks, transfer.bytes_expected)
+        counted = _counted(blocks, transfer.bytes_expected, quota.room(image))
         for block in digesting(leases.beating(transfer, counted), digests):
             inspection.feed(block)
             yield block
@@ -218,13 +219,17 @@ def _receive(
     return outcome[0]
 
 
-def _counted(blocks: Iterable[bytes], expected: int | None) -> Iterator[bytes]:
+def _counted(
+    blocks: Iterable[bytes], expected: int | None, room: int | None
+) -> Iterator[bytes]:
     size = 0
     for block in blocks:
         size += len(block)
         if expected is not None and size > expected:
             raise errors.Invalid(f"Size exceeds: expected {expected} bytes.")
         check_cap(size)
+        if room is not None and size > room:
+            raise quota.exceeded()
         yield block
     if expected is not None and size < expected:
         raise errors.Invalid(
@@ -259,6 +264,7 @@ def check_same(
 
 
 def _activate(image: Image, transfer: Transfer, received: Received, by: Caller) -> None:
+    quota.check_adding(image, received.size)
     ImageLocation.objects.create(image=image, store=transfer.store, key=transfer.key)
     image.size = received.size
     image.virtual_size = received.virtual_size

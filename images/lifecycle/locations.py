@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from images import attributes, errors, stores
 from images.access import Caller
+from images.lifecycle import quota
 from images.lifecycle.data import DATA_COLUMNS, check_formats_set, check_same
 from images.lifecycle.edges import locked, move, record, save
 from images.lifecycle.location_changes import (
@@ -103,6 +104,7 @@ def _add(image: Image, change: AddLocation, by: Caller) -> None:
     if image.status == Status.ACTIVE:
         _digest_late(image, change.first)
     check_same(image, found.size, found.checksum, found.hash_value)
+    quota.check_adding(image, found.size)
     ImageLocation.objects.create(
         image=image, store=STORE, key=change.url, metadata=dict(change.metadata)
     )

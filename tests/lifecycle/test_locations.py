@@ -283,6 +283,16 @@ def test_a_location_larger_than_the_cap_is_refused(
         lifecycle.add_location(image.pk, AddLocation(f"{web}/image"), member)
 
 
+def test_a_location_larger_than_the_quota_is_refused(
+    web: str, make_image: Any, member: Caller, settings: Any
+) -> None:
+    settings.IMAGECATALOG_USER_STORAGE_QUOTA = len(DATA) - 1
+    image = make_image()
+
+    with pytest.raises(errors.OverLimit):
+        lifecycle.add_location(image.pk, AddLocation(f"{web}/image"), member)
+
+
 def test_the_same_url_twice_is_refused(
     web: str, make_image: Any, member: Caller
 ) -> None:

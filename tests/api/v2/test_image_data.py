@@ -156,6 +156,16 @@ def test_a_failed_upload_can_be_repeated(api: Any, make_image: Any) -> None:
     assert put(api.member, image).status_code == 204
 
 
+def test_more_than_the_quota_is_413(
+    api: Any, make_image: Any, settings: Any, data_dir: Path
+) -> None:
+    settings.IMAGECATALOG_USER_STORAGE_QUOTA = len(DATA) - 1
+    image = make_image()
+
+    assert put(api.member, image).status_code == 413
+    assert_nothing_left(image, data_dir)
+
+
 def test_more_than_the_cap_is_413(
     api: Any, make_image: Any, settings: Any, data_dir: Path
 ) -> None:
