@@ -222,7 +222,8 @@ def clean(transfer: Transfer) -> None:
     if not failed.exists():
         return
     try:
-        stores.get(transfer.store).delete(transfer.key)
+        abandoned = transfer.worker != this_worker()
+        stores.get(transfer.store).delete(transfer.key, abandoned=abandoned)
     except errors.ImageError as error:
         log.warning("transfer %s is not cleaned yet", transfer.pk, exc_info=error)
         return

@@ -75,7 +75,7 @@ def remove_orphan(store_id: str, key: str, *, foreign: bool = False) -> None:
         raise errors.Conflict(
             "The object belongs to an image or to a running transfer."
         )
-    store.delete(key)
+    store.delete(key, abandoned=True)
 
 
 def lose_location(

@@ -56,8 +56,11 @@ class Store(Protocol):
     def size(self, key: str) -> int:
         """In bytes; DataMissing, StoreError."""
 
-    def delete(self, key: str) -> None:
-        """Safe to call twice; StoreError. Does nothing in a read-only store."""
+    def delete(self, key: str, *, abandoned: bool = False) -> None:
+        """Safe to call twice; StoreError. Does nothing in a read-only store.
+
+        ``abandoned``: whoever wrote it may have died, so that half of it may be there.
+        """
 
     def keys(self) -> Iterator[tuple[str, int]]:
         """(key, size in bytes) of all there is, leftovers of broken-off writes too."""

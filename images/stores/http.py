@@ -79,7 +79,7 @@ class HttpStore:
             raise StoreError("The web server does not say how large the data is.")
         return length
 
-    def delete(self, key: str) -> None:
+    def delete(self, key: str, *, abandoned: bool = False) -> None:
         """Nothing to do: the data is not ours."""
 
     def keys(self) -> Iterator[tuple[str, int]]:

@@ -87,7 +87,7 @@ class LocalStore:
         with self._reading():
             return _regular(os.lstat(self._path(key)))
 
-    def delete(self, key: str) -> None:
+    def delete(self, key: str, *, abandoned: bool = False) -> None:
         """Also what a dead process left of a write under this key. Safe to call twice."""
         path = self._path(key)
         # The part first: renamed in between, it is found under its final name.

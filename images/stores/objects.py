@@ -17,7 +17,7 @@ from obstore.exceptions import BaseError
 from obstore.store import from_url
 
 from images.errors import DataMissing, StoreError, StoreFull
-from images.stores import keys
+from images.stores import keys, unfinished
 from images.stores.handover import Handover
 
 BLOCK = 1 << 20  # bytes
@@ -25,6 +25,7 @@ BLOCK = 1 << 20  # bytes
 PART_MIB = 8
 PARTS_AT_ONCE = 4
 SILENCE = 20  # s without a byte from the store
+S3 = ("s3", "s3a")
 FULL = ("QuotaExceeded", "StorageFull", "507 Insufficient Storage")
 SECRET = ("key", "secret", "token", "password", "credential", "sas", "sig")
 
@@ -48,7 +49,7 @@ class ObjectStore:
         self.description = description
         self.type = url.partition(":")[0]
         self._url = url.rstrip("/")
-        rest = dict(options)
+        self._options = rest = dict(options)
         self._part_size = _mebibytes(store_id, rest.pop("part_mib", str(PART_MIB)))
         self._client = _client(store_id, url, rest)
 
@@ -90,16 +91,20 @@ class ObjectStore:
         with _reading():
             return obstore.head(self._client, keys.checked(key))["size"]
 
-    def delete(self, key: str) -> None:
-        """Safe to call twice."""
+    def delete(self, key: str, *, abandoned: bool = False) -> None:
+        """Safe to call twice. If it is ``abandoned``, also the parts of an unfinished upload.
+
+        Other clouds than S3 forget such parts by themselves, within a week.
+        """
         with suppress(DataMissing), _reading():
             obstore.delete(self._client, keys.checked(key))
+        if abandoned and self.type in S3:
+            unfinished.abort(self._url, self._options, key)
 
     def keys(self) -> Iterator[tuple[str, int]]:
         """(key, size in bytes) of every object.
 
-        Unfinished multipart uploads are not among them: obstore cannot list them. A killed
-        process leaves its one to the lifecycle rule of the bucket.
+        Unfinished multipart uploads are not among them: obstore cannot list them.
         """
         with _own_errors():
             for batch in obstore.list(self._client):

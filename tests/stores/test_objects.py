@@ -5,11 +5,14 @@ from __future__ import annotations
 import http.server
 import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -17,6 +20,7 @@ import pytest
 from images import errors
 from images.stores import objects
 from images.stores.objects import ObjectStore
+from images.stores.unfinished import _client as botocore_client
 from tests import servers
 
 MIB = 1 << 20
@@ -83,6 +87,49 @@ def test_an_upload_that_breaks_off_leaves_no_parts_on_the_server(
 
     assert unfinished(s3) == []
     assert list(store.keys()) == []
+
+
+WRITER = """
+import os, sys
+from images.stores.objects import ObjectStore
+
+def blocks():
+    while True:
+        yield b"x" * (1 << 20)
+
+ObjectStore("s", sys.argv[1], {"endpoint": sys.argv[2]}).put(sys.argv[3], blocks())
+"""
+
+
+def test_what_a_dead_writer_left_unfinished_is_removed_with_its_key(
+    s3: servers.S3, store: ObjectStore
+) -> None:
+    writer = subprocess.Popen(
+        [sys.executable, "-c", WRITER, store._url, s3.endpoint, KEY],
+        cwd=servers.ROOT,
+        env=os.environ | {"DJANGO_SETTINGS_MODULE": "imagecatalog.settings"},
+    )
+    servers.wait_until(lambda: received(s3) > 0, "a part on the server")
+    writer.kill()
+    writer.wait()
+
+    store.delete(KEY, abandoned=True)
+
+    assert unfinished(s3) == []
+
+
+def test_a_server_that_cannot_list_unfinished_uploads_does_not_stop_a_delete(
+    s3: servers.S3, store: ObjectStore, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    store.put(KEY, [b"x"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong for botocore, which asks late")
+    botocore_client.cache_clear()
+
+    store.delete(KEY, abandoned=True)
+
+    assert list(store.keys()) == []
+    assert "left to the bucket" in caplog.text
+    botocore_client.cache_clear()
 
 
 def test_data_can_be_copied_from_one_bucket_to_another(

@@ -13,7 +13,7 @@ import pytest
 from tests.servers import Service, wait_until
 from tests.wire.api import Api, connect, upload_head
 from tests.wire.conftest import Start
-from tests.wire.evidence import PARTS, Evidence
+from tests.wire.evidence import Evidence
 
 MIB = 1 << 20
 DATA = os.urandom(12 * MIB)  # more than one part of an upload to S3
@@ -90,8 +90,7 @@ def test_after_the_death_of_its_process_an_upload_can_be_repeated(
         assert evidence.status(image_id) == "saving"
 
         evidence.wait_for(image_id, "queued", 30)
-        # Parts of an unfinished upload are left to the lifecycle rule of the bucket.
-        assert [path for path in evidence.files(image_id) if PARTS not in path] == []
+        evidence.wait_for_nothing_left(image_id)
         with Api(service) as api:
             assert api.upload(image_id, DATA).status_code == 204
             assert api.data(image_id) == DATA
