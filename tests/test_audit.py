@@ -92,6 +92,17 @@ def test_whatever_the_service_does_leaves_nothing_wrong(
     lifecycle.remove_location(emptied.pk, 0, member)
     with pytest.raises(errors.Invalid):
         lifecycle.upload(create(None).pk, [DATA], member, expected_size=1)
+    with pytest.raises(errors.Invalid):
+        lifecycle.upload(
+            create(None).pk,
+            [DATA],
+            member,
+            expected_checksum="0" * 32,
+            resting=Status.KILLED,
+        )
+    nothing = lifecycle.create(FORMATS, {}, [], member, size=0)
+    lifecycle.deactivate(nothing.pk, member)
+    lifecycle.delete(lifecycle.create(FORMATS, {}, [], member, size=0).pk, member)
 
     assert list(audit.check(read_bytes=True)) == []
 

@@ -153,6 +153,24 @@ def test_an_upload_asks_at_most_eleven_times(
     assert count("PUT", f"/v2/images/{image.pk}/file", bytes(3 << 20)) <= 11
 
 
+@pytest.mark.parametrize(("images", "much"), CATALOGUES)
+def test_version_1_asks_as_little(
+    images: int, much: int, fill: Any, make_image: Any, count: Count
+) -> None:
+    image = fill(images, much)
+    path = f"/v1/images/{image.pk}"
+
+    for query in ("", "/detail", "/detail?property-p1=x&size_min=5&limit=2"):
+        assert count("GET", f"/v1/images{query}") <= 2
+    assert count("GET", f"/v1/images?marker={image.pk}") <= 3
+    assert count("HEAD", path) <= 2
+    assert count("GET", path) <= 3
+    assert count("GET", f"{path}/members") <= 3
+    assert count("POST", "/v1/images") <= 4
+    assert count("PUT", path) <= 7
+    assert count("DELETE", path) <= 8 + much
+
+
 @pytest.mark.parametrize("much", [0, 9])
 def test_sharing_asks_at_most_six_times(much: int, fill: Any, count: Count) -> None:
     members = f"/v2/images/{fill(1, much).pk}/members"

@@ -34,10 +34,15 @@ from images import audit, errors, lifecycle, stores
 from images.access import operator
 from images.attributes import Changes
 from images.models import Image, ImageLocation, Transfer
+from tests.web import allow_in_process, serving_folder
 
 BY = operator("test")
 CONTENTS = st.sampled_from([b"", b"one", b"two" * 1000])
-DOORS = st.sampled_from(["verb", "http"])
+DOORS = st.sampled_from(["verb", "v2", "v1"])
+RAW = {
+    "HTTP_X_IMAGE_META_DISK_FORMAT": "raw",
+    "HTTP_X_IMAGE_META_CONTAINER_FORMAT": "bare",
+}
 SIGN_IN = {
     "HTTP_AUTHORIZATION": "Basic " + base64.b64encode(b"admin:of-this-test").decode()
 }
@@ -52,10 +57,13 @@ class Expected:
     status: str = "queued"
     data: bytes | None = None  # what is given out, or was acknowledged before (pin)
     before_delete: str = ""
+    placeless: bool = False  # active without a location: there are no bytes
+    copied: bytes | None = None  # what a worker is to fetch
 
 
 class LifeCycle(RuleBasedStateMachine):
     images: Bundle[str] = Bundle("images")
+    web = ""  # where the bytes of CONTENTS can be fetched, by their lengths
 
     def __init__(self) -> None:
         super().__init__()
@@ -72,6 +80,9 @@ class LifeCycle(RuleBasedStateMachine):
         fields = {"disk_format": "raw", "container_format": "bare"}
         if door == "verb":
             image_id = lifecycle.create(fields, {}, [], BY).pk
+        elif door == "v1":
+            response = self.client.generic("POST", "/v1/images", **RAW, **SIGN_IN)
+            image_id = response.json()["image"]["id"]
         else:
             response = self.client.post(
                 "/v2/images", fields, content_type="application/json", **SIGN_IN
@@ -80,12 +91,37 @@ class LifeCycle(RuleBasedStateMachine):
         self.model[image_id] = Expected()
         return str(image_id)
 
+    @rule(target=images)
+    def create_of_no_bytes(self) -> str:
+        size = {"HTTP_X_IMAGE_META_SIZE": "0"}
+        response = self.client.generic("POST", "/v1/images", **size, **RAW, **SIGN_IN)
+        image_id = response.json()["image"]["id"]
+        self.model[image_id] = Expected("active", b"", placeless=True)
+        return str(image_id)
+
+    def _put_v1(self, image_id: str, data: bytes, **headers: str) -> int:
+        response = self.client.generic(
+            "PUT",
+            f"/v1/images/{image_id}",
+            data,
+            CONTENT_TYPE="application/octet-stream",
+            **headers,
+            **SIGN_IN,
+        )
+        return response.status_code
+
     @rule(image_id=images, data=CONTENTS, door=DOORS)
     def upload(self, image_id: str, data: bytes, door: str) -> None:
         expected = self.model[image_id]
         allowed = expected.status == "queued" and expected.data in (None, data)
-        if door == "verb":
+        if door == "verb" or not data:
             done = succeeds(lambda: lifecycle.upload(image_id, [data], BY))
+        elif door == "v1":
+            code = self._put_v1(image_id, data)
+            done = code == 200
+            assert done or code in (403, 409)
+            if expected.status == "queued" and not done:
+                expected.status = "killed"  # it began, and the pin refused it
         else:
             response = self.client.generic(
                 "PUT",
@@ -100,6 +136,20 @@ class LifeCycle(RuleBasedStateMachine):
         if done:
             expected.status, expected.data = "active", data
 
+    @rule(image_id=images, data=CONTENTS)
+    def copy(self, image_id: str, data: bytes) -> None:
+        expected = self.model[image_id]
+        url = f"{self.web}/{len(data)}"
+        code = self._put_v1(image_id, b"", HTTP_X_GLANCE_API_COPY_FROM=url)
+        waits = expected.status == "queued" and Transfer.objects.filter(
+            image=image_id, status="waiting"
+        )
+        assert code in ((200, 409) if expected.status == "queued" else (400, 403))
+        if code == 200:
+            assert expected.copied is None
+            expected.copied = data
+        assert not waits or len(waits) == 1
+
     @rule(image_id=images, door=DOORS)
     def deactivate(self, image_id: str, door: str) -> None:
         self._act(image_id, "deactivate", door, {"active", "deactivated"})
@@ -113,6 +163,7 @@ class LifeCycle(RuleBasedStateMachine):
         if door == "verb":
             done = succeeds(lambda: getattr(lifecycle, verb)(image_id, BY))
         else:
+            # Version 1 has no such action.
             path = f"/v2/images/{image_id}/actions/{verb}"
             done = self.client.generic("POST", path, **SIGN_IN).status_code == 204
         assert done == (expected.status in sources)
@@ -123,7 +174,7 @@ class LifeCycle(RuleBasedStateMachine):
     def remove_the_last_location(self, image_id: str) -> None:
         expected = self.model[image_id]
         done = succeeds(lambda: lifecycle.remove_location(image_id, 0, BY))
-        assert done == (expected.status == "active")
+        assert done == (expected.status == "active" and not expected.placeless)
         if done:
             expected.status = "queued"
 
@@ -138,10 +189,12 @@ class LifeCycle(RuleBasedStateMachine):
         if door == "verb":
             done = succeeds(lambda: lifecycle.delete(image_id, BY))
         else:
-            response = self.client.delete(f"/v2/images/{image_id}", **SIGN_IN)
-            done = response.status_code == 204
+            response = self.client.delete(f"/{door}/images/{image_id}", **SIGN_IN)
+            done = response.status_code in (200, 204)
         assert done == (expected.status not in DELETED)
-        if done and expected.status in ("active", "deactivated"):
+        kept = expected.status in ("active", "deactivated") and not expected.placeless
+        expected.copied = None if done else expected.copied
+        if done and kept:
             expected.before_delete = expected.status
             expected.status = "pending_delete"
         elif done:
@@ -181,6 +234,15 @@ class LifeCycle(RuleBasedStateMachine):
         with pytest.raises((error, errors.Conflict, errors.NotFound)):
             lifecycle.upload(image_id, blocks(), BY)
 
+    @rule(image_id=images, data=CONTENTS)
+    def upload_of_other_bytes_than_announced(self, image_id: str, data: bytes) -> None:
+        expected = self.model[image_id]
+        wrong = {"HTTP_X_IMAGE_META_CHECKSUM": "0" * 32}
+        code = self._put_v1(image_id, data or b"one", **wrong)
+        assert code in ((400, 409) if expected.status == "queued" else (403, 409))
+        if expected.status == "queued":
+            expected.status = "killed"
+
     @rule(image_id=images, stored=st.booleans())
     def upload_whose_process_is_killed(self, image_id: str, stored: bool) -> None:
         expected = self.model[image_id]
@@ -219,6 +281,15 @@ class LifeCycle(RuleBasedStateMachine):
         for expected in self.model.values():
             if expected.status == "saving":
                 expected.status = "queued"
+        for transfer_id in lifecycle.waiting_copies(100):
+            succeeds(lambda id=transfer_id: lifecycle.fetch_copy(id))
+        for expected in self.model.values():
+            data, expected.copied = expected.copied, None
+            if data is None or expected.status != "queued":
+                continue
+            fits = expected.data in (None, data)
+            expected.status = "active" if fits else "killed"
+            expected.data = data if fits else expected.data
 
     # What always holds
 
@@ -252,7 +323,13 @@ DELETED = ("pending_delete", "deleted")
 def succeeds(act: Any) -> bool:
     try:
         act()
-    except (errors.Conflict, errors.Forbidden, errors.NotFound, CommandError):
+    except (
+        errors.Conflict,
+        errors.Forbidden,
+        errors.Invalid,
+        errors.NotFound,
+        CommandError,
+    ):
         return False
     return True
 
@@ -270,9 +347,22 @@ def make_due() -> None:
     ).update(delete_after=timezone.now())
 
 
+@pytest.fixture
+def web(tmp_path: Path, settings: Any) -> Iterator[str]:
+    """The URL of a web server that has each of CONTENTS under its length."""
+    folder = tmp_path / "web"
+    folder.mkdir()
+    for data in (b"", b"one", b"two" * 1000):
+        (folder / str(len(data))).write_bytes(data)
+    with serving_folder(folder) as url:
+        allow_in_process(settings, url)
+        yield url
+
+
 def test_no_sequence_of_verbs_and_faults_leads_astray(
-    transactional_db: None, settings: Any, data_dir: Path
+    transactional_db: None, settings: Any, data_dir: Path, web: str
 ) -> None:
+    LifeCycle.web = web
     settings.IMAGECATALOG_ADMIN_PASSWORD = "of-this-test"
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     first_user.ensure()

@@ -31,6 +31,8 @@ def error(request: HttpRequest, status: int, message: str) -> HttpResponse:
 
     HTML is the default; an empty Accept, as openstacksdk sends it, means plain text.
     """
+    if request.method == "HEAD":
+        return nothing(status)
     accept = request.META.get("HTTP_ACCEPT")
     reason = REASONS.get(status, "Error")
     title = f"{status} {reason}"

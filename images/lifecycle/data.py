@@ -148,7 +148,7 @@ def read(
     ).order_by("pk")
     copies = [(location.store, location.key) for location in held]
     if not copies and _has_no_bytes(image_id):
-        return iter(())
+        return _nothing()
     release()
     for store_id, key in stores.heaviest_first(copies, preferred):
         try:
@@ -159,6 +159,10 @@ def read(
             last = errors.DataMissing(str(error))
         log.warning("the copy in store %s cannot be read", store_id, exc_info=last)
     raise last
+
+
+def _nothing() -> Iterator[bytes]:
+    yield from ()
 
 
 def _has_no_bytes(image_id: str) -> bool:

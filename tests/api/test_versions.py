@@ -32,18 +32,29 @@ def test_the_versions_have_a_path_of_their_own(path: str, client: Client) -> Non
         "v2.2",
         "v2.1",
         "v2.0",
+        "v1.1",
+        "v1.0",
     ]
     assert {one["status"] for one in versions[1:]} == {"SUPPORTED"}
 
 
-def test_every_version_leads_to_the_same_place(client: Client, settings: Any) -> None:
+def test_every_version_leads_to_its_door(client: Client, settings: Any) -> None:
     settings.IMAGECATALOG_PUBLIC_URL = "https://images.example"
 
     versions = client.get("/versions").json()["versions"]
 
-    assert {one["links"][0]["href"] for one in versions} == {
-        "https://images.example/v2/"
+    assert {(one["id"][:3], one["links"][0]["href"]) for one in versions} == {
+        ("v2.", "https://images.example/v2/"),
+        ("v1.", "https://images.example/v1/"),
     }
+
+
+def test_a_closed_door_is_not_announced(client: Client, settings: Any) -> None:
+    settings.IMAGECATALOG_V1 = False
+
+    versions = client.get("/versions").json()["versions"]
+
+    assert {one["id"][:3] for one in versions} == {"v2."}
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])

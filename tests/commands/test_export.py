@@ -13,6 +13,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from images import lifecycle, stores
+from images.access import Caller
 from images.models import Image, ImageLocation, Status
 
 pytestmark = pytest.mark.django_db
@@ -47,6 +48,17 @@ def damage(image: Image, data: bytes) -> None:
     location = ImageLocation.objects.get(image=image)
     store = stores.get(location.store)
     (store.root / location.key).write_bytes(data)  # type: ignore[attr-defined]
+
+
+def test_an_image_of_no_bytes_becomes_an_empty_file(
+    run: Any, member: Caller, out: Path
+) -> None:
+    fields = {"name": "empty", "disk_format": "raw", "container_format": "bare"}
+    image = lifecycle.create(fields, {}, [], member, size=0)
+
+    run("export", image.pk, "--to", f"{out}/")
+
+    assert (out / "empty.raw").read_bytes() == b""
 
 
 def test_an_image_becomes_a_file_with_a_sidecar(

@@ -245,3 +245,14 @@ def test_a_protected_image_stays(make_image: Any, capsys: Any) -> None:
 def test_what_makes_no_sense_is_refused(arguments: list[str], message: str) -> None:
     with pytest.raises(CommandError, match=message):
         call_command("image_status", *arguments)
+
+
+def test_a_copy_that_waits_is_shown(make_image: Any, capsys: Any) -> None:
+    image = make_image()
+    image.transfers.create(kind="copy", status="waiting", source="http://h/image")
+
+    out = shown(capsys, image.pk)
+
+    assert "copy waiting, 0 B, since" in out
+    assert "until a worker fetches it" in out
+    assert "http://h/image" not in out

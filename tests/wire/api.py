@@ -20,10 +20,12 @@ PATCH = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
 class Api(requests.Session):
     """A session, signed in; paths begin behind ``/v2/``."""
 
+    version = "v2"
+
     def __init__(self, service: Service, auth: tuple[str, str] | None = None) -> None:
         super().__init__()
         self.trust_env = False
-        self.base = f"{service.url}/v2/"
+        self.base = f"{service.url}/{self.version}/"
         self.auth = auth or service.auth
 
     def request(self, method: str, path: str, **options: Any) -> requests.Response:  # type: ignore[override]
@@ -44,6 +46,30 @@ class Api(requests.Session):
 
     def image(self, image_id: str) -> dict[str, Any]:
         return self.get(f"images/{image_id}").json()
+
+
+class ApiV1(Api):
+    """The same for API v1: metadata is in headers."""
+
+    version = "v1"
+
+    def register(
+        self, data: Any = None, copy_from: str | None = None, **fields: Any
+    ) -> requests.Response:
+        """A new raw image, with this data."""
+        formats = {"disk_format": "raw", "container_format": "bare"}
+        headers = meta(**formats | fields)
+        if copy_from:
+            headers["X-Glance-API-Copy-From"] = copy_from
+        return self.post("images", data=data, headers=OCTETS | headers)
+
+    def status(self, image_id: str) -> str:
+        return self.head(f"images/{image_id}").headers["x-image-meta-status"]
+
+
+def meta(**fields: Any) -> dict[str, str]:
+    """As headers."""
+    return {f"X-Image-Meta-{name}": str(value) for name, value in fields.items()}
 
 
 def connect(service: Service) -> socket.socket:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
@@ -12,7 +14,7 @@ import pytest
 
 from tests import servers
 from tests.servers import Service
-from tests.wire.api import Api
+from tests.wire.api import Api, ApiV1
 from tests.wire.evidence import Evidence
 
 MEMBER_PASSWORD = "a member's password"
@@ -24,6 +26,13 @@ Start = Callable[..., AbstractContextManager[Evidence]]
 def api(catalogue: Service) -> Iterator[Api]:
     """Signed in as the admin."""
     with Api(catalogue) as session:
+        yield session
+
+
+@pytest.fixture
+def v1(catalogue: Service) -> Iterator[ApiV1]:
+    """Signed in as the admin, at API v1."""
+    with ApiV1(catalogue) as session:
         yield session
 
 
@@ -74,3 +83,14 @@ def start(request: pytest.FixtureRequest, tmp_path: Path) -> Start:
             yield Evidence(service, folder)
 
     return start
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("a small file system can be mounted by root only")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)

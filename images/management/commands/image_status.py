@@ -191,6 +191,8 @@ def _transfer_line(transfer: Facts) -> str:
         f"  transfer   {transfer['id']} {transfer['kind']} {transfer['status']}, "
         f"{_received(transfer)}, since {iso(transfer['started_at'])}"
     )
+    if transfer["status"] == TransferStatus.WAITING:
+        return f"{line}, until a worker fetches it"
     if transfer["status"] == TransferStatus.RUNNING:
         return f"{line}, last heard of {iso(transfer['heartbeat_at'])}"
     line += f", ended {iso(transfer['ended_at'])}"
