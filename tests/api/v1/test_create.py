@@ -83,7 +83,7 @@ def test_version_2_gives_out_an_image_of_no_bytes_and_deletes_it(
     given = api.member.get(f"/v2/images/{image_id}/file")
     assert b"".join(given) == b""
     assert api.member.delete(f"/v2/images/{image_id}").status_code == 204
-    assert Image.objects.get().status == "deleted"
+    assert Image.objects.get().status == "pending_delete"
 
 
 def test_a_size_is_announced_for_data_that_comes_later(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import Any
 
 import pytest
 
+from images import stores
 from images.models import READABLE_STATUSES, Image, Status
 
 DATA = b"the bytes of an image"
@@ -131,10 +131,10 @@ def test_a_member_of_the_image_downloads_it_and_a_reader_does_not(
 
 
 def test_data_that_was_removed_behind_our_back_is_404_but_known(
-    api: Any, make_image: Any, data_dir: Any
+    api: Any, make_image: Any
 ) -> None:
     image = make_image("active")
-    shutil.rmtree(data_dir / "images")
+    stores.default().delete(image.locations.get().key)
 
     assert api.member.head(path(image)).status_code == 200
     assert api.member.get(path(image)).status_code == 404
