@@ -192,9 +192,8 @@ class LifeCycle(RuleBasedStateMachine):
             response = self.client.delete(f"/{door}/images/{image_id}", **SIGN_IN)
             done = response.status_code in (200, 204)
         assert done == (expected.status not in DELETED)
-        kept = expected.status in ("active", "deactivated") and not expected.placeless
         expected.copied = None if done else expected.copied
-        if done and kept:
+        if done and expected.status in ("active", "deactivated"):
             expected.before_delete = expected.status
             expected.status = "pending_delete"
         elif done:

@@ -16,7 +16,6 @@ KNOWN_METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"}
 
 
 class ApiView(APIView):
-    door = "v2"  # as the history calls it
     # No HEAD, although Django would make one of each GET: the API answers 405.
     http_method_names = ["get", "post", "put", "patch", "delete"]
 

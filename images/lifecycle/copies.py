@@ -14,7 +14,7 @@ from uuid import UUID
 from images import attributes, errors, stores
 from images.access import Caller, operator
 from images.attributes import Changes
-from images.lifecycle import leases
+from images.lifecycle import leases, quota
 from images.lifecycle.changes import change, cleaned
 from images.lifecycle.data import check_cap, check_formats_set, receive, writable
 from images.lifecycle.edges import locked, move, record, release, save
@@ -81,6 +81,7 @@ def request_copy(image: Image, source: Source, by: Caller) -> None:
     waiting = Transfer.objects.filter(image=image, status=TransferStatus.WAITING)
     if waiting.exists():
         raise errors.Conflict(f"A copy for image {image.pk} is waiting already.")
+    quota.check_coming(image, source.size)
     transfer = leases.begin(
         image,
         TransferKind.COPY,

@@ -74,11 +74,14 @@ def upload(
     store = writable(store_id)
     changes = changes and cleaned(changes)
     with locked(image_id) as image:
-        if changes:
+        if changes and image.status == Status.QUEUED:
             change(image, changes, by)
         move(image, image.mark_saving, "upload", by)
         check_formats_set(image)
-        quota.check_coming(image, expected_size)
+        if resting == Status.QUEUED:
+            quota.check_coming(image, expected_size)
+        else:  # every refusal counts as an attempt
+            blocks = _within_quota(image, expected_size, blocks)
         transfer = leases.begin(
             image,
             TransferKind.UPLOAD,
@@ -91,6 +94,13 @@ def upload(
     crash.point("upload.begun")
     release()
     receive(image, transfer, blocks, by)
+
+
+def _within_quota(
+    image: Image, size: int | None, blocks: Iterable[bytes]
+) -> Iterator[bytes]:
+    quota.check_coming(image, size)
+    yield from blocks
 
 
 def receive(

@@ -129,13 +129,22 @@ def _number(name: str, text: str) -> int:
     return number
 
 
+def _checksum(name: str, text: str) -> str:
+    if len(text) > 32 or not (text.isascii() and text.isalnum()):
+        raise Invalid(
+            f"Invalid {name} '{text[:64]}': an MD5 in 32 hexadecimal digits is expected."
+        )
+    return text
+
+
 def _plain(name: str, text: str) -> str:
     return text
 
 
 FIELDS: Final[dict[str, Callable[[str, str], Any]]] = {
     **dict.fromkeys(("id", "name", "disk_format", "container_format"), _plain),
-    **dict.fromkeys(("checksum", "status", "owner"), _plain),
+    **dict.fromkeys(("status", "owner"), _plain),
+    "checksum": _checksum,
     **dict.fromkeys(("location", "store", "uri", "copy_from"), _plain),
     **dict.fromkeys(("created_at", "updated_at", "deleted_at"), _plain),
     **dict.fromkeys(("size", "virtual_size", "min_disk", "min_ram"), _number),

@@ -9,7 +9,6 @@ from images.api.views import ApiView
 
 
 class V1View(ApiView):
-    door = "v1"
     error_status: ClassVar = {
         errors.AlreadyBegun: 400,
         errors.ContentRefused: 400,

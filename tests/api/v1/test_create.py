@@ -6,9 +6,13 @@ import hashlib
 from typing import Any
 from uuid import uuid4
 
+import hypothesis
+import hypothesis.strategies as st
 import pytest
+from hypothesis import given
 
 from images import stores
+from images.api.v1 import headers
 from images.models import Event, Image, Transfer
 
 DATA = b"*" * 5120
@@ -167,6 +171,8 @@ def test_an_id_is_taken_once(api: Any, register: Any) -> None:
         ({"container_format": "x"}, "Invalid container format &#x27;x&#x27; for image"),
         ({"disk_format": "ami"}, "Invalid mix of disk and container formats"),
         ({"store": "cloud"}, None),
+        ({"checksum": "0" * 33}, "Invalid checksum"),
+        ({"checksum": "%00"}, "Invalid checksum"),
         ({"location": "file:///etc/passwd"}, "External sourcing not supported"),
         ({"copy_from": "file:///etc/passwd"}, "External sourcing not supported"),
         (
@@ -276,6 +282,15 @@ def test_what_is_not_the_format_kills(api: Any, register: Any) -> None:
     failed(register(api.member, DATA, disk_format="qcow2"), 400)
 
 
+@pytest.mark.parametrize("announced", [{}, {"size": 5120}])
+def test_more_than_the_project_may_have_kills(
+    announced: Any, api: Any, register: Any, settings: Any
+) -> None:
+    settings.IMAGECATALOG_USER_STORAGE_QUOTA = 5119
+
+    failed(register(api.member, DATA, **announced), 413)
+
+
 def test_a_store_that_cannot_be_written_kills(
     api: Any, register: Any, settings: Any, tmp_path: Any
 ) -> None:
@@ -316,3 +331,25 @@ def test_a_killed_image_can_only_be_deleted(
     assert located.status_code == 400
     assert api.member.delete(f"/v1/images/{image.pk}").status_code == 200
     assert Image.objects.get().status == "deleted"
+
+
+TEXT = st.text(st.characters(codec="latin-1", exclude_characters="\r\n"), max_size=9)
+FIELDS = sorted({*headers.FIELDS, "property-a", "property-%00", "nothing"})
+
+
+@given(
+    fields=st.dictionaries(st.sampled_from(FIELDS), TEXT | st.just("%00"), max_size=4),
+    has_data=st.booleans(),
+)
+@hypothesis.settings(
+    max_examples=60, deadline=None, suppress_health_check=[*hypothesis.HealthCheck]
+)
+def test_nothing_that_headers_can_say_is_too_much(
+    register: Any, put: Any, api: Any, fields: dict[str, str], has_data: bool
+) -> None:
+    code = register(api.admin, DATA if has_data else None, **fields).status_code
+    assert code in (201, 400, 403, 409)
+
+    if image := Image.objects.filter(status="queued").first():
+        code = put(api.admin, image, **fields).status_code
+        assert code in (200, 400, 403, 409)

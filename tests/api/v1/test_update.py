@@ -125,7 +125,8 @@ def test_what_must_not_be_changed(api: Any, make_image: Any, put: Any) -> None:
 def test_data_comes_once(status: str, api: Any, make_image: Any, put: Any) -> None:
     image = make_image(status)
 
-    assert put(api.admin, image, DATA, size=5120, name="new").status_code == 409
+    for fields in ({"size": 5120, "name": "new"}, {"disk_format": "qcow2"}):
+        assert put(api.admin, image, DATA, **fields).status_code == 409
     assert (now().status, now().name) == (status, None)
 
 
