@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from django.http import HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from rest_framework.request import Request
 
 from images import access, errors, lifecycle, listing
@@ -30,7 +31,7 @@ class Images(V1View):
         fields = metadata.new(meta, who, needs_formats=any(source))
         access.check(who, "add_image", fields)
         access.check_visibility(who, fields, fields["visibility"])
-        image_id = _create(request, who, meta, source, fields)
+        image_id = _create(request._request, who, meta, source, fields)
         row = access.get_image(who, image_id, deleted=True)
         response = replies.json({"image": serializers.image(row)}, 201)
         base = versions.base_url(request._request)
@@ -76,7 +77,7 @@ class Image(V1View):
         row = _find(who, image_id, "modify_image")
         if row["deleted_at"]:
             raise errors.Forbidden("Forbidden to update deleted image.")
-        _update(request, who, meta, source, row)
+        _update(request._request, who, meta, source, row)
         row = access.get_image(who, image_id, deleted=True)
         return replies.json({"image": serializers.image(row)})
 
@@ -108,60 +109,46 @@ def _describe(response: HttpResponseBase, row: Row) -> None:
 
 
 def _create(
-    request: Request, who: Caller, meta: Meta, source: Sources, fields: dict[str, Any]
+    request: HttpRequest,
+    who: Caller,
+    meta: Meta,
+    source: Sources,
+    fields: dict[str, Any],
 ) -> str:
-    http = request._request
-    size, properties = sources.size(http, meta), meta.properties
+    create = partial(lifecycle.create, fields, meta.properties, [], who)
+    size = sources.size(request, meta)
     if source.copy_from:
         access.check(who, "copy_from", fields)
-        copied = sources.copied(http, meta, source.copy_from)
-        return lifecycle.create(fields, properties, [], who, copied=copied).pk
+        return create(copied=sources.copied(request, meta, source.copy_from)).pk
     if source.location:
         access.check(who, "set_image_location", fields)
-        location = sources.located(http, meta, source.location)
-        return lifecycle.create(fields, properties, [], who, location=location).pk
+        return create(location=sources.located(request, meta, source.location)).pk
     if not source.has_body:
-        return lifecycle.create(fields, properties, [], who, size=size).pk
+        return create(size=size).pk
     access.check(who, "upload_image", fields)
-    store_id = sources.store_id(meta)  # before anything is there
-    image = lifecycle.create(fields, properties, [], who, size=size or None)
-    lifecycle.upload(
-        image.pk,
-        sources.blocks(http),
-        who,
-        expected_size=size,
-        expected_checksum=meta.get("checksum"),
-        store_id=store_id,
-        resting=Status.KILLED,
-    )
-    return image.pk
+    brought = sources.brought(request, meta)
+    image_id = create(size=size or None).pk
+    lifecycle.upload(image_id, sources.blocks(request), who, **brought)
+    return image_id
 
 
 def _update(
-    request: Request, who: Caller, meta: Meta, source: Sources, row: Row
+    request: HttpRequest, who: Caller, meta: Meta, source: Sources, row: Row
 ) -> None:
-    http, image_id = request._request, row["id"]
     changes = metadata.changes(meta, row, who, source)
     access.check_visibility(who, row, changes.fields.get("visibility"))
     if source.has_body:
         access.check(who, "upload_image", row)
-        lifecycle.upload(
-            image_id,
-            sources.blocks(http),
-            who,
-            expected_size=sources.size(http, meta),
-            expected_checksum=meta.get("checksum"),
-            store_id=sources.store_id(meta),
-            changes=changes,
-            resting=Status.KILLED,
-        )
+        brought = sources.brought(request, meta)
+        blocks = sources.blocks(request)
+        lifecycle.upload(row["id"], blocks, who, changes=changes, **brought)
     elif source.copy_from:
         access.check(who, "copy_from", row)
-        copied = sources.copied(http, meta, source.copy_from)
-        lifecycle.copy(image_id, copied, changes, who)
+        copied = sources.copied(request, meta, source.copy_from)
+        lifecycle.copy(row["id"], copied, changes, who)
     elif source.location:
         access.check(who, "set_image_location", row)
-        location = sources.located(http, meta, source.location)
-        lifecycle.update(image_id, changes, who, [location])
+        location = sources.located(request, meta, source.location)
+        lifecycle.update(row["id"], changes, who, [location])
     else:
-        lifecycle.update(image_id, changes, who)
+        lifecycle.update(row["id"], changes, who)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from images import errors, lifecycle, stores
 from images.api import transfer
 from images.api.v1.headers import Meta
+from images.models import Status
 
 MEDIA_TYPE = "application/octet-stream"
 SCHEMES = ("http://", "https://")
@@ -59,6 +60,16 @@ def blocks(request: HttpRequest) -> Iterator[bytes]:
     if request.content_type != MEDIA_TYPE:
         raise errors.Invalid(f"Content-Type must be {MEDIA_TYPE}")
     yield from transfer.body(request)
+
+
+def brought(request: HttpRequest, meta: Meta) -> dict[str, Any]:
+    """What is said of the body, as an upload takes it. Raises Invalid, StoreReadOnly."""
+    return {
+        "expected_size": size(request, meta),
+        "expected_checksum": meta.get("checksum"),
+        "store_id": store_id(meta),
+        "resting": Status.KILLED,
+    }
 
 
 def copied(request: HttpRequest, meta: Meta, url: str) -> lifecycle.Source:
