@@ -2,11 +2,196 @@
 
 from __future__ import annotations
 
-from django.contrib.admin import ModelAdmin
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import F, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.translation import gettext_lazy as _
+
+from images import overview
+from images.admin import add, copies, live, page, steering, words
+from images.admin.changelist import CappedPaginator, ImageList
+from images.admin.filters import matching
+from images.admin.moves import MOVES, may
+from images.models import Image
+
+IN_TRASH = ("trash_age", "scrub_age")
 
 
-class ImageAdmin(ModelAdmin):
+class ImageAdmin(admin.ModelAdmin):
     """List ``images/image/``, page ``images/image/ID/change/``; "Add image" is in add.py."""
 
-    list_display = ("name", "status", "created_at")
+    list_display = (
+        "status_badge",
+        "named",
+        "owner_shown",
+        "visibility",
+        "format",
+        "size_shown",
+        "age",
+        "stored",
+        "coming",
+    )
+    list_display_links = None
+    sortable_by = ("named", "age")
+    ordering = ("-created_at",)
+    search_fields = ("name",)  # turns the search on; get_search_results does it
+    search_help_text = _(
+        "Part of a name, a whole tag, the beginning of an id, or a digest."
+    )
     show_full_result_count = False
+    paginator = CappedPaginator
+    list_per_page = 50
+    list_max_show_all = 0
+    actions_selection_counter = True
+    change_list_template = "admin/images/image/list.html"
+
+    # The list
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ImageList]:
+        return ImageList
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        columns = self.list_display
+        if request.GET.get("view") == "trash":
+            return tuple(it for it in columns if it not in ("age", "coming")) + IN_TRASH
+        return columns
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Image], search_term: str
+    ) -> tuple[QuerySet[Image], bool]:
+        if search_term.strip():
+            queryset = queryset.filter(matching(search_term))
+        return queryset, False
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """The moves that the user may make; not Django's own deletion, which knows no trash."""
+        return {
+            move.verb: (partial(_action, move.verb), move.verb, move.label)
+            for move in MOVES.values()
+            if may(request, move.permission)
+        }
+
+    @admin.display(description=_("status"))
+    def status_badge(self, image: Image) -> str:
+        return format_html(
+            '<span data-image="{}">{}</span>', image.pk, words.badge(image.status)
+        )
+
+    @admin.display(description=_("name"), ordering=F("name").asc(nulls_first=True))
+    def named(self, image: Image) -> str:
+        return format_html(
+            '<a href="{}">{}</a><br><code class="id">{}</code>{}',
+            reverse("admin:images_image_change", args=[image.pk]),
+            words.title(image),
+            image.pk,
+            self._marks(image),
+        )
+
+    def _marks(self, image: Image) -> Any:
+        marks = (
+            (_("protected"), image.protected),
+            (_("hidden"), image.os_hidden),
+            (_("pinned"), image.pinned),
+        )
+        return format_html_join(
+            "", ' <span class="mark">{}</span>', ((label,) for label, on in marks if on)
+        )
+
+    @admin.display(description=_("owner"))
+    def owner_shown(self, image: Image) -> str:
+        return format_html(
+            '<span class="owner" title="{}">{}</span>',
+            image.owner or "",
+            image.owner_name or "–",  # type: ignore[attr-defined]
+        )
+
+    @admin.display(description=_("format"))
+    def format(self, image: Image) -> str:
+        parts = [image.disk_format, image.container_format]
+        return " / ".join(part for part in parts if part) or "–"
+
+    @admin.display(description=_("size"))
+    def size_shown(self, image: Image) -> str:
+        return words.size(image.size)
+
+    @admin.display(description=_("age"), ordering="created_at")
+    def age(self, image: Image) -> str:
+        return words.ago(image.created_at)
+
+    @admin.display(description=_("locations"))
+    def stored(self, image: Image) -> str:
+        stores: list[str] = image.copies  # type: ignore[attr-defined]
+        return ", ".join(stores) or "–"
+
+    @admin.display(description=_("progress"))
+    def coming(self, image: Image) -> str:
+        return words.bar(image.transfer)  # type: ignore[attr-defined]
+
+    @admin.display(description=_("deleted"))
+    def trash_age(self, image: Image) -> str:
+        return words.ago(image.deleted_at)
+
+    @admin.display(description=_("goes for good"))
+    def scrub_age(self, image: Image) -> str:
+        return words.ago(overview.scrub_at(image))
+
+    # The pages
+
+    def get_urls(self) -> list[URLPattern]:
+        def route(
+            rule: str, view: Callable[..., HttpResponse], name: str
+        ) -> URLPattern:
+            wrapped = self.admin_site.admin_view(view)
+            return path(rule, wrapped, name=f"images_image_{name}")
+
+        ours = [
+            route("live/", live.images, "live"),
+            route("<str:image_id>/live/", live.image, "live_one"),
+            route("<str:image_id>/move/<str:verb>/", steering.move_one, "move"),
+            route("<str:image_id>/locations/add/", copies.add, "add_location"),
+            route(
+                "<str:image_id>/locations/<int:location_id>/remove/",
+                copies.remove,
+                "remove_location",
+            ),
+            *(route(f"add/{way.path}/", way.view, way.name) for way in add.WAYS),
+        ]
+        return [*ours, *super().get_urls()]
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        return add.choose(request)
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: Any = None,
+    ) -> HttpResponse:
+        return page.show(request, object_id)
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: Any = None
+    ) -> HttpResponse:
+        return redirect("admin:images_image_move", object_id, "delete")
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: Any = None
+    ) -> HttpResponse:
+        url = reverse("admin:images_image_change", args=[object_id])
+        return HttpResponseRedirect(f"{url}#history")
+
+
+def _action(
+    verb: str, admin: ImageAdmin, request: HttpRequest, images: QuerySet[Image]
+) -> HttpResponse:
+    return steering.move_many(request, images, MOVES[verb])

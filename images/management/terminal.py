@@ -48,17 +48,6 @@ def iso(at: datetime | None) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if at else "-"
 
 
-def size(count: float | None) -> str:
-    """Bytes for a person."""
-    if count is None:
-        return "-"
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if count < 1024:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:.1f} TiB"
-
-
 def progress(items: Iterable[T], total: int, unit: str = " images") -> Iterable[T]:
     """The same items, with a bar on standard error when that is a terminal."""
     return tqdm(items, total=total, unit=unit, disable=None, leave=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from images.models.census import Census
 from images.models.event import Event
 from images.models.image import (
     DELETED_STATUSES,
@@ -19,6 +20,7 @@ __all__ = [
     "DELETED_STATUSES",
     "READABLE_STATUSES",
     "TRANSIENT_STATUSES",
+    "Census",
     "Event",
     "Holds",
     "Image",

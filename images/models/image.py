@@ -122,13 +122,29 @@ class Image(FSMModelMixin, models.Model):  # type: ignore[misc]
             models.Index(
                 "deleted_at", name="image_trash", condition=Q(status="pending_delete")
             ),
-            # And its list for admins.
+            # Lists of one status, the trash among them, and how many there are of each.
             models.Index(
+                F("status"),
                 F("created_at").desc(),
                 F("id").desc(),
-                name="image_trash_newest",
-                condition=Q(status="pending_delete"),
+                name="image_status_newest",
             ),
+            # Which image is this file? Not of those without data: they are made often.
+            models.Index(
+                fields=["checksum"],
+                name="image_checksum",
+                condition=Q(checksum__isnull=False),
+            ),
+        ]
+        # One for each way along the life cycle that people go by hand; Django's own are
+        # add (create), change (metadata), delete and view.
+        permissions = [
+            ("deactivate_image", "Can deactivate image"),
+            ("reactivate_image", "Can reactivate image"),
+            ("fail_image", "Can end what is being brought into image"),
+            ("restore_image", "Can restore deleted image"),
+            ("scrub_image", "Can delete image for good"),
+            ("upload_image", "Can upload data of image"),
         ]
 
     def __str__(self) -> str:

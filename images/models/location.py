@@ -48,7 +48,18 @@ class ImageLocation(FSMModelMixin, models.Model):  # type: ignore[misc]
                 "delete_after",
                 name="location_to_delete",
                 condition=Q(status="pending_delete"),
-            )
+            ),
+            # What is in a store, and what was found damaged.
+            models.Index(
+                fields=["store", "image"],
+                name="location_in_store",
+                condition=Q(status="active"),
+            ),
+            models.Index(
+                fields=["image"],
+                name="location_damaged",
+                condition=Q(status="active") & ~Q(damage=""),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -72,6 +72,9 @@ class Transfer(models.Model):
                 name="transfer_unclean",
                 condition=Q(status="failed", cleaned=False),
             ),
+            models.Index(
+                "ended_at", name="transfer_failed", condition=Q(status="failed")
+            ),
         ]
 
     def __str__(self) -> str:

@@ -16,9 +16,9 @@ from images.management.terminal import (
     moment,
     progress,
     say,
-    size,
 )
 from images.models import Image, Status
+from images.units import size
 
 
 class Command(BaseCommand):

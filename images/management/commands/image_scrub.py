@@ -11,8 +11,9 @@ from django.utils import timezone
 
 from images import errors, lifecycle
 from images.access import operator
-from images.management.terminal import check_stores, confirm, iso, progress, say, size
+from images.management.terminal import check_stores, confirm, iso, progress, say
 from images.models import Image, ImageLocation, LocationStatus, Status
+from images.units import size
 
 
 class Command(BaseCommand):

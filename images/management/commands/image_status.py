@@ -8,11 +8,11 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.core.serializers.json import DjangoJSONEncoder
 
-from images import errors, lifecycle
+from images import errors, lifecycle, overview
 from images.access import operator
-from images.management import overview
-from images.management.terminal import MOMENT, iso, moment, size
+from images.management.terminal import MOMENT, iso, moment
 from images.models import Status, TransferStatus
+from images.units import size
 
 Facts = dict[str, Any]
 

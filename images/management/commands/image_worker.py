@@ -11,12 +11,13 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db import close_old_connections
 
-from images import lifecycle
+from images import lifecycle, overview
 from images.management.copying import Copying
 
 log = logging.getLogger(__name__)
 
 PAUSE = 1.0  # seconds until it is looked again for what is to be copied
+DUTIES = (lifecycle.reap, lifecycle.scrub_due, lifecycle.sweep, overview.recount)
 
 
 class Command(BaseCommand):
@@ -41,7 +42,7 @@ class Command(BaseCommand):
         while not stop.is_set():
             _attempt(copying.begin)
             if time.monotonic() >= due:
-                for duty in (lifecycle.reap, lifecycle.scrub_due, lifecycle.sweep):
+                for duty in DUTIES:
                     _attempt(duty)
                 due = time.monotonic() + options["interval"]
             stop.wait(min(PAUSE, options["interval"]))

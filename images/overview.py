@@ -1,7 +1,8 @@
-"""What `image_status` tells: the whole catalogue in a few queries, and one image in full."""
+"""What people are told of the catalogue: the whole of it in a few queries, and one image in full."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from django.utils import timezone
 from images import errors, history, lifecycle
 from images.models import (
     TRANSIENT_STATUSES,
+    Census,
     Image,
     ImageLocation,
     LocationStatus,
@@ -20,6 +22,8 @@ from images.models import (
     Transfer,
     TransferStatus,
 )
+
+WITHOUT_DATA = (Status.QUEUED, Status.KILLED)
 
 # The ways on that are no operator's verb.
 ELSEWHERE = {
@@ -29,6 +33,10 @@ ELSEWHERE = {
     Status.UPLOADING: ("importing (the import begins)",),
     Status.ACTIVE: ("queued (the last location is removed)",),
 }
+
+QUICK = 0.05  # s; a catalogue that is counted so fast is counted each time
+RECOUNT = 60.0  # s
+FORGET = 600.0  # s; then the background worker must be away
 
 
 @dataclass(frozen=True)
@@ -62,11 +70,91 @@ def _by_status() -> dict[str, int]:
     return counts | dict(rows.order_by())
 
 
-def _ownerless() -> Any:
+def stuck() -> Q:
+    """The condition for images that wait for data although nobody alive brings any."""
+    dead = [transfer.image_id for transfer, _ in lifecycle.expired()]
+    return Q(status__in=TRANSIENT_STATUSES) & (Q(pk__in=dead) | ~_owned())
+
+
+def failed(since: datetime | None = None) -> Q:
+    """The condition for images without data whose transfer failed, since then or ever."""
+    attempts = Transfer.objects.filter(status=TransferStatus.FAILED)
+    # That an image was deleted, or a transfer ended by hand, is nobody's failure.
+    attempts = attempts.exclude(error_code=errors.Gone.code)
+    if since is not None:
+        attempts = attempts.filter(ended_at__gte=since)
+    return Q(status__in=WITHOUT_DATA, pk__in=attempts.values("image"))
+
+
+def census() -> dict[str, Any]:
+    """How many images have each status, objects and bytes by store, the trash, ``taken_at``.
+
+    A catalogue that is large is counted by the background worker, see ``recount``; then
+    this is one query.
+    """
+    last = Census.objects.first()
+    if last and last.seconds > QUICK and _age(last) < FORGET:
+        return _told(last)
+    return _told(_count())
+
+
+def recount() -> None:
+    """Count a large catalogue again when it is time; no more than a twentieth of the time."""
+    last = Census.objects.first()
+    if last and last.seconds > QUICK and _age(last) > max(RECOUNT, last.seconds * 20):
+        _count()
+
+
+def _age(census: Census) -> float:
+    return (timezone.now() - census.taken_at).total_seconds()
+
+
+def _told(census: Census) -> dict[str, Any]:
+    return {**census.counts, "taken_at": census.taken_at}
+
+
+def _count() -> Census:
+    begin = time.monotonic()
+    counts = {"images": _by_status(), "stores": _stores(), "trash": _trash_size()}
+    seconds = time.monotonic() - begin
+    census = Census(pk=1, taken_at=timezone.now(), seconds=seconds, counts=counts)
+    if seconds > QUICK:
+        Census.objects.update_or_create(
+            pk=1,
+            defaults={
+                "taken_at": census.taken_at,
+                "seconds": seconds,
+                "counts": counts,
+            },
+        )
+    return census
+
+
+def _trash_size() -> dict[str, int]:
+    count, size = lifecycle.trash_total()
+    return {"images": count, "bytes": size}
+
+
+def next_scrub() -> datetime | None:
+    """When the oldest image of the trash goes for good; None: the trash is empty."""
+    trash = Image.objects.in_trash()
+    return _scrub_at(trash.aggregate(first=Min("deleted_at"))["first"])
+
+
+def scrub_at(image: Image) -> datetime | None:
+    """When this image goes for good; None: it is not in the trash."""
+    return _scrub_at(image.deleted_at) if _in_trash(image) else None
+
+
+def _owned() -> Any:
     running = Transfer.objects.filter(
         image=OuterRef("pk"), status=TransferStatus.RUNNING
     )
-    return Image.objects.filter(~Exists(running), status__in=TRANSIENT_STATUSES)
+    return Exists(running)
+
+
+def _ownerless() -> Any:
+    return Image.objects.filter(~_owned(), status__in=TRANSIENT_STATUSES)
 
 
 def _failed(since: datetime) -> int:
@@ -143,7 +231,7 @@ def of_image(image_id: str, shown: History) -> dict[str, Any] | None:
         "created_at": image.created_at,
         "updated_at": image.updated_at,
         "deleted_at": image.deleted_at,
-        "scrub_at": _scrub_at(image.deleted_at) if _in_trash(image) else None,
+        "scrub_at": scrub_at(image),
         "moves": lifecycle.possible_moves(image_id),
         "elsewhere": list(ELSEWHERE.get(Status(image.status), ())),
         "locations": _locations(image),

@@ -1,0 +1,37 @@
+"""The admin's site: its names, and the front page.
+
+Not in images.admin, which registers the models there: the site has to exist before.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.admin import AdminSite
+from django.http import HttpRequest
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, URLResolver, path
+from django.utils.translation import gettext_lazy as _
+
+
+class CatalogueSite(AdminSite):
+    site_header = _("Image catalogue")
+    site_title = _("Image catalogue")
+    index_title = _("Overview")
+    site_url = None  # the service has no other pages
+    empty_value_display = "–"
+
+    def index(
+        self, request: HttpRequest, extra_context: Any = None
+    ) -> TemplateResponse:
+        from images.admin import front
+
+        seen = request.user.has_perm("images.view_image")
+        extra = {**(front.context() if seen else {}), **(extra_context or {})}
+        return super().index(request, extra)
+
+    def get_urls(self) -> list[URLPattern | URLResolver]:
+        from images.admin import live
+
+        view = self.admin_view(live.overview)
+        return [path("live/", view, name="live"), *super().get_urls()]

@@ -1,0 +1,217 @@
+"""The form of an image: what people have changed in it, and nothing that they have not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django import forms
+from django.http import QueryDict
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from images import errors, lifecycle
+from images.access import Caller
+from images.admin.properties import complaint
+from images.attributes import (
+    CONTAINER_FORMATS,
+    DISK_FORMATS,
+    INTERNAL_PREFIX,
+    MAX_INTEGER,
+    MAX_LENGTH,
+    VISIBILITIES,
+    Changes,
+)
+from images.models import Image, Status
+
+NULLABLE = ("name", "owner", "disk_format", "container_format")
+FORMATS = ("disk_format", "container_format")
+
+
+def _formats(values: tuple[str, ...]) -> list[tuple[str, Any]]:
+    return [("", gettext_lazy("not set")), *((value, value) for value in values)]
+
+
+class ImageForm(forms.Form):
+    """Attributes and tags. Each field carries what it showed, so that only what its user has
+    changed is changed, whatever others have done meanwhile."""
+
+    name = forms.CharField(
+        label=gettext_lazy("Name"), max_length=MAX_LENGTH, required=False
+    )
+    owner = forms.CharField(
+        label=gettext_lazy("Owner"),
+        max_length=MAX_LENGTH,
+        required=False,
+        help_text=gettext_lazy("The id of the project that the image belongs to."),
+        widget=forms.TextInput(attrs={"list": "projects"}),
+    )
+    visibility = forms.ChoiceField(
+        label=gettext_lazy("Visibility"),
+        choices=[(value, value) for value in VISIBILITIES],
+        initial="shared",
+    )
+    disk_format = forms.ChoiceField(
+        label=gettext_lazy("Disk format"),
+        choices=_formats(DISK_FORMATS),
+        required=False,
+    )
+    container_format = forms.ChoiceField(
+        label=gettext_lazy("Container format"),
+        choices=_formats(CONTAINER_FORMATS),
+        required=False,
+    )
+    min_disk = forms.IntegerField(
+        label=gettext_lazy("Least disk (GiB)"),
+        min_value=0,
+        max_value=MAX_INTEGER,
+        initial=0,
+    )
+    min_ram = forms.IntegerField(
+        label=gettext_lazy("Least memory (MiB)"),
+        min_value=0,
+        max_value=MAX_INTEGER,
+        initial=0,
+    )
+    protected = forms.BooleanField(
+        label=gettext_lazy("Protected"),
+        required=False,
+        help_text=gettext_lazy("Nobody can delete it."),
+    )
+    os_hidden = forms.BooleanField(
+        label=gettext_lazy("Hidden"),
+        required=False,
+        help_text=gettext_lazy("Lists leave it out unless they are asked for it."),
+    )
+    tags = forms.CharField(
+        label=gettext_lazy("Tags"),
+        required=False,
+        help_text=gettext_lazy("One a line."),
+        widget=forms.Textarea(attrs={"rows": 3}),
+    )
+
+    def __init__(
+        self,
+        data: QueryDict | None = None,
+        *,
+        image: Image | None = None,
+        locked: bool = False,
+    ) -> None:
+        super().__init__(data, initial=_initial(image))
+        for name, field in self.fields.items():
+            field.show_hidden_initial = image is not None
+            field.disabled = locked
+            if image and name in FORMATS and image.status != Status.QUEUED:
+                field.disabled = True
+                field.help_text = _("It can be changed only before there is data.")
+
+    def clean_tags(self) -> list[str]:
+        lines = self.cleaned_data["tags"].splitlines()
+        return [line.strip() for line in lines if line.strip()]
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """All values, as lifecycle takes them."""
+        return {
+            name: (value or None) if name in NULLABLE else value
+            for name, value in self.cleaned_data.items()
+        }
+
+    @property
+    def changed(self) -> dict[str, Any]:
+        """Those that the user has changed."""
+        return {name: self.attributes[name] for name in self.changed_data}
+
+
+def _initial(image: Image | None) -> dict[str, Any] | None:
+    if image is None:
+        return None
+    names = [name for name in ImageForm.base_fields if name != "tags"]
+    initial = {name: getattr(image, name) for name in names}
+    return initial | {"tags": "\n".join(image.tags)}
+
+
+class PropertyRows:
+    """Custom properties as rows of names and values; what a row showed first comes with it."""
+
+    def __init__(self, post: QueryDict) -> None:
+        names = [name.strip() for name in post.getlist("property_name")]
+        pairs = list(zip(names, post.getlist("property_value"), strict=False))
+        self.given = {name: value for name, value in pairs if name}
+        self.pairs = [pair for pair in pairs if any(pair)]
+        self.shown = dict(
+            zip(post.getlist("shown_name"), post.getlist("shown_value"), strict=False)
+        )
+
+    @property
+    def changed(self) -> dict[str, str]:
+        return {
+            name: value
+            for name, value in self.given.items()
+            if _same_lines(self.shown.get(name)) != _same_lines(value)
+        }
+
+    @property
+    def removed(self) -> set[str]:
+        return set(self.shown) - set(self.given)
+
+    @property
+    def complaints(self) -> list[str]:
+        """What is wrong with them, a sentence each."""
+        nameless = any(value and not name for name, value in self.pairs)
+        twice = len([name for name, _value in self.pairs if name]) > len(self.given)
+        found = [complaint(name, value) for name, value in self.changed.items()]
+        return [
+            *([_("A property needs a name.")] if nameless else []),
+            *([_("A property is given twice.")] if twice else []),
+            *filter(None, found),
+        ]
+
+
+def _same_lines(text: str | None) -> str | None:
+    # A browser sends line ends of its own.
+    return text if text is None else text.replace("\r\n", "\n")
+
+
+def editable(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Without those that the service itself keeps."""
+    return {
+        name: value
+        for name, value in properties.items()
+        if not name.startswith(INTERNAL_PREFIX)
+    }
+
+
+def _complete(form: ImageForm, rows: PropertyRows) -> bool:
+    valid = form.is_valid()
+    for sentence in rows.complaints:
+        form.add_error(None, sentence)
+    return valid and not rows.complaints
+
+
+def update(image: Image, form: ImageForm, rows: PropertyRows, by: Caller) -> bool:
+    """Change what was changed in the form; False: the form says why nothing was."""
+    if not _complete(form, rows):
+        return False
+    changes = Changes(form.changed, rows.changed, rows.removed)
+    if not (changes.fields or changes.properties or changes.removed):
+        return True
+    try:
+        lifecycle.update(image.pk, changes, by)
+    except errors.ImageError as error:
+        form.add_error(None, str(error))
+        return False
+    return True
+
+
+def create(form: ImageForm, rows: PropertyRows, by: Caller) -> Image | None:
+    """Make an image of what the form says; None: the form says why there is none."""
+    if not _complete(form, rows):
+        return None
+    fields = form.attributes
+    tags = fields.pop("tags")
+    try:
+        return lifecycle.create(fields, rows.given, tags, by)
+    except errors.ImageError as error:
+        form.add_error(None, str(error))
+        return None

@@ -1,0 +1,112 @@
+"""The front page: what needs people, how much there is, and the life cycle with its numbers."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from images import overview, units
+from images.admin import graph, words
+from images.models import TRANSIENT_STATUSES, Image, Status
+
+DAY = timedelta(hours=24)
+
+
+def context() -> dict[str, Any]:
+    """For the template; the number of queries does not depend on the catalogue."""
+    census = overview.census()
+    next_scrub = overview.next_scrub()
+    return {
+        "tiles": _tiles(census, next_scrub),
+        "stores": _stores(census),
+        "graph": graph.picture(_status_url, counts=census["images"]),
+        "taken_at": census["taken_at"],
+    }
+
+
+def numbers() -> dict[str, str]:
+    """What changes on the page while one looks at it: element -> text."""
+    census = overview.census()
+    tiles = _tiles(census, overview.next_scrub())
+    counts = {
+        f"status-{status}": f"{count:,}" for status, count in census["images"].items()
+    }
+    return counts | {f"tile-{tile['name']}": tile["value"] for tile in tiles}
+
+
+def _count(condition: Any) -> int:
+    return Image.objects.filter(condition).count()
+
+
+def _tiles(census: dict[str, Any], next_scrub: Any) -> list[dict[str, Any]]:
+    moving = Image.objects.filter(status__in=TRANSIENT_STATUSES).count()
+    stuck = _count(overview.stuck())
+    failed = _count(overview.failed(timezone.now() - DAY))
+    trash = census["trash"]
+    scrub = _("nothing to delete")
+    if next_scrub is not None:
+        scrub = _("next goes for good %(when)s") % {
+            "when": _when(next_scrub),
+        }
+    total = sum(count for status, count in census["images"].items() if status in LIVING)
+    return [
+        _tile("stuck", _("Stuck now"), stuck, "stuck", "alarm" if stuck else "calm"),
+        _tile(
+            "failed",
+            _("Failed in 24 h"),
+            failed,
+            "failed-today",
+            "warn" if failed else "calm",
+        ),
+        _tile("moving", _("Uploading now"), moving, "moving", "plain"),
+        _tile("trash", _("In the trash"), trash["images"], "trash", "plain")
+        | {"note": f"{units.size(trash['bytes'])}, {scrub}"},
+        _tile("images", _("Images"), total, "", "plain")
+        | {"note": _("without the deleted ones")},
+    ]
+
+
+LIVING = [
+    status
+    for status in Status.values
+    if status not in (Status.DELETED, Status.PENDING_DELETE)
+]
+
+
+def _tile(name: str, title: str, value: int, view: str, tone: str) -> dict[str, Any]:
+    url = reverse("admin:images_image_changelist")
+    return {
+        "name": name,
+        "title": title,
+        "value": f"{value:,}",
+        "url": f"{url}?view={view}" if view else url,
+        "tone": tone,
+    }
+
+
+def _when(moment: Any) -> str:
+    if moment <= timezone.now():
+        return _("any moment")
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
+def _stores(census: dict[str, Any]) -> list[dict[str, Any]]:
+    url = reverse("admin:images_image_changelist")
+    return [
+        {
+            "id": store,
+            "objects": f"{held['objects']:,}",
+            "size": words.size(held["bytes"]),
+            "bytes": held["bytes"],
+            "url": f"{url}?store={store}",
+        }
+        for store, held in census["stores"].items()
+    ]
+
+
+def _status_url(status: str) -> str:
+    return f"{reverse('admin:images_image_changelist')}?status={status}"

@@ -1,0 +1,171 @@
+"""The life cycle as a picture: drawn from the edges of the state machine itself.
+
+Where a status stands is said here; which ways there are between them is read from the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from itertools import product
+from math import hypot
+from typing import Any, NamedTuple
+
+from images.models import Image, Status
+
+WIDTH, HEIGHT = 1010, 300
+BOX, TALL = 124, 46  # of a status
+ASIDE = 6.0  # of the way back
+TOP, BOTTOM = 12, 288  # where the ways to `deleted` gather
+
+
+class Edge(NamedTuple):
+    """One way along the life cycle."""
+
+    name: str  # of the transition's method
+    source: str
+    target: str
+    meaning: str
+
+
+def _edges() -> tuple[Edge, ...]:
+    field = Image._meta.get_field("status")
+    found = [
+        Edge(way.name, str(way.source), str(target), (way.method.__doc__ or "").strip())
+        for way in field.get_all_transitions(Image)  # type: ignore[union-attr]
+        for target in getattr(way.target, "allowed_states", [way.target])
+    ]
+    return tuple(sorted(found))
+
+
+EDGES = _edges()
+
+CENTRES: Mapping[str, tuple[int, int]] = {
+    Status.QUEUED: (75, 150),
+    Status.SAVING: (265, 70),
+    Status.UPLOADING: (265, 230),
+    Status.IMPORTING: (445, 230),
+    Status.KILLED: (445, 70),
+    Status.ACTIVE: (590, 150),
+    Status.DEACTIVATED: (755, 70),
+    Status.PENDING_DELETE: (755, 230),
+    Status.DELETED: (935, 150),
+}
+
+
+@dataclass(frozen=True)
+class Node:
+    """A status, where it stands, and what is shown of it."""
+
+    status: str
+    label: str
+    x: float
+    y: float
+    url: str
+    count: int | None
+    current: bool
+
+    @property
+    def shown(self) -> str:
+        return "" if self.count is None else f"{self.count:,}"
+
+    @property
+    def text_y(self) -> float:
+        return self.y + TALL / 2 + (5 if self.count is None else -4)
+
+    @property
+    def count_y(self) -> float:
+        return self.y + TALL / 2 + 14
+
+    @property
+    def middle(self) -> float:
+        return self.x + BOX / 2
+
+
+@dataclass(frozen=True)
+class Line:
+    """A way, as the path that is drawn."""
+
+    path: str
+    meaning: str
+    taken: bool
+
+
+def picture(
+    url: Callable[[str], str],
+    *,
+    counts: Mapping[str, int] | None = None,
+    current: str = "",
+    taken: Collection[tuple[str, str]] = (),
+) -> dict[str, Any]:
+    """What the template draws: ``url`` gives each status a link, ``counts`` a number.
+
+    ``current`` is lit; ``taken`` are the (source, target) pairs of the way gone so far.
+    """
+    nodes = [
+        Node(
+            status,
+            str(Status(status).label),
+            x - BOX / 2,
+            y - TALL / 2,
+            url(status),
+            counts.get(status, 0) if counts is not None else None,
+            status == current,
+        )
+        for status, (x, y) in CENTRES.items()
+    ]
+    lines = [
+        Line(_path(source, target), _meaning(source, target), (source, target) in taken)
+        for source, target in product(CENTRES, CENTRES)
+        if _meaning(source, target)
+    ]
+    # What was gone is drawn last, above the rest.
+    lines.sort(key=lambda line: line.taken)
+    return {
+        "nodes": nodes,
+        "lines": lines,
+        "width": WIDTH,
+        "height": HEIGHT,
+        "box": BOX,
+        "tall": TALL,
+        "history": bool(taken) or bool(current),
+    }
+
+
+def _meaning(source: str, target: str) -> str:
+    meanings = [edge.meaning for edge in EDGES if edge[1:3] == (source, target)]
+    return f"{source} → {target}: {' '.join(meanings)}" if meanings else ""
+
+
+def _path(source: str, target: str) -> str:
+    if target == Status.DELETED and source != Status.PENDING_DELETE:
+        return _around(source)
+    (x1, y1), (x2, y2) = CENTRES[source], CENTRES[target]
+    dx, dy = x2 - x1, y2 - y1
+    length = hypot(dx, dy)
+    # Each to its own right: a way there and the way back do not lie on each other.
+    aside_x, aside_y = -dy / length * ASIDE, dx / length * ASIDE
+    start, end = _border(dx, dy, 0), _border(-dx, -dy, 5)
+    return (
+        f"M{x1 + start[0] + aside_x:.1f} {y1 + start[1] + aside_y:.1f}"
+        f"L{x2 + end[0] + aside_x:.1f} {y2 + end[1] + aside_y:.1f}"
+    )
+
+
+def _border(dx: float, dy: float, gap: float) -> tuple[float, float]:
+    """From the middle of a status to its border, in this direction, and the gap beyond."""
+    half_x, half_y = BOX / 2 + gap, TALL / 2 + gap
+    across = min(half_x / abs(dx) if dx else 9e9, half_y / abs(dy) if dy else 9e9)
+    return dx * across, dy * across
+
+
+def _around(source: str) -> str:
+    """Everything can be deleted: these ways go along the upper or the lower margin."""
+    x, y = CENTRES[source]
+    end_x, end_y = CENTRES[Status.DELETED]
+    upper = y < HEIGHT / 2
+    margin, out = (TOP, -1) if upper else (BOTTOM, 1)
+    return (
+        f"M{x} {y + out * TALL / 2:.1f}V{margin}H{end_x}"
+        f"V{end_y + out * (TALL / 2 + 5):.1f}"
+    )

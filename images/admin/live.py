@@ -1,0 +1,59 @@
+"""What the pages ask for while something moves: small JSON documents, two or three queries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, JsonResponse
+
+from images.admin import front, words
+from images.admin.moves import may
+from images.admin.steering import find
+from images.models import Image, Status, Transfer, TransferStatus
+
+AT_MOST = 200  # images in one question
+
+
+def images(request: HttpRequest) -> HttpResponse:
+    """``?ids=A,B``: the status and the progress of each of these images."""
+    _check(request)
+    ids = request.GET.get("ids", "").replace("\0", "").split(",")[:AT_MOST]
+    statuses = dict(Image.objects.filter(pk__in=ids).values_list("pk", "status"))
+    return JsonResponse({"images": _shown(statuses), "transfers": _progress(ids)})
+
+
+def image(request: HttpRequest, image_id: str) -> HttpResponse:
+    """The same of one image, and when it was changed."""
+    _check(request)
+    found = find(image_id)
+    return JsonResponse(
+        {
+            "images": _shown({found.pk: found.status}),
+            "transfers": _progress([found.pk]),
+            "updated_at": found.updated_at,
+        }
+    )
+
+
+def overview(request: HttpRequest) -> HttpResponse:
+    """The numbers of the front page: the words of each element that has ``data-live``."""
+    _check(request)
+    return JsonResponse({"live": front.numbers()})
+
+
+def _check(request: HttpRequest) -> None:
+    if not may(request, "images.view_image"):
+        raise PermissionDenied
+
+
+def _shown(statuses: dict[str, str]) -> dict[str, Any]:
+    return {
+        image_id: {"status": status, "label": Status(status).label}
+        for image_id, status in statuses.items()
+    }
+
+
+def _progress(ids: list[str]) -> list[dict[str, Any]]:
+    running = Transfer.objects.filter(image__in=ids, status=TransferStatus.RUNNING)
+    return [words.progress(transfer) for transfer in running]

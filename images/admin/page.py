@@ -1,0 +1,209 @@
+"""The page of one image: all that is known of it, and all that can be done with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from images import errors, history, overview, stores
+from images.admin import add, forms, graph, properties, snippets, words
+from images.admin.changelist import project_names
+from images.admin.moves import caller, may, offers
+from images.admin.steering import context, find
+from images.models import (
+    TRANSIENT_STATUSES,
+    Image,
+    ImageLocation,
+    LocationStatus,
+    Status,
+)
+
+EVENTS = 100  # shown at first
+EVENTS_AT_MOST = 1000
+TRANSFERS = 20
+
+
+def show(request: HttpRequest, image_id: str) -> HttpResponse:
+    """The page, and the POST of its form."""
+    if not may(request, "images.view_image"):
+        raise PermissionDenied
+    image = find(image_id)
+    if request.method != "POST":
+        form = forms.ImageForm(image=image, locked=not _editable(request, image))
+        shown = properties.rows(forms.editable(image.properties))
+        return _page(request, image, form, shown, shown)
+    if not may(request, "images.change_image"):
+        raise PermissionDenied
+    form = forms.ImageForm(request.POST, image=image)
+    rows = forms.PropertyRows(request.POST)
+    if forms.update(image, form, rows, caller(request)):
+        messages.success(request, _("The changes were saved."))
+        return redirect("admin:images_image_change", image.pk)
+    given = [
+        {"name": name, "value": value, "kind": properties.kind(name)}
+        for name, value in rows.pairs
+    ]
+    return _page(request, image, form, given, properties.rows(rows.shown))
+
+
+def _editable(request: HttpRequest, image: Image) -> bool:
+    return may(request, "images.change_image") and image.deleted_at is None
+
+
+def _page(
+    request: HttpRequest,
+    image: Image,
+    form: forms.ImageForm,
+    rows: list[dict[str, Any]],
+    shown_rows: list[dict[str, Any]],
+) -> HttpResponse:
+    editable = _editable(request, image)
+    more = {
+        "title": words.title(image),
+        "image": image,
+        "badge": words.badge(image.status),
+        "offers": offers(request, image),
+        "facts": _facts(image),
+        "last_error": history.last_error(image.pk),
+        "scrub_at": overview.scrub_at(image),
+        "form": form,
+        "editable": editable,
+        "rows": rows,
+        "shown_rows": shown_rows,
+        "internal": set(image.properties) - set(forms.editable(image.properties)),
+        "known": properties.KNOWN,
+        "projects": add.projects() if editable else [],
+        "moving": image.status in TRANSIENT_STATUSES,
+        "members": list(image.members.order_by("pk")),
+        **_locations(request, image),
+        **_transfers(image),
+        **_timeline(request, image),
+    }
+    more["snippets"] = snippets.of(image, _base_url(request))
+    return TemplateResponse(
+        request, "admin/images/image/page.html", context(request, **more)
+    )
+
+
+def _facts(image: Image) -> list[tuple[str, Any]]:
+    owner = image.owner or ""
+    name = project_names({owner}).get(owner, "") if owner else ""
+    exact = f" ({image.size:,} B)" if image.size is not None else ""
+    found = [
+        (_("Size"), f"{words.size(image.size)}{exact}"),
+        (_("Virtual size"), words.size(image.virtual_size)),
+        ("MD5", image.checksum),
+        (image.os_hash_algo or _("Digest"), image.os_hash_value),
+        (_("Project"), f"{name} ({owner})" if name else owner),
+        (_("Created"), words.ago(image.created_at)),
+        (_("Changed"), words.ago(image.updated_at)),
+    ]
+    if image.deleted_at:
+        found.append((_("Deleted"), words.ago(image.deleted_at)))
+    return [(label, value or "–") for label, value in found]
+
+
+# Where the data is, was, and comes from
+
+
+def _locations(request: HttpRequest, image: Image) -> dict[str, Any]:
+    removing = may(request, "images.delete_imagelocation")
+    held = image.locations.exclude(status=LocationStatus.DELETED).order_by("pk")
+    return {
+        "locations": [
+            {
+                "location": location,
+                # It may tell more than a viewer should know.
+                "url": _url(location) if removing else "",
+                "removable": removing
+                and location.status == LocationStatus.ACTIVE
+                and image.status == Status.ACTIVE,
+                "created": words.ago(location.created_at),
+                "verified": words.ago(location.verified_at),
+            }
+            for location in held
+        ],
+        "removing": removing,
+        "can_add_location": may(request, "images.add_imagelocation")
+        and image.status in (Status.QUEUED, Status.ACTIVE),
+        "requeues": settings.IMAGECATALOG_LAST_LOCATION == "requeue",
+    }
+
+
+def _url(location: ImageLocation) -> str:
+    try:
+        return stores.holding(location.store).url(location.key)
+    except errors.StoreError as error:
+        return str(error)
+
+
+def _transfers(image: Image) -> dict[str, Any]:
+    newest = image.transfers.order_by("-started_at", "-pk")[:TRANSFERS]
+    return {
+        "transfers": [
+            {
+                "transfer": transfer,
+                "bar": words.bar(transfer),
+                "rate": words.progress(transfer)["rate"],
+                "started": words.ago(transfer.started_at),
+                "heartbeat": words.ago(transfer.heartbeat_at),
+            }
+            for transfer in newest
+        ]
+    }
+
+
+# What has happened
+
+
+def _timeline(request: HttpRequest, image: Image) -> dict[str, Any]:
+    given = request.GET.get("events", "")
+    limit = int(given) if given.isdecimal() and len(given) < 5 else EVENTS
+    limit = max(1, min(limit, EVENTS_AT_MOST))
+    events = history.newest(image.pk, limit=limit + 1)
+    more = len(events) > limit
+    events = events[-limit:]
+    taken = {(event["from_status"], event["to_status"]) for event in events}
+    for event in events:
+        event["ago"] = words.ago(event["at"])
+        event["changes"] = _changes(event["detail"])
+        event["moved"] = event["from_status"] != event["to_status"]
+        event["from_badge"] = words.badge(event["from_status"])
+        event["to_badge"] = words.badge(event["to_status"])
+    return {
+        "events": events[::-1],
+        "more_events": min(limit * 5, EVENTS_AT_MOST) if more else 0,
+        "graph": graph.picture(
+            _status_url,
+            current=image.status,
+            taken={pair for pair in taken if pair[0] != pair[1]},
+        ),
+    }
+
+
+def _changes(detail: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A line for each: what was changed from what to what, or a fact beside the event."""
+    return [
+        {"name": name, "before": value[0], "after": value[1], "changed": True}
+        if isinstance(value, list) and len(value) == 2
+        else {"name": name, "after": value, "changed": False}
+        for name, value in detail.items()
+    ]
+
+
+def _status_url(status: str) -> str:
+    return f"{reverse('admin:images_image_changelist')}?status={status}"
+
+
+def _base_url(request: HttpRequest) -> str:
+    public: str = settings.IMAGECATALOG_PUBLIC_URL
+    return public or request.build_absolute_uri("/").rstrip("/")

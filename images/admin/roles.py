@@ -1,0 +1,40 @@
+"""The roles that come with the catalogue, as groups of Django's permissions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.models import Group, Permission
+
+VIEWER = ("view_image",)
+OPERATOR = (
+    *VIEWER,
+    "deactivate_image",
+    "reactivate_image",
+    "fail_image",
+    "restore_image",
+)
+MANAGER = (
+    *OPERATOR,
+    "add_image",
+    "change_image",
+    "delete_image",
+    "scrub_image",
+    "upload_image",
+    "add_imagelocation",
+    "delete_imagelocation",
+    "add_member",
+    "change_member",
+    "delete_member",
+)
+ROLES = {"viewer": VIEWER, "operator": OPERATOR, "catalogue manager": MANAGER}
+
+
+def ensure(**signal: Any) -> None:
+    """Receiver of post_migrate: make the groups that are missing; never change one."""
+    known = set(Group.objects.values_list("name", flat=True))
+    for name, codenames in ROLES.items():
+        if name not in known:
+            group = Group.objects.create(name=name)
+            permissions = Permission.objects.filter(content_type__app_label="images")
+            group.permissions.set(permissions.filter(codename__in=codenames))

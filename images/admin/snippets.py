@@ -1,0 +1,44 @@
+"""How to use an image, in the words of the tools that people have; made to be copied."""
+
+from __future__ import annotations
+
+from images.models import READABLE_STATUSES, Image
+
+
+def of(image: Image, base_url: str) -> list[dict[str, str]]:
+    """Title and text of each. ``base_url`` has no slash at its end."""
+    if image.status in READABLE_STATUSES:
+        return _download(image, base_url)
+    return _upload(image, base_url) if image.status == "queued" else []
+
+
+def _file(image: Image) -> str:
+    kind = image.disk_format or "img"
+    return f"{image.pk}.{kind}"
+
+
+def _download(image: Image, base_url: str) -> list[dict[str, str]]:
+    curl = (
+        f"curl -u USER -o {_file(image)} \\\n    {base_url}/v2/images/{image.pk}/file"
+    )
+    terraform = (
+        'resource "openstack_compute_instance_v2" "server" {\n'
+        f'  name        = "server"\n  image_id    = "{image.pk}"\n'
+        '  flavor_name = "m1.small"\n}'
+    )
+    return [
+        {
+            "title": "openstack",
+            "text": f"openstack image save --file {_file(image)} {image.pk}",
+        },
+        {"title": "curl", "text": curl},
+        {"title": "Terraform", "text": terraform},
+    ]
+
+
+def _upload(image: Image, base_url: str) -> list[dict[str, str]]:
+    curl = (
+        "curl -u USER -T FILE -H 'Content-Type: application/octet-stream' \\\n"
+        f"    {base_url}/v2/images/{image.pk}/file"
+    )
+    return [{"title": "curl", "text": curl}]
