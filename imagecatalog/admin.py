@@ -1,10 +1,12 @@
-"""Django's admin as an app, with our site in place of its default one, and our roles."""
+"""Two apps of others as the catalogue has them: our site, our roles, our words."""
 
 from __future__ import annotations
 
+import axes.apps
 from django.apps import apps as installed
 from django.contrib.admin import apps
 from django.db.models.signals import post_migrate
+from django.utils.translation import gettext_lazy as _
 
 
 class AdminConfig(apps.AdminConfig):
@@ -16,3 +18,7 @@ class AdminConfig(apps.AdminConfig):
 
         # Behind the receiver of django.contrib.auth, which makes the permissions.
         post_migrate.connect(roles.ensure, sender=installed.get_app_config("images"))
+
+
+class SignInsConfig(axes.apps.AppConfig):
+    verbose_name = _("Sign-ins")

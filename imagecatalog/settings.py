@@ -73,7 +73,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
-    "axes",
+    "imagecatalog.admin.SignInsConfig",
     "imagecatalog.identity",
     "images",
     "imagecatalog.admin.AdminConfig",

@@ -30,6 +30,13 @@ class CatalogueSite(AdminSite):
         extra = {**(front.context() if seen else {}), **(extra_context or {})}
         return super().index(request, extra)
 
+    def get_app_list(
+        self, request: HttpRequest, app_label: str | None = None
+    ) -> list[dict[str, Any]]:
+        """The images first: they are what people come for."""
+        found = super().get_app_list(request, app_label)
+        return sorted(found, key=lambda app: app["app_label"] != "images")
+
     def get_urls(self) -> list[URLPattern | URLResolver]:
         from images.admin import live
 

@@ -62,13 +62,13 @@ class ImageForm(forms.Form):
         required=False,
     )
     min_disk = forms.IntegerField(
-        label=gettext_lazy("Least disk (GiB)"),
+        label=gettext_lazy("Minimum disk (GiB)"),
         min_value=0,
         max_value=MAX_INTEGER,
         initial=0,
     )
     min_ram = forms.IntegerField(
-        label=gettext_lazy("Least memory (MiB)"),
+        label=gettext_lazy("Minimum memory (MiB)"),
         min_value=0,
         max_value=MAX_INTEGER,
         initial=0,

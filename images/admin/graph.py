@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from itertools import product
-from math import hypot
+from math import hypot, inf
 from typing import Any, NamedTuple
 
 from images.models import Image, Status
@@ -119,8 +119,6 @@ def picture(
         for source, target in product(CENTRES, CENTRES)
         if _meaning(source, target)
     ]
-    # What was gone is drawn last, above the rest.
-    lines.sort(key=lambda line: line.taken)
     return {
         "nodes": nodes,
         "lines": lines,
@@ -145,18 +143,22 @@ def _path(source: str, target: str) -> str:
     length = hypot(dx, dy)
     # Each to its own right: a way there and the way back do not lie on each other.
     aside_x, aside_y = -dy / length * ASIDE, dx / length * ASIDE
-    start, end = _border(dx, dy, 0), _border(-dx, -dy, 5)
+    start = _border(aside_x, aside_y, dx, dy, 0)
+    end = _border(aside_x, aside_y, -dx, -dy, 4)
     return (
-        f"M{x1 + start[0] + aside_x:.1f} {y1 + start[1] + aside_y:.1f}"
-        f"L{x2 + end[0] + aside_x:.1f} {y2 + end[1] + aside_y:.1f}"
+        f"M{x1 + start[0]:.1f} {y1 + start[1]:.1f}L{x2 + end[0]:.1f} {y2 + end[1]:.1f}"
     )
 
 
-def _border(dx: float, dy: float, gap: float) -> tuple[float, float]:
-    """From the middle of a status to its border, in this direction, and the gap beyond."""
+def _border(
+    x: float, y: float, dx: float, dy: float, gap: float
+) -> tuple[float, float]:
+    """Where one who starts at (x, y) from a status's middle in a direction leaves its box."""
     half_x, half_y = BOX / 2 + gap, TALL / 2 + gap
-    across = min(half_x / abs(dx) if dx else 9e9, half_y / abs(dy) if dy else 9e9)
-    return dx * across, dy * across
+    to_side = (half_x - x * (1 if dx > 0 else -1)) / abs(dx) if dx else inf
+    to_edge = (half_y - y * (1 if dy > 0 else -1)) / abs(dy) if dy else inf
+    far = min(to_side, to_edge)
+    return x + dx * far, y + dy * far
 
 
 def _around(source: str) -> str:

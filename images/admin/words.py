@@ -12,7 +12,7 @@ from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 
 from images import units
-from images.models import Image, Status, Transfer
+from images.models import Image, Status, Transfer, TransferStatus
 
 
 def badge(status: str) -> SafeString:
@@ -25,15 +25,20 @@ def ago(at: datetime | None) -> SafeString | str:
     """How long ago, with the moment itself beside it for who wants to know."""
     if at is None:
         return "–"
-    now = timezone.now()
-    words = timesince(at, now, depth=1) if at < now else timesince(now, at, depth=1)
-    sentence = _("%(age)s ago") if at < now else _("in %(age)s")
     return format_html(
         '<time datetime="{}" title="{}">{}</time>',
         at.isoformat(timespec="seconds"),
         f"{at:%Y-%m-%d %H:%M:%S} UTC",
-        sentence % {"age": words},
+        _distance(at, timezone.now()),
     )
+
+
+def _distance(at: datetime, now: datetime) -> str:
+    if abs((now - at).total_seconds()) < 60:
+        return _("just now") if at <= now else _("any moment")
+    if at < now:
+        return _("%(age)s ago") % {"age": timesince(at, now, depth=1)}
+    return _("in %(age)s") % {"age": timesince(now, at, depth=1)}
 
 
 def size(count: int | None) -> str:
@@ -67,6 +72,9 @@ def bar(transfer: Transfer | None) -> SafeString | str:
     if transfer is None:
         return "–"
     found = progress(transfer)
+    if transfer.status != TransferStatus.RUNNING:
+        words: str = found["words"]
+        return words
     percent = found["percent"]
     value = format_html(' value="{}"', percent) if percent is not None else ""
     return format_html(

@@ -1,0 +1,147 @@
+"""The front page: its numbers, its picture of the life cycle, its cost."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from images import overview
+from images.admin import graph
+from images.models import Census, Image, Status
+from tests.test_transitions import EDGES
+
+MakeImage = Callable[..., Image]
+
+
+def numbers(client: Client) -> dict[str, str]:
+    page = client.get("/admin/").content.decode()
+    return dict(re.findall(r'data-live="([a-z_-]+)">([^<]*)<', page))
+
+
+def test_the_tiles_count_and_lead_to_what_they_count(
+    root: Client, make_image: MakeImage
+) -> None:
+    make_image("active")
+    make_image("saving").transfers.all().delete()
+    make_image("importing")
+    make_image("pending_delete")
+
+    found = numbers(root)
+
+    assert found["tile-stuck"] == "1"
+    assert found["tile-moving"] == "2"
+    assert found["tile-trash"] == "1"
+    assert found["tile-images"] == "3"
+    assert (
+        'href="/admin/images/image/?view=stuck"' in root.get("/admin/").content.decode()
+    )
+
+
+def test_each_status_has_its_number_and_its_link(
+    root: Client, make_image: MakeImage
+) -> None:
+    for status in Status.values:
+        make_image(status)
+
+    found, page = numbers(root), root.get("/admin/").content.decode()
+
+    for status in Status.values:
+        assert found[f"status-{status}"] == "1"
+        assert f'href="/admin/images/image/?status={status}"' in page
+
+
+def test_the_picture_has_every_edge_and_no_other() -> None:
+    drawn = {(edge.name, edge.source, edge.target) for edge in graph.EDGES}
+    expected = {
+        (name, source, target)
+        for name, ways in EDGES.items()
+        for source, target in ways.items()
+    } | {("mark_restored", "pending_delete", "deactivated")}
+    lines = graph.picture(str)["lines"]
+
+    assert drawn == expected
+    assert len(lines) == len({edge[1:3] for edge in expected})
+
+
+def test_every_status_stands_somewhere() -> None:
+    assert set(graph.CENTRES) == set(Status.values)
+
+
+def test_the_numbers_of_the_poll_are_those_of_the_page(
+    root: Client, make_image: MakeImage
+) -> None:
+    make_image("active")
+
+    assert root.get("/admin/live/").json()["live"] == numbers(root)
+
+
+@pytest.mark.parametrize("images", [1, 30])
+def test_the_front_page_asks_as_often_for_many_as_for_few(
+    root: Client, make_image: MakeImage, images: int
+) -> None:
+    for number in range(images):
+        make_image(Status.values[number % len(Status.values)])
+
+    with CaptureQueriesContext(connection) as queries:
+        root.get("/admin/")
+
+    assert len(queries) <= 14, [query["sql"][:150] for query in queries]
+
+
+# A large catalogue
+
+
+@pytest.fixture
+def large(monkeypatch: Any) -> None:
+    """However small, it counts as one that takes long to count."""
+    monkeypatch.setattr(overview, "QUICK", 0.0)
+
+
+def test_a_large_catalogue_is_not_counted_by_the_page(
+    root: Client, make_image: MakeImage, large: None
+) -> None:
+    make_image("active")
+    assert numbers(root)["status-active"] == "1"
+
+    make_image("active")
+
+    assert numbers(root)["status-active"] == "1"
+    assert Census.objects.count() == 1
+
+
+def test_the_worker_counts_a_large_catalogue_again(
+    root: Client, make_image: MakeImage, large: None
+) -> None:
+    numbers(root)
+    make_image("active")
+    Census.objects.update(taken_at=timezone.now() - timedelta(seconds=90))
+
+    overview.recount()
+
+    assert numbers(root)["status-active"] == "1"
+
+
+def test_without_a_worker_the_page_counts_in_the_end(
+    root: Client, make_image: MakeImage, large: None, monkeypatch: Any
+) -> None:
+    numbers(root)
+    make_image("active")
+    monkeypatch.setattr(overview, "FORGET", 0.0)
+
+    assert numbers(root)["status-active"] == "1"
+
+
+def test_the_worker_leaves_a_small_catalogue_uncounted(make_image: MakeImage) -> None:
+    make_image("active")
+
+    overview.recount()
+
+    assert not Census.objects.exists()

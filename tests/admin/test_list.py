@@ -1,0 +1,260 @@
+"""The list: saved views, filters, search; as many questions for many rows as for few."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from imagecatalog.identity.models import Project
+from images.admin import changelist
+from images.models import Image, Transfer, TransferStatus
+from tests.admin.conftest import LIST
+
+MakeImage = Callable[..., Image]
+CHECKSUM = "8a6cc7ec5a4ae8ee0b1c7e1fd7d1d5c1"
+
+
+def shown(client: Client, query: str = "") -> set[str]:
+    """The names of the images that the list shows."""
+    page = client.get(LIST + query).content.decode()
+    return set(re.findall(r'/change/">([^<]+)</a><br>', page))
+
+
+def failed(image: Image, code: str = "body-incomplete", hours: int = 0) -> None:
+    Transfer.objects.create(
+        image=image,
+        kind="upload",
+        status=TransferStatus.FAILED,
+        store="local",
+        key="k",
+        worker="w",
+        error_code=code,
+        error="It broke off.",
+        ended_at=timezone.now() - timedelta(hours=hours),
+    )
+
+
+@pytest.fixture
+def catalogue(make_image: MakeImage) -> dict[str, Image]:
+    """One image for each saved view, called like it."""
+    images = {
+        "active": make_image("active", name="active"),
+        "queued": make_image("queued", name="queued"),
+        "moving": make_image("saving", name="moving"),
+        "stuck": make_image("saving", name="stuck"),
+        "failed": make_image("queued", name="failed"),
+        "long failed": make_image("killed", name="long failed"),
+        "trashed": make_image("pending_delete", name="trashed"),
+        "deleted": make_image("deleted", name="deleted"),
+        "damaged": make_image("active", name="damaged"),
+    }
+    images["stuck"].transfers.update(heartbeat_at=timezone.now() - timedelta(hours=1))
+    failed(images["failed"])
+    failed(images["long failed"], hours=30)
+    failed(images["queued"], code="gone")
+    images["active"].locations.update(verified_at=timezone.now())
+    images["damaged"].locations.update(damage="other bytes")
+    return images
+
+
+@pytest.mark.parametrize(
+    ("view", "names"),
+    [
+        (
+            "",
+            {
+                "active",
+                "queued",
+                "moving",
+                "stuck",
+                "failed",
+                "long failed",
+                "damaged",
+            },
+        ),
+        ("moving", {"moving", "stuck"}),
+        ("stuck", {"stuck"}),
+        ("failed", {"failed", "long failed"}),
+        ("failed-today", {"failed"}),
+        ("without-data", {"queued", "failed", "long failed"}),
+        ("unverified", {"damaged"}),
+        ("damaged", {"damaged"}),
+        ("trash", {"trashed"}),
+        ("deleted", {"deleted"}),
+    ],
+)
+def test_a_saved_view_shows_what_it_says(
+    root: Client, catalogue: dict[str, Image], view: str, names: set[str]
+) -> None:
+    assert shown(root, f"?view={view}") == names
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "status=active",
+        "visibility=public",
+        "owner=project-b",
+        "format=qcow2",
+        "container=ova",
+        "store=local",
+        "protected=1",
+        "hidden=1",
+        "tag=wanted",
+        "property=os_distro%3Ddebian",
+        "size_min=1+KiB",
+        "size_min=1K&size_max=1.5KiB",
+        "created_to=2020-12-31",
+        "created_from=2020-01-01&created_to=2020-01-01",
+        "q=the+want",
+        "q=WANTED",
+        "q=wanted",
+        "q=c0ffee00",
+        "q=c0ffee00-aaaa-4bbb-8ccc-0123456789ab",
+        f"q={CHECKSUM}",
+        f"q={'ab' * 64}",
+    ],
+)
+def test_a_filter_and_a_search_find_the_one(
+    root: Client, make_image: MakeImage, query: str
+) -> None:
+    make_image("queued", name="another", disk_format="raw", tags=["another"])
+    make_image(
+        "active",
+        id="c0ffee00-aaaa-4bbb-8ccc-0123456789ab",
+        name="the WANTED one",
+        visibility="public",
+        owner="project-b",
+        disk_format="qcow2",
+        container_format="ova",
+        protected=True,
+        os_hidden=True,
+        tags=["wanted"],
+        properties={"os_distro": "debian"},
+        size=1500,
+        checksum=CHECKSUM,
+        os_hash_value="ab" * 64,
+        created_at=timezone.datetime(
+            2020, 1, 1, 12, tzinfo=timezone.get_current_timezone()
+        ),
+    )
+
+    assert shown(root, f"?{query}") == {"the WANTED one"}
+
+
+def test_filters_go_together(root: Client, make_image: MakeImage) -> None:
+    make_image("active", name="a", tags=["x"])
+    make_image("queued", name="b", tags=["x"])
+    make_image("active", name="c", tags=["y"])
+
+    assert shown(root, "?tag=x&status=active") == {"a"}
+
+
+@pytest.mark.parametrize("status", ["pending_delete", "deleted"])
+def test_a_status_of_deleted_images_finds_them(
+    root: Client, make_image: MakeImage, status: str
+) -> None:
+    make_image(status, name="gone")
+
+    assert shown(root, f"?status={status}") == {"gone"}
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "size_min=much",
+        "view=nonsense",
+        "property=os_distro",
+        "status=odd",
+        "o=99.-x",
+        "p=9999",
+        "q=%00",
+    ],
+)
+def test_nonsense_is_no_failure(
+    root: Client, make_image: MakeImage, query: str
+) -> None:
+    make_image("active")
+
+    response = root.get(f"{LIST}?{query}", follow=True)
+
+    assert response.status_code == 200
+
+
+def test_a_filter_that_is_not_understood_shows_nothing_and_says_so(
+    root: Client, make_image: MakeImage
+) -> None:
+    make_image("active", name="disk")
+
+    page = root.get(f"{LIST}?size_min=much").content.decode()
+
+    assert "is no size" in page
+    assert "disk" not in page
+
+
+def test_more_than_are_counted_are_said_to_be_more(
+    root: Client, make_image: MakeImage, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(changelist, "COUNTED", 2)
+    for _ in range(3):
+        make_image("active")
+
+    assert "more than 2 images" in root.get(LIST).content.decode()
+
+
+def test_names_are_sorted_with_the_nameless_first(
+    root: Client, make_image: MakeImage
+) -> None:
+    for name in ("b", None, "a"):
+        make_image("queued", name=name)
+
+    page = root.get(f"{LIST}?o=2").content.decode()
+
+    assert re.findall(r'/change/">([^<]+)</a><br>', page) == ["unnamed image", "a", "b"]
+
+
+def test_a_project_is_shown_by_its_name(root: Client, make_image: MakeImage) -> None:
+    Project.objects.create(id="project-a", name="laboratory")
+    make_image("queued")
+
+    assert "laboratory" in root.get(LIST).content.decode()
+
+
+def test_the_trash_says_when_an_image_goes(
+    root: Client, make_image: MakeImage, settings: Any
+) -> None:
+    settings.IMAGECATALOG_SCRUB_TIME = 7200
+    make_image("pending_delete")
+
+    assert (
+        "in 1\N{NO-BREAK SPACE}hour" in root.get(f"{LIST}?view=trash").content.decode()
+    )
+
+
+@pytest.mark.parametrize("images", [1, 40])
+@pytest.mark.parametrize(
+    "query", ["", "?view=stuck", "?tag=t", "?q=disk", "?view=trash"]
+)
+def test_the_list_asks_as_often_for_many_as_for_few(
+    root: Client, make_image: MakeImage, images: int, query: str
+) -> None:
+    for number in range(images):
+        status = ("active", "saving", "pending_delete", "queued")[number % 4]
+        image = make_image(status, name=f"disk {number}", tags=["t"])
+        image.locations.create(store="local", key=f"{image.pk}.2")
+
+    with CaptureQueriesContext(connection) as queries:
+        assert root.get(LIST + query).status_code == 200
+
+    assert len(queries) <= 8, [query["sql"][:150] for query in queries]
+    assert not any(
+        "COUNT(*)" in it["sql"] and "LIMIT" not in it["sql"] for it in queries
+    )

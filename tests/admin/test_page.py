@@ -1,0 +1,356 @@
+"""The page of an image: what it tells, and what its form changes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from images import lifecycle
+from images.access import Caller
+from images.attributes import Changes
+from images.models import Event, Image, Member
+from tests.admin.conftest import LIST
+
+MakeImage = Callable[..., Image]
+
+
+def page(client: Client, image: Image) -> str:
+    return client.get(f"{LIST}{image.pk}/change/").content.decode()
+
+
+def shown_form(client: Client, image: Image) -> dict[str, Any]:
+    """What a browser would send when nothing was changed."""
+    form = client.get(f"{LIST}{image.pk}/change/").context
+    data: dict[str, Any] = {}
+    for field in form["form"]:
+        if field.field.disabled:
+            continue
+        value = field.initial
+        if value is not None and value is not False:
+            data[field.html_name] = data[field.html_initial_name] = value
+    rows = [(row["name"], row["value"]) for row in form["rows"]]
+    data["property_name"] = data["shown_name"] = [name for name, _ in rows]
+    data["property_value"] = data["shown_value"] = [value for _, value in rows]
+    return data
+
+
+def save(client: Client, image: Image, form: dict[str, Any]) -> Any:
+    return client.post(f"{LIST}{image.pk}/change/", form)
+
+
+def again(image: Image) -> Image:
+    return Image.objects.get(pk=image.pk)
+
+
+@pytest.fixture
+def image(make_image: MakeImage) -> Image:
+    return make_image(
+        "active",
+        name="disk",
+        tags=["a", "b"],
+        properties={"os_type": "linux", "x": "1"},
+    )
+
+
+def test_a_form_that_nobody_touched_changes_nothing(root: Client, image: Image) -> None:
+    before = again(image).updated_at
+
+    response = save(root, image, shown_form(root, image))
+
+    assert response.status_code == 302
+    assert again(image).updated_at == before
+    assert not Event.objects.exists()
+
+
+def test_attributes_tags_and_properties_are_changed_and_recorded(
+    root: Client, image: Image
+) -> None:
+    form = shown_form(root, image) | {
+        "name": "disk 2",
+        "min_disk": "8",
+        "protected": "on",
+        "tags": "b\nc\n",
+        "property_name": ["os_type", "", "new"],
+        "property_value": ["windows", "", "value"],
+    }
+
+    assert save(root, image, form).status_code == 302
+
+    changed = again(image)
+    assert (changed.name, changed.min_disk, changed.protected) == ("disk 2", 8, True)
+    assert changed.tags == ["b", "c"]
+    assert changed.properties == {"os_type": "windows", "new": "value"}
+    event = Event.objects.get()
+    assert (event.verb, event.actor, event.door) == ("update", "root", "admin")
+    assert event.detail["name"] == ["disk", "disk 2"]
+    assert event.detail["x"] == ["1", None]
+
+
+def test_what_somebody_else_changed_meanwhile_stays(
+    root: Client, image: Image, admin: Caller
+) -> None:
+    form = shown_form(root, image)
+    lifecycle.update(
+        image.pk, Changes({"name": "theirs"}, {"os_type": "theirs", "more": "1"}), admin
+    )
+
+    save(root, image, form | {"min_disk": "8"})
+
+    changed = again(image)
+    assert (changed.name, changed.min_disk) == ("theirs", 8)
+    assert changed.properties == {"os_type": "theirs", "more": "1", "x": "1"}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"name": "\N{PILE OF POO}"}, "characters beyond the Basic Multilingual Plane"),
+        ({"min_disk": "-1"}, "greater than or equal to 0"),
+        ({"visibility": "everybody"}, "not one of the available choices"),
+        ({"tags": "x" * 256}, "longer than 255 characters"),
+        ({"property_name": ["status"], "property_value": ["active"]}, "read-only"),
+        ({"property_name": ["a", "a"], "property_value": ["1", "2"]}, "given twice"),
+        ({"property_name": [""], "property_value": ["1"]}, "needs a name"),
+        (
+            {"property_name": ["hw_cpu_cores"], "property_value": ["two"]},
+            "whole number",
+        ),
+        ({"property_name": ["kernel_id"], "property_value": ["x"]}, "id of an image"),
+    ],
+)
+def test_what_is_wrong_is_said_and_nothing_is_changed(
+    root: Client, image: Image, wrong: dict[str, Any], sentence: str
+) -> None:
+    form = shown_form(root, image) | {"min_ram": "64"} | wrong
+
+    response = save(root, image, form)
+
+    assert sentence in response.content.decode().replace("&#x27;", "'")
+    assert again(image).min_ram == 0
+    assert again(image).properties == image.properties
+
+
+def test_formats_can_be_changed_before_there_is_data_only(
+    root: Client, make_image: MakeImage
+) -> None:
+    queued, active = make_image("queued"), make_image("active")
+
+    for image in (queued, active):
+        save(root, image, shown_form(root, image) | {"disk_format": "qcow2"})
+
+    assert again(queued).disk_format == "qcow2"
+    assert again(active).disk_format == "raw"
+
+
+def test_a_deleted_image_cannot_be_changed(root: Client, make_image: MakeImage) -> None:
+    image = make_image("pending_delete", name="disk")
+
+    response = save(
+        root,
+        image,
+        {
+            "name": "x",
+            "initial-name": "disk",
+            "visibility": "shared",
+            "min_disk": "0",
+            "min_ram": "0",
+        },
+    )
+
+    assert "No image found" in response.content.decode()
+    assert again(image).name == "disk"
+
+
+def test_the_page_tells_what_is_known(root: Client, image: Image) -> None:
+    Member.objects.create(image=image, member="project-of-a-friend")
+    Event.objects.create(
+        image=image,
+        verb="deactivate",
+        from_status="active",
+        to_status="deactivated",
+        actor="alice",
+        door="v2",
+        reason="a <b>bold</b> reason",
+    )
+
+    text = page(root, image)
+
+    assert "project-of-a-friend" in text
+    assert "a &lt;b&gt;bold&lt;/b&gt; reason" in text
+    assert str(image.os_hash_value) in text
+    assert f"openstack image save --file {image.pk}.raw {image.pk}" in text
+    assert f"http://testserver/v2/images/{image.pk}/file" in text
+
+
+def test_the_way_that_was_taken_is_lit(root: Client, make_image: MakeImage) -> None:
+    image = make_image("deactivated")
+    for pair in (("queued", "saving"), ("saving", "active"), ("active", "deactivated")):
+        Event.objects.create(
+            image=image, verb="v", from_status=pair[0], to_status=pair[1]
+        )
+
+    text = page(root, image)
+
+    assert text.count('class="way taken"') == 3
+    assert re.search(r'class="node status-deactivated current"', text)
+
+
+def test_why_the_last_attempt_failed_is_said(
+    root: Client, make_image: MakeImage, admin: Caller
+) -> None:
+    image = make_image("queued")
+    with pytest.raises(Exception, match="Size mismatch"):
+        lifecycle.upload(image.pk, iter([b"x"]), admin, expected_size=2)
+
+    assert "Size mismatch: expected 2 bytes, got 1 bytes." in page(root, image)
+
+
+def test_a_long_history_is_shown_in_parts(root: Client, image: Image) -> None:
+    for number in range(120):
+        Event.objects.create(
+            image=image, verb=f"verb{number}", from_status="active", to_status="active"
+        )
+
+    assert "verb119<" in page(root, image)
+    assert "verb19<" not in page(root, image)
+    assert (
+        "verb19<" in root.get(f"{LIST}{image.pk}/change/?events=500").content.decode()
+    )
+
+
+@pytest.mark.parametrize("much", [1, 30])
+def test_the_page_asks_as_often_for_much_as_for_little(
+    root: Client, make_image: MakeImage, much: int
+) -> None:
+    image = make_image("active", properties={f"p{n}": "x" for n in range(much)})
+    for number in range(much):
+        image.locations.create(store="local", key=f"{image.pk}.{number}")
+        Member.objects.create(image=image, member=f"project-{number}")
+        Event.objects.create(image=image, verb="update", to_status="active")
+
+    with CaptureQueriesContext(connection) as queries:
+        page(root, image)
+
+    assert len(queries) <= 10, [query["sql"][:150] for query in queries]
+
+
+# New images
+
+
+def test_an_image_is_made_of_its_metadata(root: Client, db: None) -> None:
+    form = {
+        "name": "new",
+        "owner": "project-a",
+        "visibility": "private",
+        "disk_format": "",
+        "container_format": "",
+        "min_disk": "0",
+        "min_ram": "0",
+        "tags": "x",
+        "property_name": ["os_type", ""],
+        "property_value": ["linux", ""],
+    }
+
+    response = root.post(f"{LIST}add/metadata/", form)
+
+    image = Image.objects.get()
+    assert response["Location"] == f"{LIST}{image.pk}/change/"
+    assert (image.name, image.status, image.disk_format) == ("new", "queued", None)
+    assert (image.tags, image.properties) == (["x"], {"os_type": "linux"})
+
+
+def test_a_location_that_the_filter_refuses_makes_no_image(
+    root: Client, db: None
+) -> None:
+    form = {
+        "url": "http://127.0.0.1:22/x",
+        "visibility": "shared",
+        "disk_format": "raw",
+        "container_format": "bare",
+        "min_disk": "0",
+        "min_ram": "0",
+    }
+
+    response = root.post(f"{LIST}add/location/", form)
+
+    assert response.status_code == 200
+    assert "errorlist" in response.content.decode()
+    assert not Image.objects.exists()
+
+
+def test_an_image_by_location_needs_its_formats(root: Client, db: None) -> None:
+    form = {
+        "url": "https://images.example.org/x",
+        "visibility": "shared",
+        "min_disk": "0",
+        "min_ram": "0",
+    }
+
+    response = root.post(f"{LIST}add/location/", form)
+
+    assert response.content.decode().count("This field is required") >= 2
+    assert not Image.objects.exists()
+
+
+# Locations
+
+
+def test_the_last_location_is_removed_and_the_image_queued(
+    root: Client, image: Image
+) -> None:
+    location = image.locations.get()
+
+    address = f"{LIST}{image.pk}/locations/{location.pk}/remove/"
+    assert "the last one" in root.get(address).content.decode()
+    root.post(address)
+
+    assert (again(image).status, again(image).pinned) == ("queued", True)
+
+
+def test_one_of_two_locations_is_removed(root: Client, image: Image) -> None:
+    second = image.locations.create(store="local", key=f"{image.pk}.second")
+
+    root.post(f"{LIST}{image.pk}/locations/{second.pk}/remove/")
+
+    assert again(image).status == "active"
+    assert image.locations.get(status="active").pk != second.pk
+
+
+def test_a_location_of_another_image_is_not_found(
+    root: Client, image: Image, make_image: MakeImage
+) -> None:
+    location = make_image("active").locations.get()
+
+    address = f"{LIST}{image.pk}/locations/{location.pk}/remove/"
+
+    assert root.post(address).status_code == 404
+
+
+# What the pages ask for while something moves
+
+
+def test_the_poll_tells_status_and_progress(
+    root: Client, make_image: MakeImage
+) -> None:
+    image = make_image("saving")
+    image.transfers.update(bytes_received=512, bytes_expected=1024)
+
+    with CaptureQueriesContext(connection) as queries:
+        found = root.get(f"{LIST}live/?ids={image.pk},nonsense").json()
+
+    assert found["images"][image.pk]["status"] == "saving"
+    assert found["transfers"][0]["percent"] == 50
+    assert found["transfers"][0]["words"] == "512 B of 1.0 KiB"
+    assert len(queries) <= 4  # two of them find the session and its user
+
+
+def test_the_poll_of_one_image(root: Client, image: Image) -> None:
+    found = root.get(f"{LIST}{image.pk}/live/").json()
+
+    assert found["images"] == {image.pk: {"status": "active", "label": "Active"}}
