@@ -16,11 +16,12 @@ from django.utils.translation import gettext_lazy
 
 from imagecatalog.identity.models import Project, RoleAssignment
 from images.admin import forms, properties
-from images.admin.copies import LocationForm, attempt
 from images.admin.moves import caller, may
+from images.admin.places import CopyForm, LocationForm
 from images.admin.steering import context
 
 SUGGESTED = 200  # projects
+Place = LocationForm | CopyForm
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,12 @@ def location(request: HttpRequest) -> HttpResponse:
     return _create(request, _LOCATION, LocationForm(request.POST or None))
 
 
-def _create(request: HttpRequest, way: Way, place: LocationForm | None) -> HttpResponse:
+def url(request: HttpRequest) -> HttpResponse:
+    """An image whose data is fetched from a URL."""
+    return _create(request, _URL, CopyForm(request.POST or None))
+
+
+def _create(request: HttpRequest, way: Way, place: Place | None) -> HttpResponse:
     if not all(may(request, permission) for permission in way.permissions):
         raise PermissionDenied
     rows = forms.PropertyRows(request.POST)
@@ -73,7 +79,7 @@ def _create(request: HttpRequest, way: Way, place: LocationForm | None) -> HttpR
     if image is None:
         form.is_valid()
         return _page(request, way, form, place, rows)
-    _say(request, place is None or attempt(image, place, caller(request)), place)
+    _say(request, place is None or place.bring(image.pk, caller(request)), place)
     return redirect("admin:images_image_change", image.pk)
 
 
@@ -82,7 +88,7 @@ def _need_formats(form: forms.ImageForm) -> None:
         form.fields[name].required = True
 
 
-def _say(request: HttpRequest, whole: bool, place: LocationForm | None) -> None:
+def _say(request: HttpRequest, whole: bool, place: Place | None) -> None:
     if whole or place is None:
         messages.success(request, _("The image was created."))
         return
@@ -106,7 +112,7 @@ def _page(
     request: HttpRequest,
     way: Way,
     form: forms.ImageForm,
-    place: LocationForm | None,
+    place: Place | None,
     rows: forms.PropertyRows,
 ) -> HttpResponse:
     return TemplateResponse(
@@ -144,4 +150,12 @@ _METADATA = Way(
     gettext_lazy("The id is reserved now, the data comes later."),
     ("images.add_image",),
 )
-WAYS = (_LOCATION, _METADATA)
+_URL = Way(
+    "url",
+    "add_by_url",
+    url,
+    gettext_lazy("From a URL"),
+    gettext_lazy("The data is fetched from a web address, in the background."),
+    ("images.add_image", "images.upload_image"),
+)
+WAYS = (_URL, _LOCATION, _METADATA)

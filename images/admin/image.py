@@ -15,7 +15,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext_lazy as _
 
 from images import overview
-from images.admin import add, copies, live, page, steering, words
+from images.admin import add, copies, live, members, page, steering, words
 from images.admin.changelist import CappedPaginator, ImageList
 from images.admin.filters import matching
 from images.admin.moves import MOVES, may
@@ -160,6 +160,14 @@ class ImageAdmin(admin.ModelAdmin):
                 "<str:image_id>/locations/<int:location_id>/remove/",
                 copies.remove,
                 "remove_location",
+            ),
+            route(
+                "<str:image_id>/members/<str:what>/", members.change, "change_member"
+            ),
+            route(
+                "<str:image_id>/transfers/<uuid:transfer_id>/retry/",
+                members.retry,
+                "retry",
             ),
             *(route(f"add/{way.path}/", way.view, way.name) for way in add.WAYS),
         ]

@@ -14,7 +14,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from images import errors, history, overview, stores
+from images import errors, history, overview, sharing, stores
 from images.admin import add, forms, graph, properties, snippets, words
 from images.admin.changelist import project_names
 from images.admin.moves import caller, may, offers
@@ -24,6 +24,7 @@ from images.models import (
     Image,
     ImageLocation,
     LocationStatus,
+    MemberStatus,
     Status,
 )
 
@@ -83,9 +84,9 @@ def _page(
         "known": properties.KNOWN,
         "projects": add.projects() if editable else [],
         "moving": image.status in TRANSIENT_STATUSES,
-        "members": list(image.members.order_by("pk")),
+        **_members(request, image),
         **_locations(request, image),
-        **_transfers(image),
+        **_transfers(request, image),
         **_timeline(request, image),
     }
     more["snippets"] = snippets.of(image, _base_url(request))
@@ -146,7 +147,8 @@ def _url(location: ImageLocation) -> str:
         return str(error)
 
 
-def _transfers(image: Image) -> dict[str, Any]:
+def _transfers(request: HttpRequest, image: Image) -> dict[str, Any]:
+    retries = image.status == Status.QUEUED and may(request, "images.upload_image")
     newest = image.transfers.order_by("-started_at", "-pk")[:TRANSFERS]
     return {
         "transfers": [
@@ -156,9 +158,26 @@ def _transfers(image: Image) -> dict[str, Any]:
                 "rate": words.progress(transfer)["rate"],
                 "started": words.ago(transfer.started_at),
                 "heartbeat": words.ago(transfer.heartbeat_at),
+                "retry": retries and transfer.source and transfer.status == "failed",
             }
             for transfer in newest
         ]
+    }
+
+
+def _members(request: HttpRequest, image: Image) -> dict[str, Any]:
+    held = sharing.members(image.pk)
+    names = project_names({member.member for member in held})
+    shared = image.visibility == "shared" and image.deleted_at is None
+    return {
+        "members": [
+            {"member": member, "name": names.get(member.member, "")} for member in held
+        ],
+        "adding_members": shared and may(request, "images.add_member"),
+        "changing_members": shared and may(request, "images.change_member"),
+        "removing_members": image.deleted_at is None
+        and may(request, "images.delete_member"),
+        "member_statuses": MemberStatus.values,
     }
 
 

@@ -35,6 +35,7 @@ class Source:
     size: int | None = None  # bytes
     checksum: str | None = None  # MD5, hexadecimal
     store_id: str | None = None
+    resting: Status = Status.KILLED  # what the image becomes when the copy fails
 
 
 def ask_source(source: Source) -> Source:
@@ -88,7 +89,7 @@ def request_copy(image: Image, source: Source, by: Caller) -> None:
         writable(source.store_id),
         by,
         expected=source.size,
-        resting=Status.KILLED,
+        resting=source.resting,
         checksum=source.checksum,
         source=source.url,
     )
@@ -147,8 +148,14 @@ def _blocks(transfer: Transfer, stopping: Callable[[], bool]) -> Iterator[bytes]
 
 
 def _wait_again(transfer: Transfer, by: Caller) -> None:
+    # As the row has it; this attempt was told to leave the image queued.
+    before = Transfer.objects.values_list("resting_status", flat=True)
     source = Source(
-        transfer.source, transfer.bytes_expected, transfer.checksum, transfer.store
+        transfer.source,
+        transfer.bytes_expected,
+        transfer.checksum,
+        transfer.store,
+        Status(before.get(pk=transfer.pk)),
     )
     with locked(transfer.image_id) as image:
         request_copy(image, source, by)

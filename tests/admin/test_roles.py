@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.apps import apps
@@ -42,6 +43,8 @@ def addresses(image: Image, location_id: int, user: User) -> Iterator[tuple[str,
                 route.replace("<str:image_id>", image.pk)
                 .replace("<int:location_id>", str(location_id))
                 .replace("<str:verb>", verb)
+                .replace("<str:what>", "add")
+                .replace("<uuid:transfer_id>", str(uuid4()))
                 .replace("<path:object_id>", image.pk if "images_" in name else "1")
                 .replace("<int:content_type_id>", "1")
                 .replace("<id>", str(user.pk))
@@ -89,6 +92,7 @@ def test_a_viewer_can_change_nothing_by_any_url(
         "min_disk": "7",
         "min_ram": "7",
         "url": "http://127.0.0.1/x",
+        "project": "forged",
         "property_name": "p",
         "property_value": "forged",
         "action": "delete",
