@@ -61,7 +61,10 @@ VIEWS: Mapping[str, tuple[Any, Callable[[], Q]]] = {
     ),
     "unverified": (
         _("Unverified"),
-        lambda: Q(_copies(verified_at=None), status__in=READABLE_STATUSES),
+        # That they exist is implied, but lets the list walk the index of the newest ones.
+        lambda: Q(
+            _copies(verified_at=None), status__in=READABLE_STATUSES, deleted_at=None
+        ),
     ),
     "damaged": (_("Damaged"), _damaged),
     "trash": (_("Trash"), lambda: Q(status=Status.PENDING_DELETE)),

@@ -47,7 +47,7 @@ class ImageAdmin(admin.ModelAdmin):
     )
     show_full_result_count = False
     paginator = CappedPaginator
-    list_per_page = 50
+    list_per_page = 25
     list_max_show_all = 0
     actions_selection_counter = True
     change_list_template = "admin/images/image/list.html"

@@ -129,6 +129,19 @@ class Image(FSMModelMixin, models.Model):  # type: ignore[misc]
                 F("id").desc(),
                 name="image_status_newest",
             ),
+            # Few images are marked, and they are looked for among all.
+            models.Index(
+                F("created_at").desc(),
+                F("id").desc(),
+                name="image_protected_newest",
+                condition=Q(deleted_at=None, protected=True),
+            ),
+            models.Index(
+                F("created_at").desc(),
+                F("id").desc(),
+                name="image_hidden_newest",
+                condition=Q(deleted_at=None, os_hidden=True),
+            ),
             # Which image is this file? Not of those without data: they are made often.
             models.Index(
                 fields=["checksum"],

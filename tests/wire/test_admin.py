@@ -1,0 +1,399 @@
+"""The admin in a real browser, against the real service. Leaves pictures for people to look at."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, expect
+
+from tests.servers import Missing, Service
+from tests.wire.api import Api, connect, upload_head
+from tests.wire.browser import FRONT, LIST, SIGN_IN, Screen, chromium
+
+pytestmark = pytest.mark.slow
+expect.set_options(timeout=20_000)
+Open = Callable[..., Screen]
+MIB = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    try:
+        with chromium() as found:
+            yield found
+    except Missing as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.fixture
+def service(small_catalogue: Service) -> Service:
+    return small_catalogue
+
+
+@pytest.fixture
+def api(service: Service) -> Iterator[Api]:
+    with Api(service) as session:
+        yield session
+
+
+@pytest.fixture
+def window(browser: Browser, service: Service) -> Iterator[Open]:
+    """``window(color_scheme="dark")``: a window, signed in; nothing may complain in it."""
+    opened: list[Screen] = []
+
+    def open_window(signed_in: bool = True, **options: Any) -> Screen:
+        screen = Screen(browser, service, **options)
+        opened.append(screen)
+        if signed_in:
+            screen.sign_in()
+        return screen
+
+    yield open_window
+    complaints = [text for screen in opened for text in screen.complaints]
+    for screen in opened:
+        screen.context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def screen(window: Open) -> Screen:
+    return window()
+
+
+@pytest.fixture
+def tag() -> str:
+    """Of this test's images alone: others are in the same catalogue."""
+    return f"tag-{uuid4().hex[:8]}"
+
+
+def filled(api: Api, tag: str, size: int = 4096, **fields: Any) -> str:
+    """The id of a new image with data."""
+    image_id = api.new(tags=[tag], **fields)
+    assert api.upload(image_id, bytes(size)).status_code == 204
+    return image_id
+
+
+# Signing in
+
+
+def test_who_signs_in_sees_the_overview(window: Open) -> None:
+    screen = window(signed_in=False)
+    screen.sign_in(password="a wrong one")
+    expect(screen.page.get_by_text("Please enter the correct username")).to_be_visible()
+    screen.shoot("sign-in")
+
+    screen.sign_in()
+
+    expect(screen.page.get_by_role("heading", name="Overview")).to_be_visible()
+
+
+# The life cycle, by button
+
+
+def test_every_move_by_button(screen: Screen, api: Api, tag: str) -> None:
+    image_id = filled(api, tag, name="debian-13-generic")
+    screen.image(image_id)
+    for label, status in (
+        ("Deactivate", "Deactivated"),
+        ("Reactivate", "Active"),
+        ("Delete", "Pending Delete"),
+        ("Restore", "Active"),
+        ("Delete", "Pending Delete"),
+        ("Scrub now", "Deleted"),
+    ):
+        screen.move(label, f"tried: {label}")
+        assert screen.status() == status
+
+    expect(screen.page.get_by_text("tried: Scrub now")).to_be_visible()
+    screen.shoot("image-deleted")
+
+
+def test_an_upload_is_seen_moving_and_ended_by_button(
+    screen: Screen, service: Service, api: Api, tag: str
+) -> None:
+    image_id = api.new(name="an upload that hangs", tags=[tag])
+    with connect(service) as sock:
+        sock.sendall(upload_head(service, image_id, f"Content-Length: {64 * MIB}"))
+        sock.sendall(bytes(16 * MIB))
+        screen.image(image_id)
+        expect(screen.page.locator("h1 .badge")).to_have_text("Saving")
+        expect(screen.page.locator("progress")).to_be_visible()
+        screen.shoot("image-saving")
+        screen.move("End transfer", "it hangs")
+
+    assert screen.status() == "Queued"
+    told = screen.page.get_by_text("An operator ended the transfer. it hangs")
+    expect(told.first).to_be_visible()
+
+
+def test_what_is_not_possible_is_shown_with_the_reason(
+    screen: Screen, api: Api, tag: str
+) -> None:
+    screen.image(filled(api, tag, protected=True))
+
+    button = screen.page.get_by_role("button", name="Delete")
+    expect(button).to_have_attribute("aria-disabled", "true")
+    button.hover()
+    expect(screen.page.get_by_text("The image is protected.")).to_be_visible()
+
+
+def test_a_forged_post_is_refused(screen: Screen, api: Api, tag: str) -> None:
+    image_id = filled(api, tag)
+
+    answer = screen.context.request.post(
+        f"{LIST}{image_id}/move/delete/", form={"reason": "forged"}
+    )
+
+    assert answer.status == 403
+    assert api.image(image_id)["status"] == "active"
+
+
+# Many at once
+
+
+def test_an_action_on_many_reports_mixed_results(
+    screen: Screen, api: Api, tag: str
+) -> None:
+    for number in range(3):
+        filled(api, tag, name=f"nightly-{number}")
+    filled(api, tag, name="release", protected=True)
+    page = screen.page
+    page.goto(f"{LIST}?tag={tag}")
+    page.get_by_label("Select all objects on this page for an action").check()
+    page.get_by_label("Action:").select_option("Delete")
+    page.get_by_role("button", name="Go").click()
+    screen.shoot("confirm-many")
+    page.get_by_label("Reason").fill("superseded")
+    page.get_by_role("button", name="Delete (4)").click()
+
+    heading = page.get_by_role("heading", level=1)
+    expect(heading).to_have_text("Delete: 3 done, 1 refused")
+    expect(page.get_by_text("is protected and cannot be deleted")).to_be_visible()
+    screen.shoot("report")
+
+
+def test_all_that_match_are_restored_from_the_trash(
+    screen: Screen, api: Api, tag: str
+) -> None:
+    for number in range(55):  # more than a page
+        filled(api, tag, size=16, name=f"old-{number}")
+    page = screen.page
+    page.goto(f"{LIST}?tag={tag}")
+    page.get_by_label("Select all objects on this page for an action").check()
+    page.get_by_role("button", name="Select all 55 images").click()
+    page.get_by_label("Action:").select_option("Delete")
+    page.get_by_role("button", name="Go").click()
+    page.get_by_label("Reason").fill("a mistake")
+    page.get_by_role("button", name="Delete (55)").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("55 done, 0 refused")
+
+    page.goto(f"{LIST}?view=trash&tag={tag}")
+    expect(page.get_by_role("status")).to_have_text("55 images")
+    screen.shoot("trash")
+    page.get_by_label("Select all objects on this page for an action").check()
+    page.get_by_role("button", name="Select all 55 images").click()
+    page.get_by_label("Action:").select_option("Restore")
+    page.get_by_role("button", name="Go").click()
+    page.get_by_label("Reason").fill("needed after all")
+    page.get_by_role("button", name="Restore (55)").click()
+
+    expect(page.get_by_role("heading", level=1)).to_contain_text("55 done, 0 refused")
+    assert len(api.get(f"images?tag={tag}&limit=100").json()["images"]) == 55
+
+
+# The list
+
+
+def test_views_filters_and_search(screen: Screen, api: Api, tag: str) -> None:
+    filled(api, tag, name="ubuntu-24.04", os_distro="ubuntu")
+    filled(api, tag, name="debian-13", os_distro="debian")
+    api.new(name="reserved", tags=[tag])
+    page = screen.page
+    said = page.get_by_role("status")
+    page.goto(LIST)
+
+    page.get_by_text("Filters", exact=True).click()
+    page.get_by_label("Tag").fill(tag)
+    page.get_by_role("button", name="Apply").click()
+    expect(said).to_have_text("3 images")
+    screen.shoot("list-filtered")
+
+    page.get_by_label("Property").fill("os_distro=debian")
+    page.get_by_role("button", name="Apply").click()
+    expect(said).to_have_text("1 image")
+
+    page.get_by_role("link", name="Property: os_distro=debian").click()
+    page.get_by_label("Search").fill("UBUNTU")
+    page.get_by_role("button", name="Search").click()
+    expect(said).to_have_text("1 image")
+    expect(page.get_by_role("link", name="ubuntu-24.04")).to_be_visible()
+
+    page.goto(f"{LIST}?view=without-data&tag={tag}")
+    expect(said).to_have_text("1 image")
+    expect(page.get_by_role("link", name="reserved")).to_be_visible()
+
+
+def test_a_list_follows_what_happens(screen: Screen, api: Api, tag: str) -> None:
+    image_id = filled(api, tag)
+    screen.page.goto(f"{LIST}?tag={tag}")
+    badge = screen.page.locator(f'[data-image="{image_id}"] .badge')
+    expect(badge).to_have_text("Active")
+
+    api.post(f"images/{image_id}/actions/deactivate")
+
+    expect(badge).to_have_text("Deactivated", timeout=20_000)
+
+
+# One image
+
+
+def test_properties_and_tags_are_edited(screen: Screen, api: Api, tag: str) -> None:
+    image_id = filled(api, tag, name="before", os_type="linux")
+    screen.image(image_id)
+    page = screen.page
+    page.get_by_label("Name:", exact=True).fill("after")
+    page.get_by_label("Tags:").fill(f"{tag}\nstable")
+    page.get_by_label("value of os_type").fill("windows")
+    page.get_by_label("name of a new property").first.fill("hw_cpu_cores")
+    page.get_by_label("value of a new property").first.fill("two")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("a whole number is needed")).to_be_visible()
+
+    page.get_by_label("value of hw_cpu_cores").fill("2")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("The changes were saved.")).to_be_visible()
+
+    image = api.image(image_id)
+    assert (image["name"], image["os_type"], image["hw_cpu_cores"]) == (
+        "after",
+        "windows",
+        "2",
+    )
+    assert image["tags"] == sorted([tag, "stable"])
+    screen.shoot("image-active")
+
+
+def test_a_page_follows_its_image_but_never_takes_a_form_away(
+    screen: Screen, api: Api, tag: str
+) -> None:
+    image_id = filled(api, tag)
+    screen.image(image_id)
+    api.post(f"images/{image_id}/actions/deactivate")
+    expect(screen.page.locator("h1 .badge")).to_have_text("Deactivated", timeout=20_000)
+
+    screen.page.get_by_label("Name:", exact=True).fill("half written")
+    api.post(f"images/{image_id}/actions/reactivate")
+
+    note = screen.page.get_by_text("The image has moved on.")
+    expect(note).to_be_visible(timeout=20_000)
+    name = screen.page.get_by_label("Name:", exact=True)
+    expect(name).to_have_value("half written")
+
+
+def test_an_image_is_added_without_data(screen: Screen, api: Api, tag: str) -> None:
+    page = screen.page
+    page.goto(LIST)
+    page.get_by_role("link", name="Add image").click()
+    screen.shoot("add-image")
+    page.get_by_role("link", name="Metadata only").click()
+    page.get_by_label("Name:", exact=True).fill("reserved")
+    page.get_by_label("Tags:").fill(tag)
+    page.get_by_role("button", name="Create").click()
+
+    expect(page.get_by_text("The image was created.")).to_be_visible()
+    assert api.get(f"images?tag={tag}").json()["images"][0]["name"] == "reserved"
+
+
+def test_a_member_is_added(screen: Screen, api: Api, tag: str) -> None:
+    screen.image(filled(api, tag))
+    screen.page.get_by_label("Share with project").fill("project-of-friends")
+    screen.page.get_by_role("button", name="Share").click()
+
+    member = screen.page.get_by_role("rowheader", name="project-of-friends")
+    expect(member).to_be_visible()
+
+
+# Everybody's way
+
+
+def test_without_javascript_all_of_it_works(window: Open, api: Api, tag: str) -> None:
+    image_id = filled(api, tag, name="plain")
+    screen = window(java_script_enabled=False)
+    page = screen.page
+    page.goto(f"{LIST}?tag={tag}")
+    page.get_by_role("link", name="plain").click()
+    page.get_by_label("Name:", exact=True).fill("plainer")
+    page.get_by_role("button", name="Save").click()
+    screen.move("Deactivate", "without scripts")
+
+    image = api.image(image_id)
+    assert (image["name"], image["status"]) == ("plainer", "deactivated")
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("light", {}),
+        ("dark", {"color_scheme": "dark"}),
+        ("phone", {"viewport": {"width": 390, "height": 844}}),
+    ],
+)
+def test_every_page_is_accessible(
+    window: Open, api: Api, tag: str, name: str, options: dict[str, Any]
+) -> None:
+    image_id = filled(api, tag, name="debian-13", os_distro="debian")
+    api.post(f"images/{image_id}/members", json={"member": "friends"})
+    deleted = filled(api, tag, name="superseded")
+    api.delete(f"images/{deleted}")
+    screen = window(**options)
+    pages = {
+        "front": FRONT,
+        "list": f"{LIST}?tag={tag}",
+        "trash": f"{LIST}?view=trash&tag={tag}",
+        "image": f"{LIST}{image_id}/change/",
+        "confirm": f"{LIST}{image_id}/move/delete/",
+        "add": f"{LIST}add/",
+        "add-by-location": f"{LIST}add/location/",
+        "add-location": f"{LIST}{image_id}/locations/add/",
+    }
+
+    wrong = {page: serious(screen, path) for page, path in pages.items()}
+    for page in ("front", "list", "image", "confirm", "add-by-location"):
+        screen.page.goto(pages[page])
+        screen.shoot(f"{page}-{name}")
+
+    assert {page: found for page, found in wrong.items() if found} == {}
+
+
+def test_the_sign_in_is_accessible(window: Open) -> None:
+    assert serious(window(signed_in=False), SIGN_IN) == []
+
+
+def serious(screen: Screen, path: str) -> list[str]:
+    """What axe-core finds serious or critical on a page."""
+    screen.page.goto(path)
+    found = Axe().run(screen.page).response["violations"]
+    return [
+        f"{it['id']}: {node['html'][:200]}: {node['failureSummary'][:300]}"
+        for it in found
+        if it["impact"] in ("serious", "critical")
+        for node in it["nodes"]
+    ]
+
+
+def test_the_theme_can_be_switched_by_hand(screen: Screen) -> None:
+    page = screen.page
+    page.goto(FRONT)
+    toggle = page.get_by_role("button", name=re.compile("Toggle theme"))
+    light = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    for _ in range(3):
+        toggle.first.click()
+        if page.locator("html").get_attribute("data-theme") == "dark":
+            break
+
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != light
