@@ -111,6 +111,8 @@ class Bench:
             )
             self.env = run.env
         self.ours = target("ours", url, auth, pids)
+        if self.env is not None:
+            self.ours.admin = run.auth
         stack.callback(self.clean, self.ours)
         if said.peer:
             self.peer = target("peer", said.peer, self.peer_auth(), said.peer_pids)
@@ -143,7 +145,7 @@ class Bench:
     def measure(self) -> None:
         for row in rows.ROWS:
             if row.group in self.options.only:
-                figure = Figure(row.key, row.unit, [], [], row.must)
+                figure = Figure(row.key, row.unit, [], [], row.must, row.limit)
                 self.figures.append(self.alternate(row, figure, self.targets()))
         self.remember_memory()
         if self.env is not None and self.options.images > MAX_PAGE:
@@ -175,7 +177,8 @@ class Bench:
             figure = Figure(f"{row.key} (of {count:,})", row.unit, [], [])
             self.alternate(row, figure, [self.ours])
             if row.unit == "ms":
-                figure.limit = median(small[row.key].ours) * rows.FLAT_MUST
+                flat = median(small[row.key].ours) * rows.FLAT_MUST
+                figure.limit = row.limit or flat
             self.figures.append(figure)
 
     def remember_memory(self) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from tests.bench import signin
 from tests.bench.load import throughput
 from tests.bench.quiet import MIB, prewarm
 from tests.bench.target import Target
@@ -30,13 +31,14 @@ Sample = Callable[[Target, Plan], list[float]]
 
 @dataclass(frozen=True)
 class Row:
-    """A figure; ``must`` is how many times better than the peer's it has to be."""
+    """A figure; ``must`` is how many times better than the peer's it has to be, 0: not compared."""
 
     group: str  # for --only
     key: str
     unit: str  # ms: small is good; req/s, MiB/s: big is good
     must: float
     sample: Sample
+    limit: float = 0  # absolute, where there is one
 
 
 def milliseconds(work: Callable[[], object]) -> float:
@@ -56,6 +58,26 @@ def latency(page: str, count: int) -> Sample:
 
         once()  # unmeasured: the first one after a pause fills caches
         return [milliseconds(once) for _ in range(count)]
+
+    return sample
+
+
+def page(path: str) -> Sample:
+    """20 sequential GETs of a page of the browser admin; nothing where there is none."""
+
+    def sample(target: Target, plan: Plan) -> list[float]:
+        if not target.admin:
+            return []
+        if not target.cookie:
+            target.cookie = signin.browser(target.endpoint, *target.admin)
+        headers = {"Cookie": target.cookie}
+        request = target.endpoint.request("GET", path, headers=headers)
+
+        def once() -> None:
+            exchange(target.endpoint, request).expect(200, path)
+
+        once()  # unmeasured: the first one counts a large catalogue
+        return [milliseconds(once) for _ in range(20)]
 
     return sample
 
@@ -113,6 +135,8 @@ def download(target: Target, plan: Plan) -> list[float]:
     return [plan.size / MIB / target.download(plan.size)]
 
 
+IMAGES = "/admin/images/image/"
+PAGE_MUST = 150.0  # ms
 ROWS = (
     Row("list", "list 25, first page", "ms", 4, latency("first", 30)),
     Row("list", "list 25, deep page", "ms", 4, latency("deep", 30)),
@@ -126,9 +150,13 @@ ROWS = (
     Row("upload", "upload, chunked", "MiB/s", 2, upload(chunked=True)),
     Row("upload", "upload, Content-Length", "MiB/s", 2, upload(chunked=False)),
     Row("download", "download", "MiB/s", 1.3, download),
+    Row("admin", "admin: front page", "ms", 0, page("/admin/"), PAGE_MUST),
+    Row("admin", "admin: list", "ms", 0, page(IMAGES), PAGE_MUST),
+    Row("admin", "admin: list, page 100", "ms", 0, page(f"{IMAGES}?p=100"), PAGE_MUST),
+    Row("admin", "admin: trash", "ms", 0, page(f"{IMAGES}?view=trash"), PAGE_MUST),
 )
 GROUPS = tuple(dict.fromkeys(row.group for row in ROWS))
 # Lists and shows again with the big catalogue, where a page may cost so much more.
-BIG_GROUPS = ("list", "list1000", "show")
+BIG_GROUPS = ("list", "list1000", "show", "admin")
 FLAT_MUST = 1.5  # times the same page of the small catalogue
 GROWTH_MUST = 64.0  # MiB that a process may grow while it carries data

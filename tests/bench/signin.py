@@ -7,6 +7,8 @@ import os
 from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit
 
+import requests
+
 from tests.bench.wire import BenchError, Endpoint, call
 
 
@@ -77,3 +79,20 @@ def headers(how: str) -> Mapping[str, str]:
     raise BenchError(
         f"--auth {how}: say none, basic:USER:PASSWORD, token:VALUE or keystone:URL"
     )
+
+
+def browser(endpoint: Endpoint, user: str, password: str) -> str:
+    """The cookie of somebody who has signed in to the browser admin."""
+    base = f"http://{endpoint.host}:{endpoint.port}{endpoint.prefix}/admin/login/"
+    with requests.Session() as session:
+        session.trust_env = False
+        session.get(base, timeout=60)
+        form = {
+            "username": user,
+            "password": password,
+            "csrfmiddlewaretoken": session.cookies.get("csrftoken", ""),
+        }
+        answer = session.post(base, form, timeout=60, allow_redirects=False)
+        if answer.status_code != 302:
+            raise BenchError(f"signing in to the admin: {answer.status_code}")
+        return f"sessionid={session.cookies['sessionid']}"

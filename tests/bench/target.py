@@ -54,6 +54,8 @@ class Target:
     endpoint: Endpoint
     memory: Memory | None = None
     owner: str = ""
+    admin: tuple[str, str] | None = None  # who signs in to the browser admin
+    cookie: str = ""
     images: list[str] = field(default_factory=list)  # to delete at the end
     spare: list[str] = field(default_factory=list)  # for the delete row
     big: str = ""  # the image with data, for downloads

@@ -86,16 +86,18 @@ class Command(BaseCommand):
 
     def greet(self, listener: socket.socket, password: str | None) -> None:
         url = _url(listener)
-        self.stdout.write(f"\nThe image catalogue answers at {url}")
-        if settings.IMAGECATALOG_AUTH == "none":
-            self.stdout.write(
-                f"Nobody has to sign in. Try it:\n\n  curl {url}/v2/images\n"
-            )
-            return
+        self.stdout.write(
+            f"\nThe image catalogue answers at {url}, people see it at {url}/admin/"
+        )
         if password:
             self.stdout.write(
                 f"First user: admin, password: {password}  (not shown again)"
             )
+        if settings.IMAGECATALOG_AUTH == "none":
+            self.stdout.write(
+                f"Nobody has to sign in to the API. Try it:\n\n  curl {url}/v2/images\n"
+            )
+            return
         shown = shlex.quote(password) if password else "PASSWORD"
         self.stdout.write(
             "Try it:\n\n"
