@@ -56,7 +56,7 @@ class Screen:
     def _heard(self, message: ConsoleMessage) -> None:
         # What the content security policy refuses is told here, too.
         if message.type in ("error", "warning"):
-            self.complaints.append(message.text)
+            self.complaints.append(f"{message.text} ({message.location['url']})")
 
     def sign_in(self, name: str = "", password: str = "") -> None:
         self.page.goto(SIGN_IN)
