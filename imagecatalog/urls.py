@@ -35,5 +35,7 @@ urlpatterns = [
     *(V1 if settings.IMAGECATALOG_V1 else ()),
     re_path(r"", versions.fallback),
 ]
+handler403 = "images.admin.refusals.forbidden"
+handler404 = "images.admin.refusals.not_found"
 handler400 = "images.api.views.bad_request"
 handler500 = "images.api.views.server_error"

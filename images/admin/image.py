@@ -7,11 +7,13 @@ from functools import partial
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db.models import F, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from images import overview
@@ -77,6 +79,16 @@ class ImageAdmin(admin.ModelAdmin):
             for move in MOVES.values()
             if may(request, move.permission)
         }
+
+    def action_checkbox(self, image: Image) -> SafeString:
+        """As Django makes it, without a template for each row: that is a fifth of the page."""
+        return format_html(
+            '<input type="checkbox" name="{}" value="{}" class="action-select"'
+            ' aria-label="{}">',
+            ACTION_CHECKBOX_NAME,
+            image.pk,
+            _("Select this image: %(name)s") % {"name": image},
+        )
 
     @admin.display(description=_("status"))
     def status_badge(self, image: Image) -> str:

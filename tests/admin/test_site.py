@@ -50,6 +50,29 @@ def test_pages_may_load_our_own_files_only(client: Client) -> None:
     assert "unsafe" not in policy
 
 
+def test_what_is_not_there_is_said_in_the_admins_clothes(
+    client: Client, root: User
+) -> None:
+    sign_in(client)
+
+    response = client.get("/admin/images/image/no-such-image/change/")
+
+    assert response.status_code == 404
+    assert "There is no image with this id." in response.content.decode()
+    assert "Image catalogue" in response.content.decode()
+
+
+def test_a_path_that_nobody_knows_tells_nothing_of_the_inside(
+    client: Client, root: User
+) -> None:
+    sign_in(client)
+
+    response = client.get("/admin/no-such-page/")
+
+    assert response.status_code == 404
+    assert "There is no such page." in response.content.decode()
+
+
 def test_a_style_sheet_is_served(client: Client) -> None:
     response = client.get("/static/admin/css/base.css")
 
