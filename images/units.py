@@ -24,4 +24,7 @@ def parse_size(text: str) -> int:
     found = SIZE.fullmatch(text.strip())
     if not found:
         raise ValueError(f"{text!r} is no size; give one like 500M or 1.5 GiB.")
-    return int(float(found[1]) * 1024 ** " KMGT".index(found[2].upper() or " "))
+    count = int(float(found[1]) * 1024 ** " KMGT".index(found[2].upper() or " "))
+    if count >= 1 << 63:
+        raise ValueError(f"{text!r} is more than anything can be.")
+    return count

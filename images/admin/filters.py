@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -25,6 +26,7 @@ from images.models import (
 )
 
 DAY = timedelta(days=1)
+LAST_DAY = date(9000, 1, 1)  # a day later must be a date, too
 HEX = re.compile("[0-9a-f]+")
 DIGESTS = (64, 96, 128)  # hexadecimal digits of os_hash_value
 
@@ -95,7 +97,15 @@ def _stores() -> list[tuple[str, Any]]:
 
 
 YES_NO = [("", _("any")), ("1", _("yes")), ("0", _("no"))]
-_day = forms.DateInput(attrs={"type": "date"})
+
+
+def _day_field(label: Any) -> forms.DateField:
+    return forms.DateField(
+        label=label,
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}),
+        validators=[MinValueValidator(date(1970, 1, 1)), MaxValueValidator(LAST_DAY)],
+    )
 
 
 class FilterForm(forms.Form):
@@ -136,8 +146,8 @@ class FilterForm(forms.Form):
         required=False,
         widget=forms.TextInput(attrs={"placeholder": "20 GiB"}),
     )
-    created_from = forms.DateField(label=_("Created from"), required=False, widget=_day)
-    created_to = forms.DateField(label=_("Created to"), required=False, widget=_day)
+    created_from = _day_field(_("Created from"))
+    created_to = _day_field(_("Created to"))
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -37,7 +37,10 @@ class ImageForm(forms.Form):
     changed is changed, whatever others have done meanwhile."""
 
     name = forms.CharField(
-        label=gettext_lazy("Name"), max_length=MAX_LENGTH, required=False
+        label=gettext_lazy("Name"),
+        max_length=MAX_LENGTH,
+        required=False,
+        strip=False,  # or a name that begins with a blank would change by itself
     )
     owner = forms.CharField(
         label=gettext_lazy("Owner"),
@@ -136,19 +139,19 @@ class PropertyRows:
 
     def __init__(self, post: QueryDict) -> None:
         names = [name.strip() for name in post.getlist("property_name")]
-        pairs = list(zip(names, post.getlist("property_value"), strict=False))
+        values = [_lines(value) for value in post.getlist("property_value")]
+        pairs = list(zip(names, values, strict=False))
         self.given = {name: value for name, value in pairs if name}
         self.pairs = [pair for pair in pairs if any(pair)]
-        self.shown = dict(
-            zip(post.getlist("shown_name"), post.getlist("shown_value"), strict=False)
-        )
+        before = [_lines(value) for value in post.getlist("shown_value")]
+        self.shown = dict(zip(post.getlist("shown_name"), before, strict=False))
 
     @property
     def changed(self) -> dict[str, str]:
         return {
             name: value
             for name, value in self.given.items()
-            if _same_lines(self.shown.get(name)) != _same_lines(value)
+            if self.shown.get(name) != value
         }
 
     @property
@@ -168,9 +171,9 @@ class PropertyRows:
         ]
 
 
-def _same_lines(text: str | None) -> str | None:
+def _lines(text: str) -> str:
     # A browser sends line ends of its own.
-    return text if text is None else text.replace("\r\n", "\n")
+    return text.replace("\r\n", "\n")
 
 
 def editable(properties: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,43 @@
+"""Sizes in words, and back."""
+
+from __future__ import annotations
+
+import pytest
+
+from images import units
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        (None, "-"),
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KiB"),
+        (1536, "1.5 KiB"),
+        (5 << 30, "5.0 GiB"),
+        (3 << 50, "3072.0 TiB"),
+    ],
+)
+def test_a_size_in_words(count: int | None, words: str) -> None:
+    assert units.size(count) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("0", 0),
+        ("1048576", 1 << 20),
+        ("256M", 256 << 20),
+        (" 1.5 GiB ", 3 << 29),
+        ("2kb", 2048),
+    ],
+)
+def test_words_are_read_as_a_size(text: str, count: int) -> None:
+    assert units.parse_size(text) == count
+
+
+@pytest.mark.parametrize("text", ["", "much", "-1", "1.5.5", "1 parsec", "999999999T"])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is"):
+        units.parse_size(text)
