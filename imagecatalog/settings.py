@@ -22,10 +22,33 @@ SECRET_KEY = env.text("IMAGECATALOG_SECRET_KEY") or env.secret_file(
 )
 
 # Sign-in
-IMAGECATALOG_AUTH = env.choice("IMAGECATALOG_AUTH", "embedded", ("embedded", "none"))
+IMAGECATALOG_AUTH = env.choice(
+    "IMAGECATALOG_AUTH", "embedded", ("embedded", "keystone", "none")
+)
 IMAGECATALOG_AUTH_NONE_REMOTE = env.flag("IMAGECATALOG_AUTH_NONE_REMOTE", False)
 IMAGECATALOG_ADMIN_PASSWORD = env.text("IMAGECATALOG_ADMIN_PASSWORD")
+IMAGECATALOG_TOKEN_SECONDS = env.number("IMAGECATALOG_TOKEN_SECONDS", 3600, minimum=60)
+IMAGECATALOG_REGION = env.text("IMAGECATALOG_REGION") or "RegionOne"
 IMAGECATALOG_STATIC_KEYS = env.pairs("IMAGECATALOG_STATIC_KEYS")  # USER:KEY
+
+# With a real Keystone: where it is, and the service's own user there
+IMAGECATALOG_KEYSTONE_URL = env.base_url("IMAGECATALOG_KEYSTONE_URL")
+IMAGECATALOG_KEYSTONE_USERNAME = env.text("IMAGECATALOG_KEYSTONE_USERNAME")
+IMAGECATALOG_KEYSTONE_PASSWORD = env.text("IMAGECATALOG_KEYSTONE_PASSWORD")
+IMAGECATALOG_KEYSTONE_PROJECT_NAME = (
+    env.text("IMAGECATALOG_KEYSTONE_PROJECT_NAME") or "service"
+)
+IMAGECATALOG_KEYSTONE_DOMAIN = env.text("IMAGECATALOG_KEYSTONE_DOMAIN") or "default"
+if IMAGECATALOG_AUTH == "keystone" and not (
+    IMAGECATALOG_KEYSTONE_URL
+    and IMAGECATALOG_KEYSTONE_USERNAME
+    and IMAGECATALOG_KEYSTONE_PASSWORD
+):
+    raise ImproperlyConfigured(
+        "IMAGECATALOG_AUTH=keystone needs IMAGECATALOG_KEYSTONE_URL (such as "
+        "https://keystone.example.org/v3), IMAGECATALOG_KEYSTONE_USERNAME and "
+        "IMAGECATALOG_KEYSTONE_PASSWORD."
+    )
 
 # Bytes
 IMAGECATALOG_STORES = (
@@ -199,5 +222,7 @@ LOGGING = {
     "loggers": {
         "django.request": {"level": "ERROR"},
         "axes": {"level": "WARNING"},  # four lines for each sign-in otherwise
+        # It calls the options of its sign-in plugin unknown, and then uses them.
+        "keystonemiddleware._common.config": {"level": "ERROR"},
     },
 }

@@ -35,7 +35,10 @@ urlpatterns = [
     *(V1 if settings.IMAGECATALOG_V1 else ()),
     re_path(r"", versions.fallback),
 ]
+if settings.IMAGECATALOG_AUTH == "embedded":
+    identity = include("imagecatalog.identity.api.urls")
+    urlpatterns.insert(0, re_path(r"^identity(?=/|$)", identity))
+handler400 = "images.api.views.bad_request"
 handler403 = "images.admin.refusals.forbidden"
 handler404 = "images.admin.refusals.not_found"
-handler400 = "images.api.views.bad_request"
 handler500 = "images.api.views.server_error"

@@ -29,6 +29,8 @@ class Caller:
     roles: frozenset[str]
     door: str = ""
     request_id: str = ""
+    # Names of rules, of whom signed in with a key that is for these and nothing else.
+    actions: frozenset[str] | None = None
 
     @property
     def is_admin(self) -> bool:
@@ -119,6 +121,8 @@ RULES: dict[str, Rule] = {
 
 def may(caller: Caller, action: str, image: Target) -> bool:
     """Does the rule of this name allow it?"""
+    if caller.actions is not None and action not in caller.actions:
+        return False
     return RULES[action](caller, image)
 
 

@@ -55,6 +55,12 @@ class OverLimit(ImageError):
     code = "over-limit"
 
 
+class TooManyAttempts(ImageError):
+    """Somebody seems to guess; the same request may succeed in a minute."""
+
+    code = "too-many-attempts"
+
+
 class ContentRefused(ImageError):
     """The inspected bytes are not what the image claims, or are not safe."""
 

@@ -9,8 +9,16 @@ class IdentityConfig(AppConfig):
     name = "imagecatalog.identity"
 
     def ready(self) -> None:
-        from imagecatalog.identity import credentials, models
+        from imagecatalog.identity import credentials, models, tokens
 
-        for model in (get_user_model(), models.RoleAssignment):
-            post_save.connect(credentials.forget, sender=model)
-            post_delete.connect(credentials.forget, sender=model)
+        senders = (
+            get_user_model(),
+            models.RoleAssignment,
+            models.ApplicationCredential,
+            models.RevokedToken,
+            models.TokenGeneration,
+        )
+        for sender in senders:
+            for signal in (post_save, post_delete):
+                signal.connect(credentials.forget, sender=sender)
+                signal.connect(tokens.forget, sender=sender)

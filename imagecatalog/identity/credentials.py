@@ -1,31 +1,51 @@
-"""From a user name and a password, or a static key, to who it is. Knows no HTTP."""
+"""From a name and a password, or a key, to who it is. Knows no HTTP."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
+import orjson
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import check_password, make_password
 from django.db import connection
+from django.utils import timezone
 
-from imagecatalog.identity.models import RoleAssignment
+from imagecatalog.identity import journal, throttle
+from imagecatalog.identity.journal import Origin
+from imagecatalog.identity.models import ApplicationCredential, RoleAssignment
+from images.access import implied
 
 REMEMBERED_SECONDS = 300  # a password that was right is not hashed again
 FRESH_SECONDS = 1.0  # who has just been looked up is not looked up again
 REMEMBERED_AT_MOST = 10_000
+LAST_USED_SECONDS = 300  # how exact `last_used_at` is: reads shall not become writes
+GENERATED = "sha256$"  # the hash of a secret that nobody could guess need not be slow
 
 # Asked by nearly every request: written out, as building it costs more than running it.
+USERS = f'"{get_user_model()._meta.db_table}"'
+ASSIGNMENTS = f'"{RoleAssignment._meta.db_table}"'
 _SELECT = (
-    f'SELECT u."password", a."project_id", a."role"'
-    f' FROM "{RoleAssignment._meta.db_table}" a'
-    f' JOIN "{get_user_model()._meta.db_table}" u ON u."id" = a."user_id"'
+    f'SELECT u."password", a."project_id", a."role" FROM {ASSIGNMENTS} a'
+    f' JOIN {USERS} u ON u."id" = a."user_id"'
     f' WHERE u."username" = %s AND u."is_active" ORDER BY a."id" LIMIT 1'
+)
+CREDENTIALS = f'"{ApplicationCredential._meta.db_table}"'
+_CREDENTIAL = (
+    'SELECT c."secret", u."username", c."project_id", a."role", c."role", c."actions"'
+    f' FROM {CREDENTIALS} c JOIN {USERS} u ON u."id" = c."user_id"'
+    f' JOIN {ASSIGNMENTS} a ON a."user_id" = u."id" AND a."project_id" = c."project_id"'
+    ' WHERE c."id" = %s AND u."is_active"'
+    ' AND (c."expires_at" IS NULL OR c."expires_at" > %s)'
 )
 # Who guesses passwords shall not keep the whole machine busy.
 _hashing = threading.Lock()
@@ -34,74 +54,163 @@ _secret = secrets.token_bytes(32)
 
 @dataclass(frozen=True)
 class Identity:
-    """A user, in the first of its projects."""
+    """A user, in one of its projects: the first, or the one that its key or token is for."""
 
     user: str
-    project: str
+    project: str | None
     role: str
+    actions: frozenset[str] | None = None  # the only ones, if there is a limit
+    # Of the application credential: its name in the record, and when it was last used.
+    credential: str | None = None
 
 
 @dataclass(frozen=True)
 class _Verified:
     identity: Identity
-    encoded: str  # the password hash that the credential matched
+    encoded: str  # the hash that the credential matched
     hashed_at: float
     looked_up_at: float
 
 
+NOWHERE = Origin()
+CREDENTIAL_ID = re.compile("[0-9a-f]{32}")
+Found = tuple[str, Identity]  # what the secret must match, and whose it is
+
 _verified: dict[bytes, _Verified] = {}
+_touched: dict[str, float] = {}
 
 
-def by_password(user: str, password: str) -> Identity | None:
-    """The user with this password, if there is one.
+def by_password(user: str, password: str, origin: Origin = NOWHERE) -> Identity | None:
+    """The user with this password, if there is one. Raises TooManyAttempts.
 
     A password hash costs a third of a second on purpose. A credential that was right is
     therefore remembered for some minutes, as a keyed digest beside the hash that it matched,
     and that hash is compared with the user's present one: a changed password, a disabled user
     or a taken role counts at once in this process, and within a second in all others.
     """
-    digest = _digest("password", user, password)
-    known = _verified.get(digest)
-    if known and _age(known.looked_up_at) < FRESH_SECONDS:
-        return known.identity
-    row = _row(user)
-    if row is None:
-        with _hashing:
-            make_password(password)  # as slow as for a user that exists
-        return None
-    encoded, identity = row
-    remembered = known and known.encoded == encoded
-    if known and remembered and _age(known.hashed_at) < REMEMBERED_SECONDS:
-        return _remember(digest, identity, encoded, known.hashed_at)
-    with _hashing:
-        if not check_password(password, encoded):
-            return None
-    return _remember(digest, identity, encoded, time.monotonic())
+    return _sign_in(("password", user), password, _row, origin)
 
 
-def by_key(key: str) -> Identity | None:
-    """The user to whom IMAGECATALOG_STATIC_KEYS gives this key."""
+def by_secret(name: str, secret: str, origin: Origin = NOWHERE) -> Identity | None:
+    """The user of the application credential with this id, if the secret is right.
+
+    Raises TooManyAttempts.
+    """
+    identity = _sign_in(("secret", name), secret, _credential, origin)
+    if identity:
+        _touch(name)
+    return identity
+
+
+def by_key(key: str, origin: Origin = NOWHERE) -> Identity | None:
+    """Whom a key belongs to: one of IMAGECATALOG_STATIC_KEYS, or ``ID.SECRET`` of an
+    application credential. Raises TooManyAttempts.
+    """
     found = None
     for entry in settings.IMAGECATALOG_STATIC_KEYS:
         user, _, known = entry.partition(":")
         if known and hmac.compare_digest(known.encode(), key.encode()):
             found = user
-    row = _row(found) if found else None
+    if found is None:
+        name, _, secret = key.partition(".")
+        is_one = CREDENTIAL_ID.fullmatch(name) and secret
+        return by_secret(name, secret, origin) if is_one else None
+    row = _row(found)
     return row[1] if row else None
 
 
+def least(one: str, other: str) -> str | None:
+    """The role that both include."""
+    return next(
+        (it for it in (one, other) if {it} <= implied(one) & implied(other)), None
+    )
+
+
+def hash_secret(secret: str, generated: bool) -> str:
+    """How the secret of an application credential is kept."""
+    if not generated:
+        return make_password(secret)
+    return GENERATED + hashlib.sha256(secret.encode()).hexdigest()
+
+
+def database_time(moment: datetime) -> Any:
+    """A time as a parameter of written-out SQL."""
+    return connection.ops.adapt_datetimefield_value(moment)
+
+
 def forget(**signal: object) -> None:
-    """Receiver for whatever changes users and roles: look everybody up again."""
+    """Receiver for whatever changes users, roles and credentials: look everybody up again."""
     _verified.clear()
 
 
-def _row(user: str) -> tuple[str, Identity] | None:
+def _sign_in(
+    who: tuple[str, str],
+    secret: str,
+    look_up: Callable[[str], Found | None],
+    origin: Origin,
+) -> Identity | None:
+    method, name = who
+    digest = _digest(method, name, secret)
+    known = _verified.get(digest)
+    if known and _age(known.looked_up_at) < FRESH_SECONDS:
+        return known.identity
+    encoded, identity = look_up(name) or (None, None)
+    remembered = known and known.encoded == encoded
+    if identity and known and remembered and _age(known.hashed_at) < REMEMBERED_SECONDS:
+        return _remember(digest, identity, known.encoded, known.hashed_at)
+    attempt = (name[:150], origin.source)
+    throttle.check(attempt)
+    # Ids of application credentials are no secret: there is nothing to hide by being slow.
+    hopeless = encoded is None and method == "secret"
+    if hopeless or not _matches(secret, encoded) or identity is None or encoded is None:
+        throttle.failed(attempt)
+        journal.refused(identity.user if identity else name, origin, method)
+        return None
+    throttle.succeeded(attempt)
+    return _remember(digest, identity, encoded, time.monotonic())
+
+
+def _matches(secret: str, encoded: str | None) -> bool:
+    if encoded and encoded.startswith(GENERATED):
+        return hmac.compare_digest(hash_secret(secret, generated=True), encoded)
+    with _hashing:
+        if encoded is None:
+            make_password(secret)  # as slow as for one that exists
+            return False
+        return check_password(secret, encoded)
+
+
+def _row(user: str) -> Found | None:
     if "\0" in user:
         return None
     with connection.cursor() as cursor:
         cursor.execute(_SELECT, [user])
         found = cursor.fetchone()
     return found and (found[0], Identity(user, found[1], found[2]))
+
+
+def _credential(name: str) -> Found | None:
+    if "\0" in name:
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute(_CREDENTIAL, [name, database_time(timezone.now())])
+        found = cursor.fetchone()
+    role = found and least(found[3], found[4])
+    if not role:
+        return None
+    encoded, user, project = found[:3]
+    actions = orjson.loads(found[5]) if found[5] else None
+    limit = None if actions is None else frozenset(actions)
+    return encoded, Identity(user, project, role, limit, credential=name)
+
+
+def _touch(name: str) -> None:
+    """Note that an application credential was used, unless that was noted just now."""
+    if name in _touched and _age(_touched[name]) < LAST_USED_SECONDS:
+        return
+    _touched[name] = time.monotonic()
+    now = timezone.now()
+    ApplicationCredential.objects.filter(pk=name).update(last_used_at=now)
 
 
 def _digest(*parts: str) -> bytes:

@@ -4,40 +4,98 @@ from __future__ import annotations
 
 import base64
 import ipaddress
+from collections.abc import Callable
 
 from django.conf import settings
 from django.http import HttpRequest
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated
 
-from imagecatalog.identity import credentials
-from imagecatalog.identity.credentials import Identity
+from imagecatalog.identity import credentials, tokens
+from imagecatalog.identity.credentials import CREDENTIAL_ID, Identity
+from imagecatalog.identity.journal import Origin
 from images.access import Caller, implied
 
 FROM_ELSEWHERE = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_ORIGIN")
 
 
 class SignIn(BaseAuthentication):
-    """HTTP Basic, ``Authorization: Bearer`` and ``X-Auth-Token``; or nobody is asked."""
+    """The caller of a request, found as IMAGECATALOG_AUTH says."""
 
     def authenticate(self, request: HttpRequest) -> tuple[Caller, None]:
-        if settings.IMAGECATALOG_AUTH == "none":
-            identity: Identity | None = _nobody_is_asked(request)
-        else:
-            identity = _identity(request)
-        if identity is None:
-            raise AuthenticationFailed("The user name, password or key is wrong.")
-        caller = Caller(
-            user=identity.user,
-            project=identity.project,
-            roles=implied(identity.role),
-            door=_door(request),
-            request_id=request.request_id,  # type: ignore[attr-defined]
-        )
-        return caller, None
+        return WAYS[settings.IMAGECATALOG_AUTH](request), None
 
     def authenticate_header(self, request: HttpRequest) -> str:
-        return 'Basic realm="imagecatalog"'
+        return challenge()
+
+
+def challenge() -> str:
+    """The header WWW-Authenticate: how to sign in."""
+    if settings.IMAGECATALOG_AUTH == "keystone":
+        return f'Keystone uri="{settings.IMAGECATALOG_KEYSTONE_URL}"'
+    return 'Basic realm="imagecatalog"'
+
+
+def origin(request: HttpRequest) -> Origin:
+    """Where a request came from, for the record."""
+    return Origin(request.META.get("REMOTE_ADDR", ""), request.request_id)  # type: ignore[attr-defined]
+
+
+def _embedded(request: HttpRequest) -> Caller:
+    """HTTP Basic, ``Authorization: Bearer`` and ``X-Auth-Token``."""
+    identity = _identity(request)
+    if identity is None:
+        raise AuthenticationFailed("The user name, password or key is wrong.")
+    return _caller(request, identity)
+
+
+def _none(request: HttpRequest) -> Caller:
+    if not (settings.IMAGECATALOG_AUTH_NONE_REMOTE or _is_local(request)):
+        raise NotAuthenticated(
+            "Without sign-in the service answers to this machine only. "
+            "Set IMAGECATALOG_AUTH_NONE_REMOTE=on to change that."
+        )
+    return _caller(request, Identity("admin", "admin", "admin"))
+
+
+def _keystone(request: HttpRequest) -> Caller:
+    """What keystonemiddleware, or another one of its kind, has found out and written down.
+
+    It takes these headers away from what the client sent. A token for a domain, for the system
+    or for nothing has no project: such a caller is nobody here.
+    """
+    environ = request.META
+    if environ.get("HTTP_X_IDENTITY_STATUS") != "Confirmed":
+        raise NotAuthenticated("Send a valid token of Keystone as X-Auth-Token.")
+    if environ.get("HTTP_X_SERVICE_IDENTITY_STATUS", "Confirmed") != "Confirmed":
+        raise NotAuthenticated("The token in X-Service-Token is not valid.")
+    project = environ.get("HTTP_X_PROJECT_ID") or None
+    names = environ.get("HTTP_X_ROLES", "").lower() if project else ""
+    return Caller(
+        user=environ.get("HTTP_X_USER_ID", ""),
+        project=project,
+        roles=implied(*filter(None, map(str.strip, names.split(",")))),
+        door=_door(request),
+        request_id=request.request_id,  # type: ignore[attr-defined]
+    )
+
+
+WAYS: dict[str, Callable[[HttpRequest], Caller]] = {
+    "embedded": _embedded,
+    "keystone": _keystone,
+    "none": _none,
+}
+
+
+def _caller(request: HttpRequest, identity: Identity) -> Caller:
+    return Caller(
+        user=identity.user,
+        project=identity.project,
+        roles=implied(identity.role) if identity.role else frozenset(),
+        door=_door(request),
+        request_id=request.request_id,  # type: ignore[attr-defined]
+        actions=identity.actions,
+    )
 
 
 def _door(request: HttpRequest) -> str:
@@ -47,15 +105,25 @@ def _door(request: HttpRequest) -> str:
 def _identity(request: HttpRequest) -> Identity | None:
     scheme, _, value = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
     if scheme.lower() == "basic":
-        return credentials.by_password(*_decoded(value))
+        return _by_name(*_decoded(value), origin(request))
     key = request.META.get("HTTP_X_AUTH_TOKEN", "")
     if scheme.lower() == "bearer":
         key = value
     if not key:
         raise NotAuthenticated(
-            "Sign in with HTTP Basic, or send a key as X-Auth-Token."
+            "Sign in with HTTP Basic, or send a token or a key as X-Auth-Token."
         )
-    return credentials.by_key(key)
+    if key.startswith(tokens.PREFIX):
+        valid = tokens.read(key)
+        return valid.identity if valid else None
+    return credentials.by_key(key, origin(request))
+
+
+def _by_name(name: str, secret: str, origin: Origin) -> Identity | None:
+    # The id of an application credential is a name of that form; so is no sensible user's.
+    if CREDENTIAL_ID.fullmatch(name):
+        return credentials.by_secret(name, secret, origin)
+    return credentials.by_password(name, secret, origin)
 
 
 def _decoded(value: str) -> tuple[str, str]:
@@ -68,15 +136,6 @@ def _decoded(value: str) -> tuple[str, str]:
     if not colon:
         raise AuthenticationFailed("The Authorization header is malformed.")
     return user, password
-
-
-def _nobody_is_asked(request: HttpRequest) -> Identity:
-    if not (settings.IMAGECATALOG_AUTH_NONE_REMOTE or _is_local(request)):
-        raise NotAuthenticated(
-            "Without sign-in the service answers to this machine only. "
-            "Set IMAGECATALOG_AUTH_NONE_REMOTE=on to change that."
-        )
-    return Identity("admin", "admin", "admin")
 
 
 def _is_local(request: HttpRequest) -> bool:

@@ -16,7 +16,7 @@ from rest_framework.exceptions import (
 )
 
 from images import errors
-from images.api import database, replies
+from images.api import auth, database, replies
 from images.api.ranges import RangeNotSatisfiable
 
 log = logging.getLogger(__name__)
@@ -33,6 +33,7 @@ STATUS: dict[type[Exception], int] = {
     errors.OverLimit: 413,
     errors.StoreFull: 413,
     errors.ContentRefused: 415,
+    errors.TooManyAttempts: 429,
     errors.ServerStopping: 503,
     errors.StoreError: 503,
     RangeNotSatisfiable: 416,
@@ -46,7 +47,7 @@ def handle(exc: Exception, context: dict[str, Any]) -> HttpResponse | None:
         return _refusal(request, exc, context["view"])
     if isinstance(exc, NotAuthenticated | AuthenticationFailed):
         response = replies.error(request, 401, str(exc.detail))
-        response.headers["WWW-Authenticate"] = 'Basic realm="imagecatalog"'
+        response.headers["WWW-Authenticate"] = auth.challenge()
         return response
     if isinstance(exc, MethodNotAllowed):
         allowed = ", ".join(context["view"].allowed_methods)

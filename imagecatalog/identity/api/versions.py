@@ -1,0 +1,33 @@
+"""The version documents, which clients ask for before they sign in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpResponse
+from rest_framework.request import Request
+
+from imagecatalog.identity.api.views import OpenView, base
+from images.api import replies
+
+MEDIA_TYPE = "application/vnd.openstack.identity-v3+json"
+
+
+class Versions(OpenView):
+    def get(self, request: Request, **kwargs: str) -> HttpResponse:
+        return replies.json({"versions": {"values": [_version(request)]}}, 300)
+
+
+class Version(OpenView):
+    def get(self, request: Request, **kwargs: str) -> HttpResponse:
+        return replies.json({"version": _version(request)})
+
+
+def _version(request: Request) -> dict[str, Any]:
+    return {
+        "id": "v3.14",
+        "status": "stable",
+        "updated": "2020-04-07T00:00:00Z",
+        "links": [{"rel": "self", "href": f"{base(request)}/"}],
+        "media-types": [{"base": "application/json", "type": MEDIA_TYPE}],
+    }

@@ -1,0 +1,105 @@
+"""What all resources of the identity face share: errors in Keystone's shape, and the caller."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from rest_framework.exceptions import MethodNotAllowed
+from rest_framework.request import Request
+
+from imagecatalog.identity import tokens
+from imagecatalog.identity.journal import Origin
+from imagecatalog.identity.tokens import Valid
+from images import errors
+from images.api import auth, exception_handler, replies, versions
+from images.api.views import ApiView
+
+DOMAIN = {"id": "default", "name": "Default"}  # the only one
+
+
+class Unauthorized(errors.ImageError):
+    """Whoever asks did not say who it is, or not rightly."""
+
+    code = "unauthorized"
+
+
+class IdentityView(ApiView):
+    """A resource for the holders of a token, which the view finds as ``self.token``."""
+
+    token: Valid
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        self.token = require(request)
+
+    def get_exception_handler(self) -> Any:
+        return handle
+
+
+class OpenView(IdentityView):
+    """A resource for everybody."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        pass
+
+
+class UnknownPath(OpenView):
+    """What Keystone has and we do not."""
+
+    http_method_names = [*ApiView.http_method_names, "head"]
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        raise errors.NotFound(
+            "This is the identity service of an image catalogue: it knows tokens, "
+            "application credentials and projects, and nothing else of Keystone."
+        )
+
+
+def require(request: Request) -> Valid:
+    """The token that the request is made with. Raises Unauthorized."""
+    valid = tokens.read(request.META.get("HTTP_X_AUTH_TOKEN", ""))
+    if valid is None:
+        raise Unauthorized("The request you have made requires authentication.")
+    return valid
+
+
+def origin(request: Request) -> Origin:
+    """Where the request came from, for the record."""
+    return auth.origin(request._request)
+
+
+def base(request: Request) -> str:
+    """The URL of the identity service, without a slash at its end."""
+    return f"{versions.base_url(request._request)}/identity/v3"
+
+
+def handle(exc: Exception, context: dict[str, Any]) -> HttpResponse | None:
+    """The exception handler of DRF, with the status codes of the Image API's table."""
+    request: HttpRequest = context["request"]._request
+    if isinstance(exc, MethodNotAllowed):
+        allowed = context["view"].allowed_methods
+        response = error(405, f"Use {', '.join(allowed)}.")
+        response.headers["Allow"] = ", ".join(allowed)
+        return response
+    if isinstance(exc, Unauthorized):
+        response = error(401, str(exc))
+        uri = f"{versions.base_url(request)}/identity"
+        response.headers["WWW-Authenticate"] = f'Keystone uri="{uri}"'
+        return response
+    if isinstance(exc, errors.OverLimit):
+        return error(403, str(exc))  # as Keystone says it
+    plain = exception_handler.handle(exc, context)
+    return None if plain is None else error(plain.status_code, _message(exc))
+
+
+def error(status: int, message: str) -> HttpResponse:
+    """An error document."""
+    title = replies.REASONS.get(status, "Error")
+    content = {"code": status, "message": message, "title": title}
+    return replies.json({"error": content}, status)
+
+
+def _message(exc: Exception) -> str:
+    if isinstance(exc, errors.ImageError):
+        return str(exc)
+    return "The request could not be served."

@@ -1,0 +1,112 @@
+"""Making and ending application credentials, for every door."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from imagecatalog.identity import credentials, journal
+from imagecatalog.identity.journal import Origin
+from imagecatalog.identity.models import ApplicationCredential, RoleAssignment
+from images import access, attributes, errors
+
+LIMIT = 100  # for one user
+SHORTEST = 12  # characters of a secret that somebody chose
+
+
+def create(
+    user: Any,
+    project_id: str,
+    name: object,
+    *,
+    role: str | None = None,
+    secret: object = None,
+    description: object = "",
+    expires_at: datetime | None = None,
+    actions: Iterable[str] | None = None,
+    origin: Origin,
+) -> tuple[ApplicationCredential, str]:
+    """A new credential and its secret, which nobody can be told again.
+
+    The role is the user's own one in the project unless less is asked for; ``actions`` are
+    names of rules (`access.RULES`), all of them when None. Raises Invalid, Forbidden (a role
+    that the user does not have), Conflict (the name is taken), OverLimit.
+    """
+    name = attributes.clean_text(name, "name")
+    if not name:
+        raise errors.Invalid("Invalid name: it must not be empty.")
+    if expires_at is not None and expires_at <= timezone.now():
+        raise errors.Invalid("Invalid expires_at: it must be in the future.")
+    given = None if secret is None else _clean_secret(secret)
+    told = given or secrets.token_urlsafe(32)
+    row = ApplicationCredential(
+        name=name,
+        description=attributes.clean_text(description or "", "description"),
+        user=user,
+        project_id=project_id,
+        role=_role(user, project_id, role),
+        actions=_clean_actions(actions),
+        secret=credentials.hash_secret(told, generated=given is None),
+        expires_at=expires_at,
+    )
+    if user.application_credentials.count() >= LIMIT:
+        raise errors.OverLimit(f"A user may have {LIMIT} application credentials.")
+    try:
+        with transaction.atomic():
+            row.save(force_insert=True)
+    except IntegrityError:
+        raise errors.Conflict(
+            f"The user has an application credential named '{name}' already."
+        ) from None
+    _record("application_credential_create", row, origin)
+    return row, told
+
+
+def delete(row: ApplicationCredential, origin: Origin) -> None:
+    """End it, and with it every token that was given for it."""
+    _record("application_credential_delete", row, origin)
+    row.delete()
+
+
+def _record(verb: str, row: ApplicationCredential, origin: Origin) -> None:
+    user = row.user.get_username()
+    journal.record(verb, user, origin, id=row.pk, name=row.name, role=row.role)
+
+
+def _role(user: Any, project_id: str, wanted: str | None) -> str:
+    held = RoleAssignment.objects.filter(user=user, project_id=project_id).first()
+    if held is None:
+        raise errors.Forbidden("The user has no role in this project.")
+    if wanted is None:
+        return held.role
+    if wanted not in access.implied(held.role):
+        raise errors.Forbidden(f"The user does not have the role '{wanted}' there.")
+    return wanted
+
+
+def _clean_secret(secret: object) -> str:
+    text = attributes.clean_text(secret, "secret")
+    if len(text) < SHORTEST:
+        raise errors.Invalid(
+            f"Invalid secret: it must have at least {SHORTEST} characters. "
+            "Leave it out to have one generated."
+        )
+    return text
+
+
+def _clean_actions(actions: Iterable[str] | None) -> list[str] | None:
+    if actions is None:
+        return None
+    wanted = sorted(set(actions))
+    unknown = [name for name in wanted if name not in access.RULES]
+    if unknown or not wanted:
+        raise errors.Invalid(
+            f"There is no action {', '.join(unknown) or 'given'}. "
+            f"The actions are: {', '.join(sorted(access.RULES))}."
+        )
+    return wanted

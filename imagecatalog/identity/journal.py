@@ -1,0 +1,47 @@
+"""The record of what happens around signing in: rows for operators, and lines in the log.
+
+Failures that name nobody we know go to the log alone: strangers must not fill the database.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from django.contrib.auth import get_user_model
+
+from imagecatalog.identity.models import SignInEvent
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a request came from."""
+
+    source: str = ""  # address
+    request_id: str = ""
+
+
+def record(verb: str, user: str, origin: Origin, **detail: object) -> None:
+    """Something was done: a token, a credential."""
+    _write(verb, user, origin, detail)
+    log.info("%s of %s from %s %s", verb, user, origin.source, detail or "")
+
+
+def refused(user: str, origin: Origin, how: str) -> None:
+    """Somebody gave a wrong password or secret. ``how`` names the method."""
+    log.warning("sign-in refused: %s of %r from %s", how, user[:150], origin.source)
+    known = "\0" not in user and get_user_model().objects.filter(username=user).exists()
+    if known:
+        _write("refused", user, origin, {"method": how})
+
+
+def _write(verb: str, user: str, origin: Origin, detail: dict[str, object]) -> None:
+    SignInEvent.objects.create(
+        verb=verb,
+        user=user,
+        source=origin.source[:64],
+        request_id=origin.request_id[:64],
+        detail=detail,
+    )

@@ -1,0 +1,59 @@
+"""Who guesses is slowed down: failures are counted by name and address, in this process.
+
+Nothing is locked: a credential that is remembered as right works all the while, and after a
+minute everybody may try again. What all guesses together cost is bounded elsewhere, as a
+process hashes one password at a time.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from images import errors
+
+FAILURES = 10  # so many are free
+WINDOW = 60.0  # seconds, from the first of them
+REMEMBERED_AT_MOST = 10_000
+
+Who = tuple[str, str]  # name, and the address it is tried from
+
+_lock = threading.Lock()
+_failures: dict[Who, tuple[float, int]] = {}  # since when, how many
+
+
+def check(who: Who) -> None:
+    """Raise TooManyAttempts while this name was tried too often from this address."""
+    since, count = _failures.get(who, (0.0, 0))
+    left = since + WINDOW - time.monotonic()
+    if count >= FAILURES and left > 0:
+        raise errors.TooManyAttempts(
+            "There were too many failed attempts to sign in. "
+            f"Try again in {int(left) + 1} seconds."
+        )
+
+
+def failed(who: Who) -> None:
+    """Count a failure."""
+    now = time.monotonic()
+    with _lock:
+        if len(_failures) >= REMEMBERED_AT_MOST:
+            _forget_old(now)
+        since, count = _failures.get(who, (now, 0))
+        if now - since >= WINDOW:
+            since, count = now, 0
+        _failures[who] = (since, count + 1)
+
+
+def succeeded(who: Who) -> None:
+    """It was the right one: earlier failures were slips."""
+    with _lock:
+        _failures.pop(who, None)
+
+
+def _forget_old(now: float) -> None:
+    old = [who for who, (since, _) in _failures.items() if now - since >= WINDOW]
+    for who in old:
+        del _failures[who]
+    if not old:  # so many within a minute are no slips; better some are forgotten
+        _failures.clear()

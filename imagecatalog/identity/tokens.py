@@ -1,0 +1,222 @@
+"""Tokens: signed statements of who signed in, for which project, until when. Knows no HTTP.
+
+Nothing is stored for a token. What ends it early is found in one query: its user was disabled
+or changed the password, its application credential is gone, its generation is over, or it was
+revoked by itself. That query is asked at most once a second for each token and process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import orjson
+from django.conf import settings
+from django.core import signing
+from django.db import connection, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from imagecatalog.identity.credentials import (
+    ASSIGNMENTS,
+    CREDENTIALS,
+    FRESH_SECONDS,
+    REMEMBERED_AT_MOST,
+    USERS,
+    Identity,
+    database_time,
+    least,
+)
+from imagecatalog.identity.models import RevokedToken, TokenGeneration
+
+PREFIX = "ict1."
+SALT = "imagecatalog.identity.token"
+
+_GENERATIONS = f'"{TokenGeneration._meta.db_table}"'
+_REVOKED = f'"{RevokedToken._meta.db_table}"'
+_SELECT = (
+    'SELECT u."username", u."password", g."number", a."role",'
+    ' c."role", c."secret", c."actions", c."project_id"'
+    f" FROM {USERS} u"
+    f' LEFT JOIN {_GENERATIONS} g ON g."user_id" = u."id"'
+    f' LEFT JOIN {ASSIGNMENTS} a ON a."user_id" = u."id" AND a."project_id" = %s'
+    f' LEFT JOIN {CREDENTIALS} c ON c."id" = %s AND c."user_id" = u."id"'
+    ' AND (c."expires_at" IS NULL OR c."expires_at" > %s)'
+    ' WHERE u."id" = %s AND u."is_active" AND NOT EXISTS'
+    f' (SELECT 1 FROM {_REVOKED} r WHERE r."audit_id" IN (%s, %s))'
+)
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What a token says. Times are seconds since 1970."""
+
+    user_id: int
+    project: str | None  # id; None: unscoped
+    methods: tuple[str, ...]
+    issued_at: int
+    expires_at: int
+    audit_ids: tuple[str, ...]  # its own, then that of the token it comes from
+    stamp: (
+        str  # of the password or secret, and the generation, at the time of signing in
+    )
+    credential: str | None = None  # id of an application credential
+
+
+@dataclass(frozen=True)
+class Valid:
+    """A token that holds, and whose it is now. Without a project there is no role."""
+
+    claims: Claims
+    identity: Identity
+
+
+_valid: dict[bytes, tuple[Valid, float]] = {}
+
+
+def issue(
+    user_id: int,
+    project: str | None,
+    methods: Iterable[str],
+    *,
+    credential: str | None = None,
+    parent: Claims | None = None,
+) -> tuple[str, Valid] | None:
+    """A new token and what it stands for. None: the user has no role in the project.
+
+    A token that is made from another one, the ``parent``, ends with that.
+    """
+    now = int(time.time())
+    audit_ids = (uuid4().hex, *(parent.audit_ids[-1:] if parent else ()))
+    claims = Claims(
+        user_id=user_id,
+        project=project,
+        methods=tuple(methods),
+        issued_at=now,
+        expires_at=parent.expires_at
+        if parent
+        else now + settings.IMAGECATALOG_TOKEN_SECONDS,
+        audit_ids=audit_ids,
+        stamp="",
+        credential=credential,
+    )
+    found = _look_up(claims)
+    if found is None:
+        return None
+    stamp, identity = found
+    claims = replace(claims, stamp=stamp)
+    return _signed(claims), Valid(claims, identity)
+
+
+def read(text: str) -> Valid | None:
+    """What a token stands for, if it holds."""
+    if not text.startswith(PREFIX):
+        return None
+    digest = hashlib.sha256(text.encode()).digest()
+    known, looked_up_at = _valid.get(digest, (None, 0.0))
+    if known and time.time() >= known.claims.expires_at:
+        return None
+    if known and time.monotonic() - looked_up_at < FRESH_SECONDS:
+        return known
+    claims = known.claims if known else _claims(text)
+    found = claims and _look_up(claims)
+    if not claims or not found or not hmac.compare_digest(found[0], claims.stamp):
+        _valid.pop(digest, None)
+        return None
+    valid = Valid(claims, found[1])
+    if len(_valid) >= REMEMBERED_AT_MOST:
+        _valid.clear()
+    _valid[digest] = (valid, time.monotonic())
+    return valid
+
+
+def revoke(claims: Claims) -> None:
+    """End this one token."""
+    end = datetime.fromtimestamp(claims.expires_at, UTC)
+    RevokedToken.objects.filter(expires_at__lt=timezone.now()).delete()
+    RevokedToken.objects.get_or_create(
+        audit_id=claims.audit_ids[0], defaults={"expires_at": end}
+    )
+
+
+def revoke_all(user_id: int) -> None:
+    """End all tokens that the user has."""
+    with transaction.atomic():
+        row, _ = TokenGeneration.objects.get_or_create(user_id=user_id)
+        TokenGeneration.objects.filter(pk=row.pk).update(number=F("number") + 1)
+    forget()
+
+
+def forget(**signal: object) -> None:
+    """Receiver for whatever changes users, roles and credentials: look everybody up again."""
+    _valid.clear()
+
+
+def _signed(claims: Claims) -> str:
+    # One letter each: what is sent with every request is kept short.
+    content = {
+        "u": claims.user_id,
+        "p": claims.project,
+        "m": claims.methods,
+        "i": claims.issued_at,
+        "e": claims.expires_at,
+        "a": claims.audit_ids,
+        "s": claims.stamp,
+        "c": claims.credential,
+    }
+    return PREFIX + _signer().sign_object(content)
+
+
+def _claims(text: str) -> Claims | None:
+    try:
+        content: dict[str, Any] = _signer().unsign_object(text.removeprefix(PREFIX))
+    except signing.BadSignature:
+        return None
+    if time.time() >= content["e"]:
+        return None
+    return Claims(
+        user_id=content["u"],
+        project=content["p"],
+        methods=tuple(content["m"]),
+        issued_at=content["i"],
+        expires_at=content["e"],
+        audit_ids=tuple(content["a"]),
+        stamp=content["s"],
+        credential=content["c"],
+    )
+
+
+def _signer() -> signing.Signer:
+    return signing.Signer(sep=".", salt=SALT)
+
+
+def _look_up(claims: Claims) -> tuple[str, Identity] | None:
+    now = database_time(timezone.now())
+    params = [claims.project, claims.credential, now, claims.user_id]
+    with connection.cursor() as cursor:
+        cursor.execute(_SELECT, [*params, claims.audit_ids[0], claims.audit_ids[-1]])
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    user, password, generation, role, at_most, secret, actions, project = row
+    if claims.credential is not None:
+        if secret is None or project != claims.project:
+            return None
+        role = role and least(role, at_most)
+    if claims.project is not None and not role:
+        return None
+    limit = frozenset(orjson.loads(actions)) if actions else None
+    identity = Identity(user, claims.project, role or "", limit, claims.credential)
+    return _stamp(secret or password, generation or 0), identity
+
+
+def _stamp(encoded: str, generation: int) -> str:
+    message = f"{generation}:{encoded}".encode()
+    key = settings.SECRET_KEY.encode()
+    return hmac.digest(key, message, hashlib.sha256)[:9].hex()

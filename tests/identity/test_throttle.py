@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import time
+from base64 import b64encode
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from imagecatalog.identity import credentials, throttle
+
+PASSWORD = "correct horse battery"
+
+
+def basic(
+    password: str = PASSWORD, name: str = "alice", address: str = "10.0.0.1"
+) -> int:
+    pair = b64encode(f"{name}:{password}".encode()).decode()
+    headers = {"Authorization": f"Basic {pair}"}
+    return Client().get("/v2/images", headers=headers, REMOTE_ADDR=address).status_code
+
+
+def guess(times: int = throttle.FAILURES, **who: str) -> list[int]:
+    return [basic("wrong", **who) for _ in range(times)]
+
+
+def test_who_guesses_has_to_wait(alice: User) -> None:
+    assert guess() == [401] * throttle.FAILURES
+
+    assert basic("wrong") == 429
+    assert basic(PASSWORD) == 429
+
+
+def test_the_waiting_ends(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    guess()
+    later = time.monotonic() + throttle.WINDOW
+    monkeypatch.setattr(throttle.time, "monotonic", lambda: later)
+
+    assert basic(PASSWORD) == 200
+
+
+def test_others_do_not_wait(alice: User, bob: User) -> None:
+    guess()
+
+    assert basic(PASSWORD, name="bob") == 200
+    assert basic(PASSWORD, address="10.0.0.2") == 200
+
+
+def test_who_is_known_does_not_wait(alice: User) -> None:
+    assert basic(PASSWORD) == 200
+    guess()
+
+    assert basic(PASSWORD) == 200
+
+
+def test_a_slip_is_forgiven(alice: User) -> None:
+    guess(throttle.FAILURES - 1)
+    assert basic(PASSWORD) == 200
+    credentials.forget()
+
+    assert basic("wrong") == 401
+    assert basic(PASSWORD) == 200
+
+
+def test_the_identity_face_counts_with_them(identity: Any, alice: User) -> None:
+    for _ in range(throttle.FAILURES):
+        assert identity.try_password("alice", "wrong").status_code == 401
+
+    answer = identity.try_password("alice")
+    assert answer.status_code == 429
+    assert "Try again in" in answer.json()["error"]["message"]
+
+
+def test_guessing_many_names_fills_no_memory(
+    alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(throttle, "REMEMBERED_AT_MOST", 5)
+    for number in range(20):
+        basic("wrong", name=f"user-{number}")
+
+    assert len(throttle._failures) <= 5
