@@ -8,10 +8,10 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP_INSTALL := -m pip -qq --no-input --disable-pip-version-check install \
 	--root-user-action ignore
-LOCK := pip compile pyproject.toml --universal --python-version 3.11 \
+LOCK := pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-emit-index-url --quiet
 
-.PHONY: help run test lint bench crash lock clean
+.PHONY: help run test lint bench crash conformance lock clean
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -21,7 +21,7 @@ run: $(VENV)/runtime ## Serve on 127.0.0.1:9292; options: make run ARGS='--bind 
 	@$(PY) manage.py serve $(ARGS)
 
 # The data folder of the checks: never the one with somebody's images in it.
-lint test bench crash: export IMAGECATALOG_DATA_DIR := $(CURDIR)/var/test
+lint test bench crash conformance: export IMAGECATALOG_DATA_DIR := $(CURDIR)/var/test
 
 test: lint ## Run every check and the whole test suite, as CI does
 	$(PY) -m tests.with_postgres $(PY) -m pytest -m "database and not wire"
@@ -39,6 +39,9 @@ bench: $(VENV)/tests ## Measure the running service; options: make bench ARGS=--
 
 crash: $(VENV)/tests ## Kill the running service over and over; options: make crash ROUNDS=500 ARGS=--help
 	@$(PY) -m tests.crash --rounds $(ROUNDS) $(ARGS)
+
+conformance: $(VENV)/tests ## Run the image API's own suite (Tempest) behind a real Keystone; options: make conformance ARGS=--help
+	@$(PY) -m tests.conformance $(ARGS)
 
 lock: ## Write both lock files anew from pyproject.toml; newer versions: make lock ARGS=--upgrade
 	@set -e; tools=$$(mktemp -d); trap 'rm -rf "$$tools"' EXIT; \

@@ -130,7 +130,7 @@ def nanio(folder: Path) -> Iterator[S3]:
         "NANIO_ACCESS_KEY": env["AWS_ACCESS_KEY_ID"],
         "NANIO_SECRET_KEY": env["AWS_SECRET_ACCESS_KEY"],
     }
-    with _running(command, os.environ | keys, folder / "nanio.log") as process:
+    with running(command, os.environ | keys, folder / "nanio.log") as process:
         endpoint = f"http://127.0.0.1:{port}"
         log = folder / "nanio.log"
         wait_until(lambda: _status(endpoint), "nanio", process=process, log=log)
@@ -158,7 +158,7 @@ def postgres() -> Iterator[str]:
         serve = [binaries / "postgres", "-D", data, "-k", folder, "-h", ""]
         serve += ["-c", "max_connections=200"]
         url = f"postgresql://postgres@{quote(name, safe='')}/postgres"
-        with _running(serve, os.environ, log, signal.SIGINT, **user) as process:
+        with running(serve, os.environ, log, signal.SIGINT, **user) as process:
             wait_until(lambda: _connects(url), "PostgreSQL", process=process, log=log)
             yield url
 
@@ -192,7 +192,7 @@ def catalogue(
     log = folder / f"{address.replace(':', '-')}.log"
     command = [sys.executable, "manage.py", "serve"]
     command += ["--bind", address, "--workers", str(workers)]
-    with _running(command, full, log, seconds=60) as process:
+    with running(command, full, log, seconds=60) as process:
         url = f"http://{address}"
         wait_until(lambda: _status(url), "serve", 60, process, log)
         data_dir = Path(full["IMAGECATALOG_DATA_DIR"])
@@ -202,7 +202,7 @@ def catalogue(
 
 
 @contextlib.contextmanager
-def _running(
+def running(
     command: list[str | Path],
     env: Mapping[str, str],
     log: Path,

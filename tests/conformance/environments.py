@@ -1,0 +1,38 @@
+"""Virtual environments for programs that shall not meet our own packages, below var/."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.servers import ROOT
+
+HOME = ROOT / "var" / "conformance"
+# Exact: another version of a suite is another suite.
+PACKAGES = {
+    "keystone": ["keystone==30.0.0", "gunicorn==27.0.1", "psycopg2-binary==2.9.13"],
+    "tempest": ["tempest==47.0.0", "glance-tempest-plugin==0.17.0"],
+}
+
+
+def programs(name: str) -> Path:
+    """The folder with the programs of an environment, which is made when it is not there."""
+    folder, wanted = HOME / name, "\n".join(PACKAGES[name])
+    done = folder / "installed"
+    if not done.exists() or done.read_text() != wanted:
+        print(f"Installing {', '.join(PACKAGES[name])} into {folder}", flush=True)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+        install = [folder / "bin/python", "-m", "pip", "install", "-qq", "--no-input"]
+        install += ["--disable-pip-version-check", "--root-user-action", "ignore"]
+        subprocess.run([*install, *PACKAGES[name]], check=True)
+        done.write_text(wanted)
+    return folder / "bin"
+
+
+def environ(**more: str) -> dict[str, str]:
+    """The caller's environment without what would lead these programs astray."""
+    foreign = ("OS_", "IMAGECATALOG_", "DJANGO_", "PYTHON", "VIRTUAL_ENV", "DATABASE_")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(foreign)}
+    return kept | more
