@@ -50,6 +50,9 @@ if IMAGECATALOG_AUTH == "keystone" and not (
         "IMAGECATALOG_KEYSTONE_PASSWORD."
     )
 
+# Who may: overrides of the default rules in images/access.py
+IMAGECATALOG_POLICY_FILE = env.text("IMAGECATALOG_POLICY_FILE")
+
 # Bytes
 IMAGECATALOG_STORES = (
     env.text("IMAGECATALOG_STORES")

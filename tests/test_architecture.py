@@ -20,6 +20,7 @@ VERBS = {
     "imports",
     "sharing",
     "access",
+    "policy",
     "listing",
     "rows",
     "jobs",

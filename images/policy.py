@@ -1,0 +1,117 @@
+"""Overrides of single rules, from a YAML file in the language of oslo.policy.
+
+So an operator's policy file goes on to be of use. What it does not name keeps its default; a
+``rule:NAME`` in it may refer to those too. Knows no callers: they come as they are.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+
+Rule = Callable[[Any, Mapping[str, Any]], bool]
+
+log = logging.getLogger(__name__)
+
+ADMIN = "context_is_admin"  # who is an admin is not for a file to say
+
+
+def overrides(path: str, defaults: Mapping[str, Rule]) -> dict[str, Rule]:
+    """The rules that the file changes. Raises ImproperlyConfigured, naming what is wrong."""
+    if not path:
+        return {}
+    texts = _texts(path)
+    enforce = _enforcer(texts, defaults, path)
+    return {name: _rule(name, enforce) for name in texts if name in defaults}
+
+
+def _texts(path: str) -> dict[str, str]:
+    try:
+        import yaml
+
+        found = yaml.safe_load(Path(path).read_text()) or {}
+    except ImportError:
+        raise _missing_package() from None
+    except OSError as error:
+        raise _wrong(path, f"it cannot be read: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeError):
+        raise _wrong(path, "it is not YAML") from None
+    if not isinstance(found, dict) or not all(
+        isinstance(name, str) and isinstance(text, str) for name, text in found.items()
+    ):
+        raise _wrong(path, 'it must be lines like "add_image": "role:member"')
+    if found.get(ADMIN, "role:admin") != "role:admin":
+        raise _wrong(path, f"{ADMIN} is role:admin and cannot be changed")
+    return {name: text for name, text in found.items() if name != ADMIN}
+
+
+def _enforcer(
+    texts: Mapping[str, str], defaults: Mapping[str, Rule], path: str
+) -> Callable[[str, Any, Mapping[str, Any]], bool]:
+    try:
+        from oslo_config import cfg
+        from oslo_policy import policy
+    except ImportError:
+        raise _missing_package() from None
+
+    class Default(policy.Check):  # type: ignore[misc]
+        """A rule of ours, where the file refers to it."""
+
+        def __call__(self, target: Any, creds: Any, *args: Any, **kwargs: Any) -> bool:
+            return defaults[self.match](creds["caller"], creds["image"])
+
+    rules = policy.Rules.from_dict(dict(texts))
+    for name, check in rules.items():
+        # What cannot be understood is read as "never", with a line in the log.
+        if str(check) == "!" and texts[name].strip() != "!":
+            raise _wrong(path, f"the rule {name} cannot be understood")
+    for name in defaults.keys() - texts.keys():
+        rules[name] = Default("default", name)
+    rules.setdefault(ADMIN, policy.Rules.from_dict({ADMIN: "role:admin"})[ADMIN])
+    _report_unknown(texts, defaults, path)
+    enforcer = policy.Enforcer(cfg.ConfigOpts(), use_conf=False)
+    enforcer.set_rules(rules, use_conf=False)
+
+    def enforce(name: str, caller: Any, image: Mapping[str, Any]) -> bool:
+        creds = {
+            "caller": caller,
+            "image": image,
+            "is_admin": caller.is_admin,
+            "project_id": caller.project,
+            "roles": sorted(caller.roles),
+            "tenant": caller.project,
+            "user_id": caller.user,
+        }
+        owner = image.get("owner")
+        target = {"project_id": owner, "tenant": owner, **image}
+        return bool(enforcer.enforce(name, target, creds))
+
+    return enforce
+
+
+def _rule(name: str, enforce: Callable[[str, Any, Mapping[str, Any]], bool]) -> Rule:
+    return lambda caller, image: enforce(name, caller, image)
+
+
+def _report_unknown(
+    texts: Mapping[str, str], defaults: Mapping[str, Rule], path: str
+) -> None:
+    """A rule that nothing asks for is a slip of the pen, or of a feature that is not here."""
+    used = " ".join(texts.values())
+    unknown = [it for it in texts if it not in defaults and f"rule:{it}" not in used]
+    if unknown:
+        log.warning("%s: no rule is called %s", path, ", ".join(sorted(unknown)))
+
+
+def _wrong(path: str, why: str) -> ImproperlyConfigured:
+    return ImproperlyConfigured(f"IMAGECATALOG_POLICY_FILE {path}: {why}.")
+
+
+def _missing_package() -> ImproperlyConfigured:
+    return ImproperlyConfigured(
+        "IMAGECATALOG_POLICY_FILE needs the package oslo.policy."
+    )

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.test import Client
+
+from images import access
+from images.access import Caller, may
+
+Policy = Callable[[str], None]
+IMAGE = {"id": "x", "owner": "project-a", "visibility": "private", "protected": False}
+
+
+@pytest.fixture
+def policy(tmp_path: Path, settings: Any) -> Policy:
+    """``policy("add_image: role:reader")`` sets a policy file with this text."""
+
+    def write(text: str) -> None:
+        path = tmp_path / "policy.yaml"
+        path.write_text(text)
+        access._overrides.cache_clear()
+        settings.IMAGECATALOG_POLICY_FILE = str(path)
+
+    yield write
+    access._overrides.cache_clear()
+
+
+def test_without_a_file_the_defaults_hold(member: Caller, stranger: Caller) -> None:
+    assert access.overrides() == {}
+    assert may(member, "delete_image", IMAGE)
+    assert not may(stranger, "delete_image", IMAGE)
+
+
+def test_a_rule_is_overridden_and_the_others_stay(
+    policy: Policy, member: Caller, admin: Caller, reader: Caller
+) -> None:
+    policy('"delete_image": "role:admin"')
+
+    assert not may(member, "delete_image", IMAGE)
+    assert may(admin, "delete_image", IMAGE)
+    assert may(member, "modify_image", IMAGE)
+    assert not may(reader, "modify_image", IMAGE)
+
+
+@pytest.mark.parametrize(
+    ("text", "allowed"),
+    [
+        ("", True),
+        ("@", True),
+        ("!", False),
+        ("role:member", True),
+        ("role:MEMBER", True),
+        ("role:admin", False),
+        ("not role:admin", True),
+        ("role:admin or project_id:%(project_id)s", True),
+        ("role:admin or project_id:%(owner)s", True),
+        ("role:member and project_id:%(member_id)s", False),
+        ("user_id:alice", True),
+        ("'private':%(visibility)s", True),
+        ("'public':%(visibility)s", False),
+        ("is_admin:True", False),
+        ("is_admin:False", True),
+        ("rule:context_is_admin", False),
+        ("rule:modify_image", True),
+        ("rule:publicize_image", False),
+        ("rule:nothing_of_that_name", False),
+        ("rule:ours", True),
+        ("(role:admin or role:member) and not project_id:other", True),
+    ],
+)
+def test_the_language_is_that_of_oslo_policy(
+    policy: Policy, member: Caller, text: str, allowed: bool
+) -> None:
+    policy(f'"delete_image": "{text}"\n"ours": "role:member"')
+
+    assert may(member, "delete_image", IMAGE) is allowed
+
+
+def test_a_rule_for_looking_hides_what_it_refuses(
+    policy: Policy, client_of: Any, member: Caller, make_image: Any
+) -> None:
+    image = make_image("active")
+    client: Client = client_of(member)
+    assert client.get(f"/v2/images/{image.pk}").status_code == 200
+
+    policy('"get_image": "role:admin"')
+
+    for path in ("", "/file", "/members"):
+        assert client.get(f"/v2/images/{image.pk}{path}").status_code == 404
+    assert client.delete(f"/v2/images/{image.pk}").status_code == 404
+
+
+def test_a_rule_does_not_show_what_is_invisible(
+    policy: Policy, client_of: Any, stranger: Caller, make_image: Any
+) -> None:
+    image = make_image("active", visibility="private")
+    policy('"get_image": ""\n"modify_image": ""\n"delete_image": ""')
+
+    client: Client = client_of(stranger)
+
+    assert client.get(f"/v2/images/{image.pk}").status_code == 404
+    assert client.delete(f"/v2/images/{image.pk}").status_code == 404
+
+
+def test_a_key_s_limit_holds_whatever_the_file_says(
+    policy: Policy, member: Caller
+) -> None:
+    policy('"delete_image": ""')
+
+    assert not may(
+        replace(member, actions=frozenset({"get_image"})), "delete_image", IMAGE
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("delete_image: [", "not YAML"),
+        ("- delete_image", "must be lines"),
+        ("delete_image: 3", "must be lines"),
+        ("delete_image: role:member or", "delete_image cannot be understood"),
+        ("delete_image: nonsense", "delete_image cannot be understood"),
+        ("context_is_admin: role:member", "cannot be changed"),
+    ],
+)
+def test_a_file_that_is_wrong_is_refused_by_name(
+    policy: Policy, text: str, words: str
+) -> None:
+    policy(text)
+
+    with pytest.raises(ImproperlyConfigured, match=words):
+        access.overrides()
+
+
+def test_a_file_that_is_not_there_is_refused(settings: Any, tmp_path: Path) -> None:
+    settings.IMAGECATALOG_POLICY_FILE = str(tmp_path / "absent.yaml")
+
+    with pytest.raises(ImproperlyConfigured, match="cannot be read"):
+        access.overrides()
+
+
+def test_an_empty_file_changes_nothing(policy: Policy) -> None:
+    policy("# nothing yet\n")
+
+    assert access.overrides() == {}
+
+
+def test_a_name_that_nothing_asks_for_is_reported(
+    policy: Policy, caplog: pytest.LogCaptureFixture
+) -> None:
+    policy("delet_image: role:admin\nmine: role:member\nadd_image: rule:mine")
+
+    access.overrides()
+
+    assert "no rule is called delet_image" in caplog.text
+    assert "mine" not in caplog.text
