@@ -86,6 +86,13 @@ def _service(caller: Caller, image: Target) -> bool:
     return caller.is_admin or "service" in caller.roles
 
 
+def _second_copy(caller: Caller, image: Target) -> bool:
+    """A second copy is handed out as the first one is: only for whom the operator trusts."""
+    if settings.IMAGECATALOG_LOCATION_DATA == "trust":
+        return _own_member(caller, image)
+    return _service(caller, image)
+
+
 # Asked about an image that the caller sees; what it does not see does not exist for it.
 # The names and defaults are those of the Image API's own policy.
 RULES: dict[str, Rule] = {
@@ -111,8 +118,7 @@ RULES: dict[str, Rule] = {
     "add_member": _own_member,
     "delete_member": _own_member,
     "modify_member": _that_member,  # asked with the member's id as "member_id"
-    # A second copy is handed out as the first one is: only whom the operator trusts.
-    "add_location_to_active": _service,
+    "add_location_to_active": _second_copy,
     # Our own, for what the Image API does not have, or has no name for.
     "get_other_members": _own_reader,
     "get_image_history": _own_reader,

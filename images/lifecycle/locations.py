@@ -22,6 +22,7 @@ from images.lifecycle.location_changes import (
     ReplaceLocations,
     algorithm,
     prepare,
+    trusting,
 )
 from images.lifecycle.trash import withdraw
 from images.models import Image, ImageLocation, LocationStatus, Status
@@ -102,7 +103,7 @@ def _add(image: Image, change: AddLocation, by: Caller) -> None:
         raise errors.Invalid("The location already exists.")
     _check_validation(image, change, found)
     if image.status == Status.ACTIVE:
-        _digest_late(image, change.first)
+        _check_known(image, change)
     check_same(image, found.size, found.checksum, found.hash_value)
     quota.check_adding(image, found.size)
     ImageLocation.objects.create(
@@ -125,7 +126,7 @@ def _looked_at(found: Found | None) -> Found:
 
 def _note_digests(image: Image, found: Found) -> None:
     image.size = found.size
-    if found.checksum:
+    if found.hash_value:
         image.os_hash_algo = algorithm(image)
         image.checksum = found.checksum
         image.os_hash_value = found.hash_value
@@ -137,6 +138,16 @@ def _digest_late(image: Image, found: Found | None) -> None:
         found = _looked_at(found)
         check_same(image, found.size, found.checksum, found.hash_value)
         _note_digests(image, found)
+
+
+def _check_known(image: Image, change: AddLocation) -> None:
+    """Of an active image it is known what it is; a second copy cannot tell."""
+    if not trusting():
+        _digest_late(image, change.first)
+    elif change.validation and not image.os_hash_value:
+        raise errors.Conflict(
+            "The digests of an active image's data cannot be set any more."
+        )
 
 
 def _check_validation(image: Image, change: AddLocation, found: Found) -> None:

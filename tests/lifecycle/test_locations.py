@@ -415,3 +415,95 @@ def test_a_removed_location_leaves_its_events(make_image: Any, member: Caller) -
 
     event = Event.objects.get()
     assert (event.verb, event.to_status) == ("remove_location", "queued")
+
+
+# Where the operator trusts owners with what is at a URL
+
+
+@pytest.fixture
+def _trusting(settings: Any) -> None:
+    settings.IMAGECATALOG_LOCATION_DATA = "trust"
+
+
+CLAIM = {
+    "checksum": "1" * 32,
+    "os_hash_algo": "sha512",
+    "os_hash_value": "DEADBEEF" * 16,
+}
+
+
+@pytest.mark.usefixtures("_trusting")
+def test_digests_are_believed_where_the_operator_says_so(
+    web: str, make_image: Any, member: Caller
+) -> None:
+    image = make_image()
+
+    first = AddLocation(f"{web}/image", validation=CLAIM)
+    lifecycle.add_location(image.pk, first, member)
+    second = AddLocation(f"{web}/same", validation=CLAIM)
+    lifecycle.add_location(image.pk, second, member)
+
+    image = current(image)
+    assert (image.checksum, image.os_hash_value) == ("1" * 32, "deadbeef" * 16)
+    assert image.locations.count() == 2
+
+
+@pytest.mark.usefixtures("_trusting")
+@pytest.mark.parametrize(
+    "other",
+    [{"checksum": "2" * 32}, {"os_hash_value": "f" * 128}, {"os_hash_algo": "sha256"}],
+)
+def test_what_is_said_of_a_second_location_must_agree_with_the_first(
+    other: dict[str, str], web: str, make_image: Any, member: Caller
+) -> None:
+    image = make_image()
+    first = AddLocation(f"{web}/image", validation=CLAIM)
+    lifecycle.add_location(image.pk, first, member)
+
+    second = AddLocation(f"{web}/same", validation=CLAIM | other)
+    with pytest.raises(errors.Conflict):
+        lifecycle.add_location(image.pk, second, member)
+
+
+@pytest.mark.usefixtures("_trusting")
+def test_digests_are_not_made_up_later(
+    web: str, make_image: Any, member: Caller
+) -> None:
+    image = make_image()
+    lifecycle.add_location(image.pk, AddLocation(f"{web}/image"), member)
+    lifecycle.add_location(image.pk, AddLocation(f"{web}/same"), member)
+
+    late = AddLocation(f"{web}/image#2", validation=CLAIM)
+    with pytest.raises(errors.Conflict):
+        lifecycle.add_location(image.pk, late, member)
+    assert current(image).checksum is None
+
+
+@pytest.mark.usefixtures("_trusting")
+def test_known_digests_are_compared_with_data_about_which_nothing_is_said(
+    web: str, make_image: Any, member: Caller
+) -> None:
+    image = make_image("active", data=DATA)
+
+    lifecycle.add_location(image.pk, AddLocation(f"{web}/same"), member)
+    with pytest.raises(errors.Conflict):
+        lifecycle.add_location(image.pk, AddLocation(f"{web}/other"), member)
+
+
+@pytest.mark.usefixtures("_trusting")
+def test_nobody_is_believed_about_pinned_data(
+    web: str, make_image: Any, admin: Caller
+) -> None:
+    image = make_image("active", data=DATA)
+    lifecycle.remove_location(image.pk, 0, admin)
+    digests = {
+        "checksum": image.checksum,
+        "os_hash_algo": "sha512",
+        "os_hash_value": SHA512,
+    }
+
+    other = AddLocation(f"{web}/other", validation=digests)
+    with pytest.raises(errors.Conflict):
+        lifecycle.add_location(image.pk, other, admin)
+    same = AddLocation(f"{web}/same", validation=digests)
+    lifecycle.add_location(image.pk, same, admin)

@@ -342,3 +342,13 @@ def test_a_location_that_is_refused_undoes_the_rest_of_the_patch(
 
     assert response.status_code == 400
     assert Image.objects.get().name == "old"
+
+
+def test_owners_add_copies_where_the_operator_trusts_them(
+    web: str, api: Any, change: Any, located: Image, settings: Any
+) -> None:
+    assert change(api.member, located, add(f"{web}/second")).status_code == 403
+    settings.IMAGECATALOG_LOCATION_DATA = "trust"
+
+    assert change(api.member, located, add(f"{web}/second")).status_code == 200
+    assert change(api.reader, located, add(f"{web}/third")).status_code == 403
