@@ -1,6 +1,7 @@
-"""The record of what happens around signing in: rows for operators, and lines in the log.
+"""The record of what happens around signing in: rows for operators.
 
-Failures that name nobody we know go to the log alone: strangers must not fill the database.
+Failures are in the log too. Those that name nobody we know are nowhere else: strangers must not
+fill the database.
 """
 
 from __future__ import annotations
@@ -26,7 +27,6 @@ class Origin:
 def record(verb: str, user: str, origin: Origin, **detail: object) -> None:
     """Something was done: a token, a credential."""
     _write(verb, user, origin, detail)
-    log.info("%s of %s from %s %s", verb, user, origin.source, detail or "")
 
 
 def refused(user: str, origin: Origin, how: str) -> None:

@@ -1,0 +1,131 @@
+"""What clients need to reach the catalogue, as ready texts: clouds.yaml, openrc, Terraform, curl."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from django.conf import settings
+
+Values = Mapping[str, str]
+DOMAIN = "Default"
+
+
+@dataclass(frozen=True)
+class Login:
+    """Somebody who wants to sign in at the service with this URL."""
+
+    url: str  # without a slash at its end
+    user: str
+    project: str
+    credential: tuple[str, str] | None = None  # id and secret, instead of a password
+
+
+def texts(login: Login) -> dict[str, str]:
+    """Title -> text, for the mode of signing in that is in use."""
+    auth_type, auth = _auth(login)
+    made = {
+        "clouds.yaml": clouds_yaml(login, auth_type, auth),
+        "openrc": openrc(login, auth_type, auth),
+    }
+    if "auth_url" in auth:
+        made["Terraform"] = terraform(auth)
+    return made | {"curl": curl(login)}
+
+
+def clouds_yaml(login: Login, auth_type: str, auth: Values) -> str:
+    """For ``~/.config/openstack/clouds.yaml``; strings of JSON are strings of YAML."""
+    lines = ["clouds:", "  imagecatalog:", f"    auth_type: {auth_type}", "    auth:"]
+    lines += [f"      {name}: {json.dumps(value)}" for name, value in auth.items()]
+    if "auth_url" in auth:
+        region = json.dumps(settings.IMAGECATALOG_REGION)
+        lines += ["    identity_api_version: 3", f"    region_name: {region}"]
+    else:
+        lines += [f"    image_endpoint_override: {json.dumps(login.url)}"]
+    return "\n".join(lines)
+
+
+def openrc(login: Login, auth_type: str, auth: Values) -> str:
+    """For a shell: ``. openrc``."""
+    values = {"auth_type": auth_type, **auth}
+    if "auth_url" in auth:
+        values |= {
+            "identity_api_version": "3",
+            "region_name": settings.IMAGECATALOG_REGION,
+        }
+    return "\n".join(
+        f"export OS_{name.upper()}={shlex.quote(value)}"
+        for name, value in values.items()
+    )
+
+
+def terraform(auth: Values) -> str:
+    """The provider block of terraform-provider-openstack."""
+    names = {
+        "username": "user_name",
+        "project_name": "tenant_name",
+        "user_domain_name": "user_domain_name",
+        "project_domain_name": "project_domain_name",
+    }
+    values = {names.get(name, name): value for name, value in auth.items()}
+    values["region"] = settings.IMAGECATALOG_REGION
+    width = max(map(len, values))
+    lines = [f"  {name:<{width}} = {json.dumps(it)}" for name, it in values.items()]
+    return "\n".join(['provider "openstack" {', *lines, "}"])
+
+
+def curl(login: Login) -> str:
+    """One line that lists the images."""
+    images = shlex.quote(f"{login.url}/v2/images")
+    if settings.IMAGECATALOG_AUTH == "none":
+        return f"curl {images}"
+    if settings.IMAGECATALOG_AUTH == "keystone":
+        return (
+            'curl -H "X-Auth-Token: $(openstack token issue -f value -c id)" ' + images
+        )
+    user, secret = login.credential or (login.user, "")
+    shown = f"{user}:{secret}" if secret else user  # curl asks for a password
+    return f"curl -u {shlex.quote(shown)} {images}"
+
+
+def _auth(login: Login) -> tuple[str, dict[str, str]]:
+    return MODES[settings.IMAGECATALOG_AUTH](login)
+
+
+def _embedded(login: Login) -> tuple[str, dict[str, str]]:
+    return _keystone_like(login, f"{login.url}/identity/v3")
+
+
+def _keystone(login: Login) -> tuple[str, dict[str, str]]:
+    return _keystone_like(login, settings.IMAGECATALOG_KEYSTONE_URL)
+
+
+def _none(login: Login) -> tuple[str, dict[str, str]]:
+    return "none", {"endpoint": login.url}
+
+
+def _keystone_like(login: Login, auth_url: str) -> tuple[str, dict[str, str]]:
+    if login.credential:
+        credential_id, secret = login.credential
+        return "v3applicationcredential", {
+            "auth_url": auth_url,
+            "application_credential_id": credential_id,
+            "application_credential_secret": secret,
+        }
+    return "v3password", {
+        "auth_url": auth_url,
+        "username": login.user,
+        "password": "PASSWORD",
+        "project_name": login.project,
+        "user_domain_name": DOMAIN,
+        "project_domain_name": DOMAIN,
+    }
+
+
+MODES: dict[str, Callable[[Login], tuple[str, dict[str, str]]]] = {
+    "embedded": _embedded,
+    "keystone": _keystone,
+    "none": _none,
+}

@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from imagecatalog.identity.management import people
+from imagecatalog.identity.models import ApplicationCredential
+from images.management.terminal import iso
+
+
+class Command(BaseCommand):
+    help = "List application credentials: of one user, or all."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("user", nargs="?", help="the user's name")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        rows = ApplicationCredential.objects.select_related("user", "project")
+        if options["user"]:
+            rows = rows.filter(user=people.user(options["user"]))
+        for row in rows:
+            self.stdout.write(
+                f"{row.pk}  {row.name}: {row.role} of {row.user} in {row.project}, "
+                f"{', '.join(row.actions) if row.actions else 'all actions'}, "
+                f"expires {iso(row.expires_at)}, last used {iso(row.last_used_at)}"
+            )

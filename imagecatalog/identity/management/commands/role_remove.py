@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from imagecatalog.identity import journal
+from imagecatalog.identity.management import people
+
+
+class Command(BaseCommand):
+    help = (
+        "Take a user's role in a project. Its tokens and application credentials for that "
+        "project end with it; images stay with the project."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("user", help="the user's name")
+        parser.add_argument("--project", required=True, help="its name or id")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        someone = people.user(options["user"])
+        project = people.project(someone, options["project"])
+        someone.assignments.get(project=project).delete()
+        name = someone.get_username()
+        journal.record("role_remove", name, people.CONSOLE, project=project.pk)
+        self.stdout.write(f"{someone} has no role in project {project} any more.")

@@ -1,0 +1,86 @@
+"""What the commands about users share: finding them, and options of application credentials."""
+
+from __future__ import annotations
+
+import re
+from argparse import ArgumentParser, ArgumentTypeError
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.management.base import CommandError
+from django.utils import timezone
+
+from imagecatalog.identity import application_credentials
+from imagecatalog.identity.journal import Origin
+from imagecatalog.identity.models import ApplicationCredential, Project, Role
+from images import errors
+
+SPAN = re.compile(r"([0-9]{1,6})\s*([hdw])")
+HOURS = {"h": 1, "d": 24, "w": 168}
+CONSOLE = Origin("console")
+
+
+def user(name: str) -> Any:
+    """The user of this name. Raises CommandError."""
+    found = get_user_model().objects.filter(username=name).first()
+    if found is None:
+        raise CommandError(f"There is no user {name}.")
+    return found
+
+
+def project(someone: Any, name: str | None) -> Project:
+    """One of the user's projects, by name or id; without one the first. Raises CommandError."""
+    held = [it.project for it in someone.assignments.select_related("project")]
+    found = [it for it in held if name in (None, it.name, it.pk)]
+    if not found:
+        where = f"in a project {name}" if name else "in any project"
+        raise CommandError(
+            f"{someone} has no role {where}. Give one: user_create {someone} --project P"
+        )
+    return found[0]
+
+
+def add_credential_options(parser: ArgumentParser) -> None:
+    parser.add_argument("--project", help="its name or id; else the user's first one")
+    parser.add_argument(
+        "--role", choices=Role.values, help="less than the user's own role"
+    )
+    parser.add_argument(
+        "--action",
+        action="append",
+        metavar="A",
+        help="allow this action only, e.g. get_image; may be repeated",
+    )
+    parser.add_argument(
+        "--expires",
+        type=later,
+        metavar="T",
+        help="after which time it ends: '12h', '90d', '52w' (default: never)",
+    )
+
+
+def make_credential(
+    name: str, someone: Any, options: dict[str, Any]
+) -> tuple[ApplicationCredential, str]:
+    """A new application credential and its secret. Raises CommandError."""
+    try:
+        return application_credentials.create(
+            someone,
+            project(someone, options["project"]).pk,
+            name,
+            role=options["role"],
+            actions=options["action"],
+            expires_at=options["expires"],
+            origin=CONSOLE,
+        )
+    except errors.ImageError as error:
+        raise CommandError(str(error)) from None
+
+
+def later(text: str) -> datetime:
+    """So long from now."""
+    found = SPAN.fullmatch(text.strip())
+    if found is None:
+        raise ArgumentTypeError(f"{text!r} is no time; give '12h', '90d' or '52w'.")
+    return timezone.now() + timedelta(hours=int(found[1]) * HOURS[found[2]])
