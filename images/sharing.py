@@ -56,6 +56,7 @@ def may_share(caller: Caller, image: Target) -> bool:
     passing_on = Q(image=image["id"], member=caller.project, can_share=True)
     return (
         "member" in caller.roles
+        and (caller.actions is None or "add_member" in caller.actions)
         and image["visibility"] == "shared"
         and Member.objects.filter(passing_on).exists()
     )

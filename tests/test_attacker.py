@@ -29,6 +29,7 @@ from imagecatalog.identity.models import (
     RoleAssignment,
     TokenGeneration,
 )
+from images.api.v1 import urls as v1_urls
 from images.api.v2 import urls as v2_urls
 from images.api.v2.patch import V2_1
 from images.models import Event, Image, ImageLocation, Member, Transfer
@@ -56,20 +57,25 @@ FORGED = {
     "X-Forwarded-For": "127.0.0.1",
     "Remote-User": "alice",
 }
-# One path for each endpoint; the rest of an image's are below it.
+# One path for each endpoint.
 OF_AN_IMAGE = (
-    "",
-    "/file",
-    "/actions/deactivate",
-    "/actions/reactivate",
-    "/actions/restore",
-    "/history",
-    "/members",
-    "/members/project-a",
-    "/members/project-c",
-    "/tags/green",
+    "/v2/images/{}",
+    "/v2/images/{}/file",
+    "/v2/images/{}/actions/deactivate",
+    "/v2/images/{}/actions/reactivate",
+    "/v2/images/{}/actions/restore",
+    "/v2/images/{}/history",
+    "/v2/images/{}/members",
+    "/v2/images/{}/members/project-a",
+    "/v2/images/{}/members/project-c",
+    "/v2/images/{}/tags/green",
+    "/v1/images/{}",
+    "/v1/images/{}/members",
+    "/v1/images/{}/members/project-a",
+    "/v1/images/{}/members/project-c",
 )
-ELSEWHERE = ("/v2/images", "/v2/schemas/image", "/v2/nothing")
+LISTS_OF_V1 = ("/v1/images", "/v1/images/detail", "/v1/shared-images/project-a")
+ELSEWHERE = ("/v2/images", "/v2/schemas/image", "/v2/nothing", "/v1/x", *LISTS_OF_V1)
 KINDS = (
     Image,
     ImageLocation,
@@ -158,9 +164,9 @@ def ask(client: Client, method: str, path: str) -> tuple[int, bytes]:
 
 
 def endpoints(image_id: str) -> Iterator[tuple[str, str]]:
-    for end in OF_AN_IMAGE:
+    for path in OF_AN_IMAGE:
         for method in METHODS:
-            yield method, f"/v2/images/{image_id}{end}"
+            yield method, path.format(image_id)
 
 
 def views(patterns: list[Any]) -> set[Any]:
@@ -172,7 +178,7 @@ def test_no_endpoint_is_forgotten_here() -> None:
 
     known = {resolve(path).func.view_class for path in paths}
 
-    assert views(v2_urls.urlpatterns) <= known
+    assert views(v2_urls.urlpatterns) | views(v1_urls.urlpatterns) <= known
 
 
 @pytest.mark.parametrize("headers", [{}, FORGED], ids=["plain", "forged"])
@@ -230,6 +236,19 @@ def test_no_list_has_an_image_of_others(
         answer = client.get(f"/v2/images?{query.format(ids=ids)}")
         assert answer.status_code == 200, query
         assert answer.json()["images"] == [], query
+
+
+def test_no_list_of_v1_has_an_image_of_others(
+    users: dict[str, User], secrets: list[Image]
+) -> None:
+    token = token_of(users["mallory"], "project-c")
+    client = Client(headers={"X-Auth-Token": token, **FORGED})
+
+    for path in LISTS_OF_V1:
+        for query in ("", "?is_public=None", "?is_public=false", "?name=secret"):
+            answer = client.get(path + query)
+            assert answer.status_code == 200, path
+            assert [*answer.json().values()] == [[]], path + query
 
 
 def test_a_marker_of_others_is_like_one_that_nobody_has(
@@ -354,7 +373,8 @@ def test_without_a_project_one_is_nobody_even_to_one_s_own_images(
     for image in secrets:
         found = {ask(client, *it)[0] for it in endpoints(image.pk)}
         assert found <= {400, 404, 405}, image.status
-    assert client.get("/v2/images").status_code == 403
+    for path in ("/v2/images", *LISTS_OF_V1):
+        assert client.get(path).status_code == 403, path
     created = client.post("/v2/images", {}, "application/json")
     assert created.status_code == 403
     assert snapshot() == before
