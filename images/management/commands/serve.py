@@ -99,6 +99,12 @@ class Command(BaseCommand):
                 f"Nobody has to sign in to the API. Try it:\n\n  curl {url}/v2/images\n"
             )
             return
+        if settings.IMAGECATALOG_AUTH == "keystone":
+            self.stdout.write(
+                f"Tokens are those of {settings.IMAGECATALOG_KEYSTONE_URL}. Try it:\n\n"
+                f"  OS_IMAGE_ENDPOINT_OVERRIDE={url} openstack image list\n"
+            )
+            return
         shown = shlex.quote(password) if password else "PASSWORD"
         self.stdout.write(
             "Try it:\n\n"
