@@ -134,6 +134,14 @@ def token_of(user: User, project: str | None) -> str:
     return issued[0]
 
 
+def new_credential(
+    user: User, secret: str | None = None
+) -> tuple[ApplicationCredential, str]:
+    row, told = application_credentials.draft(user, "project-a", "key", secret=secret)
+    application_credentials.store(row, Origin())
+    return row, told
+
+
 def snapshot() -> list[list[dict[str, Any]]]:
     """Everything that somebody could have changed."""
     return [list(kind.objects.order_by("pk").values()) for kind in KINDS]
@@ -315,9 +323,7 @@ def signed_for_a_foreign_project(
 def of_a_key_that_expired(
     users: dict[str, User], monkeypatch: pytest.MonkeyPatch
 ) -> str:
-    row, secret = application_credentials.create(
-        users["alice"], "project-a", "key", origin=Origin()
-    )
+    row, secret = new_credential(users["alice"])
     ApplicationCredential.objects.update(expires_at="2020-01-01T00:00:00Z")
     return f"{row.pk}.{secret}"
 
@@ -414,9 +420,7 @@ def test_no_endpoint_of_the_identity_face_is_forgotten_here(
 def test_users_projects_and_credentials_of_others_are_like_those_that_nobody_has(
     headers: dict[str, str], users: dict[str, User]
 ) -> None:
-    row, _ = application_credentials.create(
-        users["alice"], "project-a", "key", origin=Origin()
-    )
+    row, _ = new_credential(users["alice"])
     token = token_of(users["mallory"], "project-c")
     client = Client(headers={"X-Auth-Token": token, **headers})
     before = snapshot()
@@ -440,9 +444,7 @@ def test_users_projects_and_credentials_of_others_are_like_those_that_nobody_has
 def test_a_credential_of_another_is_not_found_by_its_name(
     users: dict[str, User],
 ) -> None:
-    application_credentials.create(
-        users["alice"], "project-a", "key", secret="a secret I chose", origin=Origin()
-    )
+    new_credential(users["alice"], secret="a secret I chose")
     user = {"name": "mallory", "domain": {"id": "default"}}
     given = {"name": "key", "user": user, "secret": "a secret I chose"}
     identity = {"methods": ["application_credential"], "application_credential": given}

@@ -19,7 +19,7 @@ LIMIT = 100  # for one user
 SHORTEST = 12  # characters of a secret that somebody chose
 
 
-def create(
+def draft(
     user: Any,
     project_id: str,
     name: object,
@@ -29,13 +29,12 @@ def create(
     description: object = "",
     expires_at: datetime | None = None,
     actions: Iterable[str] | None = None,
-    origin: Origin,
 ) -> tuple[ApplicationCredential, str]:
-    """A new credential and its secret, which nobody can be told again.
+    """A credential that is not stored yet, and its secret, which nobody can be told again.
 
     The role is the user's own one in the project unless less is asked for; ``actions`` are
     names of rules (`access.RULES`), all of them when None. Raises Invalid, Forbidden (a role
-    that the user does not have), Conflict (the name is taken), OverLimit.
+    that the user does not have), OverLimit.
     """
     name = attributes.clean_text(name, "name")
     if not name:
@@ -44,6 +43,8 @@ def create(
         raise errors.Invalid("Invalid expires_at: it must be in the future.")
     given = None if secret is None else _clean_secret(secret)
     told = given or secrets.token_urlsafe(32)
+    if user.application_credentials.count() >= LIMIT:
+        raise errors.OverLimit(f"A user may have {LIMIT} application credentials.")
     row = ApplicationCredential(
         name=name,
         description=attributes.clean_text(description or "", "description"),
@@ -54,17 +55,19 @@ def create(
         secret=credentials.hash_secret(told, generated=given is None),
         expires_at=expires_at,
     )
-    if user.application_credentials.count() >= LIMIT:
-        raise errors.OverLimit(f"A user may have {LIMIT} application credentials.")
+    return row, told
+
+
+def store(row: ApplicationCredential, origin: Origin) -> None:
+    """Make a draft good. Raises Conflict: the name is taken."""
     try:
         with transaction.atomic():
             row.save(force_insert=True)
     except IntegrityError:
         raise errors.Conflict(
-            f"The user has an application credential named '{name}' already."
+            f"The user has an application credential named '{row.name}' already."
         ) from None
     _record("application_credential_create", row, origin)
-    return row, told
 
 
 def delete(row: ApplicationCredential, origin: Origin) -> None:

@@ -12,7 +12,6 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from imagecatalog.identity import application_credentials, credentials, tokens
-from imagecatalog.identity.journal import Origin
 from imagecatalog.identity.models import ApplicationCredential, SignInEvent
 
 Made = dict[str, Any]
@@ -308,7 +307,7 @@ def test_there_is_a_limit_for_each_user(
     make()
 
     with pytest.raises(Exception, match="may have 1"):
-        application_credentials.create(alice, "id-of-lab", "x", origin=Origin())
+        application_credentials.draft(alice, "id-of-lab", "x")
 
 
 def test_making_and_ending_one_is_on_record(

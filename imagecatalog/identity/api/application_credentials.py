@@ -54,7 +54,7 @@ class ApplicationCredentials(OfUser):
         if claims.project is None:
             raise errors.Forbidden("Sign in to the project that it shall be for.")
         given = _given(body.json(request._request))
-        row, secret = application_credentials.create(
+        row, secret = application_credentials.draft(
             get_user_model().objects.get(pk=claims.user_id),
             claims.project,
             given.get("name"),
@@ -63,8 +63,8 @@ class ApplicationCredentials(OfUser):
             description=given.get("description"),
             expires_at=_time(given.get("expires_at")),
             actions=given.get("actions"),
-            origin=origin(request),
         )
+        application_credentials.store(row, origin(request))
         shown = documents.application_credential(row, base(request))
         return replies.json({NAME: shown | {"secret": secret}}, 201)
 

@@ -65,17 +65,18 @@ def make_credential(
 ) -> tuple[ApplicationCredential, str]:
     """A new application credential and its secret. Raises CommandError."""
     try:
-        return application_credentials.create(
+        row, secret = application_credentials.draft(
             someone,
             project(someone, options["project"]).pk,
             name,
             role=options["role"],
             actions=options["action"],
             expires_at=options["expires"],
-            origin=CONSOLE,
         )
+        application_credentials.store(row, CONSOLE)
     except errors.ImageError as error:
         raise CommandError(str(error)) from None
+    return row, secret
 
 
 def later(text: str) -> datetime:

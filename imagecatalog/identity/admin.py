@@ -1,0 +1,140 @@
+"""Users, projects, roles, credentials and the record of signing in, in the browser admin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin import ModelAdmin, TabularInline
+from django.contrib.auth import get_user_model
+from django.contrib.auth.admin import UserAdmin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from imagecatalog.identity import application_credentials
+from imagecatalog.identity.journal import Origin
+from imagecatalog.identity.models import (
+    ApplicationCredential,
+    Project,
+    RoleAssignment,
+    SignInEvent,
+)
+from images import access, errors
+
+
+class Roles(TabularInline):
+    model = RoleAssignment
+    extra = 0
+    autocomplete_fields = ("user", "project")
+
+
+class Users(UserAdmin):
+    inlines = (Roles,)
+
+
+@admin.register(Project)
+class Projects(ModelAdmin):
+    list_display = ("name", "id")
+    search_fields = ("name", "id")
+    readonly_fields = ("id",)
+    inlines = (Roles,)
+
+
+class CredentialForm(forms.ModelForm):
+    """What is told of a new credential; its secret is made here."""
+
+    actions = forms.MultipleChoiceField(
+        choices=[(name, name) for name in sorted(access.RULES)],
+        required=False,
+        help_text="The only ones that it may use; none chosen: all that the role allows.",
+    )
+    told = ""
+
+    class Meta:
+        model = ApplicationCredential
+        fields = (
+            "user",
+            "project",
+            "name",
+            "description",
+            "role",
+            "actions",
+            "expires_at",
+        )
+
+    def clean(self) -> dict[str, Any]:
+        given = super().clean() or {}
+        if self.errors:
+            return given
+        try:
+            self.instance, self.told = application_credentials.draft(
+                given["user"],
+                given["project"].pk,
+                given["name"],
+                role=given["role"],
+                description=given["description"],
+                expires_at=given["expires_at"],
+                actions=given["actions"] or None,
+            )
+        except errors.ImageError as error:
+            raise forms.ValidationError(str(error)) from None
+        return {**given, "actions": self.instance.actions}
+
+
+@admin.register(ApplicationCredential)
+class ApplicationCredentials(ModelAdmin):
+    form = CredentialForm
+    list_display = ("name", "user", "project", "role", "expires_at", "last_used_at")
+    list_filter = ("role",)
+    list_select_related = ("user", "project")
+    search_fields = ("name", "id", "user__username")
+    autocomplete_fields = ("user", "project")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False  # it is ended, and another one is made
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        shown = ("id", "created_at", "last_used_at") if obj else ()
+        return (*CredentialForm.Meta.fields, *shown)
+
+    def save_model(
+        self, request: HttpRequest, obj: Any, form: Any, change: bool
+    ) -> None:
+        application_credentials.store(obj, _origin(request))
+        words = "The key of {}, which is shown only now: {}.{}"
+        text = words.format(obj.name, obj.pk, form.told)
+        messages.warning(request, text)
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        application_credentials.delete(obj, _origin(request))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        for row in queryset.select_related("user"):
+            application_credentials.delete(row, _origin(request))
+
+
+@admin.register(SignInEvent)
+class SignInEvents(ModelAdmin):
+    list_display = ("at", "verb", "user", "source", "detail", "request_id")
+    list_filter = ("verb",)
+    search_fields = ("user", "source")
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+def _origin(request: HttpRequest) -> Origin:
+    request_id = getattr(request, "request_id", "")
+    return Origin(request.META.get("REMOTE_ADDR", ""), request_id)
+
+
+admin.site.unregister(get_user_model())
+admin.site.register(get_user_model(), Users)

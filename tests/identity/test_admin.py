@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from imagecatalog.identity.models import ApplicationCredential, SignInEvent
+
+CREDENTIALS = "/admin/identity/applicationcredential/"
+
+
+@pytest.fixture
+def browser(db: None) -> Client:
+    """A superuser's."""
+    client = Client()
+    client.force_login(User.objects.create_superuser("root", password="x" * 12))
+    return client
+
+
+@pytest.fixture
+def form(alice: User) -> dict[str, Any]:
+    """What is filled in for a credential of alice's."""
+    return {
+        "user": alice.pk,
+        "project": "id-of-lab",
+        "name": "robot",
+        "description": "",
+        "role": "member",
+        "actions": ["get_image"],
+        "expires_at_0": "",
+        "expires_at_1": "",
+    }
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "identity/project/",
+        "identity/project/id-of-lab/change/",
+        "identity/project/add/",
+        "identity/applicationcredential/",
+        "identity/applicationcredential/add/",
+        "identity/signinevent/",
+        "auth/user/",
+        "auth/user/add/",
+    ],
+)
+def test_the_pages_are_there(browser: Client, alice: User, page: str) -> None:
+    assert browser.get(f"/admin/{page}").status_code == 200
+
+
+def test_a_credential_is_made_and_its_key_told_once(
+    browser: Client, form: dict[str, Any]
+) -> None:
+    answer = browser.post(f"{CREDENTIALS}add/", form, follow=True)
+
+    row = ApplicationCredential.objects.get()
+    key = re.search(rf"{row.pk}\.[\w-]+", answer.content.decode())
+    assert key is not None
+    assert row.actions == ["get_image"]
+    headers = {"X-Auth-Token": key[0]}
+    assert Client().get("/v2/images", headers=headers).status_code == 403
+    assert Client().get("/v2/schemas/image", headers=headers).status_code == 200
+    assert key[0] not in browser.get(f"{CREDENTIALS}{row.pk}/change/").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"role": "admin"}, "does not have the role"),
+        ({"name": ""}, "required"),
+        ({"actions": ["fly"]}, "Select a valid choice"),
+        ({"expires_at_0": "2020-01-01", "expires_at_1": "00:00"}, "in the future"),
+    ],
+)
+def test_what_cannot_be_is_said_in_the_form(
+    browser: Client, form: dict[str, Any], wrong: dict[str, Any], words: str
+) -> None:
+    answer = browser.post(f"{CREDENTIALS}add/", form | wrong)
+
+    assert answer.status_code == 200
+    assert words in answer.content.decode()
+    assert not ApplicationCredential.objects.exists()
+
+
+def test_a_name_that_is_taken_is_said_in_the_form(
+    browser: Client, form: dict[str, Any]
+) -> None:
+    browser.post(f"{CREDENTIALS}add/", form)
+
+    answer = browser.post(f"{CREDENTIALS}add/", form)
+
+    assert answer.status_code == 200
+    assert ApplicationCredential.objects.count() == 1
+
+
+def test_ending_one_is_on_record(browser: Client, form: dict[str, Any]) -> None:
+    browser.post(f"{CREDENTIALS}add/", form)
+    row = ApplicationCredential.objects.get()
+
+    browser.post(f"{CREDENTIALS}{row.pk}/delete/", {"post": "yes"})
+
+    assert not ApplicationCredential.objects.exists()
+    verbs = [event.verb for event in SignInEvent.objects.order_by("id")]
+    assert verbs[-2:] == [
+        "application_credential_create",
+        "application_credential_delete",
+    ]
+
+
+def test_nobody_changes_the_record(browser: Client, db: None) -> None:
+    event = SignInEvent.objects.create(verb="refused", user="alice")
+    path = f"/admin/identity/signinevent/{event.pk}"
+
+    assert browser.post(f"{path}/delete/", {"post": "yes"}).status_code == 403
+    assert browser.post(f"{path}/change/", {"user": "x"}).status_code == 403
