@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from io import StringIO
+from typing import Any
+
+import pytest
+import yaml
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from django.test import Client
+
+from imagecatalog.identity import tokens
+from imagecatalog.identity.models import (
+    ApplicationCredential,
+    Project,
+    RoleAssignment,
+    SignInEvent,
+)
+
+Run = Callable[..., str]
+
+
+@pytest.fixture
+def run(db: None) -> Run:
+    """``run("user_list")``: what the command prints."""
+
+    def run(*words: str) -> str:
+        out = StringIO()
+        call_command(*words, stdout=out)
+        return out.getvalue()
+
+    return run
+
+
+@pytest.fixture
+def alice(db: None) -> User:
+    user = User.objects.create_user("alice", password="a good password")
+    for name, role in (("lab", "member"), ("archive", "reader")):
+        project = Project.objects.create(id=f"id-of-{name}", name=name)
+        RoleAssignment.objects.create(user=user, project=project, role=role)
+    return user
+
+
+def code(key: str) -> int:
+    return Client().get("/v2/images", headers={"X-Auth-Token": key}).status_code
+
+
+def test_a_credential_is_made_listed_and_ended(run: Run, alice: User) -> None:
+    made = run("credential_create", "alice", "robot", "--expires", "90d").split()
+    credential_id, key = made[1], made[5]
+    assert code(key) == 200
+
+    assert credential_id in run("credential_list", "alice")
+    assert "member of alice in lab, all actions" in run("credential_list")
+    assert run("credential_delete", credential_id) == f"{credential_id}: deleted\n"
+    assert code(key) == 401
+    assert SignInEvent.objects.filter(source="console").count() == 2
+
+
+def test_a_credential_is_limited(run: Run, alice: User) -> None:
+    words = ["--project", "archive", "--role", "reader", "--action", "get_image"]
+    run("credential_create", "alice", "robot", *words)
+
+    row = ApplicationCredential.objects.get()
+    assert (row.project_id, row.role) == ("id-of-archive", "reader")
+    assert row.actions == ["get_image"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["credential_create", "bob", "x"], "no user bob"),
+        (["credential_create", "alice", "x", "--project", "y"], "no role in a project"),
+        (["credential_create", "alice", "x", "--role", "admin"], "does not have the"),
+        (["credential_create", "alice", "x", "--action", "fly"], "no action fly"),
+        (["credential_create", "alice", "x", "--expires", "soon"], "is no time"),
+        (["credential_delete", "absent"], "no credential absent"),
+        (["token_revoke", "bob"], "no user bob"),
+        (["role_remove", "alice", "--project", "x"], "no role in a project x"),
+        (["clouds_yaml", "bob"], "no user bob"),
+    ],
+)
+def test_what_cannot_be_done_is_said(
+    run: Run, alice: User, words: list[str], message: str
+) -> None:
+    with pytest.raises(CommandError, match=message):
+        run(*words)
+
+
+def test_all_tokens_of_a_user_are_ended(run: Run, alice: User) -> None:
+    issued = tokens.issue(alice.pk, "id-of-lab", ["password"])
+    assert issued is not None
+    assert code(issued[0]) == 200
+
+    run("token_revoke", "alice")
+
+    assert code(issued[0]) == 401
+
+
+def test_a_role_is_taken(run: Run, alice: User) -> None:
+    run("role_remove", "alice", "--project", "lab")
+
+    assert run("user_list") == "alice: reader of archive (id-of-archive)\n"
+
+
+def test_clouds_yaml_is_yaml_for_each_way_to_sign_in(run: Run, alice: User) -> None:
+    words = ["clouds_yaml", "alice", "--url", "https://images.example.org/"]
+    only = ["--only", "clouds.yaml"]
+
+    by_password = yaml.safe_load(run(*words, *only))["clouds"]["imagecatalog"]
+    by_key = yaml.safe_load(run(*words, "--credential", "robot", *only))
+
+    assert by_password["auth_type"] == "v3password"
+    assert by_password["auth"]["auth_url"] == "https://images.example.org/identity/v3"
+    assert by_password["auth"]["project_name"] == "lab"
+    row = ApplicationCredential.objects.get()
+    auth = by_key["clouds"]["imagecatalog"]["auth"]
+    assert auth["application_credential_id"] == row.pk
+    assert code(f"{row.pk}.{auth['application_credential_secret']}") == 200
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [
+        ("keystone", {"auth_type": "v3password"}),
+        ("none", {"auth_type": "none"}),
+    ],
+)
+def test_clouds_yaml_fits_the_mode(
+    run: Run, settings: Any, mode: str, expected: dict[str, str]
+) -> None:
+    settings.IMAGECATALOG_AUTH = mode
+    settings.IMAGECATALOG_KEYSTONE_URL = "https://keystone.example.org/v3"
+
+    text = run("clouds_yaml", "somebody", "--only", "clouds.yaml")
+
+    cloud = yaml.safe_load(text)["clouds"]["imagecatalog"]
+    assert expected.items() <= cloud.items()
+
+
+def test_all_texts_are_printed(run: Run, alice: User) -> None:
+    text = run("clouds_yaml", "alice")
+
+    for words in (
+        "# clouds.yaml",
+        "export OS_AUTH_URL=http://127.0.0.1:9292/identity/v3",
+        'provider "openstack" {',
+        "curl -u alice http://127.0.0.1:9292/v2/images",
+    ):
+        assert words in text
