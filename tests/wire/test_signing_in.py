@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -190,3 +191,31 @@ def test_openstacksdk_creates_shares_and_downloads(
         assert saved.read_bytes() == DATA
         assert [found.id for found in theirs.image.images()] == [image.id]
         assert theirs.current_project_id == project
+
+
+@pytest.fixture(scope="module")
+def gopher(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A program of gophercloud's, built from Debian's packages."""
+    source = Path("/usr/share/gocode/src/github.com/gophercloud/gophercloud")
+    if shutil.which("go") is None or not source.is_dir():
+        pytest.skip("golang-go or golang-github-gophercloud-gophercloud-dev is missing")
+    folder = tmp_path_factory.mktemp("gophercloud")
+    env = {"GO111MODULE": "off", "GOPATH": "/usr/share/gocode"}
+    env |= {"GOCACHE": str(folder / "cache")}
+    build = ["go", "build", "-o", folder / "gopher", "main.go"]
+    where = Path(__file__).with_name("gophercloud")
+    subprocess.run(build, cwd=where, env=os.environ | env, check=True)
+    return folder / "gopher"
+
+
+@pytest.mark.parametrize("method", ["password", "application_credential"])
+def test_gophercloud_creates_shares_and_downloads(
+    method: str, any_catalogue: Service, owner: str, friend: str, gopher: Path
+) -> None:
+    login = [owner, MEMBER_PASSWORD, owner]
+    if method == "application_credential":
+        made = any_catalogue.manage("credential_create", owner, "robot").split()
+        login = [made[1], made[3]]
+
+    url, project = f"{any_catalogue.url}/identity/v3", project_id(any_catalogue, friend)
+    subprocess.run([gopher, url, project, *login], check=True)
