@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy
 
 from images import errors, lifecycle
 from images.access import Caller, implied
+from images.admin import words
 from images.admin.graph import EDGES
 from images.models import Image
 
@@ -42,7 +43,8 @@ class Move:
         """What it will do, for who is about to do it."""
         if self.verb == "delete" and not settings.IMAGECATALOG_DELAYED_DELETE:
             return _("It is deleted for good, at once, and its data with it.")
-        return _(CONSEQUENCES[self.verb])
+        kept = words.duration(settings.IMAGECATALOG_SCRUB_TIME)
+        return str(CONSEQUENCES[self.verb]) % {"kept": kept}
 
     @property
     def sources(self) -> set[str]:
@@ -63,8 +65,8 @@ _RESTORE = gettext_lazy(
     "members."
 )
 _DELETE = gettext_lazy(
-    "With data it goes to the trash, from where it can be restored until the scrub time "
-    "is over. Without data it is gone for good. What is bringing data in is ended."
+    "With data it goes to the trash, from where it can be restored for %(kept)s. Without "
+    "data it is gone for good. What is bringing data in is ended."
 )
 _SCRUB = gettext_lazy(
     "It is deleted for good, now. Its data is removed from every store that has it, and "
@@ -156,13 +158,11 @@ def _refusal(request: HttpRequest, move: Move, image: Image) -> str:
     return ""
 
 
-def _either(words: list[str]) -> str:
-    if len(words) == 1:
-        return words[0]
-    return _("%(some)s or %(last)s") % {
-        "some": ", ".join(words[:-1]),
-        "last": words[-1],
-    }
+def _either(statuses: list[str]) -> str:
+    *some, last = statuses
+    if not some:
+        return last
+    return _("%(some)s or %(last)s") % {"some": ", ".join(some), "last": last}
 
 
 def may(request: HttpRequest, permission: str) -> bool:

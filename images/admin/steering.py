@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Sum
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from images.admin import words
 from images.admin.changelist import COUNTED, furnish
 from images.admin.moves import MOVES, Move, Report, caller, may, run
 from images.models import Image
@@ -65,7 +65,7 @@ def move_one(request: HttpRequest, image_id: str, verb: str) -> HttpResponse:
     move, image = permitted(request, verb), find(image_id)
     form = ReasonForm(request.POST or None)
     if request.method != "POST" or not form.is_valid():
-        return _ask(request, move, [image], 1, form)
+        return _ask(request, move, [image], [image.pk], form)
     report = run(move, [image.pk], caller(request), form.cleaned_data["reason"])
     _tell(request, move, report)
     return redirect("admin:images_image_change", image.pk)
@@ -91,7 +91,7 @@ def move_many(
     grown = asked and str(len(ids)) != request.POST["confirmed"]
     if not asked or grown or not form.is_valid():
         shown = list(Image.objects.filter(pk__in=ids[:SHOWN]).order_by("created_at"))
-        return _ask(request, move, shown, len(ids), form, grown=grown)
+        return _ask(request, move, shown, ids, form, grown=grown)
     report = run(move, ids, caller(request), form.cleaned_data["reason"])
     return _report(request, move, report)
 
@@ -106,12 +106,15 @@ def _ask(
     request: HttpRequest,
     move: Move,
     images: list[Image],
-    count: int,
+    ids: list[str],
     form: ReasonForm,
     *,
     grown: bool = False,
 ) -> HttpResponse:
+    """``images`` are those that are named, ``ids`` all that are meant."""
     furnish(images)
+    count = len(ids)
+    size = Image.objects.filter(pk__in=ids).aggregate(size=Sum("size"))["size"]
     name = images[0].name or images[0].pk if count == 1 and images else ""
     title = (
         _("%(label)s: %(name)s") % {"label": move.label, "name": name}
@@ -134,7 +137,7 @@ def _ask(
             checkbox=ACTION_CHECKBOX_NAME,
             selected=request.POST.getlist(ACTION_CHECKBOX_NAME),
             across=request.POST.get("select_across", "0"),
-            scrub_hours=settings.IMAGECATALOG_SCRUB_TIME / 3600,
+            size=words.size(size) if size else "",
         ),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils import timezone
@@ -39,6 +39,12 @@ def _distance(at: datetime, now: datetime) -> str:
     if at < now:
         return _("%(age)s ago") % {"age": timesince(at, now, depth=1)}
     return _("in %(age)s") % {"age": timesince(now, at, depth=1)}
+
+
+def duration(seconds: int) -> str:
+    """In its largest unit."""
+    now = timezone.now()
+    return timesince(now - timedelta(seconds=seconds), now, depth=1)
 
 
 def size(count: int | None) -> str:
