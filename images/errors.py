@@ -43,6 +43,12 @@ class AlreadyBegun(Conflict):
     code = "already-begun"
 
 
+class Locked(Conflict):
+    """Somebody else is doing this just now; the request may succeed soon."""
+
+    code = "locked"
+
+
 class Gone(ImageError):
     """The image was deleted, or taken over, while its data was on the way."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from http.client import responses
 from typing import Any
 
@@ -51,6 +52,11 @@ def error(request: HttpRequest, status: int, message: str) -> HttpResponse:
         f"  <h1>{title}</h1>\n  {escape(message)}<br /><br />\n\n\n\n </body>\n</html>"
     )
     return _reply(page.encode(), "text/html; charset=UTF-8", status)
+
+
+def instant(moment: datetime) -> str:
+    """A time as text in a JSON document: UTC, with microseconds."""
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
 
 
 def _reply(content: bytes, content_type: str, status: int) -> HttpResponse:

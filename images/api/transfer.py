@@ -5,6 +5,7 @@ Knows HTTP and the server it runs under, but neither images nor what the bytes a
 
 from __future__ import annotations
 
+import math
 import re
 import socket
 import time
@@ -32,6 +33,7 @@ __all__ = [
     "RangeNotSatisfiable",
     "body",
     "body_size",
+    "content_length",
     "content_range",
     "download",
     "drain",
@@ -58,7 +60,7 @@ def body_size(request: HttpRequest) -> int | None:
     """
     announced = request.headers.get("x-openstack-image-size")
     if announced is None:
-        return _content_length(request)
+        return content_length(request)
     if not NUMBER.fullmatch(announced):
         raise errors.Invalid("Invalid or missing image size in request headers.")
     return int(announced)
@@ -67,19 +69,19 @@ def body_size(request: HttpRequest) -> int | None:
 def has_body(request: HttpRequest) -> bool:
     """Does the request bring a body, if only an empty one in chunks? Raises Invalid."""
     coded = request.META.get("HTTP_TRANSFER_ENCODING", "").strip()
-    return bool(coded or _content_length(request))
+    return bool(coded or content_length(request))
 
 
-def body(request: HttpRequest) -> Iterator[bytes]:
+def body(request: HttpRequest, patience: float = math.inf) -> Iterator[bytes]:
     """The request's body as it arrives, in blocks of at most 1 MiB; can be read once.
 
-    Raises BodyIncomplete when the client goes away, sends nothing for
-    IMAGECATALOG_BODY_TIMEOUT seconds, or breaks the framing (RFC 9112 section 7.1), and
+    Raises BodyIncomplete when the client goes away, sends nothing for ``patience`` seconds,
+    at most IMAGECATALOG_BODY_TIMEOUT, or breaks the framing (RFC 9112 section 7.1), and
     ServerStopping once the service is told to stop (``connection.stop``).
     """
     if STREAM in request.META:
         raise RuntimeError("The body of a request can be read only once.")
-    patience = settings.IMAGECATALOG_BODY_TIMEOUT
+    patience = min(patience, settings.IMAGECATALOG_BODY_TIMEOUT)
     began, size = time.monotonic(), 0
     # Not `yield from`, which would close the stream when the reader gives up: `drain` goes on.
     for block in _stream(request, patience):
@@ -115,7 +117,7 @@ def _stream(request: HttpRequest, patience: float) -> Stream:
     coding = environ.get("HTTP_TRANSFER_ENCODING", "").strip().lower()
     if coding not in ("", "chunked"):
         raise errors.Invalid("The only transfer coding of a body may be 'chunked'.")
-    length = _content_length(request)
+    length = content_length(request)
     source, sock = environ.get("wsgi.input"), environ.get("gunicorn.socket")
     unreader = _fresh_unreader(source, sock, length)
     if unreader is not None:
@@ -212,7 +214,8 @@ def _nothing() -> Stream:
     yield from ()
 
 
-def _content_length(request: HttpRequest) -> int | None:
+def content_length(request: HttpRequest) -> int | None:
+    """The size of the body in bytes, where it is stated. Raises Invalid."""
     stated = request.META.get("CONTENT_LENGTH") or None
     if stated is not None and not NUMBER.fullmatch(stated):
         raise errors.Invalid("The Content-Length header is not a number of bytes.")

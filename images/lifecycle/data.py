@@ -104,10 +104,16 @@ def _within_quota(
 
 
 def receive(
-    image: Image, transfer: Transfer, blocks: Iterable[bytes], by: Caller
+    image: Image,
+    transfer: Transfer,
+    blocks: Iterable[bytes],
+    by: Caller,
+    *,
+    staged: Transfer | None = None,
 ) -> None:
-    """Bring in the data of an attempt that has begun: saving -> active, or where it rests.
+    """Bring in the data of an attempt that has begun: to active, or where the attempt rests.
 
+    ``staged`` is the upload that the blocks come from; it ends together with the attempt.
     Raises as ``upload`` does.
     """
     try:
@@ -115,6 +121,8 @@ def receive(
         crash.point("upload.stored")
         with locked(transfer.image_id, deleted=True) as image:
             leases.finish(transfer)
+            if staged is not None:
+                leases.finish(staged)
             _activate(image, transfer, received, by)
         crash.point("upload.active")
     except BaseException as error:

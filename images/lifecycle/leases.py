@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import OperationalError
@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from images import crash, errors, stores
 from images.access import Caller, operator
+from images.lifecycle import pieces
 from images.lifecycle.edges import locked, move, release
 from images.lifecycle.workers import is_dead, this_worker
 from images.models import (
@@ -39,6 +40,7 @@ def begin(
     resting: Status,
     checksum: str | None = None,
     source: str = "",
+    metadata: str = "",
 ) -> Transfer:
     """Open an attempt on a locked image. Its key is its own and never used again.
 
@@ -50,7 +52,7 @@ def begin(
         image=image,
         kind=kind,
         store=store.id,
-        key=f"{image.pk[:2].lower()}/{image.pk}.{attempt.hex}",
+        key=key_of(image.pk, attempt),
         status=TransferStatus.WAITING if source else TransferStatus.RUNNING,
         resting_status=resting,
         worker="" if source else this_worker(),
@@ -58,13 +60,22 @@ def begin(
         bytes_expected=expected,
         checksum=checksum,
         source=source,
-        deadline=None if source else _deadline(),
+        metadata=metadata,
+        deadline=None if source else deadline(kind),
     )
 
 
-def _deadline() -> datetime:
+def deadline(kind: str) -> datetime:
+    """Until when an attempt has time that begins, or is continued, now."""
     seconds = settings.IMAGECATALOG_TRANSFER_SECONDS
+    if kind == TransferKind.STAGE:  # it may pause
+        seconds = settings.IMAGECATALOG_UPLOAD_EXPIRY
     return timezone.now() + timedelta(seconds=seconds)
+
+
+def key_of(image_id: str, attempt: UUID) -> str:
+    """Where the bytes of an attempt go: a name that says whose they are, and is new."""
+    return f"{image_id[:2].lower()}/{image_id}.{attempt.hex}"
 
 
 def claim(transfer: Transfer) -> bool:
@@ -72,7 +83,7 @@ def claim(transfer: Transfer) -> bool:
     transfer.status = TransferStatus.RUNNING
     transfer.worker = this_worker()
     transfer.heartbeat_at = timezone.now()
-    transfer.deadline = _deadline()
+    transfer.deadline = deadline(transfer.kind)
     return bool(
         _waiting(transfer).update(
             status=transfer.status,
@@ -165,6 +176,8 @@ def fail(
 def _rest(image: Image, transfer: Transfer, by: Caller, reason: str) -> None:
     if image.status not in TRANSIENT_STATUSES:
         return
+    if transfer.resting_status == Status.IMPORTING:
+        return  # the staged data is still there, and is what the status belongs to
     mark = image.mark_requeued
     if transfer.resting_status == Status.KILLED:
         mark = image.mark_killed
@@ -227,30 +240,39 @@ def clean(transfer: Transfer) -> None:
     except errors.ImageError as error:
         log.warning("transfer %s is not cleaned yet", transfer.pk, exc_info=error)
         return
+    pieces.remove(transfer, arriving=is_silent(transfer))
     crash.point("upload.cleaned")
-    failed.update(cleaned=True)
+    if not transfer.pieces.exists():
+        failed.update(cleaned=True)
 
 
 def expired() -> list[tuple[Transfer, errors.LeaseExpired]]:
     """The running transfers that are dead, each with the reason.
 
     Dead is what has had no heartbeat for IMAGECATALOG_LEASE_SECONDS, is beyond its deadline,
-    or belongs to a process of this machine that is gone.
+    or belongs to a process of this machine that is gone. A staged upload may pause: of it
+    only the deadline counts.
     """
-    now = timezone.now()
-    horizon = now - timedelta(seconds=settings.IMAGECATALOG_LEASE_SECONDS)
-    found = []
-    for transfer in Transfer.objects.filter(status=TransferStatus.RUNNING):
-        if is_dead(transfer.worker):
-            reason = "The process that received the data died."
-        elif transfer.heartbeat_at < horizon:
-            reason = "Nothing was heard of the transfer for too long."
-        elif transfer.deadline and transfer.deadline < now:
-            reason = "The transfer took longer than transfers may take."
-        else:
-            continue
-        found.append((transfer, errors.LeaseExpired(reason)))
-    return found
+    running = Transfer.objects.filter(status=TransferStatus.RUNNING)
+    found = [(transfer, _why_dead(transfer)) for transfer in running]
+    return [(transfer, errors.LeaseExpired(why)) for transfer, why in found if why]
+
+
+def _why_dead(transfer: Transfer) -> str:
+    late = transfer.deadline is not None and transfer.deadline < timezone.now()
+    if transfer.kind == TransferKind.STAGE:
+        return "The upload was not continued in time." if late else ""
+    if is_dead(transfer.worker):
+        return "The process that received the data died."
+    if is_silent(transfer):
+        return "Nothing was heard of the transfer for too long."
+    return "The transfer took longer than transfers may take." if late else ""
+
+
+def is_silent(transfer: Transfer) -> bool:
+    """Nobody works on it: the process is gone, or was not heard of for a lease."""
+    lease = timedelta(seconds=settings.IMAGECATALOG_LEASE_SECONDS)
+    return transfer.heartbeat_at < timezone.now() - lease or is_dead(transfer.worker)
 
 
 def reap(by: Caller | None = None) -> list[Transfer]:
@@ -263,13 +285,15 @@ def reap(by: Caller | None = None) -> list[Transfer]:
     for transfer, reason in expired():
         crash.point("reap.found")
         late = transfer.deadline is not None and transfer.deadline < timezone.now()
-        if fail(transfer, reason, by, if_silent=not late):
+        # A staged upload that was continued since it was looked at has a new deadline.
+        silent = not late or transfer.kind == TransferKind.STAGE
+        if fail(transfer, reason, by, if_silent=silent):
             ended.append(transfer)
-    horizon = timezone.now() - timedelta(seconds=settings.IMAGECATALOG_LEASE_SECONDS)
     for transfer in Transfer.objects.filter(
         status=TransferStatus.FAILED, cleaned=False
     ):
         # A live one cleans up behind itself, and may not have come to it yet.
-        if transfer.heartbeat_at < horizon or is_dead(transfer.worker):
+        if is_silent(transfer):
             clean(transfer)
+    pieces.remove_useless()
     return ended

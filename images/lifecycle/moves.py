@@ -76,8 +76,10 @@ def _moves(image: Image) -> dict[str, Verb]:
     if image.status == Status.PENDING_DELETE:
         return {image.status_before_delete: restore, Status.DELETED: scrub}
     if image.status in TRANSIENT_STATUSES:
-        resting = [one.resting_status for one in _running(image.pk)]
-        return {resting[0] if resting else Status.QUEUED: fail, Status.DELETED: delete}
+        resting = {one.resting_status for one in _running(image.pk)}
+        # With an attempt to import staged data the upload ends too, see `fail`.
+        target = next(iter(resting - {Status.IMPORTING}), Status.QUEUED)
+        return {target: fail, Status.DELETED: delete}
     if image.status not in TOGGLES:
         return {Status.DELETED: delete}
     target, verb = TOGGLES[image.status]

@@ -11,6 +11,7 @@ from images.models import (
     Image,
     ImageLocation,
     LocationStatus,
+    Piece,
     Status,
     Transfer,
     TransferStatus,
@@ -65,7 +66,9 @@ def _no_bytes() -> Q:
     held = locations.exclude(status=LocationStatus.DELETED)
     running = Q(status=TransferStatus.RUNNING)
     unclean = Q(status=TransferStatus.FAILED, cleaned=False)
-    return ~Exists(held) & ~Exists(transfers.filter(running | unclean))
+    pieces = Piece.objects.filter(transfer__image=OuterRef("pk"))
+    left = transfers.filter(running | unclean)
+    return Q(~Exists(held), ~Exists(left), ~Exists(pieces))
 
 
 def _empty(ids: list[str]) -> None:

@@ -18,6 +18,7 @@ from images.models import (
     Image,
     ImageLocation,
     LocationStatus,
+    Piece,
     Status,
     Transfer,
     TransferStatus,
@@ -29,7 +30,7 @@ OURS = re.compile(rf"[^/]+/(?P<image>[^/]+)\.[0-9a-f]{{32}}(?:{re.escape(PART)})
 
 
 def owned(keys: Iterable[str]) -> set[str]:
-    """Those that belong to a location or to an attempt, of whichever store.
+    """Those that belong to a location, an attempt or a piece of one, of whichever store.
 
     The store is not looked at: keys are never used twice, and a store that got a new id
     must not lose everything. Ask only about keys that were seen in a store before.
@@ -41,12 +42,14 @@ def owned(keys: Iterable[str]) -> set[str]:
         | Q(status=TransferStatus.FAILED, cleaned=False),
         key__in=names,
     )
+    pieces = Piece.objects.filter(key__in=names)
     held = ImageLocation.objects.filter(key__in=names).exclude(
         status=LocationStatus.DELETED
     )
     # In this order: an attempt that wins in between has a location by the second question.
     owners = set(attempts.values_list("key", flat=True))
     owners |= set(held.values_list("key", flat=True))
+    owners |= set(pieces.values_list("key", flat=True))
     return {key for key, name in base.items() if name in owners}
 
 

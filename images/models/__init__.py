@@ -14,7 +14,13 @@ from images.models.image import (
 from images.models.location import ImageLocation, LocationStatus
 from images.models.lookups import Holds
 from images.models.member import Member, MemberStatus
-from images.models.transfer import Transfer, TransferKind, TransferStatus
+from images.models.transfer import (
+    Piece,
+    PieceStatus,
+    Transfer,
+    TransferKind,
+    TransferStatus,
+)
 
 __all__ = [
     "DELETED_STATUSES",
@@ -28,6 +34,8 @@ __all__ = [
     "LocationStatus",
     "Member",
     "MemberStatus",
+    "Piece",
+    "PieceStatus",
     "Status",
     "Transfer",
     "TransferKind",

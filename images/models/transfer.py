@@ -1,4 +1,4 @@
-"""One attempt to bring bytes in: the owner of every transient status."""
+"""One attempt to bring bytes in: the owner of every transient status; and the pieces of one."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ class Transfer(models.Model):
 
     The key of the bytes is the attempt's own, so that a loser that comes late can never
     delete the winner's bytes. A row that failed with ``cleaned`` off still has bytes to remove.
+    A STAGE may pause for as long as its deadline says: what it has is in its pieces.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid4)
@@ -56,6 +57,8 @@ class Transfer(models.Model):
     ended_at = models.DateTimeField(null=True)
     error_code = models.CharField(max_length=32, blank=True)
     error = models.TextField(blank=True, help_text="a sentence for a person")
+    # What the client of a resumable upload said about it, given back as it came.
+    metadata = models.TextField(blank=True, help_text="Upload-Metadata of tus")
 
     class Meta:
         indexes = [
@@ -79,3 +82,37 @@ class Transfer(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.id} ({self.status})"
+
+
+class PieceStatus(models.TextChoices):
+    ARRIVING = "arriving"
+    STORED = "stored"
+    LOST = "lost"
+
+
+class Piece(models.Model):
+    """Bytes [start, start + size) of a resumable upload, in an object of their own.
+
+    The arriving one stands for the right to write: there is one at most. It counts once it is
+    stored; a lost one never will. The row goes after its bytes.
+    """
+
+    transfer = models.ForeignKey(Transfer, models.CASCADE, related_name="pieces")
+    start = models.BigIntegerField(help_text="bytes")
+    size = models.BigIntegerField(default=0, help_text="bytes")
+    key = models.TextField()
+    status = models.CharField(
+        max_length=8, choices=PieceStatus.choices, default=PieceStatus.ARRIVING
+    )
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["transfer"],
+                condition=Q(status="arriving"),
+                name="one_arriving_piece",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"bytes {self.start}+{self.size} ({self.status})"

@@ -18,7 +18,7 @@ LONG_AGO = "2000-01-01T00:00:00Z"
 WORKER = "import django; django.setup(); from images.lifecycle.workers import this_worker; print(this_worker())"
 
 
-@pytest.mark.parametrize("status", ["saving", "uploading", "importing"])
+@pytest.mark.parametrize("status", ["saving", "importing"])
 def test_an_image_whose_worker_died_is_queued_again(
     status: str, make_image: Any
 ) -> None:
@@ -30,6 +30,17 @@ def test_an_image_whose_worker_died_is_queued_again(
     assert Image.objects.get(pk=image.pk).status == Status.QUEUED
     assert Transfer.objects.get().error_code == "lease-expired"
     assert Event.objects.get().door == "worker"
+
+
+def test_a_staged_upload_may_pause_until_its_deadline(make_image: Any) -> None:
+    image = make_image(status="uploading")
+    Transfer.objects.update(heartbeat_at=LONG_AGO)
+    assert lifecycle.reap() == []
+
+    Transfer.objects.update(deadline=LONG_AGO)
+    assert len(lifecycle.reap()) == 1
+
+    assert Image.objects.get(pk=image.pk).status == Status.QUEUED
 
 
 def test_an_upload_of_api_v1_whose_worker_died_is_killed(make_image: Any) -> None:

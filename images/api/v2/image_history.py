@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -94,7 +94,7 @@ def _next(image_id: str, params: Params, last: int) -> str:
 
 
 def _event(event: Mapping[str, Any], who: Caller) -> dict[str, Any]:
-    shown = {**event, "at": _text(event["at"])}
+    shown = {**event, "at": replies.instant(event["at"])}
     if not who.is_admin and event["verb"] not in TOLD_WHOLE:
         detail = event["detail"].items()
         shown["detail"] = {name: value for name, value in detail if name in HARMLESS}
@@ -108,9 +108,5 @@ def _last_error(error: Mapping[str, Any] | None) -> dict[str, Any] | None:
         "code": error["code"],
         "message": error["error"],
         "request_id": error["request_id"],
-        "time": _text(error["at"]),
+        "time": replies.instant(error["at"]),
     }
-
-
-def _text(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"

@@ -11,7 +11,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db import close_old_connections
 
-from images import lifecycle, overview
+from images import imports, lifecycle, overview
 from images.management.copying import Copying
 
 log = logging.getLogger(__name__)
@@ -22,8 +22,9 @@ DUTIES = (lifecycle.reap, lifecycle.scrub_due, lifecycle.sweep, overview.recount
 
 class Command(BaseCommand):
     help = (
-        "The background worker: ends what has died, deletes what is due, and fetches what is "
-        "to be copied from web addresses. `serve` runs one; any number may run at once."
+        "The background worker: ends what has died, deletes what is due, fetches what is to "
+        "be copied from web addresses, and makes images of uploads that are whole. `serve` "
+        "runs one; any number may run at once."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -38,6 +39,11 @@ class Command(BaseCommand):
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
+        # Killed with the process it is begun again.
+        finishing = threading.Thread(
+            target=_finish_uploads, args=[stop, options["interval"]], daemon=True
+        )
+        finishing.start()
         copying, due = Copying(options["copies"]), 0.0
         while not stop.is_set():
             _attempt(copying.begin)
@@ -47,6 +53,13 @@ class Command(BaseCommand):
                 due = time.monotonic() + options["interval"]
             stop.wait(min(PAUSE, options["interval"]))
         copying.stop()
+
+
+def _finish_uploads(stop: threading.Event, interval: float) -> None:
+    """To make an image takes long: what is due every few seconds does not wait for it."""
+    while not stop.is_set():
+        _attempt(imports.finish_waiting)
+        stop.wait(interval)
 
 
 def _attempt(duty: Callable[[], object]) -> None:

@@ -1,0 +1,206 @@
+"""Uploads that can be resumed, an extension: the protocol tus 1.0.0, https://tus.io.
+
+Core, creation, expiration and termination.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import Any, ClassVar, Final
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.utils.http import http_date
+from rest_framework.request import Request
+
+from images import access, errors, imports
+from images.access import Caller
+from images.api import body, replies, transfer, versions
+from images.api.views import ApiView, caller
+from images.models import Transfer
+
+VERSION: Final = "1.0.0"
+EXTENSIONS: Final = "creation,expiration,termination"
+MEDIA_TYPE: Final = "application/offset+octet-stream"
+NUMBER = re.compile("[0-9]{1,19}", re.ASCII)
+KEY = re.compile("[!-+\\--~]{1,255}", re.ASCII)  # no blank, no comma
+METADATA_LIMIT: Final = 4096  # characters
+# A client that fell silent comes back: the sooner the old request ends, the sooner it can.
+PATIENCE: Final = 10.0  # seconds
+
+
+class WrongVersion(errors.Invalid):
+    """The client does not speak this version of the protocol."""
+
+    code = "wrong-version"
+
+
+class WrongMediaType(errors.Invalid):
+    """Pieces come as application/offset+octet-stream and in no other dress."""
+
+    code = "wrong-media-type"
+
+
+class TusView(ApiView):
+    error_status: ClassVar = {
+        WrongVersion: 412,
+        WrongMediaType: 415,
+        errors.Locked: 423,
+    }
+    error_headers: ClassVar = {errors.Locked: {"Retry-After": "2"}}
+
+    def dispatch(
+        self, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> HttpResponseBase:
+        if instead := request.headers.get("X-HTTP-Method-Override"):
+            request.method = instead.upper()
+        response = super().dispatch(request, *args, **kwargs)
+        response.headers["Tus-Resumable"] = VERSION
+        if request.method == "OPTIONS" or response.status_code == 412:
+            response.headers["Tus-Version"] = VERSION
+            response.headers["Tus-Extension"] = EXTENSIONS
+            response.headers["Tus-Max-Size"] = str(settings.IMAGECATALOG_IMAGE_SIZE_CAP)
+        return response
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        if request.method != "GET" and request.headers.get("Tus-Resumable") != VERSION:
+            raise WrongVersion(
+                f"Say Tus-Resumable: {VERSION}, the version spoken here."
+            )
+
+
+class Uploads(TusView):
+    http_method_names = ["get", "post"]
+
+    def get(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
+        body.refuse(request._request)
+        _allowed(request, image_id)
+        found = imports.uploads(image_id)
+        return replies.json({"uploads": [_document(upload) for upload in found]})
+
+    def post(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
+        size = _number(request, "Upload-Length")
+        metadata = _metadata(request)
+        body.refuse(request._request)
+        who = _allowed(request, image_id)
+        upload = imports.begin(
+            image_id,
+            size,
+            who,
+            store_id=request.headers.get("x-image-meta-store"),
+            metadata=metadata,
+        )
+        response = replies.nothing(201)
+        base = versions.base_url(request._request)
+        response.headers["Location"] = f"{base}{_path(upload)}"
+        return _with_expiry(response, upload)
+
+
+class Upload(TusView):
+    http_method_names = ["get", "head", "patch", "delete"]
+
+    def get(
+        self, request: Request, image_id: str, upload_id: str, **kwargs: str
+    ) -> HttpResponse:
+        body.refuse(request._request)
+        _allowed(request, image_id)
+        return replies.json(_document(imports.find(image_id, upload_id)))
+
+    def head(
+        self, request: Request, image_id: str, upload_id: str, **kwargs: str
+    ) -> HttpResponse:
+        _allowed(request, image_id)
+        upload = imports.kept(image_id, upload_id)
+        response = _with_offset(replies.nothing(200), upload)
+        response.headers["Upload-Length"] = str(upload.bytes_expected)
+        if upload.metadata:
+            response.headers["Upload-Metadata"] = upload.metadata
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+    def patch(
+        self, request: Request, image_id: str, upload_id: str, **kwargs: str
+    ) -> HttpResponse:
+        http = request._request
+        if http.content_type != MEDIA_TYPE:
+            raise WrongMediaType(f"Send the data as Content-Type: {MEDIA_TYPE}.")
+        offset = _number(request, "Upload-Offset")
+        size = transfer.content_length(http)
+        who = _allowed(request, image_id)
+        blocks = transfer.body(http, PATIENCE)
+        upload = imports.append(
+            image_id, upload_id, offset, blocks, who, announced=size
+        )
+        return _with_offset(replies.nothing(), upload)
+
+    def delete(
+        self, request: Request, image_id: str, upload_id: str, **kwargs: str
+    ) -> HttpResponse:
+        body.refuse(request._request)
+        imports.give_up(image_id, upload_id, _allowed(request, image_id))
+        return replies.nothing()
+
+
+def _allowed(request: Request, image_id: str) -> Caller:
+    who = caller(request)
+    access.get_image(who, image_id, "upload_image")
+    return who
+
+
+def _number(request: Request, name: str) -> int:
+    text = request.headers.get(name, "")
+    if not NUMBER.fullmatch(text):
+        raise errors.Invalid(f"The header {name} must be a number of bytes.")
+    return int(text)
+
+
+def _metadata(request: Request) -> str:
+    """As the client wrote it: pairs between commas, of a key and a value in base64."""
+    text = request.headers.get("Upload-Metadata", "")
+    pairs = [pair.strip().partition(" ") for pair in text.split(",") if pair.strip()]
+    keys = {key for key, _, value in pairs if KEY.fullmatch(key) and _decodes(value)}
+    if len(keys) != len(pairs) or len(text) > METADATA_LIMIT:
+        raise errors.Invalid(
+            "Upload-Metadata must be a list of different keys, each with a blank and its "
+            f"value in base64, in at most {METADATA_LIMIT} characters."
+        )
+    return text
+
+
+def _decodes(value: str) -> bool:
+    try:
+        base64.b64decode(value, validate=True)
+    except ValueError:
+        return False
+    return True
+
+
+def _path(upload: Transfer) -> str:
+    return f"/v2/images/{upload.image_id}/uploads/{upload.pk}"
+
+
+def _with_offset(response: HttpResponse, upload: Transfer) -> HttpResponse:
+    response.headers["Upload-Offset"] = str(upload.bytes_received)
+    return _with_expiry(response, upload)
+
+
+def _with_expiry(response: HttpResponse, upload: Transfer) -> HttpResponse:
+    if upload.deadline and imports.phase(upload) == "uploading":
+        response.headers["Upload-Expires"] = http_date(upload.deadline.timestamp())
+    return response
+
+
+def _document(upload: Transfer) -> dict[str, Any]:
+    return {
+        "id": str(upload.pk),
+        "status": imports.phase(upload),
+        "offset": upload.bytes_received,
+        "length": upload.bytes_expected,
+        "metadata": upload.metadata,
+        "started_at": replies.instant(upload.started_at),
+        "expires_at": upload.deadline and replies.instant(upload.deadline),
+        "error": upload.error or None,
+        "self": _path(upload),
+    }

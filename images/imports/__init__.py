@@ -1,0 +1,23 @@
+"""Data that comes in several steps: staged piece by piece, then made an image of.
+
+On top of ``images.lifecycle``: a staged upload is a Transfer of its own that may pause, and
+what it has received goes the way of all data in the end.
+"""
+
+from __future__ import annotations
+
+from images.imports.finishing import finish, finish_waiting
+from images.imports.receiving import append
+from images.imports.staging import begin, find, give_up, kept, phase, uploads
+
+__all__ = [
+    "append",
+    "begin",
+    "find",
+    "finish",
+    "finish_waiting",
+    "give_up",
+    "kept",
+    "phase",
+    "uploads",
+]

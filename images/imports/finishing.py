@@ -1,0 +1,137 @@
+"""From staged data that is whole to an active image. Needs no client: the worker does it too."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+
+from django.db.models import F, QuerySet
+from django.utils import timezone
+
+from images import crash, errors, stores
+from images.access import Caller, operator
+from images.lifecycle import data, leases, pieces
+from images.lifecycle.edges import locked, move, release
+from images.models import (
+    Image,
+    PieceStatus,
+    Status,
+    Transfer,
+    TransferKind,
+    TransferStatus,
+)
+
+log = logging.getLogger(__name__)
+
+RETRY = timedelta(seconds=10)  # doubled each time, up to
+RETRY_AT_MOST = timedelta(hours=1)
+
+
+def finish(upload: Transfer, by: Caller) -> None:
+    """Make an image of an upload that is whole: uploading -> importing -> active.
+
+    Each call is an attempt of its own. When one fails for a reason that may pass, the staged
+    data stays and the worker tries again until the upload's deadline; for any other reason the
+    upload fails, and the image is queued again.
+
+    Raises Locked while another attempt is running, Conflict when the upload is not whole, and
+    what ``lifecycle.upload`` raises of data that is not right.
+    """
+    store = stores.holding(upload.store)
+    with locked(upload.image_id) as image:
+        upload = _to_importing(image, upload, by)
+        attempt = leases.begin(
+            image,
+            TransferKind.IMPORT,
+            store,
+            by,
+            expected=upload.bytes_expected,
+            resting=Status.IMPORTING,
+        )
+    crash.point("import.begun")
+    release()
+    try:
+        data.receive(image, attempt, _blocks(upload, store), by, staged=upload)
+    except errors.ImageError as error:
+        crash.point("import.failed")
+        if not _may_pass(error):
+            leases.fail(upload, error, by)
+        raise
+    pieces.remove(upload)
+
+
+def _to_importing(image: Image, upload: Transfer, by: Caller) -> Transfer:
+    """The upload as it is now, of an image that is importing now."""
+    found = Transfer.objects.filter(
+        pk=upload.pk,
+        status=TransferStatus.RUNNING,
+        bytes_received=F("bytes_expected"),
+    )
+    whole = found.first()
+    if whole is None:
+        raise errors.Conflict("The upload has ended, or its data is not all there.")
+    if image.status == Status.UPLOADING:
+        move(image, image.mark_importing, "import", by)
+        whole.heartbeat_at = timezone.now()
+        whole.deadline = leases.deadline(TransferKind.IMPORT)
+        whole.save(update_fields=["heartbeat_at", "deadline"])
+    elif _attempts(whole).filter(status=TransferStatus.RUNNING).exists():
+        raise errors.Locked("The image is being made of the upload already.")
+    return whole
+
+
+def _attempts(upload: Transfer) -> QuerySet[Transfer]:
+    return Transfer.objects.filter(
+        image=upload.image_id,
+        kind=TransferKind.IMPORT,
+        started_at__gte=upload.started_at,
+    )
+
+
+def _blocks(upload: Transfer, store: stores.Store) -> Iterator[bytes]:
+    stored = upload.pieces.filter(status=PieceStatus.STORED).order_by("start")
+    for key in stored.values_list("key", flat=True):
+        with closing(store.open(key)) as blocks:
+            yield from blocks
+
+
+def _may_pass(error: errors.ImageError) -> bool:
+    """Another attempt at the same data may succeed."""
+    if isinstance(error, errors.DataMissing | errors.StoreReadOnly):
+        return False
+    return isinstance(error, errors.StoreError | errors.Gone)
+
+
+def finish_waiting(by: Caller | None = None) -> list[str]:
+    """Finish the uploads that are whole and that nobody finishes; ids of the images."""
+    by = by or operator("worker")
+    waiting = Transfer.objects.filter(
+        kind=TransferKind.STAGE,
+        status=TransferStatus.RUNNING,
+        bytes_received=F("bytes_expected"),
+    )
+    due = [upload for upload in waiting.order_by("heartbeat_at") if _is_due(upload)]
+    return [upload.image_id for upload in due if _finished(upload, by)]
+
+
+def _is_due(upload: Transfer) -> bool:
+    attempts = _attempts(upload)
+    if attempts.filter(status=TransferStatus.RUNNING).exists():
+        return False
+    ended = attempts.order_by("-ended_at").values_list("ended_at", flat=True)
+    failures = len(ended)
+    if not failures or ended[0] is None:
+        return leases.is_silent(upload)
+    pause = min(RETRY * (1 << min(failures - 1, 10)), RETRY_AT_MOST)
+    return ended[0] + pause < timezone.now()
+
+
+def _finished(upload: Transfer, by: Caller) -> bool:
+    try:
+        finish(upload, by)
+    except errors.ImageError as error:
+        log.warning("upload %s is not finished", upload.pk, exc_info=error)
+        return False
+    return True

@@ -1,0 +1,229 @@
+"""The bytes of a resumable upload: cut into pieces, each of which counts once it is durable."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from uuid import uuid4
+
+from django.conf import settings
+from django.db.models import F, QuerySet
+from django.utils import timezone
+
+from images import crash, errors, stores
+from images.access import Caller
+from images.formats import Inspection
+from images.imports.finishing import finish
+from images.imports.staging import find, going_on
+from images.lifecycle import leases, pieces
+from images.lifecycle.edges import locked, release
+from images.lifecycle.workers import this_worker
+from images.models import (
+    Image,
+    Piece,
+    PieceStatus,
+    Transfer,
+    TransferStatus,
+)
+
+log = logging.getLogger(__name__)
+
+# So much is lost at most with a process that dies; a slow sender's pieces are smaller, as
+# each of them is also the upload's heartbeat.
+PIECE = 64 << 20  # bytes
+
+
+def append(
+    image_id: str,
+    upload_id: str,
+    offset: int,
+    blocks: Iterable[bytes],
+    by: Caller,
+    *,
+    announced: int | None = None,
+) -> Transfer:
+    """Add the bytes from ``offset`` on; with the last one the image is made and active.
+
+    However the sender's stream ends, what has arrived is kept. ``announced`` is the number of
+    bytes to come, where it is known. Returns the upload as it is at the end.
+
+    Raises Conflict (it goes on at another byte), Locked (somebody else is sending), OverLimit
+    (more than the upload was to have), NotFound, Gone, StoreError, ContentRefused as soon as
+    that is certain, what ``finish`` raises, and what the sender's stream raises.
+    """
+    with locked(image_id) as image:
+        upload = going_on(image_id, upload_id)
+        stream = _Stream(iter(blocks), upload, offset, announced, image)
+        piece = _take_turn(upload)
+    crash.point("piece.begun")
+    pieces.remove_each(_lost(upload))
+    release()
+    try:
+        _receive(upload, piece, stream)
+    except errors.ContentRefused as error:
+        leases.fail(upload, error, by)
+        raise
+    if not stream.room:
+        crash.point("import.due")
+        finish(upload, by)
+    elif stream.broken:
+        raise stream.broken
+    return find(image_id, upload_id)
+
+
+class _Stream:
+    """The sender's blocks. Where they break off they just end, and ``broken`` says why."""
+
+    def __init__(
+        self,
+        blocks: Iterator[bytes],
+        upload: Transfer,
+        offset: int,
+        announced: int | None,
+        image: Image,
+    ) -> None:
+        """Raises Conflict and OverLimit for what does not fit to the upload."""
+        assert upload.bytes_expected is not None
+        self.room = upload.bytes_expected - upload.bytes_received
+        self.announced = announced
+        self.broken: errors.ImageError | None = None
+        if offset != upload.bytes_received:
+            raise errors.Conflict(
+                f"The upload goes on at byte {upload.bytes_received}, not at {offset}."
+            )
+        if not self.room:
+            raise errors.Conflict("All data of the upload has arrived already.")
+        if announced is not None and announced > self.room:
+            raise _too_much(upload)
+        self.blocks = self._checked(blocks, upload)
+        self.inspection: Inspection | None = None
+        if not offset:
+            # Wrong data is refused with its first MiB, not when all has been sent in vain.
+            formats = image.disk_format or "", image.container_format or ""
+            self.inspection = Inspection(*formats)
+
+    def _checked(self, blocks: Iterator[bytes], upload: Transfer) -> Iterator[bytes]:
+        try:
+            for block in blocks:
+                if len(block) > self.room:
+                    raise _too_much(upload)
+                self.room -= len(block)
+                if self.announced is not None:
+                    self.announced -= len(block)
+                if self.inspection:
+                    self.inspection.feed(block)
+                yield block
+        except (errors.BodyIncomplete, errors.ServerStopping) as error:
+            self.broken = error
+
+    def has_more(self) -> bool:
+        """As far as it is known without waiting."""
+        return bool(self.room and self.announced != 0 and not self.broken)
+
+
+def _too_much(upload: Transfer) -> errors.OverLimit:
+    return errors.OverLimit(
+        f"More data than the {upload.bytes_expected} bytes that the upload is to have."
+    )
+
+
+def _receive(upload: Transfer, piece: Piece, stream: _Stream) -> None:
+    store = stores.holding(upload.store)
+    mine: Piece | None = piece
+    try:
+        while mine and (first := next(stream.blocks, None)) is not None:
+            size = _put(store, mine.key, first, stream)
+            crash.point("piece.stored")
+            mine = _count(mine, size, stream.has_more())
+            crash.point("piece.counted")
+            release()
+            stream.inspection = None
+    except errors.StoreError as error:
+        if mine and not _mine(mine).exists():
+            # The store fails because its half-written object was cleaned away.
+            raise _ended() from error
+        raise
+    finally:
+        if mine is not None:
+            _give_turn(mine)
+
+
+def _put(store: stores.Store, key: str, first: bytes, stream: _Stream) -> int:
+    """Put the next piece; its size in bytes."""
+    size = 0
+
+    def piece() -> Iterator[bytes]:
+        nonlocal size
+        due = time.monotonic() + settings.IMAGECATALOG_LEASE_SECONDS / 6
+        for block in chain([first], stream.blocks):
+            size += len(block)
+            yield block
+            if stream.room and (size >= PIECE or time.monotonic() > due):
+                return
+
+    store.put(key, piece())
+    return size
+
+
+def _take_turn(upload: Transfer) -> Piece:
+    """The right to write, with the image locked. Raises Locked when a living one has it."""
+    arriving = upload.pieces.filter(status=PieceStatus.ARRIVING)
+    if arriving.exists():
+        if not leases.is_silent(upload):
+            raise errors.Locked(
+                "Another request is sending data to this upload. Try again in a moment."
+            )
+        arriving.update(status=PieceStatus.LOST)
+    upload.worker, upload.heartbeat_at = this_worker(), timezone.now()
+    upload.save(update_fields=["worker", "heartbeat_at"])
+    return _next(upload, upload.bytes_received)
+
+
+def _next(upload: Transfer, start: int) -> Piece:
+    key = leases.key_of(upload.image_id, uuid4())
+    return Piece.objects.create(transfer=upload, start=start, key=key)
+
+
+def _lost(upload: Transfer) -> Iterable[Piece]:
+    lost = Piece.objects.filter(transfer=upload, status=PieceStatus.LOST)
+    return lost.select_related("transfer")
+
+
+def _count(piece: Piece, size: int, has_more: bool) -> Piece | None:
+    """The piece is durable and counts from now on; the next one. Raises Gone when it is too late."""
+    upload = piece.transfer
+    with locked(upload.image_id, deleted=True):
+        if not _mine(piece).update(status=PieceStatus.STORED, size=size):
+            raise _ended()
+        Transfer.objects.filter(pk=upload.pk).update(
+            bytes_received=F("bytes_received") + size,
+            heartbeat_at=timezone.now(),
+            deadline=leases.deadline(upload.kind),
+        )
+        return _next(upload, piece.start + size) if has_more else None
+
+
+def _mine(piece: Piece) -> QuerySet[Piece]:
+    return Piece.objects.filter(
+        pk=piece.pk,
+        status=PieceStatus.ARRIVING,
+        transfer__status=TransferStatus.RUNNING,
+    )
+
+
+def _ended() -> errors.Gone:
+    return errors.Gone(
+        "The upload was ended, or continued by another request, while this one was sending."
+    )
+
+
+def _give_turn(piece: Piece) -> None:
+    """Nothing more comes: the piece goes, with whatever is left of it."""
+    try:
+        _mine(piece).update(status=PieceStatus.LOST)
+        pieces.remove_each([piece])
+    except Exception:
+        # Without a heartbeat the turn is free after a lease; the sender is told the first reason.
+        log.exception("piece %s could not be given up", piece.pk)

@@ -1,0 +1,107 @@
+"""Uploads that may pause: begun, found again, given up."""
+
+from __future__ import annotations
+
+from django.db.models import QuerySet
+
+from images import errors
+from images.access import Caller
+from images.imports.finishing import finish
+from images.lifecycle import data, leases
+from images.lifecycle.edges import locked, move
+from images.models import Image, Status, Transfer, TransferKind, TransferStatus
+
+
+def begin(
+    image_id: str,
+    size: int,
+    by: Caller,
+    *,
+    store_id: str | None = None,
+    metadata: str = "",
+) -> Transfer:
+    """Open an upload of ``size`` bytes that may pause: queued -> uploading.
+
+    It ends IMAGECATALOG_UPLOAD_EXPIRY seconds after the last byte. One of no bytes is whole
+    at once. ``metadata`` is kept as it is, for the client.
+
+    Raises Conflict (not queued, or of another size than a pin asks for), Invalid (formats not
+    set, no such store), OverLimit, StoreReadOnly, NotFound.
+    """
+    data.check_cap(size)
+    store = data.writable(store_id)
+    with locked(image_id) as image:
+        move(image, image.mark_uploading, "stage", by)
+        data.check_formats_set(image)
+        _check_pinned_size(image, size)
+        upload = leases.begin(
+            image,
+            TransferKind.STAGE,
+            store,
+            by,
+            expected=size,
+            resting=Status.QUEUED,
+            metadata=metadata,
+        )
+    if not size:
+        finish(upload, by)
+    return upload
+
+
+def uploads(image_id: str) -> list[Transfer]:
+    """The upload of this image that goes on, if there is one; there is one at most."""
+    return list(_uploads(image_id).filter(status=TransferStatus.RUNNING))
+
+
+def find(image_id: str, upload_id: str) -> Transfer:
+    """An upload, whatever has become of it. Raises NotFound."""
+    upload = _uploads(image_id).filter(pk=upload_id).first()
+    if upload is None:
+        raise errors.NotFound(f"Image {image_id} has no upload {upload_id}.")
+    return upload
+
+
+def kept(image_id: str, upload_id: str) -> Transfer:
+    """The same, unless it has failed. Raises NotFound, Gone."""
+    upload = find(image_id, upload_id)
+    if upload.status == TransferStatus.FAILED:
+        raise errors.Gone(f"The upload has ended. {upload.error}".strip())
+    return upload
+
+
+def going_on(image_id: str, upload_id: str) -> Transfer:
+    """The same, while it can be ended. Raises NotFound, Gone; Conflict when it is complete."""
+    upload = kept(image_id, upload_id)
+    if upload.status == TransferStatus.DONE:
+        raise errors.Conflict("The upload is complete, and the image has its data.")
+    return upload
+
+
+def phase(upload: Transfer) -> str:
+    """Where it stands, in the words of the life cycle: uploading, importing, complete, failed."""
+    if upload.status == TransferStatus.RUNNING:
+        whole = upload.bytes_received == upload.bytes_expected
+        return "importing" if whole else "uploading"
+    return "complete" if upload.status == TransferStatus.DONE else "failed"
+
+
+def give_up(image_id: str, upload_id: str, by: Caller) -> None:
+    """End an upload on its client's wish: what has arrived goes, the image is queued again.
+
+    Raises NotFound; Gone and Conflict when it has ended.
+    """
+    upload = going_on(image_id, upload_id)
+    if not leases.fail(upload, errors.Gone("The upload was given up."), by):
+        going_on(image_id, upload_id)  # says how it has ended meanwhile
+
+
+def _uploads(image_id: str) -> QuerySet[Transfer]:
+    return Transfer.objects.filter(image=image_id, kind=TransferKind.STAGE)
+
+
+def _check_pinned_size(image: Image, size: int) -> None:
+    if image.pinned and image.size not in (None, size):
+        raise errors.Conflict(
+            f"Image {image.pk} has had data of {image.size} bytes, and takes only the same "
+            "bytes again. Send them, or create a new image."
+        )

@@ -1,0 +1,53 @@
+"""The pieces of resumable uploads, when nobody needs them any more: bytes first, then the row."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from django.db.models import Q
+
+from images import crash, errors, stores
+from images.models import Piece, PieceStatus, Transfer, TransferStatus
+
+log = logging.getLogger(__name__)
+
+BATCH = 500
+
+
+def remove(transfer: Transfer, *, arriving: bool = False) -> None:
+    """Remove the pieces of an attempt that has ended; what cannot be removed now stays.
+
+    One that is still arriving has a writer who removes it, unless ``arriving`` says that he
+    is gone. Safe to call again.
+    """
+    found = Piece.objects.filter(transfer=transfer).select_related("transfer")
+    if not arriving:
+        found = found.exclude(status=PieceStatus.ARRIVING)
+    remove_each(found.order_by("pk"))
+
+
+def remove_useless() -> None:
+    """Remove pieces that an image was made of, and those that have lost their writer."""
+    useless = Piece.objects.filter(
+        Q(transfer__status=TransferStatus.DONE)
+        | Q(transfer__status=TransferStatus.RUNNING, status=PieceStatus.LOST)
+    )
+    remove_each(useless.select_related("transfer").order_by("pk")[:BATCH])
+
+
+def remove_each(found: Iterable[Piece]) -> None:
+    """Remove these, as far as their stores can be reached; the worker tries the others again."""
+    away = set()
+    for piece in found:
+        store_id = piece.transfer.store
+        if store_id in away:
+            continue
+        try:
+            stores.get(store_id).delete(piece.key)
+        except errors.ImageError as error:
+            away.add(store_id)
+            log.warning("piece %s is not removed yet", piece.pk, exc_info=error)
+            continue
+        crash.point("piece.removed")
+        Piece.objects.filter(pk=piece.pk).delete()
