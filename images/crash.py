@@ -24,7 +24,6 @@ POINTS = (
     "piece.removed",  # the bytes are gone, the row is not
     "import.due",  # all pieces are there, nobody makes an image of them
     "import.begun",  # the row says importing, not a piece has been read
-    "import.failed",  # an attempt broke off, the staged data is still there
     "local.created",  # the folder has the empty part file
     "local.renamed",  # the file has its name, the folder is not synced
     "delete.marked",  # committed, the bytes are still there

@@ -55,7 +55,6 @@ def finish(upload: Transfer, by: Caller) -> None:
     try:
         data.receive(image, attempt, _blocks(upload, store), by, staged=upload)
     except errors.ImageError as error:
-        crash.point("import.failed")
         if not _may_pass(error):
             leases.fail(upload, error, by)
         raise

@@ -1,0 +1,571 @@
+"""Uploads that pause: what has arrived stays, one sender at a time, and an end that needs no client."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from images import audit, errors, imports, lifecycle, stores
+from images.access import Caller
+from images.imports import receiving
+from images.lifecycle.workers import this_worker
+from images.models import (
+    Event,
+    Image,
+    Piece,
+    PieceStatus,
+    Status,
+    Transfer,
+    TransferKind,
+    TransferStatus,
+)
+from images.stores.local import LocalStore
+
+LONG_AGO = "2000-01-01T00:00:00Z"
+DATA = os.urandom(1000)
+Begin = Callable[..., Transfer]
+
+
+@pytest.fixture
+def begin(db: None, member: Caller) -> Begin:
+    """``begin()``: an upload of DATA into a new image."""
+
+    def begin(size: int = len(DATA), **fields: Any) -> Transfer:
+        formats = {"disk_format": "raw", "container_format": "bare"}
+        owned = {"owner": member.project} | formats | fields
+        image = lifecycle.create(owned, {}, [], member)
+        return imports.begin(image.pk, size, member)
+
+    return begin
+
+
+def send(upload: Transfer, offset: int, *blocks: bytes, by: Caller) -> Transfer:
+    return imports.append(upload.image_id, str(upload.pk), offset, blocks, by)
+
+
+def broken(*blocks: bytes) -> Iterator[bytes]:
+    """A sender that vanishes."""
+    yield from blocks
+    raise errors.BodyIncomplete("gone")
+
+
+def status(upload: Transfer) -> str:
+    return Image.objects.get(pk=upload.image_id).status
+
+
+def data(upload: Transfer) -> bytes:
+    return b"".join(lifecycle.read(upload.image_id))
+
+
+def keys() -> list[str]:
+    return [key for key, _ in stores.default().keys()]
+
+
+def assert_nothing_is_left(upload: Transfer) -> None:
+    assert status(upload) == Status.QUEUED
+    assert keys() == []
+    assert not Piece.objects.exists()
+
+
+def test_an_upload_in_pieces_ends_as_an_active_image(
+    begin: Begin, member: Caller
+) -> None:
+    upload = begin()
+    assert status(upload) == Status.UPLOADING
+
+    assert send(upload, 0, DATA[:10], by=member).bytes_received == 10
+    assert send(upload, 10, DATA[10:300], DATA[300:400], by=member)
+    done = send(upload, 400, DATA[400:], by=member)
+
+    assert (status(upload), data(upload)) == (Status.ACTIVE, DATA)
+    assert (done.status, done.bytes_received) == (TransferStatus.DONE, len(DATA))
+    assert len(keys()) == 1
+    assert not Piece.objects.exists()
+    events = Event.objects.values_list("verb", "to_status")
+    assert list(events) == [
+        ("create", "queued"),
+        ("stage", "uploading"),
+        ("import", "importing"),
+        ("receive", "active"),
+    ]
+
+
+def test_an_upload_of_no_bytes_is_whole_at_once(begin: Begin) -> None:
+    upload = begin(0)
+
+    assert (status(upload), data(upload)) == (Status.ACTIVE, b"")
+
+
+def test_what_a_sender_sent_before_it_vanished_is_kept(
+    begin: Begin, member: Caller
+) -> None:
+    upload = begin()
+
+    with pytest.raises(errors.BodyIncomplete):
+        imports.append(
+            upload.image_id, str(upload.pk), 0, broken(DATA[:7], DATA[7:9]), member
+        )
+
+    assert imports.find(upload.image_id, str(upload.pk)).bytes_received == 9
+    send(upload, 9, DATA[9:], by=member)
+    assert data(upload) == DATA
+
+
+def test_a_sender_that_vanishes_behind_the_last_byte_has_sent_it_all(
+    begin: Begin, member: Caller
+) -> None:
+    upload = begin()
+
+    imports.append(upload.image_id, str(upload.pk), 0, broken(DATA), member)
+
+    assert data(upload) == DATA
+
+
+def test_a_large_request_is_cut_into_pieces_each_of_which_counts(
+    begin: Begin, member: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receiving, "PIECE", 100)
+    upload = begin()
+
+    blocks = broken(*(DATA[start : start + 30] for start in range(0, 300, 30)))
+    with pytest.raises(errors.BodyIncomplete):
+        imports.append(upload.image_id, str(upload.pk), 0, blocks, member)
+
+    sizes = Piece.objects.order_by("start").values_list("start", "size", "status")
+    assert list(sizes) == [
+        (0, 120, "stored"),
+        (120, 120, "stored"),
+        (240, 60, "stored"),
+    ]
+
+
+@pytest.mark.parametrize("offset", [0, 5, 11, 1000, 2**62])
+def test_it_goes_on_at_the_byte_where_it_stopped_and_at_no_other(
+    offset: int, begin: Begin, member: Caller
+) -> None:
+    upload = begin()
+    send(upload, 0, DATA[:10], by=member)
+
+    with pytest.raises(errors.Conflict, match="at byte 10, not at"):
+        send(upload, offset, b"x", by=member)
+
+    assert len(keys()) == 1
+
+
+def test_more_than_was_said_is_refused_and_what_came_before_stays(
+    begin: Begin, member: Caller
+) -> None:
+    upload = begin()
+    send(upload, 0, DATA[:10], by=member)
+
+    with pytest.raises(errors.OverLimit):
+        send(upload, 10, DATA[10:], b"x", by=member)
+
+    assert imports.find(upload.image_id, str(upload.pk)).bytes_received == 10
+    send(upload, 10, DATA[10:], by=member)
+    assert data(upload) == DATA
+
+
+def test_more_than_was_said_is_refused_before_it_comes_where_that_is_known(
+    begin: Begin, member: Caller
+) -> None:
+    upload = begin()
+
+    with pytest.raises(errors.OverLimit):
+        imports.append(
+            upload.image_id, str(upload.pk), 0, broken(), member, announced=1001
+        )
+
+
+def test_an_image_above_the_cap_is_refused_at_once(
+    make_image: Any, member: Caller, settings: Any
+) -> None:
+    settings.IMAGECATALOG_IMAGE_SIZE_CAP = 10
+    image = make_image()
+
+    with pytest.raises(errors.OverLimit):
+        imports.begin(image.pk, 11, member)
+
+    assert Image.objects.get().status == Status.QUEUED
+
+
+@pytest.mark.parametrize("other", [one for one in Status if one != Status.QUEUED])
+def test_only_a_queued_image_takes_an_upload(
+    other: str, make_image: Any, member: Caller
+) -> None:
+    image = make_image(status=other)
+
+    with pytest.raises((errors.Conflict, errors.NotFound)):
+        imports.begin(image.pk, 1, member)
+
+    assert Image.objects.get().status == other
+
+
+def test_formats_must_be_set_before(make_image: Any, member: Caller) -> None:
+    image = make_image(disk_format=None)
+
+    with pytest.raises(errors.Invalid, match="disk_format"):
+        imports.begin(image.pk, 1, member)
+
+
+def test_a_pinned_image_is_refused_data_of_another_size_before_it_is_sent(
+    make_image: Any, member: Caller
+) -> None:
+    image = make_image(pinned=True, size=5)
+
+    with pytest.raises(errors.Conflict, match="5 bytes"):
+        imports.begin(image.pk, 6, member)
+
+
+def test_a_pinned_image_takes_no_other_data(make_image: Any, member: Caller) -> None:
+    image = make_image(pinned=True, size=5, checksum="0" * 32)
+    upload = imports.begin(image.pk, 5, member)
+
+    with pytest.raises(errors.Conflict, match="other data"):
+        send(upload, 0, b"12345", by=member)
+
+    assert_nothing_is_left(upload)
+    assert imports.find(image.pk, str(upload.pk)).error_code == "conflict"
+
+
+def test_wrong_data_is_refused_with_its_first_mebibyte(
+    begin: Begin, member: Caller
+) -> None:
+    upload = begin(10 << 20, disk_format="qcow2")
+
+    with pytest.raises(errors.ContentRefused):
+        send(upload, 0, bytes(2 << 20), by=member)
+
+    assert_nothing_is_left(upload)
+    with pytest.raises(errors.Gone):
+        send(upload, 0, b"x", by=member)
+
+
+def test_wrong_data_in_small_pieces_is_refused_at_the_end(
+    begin: Begin, member: Caller
+) -> None:
+    upload = begin(disk_format="qcow2")
+    send(upload, 0, DATA[:10], by=member)
+
+    with pytest.raises(errors.ContentRefused):
+        send(upload, 10, DATA[10:], by=member)
+
+    assert_nothing_is_left(upload)
+
+
+# One sender at a time
+
+
+def test_a_second_sender_is_told_to_wait(begin: Begin, member: Caller) -> None:
+    upload = begin()
+
+    def first() -> Iterator[bytes]:
+        yield DATA[:10]
+        with pytest.raises(errors.Locked):
+            send(upload, 0, b"x", by=member)
+        yield DATA[10:]
+
+    imports.append(upload.image_id, str(upload.pk), 0, first(), member)
+
+    assert data(upload) == DATA
+
+
+def test_the_next_one_takes_the_turn_of_a_sender_that_died(
+    begin: Begin, member: Caller
+) -> None:
+    upload = begin()
+    piece = Piece.objects.create(transfer=upload, start=0, key="ab/half.1")
+    stores.default().put(piece.key, [b"half a piece"])
+    Transfer.objects.update(heartbeat_at=LONG_AGO)
+
+    send(upload, 0, DATA, by=member)
+
+    assert data(upload) == DATA
+    assert len(keys()) == 1
+
+
+def test_a_sender_whose_turn_was_taken_changes_nothing(
+    begin: Begin, member: Caller
+) -> None:
+    upload = begin()
+
+    def late() -> Iterator[bytes]:
+        yield b"x" * 10
+        Transfer.objects.update(heartbeat_at=LONG_AGO)
+        send(upload, 0, DATA[:500], by=member)
+
+    with pytest.raises(errors.Gone):
+        imports.append(upload.image_id, str(upload.pk), 0, late(), member)
+
+    send(upload, 500, DATA[500:], by=member)
+    assert data(upload) == DATA
+    assert len(keys()) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_senders_that_come_at_once_exactly_one_wins(
+    begin: Begin, member: Caller
+) -> None:
+    upload = begin()
+    start, outcome = threading.Barrier(6), []
+
+    def race() -> None:
+        start.wait()
+        try:
+            send(upload, 0, DATA, by=member)
+            outcome.append("won")
+        except errors.Conflict:
+            outcome.append("refused")
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=race) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(outcome) == ["refused"] * 5 + ["won"]
+    assert data(upload) == DATA
+    assert list(audit.check(read_bytes=True)) == []
+
+
+# Ends
+
+
+def test_what_is_given_up_leaves_nothing(begin: Begin, member: Caller) -> None:
+    upload = begin()
+    send(upload, 0, DATA[:10], by=member)
+
+    imports.give_up(upload.image_id, str(upload.pk), member)
+
+    assert_nothing_is_left(upload)
+    with pytest.raises(errors.Gone):
+        imports.give_up(upload.image_id, str(upload.pk), member)
+
+
+def test_a_complete_upload_cannot_be_given_up(begin: Begin, member: Caller) -> None:
+    upload = begin()
+    send(upload, 0, DATA, by=member)
+
+    with pytest.raises(errors.Conflict):
+        imports.give_up(upload.image_id, str(upload.pk), member)
+
+    assert data(upload) == DATA
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda upload, by: imports.give_up(upload.image_id, str(upload.pk), by),
+        lambda upload, by: lifecycle.delete(upload.image_id, by),
+        lambda upload, by: lifecycle.move_to(upload.image_id, "queued", by, "why"),
+    ],
+    ids=["given up", "image deleted", "ended by an operator"],
+)
+def test_a_sender_whose_upload_is_ended_leaves_nothing(
+    end: Any, begin: Begin, member: Caller
+) -> None:
+    upload = begin()
+    send(upload, 0, DATA[:10], by=member)
+
+    def blocks() -> Iterator[bytes]:
+        yield b"x"
+        end(upload, member)
+        yield b"y"
+
+    with pytest.raises(errors.Gone):
+        imports.append(upload.image_id, str(upload.pk), 10, blocks(), member)
+
+    Transfer.objects.update(heartbeat_at=LONG_AGO)
+    lifecycle.reap()
+    assert keys() == []
+    assert not Piece.objects.exists()
+    assert Transfer.objects.get().cleaned
+    assert list(audit.check()) == []
+
+
+def test_an_upload_that_is_not_continued_ends_with_its_deadline(
+    begin: Begin, member: Caller
+) -> None:
+    upload = begin()
+    send(upload, 0, DATA[:10], by=member)
+    Transfer.objects.update(heartbeat_at=LONG_AGO)
+    assert lifecycle.reap() == []
+    assert list(audit.check()) == []
+
+    Transfer.objects.update(deadline=LONG_AGO)
+    lifecycle.reap()
+
+    assert_nothing_is_left(upload)
+    assert "not continued in time" in Transfer.objects.get().error
+
+
+def test_each_byte_moves_the_deadline(begin: Begin, member: Caller) -> None:
+    upload = begin()
+    Transfer.objects.update(deadline=LONG_AGO)
+
+    after = send(upload, 0, b"x", by=member)
+
+    assert after.deadline is not None
+    assert after.deadline > timezone.now()
+
+
+def test_pieces_of_a_running_upload_are_no_orphans(
+    begin: Begin, member: Caller
+) -> None:
+    upload = begin()
+    send(upload, 0, DATA[:10], by=member)
+
+    assert list(audit.check()) == []
+    with pytest.raises(errors.Conflict):
+        lifecycle.remove_orphan("local", Piece.objects.get().key)
+
+
+# From staged data to an image
+
+
+def fail_once(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    put, failures = LocalStore.put, [error]
+
+    def failing(self: LocalStore, key: str, blocks: Any) -> None:
+        if failures and Transfer.objects.filter(key=key).exists():
+            raise failures.pop()
+        put(self, key, blocks)
+
+    monkeypatch.setattr(LocalStore, "put", failing)
+
+
+def test_the_worker_finishes_what_a_failing_store_has_left_undone(
+    begin: Begin, member: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_once(monkeypatch, errors.StoreFull("full"))
+    upload = begin()
+    with pytest.raises(errors.StoreFull):
+        send(upload, 0, DATA, by=member)
+    assert status(upload) == Status.IMPORTING
+    assert imports.finish_waiting() == []  # not at once
+
+    Transfer.objects.filter(kind=TransferKind.IMPORT).update(ended_at=LONG_AGO)
+    assert imports.finish_waiting() == [upload.image_id]
+
+    assert (status(upload), data(upload)) == (Status.ACTIVE, DATA)
+    assert len(keys()) == 1
+    assert list(audit.check(read_bytes=True)) == []
+
+
+def test_the_worker_finishes_for_a_process_that_died_before_it_began(
+    begin: Begin, member: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = begin()
+    with monkeypatch.context() as patch:
+        patch.setattr(receiving, "finish", lambda *_: None)
+        send(upload, 0, DATA, by=member)
+    assert status(upload) == Status.UPLOADING
+    assert imports.finish_waiting() == []  # it lives
+
+    Transfer.objects.update(heartbeat_at=LONG_AGO)
+    assert imports.finish_waiting() == [upload.image_id]
+    assert data(upload) == DATA
+
+
+def test_the_worker_finishes_for_a_process_that_died_meanwhile(
+    begin: Begin, member: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = begin()
+    with monkeypatch.context() as patch:
+        patch.setattr(receiving, "finish", lambda *_: None)
+        send(upload, 0, DATA, by=member)
+    image = Image.objects.get()
+    Image.objects.filter(pk=image.pk).update(status=Status.IMPORTING)
+    attempt = Transfer.objects.create(
+        image=image,
+        kind=TransferKind.IMPORT,
+        store="local",
+        key="ab/attempt.1",
+        worker=this_worker(),
+        resting_status=Status.IMPORTING,
+    )
+    stores.default().put(attempt.key, [DATA])
+    assert imports.finish_waiting() == []
+
+    Transfer.objects.filter(pk=attempt.pk).update(heartbeat_at=LONG_AGO)
+    assert lifecycle.reap() == [attempt]
+    assert status(upload) == Status.IMPORTING
+    Transfer.objects.filter(pk=attempt.pk).update(ended_at=LONG_AGO)
+    assert imports.finish_waiting() == [upload.image_id]
+
+    assert data(upload) == DATA
+    assert len(keys()) == 1
+
+
+def test_staged_data_that_is_lost_ends_the_upload(begin: Begin, member: Caller) -> None:
+    upload = begin()
+    send(upload, 0, DATA[:10], by=member)
+    stores.default().delete(Piece.objects.get().key)
+
+    with pytest.raises(errors.DataMissing):
+        send(upload, 10, DATA[10:], by=member)
+
+    assert_nothing_is_left(upload)
+
+
+def test_an_attempt_whose_upload_was_ended_does_not_become_an_image(
+    begin: Begin, member: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = begin()
+    put = LocalStore.put
+
+    def late(self: LocalStore, key: str, blocks: Any) -> None:
+        put(self, key, blocks)
+        if Transfer.objects.filter(key=key).exists():
+            lifecycle.fail(upload.image_id, member)
+            Image.objects.update(status=Status.SAVING)  # somebody else's upload
+
+    monkeypatch.setattr(LocalStore, "put", late)
+    with pytest.raises(errors.Gone):
+        send(upload, 0, DATA, by=member)
+
+    assert status(upload) == Status.SAVING
+    assert keys() == []
+
+
+def test_what_could_not_be_removed_is_removed_later(
+    begin: Begin, member: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = begin()
+    send(upload, 0, DATA[:10], by=member)
+
+    def failing(self: LocalStore, key: str) -> None:
+        raise errors.StoreError("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalStore, "delete", failing)
+        send(upload, 10, DATA[10:], by=member)
+    assert status(upload) == Status.ACTIVE
+    assert Piece.objects.filter(status=PieceStatus.STORED).count() == 2
+    assert list(audit.check()) == []
+
+    lifecycle.reap()
+
+    assert len(keys()) == 1
+    assert not Piece.objects.exists()
+
+
+def test_an_image_with_pieces_left_is_not_purged(begin: Begin, member: Caller) -> None:
+    upload = begin()
+    send(upload, 0, DATA[:10], by=member)
+    lifecycle.delete(upload.image_id, member)
+    soon = timezone.now() + timedelta(days=1)
+    Transfer.objects.update(cleaned=True)
+
+    assert lifecycle.purge_deleted(soon) == []
+    Piece.objects.all().delete()
+    assert lifecycle.purge_deleted(soon) == [upload.image_id]
