@@ -117,7 +117,12 @@ def blocks(
             view[: filled - used] = view[used:filled]
             used, filled = 0, filled - used
             deadline = time.monotonic() + PATIENCE
-        filled += receive(view[filled:])
+        try:
+            filled += receive(view[filled:])
+        except errors.ImageError:
+            if pieces:  # who keeps what has arrived gets all of it
+                yield _joined(pieces)
+            raise
     if pieces:
         yield _joined(pieces)
     return bytes(view[used:filled])
