@@ -28,6 +28,7 @@ urlpatterns = [
     re_path(r"^versions/?$", versions.versions),
     path("healthcheck", healthcheck),
     path("admin", RedirectView.as_view(url="/admin/")),
+    path("admin/images/image/", include("images.api.v2.browser")),
     path("admin/", admin.site.urls),
     path("v2", RedirectView.as_view(url="/v2/")),
     # Minor versions never change what is done, so any of those that exist is accepted.

@@ -48,6 +48,11 @@ def choose(request: HttpRequest) -> HttpResponse:
     )
 
 
+def file(request: HttpRequest) -> HttpResponse:
+    """An image whose data is in a file here: the page that sends it comes next."""
+    return _create(request, _FILE, None)
+
+
 def metadata(request: HttpRequest) -> HttpResponse:
     """An image without data."""
     return _create(request, _METADATA, None)
@@ -73,12 +78,14 @@ def _create(request: HttpRequest, way: Way, place: Place | None) -> HttpResponse
         return _page(request, way, form, place, rows)
     form = forms.ImageForm(request.POST)
     placed = place is None or place.is_valid()
-    if place is not None:
+    if way is not _METADATA:
         _need_formats(form)
     image = forms.create(form, rows, caller(request)) if placed else None
     if image is None:
         form.is_valid()
         return _page(request, way, form, place, rows)
+    if way is _FILE:
+        return redirect("admin:images_image_upload", image.pk)
     _say(request, place is None or place.bring(image.pk, caller(request)), place)
     return redirect("admin:images_image_change", image.pk)
 
@@ -134,6 +141,14 @@ def _page(
     )
 
 
+_FILE = Way(
+    "file",
+    "add_by_file",
+    file,
+    gettext_lazy("From a file"),
+    gettext_lazy("A file on this computer; the upload may be interrupted and goes on."),
+    ("images.add_image", "images.upload_image"),
+)
 _LOCATION = Way(
     "location",
     "add_by_location",
@@ -158,4 +173,4 @@ _URL = Way(
     gettext_lazy("The data is fetched from a web address, in the background."),
     ("images.add_image", "images.upload_image"),
 )
-WAYS = (_URL, _LOCATION, _METADATA)
+WAYS = (_FILE, _URL, _LOCATION, _METADATA)

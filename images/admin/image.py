@@ -18,7 +18,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from images import overview
-from images.admin import add, copies, live, members, page, steering, words
+from images.admin import add, copies, live, members, page, steering, upload, words
 from images.admin.changelist import CappedPaginator, ImageList
 from images.admin.filters import matching
 from images.admin.moves import MOVES, may
@@ -174,6 +174,7 @@ class ImageAdmin(admin.ModelAdmin):
         ours = [
             route("live/", live.images, "live"),
             route("<str:image_id>/live/", live.image, "live_one"),
+            route("<str:image_id>/upload/", upload.show, "upload"),
             route("<str:image_id>/move/<str:verb>/", steering.move_one, "move"),
             route("<str:image_id>/locations/add/", copies.add, "add_location"),
             route(

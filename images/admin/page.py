@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from images import errors, history, overview, sharing, stores
-from images.admin import add, forms, graph, properties, snippets, words
+from images.admin import add, forms, graph, properties, snippets, upload, words
 from images.admin.changelist import project_names
 from images.admin.moves import caller, may, offers
 from images.admin.steering import context, find
@@ -73,6 +73,7 @@ def _page(
         "image": image,
         "badge": words.badge(image.status),
         "offers": offers(request, image),
+        "upload_link": upload.link(request, image),
         "facts": _facts(image),
         "last_error": history.last_error(image.pk),
         "scrub_at": overview.scrub_at(image),

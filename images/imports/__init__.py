@@ -8,11 +8,20 @@ from __future__ import annotations
 
 from images.imports.finishing import finish, finish_waiting
 from images.imports.receiving import append
-from images.imports.staging import begin, find, give_up, kept, phase, uploads
+from images.imports.staging import (
+    begin,
+    filename,
+    find,
+    give_up,
+    kept,
+    phase,
+    uploads,
+)
 
 __all__ = [
     "append",
     "begin",
+    "filename",
     "find",
     "finish",
     "finish_waiting",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
+
 from django.db.models import QuerySet
 
 from images import errors
@@ -75,6 +77,15 @@ def going_on(image_id: str, upload_id: str) -> Transfer:
     if upload.status == TransferStatus.DONE:
         raise errors.Conflict("The upload is complete, and the image has its data.")
     return upload
+
+
+def filename(upload: Transfer) -> str:
+    """What the client calls the file; empty: it did not say."""
+    for pair in upload.metadata.split(","):
+        name, _, value = pair.strip().partition(" ")
+        if name == "filename":
+            return b64decode(value).decode(errors="replace")
+    return ""
 
 
 def phase(upload: Transfer) -> str:

@@ -16,8 +16,9 @@ from images.api.v2 import (
 )
 from images.api.views import UnknownPath
 
-IMAGE = r"^images/(?P<image_id>[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})"
-UPLOAD = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+IMAGE_ID = r"(?P<image_id>[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})"
+IMAGE = rf"^images/{IMAGE_ID}"
+UPLOAD_ID = r"(?P<upload_id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
 
 urlpatterns = [
     path("images", images.Images.as_view()),
@@ -32,7 +33,7 @@ urlpatterns = [
     re_path(rf"{IMAGE}/members$", image_members.Members.as_view()),
     re_path(rf"{IMAGE}/members/(?P<member_id>[^/]+)$", image_members.Member.as_view()),
     re_path(rf"{IMAGE}/uploads$", uploads.Uploads.as_view()),
-    re_path(rf"{IMAGE}/uploads/(?P<upload_id>{UPLOAD})$", uploads.Upload.as_view()),
+    re_path(rf"{IMAGE}/uploads/{UPLOAD_ID}$", uploads.Upload.as_view()),
     re_path(rf"{IMAGE}/tags/(?P<tag>[^/]+)$", image_tags.Tag.as_view()),
     re_path(
         r"^schemas/(?P<name>image|images|member|members)$", discovery.Schema.as_view()

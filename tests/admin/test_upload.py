@@ -1,0 +1,125 @@
+"""The upload of the admin's pages: signed in by the session, with its CSRF token, as the role allows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from images.models import Event, Image, Status
+from tests.admin.conftest import LIST
+
+TUS = {"Tus-Resumable": "1.0.0"}
+OFFSET = "application/offset+octet-stream"
+DATA = b"0123456789"
+
+
+def create(client: Client, image: Image, **headers: str) -> Any:
+    given = TUS | {"Upload-Length": str(len(DATA))} | headers
+    return client.generic("POST", f"{LIST}{image.pk}/uploads", headers=given)
+
+
+def send(client: Client, path: str, **headers: str) -> Any:
+    given = TUS | {"Upload-Offset": "0"} | headers
+    return client.patch(path, DATA, OFFSET, headers=given)
+
+
+def path_of(image: Image, response: Any) -> str:
+    return f"{LIST}{image.pk}/uploads/{response.headers['Location'].split('/')[-1]}"
+
+
+def test_a_catalogue_manager_uploads_by_session(
+    signed_in: Callable[..., Client], make_image: Any
+) -> None:
+    client, image = signed_in("catalogue manager"), make_image()
+
+    path = path_of(image, create(client, image))
+    assert send(client, path).status_code == 204
+
+    assert Image.objects.get().status == Status.ACTIVE
+    event = Event.objects.order_by("pk").last()
+    assert event is not None
+    assert (event.actor, event.door) == ("catalogue manager", "admin")
+
+
+@pytest.mark.parametrize("role", ["viewer", "operator"])
+def test_other_roles_do_not(
+    role: str, root: Client, signed_in: Callable[..., Client], make_image: Any
+) -> None:
+    client, image = signed_in(role), make_image()
+    path = path_of(image, create(root, image))
+
+    assert create(client, image).status_code == 403
+    assert send(client, path).status_code == 403
+    assert client.head(path, headers=TUS).status_code == 403
+    assert client.delete(path, headers=TUS).status_code == 403
+    assert client.get(f"{LIST}{image.pk}/upload/").status_code == 403
+    assert Image.objects.get().status == Status.UPLOADING
+
+
+def test_who_is_not_signed_in_is_refused_without_a_dialog(make_image: Any) -> None:
+    response = create(Client(), make_image())
+
+    assert response.status_code == 403
+    assert "WWW-Authenticate" not in response.headers
+
+
+def test_without_the_csrf_token_nothing_is_changed(
+    signed_in: Callable[..., Client], make_image: Any
+) -> None:
+    client, image = signed_in(enforce_csrf_checks=True), make_image()
+    client.cookies["csrftoken"] = "a" * 32
+
+    assert create(client, image).status_code == 403
+    override = {"X-HTTP-Method-Override": "GET"}
+    create(client, image, **override)
+    assert Image.objects.get().status == Status.QUEUED
+    assert create(client, image, **{"X-CSRFToken": "a" * 32}).status_code == 201
+
+
+def test_the_api_takes_no_session(root: Client, make_image: Any) -> None:
+    image = make_image()
+    given = TUS | {"Upload-Length": "10"}
+
+    response = root.generic("POST", f"/v2/images/{image.pk}/uploads", headers=given)
+
+    assert response.status_code == 401
+
+
+@pytest.mark.parametrize("status", Status.values)
+def test_the_page_of_an_image_in_any_status(
+    root: Client, make_image: Any, status: str
+) -> None:
+    image = make_image(status)
+
+    response = root.get(f"{LIST}{image.pk}/upload/")
+
+    assert response.status_code == 200
+    takes = status in (Status.QUEUED, Status.UPLOADING)
+    assert (b'id="upload"' in response.content) == takes
+
+
+def test_the_image_leads_to_the_upload(root: Client, make_image: Any) -> None:
+    image = make_image()
+    page = f"{LIST}{image.pk}/change/"
+    assert b"Upload a file" in root.get(page).content
+
+    create(root, image)
+
+    assert b"Go on with the upload" in root.get(page).content
+
+
+def test_a_file_name_cannot_break_out_of_the_page(
+    root: Client, make_image: Any
+) -> None:
+    image = make_image()
+    create(
+        root, image, **{"Upload-Metadata": "filename Ij48c2NyaXB0PmEoKTwvc2NyaXB0Pg=="}
+    )
+
+    content = root.get(f"{LIST}{image.pk}/upload/").content
+
+    assert b"<script>a()" not in content
+    assert b"&lt;script&gt;a()" in content

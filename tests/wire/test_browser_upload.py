@@ -1,0 +1,217 @@
+"""Uploads from a real browser: progress, a lost connection, a reload, byte for byte the same."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, expect
+
+from tests.servers import Missing, Service, wait_until
+from tests.wire.api import Api
+from tests.wire.browser import LIST, Screen, chromium
+
+pytestmark = pytest.mark.slow
+MIB = 1 << 20
+NETWORK = re.compile("net::ERR_|Failed to load resource")  # what these tests are about
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    try:
+        with chromium() as found:
+            yield found
+    except Missing as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.fixture
+def service(small_catalogue: Service) -> Service:
+    return small_catalogue
+
+
+@pytest.fixture
+def api(service: Service) -> Iterator[Api]:
+    with Api(service) as session:
+        yield session
+
+
+@pytest.fixture
+def screen(browser: Browser, service: Service) -> Iterator[Screen]:
+    screen = Screen(browser, service)
+    screen.page.on("dialog", lambda dialog: dialog.accept())  # "leave this page?"
+    screen.sign_in()
+    yield screen
+    complaints = [text for text in screen.complaints if not NETWORK.search(text)]
+    screen.context.close()
+    assert complaints == []
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of 200 MiB."""
+    path = tmp_path_factory.mktemp("files") / "debian-13-generic.raw"
+    with path.open("wb") as file:
+        for _ in range(200):
+            file.write(os.urandom(MIB))
+    return path
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    path = tmp_path / "small.raw"
+    path.write_bytes(os.urandom(3 * MIB))
+    return path
+
+
+def slow_down(screen: Screen, rate: int) -> None:
+    """So many bytes a second go up at most: on loopback there would be nothing to see."""
+    limits = {"offline": False, "latency": 0, "downloadThroughput": -1}
+    session = screen.context.new_cdp_session(screen.page)
+    session.send("Network.enable")
+    session.send(
+        "Network.emulateNetworkConditions", limits | {"uploadThroughput": rate}
+    )
+
+
+def choose(screen: Screen, path: Path) -> None:
+    screen.page.get_by_label("File", exact=True).set_input_files(path)
+
+
+def percent(screen: Screen) -> int:
+    text = screen.page.locator("[data-show=percent]").inner_text()
+    return int(text.rstrip("%") or 0)
+
+
+def arrived(api: Api, image_id: str) -> int:
+    uploads = api.get(f"images/{image_id}/uploads").json()["uploads"]
+    return uploads[0]["offset"] if uploads else 0
+
+
+def digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha512").hexdigest()
+
+
+def test_a_large_file_survives_a_lost_connection_and_a_reload(
+    screen: Screen, api: Api, large: Path
+) -> None:
+    page = screen.page
+    page.goto(f"{LIST}add/")
+    page.get_by_role("link", name="From a file").click()
+    page.get_by_label("Name", exact=True).first.fill("debian-13-generic")
+    page.get_by_label("Disk format").select_option("raw")
+    page.get_by_label("Container format").select_option("bare")
+    page.get_by_role("button", name="Create").click()
+    page.wait_for_url(re.compile("/upload/$"))
+    image_id = page.url.split("/")[-3]
+    screen.shoot("upload-before")
+
+    slow_down(screen, 20 * MIB)
+    choose(screen, large)
+    page.get_by_role("button", name="Upload", exact=True).click()
+    wait_until(lambda: percent(screen) >= 10, "the first tenth", 120)
+    expect(page.locator("[data-show=speed]")).to_have_text(re.compile(r"iB/s$"))
+    screen.shoot("upload-under-way")
+
+    screen.context.set_offline(True)
+    expect(page.get_by_role("status")).to_contain_text("The connection is lost")
+    screen.shoot("upload-offline")
+    stopped = arrived(api, image_id)
+    screen.context.set_offline(False)
+    slow_down(screen, 20 * MIB)
+    wait_until(lambda: arrived(api, image_id) > max(stopped, 64 * MIB), "more", 120)
+
+    page.reload()
+    before = arrived(api, image_id)
+    assert before > 64 * MIB
+    expect(page.get_by_text("has stopped")).to_contain_text(large.name)
+    screen.shoot("upload-after-reload")
+    choose(screen, large)
+    page.get_by_role("button", name="Go on").click()
+    expect(page.locator("[data-show=percent]")).not_to_be_empty()
+    assert percent(screen) >= 100 * before // (200 * MIB)
+
+    page.wait_for_url(re.compile("/change/$"), timeout=180_000)
+    expect(page.locator("h1 .badge")).to_have_text("Active", timeout=60_000)
+    screen.shoot("upload-done")
+    image = api.image(image_id)
+    assert image["size"] == 200 * MIB
+    assert image["os_hash_value"] == digest(large)
+
+
+def test_a_paused_upload_goes_on_and_a_cancelled_one_leaves_nothing(
+    screen: Screen, api: Api, large: Path, service: Service
+) -> None:
+    page, image_id = screen.page, api.new(name="paused")
+    page.goto(f"{LIST}{image_id}/upload/")
+    slow_down(screen, 10 * MIB)
+    choose(screen, large)
+    page.get_by_role("button", name="Upload", exact=True).click()
+    wait_until(lambda: percent(screen) >= 3, "the first bytes", 60)
+
+    page.get_by_role("button", name="Pause").click()
+    expect(page.get_by_role("status")).to_contain_text("Paused")
+    wait_until(lambda: arrived(api, image_id) > 0, "what had arrived")
+    kept = arrived(api, image_id)
+    page.get_by_role("button", name="Upload", exact=True).click()
+    wait_until(lambda: percent(screen) > 100 * kept // (200 * MIB), "more", 60)
+
+    page.get_by_role("button", name="Cancel upload").click()
+    page.wait_for_url(re.compile("/change/$"))
+    expect(page.locator("h1 .badge")).to_have_text("Queued")
+    folder = service.data_dir / "images"
+    wait_until(lambda: not list(folder.rglob(f"*{image_id}*")), "the end of its bytes")
+
+
+def test_another_file_is_not_taken_for_the_one_that_stopped(
+    screen: Screen, api: Api, large: Path, small: Path
+) -> None:
+    page, image_id = screen.page, api.new()
+    page.goto(f"{LIST}{image_id}/upload/")
+    slow_down(screen, 10 * MIB)
+    choose(screen, large)
+    page.get_by_role("button", name="Upload", exact=True).click()
+    wait_until(lambda: percent(screen) >= 1, "the first bytes", 60)
+    page.reload()
+
+    choose(screen, small)
+
+    expect(page.get_by_role("status")).to_contain_text("This is another file")
+    expect(page.get_by_role("button", name="Go on")).to_be_disabled()
+    page.get_by_role("button", name="Cancel upload").click()
+    page.wait_for_url(re.compile("/change/$"))
+
+
+def test_a_file_that_is_refused_says_why(screen: Screen, api: Api, small: Path) -> None:
+    page, image_id = screen.page, api.new(disk_format="qcow2", name="no-qcow2")
+    page.goto(f"{LIST}{image_id}/upload/")
+    choose(screen, small)
+    page.get_by_role("button", name="Upload", exact=True).click()
+
+    expect(page.get_by_role("status")).to_contain_text("qcow2")
+    screen.shoot("upload-refused")
+    assert api.image(image_id)["status"] == "queued"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_is_accessible(
+    browser: Browser, service: Service, api: Api, scheme: str
+) -> None:
+    screen = Screen(
+        browser, service, color_scheme=scheme, viewport={"width": 390, "height": 800}
+    )
+    screen.sign_in()
+    screen.page.goto(f"{LIST}{api.new(name='phone')}/upload/")
+
+    found = Axe().run(screen.page).response["violations"]
+
+    screen.shoot(f"upload-phone-{scheme}")
+    screen.context.close()
+    serious = [it for it in found if it["impact"] in ("serious", "critical")]
+    assert serious == []
