@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from playwright.sync_api import Browser, expect
 from tests.servers import Missing, Service, wait_until
 from tests.wire.api import Api
 from tests.wire.browser import LIST, Screen, chromium
+from tests.wire.line import Line
 
 pytestmark = pytest.mark.slow
 MIB = 1 << 20
@@ -42,8 +44,16 @@ def api(service: Service) -> Iterator[Api]:
 
 
 @pytest.fixture
-def screen(browser: Browser, service: Service) -> Iterator[Screen]:
-    screen = Screen(browser, service)
+def line(service: Service) -> Iterator[Line]:
+    """Between the browser and the service; on loopback alone there would be nothing to see."""
+    line = Line(service, rate=15 * MIB)
+    yield line
+    line.close()
+
+
+@pytest.fixture
+def screen(browser: Browser, service: Service, line: Line) -> Iterator[Screen]:
+    screen = Screen(browser, replace(service, url=line.url))
     screen.page.on("dialog", lambda dialog: dialog.accept())  # "leave this page?"
     screen.sign_in()
     yield screen
@@ -69,16 +79,6 @@ def small(tmp_path: Path) -> Path:
     return path
 
 
-def slow_down(screen: Screen, rate: int) -> None:
-    """So many bytes a second go up at most: on loopback there would be nothing to see."""
-    limits = {"offline": False, "latency": 0, "downloadThroughput": -1}
-    session = screen.context.new_cdp_session(screen.page)
-    session.send("Network.enable")
-    session.send(
-        "Network.emulateNetworkConditions", limits | {"uploadThroughput": rate}
-    )
-
-
 def choose(screen: Screen, path: Path) -> None:
     screen.page.get_by_label("File", exact=True).set_input_files(path)
 
@@ -99,32 +99,30 @@ def digest(path: Path) -> str:
 
 
 def test_a_large_file_survives_a_lost_connection_and_a_reload(
-    screen: Screen, api: Api, large: Path
+    screen: Screen, line: Line, api: Api, large: Path
 ) -> None:
     page = screen.page
     page.goto(f"{LIST}add/")
     page.get_by_role("link", name="From a file").click()
-    page.get_by_label("Name", exact=True).first.fill("debian-13-generic")
-    page.get_by_label("Disk format").select_option("raw")
-    page.get_by_label("Container format").select_option("bare")
+    page.locator("[name=name]").fill("debian-13-generic")
+    page.locator("[name=disk_format]").select_option("raw")
+    page.locator("[name=container_format]").select_option("bare")
     page.get_by_role("button", name="Create").click()
     page.wait_for_url(re.compile("/upload/$"))
     image_id = page.url.split("/")[-3]
     screen.shoot("upload-before")
 
-    slow_down(screen, 20 * MIB)
     choose(screen, large)
     page.get_by_role("button", name="Upload", exact=True).click()
     wait_until(lambda: percent(screen) >= 10, "the first tenth", 120)
     expect(page.locator("[data-show=speed]")).to_have_text(re.compile(r"iB/s$"))
     screen.shoot("upload-under-way")
 
-    screen.context.set_offline(True)
+    line.cut()
     expect(page.get_by_role("status")).to_contain_text("The connection is lost")
     screen.shoot("upload-offline")
     stopped = arrived(api, image_id)
-    screen.context.set_offline(False)
-    slow_down(screen, 20 * MIB)
+    line.mend()
     wait_until(lambda: arrived(api, image_id) > max(stopped, 64 * MIB), "more", 120)
 
     page.reload()
@@ -150,7 +148,6 @@ def test_a_paused_upload_goes_on_and_a_cancelled_one_leaves_nothing(
 ) -> None:
     page, image_id = screen.page, api.new(name="paused")
     page.goto(f"{LIST}{image_id}/upload/")
-    slow_down(screen, 10 * MIB)
     choose(screen, large)
     page.get_by_role("button", name="Upload", exact=True).click()
     wait_until(lambda: percent(screen) >= 3, "the first bytes", 60)
@@ -174,7 +171,6 @@ def test_another_file_is_not_taken_for_the_one_that_stopped(
 ) -> None:
     page, image_id = screen.page, api.new()
     page.goto(f"{LIST}{image_id}/upload/")
-    slow_down(screen, 10 * MIB)
     choose(screen, large)
     page.get_by_role("button", name="Upload", exact=True).click()
     wait_until(lambda: percent(screen) >= 1, "the first bytes", 60)
