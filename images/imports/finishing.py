@@ -25,7 +25,7 @@ from images.models import (
 
 log = logging.getLogger(__name__)
 
-RETRY = timedelta(seconds=10)  # doubled each time, up to
+RETRY = timedelta(seconds=1)  # doubled each time, up to
 RETRY_AT_MOST = timedelta(hours=1)
 
 

@@ -6,7 +6,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -21,6 +21,7 @@ from tests.wire.api import OCTETS, PATCH, Api, connect, upload_head
 
 ACTIVE, QUEUED = frozenset(("active",)), frozenset(("queued",))
 DEACTIVATED, DELETED = frozenset(("deactivated",)), frozenset(("deleted",))
+OFFSET_OCTETS = "application/offset+octet-stream"
 IMAGES = 6  # of each client
 WEIGHTS = (4, 4, 4, 4, 4, 3, 2, 1)  # of the bodies
 
@@ -96,6 +97,9 @@ class Client:
             self._create()
             return
         entry = self.dice.choice(living)
+        if entry.upload:
+            self._go_on(entry)
+            return
         status = self.dice.choice(sorted(entry.may))
         if verbs := VERBS.get(status):
             self.dice.choice(verbs)(self, entry)
@@ -176,6 +180,62 @@ class Client:
         with suppress(OSError), connect(self.service) as sock:
             sock.sendall(head + entry.body.data)
 
+    def _resumable(self, entry: Entry) -> None:
+        """In two requests, with tus; what breaks off goes on in a later step, or expires."""
+        size = len(entry.body.data)
+        if not size:
+            return
+        path = f"images/{entry.id}/uploads"
+        answer = self._say("POST", path, {"Upload-Length": str(size)})
+        if answer is None or answer.status_code != 201:
+            return
+        entry.upload = answer.headers["Location"].partition("/v2/")[2]
+        if self.dice.random() < 0.1:
+            self._say("DELETE", entry.upload)
+            return
+        entry.unknown(ACTIVE)
+        self._send(entry, 0, size // 2)
+        self._go_on(entry)
+
+    def _go_on(self, entry: Entry) -> None:
+        answer = self._say("HEAD", entry.upload)
+        if answer is None or answer.status_code >= 500:
+            return
+        if answer.status_code != 200:
+            entry.upload = ""  # it has expired
+            entry.acknowledged(QUEUED)
+            return
+        offset = int(answer.headers["Upload-Offset"])
+        if offset < len(entry.body.data):
+            self._send(entry, offset, len(entry.body.data))
+        answer = self._say("GET", entry.upload)
+        if answer is not None and b'"complete"' in answer.content:
+            entry.upload = ""
+            entry.acknowledged(ACTIVE)
+
+    def _send(self, entry: Entry, start: int, stop: int) -> None:
+        headers = {"Upload-Offset": str(start), "Content-Type": OFFSET_OCTETS}
+        data = self._slowly(entry.body.data[start:stop])
+        self._say("PATCH", entry.upload, headers, data)
+
+    def _say(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str] | None = None,
+        data: Any = None,
+    ) -> requests.Response | None:
+        headers = {"Tus-Resumable": "1.0.0"} | dict(headers or {})
+        try:
+            answer = self.api.request(method, path, headers=headers, data=data)
+        except requests.RequestException as error:
+            self.said["hung" if isinstance(error, requests.Timeout) else "broken"] += 1
+            self.api.close()
+            time.sleep(0.03)
+            return None
+        self.said[f"{answer.status_code // 100}xx"] += 1
+        return answer
+
     def _delete(self, entry: Entry) -> None:
         self._do(entry, TRASH, "DELETE", f"images/{entry.id}")
 
@@ -237,6 +297,7 @@ Verb = Callable[[Client, Entry], None]
 VERBS: dict[str, list[Verb]] = {
     "queued": [
         *([Client._upload, Client._upload_slowly] * 3),
+        *([Client._resumable] * 3),
         Client._upload_and_delete,
         Client._break_off,
         Client._add_location,

@@ -81,8 +81,14 @@ def main() -> None:
     django.setup()
     from django.core.management import CommandError, call_command
 
-    from images import audit, lifecycle
-    from images.models import TRANSIENT_STATUSES, Image, Transfer, TransferStatus
+    from images import audit, imports, lifecycle
+    from images.models import (
+        TRANSIENT_STATUSES,
+        Image,
+        Piece,
+        Transfer,
+        TransferStatus,
+    )
 
     def under_way() -> list[list[str]]:
         found = [
@@ -94,6 +100,9 @@ def main() -> None:
         unclean = Transfer.objects.filter(status=TransferStatus.FAILED, cleaned=False)
         for transfer in Transfer.objects.filter(status=TransferStatus.RUNNING):
             found.append(["stuck", transfer.image_id, f"{transfer} is running"])
+        for piece in Piece.objects.select_related("transfer"):
+            image_id = piece.transfer.image_id
+            found.append(["orphan-bytes", image_id, f"{piece} not removed"])
         for transfer in unclean:
             found.append(["orphan-bytes", transfer.image_id, f"{transfer} not cleaned"])
         return found
@@ -102,6 +111,7 @@ def main() -> None:
         deadline = time.monotonic() + seconds
         while True:
             lifecycle.reap()
+            imports.finish_waiting()
             found = under_way()
             if not found or time.monotonic() > deadline:
                 return found

@@ -47,6 +47,7 @@ class Entry:
     may: frozenset[str] = frozenset((ABSENT, "queued"))
     before: frozenset[str] = READABLE  # what a restore leads to
     names: set[str] = field(default_factory=set)
+    upload: str = ""  # the path of a resumable one of which the end is not known
 
     def acknowledged(self, status: frozenset[str]) -> None:
         if status == TRASH and self.may & READABLE:

@@ -156,7 +156,7 @@ def test_a_paused_upload_goes_on_and_a_cancelled_one_leaves_nothing(
     expect(page.get_by_role("status")).to_contain_text("Paused")
     wait_until(lambda: arrived(api, image_id) > 0, "what had arrived")
     kept = arrived(api, image_id)
-    page.get_by_role("button", name="Upload", exact=True).click()
+    page.get_by_role("button", name="Go on").click()
     wait_until(lambda: percent(screen) > 100 * kept // (200 * MIB), "more", 60)
 
     page.get_by_role("button", name="Cancel upload").click()

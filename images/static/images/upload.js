@@ -69,6 +69,7 @@
     input.disabled = submit.disabled = running;
     buttons.pause.hidden = !running;
     buttons.cancel.hidden = !url && !running;
+    if (url && !running) submit.value = words.textGoOn;
   }
 
   // What goes over the wire
