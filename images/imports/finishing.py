@@ -91,7 +91,9 @@ def _attempts(upload: Transfer) -> QuerySet[Transfer]:
 
 def _blocks(upload: Transfer, store: stores.Store) -> Iterator[bytes]:
     stored = upload.pieces.filter(status=PieceStatus.STORED).order_by("start")
-    for key in stored.values_list("key", flat=True):
+    keys = list(stored.values_list("key", flat=True))
+    release()
+    for key in keys:
         with closing(store.open(key)) as blocks:
             yield from blocks
 

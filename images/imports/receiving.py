@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from itertools import chain
 from uuid import uuid4
 
@@ -58,7 +59,7 @@ def append(
         stream = _Stream(iter(blocks), upload, offset, announced, image)
         piece = _take_turn(upload)
     crash.point("piece.begun")
-    pieces.remove_each(_lost(upload))
+    pieces.remove_each(_lost(upload), abandoned=True)
     release()
     try:
         _receive(upload, piece, stream)
@@ -130,13 +131,16 @@ def _too_much(upload: Transfer) -> errors.OverLimit:
 
 
 def _receive(upload: Transfer, piece: Piece, stream: _Stream) -> None:
-    store = stores.holding(upload.store)
     mine: Piece | None = piece
+    put = False
     try:
+        store = stores.holding(upload.store)
         while mine and (first := next(stream.blocks, None)) is not None:
+            put = True
             size = _put(store, mine.key, first, stream)
             crash.point("piece.stored")
             mine = _count(mine, size, stream.has_more())
+            put = False
             crash.point("piece.counted")
             release()
             stream.inspection = None
@@ -147,7 +151,7 @@ def _receive(upload: Transfer, piece: Piece, stream: _Stream) -> None:
         raise
     finally:
         if mine is not None:
-            _give_turn(mine)
+            _give_turn(mine, put)
 
 
 def _put(store: stores.Store, key: str, first: bytes, stream: _Stream) -> int:
@@ -177,7 +181,10 @@ def _take_turn(upload: Transfer) -> Piece:
             )
         arriving.update(status=PieceStatus.LOST)
     upload.worker, upload.heartbeat_at = this_worker(), timezone.now()
-    upload.save(update_fields=["worker", "heartbeat_at"])
+    # Its last moment is no reason to end it while somebody is sending.
+    lease = timedelta(seconds=settings.IMAGECATALOG_LEASE_SECONDS)
+    upload.deadline = max(upload.deadline or timezone.now(), timezone.now() + lease)
+    upload.save(update_fields=["worker", "heartbeat_at", "deadline"])
     return _next(upload, upload.bytes_received)
 
 
@@ -219,9 +226,12 @@ def _ended() -> errors.Gone:
     )
 
 
-def _give_turn(piece: Piece) -> None:
-    """Nothing more comes: the piece goes, with whatever is left of it."""
+def _give_turn(piece: Piece, put: bool) -> None:
+    """Nothing more comes: the piece goes, with what was ``put`` of it, if anything was."""
     try:
+        if not put:
+            piece.delete()
+            return
         _mine(piece).update(status=PieceStatus.LOST)
         pieces.remove_each([piece])
     except Exception:

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from images import errors
 from images.access import Caller
 from images.imports.finishing import finish
-from images.lifecycle import data, leases
+from images.lifecycle import data, leases, quota
 from images.lifecycle.edges import locked, move
 from images.models import Image, Status, Transfer, TransferKind, TransferStatus
 
@@ -28,7 +28,7 @@ def begin(
     at once. ``metadata`` is kept as it is, for the client.
 
     Raises Conflict (not queued, or of another size than a pin asks for), Invalid (formats not
-    set, no such store), OverLimit, StoreReadOnly, NotFound.
+    set, no such store), OverLimit (the cap, the quota), StoreReadOnly, NotFound.
     """
     data.check_cap(size)
     store = data.writable(store_id)
@@ -36,6 +36,7 @@ def begin(
         move(image, image.mark_uploading, "stage", by)
         data.check_formats_set(image)
         _check_pinned_size(image, size)
+        quota.check_coming(image, size)
         upload = leases.begin(
             image,
             TransferKind.STAGE,

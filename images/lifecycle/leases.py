@@ -234,12 +234,13 @@ def clean(transfer: Transfer) -> None:
     failed = Transfer.objects.filter(pk=transfer.pk, status=TransferStatus.FAILED)
     if not failed.exists():
         return
-    try:
-        abandoned = transfer.worker != this_worker()
-        stores.get(transfer.store).delete(transfer.key, abandoned=abandoned)
-    except errors.ImageError as error:
-        log.warning("transfer %s is not cleaned yet", transfer.pk, exc_info=error)
-        return
+    if transfer.kind != TransferKind.STAGE:  # all that it has is in its pieces
+        try:
+            abandoned = transfer.worker != this_worker()
+            stores.get(transfer.store).delete(transfer.key, abandoned=abandoned)
+        except errors.ImageError as error:
+            log.warning("transfer %s is not cleaned yet", transfer.pk, exc_info=error)
+            return
     pieces.remove(transfer, arriving=is_silent(transfer))
     crash.point("upload.cleaned")
     if not transfer.pieces.exists():

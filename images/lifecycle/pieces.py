@@ -24,7 +24,7 @@ def remove(transfer: Transfer, *, arriving: bool = False) -> None:
     found = Piece.objects.filter(transfer=transfer).select_related("transfer")
     if not arriving:
         found = found.exclude(status=PieceStatus.ARRIVING)
-    remove_each(found.order_by("pk"))
+    remove_each(found.order_by("pk"), abandoned=arriving)
 
 
 def remove_useless() -> None:
@@ -33,18 +33,23 @@ def remove_useless() -> None:
         Q(transfer__status=TransferStatus.DONE)
         | Q(transfer__status=TransferStatus.RUNNING, status=PieceStatus.LOST)
     )
-    remove_each(useless.select_related("transfer").order_by("pk")[:BATCH])
+    found = useless.select_related("transfer").order_by("pk")[:BATCH]
+    remove_each(found, abandoned=True)
 
 
-def remove_each(found: Iterable[Piece]) -> None:
-    """Remove these, as far as their stores can be reached; the worker tries the others again."""
+def remove_each(found: Iterable[Piece], *, abandoned: bool = False) -> None:
+    """Remove these, as far as their stores can be reached; the worker tries the others again.
+
+    ``abandoned``: who wrote those that are not stored may have died.
+    """
     away = set()
     for piece in found:
         store_id = piece.transfer.store
         if store_id in away:
             continue
         try:
-            stores.get(store_id).delete(piece.key)
+            half = abandoned and piece.status != PieceStatus.STORED
+            stores.get(store_id).delete(piece.key, abandoned=half)
         except errors.ImageError as error:
             away.add(store_id)
             log.warning("piece %s is not removed yet", piece.pk, exc_info=error)

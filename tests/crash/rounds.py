@@ -65,7 +65,7 @@ def environment(backend: str, folder: Path) -> Iterator[tuple[dict[str, str], Pa
     """The settings of the service, and where nanio keeps what is unfinished."""
     env = {
         "IMAGECATALOG_LEASE_SECONDS": str(LEASE),
-        "IMAGECATALOG_UPLOAD_EXPIRY": str(LEASE),
+        "IMAGECATALOG_UPLOAD_EXPIRY": "2",
         "IMAGECATALOG_SCRUB_TIME": "0",
         "IMAGECATALOG_CRASH_FILE": str(folder / "die-at"),
         "IMAGECATALOG_URL_ALLOWED_HOSTS": "127.0.0.1",

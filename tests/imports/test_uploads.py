@@ -418,6 +418,58 @@ def test_each_byte_moves_the_deadline(begin: Begin, member: Caller) -> None:
     assert after.deadline > timezone.now()
 
 
+def test_in_its_last_moment_it_is_not_ended_while_somebody_sends(
+    begin: Begin, member: Caller
+) -> None:
+    upload = begin()
+
+    def blocks() -> Iterator[bytes]:
+        yield DATA[:10]
+        assert lifecycle.reap() == []
+        yield DATA[10:]
+
+    Transfer.objects.update(deadline=timezone.now() + timedelta(milliseconds=1))
+    imports.append(upload.image_id, str(upload.pk), 0, blocks(), member)
+
+    assert data(upload) == DATA
+
+
+def test_what_the_project_has_no_room_for_is_refused_before_it_is_sent(
+    begin: Begin, settings: Any
+) -> None:
+    settings.IMAGECATALOG_USER_STORAGE_QUOTA = len(DATA) + 1
+    begin()
+
+    with pytest.raises(errors.OverLimit):
+        begin()
+
+
+def test_what_the_project_has_no_room_for_any_more_is_refused_in_the_end(
+    begin: Begin, member: Caller, settings: Any
+) -> None:
+    upload = begin()
+    settings.IMAGECATALOG_USER_STORAGE_QUOTA = len(DATA) - 1
+
+    with pytest.raises(errors.OverLimit):
+        send(upload, 0, DATA, by=member)
+
+    assert_nothing_is_left(upload)
+
+
+def test_a_store_that_is_gone_holds_no_turn(
+    begin: Begin, member: Caller, settings: Any
+) -> None:
+    upload = begin()
+    there = settings.IMAGECATALOG_STORES
+    settings.IMAGECATALOG_STORES = there.replace("local=", "other=")
+    with pytest.raises(errors.StoreError):
+        send(upload, 0, DATA, by=member)
+
+    settings.IMAGECATALOG_STORES = there
+    send(upload, 0, DATA, by=member)
+    assert data(upload) == DATA
+
+
 def test_pieces_of_a_running_upload_are_no_orphans(
     begin: Begin, member: Caller
 ) -> None:
@@ -543,7 +595,7 @@ def test_what_could_not_be_removed_is_removed_later(
     upload = begin()
     send(upload, 0, DATA[:10], by=member)
 
-    def failing(self: LocalStore, key: str) -> None:
+    def failing(self: LocalStore, key: str, *, abandoned: bool = False) -> None:
         raise errors.StoreError("away")
 
     with monkeypatch.context() as patch:

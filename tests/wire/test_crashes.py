@@ -21,7 +21,7 @@ def test_nothing_is_stuck_lost_or_orphaned_wherever_a_process_dies(
 ) -> None:
     number = len(rounds.kinds(backend))
     try:
-        result = rounds.run(backend, tmp_path, number, seconds=240)
+        result = rounds.run(backend, tmp_path, number, seconds=360)
     except Missing as missing:
         pytest.skip(str(missing))
 

@@ -197,6 +197,44 @@ def test_any_headers(
     check_answer(answer if method != "HEAD" else answer + b"no body" * 9)
 
 
+UPLOAD_VALUES = [*VALUES, "1.0.0", "3", "10", "PATCH", "DELETE", "filename YQ==", "a ="]
+UPLOAD_NAMES = ["Tus-Resumable", "Upload-Offset", "Upload-Length", "Upload-Metadata"]
+UPLOAD_NAMES += ["Upload-Defer-Length", "X-HTTP-Method-Override", "Content-Type"]
+upload_fields = st.dictionaries(
+    st.sampled_from(UPLOAD_NAMES), st.sampled_from(UPLOAD_VALUES) | header_value
+)
+
+
+@fuzz
+@given(
+    method=st.sampled_from(["POST", "HEAD", "GET", "PATCH", "DELETE", "OPTIONS"]),
+    one=st.booleans(),
+    fields=upload_fields,
+    body=st.sampled_from([b"", b"abc", b"0123456789ab"]),
+)
+def test_any_headers_of_an_upload(
+    catalogue: Service,
+    api: Api,
+    method: str,
+    one: bool,
+    fields: dict[str, str],
+    body: bytes,
+) -> None:
+    tus = {"Tus-Resumable": "1.0.0"}
+    path = f"images/{api.new()}/uploads"
+    if one:
+        created = api.post(path, headers=tus | {"Upload-Length": "10"})
+        path += f"/{created.headers['Location'].rpartition('/')[2]}"
+    offset = {"Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"}
+    given = tus | offset | fields | {"Content-Length": str(len(body))}
+    lines = [f"{name}: {value}".encode("latin-1") for name, value in given.items()]
+    request = raw_request(catalogue, method, f"/v2/{path}".encode(), *lines) + body
+    answer = exchange(catalogue, request)
+
+    # A refusal of HEAD has no body; X-HTTP-Method-Override makes one of any request.
+    check_answer(answer + b"no body" * 9)
+
+
 @fuzz
 @given(
     length=st.sampled_from(["", "-1", "+5", "5 5", "0x5", "5", "99", "1" * 40, "5, 5"]),

@@ -57,6 +57,9 @@ class TusView(ApiView):
             request.method = instead.upper()
         response = super().dispatch(request, *args, **kwargs)
         response.headers["Tus-Resumable"] = VERSION
+        if request.method == "HEAD" and isinstance(response, HttpResponse):
+            response.content = b""  # RFC 9110 section 9.3.2
+            response.headers["Content-Length"] = "0"
         if request.method == "OPTIONS" or response.status_code == 412:
             response.headers["Tus-Version"] = VERSION
             response.headers["Tus-Extension"] = EXTENSIONS
