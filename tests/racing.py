@@ -24,6 +24,7 @@ from images.models import READABLE_STATUSES, Event, Image  # noqa: E402
 
 PROCESSES = 8
 IMAGES = 12
+ENOUGH = 200  # refusals in a row: nearly all images are deleted for good
 DATA = b"the bytes that never change"
 BY = Caller("racer", "project-of-racers", implied("admin"), door="test")
 
@@ -47,17 +48,20 @@ REFUSED = (errors.Conflict, errors.Forbidden, errors.NotFound, errors.Gone)
 
 
 def race(seed: int, image_ids: list[str], until: float, wanted: int) -> Counter[str]:
-    """Verbs at random until so many are done in all; what came of them."""
+    """Verbs at random until so many are done, or the images can do no more; what came of them."""
     choose = random.Random(seed)
     outcome: Counter[str] = Counter()
-    while time.monotonic() < until and outcome["done"] < wanted:
+    in_vain = 0
+    while time.monotonic() < until and outcome["done"] < wanted and in_vain < ENOUGH:
         verb, image_id = choose.choice([*VERBS]), choose.choice(image_ids)
         try:
             VERBS[verb](image_id)
         except REFUSED:
             outcome["refused"] += 1
+            in_vain += 1
         else:
             outcome["done"] += 1
+            in_vain = 0
     return outcome
 
 
