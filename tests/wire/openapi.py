@@ -1,10 +1,12 @@
-"""API v2, as far as fuzzing needs it, as an OpenAPI document."""
+"""The API, as far as fuzzing needs it, as an OpenAPI document."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from images.api import query
+from images.api.v1 import filters as filters_v1
+from images.api.v1 import headers
 from images.api.v2 import filters, patch, schemas
 
 Document = dict[str, Any]
@@ -13,7 +15,7 @@ OCTETS = "application/octet-stream"
 TEXT = {"type": "string"}
 NUMBER = {"type": "integer"}
 FLAG = {"type": "boolean"}
-SCHEMA = {"enum": ["image", "images"]}
+SCHEMA = {"enum": ["image", "images", "member", "members"]}
 
 
 def document(image_ids: list[str]) -> Document:
@@ -60,12 +62,74 @@ def document(image_ids: list[str]) -> Document:
         f"{image}/actions/reactivate": {"post": _operation(one)},
         f"{image}/actions/restore": {"post": _operation([*one, reason])},
         f"{image}/history": {"get": _operation(one + history)},
+        **_members(one),
+        **_version_1(one),
     }
     return {
         "openapi": "3.1.0",
         "info": {"title": "Image API", "version": "2"},
         "paths": paths,
     }
+
+
+def _members(one: list[Document]) -> Document:
+    member = [*one, _parameter("path", "member_id", TEXT | {"minLength": 1}, True)]
+    new, answer = (
+        _object(member=TEXT),
+        _object(status=schemas.member()["properties"]["status"]),
+    )
+    members = "/v2/images/{image_id}/members"
+    return {
+        members: {"get": _operation(one), "post": _operation(one, new)},
+        f"{members}/{{member_id}}": {
+            "get": _operation(member),
+            "put": _operation(member, answer),
+            "delete": _operation(member),
+        },
+    }
+
+
+def _version_1(one: list[Document]) -> Document:
+    listing = [
+        *(_parameter("query", name, TEXT) for name in (*filters_v1.TEXTS, "marker")),
+        *(_parameter("query", name, NUMBER) for name in (*filters_v1.NUMBERS, "limit")),
+        *(
+            _parameter("query", name, TEXT)
+            for name in ("is_public", "protected", "deleted", "changes-since")
+        ),
+        _parameter("query", "property-os", TEXT),
+    ]
+    names = [f"x-image-meta-{name}" for name in (*headers.FIELDS, "property-os")]
+    meta = [_parameter("header", name, TEXT) for name in names]
+    meta.append(_parameter("header", "x-glance-registry-purge-props", TEXT))
+    member = [*one, _parameter("path", "member_id", TEXT | {"minLength": 1}, True)]
+    data = {OCTETS: {"schema": TEXT}}
+    image = "/v1/images/{image_id}"
+    return {
+        "/v1/images": {"get": _operation(listing), "post": _operation(meta, data)},
+        "/v1/images/detail": {"get": _operation(listing)},
+        image: {
+            "get": _operation(one),
+            "head": _operation(one),
+            "put": _operation(one + meta, data),
+            "delete": _operation([_unknown_image()]),
+        },
+        f"{image}/members": {
+            "get": _operation(one),
+            "put": _operation(one, _object(memberships={"type": "array"})),
+        },
+        f"{image}/members/{{member_id}}": {
+            "put": _operation(member, _object(member={"type": "object"})),
+            "delete": _operation(member),
+        },
+        "/v1/shared-images/{member_id}": {
+            "get": _operation([member[1], _parameter("query", "limit", NUMBER)])
+        },
+    }
+
+
+def _object(**properties: Document) -> Document:
+    return {JSON: {"schema": {"type": "object", "properties": properties}}}
 
 
 def operations() -> list[tuple[str, str]]:

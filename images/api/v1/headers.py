@@ -94,7 +94,7 @@ def _text(name: str, value: str) -> str:
 def unquoted(text: str) -> str:
     """Decode what is percent-encoded throughout; leave what only has a ``%`` in it.
 
-    A URL is left too when something in it would be lost: it has its own percent-encoding.
+    A URL is left too when something in it would be lost: it has a percent-encoding of its own.
     """
     if "%" not in text or not _QUOTED.fullmatch(text):
         return text
@@ -102,7 +102,9 @@ def unquoted(text: str) -> str:
         plain = unquote(text, errors="strict")
     except UnicodeError:
         return text
-    return text if "://" in plain and quote(plain, safe="/:") != text else plain
+    is_url = "://" in plain
+    lost = quote(plain, safe="/:") != text or not plain.isprintable() or " " in plain
+    return text if is_url and lost else plain
 
 
 def _sendable(value: Any) -> str:

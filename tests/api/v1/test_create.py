@@ -132,6 +132,21 @@ def test_a_percent_sign_may_be_just_that(name: str, api: Any, register: Any) -> 
     assert register(api.member, name=name).json()["image"]["name"] == name
 
 
+@pytest.mark.parametrize(
+    ("sent", "meant"),
+    [
+        ("http://h/a%20b", "http://h/a%20b"),  # as people write it
+        ("http://h/a%2Fb", "http://h/a%2Fb"),
+        ("http://h/a%2520b", "http://h/a%20b"),  # as glanceclient sends it
+        ("http://h/a%3Fb%3D1%26c", "http://h/a?b=1&c"),
+        ("http://h/a?b=1&c=%20", "http://h/a?b=1&c=%20"),
+        ("http://h/%0d%0aX", "http://h/%0d%0aX"),
+    ],
+)
+def test_a_url_keeps_its_own_percent_encoding(sent: str, meant: str) -> None:
+    assert headers.unquoted(sent) == meant
+
+
 def test_the_status_of_the_client_is_passed_over(api: Any, register: Any) -> None:
     image = register(
         api.member, status="active", deleted="True", created_at="2001-01-01", uri="x"
