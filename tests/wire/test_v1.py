@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import psutil
 import pytest
 import requests
 
@@ -346,6 +347,19 @@ def test_a_service_that_is_stopped_copies_again_when_it_is_back(
 
     with start(**allow(slow)) as evidence:
         evidence.wait_for(image_id, "active")
+
+
+def test_a_worker_that_is_killed_leaves_a_killed_image(slow: str, start: Start) -> None:
+    with start(**allow(slow)) as evidence:
+        v1 = ApiV1(evidence.service)
+        image_id = v1.register(copy_from=slow).json()["image"]["id"]
+        assert Slow.began.wait(30)
+        family = psutil.Process(evidence.service.process.pid).children(recursive=True)
+        (worker,) = [it for it in family if "image_worker" in it.cmdline()]
+
+        worker.kill()
+
+        killed(evidence, image_id)
 
 
 # Ways to fail: each ends in `killed` (or `deleted`), an event that says why, and no bytes
