@@ -217,6 +217,15 @@ def test_headers_with_underscores_hyphens_and_percent_signs_arrive(v1: ApiV1) ->
     assert shown.headers["x-image-meta-name"].encode("latin-1").decode() == "Über alles"
 
 
+def test_a_name_with_an_underscore_forges_no_other_header(v1: ApiV1) -> None:
+    name = "X_OpenStack_Request_ID"
+
+    for field, taken in ((name, False), (name.replace("_", "-"), True)):
+        answer = v1.get("images", headers={field: "req-of-the-client"})
+        own = answer.headers["x-openstack-request-id"]
+        assert (own == "req-of-the-client") is taken
+
+
 def test_data_removed_behind_our_back_is_404_and_the_image_is_known(
     v1: ApiV1, evidence: Evidence
 ) -> None:
