@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin import ModelAdmin, TabularInline
 from django.contrib.auth import get_user_model
 from django.contrib.auth.admin import UserAdmin
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 
-from imagecatalog.identity import application_credentials
+from imagecatalog.identity import application_credentials, client_config
+from imagecatalog.identity.client_config import Login
 from imagecatalog.identity.journal import Origin
 from imagecatalog.identity.models import (
     ApplicationCredential,
@@ -21,6 +23,7 @@ from imagecatalog.identity.models import (
     SignInEvent,
 )
 from images import access, errors
+from images.api import versions
 
 
 class Roles(TabularInline):
@@ -102,9 +105,22 @@ class ApplicationCredentials(ModelAdmin):
         self, request: HttpRequest, obj: Any, form: Any, change: bool
     ) -> None:
         application_credentials.store(obj, _origin(request))
-        words = "The key of {}, which is shown only now: {}.{}"
-        text = words.format(obj.name, obj.pk, form.told)
-        messages.warning(request, text)
+        obj.told = form.told
+
+    def response_add(
+        self, request: HttpRequest, obj: Any, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        """What its clients need, with the secret in it: the one time that it is shown."""
+        user, project = obj.user.get_username(), obj.project.name
+        credential = (obj.pk, obj.told)
+        login = Login(versions.base_url(request), user, project, credential)
+        context = self.admin_site.each_context(request) | {
+            "title": f"Application credential {obj.name}",
+            "opts": self.opts,
+            "key": f"{obj.pk}.{obj.told}",
+            "texts": client_config.texts(login),
+        }
+        return TemplateResponse(request, "admin/identity/credential.html", context)
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         application_credentials.delete(obj, _origin(request))

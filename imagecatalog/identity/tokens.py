@@ -62,10 +62,8 @@ class Claims:
     methods: tuple[str, ...]
     issued_at: int
     expires_at: int
-    audit_ids: tuple[str, ...]  # its own, then that of the token it comes from
-    stamp: (
-        str  # of the password or secret, and the generation, at the time of signing in
-    )
+    audit_ids: tuple[str, ...]  # its own, then that of the first it comes from
+    stamp: str  # of the password or secret and the generation that it was given for
     credential: str | None = None  # id of an application credential
 
 
@@ -90,7 +88,7 @@ def issue(
 ) -> tuple[str, Valid] | None:
     """A new token and what it stands for. None: the user has no role in the project.
 
-    A token that is made from another one, the ``parent``, ends with that.
+    Tokens that are made from one another, each from its ``parent``, end with the first.
     """
     now = int(time.time())
     audit_ids = (uuid4().hex, *(parent.audit_ids[-1:] if parent else ()))

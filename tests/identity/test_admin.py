@@ -55,12 +55,15 @@ def test_the_pages_are_there(browser: Client, alice: User, page: str) -> None:
 def test_a_credential_is_made_and_its_key_told_once(
     browser: Client, form: dict[str, Any]
 ) -> None:
-    answer = browser.post(f"{CREDENTIALS}add/", form, follow=True)
+    answer = browser.post(f"{CREDENTIALS}add/", form)
 
     row = ApplicationCredential.objects.get()
     key = re.search(rf"{row.pk}\.[\w-]+", answer.content.decode())
     assert key is not None
     assert row.actions == ["get_image"]
+    for words in ("auth_type: v3applicationcredential", "provider &quot;openstack"):
+        assert words in answer.content.decode()
+    assert "no-store" in answer.headers["Cache-Control"]
     headers = {"X-Auth-Token": key[0]}
     assert Client().get("/v2/images", headers=headers).status_code == 403
     assert Client().get("/v2/schemas/image", headers=headers).status_code == 200

@@ -12,7 +12,7 @@ from rest_framework.request import Request
 
 from imagecatalog.identity import application_credentials
 from imagecatalog.identity.api import documents
-from imagecatalog.identity.api.views import IdentityView, base, origin
+from imagecatalog.identity.api.views import IdentityView, base, existing, origin
 from imagecatalog.identity.models import ApplicationCredential
 from images import errors
 from images.api import body, replies
@@ -55,7 +55,7 @@ class ApplicationCredentials(OfUser):
             raise errors.Forbidden("Sign in to the project that it shall be for.")
         given = _given(body.json(request._request))
         row, secret = application_credentials.draft(
-            get_user_model().objects.get(pk=claims.user_id),
+            existing(get_user_model().objects.filter(pk=claims.user_id)),
             claims.project,
             given.get("name"),
             role=_role(given.get("roles")),

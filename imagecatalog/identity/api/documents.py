@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings
 
-from imagecatalog.identity.api.views import DOMAIN
+from imagecatalog.identity.api.views import DOMAIN, existing
 from imagecatalog.identity.models import ApplicationCredential, Project
 from imagecatalog.identity.tokens import Valid
 from images.access import implied
@@ -28,14 +28,14 @@ def token(valid: Valid, catalog: list[Document] | None) -> Document:
     }
     if claims.project is not None:
         document |= {
-            "project": reference(Project.objects.get(pk=claims.project)),
+            "project": reference(existing(Project.objects.filter(pk=claims.project))),
             "is_domain": False,
             "roles": roles(identity.role),
         }
         if catalog is not None:
             document["catalog"] = catalog
     if claims.credential is not None:
-        row = ApplicationCredential.objects.get(pk=claims.credential)
+        row = existing(ApplicationCredential.objects.filter(pk=claims.credential))
         about = {"id": row.pk, "name": row.name, "restricted": True}
         document["application_credential"] = about
     return {"token": document}

@@ -12,7 +12,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 
 from imagecatalog.identity import credentials, journal, tokens
-from imagecatalog.identity.api.views import DOMAIN, Unauthorized
+from imagecatalog.identity.api.views import DOMAIN, Unauthorized, existing
 from imagecatalog.identity.journal import Origin
 from imagecatalog.identity.models import ApplicationCredential, Project
 from imagecatalog.identity.tokens import Valid
@@ -62,8 +62,8 @@ def _by_password(
     identity = credentials.by_password(name, password, origin) if name else None
     if identity is None:
         raise Unauthorized(WRONG)
-    user_id = get_user_model().objects.values_list("pk", flat=True).get(username=name)
-    return tokens.issue(user_id, _project(scope), ["password"])
+    person = existing(get_user_model().objects.filter(username=name))
+    return tokens.issue(person.pk, _project(scope), ["password"])
 
 
 def _by_token(given: Fields, scope: object, origin: Origin) -> tuple[str, Valid] | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.request import Request
@@ -14,6 +15,8 @@ from imagecatalog.identity.tokens import Valid
 from images import errors
 from images.api import auth, exception_handler, replies, versions
 from images.api.views import ApiView
+
+Row = TypeVar("Row", bound=Model)
 
 DOMAIN = {"id": "default", "name": "Default"}  # the only one
 
@@ -61,6 +64,14 @@ def require(request: Request) -> Valid:
     if valid is None:
         raise Unauthorized("The request you have made requires authentication.")
     return valid
+
+
+def existing(rows: QuerySet[Row]) -> Row:
+    """The one row; it may have gone since the token was looked up. Raises Unauthorized."""
+    row = rows.first()
+    if row is None:
+        raise Unauthorized("The request you have made requires authentication.")
+    return row
 
 
 def origin(request: Request) -> Origin:
