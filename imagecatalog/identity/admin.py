@@ -132,7 +132,7 @@ class ApplicationCredentials(ModelAdmin):
 
 @admin.register(SignInEvent)
 class SignInEvents(ModelAdmin):
-    list_display = ("at", "verb", "user", "source", "detail", "request_id")
+    list_display = ("at", "verb", "user", "source", "request_id")
     list_filter = ("verb",)
     search_fields = ("user", "source")
     show_full_result_count = False

@@ -132,7 +132,7 @@ def _run(
         text=True,
     )
     assert process.stdout is not None
-    with (folder / "output.txt").open("w") as output:
+    with (folder / "output.txt").open("w", buffering=1) as output:
         for line in process.stdout:
             output.write(line)
             if found := VERDICT.match(line):
