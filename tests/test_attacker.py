@@ -20,7 +20,12 @@ from django.core import signing
 from django.test import Client
 from django.urls import URLPattern, resolve
 
-from imagecatalog.identity import application_credentials, credentials, tokens
+from imagecatalog.identity import (
+    application_credentials,
+    credentials,
+    keystone,
+    tokens,
+)
 from imagecatalog.identity.api import urls as identity_urls
 from imagecatalog.identity.journal import Origin
 from imagecatalog.identity.models import (
@@ -459,32 +464,40 @@ def test_a_credential_of_another_is_not_found_by_its_name(
 # Behind a middleware
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # inside the middleware
-def test_in_keystone_mode_forged_headers_are_taken_away(settings: Any) -> None:
-    """The real middleware, with a Keystone that is not there: it asks nobody without a token."""
-    from imagecatalog.identity import keystone
-
+def through_keystone(settings: Any, **headers: str) -> tuple[list[str], Any]:
+    """What is answered, and what the application finds, with a Keystone that is not there."""
     settings.IMAGECATALOG_AUTH = "keystone"
     settings.IMAGECATALOG_KEYSTONE_URL = "http://127.0.0.1:9/v3"
     seen: list[dict[str, Any]] = []
+    answered: list[str] = []
 
     def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
         seen.append(environ)
         start_response("200 OK", [])
         return [b""]
 
-    protected = keystone.protect(application)
     environ = Client()._base_environ()
-    environ |= {
-        f"HTTP_{name.upper().replace('-', '_')}": value
-        for name, value in FORGED.items()
-    }
-    list(protected(environ, lambda *args: None))
+    for name, value in headers.items():
+        environ[f"HTTP_{name.upper().replace('-', '_')}"] = value
+    list(keystone.protect(application)(environ, lambda *args: answered.append(args[0])))
+    return answered, seen
 
-    (found,) = seen
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # inside the middleware
+def test_in_keystone_mode_forged_headers_are_taken_away(settings: Any) -> None:
+    _, (found,) = through_keystone(settings, **FORGED)
+
     assert found["HTTP_X_IDENTITY_STATUS"] == "Invalid"
     for name in ("X_ROLES", "X_PROJECT_ID", "X_USER_ID", "X_SERVICE_ROLES"):
         assert not found.get(f"HTTP_{name}")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_keystone_that_does_not_answer_makes_nobody_wrong(settings: Any) -> None:
+    answered, seen = through_keystone(settings, **{"X-Auth-Token": "a", **FORGED})
+
+    assert answered == ["503 Service Unavailable"]
+    assert seen == []
 
 
 def test_nothing_but_the_sign_in_reads_identity_headers() -> None:

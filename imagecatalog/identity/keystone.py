@@ -20,13 +20,33 @@ REMEMBERED_AT_MOST = 10_000
 def protect(application: Any) -> Any:
     """The application behind keystonemiddleware. Raises ImproperlyConfigured."""
     try:
+        from keystoneauth1 import exceptions as failures
         from keystonemiddleware import auth_token
+        from webob.exc import HTTPServiceUnavailable
     except ImportError:
         raise ImproperlyConfigured(
             "IMAGECATALOG_AUTH=keystone needs the package keystonemiddleware."
         ) from None
 
+    unavailable = (
+        auth_token.ServiceError,
+        failures.ConnectFailure,
+        failures.DiscoveryFailure,
+        failures.RequestTimeout,
+    )
+
     class Protocol(auth_token.AuthProtocol):  # type: ignore[misc]
+        def fetch_token(self, *args: Any, **kwargs: Any) -> Any:
+            """Nobody's token is wrong because Keystone does not answer."""
+            try:
+                return super().fetch_token(*args, **kwargs)
+            except auth_token.InvalidToken as error:
+                if isinstance(error.__context__, unavailable):
+                    raise HTTPServiceUnavailable(
+                        "Keystone does not answer. Try again in a moment."
+                    ) from error
+                raise
+
         def process_response(self, response: Any) -> Any:
             return response  # the application has said how to sign in
 
