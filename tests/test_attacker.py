@@ -42,7 +42,15 @@ from tests.servers import ROOT
 
 pytestmark = pytest.mark.django_db
 
-STATUSES = ("queued", "active", "deactivated", "saving", "pending_delete", "deleted")
+STATUSES = (
+    "queued",
+    "active",
+    "deactivated",
+    "saving",
+    "uploading",
+    "pending_delete",
+    "deleted",
+)
 METHODS = ("GET", "HEAD", "PUT", "POST", "PATCH", "DELETE")
 FORGED = {
     "X-Identity-Status": "Confirmed",
@@ -62,6 +70,8 @@ FORGED = {
     "X-Forwarded-For": "127.0.0.1",
     "Remote-User": "alice",
 }
+# What an upload that can be resumed wants; nobody else looks at it.
+TUS = {"Tus-Resumable": "1.0.0", "Upload-Length": "10", "Upload-Offset": "0"}
 # One path for each endpoint.
 OF_AN_IMAGE = (
     "/v2/images/{}",
@@ -74,6 +84,8 @@ OF_AN_IMAGE = (
     "/v2/images/{}/members/project-a",
     "/v2/images/{}/members/project-c",
     "/v2/images/{}/tags/green",
+    "/v2/images/{}/uploads",
+    "/v2/images/{}/uploads/{upload}",
     "/v1/images/{}",
     "/v1/images/{}/members",
     "/v1/images/{}/members/project-a",
@@ -117,19 +129,22 @@ def users() -> dict[str, User]:
 def secrets(users: dict[str, User], make_image: Callable[..., Image]) -> list[Image]:
     """Images of the two others in every status, shared with each other and not with mallory."""
     made = []
-    for owner, friend in (("project-a", "project-b"), ("project-b", "project-a")):
-        for visibility in ("private", "shared"):
-            for status in STATUSES:
-                image = make_image(
-                    status,
-                    owner=owner,
-                    visibility=visibility,
-                    name="secret",
-                    tags=["green"],
-                    properties={"kernel": "secret"},
-                )
-                image.members.create(member=friend, status="accepted")
-                made.append(image)
+    kinds = (
+        ("project-a", "project-b", "private"),
+        ("project-b", "project-a", "shared"),
+    )
+    for owner, friend, visibility in kinds:
+        for status in STATUSES:
+            image = make_image(
+                status,
+                owner=owner,
+                visibility=visibility,
+                name="secret",
+                tags=["green"],
+                properties={"kernel": "secret"},
+            )
+            image.members.create(member=friend, status="accepted")
+            made.append(image)
     return made
 
 
@@ -156,6 +171,8 @@ def body(method: str, path: str) -> tuple[bytes, str]:
     """What the endpoint would take, were the caller somebody else."""
     if method == "PUT" and path.endswith("/file"):
         return b"other data", "application/octet-stream"
+    if "/uploads" in path:
+        return b"other data", "application/offset+octet-stream"
     if method == "PATCH":
         move = [{"op": "replace", "path": "/owner", "value": "project-c"}]
         return json.dumps(move).encode(), V2_1
@@ -172,14 +189,21 @@ def body(method: str, path: str) -> tuple[bytes, str]:
 
 def ask(client: Client, method: str, path: str) -> tuple[int, bytes]:
     content, media_type = body(method, path)
-    response = client.generic(method, path, content, media_type or "text/plain")
+    media_type = media_type or "text/plain"
+    response = client.generic(method, path, content, media_type, headers=TUS)
     return response.status_code, b"".join(response)
 
 
 def endpoints(image_id: str) -> Iterator[tuple[str, str]]:
     for path in OF_AN_IMAGE:
         for method in METHODS:
-            yield method, path.format(image_id)
+            yield method, path.format(image_id, upload=upload_of(image_id))
+
+
+def upload_of(image_id: str) -> str:
+    """The id of the image's transfer; of one that has none, or is nobody's, the image's own."""
+    transfer = Transfer.objects.filter(image=image_id).first()
+    return str(transfer.pk) if transfer else image_id
 
 
 def views(patterns: list[Any]) -> set[Any]:
@@ -200,17 +224,22 @@ def test_an_id_of_others_is_like_one_that_nobody_has(
 ) -> None:
     token = token_of(users["mallory"], "project-c")
     client = Client(headers={"X-Auth-Token": token, **headers})
-    nobody = str(uuid4())
-    expected = [ask(client, *it) for it in endpoints(nobody)]
+
+    def asked(image_id: str) -> list[tuple[int, bytes]]:
+        upload, found = upload_of(image_id), []
+        for method, path in endpoints(image_id):
+            status, text = ask(client, method, path)
+            for one in (image_id, upload):
+                text = text.replace(one.encode(), b"ID")
+            found.append((status, text))
+        return found
+
+    expected = asked(str(uuid4()))
     assert {status for status, _ in expected} <= {400, 404, 405}
     before = snapshot()
 
     for image in secrets:
-        found = [ask(client, *it) for it in endpoints(image.pk)]
-        found = [
-            (code, it.replace(image.pk.encode(), nobody.encode())) for code, it in found
-        ]
-        assert found == expected, f"{image.visibility} {image.status}"
+        assert asked(image.pk) == expected, f"{image.visibility} {image.status}"
     assert snapshot() == before
 
 
