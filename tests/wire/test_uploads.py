@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import signal
 import socket
+import struct
 import threading
+import time
 from base64 import b64encode
 from collections.abc import Callable
 from io import BytesIO
@@ -122,11 +125,18 @@ def test_after_a_broken_connection_it_goes_on_at_the_byte_that_was_last(
     resume(catalogue, api, image_id, upload)
 
 
+def wait_for_sender(service: Service, upload: str) -> None:
+    """Until a request has the right to write. Another request would be in its way."""
+    pk = upload.rpartition("/")[2].replace("-", "")
+    query = (
+        f"SELECT 1 FROM images_piece WHERE status = 'arriving' AND transfer_id = '{pk}'"
+    )
+    evidence = Evidence(service, service.data_dir)
+    wait_until(lambda: evidence.rows(query), "the sender")
+
+
 def wait_for_sockets(sock: socket.socket) -> None:
     """Until the other side's kernel has taken everything, and its process hopefully too."""
-    import fcntl
-    import struct
-    import time
 
     def pending() -> int:
         return struct.unpack("i", fcntl.ioctl(sock, 0x5411, bytes(4)))[0]  # SIOCOUTQ
@@ -143,9 +153,8 @@ def test_a_silent_client_loses_its_turn_but_not_its_bytes(
         upload = create(api, image_id)
         announced = f"Content-Length: {len(DATA)}"
         sock.sendall(patch_head(any_catalogue, upload, 0, announced) + DATA[:1000])
-        wait_until(
-            lambda: patch(api, upload, DATA, 0).status_code == 423, "the first one"
-        )
+        wait_for_sender(any_catalogue, upload)
+        assert patch(api, upload, DATA, 0).status_code == 423
 
         wait_until(lambda: offset(api, upload) == 1000, "the end of the silent one")
         assert sock.recv(MIB).startswith(b"HTTP/1.1 400 ")
@@ -181,9 +190,7 @@ def test_what_is_given_up_while_it_is_sent_leaves_nothing(
     with connect(catalogue) as sock:
         announced = f"Content-Length: {len(DATA) - 100}"
         sock.sendall(patch_head(catalogue, upload, 100, announced) + DATA[100:-1])
-        wait_until(
-            lambda: patch(api, upload, b"", 100).status_code == 423, "the sender"
-        )
+        wait_for_sender(catalogue, upload)
         assert api.delete(upload, headers=TUS).status_code == 204
         sock.sendall(DATA[-1:])
         assert sock.recv(MIB).startswith(b"HTTP/1.1 410 ")
@@ -220,6 +227,7 @@ def test_what_arrived_survives_the_death_of_all_processes(start: Start) -> None:
             def some_arrived() -> bool:
                 start = next(drip)
                 sock.sendall(DATA[start : start + (64 << 10)])
+                time.sleep(0.05)
                 return offset(api, upload) > 0
 
             wait_until(some_arrived, "the first piece")
@@ -244,9 +252,7 @@ def test_a_dead_web_process_holds_nobody_up(start: Start) -> None:
             upload = create(api, image_id)
             announced = f"Content-Length: {len(DATA)}"
             sock.sendall(patch_head(service, upload, 0, announced) + DATA[:MIB])
-            wait_until(
-                lambda: patch(api, upload, b"", 0).status_code == 423, "the sender"
-            )
+            wait_for_sender(service, upload)
             process_behind(service, sock).kill()
 
             resume(service, api, image_id, upload)
@@ -283,9 +289,7 @@ def test_bytes_that_arrived_before_sigterm_are_kept(start: Start) -> None:
             upload = create(api, image_id)
             announced = f"Content-Length: {len(DATA)}"
             sock.sendall(patch_head(service, upload, 0, announced) + DATA[:1000])
-            wait_until(
-                lambda: patch(api, upload, b"", 0).status_code == 423, "the sender"
-            )
+            wait_for_sender(service, upload)
             service.process.send_signal(signal.SIGTERM)
             assert sock.recv(MIB).startswith(b"HTTP/1.1 503 ")
         assert service.process.wait(20) == 0
