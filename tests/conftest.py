@@ -55,7 +55,7 @@ def pytest_collection_modifyitems(
             item.add_marker(MARKS[fixture])
         if item.get_closest_marker("django_db"):
             item.add_marker("database")
-        if "wire" in item.path.parts:
+        if "wire" in item.path.relative_to(config.rootpath).parts:
             item.add_marker("wire")
     elsewhere = [item for item in items if item.get_closest_marker(other)]
     if elsewhere:

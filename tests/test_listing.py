@@ -32,7 +32,7 @@ def names(caller: Caller, **asked: Any) -> set[str]:
 
 
 @pytest.fixture
-def catalogue(make_image: Callable[..., Image], stranger: Caller) -> None:
+def all_kinds(make_image: Callable[..., Image], stranger: Caller) -> None:
     """Images of the member's project, ``a-…``, and of two others, ``b-…`` and ``c-…``.
 
     The stranger is of project-b, with whom some of project-a's are shared: ``a-accepted`` …
@@ -61,7 +61,7 @@ PUBLIC = {"a-public", "b-public", "c-public"}
 COMMUNITY = {"a-community", "b-community", "c-community"}
 
 
-@pytest.mark.usefixtures("catalogue")
+@pytest.mark.usefixtures("all_kinds")
 @pytest.mark.parametrize("role", ["member", "reader"])
 def test_by_default_a_list_has_ones_own_public_and_accepted_images(role: str) -> None:
     caller = Caller("user", "project-b", implied(role))
@@ -69,7 +69,7 @@ def test_by_default_a_list_has_ones_own_public_and_accepted_images(role: str) ->
     assert names(caller) == OWN | PUBLIC | {"a-accepted"}
 
 
-@pytest.mark.usefixtures("catalogue")
+@pytest.mark.usefixtures("all_kinds")
 @pytest.mark.parametrize(
     ("visibility", "expected"),
     [
@@ -86,7 +86,7 @@ def test_a_visibility_can_be_asked_for(
     assert names(stranger, visibility=visibility) == expected
 
 
-@pytest.mark.usefixtures("catalogue")
+@pytest.mark.usefixtures("all_kinds")
 @pytest.mark.parametrize(
     ("member_status", "shared"),
     [
@@ -106,7 +106,7 @@ def test_the_member_status_concerns_what_is_shared_only(
     )
 
 
-@pytest.mark.usefixtures("catalogue")
+@pytest.mark.usefixtures("all_kinds")
 def test_an_admin_gets_everything_that_is_not_deleted(admin: Caller) -> None:
     everything = set().union(*(of(letter, *VISIBILITIES) for letter in "abc"))
     everything |= of("a", "accepted", "pending", "rejected", "dormant")
@@ -116,7 +116,7 @@ def test_an_admin_gets_everything_that_is_not_deleted(admin: Caller) -> None:
     assert names(admin, where=Q(owner="project-c")) == of("c", *VISIBILITIES)
 
 
-@pytest.mark.usefixtures("catalogue")
+@pytest.mark.usefixtures("all_kinds")
 def test_others_community_images_need_a_visibility(stranger: Caller) -> None:
     of_c = Q(owner="project-c")
 
@@ -124,7 +124,7 @@ def test_others_community_images_need_a_visibility(stranger: Caller) -> None:
     assert names(stranger, where=of_c, visibility="community") == {"c-community"}
 
 
-@pytest.mark.usefixtures("catalogue")
+@pytest.mark.usefixtures("all_kinds")
 @pytest.mark.parametrize("visibility", [None, "all", *VISIBILITIES])
 def test_nobody_finds_by_a_filter_what_is_not_theirs(
     visibility: str | None, stranger: Caller

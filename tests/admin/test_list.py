@@ -43,7 +43,7 @@ def failed(image: Image, code: str = "body-incomplete", hours: int = 0) -> None:
 
 
 @pytest.fixture
-def catalogue(make_image: MakeImage) -> dict[str, Image]:
+def all_kinds(make_image: MakeImage) -> dict[str, Image]:
     """One image for each saved view, called like it."""
     images = {
         "active": make_image("active", name="active"),
@@ -92,7 +92,7 @@ def catalogue(make_image: MakeImage) -> dict[str, Image]:
     ],
 )
 def test_a_saved_view_shows_what_it_says(
-    root: Client, catalogue: dict[str, Image], view: str, names: set[str]
+    root: Client, all_kinds: dict[str, Image], view: str, names: set[str]
 ) -> None:
     assert shown(root, f"?view={view}") == names
 
