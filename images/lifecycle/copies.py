@@ -7,6 +7,7 @@ like every other, with a lease.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from uuid import UUID
@@ -25,6 +26,9 @@ from images.stores import urlfilter
 log = logging.getLogger(__name__)
 
 MAX_URL = 2048  # characters
+# A server that sends a byte now and then would otherwise hold one of few threads for a day.
+SLOWEST = 1024  # bytes a second, on average
+GRACE = 60.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -138,7 +142,11 @@ def _claim(transfer: Transfer, by: Caller) -> Image | None:
 
 
 def _blocks(transfer: Transfer, stopping: Callable[[], bool]) -> Iterator[bytes]:
+    began, size = time.monotonic(), 0
     for block in stores.get(STORE).open(transfer.source):
+        size += len(block)
+        if size < (time.monotonic() - began - GRACE) * SLOWEST:
+            raise errors.StoreError("The web server sends its data far too slowly.")
         if stopping():
             transfer.resting_status = Status.QUEUED
             raise errors.ServerStopping(

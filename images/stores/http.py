@@ -7,10 +7,13 @@ mean something else a moment later.
 from __future__ import annotations
 
 import re
+import socket
 import ssl
+import threading
 import time
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import Any
 from urllib.parse import urljoin
 
 from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool, Timeout
@@ -22,6 +25,7 @@ from images.stores.urlfilter import Checked
 
 BLOCK = 1 << 20  # bytes
 TIMEOUT = Timeout(connect=10, read=60)  # s; read: between two pieces
+HEAD_SECONDS = 30.0  # until all of the answer's head is there
 REDIRECTS = (301, 302, 303, 307, 308)
 MOST_REDIRECTS = 5
 MOST_ADDRESSES = 3  # of one host, tried one after the other
@@ -144,21 +148,51 @@ def _ask(method: str, checked: Checked, headers: dict[str, str]) -> BaseHTTPResp
 def _ask_at(
     address: str, method: str, checked: Checked, headers: dict[str, str]
 ) -> BaseHTTPResponse:
-    return _pool(address, checked).urlopen(
-        method,
-        checked.target,
-        headers={
-            "Host": checked.netloc,
-            "User-Agent": "imagecatalog",
-            "Accept-Encoding": "identity",
-            "Connection": "close",
-            **headers,
-        },
-        retries=False,
-        redirect=False,
-        preload_content=False,
-        decode_content=False,
-    )
+    pool = _pool(address, checked)
+    with _ended_in_time(pool):
+        return pool.urlopen(
+            method,
+            checked.target,
+            headers={
+                "Host": checked.netloc,
+                "User-Agent": "imagecatalog",
+                "Accept-Encoding": "identity",
+                "Connection": "close",
+                **headers,
+            },
+            retries=False,
+            redirect=False,
+            preload_content=False,
+            decode_content=False,
+        )
+
+
+@contextmanager
+def _ended_in_time(pool: HTTPConnectionPool) -> Iterator[None]:
+    """Shut the connection down when this takes longer than HEAD_SECONDS.
+
+    A timeout of each read alone never ends a server that sends a byte now and then.
+    """
+    opened: list[socket.socket] = []
+    kind = pool.ConnectionCls
+
+    def connect(connection: Any) -> None:
+        kind.connect(connection)
+        opened.append(connection.sock)
+
+    def end() -> None:
+        for sock in opened:
+            with suppress(OSError):
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+    pool.ConnectionCls = type(kind.__name__, (kind,), {"connect": connect})
+    timer = threading.Timer(HEAD_SECONDS, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _pool(address: str, checked: Checked) -> HTTPConnectionPool:

@@ -12,7 +12,7 @@ import pytest
 from images import audit, errors, history, lifecycle, stores
 from images.access import Caller
 from images.attributes import Changes
-from images.lifecycle import Source
+from images.lifecycle import Source, copies
 from images.models import Image, Transfer
 from tests.web import allow_in_process, serving_folder
 
@@ -166,6 +166,17 @@ def test_a_copy_is_too_large_before_or_after_the_source_says_so(
 
     killed = Transfer.objects.get().image
     assert (killed.status, list(stores.default().keys())) == ("killed", [])
+
+
+def test_a_source_that_is_far_too_slow_is_left(
+    waiting: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copies, "GRACE", -1e9)  # as if it had gone on for ages
+
+    with pytest.raises(errors.StoreError, match="slowly"):
+        lifecycle.fetch_copy(waiting)
+
+    assert Image.objects.get().status == "killed"
 
 
 def test_the_history_does_not_tell_where_the_source_is(waiting: UUID, url: str) -> None:

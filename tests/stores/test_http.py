@@ -10,7 +10,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +105,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         for block in blocks if self.command != "HEAD" else ():
             self.wfile.write(b"%x\r\n%s\r\n" % (len(block), block))
+        self.close_connection = True
+
+    def get_dripping(self) -> None:
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Wait: ")
+        with suppress(OSError):
+            for _ in range(100):
+                self.wfile.write(b"x")
+                time.sleep(0.1)
         self.close_connection = True
 
     def get_boundless(self) -> None:
@@ -258,6 +266,19 @@ def test_a_body_that_stalls_is_an_error(
 
     with pytest.raises(errors.StoreError):
         list(blocks)
+
+
+@pytest.mark.parametrize("ask", [STORE.open, STORE.size])
+def test_a_server_that_drips_its_headers_is_left(
+    ask: Callable[[str], object], web: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_store, "HEAD_SECONDS", 0.5)
+    began = time.monotonic()
+
+    with pytest.raises(errors.StoreError):
+        ask(f"{web}/dripping")
+
+    assert time.monotonic() - began < 5
 
 
 def test_gone_is_missing_and_broken_is_an_error(web: str) -> None:
