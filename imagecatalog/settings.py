@@ -16,7 +16,9 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 DEBUG = False
 ALLOWED_HOSTS = ["*"]  # no page is built from the Host header but links, see PUBLIC_URL
 
-IMAGECATALOG_DATA_DIR = Path(env.text("IMAGECATALOG_DATA_DIR") or "var").absolute()
+IMAGECATALOG_DATA_DIR = Path(
+    env.text("IMAGECATALOG_DATA_DIR") or BASE_DIR / "var"
+).absolute()
 SECRET_KEY = env.text("IMAGECATALOG_SECRET_KEY") or env.secret_file(
     IMAGECATALOG_DATA_DIR / "secret-key"
 )
