@@ -9,7 +9,7 @@ from images import attributes, errors
 from images.access import Caller
 from images.attributes import Changes
 from images.lifecycle.edges import record, save
-from images.models import Image, Status
+from images.models import Image, Status, Transfer, TransferKind, TransferStatus
 
 SHOWN = 255  # characters
 FORMATS = ("disk_format", "container_format")
@@ -30,7 +30,7 @@ def change(image: Image, changes: Changes, by: Caller) -> None:
     """Make cleaned changes to a locked image.
 
     Properties that are not named stay as they are. Raises Forbidden (a format can be set, and
-    a size announced, only before there is data), OverLimit.
+    a size announced, only before there is data, and while none is inspected), OverLimit.
     """
     fields = {**changes.fields, **_announced(image, changes)}
     _check_formats(image, fields)
@@ -61,13 +61,25 @@ def _announced(image: Image, changes: Changes) -> dict[str, Any]:
 
 
 def _check_formats(image: Image, fields: Mapping[str, Any]) -> None:
-    if image.status in (Status.QUEUED, Status.IMPORTING):
+    named = [name for name in FORMATS if name in fields]
+    if not named or image.status == Status.QUEUED:
         return
-    for name in FORMATS:
-        if name in fields:
-            raise errors.Forbidden(
-                f"Attribute {name} can be only replaced for a queued image."
-            )
+    if image.status != Status.IMPORTING:
+        raise errors.Forbidden(
+            f"Attribute {named[0]} can be only replaced for a queued image."
+        )
+    if _is_being_made(image):
+        raise errors.Forbidden(
+            f"Attribute {named[0]} cannot be replaced while the image is being made of "
+            "the uploaded data."
+        )
+
+
+def _is_being_made(image: Image) -> bool:
+    # The data is inspected as what the formats said when the attempt began.
+    return Transfer.objects.filter(
+        image=image, kind=TransferKind.IMPORT, status=TransferStatus.RUNNING
+    ).exists()
 
 
 def _shown(value: str | None) -> str | None:

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from images import audit, errors, imports, lifecycle, stores
 from images.access import Caller
+from images.attributes import Changes
 from images.imports import receiving
 from images.lifecycle.workers import this_worker
 from images.models import (
@@ -511,6 +512,43 @@ def test_the_worker_finishes_what_a_failing_store_has_left_undone(
     assert (status(upload), data(upload)) == (Status.ACTIVE, DATA)
     assert len(keys()) == 1
     assert list(audit.check(read_bytes=True)) == []
+
+
+def test_formats_stay_while_the_data_is_inspected_as_what_they_say(
+    begin: Begin, member: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put, refusals = LocalStore.put, []
+    changes = Changes({"disk_format": "qcow2"})
+
+    def put_meanwhile(self: LocalStore, key: str, blocks: Any) -> None:
+        if Transfer.objects.filter(key=key).exists():
+            with pytest.raises(errors.Forbidden, match="disk_format") as refused:
+                lifecycle.update(upload.image_id, changes, member)
+            refusals.append(refused)
+        put(self, key, blocks)
+
+    monkeypatch.setattr(LocalStore, "put", put_meanwhile)
+    upload = begin()
+    send(upload, 0, DATA, by=member)
+
+    assert len(refusals) == 1
+    image = Image.objects.get()
+    assert (image.status, image.disk_format) == (Status.ACTIVE, "raw")
+
+
+def test_formats_that_are_changed_between_two_attempts_hold_for_the_next_one(
+    begin: Begin, member: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_once(monkeypatch, errors.StoreFull("full"))
+    upload = begin()
+    with pytest.raises(errors.StoreFull):
+        send(upload, 0, DATA, by=member)
+    lifecycle.update(upload.image_id, Changes({"disk_format": "qcow2"}), member)
+
+    with pytest.raises(errors.ContentRefused):
+        imports.finish(upload, member)
+
+    assert_nothing_is_left(upload)
 
 
 def test_the_worker_finishes_for_a_process_that_died_before_it_began(
