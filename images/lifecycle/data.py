@@ -210,6 +210,7 @@ def check_cap(size: int | None) -> None:
 def _receive(
     image: Image, transfer: Transfer, blocks: Iterable[bytes], store: stores.Store
 ) -> Received:
+    check_formats_set(image)  # they may have been unset while the attempt waited
     algorithm = settings.IMAGECATALOG_HASH_ALGORITHM
     if image.pinned and image.os_hash_algo:
         algorithm = image.os_hash_algo

@@ -551,6 +551,22 @@ def test_formats_that_are_changed_between_two_attempts_hold_for_the_next_one(
     assert_nothing_is_left(upload)
 
 
+def test_formats_that_are_unset_between_two_attempts_end_the_upload(
+    begin: Begin, member: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_once(monkeypatch, errors.StoreFull("full"))
+    upload = begin()
+    with pytest.raises(errors.StoreFull):
+        send(upload, 0, DATA, by=member)
+    unset = Changes({"disk_format": None, "container_format": None})
+    lifecycle.update(upload.image_id, unset, member)
+
+    with pytest.raises(errors.Invalid, match="disk_format"):
+        imports.finish(upload, member)
+
+    assert_nothing_is_left(upload)
+
+
 def test_the_worker_finishes_for_a_process_that_died_before_it_began(
     begin: Begin, member: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:

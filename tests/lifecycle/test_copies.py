@@ -186,3 +186,19 @@ def test_the_history_does_not_tell_where_the_source_is(waiting: UUID, url: str) 
     assert url not in str(events)
     assert {it["request_id"] for it in events} == {""}
     assert nothing_is_wrong()
+
+
+def test_a_copy_whose_formats_were_unset_meanwhile_does_not_become_an_image(
+    waiting: UUID, member: Caller
+) -> None:
+    image_id = Transfer.objects.get().image_id
+    lifecycle.update(
+        image_id, Changes({"disk_format": None, "container_format": None}), member
+    )
+
+    with pytest.raises(errors.Invalid, match="disk_format"):
+        lifecycle.fetch_copy(waiting)
+
+    assert state() == ("killed", [])
+    assert history.last_error(image_id) is not None
+    assert nothing_is_wrong()
