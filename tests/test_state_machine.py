@@ -287,7 +287,8 @@ class LifeCycle(RuleBasedStateMachine):
             if data is None or expected.status != "queued":
                 continue
             fits = expected.data in (None, data)
-            expected.status = "active" if fits else "killed"
+            # What has had data is not killed.
+            expected.status = "active" if fits else "queued"
             expected.data = data if fits else expected.data
 
     # What always holds

@@ -11,7 +11,7 @@ from images.access import Caller
 from images.imports.finishing import finish
 from images.lifecycle import data, leases, quota
 from images.lifecycle.edges import locked, move
-from images.models import Image, Status, Transfer, TransferKind, TransferStatus
+from images.models import Status, Transfer, TransferKind, TransferStatus
 
 
 def begin(
@@ -35,7 +35,7 @@ def begin(
     with locked(image_id) as image:
         move(image, image.mark_uploading, "stage", by)
         data.check_formats_set(image)
-        _check_pinned_size(image, size)
+        data.check_pinned_size(image, size)
         quota.check_coming(image, size)
         upload = leases.begin(
             image,
@@ -109,11 +109,3 @@ def give_up(image_id: str, upload_id: str, by: Caller) -> None:
 
 def _uploads(image_id: str) -> QuerySet[Transfer]:
     return Transfer.objects.filter(image=image_id, kind=TransferKind.STAGE)
-
-
-def _check_pinned_size(image: Image, size: int) -> None:
-    if image.pinned and image.size not in (None, size):
-        raise errors.Conflict(
-            f"Image {image.pk} has had data of {image.size} bytes, and takes only the same "
-            "bytes again. Send them, or create a new image."
-        )

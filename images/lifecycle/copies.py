@@ -17,7 +17,13 @@ from images.access import Caller, operator
 from images.attributes import Changes
 from images.lifecycle import leases, quota
 from images.lifecycle.changes import change, cleaned
-from images.lifecycle.data import check_cap, check_formats_set, receive, writable
+from images.lifecycle.data import (
+    check_cap,
+    check_formats_set,
+    check_pinned_size,
+    receive,
+    writable,
+)
 from images.lifecycle.edges import locked, move, record, release, save
 from images.lifecycle.location_changes import STORE, taking_turns
 from images.models import Image, Status, Transfer, TransferKind, TransferStatus
@@ -67,8 +73,8 @@ def _told(url: str) -> int | None:
 def copy(image_id: str, source: Source, changes: Changes, by: Caller) -> None:
     """Change a queued image and have its data fetched: all of it or nothing.
 
-    Raises AlreadyBegun unless it is queued, Conflict when a copy is waiting already, Invalid,
-    Forbidden, OverLimit, StoreReadOnly, NotFound.
+    Raises AlreadyBegun unless it is queued, Conflict when a copy is waiting already or its size
+    is not the pin's, Invalid, Forbidden, OverLimit, StoreReadOnly, NotFound.
     """
     changes, source = cleaned(changes), ask_source(source)
     with locked(image_id) as image:
@@ -77,7 +83,11 @@ def copy(image_id: str, source: Source, changes: Changes, by: Caller) -> None:
 
 
 def request_copy(image: Image, source: Source, by: Caller) -> None:
-    """Have the data of a locked image fetched, from a source that was asked."""
+    """Have the data of a locked image fetched, from a source that was asked.
+
+    Raises AlreadyBegun, Conflict (a copy waits already, or its size is not the pin's), Invalid,
+    OverLimit, StoreReadOnly.
+    """
     if image.status != Status.QUEUED:
         raise errors.AlreadyBegun(
             "Attempted to update Location field for an image not in queued status."
@@ -86,6 +96,7 @@ def request_copy(image: Image, source: Source, by: Caller) -> None:
     waiting = Transfer.objects.filter(image=image, status=TransferStatus.WAITING)
     if waiting.exists():
         raise errors.Conflict(f"A copy for image {image.pk} is waiting already.")
+    check_pinned_size(image, source.size)
     quota.check_coming(image, source.size)
     transfer = leases.begin(
         image,
@@ -97,7 +108,7 @@ def request_copy(image: Image, source: Source, by: Caller) -> None:
         checksum=source.checksum,
         source=source.url,
     )
-    if source.size not in (None, image.size):
+    if not image.pinned and source.size not in (None, image.size):
         image.size = source.size
         save(image, "size")
     detail = {"transfer": str(transfer.pk), "size": source.size}
@@ -112,6 +123,8 @@ def waiting_copies(limit: int) -> list[UUID]:
 
 def fetch_copy(transfer_id: UUID, stopping: Callable[[], bool] = lambda: False) -> bool:
     """Fetch what waits: queued -> saving -> active, or killed. False: somebody else did.
+
+    An image that has had data is queued again instead of killed: the same bytes may still come.
 
     When the worker is ``stopping`` the copy waits again, for the next one. Raises whatever
     keeps the data from arriving; the image then has left ``saving``.
@@ -135,6 +148,8 @@ def _claim(transfer: Transfer, by: Caller) -> Image | None:
         if image.status != Status.QUEUED:
             leases.withdraw(transfer, "Somebody else has brought the data meanwhile.")
             return None
+        if image.pinned:  # its bytes were acknowledged: they can come another time
+            transfer.resting_status = Status.QUEUED
         if not leases.claim(transfer):
             return None
         move(image, image.mark_saving, "copy", by)

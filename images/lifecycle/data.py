@@ -268,6 +268,15 @@ def _check_claimed(received: Received, checksum: str | None) -> None:
         )
 
 
+def check_pinned_size(image: Image, size: int | None) -> None:
+    """Raise Conflict for data of another size than the image had, where both are known."""
+    if image.pinned and size is not None and image.size not in (None, size):
+        raise errors.Conflict(
+            f"Image {image.pk} has had data of {image.size} bytes, and takes only the same "
+            "bytes again. Send them, or create a new image."
+        )
+
+
 def check_same(
     image: Image, size: int, checksum: str | None, hash_value: str | None
 ) -> None:

@@ -87,6 +87,7 @@ def claim(transfer: Transfer) -> bool:
     return bool(
         _waiting(transfer).update(
             status=transfer.status,
+            resting_status=transfer.resting_status,
             worker=transfer.worker,
             heartbeat_at=transfer.heartbeat_at,
             deadline=transfer.deadline,

@@ -202,3 +202,45 @@ def test_a_copy_whose_formats_were_unset_meanwhile_does_not_become_an_image(
     assert state() == ("killed", [])
     assert history.last_error(image_id) is not None
     assert nothing_is_wrong()
+
+
+def test_a_copy_of_another_size_than_a_pin_asks_for_is_refused(
+    url: str, make_image: Any, member: Caller
+) -> None:
+    image = make_image(pinned=True, size=5)
+
+    with pytest.raises(errors.Conflict, match="5 bytes"):
+        lifecycle.copy(image.pk, Source(url), Changes(), member)
+
+    assert Image.objects.get().size == 5
+    assert not Transfer.objects.exists()
+
+
+def test_a_pin_stays_when_other_bytes_are_fetched(
+    url: str, make_image: Any, member: Caller
+) -> None:
+    image = make_image(pinned=True, size=len(DATA), checksum="0" * 32)
+    lifecycle.copy(image.pk, Source(url), Changes(), member)
+    (waiting,) = lifecycle.waiting_copies(10)
+
+    with pytest.raises(errors.Conflict, match="other data"):
+        lifecycle.fetch_copy(waiting)
+
+    after = Image.objects.get()
+    assert (state(), after.pinned) == (("queued", []), True)
+    assert (after.size, after.checksum) == (image.size, image.checksum)
+
+
+def test_an_image_that_was_pinned_while_its_copy_waited_is_not_killed_by_it(
+    waiting: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.objects.update(pinned=True, size=5)
+    monkeypatch.setattr("images.lifecycle.data._fail", lambda *args: True)
+    with pytest.raises(errors.Conflict):
+        lifecycle.fetch_copy(waiting)
+    Transfer.objects.update(worker="elsewhere", heartbeat_at="2000-01-01T00:00:00Z")
+
+    (ended,) = lifecycle.reap()
+
+    assert ended.pk == waiting
+    assert state() == ("queued", [])
