@@ -8,7 +8,8 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -23,12 +24,14 @@ from django.utils import timezone
 from imagecatalog.identity import journal, throttle
 from imagecatalog.identity.journal import Origin
 from imagecatalog.identity.models import ApplicationCredential, RoleAssignment
+from images import errors
 from images.access import implied
 
 REMEMBERED_SECONDS = 300  # a password that was right is not hashed again
 FRESH_SECONDS = 1.0  # who has just been looked up is not looked up again
 REMEMBERED_AT_MOST = 10_000
 LAST_USED_SECONDS = 300  # how exact `last_used_at` is: reads shall not become writes
+WAITING_AT_MOST = 8  # each of them holds one of the threads that answer requests
 GENERATED = "sha256$"  # the hash of a secret that nobody could guess need not be slow
 
 # Asked by nearly every request: written out, as building it costs more than running it.
@@ -47,8 +50,9 @@ _CREDENTIAL = (
     ' WHERE c."id" = %s AND u."is_active"'
     ' AND (c."expires_at" IS NULL OR c."expires_at" > %s)'
 )
-# Who guesses passwords shall not keep the whole machine busy.
+# Who guesses passwords shall keep neither the whole machine busy nor all threads waiting.
 _hashing = threading.Lock()
+_places = threading.BoundedSemaphore(WAITING_AT_MOST)
 _secret = secrets.token_bytes(32)
 
 
@@ -155,14 +159,13 @@ def _sign_in(
     if known and _age(known.looked_up_at) < FRESH_SECONDS:
         return known.identity
     encoded, identity = look_up(name) or (None, None)
-    remembered = known and known.encoded == encoded
-    if identity and known and remembered and _age(known.hashed_at) < REMEMBERED_SECONDS:
+    if identity and known and _still_holds(known, encoded):
         return _remember(digest, identity, known.encoded, known.hashed_at)
     attempt = (name[:150], origin.source)
     throttle.check(attempt)
     # Ids of application credentials are no secret: there is nothing to hide by being slow.
     hopeless = encoded is None and method == "secret"
-    if hopeless or not _matches(secret, encoded) or identity is None or encoded is None:
+    if hopeless or not _matches(secret, encoded, digest) or not (identity and encoded):
         throttle.failed(attempt)
         journal.refused(identity.user if identity else name, origin, method)
         return None
@@ -170,14 +173,39 @@ def _sign_in(
     return _remember(digest, identity, encoded, time.monotonic())
 
 
-def _matches(secret: str, encoded: str | None) -> bool:
+def _still_holds(known: _Verified, encoded: str | None) -> bool:
+    return known.encoded == encoded and _age(known.hashed_at) < REMEMBERED_SECONDS
+
+
+def _matches(secret: str, encoded: str | None, digest: bytes) -> bool:
     if encoded and encoded.startswith(GENERATED):
         return hmac.compare_digest(hash_secret(secret, generated=True), encoded)
-    with _hashing:
+    with _turn(was_right=digest in _verified):
         if encoded is None:
             make_password(secret)  # as slow as for one that exists
             return False
+        known = _verified.get(digest)  # those who waited together are hashed once
+        if known and _still_holds(known, encoded):
+            return True
         return check_password(secret, encoded)
+
+
+@contextmanager
+def _turn(was_right: bool) -> Iterator[None]:
+    """Hash alone. Raises TooManyAttempts, unless this was right before: that is no guess."""
+    if was_right:
+        with _hashing:
+            yield
+        return
+    if not _places.acquire(blocking=False):
+        raise errors.TooManyAttempts(
+            "Too many are signing in at this moment. Try again in a few seconds."
+        )
+    try:
+        with _hashing:
+            yield
+    finally:
+        _places.release()
 
 
 def _row(user: str) -> Found | None:

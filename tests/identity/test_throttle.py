@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import time
 from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import BoundedSemaphore
 from typing import Any
 
 import pytest
@@ -80,3 +83,60 @@ def test_guessing_many_names_fills_no_memory(
         basic("wrong", name=f"user-{number}")
 
     assert len(throttle._failures) <= 5
+
+
+# Those who wait for their turn to be hashed
+
+
+@pytest.fixture
+def _no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many wait as may."""
+    monkeypatch.setattr(credentials, "_places", BoundedSemaphore(1))
+    credentials._places.acquire()
+
+
+@pytest.mark.usefixtures("_no_place")
+@pytest.mark.parametrize("name", ["alice", "nobody"])
+def test_strangers_do_not_wait_without_end(alice: User, name: str) -> None:
+    assert [basic("wrong", name=name) for _ in range(20)] == [429] * 20
+
+
+def test_who_was_right_waits_however_many_do(
+    alice: User, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    assert basic(PASSWORD) == 200
+    request.getfixturevalue("_no_place")
+    later = time.monotonic() + credentials.REMEMBERED_SECONDS
+    monkeypatch.setattr(credentials.time, "monotonic", lambda: later)
+
+    assert basic(PASSWORD) == 200
+
+
+def test_a_place_is_free_again_afterwards(alice: User) -> None:
+    for number in range(credentials.WAITING_AT_MOST + 1):
+        assert basic("wrong", name=f"user-{number}") == 401
+
+
+def test_those_who_waited_together_are_hashed_once(
+    alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[str] = []
+    turn = credentials._turn
+
+    @contextmanager
+    def after_another(was_right: bool) -> Iterator[None]:
+        if not hashed:
+            hashed.append(PASSWORD)
+            credentials.by_password("alice", PASSWORD)  # who came first
+        with turn(was_right):
+            yield
+
+    def count(password: str, encoded: str) -> bool:
+        hashed.append(password)
+        return True
+
+    monkeypatch.setattr(credentials, "_turn", after_another)
+    monkeypatch.setattr(credentials, "check_password", count)
+
+    assert credentials.by_password("alice", PASSWORD)
+    assert hashed == [PASSWORD, PASSWORD]
