@@ -283,6 +283,45 @@ def test_it_may_only_what_it_was_made_for(
     assert client.post("/v2/images", {}, "application/json").status_code == 403
 
 
+@pytest.fixture
+def limited(identity: Any, root: User) -> str:
+    """A token of a credential of an admin's that may look at one image and no more."""
+    headers = {"X-Auth-Token": identity.sign_in("root", "admin")}
+    given = {"name": "robot", "actions": ["get_image"]}
+    path = f"users/{root.pk}/application_credentials"
+    made = identity.post({"application_credential": given}, path, **headers).json()
+    made = made["application_credential"]
+    token = identity.try_credential(made["secret"], id=made["id"])
+    return token.headers["X-Subject-Token"]
+
+
+def test_an_admin_s_that_names_its_actions_sees_nothing_of_others(
+    identity: Any, alice: User, limited: str
+) -> None:
+    subject = {"X-Subject-Token": identity.sign_in("alice", "lab")}
+
+    assert identity.get(f"users/{alice.pk}", limited).status_code == 403
+    assert identity.get("projects/id-of-lab", limited).status_code == 403
+    names = [it["name"] for it in identity.get("projects", limited).json()["projects"]]
+    assert names == ["admin"]
+    assert identity.get("auth/tokens", limited, **subject).status_code == 404
+    assert identity.delete("auth/tokens", limited, **subject).status_code == 404
+    assert identity.images(subject["X-Subject-Token"]) == 200
+
+
+def test_it_knows_of_its_user_s_tokens_only_its_own(
+    identity: Any, root: User, limited: str
+) -> None:
+    other = {"X-Subject-Token": identity.sign_in("root", "admin")}
+    own = {"X-Subject-Token": limited}
+
+    assert identity.get("auth/tokens", limited, **other).status_code == 404
+    assert identity.delete("auth/tokens", limited, **other).status_code == 404
+    assert identity.get("auth/tokens", limited, **own).status_code == 200
+    assert identity.delete("auth/tokens", limited, **own).status_code == 204
+    assert identity.get("auth/projects", limited).status_code == 401
+
+
 # What it costs
 
 

@@ -14,7 +14,7 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from imagecatalog.identity.api import documents
-from imagecatalog.identity.api.views import IdentityView, base
+from imagecatalog.identity.api.views import IdentityView, base, is_admin
 from imagecatalog.identity.models import Project, Role
 from imagecatalog.identity.tokens import Valid
 from images import errors
@@ -28,7 +28,7 @@ class Projects(IdentityView):
         if "name" in request.GET:
             rows = rows.filter(name=request.GET["name"].replace("\0", ""))
         found = [documents.project(row, url) for row in rows.order_by("name")]
-        if not found and not _is_admin(self.token):
+        if not found and not is_admin(self.token):
             raise _refused()
         return replies.json(documents.page("projects", found, f"{url}/projects"))
 
@@ -36,7 +36,7 @@ class Projects(IdentityView):
 class OneProject(IdentityView):
     def get(self, request: Request, project_id: str, **kwargs: str) -> HttpResponse:
         row = _projects(self.token).filter(pk=project_id).first()
-        if row is None and not _is_admin(self.token):
+        if row is None and not is_admin(self.token):
             raise _refused()
         if row is None:
             raise errors.NotFound(f"Could not find project: {project_id[:64]}.")
@@ -46,7 +46,7 @@ class OneProject(IdentityView):
 class OneUser(IdentityView):
     def get(self, request: Request, user_id: str, **kwargs: str) -> HttpResponse:
         own = str(self.token.claims.user_id)
-        if user_id != own and not _is_admin(self.token):
+        if user_id != own and not is_admin(self.token):
             raise _refused()
         users = get_user_model().objects
         row = users.filter(pk=int(user_id)).first() if user_id.isdecimal() else None
@@ -71,13 +71,9 @@ class OneRole(IdentityView):
 
 
 def _projects(token: Valid) -> QuerySet[Project]:
-    if _is_admin(token):
+    if is_admin(token):
         return Project.objects.all()
     return Project.objects.filter(assignments__user=token.claims.user_id)
-
-
-def _is_admin(token: Valid) -> bool:
-    return token.identity.role == Role.ADMIN
 
 
 def _refused() -> errors.Forbidden:

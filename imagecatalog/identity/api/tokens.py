@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from imagecatalog.identity import journal, tokens
 from imagecatalog.identity.api import documents
 from imagecatalog.identity.api.sign_in import sign_in
-from imagecatalog.identity.api.views import IdentityView, base, origin
+from imagecatalog.identity.api.views import IdentityView, base, is_admin, origin
 from imagecatalog.identity.models import Project
 from imagecatalog.identity.tokens import Valid
 from images import errors
@@ -68,13 +68,21 @@ class Catalog(IdentityView):
 
 
 def _subject(request: Request, asking: Valid) -> tuple[str, Valid]:
-    """The token that is asked about: one's own; admins may ask about everybody's."""
+    """The token that is asked about: one's own, which for an application credential is this one.
+
+    Admins may ask about everybody's.
+    """
     text = request.headers.get(SUBJECT, "")
     subject = tokens.read(text)
-    is_own = subject and subject.claims.user_id == asking.claims.user_id
-    if subject is None or not (is_own or asking.identity.role == "admin"):
+    if subject is None or not (_is_own(subject, asking) or is_admin(asking)):
         raise errors.NotFound("This is not a valid token of yours.")
     return text, subject
+
+
+def _is_own(subject: Valid, asking: Valid) -> bool:
+    if asking.claims.credential is not None:
+        return subject.claims == asking.claims
+    return subject.claims.user_id == asking.claims.user_id
 
 
 def _shown(request: Request, text: str, valid: Valid, status: int) -> HttpResponse:

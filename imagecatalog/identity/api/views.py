@@ -11,6 +11,7 @@ from rest_framework.request import Request
 
 from imagecatalog.identity import tokens
 from imagecatalog.identity.journal import Origin
+from imagecatalog.identity.models import Role
 from imagecatalog.identity.tokens import Valid
 from images import errors
 from images.api import auth, exception_handler, replies, versions
@@ -64,6 +65,11 @@ def require(request: Request) -> Valid:
     if valid is None:
         raise Unauthorized("The request you have made requires authentication.")
     return valid
+
+
+def is_admin(token: Valid) -> bool:
+    """Whether the holder may see what is others'; not with a credential that names its actions."""
+    return token.identity.role == Role.ADMIN and token.identity.actions is None
 
 
 def existing(rows: QuerySet[Row]) -> Row:
