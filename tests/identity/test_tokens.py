@@ -443,6 +443,18 @@ def test_no_secret_is_on_record(
     assert token not in kept
 
 
+# Looking up others
+
+
+@pytest.mark.parametrize("user_id", ["9" * 5000, "9" * 10, "999", "²", "-1", "x"])
+def test_an_id_that_is_no_user_s_is_404(
+    identity: Any, root: User, user_id: str
+) -> None:
+    answer = identity.get(f"users/{user_id}", identity.sign_in("root", "admin"))
+
+    assert answer.status_code == 404
+
+
 # What is not here
 
 

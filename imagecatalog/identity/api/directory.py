@@ -14,7 +14,7 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from imagecatalog.identity.api import documents
-from imagecatalog.identity.api.views import IdentityView, base, is_admin
+from imagecatalog.identity.api.views import IdentityView, base, is_admin, user_key
 from imagecatalog.identity.models import Project, Role
 from imagecatalog.identity.tokens import Valid
 from images import errors
@@ -48,8 +48,7 @@ class OneUser(IdentityView):
         own = str(self.token.claims.user_id)
         if user_id != own and not is_admin(self.token):
             raise _refused()
-        users = get_user_model().objects
-        row = users.filter(pk=int(user_id)).first() if user_id.isdecimal() else None
+        row = get_user_model().objects.filter(pk=user_key(user_id)).first()
         if row is None:
             raise errors.NotFound(f"Could not find user: {user_id[:64]}.")
         return replies.json({"user": _user(row, base(request))})

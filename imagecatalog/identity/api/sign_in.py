@@ -12,7 +12,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 
 from imagecatalog.identity import credentials, journal, tokens
-from imagecatalog.identity.api.views import DOMAIN, Unauthorized, existing
+from imagecatalog.identity.api.views import DOMAIN, Unauthorized, existing, user_key
 from imagecatalog.identity.journal import Origin
 from imagecatalog.identity.models import ApplicationCredential, Project
 from imagecatalog.identity.tokens import Valid
@@ -120,10 +120,7 @@ def _credential_id(given: Fields) -> str:
 def _user_name(user: Fields) -> str:
     """The name of the user who is meant; empty when there can be none."""
     if "id" in user:
-        text = _text(user, "id")
-        if not (text.isascii() and text.isdecimal() and len(text) < 10):
-            return ""
-        users = get_user_model().objects.filter(pk=int(text))
+        users = get_user_model().objects.filter(pk=user_key(_text(user, "id")))
         return users.values_list("username", flat=True).first() or ""
     name = _text(user, "name")
     return name if _is_ours(user.get("domain")) else ""

@@ -67,6 +67,12 @@ def require(request: Request) -> Valid:
     return valid
 
 
+def user_key(text: str) -> int | None:
+    """The primary key in a user's id; None when it can be nobody's."""
+    is_one = text.isascii() and text.isdecimal() and len(text) < 10
+    return int(text) if is_one else None
+
+
 def is_admin(token: Valid) -> bool:
     """Whether the holder may see what is others'; not with a credential that names its actions."""
     return token.identity.role == Role.ADMIN and token.identity.actions is None
