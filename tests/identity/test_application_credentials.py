@@ -79,6 +79,8 @@ def test_a_secret_may_be_chosen(identity: Any, make: Any) -> None:
         ({"name": "x", "expires_at": "2020-01-01T00:00:00"}, 400),
         ({"name": "x", "expires_at": "soon"}, 400),
         ({"name": "x", "expires_at": "2026-13-41T00:00:00"}, 400),
+        ({"name": "x", "expires_at": "9999-12-31T23:59:59-23:59"}, 400),
+        ({"name": "x", "expires_at": "0001-01-01T00:00:00+23:59"}, 400),
         ({"name": "x", "expires_at": 3}, 400),
         ({"name": "x", "roles": [{"name": "admin"}]}, 403),
         ({"name": "x", "roles": [{"name": "king"}]}, 400),

@@ -132,8 +132,16 @@ def _time(text: object) -> datetime | None:
         return None
     try:
         moment = parse_datetime(text) if isinstance(text, str) else None
-    except ValueError:
+        moment = moment and _in_utc(moment)
+    except (ValueError, OverflowError):  # no such day, or none that UTC has
         moment = None
     if moment is None:
         raise errors.Invalid("'expires_at' must be a time like 2026-01-31T12:00:00.")
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment
+
+
+def _in_utc(moment: datetime) -> datetime:
+    """Times without a zone are UTC. Raises OverflowError."""
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=UTC)
+    return moment.astimezone(UTC)
