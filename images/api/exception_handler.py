@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 from django.core.exceptions import SuspiciousOperation
-from django.db import InterfaceError, OperationalError
+from django.db import DataError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from rest_framework.exceptions import (
     APIException,
@@ -59,6 +59,10 @@ def handle(exc: Exception, context: dict[str, Any]) -> HttpResponse | None:
         return replies.error(request, exc.status_code, str(exc.detail))
     if isinstance(exc, SuspiciousOperation):
         return replies.error(request, 400, "The request is malformed.")
+    if isinstance(exc, DataError):
+        log.warning("the database refused a value", exc_info=exc)
+        message = "The request contains a value that cannot be stored or looked for."
+        return replies.error(request, 400, message)
     if isinstance(exc, OperationalError | InterfaceError):
         log.exception("the database does not answer")
         database.renew()

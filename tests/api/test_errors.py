@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.db import OperationalError
+from django.db import DataError, OperationalError
 from django.test import Client
 
 from images import listing
@@ -108,6 +108,20 @@ def test_a_database_that_does_not_answer_is_503(
     assert response.status_code == 503
     assert b"10.0.0.1" not in response.content
     assert "10.0.0.1" in caplog.text
+
+
+def test_a_value_that_the_database_refuses_is_400(
+    api: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*args: Any) -> None:
+        raise DataError("text fields cannot contain NUL bytes")
+
+    monkeypatch.setattr(listing, "page", refuse)
+    response = api.member.get("/v2/images")
+
+    assert response.status_code == 400
+    assert b"NUL" not in response.content
+    assert "NUL" in caplog.text
 
 
 # Request ids

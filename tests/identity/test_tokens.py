@@ -455,6 +455,18 @@ def test_an_id_that_is_no_user_s_is_404(
     assert answer.status_code == 404
 
 
+@pytest.mark.parametrize(
+    "path", ["projects/%00", "users/%00", "users/{}/application_credentials/%00"]
+)
+def test_an_id_with_a_nul_is_nobody_s(identity: Any, root: User, path: str) -> None:
+    token = identity.sign_in("root", "admin")
+
+    answer = identity.get(path.format(root.pk), token)
+
+    assert answer.status_code == 404
+    assert answer.json()["error"]["message"] == "There is nothing with this id."
+
+
 # What is not here
 
 

@@ -35,6 +35,8 @@ class IdentityView(ApiView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         self.token = require(request)
+        if any("\0" in it for it in kwargs.values()):  # PostgreSQL fails on it
+            raise errors.NotFound("There is nothing with this id.")
 
     def get_exception_handler(self) -> Any:
         return handle
