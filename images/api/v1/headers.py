@@ -74,7 +74,7 @@ def encode(row: Row) -> dict[str, str]:
         if value is not None
     }
     for name, value in properties.items():
-        fields[f"x-image-meta-property-{quote(name)}"] = _sendable(value)
+        fields[f"x-image-meta-property-{quote(name, safe='')}"] = _sendable(value)
     if row["checksum"]:
         fields["ETag"] = row["checksum"]
     return fields
