@@ -13,6 +13,7 @@ from images.attributes import clean_text
 from images.errors import Invalid
 
 MAX_LIMIT: Final = 1000  # images on a page
+MAX_CONDITIONS: Final = 200  # databases limit how deep an expression may be
 LARGEST: Final = 2**63 - 1
 SORT_KEYS: Final = (
     "name",
@@ -46,6 +47,12 @@ def check_text(params: QueryDict) -> None:
     for name, value in pairs(params):
         clean_text(name, "query parameter", longest=None)
         clean_text(value, "value of a query parameter", longest=None)
+
+
+def check_conditions(count: int) -> None:
+    """Raise Invalid for more conditions than a list may be asked with."""
+    if count > MAX_CONDITIONS:
+        raise Invalid(f"There are more than {MAX_CONDITIONS} filters.")
 
 
 def integer(name: str, value: str) -> int:

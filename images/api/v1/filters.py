@@ -26,7 +26,9 @@ def parse(params: QueryDict, caller: Caller) -> Listing:
     query.check_text(params)
     is_public = _boolean(params, "is_public", True)
     all_projects = caller.is_admin and is_public is not True
-    conditions = [_condition(name, value) for name, value in query.pairs(params)]
+    asked = [_condition(name, value) for name, value in query.pairs(params)]
+    conditions = [condition for condition in asked if condition]
+    query.check_conditions(len(conditions))
     if all_projects and is_public is False:
         conditions.append(~Q(visibility="public"))
     if not (all_projects and is_public is None):

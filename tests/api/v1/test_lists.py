@@ -134,6 +134,18 @@ def test_what_makes_no_sense_is_400(query: str, api: Any) -> None:
     assert code(api.member, query) == code(api.admin, query) == 400
 
 
+@pytest.mark.parametrize("condition", ["name={}", "property-p{}=x", "size_max={}"])
+def test_as_many_conditions_as_a_database_can_take_and_no_more(
+    condition: str, api: Any, make_image: Any
+) -> None:
+    make_image()
+    most = [condition.format(number) for number in range(200)]
+
+    assert code(api.member, "&".join(most)) == code(api.admin, "&".join(most)) == 200
+    assert code(api.member, "&".join([*most, "name=x"])) == 400
+    assert code(api.member, "&".join([*most, "unknown=x"])) == 200
+
+
 def test_a_bad_value_is_named(api: Any) -> None:
     response = api.member.get("/v1/images?size_min=x")
 
