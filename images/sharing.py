@@ -46,17 +46,18 @@ def shared_with(caller: Caller, project: str) -> Members:
     return list(found.order_by("pk"))
 
 
-def may_share(caller: Caller, image: Target) -> bool:
+def may_share(caller: Caller, image: Target, action: str = "add_member") -> bool:
     """Does the image belong to the caller's project, or was that one allowed to pass it on?
 
-    ``image`` has id, owner and visibility. Only API v1 gives that permission to members.
+    ``image`` has id, owner and visibility. Only API v1 gives that permission to members, and
+    it is to do both: ``add_member`` and ``delete_member``.
     """
-    if access.may(caller, "add_member", image):
+    if access.may(caller, action, image):
         return True
     passing_on = Q(image=image["id"], member=caller.project, can_share=True)
     return (
         "member" in caller.roles
-        and (caller.actions is None or "add_member" in caller.actions)
+        and (caller.actions is None or action in caller.actions)
         and image["visibility"] == "shared"
         and Member.objects.filter(passing_on).exists()
     )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -229,3 +230,16 @@ def test_what_is_shared_with_a_project_is_its_own_and_the_owner_s_to_know(
     assert told_to(admin) == told_to(stranger) == [ours.pk, others.pk]
     assert told_to(member) == [ours.pk]
     assert sharing.shared_with(Caller("d", "d", implied("member")), "c") == []
+
+
+def test_a_limited_credential_of_a_member_that_may_share_does_only_what_it_may(
+    make_image: Any, stranger: Caller
+) -> None:
+    image = make_image()
+    image.members.create(member=stranger.project, can_share=True)
+    target = {"id": image.pk, "owner": image.owner, "visibility": "shared"}
+    limited = replace(stranger, actions=frozenset({"add_member"}))
+
+    assert sharing.may_share(limited, target, "add_member")
+    assert not sharing.may_share(limited, target, "delete_member")
+    assert sharing.may_share(stranger, target, "delete_member")

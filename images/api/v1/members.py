@@ -32,7 +32,7 @@ class Members(MembersView):
 
     def put(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
         wanted = _memberships(body.json(request._request))
-        who = _sharer(request, image_id)
+        who = _sharer(request, image_id, "add_member", "delete_member")
         sharing.replace(image_id, wanted, who)
         return replies.nothing()
 
@@ -44,7 +44,7 @@ class Member(MembersView):
         self, request: Request, image_id: str, member_id: str, **kwargs: str
     ) -> HttpResponse:
         can_share = _can_share(body.raw(request._request))
-        who = _sharer(request, image_id)
+        who = _sharer(request, image_id, "add_member")
         sharing.put(image_id, member_id, can_share, who)
         return replies.nothing()
 
@@ -52,7 +52,7 @@ class Member(MembersView):
         self, request: Request, image_id: str, member_id: str, **kwargs: str
     ) -> HttpResponse:
         body.refuse(request._request)
-        who = _sharer(request, image_id)
+        who = _sharer(request, image_id, "delete_member")
         sharing.remove(image_id, member_id, who)
         return replies.nothing()
 
@@ -68,10 +68,11 @@ class SharedImages(V1View):
         return replies.json({"shared_images": shown})
 
 
-def _sharer(request: Request, image_id: str) -> Caller:
-    """Who asks, when it sees the image and may share it. Raises NotFound, Forbidden."""
+def _sharer(request: Request, image_id: str, *actions: str) -> Caller:
+    """Who asks, when it sees the image and may do all this. Raises NotFound, Forbidden."""
     who = caller(request)
-    if not sharing.may_share(who, access.get_image(who, image_id)):
+    image = access.get_image(who, image_id)
+    if not all(sharing.may_share(who, image, action) for action in actions):
         raise errors.Forbidden(f"No permission to share image {image_id}")
     return who
 

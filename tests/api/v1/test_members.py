@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -130,6 +131,30 @@ def test_a_member_that_may_share_adds_members(api: Any, make_image: Any) -> None
         ("project-b", True),
         ("c", False),
     ]
+
+
+def test_who_may_only_add_removes_nobody(
+    api: Any, make_image: Any, tmp_path: Path, settings: Any
+) -> None:
+    image = make_image()
+    image.members.create(member="a")
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("delete_member: role:admin")
+    settings.IMAGECATALOG_POLICY_FILE = str(policy)
+
+    assert put(api.member, path(image, "b")).status_code == 204
+    assert put(api.member, path(image), {"memberships": []}).status_code == 404
+    assert api.member.delete(path(image, "a")).status_code == 404
+    assert listed(api.member, image) == [("a", False), ("b", False)]
+    assert api.admin.delete(path(image, "a")).status_code == 204
+
+
+def test_a_member_that_may_share_removes_members(api: Any, make_image: Any) -> None:
+    image = make_image()
+    image.members.create(member="a")
+    image.members.create(member="project-b", can_share=True)
+
+    assert api.stranger.delete(path(image, "a")).status_code == 204
 
 
 def test_a_public_image_has_members_and_a_private_one_not(
