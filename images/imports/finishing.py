@@ -90,11 +90,10 @@ def _attempts(upload: Transfer) -> QuerySet[Transfer]:
 
 
 def _blocks(upload: Transfer, store: stores.Store) -> Iterator[bytes]:
-    stored = upload.pieces.filter(status=PieceStatus.STORED).order_by("start")
-    keys = list(stored.values_list("key", flat=True))
-    release()
-    for key in keys:
-        with closing(store.open(key)) as blocks:
+    stored = upload.pieces.filter(status=PieceStatus.STORED)
+    for piece in pieces.in_order(stored):
+        release()
+        with closing(store.open(piece.key)) as blocks:
             yield from blocks
 
 

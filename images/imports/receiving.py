@@ -35,6 +35,11 @@ log = logging.getLogger(__name__)
 # each of them is also the upload's heartbeat.
 PIECE = 64 << 20  # bytes
 
+# Each piece is a file and a row, so there are not more of them than MiB; but for so many, as
+# slow senders and broken requests make small ones.
+SMALL_PIECES = 10_000
+SMALL = 1 << 20  # bytes
+
 
 def append(
     image_id: str,
@@ -51,7 +56,7 @@ def append(
     bytes to come, where it is known. Returns the upload as it is at the end.
 
     Raises Conflict (it goes on at another byte), Locked (somebody else is sending), OverLimit
-    (more than the upload was to have), NotFound, Gone, StoreError, ContentRefused as soon as
+    (more than the upload was to have, or in too many pieces), NotFound, Gone, StoreError, ContentRefused as soon as
     that is certain, what ``finish`` raises, and what the sender's stream raises.
     """
     with locked(image_id) as image:
@@ -172,7 +177,10 @@ def _put(store: stores.Store, key: str, first: bytes, stream: _Stream) -> int:
 
 
 def _take_turn(upload: Transfer) -> Piece:
-    """The right to write, with the image locked. Raises Locked when a living one has it."""
+    """The right to write, with the image locked.
+
+    Raises Locked when a living one has it, OverLimit when there are too many pieces already.
+    """
     arriving = upload.pieces.filter(status=PieceStatus.ARRIVING)
     if arriving.exists():
         if not leases.is_silent(upload):
@@ -180,12 +188,23 @@ def _take_turn(upload: Transfer) -> Piece:
                 "Another request is sending data to this upload. Try again in a moment."
             )
         arriving.update(status=PieceStatus.LOST)
+    _check_pieces(upload)
     upload.worker, upload.heartbeat_at = this_worker(), timezone.now()
     # Its last moment is no reason to end it while somebody is sending.
     lease = timedelta(seconds=settings.IMAGECATALOG_LEASE_SECONDS)
     upload.deadline = max(upload.deadline or timezone.now(), timezone.now() + lease)
     upload.save(update_fields=["worker", "heartbeat_at", "deadline"])
     return _next(upload, upload.bytes_received)
+
+
+def _check_pieces(upload: Transfer) -> None:
+    # Asked of each request: within one they are cut by size and time, and so are never many.
+    most = SMALL_PIECES + upload.bytes_received // SMALL
+    if upload.pieces.filter(status=PieceStatus.STORED).count() >= most:
+        raise errors.OverLimit(
+            f"The data has come in {most} pieces, which are too small on average. Give the "
+            "upload up and begin again, with at least 1 MiB in each request."
+        )
 
 
 def _next(upload: Transfer, start: int) -> Piece:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from images import crash, errors, stores
 from images.models import Piece, PieceStatus, Transfer, TransferStatus
@@ -24,7 +24,18 @@ def remove(transfer: Transfer, *, arriving: bool = False) -> None:
     found = Piece.objects.filter(transfer=transfer).select_related("transfer")
     if not arriving:
         found = found.exclude(status=PieceStatus.ARRIVING)
-    remove_each(found.order_by("pk"), abandoned=arriving)
+    remove_each(in_order(found), abandoned=arriving)
+
+
+def in_order(found: QuerySet[Piece]) -> Iterator[Piece]:
+    """These in the order of their bytes, which is the one in which they were made.
+
+    A batch is read at a time: an upload may have very many.
+    """
+    last = 0
+    while batch := list(found.filter(pk__gt=last).order_by("pk")[:BATCH]):
+        yield from batch
+        last = batch[-1].pk
 
 
 def remove_useless() -> None:

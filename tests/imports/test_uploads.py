@@ -16,6 +16,7 @@ from images import audit, errors, imports, lifecycle, stores
 from images.access import Caller
 from images.attributes import Changes
 from images.imports import receiving
+from images.lifecycle import pieces
 from images.lifecycle.workers import this_worker
 from images.models import (
     Event,
@@ -157,6 +158,38 @@ def test_it_goes_on_at_the_byte_where_it_stopped_and_at_no_other(
     with pytest.raises(errors.Conflict, match="at byte 10, not at"):
         send(upload, offset, b"x", by=member)
 
+    assert len(keys()) == 1
+
+
+def test_an_upload_in_too_many_small_pieces_is_refused_more_and_can_be_given_up(
+    begin: Begin, member: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receiving, "SMALL_PIECES", 3)
+    upload = begin()
+    for offset in range(3):
+        send(upload, offset, DATA[offset : offset + 1], by=member)
+
+    with pytest.raises(errors.OverLimit, match="begin again"):
+        send(upload, 3, DATA[3:], by=member)
+
+    assert (status(upload), Piece.objects.count()) == (Status.UPLOADING, 3)
+    imports.give_up(upload.image_id, str(upload.pk), member)
+    assert_nothing_is_left(upload)
+
+
+def test_a_large_upload_has_as_many_pieces_as_its_size_needs(
+    begin: Begin, member: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receiving, "SMALL_PIECES", 1)
+    monkeypatch.setattr(receiving, "SMALL", 100)
+    monkeypatch.setattr(pieces, "BATCH", 3)
+    upload = begin()
+
+    for start in range(0, len(DATA), 100):
+        send(upload, start, DATA[start : start + 100], by=member)
+
+    assert data(upload) == DATA
+    assert not Piece.objects.exists()
     assert len(keys()) == 1
 
 
