@@ -138,13 +138,17 @@ class PropertyRows:
     """Custom properties as rows of names and values; what a row showed first comes with it."""
 
     def __init__(self, post: QueryDict) -> None:
-        names = [name.strip() for name in post.getlist("property_name")]
+        shown = post.getlist("shown_name")  # other doors take blanks around a name
+        names = [
+            name if name in shown else name.strip()
+            for name in post.getlist("property_name")
+        ]
         values = [_lines(value) for value in post.getlist("property_value")]
         pairs = list(zip(names, values, strict=False))
         self.given = {name: value for name, value in pairs if name}
         self.pairs = [pair for pair in pairs if any(pair)]
         before = [_lines(value) for value in post.getlist("shown_value")]
-        self.shown = dict(zip(post.getlist("shown_name"), before, strict=False))
+        self.shown = dict(zip(shown, before, strict=False))
 
     @property
     def changed(self) -> dict[str, str]:
