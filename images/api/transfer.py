@@ -252,6 +252,8 @@ def download(
         _exactly(blocks, stop - start), content_type="application/octet-stream"
     )
     response.headers["Content-Length"] = str(stop - start)
+    # The data may be a page that somebody has made; the browser admin has the same origin.
+    response.headers["X-Content-Type-Options"] = "nosniff"
     if checksum:
         response.headers["Content-MD5"] = checksum
     if part:

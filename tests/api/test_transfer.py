@@ -466,6 +466,7 @@ def test_a_download_of_everything() -> None:
         "Content-Type": "application/octet-stream",
         "Content-Length": "5",
         "Content-MD5": "0" * 32,
+        "X-Content-Type-Options": "nosniff",
     }
 
 
