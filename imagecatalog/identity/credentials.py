@@ -163,9 +163,12 @@ def _sign_in(
         return _remember(digest, identity, known.encoded, known.hashed_at)
     attempt = (name[:150], origin.source)
     throttle.check(attempt)
-    # Ids of application credentials are no secret: there is nothing to hide by being slow.
-    hopeless = encoded is None and method == "secret"
-    if hopeless or not _matches(secret, encoded, digest) or not (identity and encoded):
+    if encoded is None and method == "secret":
+        # Ids of application credentials are no secret: there is nothing to hide by being slow,
+        # and nothing to guess, so nothing is counted either.
+        journal.refused(name, origin, method)
+        return None
+    if not _matches(secret, encoded, digest) or not (identity and encoded):
         throttle.failed(attempt)
         journal.refused(identity.user if identity else name, origin, method)
         return None

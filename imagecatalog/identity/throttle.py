@@ -19,7 +19,7 @@ REMEMBERED_AT_MOST = 10_000
 Who = tuple[str, str]  # name, and the address it is tried from
 
 _lock = threading.Lock()
-_failures: dict[Who, tuple[float, int]] = {}  # since when, how many
+_failures: dict[Who, tuple[float, int]] = {}  # since when, how many; the oldest first
 
 
 def check(who: Who) -> None:
@@ -37,11 +37,12 @@ def failed(who: Who) -> None:
     """Count a failure."""
     now = time.monotonic()
     with _lock:
-        if len(_failures) >= REMEMBERED_AT_MOST:
-            _forget_old(now)
         since, count = _failures.get(who, (now, 0))
         if now - since >= WINDOW:
+            del _failures[who]
             since, count = now, 0
+        if who not in _failures and len(_failures) >= REMEMBERED_AT_MOST:
+            del _failures[next(iter(_failures))]
         _failures[who] = (since, count + 1)
 
 
@@ -49,11 +50,3 @@ def succeeded(who: Who) -> None:
     """It was the right one: earlier failures were slips."""
     with _lock:
         _failures.pop(who, None)
-
-
-def _forget_old(now: float) -> None:
-    old = [who for who, (since, _) in _failures.items() if now - since >= WINDOW]
-    for who in old:
-        del _failures[who]
-    if not old:  # so many within a minute are no slips; better some are forgotten
-        _failures.clear()

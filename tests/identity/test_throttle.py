@@ -85,6 +85,38 @@ def test_guessing_many_names_fills_no_memory(
     assert len(throttle._failures) <= 5
 
 
+def test_nor_does_it_free_who_has_just_guessed(
+    alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(throttle, "REMEMBERED_AT_MOST", 5)
+    basic("wrong", name="early")
+    guess()
+    for number in range(4):
+        basic("wrong", name=f"user-{number}")
+
+    assert basic("wrong") == 429
+
+
+def test_who_guesses_again_after_the_waiting_is_counted_among_the_new(
+    alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(throttle, "REMEMBERED_AT_MOST", 2)
+    basic("wrong")
+    later = time.monotonic() + throttle.WINDOW
+    monkeypatch.setattr(throttle.time, "monotonic", lambda: later)
+    for name in ("early", "alice", "late"):
+        basic("wrong", name=name)
+
+    assert [name for name, _ in throttle._failures] == ["alice", "late"]
+
+
+def test_ids_of_no_credential_fill_no_memory_at_all(db: None) -> None:
+    for number in range(20):
+        assert basic("wrong", name=f"{number:032x}") == 401
+
+    assert not throttle._failures
+
+
 # Those who wait for their turn to be hashed
 
 
