@@ -69,10 +69,10 @@ def require(request: Request) -> Valid:
     return valid
 
 
-def user_key(text: str) -> int | None:
-    """The primary key in a user's id; None when it can be nobody's."""
+def user_key(text: str) -> int:
+    """The primary key in a user's id; 0, which nobody has, when it cannot be one."""
     is_one = text.isascii() and text.isdecimal() and len(text) < 10
-    return int(text) if is_one else None
+    return int(text) if is_one else 0
 
 
 def is_admin(token: Valid) -> bool:
