@@ -9,7 +9,7 @@ from django.core import signing
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from imagecatalog.identity import tokens
+from imagecatalog.identity import credentials, throttle, tokens
 from imagecatalog.identity.models import Project, RevokedToken, SignInEvent
 
 PASSWORD = "correct horse battery"
@@ -156,6 +156,38 @@ def test_no_user_that_can_be_named_breaks_the_service(
     identity: Any, alice: User, user: Any
 ) -> None:
     assert ask(identity, user).status_code in (400, 401)
+
+
+@pytest.mark.parametrize(
+    "user",
+    [
+        {"id": "999"},
+        {"id": "x"},
+        {"name": "nobody"},
+        {"name": "alice", "domain": {"id": "other"}},
+    ],
+)
+def test_a_user_that_does_not_exist_takes_as_long_as_one_that_does(
+    identity: Any, alice: User, monkeypatch: pytest.MonkeyPatch, user: Any
+) -> None:
+    made: list[str] = []
+    monkeypatch.setattr(credentials, "make_password", made.append)
+
+    answer = ask(identity, user | {"password": PASSWORD})
+
+    assert (answer.status_code, made) == (401, [PASSWORD])
+
+
+def test_whether_a_user_exists_does_not_show_in_how_often_one_may_try(
+    identity: Any, alice: User
+) -> None:
+    tries = range(throttle.FAILURES + 1)
+    codes = [
+        [ask(identity, {"id": it, "password": "x"}).status_code for _ in tries]
+        for it in (str(alice.pk), "999", "998")
+    ]
+
+    assert codes == [[401] * throttle.FAILURES + [429]] * 3
 
 
 def test_another_domain_has_no_users(identity: Any, alice: User) -> None:

@@ -58,8 +58,10 @@ def _by_password(
     password = user.get("password")
     if not isinstance(password, str):
         raise errors.Invalid("The user's password is missing.")
-    name = _user_name(user)
-    identity = credentials.by_password(name, password, origin) if name else None
+    # Who does not exist is asked for like anybody else, by a name that nobody can have: the
+    # time that it takes and how often one may try shall tell nothing either.
+    name = _user_name(user) or f"\0{user.get('id', '')}"
+    identity = credentials.by_password(name, password, origin)
     if identity is None:
         raise Unauthorized(WRONG)
     person = existing(get_user_model().objects.filter(username=name))
