@@ -14,9 +14,12 @@ from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated
 from imagecatalog.identity import credentials, tokens
 from imagecatalog.identity.credentials import CREDENTIAL_ID, Identity
 from imagecatalog.identity.journal import Origin
+from images import errors
 from images.access import Caller, implied
+from images.api import versions
 
 FROM_ELSEWHERE = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_ORIGIN")
+CHANGES_NOTHING = ("GET", "HEAD", "OPTIONS")
 
 
 class SignIn(BaseAuthentication):
@@ -105,6 +108,7 @@ def _door(request: HttpRequest) -> str:
 def _identity(request: HttpRequest) -> Identity | None:
     scheme, _, value = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
     if scheme.lower() == "basic":
+        _refuse_foreign_page(request)
         return _by_name(*_decoded(value), origin(request))
     key = request.META.get("HTTP_X_AUTH_TOKEN", "")
     if scheme.lower() == "bearer":
@@ -117,6 +121,29 @@ def _identity(request: HttpRequest) -> Identity | None:
         valid = tokens.read(key)
         return valid.identity if valid else None
     return credentials.by_key(key, origin(request))
+
+
+def _refuse_foreign_page(request: HttpRequest) -> None:
+    """Raise Forbidden if a page of another site is about to change something.
+
+    A browser sends a password that it remembers with whatever any page asks for. It says where
+    the page is from (Fetch Metadata; RFC 6454 where the service has no TLS); programs do not.
+    """
+    if request.method in CHANGES_NOTHING:
+        return
+    site = request.META.get("HTTP_SEC_FETCH_SITE")
+    if not (site in ("same-origin", "none") if site else _is_our_origin(request)):
+        raise errors.Forbidden(
+            "Pages of other sites may not use a password that the browser remembers. "
+            "Send a token or a key as X-Auth-Token instead."
+        )
+
+
+def _is_our_origin(request: HttpRequest) -> bool:
+    """Whether no other origin is named."""
+    called = f"{request.scheme}://{request.META.get('HTTP_HOST', '')}"
+    public = "/".join(versions.base_url(request).split("/")[:3])
+    return request.META.get("HTTP_ORIGIN", called) in (called, public)
 
 
 def _by_name(name: str, secret: str, origin: Origin) -> Identity | None:

@@ -10,6 +10,7 @@ from django.test import Client
 
 from imagecatalog.identity import credentials
 from imagecatalog.identity.models import Project, RoleAssignment
+from images.models import Image
 
 PASSWORD = "correct horse: battery"
 
@@ -256,6 +257,77 @@ def test_a_user_that_does_not_exist_takes_as_long_as_one_that_does(
     code(client, basic("nobody"))
 
     assert made == [PASSWORD]
+
+
+# With a password that a browser remembers
+
+
+def create(client: Client, **headers: str) -> int:
+    return client.post(
+        "/v2/images",
+        {},
+        content_type="text/plain",  # what a form of another site can send
+        headers={"Host": "images.example", "Authorization": basic(), **headers},
+    ).status_code
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "cross-site", "Origin": "http://images.example"},
+        {"Origin": "http://evil.example"},
+        {"Origin": "https://images.example"},
+        {"Origin": "http://images.example:81"},
+        {"Origin": "http://images.example.evil.example"},
+        {"Origin": "null"},
+    ],
+)
+def test_a_page_of_another_site_changes_nothing_with_it(
+    headers: dict[str, str], client: Client, alice: User
+) -> None:
+    assert create(client, **headers) == 403
+    assert not Image.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},  # no browser
+        {"Sec-Fetch-Site": "none"},
+        {"Sec-Fetch-Site": "same-origin", "Origin": "http://images.example"},
+        {
+            "Sec-Fetch-Site": "same-origin",
+            "Origin": "https://images.example",
+        },  # a proxy
+        {"Origin": "http://images.example"},
+        {"Origin": "https://public.example"},
+    ],
+)
+def test_everybody_else_does(
+    headers: dict[str, str], client: Client, alice: User, settings: Any
+) -> None:
+    settings.IMAGECATALOG_PUBLIC_URL = "https://public.example/catalogue"
+
+    assert create(client, **headers) == 201
+
+
+def test_a_page_of_another_site_may_link_to_an_image(
+    client: Client, alice: User
+) -> None:
+    headers = {"Authorization": basic(), "Sec-Fetch-Site": "cross-site"}
+
+    assert client.get("/v2/images", headers=headers).status_code == 200
+
+
+def test_a_token_is_sent_by_no_browser_by_itself(
+    client: Client, alice: User, settings: Any
+) -> None:
+    settings.IMAGECATALOG_STATIC_KEYS = ("alice:se:cret",)
+    headers = {"X-Auth-Token": "se:cret", "Authorization": ""}
+
+    assert create(client, Origin="http://other.example", **headers) == 201
 
 
 # With a static key
