@@ -31,7 +31,7 @@ REMEMBERED_SECONDS = 300  # a password that was right is not hashed again
 FRESH_SECONDS = 1.0  # who has just been looked up is not looked up again
 REMEMBERED_AT_MOST = 10_000
 LAST_USED_SECONDS = 300  # how exact `last_used_at` is: reads shall not become writes
-WAITING_AT_MOST = 8  # each of them holds one of the threads that answer requests
+WAITING_AT_MOST = 16  # to be hashed: half of the threads of a process, see server.py
 GENERATED = "sha256$"  # the hash of a secret that nobody could guess need not be slow
 
 # Asked by nearly every request: written out, as building it costs more than running it.
