@@ -11,10 +11,12 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from playwright.sync_api import Browser
 
 from tests import servers
-from tests.servers import Service
+from tests.servers import Missing, Service
 from tests.wire.api import Api, ApiV1
+from tests.wire.browser import chromium
 from tests.wire.evidence import Evidence
 
 MEMBER_PASSWORD = "a member's password"
@@ -83,6 +85,15 @@ def start(request: pytest.FixtureRequest, tmp_path: Path) -> Start:
             yield Evidence(service, folder)
 
     return start
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    try:
+        with chromium() as found:
+            yield found
+    except Missing as missing:
+        pytest.skip(str(missing))
 
 
 @pytest.fixture

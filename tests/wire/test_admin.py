@@ -11,23 +11,14 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
 
-from tests.servers import Missing, Service
+from tests.servers import Service
 from tests.wire.api import Api, connect, upload_head
-from tests.wire.browser import FRONT, LIST, SIGN_IN, Screen, chromium
+from tests.wire.browser import FRONT, LIST, SIGN_IN, Screen
 
 pytestmark = pytest.mark.slow
 expect.set_options(timeout=20_000)
 Open = Callable[..., Screen]
 MIB = 1 << 20
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    try:
-        with chromium() as found:
-            yield found
-    except Missing as missing:
-        pytest.skip(str(missing))
 
 
 @pytest.fixture

@@ -13,23 +13,14 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
 
-from tests.servers import Missing, Service, wait_until
+from tests.servers import Service, wait_until
 from tests.wire.api import Api
-from tests.wire.browser import LIST, Screen, chromium
+from tests.wire.browser import LIST, Screen
 from tests.wire.line import Line
 
 pytestmark = pytest.mark.slow
 MIB = 1 << 20
 NETWORK = re.compile("net::ERR_|Failed to load resource")  # what these tests are about
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    try:
-        with chromium() as found:
-            yield found
-    except Missing as missing:
-        pytest.skip(str(missing))
 
 
 @pytest.fixture
