@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import connection
 from django.test import Client
@@ -85,6 +87,12 @@ def nothing_skipped(report: Any) -> Any:
         report.outcome = "failed"
         report.longrepr = f"skipped, and CI=true allows no skips: {report.longrepr}"
     return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def routes() -> None:
+    """Made once, as in a server: not from the settings of the test that happens to come first."""
+    import_module(settings.ROOT_URLCONF)
 
 
 # Databases
