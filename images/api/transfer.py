@@ -38,6 +38,7 @@ __all__ = [
     "download",
     "drain",
     "has_body",
+    "let_go",
     "parse_range",
 ]
 
@@ -110,6 +111,17 @@ def drain(request: HttpRequest) -> None:
                 connection.set_patience(sock, left)
             if next(stream, None) is None:
                 break
+
+
+def let_go(request: HttpRequest) -> None:
+    """Call when all is done: a reader that had enough has not seen the end of the body.
+
+    Up to there the connection is of no use for another request, and the last block stays in
+    memory as long as the request, which Django REST framework makes a part of a cycle.
+    """
+    if STREAM in request.META:
+        drain(request)
+        del request.META[STREAM]
 
 
 def _stream(request: HttpRequest, patience: float) -> Stream:

@@ -24,7 +24,9 @@ class ApiView(APIView):
     ) -> HttpResponseBase:
         if request.method == "OPTIONS":
             return replies.nothing(200)  # browsers ask without credentials
-        return super().dispatch(request, *args, **kwargs)
+        response = super().dispatch(request, *args, **kwargs)
+        transfer.let_go(request)
+        return response
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         # Accept decides about errors only, see replies.error; who may is asked by the views.

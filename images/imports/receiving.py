@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
 from datetime import timedelta
 from itertools import chain
 from uuid import uuid4
@@ -67,7 +68,9 @@ def append(
     pieces.remove_each(_lost(upload), abandoned=True)
     release()
     try:
-        _receive(upload, piece, stream)
+        # It stops within its generator, which would keep a block until garbage is collected.
+        with closing(stream.blocks):
+            _receive(upload, piece, stream)
     except errors.ContentRefused as error:
         leases.fail(upload, error, by)
         raise
@@ -110,7 +113,9 @@ class _Stream:
             formats = image.disk_format or "", image.container_format or ""
             self.inspection = Inspection(*formats)
 
-    def _checked(self, blocks: Iterator[bytes], upload: Transfer) -> Iterator[bytes]:
+    def _checked(
+        self, blocks: Iterator[bytes], upload: Transfer
+    ) -> Generator[bytes, None, None]:
         try:
             for block in blocks:
                 if len(block) > self.room:

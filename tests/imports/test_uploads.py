@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -74,6 +76,25 @@ def assert_nothing_is_left(upload: Transfer) -> None:
     assert status(upload) == Status.QUEUED
     assert keys() == []
     assert not Piece.objects.exists()
+
+
+def test_a_full_piece_leaves_none_of_its_sender_in_memory(
+    begin: Begin, member: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receiving, "PIECE", 100)
+    upload = begin()
+    sender = (DATA[start : start + 50] for start in range(0, 100, 50))
+    gone = weakref.ref(sender)
+
+    gc.disable()
+    try:
+        imports.append(
+            upload.image_id, str(upload.pk), 0, sender, member, announced=100
+        )
+        del sender
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_an_upload_in_pieces_ends_as_an_active_image(

@@ -20,6 +20,7 @@ import pytest
 from requests import Response
 from tusclient.client import TusClient
 
+from images.imports.receiving import PIECE
 from tests.servers import Service, wait_until
 from tests.wire.api import Api, connect, head, reset
 from tests.wire.conftest import Start
@@ -312,6 +313,30 @@ def test_an_upload_that_is_forgotten_ends(start: Start) -> None:
             evidence.wait_for(image_id, "queued", 40)
             assert api.head(upload, headers=TUS).status_code == 410
         evidence.wait_for_nothing_left(image_id)
+
+
+@pytest.mark.parametrize("framing", ["counted", "chunked"])
+def test_a_connection_goes_on_after_a_full_piece(
+    catalogue: Service, api: Api, framing: str
+) -> None:
+    image_id = api.new()
+    upload = create(api, image_id, PIECE + 1)
+    field = f"Content-Length: {PIECE}"
+    begin = end = b""
+    if framing == "chunked":
+        field, begin, end = (
+            "Transfer-Encoding: chunked",
+            b"%x\r\n" % PIECE,
+            b"\r\n0\r\n\r\n",
+        )
+
+    with connect(catalogue) as sock:
+        sock.sendall(patch_head(catalogue, upload, 0, field) + begin)
+        sock.sendall(bytes(PIECE))
+        sock.sendall(end)
+        assert sock.recv(MIB).startswith(b"HTTP/1.1 204 ")
+        sock.sendall(head(catalogue, "GET", f"/v2/images/{image_id}"))
+        assert sock.recv(MIB).startswith(b"HTTP/1.1 200 ")
 
 
 @pytest.mark.slow
