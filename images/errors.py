@@ -62,9 +62,13 @@ class OverLimit(ImageError):
 
 
 class TooManyAttempts(ImageError):
-    """Somebody seems to guess; the same request may succeed in a minute."""
+    """Too many sign in, or somebody seems to guess; it may succeed after so many ``seconds``."""
 
     code = "too-many-attempts"
+
+    def __init__(self, message: str, seconds: int = 1) -> None:
+        super().__init__(message)
+        self.seconds = seconds
 
 
 class ContentRefused(ImageError):

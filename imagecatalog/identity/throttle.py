@@ -7,6 +7,7 @@ process hashes one password at a time.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 
@@ -27,9 +28,11 @@ def check(who: Who) -> None:
     since, count = _failures.get(who, (0.0, 0))
     left = since + WINDOW - time.monotonic()
     if count >= FAILURES and left > 0:
+        seconds = math.ceil(left)
         raise errors.TooManyAttempts(
             "There were too many failed attempts to sign in. "
-            f"Try again in {int(left) + 1} seconds."
+            f"Try again in {seconds} seconds.",
+            seconds,
         )
 
 

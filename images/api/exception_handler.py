@@ -87,4 +87,6 @@ def _refusal(
         response.headers[name] = value
     if isinstance(exc, RangeNotSatisfiable):
         response.headers["Content-Range"] = f"bytes */{exc.size}"
+    if isinstance(exc, errors.TooManyAttempts):
+        response.headers["Retry-After"] = str(exc.seconds)  # RFC 9110, 10.2.3
     return response

@@ -16,12 +16,16 @@ from imagecatalog.identity import credentials, throttle
 PASSWORD = "correct horse battery"
 
 
-def basic(
+def ask(
     password: str = PASSWORD, name: str = "alice", address: str = "10.0.0.1"
-) -> int:
+) -> Any:
     pair = b64encode(f"{name}:{password}".encode()).decode()
     headers = {"Authorization": f"Basic {pair}"}
-    return Client().get("/v2/images", headers=headers, REMOTE_ADDR=address).status_code
+    return Client().get("/v2/images", headers=headers, REMOTE_ADDR=address)
+
+
+def basic(password: str = PASSWORD, **who: str) -> int:
+    return ask(password, **who).status_code
 
 
 def guess(times: int = throttle.FAILURES, **who: str) -> list[int]:
@@ -41,6 +45,20 @@ def test_the_waiting_ends(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(throttle.time, "monotonic", lambda: later)
 
     assert basic(PASSWORD) == 200
+
+
+def test_it_is_said_for_how_long(
+    identity: Any, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.monotonic()
+    monkeypatch.setattr(throttle.time, "monotonic", lambda: now)
+    guess()
+    monkeypatch.setattr(throttle.time, "monotonic", lambda: now + 17.5)
+
+    assert ask("wrong").headers["Retry-After"] == "43"
+    for _ in range(throttle.FAILURES):  # from another address than the other guesses
+        identity.try_password("alice", "wrong")
+    assert identity.try_password("alice").headers["Retry-After"] == "60"
 
 
 def test_others_do_not_wait(alice: User, bob: User) -> None:
@@ -131,6 +149,12 @@ def _no_place(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", ["alice", "nobody"])
 def test_strangers_do_not_wait_without_end(alice: User, name: str) -> None:
     assert [basic("wrong", name=name) for _ in range(20)] == [429] * 20
+
+
+@pytest.mark.usefixtures("_no_place")
+def test_they_are_told_to_come_back_soon(identity: Any, alice: User) -> None:
+    for answer in (ask("wrong"), identity.try_password("alice")):
+        assert (answer.status_code, answer.headers["Retry-After"]) == (429, "1")
 
 
 def test_who_was_right_waits_however_many_do(

@@ -114,7 +114,12 @@ def handle(exc: Exception, context: dict[str, Any]) -> HttpResponse | None:
     if isinstance(exc, errors.OverLimit):
         return error(403, str(exc))  # as Keystone says it
     plain = exception_handler.handle(exc, context)
-    return None if plain is None else error(plain.status_code, _message(exc))
+    if plain is None:
+        return None
+    response = error(plain.status_code, _message(exc))
+    if "Retry-After" in plain.headers:
+        response.headers["Retry-After"] = plain.headers["Retry-After"]
+    return response
 
 
 def error(status: int, message: str) -> HttpResponse:
