@@ -8,10 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.admin import AdminSite
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path
 from django.utils.translation import gettext_lazy as _
+
+from images import errors
 
 
 class CatalogueSite(AdminSite):
@@ -29,6 +31,14 @@ class CatalogueSite(AdminSite):
         seen = request.user.has_perm("images.view_image")
         extra = {**(front.context() if seen else {}), **(extra_context or {})}
         return super().index(request, extra)
+
+    def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        from images.admin import refusals
+
+        try:
+            return super().login(request, extra_context)
+        except errors.TooManyAttempts as error:
+            return refusals.too_many(request, error)
 
     def get_app_list(
         self, request: HttpRequest, app_label: str | None = None

@@ -123,6 +123,24 @@ def by_key(key: str, origin: Origin = NOWHERE) -> Identity | None:
     return row[1] if row else None
 
 
+@contextmanager
+def turn(was_right: bool = False) -> Iterator[None]:
+    """Hash alone. Raises TooManyAttempts, unless this was right before: that is no guess."""
+    if was_right:
+        with _hashing:
+            yield
+        return
+    if not _places.acquire(blocking=False):
+        raise errors.TooManyAttempts(
+            "Too many are signing in at this moment. Try again in a few seconds."
+        )
+    try:
+        with _hashing:
+            yield
+    finally:
+        _places.release()
+
+
 def least(one: str, other: str) -> str | None:
     """The role that both include."""
     return next(
@@ -183,7 +201,7 @@ def _still_holds(known: _Verified, encoded: str | None) -> bool:
 def _matches(secret: str, encoded: str | None, digest: bytes) -> bool:
     if encoded and encoded.startswith(GENERATED):
         return hmac.compare_digest(hash_secret(secret, generated=True), encoded)
-    with _turn(was_right=digest in _verified):
+    with turn(was_right=digest in _verified):
         if encoded is None:
             make_password(secret)  # as slow as for one that exists
             return False
@@ -191,24 +209,6 @@ def _matches(secret: str, encoded: str | None, digest: bytes) -> bool:
         if known and _still_holds(known, encoded):
             return True
         return check_password(secret, encoded)
-
-
-@contextmanager
-def _turn(was_right: bool) -> Iterator[None]:
-    """Hash alone. Raises TooManyAttempts, unless this was right before: that is no guess."""
-    if was_right:
-        with _hashing:
-            yield
-        return
-    if not _places.acquire(blocking=False):
-        raise errors.TooManyAttempts(
-            "Too many are signing in at this moment. Try again in a few seconds."
-        )
-    try:
-        with _hashing:
-            yield
-    finally:
-        _places.release()
 
 
 def _row(user: str) -> Found | None:

@@ -23,7 +23,7 @@ def signed_in(db: None) -> Callable[..., Client]:
         if role:
             user.groups.add(Group.objects.get(name=role))
         client = Client(**options)
-        client.force_login(user, "django.contrib.auth.backends.ModelBackend")
+        client.force_login(user, "imagecatalog.identity.backends.Passwords")
         return client
 
     return sign_in

@@ -124,7 +124,7 @@ def test_each_move_needs_its_own_permission(
     user = User.objects.create_user("ann", is_staff=True)
     others = Permission.objects.exclude(codename=f"{verb}_image")
     user.user_permissions.set(others)
-    client.force_login(user, "django.contrib.auth.backends.ModelBackend")
+    client.force_login(user, "imagecatalog.identity.backends.Passwords")
 
     assert move(client, image, verb).status_code == 403
     assert status_of(image) == before

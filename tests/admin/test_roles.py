@@ -151,7 +151,7 @@ def test_a_viewer_is_not_told_where_data_is_kept(
 
 def test_who_is_not_staff_sees_nothing(client: Client, make_image: MakeImage) -> None:
     user = User.objects.create_user("bob")
-    client.force_login(user, "django.contrib.auth.backends.ModelBackend")
+    client.force_login(user, "imagecatalog.identity.backends.Passwords")
 
     for path in ("/admin/", LIST, f"{LIST}live/", "/admin/live/"):
         assert client.get(path).status_code == 302
@@ -162,7 +162,7 @@ def test_staff_without_a_role_sees_no_image(
 ) -> None:
     image = make_image("active", name="a secret name")
     user = User.objects.create_user("bob", is_staff=True)
-    client.force_login(user, "django.contrib.auth.backends.ModelBackend")
+    client.force_login(user, "imagecatalog.identity.backends.Passwords")
 
     for path in (LIST, f"{LIST}live/", f"{LIST}{image.pk}/change/", "/admin/live/"):
         assert client.get(path).status_code == 403

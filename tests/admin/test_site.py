@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from threading import BoundedSemaphore
 from typing import Any
 
 import pytest
+from axes.models import AccessAttempt
 from django.contrib.auth.models import User
 from django.test import Client
+
+from imagecatalog.identity import credentials
 
 PASSWORD = "correct horse battery staple"
 
@@ -16,8 +20,8 @@ def root(db: None) -> User:
     return User.objects.create_superuser("root", password=PASSWORD)
 
 
-def sign_in(client: Client, password: str = PASSWORD) -> Any:
-    form = {"username": "root", "password": password, "next": "/admin/"}
+def sign_in(client: Client, password: str = PASSWORD, name: str = "root") -> Any:
+    form = {"username": name, "password": password, "next": "/admin/"}
     return client.post("/admin/login/", form)
 
 
@@ -39,8 +43,55 @@ def test_the_sixth_guess_of_a_password_is_not_looked_at(
     for _ in range(5):
         sign_in(client, "a guess")
 
-    assert sign_in(client).status_code == 429
+    response = sign_in(client)
+    assert (response.status_code, response["Retry-After"]) == (429, "900")
+    assert "Try again in 15 minutes." in response.content.decode()
     assert client.get("/admin/").status_code == 302
+
+
+# The password is hashed in turn with those of the API
+
+
+@pytest.fixture
+def _no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many wait for their turn as may."""
+    monkeypatch.setattr(credentials, "_places", BoundedSemaphore(1))
+    credentials._places.acquire()
+
+
+@pytest.mark.usefixtures("_no_place")
+def test_who_cannot_wait_for_a_turn_is_told_so(client: Client, root: User) -> None:
+    response = sign_in(client)
+
+    assert (response.status_code, response["Retry-After"]) == (429, "1")
+    assert "Try again in a few seconds." in response.content.decode()
+    assert client.get("/admin/").status_code == 302
+
+
+@pytest.mark.usefixtures("_no_place")
+@pytest.mark.parametrize("name", ["root", "nobody"])
+def test_it_is_not_counted_as_a_guess(client: Client, root: User, name: str) -> None:
+    for _ in range(6):
+        assert sign_in(client, "a guess", name)["Retry-After"] == "1"
+
+    assert not AccessAttempt.objects.exists()
+
+
+@pytest.mark.parametrize("name", ["root", "nobody"])
+def test_one_password_is_hashed_at_a_time(
+    client: Client, root: User, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone: list[bool] = []
+
+    def note(*args: Any) -> None:
+        alone.append(credentials._hashing.locked())
+
+    monkeypatch.setattr(User, "check_password", note)
+    monkeypatch.setattr(User, "set_password", note)
+    sign_in(client, "a guess", name)
+
+    assert alone == [True]
+    assert not credentials._hashing.locked()
 
 
 def test_pages_may_load_our_own_files_only(client: Client) -> None:

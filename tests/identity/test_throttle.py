@@ -177,7 +177,7 @@ def test_those_who_waited_together_are_hashed_once(
     alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hashed: list[str] = []
-    turn = credentials._turn
+    turn = credentials.turn
 
     @contextmanager
     def after_another(was_right: bool) -> Iterator[None]:
@@ -191,7 +191,7 @@ def test_those_who_waited_together_are_hashed_once(
         hashed.append(password)
         return True
 
-    monkeypatch.setattr(credentials, "_turn", after_another)
+    monkeypatch.setattr(credentials, "turn", after_another)
     monkeypatch.setattr(credentials, "check_password", count)
 
     assert credentials.by_password("alice", PASSWORD)

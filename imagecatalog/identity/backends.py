@@ -1,0 +1,18 @@
+"""How the browser admin signs in: by Django's own way, in turn with everybody else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.backends import ModelBackend
+
+from imagecatalog.identity import credentials
+
+
+class Passwords(ModelBackend):
+    """Users and permissions of Django; what strangers send is hashed when it is its turn."""
+
+    def authenticate(self, *args: Any, **kwargs: Any) -> Any:
+        """The user with this password, if there is one. Raises TooManyAttempts."""
+        with credentials.turn():
+            return super().authenticate(*args, **kwargs)
