@@ -128,7 +128,7 @@ class RevokedToken(models.Model):
 
 
 class SignInEvent(models.Model):
-    """What happened around signing in: append-only, read by operators."""
+    """What happened around signing in: append-only, read by operators, gone after months."""
 
     at = models.DateTimeField(default=timezone.now, db_index=True)
     verb = models.CharField(max_length=32)

@@ -1,17 +1,22 @@
-"""The background worker fetches copies, several at once, in threads."""
+"""The background worker fetches copies, several at once, and does more, all in threads."""
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 
+from imagecatalog.identity import pruning
 from images import lifecycle
 from images.access import Caller
 from images.attributes import Changes
 from images.lifecycle import Source
+from images.management.commands import image_worker
 from images.management.copying import Copying
 from images.models import Image
 from tests.web import Slow, allow_in_process, serving
@@ -76,3 +81,20 @@ def test_a_worker_that_stops_gives_back_what_it_fetches(
 
     assert statuses() == ["queued"]
     assert len(lifecycle.waiting_copies(10)) == 1
+
+
+def test_once_an_hour_it_forgets_old_sign_ins(
+    transactional_db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+
+    def beside(stop: threading.Event, duty: object, pause: float) -> None:
+        if duty is pruning.prune:
+            pauses.append(pause)
+            stop.set()
+
+    monkeypatch.setattr(image_worker, "_beside", beside)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    call_command("image_worker")
+
+    assert pauses == [3600]

@@ -11,11 +11,13 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db import close_old_connections
 
+from imagecatalog.identity import pruning
 from images import imports, lifecycle, overview
 from images.management.copying import Copying
 
 log = logging.getLogger(__name__)
 
+HOUR = 3600.0  # seconds
 PAUSE = 1.0  # seconds until it is looked again for what is to be copied
 DUTIES = (lifecycle.reap, lifecycle.scrub_due, lifecycle.sweep, overview.recount)
 
@@ -23,8 +25,8 @@ DUTIES = (lifecycle.reap, lifecycle.scrub_due, lifecycle.sweep, overview.recount
 class Command(BaseCommand):
     help = (
         "The background worker: ends what has died, deletes what is due, fetches what is to "
-        "be copied from web addresses, and makes images of uploads that are whole. `serve` "
-        "runs one; any number may run at once."
+        "be copied from web addresses, makes images of uploads that are whole, and forgets "
+        "sign-ins of long ago. `serve` runs one; any number may run at once."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -39,11 +41,9 @@ class Command(BaseCommand):
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        # Killed with the process it is begun again.
-        finishing = threading.Thread(
-            target=_finish_uploads, args=[stop, options["interval"]], daemon=True
-        )
-        finishing.start()
+        # These take long: what is due every few seconds does not wait for them.
+        _beside(stop, imports.finish_waiting, options["interval"])
+        _beside(stop, pruning.prune, HOUR)
         copying, due = Copying(options["copies"]), 0.0
         while not stop.is_set():
             _attempt(copying.begin)
@@ -55,11 +55,15 @@ class Command(BaseCommand):
         copying.stop()
 
 
-def _finish_uploads(stop: threading.Event, interval: float) -> None:
-    """To make an image takes long: what is due every few seconds does not wait for it."""
-    while not stop.is_set():
-        _attempt(imports.finish_waiting)
-        stop.wait(interval)
+def _beside(stop: threading.Event, duty: Callable[[], object], pause: float) -> None:
+    """Repeat a duty in a thread of its own. Killed with the process it is begun again."""
+
+    def repeat() -> None:
+        while not stop.is_set():
+            _attempt(duty)
+            stop.wait(pause)
+
+    threading.Thread(target=repeat, daemon=True).start()
 
 
 def _attempt(duty: Callable[[], object]) -> None:

@@ -1,0 +1,41 @@
+"""What signing in leaves behind goes after a while. Called by the background worker."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from importlib import import_module
+from typing import Any
+
+from axes.models import AccessAttempt, AccessFailureLog, AccessLog
+from django.conf import settings
+from django.db.models import Model, QuerySet
+from django.utils import timezone
+
+from imagecatalog.identity.models import SignInEvent
+
+BATCH = 500  # rows a transaction: on SQLite everybody who writes waits for it
+
+# With the field that says of when they are. (Attempts axes forgets itself when the next one fails.)
+RECORDS: dict[type[Model], str] = {
+    SignInEvent: "at",
+    AccessLog: "attempt_time",
+    AccessFailureLog: "attempt_time",
+    AccessAttempt: "attempt_time",
+}
+
+
+def prune() -> None:
+    """Remove expired sessions, and records older than IMAGECATALOG_SIGN_IN_RECORD_DAYS."""
+    import_module(settings.SESSION_ENGINE).SessionStore.clear_expired()
+    days = settings.IMAGECATALOG_SIGN_IN_RECORD_DAYS
+    if not days:
+        return
+    before = timezone.now() - timedelta(days=days)
+    for model, time in RECORDS.items():
+        due = model._default_manager.filter(**{f"{time}__lt": before})
+        _remove(due.order_by(time))  # as the index has it, where there is one
+
+
+def _remove(due: QuerySet[Any]) -> None:
+    while ids := list(due.values_list("pk", flat=True)[:BATCH]):
+        due.filter(pk__in=ids).delete()

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from axes.models import AccessAttempt, AccessFailureLog, AccessLog
+from django.contrib.sessions.models import Session
+from django.db import connection
+from django.db.models import Model
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from imagecatalog.identity import pruning
+from imagecatalog.identity.models import SignInEvent
+
+pytestmark = pytest.mark.django_db
+MINUTE = timedelta(minutes=1)
+RECORDS: dict[type[Model], dict[str, Any]] = {
+    SignInEvent: {"verb": "refused", "user": "alice"},
+    AccessLog: {"username": "alice"},
+    AccessFailureLog: {"username": "alice"},
+    AccessAttempt: {"username": "alice", "failures_since_start": 1},
+}
+
+
+@pytest.fixture(autouse=True)
+def _a_week(settings: Any) -> None:
+    settings.IMAGECATALOG_SIGN_IN_RECORD_DAYS = 7
+
+
+def record(model: type[Model], age: timedelta, **more: Any) -> None:
+    """A row that is so old, whatever its model thinks of that."""
+    row = model.objects.create(**RECORDS[model] | more)
+    at = {pruning.RECORDS[model]: timezone.now() - age}
+    model.objects.filter(pk=row.pk).update(**at)
+
+
+@pytest.mark.parametrize("model", RECORDS)
+def test_old_records_go_and_others_stay(model: type[Model]) -> None:
+    field = "user" if model is SignInEvent else "username"
+    record(model, timedelta(days=7) + MINUTE, **{field: "old"})
+    record(model, timedelta(days=7) - MINUTE, **{field: "young"})
+
+    pruning.prune()
+
+    assert list(model.objects.values_list(field, flat=True)) == ["young"]
+
+
+def test_they_may_be_kept_for_ever(settings: Any) -> None:
+    settings.IMAGECATALOG_SIGN_IN_RECORD_DAYS = 0
+    record(SignInEvent, timedelta(days=5000))
+
+    pruning.prune()
+
+    assert SignInEvent.objects.count() == 1
+
+
+def test_no_transaction_takes_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pruning, "BATCH", 2)
+    for _ in range(5):
+        record(SignInEvent, timedelta(days=8))
+
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        pruning.prune()
+
+    deleted = f'DELETE FROM "{SignInEvent._meta.db_table}"'
+    assert sum(query["sql"].startswith(deleted) for query in queries) == 3
+    assert not SignInEvent.objects.exists()
+
+
+def test_sessions_that_have_expired_go() -> None:
+    now = timezone.now()
+    for key, until in (("past", now - MINUTE), ("open", now + MINUTE)):
+        Session.objects.create(session_key=key, session_data="", expire_date=until)
+
+    pruning.prune()
+
+    assert [it.session_key for it in Session.objects.all()] == ["open"]
