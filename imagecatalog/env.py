@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 import secrets
@@ -13,9 +14,38 @@ from typing import Any
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
+PREFIX = "IMAGECATALOG"
+# Not read by settings.py: for gunicorn, a command, and tests that kill the service.
+ELSEWHERE = ("ACCESS_LOG", "USER_PASSWORD", "CRASH_FILE")
+# What Kubernetes sets in every container beside a service whose name begins like ours.
+KUBERNETES = re.compile(
+    r"\w+_(SERVICE_HOST|SERVICE_PORT\w*|PORT_[0-9]+_\w+)=.*|\w+_PORT=[a-z]+://.*"
+)
+
+_read: set[str] = set()
+
+
+def known() -> set[str]:
+    """The names of all variables that are ours."""
+    return _read | {f"{PREFIX}_{name}" for name in ELSEWHERE}
+
+
+def misspelt() -> dict[str, list[str]]:
+    """Variables that look like ours and are not, each with the names that may be meant."""
+    # Without what they have in common: else all names are much alike.
+    ends = [name.removeprefix(PREFIX) for name in known() if name.startswith(PREFIX)]
+    return {
+        name: [PREFIX + end for end in difflib.get_close_matches(rest, ends)]
+        for name, value in sorted(os.environ.items())
+        if (rest := name.removeprefix(PREFIX)) != name
+        and name not in known()
+        and not KUBERNETES.fullmatch(f"{name}={value}")
+    }
+
 
 def text(name: str, default: str = "") -> str:
     """The variable as it stands, without surrounding blanks."""
+    _read.add(name)
     return os.environ.get(name, default).strip()
 
 

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
 
 from imagecatalog import env
 
+ROOT = Path(__file__).resolve().parent.parent
 NAME = "IMAGECATALOG_TEST"
 
 
@@ -69,3 +73,60 @@ def test_a_size_may_have_a_unit(
     monkeypatch.setenv(NAME, value)
 
     assert env.size(NAME) == size
+
+
+# Names that are none
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("IMAGECATALOG_STORE", ["IMAGECATALOG_STORES"]),
+        ("IMAGECATALOGUE_STORES", ["IMAGECATALOG_STORES"]),
+        ("IMAGECATALOG_USER_PASWORD", ["IMAGECATALOG_USER_PASSWORD"]),
+        ("IMAGECATALOG_SECRETKEY", ["IMAGECATALOG_SECRET_KEY"]),
+        ("IMAGECATALOG_PORT", []),
+        ("IMAGECATALOG_BROWSER_PATHS", []),  # a setting, but not for operators
+    ],
+)
+def test_a_misspelt_variable_is_warned_of(
+    name: str, meant: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "a secret")
+
+    with pytest.raises(SystemCheckError) as caught:
+        call_command("check", fail_level="WARNING")
+
+    assert f"{name} is set, but there is no such variable" in str(caught.value)
+    assert "a secret" not in str(caught.value)
+    for it in meant:
+        assert f"Did you mean {it}" in str(caught.value)
+    assert ("Did you mean" in str(caught.value)) == bool(meant)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("IMAGECATALOG_SERVICE_HOST", "10.0.0.1"),
+        ("IMAGECATALOG_SERVICE_PORT_HTTP", "9292"),
+        ("IMAGECATALOG_PORT", "tcp://10.0.0.1:9292"),
+        ("IMAGECATALOG_DB_PORT_5432_TCP_ADDR", "10.0.0.2"),
+    ],
+)
+def test_what_kubernetes_sets_is_not(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+
+    call_command("check", fail_level="WARNING")
+
+
+def test_all_that_are_read_or_explained_are_known() -> None:
+    reading = re.compile(r"(?:environ\.get|env\.\w+)\(\s*\"(IMAGECATALOG_\w+)\"")
+    paths = [*ROOT.glob("imagecatalog/**/*.py"), *ROOT.glob("images/**/*.py")]
+    read = {name for path in paths for name in reading.findall(path.read_text())}
+    explained = set(re.findall(r"^\| `(\w+)`", (ROOT / "README.md").read_text(), re.M))
+
+    assert len(read) > 30
+    assert read - env.known() == set()
+    assert {it for it in explained if it.startswith("IMAGECATALOG")} <= read

@@ -111,6 +111,12 @@ def test_an_address_that_is_none_is_refused(tmp_path: Path, bind: str) -> None:
     assert (done.returncode, "must be HOST:PORT" in done.stderr) == (1, True)
 
 
+def test_a_misspelt_variable_is_warned_of_at_the_start(tmp_path: Path) -> None:
+    done = serve(tmp_path, "--bind", "nowhere", IMAGECATALOG_STORE="a=file:///srv")
+
+    assert "Did you mean IMAGECATALOG_STORES?" in done.stderr
+
+
 @pytest.mark.parametrize("bind", ["0.0.0.0:0", ":0", "[::]:0", "192.0.2.1:0"])
 def test_without_sign_in_it_serves_loopback_only(tmp_path: Path, bind: str) -> None:
     done = serve(tmp_path, "--bind", bind, IMAGECATALOG_AUTH="none")

@@ -209,7 +209,9 @@ def _start(*command: str, pass_fds: list[int] | None = None) -> subprocess.Popen
 
 
 def _start_worker() -> subprocess.Popen[bytes]:
-    return _start(str(settings.BASE_DIR / "manage.py"), "image_worker")
+    # What the checks warn of was said when this process began.
+    manage = str(settings.BASE_DIR / "manage.py")
+    return _start(manage, "image_worker", "--skip-checks")
 
 
 def _supervise(web: subprocess.Popen[bytes]) -> int:
