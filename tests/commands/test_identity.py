@@ -89,6 +89,19 @@ def test_what_cannot_be_done_is_said(
         run(*words)
 
 
+def test_who_ends_tokens_is_told_what_else_there_is_to_end(
+    run: Run, alice: User
+) -> None:
+    assert run("token_revoke", "alice") == "All tokens of alice have ended.\n"
+    _, credential_id, *_, key = run("credential_create", "alice", "robot").split()[:6]
+
+    said = run("token_revoke", "alice")
+
+    assert code(key) == 200
+    assert f"application credential robot keeps working: {credential_id}" in said
+    assert "credential_delete" in said
+
+
 def test_all_tokens_of_a_user_are_ended(run: Run, alice: User) -> None:
     issued = tokens.issue(alice.pk, "id-of-lab", ["password"])
     assert issued is not None

@@ -4,6 +4,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand
+from django.utils import timezone
 
 from imagecatalog.identity import journal, tokens
 from imagecatalog.identity.management import people
@@ -11,8 +12,10 @@ from imagecatalog.identity.management import people
 
 class Command(BaseCommand):
     help = (
-        "End all tokens that a user has. Passwords and application credentials stay: to keep "
-        "somebody out, change or delete those."
+        "End all tokens that a user has. The password and the application credentials (API "
+        "keys) keep working, and new tokens can be had for them. To keep somebody out, change "
+        "the password (`changepassword NAME`), and end the credentials: `credential_list NAME` "
+        "shows their ids, `credential_delete ID` ends one."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -23,3 +26,9 @@ class Command(BaseCommand):
         tokens.revoke_all(someone.pk)
         journal.record("tokens_revoke", someone.get_username(), people.CONSOLE)
         self.stdout.write(f"All tokens of {someone} have ended.")
+        now = timezone.now()
+        for row in someone.application_credentials.exclude(expires_at__lte=now):
+            self.stdout.write(
+                f"The application credential {row.name} keeps working: {row.pk} "
+                "(credential_delete ends it)"
+            )
