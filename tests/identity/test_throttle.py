@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
 
 from imagecatalog.identity import credentials, throttle
@@ -171,6 +172,23 @@ def test_who_was_right_waits_however_many_do(
 def test_a_place_is_free_again_afterwards(alice: User) -> None:
     for number in range(credentials.WAITING_AT_MOST + 1):
         assert basic("wrong", name=f"user-{number}") == 401
+
+
+@pytest.mark.postgres
+def test_who_waits_holds_no_connection(
+    transactional_db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[Any] = []
+
+    @contextmanager
+    def note() -> Iterator[None]:
+        held.append(connection.connection)
+        yield
+
+    monkeypatch.setattr(credentials, "_hashing", note())
+    credentials.by_password("nobody", "wrong")
+
+    assert held == [None]
 
 
 def test_those_who_waited_together_are_hashed_once(
