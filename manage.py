@@ -4,14 +4,29 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
-if __name__ == "__main__":
+
+def main() -> None:
+    """Run the command of the command line; its exit code is that of this process."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "imagecatalog.settings")
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 
     try:
-        execute_from_command_line(sys.argv)
+        try:
+            execute_from_command_line(sys.argv)
+        finally:
+            print(end="", flush=True)  # at exit it would be too late to catch anything
     except ImproperlyConfigured as error:
         sys.exit(str(error))
+    except BrokenPipeError:
+        # The reader has seen enough, as in ``| head``; Python ignores the signal that ends
+        # other programs then. What is still in the buffer must go somewhere at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
+
+
+if __name__ == "__main__":
+    main()
