@@ -20,10 +20,12 @@ IMPLIED = {
     "member": frozenset({"member", "reader"}),
 }
 
+DOORS = ("v1", "v2", "admin", "command", "worker")
+
 
 @dataclass(frozen=True)
 class Caller:
-    """Somebody who asks, and through which door."""
+    """Somebody who asks, and through which of the DOORS."""
 
     user: str
     project: str | None

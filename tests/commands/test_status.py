@@ -240,6 +240,7 @@ def test_a_protected_image_stays(make_image: Any, capsys: Any) -> None:
         (["--to", "active", "--reason", "x"], "Say which images"),
         (["some-id", "--to", "sleeping", "--reason", "x"], "invalid choice"),
         (["some-id", "--limit", "-1"], "whole number"),
+        (["some-id", "--door", "nowhere"], "invalid choice"),
     ],
 )
 def test_what_makes_no_sense_is_refused(arguments: list[str], message: str) -> None:

@@ -16,9 +16,9 @@ from images.api import body, query, replies
 from images.api.views import ApiView, caller
 
 MAX_LIMIT: Final = 1000  # events on a page
-WORDS: Final = ("actor", "door")
 TIMES: Final = ("since", "until")
-ASKED: Final = (*WORDS, *TIMES, "limit")  # what the link to the next page repeats
+# What the link to the next page repeats.
+ASKED: Final = ("actor", "door", *TIMES, "limit")
 # Changes of attributes and members are for everyone who sees those. Of all else only what is
 # known to say nothing about where the operator keeps data.
 TOLD_WHOLE: Final = frozenset(
@@ -57,13 +57,20 @@ def _params(request: Request) -> Params:
 
 
 def _filters(params: Params) -> dict[str, Any]:
-    words = {
-        name: attributes.clean_text(params[name], name)
-        for name in WORDS
-        if name in params
+    given: dict[str, Any] = {
+        name: _time(name, params[name]) for name in TIMES if name in params
     }
-    times = {name: _time(name, params[name]) for name in TIMES if name in params}
-    return {**words, **times}
+    if "actor" in params:
+        given["actor"] = attributes.clean_text(params["actor"], "actor")
+    if "door" in params:
+        given["door"] = _door(params["door"])
+    return given
+
+
+def _door(text: str) -> str:
+    if text not in access.DOORS:
+        raise errors.Invalid(f"The door must be one of: {', '.join(access.DOORS)}.")
+    return text
 
 
 def _time(name: str, text: str) -> datetime:

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.core.serializers.json import DjangoJSONEncoder
 
 from images import errors, lifecycle, overview
-from images.access import operator
+from images.access import DOORS, operator
 from images.management.terminal import MOMENT, iso, moment
 from images.models import Status, TransferStatus
 from images.units import size
@@ -48,7 +48,7 @@ class Command(BaseCommand):
         parser.add_argument("--reason", default="", help="goes into the history")
         parser.add_argument("--actor", help="history: only of this user id")
         parser.add_argument(
-            "--door", help="history: only through v1, v2, admin, command or worker"
+            "--door", choices=DOORS, help="history: only through this door"
         )
         parser.add_argument(
             "--since", type=moment, metavar="T", help=f"history: since then: {MOMENT}"

@@ -20,6 +20,8 @@ MALFORMED = (
     "marker=first",
     "marker=99999999999999999999",
     "actor=%00",
+    "door=nowhere",
+    "door=",
     "door=%00",
 )
 
@@ -206,7 +208,6 @@ def eventful(make_image: Any) -> Image:
         ("actor=alice", ["one", "three"]),
         ("door=admin", ["two", "three"]),
         ("actor=alice&door=admin", ["three"]),
-        ("door=nowhere", []),
         ("since=2026-01-01T13:00:00Z", ["two", "three"]),
         ("until=2026-01-01T13:00:00Z", ["one"]),
         ("since=2026-01-01T13:00:00&until=2026-01-01T15:00:00%2B01:00", ["two"]),
@@ -252,6 +253,14 @@ def test_the_next_link_keeps_the_filters(api: Any, eventful: Image) -> None:
 @pytest.mark.parametrize("query", MALFORMED)
 def test_a_malformed_question_is_400(query: str, api: Any, make_image: Any) -> None:
     assert history(api.member, make_image(), f"?{query}").status_code == 400
+
+
+def test_who_asks_for_no_door_is_told_which_ones_there_are(
+    api: Any, make_image: Any
+) -> None:
+    text = history(api.member, make_image(), "?door=nowhere").content.decode()
+
+    assert "The door must be one of: v1, v2, admin, command, worker." in text
 
 
 def test_a_history_takes_no_body_and_no_other_method(api: Any, make_image: Any) -> None:
