@@ -146,6 +146,7 @@ def _receive(upload: Transfer, piece: Piece, stream: _Stream) -> None:
     try:
         store = stores.holding(upload.store)
         while mine and (first := next(stream.blocks, None)) is not None:
+            _keep_open(upload)
             put = True
             size = _put(store, mine.key, first, stream)
             crash.point("piece.stored")
@@ -162,6 +163,16 @@ def _receive(upload: Transfer, piece: Piece, stream: _Stream) -> None:
     finally:
         if mine is not None:
             _give_turn(mine, put)
+
+
+def _keep_open(upload: Transfer) -> None:
+    """Its last moment is no reason to end it while bytes arrive, which count a little later."""
+    soon = timezone.now() + timedelta(seconds=settings.IMAGECATALOG_LEASE_SECONDS)
+    if upload.deadline is None or upload.deadline >= soon:
+        return
+    late = Transfer.objects.filter(pk=upload.pk, deadline__lt=soon)
+    late.update(deadline=soon)
+    release()
 
 
 def _put(store: stores.Store, key: str, first: bytes, stream: _Stream) -> int:
@@ -195,10 +206,7 @@ def _take_turn(upload: Transfer) -> Piece:
         arriving.update(status=PieceStatus.LOST)
     _check_pieces(upload)
     upload.worker, upload.heartbeat_at = this_worker(), timezone.now()
-    # Its last moment is no reason to end it while somebody is sending.
-    lease = timedelta(seconds=settings.IMAGECATALOG_LEASE_SECONDS)
-    upload.deadline = max(upload.deadline or timezone.now(), timezone.now() + lease)
-    upload.save(update_fields=["worker", "heartbeat_at", "deadline"])
+    upload.save(update_fields=["worker", "heartbeat_at"])
     return _next(upload, upload.bytes_received)
 
 

@@ -155,7 +155,7 @@ def fail(
 ) -> bool:
     """End the attempt: its bytes go, and the image returns to its resting status.
 
-    ``if_silent``: only when it has not beaten since it was read. Safe to call again, and for
+    ``if_silent``: only when nothing was heard of it since it was read. Safe to call again, and for
     an attempt that had lost its image before: then False.
     """
     code = error.code if isinstance(error, errors.ImageError) else "internal-error"
@@ -165,8 +165,7 @@ def fail(
         else "The service failed while it received the data."
     )
     with locked(transfer.image_id, deleted=True) as image:
-        since = transfer.heartbeat_at if if_silent else None
-        running = _end(transfer, TransferStatus.FAILED, code, sentence, since)
+        running = _end(transfer, TransferStatus.FAILED, code, sentence, if_silent)
         if running:
             _rest(image, transfer, by, sentence)
     crash.point("upload.ended")
@@ -190,12 +189,15 @@ def _end(
     status: TransferStatus,
     code: str = "",
     sentence: str = "",
-    silent_since: datetime | None = None,
+    if_silent: bool = False,
 ) -> bool:
     now = timezone.now()
     running = Transfer.objects.filter(pk=transfer.pk, status=TransferStatus.RUNNING)
-    if silent_since is not None:
-        running = running.filter(heartbeat_at=silent_since)
+    if if_silent and transfer.kind == TransferKind.STAGE:
+        # A sender may come and bring nothing; it is bytes that move the deadline.
+        running = running.filter(deadline=transfer.deadline)
+    elif if_silent:
+        running = running.filter(heartbeat_at=transfer.heartbeat_at)
     return bool(
         running.update(
             status=status,

@@ -7,6 +7,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -18,7 +19,7 @@ from images import audit, errors, imports, lifecycle, stores
 from images.access import Caller
 from images.attributes import Changes
 from images.imports import receiving
-from images.lifecycle import pieces
+from images.lifecycle import leases, pieces
 from images.lifecycle.workers import this_worker
 from images.models import (
     Event,
@@ -471,6 +472,48 @@ def test_each_byte_moves_the_deadline(begin: Begin, member: Caller) -> None:
 
     assert after.deadline is not None
     assert after.deadline > timezone.now()
+
+
+@pytest.mark.parametrize("nothing", [tuple, broken], ids=["empty", "cut off"])
+@pytest.mark.parametrize("deadline", [LONG_AGO, "2999-01-01T00:00:00Z"])
+def test_a_request_without_a_byte_prolongs_nothing(
+    nothing: Any, deadline: str, begin: Begin, member: Caller
+) -> None:
+    upload = begin()
+    Transfer.objects.update(deadline=deadline)
+
+    with suppress(errors.BodyIncomplete):
+        imports.append(upload.image_id, str(upload.pk), 0, nothing(), member)
+
+    assert Transfer.objects.filter(deadline=deadline).exists()
+
+
+def test_a_request_without_a_byte_does_not_keep_an_upload_from_its_end(
+    begin: Begin, member: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = begin()
+    Transfer.objects.update(deadline=LONG_AGO)
+    found = leases.expired()
+    monkeypatch.setattr(leases, "expired", lambda: found)
+
+    send(upload, 0, by=member)
+
+    assert lifecycle.reap() == [upload]
+    assert_nothing_is_left(upload)
+
+
+def test_an_upload_is_not_ended_that_was_continued_since_it_was_looked_at(
+    begin: Begin, member: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = begin()
+    Transfer.objects.update(deadline=LONG_AGO)
+    found = leases.expired()
+    monkeypatch.setattr(leases, "expired", lambda: found)
+
+    send(upload, 0, DATA[:1], by=member)
+
+    assert lifecycle.reap() == []
+    assert status(upload) == Status.UPLOADING
 
 
 def test_in_its_last_moment_it_is_not_ended_while_somebody_sends(
