@@ -21,6 +21,7 @@ django.setup()
 from images import audit, errors, lifecycle  # noqa: E402
 from images.access import Caller, implied  # noqa: E402
 from images.models import READABLE_STATUSES, Event, Image  # noqa: E402
+from tests.locations import remove_first  # noqa: E402
 
 PROCESSES = 8
 IMAGES = 12
@@ -40,7 +41,7 @@ VERBS: dict[str, Callable[[str], None]] = {
     "upload": lambda image_id: lifecycle.upload(image_id, [DATA], BY),
     "deactivate": lambda image_id: lifecycle.deactivate(image_id, BY),
     "reactivate": lambda image_id: lifecycle.reactivate(image_id, BY),
-    "remove_location": lambda image_id: lifecycle.remove_location(image_id, 0, BY),
+    "remove_location": lambda image_id: remove_first(image_id, BY),
     "delete": lambda image_id: trash(image_id),
     "restore": lambda image_id: lifecycle.restore(image_id, BY),
 }

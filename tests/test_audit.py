@@ -89,7 +89,7 @@ def test_whatever_the_service_does_leaves_nothing_wrong(
     lifecycle.delete(scrubbed.pk, member)
     lifecycle.scrub(scrubbed.pk, member)
     emptied = create()
-    lifecycle.remove_location(emptied.pk, 0, member)
+    lifecycle.remove_location(emptied.pk, emptied.locations.get().pk, member)
     with pytest.raises(errors.Invalid):
         lifecycle.upload(create(None).pk, [DATA], member, expected_size=1)
     with pytest.raises(errors.Invalid):
@@ -251,7 +251,7 @@ def test_a_location_that_should_have_gone_is_overdue(
     create: Any, member: Caller
 ) -> None:
     image = create()
-    lifecycle.remove_location(image.pk, 0, member)
+    lifecycle.remove_location(image.pk, image.locations.get().pk, member)
     assert kinds() == []
 
     ImageLocation.objects.update(delete_after=LONG_AGO)
@@ -262,7 +262,8 @@ def test_a_location_that_should_have_gone_is_overdue(
 def test_a_location_that_would_not_go_many_times_is_overdue(
     create: Any, member: Caller
 ) -> None:
-    lifecycle.remove_location(create().pk, 0, member)
+    image = create()
+    lifecycle.remove_location(image.pk, image.locations.get().pk, member)
 
     ImageLocation.objects.update(delete_attempts=10)
 
@@ -357,7 +358,7 @@ def test_bytes_on_their_way_out_are_not_missed(
     create: Any, member: Caller, store: stores.Store
 ) -> None:
     image = create()
-    lifecycle.remove_location(image.pk, 0, member)
+    lifecycle.remove_location(image.pk, image.locations.get().pk, member)
     store.delete(location_of(image).key)
 
     assert kinds(read_bytes=True) == []

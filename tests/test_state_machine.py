@@ -34,6 +34,7 @@ from images import audit, errors, lifecycle, stores
 from images.access import operator
 from images.attributes import Changes
 from images.models import Image, ImageLocation, Transfer
+from tests.locations import remove_first
 from tests.web import allow_in_process, serving_folder
 
 BY = operator("test")
@@ -173,7 +174,7 @@ class LifeCycle(RuleBasedStateMachine):
     @rule(image_id=images)
     def remove_the_last_location(self, image_id: str) -> None:
         expected = self.model[image_id]
-        done = succeeds(lambda: lifecycle.remove_location(image_id, 0, BY))
+        done = succeeds(lambda: remove_first(image_id, BY))
         assert done == (expected.status == "active" and not expected.placeless)
         if done:
             expected.status = "queued"

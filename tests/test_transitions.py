@@ -10,6 +10,7 @@ from django_fsm import TransitionNotAllowed
 from images import errors, lifecycle
 from images.access import Caller
 from images.models import Event, Image, ImageLocation, LocationStatus, Status
+from tests.locations import remove_first
 
 EDGES = {
     "mark_saving": {"queued": "saving"},
@@ -128,7 +129,7 @@ VERBS: dict[str, Callable[[str, Caller], None]] = {
     "delete": lifecycle.delete,
     "restore": lifecycle.restore,
     "scrub": lifecycle.scrub,
-    "remove_location": lambda image_id, by: lifecycle.remove_location(image_id, 0, by),
+    "remove_location": remove_first,
 }
 
 

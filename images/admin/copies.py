@@ -15,7 +15,7 @@ from images.access import Caller
 from images.admin.moves import caller, may
 from images.admin.places import LocationForm
 from images.admin.steering import context, find
-from images.models import ImageLocation, LocationStatus
+from images.models import LocationStatus
 
 
 def add(request: HttpRequest, image_id: str) -> HttpResponse:
@@ -38,15 +38,12 @@ def remove(request: HttpRequest, image_id: str, location_id: int) -> HttpRespons
     """The page that says what will happen, and the POST that does it."""
     _check(request, "images.delete_imagelocation")
     image = find(image_id)
-    held = list(
-        image.locations.filter(status=LocationStatus.ACTIVE)
-        .order_by("pk")
-        .values_list("pk", flat=True)
-    )
-    if location_id not in held:
+    held = image.locations.filter(status=LocationStatus.ACTIVE)
+    location = held.filter(pk=location_id).first()
+    if location is None:
         raise Http404(_("The image has no such location."))
     if request.method == "POST":
-        sentence = _removed(image.pk, held.index(location_id), caller(request))
+        sentence = _removed(image.pk, location_id, caller(request))
         level = messages.ERROR if sentence else messages.SUCCESS
         messages.add_message(request, level, sentence or _("The location was removed."))
         return redirect("admin:images_image_change", image.pk)
@@ -57,16 +54,16 @@ def remove(request: HttpRequest, image_id: str, location_id: int) -> HttpRespons
             request,
             title=_("Remove a location"),
             image=image,
-            location=ImageLocation.objects.get(pk=location_id),
-            last=len(held) == 1,
+            location=location,
+            last=held.count() == 1,
             forbidden=settings.IMAGECATALOG_LAST_LOCATION == "forbid",
         ),
     )
 
 
-def _removed(image_id: str, index: int, by: Caller) -> str:
+def _removed(image_id: str, location_id: int, by: Caller) -> str:
     try:
-        lifecycle.remove_location(image_id, index, by)
+        lifecycle.remove_location(image_id, location_id, by)
     except errors.ImageError as error:
         return str(error)
     return ""

@@ -13,6 +13,7 @@ from images.lifecycle.location_changes import (
     AddLocation,
     LocationChange,
     RemoveLocation,
+    RemoveLocationAt,
     ReplaceLocations,
 )
 from images.lifecycle.locations import (
@@ -49,6 +50,7 @@ __all__ = [
     "AddLocation",
     "LocationChange",
     "RemoveLocation",
+    "RemoveLocationAt",
     "ReplaceLocations",
     "Source",
     "Trashed",

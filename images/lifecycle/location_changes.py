@@ -79,10 +79,18 @@ class AddLocation:
 
 @dataclass(frozen=True)
 class RemoveLocation:
-    """Take away the copy at this index, counted from 0."""
+    """Take away the copy with this primary key."""
+
+    location_id: int
+    found: Found | None = None  # by prepare(), of data that has no digests yet
+
+
+@dataclass(frozen=True)
+class RemoveLocationAt:
+    """Take away the copy at this index, counted from 0 when the changes before it are made."""
 
     index: int
-    found: Found | None = None  # by prepare(), of data that has no digests yet
+    found: Found | None = None  # as of RemoveLocation
 
 
 @dataclass(frozen=True)
@@ -101,7 +109,8 @@ class ReplaceLocations:
         return cls(tuple(map(AddLocation.parse, value)))
 
 
-LocationChange = AddLocation | RemoveLocation | ReplaceLocations
+Removal = RemoveLocation | RemoveLocationAt
+LocationChange = AddLocation | Removal | ReplaceLocations
 
 
 def prepare(image_id: str, changes: Sequence[LocationChange]) -> list[LocationChange]:
@@ -163,7 +172,7 @@ def _prepared(image: Image, change: LocationChange) -> LocationChange:
             for location in change.locations
         )
         return ReplaceLocations(located)
-    if isinstance(change, RemoveLocation) or not change.locations:
+    if isinstance(change, Removal) or not change.locations:
         return replace(change, found=_pin(image))
     return change
 

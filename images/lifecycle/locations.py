@@ -18,6 +18,7 @@ from images.lifecycle.location_changes import (
     AddLocation,
     Found,
     LocationChange,
+    Removal,
     RemoveLocation,
     ReplaceLocations,
     algorithm,
@@ -37,13 +38,13 @@ def add_location(image_id: str, change: AddLocation, by: Caller) -> None:
     _change(image_id, change, by)
 
 
-def remove_location(image_id: str, index: int, by: Caller) -> None:
-    """Take the copy at this index from an active image.
+def remove_location(image_id: str, location_id: int, by: Caller) -> None:
+    """Take the copy with this primary key from an active image.
 
     With the last one the image is queued again, and only the same bytes make it active once
     more (IMAGECATALOG_LAST_LOCATION=forbid: Forbidden). Raises Invalid, Conflict, NotFound.
     """
-    _change(image_id, RemoveLocation(index), by)
+    _change(image_id, RemoveLocation(location_id), by)
 
 
 def replace_locations(
@@ -66,7 +67,7 @@ def apply(image: Image, change: LocationChange, by: Caller) -> None:
     """Make one prepared change to a locked image."""
     if isinstance(change, AddLocation):
         _add(image, change, by)
-    elif isinstance(change, RemoveLocation):
+    elif isinstance(change, Removal):
         _remove(image, change, by)
     else:
         _replace(image, change, by)
@@ -164,19 +165,29 @@ def _check_validation(image: Image, change: AddLocation, found: Found) -> None:
             )
 
 
-def _remove(image: Image, change: RemoveLocation, by: Caller) -> None:
+def _remove(image: Image, change: Removal, by: Caller) -> None:
     _require(image, "remove", Status.ACTIVE)
     held = _held(image)
+    chosen = _chosen(held, change)
+    if len(held) == 1:
+        _empty(image, held, change.found, by)
+        return
+    withdraw(chosen, _delete_after())
+    save(image)
+    record(image, "remove_location", by, before=image.status)
+
+
+def _chosen(held: Sequence[ImageLocation], change: Removal) -> ImageLocation:
+    if isinstance(change, RemoveLocation):
+        found = next((one for one in held if one.pk == change.location_id), None)
+        if found is None:
+            raise errors.NotFound("The image has no such location.")
+        return found
     if not 0 <= change.index < len(held):
         raise errors.Invalid(
             f"There is no location {change.index}; the image has {len(held)}."
         )
-    if len(held) == 1:
-        _empty(image, held, change.found, by)
-        return
-    withdraw(held[change.index], _delete_after())
-    save(image)
-    record(image, "remove_location", by, before=image.status)
+    return held[change.index]
 
 
 def _empty(

@@ -169,7 +169,7 @@ def test_an_empty_folder_is_not_believed(
 def test_what_is_overdue_is_deleted(create: Any, member: Caller, run: Any) -> None:
     trashed, emptied = create(), create()
     lifecycle.delete(trashed.pk, member)
-    lifecycle.remove_location(emptied.pk, 0, member)
+    lifecycle.remove_location(emptied.pk, emptied.locations.get().pk, member)
     Image.objects.filter(pk=trashed.pk).update(deleted_at=LONG_AGO)
     ImageLocation.objects.filter(image=emptied).update(delete_after=LONG_AGO)
 

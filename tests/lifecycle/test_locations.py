@@ -10,7 +10,7 @@ import pytest
 from images import errors, lifecycle
 from images.access import Caller
 from images.attributes import Changes
-from images.lifecycle import AddLocation
+from images.lifecycle import AddLocation, RemoveLocationAt
 from images.lifecycle.edges import locked
 from images.lifecycle.location_changes import prepare
 from images.lifecycle.locations import apply
@@ -86,7 +86,7 @@ def test_without_the_last_location_an_image_is_queued_and_pinned(
 ) -> None:
     image = make_image(status="active", data=DATA)
 
-    lifecycle.remove_location(image.pk, 0, member)
+    lifecycle.remove_location(image.pk, image.locations.get().pk, member)
 
     image = current(image)
     assert (image.status, image.pinned) == (Status.QUEUED, True)
@@ -99,7 +99,7 @@ def test_a_pinned_image_takes_the_same_bytes_again(
     make_image: Any, member: Caller
 ) -> None:
     image = make_image(status="active", data=DATA)
-    lifecycle.remove_location(image.pk, 0, member)
+    lifecycle.remove_location(image.pk, image.locations.get().pk, member)
 
     lifecycle.upload(image.pk, [DATA], member)
 
@@ -109,7 +109,7 @@ def test_a_pinned_image_takes_the_same_bytes_again(
 
 def test_a_pinned_image_refuses_other_bytes(make_image: Any, member: Caller) -> None:
     image = make_image(status="active", data=DATA)
-    lifecycle.remove_location(image.pk, 0, member)
+    lifecycle.remove_location(image.pk, image.locations.get().pk, member)
 
     with pytest.raises(errors.Conflict, match="checksum"):
         lifecycle.upload(image.pk, [DATA[::-1]], member)
@@ -123,7 +123,7 @@ def test_a_location_of_a_pinned_image_is_read_and_compared(
     web: str, make_image: Any, member: Caller
 ) -> None:
     image = make_image(status="active", data=DATA)
-    lifecycle.remove_location(image.pk, 0, member)
+    lifecycle.remove_location(image.pk, image.locations.get().pk, member)
 
     with pytest.raises(errors.Conflict):
         lifecycle.add_location(image.pk, AddLocation(f"{web}/other"), member)
@@ -139,7 +139,7 @@ def test_the_last_location_stays_where_the_operator_says_so(
     image = make_image(status="active")
 
     with pytest.raises(errors.Forbidden):
-        lifecycle.remove_location(image.pk, 0, member)
+        lifecycle.remove_location(image.pk, image.locations.get().pk, member)
     with pytest.raises(errors.Forbidden):
         lifecycle.replace_locations(image.pk, [], member)
 
@@ -150,10 +150,33 @@ def test_one_of_two_locations_can_go(web: str, make_image: Any, admin: Caller) -
     image = make_image(status="active", data=DATA)
     lifecycle.add_location(image.pk, AddLocation(f"{web}/image"), admin)
 
-    lifecycle.remove_location(image.pk, 0, admin)
+    lifecycle.remove_location(image.pk, image.locations.get(store="local").pk, admin)
 
     assert current(image).status == Status.ACTIVE
     assert image.locations.get(status="active").store == "http"
+
+
+def test_a_location_that_is_gone_already_is_not_taken_for_another_one(
+    make_image: Any, member: Caller
+) -> None:
+    image = make_image(status="active")
+    first = image.locations.get()
+    second = image.locations.create(store="local", key="ab/second.0")
+    lifecycle.remove_location(image.pk, first.pk, member)
+
+    with pytest.raises(errors.NotFound, match="no such location"):
+        lifecycle.remove_location(image.pk, first.pk, member)
+
+    assert image.locations.get(status="active") == second
+
+
+def test_a_location_of_another_image_stays(make_image: Any, member: Caller) -> None:
+    image, other = make_image(status="active"), make_image(status="active")
+
+    with pytest.raises(errors.NotFound):
+        lifecycle.remove_location(image.pk, other.locations.get().pk, member)
+
+    assert current(image).status == current(other).status == Status.ACTIVE
 
 
 def test_a_second_location_with_other_bytes_is_refused(
@@ -232,7 +255,7 @@ def test_what_was_never_digested_is_digested_before_it_is_pinned(
     image = make_image()
     lifecycle.add_location(image.pk, AddLocation(f"{web}/image"), member)
 
-    lifecycle.remove_location(image.pk, 0, member)
+    lifecycle.remove_location(image.pk, image.locations.get().pk, member)
 
     assert current(image).os_hash_value == SHA512
     with pytest.raises(errors.Conflict):
@@ -373,7 +396,7 @@ def test_an_index_that_is_not_there_is_refused(make_image: Any, member: Caller) 
     image = make_image(status="active")
 
     with pytest.raises(errors.Invalid, match="no location 1"):
-        lifecycle.remove_location(image.pk, 1, member)
+        lifecycle.update(image.pk, Changes(), member, [RemoveLocationAt(1)])
 
 
 @pytest.mark.parametrize(
@@ -411,7 +434,7 @@ def test_malformed_digests_are_a_conflict(validation: dict[str, str]) -> None:
 def test_a_removed_location_leaves_its_events(make_image: Any, member: Caller) -> None:
     image = make_image(status="active")
 
-    lifecycle.remove_location(image.pk, 0, member)
+    lifecycle.remove_location(image.pk, image.locations.get().pk, member)
 
     event = Event.objects.get()
     assert (event.verb, event.to_status) == ("remove_location", "queued")
@@ -495,7 +518,7 @@ def test_nobody_is_believed_about_pinned_data(
     web: str, make_image: Any, admin: Caller
 ) -> None:
     image = make_image("active", data=DATA)
-    lifecycle.remove_location(image.pk, 0, admin)
+    lifecycle.remove_location(image.pk, image.locations.get().pk, admin)
     digests = {
         "checksum": image.checksum,
         "os_hash_algo": "sha512",

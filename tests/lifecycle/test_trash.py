@@ -124,8 +124,8 @@ def test_a_location_that_was_removed_before_does_not_come_back(
 ) -> None:
     image = make_image(status="active")
     location = image.locations.get()
-    image.locations.create(store=location.store, key="ab/second.0")
-    lifecycle.remove_location(image.pk, 1, member)
+    second = image.locations.create(store=location.store, key="ab/second.0")
+    lifecycle.remove_location(image.pk, second.pk, member)
     lifecycle.delete(image.pk, member)
 
     lifecycle.restore(image.pk, member)

@@ -117,7 +117,7 @@ def _location_actions(status: str, move: patch.LocationChange) -> list[str]:
 
 def _location_change(move: patch.LocationChange) -> lifecycle.LocationChange:
     if move.op == "remove":
-        return lifecycle.RemoveLocation(move.index or 0)
+        return lifecycle.RemoveLocationAt(move.index or 0)
     if move.op == "add":
         return lifecycle.AddLocation.parse(move.value)
     return lifecycle.ReplaceLocations.parse(move.value)
