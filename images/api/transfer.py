@@ -24,7 +24,7 @@ from gunicorn.http.body import (  # type: ignore[import-untyped]
 )
 from gunicorn.http.unreader import SocketUnreader  # type: ignore[import-untyped]
 
-from images import errors
+from images import errors, pace
 from images.api import chunked, connection
 from images.api.chunked import BLOCK
 from images.api.ranges import RangeNotSatisfiable, parse_content_range, parse_range
@@ -43,9 +43,6 @@ __all__ = [
 ]
 
 DRAIN_SECONDS = 5.0
-# Who sends a byte now and then would otherwise hold a thread for ever.
-SLOWEST = 1024  # bytes a second, on average
-GRACE = 60.0  # seconds
 NUMBER = re.compile(r"[0-9]{1,19}", re.A)
 STREAM = "imagecatalog.body"  # where a request keeps the stream of its body
 Stream = Generator[bytes, None, None]
@@ -83,13 +80,8 @@ def body(request: HttpRequest, patience: float = math.inf) -> Iterator[bytes]:
     if STREAM in request.META:
         raise RuntimeError("The body of a request can be read only once.")
     patience = min(patience, settings.IMAGECATALOG_BODY_TIMEOUT)
-    began, size = time.monotonic(), 0
-    # Not `yield from`, which would close the stream when the reader gives up: `drain` goes on.
-    for block in _stream(request, patience):
-        size += len(block)
-        if size < (time.monotonic() - began - GRACE) * SLOWEST:
-            raise connection.stalled()
-        yield block
+    # It leaves the stream open when the reader gives up: `drain` goes on.
+    yield from pace.kept(_stream(request, patience), connection.stalled)
 
 
 def drain(request: HttpRequest) -> None:

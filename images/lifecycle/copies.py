@@ -7,12 +7,11 @@ like every other, with a lease.
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from images import attributes, errors, stores
+from images import attributes, errors, pace, stores
 from images.access import Caller, operator
 from images.attributes import Changes
 from images.lifecycle import leases, quota
@@ -32,9 +31,6 @@ from images.stores import urlfilter
 log = logging.getLogger(__name__)
 
 MAX_URL = 2048  # characters
-# A server that sends a byte now and then would otherwise hold one of few threads for a day.
-SLOWEST = 1024  # bytes a second, on average
-GRACE = 60.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -157,17 +153,17 @@ def _claim(transfer: Transfer, by: Caller) -> Image | None:
 
 
 def _blocks(transfer: Transfer, stopping: Callable[[], bool]) -> Iterator[bytes]:
-    began, size = time.monotonic(), 0
-    for block in stores.get(STORE).open(transfer.source):
-        size += len(block)
-        if size < (time.monotonic() - began - GRACE) * SLOWEST:
-            raise errors.StoreError("The web server sends its data far too slowly.")
+    for block in pace.kept(stores.get(STORE).open(transfer.source), _too_slow):
         if stopping():
             transfer.resting_status = Status.QUEUED
             raise errors.ServerStopping(
                 "The worker is being stopped; the copy begins again when it is back."
             )
         yield block
+
+
+def _too_slow() -> errors.StoreError:
+    return errors.StoreError("The web server sends its data far too slowly.")
 
 
 def _wait_again(transfer: Transfer, by: Caller) -> None:

@@ -9,10 +9,10 @@ from uuid import UUID
 
 import pytest
 
-from images import audit, errors, history, lifecycle, stores
+from images import audit, errors, history, lifecycle, pace, stores
 from images.access import Caller
 from images.attributes import Changes
-from images.lifecycle import Source, copies
+from images.lifecycle import Source
 from images.models import Image, Transfer
 from tests.web import allow_in_process, serving_folder
 
@@ -171,7 +171,7 @@ def test_a_copy_is_too_large_before_or_after_the_source_says_so(
 def test_a_source_that_is_far_too_slow_is_left(
     waiting: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(copies, "GRACE", -1e9)  # as if it had gone on for ages
+    monkeypatch.setattr(pace, "GRACE", -1e9)  # as if it had gone on for ages
 
     with pytest.raises(errors.StoreError, match="slowly"):
         lifecycle.fetch_copy(waiting)

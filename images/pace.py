@@ -1,0 +1,23 @@
+"""How slowly data may come. Knows neither who sends it nor what it is for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+# Who sends a byte now and then would otherwise hold a thread for ever.
+SLOWEST = 1024  # bytes a second, on average
+GRACE = 60.0  # seconds
+
+
+def kept(blocks: Iterable[bytes], too_slow: Callable[[], Exception]) -> Iterator[bytes]:
+    """The same blocks; raises what ``too_slow`` makes when they come slower than SLOWEST.
+
+    Leaves ``blocks`` open when it is closed itself: somebody else may read on.
+    """
+    began, size = time.monotonic(), 0
+    for block in blocks:
+        size += len(block)
+        if size < (time.monotonic() - began - GRACE) * SLOWEST:
+            raise too_slow()
+        yield block
