@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.utils.functional import Promise
+from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -18,16 +20,34 @@ from images.models import Status
 from images.stores import urlfilter
 
 
+def _check(url: str) -> None:
+    try:
+        urlfilter.check(url)
+    except errors.ImageError as error:
+        raise forms.ValidationError(str(error)) from None
+
+
+def _url(longest: int, outcome: Promise) -> forms.CharField:
+    """The field for an address; ``outcome``: what will become of the data there."""
+    allowed = gettext_lazy(
+        "http or https, of a public address or one that the operator has allowed."
+    )
+    return forms.CharField(
+        label=gettext_lazy("URL"),
+        max_length=longest,
+        widget=forms.URLInput(attrs={"placeholder": "https://", "autofocus": True}),
+        help_text=format_lazy("{} {}", allowed, outcome),
+        validators=[_check],
+    )
+
+
 class LocationForm(forms.Form):
     """A URL, and what the data there is known to be."""
 
-    url = forms.CharField(
-        label=gettext_lazy("URL"),
-        max_length=MAX_URL,
-        widget=forms.URLInput(attrs={"placeholder": "https://", "autofocus": True}),
-        help_text=gettext_lazy(
-            "http or https, of a public address or one that the operator has allowed. The "
-            "data stays there; it is asked for each time that the image is read."
+    url = _url(
+        MAX_URL,
+        gettext_lazy(
+            "The data stays there; it is asked for each time that the image is read."
         ),
     )
     algorithm = forms.ChoiceField(
@@ -64,7 +84,6 @@ class LocationForm(forms.Form):
                 "os_hash_value": given["digest"].strip(),
             }
         try:
-            urlfilter.check(given["url"])
             return AddLocation.parse(document)
         except errors.ImageError as error:
             raise forms.ValidationError(str(error)) from None
@@ -88,14 +107,9 @@ def _writable() -> list[tuple[str, str]]:
 class CopyForm(forms.Form):
     """A URL from which a background worker fetches the data."""
 
-    url = forms.CharField(
-        label=gettext_lazy("URL"),
-        max_length=MAX_SOURCE,
-        widget=forms.URLInput(attrs={"placeholder": "https://", "autofocus": True}),
-        help_text=gettext_lazy(
-            "http or https, of a public address or one that the operator has allowed. The "
-            "data is fetched once, by a background worker."
-        ),
+    url = _url(
+        MAX_SOURCE,
+        gettext_lazy("The data is fetched once, by a background worker."),
     )
     store = forms.ChoiceField(
         label=gettext_lazy("Into store"), choices=_writable, required=False
@@ -106,14 +120,6 @@ class CopyForm(forms.Form):
         required=False,
         help_text=gettext_lazy("Where it is given, the data must have it."),
     )
-
-    def clean_url(self) -> str:
-        url: str = self.cleaned_data["url"]
-        try:
-            urlfilter.check(url)
-        except errors.ImageError as error:
-            raise forms.ValidationError(str(error)) from None
-        return url
 
     def bring(self, image_id: str, by: Caller) -> bool:
         """Have the data of an image fetched; False: the form says why it was refused."""

@@ -322,6 +322,17 @@ def test_an_image_by_location_needs_its_formats(root: Client, db: None) -> None:
 # Locations
 
 
+def test_an_address_that_is_refused_is_marked(
+    root: Client, make_image: MakeImage
+) -> None:
+    sent = {"url": "http://127.0.0.1:1/"}
+
+    adding = root.post(f"{LIST}{make_image().pk}/locations/add/", sent).context["form"]
+    fetching = root.post(f"{LIST}add/url/", sent).context["place"]
+
+    assert [*adding.errors] == [*fetching.errors] == ["url"]
+
+
 def test_the_last_location_is_removed_and_the_image_queued(
     root: Client, image: Image
 ) -> None:
