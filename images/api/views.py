@@ -12,6 +12,8 @@ from images import errors
 from images.access import Caller
 from images.api import replies, transfer
 
+# The part of a path that says which image it is about.
+IMAGE_ID = r"(?P<image_id>[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})"
 KNOWN_METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"}
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from django.urls import re_path
 
 from images.api.v1 import images, members
-from images.api.views import UnknownPath
+from images.api.views import IMAGE_ID, UnknownPath
 
-IMAGE = r"^images/(?P<image_id>[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})"
+IMAGE = rf"^images/{IMAGE_ID}"
 
 urlpatterns = [
     re_path(r"^(?:images/?)?$", images.Images.as_view()),

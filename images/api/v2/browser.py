@@ -12,7 +12,8 @@ from rest_framework.request import Request
 
 from images.access import Caller, implied
 from images.api.v2 import uploads
-from images.api.v2.urls import IMAGE_ID, UPLOAD_ID
+from images.api.v2.urls import UPLOAD_ID
+from images.api.views import IMAGE_ID
 
 NEEDED = ("images.view_image", "images.upload_image")
 

@@ -14,9 +14,8 @@ from images.api.v2 import (
     images,
     uploads,
 )
-from images.api.views import UnknownPath
+from images.api.views import IMAGE_ID, UnknownPath
 
-IMAGE_ID = r"(?P<image_id>[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})"
 IMAGE = rf"^images/{IMAGE_ID}"
 UPLOAD_ID = r"(?P<upload_id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
 
