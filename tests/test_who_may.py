@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import pytest
@@ -84,6 +85,10 @@ MEMBERS = {
     ("none", "accepted"):   (404, 404, 404, 404),
 }  # fmt: skip
 
+everybody = pytest.mark.parametrize(
+    ("role", "visibility", "ownership"),
+    [*product(ROLES, VISIBILITIES, OWNERSHIPS)],
+)
 MINE = "project-of-the-caller"
 THEIRS = "another-project"
 
@@ -162,9 +167,7 @@ def relation(role: str, visibility: str, ownership: str) -> str:
     return RELATION[visibility][OWNERSHIPS.index(ownership)]
 
 
-@pytest.mark.parametrize("ownership", OWNERSHIPS)
-@pytest.mark.parametrize("visibility", VISIBILITIES)
-@pytest.mark.parametrize("role", ROLES)
+@everybody
 def test_who_may_do_what_with_an_image(
     role: str, visibility: str, ownership: str, sign_in: Any, image_of: Any
 ) -> None:
@@ -193,9 +196,7 @@ UPLOAD = {
 }
 
 
-@pytest.mark.parametrize("ownership", OWNERSHIPS)
-@pytest.mark.parametrize("visibility", VISIBILITIES)
-@pytest.mark.parametrize("role", ROLES)
+@everybody
 def test_who_may_upload(
     role: str, visibility: str, ownership: str, sign_in: Any, image_of: Any
 ) -> None:
@@ -209,9 +210,7 @@ def test_who_may_upload(
     assert response.status_code == expected
 
 
-@pytest.mark.parametrize("ownership", OWNERSHIPS)
-@pytest.mark.parametrize("visibility", VISIBILITIES)
-@pytest.mark.parametrize("role", ROLES)
+@everybody
 def test_who_finds_an_image_in_a_list(
     role: str, visibility: str, ownership: str, sign_in: Any, image_of: Any
 ) -> None:
@@ -321,9 +320,7 @@ def do_v1(client: Client, operation: str, image: Image) -> int:
     return response.status_code
 
 
-@pytest.mark.parametrize("ownership", OWNERSHIPS)
-@pytest.mark.parametrize("visibility", VISIBILITIES)
-@pytest.mark.parametrize("role", ROLES)
+@everybody
 def test_who_may_do_what_through_v1(
     role: str, visibility: str, ownership: str, sign_in: Any, image_of: Any
 ) -> None:

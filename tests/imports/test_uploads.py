@@ -36,6 +36,7 @@ from images.stores.local import LocalStore
 LONG_AGO = "2000-01-01T00:00:00Z"
 DATA = os.urandom(1000)
 Begin = Callable[..., Transfer]
+Send = Callable[..., Transfer]
 
 
 @pytest.fixture
@@ -51,8 +52,20 @@ def begin(db: None, member: Caller) -> Begin:
     return begin
 
 
-def send(upload: Transfer, offset: int, *blocks: bytes, by: Caller) -> Transfer:
-    return imports.append(upload.image_id, str(upload.pk), offset, blocks, by)
+@pytest.fixture
+def upload(begin: Begin) -> Transfer:
+    """An upload of DATA of which nothing has come."""
+    return begin()
+
+
+@pytest.fixture
+def send(member: Caller) -> Send:
+    """``send(upload, offset, *blocks)``: one request of the member with this data."""
+
+    def send(upload: Transfer, offset: int, *blocks: bytes) -> Transfer:
+        return imports.append(upload.image_id, str(upload.pk), offset, blocks, member)
+
+    return send
 
 
 def broken(*blocks: bytes) -> Iterator[bytes]:
@@ -99,14 +112,13 @@ def test_a_full_piece_leaves_none_of_its_sender_in_memory(
 
 
 def test_an_upload_in_pieces_ends_as_an_active_image(
-    begin: Begin, member: Caller
+    upload: Transfer, send: Send
 ) -> None:
-    upload = begin()
     assert status(upload) == Status.UPLOADING
 
-    assert send(upload, 0, DATA[:10], by=member).bytes_received == 10
-    assert send(upload, 10, DATA[10:300], DATA[300:400], by=member)
-    done = send(upload, 400, DATA[400:], by=member)
+    assert send(upload, 0, DATA[:10]).bytes_received == 10
+    assert send(upload, 10, DATA[10:300], DATA[300:400])
+    done = send(upload, 400, DATA[400:])
 
     assert (status(upload), data(upload)) == (Status.ACTIVE, DATA)
     assert (done.status, done.bytes_received) == (TransferStatus.DONE, len(DATA))
@@ -128,35 +140,30 @@ def test_an_upload_of_no_bytes_is_whole_at_once(begin: Begin) -> None:
 
 
 def test_what_a_sender_sent_before_it_vanished_is_kept(
-    begin: Begin, member: Caller
+    upload: Transfer, send: Send, member: Caller
 ) -> None:
-    upload = begin()
-
     with pytest.raises(errors.BodyIncomplete):
         imports.append(
             upload.image_id, str(upload.pk), 0, broken(DATA[:7], DATA[7:9]), member
         )
 
     assert imports.find(upload.image_id, str(upload.pk)).bytes_received == 9
-    send(upload, 9, DATA[9:], by=member)
+    send(upload, 9, DATA[9:])
     assert data(upload) == DATA
 
 
 def test_a_sender_that_vanishes_behind_the_last_byte_has_sent_it_all(
-    begin: Begin, member: Caller
+    upload: Transfer, member: Caller
 ) -> None:
-    upload = begin()
-
     imports.append(upload.image_id, str(upload.pk), 0, broken(DATA), member)
 
     assert data(upload) == DATA
 
 
 def test_a_large_request_is_cut_into_pieces_each_of_which_counts(
-    begin: Begin, member: Caller, monkeypatch: pytest.MonkeyPatch
+    upload: Transfer, member: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(receiving, "PIECE", 100)
-    upload = begin()
 
     blocks = broken(*(DATA[start : start + 30] for start in range(0, 300, 30)))
     with pytest.raises(errors.BodyIncomplete):
@@ -172,27 +179,25 @@ def test_a_large_request_is_cut_into_pieces_each_of_which_counts(
 
 @pytest.mark.parametrize("offset", [0, 5, 11, 1000, 2**62])
 def test_it_goes_on_at_the_byte_where_it_stopped_and_at_no_other(
-    offset: int, begin: Begin, member: Caller
+    upload: Transfer, send: Send, offset: int
 ) -> None:
-    upload = begin()
-    send(upload, 0, DATA[:10], by=member)
+    send(upload, 0, DATA[:10])
 
     with pytest.raises(errors.Conflict, match="at byte 10, not at"):
-        send(upload, offset, b"x", by=member)
+        send(upload, offset, b"x")
 
     assert len(keys()) == 1
 
 
 def test_an_upload_in_too_many_small_pieces_is_refused_more_and_can_be_given_up(
-    begin: Begin, member: Caller, monkeypatch: pytest.MonkeyPatch
+    upload: Transfer, send: Send, member: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(receiving, "SMALL_PIECES", 3)
-    upload = begin()
     for offset in range(3):
-        send(upload, offset, DATA[offset : offset + 1], by=member)
+        send(upload, offset, DATA[offset : offset + 1])
 
     with pytest.raises(errors.OverLimit, match="begin again"):
-        send(upload, 3, DATA[3:], by=member)
+        send(upload, 3, DATA[3:])
 
     assert (status(upload), Piece.objects.count()) == (Status.UPLOADING, 3)
     imports.give_up(upload.image_id, str(upload.pk), member)
@@ -200,15 +205,14 @@ def test_an_upload_in_too_many_small_pieces_is_refused_more_and_can_be_given_up(
 
 
 def test_a_large_upload_has_as_many_pieces_as_its_size_needs(
-    begin: Begin, member: Caller, monkeypatch: pytest.MonkeyPatch
+    upload: Transfer, send: Send, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(receiving, "SMALL_PIECES", 1)
     monkeypatch.setattr(receiving, "SMALL", 100)
     monkeypatch.setattr(pieces, "BATCH", 3)
-    upload = begin()
 
     for start in range(0, len(DATA), 100):
-        send(upload, start, DATA[start : start + 100], by=member)
+        send(upload, start, DATA[start : start + 100])
 
     assert data(upload) == DATA
     assert not Piece.objects.exists()
@@ -216,24 +220,21 @@ def test_a_large_upload_has_as_many_pieces_as_its_size_needs(
 
 
 def test_more_than_was_said_is_refused_and_what_came_before_stays(
-    begin: Begin, member: Caller
+    upload: Transfer, send: Send
 ) -> None:
-    upload = begin()
-    send(upload, 0, DATA[:10], by=member)
+    send(upload, 0, DATA[:10])
 
     with pytest.raises(errors.OverLimit):
-        send(upload, 10, DATA[10:], b"x", by=member)
+        send(upload, 10, DATA[10:], b"x")
 
     assert imports.find(upload.image_id, str(upload.pk)).bytes_received == 10
-    send(upload, 10, DATA[10:], by=member)
+    send(upload, 10, DATA[10:])
     assert data(upload) == DATA
 
 
 def test_more_than_was_said_is_refused_before_it_comes_where_that_is_known(
-    begin: Begin, member: Caller
+    upload: Transfer, member: Caller
 ) -> None:
-    upload = begin()
-
     with pytest.raises(errors.OverLimit):
         imports.append(
             upload.image_id, str(upload.pk), 0, broken(), member, announced=1001
@@ -280,38 +281,40 @@ def test_a_pinned_image_is_refused_data_of_another_size_before_it_is_sent(
         imports.begin(image.pk, 6, member)
 
 
-def test_a_pinned_image_takes_no_other_data(make_image: Any, member: Caller) -> None:
+def test_a_pinned_image_takes_no_other_data(
+    send: Send, make_image: Any, member: Caller
+) -> None:
     image = make_image(pinned=True, size=5, checksum="0" * 32)
     upload = imports.begin(image.pk, 5, member)
 
     with pytest.raises(errors.Conflict, match="other data"):
-        send(upload, 0, b"12345", by=member)
+        send(upload, 0, b"12345")
 
     assert_nothing_is_left(upload)
     assert imports.find(image.pk, str(upload.pk)).error_code == "conflict"
 
 
 def test_wrong_data_is_refused_with_its_first_mebibyte(
-    begin: Begin, member: Caller
+    begin: Begin, send: Send
 ) -> None:
     upload = begin(10 << 20, disk_format="qcow2")
 
     with pytest.raises(errors.ContentRefused):
-        send(upload, 0, bytes(2 << 20), by=member)
+        send(upload, 0, bytes(2 << 20))
 
     assert_nothing_is_left(upload)
     with pytest.raises(errors.Gone):
-        send(upload, 0, b"x", by=member)
+        send(upload, 0, b"x")
 
 
 def test_wrong_data_in_small_pieces_is_refused_at_the_end(
-    begin: Begin, member: Caller
+    begin: Begin, send: Send
 ) -> None:
     upload = begin(disk_format="qcow2")
-    send(upload, 0, DATA[:10], by=member)
+    send(upload, 0, DATA[:10])
 
     with pytest.raises(errors.ContentRefused):
-        send(upload, 10, DATA[10:], by=member)
+        send(upload, 10, DATA[10:])
 
     assert_nothing_is_left(upload)
 
@@ -319,13 +322,13 @@ def test_wrong_data_in_small_pieces_is_refused_at_the_end(
 # One sender at a time
 
 
-def test_a_second_sender_is_told_to_wait(begin: Begin, member: Caller) -> None:
-    upload = begin()
-
+def test_a_second_sender_is_told_to_wait(
+    upload: Transfer, send: Send, member: Caller
+) -> None:
     def first() -> Iterator[bytes]:
         yield DATA[:10]
         with pytest.raises(errors.Locked):
-            send(upload, 0, b"x", by=member)
+            send(upload, 0, b"x")
         yield DATA[10:]
 
     imports.append(upload.image_id, str(upload.pk), 0, first(), member)
@@ -334,48 +337,44 @@ def test_a_second_sender_is_told_to_wait(begin: Begin, member: Caller) -> None:
 
 
 def test_the_next_one_takes_the_turn_of_a_sender_that_died(
-    begin: Begin, member: Caller
+    upload: Transfer, send: Send
 ) -> None:
-    upload = begin()
     piece = Piece.objects.create(transfer=upload, start=0, key="ab/half.1")
     stores.default().put(piece.key, [b"half a piece"])
     Transfer.objects.update(heartbeat_at=LONG_AGO)
 
-    send(upload, 0, DATA, by=member)
+    send(upload, 0, DATA)
 
     assert data(upload) == DATA
     assert len(keys()) == 1
 
 
 def test_a_sender_whose_turn_was_taken_changes_nothing(
-    begin: Begin, member: Caller
+    upload: Transfer, send: Send, member: Caller
 ) -> None:
-    upload = begin()
-
     def late() -> Iterator[bytes]:
         yield b"x" * 10
         Transfer.objects.update(heartbeat_at=LONG_AGO)
-        send(upload, 0, DATA[:500], by=member)
+        send(upload, 0, DATA[:500])
 
     with pytest.raises(errors.Gone):
         imports.append(upload.image_id, str(upload.pk), 0, late(), member)
 
-    send(upload, 500, DATA[500:], by=member)
+    send(upload, 500, DATA[500:])
     assert data(upload) == DATA
     assert len(keys()) == 1
 
 
 @pytest.mark.django_db(transaction=True)
 def test_of_senders_that_come_at_once_exactly_one_wins(
-    begin: Begin, member: Caller
+    upload: Transfer, send: Send
 ) -> None:
-    upload = begin()
     start, outcome = threading.Barrier(6), []
 
     def race() -> None:
         start.wait()
         try:
-            send(upload, 0, DATA, by=member)
+            send(upload, 0, DATA)
             outcome.append("won")
         except errors.Conflict:
             outcome.append("refused")
@@ -396,9 +395,10 @@ def test_of_senders_that_come_at_once_exactly_one_wins(
 # Ends
 
 
-def test_what_is_given_up_leaves_nothing(begin: Begin, member: Caller) -> None:
-    upload = begin()
-    send(upload, 0, DATA[:10], by=member)
+def test_what_is_given_up_leaves_nothing(
+    upload: Transfer, send: Send, member: Caller
+) -> None:
+    send(upload, 0, DATA[:10])
 
     imports.give_up(upload.image_id, str(upload.pk), member)
 
@@ -407,9 +407,10 @@ def test_what_is_given_up_leaves_nothing(begin: Begin, member: Caller) -> None:
         imports.give_up(upload.image_id, str(upload.pk), member)
 
 
-def test_a_complete_upload_cannot_be_given_up(begin: Begin, member: Caller) -> None:
-    upload = begin()
-    send(upload, 0, DATA, by=member)
+def test_a_complete_upload_cannot_be_given_up(
+    upload: Transfer, send: Send, member: Caller
+) -> None:
+    send(upload, 0, DATA)
 
     with pytest.raises(errors.Conflict):
         imports.give_up(upload.image_id, str(upload.pk), member)
@@ -427,10 +428,9 @@ def test_a_complete_upload_cannot_be_given_up(begin: Begin, member: Caller) -> N
     ids=["given up", "image deleted", "ended by an operator"],
 )
 def test_a_sender_whose_upload_is_ended_leaves_nothing(
-    end: Any, begin: Begin, member: Caller
+    upload: Transfer, send: Send, end: Any, member: Caller
 ) -> None:
-    upload = begin()
-    send(upload, 0, DATA[:10], by=member)
+    send(upload, 0, DATA[:10])
 
     def blocks() -> Iterator[bytes]:
         yield b"x"
@@ -449,10 +449,9 @@ def test_a_sender_whose_upload_is_ended_leaves_nothing(
 
 
 def test_an_upload_that_is_not_continued_ends_with_its_deadline(
-    begin: Begin, member: Caller
+    upload: Transfer, send: Send
 ) -> None:
-    upload = begin()
-    send(upload, 0, DATA[:10], by=member)
+    send(upload, 0, DATA[:10])
     Transfer.objects.update(heartbeat_at=LONG_AGO)
     assert lifecycle.reap() == []
     assert list(audit.check()) == []
@@ -464,11 +463,10 @@ def test_an_upload_that_is_not_continued_ends_with_its_deadline(
     assert "not continued in time" in Transfer.objects.get().error
 
 
-def test_each_byte_moves_the_deadline(begin: Begin, member: Caller) -> None:
-    upload = begin()
+def test_each_byte_moves_the_deadline(upload: Transfer, send: Send) -> None:
     Transfer.objects.update(deadline=LONG_AGO)
 
-    after = send(upload, 0, b"x", by=member)
+    after = send(upload, 0, b"x")
 
     assert after.deadline is not None
     assert after.deadline > timezone.now()
@@ -477,9 +475,8 @@ def test_each_byte_moves_the_deadline(begin: Begin, member: Caller) -> None:
 @pytest.mark.parametrize("nothing", [tuple, broken], ids=["empty", "cut off"])
 @pytest.mark.parametrize("deadline", [LONG_AGO, "2999-01-01T00:00:00Z"])
 def test_a_request_without_a_byte_prolongs_nothing(
-    nothing: Any, deadline: str, begin: Begin, member: Caller
+    upload: Transfer, nothing: Any, deadline: str, member: Caller
 ) -> None:
-    upload = begin()
     Transfer.objects.update(deadline=deadline)
 
     with suppress(errors.BodyIncomplete):
@@ -489,38 +486,34 @@ def test_a_request_without_a_byte_prolongs_nothing(
 
 
 def test_a_request_without_a_byte_does_not_keep_an_upload_from_its_end(
-    begin: Begin, member: Caller, monkeypatch: pytest.MonkeyPatch
+    upload: Transfer, send: Send, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    upload = begin()
     Transfer.objects.update(deadline=LONG_AGO)
     found = leases.expired()
     monkeypatch.setattr(leases, "expired", lambda: found)
 
-    send(upload, 0, by=member)
+    send(upload, 0)
 
     assert lifecycle.reap() == [upload]
     assert_nothing_is_left(upload)
 
 
 def test_an_upload_is_not_ended_that_was_continued_since_it_was_looked_at(
-    begin: Begin, member: Caller, monkeypatch: pytest.MonkeyPatch
+    upload: Transfer, send: Send, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    upload = begin()
     Transfer.objects.update(deadline=LONG_AGO)
     found = leases.expired()
     monkeypatch.setattr(leases, "expired", lambda: found)
 
-    send(upload, 0, DATA[:1], by=member)
+    send(upload, 0, DATA[:1])
 
     assert lifecycle.reap() == []
     assert status(upload) == Status.UPLOADING
 
 
 def test_in_its_last_moment_it_is_not_ended_while_somebody_sends(
-    begin: Begin, member: Caller
+    upload: Transfer, member: Caller
 ) -> None:
-    upload = begin()
-
     def blocks() -> Iterator[bytes]:
         yield DATA[:10]
         assert lifecycle.reap() == []
@@ -543,36 +536,33 @@ def test_what_the_project_has_no_room_for_is_refused_before_it_is_sent(
 
 
 def test_what_the_project_has_no_room_for_any_more_is_refused_in_the_end(
-    begin: Begin, member: Caller, settings: Any
+    upload: Transfer, send: Send, settings: Any
 ) -> None:
-    upload = begin()
     settings.IMAGECATALOG_USER_STORAGE_QUOTA = len(DATA) - 1
 
     with pytest.raises(errors.OverLimit):
-        send(upload, 0, DATA, by=member)
+        send(upload, 0, DATA)
 
     assert_nothing_is_left(upload)
 
 
 def test_a_store_that_is_gone_holds_no_turn(
-    begin: Begin, member: Caller, settings: Any
+    upload: Transfer, send: Send, settings: Any
 ) -> None:
-    upload = begin()
     there = settings.IMAGECATALOG_STORES
     settings.IMAGECATALOG_STORES = there.replace("local=", "other=")
     with pytest.raises(errors.StoreError):
-        send(upload, 0, DATA, by=member)
+        send(upload, 0, DATA)
 
     settings.IMAGECATALOG_STORES = there
-    send(upload, 0, DATA, by=member)
+    send(upload, 0, DATA)
     assert data(upload) == DATA
 
 
 def test_pieces_of_a_running_upload_are_no_orphans(
-    begin: Begin, member: Caller
+    upload: Transfer, send: Send
 ) -> None:
-    upload = begin()
-    send(upload, 0, DATA[:10], by=member)
+    send(upload, 0, DATA[:10])
 
     assert list(audit.check()) == []
     with pytest.raises(errors.Conflict):
@@ -594,12 +584,11 @@ def fail_once(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
 
 
 def test_the_worker_finishes_what_a_failing_store_has_left_undone(
-    begin: Begin, member: Caller, monkeypatch: pytest.MonkeyPatch
+    upload: Transfer, send: Send, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fail_once(monkeypatch, errors.StoreFull("full"))
-    upload = begin()
     with pytest.raises(errors.StoreFull):
-        send(upload, 0, DATA, by=member)
+        send(upload, 0, DATA)
     assert status(upload) == Status.IMPORTING
     assert imports.finish_waiting() == []  # not at once
 
@@ -612,7 +601,7 @@ def test_the_worker_finishes_what_a_failing_store_has_left_undone(
 
 
 def test_formats_stay_while_the_data_is_inspected_as_what_they_say(
-    begin: Begin, member: Caller, monkeypatch: pytest.MonkeyPatch
+    upload: Transfer, send: Send, member: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put, refusals = LocalStore.put, []
     changes = Changes({"disk_format": "qcow2"})
@@ -625,8 +614,7 @@ def test_formats_stay_while_the_data_is_inspected_as_what_they_say(
         put(self, key, blocks)
 
     monkeypatch.setattr(LocalStore, "put", put_meanwhile)
-    upload = begin()
-    send(upload, 0, DATA, by=member)
+    send(upload, 0, DATA)
 
     assert len(refusals) == 1
     image = Image.objects.get()
@@ -634,12 +622,11 @@ def test_formats_stay_while_the_data_is_inspected_as_what_they_say(
 
 
 def test_formats_that_are_changed_between_two_attempts_hold_for_the_next_one(
-    begin: Begin, member: Caller, monkeypatch: pytest.MonkeyPatch
+    upload: Transfer, send: Send, member: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fail_once(monkeypatch, errors.StoreFull("full"))
-    upload = begin()
     with pytest.raises(errors.StoreFull):
-        send(upload, 0, DATA, by=member)
+        send(upload, 0, DATA)
     lifecycle.update(upload.image_id, Changes({"disk_format": "qcow2"}), member)
 
     with pytest.raises(errors.ContentRefused):
@@ -649,12 +636,11 @@ def test_formats_that_are_changed_between_two_attempts_hold_for_the_next_one(
 
 
 def test_formats_that_are_unset_between_two_attempts_end_the_upload(
-    begin: Begin, member: Caller, monkeypatch: pytest.MonkeyPatch
+    upload: Transfer, send: Send, member: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fail_once(monkeypatch, errors.StoreFull("full"))
-    upload = begin()
     with pytest.raises(errors.StoreFull):
-        send(upload, 0, DATA, by=member)
+        send(upload, 0, DATA)
     unset = Changes({"disk_format": None, "container_format": None})
     lifecycle.update(upload.image_id, unset, member)
 
@@ -665,12 +651,11 @@ def test_formats_that_are_unset_between_two_attempts_end_the_upload(
 
 
 def test_the_worker_finishes_for_a_process_that_died_before_it_began(
-    begin: Begin, member: Caller, monkeypatch: pytest.MonkeyPatch
+    upload: Transfer, send: Send, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    upload = begin()
     with monkeypatch.context() as patch:
         patch.setattr(receiving, "finish", lambda *_: None)
-        send(upload, 0, DATA, by=member)
+        send(upload, 0, DATA)
     assert status(upload) == Status.UPLOADING
     assert imports.finish_waiting() == []  # it lives
 
@@ -680,12 +665,11 @@ def test_the_worker_finishes_for_a_process_that_died_before_it_began(
 
 
 def test_the_worker_finishes_for_a_process_that_died_meanwhile(
-    begin: Begin, member: Caller, monkeypatch: pytest.MonkeyPatch
+    upload: Transfer, send: Send, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    upload = begin()
     with monkeypatch.context() as patch:
         patch.setattr(receiving, "finish", lambda *_: None)
-        send(upload, 0, DATA, by=member)
+        send(upload, 0, DATA)
     image = Image.objects.get()
     Image.objects.filter(pk=image.pk).update(status=Status.IMPORTING)
     attempt = Transfer.objects.create(
@@ -709,21 +693,19 @@ def test_the_worker_finishes_for_a_process_that_died_meanwhile(
     assert len(keys()) == 1
 
 
-def test_staged_data_that_is_lost_ends_the_upload(begin: Begin, member: Caller) -> None:
-    upload = begin()
-    send(upload, 0, DATA[:10], by=member)
+def test_staged_data_that_is_lost_ends_the_upload(upload: Transfer, send: Send) -> None:
+    send(upload, 0, DATA[:10])
     stores.default().delete(Piece.objects.get().key)
 
     with pytest.raises(errors.DataMissing):
-        send(upload, 10, DATA[10:], by=member)
+        send(upload, 10, DATA[10:])
 
     assert_nothing_is_left(upload)
 
 
 def test_an_attempt_whose_upload_was_ended_does_not_become_an_image(
-    begin: Begin, member: Caller, monkeypatch: pytest.MonkeyPatch
+    upload: Transfer, send: Send, member: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    upload = begin()
     put = LocalStore.put
 
     def late(self: LocalStore, key: str, blocks: Any) -> None:
@@ -734,24 +716,23 @@ def test_an_attempt_whose_upload_was_ended_does_not_become_an_image(
 
     monkeypatch.setattr(LocalStore, "put", late)
     with pytest.raises(errors.Gone):
-        send(upload, 0, DATA, by=member)
+        send(upload, 0, DATA)
 
     assert status(upload) == Status.SAVING
     assert keys() == []
 
 
 def test_what_could_not_be_removed_is_removed_later(
-    begin: Begin, member: Caller, monkeypatch: pytest.MonkeyPatch
+    upload: Transfer, send: Send, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    upload = begin()
-    send(upload, 0, DATA[:10], by=member)
+    send(upload, 0, DATA[:10])
 
     def failing(self: LocalStore, key: str, *, abandoned: bool = False) -> None:
         raise errors.StoreError("away")
 
     with monkeypatch.context() as patch:
         patch.setattr(LocalStore, "delete", failing)
-        send(upload, 10, DATA[10:], by=member)
+        send(upload, 10, DATA[10:])
     assert status(upload) == Status.ACTIVE
     assert Piece.objects.filter(status=PieceStatus.STORED).count() == 2
     assert list(audit.check()) == []
@@ -762,9 +743,10 @@ def test_what_could_not_be_removed_is_removed_later(
     assert not Piece.objects.exists()
 
 
-def test_an_image_with_pieces_left_is_not_purged(begin: Begin, member: Caller) -> None:
-    upload = begin()
-    send(upload, 0, DATA[:10], by=member)
+def test_an_image_with_pieces_left_is_not_purged(
+    upload: Transfer, send: Send, member: Caller
+) -> None:
+    send(upload, 0, DATA[:10])
     lifecycle.delete(upload.image_id, member)
     soon = timezone.now() + timedelta(days=1)
     Transfer.objects.update(cleaned=True)
