@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from images import attributes, errors, pace, stores
+from images import attributes, crash, errors, pace, stores
 from images.access import Caller, operator
 from images.attributes import Changes
 from images.lifecycle import leases, quota
@@ -76,6 +76,7 @@ def copy(image_id: str, source: Source, changes: Changes, by: Caller) -> None:
     with locked(image_id) as image:
         change(image, changes, by)
         request_copy(image, source, by)
+    crash.point("copy.requested")
 
 
 def request_copy(image: Image, source: Source, by: Caller) -> None:
@@ -130,6 +131,7 @@ def fetch_copy(transfer_id: UUID, stopping: Callable[[], bool] = lambda: False) 
     image = _claim(transfer, by)
     if image is None:
         return False
+    crash.point("copy.claimed")
     release()
     try:
         receive(image, transfer, _blocks(transfer, stopping), by)
@@ -160,6 +162,8 @@ def _blocks(transfer: Transfer, stopping: Callable[[], bool]) -> Iterator[bytes]
                 "The worker is being stopped; the copy begins again when it is back."
             )
         yield block
+        crash.point("copy.streaming")
+    crash.point("copy.received")
 
 
 def _too_slow() -> errors.StoreError:

@@ -118,7 +118,7 @@ def receive(
     """
     try:
         received = _receive(image, transfer, blocks, stores.get(transfer.store))
-        crash.point("upload.stored")
+        crash.point(f"{transfer.kind}.stored")
         with locked(transfer.image_id, deleted=True) as image:
             leases.finish(transfer)
             if staged is not None:

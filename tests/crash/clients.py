@@ -17,10 +17,12 @@ import requests
 from tests.crash.judge import Judge
 from tests.crash.ledger import READABLE, TRASH, Body, Entry
 from tests.servers import Service
-from tests.wire.api import OCTETS, PATCH, Api, connect, upload_head
+from tests.wire.api import OCTETS, PATCH, Api, ApiV1, connect, meta, upload_head
 
 ACTIVE, QUEUED = frozenset(("active",)), frozenset(("queued",))
 DEACTIVATED, DELETED = frozenset(("deactivated",)), frozenset(("deleted",))
+KILLED = frozenset(("killed",))
+FORMATS = {"disk_format": "raw", "container_format": "bare"}
 OFFSET_OCTETS = "application/offset+octet-stream"
 IMAGES = 6  # of each client
 WEIGHTS = (4, 4, 4, 4, 4, 3, 2, 1)  # of the bodies
@@ -28,7 +30,7 @@ WEIGHTS = (4, 4, 4, 4, 4, 3, 2, 1)  # of the bodies
 
 @contextmanager
 def web(bodies: list[Body]) -> Iterator[str]:
-    """A web server that locations point to; its URL, to which a body's number is added."""
+    """A web server with the bodies; its URL, to which a body's number is added."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -72,7 +74,7 @@ class Client:
 
     def use(self, service: Service) -> None:
         """From now on. Call it with the client's turn in hand."""
-        self.service, self.api = service, Api(service)
+        self.service, self.api, self.v1 = service, Api(service), ApiV1(service)
 
     def start(self) -> None:
         self._thread.start()
@@ -81,6 +83,7 @@ class Client:
         self.stopping = True
         self._thread.join(90)
         self.api.close()
+        self.v1.close()
 
     def _run(self) -> None:
         try:
@@ -100,20 +103,30 @@ class Client:
         if entry.upload:
             self._go_on(entry)
             return
+        if entry.copying:
+            self._look_at_copy(entry)
+            return
         status = self.dice.choice(sorted(entry.may))
         if verbs := VERBS.get(status):
             self.dice.choice(verbs)(self, entry)
 
     def _do(
-        self, entry: Entry, status: frozenset[str], method: str, path: str, **rest: Any
+        self,
+        entry: Entry,
+        status: frozenset[str],
+        method: str,
+        path: str,
+        api: Api | None = None,
+        **rest: Any,
     ) -> str:
         """Send it and note what it means for the image: ``ack``, ``refused`` or ``unknown``."""
+        api = api or self.api
         try:
-            answer = self.api.request(method, path, **rest)
+            answer = api.request(method, path, **rest)
             code = answer.status_code
         except requests.RequestException as error:
             self.said["hung" if isinstance(error, requests.Timeout) else "broken"] += 1
-            self.api.close()
+            api.close()
             code = 599
             time.sleep(0.03)
         if code >= 500:
@@ -123,21 +136,28 @@ class Client:
         self.said[f"{code // 100}xx"] += code != 599
         return "unknown" if code >= 500 else "ack" if code < 300 else "refused"
 
-    def _new(self, **fields: str) -> Entry:
+    def _entry(self) -> Entry:
         body = self.dice.choices(self.bodies, WEIGHTS)[0]
         entry = Entry(str(UUID(int=self.dice.getrandbits(128), version=4)), body)
         entry.names = {"new"}
         self.entries.append(entry)
-        formats = {"disk_format": "raw", "container_format": "bare"}
-        fields = formats | {"id": entry.id, "name": "new"} | fields
+        return entry
+
+    def _new(self, **fields: str) -> Entry:
+        entry = self._entry()
+        fields = FORMATS | {"id": entry.id, "name": "new"} | fields
         self._do(entry, QUEUED, "POST", "images", json=fields)
         return entry
 
     # Verbs
 
     def _create(self) -> None:
-        if self.dice.random() < 0.8:
+        chance = self.dice.random()
+        if chance < 0.7:
             self._new()
+            return
+        if chance < 0.85:
+            self._create_by_copy()
             return
         entry = self._new(disk_format="qcow2")  # which our bodies are not
         self._put(entry, entry.body.data)
@@ -236,8 +256,38 @@ class Client:
         self.said[f"{answer.status_code // 100}xx"] += 1
         return answer
 
-    def _delete(self, entry: Entry) -> None:
-        self._do(entry, TRASH, "DELETE", f"images/{entry.id}")
+    def _create_by_copy(self) -> None:
+        entry = self._entry()
+        self._request_copy(
+            entry, "POST", "images", meta(**FORMATS, id=entry.id, name="new")
+        )
+
+    def _copy(self, entry: Entry) -> None:
+        self._request_copy(entry, "PUT", f"images/{entry.id}", {})
+
+    def _request_copy(
+        self, entry: Entry, method: str, path: str, headers: dict[str, str]
+    ) -> None:
+        source = {"X-Glance-API-Copy-From": f"{self.web}{entry.body.number}"}
+        headers = OCTETS | headers | source
+        said = self._do(entry, entry.copied, method, path, self.v1, headers=headers)
+        entry.copying = said != "refused"
+
+    def _look_at_copy(self, entry: Entry) -> None:
+        """What else would be done to it meanwhile could come before the copy or after it."""
+        if self.dice.random() < 0.1:
+            entry.copying = self._delete(entry) != "ack"
+            return
+        answer = self._say("GET", f"images/{entry.id}")
+        if answer is None or answer.status_code != 200:
+            return
+        status = frozenset((answer.json()["status"],))
+        if status in (ACTIVE, KILLED):
+            entry.copying = False
+            entry.acknowledged(status)
+
+    def _delete(self, entry: Entry) -> str:
+        return self._do(entry, TRASH, "DELETE", f"images/{entry.id}")
 
     def _restore(self, entry: Entry) -> None:
         if self.dice.random() < 0.8:
@@ -269,6 +319,7 @@ class Client:
         return self._do(entry, status, "PATCH", target, json=change, headers=PATCH)
 
     def _remove_location(self, entry: Entry) -> None:
+        entry.emptied = True
         # All of them: after an upload without an answer it may have got a second one.
         self._patch(entry, QUEUED, "replace", "/locations", value=[])
 
@@ -293,11 +344,12 @@ class Client:
                 self.said["wrong bytes"] += 1
 
 
-Verb = Callable[[Client, Entry], None]
+Verb = Callable[[Client, Entry], object]
 VERBS: dict[str, list[Verb]] = {
     "queued": [
         *([Client._upload, Client._upload_slowly] * 3),
         *([Client._resumable] * 3),
+        *([Client._copy] * 3),
         Client._upload_and_delete,
         Client._break_off,
         Client._add_location,
@@ -317,5 +369,6 @@ VERBS: dict[str, list[Verb]] = {
         Client._delete,
         Client._delete_and_restore,
     ],
+    "killed": [Client._delete],
     "pending_delete": [Client._restore, Client._scrub, Client._scrub],
 }

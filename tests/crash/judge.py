@@ -98,8 +98,9 @@ def main() -> None:
             ).values_list("pk", "status")
         ]
         unclean = Transfer.objects.filter(status=TransferStatus.FAILED, cleaned=False)
-        for transfer in Transfer.objects.filter(status=TransferStatus.RUNNING):
-            found.append(["stuck", transfer.image_id, f"{transfer} is running"])
+        open_ = (TransferStatus.WAITING, TransferStatus.RUNNING)
+        for transfer in Transfer.objects.filter(status__in=open_):
+            found.append(["stuck", transfer.image_id, f"{transfer} has not ended"])
         for piece in Piece.objects.select_related("transfer"):
             image_id = piece.transfer.image_id
             found.append(["orphan-bytes", image_id, f"{piece} not removed"])

@@ -48,6 +48,8 @@ class Entry:
     before: frozenset[str] = READABLE  # what a restore leads to
     names: set[str] = field(default_factory=set)
     upload: str = ""  # the path of a resumable one of which the end is not known
+    copying: bool = False  # a worker fetches it, or is to
+    emptied: bool = False  # it has had data, perhaps
 
     def acknowledged(self, status: frozenset[str]) -> None:
         if status == TRASH and self.may & READABLE:
@@ -60,11 +62,17 @@ class Entry:
         self.may |= status
 
     @property
+    def copied(self) -> frozenset[str]:
+        """What a copy makes of it, whose worker may die; what has had data is not killed."""
+        return frozenset(("active", "killed", *(["queued"] if self.emptied else [])))
+
+    @property
     def gone(self) -> bool:
         return self.may <= {ABSENT, "deleted"}
 
     def wrong(self, row: Row | None) -> str | None:
         """What the database says, against what may be; afterwards that is certain."""
+        self.copying = False
         status = row.status if row else ABSENT
         allowed, self.may = self.may, self._certain(status)
         if status not in allowed:

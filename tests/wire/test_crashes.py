@@ -54,6 +54,25 @@ def test_the_ledger_sees_that_an_acknowledged_upload_is_lost(
     assert list(ledger.wrongs([entry], {entry.id: row} if row else {}))
 
 
+@pytest.mark.parametrize(
+    ("emptied", "status", "wrong"),
+    [
+        (False, "killed", False),
+        (False, "queued", True),
+        (True, "queued", False),
+        (True, "saving", True),
+    ],
+)
+def test_the_ledger_sees_that_an_acknowledged_copy_is_forgotten(
+    entry: ledger.Entry, emptied: bool, status: str, wrong: bool
+) -> None:
+    entry.emptied = emptied
+    entry.acknowledged(entry.copied)
+
+    row = Row(status, None, "new")
+    assert bool(list(ledger.wrongs([entry], {entry.id: row}))) == wrong
+
+
 def test_the_ledger_forgives_what_was_never_answered(entry: ledger.Entry) -> None:
     entry.acknowledged(frozenset(("queued",)))
     entry.unknown(frozenset(("active",)))
