@@ -99,7 +99,10 @@ def routes() -> None:
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
+def django_db_modify_db_settings(
+    django_db_modify_db_settings_parallel_suffix: None,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
     """SQLite in a file, which threads can share, and another one for each run."""
     if connection.vendor == "sqlite":
         folder = tmp_path_factory.mktemp("database")

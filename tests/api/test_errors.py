@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from django.db import DataError, OperationalError
@@ -13,7 +12,7 @@ from django.test import Client
 from images import listing
 from images.models import Event
 
-MISSING = f"/v2/images/{uuid4()}"
+MISSING = "/v2/images/9d0b6a1c-2f4e-4c8a-b7d3-5e6f70819243"
 SENTENCE = f"No image found with ID {MISSING.rpartition('/')[2]}"
 ID = "x-openstack-request-id"
 
@@ -170,7 +169,7 @@ def test_the_longest_id_fits_the_history(api: Any, make_image: Any) -> None:
 
 # Paths and methods
 
-IMAGE = f"/v2/images/{uuid4()}"
+IMAGE = MISSING
 ALLOWED = {
     "/v2/images": "GET, POST",
     IMAGE: "GET, PATCH, DELETE",
