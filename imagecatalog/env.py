@@ -21,6 +21,7 @@ ELSEWHERE = ("ACCESS_LOG", "USER_PASSWORD", "CRASH_FILE")
 KUBERNETES = re.compile(
     r"\w+_(SERVICE_HOST|SERVICE_PORT\w*|PORT_[0-9]+_\w+)=.*|\w+_PORT=[a-z]+://.*"
 )
+MANY_DAYS = 365_000  # a thousand years; dates begin with the year 1 and end with 9999
 
 _read: set[str] = set()
 
@@ -59,14 +60,29 @@ def flag(name: str, default: bool) -> bool:
     raise ImproperlyConfigured(f"{name} is {value!r}; it may be 'on' or 'off'.")
 
 
-def number(name: str, default: int, minimum: int = 0) -> int:
-    """A whole number, not below ``minimum``."""
+def number(
+    name: str, default: int, minimum: int = 0, maximum: int | None = None
+) -> int:
+    """A whole number, not below ``minimum`` nor above ``maximum``."""
     value = text(name) or str(default)
-    if not re.fullmatch("-?[0-9]{1,18}", value) or int(value) < minimum:
+    whole = re.fullmatch("-?[0-9]{1,18}", value)
+    if not whole or int(value) < minimum:
         raise ImproperlyConfigured(
             f"{name} is {value!r}; it must be a whole number of at least {minimum}."
         )
+    if maximum is not None and int(value) > maximum:
+        raise ImproperlyConfigured(f"{name} is {value!r}; it may be at most {maximum}.")
     return int(value)
+
+
+def days(name: str, default: int, minimum: int = 0) -> int:
+    """A number of days that can be counted from today, forwards and backwards."""
+    return number(name, default, minimum, MANY_DAYS)
+
+
+def seconds(name: str, default: int, minimum: int = 0) -> int:
+    """A number of seconds, likewise."""
+    return number(name, default, minimum, MANY_DAYS * 86400)
 
 
 def choice(name: str, default: str, allowed: tuple[str, ...]) -> str:

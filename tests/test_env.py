@@ -35,6 +35,8 @@ def test_an_empty_variable_means_the_default(
         (lambda: env.number(NAME, 1), "--5"),
         (lambda: env.number(NAME, 1), "1.5"),
         (lambda: env.number(NAME, 1, minimum=1), "0"),
+        (lambda: env.days(NAME, 1), "1000000"),
+        (lambda: env.seconds(NAME, 1), "99999999999"),
         (lambda: env.choice(NAME, "a", ("a", "b")), "c"),
         (lambda: env.numbers(NAME, (80,)), "80,x"),
         (lambda: env.pairs(NAME), "key-without-user"),

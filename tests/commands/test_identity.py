@@ -76,6 +76,7 @@ def test_a_credential_is_limited(run: Run, alice: User) -> None:
         (["credential_create", "alice", "x", "--role", "admin"], "does not have the"),
         (["credential_create", "alice", "x", "--action", "fly"], "no action fly"),
         (["credential_create", "alice", "x", "--expires", "soon"], "is no time"),
+        (["credential_create", "alice", "x", "--expires", "999999w"], "is no time"),
         (["credential_delete", "absent"], "no credential absent"),
         (["token_revoke", "bob"], "no user bob"),
         (["role_remove", "alice", "--project", "x"], "no role in a project x"),

@@ -81,7 +81,9 @@ def make_credential(
 
 def later(text: str) -> datetime:
     """So long from now."""
-    found = SPAN.fullmatch(text.strip())
-    if found is None:
-        raise ArgumentTypeError(f"{text!r} is no time; give '12h', '90d' or '52w'.")
-    return timezone.now() + timedelta(hours=int(found[1]) * HOURS[found[2]])
+    try:
+        if span := SPAN.fullmatch(text.strip()):
+            return timezone.now() + timedelta(hours=int(span[1]) * HOURS[span[2]])
+    except OverflowError:
+        pass  # beyond the year 9999
+    raise ArgumentTypeError(f"{text!r} is no time; give '12h', '90d' or '52w'.")
