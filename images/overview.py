@@ -27,7 +27,11 @@ WITHOUT_DATA = (Status.QUEUED, Status.KILLED)
 
 # The ways on that are no operator's verb.
 ELSEWHERE = {
-    Status.QUEUED: ("saving (an upload)", "active (a location is added)"),
+    Status.QUEUED: (
+        "saving (an upload, or a copy)",
+        "uploading (an upload that may pause)",
+        "active (a location is added)",
+    ),
     Status.SAVING: ("active (the data has arrived)",),
     Status.IMPORTING: ("active (the data has arrived)",),
     Status.UPLOADING: ("importing (the import begins)",),
@@ -51,13 +55,17 @@ class History:
 
 
 def of_catalogue() -> dict[str, Any]:
-    """Counts over the whole catalogue. The number of queries does not depend on its size."""
+    """Counts over the whole catalogue. The number of queries does not depend on its size.
+
+    ``stuck`` and ``failed_last_24h`` are images, as in the admin; ``ownerless`` are among the stuck.
+    """
+    since = timezone.now() - timedelta(days=1)
     return {
         "images": _by_status(),
         "purged": Image.objects.filter(purged=True).count(),
-        "stuck": len(lifecycle.expired()),
-        "ownerless": _ownerless().count(),
-        "failed_last_24h": _failed(timezone.now() - timedelta(days=1)),
+        "stuck": Image.objects.filter(stuck()).count(),
+        "ownerless": Image.objects.filter(_ownerless()).count(),
+        "failed_last_24h": Image.objects.filter(failed(since)).count(),
         "trash": _trash(),
         "stores": _stores(),
         "to_remove": _to_remove(),
@@ -73,7 +81,7 @@ def _by_status() -> dict[str, int]:
 def stuck() -> Q:
     """The condition for images that wait for data although nobody alive brings any."""
     dead = [transfer.image_id for transfer, _ in lifecycle.expired()]
-    return Q(status__in=TRANSIENT_STATUSES) & (Q(pk__in=dead) | ~_owned())
+    return _ownerless() | Q(status__in=TRANSIENT_STATUSES, pk__in=dead)
 
 
 def failed(since: datetime | None = None) -> Q:
@@ -146,21 +154,11 @@ def scrub_at(image: Image) -> datetime | None:
     return _scrub_at(image.deleted_at) if _in_trash(image) else None
 
 
-def _owned() -> Any:
+def _ownerless() -> Q:
     running = Transfer.objects.filter(
         image=OuterRef("pk"), status=TransferStatus.RUNNING
     )
-    return Exists(running)
-
-
-def _ownerless() -> Any:
-    return Image.objects.filter(~_owned(), status__in=TRANSIENT_STATUSES)
-
-
-def _failed(since: datetime) -> int:
-    failed = Transfer.objects.filter(status=TransferStatus.FAILED, ended_at__gte=since)
-    # That an image was deleted meanwhile is nobody's failure.
-    return failed.exclude(error_code=errors.Gone.code).count()
+    return Q(~Exists(running), status__in=TRANSIENT_STATUSES)
 
 
 def _trash() -> dict[str, Any]:

@@ -11,6 +11,7 @@ from django.utils import timezone
 from images import lifecycle
 from images.access import Caller
 from images.models import Event, Image, Status, Transfer
+from tests.test_transitions import EDGES
 
 LONG_AGO = "2000-01-01T00:00:00Z"
 
@@ -47,13 +48,34 @@ def test_the_summary_counts_what_matters(
     facts = shown(capsys, "--json")
 
     assert set(facts["images"].values()) == {1}
-    assert (facts["stuck"], facts["ownerless"]) == (1, 2)
-    assert facts["failed_last_24h"] == 1
+    assert (facts["stuck"], facts["ownerless"]) == (3, 2)
+    assert facts["failed_last_24h"] == 0  # it is stuck
     assert facts["trash"]["images"] == 1
     assert facts["trash"]["next_scrub"] is not None
     assert facts["stores"]["local"]["objects"] == 3
     assert facts["to_remove"] == {"locations": 0, "transfers": 1}
     assert "next scrub" in shown(capsys)
+
+
+def test_the_summary_says_what_ends_what_is_stuck(make_image: Any, capsys: Any) -> None:
+    make_image("saving").transfers.all().delete()
+    assert "stuck now       1\n" in shown(capsys)
+    assert "of them 1 without a transfer  (image_status ID --to queued" in shown(capsys)
+
+    make_image("saving").transfers.update(heartbeat_at=LONG_AGO)
+    assert "stuck now       2  (image_reap ends" in shown(capsys)
+
+
+def test_images_count_as_failed_and_not_each_of_their_attempts(
+    make_image: Any, capsys: Any
+) -> None:
+    failed = {"status": "failed", "ended_at": timezone.now(), "error_code": "no-space"}
+    image, brought = make_image(), make_image("active")
+    for number in range(2):
+        image.transfers.create(kind="upload", key=f"ab/{number}", **failed)
+    brought.transfers.create(kind="upload", key="ab/brought", **failed)
+
+    assert shown(capsys, "--json")["failed_last_24h"] == 1
 
 
 def test_the_queries_do_not_depend_on_the_number_of_images(
@@ -168,6 +190,24 @@ MOVES = {
     "pending_delete": {"active", "deleted"},
     "deleted": set(),
 }
+
+
+# What is not shown of a usual image: no verb uses it, after API v1, without delayed deletion.
+UNUSUAL = {
+    ("queued", "importing"),
+    ("saving", "killed"),
+    ("active", "deleted"),
+    ("deactivated", "deleted"),
+}
+
+
+@pytest.mark.parametrize("status", Status.values)
+def test_every_way_on_is_told(status: str, make_image: Any, capsys: Any) -> None:
+    (facts,) = shown(capsys, make_image(status).pk, "--json")
+
+    told = {*facts["moves"], *(way.split()[0] for way in facts["elsewhere"])}
+    ways = {to for edge in EDGES.values() for at, to in edge.items() if at == status}
+    assert told == {to for to in ways if (status, to) not in UNUSUAL}
 
 
 @pytest.mark.parametrize("target", Status.values)

@@ -124,13 +124,14 @@ def _catalogue_lines(facts: Facts) -> Iterator[str]:
         yield f"{status:15} {number}"
     if facts["purged"]:
         yield f"{'':15} ({facts['purged']} of the deleted are purged: only the id is left)"
+    dead = facts["stuck"] - facts["ownerless"]
     yield f"stuck now       {facts['stuck']}" + (
-        "  (image_reap ends them)" if facts["stuck"] else ""
+        "  (image_reap ends their transfers)" if dead else ""
     )
     if facts["ownerless"]:
         yield (
-            f"without owner   {facts['ownerless']}  (in a transient status, but no "
-            "transfer runs: image_status ID --to queued)"
+            f"{'':15} of them {facts['ownerless']} without a transfer  "
+            "(image_status ID --to queued ends that)"
         )
     yield f"failed in 24 h  {facts['failed_last_24h']}"
     trash = facts["trash"]
