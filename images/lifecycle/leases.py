@@ -151,12 +151,16 @@ def gone(transfer: Transfer) -> errors.Gone:
 
 
 def fail(
-    transfer: Transfer, error: BaseException, by: Caller, *, if_silent: bool = False
+    transfer: Transfer,
+    error: BaseException,
+    by: Caller,
+    *,
+    if_unchanged: bool = False,
 ) -> bool:
     """End the attempt: its bytes go, and the image returns to its resting status.
 
-    ``if_silent``: only when nothing was heard of it since it was read. Safe to call again, and for
-    an attempt that had lost its image before: then False.
+    ``if_unchanged``: only when its heartbeat (of a staged upload: its deadline) is still as it
+    was read. Safe to call again, and for an attempt that had lost its image before: then False.
     """
     code = error.code if isinstance(error, errors.ImageError) else "internal-error"
     sentence = (
@@ -165,7 +169,7 @@ def fail(
         else "The service failed while it received the data."
     )
     with locked(transfer.image_id, deleted=True) as image:
-        running = _end(transfer, TransferStatus.FAILED, code, sentence, if_silent)
+        running = _end(transfer, TransferStatus.FAILED, code, sentence, if_unchanged)
         if running:
             _rest(image, transfer, by, sentence)
     crash.point("upload.ended")
@@ -189,14 +193,14 @@ def _end(
     status: TransferStatus,
     code: str = "",
     sentence: str = "",
-    if_silent: bool = False,
+    if_unchanged: bool = False,
 ) -> bool:
     now = timezone.now()
     running = Transfer.objects.filter(pk=transfer.pk, status=TransferStatus.RUNNING)
-    if if_silent and transfer.kind == TransferKind.STAGE:
+    if if_unchanged and transfer.kind == TransferKind.STAGE:
         # A sender may come and bring nothing; it is bytes that move the deadline.
         running = running.filter(deadline=transfer.deadline)
-    elif if_silent:
+    elif if_unchanged:
         running = running.filter(heartbeat_at=transfer.heartbeat_at)
     return bool(
         running.update(
@@ -263,7 +267,7 @@ def expired() -> list[tuple[Transfer, errors.LeaseExpired]]:
 
 
 def _why_dead(transfer: Transfer) -> str:
-    late = transfer.deadline is not None and transfer.deadline < timezone.now()
+    late = _is_late(transfer)
     if transfer.kind == TransferKind.STAGE:
         return "The upload was not continued in time." if late else ""
     if is_dead(transfer.worker):
@@ -271,6 +275,10 @@ def _why_dead(transfer: Transfer) -> str:
     if is_silent(transfer):
         return "Nothing was heard of the transfer for too long."
     return "The transfer took longer than transfers may take." if late else ""
+
+
+def _is_late(transfer: Transfer) -> bool:
+    return transfer.deadline is not None and transfer.deadline < timezone.now()
 
 
 def is_silent(transfer: Transfer) -> bool:
@@ -288,10 +296,10 @@ def reap(by: Caller | None = None) -> list[Transfer]:
     ended = []
     for transfer, reason in expired():
         crash.point("reap.found")
-        late = transfer.deadline is not None and transfer.deadline < timezone.now()
-        # A staged upload that was continued since it was looked at has a new deadline.
-        silent = not late or transfer.kind == TransferKind.STAGE
-        if fail(transfer, reason, by, if_silent=silent):
+        # What is late ends although it beats. But a staged upload that was continued since it
+        # was looked at has a new deadline.
+        careful = not _is_late(transfer) or transfer.kind == TransferKind.STAGE
+        if fail(transfer, reason, by, if_unchanged=careful):
             ended.append(transfer)
     for transfer in Transfer.objects.filter(
         status=TransferStatus.FAILED, cleaned=False
