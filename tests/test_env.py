@@ -132,3 +132,8 @@ def test_all_that_are_read_or_explained_are_known() -> None:
     assert len(read) > 30
     assert read - env.known() == set()
     assert {it for it in explained if it.startswith("IMAGECATALOG")} <= read
+    assert read - explained == {
+        "IMAGECATALOG_CRASH_FILE",  # for tests
+        "IMAGECATALOG_KEYSTONE_PASSWORD",  # with the user's name
+        "IMAGECATALOG_KEYSTONE_DOMAIN",  # with the project's
+    }
