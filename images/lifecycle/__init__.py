@@ -16,11 +16,7 @@ from images.lifecycle.location_changes import (
     RemoveLocationAt,
     ReplaceLocations,
 )
-from images.lifecycle.locations import (
-    add_location,
-    remove_location,
-    replace_locations,
-)
+from images.lifecycle.locations import add_location, remove_location
 from images.lifecycle.metadata import create, tag, untag, update
 from images.lifecycle.moves import fail, move_to, possible_moves
 from images.lifecycle.purge import purge_deleted, purge_total
@@ -77,7 +73,6 @@ __all__ = [
     "reap",
     "remove_location",
     "remove_orphan",
-    "replace_locations",
     "restore",
     "scrub",
     "scrub_due",

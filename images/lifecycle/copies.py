@@ -6,7 +6,6 @@ like every other, with a lease.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from uuid import UUID
@@ -27,8 +26,6 @@ from images.lifecycle.edges import locked, move, record, release, save
 from images.lifecycle.location_changes import STORE, taking_turns
 from images.models import Image, Status, Transfer, TransferKind, TransferStatus
 from images.stores import urlfilter
-
-log = logging.getLogger(__name__)
 
 MAX_URL = 2048  # characters
 

@@ -27,7 +27,7 @@ MAX_METADATA = 4096  # bytes of JSON
 READ_SECONDS = 600.0  # for all the data at one URL
 TURN_SECONDS = 5.0
 _turns = threading.BoundedSemaphore(8)  # in each process
-NEEDED = {"os_hash_algo", "os_hash_value"}
+NEEDED = {"os_hash_algo", "os_hash_value"}  # of validation_data, when there is any
 HEX_DIGITS = {"md5": 32, "sha256": 64, "sha384": 96, "sha512": 128}
 
 
@@ -246,15 +246,7 @@ def _parse_validation(value: object) -> dict[str, str]:
         raise errors.Invalid("validation_data must be an object of strings.")
     if not value:
         return {}
-    if (
-        not {"os_hash_algo", "os_hash_value"}
-        <= set(value)
-        <= {
-            "checksum",
-            "os_hash_algo",
-            "os_hash_value",
-        }
-    ):
+    if not NEEDED <= set(value) <= NEEDED | {"checksum"}:
         raise errors.Invalid(
             "validation_data needs os_hash_algo and os_hash_value, and may have checksum."
         )

@@ -47,16 +47,6 @@ def remove_location(image_id: str, location_id: int, by: Caller) -> None:
     _change(image_id, RemoveLocation(location_id), by)
 
 
-def replace_locations(
-    image_id: str, locations: Sequence[AddLocation], by: Caller
-) -> None:
-    """Set all locations of a queued image, empty an active one, or change its metadata.
-
-    Raises Invalid, Conflict, Forbidden, OverLimit, NotFound.
-    """
-    _change(image_id, ReplaceLocations(tuple(locations)), by)
-
-
 def _change(image_id: str, change: LocationChange, by: Caller) -> None:
     (prepared,) = prepare(image_id, [change])
     with locked(image_id) as image:
@@ -209,6 +199,7 @@ def _delete_after() -> datetime:
 
 
 def _replace(image: Image, change: ReplaceLocations, by: Caller) -> None:
+    """Set all locations of a queued image, empty an active one, or change its metadata."""
     _require(image, "replace", Status.QUEUED, Status.ACTIVE)
     if image.status == Status.QUEUED:
         for location in change.locations:

@@ -10,7 +10,7 @@ import pytest
 from images import errors, lifecycle
 from images.access import Caller
 from images.attributes import Changes
-from images.lifecycle import AddLocation, RemoveLocationAt
+from images.lifecycle import AddLocation, RemoveLocationAt, ReplaceLocations
 from images.lifecycle.edges import locked
 from images.lifecycle.location_changes import prepare
 from images.lifecycle.locations import apply
@@ -37,6 +37,11 @@ def web(tmp_path: Path, settings: Any) -> Iterator[str]:
 
 def current(image: Image) -> Image:
     return Image.objects.get(pk=image.pk)
+
+
+def replace(image_id: str, locations: list[AddLocation], by: Caller) -> None:
+    change = ReplaceLocations(tuple(locations))
+    lifecycle.update(image_id, Changes(), by, [change])
 
 
 def test_the_first_location_makes_an_image_active(
@@ -141,7 +146,7 @@ def test_the_last_location_stays_where_the_operator_says_so(
     with pytest.raises(errors.Forbidden):
         lifecycle.remove_location(image.pk, image.locations.get().pk, member)
     with pytest.raises(errors.Forbidden):
-        lifecycle.replace_locations(image.pk, [], member)
+        replace(image.pk, [], member)
 
     assert current(image).status == Status.ACTIVE
 
@@ -194,7 +199,7 @@ def test_all_locations_of_a_queued_image_can_be_set_at_once(
     image = make_image()
     locations = [AddLocation(f"{web}/image"), AddLocation(f"{web}/same")]
 
-    lifecycle.replace_locations(image.pk, locations, member)
+    replace(image.pk, locations, member)
 
     assert current(image).status == Status.ACTIVE
     assert image.locations.count() == 2
@@ -207,7 +212,7 @@ def test_locations_of_different_sizes_are_refused_as_a_whole(
     locations = [AddLocation(f"{web}/image"), AddLocation(f"{web}/longer")]
 
     with pytest.raises(errors.Conflict):
-        lifecycle.replace_locations(image.pk, locations, member)
+        replace(image.pk, locations, member)
 
     assert current(image).status == Status.QUEUED
     assert not image.locations.exists()
@@ -220,10 +225,8 @@ def test_only_metadata_of_an_active_image_s_locations_can_be_replaced(
     lifecycle.add_location(image.pk, AddLocation(f"{web}/image"), member)
 
     with pytest.raises(errors.Invalid) as refusal:
-        lifecycle.replace_locations(image.pk, [AddLocation(f"{web}/same")], member)
-    lifecycle.replace_locations(
-        image.pk, [AddLocation(f"{web}/image", {"rack": "7"})], member
-    )
+        replace(image.pk, [AddLocation(f"{web}/same")], member)
+    replace(image.pk, [AddLocation(f"{web}/image", {"rack": "7"})], member)
 
     assert web not in str(refusal.value)
     assert image.locations.get().metadata == {"rack": "7"}
@@ -244,7 +247,7 @@ def test_a_location_that_nobody_asked_is_never_added(
 def test_locations_can_be_emptied_at_once(make_image: Any, admin: Caller) -> None:
     image = make_image(status="active")
 
-    lifecycle.replace_locations(image.pk, [], admin)
+    replace(image.pk, [], admin)
 
     assert (current(image).status, current(image).pinned) == (Status.QUEUED, True)
 
@@ -283,7 +286,7 @@ def test_copies_that_are_given_together_are_compared(
     locations = [AddLocation(f"{web}/image"), AddLocation(f"{web}/other")]
 
     with pytest.raises(errors.Conflict, match="differs"):
-        lifecycle.replace_locations(image.pk, locations, member)
+        replace(image.pk, locations, member)
 
 
 def test_too_many_locations_are_refused_before_any_is_asked(
