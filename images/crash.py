@@ -11,13 +11,14 @@ import signal
 
 POINTS = (
     "upload.begun",  # the row says saving, not a byte has been read
-    "upload.streaming",  # the first block is in the store's hands
-    "upload.received",  # the store has all blocks, the object is not complete
     "upload.stored",  # the object is complete, the row does not know
-    "upload.active",  # committed, not answered
-    "upload.failed",  # an attempt broke off, its row does not know
-    "upload.ended",  # the row knows, the bytes are not cleaned
-    "upload.cleaned",  # the bytes are gone, the attempt's row does not know
+    # Of every attempt to bring data in: an upload, a copy, an import.
+    "data.streaming",  # the first block is in the store's hands
+    "data.received",  # the store has all blocks, the object is not complete
+    "data.active",  # committed, not answered
+    "data.failed",  # an attempt broke off, its row does not know
+    "data.ended",  # the row knows, the bytes are not cleaned
+    "data.cleaned",  # the bytes are gone, the attempt's row does not know
     "copy.requested",  # committed, not answered
     "copy.claimed",  # the row says saving, the web server was not asked
     "copy.streaming",  # some of the web server's bytes have come
@@ -44,6 +45,7 @@ POINTS = (
 def point(name: str) -> None:
     """Die here, as by kill -9, when the operator of a crash test asked for it."""
     if note := os.environ.get("IMAGECATALOG_CRASH_FILE"):
+        assert name in POINTS, name
         _die_if_asked(name, note)
 
 

@@ -124,9 +124,9 @@ def receive(
             if staged is not None:
                 leases.finish(staged)
             _activate(image, transfer, received, by)
-        crash.point("upload.active")
+        crash.point("data.active")
     except BaseException as error:
-        crash.point("upload.failed")
+        crash.point("data.failed")
         still_ours = _fail(transfer, error, by)
         if isinstance(error, errors.StoreError) and not still_ours:
             # The store fails because its half-written object was cleaned away.
@@ -235,7 +235,7 @@ def _receive(
         check_same(image, received.size, received.checksum, received.hash_value)
         outcome.append(received)
         leases.beat(transfer)  # completing the object may take its time
-        crash.point("upload.received")
+        crash.point("data.received")
 
     with Digests("md5", algorithm) as digests:
         store.put(transfer.key, checked(digests))

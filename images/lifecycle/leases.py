@@ -123,7 +123,7 @@ def beating(transfer: Transfer, blocks: Iterable[bytes]) -> Iterator[bytes]:
             beat(transfer)
             due = time.monotonic() + pause
         yield block
-        crash.point("upload.streaming")
+        crash.point("data.streaming")
 
 
 def beat(transfer: Transfer) -> None:
@@ -172,7 +172,7 @@ def fail(
         running = _end(transfer, TransferStatus.FAILED, code, sentence, if_unchanged)
         if running:
             _rest(image, transfer, by, sentence)
-    crash.point("upload.ended")
+    crash.point("data.ended")
     clean(transfer)
     return running
 
@@ -249,7 +249,7 @@ def clean(transfer: Transfer) -> None:
             log.warning("transfer %s is not cleaned yet", transfer.pk, exc_info=error)
             return
     pieces.remove(transfer, arriving=is_silent(transfer))
-    crash.point("upload.cleaned")
+    crash.point("data.cleaned")
     if not transfer.pieces.exists():
         failed.update(cleaned=True)
 

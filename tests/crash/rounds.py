@@ -229,7 +229,7 @@ class Rounds:
     def _die_reaping(self) -> bool:
         # A dead transfer is needed first, and may be reaped before the second note is there.
         for _ in range(10):
-            if self._die_at("upload.streaming") and self._die_at("reap.found", 2):
+            if self._die_at("data.streaming") and self._die_at("reap.found", 2):
                 return True
         return False
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from images import crash
 from images.crash import POINTS
 from tests.crash import ledger, rounds
 from tests.crash.judge import Row
@@ -35,6 +36,16 @@ def test_nothing_is_stuck_lost_or_orphaned_wherever_a_process_dies(
 def test_every_named_point_has_its_rounds() -> None:
     tried = {kind for backend in rounds.BACKENDS for kind in rounds.kinds(backend)}
     assert set(POINTS) | set(rounds.KILLS) == tried
+
+
+def test_a_point_that_has_no_name_in_the_list_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("IMAGECATALOG_CRASH_FILE", str(tmp_path / "die-at"))
+    crash.point(POINTS[0])
+
+    with pytest.raises(AssertionError, match=r"upload\.misspelt"):
+        crash.point("upload.misspelt")
 
 
 @pytest.fixture
