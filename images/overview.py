@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.conf import settings
 from django.db.models import Count, Exists, Min, OuterRef, Q, Sum
 from django.utils import timezone
 
@@ -173,9 +172,7 @@ def _trash() -> dict[str, Any]:
 
 
 def _scrub_at(deleted_at: datetime | None) -> datetime | None:
-    if deleted_at is None:
-        return None
-    return deleted_at + timedelta(seconds=settings.IMAGECATALOG_SCRUB_TIME)
+    return lifecycle.scrub_at(deleted_at) if deleted_at else None
 
 
 def _stores() -> dict[str, dict[str, int]]:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
-from django.conf import settings
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
@@ -109,9 +108,8 @@ def overdue() -> Iterator[Finding]:
             row["store"],
             row["key"],
         )
-    scrub_time = timedelta(seconds=settings.IMAGECATALOG_SCRUB_TIME)
     trash = Image.objects.filter(
-        status=Status.PENDING_DELETE, deleted_at__lt=now - scrub_time - LATE
+        status=Status.PENDING_DELETE, deleted_at__lt=lifecycle.due_until() - LATE
     )
     for row in _rows(trash, "deleted_at"):
         yield Finding(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.conf import settings
 from django.utils import timezone
@@ -25,7 +25,7 @@ from images.lifecycle.location_changes import (
     prepare,
     trusting,
 )
-from images.lifecycle.trash import withdraw
+from images.lifecycle.trash import scrub_at, withdraw
 from images.models import Image, ImageLocation, LocationStatus, Status
 
 
@@ -195,7 +195,7 @@ def _empty(
 def _delete_after() -> datetime:
     if not settings.IMAGECATALOG_DELAYED_DELETE:
         return timezone.now()
-    return timezone.now() + timedelta(seconds=settings.IMAGECATALOG_SCRUB_TIME)
+    return scrub_at(timezone.now())
 
 
 def _replace(image: Image, change: ReplaceLocations, by: Caller) -> None:

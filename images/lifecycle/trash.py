@@ -154,9 +154,18 @@ def scrub_due(by: Caller | None = None, *, dry_run: bool = False) -> list[str]:
     return [image_id for image_id in ids if _scrubbed(image_id, by, until)]
 
 
+def scrub_at(deleted_at: datetime) -> datetime:
+    """When the scrub time of what was deleted then is over."""
+    return deleted_at + _scrub_time()
+
+
 def due_until() -> datetime:
     """The scrub time is over for images that were deleted until then."""
-    return timezone.now() - timedelta(seconds=settings.IMAGECATALOG_SCRUB_TIME)
+    return timezone.now() - _scrub_time()
+
+
+def _scrub_time() -> timedelta:
+    return timedelta(seconds=settings.IMAGECATALOG_SCRUB_TIME)
 
 
 class Trashed(NamedTuple):

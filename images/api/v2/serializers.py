@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from django.conf import settings
-
-from images import stores
+from images import lifecycle, stores
 from images.access import Caller, may
 from images.errors import DataMissing
 from images.rows import Row
@@ -40,7 +38,8 @@ def image(row: Row, caller: Caller) -> dict[str, Any]:
     document["updated_at"] = _time(row["updated_at"])
     if row["deleted_at"]:  # only admins list the trash, and nobody else gets such a row
         document["deleted_at"] = _time(row["deleted_at"])
-        document["scrub_at"] = _time(str(_scrub_at(row["deleted_at"])))
+        deleted_at = datetime.fromisoformat(row["deleted_at"])
+        document["scrub_at"] = _time(str(lifecycle.scrub_at(deleted_at)))
     document["locations"] = []
     if row["locations"]:
         _add_locations(document, row, caller)
@@ -63,12 +62,6 @@ def _add_locations(document: dict[str, Any], row: Row, caller: Caller) -> None:
             {"url": _url(store, key), "metadata": {**metadata, "store": store}}
             for store, key, metadata in row["locations"]
         ]
-
-
-def _scrub_at(deleted_at: str) -> datetime:
-    """When the image goes for good."""
-    kept = timedelta(seconds=settings.IMAGECATALOG_SCRUB_TIME)
-    return datetime.fromisoformat(deleted_at) + kept
 
 
 def _url(store: str, key: str) -> str:

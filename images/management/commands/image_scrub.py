@@ -62,9 +62,9 @@ class Command(BaseCommand):
             elif image.status != Status.PENDING_DELETE or image.deleted_at is None:
                 self.stderr.write(f"{image_id}: is {image.status}, not in the trash")
             elif image.deleted_at > until:
-                due_at = image.deleted_at + (timezone.now() - lifecycle.due_until())
+                due_at = iso(lifecycle.scrub_at(image.deleted_at))
                 self.stderr.write(
-                    f"{image_id}: is due at {iso(due_at)}; --now does not wait"
+                    f"{image_id}: is due at {due_at}; --now does not wait"
                 )
             else:
                 yield image
