@@ -22,7 +22,7 @@ from images.lifecycle.data import (
     receive,
     writable,
 )
-from images.lifecycle.edges import locked, move, record, release, save
+from images.lifecycle.edges import locked, move, release, save
 from images.lifecycle.location_changes import STORE, taking_turns
 from images.models import Image, Status, Transfer, TransferKind, TransferStatus
 from images.stores import urlfilter
@@ -105,8 +105,7 @@ def request_copy(image: Image, source: Source, by: Caller) -> None:
     if not image.pinned and source.size not in (None, image.size):
         image.size = source.size
         save(image, "size")
-    detail = {"transfer": str(transfer.pk), "size": source.size}
-    record(image, "request_copy", by, before=image.status, detail=detail)
+    leases.note_copy(image, transfer, by)
 
 
 def waiting_copies(limit: int) -> list[UUID]:
@@ -130,11 +129,7 @@ def fetch_copy(transfer_id: UUID, stopping: Callable[[], bool] = lambda: False) 
         return False
     crash.point("copy.claimed")
     release()
-    try:
-        receive(image, transfer, _blocks(transfer, stopping), by)
-    except errors.ServerStopping:
-        _wait_again(transfer, by)
-        raise
+    receive(image, transfer, _blocks(transfer, stopping), by)
     return True
 
 
@@ -165,17 +160,3 @@ def _blocks(transfer: Transfer, stopping: Callable[[], bool]) -> Iterator[bytes]
 
 def _too_slow() -> errors.StoreError:
     return errors.StoreError("The web server sends its data far too slowly.")
-
-
-def _wait_again(transfer: Transfer, by: Caller) -> None:
-    # As the row has it; this attempt was told to leave the image queued.
-    before = Transfer.objects.values_list("resting_status", flat=True)
-    source = Source(
-        transfer.source,
-        transfer.bytes_expected,
-        transfer.checksum,
-        transfer.store,
-        Status(before.get(pk=transfer.pk)),
-    )
-    with locked(transfer.image_id) as image:
-        request_copy(image, source, by)

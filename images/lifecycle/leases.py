@@ -16,7 +16,7 @@ from django.utils import timezone
 from images import crash, errors, stores
 from images.access import Caller, operator
 from images.lifecycle import pieces
-from images.lifecycle.edges import locked, move, release
+from images.lifecycle.edges import locked, move, record, release
 from images.lifecycle.workers import is_dead, this_worker
 from images.models import (
     TRANSIENT_STATUSES,
@@ -159,6 +159,8 @@ def fail(
 ) -> bool:
     """End the attempt: its bytes go, and the image returns to its resting status.
 
+    A copy whose worker is being stopped waits again, from the same transaction on.
+
     ``if_unchanged``: only when its heartbeat (of a staged upload: its deadline) is still as it
     was read. Safe to call again, and for an attempt that had lost its image before: then False.
     """
@@ -172,6 +174,8 @@ def fail(
         running = _end(transfer, TransferStatus.FAILED, code, sentence, if_unchanged)
         if running:
             _rest(image, transfer, by, sentence)
+            if isinstance(error, errors.ServerStopping):
+                _wait_again(image, transfer, by)
     crash.point("data.ended")
     clean(transfer)
     return running
@@ -186,6 +190,31 @@ def _rest(image: Image, transfer: Transfer, by: Caller, reason: str) -> None:
     if transfer.resting_status == Status.KILLED:
         mark = image.mark_killed
     move(image, mark, "fail", by, reason=reason, detail={"transfer": str(transfer.pk)})
+
+
+def _wait_again(image: Image, transfer: Transfer, by: Caller) -> None:
+    """What a worker leaves that is being stopped waits for the next one; senders come themselves."""
+    if transfer.kind != TransferKind.COPY or image.status != Status.QUEUED:
+        return
+    # As the row has it: this attempt itself was told to leave the image queued.
+    resting = Transfer.objects.values_list("resting_status", flat=True)
+    again = begin(
+        image,
+        TransferKind.COPY,
+        stores.get(transfer.store),
+        by,
+        expected=transfer.bytes_expected,
+        resting=Status(resting.get(pk=transfer.pk)),
+        checksum=transfer.checksum,
+        source=transfer.source,
+    )
+    note_copy(image, again, by)
+
+
+def note_copy(image: Image, transfer: Transfer, by: Caller) -> None:
+    """Leave the event that a copy of a locked image waits from now on."""
+    detail = {"transfer": str(transfer.pk), "size": transfer.bytes_expected}
+    record(image, "request_copy", by, before=image.status, detail=detail)
 
 
 def _end(

@@ -104,6 +104,42 @@ def test_a_worker_that_stops_leaves_the_copy_to_the_next_one(waiting: UUID) -> N
     assert state()[0] == "active"
 
 
+def test_a_worker_that_dies_while_it_stops_leaves_the_copy_too(
+    waiting: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(point: str) -> None:
+        if point == "data.ended":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("images.crash.point", die)
+    with pytest.raises(KeyboardInterrupt):
+        lifecycle.fetch_copy(waiting, lambda: True)
+
+    before = Transfer.objects.get(pk=waiting)
+    (again,) = Transfer.objects.filter(pk__in=lifecycle.waiting_copies(10))
+    assert again.pk != waiting
+    for name in ("source", "bytes_expected", "checksum", "store", "resting_status"):
+        assert getattr(again, name) == getattr(before, name)
+    assert state()[0] == "queued"
+    assert nothing_is_wrong()
+
+
+def test_a_copy_that_was_ended_by_hand_does_not_wait_again(
+    waiting: UUID, admin: Caller
+) -> None:
+    image_id = Transfer.objects.get().image_id
+
+    def end() -> bool:
+        lifecycle.move_to(image_id, "killed", admin, "too slow")
+        return True
+
+    with pytest.raises(errors.ServerStopping):
+        lifecycle.fetch_copy(waiting, end)
+
+    assert state() == ("killed", [])
+    assert lifecycle.waiting_copies(10) == []
+
+
 def test_a_worker_that_died_leaves_a_killed_image(
     waiting: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
