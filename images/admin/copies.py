@@ -15,7 +15,8 @@ from images.access import Caller
 from images.admin.moves import caller, may
 from images.admin.places import LocationForm
 from images.admin.steering import context, find
-from images.models import LocationStatus
+from images.lifecycle.location_changes import trusting
+from images.models import Image, LocationStatus, Status
 
 
 def add(request: HttpRequest, image_id: str) -> HttpResponse:
@@ -30,7 +31,26 @@ def add(request: HttpRequest, image_id: str) -> HttpResponse:
     return TemplateResponse(
         request,
         "admin/images/image/location_add.html",
-        context(request, title=_("Add a location"), image=image, form=form),
+        context(
+            request,
+            title=_("Add a location"),
+            image=image,
+            form=form,
+            outcome=_outcome(image),
+        ),
+    )
+
+
+def _outcome(image: Image) -> str:
+    if image.status == Status.QUEUED:
+        return _("The image has no data: its first location makes it active.")
+    if trusting():
+        return _(
+            "One more copy. The data there must be the same; a digest that is given "
+            "for it is believed."
+        )
+    return _(
+        "One more copy. The data there must be the same; it is read once and compared."
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.http import QueryDict
 from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
@@ -15,7 +16,7 @@ from images.access import Caller
 from images.attributes import Changes
 from images.lifecycle import AddLocation, Source
 from images.lifecycle.copies import MAX_URL as MAX_SOURCE
-from images.lifecycle.location_changes import MAX_URL
+from images.lifecycle.location_changes import MAX_URL, trusting
 from images.models import Status
 from images.stores import urlfilter
 
@@ -65,6 +66,13 @@ class LocationForm(forms.Form):
         required=False,
         widget=forms.TextInput(attrs={"class": "vLargeTextField"}),
     )
+
+    def __init__(self, data: QueryDict | None = None) -> None:
+        super().__init__(data)
+        if trusting():
+            self.fields["algorithm"].help_text = _(
+                "Where one is given, it is believed, unless the image has had data."
+            )
 
     def clean(self) -> dict[str, Any]:
         given = self.cleaned_data

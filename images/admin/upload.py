@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -34,6 +35,7 @@ def show(request: HttpRequest, image_id: str) -> HttpResponse:
             upload=upload,
             filename=upload and imports.filename(upload),
             arrived=upload and words.progress(upload)["words"],
+            kept=words.duration(settings.IMAGECATALOG_UPLOAD_EXPIRY),
         ),
     )
 

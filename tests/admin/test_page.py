@@ -333,6 +333,31 @@ def test_an_address_that_is_refused_is_marked(
     assert [*adding.errors] == [*fetching.errors] == ["url"]
 
 
+@pytest.mark.parametrize(
+    ("status", "word", "said"),
+    [
+        ("queued", "verify", "makes it active"),
+        ("active", "verify", "read once and compared"),
+        ("active", "trust", "is believed"),
+    ],
+)
+def test_it_is_said_what_becomes_of_a_location(
+    root: Client,
+    make_image: MakeImage,
+    settings: Any,
+    status: str,
+    word: str,
+    said: str,
+) -> None:
+    settings.IMAGECATALOG_LOCATION_DATA = word
+    image = make_image(status)
+
+    page = root.get(f"{LIST}{image.pk}/locations/add/").content.decode()
+
+    assert said in page
+    assert ("data is read" in page) == (word == "verify")
+
+
 def test_the_last_location_is_removed_and_the_image_queued(
     root: Client, image: Image
 ) -> None:

@@ -111,6 +111,16 @@ def test_the_image_leads_to_the_upload(root: Client, make_image: Any) -> None:
     assert b"Go on with the upload" in root.get(page).content
 
 
+def test_the_page_says_how_long_an_upload_may_pause(
+    root: Client, make_image: Any, settings: Any
+) -> None:
+    settings.IMAGECATALOG_UPLOAD_EXPIRY = 3 * 3600
+
+    content = root.get(f"{LIST}{make_image().pk}/upload/").content.decode()
+
+    assert "kept for 3\N{NO-BREAK SPACE}hours." in content
+
+
 def test_a_file_name_cannot_break_out_of_the_page(
     root: Client, make_image: Any
 ) -> None:
