@@ -94,7 +94,7 @@ def _check_update(
     who: Caller,
     image: Row,
     fields: Mapping[str, Any],
-    moves: Sequence[patch.LocationChange],
+    moves: Sequence[patch.LocationStep],
 ) -> None:
     if "owner" in fields and not access.may(who, "change_owner", image):
         raise errors.Forbidden("Owner can't be updated by non admin.")
@@ -107,7 +107,7 @@ def _check_update(
             status = Status.ACTIVE  # for the moves behind it
 
 
-def _location_actions(status: str, move: patch.LocationChange) -> list[str]:
+def _location_actions(status: str, move: patch.LocationStep) -> list[str]:
     if move.op == "remove" or (move.op == "replace" and not move.value):
         return ["delete_image_location"]
     if move.op == "add" and status == Status.ACTIVE:
@@ -115,9 +115,10 @@ def _location_actions(status: str, move: patch.LocationChange) -> list[str]:
     return ["set_image_location"]
 
 
-def _location_change(move: patch.LocationChange) -> lifecycle.LocationChange:
+def _location_change(move: patch.LocationStep) -> lifecycle.LocationChange:
     if move.op == "remove":
-        return lifecycle.RemoveLocationAt(move.index or 0)
+        assert move.index is not None  # only an add and a replace may leave it out
+        return lifecycle.RemoveLocationAt(move.index)
     if move.op == "add":
         return lifecycle.AddLocation.parse(move.value)
     return lifecycle.ReplaceLocations.parse(move.value)

@@ -47,7 +47,7 @@ class Operation:
 
 
 @dataclass(frozen=True)
-class LocationChange:
+class LocationStep:
     """A step about ``/locations``. ``index`` None: at the end, or (replace) all of them."""
 
     op: Verb
@@ -72,7 +72,7 @@ def parse(content_type: str, body: bytes) -> list[Operation]:
 
 def plan(
     operations: list[Operation], image: Mapping[str, Any]
-) -> tuple[Changes, list[LocationChange]]:
+) -> tuple[Changes, list[LocationStep]]:
     """What the operations, applied in order, change about ``image``.
 
     ``image`` needs only its key ``properties`` (a dict). Raises Invalid, Forbidden (what
@@ -187,10 +187,10 @@ def _children(value: object) -> list[object]:
     return value if isinstance(value, list) else []
 
 
-def _apply(step: Operation, draft: _Draft) -> Iterator[LocationChange]:
+def _apply(step: Operation, draft: _Draft) -> Iterator[LocationStep]:
     name = step.path[0]
     if name == "locations":
-        yield _location_change(step)
+        yield _location_step(step)
         return
     attributes.check_changeable(name)
     if len(step.path) > 1:
@@ -203,16 +203,16 @@ def _apply(step: Operation, draft: _Draft) -> Iterator[LocationChange]:
         _apply_to_property(attributes.clean_property_name(name), step, draft)
 
 
-def _location_change(step: Operation) -> LocationChange:
+def _location_step(step: Operation) -> LocationStep:
     if step.op == "replace":
         if len(step.path) == 1:
-            return LocationChange("replace", None, step.value)
+            return LocationStep("replace", None, step.value)
     elif len(step.path) == 2:
         position = step.path[1]
         if position == "-" and step.op == "add":
-            return LocationChange("add", None, step.value)
+            return LocationStep("add", None, step.value)
         if _INDEX.fullmatch(position):
-            return LocationChange(step.op, int(position), step.value)
+            return LocationStep(step.op, int(position), step.value)
     raise Invalid(
         "Invalid JSON pointer for this resource: replace '/locations', "
         "add '/locations/-' or '/locations/N', remove '/locations/N'."
