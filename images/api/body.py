@@ -27,13 +27,17 @@ def raw(request: HttpRequest) -> bytes:
 
 def json(request: HttpRequest) -> Any:
     """The body as JSON: an object or a list, whatever Content-Type says. Raises Invalid."""
-    content = raw(request)
+    return document(raw(request))
+
+
+def document(content: bytes) -> Any:
+    """An object or a list. Raises Invalid."""
     if not content:
         raise errors.Invalid("Body expected in request.")
-    document = parsed(content)
-    if not isinstance(document, dict | list):
+    found = parsed(content)
+    if not isinstance(found, dict | list):
         raise errors.Invalid("Unexpected body type. Expected list/dict.")
-    return document
+    return found
 
 
 def parsed(content: bytes) -> Any:

@@ -10,16 +10,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-import orjson
-
 from images import attributes
+from images.api import body
 from images.attributes import Changes
-from images.errors import Conflict, Forbidden, Invalid, OverLimit
+from images.errors import Conflict, Forbidden, Invalid
 
 V2_1: Final = "application/openstack-images-v2.1-json-patch"  # RFC 6902
 V2_0: Final = "application/openstack-images-v2.0-json-patch"  # its fourth draft
 ACCEPT_PATCH: Final = f"{V2_1}, {V2_0}"
-MAX_BODY: Final = 1024 * 1024  # bytes
 MAX_DEPTH: Final = 16  # of a value; what a location brings along needs three
 
 Verb = Literal["add", "remove", "replace"]
@@ -55,11 +53,11 @@ class LocationStep:
     value: object
 
 
-def parse(content_type: str, body: bytes) -> list[Operation]:
+def parse(content_type: str, content: bytes) -> list[Operation]:
     """The operations of a request body, in order.
 
-    Raises UnsupportedPatch, OverLimit for a body that is too long, and Invalid for
-    whatever is wrong with the document whichever image it is for.
+    Raises UnsupportedPatch, and Invalid for whatever is wrong with the document whichever
+    image it is for.
     """
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type not in (V2_1, V2_0):
@@ -67,7 +65,7 @@ def parse(content_type: str, body: bytes) -> list[Operation]:
             f"The Content-Type of a patch must be one of: {ACCEPT_PATCH}"
         )
     read = _read_v2_1 if media_type == V2_1 else _read_v2_0
-    return [read(_object(element)) for element in _elements(body)]
+    return [read(_object(element)) for element in _elements(content)]
 
 
 def plan(
@@ -105,20 +103,11 @@ class _Draft:
     touched: dict[str, None] = field(default_factory=dict)
 
 
-def _elements(body: bytes) -> list[object]:
-    if len(body) > MAX_BODY:
-        raise OverLimit(f"The request body is longer than {MAX_BODY} bytes.")
-    if not body:
-        raise Invalid("Body expected in request.")
-    try:
-        document = orjson.loads(body)
-    except (orjson.JSONDecodeError, RecursionError):
-        raise Invalid("Malformed JSON in request body.") from None
-    if isinstance(document, list):
-        return document
-    if isinstance(document, dict):
+def _elements(content: bytes) -> list[object]:
+    document = body.document(content)
+    if not isinstance(document, list):
         raise Invalid("The request body must be a JSON array of operations.")
-    raise Invalid("Unexpected body type. Expected list/dict.")
+    return document
 
 
 def _object(element: object) -> dict[str, object]:

@@ -70,11 +70,6 @@ def test_a_body_that_is_no_list_is_refused(body: bytes, message: str) -> None:
     assert str(refusal.value) == message
 
 
-def test_a_body_of_more_than_a_mebibyte_is_refused() -> None:
-    with pytest.raises(OverLimit):
-        patch.parse(V2_1, b"[" + b" " * patch.MAX_BODY + b"]")
-
-
 @pytest.mark.parametrize(
     "element",
     [
