@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from django.conf import settings
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 
-from images import errors, lifecycle
-from images.access import Caller
-from images.admin.moves import caller, may
+from images import lifecycle
+from images.admin.moves import caller, require
 from images.admin.places import LocationForm
-from images.admin.steering import context, find
+from images.admin.steering import back, context, find, refusal
 from images.lifecycle.location_changes import trusting
 from images.models import Image, LocationStatus, Status
 
 
 def add(request: HttpRequest, image_id: str) -> HttpResponse:
     """The form for one more copy, and its POST."""
-    _check(request, "images.add_imagelocation")
+    require(request, "images.add_imagelocation")
     image = find(image_id)
     form = LocationForm(request.POST or None)
     sent = request.method == "POST" and form.is_valid()
@@ -56,17 +56,16 @@ def _outcome(image: Image) -> str:
 
 def remove(request: HttpRequest, image_id: str, location_id: int) -> HttpResponse:
     """The page that says what will happen, and the POST that does it."""
-    _check(request, "images.delete_imagelocation")
+    require(request, "images.delete_imagelocation")
     image = find(image_id)
     held = image.locations.filter(status=LocationStatus.ACTIVE)
     location = held.filter(pk=location_id).first()
     if location is None:
         raise Http404(_("The image has no such location."))
     if request.method == "POST":
-        sentence = _removed(image.pk, location_id, caller(request))
-        level = messages.ERROR if sentence else messages.SUCCESS
-        messages.add_message(request, level, sentence or _("The location was removed."))
-        return redirect("admin:images_image_change", image.pk)
+        by = caller(request)
+        refused = refusal(partial(lifecycle.remove_location, image.pk, location_id, by))
+        return back(request, image, refused, _("The location was removed."))
     return TemplateResponse(
         request,
         "admin/images/image/location_remove.html",
@@ -79,16 +78,3 @@ def remove(request: HttpRequest, image_id: str, location_id: int) -> HttpRespons
             forbidden=settings.IMAGECATALOG_LAST_LOCATION == "forbid",
         ),
     )
-
-
-def _removed(image_id: str, location_id: int, by: Caller) -> str:
-    try:
-        lifecycle.remove_location(image_id, location_id, by)
-    except errors.ImageError as error:
-        return str(error)
-    return ""
-
-
-def _check(request: HttpRequest, permission: str) -> None:
-    if not may(request, "images.view_image") or not may(request, permission):
-        raise PermissionDenied

@@ -23,7 +23,7 @@ def context() -> dict[str, Any]:
     return {
         "tiles": _tiles(census, next_scrub),
         "stores": _stores(census),
-        "graph": graph.picture(_status_url, counts=census["images"]),
+        "graph": graph.picture(counts=census["images"]),
         "taken_at": census["taken_at"],
     }
 
@@ -106,7 +106,3 @@ def _stores(census: dict[str, Any]) -> list[dict[str, Any]]:
         }
         for store, held in census["stores"].items()
     ]
-
-
-def _status_url(status: str) -> str:
-    return f"{reverse('admin:images_image_changelist')}?status={status}"

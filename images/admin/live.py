@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from images.admin import front, words
-from images.admin.moves import may
+from images.admin.moves import require
 from images.admin.steering import find
 from images.models import Image, Status, Transfer, TransferStatus
 
@@ -17,7 +16,7 @@ AT_MOST = 200  # images in one question
 
 def images(request: HttpRequest) -> HttpResponse:
     """``?ids=A,B``: the status and the progress of each of these images."""
-    _check(request)
+    require(request)
     ids = request.GET.get("ids", "").replace("\0", "").split(",")[:AT_MOST]
     statuses = dict(Image.objects.filter(pk__in=ids).values_list("pk", "status"))
     return JsonResponse({"images": _shown(statuses), "transfers": _progress(ids)})
@@ -25,7 +24,7 @@ def images(request: HttpRequest) -> HttpResponse:
 
 def image(request: HttpRequest, image_id: str) -> HttpResponse:
     """The same of one image, and when it was changed."""
-    _check(request)
+    require(request)
     found = find(image_id)
     return JsonResponse(
         {
@@ -38,13 +37,8 @@ def image(request: HttpRequest, image_id: str) -> HttpResponse:
 
 def overview(request: HttpRequest) -> HttpResponse:
     """The numbers of the front page: the words of each element that has ``data-live``."""
-    _check(request)
+    require(request)
     return JsonResponse({"live": front.numbers()})
-
-
-def _check(request: HttpRequest) -> None:
-    if not may(request, "images.view_image"):
-        raise PermissionDenied
 
 
 def _shown(statuses: dict[str, str]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -168,6 +169,12 @@ def _either(statuses: list[str]) -> str:
 def may(request: HttpRequest, permission: str) -> bool:
     """Is the user of the request permitted, e.g. ``images.delete_image``?"""
     return bool(request.user.has_perm(permission))
+
+
+def require(request: HttpRequest, *permissions: str) -> None:
+    """To see images, and these. Raises PermissionDenied."""
+    if not all(may(request, it) for it in ("images.view_image", *permissions)):
+        raise PermissionDenied
 
 
 def caller(request: HttpRequest) -> Caller:

@@ -7,17 +7,15 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from images import errors, history, overview, sharing, stores
 from images.admin import add, forms, graph, properties, snippets, upload, words
 from images.admin.changelist import project_names
-from images.admin.moves import caller, may, offers
+from images.admin.moves import caller, may, offers, require
 from images.admin.steering import context, find
 from images.models import (
     TRANSIENT_STATUSES,
@@ -35,15 +33,13 @@ TRANSFERS = 20
 
 def show(request: HttpRequest, image_id: str) -> HttpResponse:
     """The page, and the POST of its form."""
-    if not may(request, "images.view_image"):
-        raise PermissionDenied
+    require(request)
     image = find(image_id)
     if request.method != "POST":
         form = forms.ImageForm(image=image, locked=not _editable(request, image))
         shown = properties.rows(forms.editable(image.properties))
         return _page(request, image, form, shown, shown)
-    if not may(request, "images.change_image"):
-        raise PermissionDenied
+    require(request, "images.change_image")
     form = forms.ImageForm(request.POST, image=image)
     rows = forms.PropertyRows(request.POST)
     if forms.update(image, form, rows, caller(request)):
@@ -203,7 +199,6 @@ def _timeline(request: HttpRequest, image: Image) -> dict[str, Any]:
         "events": events[::-1],
         "more_events": min(limit * 5, EVENTS_AT_MOST) if more else 0,
         "graph": graph.picture(
-            _status_url,
             current=image.status,
             taken={pair for pair in taken if pair[0] != pair[1]},
         ),
@@ -218,10 +213,6 @@ def _changes(detail: Mapping[str, Any]) -> list[dict[str, Any]]:
         else {"name": name, "after": value, "changed": False}
         for name, value in detail.items()
     ]
-
-
-def _status_url(status: str) -> str:
-    return f"{reverse('admin:images_image_changelist')}?status={status}"
 
 
 def _base_url(request: HttpRequest) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet, Sum
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -15,9 +15,10 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from images import errors
 from images.admin import words
 from images.admin.changelist import COUNTED, furnish
-from images.admin.moves import MOVES, Move, Report, caller, may, run
+from images.admin.moves import MOVES, Move, Report, caller, require, run
 from images.models import Image
 
 SHOWN = 20  # images of a selection that are named
@@ -55,9 +56,24 @@ def permitted(request: HttpRequest, verb: str) -> Move:
     if verb not in MOVES:
         raise Http404(_("There is no such move."))
     move = MOVES[verb]
-    if not may(request, "images.view_image") or not may(request, move.permission):
-        raise PermissionDenied
+    require(request, move.permission)
     return move
+
+
+def refusal(verb: Callable[[], Any]) -> str:
+    """Do it; why it was refused, or nothing."""
+    try:
+        verb()
+    except errors.ImageError as error:
+        return str(error)
+    return ""
+
+
+def back(request: HttpRequest, image: Image, refused: str, done: Any) -> HttpResponse:
+    """To the page of the image, which says why it was refused, or what was done."""
+    level = messages.ERROR if refused else messages.SUCCESS
+    messages.add_message(request, level, refused or done)
+    return redirect("admin:images_image_change", image.pk)
 
 
 def move_one(request: HttpRequest, image_id: str, verb: str) -> HttpResponse:

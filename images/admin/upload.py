@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from django.conf import settings
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 
 from images import imports
 from images.admin import words
-from images.admin.moves import may
+from images.admin.moves import may, require
 from images.admin.steering import context, find
 from images.models import Image, Status
 
@@ -19,8 +18,7 @@ TAKES_DATA = (Status.QUEUED, Status.UPLOADING, Status.IMPORTING)
 
 def show(request: HttpRequest, image_id: str) -> HttpResponse:
     """The page; what it sends goes to the resource beside it, see images/api/v2/browser.py."""
-    if not may(request, "images.view_image") or not may(request, "images.upload_image"):
-        raise PermissionDenied
+    require(request, "images.upload_image")
     image = find(image_id)
     upload = next(iter(imports.uploads(image.pk)), None)
     return TemplateResponse(

@@ -65,7 +65,7 @@ def test_the_picture_has_every_edge_and_no_other() -> None:
         for name, ways in EDGES.items()
         for source, target in ways.items()
     } | {("mark_restored", "pending_delete", "deactivated")}
-    lines = graph.picture(str)["lines"]
+    lines = graph.picture()["lines"]
 
     assert drawn == expected
     assert len(lines) == len({edge[1:3] for edge in expected})
