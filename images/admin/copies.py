@@ -1,8 +1,9 @@
-"""Where an image's bytes are: copies are added by their URL, and taken away."""
+"""Where an image's bytes are: copies are added by their URL, fetched again, and taken away."""
 
 from __future__ import annotations
 
 from functools import partial
+from uuid import UUID
 
 from django.conf import settings
 from django.contrib import messages
@@ -10,13 +11,17 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
 
 from images import lifecycle
+from images.access import Caller
 from images.admin.moves import caller, require
 from images.admin.places import LocationForm
 from images.admin.steering import back, context, find, refusal
+from images.attributes import Changes
+from images.lifecycle import Source
 from images.lifecycle.location_changes import trusting
-from images.models import Image, LocationStatus, Status
+from images.models import Image, LocationStatus, Status, Transfer, TransferStatus
 
 
 def add(request: HttpRequest, image_id: str) -> HttpResponse:
@@ -78,3 +83,27 @@ def remove(request: HttpRequest, image_id: str, location_id: int) -> HttpRespons
             forbidden=settings.IMAGECATALOG_LAST_LOCATION == "forbid",
         ),
     )
+
+
+@require_POST
+def retry(request: HttpRequest, image_id: str, transfer_id: UUID) -> HttpResponse:
+    """Fetch once more what a failed copy was to fetch."""
+    require(request, "images.upload_image")
+    image = find(image_id)
+    failed = image.transfers.filter(status=TransferStatus.FAILED).exclude(source="")
+    transfer = failed.filter(pk=transfer_id).first()
+    if transfer is None:
+        raise Http404(_("There is no copy that could be tried again."))
+    refused = refusal(partial(_again, image, transfer, caller(request)))
+    return back(request, image, refused, _("It is tried again."))
+
+
+def _again(image: Image, transfer: Transfer, by: Caller) -> None:
+    source = Source(
+        transfer.source,
+        transfer.bytes_expected,
+        transfer.checksum,
+        transfer.store,
+        Status(transfer.resting_status),
+    )
+    lifecycle.copy(image.pk, source, Changes(), by)

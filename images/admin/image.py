@@ -187,7 +187,7 @@ class ImageAdmin(admin.ModelAdmin):
             ),
             route(
                 "<str:image_id>/transfers/<uuid:transfer_id>/retry/",
-                members.retry,
+                copies.retry,
                 "retry",
             ),
             *(route(f"add/{way.path}/", way.view, way.name) for way in add.WAYS),

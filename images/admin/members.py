@@ -1,27 +1,21 @@
-"""The projects with which an image is shared, and a failed copy that is tried again.
-
-Small forms on the page of an image; each is one POST.
-"""
+"""The projects with which an image is shared: small forms on its page, each one POST."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
-from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
-from images import lifecycle, sharing
+from images import sharing
 from images.access import Caller
 from images.admin.moves import caller, require
 from images.admin.steering import back, find, refusal
-from images.attributes import Changes
-from images.lifecycle import Source
-from images.models import Image, MemberStatus, Status, Transfer, TransferStatus
+from images.models import MemberStatus
 
 
 def _set(status: str, image_id: str, project: str, by: Caller) -> None:
@@ -58,27 +52,3 @@ def change(request: HttpRequest, image_id: str, what: str) -> HttpResponse:
     project = request.POST.get("project", "").strip()
     refused = refusal(partial(verb, image.pk, project, caller(request)))
     return back(request, image, refused, said)
-
-
-@require_POST
-def retry(request: HttpRequest, image_id: str, transfer_id: UUID) -> HttpResponse:
-    """Fetch once more what a failed copy was to fetch."""
-    require(request, "images.upload_image")
-    image = find(image_id)
-    failed = image.transfers.filter(status=TransferStatus.FAILED).exclude(source="")
-    transfer = failed.filter(pk=transfer_id).first()
-    if transfer is None:
-        raise Http404(_("There is no copy that could be tried again."))
-    refused = refusal(partial(_again, image, transfer, caller(request)))
-    return back(request, image, refused, _("It is tried again."))
-
-
-def _again(image: Image, transfer: Transfer, by: Caller) -> None:
-    source = Source(
-        transfer.source,
-        transfer.bytes_expected,
-        transfer.checksum,
-        transfer.store,
-        Status(transfer.resting_status),
-    )
-    lifecycle.copy(image.pk, source, Changes(), by)
