@@ -27,7 +27,6 @@ from images.models import (
 )
 
 COUNTED = 10_000  # images; of more than that it is said that there are more
-KEPT = ("q", "o", "p", "all")  # parameters that are Django's own
 
 
 class CappedPaginator(Paginator):

@@ -101,7 +101,6 @@ def _stores(census: dict[str, Any]) -> list[dict[str, Any]]:
             "id": store,
             "objects": f"{held['objects']:,}",
             "size": words.size(held["bytes"]),
-            "bytes": held["bytes"],
             "url": f"{url}?store={store}",
         }
         for store, held in census["stores"].items()

@@ -23,14 +23,13 @@ def images(request: HttpRequest) -> HttpResponse:
 
 
 def image(request: HttpRequest, image_id: str) -> HttpResponse:
-    """The same of one image, and when it was changed."""
+    """The same of one image."""
     require(request)
     found = find(image_id)
     return JsonResponse(
         {
             "images": _shown({found.pk: found.status}),
             "transfers": _progress([found.pk]),
-            "updated_at": found.updated_at,
         }
     )
 

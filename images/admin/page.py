@@ -18,7 +18,6 @@ from images.admin.changelist import project_names
 from images.admin.moves import caller, may, offers, require
 from images.admin.steering import context, find
 from images.models import (
-    TRANSIENT_STATUSES,
     Image,
     ImageLocation,
     LocationStatus,
@@ -77,10 +76,8 @@ def _page(
         "editable": editable,
         "rows": rows,
         "shown_rows": shown_rows,
-        "internal": set(image.properties) - set(forms.editable(image.properties)),
         "known": properties.KNOWN,
         "projects": add.projects() if editable else [],
-        "moving": image.status in TRANSIENT_STATUSES,
         **_members(request, image),
         **_locations(request, image),
         **_transfers(request, image),
@@ -133,7 +130,6 @@ def _locations(request: HttpRequest, image: Image) -> dict[str, Any]:
         "removing": removing,
         "can_add_location": may(request, "images.add_imagelocation")
         and image.status in (Status.QUEUED, Status.ACTIVE),
-        "requeues": settings.IMAGECATALOG_LAST_LOCATION == "requeue",
     }
 
 

@@ -65,8 +65,6 @@ def progress(transfer: Transfer) -> dict[str, Any]:
         }
     return {
         "id": str(transfer.pk),
-        "received": received,
-        "expected": expected,
         "percent": min(100, 100 * received // expected) if expected else None,
         "words": words,
         "rate": f"{units.size(received / seconds)}/s",
