@@ -86,11 +86,16 @@ class Changes:
     checksum: str | None = None  # MD5, hexadecimal
 
 
+def is_internal(name: str) -> bool:
+    """Is it a property that the service itself keeps?"""
+    return name.startswith(INTERNAL_PREFIX)
+
+
 def check_settable(name: str) -> None:
     """Raise Forbidden for what the client of a new image may not give."""
     if name in READ_ONLY:
         raise Forbidden(f"Attribute '{name}' is read-only.")
-    if name in RESERVED or name.startswith(INTERNAL_PREFIX):
+    if name in RESERVED or is_internal(name):
         raise Forbidden(f"Attribute '{_shown(name)}' is reserved.")
 
 
@@ -142,7 +147,7 @@ def check_properties_length(properties: Mapping[str, str]) -> None:
 
 def counted(names: Iterable[str]) -> int:
     """How many of these properties count for the limit: not those of the service itself."""
-    return sum(not name.startswith(INTERNAL_PREFIX) for name in names)
+    return sum(not is_internal(name) for name in names)
 
 
 def clean_text(value: object, what: str, longest: int | None = MAX_LENGTH) -> str:

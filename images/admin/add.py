@@ -131,10 +131,7 @@ def _page(
             way=way,
             form=form,
             place=place,
-            rows=[
-                {"name": name, "value": value, "kind": properties.kind(name)}
-                for name, value in rows.pairs
-            ],
+            rows=properties.rows(rows.pairs),
             known=properties.KNOWN,
             projects=projects(),
         ),

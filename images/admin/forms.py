@@ -16,11 +16,11 @@ from images.admin.properties import complaint
 from images.attributes import (
     CONTAINER_FORMATS,
     DISK_FORMATS,
-    INTERNAL_PREFIX,
     MAX_INTEGER,
     MAX_LENGTH,
     VISIBILITIES,
     Changes,
+    is_internal,
 )
 from images.models import Image, Status
 
@@ -182,11 +182,7 @@ def _lines(text: str) -> str:
 
 def editable(properties: Mapping[str, Any]) -> dict[str, Any]:
     """Without those that the service itself keeps."""
-    return {
-        name: value
-        for name, value in properties.items()
-        if not name.startswith(INTERNAL_PREFIX)
-    }
+    return {name: value for name, value in properties.items() if not is_internal(name)}
 
 
 def _complete(form: ImageForm, rows: PropertyRows) -> bool:

@@ -36,7 +36,7 @@ def show(request: HttpRequest, image_id: str) -> HttpResponse:
     image = find(image_id)
     if request.method != "POST":
         form = forms.ImageForm(image=image, locked=not _editable(request, image))
-        shown = properties.rows(forms.editable(image.properties))
+        shown = properties.rows(sorted(forms.editable(image.properties).items()))
         return _page(request, image, form, shown, shown)
     require(request, "images.change_image")
     form = forms.ImageForm(request.POST, image=image)
@@ -44,11 +44,8 @@ def show(request: HttpRequest, image_id: str) -> HttpResponse:
     if forms.update(image, form, rows, caller(request)):
         messages.success(request, _("The changes were saved."))
         return redirect("admin:images_image_change", image.pk)
-    given = [
-        {"name": name, "value": value, "kind": properties.kind(name)}
-        for name, value in rows.pairs
-    ]
-    return _page(request, image, form, given, properties.rows(rows.shown))
+    given, before = properties.rows(rows.pairs), properties.rows(rows.shown.items())
+    return _page(request, image, form, given, before)
 
 
 def _editable(request: HttpRequest, image: Image) -> bool:

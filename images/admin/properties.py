@@ -7,7 +7,7 @@ mean a number, a flag or an id; other text would only fail later, where an insta
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -83,12 +83,9 @@ def complaint(name: str, value: str) -> str:
     return f"{name}: {wrong}." if wrong else ""
 
 
-def rows(properties: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What the form shows of an image's properties, and of the kind of each."""
-    return [
-        {"name": name, "value": value, "kind": kind(name)}
-        for name, value in sorted(properties.items())
-    ]
+def rows(pairs: Iterable[tuple[str, Any]]) -> list[dict[str, Any]]:
+    """What the form shows of properties (name, value), and of the kind of each."""
+    return [{"name": name, "value": value, "kind": kind(name)} for name, value in pairs]
 
 
 def kind(name: str) -> str:

@@ -225,11 +225,7 @@ def _reserve(plan: Plan, by: Caller) -> str:
 
 def _describe_again(image: Image, plan: Plan, by: Caller) -> None:
     fields = {name: value for name, value in plan.fields.items() if name != "id"}
-    ours = {
-        name
-        for name in image.properties
-        if not name.startswith(attributes.INTERNAL_PREFIX)
-    }
+    ours = {name for name in image.properties if not attributes.is_internal(name)}
     changes = Changes(
         fields | {"tags": plan.tags}, plan.properties, ours - plan.properties.keys()
     )

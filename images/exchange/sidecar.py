@@ -57,7 +57,7 @@ def document(image: Image, size: int, digests: Mapping[str, str]) -> bytes:
     properties = {
         name: value
         for name, value in image.properties.items()
-        if not name.startswith(attributes.INTERNAL_PREFIX)
+        if not attributes.is_internal(name)
     }
     content = {
         "sidecar": KIND,

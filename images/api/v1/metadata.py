@@ -107,7 +107,7 @@ def _properties(meta: Meta, row: Row) -> tuple[dict[str, str], set[str]]:
         for name in row["properties"]
         if _as_sent(name) not in meta.properties and name not in sent
     }
-    return sent, {it for it in others if not it.startswith(attributes.INTERNAL_PREFIX)}
+    return sent, {it for it in others if not attributes.is_internal(it)}
 
 
 def _as_sent(name: str) -> str:
