@@ -97,6 +97,16 @@ class ImageList(ChangeList):
         ]
 
     @property
+    def narrowed(self) -> bool:
+        """Is it searched or filtered?"""
+        return bool(self.query or self.chips)
+
+    @property
+    def pristine(self) -> bool:
+        """Is it the list of all that there is?"""
+        return not self.narrowed and not self.params.get("view")
+
+    @property
     def said(self) -> str:
         """How many there are, in words."""
         if self.capped:
@@ -111,7 +121,8 @@ class ImageList(ChangeList):
 def furnish(images: list[Image]) -> None:
     """Give each image what is shown beside its columns, in three queries.
 
-    ``copies`` (stores), ``transfer`` (the running one), ``owner_name``, ``shown_size``.
+    ``copies`` (stores), ``transfer`` (the running one), ``owner_name``, ``shown_size``,
+    ``badge``.
     """
     ids = [image.pk for image in images]
     copies: dict[str, list[str]] = {}
@@ -127,6 +138,7 @@ def furnish(images: list[Image]) -> None:
         image.copies = copies.get(image.pk, [])  # type: ignore[attr-defined]
         image.transfer = transfers.get(image.pk)  # type: ignore[attr-defined]
         image.shown_size = words.size(image.size)  # type: ignore[attr-defined]
+        image.badge = words.badge(image.status)  # type: ignore[attr-defined]
         image.owner_name = names.get(image.owner or "", image.owner)  # type: ignore[attr-defined]
 
 

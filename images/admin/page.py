@@ -119,6 +119,7 @@ def _locations(request: HttpRequest, image: Image) -> dict[str, Any]:
                 "removable": removing
                 and location.status == LocationStatus.ACTIVE
                 and image.status == Status.ACTIVE,
+                "badge": words.badge(location.status),
                 "created": words.ago(location.created_at),
                 "verified": words.ago(location.verified_at),
             }

@@ -169,7 +169,7 @@ def _report(request: HttpRequest, move: Move, report: Report) -> HttpResponse:
     ids = [*report.refused, *report.done[:SHOWN]]
     images = Image.objects.filter(pk__in=ids).in_bulk()
     refused = [
-        {"id": image_id, "image": images.get(image_id), "why": why}
+        _row(image_id, images.get(image_id)) | {"why": why}
         for image_id, why in report.refused.items()
     ]
     counts = {"done": len(report.done), "refused": len(refused)}
@@ -182,12 +182,17 @@ def _report(request: HttpRequest, move: Move, report: Report) -> HttpResponse:
             % {"label": move.label, **counts},
             move=move,
             refused=refused,
-            done=[images[image_id] for image_id in report.done[:SHOWN]],
+            done=[_row(image_id, images[image_id]) for image_id in report.done[:SHOWN]],
             more_done=len(report.done) - SHOWN,
             back=request.get_full_path(),
             summary=_summary(report),
         ),
     )
+
+
+def _row(image_id: str, image: Image | None) -> dict[str, Any]:
+    badge = words.badge(image.status) if image else ""
+    return {"id": image_id, "image": image, "badge": badge}
 
 
 def _summary(report: Report) -> str:
