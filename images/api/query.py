@@ -84,11 +84,20 @@ def order(keys: list[tuple[str, str]]) -> Order:
     return tuple(chosen.items())
 
 
-def instant(text: str) -> tuple[datetime, datetime]:
+def instant(name: str, text: str) -> tuple[datetime, datetime]:
     """From when (inclusive) until when (exclusive); both the same for an exact time.
 
-    Raises ValueError, OverflowError.
+    Raises Invalid.
     """
+    try:
+        return _instant(text)
+    except (ValueError, OverflowError):
+        raise Invalid(
+            f"{name} must be a time in ISO 8601, such as 2026-01-31T12:00:00Z."
+        ) from None
+
+
+def _instant(text: str) -> tuple[datetime, datetime]:
     if not _TIME.fullmatch(text):
         raise ValueError(text)
     time = datetime.fromisoformat(text)

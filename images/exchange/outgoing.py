@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from images import errors, lifecycle
+from images.access import missing
 from images.exchange import sidecar
 from images.models import READABLE_STATUSES, Image
 from images.stores.digests import Digests, digesting
@@ -61,7 +62,7 @@ def exported(image_id: str) -> Image:
     """An image that has data. Raises NotFound, Conflict."""
     image = Image.objects.existing().filter(pk=image_id).first()
     if image is None:
-        raise errors.NotFound(f"No image found with ID {image_id}")
+        raise missing(image_id)
     if image.status not in READABLE_STATUSES:
         raise errors.Conflict(f"The image has no data: its status is {image.status}.")
     return image

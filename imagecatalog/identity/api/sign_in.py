@@ -19,7 +19,6 @@ from imagecatalog.identity.tokens import Valid
 from images import errors
 
 Fields = dict[str, Any]
-WRONG = "The request you have made requires authentication."
 
 
 def sign_in(document: object, origin: Origin) -> tuple[str, Valid]:
@@ -63,7 +62,7 @@ def _by_password(
     name = _user_name(user) or f"\0{user.get('id', '')}"
     identity = credentials.by_password(name, password, origin)
     if identity is None:
-        raise Unauthorized(WRONG)
+        raise Unauthorized
     person = existing(get_user_model().objects.filter(username=name))
     return tokens.issue(person.pk, _project(scope), ["password"])
 
@@ -72,7 +71,7 @@ def _by_token(given: Fields, scope: object, origin: Origin) -> tuple[str, Valid]
     text = given.get("id")
     valid = tokens.read(text) if isinstance(text, str) else None
     if valid is None:
-        raise Unauthorized(WRONG)
+        raise Unauthorized
     claims = valid.claims
     if claims.credential is not None:
         raise errors.Forbidden(
@@ -96,7 +95,7 @@ def _by_application_credential(
     identity = credentials.by_secret(credential_id, secret, origin)
     row = ApplicationCredential.objects.filter(pk=credential_id).first()
     if identity is None or row is None:
-        raise Unauthorized(WRONG)
+        raise Unauthorized
     return tokens.issue(
         row.user_id, row.project_id, ["application_credential"], credential=row.pk
     )

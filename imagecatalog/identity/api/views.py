@@ -27,6 +27,11 @@ class Unauthorized(errors.ImageError):
 
     code = "unauthorized"
 
+    def __init__(
+        self, message: str = "The request you have made requires authentication."
+    ) -> None:
+        super().__init__(message)
+
 
 class IdentityView(ApiView):
     """A resource for the holders of a token, which the view finds as ``self.token``."""
@@ -65,7 +70,7 @@ def require(request: Request) -> Valid:
     """The token that the request is made with. Raises Unauthorized."""
     valid = tokens.read(request.META.get("HTTP_X_AUTH_TOKEN", ""))
     if valid is None:
-        raise Unauthorized("The request you have made requires authentication.")
+        raise Unauthorized
     return valid
 
 
@@ -84,7 +89,7 @@ def existing(rows: QuerySet[Row]) -> Row:
     """The one row; it may have gone since the token was looked up. Raises Unauthorized."""
     row = rows.first()
     if row is None:
-        raise Unauthorized("The request you have made requires authentication.")
+        raise Unauthorized
     return row
 
 

@@ -76,8 +76,8 @@ def _number(name: str, value: str) -> Q:
 def _time(value: str) -> Any:
     try:
         # A plus sign that was not encoded arrives as a blank.
-        return query.instant(value.replace(" 0", "+0"))[0]
-    except (ValueError, OverflowError):
+        return query.instant("changes-since", value.replace(" 0", "+0"))[0]
+    except Invalid:
         raise Invalid(f"Unrecognized changes-since value: {value[:64]}") from None
 
 
