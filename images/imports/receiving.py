@@ -57,8 +57,9 @@ def append(
     bytes to come, where it is known. Returns the upload as it is at the end.
 
     Raises Conflict (it goes on at another byte), Locked (somebody else is sending), OverLimit
-    (more than the upload was to have, or in too many pieces), NotFound, Gone, StoreError, ContentRefused as soon as
-    that is certain, what ``finish`` raises, and what the sender's stream raises.
+    (more than the upload was to have, or in too many pieces), NotFound, Gone, StoreError,
+    ContentRefused as soon as that is certain, what ``finish`` raises, and what the sender's
+    stream raises.
     """
     with locked(image_id) as image:
         upload = going_on(image_id, upload_id)
@@ -154,7 +155,9 @@ def _receive(upload: Transfer, piece: Piece, stream: _Stream) -> None:
             put = False
             crash.point("piece.counted")
             release()
-            stream.inspection = None
+            stream.inspection = (
+                None  # of the first piece only; all is inspected at the end
+            )
     except errors.StoreError as error:
         if mine and not _mine(mine).exists():
             # The store fails because its half-written object was cleaned away.

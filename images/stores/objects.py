@@ -156,7 +156,8 @@ def _own_errors() -> Iterator[None]:
                 "The store is full. Free space in it, or use another store."
             ) from error
         raise StoreError(
-            "The object store did not do its work. Try again later; the operator finds the reason in the log."
+            "The object store did not do its work. Try again later; the operator finds the "
+            "reason in the log."
         ) from error
 
 

@@ -27,9 +27,15 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 PORTS = {"http": 80, "https": 443}
-SYNTAX = "This is not a usable URL. It must be like https://host/path, with http or https and without a user name."
+SYNTAX = (
+    "This is not a usable URL. It must be like https://host/path, with http or https "
+    "and without a user name."
+)
 # One sentence for every reason, or the answers would tell what the inner network looks like.
-REFUSED = "This URL is not allowed. Use a public address, or ask the operator to allow its host and port."
+REFUSED = (
+    "This URL is not allowed. Use a public address, or ask the operator to allow its "
+    "host and port."
+)
 
 LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 NAME = re.compile(rf"(?=.{{1,253}}\Z){LABEL}(?:\.{LABEL})*", re.ASCII)
