@@ -1,10 +1,11 @@
-"""Two apps of others as the catalogue has them: our site, our roles, our words."""
+"""Two apps of others as the catalogue has them: our site, our roles, our words; and our checks."""
 
 from __future__ import annotations
 
 import axes.apps
 from django.apps import apps as installed
 from django.contrib.admin import apps
+from django.core.checks import register
 from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
@@ -14,8 +15,10 @@ class AdminConfig(apps.AdminConfig):
 
     def ready(self) -> None:
         super().ready()
+        from imagecatalog import checks
         from images.admin import roles
 
+        register(checks.variables)
         # Behind the receiver of django.contrib.auth, which makes the permissions.
         post_migrate.connect(roles.ensure, sender=installed.get_app_config("images"))
 
