@@ -5,6 +5,7 @@ Its settings, and what its processes do at the turns of their life; no rules of 
 
 from __future__ import annotations
 
+import _thread
 import gc
 import logging
 import os
@@ -86,7 +87,9 @@ def post_worker_init(worker: Any) -> None:
 
 def worker_int(worker: Any) -> None:
     """A quick stop was asked for, like by Ctrl-C."""
-    connection.stop()
+    # gunicorn calls it in a signal handler. Another signal, which interrupts this one, would
+    # wait for the lock that this one holds: so that is taken elsewhere.
+    _thread.start_new_thread(connection.stop, ())
 
 
 def _end_in_time(worker: Any) -> None:

@@ -6,6 +6,7 @@ import io
 import itertools
 import re
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from unittest import mock
 
@@ -18,6 +19,7 @@ from gunicorn.http.parser import RequestParser
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imagecatalog import server
 from images import errors
 from images.api import chunked, connection, transfer
 
@@ -346,6 +348,18 @@ def test_nothing_is_awaited_once_the_service_stops(
         pytest.raises(errors.ServerStopping, match="Send it again"),
     ):
         list(transfer.body(request))
+
+
+def test_a_quick_stop_waits_for_no_lock_in_a_signal_handler(
+    stopped: Callable[[], None],
+) -> None:
+    hurry = threading.Thread(target=server.worker_int, args=[None], daemon=True)
+    with connection._lock:  # as the handler of a signal just before it may have it
+        hurry.start()
+        hurry.join(timeout=5)
+        assert not hurry.is_alive()
+
+    assert connection._stopping.wait(5)
 
 
 # Sizes

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from django.core.management import call_command
 
@@ -19,6 +24,7 @@ from images.lifecycle import Source
 from images.management.commands import image_worker
 from images.management.copying import Copying
 from images.models import Image
+from tests.servers import ROOT, wait_until
 from tests.web import Slow, allow_in_process, serving
 
 
@@ -91,10 +97,37 @@ def test_once_an_hour_it_forgets_old_sign_ins(
     def beside(stop: threading.Event, duty: object, pause: float) -> None:
         if duty is pruning.prune:
             pauses.append(pause)
-            stop.set()
 
     monkeypatch.setattr(image_worker, "_beside", beside)
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(signal, "pthread_sigmask", lambda *_: None)
+    monkeypatch.setattr(signal, "sigtimedwait", lambda *_: signal.SIGTERM)
     call_command("image_worker")
 
     assert pauses == [3600]
+
+
+# To wake who waits for an event takes a moment, which is made long here.
+SLOWLY = """
+import sys, threading, time
+notify_all = threading.Condition.notify_all
+threading.Condition.notify_all = lambda it: (time.sleep(1), notify_all(it))
+sys.argv = ["manage.py", "image_worker"]
+import manage
+manage.main()
+"""
+
+
+def test_a_second_signal_that_comes_at_once_does_not_block_it(tmp_path: Path) -> None:
+    env = os.environ | {"IMAGECATALOG_DATA_DIR": str(tmp_path), "DATABASE_URL": ""}
+    migrate = [sys.executable, "manage.py", "migrate", "-v0"]
+    subprocess.run(migrate, env=env, cwd=ROOT, check=True)
+    worker = subprocess.Popen([sys.executable, "-c", SLOWLY], env=env, cwd=ROOT)
+    try:
+        wait_until(lambda: psutil.Process(worker.pid).num_threads() >= 3, "its threads")
+        worker.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        worker.send_signal(signal.SIGTERM)
+        worker.wait(timeout=10)
+    finally:
+        worker.kill()
+        worker.wait()

@@ -17,6 +17,7 @@ from images.management.copying import Copying
 
 log = logging.getLogger(__name__)
 
+STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 HOUR = 3600.0  # seconds
 PAUSE = 1.0  # seconds until it is looked again for what is to be copied
 DUTIES = (lifecycle.reap, lifecycle.scrub_due, lifecycle.sweep, overview.recount)
@@ -38,20 +39,22 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        # Waited for, not handled: of two that come together the handler of the second could
+        # wait for a lock that the first holds.
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         stop = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stop.set())
         # These take long: what is due every few seconds does not wait for them.
         _beside(stop, imports.finish_waiting, options["interval"])
         _beside(stop, pruning.prune, HOUR)
-        copying, due = Copying(options["copies"]), 0.0
-        while not stop.is_set():
+        copying, due, pause = Copying(options["copies"]), 0.0, 0.0
+        while not signal.sigtimedwait(STOP_SIGNALS, pause):
+            pause = min(PAUSE, options["interval"])
             _attempt(copying.begin)
             if time.monotonic() >= due:
                 for duty in DUTIES:
                     _attempt(duty)
                 due = time.monotonic() + options["interval"]
-            stop.wait(min(PAUSE, options["interval"]))
+        stop.set()
         copying.stop()
 
 
