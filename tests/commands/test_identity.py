@@ -164,3 +164,27 @@ def test_all_texts_are_printed(run: Run, alice: User) -> None:
         "curl -u alice http://127.0.0.1:9292/v2/images",
     ):
         assert words in text
+
+
+def test_a_user_that_exists_keeps_role_and_password_unless_told(
+    run: Run, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IMAGECATALOG_USER_PASSWORD", "quite another password")
+
+    said = run("user_create", "alice", "--project", "archive")
+
+    assert "alice exists already and keeps its password" in said
+    assert "alice is reader of project archive (id id-of-archive), as before." in said
+    alice.refresh_from_db()
+    assert alice.check_password("a good password")
+    assert alice.assignments.get(project="id-of-archive").role == "reader"
+
+
+def test_another_role_takes_the_place_of_the_one_before(run: Run, alice: User) -> None:
+    said = run("user_create", "alice", "--project", "lab", "--role", "reader")
+
+    assert (
+        said == "alice is reader of project lab (id id-of-lab), and no longer member.\n"
+    )
+    assert alice.assignments.get(project="id-of-lab").role == "reader"
+    assert SignInEvent.objects.get().verb == "role_give"

@@ -35,9 +35,9 @@ def project(someone: Any, name: str | None) -> Project:
     found = [it for it in held if name in (None, it.name, it.pk)]
     if not found:
         where = f"in a project {name}" if name else "in any project"
-        raise CommandError(
-            f"{someone} has no role {where}. Give one: user_create {someone} --project P"
-        )
+        others = ", ".join(it.name for it in held)
+        hint = f"Its projects: {others}." if others else "`user_create` gives one."
+        raise CommandError(f"{someone} has no role {where}. {hint}")
     return found[0]
 
 

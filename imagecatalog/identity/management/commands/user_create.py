@@ -11,14 +11,17 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
+from imagecatalog.identity import journal
+from imagecatalog.identity.management import people
 from imagecatalog.identity.models import Project, Role, RoleAssignment
 
 
 class Command(BaseCommand):
     help = (
-        "Make a user, or give an existing one a role in a project. The project is made when "
-        "it does not exist. The password of a new user is taken from the variable "
-        "IMAGECATALOG_USER_PASSWORD, or generated and printed once."
+        "Make a user, or give an existing one another role in a project. The project is made "
+        "when it does not exist. The password of a new user is taken from the variable "
+        "IMAGECATALOG_USER_PASSWORD, or generated and printed once; `changepassword NAME` "
+        "changes one."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -27,8 +30,8 @@ class Command(BaseCommand):
         parser.add_argument(
             "--role",
             choices=Role.values,
-            default=Role.MEMBER,
-            help="what it may do there: reader, member (default) or admin",
+            help="what it may do there: reader, member or admin, in place of the role that it "
+            "has (default: the role that it has, else member)",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -37,13 +40,29 @@ class Command(BaseCommand):
             user = get_user_model().objects.filter(username=name).first()
             if user is None:
                 user = self._create(name)
+            elif "IMAGECATALOG_USER_PASSWORD" in os.environ:
+                self.stdout.write(
+                    f"{name} exists already and keeps its password. "
+                    f"`changepassword {name}` changes it."
+                )
             project, _ = Project.objects.get_or_create(name=options["project"])
-            RoleAssignment.objects.update_or_create(
-                user=user, project=project, defaults={"role": options["role"]}
-            )
-        self.stdout.write(
-            f"{name} is {options['role']} of project {project.name} (id {project.pk})."
+            self._assign(user, project, options["role"])
+
+    def _assign(self, user: Any, project: Project, wanted: str | None) -> None:
+        held = RoleAssignment.objects.filter(user=user, project=project).first()
+        before = held.role if held else None
+        role = wanted or before or Role.MEMBER
+        where = f"of project {project.name} (id {project.pk})"
+        if role == before:
+            self.stdout.write(f"{user} is {role} {where}, as before.")
+            return
+        RoleAssignment.objects.update_or_create(
+            user=user, project=project, defaults={"role": role}
         )
+        given = {"project": project.pk, "role": role}
+        journal.record("role_give", user.get_username(), people.CONSOLE, **given)
+        instead = f", and no longer {before}" if before else ""
+        self.stdout.write(f"{user} is {role} {where}{instead}.")
 
     def _create(self, name: str) -> Any:
         users = get_user_model()
