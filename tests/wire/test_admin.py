@@ -361,6 +361,21 @@ def test_every_page_is_accessible(
     assert {page: found for page, found in wrong.items() if found} == {}
 
 
+@pytest.mark.parametrize("view", ["", "trash"])
+def test_a_list_fits_on_a_small_laptop(
+    window: Open, api: Api, tag: str, view: str
+) -> None:
+    image_id = filled(api, tag, name="debian-13-generic-amd64")
+    if view == "trash":
+        api.delete(f"images/{image_id}")
+    page = window(viewport={"width": 1280, "height": 800}).page
+
+    page.goto(f"{LIST}?tag={tag}" + (f"&view={view}" if view else ""))
+
+    hidden = "it => it.scrollWidth - it.clientWidth"
+    assert page.locator("#changelist .results").evaluate(hidden) == 0
+
+
 def test_the_sign_in_is_accessible(window: Open) -> None:
     screen = window(signed_in=False, bypass_csp=True)
 
