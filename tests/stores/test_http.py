@@ -255,7 +255,7 @@ def test_an_endless_body_can_be_left(web: str) -> None:
     deadline = time.monotonic() + 5
     while len(os.listdir("/proc/self/fd")) > before and time.monotonic() < deadline:
         time.sleep(0.01)  # the server's end of it
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before
 
 
 def test_a_body_that_stalls_is_an_error(
