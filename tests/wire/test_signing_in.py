@@ -107,7 +107,7 @@ def test_openstack_creates_shares_and_downloads(
     theirs("image", "save", "--file", saved, image["id"])
 
     assert saved.read_bytes() == DATA
-    listed = theirs("image", "list", "-f", "json")
+    listed = theirs("image", "list", "--shared", "-f", "json")
     assert [found["ID"] for found in listed] == [image["id"]]
     assert theirs("token", "issue", "-f", "json")["project_id"] == project
 
@@ -189,7 +189,8 @@ def test_openstacksdk_creates_shares_and_downloads(
         theirs.image.download_image(image.id, stream=True, output=str(saved))
 
         assert saved.read_bytes() == DATA
-        assert [found.id for found in theirs.image.images()] == [image.id]
+        shared = theirs.image.images(visibility="shared")
+        assert [found.id for found in shared] == [image.id]
         assert theirs.current_project_id == project
 
 

@@ -64,7 +64,7 @@ func main() {
 	_, err = members.Create(client, image.ID, os.Args[2]).Extract()
 	must(err)
 
-	pages, err := images.List(client, images.ListOpts{Limit: 1}).AllPages()
+	pages, err := images.List(client, images.ListOpts{Limit: 1, Visibility: images.ImageVisibilityShared}).AllPages()
 	must(err)
 	listed, err := images.ExtractImages(pages)
 	must(err)
