@@ -155,9 +155,8 @@ def _receive(upload: Transfer, piece: Piece, stream: _Stream) -> None:
             put = False
             crash.point("piece.counted")
             release()
-            stream.inspection = (
-                None  # of the first piece only; all is inspected at the end
-            )
+            # Only the first piece is looked into now; all is inspected at the end.
+            stream.inspection = None
     except errors.StoreError as error:
         if mine and not _mine(mine).exists():
             # The store fails because its half-written object was cleaned away.

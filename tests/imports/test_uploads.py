@@ -485,13 +485,17 @@ def test_a_request_without_a_byte_prolongs_nothing(
     assert Transfer.objects.filter(deadline=deadline).exists()
 
 
-def test_a_request_without_a_byte_does_not_keep_an_upload_from_its_end(
-    upload: Transfer, send: Send, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def found_expired(upload: Transfer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reaper has looked at the upload, and has not ended it yet."""
     Transfer.objects.update(deadline=LONG_AGO)
     found = leases.expired()
     monkeypatch.setattr(leases, "expired", lambda: found)
 
+
+def test_a_request_without_a_byte_does_not_keep_an_upload_from_its_end(
+    upload: Transfer, send: Send, found_expired: None
+) -> None:
     send(upload, 0)
 
     assert lifecycle.reap() == [upload]
@@ -499,12 +503,8 @@ def test_a_request_without_a_byte_does_not_keep_an_upload_from_its_end(
 
 
 def test_an_upload_is_not_ended_that_was_continued_since_it_was_looked_at(
-    upload: Transfer, send: Send, monkeypatch: pytest.MonkeyPatch
+    upload: Transfer, send: Send, found_expired: None
 ) -> None:
-    Transfer.objects.update(deadline=LONG_AGO)
-    found = leases.expired()
-    monkeypatch.setattr(leases, "expired", lambda: found)
-
     send(upload, 0, DATA[:1])
 
     assert lifecycle.reap() == []
