@@ -304,6 +304,12 @@ class Client:
         if self.judge.command("image_scrub", entry.id):
             entry.acknowledged(DELETED)
 
+    def _make_room(self, entry: Entry) -> None:
+        """What the worker has scrubbed would be in the way of a new image."""
+        row = self.judge.rows([entry.id]).get(entry.id)
+        if row and row.status == "deleted":
+            entry.acknowledged(DELETED)
+
     def _deactivate(self, entry: Entry) -> None:
         path = f"images/{entry.id}/actions/deactivate"
         self._do(entry, DEACTIVATED, "POST", path)
@@ -371,4 +377,5 @@ VERBS: dict[str, list[Verb]] = {
     ],
     "killed": [Client._delete],
     "pending_delete": [Client._restore, Client._scrub, Client._scrub],
+    "deleted": [Client._make_room],
 }
