@@ -8,6 +8,8 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP_INSTALL := -m pip -qq --no-input --disable-pip-version-check install \
 	--root-user-action ignore
+# With loadgroup one process has all tests that drive a real server, the others have the rest.
+PYTEST := $(PY) -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadgroup
 LOCK := pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-emit-index-url --quiet
 
@@ -24,8 +26,8 @@ run: $(VENV)/runtime ## Serve on 127.0.0.1:9292; options: make run ARGS='--bind 
 lint test bench crash conformance: export IMAGECATALOG_DATA_DIR := $(CURDIR)/var/test
 
 test: lint ## Run every check and the whole test suite, as CI does
-	$(PY) -m tests.with_postgres $(PY) -m pytest -m "database and not wire"
-	$(PY) -m pytest
+	$(PY) -m tests.with_postgres $(PYTEST) -m "database and not wire"
+	$(PYTEST)
 
 lint: $(VENV)/tests ## Run the checks that need no test: format, style, types, settings, migrations
 	$(PY) -m ruff format --check .

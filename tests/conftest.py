@@ -59,6 +59,9 @@ def pytest_collection_modifyitems(
             item.add_marker("database")
         if "wire" in item.path.relative_to(config.rootpath).parts:
             item.add_marker("wire")
+        if item.get_closest_marker("wire"):
+            # One after the other, in one process: they time real servers, and share them.
+            item.add_marker(pytest.mark.xdist_group("wire"))
     elsewhere = [item for item in items if item.get_closest_marker(other)]
     if elsewhere:
         config.hook.pytest_deselected(items=elsewhere)
