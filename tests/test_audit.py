@@ -17,7 +17,6 @@ from django.utils import timezone
 
 from images import audit, errors, lifecycle, stores
 from images.access import Caller
-from images.audit.history import edges
 from images.models import Event, Image, ImageLocation, Status, Transfer
 from images.stores.http import HttpStore
 from images.stores.local import LocalStore
@@ -283,12 +282,6 @@ def test_an_image_far_over_its_scrub_time_is_overdue(
 
 
 # History
-
-
-def test_the_edges_are_those_of_the_model() -> None:
-    assert ("queued", "saving") in edges()
-    assert ("pending_delete", "deactivated") in edges()
-    assert ("deleted", "active") not in edges()
 
 
 @pytest.mark.parametrize("number", [0, 1, 2, 3])

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from django_fsm import TransitionNotAllowed
 
-from images import errors, lifecycle
+from images import errors, lifecycle, models
 from images.access import Caller
 from images.models import Event, Image, ImageLocation, LocationStatus, Status
 from tests.locations import remove_first
@@ -85,6 +85,16 @@ def test_the_table_names_every_transition_of_the_models() -> None:
     for model, edges in ((Image, EDGES), (ImageLocation, LOCATION_EDGES)):
         marks = {name for name in vars(model) if name.startswith("mark_")}
         assert marks == set(edges)
+
+
+def test_the_edges_that_are_read_from_the_model_are_those_of_the_table() -> None:
+    expected = {
+        (name, source, target)
+        for name, ways in EDGES.items()
+        for source, target in ways.items()
+    } | {("mark_restored", "pending_delete", "deactivated")}
+
+    assert {edge[:3] for edge in models.EDGES} == expected
 
 
 def test_a_status_cannot_be_set_by_hand() -> None:

@@ -1,6 +1,6 @@
 """The life cycle as a picture: drawn from the edges of the state machine itself.
 
-Where a status stands is said here; which ways there are between them is read from the model.
+Where a status stands is said here; which ways there are between them is known to the model.
 """
 
 from __future__ import annotations
@@ -9,38 +9,17 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import product
 from math import hypot, inf
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.urls import reverse
 
-from images.models import Image, Status
+from images.models import EDGES, Status
 
 WIDTH, HEIGHT = 1010, 300
 BOX, TALL = 124, 46  # of a status
 ASIDE = 6.0  # of the way back
 TOP, BOTTOM = 12, 288  # where the ways to `deleted` gather
 
-
-class Edge(NamedTuple):
-    """One way along the life cycle."""
-
-    name: str  # of the transition's method
-    source: str
-    target: str
-    meaning: str
-
-
-def _edges() -> tuple[Edge, ...]:
-    field = Image._meta.get_field("status")
-    found = [
-        Edge(way.name, str(way.source), str(target), (way.method.__doc__ or "").strip())
-        for way in field.get_all_transitions(Image)  # type: ignore[union-attr]
-        for target in getattr(way.target, "allowed_states", [way.target])
-    ]
-    return tuple(sorted(found))
-
-
-EDGES = _edges()
 
 CENTRES: Mapping[str, tuple[int, int]] = {
     Status.QUEUED: (75, 150),

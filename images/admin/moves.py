@@ -18,8 +18,7 @@ from django.utils.translation import gettext_lazy
 from images import errors, lifecycle
 from images.access import Caller, implied
 from images.admin import words
-from images.admin.graph import EDGES
-from images.models import Image
+from images.models import EDGES, Image
 
 Verb = Callable[[str, Caller, str], None]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from images.models.census import Census
+from images.models.edges import EDGES, Edge
 from images.models.event import Event
 from images.models.image import (
     DELETED_STATUSES,
@@ -24,9 +25,11 @@ from images.models.transfer import (
 
 __all__ = [
     "DELETED_STATUSES",
+    "EDGES",
     "READABLE_STATUSES",
     "TRANSIENT_STATUSES",
     "Census",
+    "Edge",
     "Event",
     "Holds",
     "Image",

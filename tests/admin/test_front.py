@@ -15,8 +15,7 @@ from django.utils import timezone
 
 from images import overview
 from images.admin import graph
-from images.models import Census, Image, Status
-from tests.test_transitions import EDGES
+from images.models import EDGES, Census, Image, Status
 
 MakeImage = Callable[..., Image]
 
@@ -59,16 +58,9 @@ def test_each_status_has_its_number_and_its_link(
 
 
 def test_the_picture_has_every_edge_and_no_other() -> None:
-    drawn = {(edge.name, edge.source, edge.target) for edge in graph.EDGES}
-    expected = {
-        (name, source, target)
-        for name, ways in EDGES.items()
-        for source, target in ways.items()
-    } | {("mark_restored", "pending_delete", "deactivated")}
     lines = graph.picture()["lines"]
 
-    assert drawn == expected
-    assert len(lines) == len({edge[1:3] for edge in expected})
+    assert len(lines) == len({(edge.source, edge.target) for edge in EDGES})
 
 
 def test_every_status_stands_somewhere() -> None:
