@@ -136,7 +136,7 @@ def fetch_copy(transfer_id: UUID, stopping: Callable[[], bool] = lambda: False) 
 def _claim(transfer: Transfer, by: Caller) -> Image | None:
     with locked(transfer.image_id, deleted=True) as image:
         if image.status != Status.QUEUED:
-            leases.withdraw(transfer, "Somebody else has brought the data meanwhile.")
+            leases.call_off(transfer, "Somebody else has brought the data meanwhile.")
             return None
         if image.pinned:  # its bytes were acknowledged: they can come another time
             transfer.resting_status = Status.QUEUED

@@ -95,7 +95,7 @@ def claim(transfer: Transfer) -> bool:
     )
 
 
-def withdraw(transfer: Transfer, reason: str) -> None:
+def call_off(transfer: Transfer, reason: str) -> None:
     """End an attempt that waits; it has left nothing anywhere."""
     _waiting(transfer).update(
         status=TransferStatus.FAILED,
