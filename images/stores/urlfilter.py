@@ -33,8 +33,8 @@ SYNTAX = (
 )
 # One sentence for every reason, or the answers would tell what the inner network looks like.
 REFUSED = (
-    "This URL is not allowed. Use a public address, or ask the operator to allow its "
-    "host and port."
+    "This URL is not allowed, or its host is not known. Use a public address, or ask the "
+    "operator to allow its host and port."
 )
 
 LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
