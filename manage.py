@@ -13,6 +13,7 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "imagecatalog.settings")
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
+    from django.db import OperationalError, ProgrammingError
 
     try:
         try:
@@ -21,6 +22,13 @@ def main() -> None:
             print(end="", flush=True)  # at exit it would be too late to catch anything
     except ImproperlyConfigured as error:
         sys.exit(str(error))
+    except (OperationalError, ProgrammingError) as error:
+        if "--traceback" in sys.argv:
+            raise
+        sys.exit(
+            f"The database cannot be used: {str(error).strip()}\nCheck DATABASE_URL. "
+            "`manage.py migrate` prepares a new database, as `manage.py serve` does."
+        )
     except BrokenPipeError:
         # The reader has seen enough, as in ``| head``; Python ignores the signal that ends
         # other programs then. What is still in the buffer must go somewhere at exit.

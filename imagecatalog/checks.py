@@ -1,12 +1,17 @@
-"""Django's system checks of ours: what every command warns of before it begins."""
+"""Django's system checks of ours: what every command says before it begins."""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
-from django.core.checks import Warning
+from django.core.checks import CheckMessage, Error, Warning
+from django.core.exceptions import ImproperlyConfigured
 
 from imagecatalog import env
+from images import access, stores
+from images.stores.local import LocalStore
 
 
 def variables(**options: Any) -> list[Warning]:
@@ -19,3 +24,36 @@ def variables(**options: Any) -> list[Warning]:
         )
         for name, meant in env.misspelt().items()
     ]
+
+
+def places(**options: Any) -> list[CheckMessage]:
+    """What is wrong with the stores shall show now, not in somebody's first upload."""
+    try:
+        configured = stores.configured()
+    except ImproperlyConfigured as error:
+        return [Error(str(error), id="imagecatalog.E001")]
+    return [
+        Warning(
+            f"Nothing can be kept in the store {store.id!r}: this user may not write to "
+            f"{store.root}.",
+            hint="Make the folder, and give it to the user who runs the service.",
+            id="imagecatalog.W002",
+        )
+        for store in configured
+        if isinstance(store, LocalStore) and not _may_write(store.root)
+    ]
+
+
+def rules(**options: Any) -> list[CheckMessage]:
+    """Rules that cannot be read must not be taken for no rules."""
+    try:
+        access.overrides()
+    except ImproperlyConfigured as error:
+        return [Error(str(error), id="imagecatalog.E002")]
+    return []
+
+
+def _may_write(folder: Path) -> bool:
+    """Or to the nearest folder above that is there: the store makes its own."""
+    nearest = next(it for it in (folder, *folder.parents) if os.path.exists(it))
+    return nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)

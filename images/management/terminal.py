@@ -13,13 +13,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError, OutputWrapper
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from tqdm import tqdm
-
-from images import stores
 
 T = TypeVar("T")
 
@@ -83,14 +80,6 @@ def shown(text: str) -> str:
     return "".join(
         it if it.isprintable() else it.encode("unicode_escape").decode() for it in text
     )
-
-
-def check_stores() -> None:
-    """Raise CommandError before anything is done when IMAGECATALOG_STORES cannot be read."""
-    try:
-        stores.configured()
-    except ImproperlyConfigured as error:
-        raise CommandError(str(error)) from None
 
 
 def confirm(question: str, yes: bool) -> None:

@@ -152,15 +152,3 @@ def test_bytes_that_would_not_go_are_tried_at_once_by_the_command(
     assert "1 more objects removed." in capsys.readouterr().out
     assert image.locations.get().status == "deleted"
     assert list(stores.default().keys()) == []
-
-
-def test_stores_that_cannot_be_read_stop_it_before_it_begins(
-    trashed: Any, settings: Any
-) -> None:
-    image = trashed(days_ago=2)
-    settings.IMAGECATALOG_STORES = "nonsense"
-
-    with pytest.raises(CommandError, match="IMAGECATALOG_STORES"):
-        call_command("image_scrub")
-
-    assert status(image) == "pending_delete"

@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand
 
 from images import lifecycle
 from images.access import operator
-from images.management.terminal import check_stores, iso
+from images.management.terminal import iso
 from images.models import Image, Transfer, TransferStatus
 
 
@@ -29,7 +29,6 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        check_stores()
         found = lifecycle.expired()
         before = _statuses([transfer for transfer, _ in found])
         if options["dry_run"]:

@@ -11,7 +11,6 @@ from images import errors, lifecycle
 from images.access import operator
 from images.management.terminal import (
     MOMENT,
-    check_stores,
     iso,
     moment,
     progress,
@@ -55,7 +54,6 @@ class Command(BaseCommand):
             raise CommandError("Say which images: their ids, or --all.")
         if since and not options["all"]:
             raise CommandError("--since goes with --all.")
-        check_stores()
         # What is deleted from now on was not meant.
         until = timezone.now()
         if ids and options["dry_run"]:

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from images import errors, lifecycle
 from images.access import operator
-from images.management.terminal import check_stores, confirm, iso, progress, say
+from images.management.terminal import confirm, iso, progress, say
 from images.models import Image, ImageLocation, LocationStatus, Status
 from images.units import size
 
@@ -40,7 +40,6 @@ class Command(BaseCommand):
         parser.add_argument("--yes", action="store_true", help="do not ask")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        check_stores()
         until = timezone.now() if options["now"] else lifecycle.due_until()
         refused = 0
         if options["ids"]:

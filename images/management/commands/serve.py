@@ -25,7 +25,6 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, connection, connections
 
 from imagecatalog.identity import first_user
-from images import access, stores
 
 MIGRATION_LOCK = 0x696D6167  # any number that other programs on the database do not use
 STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
@@ -66,8 +65,6 @@ class Command(BaseCommand):
     def serve(self, options: dict[str, Any]) -> int:
         host, port = _address(options["bind"])
         _refuse_open_door(host)
-        stores.configured()  # a wrong setting shall show now, not in the first request
-        access.overrides()
         with _listen(host, port) as listener:
             try:
                 with _alone():

@@ -1,0 +1,72 @@
+"""What every command says of the settings before it begins."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
+
+from tests import servers
+
+
+def run(
+    folder: Path, *command: str, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "manage.py", *command],
+        cwd=servers.ROOT,
+        env=os.environ | {"IMAGECATALOG_DATA_DIR": str(folder)} | variables,
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("command", ["serve", "image_reap", "image_scrub"])
+def test_stores_that_cannot_be_read_stop_every_command(
+    command: str, tmp_path: Path
+) -> None:
+    done = run(tmp_path, command, IMAGECATALOG_STORES="somewhere")
+
+    assert done.returncode == 1
+    assert "IMAGECATALOG_STORES: it must be like 'local=file:///" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_rules_that_cannot_be_read_stop_every_command(settings: Any) -> None:
+    settings.IMAGECATALOG_POLICY_FILE = "/nowhere/policy.yaml"
+
+    with pytest.raises(SystemCheckError, match=r"IMAGECATALOG_POLICY_FILE /nowhere"):
+        call_command("check")
+
+
+@pytest.mark.parametrize("place", ["file", "file/below"])
+def test_a_folder_that_cannot_be_made_is_warned_of(
+    place: str, tmp_path: Path, settings: Any
+) -> None:
+    (tmp_path / "file").touch()
+    settings.IMAGECATALOG_STORES = f"local=file://{tmp_path}/{place}"
+
+    with pytest.raises(SystemCheckError, match="'local': this user may not write to"):
+        call_command("check", fail_level="WARNING")
+
+
+def test_a_folder_that_the_first_upload_will_make_is_no_fault(
+    tmp_path: Path, settings: Any
+) -> None:
+    settings.IMAGECATALOG_STORES = f"local=file://{tmp_path}/not/yet"
+
+    call_command("check", fail_level="WARNING")
+
+
+def test_a_database_without_tables_is_said_to_be_so(tmp_path: Path) -> None:
+    done = run(tmp_path, "image_status", DATABASE_URL=f"sqlite:///{tmp_path}/new")
+
+    assert done.returncode == 1
+    assert "`manage.py migrate` prepares a new database" in done.stderr
+    assert "Traceback" not in done.stderr
