@@ -1,4 +1,4 @@
-"""Sizes in words, and back. Knows nothing of images."""
+"""Numbers in words: sizes, and back, and how many. Knows nothing of images."""
 
 from __future__ import annotations
 
@@ -17,6 +17,11 @@ def size(count: float | None) -> str:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1024
     return f"{count:.1f} {UNITS[-1]}"
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 image``, ``2 images``: for English nouns that take an s."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def parse_size(text: str) -> int:

@@ -41,3 +41,10 @@ def test_words_are_read_as_a_size(text: str, count: int) -> None:
 def test_what_is_no_size_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is"):
         units.parse_size(text)
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(0, "0 images"), (1, "1 image"), (2, "2 images")]
+)
+def test_one_is_no_plural(number: int, words: str) -> None:
+    assert units.counted(number, "image") == words

@@ -24,7 +24,7 @@ def test_it_lists_what_it_ends_and_why(make_image: Any, capsys: Any) -> None:
         f"{image.pk} saving->queued upload {Transfer.objects.get().pk} silent since "
         "2000-01-01T00:00:00Z: Nothing was heard of the transfer for too long."
     )
-    assert summary == "1 transfers ended."
+    assert summary == "1 transfer ended."
     assert Event.objects.get().door == "command"
 
 
@@ -36,7 +36,7 @@ def test_a_dry_run_lists_and_changes_nothing(make_image: Any, capsys: Any) -> No
 
     out = capsys.readouterr().out
     assert out.startswith(f"{image.pk} saving upload ")
-    assert "1 transfers would be ended." in out
+    assert "1 transfer would be ended." in out
     assert Image.objects.get().status == "saving"
     assert not Event.objects.exists()
 

@@ -77,7 +77,7 @@ def test_a_dry_run_lists_and_changes_nothing(trashed: Any, capsys: Any) -> None:
 
     line, summary = capsys.readouterr().out.splitlines()
     assert line.startswith(f"{image.pk}: would be restored: disk, 4 B, deleted ")
-    assert summary == "1 images would be restored."
+    assert summary == "1 image would be restored."
     assert status(image) == "pending_delete"
 
 

@@ -38,7 +38,7 @@ def test_it_takes_what_is_due_and_prints_the_ids(trashed: Any, capsys: Any) -> N
 
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == old.pk
-    assert lines[1].startswith("1 images deleted for good")
+    assert lines[1].startswith("1 image deleted for good")
     assert (status(old), status(young)) == ("deleted", "pending_delete")
 
 
@@ -57,7 +57,7 @@ def test_a_dry_run_says_how_much_would_be_lost(trashed: Any, capsys: Any) -> Non
     call_command("image_scrub", "--now", "--dry-run")
 
     assert capsys.readouterr().out == (
-        f"{image.pk}\n1 images would be deleted for good (4 B).\n"
+        f"{image.pk}\n1 image would be deleted for good (4 B).\n"
     )
     assert status(image) == "pending_delete"
 
@@ -73,7 +73,7 @@ def test_on_a_terminal_it_asks_and_names_what_is_lost(
     with pytest.raises(CommandError, match=r"Nothing was changed\."):
         call_command("image_scrub", "--now")
 
-    assert "1 images in the trash, 4 B of data" in questions[0]
+    assert "1 image in the trash, 4 B of data" in questions[0]
     assert status(image) == "pending_delete"
     call_command("image_scrub", "--now", "--yes")
     assert status(image) == "deleted"
@@ -112,7 +112,7 @@ def test_a_store_that_fails_does_not_stop_the_rest(
 
     assert (status(lost), status(fine)) == ("deleted", "deleted")
     assert lost.locations.get().status == "pending_delete"
-    assert "1 objects could not be removed" in capsys.readouterr().out
+    assert "1 object could not be removed" in capsys.readouterr().out
 
 
 def test_a_trash_of_several_batches_is_emptied(
@@ -149,6 +149,6 @@ def test_bytes_that_would_not_go_are_tried_at_once_by_the_command(
 
     call_command("image_scrub")
 
-    assert "1 more objects removed." in capsys.readouterr().out
+    assert "1 more object removed." in capsys.readouterr().out
     assert image.locations.get().status == "deleted"
     assert list(stores.default().keys()) == []

@@ -11,6 +11,7 @@ from django.utils import timezone
 from images import lifecycle
 from images.lifecycle.purge import BATCH
 from images.management.terminal import confirm, iso, progress, say
+from images.units import counted
 
 DANGER = (
     "WARNING: with --release-ids anybody can create an image under an id that users, scripts "
@@ -79,7 +80,9 @@ class Command(BaseCommand):
         if release_ids:
             self.stderr.write(DANGER)
             if ready and not dry_run:
-                confirm(f"The ids of {ready} images become free.", options["yes"])
+                confirm(
+                    f"The ids of {counted(ready, 'image')} become free.", options["yes"]
+                )
         word = "would be purged" if dry_run else "purged"
         purged = 0
         for image_id in progress(_purged(before, options), ready):
@@ -87,7 +90,7 @@ class Command(BaseCommand):
             say(self.stdout, f"{image_id}: {word}")
         ids = "ids released" if release_ids else "ids stay reserved"
         self.stdout.write(
-            f"{purged} images deleted before {iso(before)} {word}; {ids}."
+            f"{counted(purged, 'image')} deleted before {iso(before)} {word}; {ids}."
         )
         if waiting:
             self.stdout.write(

@@ -9,6 +9,7 @@ from images import lifecycle
 from images.access import operator
 from images.management.terminal import iso
 from images.models import Image, Transfer, TransferStatus
+from images.units import counted
 
 
 class Command(BaseCommand):
@@ -34,7 +35,7 @@ class Command(BaseCommand):
         if options["dry_run"]:
             for transfer, reason in found:
                 self._line(transfer, before.get(transfer.image_id, "?"), str(reason))
-            self.stdout.write(f"{len(found)} transfers would be ended.")
+            self.stdout.write(f"{counted(len(found), 'transfer')} would be ended.")
             return
         ended = lifecycle.reap(operator("command"))
         after, reasons = _statuses(ended), _reasons(ended)
@@ -42,7 +43,7 @@ class Command(BaseCommand):
             was = before.get(transfer.image_id, "?")
             now = after.get(transfer.image_id, "?")
             self._line(transfer, f"{was}->{now}", reasons.get(transfer.pk, ""))
-        self.stdout.write(f"{len(ended)} transfers ended.")
+        self.stdout.write(f"{counted(len(ended), 'transfer')} ended.")
         self._say_what_is_left()
 
     def _line(self, transfer: Transfer, status: str, reason: str) -> None:

@@ -12,6 +12,7 @@ from images.access import operator
 from images.audit import remedies
 from images.audit.finding import Finding
 from images.management.terminal import confirm
+from images.units import counted
 
 
 class Command(BaseCommand):
@@ -64,10 +65,10 @@ class Command(BaseCommand):
         if options["fix"]:
             number = sum(map(remedies.can_fix, again))
             if number:
-                confirm(f"Try to fix {_findings(number)}?", options["yes"])
+                confirm(f"Try to fix {counted(number, 'finding')}?", options["yes"])
             unfixed = self.fix(again, options)
         if unfixed:
-            raise CommandError(f"{_findings(unfixed)} not fixed.")
+            raise CommandError(f"{counted(unfixed, 'finding')} not fixed.")
 
     def show(self, options: dict[str, Any]) -> tuple[Counter[str], list[Finding]]:
         """Print every finding; how many of each kind, and, to fix them, what they are."""
@@ -88,7 +89,9 @@ class Command(BaseCommand):
         if found:
             kinds = ", ".join(f"{number} {kind}" for kind, number in found.items())
             space = f" ({orphaned} orphaned bytes)" if orphaned else ""
-            self.stdout.write(f"{_findings(sum(found.values()))}: {kinds}{space}")
+            self.stdout.write(
+                f"{counted(sum(found.values()), 'finding')}: {kinds}{space}"
+            )
         return found, kept
 
     def fix(self, findings: Iterable[Finding], options: dict[str, Any]) -> int:
@@ -102,10 +105,6 @@ class Command(BaseCommand):
             self.stdout.write(f"{_place(finding)} {outcome}")
             stay += why is not None
         return stay
-
-
-def _findings(number: int) -> str:
-    return "1 finding" if number == 1 else f"{number} findings"
 
 
 def _place(finding: Finding) -> str:

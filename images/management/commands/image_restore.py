@@ -17,7 +17,7 @@ from images.management.terminal import (
     say,
 )
 from images.models import Image, Status
-from images.units import size
+from images.units import counted, size
 
 
 class Command(BaseCommand):
@@ -86,7 +86,7 @@ class Command(BaseCommand):
                 f"{image.id}: would be restored: {image.name or 'unnamed'}, "
                 f"{size(image.size)}, deleted {iso(image.deleted_at)}"
             )
-        self.stdout.write(f"{count} images would be restored.")
+        self.stdout.write(f"{counted(count, 'image')} would be restored.")
 
     def _restore(self, ids: Iterable[str], count: int, reason: str) -> None:
         restored = failed = 0
@@ -99,6 +99,6 @@ class Command(BaseCommand):
             else:
                 restored += 1
                 say(self.stdout, f"{image_id}: restored")
-        self.stdout.write(f"{restored} images restored.")
+        self.stdout.write(f"{counted(restored, 'image')} restored.")
         if failed:
             raise CommandError(f"{failed} of {restored + failed} were not restored.")

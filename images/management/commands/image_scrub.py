@@ -13,7 +13,7 @@ from images import errors, lifecycle
 from images.access import operator
 from images.management.terminal import confirm, iso, progress, say
 from images.models import Image, ImageLocation, LocationStatus, Status
-from images.units import size
+from images.units import counted, size
 
 
 class Command(BaseCommand):
@@ -80,12 +80,12 @@ class Command(BaseCommand):
             for image in due:
                 self.stdout.write(image.id)
             self.stdout.write(
-                f"{count} images would be deleted for good ({size(total)})."
+                f"{counted(count, 'image')} would be deleted for good ({size(total)})."
             )
             return
         if options["now"] and count:
             confirm(
-                f"{count} images in the trash, {size(total)} of data, cannot be "
+                f"{counted(count, 'image')} in the trash, {size(total)} of data, cannot be "
                 "restored any more after this.",
                 options["yes"],
             )
@@ -108,14 +108,14 @@ class Command(BaseCommand):
 
     def _sum_up(self, scrubbed: int, removed: int) -> None:
         self.stdout.write(
-            f"{scrubbed} images deleted for good (scrub time "
-            f"{settings.IMAGECATALOG_SCRUB_TIME} s), {removed} more objects removed."
+            f"{counted(scrubbed, 'image')} deleted for good (scrub time "
+            f"{settings.IMAGECATALOG_SCRUB_TIME} s), {counted(removed, 'more object')} removed."
         )
         left = ImageLocation.objects.filter(
             status=LocationStatus.PENDING_DELETE, delete_attempts__gt=0
         )
         if waiting := left.count():
             self.stdout.write(
-                f"{waiting} objects could not be removed from their stores yet; the "
+                f"{counted(waiting, 'object')} could not be removed from their stores yet; the "
                 "service tries again. The log says why."
             )

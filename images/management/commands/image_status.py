@@ -12,7 +12,7 @@ from images import errors, lifecycle, overview
 from images.access import DOORS, operator
 from images.management.terminal import MOMENT, iso, moment
 from images.models import Status, TransferStatus
-from images.units import size
+from images.units import counted, size
 
 Facts = dict[str, Any]
 
@@ -138,10 +138,10 @@ def _catalogue_lines(facts: Facts) -> Iterator[str]:
     when = f", next scrub {iso(trash['next_scrub'])}" if trash["images"] else ""
     yield f"in the trash    {trash['images']} ({size(trash['bytes'])}){when}"
     for store, held in facts["stores"].items():
-        yield f"store {store:9} {held['objects']} objects, {size(held['bytes'])}"
+        yield f"store {store:9} {counted(held['objects'], 'object')}, {size(held['bytes'])}"
     waiting = facts["to_remove"]
     yield (
-        f"to be removed   {waiting['locations']} objects of images, "
+        f"to be removed   {counted(waiting['locations'], 'object')} of images, "
         f"{waiting['transfers']} of failed transfers"
     )
 
