@@ -13,9 +13,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
-from imagecatalog.identity import application_credentials, client_config
+from imagecatalog.identity import application_credentials, client_config, roles
 from imagecatalog.identity.client_config import Login
-from imagecatalog.identity.journal import Origin
 from imagecatalog.identity.models import (
     ApplicationCredential,
     Project,
@@ -24,6 +23,7 @@ from imagecatalog.identity.models import (
 )
 from images import access, errors
 from images.api import versions
+from images.api.auth import origin
 
 
 class Roles(TabularInline):
@@ -32,16 +32,30 @@ class Roles(TabularInline):
     autocomplete_fields = ("user", "project")
 
 
-class Users(UserAdmin):
+class WithRoles(ModelAdmin):
+    """Their changes are on record, as those by commands are."""
+
     inlines = (Roles,)
+
+    def save_formset(
+        self, request: HttpRequest, form: Any, formset: Any, change: bool
+    ) -> None:
+        super().save_formset(request, form, formset, change)
+        for row in (*formset.new_objects, *(it for it, _ in formset.changed_objects)):
+            roles.given(row, origin(request))
+        for row in formset.deleted_objects:
+            roles.taken(row, origin(request))
+
+
+class Users(WithRoles, UserAdmin):
+    pass
 
 
 @admin.register(Project)
-class Projects(ModelAdmin):
+class Projects(WithRoles):
     list_display = ("name", "id")
     search_fields = ("name", "id")
     readonly_fields = ("id",)
-    inlines = (Roles,)
 
 
 class CredentialForm(forms.ModelForm):
@@ -104,7 +118,7 @@ class ApplicationCredentials(ModelAdmin):
     def save_model(
         self, request: HttpRequest, obj: Any, form: Any, change: bool
     ) -> None:
-        application_credentials.store(obj, _origin(request))
+        application_credentials.store(obj, origin(request))
         obj.told = form.told
 
     def response_add(
@@ -123,11 +137,11 @@ class ApplicationCredentials(ModelAdmin):
         return TemplateResponse(request, "admin/identity/credential.html", context)
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        application_credentials.delete(obj, _origin(request))
+        application_credentials.delete(obj, origin(request))
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         for row in queryset.select_related("user"):
-            application_credentials.delete(row, _origin(request))
+            application_credentials.delete(row, origin(request))
 
 
 @admin.register(SignInEvent)
@@ -145,11 +159,6 @@ class SignInEvents(ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
-
-
-def _origin(request: HttpRequest) -> Origin:
-    request_id = getattr(request, "request_id", "")
-    return Origin(request.META.get("REMOTE_ADDR", ""), request_id)
 
 
 admin.site.unregister(get_user_model())

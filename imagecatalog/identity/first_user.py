@@ -8,7 +8,11 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import transaction
 
-from imagecatalog.identity.models import Project, Role, RoleAssignment
+from imagecatalog.identity import roles
+from imagecatalog.identity.journal import Origin
+from imagecatalog.identity.models import Project, Role
+
+FIRST_START = Origin(source="first start")
 
 
 def ensure() -> str | None:
@@ -21,5 +25,5 @@ def ensure() -> str | None:
         password = given or secrets.token_urlsafe(12)
         user = users.create_superuser("admin", password=password)
         project, _ = Project.objects.get_or_create(name="admin")
-        RoleAssignment.objects.create(user=user, project=project, role=Role.ADMIN)
+        roles.give(user, project, Role.ADMIN, FIRST_START)
     return None if given else password

@@ -7,7 +7,11 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from imagecatalog.identity.models import ApplicationCredential, SignInEvent
+from imagecatalog.identity.models import (
+    ApplicationCredential,
+    RoleAssignment,
+    SignInEvent,
+)
 
 CREDENTIALS = "/admin/identity/applicationcredential/"
 
@@ -112,6 +116,32 @@ def test_ending_one_is_on_record(browser: Client, form: dict[str, Any]) -> None:
         "application_credential_create",
         "application_credential_delete",
     ]
+
+
+@pytest.mark.parametrize(
+    ("change", "recorded"),
+    [
+        ({"role": "reader"}, ("role_give", {"project": "id-of-lab", "role": "reader"})),
+        ({"DELETE": "on"}, ("role_remove", {"project": "id-of-lab"})),
+    ],
+)
+def test_a_change_of_a_role_is_on_record(
+    browser: Client,
+    alice: User,
+    change: dict[str, str],
+    recorded: tuple[str, dict[str, str]],
+) -> None:
+    row = RoleAssignment.objects.get(user=alice, project="id-of-lab")
+    role = {"id": row.pk, "user": alice.pk, "project": "id-of-lab", "role": row.role}
+    form = {"name": "lab", "assignments-TOTAL_FORMS": 1, "assignments-INITIAL_FORMS": 1}
+    form |= {f"assignments-0-{name}": value for name, value in (role | change).items()}
+
+    answer = browser.post("/admin/identity/project/id-of-lab/change/", form)
+
+    event = SignInEvent.objects.latest("id")
+    assert answer.status_code == 302
+    assert (event.verb, event.detail) == recorded
+    assert (event.user, event.source) == ("alice", "127.0.0.1")
 
 
 def test_nobody_changes_the_record(browser: Client, db: None) -> None:

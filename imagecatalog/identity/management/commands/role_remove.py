@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from imagecatalog.identity import journal
+from imagecatalog.identity import roles
 from imagecatalog.identity.management import people
 
 
@@ -22,7 +22,5 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         someone = people.user(options["user"])
         project = people.project(someone, options["project"])
-        someone.assignments.get(project=project).delete()
-        name = someone.get_username()
-        journal.record("role_remove", name, people.CONSOLE, project=project.pk)
+        roles.take(someone.assignments.get(project=project), people.CONSOLE)
         self.stdout.write(f"{someone} has no role in project {project} any more.")

@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from imagecatalog.identity import journal
+from imagecatalog.identity import roles
 from imagecatalog.identity.management import people
 from imagecatalog.identity.models import Project, Role, RoleAssignment
 
@@ -56,11 +56,7 @@ class Command(BaseCommand):
         if role == before:
             self.stdout.write(f"{user} is {role} {where}, as before.")
             return
-        RoleAssignment.objects.update_or_create(
-            user=user, project=project, defaults={"role": role}
-        )
-        given = {"project": project.pk, "role": role}
-        journal.record("role_give", user.get_username(), people.CONSOLE, **given)
+        roles.give(user, project, role, people.CONSOLE)
         instead = f", and no longer {before}" if before else ""
         self.stdout.write(f"{user} is {role} {where}{instead}.")
 
