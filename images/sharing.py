@@ -57,7 +57,7 @@ def may_share(caller: Caller, image: Target, action: str = "add_member") -> bool
     passing_on = Q(image=image["id"], member=caller.project, can_share=True)
     return (
         "member" in caller.roles
-        and (caller.actions is None or action in caller.actions)
+        and access.key_allows(caller, action)
         and image["visibility"] == "shared"
         and Member.objects.filter(passing_on).exists()
     )

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from images import errors, lifecycle
-from images.access import Caller, implied
+from images.access import Caller, staff
 from images.admin import words
 from images.models import EDGES, Image
 
@@ -178,13 +178,7 @@ def require(request: HttpRequest, *permissions: str) -> None:
 
 def caller(request: HttpRequest) -> Caller:
     """The signed-in user, for lifecycle and the history. Who may was asked before."""
-    return Caller(
-        user=request.user.get_username(),
-        project=None,
-        roles=implied("admin"),
-        door="admin",
-        request_id=request.request_id,  # type: ignore[attr-defined]
-    )
+    return staff(request.user.get_username(), request.request_id)  # type: ignore[attr-defined]
 
 
 @dataclass

@@ -10,7 +10,7 @@ from rest_framework.authentication import SessionAuthentication
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 
-from images.access import Caller, implied
+from images.access import Caller, staff
 from images.api.v2 import uploads
 from images.api.v2.urls import UPLOAD_ID
 from images.api.views import IMAGE_ID
@@ -29,14 +29,8 @@ class BrowserSession(SessionAuthentication):
         user, _ = found
         if not user.is_staff or not user.has_perms(NEEDED):
             raise PermissionDenied("Your role does not include uploads.")
-        caller = Caller(
-            user=user.get_username(),
-            project=None,
-            roles=implied("admin"),
-            door="admin",
-            request_id=request._request.request_id,  # type: ignore[attr-defined]
-        )
-        return caller, None
+        request_id = request._request.request_id  # type: ignore[attr-defined]
+        return staff(user.get_username(), request_id), None
 
 
 BY_SESSION = {"authentication_classes": [BrowserSession]}
