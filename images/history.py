@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db.models import F, QuerySet
 
-from images.models import Event, Transfer, TransferStatus
+from images.models import OPEN_STATUSES, Event, Transfer, TransferStatus
 
 COLUMNS = (
     "id",
@@ -78,9 +78,7 @@ def last_error(image_id: str) -> Record | None:
 
     A dict of ``code``, ``error`` (a sentence for a person), ``request_id`` and ``at``. One query.
     """
-    ended = Transfer.objects.filter(image=image_id).exclude(
-        status__in=(TransferStatus.WAITING, TransferStatus.RUNNING)
-    )
+    ended = Transfer.objects.filter(image=image_id).exclude(status__in=OPEN_STATUSES)
     newest = ended.order_by(F("ended_at").desc(nulls_last=True), "-started_at").values(
         "status", "error_code", "error", "request_id", "ended_at"
     )

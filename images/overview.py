@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Exists, Min, OuterRef, Q, Sum
+from django.db.models import Count, Min, Q, Sum
 from django.utils import timezone
 
 from images import errors, history, lifecycle
@@ -20,6 +20,7 @@ from images.models import (
     Status,
     Transfer,
     TransferStatus,
+    ownerless,
 )
 
 WITHOUT_DATA = (Status.QUEUED, Status.KILLED)
@@ -63,9 +64,9 @@ def of_catalogue() -> dict[str, Any]:
         "images": _by_status(),
         "purged": Image.objects.filter(purged=True).count(),
         "stuck": Image.objects.filter(stuck()).count(),
-        "ownerless": Image.objects.filter(_ownerless()).count(),
+        "ownerless": Image.objects.filter(ownerless()).count(),
         "failed_last_24h": Image.objects.filter(failed(since)).count(),
-        "trash": _trash(),
+        "trash": {**_trash_size(), "next_scrub": next_scrub()},
         "stores": _stores(),
         "to_remove": _to_remove(),
     }
@@ -80,7 +81,7 @@ def _by_status() -> dict[str, int]:
 def stuck() -> Q:
     """The condition for images that wait for data although nobody alive brings any."""
     dead = [transfer.image_id for transfer, _ in lifecycle.expired()]
-    return _ownerless() | Q(status__in=TRANSIENT_STATUSES, pk__in=dead)
+    return ownerless() | Q(status__in=TRANSIENT_STATUSES, pk__in=dead)
 
 
 def failed(since: datetime | None = None) -> Q:
@@ -150,25 +151,8 @@ def next_scrub() -> datetime | None:
 
 def scrub_at(image: Image) -> datetime | None:
     """When this image goes for good; None: it is not in the trash."""
-    return _scrub_at(image.deleted_at) if _in_trash(image) else None
-
-
-def _ownerless() -> Q:
-    running = Transfer.objects.filter(
-        image=OuterRef("pk"), status=TransferStatus.RUNNING
-    )
-    return Q(~Exists(running), status__in=TRANSIENT_STATUSES)
-
-
-def _trash() -> dict[str, Any]:
-    found = Image.objects.filter(status=Status.PENDING_DELETE).aggregate(
-        images=Count("pk"), bytes=Sum("size"), first=Min("deleted_at")
-    )
-    return {
-        "images": found["images"],
-        "bytes": found["bytes"] or 0,
-        "next_scrub": _scrub_at(found["first"]),
-    }
+    in_trash = image.status == Status.PENDING_DELETE
+    return _scrub_at(image.deleted_at) if in_trash else None
 
 
 def _scrub_at(deleted_at: datetime | None) -> datetime | None:
@@ -192,10 +176,9 @@ def _to_remove() -> dict[str, int]:
         status=LocationStatus.PENDING_DELETE, delete_after__isnull=False
     )
     late = Q(delete_after__lte=now) | Q(delete_attempts__gt=0)
-    unclean = Transfer.objects.filter(status=TransferStatus.FAILED, cleaned=False)
     return {
         "locations": locations.filter(late).count(),
-        "transfers": unclean.count(),
+        "transfers": Transfer.objects.unclean().count(),
     }
 
 
@@ -234,10 +217,6 @@ def of_image(image_id: str, shown: History) -> dict[str, Any] | None:
         "last_error": history.last_error(image_id),
         "history": events,
     }
-
-
-def _in_trash(image: Image) -> bool:
-    return image.status == Status.PENDING_DELETE
 
 
 def _locations(image: Image) -> list[dict[str, Any]]:

@@ -13,7 +13,6 @@ from images.models import (
     Image,
     ImageLocation,
     LocationStatus,
-    Status,
 )
 
 REASON = "found by an audit"
@@ -99,8 +98,7 @@ def _check_deleted(finding: Finding, fixing: Fixing) -> None:
             store=finding.store, key=finding.key, status=waiting
         ).exists()
     else:
-        trash = Image.objects.filter(status=Status.PENDING_DELETE)
-        left = trash.filter(pk=finding.image_id).exists()
+        left = Image.objects.in_trash().filter(pk=finding.image_id).exists()
     if left:
         raise errors.StoreError(
             "It could not be deleted; the log says why. See to the store, and repeat."

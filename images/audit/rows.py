@@ -13,13 +13,11 @@ from images import lifecycle
 from images.audit.finding import Finding, batches
 from images.models import (
     READABLE_STATUSES,
-    TRANSIENT_STATUSES,
     Image,
     ImageLocation,
     LocationStatus,
     Status,
-    Transfer,
-    TransferStatus,
+    ownerless,
 )
 
 LATE = timedelta(hours=1)  # the worker looks every few seconds
@@ -36,11 +34,7 @@ def illegal_statuses() -> Iterator[Finding]:
 
 def stuck() -> Iterator[Finding]:
     """Transient statuses without an owner, and owners that are dead."""
-    running = Transfer.objects.filter(
-        image=OuterRef("pk"), status=TransferStatus.RUNNING
-    )
-    transient = Image.objects.filter(status__in=TRANSIENT_STATUSES)
-    for row in _rows(transient.filter(~Exists(running)), "status"):
+    for row in _rows(Image.objects.filter(ownerless()), "status"):
         yield Finding(
             "stuck", f"{row['status']}, and no transfer is running", image_id=row["pk"]
         )
@@ -108,9 +102,8 @@ def overdue() -> Iterator[Finding]:
             row["store"],
             row["key"],
         )
-    trash = Image.objects.filter(
-        status=Status.PENDING_DELETE, deleted_at__lt=lifecycle.due_until() - LATE
-    )
+    by_now = lifecycle.due_until() - LATE
+    trash = Image.objects.in_trash().filter(deleted_at__lt=by_now)
     for row in _rows(trash, "deleted_at"):
         yield Finding(
             "overdue",

@@ -19,6 +19,7 @@ from images.lifecycle import pieces
 from images.lifecycle.edges import locked, move, record, release
 from images.lifecycle.workers import is_dead, this_worker
 from images.models import (
+    OPEN_STATUSES,
     TRANSIENT_STATUSES,
     Image,
     Status,
@@ -252,8 +253,7 @@ def finish(transfer: Transfer) -> None:
 def cancel(image: Image) -> None:
     """End every attempt of a locked image that is being deleted."""
     now = timezone.now()
-    open_ = (TransferStatus.WAITING, TransferStatus.RUNNING)
-    Transfer.objects.filter(image=image, status__in=open_).update(
+    Transfer.objects.filter(image=image, status__in=OPEN_STATUSES).update(
         status=TransferStatus.FAILED,
         ended_at=now,
         error_code=errors.Gone.code,
@@ -330,9 +330,7 @@ def reap(by: Caller | None = None) -> list[Transfer]:
         careful = not _is_late(transfer) or transfer.kind == TransferKind.STAGE
         if fail(transfer, reason, by, if_unchanged=careful):
             ended.append(transfer)
-    for transfer in Transfer.objects.filter(
-        status=TransferStatus.FAILED, cleaned=False
-    ):
+    for transfer in Transfer.objects.unclean():
         # A live one cleans up behind itself, and may not have come to it yet.
         if is_silent(transfer):
             clean(transfer)

@@ -14,7 +14,6 @@ from images.models import (
     Piece,
     Status,
     Transfer,
-    TransferStatus,
 )
 
 BATCH = 200  # images a transaction
@@ -62,12 +61,9 @@ def _due(before: datetime, release_ids: bool) -> QuerySet[Image]:
 def _no_bytes() -> Q:
     # None of this comes back for a deleted image, so it holds without a lock.
     locations = ImageLocation.objects.filter(image=OuterRef("pk"))
-    transfers = Transfer.objects.filter(image=OuterRef("pk"))
     held = locations.exclude(status=LocationStatus.DELETED)
-    running = Q(status=TransferStatus.RUNNING)
-    unclean = Q(status=TransferStatus.FAILED, cleaned=False)
     pieces = Piece.objects.filter(transfer__image=OuterRef("pk"))
-    left = transfers.filter(running | unclean)
+    left = Transfer.objects.with_bytes().filter(image=OuterRef("pk"))
     return Q(~Exists(held), ~Exists(left), ~Exists(pieces))
 
 

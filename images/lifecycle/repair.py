@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from django.db.models import Q
 from django.utils import timezone
 
 from images import errors, stores
@@ -25,7 +24,7 @@ from images.models import (
 )
 
 PART = ".part"  # a broken-off write of the key before it
-# As leases.begin makes them: "ab/<image>.<attempt>".
+# As leases.key_of makes them: "ab/<image>.<attempt>".
 OURS = re.compile(rf"[^/]+/(?P<image>[^/]+)\.[0-9a-f]{{32}}(?:{re.escape(PART)})?")
 
 
@@ -37,11 +36,7 @@ def owned(keys: Iterable[str]) -> set[str]:
     """
     base = {key: key.removesuffix(PART) for key in keys}
     names = set(base.values())
-    attempts = Transfer.objects.filter(
-        Q(status=TransferStatus.RUNNING)
-        | Q(status=TransferStatus.FAILED, cleaned=False),
-        key__in=names,
-    )
+    attempts = Transfer.objects.with_bytes().filter(key__in=names)
     pieces = Piece.objects.filter(key__in=names)
     held = ImageLocation.objects.filter(key__in=names).exclude(
         status=LocationStatus.DELETED

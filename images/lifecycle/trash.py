@@ -22,7 +22,6 @@ from images.models import (
     Image,
     ImageLocation,
     LocationStatus,
-    Status,
 )
 
 log = logging.getLogger(__name__)
@@ -99,7 +98,7 @@ def _found_copy(image_id: str) -> int | None:
     Asks the stores, so never under the lock. What it found cannot go before the image is
     scrubbed, and then its status refuses.
     """
-    image = Image.objects.filter(pk=image_id, status=Status.PENDING_DELETE).first()
+    image = Image.objects.in_trash().filter(pk=image_id).first()
     if image is None:
         return None
     held = _trashed(image)
@@ -136,7 +135,7 @@ def scrub(
         if until and image.deleted_at and image.deleted_at > until:
             # Restored since it was looked for, and deleted again.
             raise errors.Conflict(f"The scrub time of image {image_id} is not over.")
-        held = list(_trashed(image))
+        held = _trashed(image)
         for location in held:
             location.delete_after = timezone.now()
             location.save(update_fields=["delete_after"])
@@ -205,7 +204,7 @@ def trash_total(
 
 
 def _trash(since: datetime | None, until: datetime | None) -> QuerySet[Image]:
-    found = Image.objects.filter(status=Status.PENDING_DELETE)
+    found = Image.objects.in_trash()
     if since is not None:
         found = found.filter(deleted_at__gte=since)
     if until is not None:

@@ -16,16 +16,19 @@ from images.models.location import ImageLocation, LocationStatus
 from images.models.lookups import Holds
 from images.models.member import Member, MemberStatus
 from images.models.transfer import (
+    OPEN_STATUSES,
     Piece,
     PieceStatus,
     Transfer,
     TransferKind,
     TransferStatus,
+    ownerless,
 )
 
 __all__ = [
     "DELETED_STATUSES",
     "EDGES",
+    "OPEN_STATUSES",
     "READABLE_STATUSES",
     "TRANSIENT_STATUSES",
     "Census",
@@ -43,4 +46,5 @@ __all__ = [
     "Transfer",
     "TransferKind",
     "TransferStatus",
+    "ownerless",
 ]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Self
 from uuid import uuid4
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from images.models.image import Image, Status
+from images.models.image import TRANSIENT_STATUSES, Image, Status
 
 
 class TransferKind(models.TextChoices):
@@ -23,6 +24,20 @@ class TransferStatus(models.TextChoices):
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
+
+
+OPEN_STATUSES = (TransferStatus.WAITING, TransferStatus.RUNNING)
+
+
+class TransferQuerySet(models.QuerySet["Transfer"]):
+    def unclean(self) -> Self:
+        """The failed ones whose bytes are still to be removed."""
+        return self.filter(status=TransferStatus.FAILED, cleaned=False)
+
+    def with_bytes(self) -> Self:
+        """Those under whose key there may be bytes that are no location's."""
+        unclean = Q(status=TransferStatus.FAILED, cleaned=False)
+        return self.filter(Q(status=TransferStatus.RUNNING) | unclean)
 
 
 class Transfer(models.Model):
@@ -60,6 +75,8 @@ class Transfer(models.Model):
     # What the client of a resumable upload said about it, given back as it came.
     metadata = models.TextField(blank=True, help_text="Upload-Metadata of tus")
 
+    objects = TransferQuerySet.as_manager()
+
     class Meta:
         indexes = [
             models.Index(
@@ -82,6 +99,14 @@ class Transfer(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.id} ({self.status})"
+
+
+def ownerless() -> Q:
+    """Of images: in a transient status, and no attempt is running."""
+    running = Transfer.objects.filter(
+        image=OuterRef("pk"), status=TransferStatus.RUNNING
+    )
+    return Q(~Exists(running), status__in=TRANSIENT_STATUSES)
 
 
 class PieceStatus(models.TextChoices):

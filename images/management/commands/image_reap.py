@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand
 from images import lifecycle
 from images.access import operator
 from images.management.terminal import iso
-from images.models import Image, Transfer, TransferStatus
+from images.models import Image, Transfer
 from images.units import counted
 
 
@@ -53,8 +53,7 @@ class Command(BaseCommand):
         )
 
     def _say_what_is_left(self) -> None:
-        unclean = Transfer.objects.filter(status=TransferStatus.FAILED, cleaned=False)
-        if left := unclean.count():
+        if left := Transfer.objects.unclean().count():
             self.stdout.write(
                 f"{left} failed transfers still have bytes in a store; they are removed "
                 "by a later run, a lease after the transfer ended."
