@@ -16,7 +16,7 @@ from images.access import missing
 from images.exchange import sidecar
 from images.models import READABLE_STATUSES, Image
 from images.stores.digests import Digests, digesting
-from images.stores.writeback import WriteBack
+from images.stores.writeback import WriteBack, sync_folder
 
 BLOCK = 1 << 20  # bytes
 PART = ".part"  # what is being written, or was when the process died
@@ -212,10 +212,7 @@ def _write(file: int, blocks: Iterable[bytes]) -> None:
     with WriteBack(file) as write_back:
         for block in blocks:
             with _disk_errors():
-                rest = memoryview(block)
-                while rest:
-                    rest = rest[os.write(file, rest) :]
-                write_back.written(len(block))
+                write_back.write(block)
         with _disk_errors():
             write_back.finish()
 
@@ -232,7 +229,7 @@ def _placed(path: Path, force: bool) -> Generator[int, None, None]:
             if not force and os.path.lexists(path):
                 raise errors.Conflict(f"{path.name} has come into being meanwhile.")
             os.rename(part, path)
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
     except BaseException:
         with suppress(OSError):
             os.unlink(part)
@@ -263,14 +260,6 @@ def _locked(part: Path) -> int:
         os.close(file)
 
 
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 @contextmanager
 def _disk_errors() -> Generator[None, None, None]:
     try:
@@ -278,7 +267,7 @@ def _disk_errors() -> Generator[None, None, None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise errors.StoreFull(
-                "No space is left where it is written to."
+                "No space is left where it is written to. Free some, or export to another folder."
             ) from error
         reason = os.strerror(error.errno or errno.EIO)
         raise errors.StoreError(f"It cannot be written: {reason}.") from error

@@ -15,7 +15,7 @@ from pathlib import Path
 from images import crash
 from images.errors import DataMissing, StoreError, StoreFull
 from images.stores import keys
-from images.stores.writeback import WriteBack
+from images.stores.writeback import WriteBack, sync_folder
 
 BLOCK = 1 << 20  # bytes
 PART = ".part"  # what is being written, or was when the process died
@@ -94,7 +94,7 @@ class LocalStore:
         for name in (path.with_name(path.name + PART), path):
             with suppress(DataMissing), self._reading():
                 os.unlink(name)
-                _sync_folder(path.parent)
+                sync_folder(path.parent)
 
     def keys(self) -> Iterator[tuple[str, int]]:
         """(key, size in bytes) of every file, also of parts that a dead process left."""
@@ -110,7 +110,7 @@ class LocalStore:
 
     def _sync_folders(self, folder: Path) -> None:
         """All up to the root: a parallel put may have made one and not synced it yet."""
-        _sync_folder(folder)
+        sync_folder(folder)
         if folder != self.root:
             self._sync_folders(folder.parent)
 
@@ -169,15 +169,7 @@ def _make_folder(folder: Path) -> None:
     _make_folder(folder.parent)
     with suppress(FileExistsError):
         folder.mkdir(FOLDER_MODE)
-    _sync_folder(folder.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync_folder(folder.parent)
 
 
 def _create(path: Path) -> int:
@@ -197,16 +189,9 @@ def _write(file: int, blocks: Iterable[bytes]) -> None:
     with WriteBack(file) as write_back:
         for block in blocks:
             with _own_errors():
-                _write_block(file, block)
-                write_back.written(len(block))
+                write_back.write(block)
         with _own_errors():
             write_back.finish()
-
-
-def _write_block(file: int, block: bytes) -> None:
-    rest = memoryview(block)
-    while rest:
-        rest = rest[os.write(file, rest[:BLOCK]) :]
 
 
 def _close(file: int) -> None:
