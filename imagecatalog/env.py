@@ -14,6 +14,8 @@ from typing import Any
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
+from images import units
+
 PREFIX = "IMAGECATALOG"
 # Not read by settings.py: for gunicorn, a command, and tests that kill the service.
 ELSEWHERE = ("ACCESS_LOG", "USER_PASSWORD", "CRASH_FILE")
@@ -111,14 +113,11 @@ def numbers(name: str, default: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def size(name: str) -> int:
-    """A number of bytes, with one of the units B, KB, MB, GB, TB (of 1024) if any; 0: unset."""
-    value = text(name).upper().replace(" ", "")
-    found = re.fullmatch("([0-9]{1,18})([KMGT]?)B?", value) if value else None
-    if value and not found:
-        raise ImproperlyConfigured(
-            f"{name} is {text(name)!r}; it must be a number of bytes, or like '500GB'."
-        )
-    return int(found[1]) << 10 * " KMGT".index(found[2] or " ") if found else 0
+    """A number of bytes, with a unit (of 1024) if any, as in ``units.parse_size``; 0: unset."""
+    try:
+        return units.parse_size(text(name)) if text(name) else 0
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name}: {error}") from None
 
 
 def pairs(name: str) -> tuple[str, ...]:

@@ -23,6 +23,8 @@ LARGEST_DISK = 2**63 - 1  # bytes; of qemu, and of a bigint column
 # Not disks: there the two signature bytes of a partition table are mere chance.
 ARCHIVES = ("ova", "docker", "compressed")
 # Kernels may carry the signature of a partition table without being a disk.
+# Its partition table is there for booting from a stick only.
+HYBRID_ISO = {"iso", "gpt"}
 NEVER_DISKS = ("aki", "ari")
 
 SELF_CONTAINED = "Make it one self-contained file with qemu-img convert."
@@ -164,7 +166,7 @@ class Inspection:
 
     def _judge(self) -> None:
         """Refuse what can be refused by now; what is pending is judged later."""
-        required = getattr(settings, "IMAGECATALOG_REQUIRE_FORMAT_MATCH", True)
+        required = settings.IMAGECATALOG_REQUIRE_FORMAT_MATCH
         if required and (mismatch := self._mismatch()):
             raise ContentRefused(mismatch)
         self._check("data", self._tricks)
@@ -188,8 +190,7 @@ class Inspection:
 
     def _disks(self) -> dict[str, Candidate]:
         found = self._found or {}
-        if found.keys() == {"iso", "gpt"}:
-            # A hybrid ISO: its partition table is there for booting from a stick only.
+        if found.keys() == HYBRID_ISO:
             return {"iso": found["iso"]}
         return found
 
@@ -246,7 +247,7 @@ def disk_format_of(head: bytes) -> str | None:
     A bare partition table or LUKS header is a raw disk. Nothing is said about safety.
     """
     found = set(detect(head))
-    if found == {"iso", "gpt"}:  # a hybrid ISO
+    if found == HYBRID_ISO:
         return "iso"
     if len(found) != 1:
         return None

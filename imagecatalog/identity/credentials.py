@@ -64,8 +64,6 @@ class Identity:
     project: str | None
     role: str
     actions: frozenset[str] | None = None  # the only ones, if there is a limit
-    # Of the application credential: its name in the record, and when it was last used.
-    credential: str | None = None
 
 
 @dataclass(frozen=True)
@@ -242,7 +240,7 @@ def _credential(name: str) -> Found | None:
     encoded, user, project = found[:3]
     actions = orjson.loads(found[5]) if found[5] else None
     limit = None if actions is None else frozenset(actions)
-    return encoded, Identity(user, project, role, limit, credential=name)
+    return encoded, Identity(user, project, role, limit)
 
 
 def _touch(name: str) -> None:

@@ -210,7 +210,7 @@ def _look_up(claims: Claims) -> tuple[str, Identity] | None:
     if claims.project is not None and not role:
         return None
     limit = frozenset(orjson.loads(actions)) if actions else None
-    identity = Identity(user, claims.project, role or "", limit, claims.credential)
+    identity = Identity(user, claims.project, role or "", limit)
     return _stamp(secret or password, generation or 0), identity
 
 

@@ -1,4 +1,4 @@
-"""Small request bodies: JSON documents, and the absence of a body."""
+"""Small things of a request: JSON documents, the absence of a body, text in headers."""
 
 from __future__ import annotations
 
@@ -23,6 +23,11 @@ def raw(request: HttpRequest) -> bytes:
             raise errors.OverLimit(f"The request body exceeds {LIMIT} bytes.")
         parts.append(block)
     return b"".join(parts)
+
+
+def header_text(value: str) -> str:
+    """A header's value as its client meant it, in UTF-8. Raises UnicodeError."""
+    return value.encode("latin-1").decode()  # WSGI gives the bytes as Latin-1
 
 
 def json(request: HttpRequest) -> Any:

@@ -139,7 +139,8 @@ def writable(store_id: str | None) -> stores.Store:
     store = stores.get(store_id) if store_id else stores.default()
     if store.read_only:
         raise errors.StoreReadOnly(
-            f"Adding images to store {store.id} is disabled: it can only be read."
+            f"Adding images to store {store.id} is disabled: it can only be read. "
+            "Choose another store."
         )
     return store
 

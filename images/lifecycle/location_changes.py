@@ -183,7 +183,7 @@ def _look(image: Image, change: AddLocation, *, in_full: bool) -> Found:
     digests = image.checksum or change.validation
     if in_full or (digests and not claimed):
         return _read(image, change.url)
-    with _unreadable("Invalid location: its data cannot be read. Check the URL."):
+    with _unreadable():
         size = stores.get(STORE).size(change.url)
     check_cap(size)
     return Found(size, claimed.get("checksum"), claimed.get("os_hash_value"))
@@ -210,9 +210,8 @@ def _pin(image: Image) -> Found | None:
 
 
 def _read(image: Image, url: str) -> Found:
-    sentence = "Invalid location: its data cannot be read. Check the URL."
     deadline = time.monotonic() + READ_SECONDS
-    with _unreadable(sentence), Digests("md5", algorithm(image)) as digests:
+    with _unreadable(), Digests("md5", algorithm(image)) as digests:
         for _ in digesting(stores.get(STORE).open(url), digests):
             check_cap(digests.size)
             if time.monotonic() > deadline:
@@ -224,11 +223,13 @@ def _read(image: Image, url: str) -> Found:
 
 
 @contextmanager
-def _unreadable(sentence: str) -> Iterator[None]:
+def _unreadable() -> Iterator[None]:
     try:
         yield
     except errors.StoreError:
-        raise errors.Invalid(sentence) from None
+        raise errors.Invalid(
+            "Invalid location: its data cannot be read. Check the URL."
+        ) from None
 
 
 def _check_metadata(metadata: dict[str, Any]) -> None:

@@ -1,8 +1,9 @@
-"""What the commands share at the terminal: points in time, questions, progress bars, result lines,
+"""What the commands share at the terminal: kinds of arguments, questions, progress bars, result lines,
 and an orderly end."""
 
 from __future__ import annotations
 
+import math
 import re
 import signal
 import sys
@@ -20,17 +21,57 @@ from tqdm import tqdm
 
 T = TypeVar("T")
 
-AGE = re.compile(r"([0-9]{1,9})\s*([smhdw])")
+SPAN = re.compile(r"([0-9]{1,9})\s*([smhdw])")
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}  # in seconds
 MOMENT = "'2h', '3d' (also s, m, w: so long ago), or a time like 2026-11-23T14:00"
+
+
+def count(text: str) -> int:
+    """For argparse: a whole number of at least 1, below a thousand million."""
+    if not text.isdecimal() or len(text) > 9 or not int(text):
+        raise ArgumentTypeError(f"{text!r} is not a whole number of at least 1.")
+    return int(text)
+
+
+def positive(text: str) -> float:
+    """For argparse: a number above 0."""
+    number = _number(text)
+    if not 0 < number < math.inf:
+        raise ArgumentTypeError(f"{text!r} is no number above 0.")
+    return number
+
+
+def days(text: str) -> float:
+    """For argparse: a time in days, not negative; may have a fraction."""
+    number = _number(text)
+    if not 0 <= number <= 36_500:
+        raise ArgumentTypeError(f"{text!r} is no number of days from 0 to 36500.")
+    return number
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def later(text: str) -> datetime:
+    """For argparse: so long from now."""
+    try:
+        if span := _span(text):
+            return timezone.now() + span
+    except OverflowError:
+        pass  # beyond the year 9999
+    raise ArgumentTypeError(f"{text!r} is no time; give '12h', '90d' or '52w'.")
 
 
 def moment(text: str) -> datetime:
     """A point in time: how long ago, or ISO 8601, in UTC unless it says otherwise."""
     text = text.strip()
     try:
-        if age := AGE.fullmatch(text):
-            return timezone.now() - timedelta(seconds=int(age[1]) * UNITS[age[2]])
+        if span := _span(text):
+            return timezone.now() - span
         day = f"{text}T00:00" if len(text) == len("2026-11-23") else text
         found = parse_datetime(day)
     except (ValueError, OverflowError):
@@ -38,6 +79,11 @@ def moment(text: str) -> datetime:
     if found is None:
         raise ArgumentTypeError(f"{text!r} is no time; give {MOMENT}.")
     return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _span(text: str) -> timedelta | None:
+    found = SPAN.fullmatch(text.strip())
+    return found and timedelta(seconds=int(found[1]) * UNITS[found[2]])
 
 
 def iso(at: datetime | None) -> str:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from argparse import ArgumentParser, ArgumentTypeError
-from datetime import datetime, timedelta
+from argparse import ArgumentParser
 from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.management.base import CommandError
-from django.utils import timezone
 
 from imagecatalog.identity import application_credentials
 from imagecatalog.identity.journal import Origin
 from imagecatalog.identity.models import ApplicationCredential, Project, Role
 from images import errors
+from images.management.terminal import later
 
-SPAN = re.compile(r"([0-9]{1,6})\s*([hdw])")
-HOURS = {"h": 1, "d": 24, "w": 168}
 CONSOLE = Origin("console")
 
 
@@ -25,7 +21,7 @@ def user(name: str) -> Any:
     """The user of this name. Raises CommandError."""
     found = get_user_model().objects.filter(username=name).first()
     if found is None:
-        raise CommandError(f"There is no user {name}.")
+        raise CommandError(f"There is no user {name}. `user_list` shows all.")
     return found
 
 
@@ -42,6 +38,7 @@ def project(someone: Any, name: str | None) -> Project:
 
 
 def add_credential_options(parser: ArgumentParser) -> None:
+    """``--project``, ``--role``, ``--action`` and ``--expires``, as ``make_credential`` has them."""
     parser.add_argument("--project", help="its name or id; else the user's first one")
     parser.add_argument(
         "--role", choices=Role.values, help="less than the user's own role"
@@ -77,13 +74,3 @@ def make_credential(
     except errors.ImageError as error:
         raise CommandError(str(error)) from None
     return row, secret
-
-
-def later(text: str) -> datetime:
-    """So long from now."""
-    try:
-        if span := SPAN.fullmatch(text.strip()):
-            return timezone.now() + timedelta(hours=int(span[1]) * HOURS[span[2]])
-    except OverflowError:
-        pass  # beyond the year 9999
-    raise ArgumentTypeError(f"{text!r} is no time; give '12h', '90d' or '52w'.")

@@ -13,6 +13,7 @@ from urllib.parse import quote, unquote
 
 from django.http import HttpRequest
 
+from images.api.body import header_text
 from images.api.v1 import serializers
 from images.errors import Invalid
 from images.rows import Row
@@ -83,8 +84,7 @@ def encode(row: Row) -> dict[str, str]:
 def _text(name: str, value: str) -> str:
     """As it was meant: clients send UTF-8, as it is or percent-encoded."""
     try:
-        text = value.encode("latin-1").decode()  # WSGI gives the bytes as Latin-1
-        return unquoted(text)
+        return unquoted(header_text(value))
     except UnicodeError:
         raise Invalid(
             f"Bad header: x-image-meta-{name} must be text in UTF-8."

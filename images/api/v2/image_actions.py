@@ -34,9 +34,8 @@ class Restore(ApiView):
 
 def _reason(request: Request) -> str:
     """Why, in the words of the one who asks; goes into the image's history."""
-    text = request.headers.get("X-Reason", "")
     try:
-        text = text.encode("latin-1").decode()  # WSGI gives the bytes as Latin-1
+        text = body.header_text(request.headers.get("X-Reason", ""))
     except UnicodeError:
         raise errors.Invalid("X-Reason must be text in UTF-8.") from None
     return attributes.clean_text(text, "X-Reason").strip()

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from images import attributes, errors, stores
+from images import attributes, errors, lifecycle
 from images.access import operator
 from images.exchange import Outcome, Skipped, Source, Wishes, bring_in, find
 from images.exchange.sidecar import digest
@@ -135,8 +135,8 @@ def _what(outcome: Outcome) -> str:
 
 def _wishes(options: dict[str, Any]) -> Wishes:
     _check_one_source(options)
-    if options["store"] and stores.get(options["store"]).read_only:
-        raise CommandError("Nothing can be written to this store. Choose another one.")
+    if options["store"]:
+        lifecycle.writable(options["store"])
     return Wishes(
         fields=attributes.clean_fields(_fields(options)),
         properties=attributes.clean_properties(_pairs(options["property"])),

@@ -10,31 +10,22 @@ from django.utils import timezone
 
 from images import lifecycle
 from images.lifecycle.purge import BATCH
-from images.management.terminal import confirm, iso, progress, say
+from images.management.terminal import confirm, count, days, iso, progress, say
 from images.units import counted
 
+MOST = 10_000  # images in one transaction
 DANGER = (
     "WARNING: with --release-ids anybody can create an image under an id that users, scripts "
     "and running servers still know, and give them other data under it."
 )
 
 
-def count(text: str) -> int:
-    """A whole number, of at least 1."""
-    if not text.isdecimal() or not 1 <= int(text) <= 10_000:
-        raise ArgumentTypeError(f"{text!r} is not a whole number from 1 to 10000.")
-    return int(text)
-
-
-def days(text: str) -> float:
-    """A time in days, not negative; may have a fraction."""
-    try:
-        found = float(text)
-    except ValueError:
-        found = -1
-    if not 0 <= found <= 36_500:
-        raise ArgumentTypeError(f"{text!r} is no number of days from 0 to 36500.")
-    return found
+def batch(text: str) -> int:
+    """Not more at once: all others wait meanwhile."""
+    number = count(text)
+    if number > MOST:
+        raise ArgumentTypeError(f"{text!r} is more than {MOST}.")
+    return number
 
 
 class Command(BaseCommand):
@@ -56,7 +47,7 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--batch",
-            type=count,
+            type=batch,
             default=BATCH,
             metavar="N",
             help=f"images in one transaction (default: {BATCH}); others wait meanwhile",

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import math
 import sys
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser
 from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
@@ -17,7 +17,7 @@ from tqdm import tqdm
 from images import audit, errors, lifecycle, stores
 from images.access import operator
 from images.audit import Copy
-from images.management.terminal import say
+from images.management.terminal import count, days, positive, say
 from images.models import Image
 
 MIB = 1 << 20
@@ -35,15 +35,15 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("ids", nargs="*", metavar="ID", help="only these images")
         parser.add_argument(
-            "--rate", type=_positive, metavar="MIB", help="read at most MiB a second"
+            "--rate", type=positive, metavar="MIB", help="read at most MiB a second"
         )
         parser.add_argument(
             "--older-than",
-            type=_days,
+            type=days,
             metavar="DAYS",
             help="leave out what was verified in the last DAYS days",
         )
-        parser.add_argument("--limit", type=int, metavar="N", help="at most N copies")
+        parser.add_argument("--limit", type=count, metavar="N", help="at most N copies")
         parser.add_argument("--store", metavar="ID", help="only copies in this store")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -64,21 +64,21 @@ class Command(BaseCommand):
         ) as self.bar:
             try:
                 for copy in islice(audit.due(due), options["limit"]):
-                    self.verify(copy, rate)
+                    self._verify(copy, rate)
             except KeyboardInterrupt:
                 self.bar.close()
-                self.summary()
+                self._summary()
                 self.stdout.write("Stopped. The next run goes on from here.")
                 sys.exit(130)
-        self.summary()
-        self.fail_if_damaged()
+        self._summary()
+        self._fail_if_damaged()
 
-    def verify(self, copy: Copy, rate: float) -> None:
+    def _verify(self, copy: Copy, rate: float) -> None:
         if self.failures[copy.store] >= PATIENCE:
             self.counts["unreadable"] += 1
             return
         try:
-            damage = audit.damage(copy, lambda blocks: self.paced(blocks, rate))
+            damage = audit.damage(copy, lambda blocks: self._paced(blocks, rate))
         except errors.DataMissing:
             damage = "missing-bytes", "the store does not have its bytes"
         except (errors.StoreError, errors.Invalid) as error:
@@ -90,9 +90,9 @@ class Command(BaseCommand):
         self.failures[copy.store] = 0
         if damage and not copy.is_needed():
             return  # taken from its image while it was read
-        self.note(copy, f"{damage[0]}: {damage[1]}" if damage else "")
+        self._note(copy, f"{damage[0]}: {damage[1]}" if damage else "")
 
-    def note(self, copy: Copy, damage: str) -> None:
+    def _note(self, copy: Copy, damage: str) -> None:
         lifecycle.note_verified(copy.location, damage, operator("command"))
         if damage:
             self.counts["damaged"] += 1
@@ -102,19 +102,19 @@ class Command(BaseCommand):
         else:
             self.counts["no digest"] += 1
 
-    def paced(self, blocks: Any, rate: float) -> Iterator[bytes]:
+    def _paced(self, blocks: Any, rate: float) -> Iterator[bytes]:
         for block in audit.paced(blocks, rate):
             self.bar.update(len(block))
             yield block
 
-    def summary(self) -> None:
+    def _summary(self) -> None:
         counts = self.counts
         self.stdout.write(
             f"{counts['good']} good, {counts['damaged']} damaged, "
             f"{counts['no digest']} no digest, {counts['unreadable']} could not be read"
         )
 
-    def fail_if_damaged(self) -> None:
+    def _fail_if_damaged(self) -> None:
         if self.counts["damaged"]:
             raise CommandError(
                 "There is damage. Put the right bytes back under the key, or delete the "
@@ -140,27 +140,3 @@ def _check_known(ids: set[str]) -> None:
     unknown = ids - set(known)
     if unknown:
         raise CommandError(f"No image found with ID {', '.join(sorted(unknown))}.")
-
-
-def _positive(text: str) -> float:
-    value = _number(text)
-    if value <= 0:
-        raise ArgumentTypeError("must be more than 0")
-    return value
-
-
-def _days(text: str) -> float:
-    value = _number(text)
-    if not 0 <= value <= 36500:
-        raise ArgumentTypeError("must be from 0 to 36500 days")
-    return value
-
-
-def _number(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise ArgumentTypeError("must be a number")
-    return value

@@ -14,6 +14,7 @@ from django.db import close_old_connections
 from imagecatalog.identity import pruning
 from images import imports, lifecycle, overview
 from images.management.copying import Copying
+from images.management.terminal import count, positive
 
 log = logging.getLogger(__name__)
 
@@ -32,10 +33,10 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--interval", type=float, default=10.0, help="seconds between two rounds"
+            "--interval", type=positive, default=10.0, help="seconds between two rounds"
         )
         parser.add_argument(
-            "--copies", type=int, default=4, help="images that are fetched at once"
+            "--copies", type=count, default=4, help="images that are fetched at once"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

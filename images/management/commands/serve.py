@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 import time
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,6 +25,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError, connection, connections
 
 from imagecatalog.identity import first_user
+from images.management.terminal import count
 
 MIGRATION_LOCK = 0x696D6167  # any number that other programs on the database do not use
 STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
@@ -53,8 +54,8 @@ class Command(BaseCommand):
             metavar="HOST:PORT",
             help="where to listen (default: %(default)s; 0.0.0.0:9292: on all networks)",
         )
-        parser.add_argument("--workers", type=_count, help="web processes")
-        parser.add_argument("--threads", type=_count, help="requests at once in each")
+        parser.add_argument("--workers", type=count, help="web processes")
+        parser.add_argument("--threads", type=count, help="requests at once in each")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -112,12 +113,6 @@ class Command(BaseCommand):
 
 
 # Before
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise ArgumentTypeError("it must be a whole number of at least 1")
-    return int(text)
 
 
 def _address(bind: str) -> tuple[str, int]:

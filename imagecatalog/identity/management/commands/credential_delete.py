@@ -23,4 +23,6 @@ class Command(BaseCommand):
             application_credentials.delete(row, people.CONSOLE)
             self.stdout.write(f"{credential_id}: deleted")
         if missing := [it for it in options["ids"] if it not in found]:
-            raise CommandError(f"There is no credential {', '.join(missing)}.")
+            raise CommandError(
+                f"There is no credential {', '.join(missing)}. `credential_list` shows all."
+            )
