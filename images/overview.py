@@ -66,7 +66,7 @@ def of_catalogue() -> dict[str, Any]:
         "stuck": Image.objects.filter(stuck()).count(),
         "ownerless": Image.objects.filter(ownerless()).count(),
         "failed_last_24h": Image.objects.filter(failed(since)).count(),
-        "trash": {**_trash_size(), "next_scrub": next_scrub()},
+        "trash": _trash(),
         "stores": _stores(),
         "to_remove": _to_remove(),
     }
@@ -136,6 +136,17 @@ def _count() -> Census:
             },
         )
     return census
+
+
+def _trash() -> dict[str, Any]:
+    found = Image.objects.in_trash().aggregate(
+        images=Count("pk"), bytes=Sum("size"), first=Min("deleted_at")
+    )
+    return {
+        "images": found["images"],
+        "bytes": found["bytes"] or 0,
+        "next_scrub": _scrub_at(found["first"]),
+    }
 
 
 def _trash_size() -> dict[str, int]:
