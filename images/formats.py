@@ -23,9 +23,9 @@ LARGEST_DISK = 2**63 - 1  # bytes; of qemu, and of a bigint column
 # Not disks: there the two signature bytes of a partition table are mere chance.
 ARCHIVES = ("ova", "docker", "compressed")
 # Kernels may carry the signature of a partition table without being a disk.
+NEVER_DISKS = ("aki", "ari")
 # Its partition table is there for booting from a stick only.
 HYBRID_ISO = {"iso", "gpt"}
-NEVER_DISKS = ("aki", "ari")
 
 SELF_CONTAINED = "Make it one self-contained file with qemu-img convert."
 REMEDIES = {
