@@ -27,17 +27,17 @@ class TransferStatus(models.TextChoices):
 
 
 OPEN_STATUSES = (TransferStatus.WAITING, TransferStatus.RUNNING)
+UNCLEAN = Q(status=TransferStatus.FAILED, cleaned=False)
 
 
 class TransferQuerySet(models.QuerySet["Transfer"]):
     def unclean(self) -> Self:
         """The failed ones whose bytes are still to be removed."""
-        return self.filter(status=TransferStatus.FAILED, cleaned=False)
+        return self.filter(UNCLEAN)
 
     def with_bytes(self) -> Self:
         """Those under whose key there may be bytes that are no location's."""
-        unclean = Q(status=TransferStatus.FAILED, cleaned=False)
-        return self.filter(Q(status=TransferStatus.RUNNING) | unclean)
+        return self.filter(Q(status=TransferStatus.RUNNING) | UNCLEAN)
 
 
 class Transfer(models.Model):
