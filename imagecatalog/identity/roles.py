@@ -1,4 +1,4 @@
-"""Who has which role in which project: the one path by which that changes."""
+"""Who has which role in which project; whatever changes that leaves its record here."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def take(row: RoleAssignment, origin: Origin) -> None:
 
 
 def given(row: RoleAssignment, origin: Origin) -> None:
-    """Record it: the row was written by a form of the admin."""
+    """Record that the row was written; for a form, which writes its rows itself."""
     name = row.user.get_username()
     journal.record("role_give", name, origin, project=row.project_id, role=row.role)
 
 
 def taken(row: RoleAssignment, origin: Origin) -> None:
-    """Record it: the row was deleted by a form of the admin."""
+    """Record that the row was deleted; for a form, which deletes its rows itself."""
     name = row.user.get_username()
     journal.record("role_remove", name, origin, project=row.project_id)
