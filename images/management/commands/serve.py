@@ -22,7 +22,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
-from django.db import OperationalError, connection, connections
+from django.db import connection, connections
 
 from imagecatalog.identity import first_user
 from images.management.terminal import count
@@ -67,14 +67,9 @@ class Command(BaseCommand):
         host, port = _address(options["bind"])
         _refuse_open_door(host)
         with _listen(host, port) as listener:
-            try:
-                with _alone():
-                    call_command("migrate", interactive=False, verbosity=0)
-                    password = first_user.ensure()
-            except OperationalError as error:
-                raise CommandError(
-                    f"The database cannot be used: {error}\nCheck DATABASE_URL."
-                ) from None
+            with _alone():
+                call_command("migrate", interactive=False, verbosity=0)
+                password = first_user.ensure()
             _leave_database()
             self.greet(listener, password)
             self.stdout.flush()
