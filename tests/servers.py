@@ -78,15 +78,23 @@ class Service:
 
     def manage(self, *command: str) -> str:
         """Run a management command on the same catalogue; returns what it printed."""
-        done = subprocess.run(
-            [sys.executable, "manage.py", *command],
-            cwd=ROOT,
-            env=self.env,
-            capture_output=True,
-            text=True,
-        )
+        done = manage(self.env, *command)
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return done.stdout
+
+
+def manage(
+    env: Mapping[str, str], *command: str, timeout: float | None = None
+) -> subprocess.CompletedProcess[str]:
+    """A management command that has ended, however. ``timeout`` in seconds."""
+    return subprocess.run(
+        [sys.executable, "manage.py", *command],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
 
 
 def free_port() -> int:

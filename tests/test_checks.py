@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +17,8 @@ from tests import servers
 def run(
     folder: Path, *command: str, **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "manage.py", *command],
-        cwd=servers.ROOT,
-        env=os.environ | {"IMAGECATALOG_DATA_DIR": str(folder)} | variables,
-        capture_output=True,
-        text=True,
-    )
+    env = os.environ | {"IMAGECATALOG_DATA_DIR": str(folder)} | variables
+    return servers.manage(env, *command, timeout=60)
 
 
 @pytest.mark.parametrize("command", ["serve", "image_reap", "image_scrub"])

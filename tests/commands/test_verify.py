@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from images import stores
 from images.models import Event, Image, ImageLocation
-from tests.servers import ROOT
+from tests import servers
 
 MIB = 1 << 20
 
@@ -230,7 +230,7 @@ def test_after_ctrl_c_the_next_run_goes_on(tmp_path: Path) -> None:
     manage(env, "shell", "--verbosity=0", "-c", FILL)
     slow = subprocess.Popen(
         [sys.executable, "manage.py", "image_verify", "--rate", "1"],
-        cwd=ROOT,
+        cwd=servers.ROOT,
         env=env,
         stdout=subprocess.PIPE,
         text=True,
@@ -266,12 +266,6 @@ def verified(data_dir: Path) -> int:
 
 
 def manage(env: dict[str, str], *command: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "manage.py", *command],
-        cwd=ROOT,
-        env=env,
-        capture_output=True,
-        text=True,
-    )
+    done = servers.manage(env, *command)
     assert done.returncode == 0, done.stderr
     return done.stdout
