@@ -64,7 +64,8 @@ def upload(
 
     The bytes stream once, from the sender through the digests and the inspection into the
     store; no transaction is open meanwhile. Whatever goes wrong, nothing stays in the store
-    and the image is ``resting`` again. ``changes`` are made when the data begins to come.
+    and the image is ``resting`` again; one that has had data is queued, for the same bytes may
+    still come. ``changes`` are made when the data begins to come.
 
     Raises Conflict (not queued, or not the bytes that a pin asks for), Invalid (formats not
     set, size or checksum mismatch, no such store), OverLimit, ContentRefused, Gone (deleted
@@ -78,6 +79,8 @@ def upload(
             change(image, changes, by)
         move(image, image.mark_saving, "upload", by)
         check_formats_set(image)
+        if image.pinned:
+            resting = Status.QUEUED
         if resting == Status.QUEUED:
             quota.check_coming(image, expected_size)
         else:  # every refusal counts as an attempt

@@ -124,6 +124,18 @@ def test_a_pinned_image_refuses_other_bytes(make_image: Any, member: Caller) -> 
     assert image.os_hash_value == SHA512
 
 
+def test_a_pinned_image_is_not_killed_by_an_upload_that_fails(
+    make_image: Any, member: Caller
+) -> None:
+    image = make_image(status="active", data=DATA)
+    lifecycle.remove_location(image.pk, image.locations.get().pk, member)
+
+    with pytest.raises(errors.Conflict):
+        lifecycle.upload(image.pk, [DATA[::-1]], member, resting=Status.KILLED)
+
+    assert current(image).status == Status.QUEUED
+
+
 def test_a_location_of_a_pinned_image_is_read_and_compared(
     web: str, make_image: Any, member: Caller
 ) -> None:
