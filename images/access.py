@@ -201,13 +201,11 @@ def seen_by(caller: Caller) -> Q:
     )
 
 
-def get_image(
-    caller: Caller, image_id: str, action: str = "get_image", *, deleted: bool = False
-) -> Row:
-    """The row of an image, for a caller who sees it and may do this. One query.
+def see(caller: Caller, image_id: str, *, deleted: bool = False) -> Row:
+    """The row of an image that the caller sees, whatever its key is for. One query.
 
-    ``deleted`` finds deleted ones too. Raises NotFound for what the caller does not see,
-    Forbidden for what it may not do.
+    Not to be handed out for itself: it tells what a request has done that was allowed, or is
+    asked further rules about. ``deleted`` finds deleted ones too. Raises NotFound.
     """
     found = []
     if caller.roles:
@@ -220,6 +218,18 @@ def get_image(
     # Who may not even look at it is not told that it is there.
     if not _rule_allows(caller, "get_image", image):
         raise missing(image_id)
+    return image
+
+
+def get_image(
+    caller: Caller, image_id: str, action: str = "get_image", *, deleted: bool = False
+) -> Row:
+    """The row of an image, for a caller who sees it and may do this. One query.
+
+    ``deleted`` finds deleted ones too. Raises NotFound for what the caller does not see,
+    Forbidden for what it may not do.
+    """
+    image = see(caller, image_id, deleted=deleted)
     check(caller, action, image)
     return image
 

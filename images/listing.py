@@ -95,7 +95,7 @@ def _after(caller: Caller, marker: str | None, sort: Sort) -> Q:
         return Q()
     # Also a deleted marker: who deletes page by page must be able to go on.
     try:
-        row = access.get_image(caller, marker, deleted=True)
+        row = access.see(caller, marker, deleted=True)
     except errors.NotFound:
         raise errors.Invalid(
             f"Marker {marker} is not an image that you can see. "

@@ -189,7 +189,7 @@ class Image(FSMModelMixin, models.Model):  # type: ignore[misc]
 
     @transition(status, source=Status.SAVING, target=Status.KILLED)
     def mark_killed(self) -> None:
-        """An upload through API v1 failed."""
+        """An upload or a copy through API v1 failed."""
 
     @transition(
         status,

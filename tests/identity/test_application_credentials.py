@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from base64 import b64encode
 from datetime import timedelta
 from typing import Any
@@ -13,8 +14,11 @@ from django.utils import timezone
 
 from imagecatalog.identity import application_credentials, credentials, tokens
 from imagecatalog.identity.models import ApplicationCredential, SignInEvent
+from images.api.v2.patch import V2_1 as PATCH
+from images.models import Image
 
 Made = dict[str, Any]
+WRITING = ["add_image", "modify_image"]
 
 
 @pytest.fixture
@@ -285,14 +289,65 @@ def test_it_may_only_what_it_was_made_for(
     assert client.post("/v2/images", {}, "application/json").status_code == 403
 
 
+def test_it_is_answered_when_it_was_made_for_writing_only(
+    make: Any, make_image: Any
+) -> None:
+    client = Client(headers={"X-Auth-Token": key(make(actions=WRITING))})
+    path = make_image(owner="id-of-lab").pk
+
+    named = {"name": "n", "visibility": "private"}
+    made = client.post("/v2/images", named, content_type="application/json")
+    assert (made.status_code, made.json()["name"]) == (201, "n")
+    change = [{"op": "replace", "path": "/name", "value": "other"}]
+    changed = client.patch(f"/v2/images/{path}", json.dumps(change), PATCH)
+    assert (changed.status_code, changed.json()["name"]) == (200, "other")
+    made = client.generic("POST", "/v1/images", headers={"x-image-meta-name": "n"})
+    assert (made.status_code, made.json()["image"]["name"]) == (201, "n")
+    changed = client.put(f"/v1/images/{path}", headers={"x-image-meta-name": "third"})
+    assert (changed.status_code, changed.json()["image"]["name"]) == (200, "third")
+    assert client.get(f"/v2/images/{path}").status_code == 403
+
+
+def test_one_for_lists_reads_all_pages(make: Any, make_image: Any) -> None:
+    client = Client(headers={"X-Auth-Token": key(make(actions=["get_images"]))})
+    for _ in range(2):
+        make_image(owner="id-of-lab")
+
+    first = client.get("/v2/images?limit=1").json()
+    second = client.get(first["next"])
+
+    assert second.status_code == 200
+    assert second.json()["images"][0]["id"] != first["images"][0]["id"]
+
+
+def test_an_admin_s_that_may_not_give_images_away_is_refused_by_both_versions(
+    identity: Any, root: User, make_image: Any
+) -> None:
+    path = make_image(owner="id-of-lab").pk
+    made = of_admin(identity, root, ["modify_image"])
+    client = Client(headers={"X-Auth-Token": key(made)})
+
+    change = [{"op": "replace", "path": "/owner", "value": "another"}]
+    assert (
+        client.patch(f"/v2/images/{path}", json.dumps(change), PATCH).status_code == 403
+    )
+    owner = {"x-image-meta-owner": "another"}
+    assert client.put(f"/v1/images/{path}", headers=owner).status_code == 403
+    assert Image.objects.get().owner == "id-of-lab"
+
+
+def of_admin(identity: Any, root: User, actions: list[str]) -> Made:
+    headers = {"X-Auth-Token": identity.sign_in("root", "admin")}
+    given = {"name": "robot", "actions": actions}
+    path = f"users/{root.pk}/application_credentials"
+    made = identity.post({"application_credential": given}, path, **headers).json()
+    return made["application_credential"]
+
+
 @pytest.fixture
 def limited(identity: Any, root: User) -> str:
     """A token of a credential of an admin's that may look at one image and no more."""
-    headers = {"X-Auth-Token": identity.sign_in("root", "admin")}
-    given = {"name": "robot", "actions": ["get_image"]}
-    path = f"users/{root.pk}/application_credentials"
-    made = identity.post({"application_credential": given}, path, **headers).json()
-    made = made["application_credential"]
+    made = of_admin(identity, root, ["get_image"])
     token = identity.try_credential(made["secret"], id=made["id"])
     return token.headers["X-Subject-Token"]
 

@@ -32,7 +32,7 @@ class Images(V1View):
         access.check(who, "add_image", fields)
         access.check_visibility(who, fields, fields["visibility"])
         image_id = _create(request._request, who, meta, source, fields)
-        row = access.get_image(who, image_id, deleted=True)
+        row = access.see(who, image_id, deleted=True)
         response = replies.json({"image": serializers.image(row)}, 201)
         base = versions.base_url(request._request)
         response.headers["Location"] = f"{base}/v1/images/{image_id}"
@@ -78,7 +78,7 @@ class Image(V1View):
         if row["deleted_at"]:
             raise errors.Forbidden("Forbidden to update deleted image.")
         _update(request._request, who, meta, source, row)
-        row = access.get_image(who, image_id, deleted=True)
+        row = access.see(who, image_id, deleted=True)
         return replies.json({"image": serializers.image(row)})
 
     def delete(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:

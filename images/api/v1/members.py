@@ -71,7 +71,7 @@ class SharedImages(V1View):
 def _sharer(request: Request, image_id: str, *actions: str) -> Caller:
     """Who asks, when it sees the image and may do all this. Raises NotFound, Forbidden."""
     who = caller(request)
-    image = access.get_image(who, image_id)
+    image = access.see(who, image_id)
     if not all(sharing.may_share(who, image, action) for action in actions):
         raise errors.Forbidden(f"No permission to share image {image_id}")
     return who

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from images import attributes, errors
+from images import access, attributes, errors
 from images.access import Caller
 from images.api.v1.headers import Meta
 from images.api.v1.sources import Sources
@@ -43,7 +43,7 @@ def changes(meta: Meta, row: Row, who: Caller, source: Sources) -> Changes:
     wanted = {name: meta.get(name) for name in PLAIN}
     wanted |= _formats(meta, row, any(source))
     wanted["visibility"] = _visibility(meta, row)
-    wanted["owner"] = meta.get("owner") if who.is_admin else None
+    wanted["owner"] = _owner(meta, row, who)
     fields = {
         name: value
         for name, value in wanted.items()
@@ -87,6 +87,17 @@ def _formats(
                 f"Invalid {name.replace('_', ' ')} '{formats[name]}' for image."
             )
     return formats
+
+
+def _owner(meta: Meta, row: Row, who: Caller) -> str | None:
+    """Who may not give images away is passed over; an admin's limited key is told so."""
+    wanted = meta.get("owner")
+    if wanted is None or wanted == row["owner"]:
+        return None
+    if not who.is_admin and not access.may(who, "change_owner", row):
+        return None
+    access.check(who, "change_owner", row)
+    return wanted
 
 
 def _visibility(meta: Meta, row: Row) -> str | None:

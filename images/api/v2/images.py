@@ -70,7 +70,7 @@ class Image(ApiView):
         changes, moves = patch.plan(operations, image)
         _check_update(who, image, changes.fields, moves)
         lifecycle.update(image_id, changes, who, [_location_change(m) for m in moves])
-        return replies.json(serializers.image(access.get_image(who, image_id), who))
+        return replies.json(serializers.image(access.see(who, image_id), who))
 
     def delete(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
         body.refuse(request._request)
