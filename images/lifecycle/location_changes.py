@@ -45,6 +45,7 @@ class AddLocation:
     """A copy at a URL. ``validation`` may give checksum, os_hash_algo and os_hash_value.
 
     As the ``only`` one it must make a queued image active, and may be said to have a ``size``.
+    Not everybody may add one ``to_active``, as a second copy.
     """
 
     url: str
@@ -52,6 +53,7 @@ class AddLocation:
     validation: Mapping[str, str] = field(default_factory=dict)
     size: int | None = None  # bytes
     only: bool = False
+    to_active: bool = True
     found: Found | None = None  # by prepare()
     first: Found | None = None  # likewise, of the copy that was never digested
 

@@ -81,6 +81,8 @@ def _add(image: Image, change: AddLocation, by: Caller) -> None:
             "Attempted to update Location field for an image not in queued status."
         )
     _require(image, "add", Status.QUEUED, Status.ACTIVE)
+    if image.status == Status.ACTIVE and not change.to_active:
+        raise _changed()
     found = _looked_at(change.found)
     if change.size not in (None, found.size):
         raise errors.Conflict(
@@ -111,8 +113,12 @@ def _add(image: Image, change: AddLocation, by: Caller) -> None:
 
 def _looked_at(found: Found | None) -> Found:
     if found is None:
-        raise errors.Conflict("The image was changed by somebody else. Try again.")
+        raise _changed()
     return found
+
+
+def _changed() -> errors.Conflict:
+    return errors.Conflict("The image was changed by somebody else. Try again.")
 
 
 def _note_digests(image: Image, found: Found) -> None:
@@ -183,13 +189,17 @@ def _chosen(held: Sequence[ImageLocation], change: Removal) -> ImageLocation:
 def _empty(
     image: Image, held: list[ImageLocation], found: Found | None, by: Caller
 ) -> None:
-    if settings.IMAGECATALOG_LAST_LOCATION == "forbid":
+    if _must_stay():
         raise errors.Forbidden("Cannot remove last location in the image.")
     _digest_late(image, found)  # the pin is made of digests
     for location in held:
         withdraw(location, _delete_after())
     image.pinned = True
     move(image, image.mark_unlocated, "remove_location", by, also=DATA_COLUMNS)
+
+
+def _must_stay() -> bool:
+    return bool(settings.IMAGECATALOG_LAST_LOCATION == "forbid")
 
 
 def _delete_after() -> datetime:
@@ -201,6 +211,8 @@ def _delete_after() -> datetime:
 def _replace(image: Image, change: ReplaceLocations, by: Caller) -> None:
     """Set all locations of a queued image, empty an active one, or change its metadata."""
     _require(image, "replace", Status.QUEUED, Status.ACTIVE)
+    if not change.locations and _must_stay():
+        raise errors.Forbidden("Cannot set locations to empty list.")
     if image.status == Status.QUEUED:
         for location in change.locations:
             _add(image, location, by)

@@ -256,6 +256,28 @@ def test_a_location_that_nobody_asked_is_never_added(
         apply(image, unasked, member)
 
 
+def test_what_was_allowed_as_the_first_location_is_not_added_as_a_second(
+    web: str, make_image: Any, member: Caller
+) -> None:
+    """As when somebody else's data arrives between the question who may and the lock."""
+    image = make_image("active")
+    first = AddLocation(f"{web}/image", to_active=False)
+
+    with pytest.raises(errors.Conflict, match="Try again"):
+        lifecycle.add_location(image.pk, first, member)
+
+    assert image.locations.count() == 1
+
+
+def test_none_at_all_are_refused_where_the_last_one_must_stay(
+    make_image: Any, admin: Caller, settings: Any
+) -> None:
+    settings.IMAGECATALOG_LAST_LOCATION = "forbid"
+
+    with pytest.raises(errors.Forbidden, match="empty"):
+        replace(make_image().pk, [], admin)
+
+
 def test_locations_can_be_emptied_at_once(make_image: Any, admin: Caller) -> None:
     image = make_image(status="active")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -17,6 +17,8 @@ from images.api.v2 import filters, patch, serializers
 from images.api.views import ApiView, caller
 from images.models import Status
 from images.rows import Row
+
+Step = tuple[Status, patch.LocationStep]
 
 
 class Images(ApiView):
@@ -68,8 +70,10 @@ class Image(ApiView):
         operations = patch.parse(content_type, body.raw(request._request))
         image = access.get_image(who, image_id, "modify_image")
         changes, moves = patch.plan(operations, image)
-        _check_update(who, image, changes.fields, moves)
-        lifecycle.update(image_id, changes, who, [_location_change(m) for m in moves])
+        steps = list(_location_steps(image["status"], moves))
+        _check_update(who, image, changes.fields, steps)
+        located = [_location_change(*step) for step in steps]
+        lifecycle.update(image_id, changes, who, located)
         return replies.json(serializers.image(access.see(who, image_id), who))
 
     def delete(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
@@ -94,20 +98,27 @@ def _check_update(
     who: Caller,
     image: Row,
     fields: Mapping[str, Any],
-    moves: Sequence[patch.LocationStep],
+    steps: Iterable[Step],
 ) -> None:
     if "owner" in fields and not access.may(who, "change_owner", image):
         raise errors.Forbidden("Owner can't be updated by non admin.")
     access.check_visibility(who, image, fields.get("visibility"))
-    status = image["status"]
-    for move in moves:
+    for status, move in steps:
         for action in _location_actions(status, move):
             access.check(who, action, image)
+
+
+def _location_steps(
+    status: Status, moves: Sequence[patch.LocationStep]
+) -> Iterator[Step]:
+    """Each with the status that the image then has."""
+    for move in moves:
+        yield status, move
         if move.op != "remove" and move.value:
-            status = Status.ACTIVE  # for the moves behind it
+            status = Status.ACTIVE
 
 
-def _location_actions(status: str, move: patch.LocationStep) -> list[str]:
+def _location_actions(status: Status, move: patch.LocationStep) -> list[str]:
     if move.op == "remove" or (move.op == "replace" and not move.value):
         return ["delete_image_location"]
     if move.op == "add" and status == Status.ACTIVE:
@@ -115,10 +126,13 @@ def _location_actions(status: str, move: patch.LocationStep) -> list[str]:
     return ["set_image_location"]
 
 
-def _location_change(move: patch.LocationStep) -> lifecycle.LocationChange:
+def _location_change(
+    status: Status, move: patch.LocationStep
+) -> lifecycle.LocationChange:
     if move.op == "remove":
         assert move.index is not None  # only an add and a replace may leave it out
         return lifecycle.RemoveLocationAt(move.index)
     if move.op == "add":
-        return lifecycle.AddLocation.parse(move.value)
+        to_active = status == Status.ACTIVE  # it was asked who may
+        return replace(lifecycle.AddLocation.parse(move.value), to_active=to_active)
     return lifecycle.ReplaceLocations.parse(move.value)

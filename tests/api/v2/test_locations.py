@@ -206,6 +206,14 @@ def test_nothing_can_be_removed_from_a_queued_image(
     assert change(api.admin, make_image(), remove(0)).status_code == 409
 
 
+def test_the_last_location_can_be_exchanged_in_one_step(
+    web: str, api: Any, change: Any, located: Image
+) -> None:
+    response = change(api.admin, located, remove(0), add(f"{web}/second"))
+
+    assert response.json()["locations"][0]["url"] == f"{web}/second"
+
+
 def test_a_second_copy_is_for_admins(
     web: str, api: Any, change: Any, located: Image
 ) -> None:
