@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -163,6 +163,13 @@ def check(caller: Caller, action: str, image: Target) -> None:
     """Raise Forbidden unless the rule of this name allows it."""
     if not may(caller, action, image):
         raise errors.Forbidden(f"You are not authorized to complete {action} action.")
+
+
+def new_image(
+    fields: Mapping[str, Any], properties: Mapping[str, str], tags: Sequence[str]
+) -> Target:
+    """What rules look at when an image is to be made of this."""
+    return rows.row_of(Image(**fields, properties=properties, tags=tags))
 
 
 def check_download(caller: Caller, image: Target) -> None:

@@ -95,6 +95,28 @@ def test_a_rule_for_looking_hides_what_it_refuses(
     assert client.delete(f"/v2/images/{image.pk}").status_code == 404
 
 
+def test_a_rule_for_creating_looks_at_all_of_the_new_image(
+    policy: Policy, client_of: Any, member: Caller
+) -> None:
+    policy("""add_image: "'qcow2':%(disk_format)s and 'shared':%(visibility)s\"""")
+    client: Client = client_of(member)
+
+    def v1(disk_format: str) -> int:
+        sent = {f"x-image-meta-{name}": it for name, it in formats(disk_format).items()}
+        return client.generic("POST", "/v1/images", headers=sent).status_code
+
+    def v2(disk_format: str) -> int:
+        sent = formats(disk_format)
+        return client.post("/v2/images", sent, "application/json").status_code
+
+    assert (v1("qcow2"), v1("raw")) == (201, 403)
+    assert (v2("qcow2"), v2("raw")) == (201, 403)
+
+
+def formats(disk_format: str) -> dict[str, str]:
+    return {"disk_format": disk_format, "container_format": "bare"}
+
+
 def test_a_rule_does_not_show_what_is_invisible(
     policy: Policy, client_of: Any, stranger: Caller, make_image: Any
 ) -> None:

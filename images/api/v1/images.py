@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from rest_framework.request import Request
 
 from images import access, errors, lifecycle, listing
-from images.access import Caller
+from images.access import Caller, Target
 from images.api import body, replies, transfer, versions
 from images.api.v1 import filters, headers, metadata, serializers, sources
 from images.api.v1.headers import Meta
@@ -29,9 +29,10 @@ class Images(V1View):
         who, meta = caller(request), headers.decode(request._request)
         source = sources.of(request._request, meta)
         fields = metadata.new(meta, who, needs_formats=any(source))
-        access.check(who, "add_image", fields)
-        access.check_visibility(who, fields, fields["visibility"])
-        image_id = _create(request._request, who, meta, source, fields)
+        image = access.new_image(fields, meta.properties, [])
+        access.check(who, "add_image", image)
+        access.check_visibility(who, image, image["visibility"])
+        image_id = _create(request._request, who, meta, source, fields, image)
         row = access.see(who, image_id, deleted=True)
         response = replies.json({"image": serializers.image(row)}, 201)
         base = versions.base_url(request._request)
@@ -114,18 +115,19 @@ def _create(
     meta: Meta,
     source: Sources,
     fields: dict[str, Any],
+    image: Target,
 ) -> str:
     create = partial(lifecycle.create, fields, meta.properties, [], who)
     size = sources.size(request, meta)
     if source.copy_from:
-        access.check(who, "copy_from", fields)
+        access.check(who, "copy_from", image)
         return create(copied=sources.copied(request, meta, source.copy_from)).pk
     if source.location:
-        access.check(who, "set_image_location", fields)
+        access.check(who, "set_image_location", image)
         return create(location=sources.located(request, meta, source.location)).pk
     if not source.has_body:
         return create(size=size).pk
-    access.check(who, "upload_image", fields)
+    access.check(who, "upload_image", image)
     brought = sources.brought(request, meta)
     image_id = create(size=size or None).pk
     lifecycle.upload(image_id, sources.blocks(request), who, **brought)

@@ -11,7 +11,7 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from images import access, attributes, errors, lifecycle, listing, rows, stores
-from images.access import Caller
+from images.access import Caller, Target
 from images.api import body, replies, versions
 from images.api.v2 import filters, patch, serializers
 from images.api.views import ApiView, caller
@@ -43,7 +43,7 @@ class Images(ApiView):
         who = caller(request)
         fields, properties, tags = attributes.split_new(body.json(request._request))
         fields.setdefault("owner", who.project)
-        _check_create(who, fields)
+        _check_create(who, access.new_image(fields, properties, tags))
         store_ids = ",".join(store.id for store in stores.configured())
         image = lifecycle.create(fields, properties, tags, who)
         response = replies.json(serializers.image(rows.row_of(image), who), 201)
@@ -84,14 +84,13 @@ class Image(ApiView):
         return replies.nothing()
 
 
-def _check_create(who: Caller, fields: Mapping[str, Any]) -> None:
-    image = {"owner": fields["owner"]}
-    if not who.is_admin and fields["owner"] != who.project:
+def _check_create(who: Caller, image: Target) -> None:
+    if not who.is_admin and image["owner"] != who.project:
         raise errors.Forbidden(
-            f"You are not permitted to create images owned by '{fields['owner']}'."
+            f"You are not permitted to create images owned by '{image['owner']}'."
         )
     access.check(who, "add_image", image)
-    access.check_visibility(who, image, fields.get("visibility"))
+    access.check_visibility(who, image, image["visibility"])
 
 
 def _check_update(
