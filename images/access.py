@@ -110,6 +110,7 @@ RULES: dict[str, Rule] = {
     "delete_image": _own_member,
     "upload_image": _own_member,
     "download_image": _member,
+    "download_from_store": _member,  # besides, when stores are preferred
     "deactivate": _own_member,
     "reactivate": _own_member,
     "publicize_image": _admin,

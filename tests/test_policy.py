@@ -117,6 +117,17 @@ def formats(disk_format: str) -> dict[str, str]:
     return {"disk_format": disk_format, "container_format": "bare"}
 
 
+def test_a_rule_says_who_may_choose_the_store_of_a_download(
+    policy: Policy, client_of: Any, member: Caller, make_image: Any
+) -> None:
+    path = f"/v2/images/{make_image('active').pk}/file"
+    policy('"download_from_store": "role:admin"')
+    client: Client = client_of(member)
+
+    assert client.get(path).status_code == 200
+    assert client.get(f"{path}?prefer=local").status_code == 403
+
+
 def test_a_rule_does_not_show_what_is_invisible(
     policy: Policy, client_of: Any, stranger: Caller, make_image: Any
 ) -> None:

@@ -33,6 +33,8 @@ class File(ApiView):
         who = caller(request)
         preferred = _preferred(request)
         image = access.get_image(who, image_id, "download_image")
+        if preferred:
+            access.check(who, "download_from_store", image)
         access.check_download(who, image)
         if image["status"] not in READABLE_STATUSES:
             return replies.nothing()
