@@ -97,7 +97,8 @@ def tag(image_id: str, name: str, by: Caller) -> None:
 
 
 def untag(image_id: str, name: str, by: Caller) -> None:
-    """Take a tag off the image. Raises NotFound when it does not have it."""
+    """Take a tag off the image. Raises Invalid, NotFound also when it does not have it."""
+    (name,) = attributes.clean_tags([name])
     with locked(image_id) as image:
         if name not in image.tags:
             raise errors.NotFound("The image does not have this tag.")

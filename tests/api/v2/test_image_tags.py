@@ -58,7 +58,10 @@ def test_a_tag_with_a_slash_cannot_be_addressed(api: Any, make_image: Any) -> No
 
 @pytest.mark.parametrize("tag", ["x" * 256, "\U0001f600", "nul\0"])
 def test_a_tag_that_cannot_be_kept_is_400(tag: str, api: Any, make_image: Any) -> None:
-    assert api.member.put(path(make_image(), tag)).status_code == 400
+    image = make_image()
+
+    assert api.member.put(path(image, tag)).status_code == 400
+    assert api.member.delete(path(image, tag)).status_code == 400
 
 
 def test_a_tag_of_255_characters_can_be_kept(api: Any, make_image: Any) -> None:
