@@ -23,7 +23,6 @@ VERBS = {
     "policy",
     "listing",
     "rows",
-    "jobs",
     "audit",
     "history",
     "overview",

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from images import crash, errors, stores
 from images.access import Caller
-from images.formats import Inspection
+from images.formats import Inspector, inspection
 from images.imports.finishing import finish
 from images.imports.staging import find, going_on
 from images.lifecycle import leases, pieces
@@ -108,11 +108,11 @@ class _Stream:
         if announced is not None and announced > self.room:
             raise _too_much(upload)
         self.blocks = self._checked(blocks, upload)
-        self.inspection: Inspection | None = None
+        self.inspection: Inspector | None = None
         if not offset:
             # Wrong data is refused with its first MiB, not when all has been sent in vain.
             formats = image.disk_format or "", image.container_format or ""
-            self.inspection = Inspection(*formats)
+            self.inspection = inspection(*formats)
 
     def _checked(
         self, blocks: Iterator[bytes], upload: Transfer

@@ -11,7 +11,7 @@ from django.conf import settings
 from images import crash, errors, stores
 from images.access import Caller
 from images.attributes import Changes
-from images.formats import Inspection
+from images.formats import inspection
 from images.lifecycle import leases, quota
 from images.lifecycle.changes import change, cleaned
 from images.lifecycle.edges import locked, move, release
@@ -218,19 +218,19 @@ def _receive(
     algorithm = settings.IMAGECATALOG_HASH_ALGORITHM
     if image.pinned and image.os_hash_algo:
         algorithm = image.os_hash_algo
-    inspection = Inspection(image.disk_format or "", image.container_format or "")
+    inspector = inspection(image.disk_format or "", image.container_format or "")
     outcome: list[Received] = []
 
     def checked(digests: Digests) -> Iterator[bytes]:
         # All that can speak against the bytes is said before the store has completed them.
         counted = _counted(blocks, transfer.bytes_expected, quota.room(image))
         for block in digesting(leases.beating(transfer, counted), digests):
-            inspection.feed(block)
+            inspector.feed(block)
             yield block
         hexdigests = digests.hexdigests()
         received = Received(
             digests.size,
-            inspection.verdict(),
+            inspector.verdict(),
             hexdigests["md5"],
             algorithm,
             hexdigests[algorithm],

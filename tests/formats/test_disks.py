@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import struct
-import subprocess
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -15,74 +11,21 @@ from hypothesis import strategies as st
 from oslo_utils.imageutils import format_inspector
 
 from images.errors import ContentRefused
-from images.formats import HEAD, Inspection
+from images.formats import HEAD, inspection
+from tests.qemu import (
+    DISK,
+    MIB,
+    QEMU_IMAGES,
+    inspect,
+    outcome,
+    qemu_img,
+    refusal,
+    with_footer,
+)
 
-MIB = 1 << 20
-DISK = 8 * MIB  # virtual size of every disk made here
 INSPECTABLE = ("raw", "qcow2", "vhd", "vhdx", "vmdk", "vdi", "iso", "gpt", "luks")
 UNINSPECTABLE = ("ami", "ari", "aki", "ploop")
 CONTAINERS = ("bare", "ovf", "ova", "docker", "compressed", "ami", "ari", "aki")
-QEMU_IMAGES = {  # name: (disk_format, options of qemu-img)
-    "qcow2": ("qcow2", "-f qcow2"),
-    "qcow2-0.10": ("qcow2", "-f qcow2 -o compat=0.10"),
-    "vmdk": ("vmdk", "-f vmdk"),
-    "vmdk-stream": ("vmdk", "-f vmdk -o subformat=streamOptimized"),
-    "vdi": ("vdi", "-f vdi"),
-    "vhd": ("vhd", "-f vpc -o force_size=on"),
-    "vhdx": ("vhdx", "-f vhdx"),
-    "luks": (
-        "luks",
-        "-f luks --object secret,id=s,data=x -o key-secret=s,iter-time=10",
-    ),
-}
-
-
-def qemu_img(*words: str, cwd: Path) -> None:
-    if not shutil.which("qemu-img"):
-        missing = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
-        missing("qemu-img is not installed (package qemu-utils)")
-    for _ in range(20):  # luks: "Unable to get accurate CPU usage" now and then
-        done = subprocess.run(["qemu-img", *words], cwd=cwd, capture_output=True)
-        if b"CPU usage" not in done.stderr:
-            break
-    assert done.returncode == 0, done.stderr
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """Makes each kind of QEMU_IMAGES once and gives its bytes."""
-    folder, ready = tmp_path_factory.mktemp("qemu"), {}
-
-    def make(kind: str) -> bytes:
-        if kind not in ready:
-            raw, out = folder / "disk.raw", folder / kind
-            raw.write_bytes(b"payload!" * (DISK // 8))
-            options = QEMU_IMAGES[kind][1].replace("-f ", "-O ").split()
-            qemu_img("convert", "-f", "raw", *options, str(raw), str(out), cwd=folder)
-            ready[kind] = out.read_bytes()
-        return ready[kind]
-
-    return make
-
-
-def inspect(data, disk_format, container_format="bare", block=MIB):
-    inspection = Inspection(disk_format, container_format)
-    for start in range(0, len(data), block):
-        inspection.feed(data[start : start + block])
-    return inspection.verdict()
-
-
-def outcome(*args, **kwargs):
-    try:
-        return inspect(*args, **kwargs)
-    except ContentRefused as refused:
-        return str(refused)
-
-
-def refusal(*args, **kwargs) -> str:
-    with pytest.raises(ContentRefused) as caught:
-        inspect(*args, **kwargs)
-    return str(caught.value)
 
 
 def partition(kind=0x83, boot=0, first=2048, chs=(0, 2, 0)) -> bytes:
@@ -194,19 +137,19 @@ def test_a_luks_header_without_its_payload_is_refused(made):
 
 
 def test_a_wrong_format_is_refused_within_the_first_mebibyte():
-    inspection = Inspection("qcow2", "bare")
+    inspector = inspection("qcow2", "bare")
 
     with pytest.raises(ContentRefused):
-        inspection.feed(bytes(HEAD))
+        inspector.feed(bytes(HEAD))
     with pytest.raises(ContentRefused):
-        inspection.verdict()
+        inspector.verdict()
 
 
 def test_an_unsafe_image_is_refused_within_the_first_mebibyte(made):
     unsafe = b"QED\x00" + bytes(HEAD)
 
     with pytest.raises(ContentRefused, match="not allowed"):
-        Inspection("raw", "docker").feed(unsafe)
+        inspection("raw", "docker").feed(unsafe)
 
 
 @pytest.mark.parametrize("kind", QEMU_IMAGES)
@@ -297,13 +240,6 @@ def test_a_flat_vmdk_is_refused(made):
     data = made("vmdk").replace(b"monolithicSparse", b"monolithicFlat  ")
 
     assert "vmdk descriptor" in refusal(data, "vmdk")
-
-
-def with_footer(vmdk: bytes, marker: int = 3) -> bytes:
-    """The same vmdk as VMware streams it: the grain directory is found from the end."""
-    header = vmdk[:56] + b"\xff" * 8 + vmdk[64:512]
-    start = struct.pack("<QII496x", 1, 0, marker)
-    return header + vmdk[512:] + start + vmdk[:512] + bytes(512)
 
 
 def test_a_vmdk_with_a_footer_is_read_to_its_end(made):
