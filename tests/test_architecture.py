@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-THINGS = {"models", "stores", "formats", "attributes"}
+THINGS = {"models", "stores", "formats", "signatures", "attributes"}
 VERBS = {
     "lifecycle",
     "imports",

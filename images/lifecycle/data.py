@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from images import crash, errors, stores
+from images import crash, errors, signatures, stores
 from images.access import Caller
 from images.attributes import Changes
 from images.formats import inspection
@@ -218,6 +218,8 @@ def _receive(
     algorithm = settings.IMAGECATALOG_HASH_ALGORITHM
     if image.pinned and image.os_hash_algo:
         algorithm = image.os_hash_algo
+    signature = signatures.of(image.properties)
+    algorithms = {"md5", algorithm} | ({signature.algorithm} if signature else set())
     inspector = inspection(image.disk_format or "", image.container_format or "")
     outcome: list[Received] = []
 
@@ -236,12 +238,14 @@ def _receive(
             hexdigests[algorithm],
         )
         _check_claimed(received, transfer.checksum)
+        if signature:
+            signature.check(hexdigests[signature.algorithm])
         check_same(image, received.size, received.checksum, received.hash_value)
         outcome.append(received)
         leases.beat(transfer)  # completing the object may take its time
         crash.point("data.received")
 
-    with Digests("md5", algorithm) as digests:
+    with Digests(*algorithms) as digests:
         store.put(transfer.key, checked(digests))
     return outcome[0]
 

@@ -1,0 +1,129 @@
+"""Signatures that images bring along, verified with certificates of the operator's.
+
+What is signed is the data. Which properties say so, and how, is that of the Image API ("Image
+signature verification"), so that what was signed for it is verified here.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from base64 import b64decode
+from binascii import Error as NotBase64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, padding, rsa, utils
+from cryptography.x509 import Certificate, load_pem_x509_certificate
+from django.conf import settings
+from django.utils import timezone
+
+from images.errors import Invalid
+
+log = logging.getLogger(__name__)
+
+VALUE: Final = "img_signature"
+METHOD: Final = "img_signature_hash_method"
+KIND: Final = "img_signature_key_type"
+CERTIFICATE: Final = "img_signature_certificate_uuid"
+METHODS: Final[dict[str, hashes.HashAlgorithm]] = {
+    "SHA-224": hashes.SHA224(),
+    "SHA-256": hashes.SHA256(),
+    "SHA-384": hashes.SHA384(),
+    "SHA-512": hashes.SHA512(),
+}
+CURVES: Final = {"ECC_SECP384R1": "secp384r1", "ECC_SECP521R1": "secp521r1"}
+KINDS: Final = ("RSA-PSS", "DSA", *CURVES)
+UUID: Final = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+LARGEST: Final = 1 << 16  # bytes of a certificate
+
+
+@dataclass(frozen=True)
+class Signature:
+    """A signature of data that is to come."""
+
+    value: bytes
+    method: hashes.HashAlgorithm
+    kind: str
+    certificate: Certificate
+
+    @property
+    def algorithm(self) -> str:
+        """The digest that ``check`` needs, as hashlib calls it."""
+        return self.method.name
+
+    def check(self, hexdigest: str) -> None:
+        """Raise Invalid unless it is the signature of data with this digest."""
+        try:
+            self._verify(bytes.fromhex(hexdigest))
+        except InvalidSignature:
+            raise Invalid(
+                "Signature verification failed: the data is not what was signed, or it was "
+                "signed with another key. Compare it with the original."
+            ) from None
+
+    def _verify(self, digest: bytes) -> None:
+        key, digested = self.certificate.public_key(), utils.Prehashed(self.method)
+        if self.kind == "RSA-PSS" and isinstance(key, rsa.RSAPublicKey):
+            pss = padding.PSS(padding.MGF1(self.method), padding.PSS.AUTO)
+            key.verify(self.value, digest, pss, digested)
+        elif self.kind == "DSA" and isinstance(key, dsa.DSAPublicKey):
+            key.verify(self.value, digest, digested)
+        elif (
+            isinstance(key, ec.EllipticCurvePublicKey)
+            and CURVES.get(self.kind) == key.curve.name
+        ):
+            key.verify(self.value, digest, ec.ECDSA(digested))
+        else:
+            raise _unusable(f"the key of the certificate is not of type {self.kind}")
+
+
+def of(properties: Mapping[str, str]) -> Signature | None:
+    """The signature that an image's properties tell of; None unless all four are there.
+
+    Raises Invalid for one that cannot be verified: data that was meant to be must not pass.
+    """
+    if not {VALUE, METHOD, KIND, CERTIFICATE} <= properties.keys():
+        return None
+    method = METHODS.get(properties[METHOD])
+    if method is None:
+        raise _unusable(f"{METHOD} must be one of {', '.join(METHODS)}")
+    if properties[KIND] not in KINDS:
+        raise _unusable(f"{KIND} must be one of {', '.join(KINDS)}")
+    try:
+        value = b64decode(properties[VALUE], validate=True)
+    except (NotBase64, ValueError):
+        raise _unusable(f"{VALUE} must be base64") from None
+    return Signature(value, method, properties[KIND], _certificate(properties))
+
+
+def _certificate(properties: Mapping[str, str]) -> Certificate:
+    name = properties[CERTIFICATE]
+    if not UUID.fullmatch(name):
+        raise _unusable(f"{CERTIFICATE} must be a UUID")
+    if not settings.IMAGECATALOG_SIGNATURE_CERTIFICATES:
+        raise _unusable(
+            "this service has no certificates "
+            "(the operator sets IMAGECATALOG_SIGNATURE_CERTIFICATES)"
+        )
+    path = Path(settings.IMAGECATALOG_SIGNATURE_CERTIFICATES, f"{name.lower()}.pem")
+    try:
+        with path.open("rb") as file:
+            found = load_pem_x509_certificate(file.read(LARGEST))
+    except (OSError, ValueError) as error:
+        log.warning("certificate %s: %s", path, error)
+        raise _unusable(f"this service has no certificate {name}") from None
+    if not found.not_valid_before_utc <= timezone.now() <= found.not_valid_after_utc:
+        raise _unusable(f"certificate {name} has expired or is not valid yet")
+    return found
+
+
+def _unusable(why: str) -> Invalid:
+    return Invalid(
+        f"The signature of the image cannot be verified: {why}. Correct that, or remove the "
+        "properties img_signature*."
+    )
