@@ -151,7 +151,10 @@ def counted(names: Iterable[str]) -> int:
 
 
 def clean_text(value: object, what: str, longest: int | None = MAX_LENGTH) -> str:
-    """The text itself, when every database can keep it; ``longest`` is in characters."""
+    """The text itself, when every database can keep it; ``longest`` is in characters.
+
+    Raises Invalid.
+    """
     if not isinstance(value, str):
         raise Invalid(f"Invalid {what}: it must be a string.")
     if longest is not None and len(value) > longest:
@@ -165,12 +168,15 @@ def clean_text(value: object, what: str, longest: int | None = MAX_LENGTH) -> st
 
 
 def clean_fields(fields: Mapping[str, object]) -> dict[str, Any]:
-    """Any subset of the settable attributes, with values as they are stored."""
+    """Any subset of the settable attributes, with values as they are stored. Raises Invalid."""
     return {name: _clean_field(name, value) for name, value in fields.items()}
 
 
 def clean_property_name(name: object) -> str:
-    """A name for a custom property: none that an attribute has, or that is reserved."""
+    """A name for a custom property: none that an attribute has, or that is reserved.
+
+    Raises Invalid, Forbidden.
+    """
     text = clean_text(name, "property name")
     if not text:
         raise Invalid("Invalid property name: it must not be empty.")
@@ -181,12 +187,15 @@ def clean_property_name(name: object) -> str:
 
 
 def clean_property_value(name: str, value: object) -> str:
-    """A value of the custom property; at most MAX_VALUE characters."""
+    """A value of the custom property; at most MAX_VALUE characters. Raises Invalid."""
     return clean_text(value, f"value for property '{name}'", longest=MAX_VALUE)
 
 
 def clean_properties(properties: Mapping[str, object]) -> dict[str, str]:
-    """Custom properties as they are stored; at most ``LIMITS["properties"]``."""
+    """Custom properties as they are stored; at most ``LIMITS["properties"]``.
+
+    Raises Invalid, Forbidden, OverLimit.
+    """
     check_property_count(len(properties))
     names = {name: clean_property_name(name) for name in properties}
     return {
@@ -196,14 +205,17 @@ def clean_properties(properties: Mapping[str, object]) -> dict[str, str]:
 
 
 def clean_size(size: int | None) -> int | None:
-    """A size in bytes, as far as it is known."""
+    """A size in bytes, as far as it is known. Raises Invalid."""
     if size is None or 0 <= size <= MAX_SIZE:
         return size
     raise Invalid(f"Invalid size: it must be between 0 and {MAX_SIZE} bytes.")
 
 
 def clean_tags(tags: object) -> list[str]:
-    """Tags as they are stored: sorted, each one once, at most ``LIMITS["tags"]``."""
+    """Tags as they are stored: sorted, each one once, at most ``LIMITS["tags"]``.
+
+    Raises Invalid, OverLimit.
+    """
     if not isinstance(tags, (list, tuple, set, frozenset)):
         raise Invalid("Invalid tags: they must be a list of strings.")
     cleaned = sorted({_clean_tag(tag) for tag in tags})

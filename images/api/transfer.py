@@ -27,20 +27,7 @@ from gunicorn.http.unreader import SocketUnreader  # type: ignore[import-untyped
 from images import errors, pace
 from images.api import chunked, connection
 from images.api.chunked import BLOCK
-from images.api.ranges import RangeNotSatisfiable, parse_content_range, parse_range
-
-__all__ = [
-    "RangeNotSatisfiable",
-    "body",
-    "body_size",
-    "content_length",
-    "content_range",
-    "download",
-    "drain",
-    "has_body",
-    "let_go",
-    "parse_range",
-]
+from images.api.ranges import parse_content_range, parse_range
 
 DRAIN_SECONDS = 5.0
 NUMBER = re.compile(r"[0-9]{1,19}", re.A)

@@ -74,6 +74,7 @@ def check_adding(image: Image, size: int) -> None:
 
 
 def exceeded() -> errors.OverLimit:
+    """The refusal of more bytes than a project may have."""
     return errors.OverLimit(
         "The project's images would have more than the "
         f"{settings.IMAGECATALOG_USER_STORAGE_QUOTA} bytes that it may have. "

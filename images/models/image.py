@@ -39,6 +39,7 @@ class ImageQuerySet(models.QuerySet["Image"]):
 
 
 def new_id() -> str:
+    """A random UUID (RFC 9562, version 4), in lower case."""
     return str(uuid4())
 
 

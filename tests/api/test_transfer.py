@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from imagecatalog import server
 from images import errors
 from images.api import chunked, connection, transfer
+from images.api.ranges import RangeNotSatisfiable, parse_range
 
 SIZE_LINE = re.compile(rb"([0-9a-fA-F]+)(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?\r\n")
 TRAILERS = re.compile(
@@ -406,7 +407,7 @@ def test_a_size_that_is_no_number_is_invalid(size: str) -> None:
 def test_a_range_is_the_part_it_names(
     header: str | None, part: tuple[int, int] | None
 ) -> None:
-    assert transfer.parse_range(header, 10) == part
+    assert parse_range(header, 10) == part
 
 
 @pytest.mark.parametrize(
@@ -425,21 +426,21 @@ def test_a_range_is_the_part_it_names(
     + ["items=0-1", "bytes=+1-2", "bytes=1-2-3", "bytes=٣-", f"bytes={'9' * 5000}-"],
 )
 def test_a_range_that_is_no_part_is_not_satisfiable(header: str) -> None:
-    with pytest.raises(transfer.RangeNotSatisfiable) as caught:
-        transfer.parse_range(header, 10)
+    with pytest.raises(RangeNotSatisfiable) as caught:
+        parse_range(header, 10)
 
     assert caught.value.size == 10
 
 
 @pytest.mark.parametrize("header", ["bytes=0-", "bytes=-1", "bytes=-0", "bytes=0-0"])
 def test_no_data_has_no_parts(header: str) -> None:
-    with pytest.raises(transfer.RangeNotSatisfiable):
-        transfer.parse_range(header, 0)
+    with pytest.raises(RangeNotSatisfiable):
+        parse_range(header, 0)
 
 
 def test_several_ranges_are_invalid() -> None:
     with pytest.raises(errors.Invalid, match="Several ranges"):
-        transfer.parse_range("bytes=0-1,4-5", 10)
+        parse_range("bytes=0-1,4-5", 10)
 
 
 @pytest.mark.parametrize(
@@ -457,7 +458,7 @@ def test_a_request_s_content_range_is_obeyed_like_a_range(header: str) -> None:
 def test_a_request_s_content_range_may_be_wrong(header: str) -> None:
     request = RequestFactory().get("/", headers={"Content-Range": header})
 
-    with pytest.raises(transfer.RangeNotSatisfiable):
+    with pytest.raises(RangeNotSatisfiable):
         transfer.content_range(request, 10)
 
 
