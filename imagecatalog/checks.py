@@ -10,7 +10,7 @@ from django.core.checks import CheckMessage, Error, Warning
 from django.core.exceptions import ImproperlyConfigured
 
 from imagecatalog import env
-from images import access, stores
+from images import access, property_schema, stores
 from images.stores.local import LocalStore
 
 
@@ -50,6 +50,15 @@ def rules(**options: Any) -> list[CheckMessage]:
         access.overrides()
     except ImproperlyConfigured as error:
         return [Error(str(error), id="imagecatalog.E002")]
+    return []
+
+
+def properties(**options: Any) -> list[CheckMessage]:
+    """Nor a schema for no schema."""
+    try:
+        property_schema.described()
+    except ImproperlyConfigured as error:
+        return [Error(str(error), id="imagecatalog.E003")]
     return []
 
 

@@ -56,6 +56,9 @@ if IMAGECATALOG_AUTH == "keystone" and not (
 # Who may: overrides of the default rules in images/access.py
 IMAGECATALOG_POLICY_FILE = env.text("IMAGECATALOG_POLICY_FILE")
 
+# What custom properties may be: images/property_schema.py
+IMAGECATALOG_PROPERTY_SCHEMA = env.text("IMAGECATALOG_PROPERTY_SCHEMA")
+
 # Bytes
 IMAGECATALOG_STORES = (
     env.text("IMAGECATALOG_STORES")

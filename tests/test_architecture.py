@@ -21,6 +21,7 @@ VERBS = {
     "sharing",
     "access",
     "policy",
+    "property_schema",
     "listing",
     "rows",
     "audit",

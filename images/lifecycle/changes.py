@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from images import attributes, errors
+from images import attributes, errors, property_schema
 from images.access import Caller
 from images.attributes import Changes
 from images.lifecycle.edges import record, save
@@ -17,9 +17,11 @@ FORMATS = ("disk_format", "container_format")
 
 def cleaned(changes: Changes) -> Changes:
     """The same with values as they are stored. Raises Invalid, Forbidden, OverLimit."""
+    properties = attributes.clean_properties(changes.properties)
+    property_schema.check(properties)
     return Changes(
         attributes.clean_fields(changes.fields),
-        attributes.clean_properties(changes.properties),
+        properties,
         changes.removed,
         attributes.clean_size(changes.size),
         changes.checksum,

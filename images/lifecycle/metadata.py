@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from images import attributes, crash, errors
+from images import attributes, crash, errors, property_schema
 from images.access import Caller
 from images.attributes import Changes
 from images.lifecycle.changes import change, cleaned
@@ -50,6 +50,7 @@ def create(
         status=Status.ACTIVE if nothing else Status.QUEUED,
     )
     attributes.check_properties_length(image.properties)
+    property_schema.check_new(image.properties)
     image.updated_at = image.created_at
     found = location and look_at(image, location)
     try:

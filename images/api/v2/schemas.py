@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from images import property_schema
 from images.attributes import (
     CONTAINER_FORMATS,
     DISK_FORMATS,
@@ -19,9 +20,10 @@ Schema = dict[str, Any]
 
 def image() -> Schema:
     """The schema of one image. Whatever else an image has is a custom property: a string."""
+    base = _settable() | _read_only() | {"locations": _locations()}
     return {
         "name": "image",
-        "properties": _settable() | _read_only() | {"locations": _locations()},
+        "properties": _described() | base,
         "additionalProperties": {"type": "string"},
         "links": [
             {"rel": "self", "href": "{self}"},
@@ -77,6 +79,13 @@ def members() -> Schema:
             "schema": {"type": "string"},
         },
         "links": [{"rel": "describedby", "href": "{schema}"}],
+    }
+
+
+def _described() -> Schema:
+    return {
+        name: {**schema, "is_base": False}
+        for name, schema in property_schema.described().items()
     }
 
 
