@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from images import crash, errors, stores
 from images.access import Caller, operator
-from images.lifecycle import data, leases, pieces
+from images.lifecycle import data, leases, pieces, removal
 from images.lifecycle.edges import locked, move, release
 from images.models import (
     Image,
@@ -58,7 +58,7 @@ def finish(upload: Transfer, by: Caller) -> None:
         if not _may_pass(error):
             leases.fail(upload, error, by)
         raise
-    pieces.remove(upload)
+    pieces.remove(upload, set())
 
 
 def _to_importing(image: Image, upload: Transfer, by: Caller) -> Transfer:
@@ -91,7 +91,7 @@ def _attempts(upload: Transfer) -> QuerySet[Transfer]:
 
 def _blocks(upload: Transfer, store: stores.Store) -> Iterator[bytes]:
     stored = upload.pieces.filter(status=PieceStatus.STORED)
-    for piece in pieces.in_order(stored):
+    for piece in removal.in_batches(stored):
         release()
         with closing(store.open(piece.key)) as blocks:
             yield from blocks

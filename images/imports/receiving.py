@@ -66,7 +66,7 @@ def append(
         stream = _Stream(iter(blocks), upload, offset, announced, image)
         piece = _take_turn(upload)
     crash.point("piece.begun")
-    pieces.remove_each(_lost(upload), abandoned=True)
+    pieces.remove_each(_lost(upload), set(), abandoned=True)
     release()
     try:
         # It stops within its generator, which would keep a block until garbage is collected.
@@ -267,7 +267,7 @@ def _give_turn(piece: Piece, put: bool) -> None:
             piece.delete()
             return
         _mine(piece).update(status=PieceStatus.LOST)
-        pieces.remove_each([piece])
+        pieces.remove_each([piece], set())
     except Exception:
         # Without a heartbeat the turn is free after a lease; the sender is told the first reason.
         log.exception("piece %s could not be given up", piece.pk)

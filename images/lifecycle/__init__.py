@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from images.lifecycle.copies import Source, copy, fetch_copy, waiting_copies
 from images.lifecycle.data import read, upload, writable
-from images.lifecycle.leases import expired, reap
+from images.lifecycle.leases import end_expired, expired, reap
 from images.lifecycle.location_changes import (
     AddLocation,
     LocationChange,
@@ -34,6 +34,8 @@ from images.lifecycle.trash import (
     delete,
     due_until,
     in_trash,
+    late_total,
+    remove_due,
     restore,
     scrub,
     scrub_at,
@@ -57,10 +59,12 @@ __all__ = [
     "deactivate",
     "delete",
     "due_until",
+    "end_expired",
     "expired",
     "fail",
     "fetch_copy",
     "in_trash",
+    "late_total",
     "lose_location",
     "maker",
     "move_to",
@@ -72,6 +76,7 @@ __all__ = [
     "reactivate",
     "read",
     "reap",
+    "remove_due",
     "remove_location",
     "remove_orphan",
     "restore",

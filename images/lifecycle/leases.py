@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from images import crash, errors, stores
 from images.access import Caller, operator
-from images.lifecycle import pieces
+from images.lifecycle import pieces, removal
 from images.lifecycle.edges import locked, move, record, release
 from images.lifecycle.workers import is_dead, this_worker
 from images.models import (
@@ -151,19 +151,29 @@ def gone(transfer: Transfer) -> errors.Gone:
     )
 
 
-def fail(
+def fail(transfer: Transfer, error: BaseException, by: Caller) -> bool:
+    """End the attempt: its bytes go, and the image returns to its resting status.
+
+    Safe to call again, and for an attempt that had lost its image before: then False.
+    """
+    running = break_off(transfer, error, by)
+    clean(transfer, set())
+    return running
+
+
+def break_off(
     transfer: Transfer,
     error: BaseException,
     by: Caller,
     *,
     if_unchanged: bool = False,
 ) -> bool:
-    """End the attempt: its bytes go, and the image returns to its resting status.
+    """End the attempt, as ``fail`` does, but leave its bytes: no store is asked.
 
     A copy whose worker is being stopped waits again, from the same transaction on.
 
     ``if_unchanged``: only when its heartbeat (of a staged upload: its deadline) is still as it
-    was read. Safe to call again, and for an attempt that had lost its image before: then False.
+    was read.
     """
     code = error.code if isinstance(error, errors.ImageError) else "internal-error"
     sentence = (
@@ -178,7 +188,6 @@ def fail(
             if isinstance(error, errors.ServerStopping):
                 _wait_again(image, transfer, by)
     crash.point("data.ended")
-    clean(transfer)
     return running
 
 
@@ -225,7 +234,6 @@ def _end(
     sentence: str = "",
     if_unchanged: bool = False,
 ) -> bool:
-    now = timezone.now()
     running = Transfer.objects.filter(pk=transfer.pk, status=TransferStatus.RUNNING)
     if if_unchanged and transfer.kind == TransferKind.STAGE:
         # A sender may come and bring nothing; it is bytes that move the deadline.
@@ -235,8 +243,7 @@ def _end(
     return bool(
         running.update(
             status=status,
-            ended_at=now,
-            heartbeat_at=now,
+            ended_at=timezone.now(),
             bytes_received=transfer.bytes_received,
             error_code=code,
             error=sentence,
@@ -261,23 +268,22 @@ def cancel(image: Image) -> None:
     )
 
 
-def clean(transfer: Transfer) -> None:
-    """Remove what a failed attempt has left in its store; the worker tries again later.
+def clean(transfer: Transfer, away: set[str]) -> None:
+    """Remove what a failed attempt has left in its store, unless that is ``away``.
+
+    What stays the worker tries again later.
 
     Asks the row first: after a commit whose answer was lost the attempt has in truth won,
     and its bytes are the image's.
     """
     failed = Transfer.objects.filter(pk=transfer.pk, status=TransferStatus.FAILED)
-    if not failed.exists():
+    if transfer.store in away or not failed.exists():
         return
     if transfer.kind != TransferKind.STAGE:  # all that it has is in its pieces
-        try:
-            abandoned = transfer.worker != this_worker()
-            stores.get(transfer.store).delete(transfer.key, abandoned=abandoned)
-        except errors.ImageError as error:
-            log.warning("transfer %s is not cleaned yet", transfer.pk, exc_info=error)
+        abandoned = transfer.worker != this_worker()
+        if not removal.delete(transfer.store, transfer.key, away, abandoned=abandoned):
             return
-    pieces.remove(transfer, arriving=is_silent(transfer))
+    pieces.remove(transfer, away, arriving=is_silent(transfer))
     crash.point("data.cleaned")
     if not transfer.pieces.exists():
         failed.update(cleaned=True)
@@ -316,10 +322,10 @@ def is_silent(transfer: Transfer) -> bool:
     return transfer.heartbeat_at < timezone.now() - lease or is_dead(transfer.worker)
 
 
-def reap(by: Caller | None = None) -> list[Transfer]:
+def end_expired(by: Caller | None = None) -> list[Transfer]:
     """End the transfers that are dead; their images return to their resting status.
 
-    Also removes bytes that ended attempts have left behind. Returns what was ended.
+    Returns what was ended. Their bytes stay, for ``remove_leftovers``: no store is asked.
     """
     by = by or operator("worker")
     ended = []
@@ -328,11 +334,23 @@ def reap(by: Caller | None = None) -> list[Transfer]:
         # What is late ends although it beats. But a staged upload that was continued since it
         # was looked at has a new deadline.
         careful = not _is_late(transfer) or transfer.kind == TransferKind.STAGE
-        if fail(transfer, reason, by, if_unchanged=careful):
+        if break_off(transfer, reason, by, if_unchanged=careful):
             ended.append(transfer)
-    for transfer in Transfer.objects.unclean():
-        # A live one cleans up behind itself, and may not have come to it yet.
-        if is_silent(transfer):
-            clean(transfer)
-    pieces.remove_useless()
+    return ended
+
+
+def remove_leftovers(away: set[str]) -> None:
+    """Remove the bytes that ended attempts have left in their stores, unless those are ``away``."""
+    for transfer in removal.in_batches(Transfer.objects.unclean()):
+        # A live one cleans up behind itself, and may not have come to it yet. Of a staged
+        # upload only the piece that is arriving has a writer, and that one is left to him.
+        if transfer.kind == TransferKind.STAGE or is_silent(transfer):
+            clean(transfer, away)
+    pieces.remove_useless(away)
+
+
+def reap(by: Caller | None = None) -> list[Transfer]:
+    """``end_expired``, and then ``remove_leftovers``. Returns what was ended."""
+    ended = end_expired(by)
+    remove_leftovers(set())
     return ended

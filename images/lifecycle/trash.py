@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import NamedTuple
@@ -15,7 +14,7 @@ from django.utils import timezone
 
 from images import crash, errors, stores
 from images.access import Caller, operator
-from images.lifecycle import leases
+from images.lifecycle import leases, removal
 from images.lifecycle.edges import locked, move
 from images.models import (
     READABLE_STATUSES,
@@ -23,8 +22,6 @@ from images.models import (
     ImageLocation,
     LocationStatus,
 )
-
-log = logging.getLogger(__name__)
 
 BATCH = 500
 RETRY = timedelta(minutes=1)  # doubled each time, up to
@@ -55,7 +52,7 @@ def delete(image_id: str, by: Caller, reason: str = "") -> None:
             withdraw(location, None if kept else timezone.now())
     crash.point("delete.marked")
     if not kept:
-        _remove_all(held)
+        _remove_all(held, set())
 
 
 def _held(image: Image) -> list[ImageLocation]:
@@ -124,12 +121,26 @@ def _found_copy(image_id: str) -> int | None:
 
 
 def scrub(
-    image_id: str, by: Caller, reason: str = "", *, until: datetime | None = None
+    image_id: str,
+    by: Caller,
+    reason: str = "",
+    *,
+    until: datetime | None = None,
+    away: set[str] | None = None,
 ) -> None:
     """Delete a ``pending_delete`` image for good, whatever its scrub time.
 
-    Raises Conflict in any other status, and when it was deleted after ``until``; NotFound.
+    Who scrubs many gives the stores that are ``away``: they are not asked, and those that
+    fail are added. Raises Conflict in any other status, and when it was deleted after
+    ``until``; NotFound.
     """
+    held = _mark_scrubbed(image_id, by, reason, until)
+    _remove_all(held, set() if away is None else away)
+
+
+def _mark_scrubbed(
+    image_id: str, by: Caller, reason: str, until: datetime | None
+) -> list[ImageLocation]:
     with locked(image_id, deleted=True) as image:
         move(image, image.mark_scrubbed, "scrub", by, reason=reason)
         if until and image.deleted_at and image.deleted_at > until:
@@ -140,11 +151,14 @@ def scrub(
             location.delete_after = timezone.now()
             location.save(update_fields=["delete_after"])
     crash.point("scrub.marked")
-    _remove_all(held)
+    return held
 
 
 def scrub_due(by: Caller | None = None, *, dry_run: bool = False) -> list[str]:
-    """Scrub the images whose scrub time is over, the oldest BATCH of them; their ids."""
+    """Mark the images as scrubbed whose scrub time is over, the oldest BATCH of them; their ids.
+
+    No store is asked: from now on their bytes are due for ``sweep``.
+    """
     by = by or operator("worker")
     until = due_until()
     ids = [one.id for one in islice(in_trash(until=until), BATCH)]
@@ -214,29 +228,53 @@ def _trash(since: datetime | None, until: datetime | None) -> QuerySet[Image]:
 
 def _scrubbed(image_id: str, by: Caller, until: datetime) -> bool:
     try:
-        scrub(image_id, by, "scrub time is over", until=until)
+        _mark_scrubbed(image_id, by, "scrub time is over", until)
     except (errors.Conflict, errors.NotFound):
         return False  # restored or scrubbed by somebody else meanwhile
     return True
 
 
-def sweep() -> int:
-    """Remove the bytes of all locations whose time has come; how many are gone."""
+def remove_due() -> None:
+    """Remove all bytes that are due, of locations and of attempts; each store fails once at most."""
+    away: set[str] = set()
+    sweep(away)
+    leases.remove_leftovers(away)
+
+
+def sweep(away: set[str] | None = None) -> int:
+    """Remove the bytes of all locations whose time has come; how many are gone.
+
+    Stores that are ``away`` are not asked, and those that fail are added.
+    """
+    away = set() if away is None else away
     due = ImageLocation.objects.filter(
         status=LocationStatus.PENDING_DELETE, delete_after__lte=timezone.now()
-    )
-    return _remove_all(list(due.order_by("delete_after")[:BATCH]))
+    ).order_by("delete_after")
+    removed = 0
+    while batch := due.exclude(store__in=away)[:BATCH]:
+        removed += _remove_all(batch, away)
+    return removed
 
 
 def sweep_all() -> int:
-    """The same without waiting for the next attempt, each object once; how many are gone."""
-    due = Q(delete_after__lte=timezone.now()) | Q(delete_attempts__gt=0)
-    late = ImageLocation.objects.filter(due, status=LocationStatus.PENDING_DELETE)
+    """The same without waiting for the next attempt, each object once at most."""
+    away: set[str] = set()
     removed = last = 0
-    while batch := list(late.filter(pk__gt=last).order_by("pk")[:BATCH]):
-        removed += _remove_all(batch)
+    late = _late().order_by("pk")
+    while batch := list(late.filter(pk__gt=last).exclude(store__in=away)[:BATCH]):
+        removed += _remove_all(batch, away)
         last = batch[-1].pk
     return removed
+
+
+def late_total() -> int:
+    """How many objects should be gone by now, and are not."""
+    return _late().count()
+
+
+def _late() -> QuerySet[ImageLocation]:
+    due = Q(delete_after__lte=timezone.now()) | Q(delete_attempts__gt=0)
+    return ImageLocation.objects.filter(due, status=LocationStatus.PENDING_DELETE)
 
 
 def _trashed(image: Image) -> list[ImageLocation]:
@@ -247,27 +285,16 @@ def _trashed(image: Image) -> list[ImageLocation]:
     return list(gone)
 
 
-def _remove_all(locations: list[ImageLocation]) -> int:
-    removed, away = 0, set()
-    for location in locations:
-        # One store that hangs must not keep the others waiting once for each location.
-        if location.store not in away:
-            if _remove(location):
-                removed += 1
-            else:
-                away.add(location.store)
-    return removed
+def _remove_all(locations: Iterable[ImageLocation], away: set[str]) -> int:
+    return sum(_remove(one, away) for one in locations if one.store not in away)
 
 
 def _pause(attempts: int) -> timedelta:
     return min(RETRY * (1 << min(attempts, 10)), RETRY_AT_MOST)
 
 
-def _remove(location: ImageLocation) -> bool:
-    try:
-        stores.get(location.store).delete(location.key)
-    except errors.ImageError as error:
-        log.warning("location %s is not deleted yet", location.pk, exc_info=error)
+def _remove(location: ImageLocation, away: set[str]) -> bool:
+    if not removal.delete(location.store, location.key, away):
         ImageLocation.objects.filter(pk=location.pk).update(
             delete_after=timezone.now() + _pause(location.delete_attempts),
             delete_attempts=F("delete_attempts") + 1,

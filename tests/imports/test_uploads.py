@@ -19,7 +19,7 @@ from images import audit, errors, imports, lifecycle, stores
 from images.access import Caller
 from images.attributes import Changes
 from images.imports import receiving
-from images.lifecycle import leases, pieces
+from images.lifecycle import leases, removal
 from images.lifecycle.workers import this_worker
 from images.models import (
     Event,
@@ -209,7 +209,7 @@ def test_a_large_upload_has_as_many_pieces_as_its_size_needs(
 ) -> None:
     monkeypatch.setattr(receiving, "SMALL_PIECES", 1)
     monkeypatch.setattr(receiving, "SMALL", 100)
-    monkeypatch.setattr(pieces, "BATCH", 3)
+    monkeypatch.setattr(removal, "BATCH", 3)
 
     for start in range(0, len(DATA), 100):
         send(upload, start, DATA[start : start + 100])

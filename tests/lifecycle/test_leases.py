@@ -67,7 +67,9 @@ def test_a_transfer_that_has_beaten_since_it_was_looked_at_is_left_alone(
     seen = Transfer.objects.get()
     leases.beat(Transfer.objects.get())
 
-    ended = leases.fail(seen, errors.LeaseExpired("silent"), admin, if_unchanged=True)
+    ended = leases.break_off(
+        seen, errors.LeaseExpired("silent"), admin, if_unchanged=True
+    )
 
     assert not ended
     assert Transfer.objects.get().status == TransferStatus.RUNNING

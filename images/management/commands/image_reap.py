@@ -55,8 +55,8 @@ class Command(BaseCommand):
     def _say_what_is_left(self) -> None:
         if left := Transfer.objects.unclean().count():
             self.stdout.write(
-                f"{left} failed transfers still have bytes in a store; they are removed "
-                "by a later run, a lease after the transfer ended."
+                f"{left} failed transfers still have bytes in a store; they are removed by "
+                "a later run, once nobody writes them and their stores can be reached."
             )
 
 

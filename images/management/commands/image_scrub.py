@@ -12,7 +12,7 @@ from django.utils import timezone
 from images import errors, lifecycle
 from images.access import operator
 from images.management.terminal import confirm, iso, progress, say
-from images.models import Image, ImageLocation, LocationStatus, Status
+from images.models import Image, Status
 from images.units import counted, size
 
 
@@ -91,15 +91,16 @@ class Command(BaseCommand):
             )
         # First: what fails below has had its attempt.
         removed = lifecycle.sweep_all()
-        scrubbed = 0
+        scrubbed, away = 0, set[str]()
         for image in progress(due, count):
-            scrubbed += self._scrub(image.id, until, options["now"])
+            scrubbed += self._scrub(image.id, until, options["now"], away)
         self._sum_up(scrubbed, removed)
 
-    def _scrub(self, image_id: str, until: datetime, now: bool) -> bool:
+    def _scrub(self, image_id: str, until: datetime, now: bool, away: set[str]) -> bool:
         reason = "scrubbed by command" if now else "scrub time is over"
         try:
-            lifecycle.scrub(image_id, operator("command"), reason, until=until)
+            by = operator("command")
+            lifecycle.scrub(image_id, by, reason, until=until, away=away)
         except (errors.Conflict, errors.NotFound) as error:
             self.stderr.write(f"{image_id}: left alone: {error}")
             return False
@@ -111,10 +112,7 @@ class Command(BaseCommand):
             f"{counted(scrubbed, 'image')} deleted for good (scrub time "
             f"{settings.IMAGECATALOG_SCRUB_TIME} s), {counted(removed, 'more object')} removed."
         )
-        left = ImageLocation.objects.filter(
-            status=LocationStatus.PENDING_DELETE, delete_attempts__gt=0
-        )
-        if waiting := left.count():
+        if waiting := lifecycle.late_total():
             self.stdout.write(
                 f"{counted(waiting, 'object')} could not be removed from their stores yet; the "
                 "service tries again. The log says why."

@@ -1,0 +1,214 @@
+"""Bytes that are due go apart from what the database knows, and a store that is away costs little."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.utils import timezone
+
+from images import errors, lifecycle, stores
+from images.access import Caller
+from images.lifecycle import removal, trash
+from images.models import Image, ImageLocation, Piece, PieceStatus, Transfer
+from images.stores.local import LocalStore
+
+pytestmark = pytest.mark.django_db
+
+LONG_AGO = "2000-01-01T00:00:00Z"
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The stores that were asked to remove something; the one called ``gone`` never can."""
+    asked: list[str] = []
+    delete = LocalStore.delete
+
+    def count(self: LocalStore, key: str, *, abandoned: bool = False) -> None:
+        asked.append(self.id)
+        if self.id == "gone":
+            raise errors.StoreError("The store does not answer.")
+        delete(self, key, abandoned=abandoned)
+
+    monkeypatch.setattr(LocalStore, "delete", count)
+    return asked
+
+
+@pytest.fixture(autouse=True)
+def two_stores(settings: Any, data_dir: Path) -> None:
+    settings.IMAGECATALOG_STORES += f",gone=file://{data_dir}/gone"
+
+
+@pytest.fixture
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(removal, "BATCH", 2)
+    monkeypatch.setattr(trash, "BATCH", 2)
+
+
+@pytest.fixture
+def withdrawn(make_image: Any) -> Any:
+    """A copy whose bytes are due, in a store."""
+
+    def make(store: str, minutes_ago: int = 1) -> ImageLocation:
+        location = make_image("deleted", data=b"data").locations.get()
+        due = timezone.now() - timedelta(minutes=minutes_ago)
+        ImageLocation.objects.filter(pk=location.pk).update(
+            store=store, status="pending_delete", delete_after=due
+        )
+        return location
+
+    return make
+
+
+@pytest.fixture
+def broken_off(make_image: Any) -> Any:
+    """An attempt that has ended, whose bytes are to go from a store."""
+
+    def make(store: str) -> Transfer:
+        return Transfer.objects.create(
+            image=make_image(),
+            kind="upload",
+            status="failed",
+            store=store,
+            key=f"ab/image.{Transfer.objects.count()}",
+            heartbeat_at=LONG_AGO,
+        )
+
+    return make
+
+
+@pytest.fixture
+def piece(make_image: Any) -> Any:
+    """Of an upload that is complete, in a store."""
+
+    def make(store: str) -> Piece:
+        count = Transfer.objects.count()
+        upload = Transfer.objects.create(
+            image=make_image(), kind="stage", status="done", store=store, key="-"
+        )
+        key = f"ab/piece.{count}"
+        return Piece.objects.create(
+            transfer=upload, start=0, key=key, status=PieceStatus.STORED
+        )
+
+    return make
+
+
+def left() -> Iterator[str]:
+    """Where something is still to be removed."""
+    waiting = ImageLocation.objects.filter(status="pending_delete")
+    yield from waiting.values_list("store", flat=True)
+    yield from Transfer.objects.unclean().values_list("store", flat=True)
+    yield from Piece.objects.values_list("transfer__store", flat=True)
+
+
+def test_a_dead_transfer_ends_without_asking_its_store(
+    make_image: Any, asked: list[str]
+) -> None:
+    image = make_image("saving")
+    stores.default().put(Transfer.objects.get().key, [b"half"])
+    Transfer.objects.update(heartbeat_at=LONG_AGO)
+
+    (ended,) = lifecycle.end_expired()
+
+    assert ended.image_id == image.pk
+    assert Image.objects.get().status == "queued"
+    assert asked == []
+    lifecycle.remove_due()
+    assert list(stores.default().keys()) == []
+    assert Transfer.objects.get().cleaned
+
+
+def test_what_is_due_for_scrubbing_is_marked_without_asking_a_store(
+    make_image: Any, member: Caller, settings: Any, asked: list[str]
+) -> None:
+    settings.IMAGECATALOG_SCRUB_TIME = 0
+    image = make_image("active")
+    lifecycle.delete(image.pk, member)
+
+    assert lifecycle.scrub_due() == [image.pk]
+
+    assert Image.objects.get().status == "deleted"
+    assert asked == []
+    lifecycle.remove_due()
+    assert list(stores.default().keys()) == []
+    assert ImageLocation.objects.get().status == "deleted"
+
+
+def test_a_store_that_is_away_is_asked_once_a_round(
+    withdrawn: Any, broken_off: Any, piece: Any, asked: list[str]
+) -> None:
+    for make in (withdrawn, broken_off, piece):
+        for _ in range(2):
+            make("gone")
+
+    lifecycle.remove_due()
+
+    assert asked == ["gone"]
+
+
+def test_a_store_that_is_away_hides_no_copy_of_another_one(
+    withdrawn: Any, asked: list[str], small_batches: None
+) -> None:
+    for minutes in (9, 8, 7):
+        withdrawn("gone", minutes)
+    for minutes in (5, 4, 3):
+        withdrawn("local", minutes)
+
+    assert lifecycle.sweep() == 3
+
+    assert list(left()) == ["gone"] * 3
+
+
+def test_a_store_that_is_away_hides_no_piece_and_no_attempt_in_another_one(
+    broken_off: Any, piece: Any, asked: list[str], small_batches: None
+) -> None:
+    for store in ("gone", "gone", "gone", "local", "local", "local"):
+        broken_off(store)
+        piece(store)
+
+    lifecycle.remove_due()
+
+    assert list(left()) == ["gone"] * 6
+
+
+def test_all_batches_of_what_would_not_go_are_tried_once_and_a_store_that_is_away_once(
+    withdrawn: Any, asked: list[str], small_batches: None
+) -> None:
+    for store in ("gone", "gone", "gone", "local", "local", "local"):
+        withdrawn(store)
+
+    assert lifecycle.sweep_all() == 3
+
+    assert asked == ["gone", "local", "local", "local"]
+
+
+def test_the_writer_of_an_attempt_that_was_ended_may_clean_up_himself(
+    make_image: Any, asked: list[str]
+) -> None:
+    make_image("saving")
+    Transfer.objects.update(deadline=LONG_AGO)  # it beats all the time
+
+    assert len(lifecycle.end_expired()) == 1
+    lifecycle.remove_due()
+
+    assert asked == []
+    assert not Transfer.objects.get().cleaned
+
+
+def test_a_command_that_empties_the_trash_asks_a_store_that_is_away_once(
+    make_image: Any, member: Caller, asked: list[str], capsys: Any
+) -> None:
+    for _ in range(3):
+        image = make_image("active")
+        image.locations.update(store="gone")
+        lifecycle.delete(image.pk, member)
+
+    call_command("image_scrub", "--now")
+
+    assert asked == ["gone"]
+    assert "3 objects could not be removed" in capsys.readouterr().out
