@@ -17,13 +17,14 @@ import pytest
 from django.core.management import call_command
 
 from imagecatalog.identity import pruning
-from images import lifecycle
+from images import errors, lifecycle
 from images.access import Caller
 from images.attributes import Changes
 from images.lifecycle import Source
 from images.management.commands import image_worker
 from images.management.copying import Copying
-from images.models import Image
+from images.models import Image, Transfer
+from images.stores.local import LocalStore
 from tests.servers import ROOT, wait_until
 from tests.web import Slow, allow_in_process, serving
 
@@ -104,6 +105,57 @@ def test_once_an_hour_it_forgets_old_sign_ins(
     call_command("image_worker")
 
     assert pauses == [3600]
+
+
+@pytest.fixture
+def hanging_store(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Set while somebody waits for the store to remove an object."""
+    waiting, go_on = threading.Event(), threading.Event()
+
+    def hang(self: LocalStore, key: str, *, abandoned: bool = False) -> None:
+        waiting.set()
+        go_on.wait(60)
+        raise errors.StoreError("The store does not answer.")
+
+    monkeypatch.setattr(LocalStore, "delete", hang)
+    before = set(threading.enumerate())
+    yield waiting
+    go_on.set()
+    for thread in set(threading.enumerate()) - before:
+        thread.join(30)
+
+
+def test_a_store_that_hangs_keeps_nothing_else_waiting(
+    hanging_store: threading.Event,
+    transactional_db: None,
+    make_image: Any,
+    member: Caller,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Transfer.objects.create(
+        image=make_image("deleted"), kind="upload", status="failed", store="local"
+    )
+    Transfer.objects.update(heartbeat_at="2000-01-01T00:00:00Z")
+    deadline = time.monotonic() + 30
+
+    def go_on(signals: object, pause: float) -> int | None:
+        if not hanging_store.wait(30) or time.monotonic() > deadline:
+            return signal.SIGTERM
+        if Image.objects.count() == 1:  # only now there is more to do
+            Transfer.objects.filter(image=make_image("saving")).update(
+                heartbeat_at="2000-01-01T00:00:00Z"
+            )
+            settings.IMAGECATALOG_SCRUB_TIME = 0
+            lifecycle.delete(make_image("active").pk, member)
+        time.sleep(0.02)
+        return signal.SIGTERM if "queued" in statuses() else None
+
+    monkeypatch.setattr(signal, "pthread_sigmask", lambda *_: None)
+    monkeypatch.setattr(signal, "sigtimedwait", go_on)
+    call_command("image_worker", interval=0.1)
+
+    assert statuses() == ["deleted", "deleted", "queued"]
 
 
 # To wake who waits for an event takes a moment, which is made long here.

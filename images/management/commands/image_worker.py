@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.core.management.base import BaseCommand
-from django.db import close_old_connections
+from django.db import close_old_connections, connections
 
 from imagecatalog.identity import pruning
 from images import imports, lifecycle, overview
@@ -21,7 +21,8 @@ log = logging.getLogger(__name__)
 STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 HOUR = 3600.0  # seconds
 PAUSE = 1.0  # seconds until it is looked again for what is to be copied
-DUTIES = (lifecycle.reap, lifecycle.scrub_due, lifecycle.sweep, overview.recount)
+# They ask the database only: a store that hangs must not keep them waiting.
+DUTIES = (lifecycle.end_expired, lifecycle.scrub_due, overview.recount)
 
 
 class Command(BaseCommand):
@@ -46,6 +47,7 @@ class Command(BaseCommand):
         stop = threading.Event()
         # These take long: what is due every few seconds does not wait for them.
         _beside(stop, imports.finish_waiting, options["interval"])
+        _beside(stop, lifecycle.remove_due, options["interval"])
         _beside(stop, pruning.prune, HOUR)
         copying, due, pause = Copying(options["copies"]), 0.0, 0.0
         while not signal.sigtimedwait(STOP_SIGNALS, pause):
@@ -66,6 +68,7 @@ def _beside(stop: threading.Event, duty: Callable[[], object], pause: float) -> 
         while not stop.is_set():
             _attempt(duty)
             stop.wait(pause)
+        connections.close_all()
 
     threading.Thread(target=repeat, daemon=True).start()
 
