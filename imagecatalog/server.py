@@ -28,7 +28,9 @@ worker_class = (
     "gthread"  # uploads block a thread; Django under ASGI would spool them first
 )
 workers = settings.IMAGECATALOG_WORKERS
-threads = 32  # so many slow transfers a process carries; unused ones cost nothing
+# So many slow transfers a process carries; unused ones cost nothing. They are more than the
+# turns of images.lifecycle.turns, or the web servers of others could hold them all.
+threads = 32
 keepalive = 60  # s
 timeout = 120  # s without a sign of life of a process's main thread, not of a request
 graceful_timeout = settings.IMAGECATALOG_GRACE_SECONDS

@@ -13,11 +13,14 @@ GRACE = 60.0  # seconds
 def kept(blocks: Iterable[bytes], too_slow: Callable[[], Exception]) -> Iterator[bytes]:
     """The same blocks; raises what ``too_slow`` makes when they come slower than SLOWEST.
 
-    Leaves ``blocks`` open when it is closed itself: somebody else may read on.
+    The time that the reader takes does not count. Leaves ``blocks`` open when it is closed
+    itself: somebody else may read on.
     """
     began, size = time.monotonic(), 0
     for block in blocks:
         size += len(block)
         if size < (time.monotonic() - began - GRACE) * SLOWEST:
             raise too_slow()
+        given = time.monotonic()
         yield block
+        began += time.monotonic() - given

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from images import attributes, crash, errors, pace, stores
+from images import attributes, crash, errors, stores
 from images.access import Caller, operator
 from images.attributes import Changes
-from images.lifecycle import leases, quota
+from images.lifecycle import leases, quota, turns
 from images.lifecycle.changes import change, cleaned
 from images.lifecycle.data import (
     check_cap,
@@ -23,7 +23,7 @@ from images.lifecycle.data import (
     writable,
 )
 from images.lifecycle.edges import locked, move, release, save
-from images.lifecycle.location_changes import STORE, taking_turns
+from images.lifecycle.location_changes import STORE
 from images.models import Image, Status, Transfer, TransferKind, TransferStatus
 from images.stores import urlfilter
 
@@ -56,7 +56,7 @@ def ask_source(source: Source) -> Source:
 
 def _told(url: str) -> int | None:
     release()
-    with taking_turns():
+    with turns.taking(turns.LOOKS):
         try:
             return stores.get(STORE).size(url)
         except errors.StoreError:
@@ -147,7 +147,7 @@ def _claim(transfer: Transfer, by: Caller) -> Image | None:
 
 
 def _blocks(transfer: Transfer, stopping: Callable[[], bool]) -> Iterator[bytes]:
-    for block in pace.kept(stores.get(STORE).open(transfer.source), _too_slow):
+    for block in stores.get(STORE).open(transfer.source):
         if stopping():
             transfer.resting_status = Status.QUEUED
             raise errors.ServerStopping(
@@ -156,7 +156,3 @@ def _blocks(transfer: Transfer, stopping: Callable[[], bool]) -> Iterator[bytes]
         yield block
         crash.point("copy.streaming")
     crash.point("copy.received")
-
-
-def _too_slow() -> errors.StoreError:
-    return errors.StoreError("The web server sends its data far too slowly.")

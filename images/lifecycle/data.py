@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -12,7 +14,7 @@ from images import crash, errors, signatures, stores
 from images.access import Caller
 from images.attributes import Changes
 from images.formats import inspection
-from images.lifecycle import leases, quota
+from images.lifecycle import leases, quota, turns
 from images.lifecycle.changes import change, cleaned
 from images.lifecycle.edges import locked, move, release
 from images.models import (
@@ -160,7 +162,8 @@ def read(
     ``preferred`` stores are asked first, then the others, the heaviest first.
 
     Raises DataMissing or StoreError before the first block, DataMissing also for an image in
-    any status but active and deactivated.
+    any status but active and deactivated, StoreError also when too many read from web
+    addresses.
     """
     last: errors.StoreError = errors.DataMissing("The image has no data.")
     held = ImageLocation.objects.filter(
@@ -172,8 +175,11 @@ def read(
     if not copies and _has_no_bytes(image_id):
         return _nothing()
     release()
+    until = time.monotonic() + turns.PATIENCE  # however many addresses it has
     for store_id, key in stores.heaviest_first(copies, preferred):
         try:
+            if store_id == stores.HTTP.id:
+                return _read_web(key, start, stop, until)
             return stores.holding(store_id).open(key, start, stop)
         except errors.StoreError as error:
             last = error
@@ -181,6 +187,25 @@ def read(
             last = errors.DataMissing(str(error))
         log.warning("the copy in store %s cannot be read", store_id, exc_info=last)
     raise last
+
+
+def _read_web(
+    url: str, start: int, stop: int | None, until: float
+) -> Generator[bytes, None, None]:
+    blocks = _web_blocks(url, start, stop, until)
+    next(blocks)  # now close() gives the turn back, also before the first block
+    return blocks
+
+
+def _web_blocks(
+    url: str, start: int, stop: int | None, until: float
+) -> Generator[bytes, None, None]:
+    with (
+        turns.taking(turns.DOWNLOADS, until),
+        closing(stores.HTTP.open(url, start, stop)) as blocks,
+    ):
+        yield b""
+        yield from blocks
 
 
 def _nothing() -> Iterator[bytes]:

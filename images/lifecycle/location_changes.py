@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import string
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ import orjson
 from django.conf import settings
 
 from images import attributes, errors, stores
+from images.lifecycle import turns
 from images.lifecycle.data import check_cap
 from images.lifecycle.edges import release
 from images.models import Image, LocationStatus, Status
@@ -25,8 +25,6 @@ STORE = "http"
 MAX_URL = 255  # characters
 MAX_METADATA = 4096  # bytes of JSON
 READ_SECONDS = 600.0  # for all the data at one URL
-TURN_SECONDS = 5.0
-_turns = threading.BoundedSemaphore(8)  # in each process
 NEEDED = {"os_hash_algo", "os_hash_value"}  # of validation_data, when there is any
 HEX_DIGITS = {"md5": 32, "sha256": 64, "sha384": 96, "sha512": 128}
 
@@ -128,14 +126,14 @@ def prepare(image_id: str, changes: Sequence[LocationChange]) -> list[LocationCh
     if image is None or image.status not in (Status.QUEUED, Status.ACTIVE):
         return list(changes)  # to be refused under the lock, or to be asked again
     release()
-    with taking_turns():
+    with turns.taking(turns.LOOKS):
         return [_prepared(image, change) for change in changes]
 
 
 def look_at(image: Image, location: AddLocation) -> AddLocation:
     """The location of an image that is to be, prepared. Raises what ``prepare`` raises."""
     release()
-    with taking_turns():
+    with turns.taking(turns.LOOKS):
         return replace(location, found=_look(image, location, in_full=False))
 
 
@@ -148,17 +146,6 @@ def _asks(change: LocationChange) -> int:
 def algorithm(image: Image) -> str:
     """The hash algorithm of this image: the one that it has, else the configured one."""
     return image.os_hash_algo or settings.IMAGECATALOG_HASH_ALGORITHM
-
-
-@contextmanager
-def taking_turns() -> Iterator[None]:
-    """A slow server must not be able to hold every thread of the service. Raises StoreError."""
-    if not _turns.acquire(timeout=TURN_SECONDS):
-        raise errors.StoreError("Too many locations are being read. Try again later.")
-    try:
-        yield
-    finally:
-        _turns.release()
 
 
 def _prepared(image: Image, change: LocationChange) -> LocationChange:

@@ -19,6 +19,7 @@ from urllib.parse import urljoin
 from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool, Timeout
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
+from images import pace
 from images.errors import DataMissing, StoreError, StoreReadOnly
 from images.stores import urlfilter
 from images.stores.urlfilter import Checked
@@ -54,7 +55,7 @@ class HttpStore:
         """Bytes [start, stop) in blocks of 1 MiB.
 
         Invalid (URL refused), DataMissing and StoreError come at once; StoreError also later,
-        when the body is shorter than announced.
+        when the body is shorter than announced or comes far too slowly.
         """
         if stop is not None and stop <= start:
             self.size(key)
@@ -253,20 +254,32 @@ def _blocks(
     response: BaseHTTPResponse, skip: int, wanted: int | None, exact: bool = False
 ) -> Generator[bytes, None, None]:
     """``exact``: fewer than ``wanted`` bytes are an error."""
+    size = -skip
     try:
         yield b""
-        while skip and (block := _read(response, min(BLOCK, skip))):
-            skip -= len(block)
-        while wanted is None or wanted > 0:
-            block = _read(response, BLOCK if wanted is None else min(BLOCK, wanted))
-            if not block:
-                break
-            wanted = None if wanted is None else wanted - len(block)
-            yield block
-        if exact and wanted:
+        for block in pace.kept(_sent(response, skip, wanted), _too_slow):
+            size += len(block)
+            if size > 0:
+                yield block
+        if exact and size != wanted:
             raise StoreError(BROKEN_OFF)
     finally:
         response.close()
+
+
+def _sent(response: BaseHTTPResponse, skip: int, wanted: int | None) -> Iterator[bytes]:
+    """What is to be skipped and then what is wanted, in blocks that never have some of both."""
+    for left in (skip, wanted):
+        while left is None or left > 0:
+            block = _read(response, BLOCK if left is None else min(BLOCK, left))
+            if not block:
+                return
+            left = None if left is None else left - len(block)
+            yield block
+
+
+def _too_slow() -> StoreError:
+    return StoreError("The web server sends its data far too slowly.")
 
 
 def _nothing() -> Generator[bytes, None, None]:

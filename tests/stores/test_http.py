@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from urllib3 import Timeout
 
-from images import errors
+from images import errors, pace
 from images.stores import http as http_store
 from images.stores.http import HttpStore
 
@@ -266,6 +266,17 @@ def test_a_body_that_stalls_is_an_error(
 
     with pytest.raises(errors.StoreError):
         list(blocks)
+
+
+@pytest.mark.parametrize("start", [0, MIB])
+def test_a_body_that_comes_far_too_slowly_is_left_also_while_it_is_skipped(
+    start: int, web: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pace, "GRACE", -1e9)  # as if it had gone on for ages
+    blocks = STORE.open(f"{web}/plain", start)
+
+    with pytest.raises(errors.StoreError, match="slowly"):
+        next(blocks)
 
 
 @pytest.mark.parametrize("ask", [STORE.open, STORE.size])

@@ -55,7 +55,12 @@ class Command(BaseCommand):
             help="where to listen (default: %(default)s; 0.0.0.0:9292: on all networks)",
         )
         parser.add_argument("--workers", type=count, help="web processes")
-        parser.add_argument("--threads", type=count, help="requests at once in each")
+        parser.add_argument(
+            "--threads",
+            type=count,
+            help="requests at once in each (default: 32); up to 24 of them may wait for web "
+            "servers at which images have their data",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:

@@ -1,0 +1,157 @@
+"""Data that stays at a web address, handed through: few at once, and each gives its place back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from threading import BoundedSemaphore
+from typing import Any
+
+import pytest
+
+from images import errors, lifecycle, pace
+from images.access import Caller
+from images.lifecycle import turns
+from images.models import Image
+from tests.web import allow_in_process, serving_folder
+
+pytestmark = pytest.mark.django_db
+
+DATA = bytes(3 << 20)
+
+
+@pytest.fixture
+def image(tmp_path: Path, settings: Any, make_image: Any) -> Iterator[Image]:
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web" / "image").write_bytes(DATA)
+    with serving_folder(tmp_path / "web") as web:
+        allow_in_process(settings, web)
+        image = make_image("active", size=len(DATA))
+        image.locations.update(store="http", key=f"{web}/image")
+        yield image
+
+
+@pytest.fixture(autouse=True)
+def one_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "DOWNLOADS", BoundedSemaphore(1))
+    monkeypatch.setattr(turns, "PATIENCE", 0.1)
+
+
+def read(image: Image, *part: int) -> Generator[bytes, None, None]:
+    blocks = lifecycle.read(image.pk, *part)
+    assert isinstance(blocks, Generator)
+    return blocks
+
+
+def is_free() -> bool:
+    free = turns.DOWNLOADS.acquire(blocking=False)
+    if free:
+        turns.DOWNLOADS.release()
+    return free
+
+
+def test_a_download_that_is_read_to_its_end_gives_its_turn_back(image: Image) -> None:
+    assert b"".join(read(image)) == DATA
+    assert is_free()
+
+
+def test_a_download_that_nobody_begins_to_read_gives_its_turn_back(
+    image: Image,
+) -> None:
+    blocks = read(image)
+    assert not is_free()
+
+    blocks.close()
+
+    assert is_free()
+
+
+def test_a_download_that_is_left_in_the_middle_gives_its_turn_back(
+    image: Image,
+) -> None:
+    blocks = read(image)
+    assert next(blocks)
+
+    blocks.close()
+
+    assert is_free()
+
+
+def test_a_response_that_is_closed_before_its_first_block_gives_its_turn_back(
+    image: Image, client_of: Any, member: Caller
+) -> None:
+    response = client_of(member).get(f"/v2/images/{image.pk}/file")
+    assert not is_free()
+
+    response.close()
+
+    assert is_free()
+
+
+@pytest.mark.parametrize("status", [404, None])
+def test_a_download_that_cannot_begin_gives_its_turn_back(
+    status: int | None, image: Image, settings: Any
+) -> None:
+    if status:
+        image.locations.update(key=f"{image.locations.get().key}-lost")
+    else:
+        settings.IMAGECATALOG_URL_ALLOWED_PORTS = (1,)
+
+    with pytest.raises(errors.DataMissing):
+        read(image)
+
+    assert is_free()
+
+
+def test_a_download_that_breaks_off_gives_its_turn_back(
+    image: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blocks = read(image)
+    monkeypatch.setattr(pace, "GRACE", -1e9)  # as if it had gone on for ages
+
+    with pytest.raises(errors.StoreError, match="slowly"):
+        list(blocks)
+
+    assert is_free()
+
+
+def test_one_too_many_is_told_to_come_again(
+    image: Image, client_of: Any, member: Caller
+) -> None:
+    blocks = read(image)
+
+    refused = client_of(member).get(f"/v2/images/{image.pk}/file")
+
+    assert refused.status_code == 503
+    assert b"Try again" in refused.content
+    blocks.close()
+
+
+def test_a_copy_in_a_store_is_taken_when_too_many_read_from_web_addresses(
+    image: Image, make_image: Any
+) -> None:
+    other = make_image("active", data=b"here").locations.get()
+    blocks = read(image)
+
+    image.locations.create(store=other.store, key=other.key)
+
+    assert b"".join(read(image)) == b"here"
+    blocks.close()
+
+
+def test_an_image_with_many_addresses_waits_no_longer_than_one_with_one(
+    image: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = image.locations.get().key
+    for number in range(9):
+        image.locations.create(store="http", key=f"{url}?{number}")
+    blocks = read(image)
+    monkeypatch.setattr(turns, "PATIENCE", 1.0)
+    began = time.monotonic()
+
+    with pytest.raises(errors.StoreError):
+        read(image)
+
+    assert time.monotonic() - began < 5
+    blocks.close()
