@@ -34,6 +34,7 @@ from images import audit, errors, lifecycle, stores
 from images.access import operator
 from images.attributes import Changes
 from images.models import Image, ImageLocation, Transfer
+from tests.copies import waiting_copies
 from tests.locations import remove_first
 from tests.web import allow_in_process, serving_folder
 
@@ -281,7 +282,7 @@ class LifeCycle(RuleBasedStateMachine):
         for expected in self.model.values():
             if expected.status == "saving":
                 expected.status = "queued"
-        for transfer_id in lifecycle.waiting_copies(100):
+        for transfer_id in waiting_copies():
             succeeds(lambda id=transfer_id: lifecycle.fetch_copy(id))
         for expected in self.model.values():
             data, expected.copied = expected.copied, None

@@ -6,7 +6,7 @@ the door; *can it* is decided here, under the row's lock, for everyone.
 
 from __future__ import annotations
 
-from images.lifecycle.copies import Source, copy, fetch_copy, waiting_copies
+from images.lifecycle.copies import Source, Waiting, copy, fetch_copy, next_copy
 from images.lifecycle.data import read, upload, writable
 from images.lifecycle.leases import end_expired, expired, reap
 from images.lifecycle.location_changes import (
@@ -53,6 +53,7 @@ __all__ = [
     "ReplaceLocations",
     "Source",
     "Trashed",
+    "Waiting",
     "add_location",
     "copy",
     "create",
@@ -68,6 +69,7 @@ __all__ = [
     "lose_location",
     "maker",
     "move_to",
+    "next_copy",
     "note_verified",
     "owned",
     "possible_moves",
@@ -91,6 +93,5 @@ __all__ = [
     "untag",
     "update",
     "upload",
-    "waiting_copies",
     "writable",
 ]

@@ -6,9 +6,13 @@ like every other, with a lease.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 from uuid import UUID
+
+from django.db.models import Value
+from django.db.models.functions import Coalesce
 
 from images import attributes, crash, errors, stores
 from images.access import Caller, operator
@@ -108,10 +112,25 @@ def request_copy(image: Image, source: Source, by: Caller) -> None:
     leases.note_copy(image, transfer, by)
 
 
-def waiting_copies(limit: int) -> list[UUID]:
-    """The copies that nobody fetches yet, oldest first."""
+class Waiting(NamedTuple):
+    """A copy that nobody fetches yet."""
+
+    transfer_id: UUID
+    owner: str  # of the image; empty: everybody's
+
+
+def next_copy(begun: Collection[UUID], busy: Collection[str]) -> Waiting | None:
+    """The oldest copy that waits, was not ``begun``, and has an owner who is not ``busy``."""
     waiting = Transfer.objects.filter(status=TransferStatus.WAITING)
-    return list(waiting.order_by("started_at").values_list("pk", flat=True)[:limit])
+    found = (
+        waiting.exclude(pk__in=begun)
+        .annotate(owner=Coalesce("image__owner", Value("")))
+        .exclude(owner__in=busy)
+        .order_by("started_at")
+        .values_list("pk", "owner")
+        .first()
+    )
+    return found and Waiting._make(found)
 
 
 def fetch_copy(transfer_id: UUID, stopping: Callable[[], bool] = lambda: False) -> bool:

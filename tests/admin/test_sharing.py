@@ -11,6 +11,7 @@ from django.test import Client
 from images import lifecycle
 from images.models import Image, Member, Transfer
 from tests.admin.conftest import LIST
+from tests.copies import waiting_copies
 
 MakeImage = Callable[..., Image]
 
@@ -94,7 +95,7 @@ def test_a_copy_that_failed_leaves_the_image_queued_and_is_tried_again(
     root: Client, db: None, allowed: None
 ) -> None:
     root.post(f"{LIST}add/url/", FORM | {"url": "http://127.0.0.1:9/disk.raw"})
-    (waiting,) = lifecycle.waiting_copies(1)
+    (waiting,) = waiting_copies()
     with pytest.raises(Exception, match="."):
         lifecycle.fetch_copy(waiting)
     image = Image.objects.get()
@@ -104,4 +105,4 @@ def test_a_copy_that_failed_leaves_the_image_queued_and_is_tried_again(
     assert "Try again" in page
     root.post(f"{LIST}{image.pk}/transfers/{waiting}/retry/")
 
-    assert len(lifecycle.waiting_copies(9)) == 1
+    assert len(waiting_copies()) == 1

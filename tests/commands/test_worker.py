@@ -25,6 +25,7 @@ from images.management.commands import image_worker
 from images.management.copying import Copying
 from images.models import Image, Transfer
 from images.stores.local import LocalStore
+from tests.copies import waiting_copies
 from tests.servers import ROOT, wait_until
 from tests.web import Slow, allow_in_process, serving
 
@@ -37,6 +38,18 @@ def slow(settings: Any) -> Iterator[str]:
         allow_in_process(settings, url)
         yield url
         Slow.go_on.set()
+
+
+@pytest.fixture
+def ask(slow: str, make_image: Any, member: Caller) -> Any:
+    """Have an image copied for each of these owners, one after the other."""
+
+    def ask(*owners: str | None) -> None:
+        for owner in owners:
+            image = make_image(owner=owner)
+            lifecycle.copy(image.pk, Source(slow), Changes(), member)
+
+    return ask
 
 
 @pytest.fixture
@@ -58,11 +71,8 @@ def wait_for(*expected: str) -> None:
         time.sleep(0.02)
 
 
-def test_as_many_are_fetched_as_there_are_threads(
-    slow: str, copying: Copying, make_image: Any, member: Caller
-) -> None:
-    for _ in range(3):
-        lifecycle.copy(make_image().pk, Source(slow), Changes(), member)
+def test_as_many_are_fetched_as_there_are_threads(ask: Any, copying: Copying) -> None:
+    ask("project-a", "project-b", "project-c")
 
     for _ in range(3):
         copying.begin()
@@ -72,6 +82,41 @@ def test_as_many_are_fetched_as_there_are_threads(
     while statuses() == ["active", "active", "queued"]:
         copying.begin()
     wait_for("active", "active", "active")
+
+
+@pytest.fixture
+def roomy(transactional_db: None) -> Iterator[Copying]:
+    worker = Copying(at_once=4)
+    yield worker
+    Slow.go_on.set()
+    worker.stop()
+
+
+@pytest.mark.parametrize("hog", ["project-a", None])
+def test_one_owner_leaves_half_of_the_places_to_others(
+    hog: str | None, ask: Any, roomy: Copying
+) -> None:
+    ask(hog, hog, hog)
+    roomy.begin()
+    wait_for("queued", "saving", "saving")
+    roomy.begin()
+
+    ask("project-b")
+    roomy.begin()
+
+    wait_for("queued", "saving", "saving", "saving")
+    assert Image.objects.get(status="queued").owner == hog
+
+
+def test_the_owner_with_the_fewest_under_way_comes_next(
+    ask: Any, roomy: Copying
+) -> None:
+    ask("project-a", "project-a", "project-b", "project-c", "project-d")
+
+    roomy.begin()
+
+    wait_for("queued", "saving", "saving", "saving", "saving")
+    assert Image.objects.get(status="queued").owner == "project-a"
 
 
 def test_a_worker_that_stops_gives_back_what_it_fetches(
@@ -87,7 +132,7 @@ def test_a_worker_that_stops_gives_back_what_it_fetches(
     worker.stop()
 
     assert statuses() == ["queued"]
-    assert len(lifecycle.waiting_copies(10)) == 1
+    assert len(waiting_copies()) == 1
 
 
 def test_once_an_hour_it_forgets_old_sign_ins(

@@ -14,6 +14,7 @@ from images.access import Caller
 from images.attributes import Changes
 from images.lifecycle import Source
 from images.models import Image, Transfer
+from tests.copies import waiting_copies
 from tests.web import allow_in_process, serving_folder
 
 pytestmark = pytest.mark.django_db
@@ -36,7 +37,7 @@ def waiting(url: str, db: None, member: Caller) -> UUID:
     """A copy that waits for a worker."""
     formats = {"disk_format": "raw", "container_format": "bare", "owner": "project-a"}
     lifecycle.create(formats, {}, [], member, copied=Source(url))
-    (transfer_id,) = lifecycle.waiting_copies(10)
+    (transfer_id,) = waiting_copies()
     return transfer_id
 
 
@@ -66,7 +67,7 @@ def test_a_copy_is_fetched_by_one_worker_only(waiting: UUID) -> None:
     image = Image.objects.get()
     assert b"".join(lifecycle.read(image.pk)) == DATA
     assert Transfer.objects.get().status == "done"
-    assert lifecycle.waiting_copies(10) == []
+    assert waiting_copies() == []
 
 
 def test_a_copy_of_a_deleted_image_is_not_fetched(
@@ -74,7 +75,7 @@ def test_a_copy_of_a_deleted_image_is_not_fetched(
 ) -> None:
     lifecycle.delete(Transfer.objects.get().image_id, member)
 
-    assert lifecycle.waiting_copies(10) == []
+    assert waiting_copies() == []
     assert not lifecycle.fetch_copy(waiting)
     assert state() == ("deleted", [])
 
@@ -98,7 +99,7 @@ def test_a_worker_that_stops_leaves_the_copy_to_the_next_one(waiting: UUID) -> N
         lifecycle.fetch_copy(waiting, lambda: True)
 
     assert state() == ("queued", [])
-    (again,) = lifecycle.waiting_copies(10)
+    (again,) = waiting_copies()
     assert again != waiting
     assert lifecycle.fetch_copy(again)
     assert state()[0] == "active"
@@ -116,7 +117,7 @@ def test_a_worker_that_dies_while_it_stops_leaves_the_copy_too(
         lifecycle.fetch_copy(waiting, lambda: True)
 
     before = Transfer.objects.get(pk=waiting)
-    (again,) = Transfer.objects.filter(pk__in=lifecycle.waiting_copies(10))
+    (again,) = Transfer.objects.filter(pk__in=waiting_copies())
     assert again.pk != waiting
     for name in ("source", "bytes_expected", "checksum", "store", "resting_status"):
         assert getattr(again, name) == getattr(before, name)
@@ -137,7 +138,7 @@ def test_a_copy_that_was_ended_by_hand_does_not_wait_again(
         lifecycle.fetch_copy(waiting, end)
 
     assert state() == ("killed", [])
-    assert lifecycle.waiting_copies(10) == []
+    assert waiting_copies() == []
 
 
 def test_a_worker_that_died_leaves_a_killed_image(
@@ -257,7 +258,7 @@ def test_a_pin_stays_when_other_bytes_are_fetched(
 ) -> None:
     image = make_image(pinned=True, size=len(DATA), checksum="0" * 32)
     lifecycle.copy(image.pk, Source(url), Changes(), member)
-    (waiting,) = lifecycle.waiting_copies(10)
+    (waiting,) = waiting_copies()
 
     with pytest.raises(errors.Conflict, match="other data"):
         lifecycle.fetch_copy(waiting)

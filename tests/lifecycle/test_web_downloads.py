@@ -18,7 +18,7 @@ from tests.web import allow_in_process, serving_folder
 
 pytestmark = pytest.mark.django_db
 
-DATA = bytes(3 << 20)
+DATA = bytes(1 << 16)
 
 
 @pytest.fixture

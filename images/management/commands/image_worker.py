@@ -37,7 +37,11 @@ class Command(BaseCommand):
             "--interval", type=positive, default=10.0, help="seconds between two rounds"
         )
         parser.add_argument(
-            "--copies", type=count, default=4, help="images that are fetched at once"
+            "--copies",
+            type=count,
+            default=4,
+            help="images that are fetched at once, at most half of them for one project "
+            "(default: %(default)s)",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from images import errors, lifecycle, stores
 from images.models import Event, Image, ImageLocation, Transfer
+from tests.copies import waiting_copies
 from tests.web import allow_in_process, serving_folder
 
 DATA = b"the bytes of an image"
@@ -32,7 +33,7 @@ def web(tmp_path: Path, settings: Any) -> Iterator[str]:
 
 def fetch() -> None:
     """What the background worker does."""
-    for transfer_id in lifecycle.waiting_copies(10):
+    for transfer_id in waiting_copies():
         with suppress(errors.ImageError):
             lifecycle.fetch_copy(transfer_id)
 
@@ -264,4 +265,4 @@ def test_an_upload_that_comes_first_makes_the_copy_needless(
     fetch()
 
     assert b"".join(api.member.get(f"/v1/images/{image_id}")) == b"other bytes"
-    assert lifecycle.waiting_copies(10) == []
+    assert waiting_copies() == []
