@@ -34,6 +34,7 @@ COLUMNS = (
     "verified_at",
 )
 Blocks = Iterable[bytes]
+Through = Callable[[Blocks], Blocks]
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,7 @@ class Copy:
         return ImageLocation.objects.filter(NEEDED, pk=self.location).exists()
 
 
-def damage(
-    copy: Copy, through: Callable[[Blocks], Blocks] = iter
-) -> tuple[str, str] | None:
+def damage(copy: Copy, through: Through = iter) -> tuple[str, str] | None:
     """Read it all and compare: None, or (kind of finding, what is wrong).
 
     The blocks pass ``through`` on their way. Raises DataMissing, StoreError, Invalid.

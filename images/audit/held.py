@@ -2,30 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 
 from django.db.models import Count
 
 from images import errors, lifecycle, stores
-from images.audit.content import COLUMNS, LIVE, NEEDED, Copy, damage, wrong_size
+from images.audit.content import (
+    COLUMNS,
+    LIVE,
+    NEEDED,
+    Copy,
+    Through,
+    damage,
+    wrong_size,
+)
 from images.audit.finding import Finding, batches
 from images.audit.listing import Listing
 from images.models import ImageLocation
 
+Listed = Callable[[Iterable[tuple[str, int]]], Iterable[tuple[str, int]]]
 PATIENCE = 3  # failures one behind the other: then the store is away
 
 
-def in_store(store: stores.Store, read_bytes: bool) -> Iterator[Finding]:
+def in_store(
+    store: stores.Store, listed: Listed, through: Through | None
+) -> Iterator[Finding]:
     """What is missing or damaged in one store, and what belongs to nobody there.
+
+    What it lists passes through ``listed``, what is read ``through``; None: nothing is read.
 
     The store is listed first and the rows are asked afterwards: bytes always come after
     their row, so that a running upload is never taken for an orphan.
     """
     with closing(Listing()) as listing:
         try:
-            listing.fill(store.keys())
-            yield from _wrong_copies(store, listing, read_bytes)
+            listing.fill(listed(store.keys()))
+            yield from _wrong_copies(store, listing, through)
             yield from _orphans(store, listing)
         except errors.StoreError as error:
             yield Finding("store-unreachable", str(error), store=store.id)
@@ -35,26 +48,29 @@ Wrong = tuple[Copy, str, str]  # with the kind of finding, and the words for it
 
 
 def _wrong_copies(
-    store: stores.Store, listing: Listing, read_bytes: bool
+    store: stores.Store, listing: Listing, through: Through | None
 ) -> Iterator[Finding]:
     live = ImageLocation.objects.filter(LIVE, store=store.id)
     for page in batches(live, *COLUMNS):
         sizes = listing.take([row["key"] for row in page])
         needed = _needed([row["pk"] for row in page])
         copies = [copy for copy in map(Copy.of, page) if copy.location in needed]
-        wrong = _wrong_of(copies, store, sizes, read_bytes)
+        wrong = _wrong_of(copies, store, sizes, through)
         # Reading takes long: then nobody waits for the end of the page.
-        for some in ([one] for one in wrong) if read_bytes else [list(wrong)]:
+        for some in ([one] for one in wrong) if through else [list(wrong)]:
             yield from _still(some)
 
 
 def _wrong_of(
-    copies: list[Copy], store: stores.Store, sizes: dict[str, int], read_bytes: bool
+    copies: list[Copy],
+    store: stores.Store,
+    sizes: dict[str, int],
+    through: Through | None,
 ) -> Iterator[Wrong]:
     failures = 0
     for copy in copies:
         try:
-            wrong = _wrong(copy, store, sizes.get(copy.key), read_bytes)
+            wrong = _wrong(copy, store, sizes.get(copy.key), through)
         except errors.DataMissing:
             wrong = "missing-bytes", "the store does not have its bytes"
         except errors.StoreError as error:
@@ -82,13 +98,13 @@ def _needed(locations: list[int]) -> set[int]:
 
 
 def _wrong(
-    copy: Copy, store: stores.Store, size: int | None, read_bytes: bool
+    copy: Copy, store: stores.Store, size: int | None, through: Through | None
 ) -> tuple[str, str] | None:
     if size is None:  # perhaps put there after the store was listed
         size = store.size(copy.key)
     if copy.size not in (None, size):
         return wrong_size(size, copy.size)
-    return damage(copy) if read_bytes else None
+    return damage(copy, through) if through else None
 
 
 def _orphans(store: stores.Store, listing: Listing) -> Iterator[Finding]:
@@ -117,7 +133,7 @@ def _is_gone(store: stores.Store, key: str) -> bool:
     return False
 
 
-def elsewhere(read_bytes: bool) -> Iterator[Finding]:
+def elsewhere(through: Through | None) -> Iterator[Finding]:
     """Copies in stores that are not ours to list: ``http``, and what is not configured."""
     known = {store.id for store in stores.configured()}
     others = ImageLocation.objects.filter(LIVE).exclude(store__in=known)
@@ -129,17 +145,17 @@ def elsewhere(read_bytes: bool) -> Iterator[Finding]:
                 f"{row['copies']} copies are in it, and it is not configured",
                 store=row["store"],
             )
-    if read_bytes:
-        yield from at_web_addresses()
+    if through:
+        yield from at_web_addresses(through)
 
 
-def at_web_addresses() -> Iterator[Finding]:
+def at_web_addresses(through: Through) -> Iterator[Finding]:
     """Reads all copies in ``http``: there is no other way to know about them."""
     located = ImageLocation.objects.filter(NEEDED, store=stores.HTTP.id)
     for page in batches(located, *COLUMNS):
         for copy in map(Copy.of, page):
             try:
-                wrong = damage(copy)
+                wrong = damage(copy, through)
             except errors.DataMissing:
                 wrong = "missing-bytes", "the web server does not have its bytes"
             except (errors.StoreError, errors.Invalid) as error:

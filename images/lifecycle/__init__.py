@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from images.lifecycle.copies import Source, Waiting, copy, fetch_copy, next_copy
 from images.lifecycle.data import read, upload, writable
-from images.lifecycle.leases import end_expired, expired, reap
+from images.lifecycle.leases import end_expired, expired, reap, remove_leftovers
 from images.lifecycle.location_changes import (
     AddLocation,
     LocationChange,
@@ -79,6 +79,7 @@ __all__ = [
     "read",
     "reap",
     "remove_due",
+    "remove_leftovers",
     "remove_location",
     "remove_orphan",
     "restore",

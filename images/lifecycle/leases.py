@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -29,6 +29,8 @@ from images.models import (
 )
 
 log = logging.getLogger(__name__)
+
+Expired = tuple[Transfer, errors.LeaseExpired]  # with the reason
 
 
 def begin(
@@ -289,7 +291,7 @@ def clean(transfer: Transfer, away: set[str]) -> None:
         failed.update(cleaned=True)
 
 
-def expired() -> list[tuple[Transfer, errors.LeaseExpired]]:
+def expired() -> list[Expired]:
     """The running transfers that are dead, each with the reason.
 
     Dead is what has had no heartbeat for IMAGECATALOG_LEASE_SECONDS, is beyond its deadline,
@@ -322,14 +324,18 @@ def is_silent(transfer: Transfer) -> bool:
     return transfer.heartbeat_at < timezone.now() - lease or is_dead(transfer.worker)
 
 
-def end_expired(by: Caller | None = None) -> list[Transfer]:
+def end_expired(
+    by: Caller | None = None,
+    through: Callable[[list[Expired]], Iterable[Expired]] = iter,
+) -> list[Transfer]:
     """End the transfers that are dead; their images return to their resting status.
 
     Returns what was ended. Their bytes stay, for ``remove_leftovers``: no store is asked.
+    What is dead passes ``through`` on its way.
     """
     by = by or operator("worker")
     ended = []
-    for transfer, reason in expired():
+    for transfer, reason in through(expired()):
         crash.point("reap.found")
         # What is late ends although it beats. But a staged upload that was continued since it
         # was looked at has a new deadline.
@@ -339,9 +345,15 @@ def end_expired(by: Caller | None = None) -> list[Transfer]:
     return ended
 
 
-def remove_leftovers(away: set[str]) -> None:
-    """Remove the bytes that ended attempts have left in their stores, unless those are ``away``."""
-    for transfer in removal.in_batches(Transfer.objects.unclean()):
+def remove_leftovers(
+    away: set[str],
+    through: Callable[[Iterable[Transfer]], Iterable[Transfer]] = iter,
+) -> None:
+    """Remove the bytes that ended attempts have left in their stores, unless those are ``away``.
+
+    The attempts pass ``through`` on their way.
+    """
+    for transfer in through(removal.in_batches(Transfer.objects.unclean())):
         # A live one cleans up behind itself, and may not have come to it yet. Of a staged
         # upload only the piece that is arriving has a writer, and that one is left to him.
         if transfer.kind == TransferKind.STAGE or is_silent(transfer):

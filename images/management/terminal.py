@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 from argparse import ArgumentTypeError
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
@@ -91,8 +91,13 @@ def iso(at: datetime | None) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if at else "-"
 
 
-def progress(items: Iterable[T], total: int, unit: str = " images") -> Iterable[T]:
-    """The same items, with a bar on standard error when that is a terminal."""
+def progress(
+    items: Iterable[T], total: int | None, unit: str = " images"
+) -> Iterable[T]:
+    """The same items, with a bar on standard error when that is a terminal.
+
+    Where nobody knows the ``total``, the bar counts.
+    """
     return tqdm(items, total=total, unit=unit, disable=None, leave=False)
 
 
@@ -100,6 +105,15 @@ def watched(
     blocks: Iterator[bytes], what: str, size: int | None = None
 ) -> Iterator[bytes]:
     """The same blocks, with a progress bar on stderr if that is a terminal. ``size``: bytes."""
+    with watching(what, size) as watch:
+        yield from watch(blocks)
+
+
+@contextmanager
+def watching(
+    what: str, size: int | None
+) -> Iterator[Callable[[Iterable[bytes]], Iterator[bytes]]]:
+    """The same with one bar for many streams of blocks, which have ``size`` bytes together."""
     bar = tqdm(
         desc=what[:40],
         total=size,
@@ -109,10 +123,14 @@ def watched(
         leave=False,
         disable=None,
     )
-    with bar:
+
+    def watch(blocks: Iterable[bytes]) -> Iterator[bytes]:
         for block in blocks:
             yield block
             bar.update(len(block))
+
+    with bar:
+        yield watch
 
 
 def say(out: OutputWrapper, line: str) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import pytest
@@ -26,6 +27,22 @@ def test_it_lists_what_it_ends_and_why(make_image: Any, capsys: Any) -> None:
     )
     assert summary == "1 transfer ended."
     assert Event.objects.get().door == "command"
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_terminal_is_shown_how_far_it_is(
+    is_terminal: bool, make_image: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = io.StringIO()
+    monkeypatch.setattr(shown, "isatty", lambda: is_terminal)
+    monkeypatch.setattr("sys.stderr", shown)
+    make_image("saving")
+    Transfer.objects.update(heartbeat_at=LONG_AGO)
+
+    call_command("image_reap")
+
+    assert (" transfers" in shown.getvalue()) is is_terminal
+    assert (" leftovers" in shown.getvalue()) is is_terminal
 
 
 def test_a_dry_run_lists_and_changes_nothing(make_image: Any, capsys: Any) -> None:

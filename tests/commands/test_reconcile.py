@@ -23,6 +23,11 @@ FORMATS = {"disk_format": "raw", "container_format": "bare"}
 LONG_AGO = timezone.now() - timedelta(days=30)
 
 
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
 @pytest.fixture
 def create(db: None, member: Caller) -> Callable[[], Image]:
     """An active image as the service makes it, with its history."""
@@ -209,6 +214,39 @@ def test_an_unknown_store_is_refused(db: None, run: Any) -> None:
     assert "third not found" in lines[-1]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "units"),
+    [
+        ((), {" objects"}),
+        (("--bytes",), {" objects", "B/s"}),
+        (("--fix", "--yes"), {" objects", " findings"}),
+    ],
+)
+def test_a_terminal_is_shown_how_far_it_is(
+    arguments: tuple[str, ...],
+    units: set[str],
+    create: Any,
+    run: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    orphan(create())
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+
+    run(*arguments)
+
+    shown = terminal.getvalue()
+    assert {it for it in (" objects", "B/s", " findings") if it in shown} == units
+
+
+def test_what_is_no_terminal_is_shown_nothing_of_it(
+    create: Any, run: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    orphan(create())
+    call_command("image_reconcile", "--fix", "--yes", "--bytes")
+
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize(("answer", "code"), [("yes\n", 0), ("n\n", 1), ("\n", 1)])
 def test_on_a_terminal_it_asks_first(
     answer: str,
@@ -217,10 +255,6 @@ def test_on_a_terminal_it_asks_first(
     run: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
     key = orphan(create())
     monkeypatch.setattr(sys, "stdin", Terminal(answer))
 
@@ -231,11 +265,7 @@ def test_on_a_terminal_it_asks_first(
 def test_with_yes_it_does_not_ask(
     create: Any, run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Silent(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
     orphan(create())
-    monkeypatch.setattr(sys, "stdin", Silent(""))
+    monkeypatch.setattr(sys, "stdin", Terminal(""))
 
     assert run("--fix", "--yes")[0] == 0

@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand
 
 from images import lifecycle
 from images.access import operator
-from images.management.terminal import iso
+from images.management.terminal import iso, progress
 from images.models import Image, Transfer
 from images.units import counted
 
@@ -37,7 +37,13 @@ class Command(BaseCommand):
                 self._line(transfer, before.get(transfer.image_id, "?"), str(reason))
             self.stdout.write(f"{counted(len(found), 'transfer')} would be ended.")
             return
-        ended = lifecycle.reap(operator("command"))
+        ended = lifecycle.end_expired(
+            operator("command"), lambda dead: progress(dead, len(dead), " transfers")
+        )
+        count = Transfer.objects.unclean().count()
+        lifecycle.remove_leftovers(
+            set(), lambda left: progress(left, count, " leftovers")
+        )
         after, reasons = _statuses(ended), _reasons(ended)
         for transfer in ended:
             was = before.get(transfer.image_id, "?")

@@ -2,16 +2,19 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db.models import Sum
+from django.utils import timezone
 
-from images import audit, errors
+from images import audit, errors, stores
 from images.access import operator
 from images.audit import remedies
 from images.audit.finding import Finding
-from images.management.terminal import confirm
+from images.management.terminal import confirm, progress, say, watching
 from images.units import counted
 
 
@@ -75,10 +78,8 @@ class Command(BaseCommand):
         found: Counter[str] = Counter()
         orphaned, kept = 0, []
         try:
-            for finding in audit.check(
-                read_bytes=options["bytes"], store=options["store"]
-            ):
-                self.stdout.write(_line(finding))
+            for finding in _findings(options):
+                say(self.stdout, _line(finding))
                 found[finding.kind] += 1
                 if finding.kind == "orphan-bytes":
                     orphaned += finding.size or 0
@@ -94,17 +95,34 @@ class Command(BaseCommand):
             )
         return found, kept
 
-    def fix(self, findings: Iterable[Finding], options: dict[str, Any]) -> int:
+    def fix(self, findings: list[Finding], options: dict[str, Any]) -> int:
         """How many stay."""
         fixing = remedies.Fixing(
             operator("command"), options["foreign"], options["empty_store"]
         )
         stay = 0
-        for finding, why in remedies.fix(findings, fixing):
+        tried = remedies.fix(findings, fixing)
+        for finding, why in progress(tried, len(findings), " findings"):
             outcome = "fixed" if why is None else f"NOT fixed: {why}"
-            self.stdout.write(f"{_place(finding)} {outcome}")
+            say(self.stdout, f"{_place(finding)} {outcome}")
             stay += why is not None
         return stay
+
+
+def _findings(options: dict[str, Any]) -> Iterator[Finding]:
+    store = options["store"]
+    check = partial(audit.check, store=store, listed=_listed)
+    if not options["bytes"] and store != stores.HTTP.id:
+        yield from check()
+        return
+    copies = audit.to_verify(timezone.now(), store=store)
+    size = copies.aggregate(size=Sum("image__size"))["size"] or 0
+    with watching("read", size) as watch:
+        yield from check(read_bytes=options["bytes"], read=watch)
+
+
+def _listed(objects: Iterable[tuple[str, int]]) -> Iterable[tuple[str, int]]:
+    return progress(objects, None, " objects")
 
 
 def _place(finding: Finding) -> str:

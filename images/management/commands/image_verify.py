@@ -4,7 +4,6 @@ import math
 import sys
 from argparse import ArgumentParser
 from collections import Counter
-from collections.abc import Iterator
 from datetime import timedelta
 from itertools import islice
 from typing import Any
@@ -12,12 +11,11 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db.models import Sum
 from django.utils import timezone
-from tqdm import tqdm
 
 from images import audit, errors, lifecycle, stores
 from images.access import operator
 from images.audit import Copy
-from images.management.terminal import count, days, positive, say
+from images.management.terminal import count, days, positive, say, watching
 from images.models import Image
 
 MIB = 1 << 20
@@ -56,20 +54,14 @@ class Command(BaseCommand):
         rate = options["rate"] * MIB if options["rate"] else math.inf
         self.counts: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()
-        with tqdm(
-            total=None if options["limit"] else total,
-            unit="B",
-            unit_scale=True,
-            disable=not sys.stderr.isatty(),
-        ) as self.bar:
-            try:
+        try:
+            with watching("", None if options["limit"] else total) as self.watch:
                 for copy in islice(audit.due(due), options["limit"]):
                     self._verify(copy, rate)
-            except KeyboardInterrupt:
-                self.bar.close()
-                self._summary()
-                self.stdout.write("Stopped. The next run goes on from here.")
-                sys.exit(130)
+        except KeyboardInterrupt:
+            self._summary()
+            self.stdout.write("Stopped. The next run goes on from here.")
+            sys.exit(130)
         self._summary()
         self._fail_if_damaged()
 
@@ -78,7 +70,9 @@ class Command(BaseCommand):
             self.counts["unreadable"] += 1
             return
         try:
-            damage = audit.damage(copy, lambda blocks: self._paced(blocks, rate))
+            damage = audit.damage(
+                copy, lambda blocks: self.watch(audit.paced(blocks, rate))
+            )
         except errors.DataMissing:
             damage = "missing-bytes", "the store does not have its bytes"
         except (errors.StoreError, errors.Invalid) as error:
@@ -101,11 +95,6 @@ class Command(BaseCommand):
             self.counts["good"] += 1
         else:
             self.counts["no digest"] += 1
-
-    def _paced(self, blocks: Any, rate: float) -> Iterator[bytes]:
-        for block in audit.paced(blocks, rate):
-            self.bar.update(len(block))
-            yield block
 
     def _summary(self) -> None:
         counts = self.counts
