@@ -16,10 +16,9 @@ from images.access import missing
 from images.exchange import sidecar
 from images.models import READABLE_STATUSES, Image
 from images.stores.digests import Digests, digesting
-from images.stores.writeback import WriteBack, sync_folder
+from images.stores.writeback import PART, WriteBack, sync_folder
 
 BLOCK = 1 << 20  # bytes
-PART = ".part"  # what is being written, or was when the process died
 MODE = 0o640
 LONGEST = 150  # bytes of a name; an id and endings follow it, and 255 is the limit
 _ODD = re.compile(r"[^\w.+@=,()\[\] -]")

@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from images import errors, formats, stores
 from images.exchange import sidecar
+from images.stores.writeback import PART
 
 BLOCK = 1 << 20  # bytes; the first one is enough to know a format by
 SCHEMES = ("http://", "https://")
@@ -119,7 +120,7 @@ def _entry(path: Path) -> Source | Skipped | None:
         return Skipped(str(path), f"it is {_kind(mode)}")
     if path.suffix == sidecar.SUFFIX and os.path.lexists(path.with_suffix("")):
         return None
-    if path.name.startswith(".") or path.suffix == ".part":
+    if path.name.startswith(".") or path.suffix == PART:
         return Skipped(str(path), "it is hidden, or not whole")
     source = _file(path, follow=False)
     if source.extension in EXTENSIONS or os.path.lexists(sidecar.beside(path)):

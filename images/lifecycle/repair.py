@@ -22,8 +22,8 @@ from images.models import (
     Transfer,
     TransferStatus,
 )
+from images.stores.writeback import PART
 
-PART = ".part"  # a broken-off write of the key before it
 # As leases.key_of makes them: "ab/<image>.<attempt>".
 OURS = re.compile(rf"[^/]+/(?P<image>[^/]+)\.[0-9a-f]{{32}}(?:{re.escape(PART)})?")
 

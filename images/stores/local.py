@@ -15,10 +15,9 @@ from pathlib import Path
 from images import crash
 from images.errors import DataMissing, StoreError, StoreFull
 from images.stores import keys
-from images.stores.writeback import WriteBack, sync_folder
+from images.stores.writeback import PART, WriteBack, sync_folder
 
 BLOCK = 1 << 20  # bytes
-PART = ".part"  # what is being written, or was when the process died
 FILE_MODE = 0o640  # the group may be the web server's, which sends the files itself
 FOLDER_MODE = 0o750
 MISSING = "The data is not in the store any more."

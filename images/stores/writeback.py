@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Self
 
+PART = ".part"  # ends the name of what is being written, or was when its process died
 EVERY = 64 << 20  # bytes between two starts
 STEP = 1 << 20  # bytes
 
