@@ -183,7 +183,7 @@ def _put(store: stores.Store, key: str, first: bytes, stream: _Stream) -> int:
 
     def piece() -> Iterator[bytes]:
         nonlocal size
-        due = time.monotonic() + settings.IMAGECATALOG_LEASE_SECONDS / 6
+        due = time.monotonic() + leases.beat_pause()
         for block in chain([first], stream.blocks):
             size += len(block)
             yield block

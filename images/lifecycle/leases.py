@@ -118,15 +118,19 @@ def beating(transfer: Transfer, blocks: Iterable[bytes]) -> Iterator[bytes]:
 
     Raises Gone as soon as the attempt is not the image's any more.
     """
-    pause = settings.IMAGECATALOG_LEASE_SECONDS / 6
-    due = time.monotonic() + pause
+    due = time.monotonic() + beat_pause()
     for block in blocks:
         transfer.bytes_received += len(block)
         if time.monotonic() > due:
             beat(transfer)
-            due = time.monotonic() + pause
+            due = time.monotonic() + beat_pause()
         yield block
         crash.point("data.streaming")
+
+
+def beat_pause() -> float:
+    """Seconds between two signs of life: several fit into a lease, as one may be lost."""
+    return settings.IMAGECATALOG_LEASE_SECONDS / 6
 
 
 def beat(transfer: Transfer) -> None:
