@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from django.db.models import F, QuerySet
+from django.db.models import Count, F, Max, Q, QuerySet
 from django.utils import timezone
 
 from images import crash, errors, stores
@@ -107,25 +107,33 @@ def _may_pass(error: errors.ImageError) -> bool:
 def finish_waiting(by: Caller | None = None) -> list[str]:
     """Finish the uploads that are whole and that nobody finishes; ids of the images."""
     by = by or operator("worker")
+    attempt = Q(
+        image__transfers__kind=TransferKind.IMPORT,
+        image__transfers__started_at__gte=F("started_at"),
+    )
+    running = attempt & Q(image__transfers__status=TransferStatus.RUNNING)
     waiting = Transfer.objects.filter(
         kind=TransferKind.STAGE,
         status=TransferStatus.RUNNING,
         bytes_received=F("bytes_expected"),
+    ).annotate(
+        attempts=Count("image__transfers", filter=attempt),
+        running=Count("image__transfers", filter=running),
+        last=Max("image__transfers__ended_at", filter=attempt),
     )
-    due = [upload for upload in waiting.order_by("heartbeat_at") if _is_due(upload)]
+    due = [
+        upload
+        for upload in waiting.filter(running=0).order_by("heartbeat_at")
+        if _is_due(upload, upload.attempts, upload.last)
+    ]
     return [upload.image_id for upload in due if _finished(upload, by)]
 
 
-def _is_due(upload: Transfer) -> bool:
-    attempts = _attempts(upload)
-    if attempts.filter(status=TransferStatus.RUNNING).exists():
-        return False
-    ended = attempts.order_by("-ended_at").values_list("ended_at", flat=True)
-    failures = len(ended)
-    if not failures or ended[0] is None:
+def _is_due(upload: Transfer, attempts: int, last: datetime | None) -> bool:
+    if last is None:
         return leases.is_silent(upload)
-    pause = min(RETRY * (1 << min(failures - 1, 10)), RETRY_AT_MOST)
-    return ended[0] + pause < timezone.now()
+    pause = min(RETRY * (1 << min(attempts - 1, 10)), RETRY_AT_MOST)
+    return last + pause < timezone.now()
 
 
 def _finished(upload: Transfer, by: Caller) -> bool:

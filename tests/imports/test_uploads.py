@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import connection
@@ -598,6 +599,47 @@ def test_the_worker_finishes_what_a_failing_store_has_left_undone(
     assert (status(upload), data(upload)) == (Status.ACTIVE, DATA)
     assert len(keys()) == 1
     assert list(audit.check(read_bytes=True)) == []
+
+
+def test_each_failure_doubles_the_pause_before_the_next_attempt(
+    upload: Transfer, send: Send, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_once(monkeypatch, errors.StoreFull("full"))
+    with pytest.raises(errors.StoreFull):
+        send(upload, 0, DATA)
+    (failed,) = Transfer.objects.filter(kind=TransferKind.IMPORT)
+    ended = timezone.now() - timedelta(seconds=12)
+    for pk in (failed.pk, *(uuid4() for _ in range(4))):
+        failed.pk, failed.ended_at = pk, ended
+        failed.save()
+    assert imports.finish_waiting() == []  # after the fifth one: 16 seconds
+
+    failed.delete()
+    assert imports.finish_waiting() == [upload.image_id]
+
+
+def test_attempts_of_an_upload_before_do_not_count(
+    upload: Transfer, send: Send, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_once(monkeypatch, errors.StoreFull("full"))
+    with pytest.raises(errors.StoreFull):
+        send(upload, 0, DATA)
+    Transfer.objects.filter(kind=TransferKind.IMPORT).update(started_at=LONG_AGO)
+    assert imports.finish_waiting() == []  # it lives
+
+    Transfer.objects.filter(pk=upload.pk).update(heartbeat_at=LONG_AGO)
+    assert imports.finish_waiting() == [upload.image_id]
+
+
+def test_one_question_finds_out_which_uploads_are_due(
+    make_image: Any, django_assert_num_queries: Any
+) -> None:
+    for _ in range(5):
+        make_image("uploading")
+    Transfer.objects.update(bytes_expected=1, bytes_received=1)
+
+    with django_assert_num_queries(1):
+        assert imports.finish_waiting() == []
 
 
 def test_formats_stay_while_the_data_is_inspected_as_what_they_say(
