@@ -102,7 +102,7 @@ def progress(
 
 
 def watched(
-    blocks: Iterator[bytes], what: str, size: int | None = None
+    blocks: Iterator[bytes], size: int | None = None, *, what: str
 ) -> Iterator[bytes]:
     """The same blocks, with a progress bar on stderr if that is a terminal. ``size``: bytes."""
     with watching(what, size) as watch:

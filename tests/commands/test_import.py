@@ -274,7 +274,7 @@ def test_an_import_that_is_stopped_leaves_nothing(
     monkeypatch: pytest.MonkeyPatch,
     number: signal.Signals,
 ) -> None:
-    def interrupted(blocks: Iterator[bytes], *args: Any) -> Iterator[bytes]:
+    def interrupted(blocks: Iterator[bytes], *args: Any, what: str) -> Iterator[bytes]:
         yield next(blocks)
         os.kill(os.getpid(), number)
         yield from blocks

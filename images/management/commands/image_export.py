@@ -77,7 +77,7 @@ class Command(BaseCommand):
         try:
             image = exported(image_id)
             path = target.place(image) if isinstance(target, Folder) else target
-            bar = partial(_bar, path.name)
+            bar = partial(watched, what=path.name)
             written = written_to(path, image, watched=bar, **self.how)
         except errors.ImageError as error:
             self.counts["failed"] += 1
@@ -99,10 +99,6 @@ class Command(BaseCommand):
             raise CommandError(
                 f"{counts['failed']} could not be exported; the reasons are above."
             )
-
-
-def _bar(name: str, blocks: Any, size: int | None) -> Any:
-    return watched(blocks, name, size)
 
 
 def _check(options: dict[str, Any]) -> None:

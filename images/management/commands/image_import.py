@@ -82,7 +82,7 @@ class Command(BaseCommand):
         if isinstance(item, Skipped):
             self._count("failed" if item.failed else "passed over", label, item.reason)
             return
-        bar = partial(_bar, label)
+        bar = partial(watched, what=os.path.basename(label) or label)
         try:
             by = operator("command")
             outcome = bring_in(item, wishes, by, watched=bar, dry_run=dry_run)
@@ -116,10 +116,6 @@ class Command(BaseCommand):
             raise CommandError(
                 f"{counts['failed']} could not be imported; the reasons are above."
             )
-
-
-def _bar(label: str, blocks: Any, size: int | None) -> Any:
-    return watched(blocks, os.path.basename(label) or label, size)
 
 
 def _what(outcome: Outcome) -> str:
