@@ -5,15 +5,20 @@ Not in images.admin, which registers the models there: the site has to exist bef
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from functools import wraps
 from typing import Any
 
 from django.contrib.admin import AdminSite
-from django.http import HttpRequest, HttpResponse
+from django.core.exceptions import BadRequest
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path
 from django.utils.translation import gettext_lazy as _
 
 from images import errors
+
+View = Callable[..., HttpResponseBase]
 
 
 class CatalogueSite(AdminSite):
@@ -31,6 +36,9 @@ class CatalogueSite(AdminSite):
         seen = request.user.has_perm("images.view_image")
         extra = {**(front.context() if seen else {}), **(extra_context or {})}
         return super().index(request, extra)
+
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        return super().admin_view(_without_nul(view), cacheable)
 
     def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         from images.admin import refusals
@@ -52,3 +60,24 @@ class CatalogueSite(AdminSite):
 
         view = self.admin_view(live.overview)
         return [path("live/", view, name="live"), *super().get_urls()]
+
+
+def _without_nul(view: View) -> View:
+    """PostgreSQL fails on NUL, and Django's own pages ask it about whatever they are given."""
+
+    @wraps(view)
+    def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if "\0" in request.path_info:
+            raise Http404
+        if any("\0" in text for text in _given(request)):
+            raise BadRequest
+        return view(request, *args, **kwargs)
+
+    return checked
+
+
+def _given(request: HttpRequest) -> Iterator[str]:
+    for given in (request.GET, request.POST):
+        for name, texts in given.lists():
+            yield name
+            yield from map(str, texts)

@@ -204,7 +204,7 @@ def _midnight(day: Any, later: timedelta = timedelta()) -> datetime | None:
 
 def matching(text: str) -> Q:
     """What a search finds: names that contain it, a tag, the beginning of an id, a digest."""
-    text = text.strip().replace("\0", "")
+    text = text.strip()
     found = Q(name__icontains=text) | Q(tags__holds=[text])
     lower = text.lower()
     if HEX.fullmatch(lower.replace("-", "")):

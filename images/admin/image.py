@@ -8,7 +8,6 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.core.exceptions import BadRequest
 from django.db.models import F, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
@@ -65,13 +64,6 @@ class ImageAdmin(admin.ModelAdmin):
         if request.GET.get("view") == "trash":
             return tuple(it for it in columns if it not in ("age", "coming")) + IN_TRASH
         return columns
-
-    def changelist_view(
-        self, request: HttpRequest, extra_context: Any = None
-    ) -> HttpResponse:
-        if any("\0" in it for it in request.POST.getlist(ACTION_CHECKBOX_NAME)):
-            raise BadRequest  # no database takes it for an id
-        return super().changelist_view(request, extra_context)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Image], search_term: str

@@ -44,8 +44,7 @@ def context(request: HttpRequest, **more: Any) -> dict[str, Any]:
 
 def find(image_id: str) -> Image:
     """The image, also a deleted one. Raises Http404."""
-    known = Image.objects.filter(purged=False)
-    image = None if "\0" in image_id else known.filter(pk=image_id).first()
+    image = Image.objects.filter(purged=False, pk=image_id).first()
     if image is None:
         raise Http404(_("There is no image with this id."))
     return image
