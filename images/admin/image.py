@@ -20,7 +20,7 @@ from images import overview
 from images.admin import add, copies, live, members, page, steering, upload, words
 from images.admin.changelist import CappedPaginator, ImageList
 from images.admin.filters import matching
-from images.admin.moves import MOVES, may
+from images.admin.moves import MOVES, may, require
 from images.models import Image
 
 IN_TRASH = ("trash_age", "scrub_age")
@@ -203,7 +203,10 @@ class ImageAdmin(admin.ModelAdmin):
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: Any = None
     ) -> HttpResponse:
-        return redirect("admin:images_image_move", object_id, "delete")
+        require(request)
+        # Not the id as it was given: only what images have for one fits into an address.
+        found = steering.find(object_id)
+        return redirect("admin:images_image_move", found.pk, "delete")
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: Any = None

@@ -64,6 +64,7 @@ WITH_IDS = sorted({*routes(admin.site.get_urls())})
 
 
 def test_there_are_such_pages() -> None:
+    assert "/admin/images/image/<path:object_id>/delete/" in WITH_IDS
     assert "/admin/images/image/<str:image_id>/upload/" in WITH_IDS
     assert len(WITH_IDS) > 30
 
@@ -71,7 +72,7 @@ def test_there_are_such_pages() -> None:
 @pytest.mark.parametrize(
     "hostile",
     [
-        *("..", "_2F", "_zz", "_00", "'", '"', "%25s", "{}"),
+        *("a/b", "//", "a%2Fb", "..", "_2F", "_zz", "_00", "'", '"', "%25s", "{}"),
         *("%00", "a%0Ab", "%ED%A0%80", "x" * 2000, "9" * 400, "1e400", "-1"),
     ],
 )
