@@ -110,7 +110,12 @@ def _facts(image: Image) -> list[tuple[str, Any]]:
 def _locations(request: HttpRequest, image: Image) -> dict[str, Any]:
     removing = may(request, "images.delete_imagelocation")
     held = image.locations.exclude(status=LocationStatus.DELETED).order_by("pk")
+    # All copies are the same bytes.
+    algorithm, digest = _digest(image)
     return {
+        "size": words.size(image.size),
+        "algorithm": algorithm,
+        "digest": digest,
         "locations": [
             {
                 "location": location,
@@ -129,6 +134,13 @@ def _locations(request: HttpRequest, image: Image) -> dict[str, Any]:
         "can_add_location": may(request, "images.add_imagelocation")
         and image.status in (Status.QUEUED, Status.ACTIVE),
     }
+
+
+def _digest(image: Image) -> tuple[str, str]:
+    """The algorithm and the value of the best that is known."""
+    if image.os_hash_value:
+        return image.os_hash_algo or "", image.os_hash_value
+    return ("MD5", image.checksum) if image.checksum else ("", "")
 
 
 def _url(location: ImageLocation) -> str:

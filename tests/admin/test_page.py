@@ -322,6 +322,38 @@ def test_an_image_by_location_needs_its_formats(root: Client, db: None) -> None:
 # Locations
 
 
+def locations(text: str) -> list[str]:
+    """The rows of the table."""
+    table = text.split('id="s-locations"')[1].split("</section>")[0]
+    return table.split("<tr>")[2:]
+
+
+def test_each_copy_tells_store_size_digest_and_status(
+    root: Client, image: Image
+) -> None:
+    image.locations.create(store="http", key="http://example.org/disk")
+
+    rows = locations(page(root, image))
+
+    for row, store in zip(rows, ("local", "http"), strict=True):
+        assert f">{store}<" in row
+        assert ">21 B<" in row
+        assert f'title="{image.os_hash_value}"' in row
+        assert "sha512" in row
+        assert ">Active<" in row
+
+
+def test_of_a_copy_that_was_never_read_no_digest_is_told(
+    root: Client, make_image: MakeImage
+) -> None:
+    image = make_image("active", checksum=None, os_hash_algo=None, os_hash_value=None)
+
+    (row,) = locations(page(root, image))
+
+    assert "<code" not in row.split("Active")[0]
+    assert "data-copy" not in row
+
+
 def test_an_address_that_is_refused_is_marked(
     root: Client, make_image: MakeImage
 ) -> None:
