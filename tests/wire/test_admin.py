@@ -376,6 +376,20 @@ def test_a_list_fits_on_a_small_laptop(
     assert page.locator("#changelist .results").evaluate(hidden) == 0
 
 
+def test_no_page_is_wider_than_a_phone(window: Open, api: Api, tag: str) -> None:
+    image_id = filled(api, tag, name="debian-13-generic-amd64")
+    page = window(viewport={"width": 390, "height": 844}).page
+    paths = [FRONT, f"{LIST}?tag={tag}", f"{LIST}{image_id}/change/"]
+    paths += [f"{LIST}{image_id}/move/delete/", f"{LIST}{image_id}/locations/add/"]
+
+    wide = []
+    for path in paths:
+        page.goto(path)
+        wide.append(page.evaluate("document.documentElement.scrollWidth"))
+
+    assert wide == [390] * len(paths)
+
+
 def test_the_sign_in_is_accessible(window: Open) -> None:
     screen = window(signed_in=False, bypass_csp=True)
 
