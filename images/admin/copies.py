@@ -17,7 +17,7 @@ from images import lifecycle
 from images.access import Caller
 from images.admin.moves import caller, require
 from images.admin.places import LocationForm
-from images.admin.steering import back, context, find, refusal
+from images.admin.steering import ReasonForm, back, context, find, refusal
 from images.attributes import Changes
 from images.lifecycle import Source
 from images.lifecycle.location_changes import trusting
@@ -28,9 +28,11 @@ def add(request: HttpRequest, image_id: str) -> HttpResponse:
     """The form for one more copy, and its POST."""
     require(request, "images.add_imagelocation")
     image = find(image_id)
-    form = LocationForm(request.POST or None)
-    sent = request.method == "POST" and form.is_valid()
-    if sent and form.bring(image.pk, caller(request)):
+    sent = request.POST if request.method == "POST" else None
+    form, why = LocationForm(sent), ReasonForm(sent, first=False)
+    # Both are asked, or only one of them would say what is wrong.
+    valid = all([form.is_valid(), why.is_valid()])
+    if valid and form.bring(image.pk, caller(request), why.cleaned_data["reason"]):
         messages.success(request, _("The location was added."))
         return redirect("admin:images_image_change", image.pk)
     return TemplateResponse(
@@ -41,6 +43,7 @@ def add(request: HttpRequest, image_id: str) -> HttpResponse:
             title=_("Add a location"),
             image=image,
             form=form,
+            why=why,
             outcome=_outcome(image),
         ),
     )
@@ -67,9 +70,12 @@ def remove(request: HttpRequest, image_id: str, location_id: int) -> HttpRespons
     location = held.filter(pk=location_id).first()
     if location is None:
         raise Http404(_("The image has no such location."))
-    if request.method == "POST":
-        by = caller(request)
-        refused = refusal(partial(lifecycle.remove_location, image.pk, location_id, by))
+    why = ReasonForm(request.POST if request.method == "POST" else None)
+    if why.is_valid():
+        by, reason = caller(request), why.cleaned_data["reason"]
+        refused = refusal(
+            partial(lifecycle.remove_location, image.pk, location_id, by, reason)
+        )
         return back(request, image, refused, _("The location was removed."))
     return TemplateResponse(
         request,
@@ -79,6 +85,7 @@ def remove(request: HttpRequest, image_id: str, location_id: int) -> HttpRespons
             title=_("Remove a location"),
             image=image,
             location=location,
+            why=why,
             last=held.count() == 1,
             forbidden=settings.IMAGECATALOG_LAST_LOCATION == "forbid",
         ),

@@ -96,10 +96,10 @@ class LocationForm(forms.Form):
         except errors.ImageError as error:
             raise forms.ValidationError(str(error)) from None
 
-    def bring(self, image_id: str, by: Caller) -> bool:
+    def bring(self, image_id: str, by: Caller, reason: str = "") -> bool:
         """Give the location to an image; False: the form says why it was refused."""
         try:
-            lifecycle.add_location(image_id, self.change, by)
+            lifecycle.add_location(image_id, self.change, by, reason)
         except errors.ImageError as error:
             self.add_error(None, str(error))
             return False

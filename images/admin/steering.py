@@ -9,7 +9,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db.models import QuerySet, Sum
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
@@ -32,9 +32,15 @@ class ReasonForm(forms.Form):
     reason = forms.CharField(
         label=gettext_lazy("Reason"),
         max_length=255,
-        widget=forms.TextInput(attrs={"autofocus": True, "autocomplete": "off"}),
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
         help_text=gettext_lazy("It is kept in the history, for those who ask later."),
     )
+
+    def __init__(self, data: QueryDict | None = None, *, first: bool = True) -> None:
+        """``first``: nothing is asked for before it on the page."""
+        super().__init__(data)
+        if first:
+            self.fields["reason"].widget.attrs["autofocus"] = True
 
 
 def context(request: HttpRequest, **more: Any) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from images.access import Caller
 from images.attributes import Changes
 from images.models import Event, Image, Member
 from tests.admin.conftest import LIST
+from tests.web import allow_in_process, serving_folder
 
 MakeImage = Callable[..., Image]
 
@@ -390,6 +392,28 @@ def test_it_is_said_what_becomes_of_a_location(
     assert ("data is read" in page) == (word == "verify")
 
 
+@pytest.fixture
+def web(tmp_path: Path, settings: Any) -> Iterator[str]:
+    """The URL of a web server that has ``image``, with the bytes of the other copies."""
+    folder = tmp_path / "web"
+    folder.mkdir()
+    (folder / "image").write_bytes(b"the bytes of an image")
+    with serving_folder(folder) as url:
+        allow_in_process(settings, url)
+        yield url
+
+
+def test_a_location_is_added_for_a_reason(root: Client, image: Image, web: str) -> None:
+    form = {"url": f"{web}/image", "reason": "a <b>second</b> copy"}
+
+    answer = root.post(f"{LIST}{image.pk}/locations/add/", form)
+
+    assert answer.status_code == 302
+    assert image.locations.filter(store="http", key=f"{web}/image").exists()
+    assert Event.objects.get().reason == form["reason"]
+    assert "a &lt;b&gt;second&lt;/b&gt; copy" in page(root, image)
+
+
 def test_the_last_location_is_removed_and_the_image_queued(
     root: Client, image: Image
 ) -> None:
@@ -397,18 +421,37 @@ def test_the_last_location_is_removed_and_the_image_queued(
 
     address = f"{LIST}{image.pk}/locations/{location.pk}/remove/"
     assert "the last one" in root.get(address).content.decode()
-    root.post(address)
+    root.post(address, {"reason": "wrong file"})
 
     assert (again(image).status, again(image).pinned) == ("queued", True)
+    assert Event.objects.get().reason == "wrong file"
+    assert "wrong file" in page(root, image)
 
 
 def test_one_of_two_locations_is_removed(root: Client, image: Image) -> None:
     second = image.locations.create(store="local", key=f"{image.pk}.second")
 
-    root.post(f"{LIST}{image.pk}/locations/{second.pk}/remove/")
+    address = f"{LIST}{image.pk}/locations/{second.pk}/remove/"
+    root.post(address, {"reason": "moved"})
 
     assert again(image).status == "active"
     assert image.locations.get(status="active").pk != second.pk
+    assert Event.objects.get().reason == "moved"
+
+
+def test_without_a_reason_no_location_comes_or_goes(
+    root: Client, image: Image, web: str
+) -> None:
+    location = image.locations.get()
+
+    added = root.post(f"{LIST}{image.pk}/locations/add/", {"url": f"{web}/image"})
+    removed = root.post(f"{LIST}{image.pk}/locations/{location.pk}/remove/")
+
+    for answer in (added, removed):
+        assert answer.status_code == 200
+        assert "This field is required" in answer.content.decode()
+    assert list(image.locations.filter(status="active")) == [location]
+    assert not Event.objects.exists()
 
 
 def test_a_location_of_another_image_is_not_found(

@@ -57,6 +57,28 @@ def test_the_first_location_makes_an_image_active(
     assert b"".join(lifecycle.read(image.pk)) == DATA
 
 
+def test_the_reason_of_each_change_is_in_the_history(
+    web: str, make_image: Any, member: Caller
+) -> None:
+    image = make_image()
+    for name in ("image", "same"):
+        change = AddLocation(f"{web}/{name}")
+        lifecycle.add_location(image.pk, change, member, f"add {name}")
+    for location in image.locations.order_by("pk"):
+        lifecycle.remove_location(
+            image.pk, location.pk, member, f"remove {location.key}"
+        )
+
+    reasons = Event.objects.order_by("pk").values_list("verb", "reason")
+
+    assert list(reasons) == [
+        ("add_location", "add image"),
+        ("add_location", "add same"),
+        ("remove_location", f"remove {web}/image"),
+        ("remove_location", f"remove {web}/same"),
+    ]
+
+
 def test_digests_that_are_given_with_a_location_are_verified_and_kept(
     web: str, make_image: Any, member: Caller
 ) -> None:
