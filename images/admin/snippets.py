@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from imagecatalog.identity import client_config
+from imagecatalog.identity.client_config import Login
 from images.models import READABLE_STATUSES, Image
 
 
@@ -17,10 +19,14 @@ def _file(image: Image) -> str:
     return f"{image.pk}.{kind}"
 
 
+def _curl() -> str:
+    """As a client signs in here; ``USER`` is left to be filled in where there are users."""
+    lists_images = client_config.curl(Login("", "USER", ""))
+    return lists_images.removesuffix(" /v2/images")
+
+
 def _download(image: Image, base_url: str) -> list[dict[str, str]]:
-    curl = (
-        f"curl -u USER -o {_file(image)} \\\n    {base_url}/v2/images/{image.pk}/file"
-    )
+    curl = f"{_curl()} -o {_file(image)} \\\n    {base_url}/v2/images/{image.pk}/file"
     terraform = (
         'resource "openstack_compute_instance_v2" "server" {\n'
         f'  name        = "server"\n  image_id    = "{image.pk}"\n'
@@ -38,7 +44,7 @@ def _download(image: Image, base_url: str) -> list[dict[str, str]]:
 
 def _upload(image: Image, base_url: str) -> list[dict[str, str]]:
     curl = (
-        "curl -u USER -T FILE -H 'Content-Type: application/octet-stream' \\\n"
+        f"{_curl()} -T FILE -H 'Content-Type: application/octet-stream' \\\n"
         f"    {base_url}/v2/images/{image.pk}/file"
     )
     return [{"title": "curl", "text": curl}]

@@ -211,6 +211,40 @@ def test_the_page_tells_what_is_known(root: Client, image: Image) -> None:
     assert f"http://testserver/v2/images/{image.pk}/file" in text
 
 
+@pytest.mark.parametrize(
+    ("mode", "given"),
+    [
+        ("embedded", "-u USER "),
+        ("keystone", '-H "X-Auth-Token: $(openstack token issue -f value -c id)" '),
+        ("none", ""),
+    ],
+)
+@pytest.mark.parametrize(
+    ("status", "rest"),
+    [
+        ("active", "-o {id}.raw"),
+        ("queued", "-T FILE -H 'Content-Type: application/octet-stream'"),
+    ],
+)
+def test_the_line_for_curl_signs_in_as_the_service_asks_for_it(
+    root: Client,
+    make_image: MakeImage,
+    settings: Any,
+    mode: str,
+    given: str,
+    status: str,
+    rest: str,
+) -> None:
+    settings.IMAGECATALOG_AUTH = mode
+    image = make_image(status)
+    address = f"http://testserver/v2/images/{image.pk}/file"
+
+    texts = root.get(f"{LIST}{image.pk}/change/").context["snippets"]
+
+    (curl,) = (it["text"] for it in texts if it["title"] == "curl")
+    assert curl == f"curl {given}{rest.format(id=image.pk)} \\\n    {address}"
+
+
 def test_the_way_that_was_taken_is_lit(root: Client, make_image: MakeImage) -> None:
     image = make_image("deactivated")
     for pair in (("queued", "saving"), ("saving", "active"), ("active", "deactivated")):
