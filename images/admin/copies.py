@@ -106,11 +106,11 @@ def retry(request: HttpRequest, image_id: str, transfer_id: UUID) -> HttpRespons
 
 
 def _again(image: Image, transfer: Transfer, by: Caller) -> None:
+    # Without the size: it is what the web server told, of a file that may have changed since.
     source = Source(
         transfer.source,
-        transfer.bytes_expected,
-        transfer.checksum,
-        transfer.store,
-        Status(transfer.resting_status),
+        checksum=transfer.checksum,
+        store_id=transfer.store,
+        resting=Status(transfer.resting_status),
     )
     lifecycle.copy(image.pk, source, Changes(), by)

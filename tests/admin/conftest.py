@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, User
 from django.test import Client
+
+from tests.web import allow_in_process, serving_folder
 
 LIST = "/admin/images/image/"
 
@@ -32,3 +35,20 @@ def signed_in(db: None) -> Callable[..., Client]:
 @pytest.fixture
 def root(signed_in: Callable[..., Client]) -> Client:
     return signed_in()
+
+
+@pytest.fixture
+def web_folder(tmp_path: Path) -> Path:
+    """What is on the web: ``disk.raw``, with the bytes that images have here."""
+    folder = tmp_path / "web"
+    folder.mkdir()
+    (folder / "disk.raw").write_bytes(b"the bytes of an image")
+    return folder
+
+
+@pytest.fixture
+def web(web_folder: Path, settings: Any) -> Iterator[str]:
+    """The URL of a web server that gives what is in that folder."""
+    with serving_folder(web_folder) as url:
+        allow_in_process(settings, url)
+        yield url

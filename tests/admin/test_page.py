@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,7 +16,6 @@ from images.access import Caller
 from images.attributes import Changes
 from images.models import Event, Image, Member
 from tests.admin.conftest import LIST
-from tests.web import allow_in_process, serving_folder
 
 MakeImage = Callable[..., Image]
 
@@ -426,24 +424,13 @@ def test_it_is_said_what_becomes_of_a_location(
     assert ("data is read" in page) == (word == "verify")
 
 
-@pytest.fixture
-def web(tmp_path: Path, settings: Any) -> Iterator[str]:
-    """The URL of a web server that has ``image``, with the bytes of the other copies."""
-    folder = tmp_path / "web"
-    folder.mkdir()
-    (folder / "image").write_bytes(b"the bytes of an image")
-    with serving_folder(folder) as url:
-        allow_in_process(settings, url)
-        yield url
-
-
 def test_a_location_is_added_for_a_reason(root: Client, image: Image, web: str) -> None:
-    form = {"url": f"{web}/image", "reason": "a <b>second</b> copy"}
+    form = {"url": f"{web}/disk.raw", "reason": "a <b>second</b> copy"}
 
     answer = root.post(f"{LIST}{image.pk}/locations/add/", form)
 
     assert answer.status_code == 302
-    assert image.locations.filter(store="http", key=f"{web}/image").exists()
+    assert image.locations.filter(store="http", key=f"{web}/disk.raw").exists()
     assert Event.objects.get().reason == form["reason"]
     assert "a &lt;b&gt;second&lt;/b&gt; copy" in page(root, image)
 
@@ -478,7 +465,7 @@ def test_without_a_reason_no_location_comes_or_goes(
 ) -> None:
     location = image.locations.get()
 
-    added = root.post(f"{LIST}{image.pk}/locations/add/", {"url": f"{web}/image"})
+    added = root.post(f"{LIST}{image.pk}/locations/add/", {"url": f"{web}/disk.raw"})
     removed = root.post(f"{LIST}{image.pk}/locations/{location.pk}/remove/")
 
     for answer in (added, removed):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.test import Client
 
-from images import lifecycle
+from images import errors, lifecycle
 from images.models import Image, Member, Transfer
 from tests.admin.conftest import LIST
 from tests.copies import waiting_copies
@@ -106,3 +107,36 @@ def test_a_copy_that_failed_leaves_the_image_queued_and_is_tried_again(
     root.post(f"{LIST}{image.pk}/transfers/{waiting}/retry/")
 
     assert len(waiting_copies()) == 1
+
+
+def test_a_file_that_has_grown_meanwhile_is_fetched_when_it_is_tried_again(
+    root: Client, db: None, web: str, web_folder: Path
+) -> None:
+    root.post(f"{LIST}add/url/", FORM | {"url": f"{web}/disk.raw"})
+    (waiting,) = waiting_copies()
+    (web_folder / "disk.raw").write_bytes(bytes(5000))
+    with pytest.raises(errors.Invalid, match="expected"):
+        lifecycle.fetch_copy(waiting)
+
+    image = Image.objects.get()
+    root.post(f"{LIST}{image.pk}/transfers/{waiting}/retry/")
+    (waiting,) = waiting_copies()
+    lifecycle.fetch_copy(waiting)
+
+    image = Image.objects.get()
+    assert (image.status, image.size) == ("active", 5000)
+
+
+def test_the_digest_that_a_person_gave_still_counts_when_it_is_tried_again(
+    root: Client, db: None, web: str
+) -> None:
+    form = FORM | {"url": f"{web}/disk.raw", "checksum": "0" * 32}
+    root.post(f"{LIST}add/url/", form)
+    (first,) = waiting_copies()
+    with pytest.raises(errors.Invalid):
+        lifecycle.fetch_copy(first)
+
+    root.post(f"{LIST}{Image.objects.get().pk}/transfers/{first}/retry/")
+
+    (again,) = waiting_copies()
+    assert Transfer.objects.get(pk=again).checksum == "0" * 32
