@@ -208,7 +208,9 @@ def matching(text: str) -> Q:
     found = Q(name__icontains=text) | Q(tags__holds=[text])
     lower = text.lower()
     if HEX.fullmatch(lower.replace("-", "")):
-        found |= Q(pk__startswith=lower)
+        # Ids have the case in which a client gave them, and PostgreSQL tells it apart.
+        for beginning in sorted({text, lower, text.upper()}):
+            found |= Q(pk__startswith=beginning)
     if HEX.fullmatch(lower) and len(lower) == 32:
         found |= Q(checksum=lower)
     if HEX.fullmatch(lower) and len(lower) in DIGESTS:

@@ -150,6 +150,26 @@ def test_a_filter_and_a_search_find_the_one(
     assert shown(root, f"?{query}") == {"the WANTED one"}
 
 
+@pytest.mark.parametrize("text", ["c0ffee0a", "C0FFEE0A", "C0FFEE0A-AAAA"])
+@pytest.mark.parametrize(
+    "image_id",
+    ["c0ffee0a-aaaa-4bbb-8ccc-0123456789ab", "C0FFEE0A-AAAA-4BBB-8CCC-0123456789AB"],
+)
+def test_the_beginning_of_an_id_is_found_in_either_case(
+    root: Client, make_image: MakeImage, image_id: str, text: str
+) -> None:
+    make_image(name="another", id="c0ffee0b-aaaa-4bbb-8ccc-0123456789ab")
+    make_image(name="wanted", id=image_id)
+
+    assert shown(root, f"?q={text}") == {"wanted"}
+
+
+def test_an_id_is_found_as_it_is_written(root: Client, make_image: MakeImage) -> None:
+    make_image(name="wanted", id="C0ffee0A-aaaa-4bbb-8ccc-0123456789ab")
+
+    assert shown(root, "?q=C0ffee0A") == {"wanted"}
+
+
 def test_filters_go_together(root: Client, make_image: MakeImage) -> None:
     make_image("active", name="a", tags=["x"])
     make_image("queued", name="b", tags=["x"])
