@@ -1,8 +1,9 @@
-"""Two apps of others as the catalogue has them: our site, our roles, our words; and our checks."""
+"""Apps as the catalogue has them: our site, our roles, our words; and our checks."""
 
 from __future__ import annotations
 
 import axes.apps
+from django.apps import AppConfig
 from django.apps import apps as installed
 from django.contrib.admin import apps
 from django.core.checks import register
@@ -22,6 +23,11 @@ class AdminConfig(apps.AdminConfig):
             register(check)
         # Behind the receiver of django.contrib.auth, which makes the permissions.
         post_migrate.connect(roles.ensure, sender=installed.get_app_config("images"))
+
+
+class ImagesConfig(AppConfig):
+    name = "images"
+    verbose_name = _("Images")
 
 
 class SignInsConfig(axes.apps.AppConfig):

@@ -112,7 +112,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "imagecatalog.admin.SignInsConfig",
     "imagecatalog.identity",
-    "images",
+    "imagecatalog.admin.ImagesConfig",
     "imagecatalog.admin.AdminConfig",
 ]
 MIDDLEWARE = [

@@ -12,6 +12,7 @@ from django.contrib.auth.admin import UserAdmin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils.translation import gettext, gettext_lazy
 
 from imagecatalog.identity import application_credentials, client_config, roles
 from imagecatalog.identity.client_config import Login
@@ -62,9 +63,12 @@ class CredentialForm(forms.ModelForm):
     """What is told of a new credential; its secret is made here."""
 
     actions = forms.MultipleChoiceField(
+        label=gettext_lazy("Actions"),
         choices=[(name, name) for name in sorted(access.RULES)],
         required=False,
-        help_text="The only ones that it may use; none chosen: all that the role allows.",
+        help_text=gettext_lazy(
+            "The only ones that it may use; none chosen: all that the role allows."
+        ),
     )
     told = ""
 
@@ -129,7 +133,7 @@ class ApplicationCredentials(ModelAdmin):
         credential = (obj.pk, obj.told)
         login = Login(versions.base_url(request), user, project, credential)
         context = self.admin_site.each_context(request) | {
-            "title": f"Application credential {obj.name}",
+            "title": gettext("Application credential %(name)s") % {"name": obj.name},
             "opts": self.opts,
             "key": f"{obj.pk}.{obj.told}",
             "texts": client_config.texts(login),

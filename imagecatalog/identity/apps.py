@@ -3,10 +3,12 @@ from __future__ import annotations
 from django.apps import AppConfig
 from django.contrib.auth import get_user_model
 from django.db.models.signals import post_delete, post_save
+from django.utils.translation import gettext_lazy as _
 
 
 class IdentityConfig(AppConfig):
     name = "imagecatalog.identity"
+    verbose_name = _("Identity")
 
     def ready(self) -> None:
         from imagecatalog.identity import credentials, models, tokens

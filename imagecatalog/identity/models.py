@@ -11,6 +11,8 @@ from uuid import uuid4
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 
 def new_id() -> str:
@@ -18,17 +20,24 @@ def new_id() -> str:
 
 
 class Role(models.TextChoices):
-    ADMIN = "admin"
-    MEMBER = "member"
-    READER = "reader"
-    SERVICE = "service"  # other services of a cloud; includes nothing else
+    ADMIN = "admin", _("Admin")
+    MEMBER = "member", _("Member")
+    READER = "reader", _("Reader")
+    SERVICE = (
+        "service",
+        _("Service"),
+    )  # other services of a cloud; includes nothing else
 
 
 class Project(models.Model):
     """What owns images. The id is what clients see as ``owner``."""
 
-    id = models.CharField(primary_key=True, max_length=64, default=new_id)
-    name = models.CharField(max_length=64, unique=True)
+    id = models.CharField(_("id"), primary_key=True, max_length=64, default=new_id)
+    name = models.CharField(_("name"), max_length=64, unique=True)
+
+    class Meta:
+        verbose_name = _("project")
+        verbose_name_plural = _("projects")
 
     def __str__(self) -> str:
         return self.name
@@ -38,12 +47,22 @@ class RoleAssignment(models.Model):
     """One role of a user in a project; admin includes member, member includes reader."""
 
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.CASCADE, related_name="assignments"
+        settings.AUTH_USER_MODEL,
+        models.CASCADE,
+        verbose_name=_("user"),
+        related_name="assignments",
     )
-    project = models.ForeignKey(Project, models.CASCADE, related_name="assignments")
-    role = models.CharField(max_length=7, choices=Role.choices)
+    project = models.ForeignKey(
+        Project,
+        models.CASCADE,
+        verbose_name=_("project"),
+        related_name="assignments",
+    )
+    role = models.CharField(_("role"), max_length=7, choices=Role.choices)
 
     class Meta:
+        verbose_name = _("role assignment")
+        verbose_name_plural = _("role assignments")
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["user", "project"], name="one_role_in_a_project"
@@ -52,7 +71,8 @@ class RoleAssignment(models.Model):
         ordering: ClassVar = ["id"]
 
     def __str__(self) -> str:
-        return f"{self.user} is {self.role} of {self.project}"
+        words = {"user": self.user, "role": self.role, "project": self.project}
+        return gettext("%(user)s is %(role)s of %(project)s") % words
 
 
 class ApplicationCredential(models.Model):
@@ -62,35 +82,48 @@ class ApplicationCredential(models.Model):
     its user's role in the project, and can never do more than that role.
     """
 
-    id = models.CharField(primary_key=True, max_length=32, default=new_id)
-    name = models.CharField(max_length=255)
-    description = models.CharField(max_length=255, blank=True)
+    id = models.CharField(_("id"), primary_key=True, max_length=32, default=new_id)
+    name = models.CharField(_("name"), max_length=255)
+    description = models.CharField(_("description"), max_length=255, blank=True)
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         models.CASCADE,
+        verbose_name=_("user"),
         related_name="application_credentials",
     )
     project = models.ForeignKey(
-        Project, models.CASCADE, related_name="application_credentials"
+        Project,
+        models.CASCADE,
+        verbose_name=_("project"),
+        related_name="application_credentials",
     )
     role = models.CharField(
+        _("role"),
         max_length=7,
         choices=Role.choices,
-        help_text="at most so much, however much its user may do",
+        help_text=_("at most so much, however much its user may do"),
     )
     actions = models.JSONField(
+        _("actions"),
         null=True,
         blank=True,
-        help_text="names of the rules that it may use; null: all that the role allows",
+        help_text=_(
+            "names of the rules that it may use; null: all that the role allows"
+        ),
     )
-    secret = models.CharField(max_length=128, help_text="hashed")
-    created_at = models.DateTimeField(default=timezone.now)
-    expires_at = models.DateTimeField(null=True, blank=True)
+    secret = models.CharField(_("secret"), max_length=128, help_text=_("hashed"))
+    created_at = models.DateTimeField(_("created at"), default=timezone.now)
+    expires_at = models.DateTimeField(_("expires at"), null=True, blank=True)
     last_used_at = models.DateTimeField(
-        null=True, blank=True, help_text="to within five minutes"
+        _("last used at"),
+        null=True,
+        blank=True,
+        help_text=_("to within five minutes"),
     )
 
     class Meta:
+        verbose_name = _("application credential")
+        verbose_name_plural = _("application credentials")
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["user", "name"], name="application_credential_name"
@@ -99,7 +132,8 @@ class ApplicationCredential(models.Model):
         ordering: ClassVar = ["created_at", "id"]
 
     def __str__(self) -> str:
-        return f"{self.name} of {self.user} in {self.project}"
+        words = {"name": self.name, "user": self.user, "project": self.project}
+        return gettext("%(name)s of %(user)s in %(project)s") % words
 
 
 class TokenGeneration(models.Model):
@@ -130,14 +164,18 @@ class RevokedToken(models.Model):
 class SignInEvent(models.Model):
     """What happened around signing in: append-only, read by operators, gone after months."""
 
-    at = models.DateTimeField(default=timezone.now, db_index=True)
-    verb = models.CharField(max_length=32)
-    user = models.CharField(max_length=150, blank=True, help_text="name")
-    source = models.CharField(max_length=64, blank=True, help_text="address")
-    request_id = models.CharField(max_length=64, blank=True)
-    detail = models.JSONField(default=dict)
+    at = models.DateTimeField(_("at"), default=timezone.now, db_index=True)
+    verb = models.CharField(_("verb"), max_length=32)
+    user = models.CharField(_("user"), max_length=150, blank=True, help_text=_("name"))
+    source = models.CharField(
+        _("source"), max_length=64, blank=True, help_text=_("address")
+    )
+    request_id = models.CharField(_("request id"), max_length=64, blank=True)
+    detail = models.JSONField(_("detail"), default=dict)
 
     class Meta:
+        verbose_name = _("sign in event")
+        verbose_name_plural = _("sign in events")
         ordering: ClassVar = ["-id"]
 
     def __str__(self) -> str:

@@ -89,12 +89,17 @@ class ImageList(ChangeList):
         return [
             {
                 "label": str(self.form.fields[name].label),
-                "value": str(self.form[name].value()),
+                "value": self._shown(name),
                 "url": self.get_query_string(remove=[name]),
             }
             for name in self.form.fields
             if name != "view" and self.params.get(name)
         ]
+
+    def _shown(self, name: str) -> str:
+        value = self.form[name].value()
+        choices = getattr(self.form.fields[name], "choices", ())
+        return str(dict(choices).get(value, value))
 
     @property
     def narrowed(self) -> bool:

@@ -85,7 +85,8 @@ class SizeField(forms.CharField):
         try:
             return units.parse_size(text)
         except ValueError as error:
-            raise ValidationError(str(error)) from None
+            sentence = _("“%(text)s” is no size; give one like 500M or 1.5 GiB.")
+            raise ValidationError(sentence, params={"text": text}) from error
 
 
 def _choices(values: Any) -> list[tuple[str, Any]]:
@@ -152,7 +153,7 @@ class FilterForm(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.auto_id = "filter-%s"
-        self.fields["status"].choices = _choices(Status.values)  # type: ignore[attr-defined]
+        self.fields["status"].choices = [("", _("any")), *Status.choices]  # type: ignore[attr-defined]
 
     def clean_property(self) -> dict[str, str]:
         text = self.cleaned_data["property"]

@@ -87,7 +87,8 @@ class ImageAdmin(admin.ModelAdmin):
             ' aria-label="{}">',
             ACTION_CHECKBOX_NAME,
             image.pk,
-            _("Select this image: %(name)s") % {"name": image},
+            _("Select this image: %(name)s")
+            % {"name": f"{words.title(image)} ({image.pk})"},
         )
 
     @admin.display(description=_("status"))

@@ -148,8 +148,8 @@ def offers(request: HttpRequest, image: Image) -> list[Offer]:
 def _refusal(request: HttpRequest, move: Move, image: Image) -> str:
     if image.status not in move.sources:
         return _("Possible when the image is %(sources)s; it is %(status)s.") % {
-            "sources": _either(sorted(move.sources)),
-            "status": image.status,
+            "sources": _either([words.status(it) for it in sorted(move.sources)]),
+            "status": words.status(image.status),
         }
     if move.verb == "delete" and image.protected:
         return _("The image is protected. Take the protection off first.")

@@ -180,7 +180,7 @@ def _members(request: HttpRequest, image: Image) -> dict[str, Any]:
         "changing_members": shared and may(request, "images.change_member"),
         "removing_members": image.deleted_at is None
         and may(request, "images.delete_member"),
-        "member_statuses": MemberStatus.values,
+        "member_statuses": MemberStatus.choices,
     }
 
 

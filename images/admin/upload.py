@@ -50,7 +50,7 @@ def link(request: HttpRequest, image: Image) -> str:
 def _refusal(image: Image, *, going_on: bool) -> str:
     if image.status not in TAKES_DATA:
         return _("The image is %(status)s; only a queued one takes data.") % {
-            "status": image.status
+            "status": words.status(image.status)
         }
     if image.status != Status.QUEUED and not going_on:
         return _("Something else is bringing data in.")

@@ -15,6 +15,11 @@ from images import units
 from images.models import Image, Status, Transfer, TransferStatus
 
 
+def status(value: str) -> str:
+    """A status, within a sentence."""
+    return str(Status(value).label).lower()
+
+
 def badge(status: str) -> SafeString:
     """A status, in its colour."""
     label = Status(status).label if status in Status.values else status

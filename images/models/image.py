@@ -8,19 +8,20 @@ from uuid import uuid4
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from django_fsm import RETURN_VALUE, FSMField, FSMModelMixin, transition
 
 
 class Status(models.TextChoices):
-    QUEUED = "queued"
-    SAVING = "saving"
-    UPLOADING = "uploading"
-    IMPORTING = "importing"
-    ACTIVE = "active"
-    DEACTIVATED = "deactivated"
-    KILLED = "killed"
-    PENDING_DELETE = "pending_delete"
-    DELETED = "deleted"
+    QUEUED = "queued", _("Queued")
+    SAVING = "saving", _("Saving")
+    UPLOADING = "uploading", _("Uploading")
+    IMPORTING = "importing", _("Importing")
+    ACTIVE = "active", _("Active")
+    DEACTIVATED = "deactivated", _("Deactivated")
+    KILLED = "killed", _("Killed")
+    PENDING_DELETE = "pending_delete", _("Pending Delete")
+    DELETED = "deleted", _("Deleted")
 
 
 TRANSIENT_STATUSES = (Status.SAVING, Status.UPLOADING, Status.IMPORTING)
@@ -92,6 +93,8 @@ class Image(FSMModelMixin, models.Model):  # type: ignore[misc]
     objects: ClassVar[models.Manager[Image]] = ImageQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
+        verbose_name = _("image")
+        verbose_name_plural = _("images")
         # Keyset paging walks these; deleted rows, which only ever become more, are not in them.
         indexes = [
             models.Index(

@@ -5,15 +5,16 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, FSMModelMixin, transition
 
 from images.models.image import Image
 
 
 class LocationStatus(models.TextChoices):
-    ACTIVE = "active"
-    PENDING_DELETE = "pending_delete"
-    DELETED = "deleted"
+    ACTIVE = "active", _("Active")
+    PENDING_DELETE = "pending_delete", _("Pending Delete")
+    DELETED = "deleted", _("Deleted")
 
 
 class ImageLocation(FSMModelMixin, models.Model):  # type: ignore[misc]

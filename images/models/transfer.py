@@ -8,22 +8,23 @@ from uuid import uuid4
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from images.models.image import TRANSIENT_STATUSES, Image, Status
 
 
 class TransferKind(models.TextChoices):
-    UPLOAD = "upload"
-    STAGE = "stage"
-    IMPORT = "import"
-    COPY = "copy"
+    UPLOAD = "upload", _("Upload")
+    STAGE = "stage", _("Stage")
+    IMPORT = "import", _("Import")
+    COPY = "copy", _("Copy")
 
 
 class TransferStatus(models.TextChoices):
-    WAITING = "waiting"  # for a worker; owns nothing yet
-    RUNNING = "running"
-    DONE = "done"
-    FAILED = "failed"
+    WAITING = "waiting", _("Waiting")  # for a worker; owns nothing yet
+    RUNNING = "running", _("Running")
+    DONE = "done", _("Done")
+    FAILED = "failed", _("Failed")
 
 
 OPEN_STATUSES = (TransferStatus.WAITING, TransferStatus.RUNNING)
