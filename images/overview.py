@@ -59,13 +59,12 @@ def of_catalogue() -> dict[str, Any]:
 
     ``stuck`` and ``failed_last_24h`` are images, as in the admin; ``ownerless`` are among the stuck.
     """
-    since = timezone.now() - timedelta(days=1)
     return {
         "images": _by_status(),
         "purged": Image.objects.filter(purged=True).count(),
         "stuck": Image.objects.filter(stuck()).count(),
         "ownerless": Image.objects.filter(ownerless()).count(),
-        "failed_last_24h": Image.objects.filter(failed(since)).count(),
+        "failed_last_24h": Image.objects.filter(failed_lately()).count(),
         "trash": _trash(),
         "stores": _stores(),
         "to_remove": _to_remove(),
@@ -92,6 +91,11 @@ def failed(since: datetime | None = None) -> Q:
     if since is not None:
         attempts = attempts.filter(ended_at__gte=since)
     return Q(status__in=WITHOUT_DATA, pk__in=attempts.values("image"))
+
+
+def failed_lately() -> Q:
+    """The condition for images without data whose transfer failed in the last 24 hours."""
+    return failed(timezone.now() - timedelta(hours=24))
 
 
 def census() -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from django.urls import reverse
@@ -11,9 +10,8 @@ from django.utils.translation import gettext as _
 
 from images import overview, units
 from images.admin import graph, words
-from images.models import TRANSIENT_STATUSES, Image, Status
-
-DAY = timedelta(hours=24)
+from images.admin.filters import VIEWS
+from images.models import Image, Status
 
 
 def context() -> dict[str, Any]:
@@ -38,14 +36,14 @@ def numbers() -> dict[str, str]:
     return counts | {f"tile-{tile['name']}": tile["value"] for tile in tiles}
 
 
-def _count(condition: Any) -> int:
-    return Image.objects.filter(condition).count()
+def _count(view: str) -> int:
+    """How many images the list has in this view."""
+    _title, condition = VIEWS[view]
+    return Image.objects.filter(condition()).count()
 
 
 def _tiles(census: dict[str, Any], next_scrub: Any) -> list[dict[str, Any]]:
-    moving = Image.objects.filter(status__in=TRANSIENT_STATUSES).count()
-    stuck = _count(overview.stuck())
-    failed = _count(overview.failed(timezone.now() - DAY))
+    moving, stuck, failed = map(_count, ("moving", "stuck", "failed-today"))
     trash = census["trash"]
     scrub = _("nothing to delete")
     if next_scrub is not None:
@@ -57,7 +55,7 @@ def _tiles(census: dict[str, Any], next_scrub: Any) -> list[dict[str, Any]]:
         _tile("stuck", _("Stuck now"), stuck, "stuck", "alarm" if stuck else "calm"),
         _tile(
             "failed",
-            _("Failed in 24 h"),
+            VIEWS["failed-today"][0],
             failed,
             "failed-today",
             "warn" if failed else "calm",
@@ -77,7 +75,7 @@ LIVING = [
 ]
 
 
-def _tile(name: str, title: str, value: int, view: str, tone: str) -> dict[str, Any]:
+def _tile(name: str, title: Any, value: int, view: str, tone: str) -> dict[str, Any]:
     url = reverse("admin:images_image_changelist")
     return {
         "name": name,

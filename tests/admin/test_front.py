@@ -44,6 +44,28 @@ def test_the_tiles_count_and_lead_to_what_they_count(
     )
 
 
+@pytest.mark.parametrize(
+    ("tile", "view"),
+    [("stuck", "stuck"), ("failed", "failed-today"), ("moving", "moving")],
+)
+def test_a_tile_counts_what_its_list_has(
+    root: Client, make_image: MakeImage, tile: str, view: str
+) -> None:
+    make_image("saving").transfers.all().delete()
+    for hours in (1, 23, 25):
+        make_image("queued").transfers.create(
+            kind="copy",
+            store="local",
+            status="failed",
+            ended_at=timezone.now() - timedelta(hours=hours),
+        )
+    make_image("importing")
+
+    listed = root.get(f"/admin/images/image/?view={view}").context["cl"].result_count
+
+    assert numbers(root)[f"tile-{tile}"] == str(listed) != "0"
+
+
 def test_each_status_has_its_number_and_its_link(
     root: Client, make_image: MakeImage
 ) -> None:
