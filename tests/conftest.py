@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
@@ -173,6 +174,19 @@ def catalogue(request: pytest.FixtureRequest) -> servers.Service:
 def any_catalogue(small_catalogue: servers.Service) -> servers.Service:
     """Our service, for tests to which the backend makes no difference."""
     return small_catalogue
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A real file system of 8 MiB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("a small file system can be mounted by root only")
+    yield folder
+    # A service that has files there may live longer.
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 # The catalogue's content

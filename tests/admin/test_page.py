@@ -16,6 +16,7 @@ from images.access import Caller
 from images.attributes import Changes
 from images.models import Event, Image, Member
 from tests.admin.conftest import LIST
+from tests.rows import current
 
 MakeImage = Callable[..., Image]
 
@@ -44,10 +45,6 @@ def save(client: Client, image: Image, form: dict[str, Any]) -> Any:
     return client.post(f"{LIST}{image.pk}/change/", form)
 
 
-def again(image: Image) -> Image:
-    return Image.objects.get(pk=image.pk)
-
-
 @pytest.fixture
 def image(make_image: MakeImage) -> Image:
     return make_image(
@@ -59,12 +56,12 @@ def image(make_image: MakeImage) -> Image:
 
 
 def test_a_form_that_nobody_touched_changes_nothing(root: Client, image: Image) -> None:
-    before = again(image).updated_at
+    before = current(image).updated_at
 
     response = save(root, image, shown_form(root, image))
 
     assert response.status_code == 302
-    assert again(image).updated_at == before
+    assert current(image).updated_at == before
     assert not Event.objects.exists()
 
 
@@ -82,7 +79,7 @@ def test_attributes_tags_and_properties_are_changed_and_recorded(
 
     assert save(root, image, form).status_code == 302
 
-    changed = again(image)
+    changed = current(image)
     assert (changed.name, changed.min_disk, changed.protected) == ("disk 2", 8, True)
     assert changed.tags == ["b", "c"]
     assert changed.properties == {"os_type": "windows", "new": "value"}
@@ -99,13 +96,13 @@ def test_properties_with_blanks_around_their_names_keep_them(
     form = shown_form(root, image)
 
     assert save(root, image, form | {"name": "new"}).status_code == 302
-    assert again(image).properties == {" lead": "1", " ": "2", "lead": "3"}
+    assert current(image).properties == {" lead": "1", " ": "2", "lead": "3"}
 
     form["property_name"] = [*form["property_name"], " typed "]
     form["property_value"] = ["9", *form["property_value"][1:], "4"]
     assert save(root, image, form).status_code == 302
 
-    assert again(image).properties == {
+    assert current(image).properties == {
         " ": "9",
         " lead": "1",
         "lead": "3",
@@ -123,7 +120,7 @@ def test_what_somebody_else_changed_meanwhile_stays(
 
     save(root, image, form | {"min_disk": "8"})
 
-    changed = again(image)
+    changed = current(image)
     assert (changed.name, changed.min_disk) == ("theirs", 8)
     assert changed.properties == {"os_type": "theirs", "more": "1", "x": "1"}
 
@@ -153,8 +150,8 @@ def test_what_is_wrong_is_said_and_nothing_is_changed(
     response = save(root, image, form)
 
     assert sentence in response.content.decode().replace("&#x27;", "'")
-    assert again(image).min_ram == 0
-    assert again(image).properties == image.properties
+    assert current(image).min_ram == 0
+    assert current(image).properties == image.properties
 
 
 def test_formats_can_be_changed_before_there_is_data_only(
@@ -165,8 +162,8 @@ def test_formats_can_be_changed_before_there_is_data_only(
     for image in (queued, active):
         save(root, image, shown_form(root, image) | {"disk_format": "qcow2"})
 
-    assert again(queued).disk_format == "qcow2"
-    assert again(active).disk_format == "raw"
+    assert current(queued).disk_format == "qcow2"
+    assert current(active).disk_format == "raw"
 
 
 def test_a_deleted_image_cannot_be_changed(root: Client, make_image: MakeImage) -> None:
@@ -185,7 +182,7 @@ def test_a_deleted_image_cannot_be_changed(root: Client, make_image: MakeImage) 
     )
 
     assert "No image found" in response.content.decode()
-    assert again(image).name == "disk"
+    assert current(image).name == "disk"
 
 
 def test_the_page_tells_what_is_known(root: Client, image: Image) -> None:
@@ -235,12 +232,14 @@ def test_the_line_for_curl_signs_in_as_the_service_asks_for_it(
 ) -> None:
     settings.IMAGECATALOG_AUTH = mode
     image = make_image(status)
-    address = f"http://testserver/v2/images/{image.pk}/file"
 
     texts = root.get(f"{LIST}{image.pk}/change/").context["snippets"]
 
     (curl,) = (it["text"] for it in texts if it["title"] == "curl")
-    assert curl == f"curl {given}{rest.format(id=image.pk)} \\\n    {address}"
+    line, address = curl.split(" \\\n    ")
+    assert line == f"curl {given}{rest.format(id=image.pk)}"
+    assert address.startswith("http://testserver")
+    assert address.endswith(f"/v2/images/{image.pk}/file")
 
 
 def test_the_way_that_was_taken_is_lit(root: Client, make_image: MakeImage) -> None:
@@ -444,7 +443,7 @@ def test_the_last_location_is_removed_and_the_image_queued(
     assert "the last one" in root.get(address).content.decode()
     root.post(address, {"reason": "wrong file"})
 
-    assert (again(image).status, again(image).pinned) == ("queued", True)
+    assert (current(image).status, current(image).pinned) == ("queued", True)
     assert Event.objects.get().reason == "wrong file"
     assert "wrong file" in page(root, image)
 
@@ -455,7 +454,7 @@ def test_one_of_two_locations_is_removed(root: Client, image: Image) -> None:
     address = f"{LIST}{image.pk}/locations/{second.pk}/remove/"
     root.post(address, {"reason": "moved"})
 
-    assert again(image).status == "active"
+    assert current(image).status == "active"
     assert image.locations.get(status="active").pk != second.pk
     assert Event.objects.get().reason == "moved"
 

@@ -15,24 +15,9 @@ from images import errors, lifecycle, stores
 from images.access import Caller
 from images.lifecycle import trash
 from images.models import Event, Image
+from tests.rows import status
 
 RACES = 25
-
-
-@pytest.fixture
-def trashed(make_image: Any, member: Caller) -> Any:
-    def make(days_ago: float = 0, **fields: Any) -> Image:
-        image = make_image("active", data=b"four", **fields)
-        lifecycle.delete(image.pk, member)
-        at = timezone.now() - timedelta(days=days_ago)
-        Image.objects.filter(pk=image.pk).update(deleted_at=at)
-        return image
-
-    return make
-
-
-def status(image: Image) -> str:
-    return Image.objects.get(pk=image.pk).status
 
 
 def test_all_restores_what_is_in_the_trash(

@@ -8,27 +8,11 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from images import lifecycle, stores
-from images.access import Caller
 from images.lifecycle import trash
 from images.models import Image, ImageLocation
+from tests.rows import status
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def trashed(make_image: Any, member: Caller) -> Any:
-    def make(days_ago: float = 0) -> Image:
-        image = make_image("active", data=b"four")
-        lifecycle.delete(image.pk, member)
-        at = timezone.now() - timedelta(days=days_ago)
-        Image.objects.filter(pk=image.pk).update(deleted_at=at)
-        return image
-
-    return make
-
-
-def status(image: Image) -> str:
-    return Image.objects.get(pk=image.pk).status
 
 
 def test_it_takes_what_is_due_and_prints_the_ids(trashed: Any, capsys: Any) -> None:

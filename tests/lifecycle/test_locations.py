@@ -14,7 +14,8 @@ from images.lifecycle import AddLocation, RemoveLocationAt, ReplaceLocations
 from images.lifecycle.edges import locked
 from images.lifecycle.location_changes import prepare
 from images.lifecycle.locations import apply
-from images.models import Event, Image, Status
+from images.models import Event, Status
+from tests.rows import current
 from tests.web import allow_in_process, serving_folder
 
 DATA = b"the bytes of an image"
@@ -33,10 +34,6 @@ def web(tmp_path: Path, settings: Any) -> Iterator[str]:
     with serving_folder(folder) as url:
         allow_in_process(settings, url)
         yield url
-
-
-def current(image: Image) -> Image:
-    return Image.objects.get(pk=image.pk)
 
 
 def replace(image_id: str, locations: list[AddLocation], by: Caller) -> None:

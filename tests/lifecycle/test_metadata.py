@@ -8,12 +8,9 @@ from images import errors, lifecycle
 from images.access import Caller
 from images.attributes import Changes
 from images.models import Event, Image, Status
+from tests.rows import current
 
 pytestmark = pytest.mark.django_db
-
-
-def current(image: Image) -> Image:
-    return Image.objects.get(pk=image.pk)
 
 
 def test_a_new_image_is_queued(member: Caller) -> None:

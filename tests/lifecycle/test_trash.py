@@ -9,12 +9,9 @@ from django.utils import timezone
 from images import errors, lifecycle, stores
 from images.access import Caller
 from images.models import Event, Image, ImageLocation, Member, Status
+from tests.rows import current
 
 pytestmark = pytest.mark.django_db
-
-
-def current(image: Image) -> Image:
-    return Image.objects.get(pk=image.pk)
 
 
 def stored() -> list[str]:

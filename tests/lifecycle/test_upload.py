@@ -9,7 +9,8 @@ import pytest
 
 from images import errors, lifecycle
 from images.access import Caller
-from images.models import Event, Image, Status, Transfer, TransferStatus
+from images.models import Event, Status, Transfer, TransferStatus
+from tests.rows import current
 
 DATA = b"some bytes" * 1000
 
@@ -22,10 +23,6 @@ def files(data_dir: Path) -> Callable[[], list[Path]]:
         return [path for path in (data_dir / "images").rglob("*") if path.is_file()]
 
     return found
-
-
-def current(image: Image) -> Image:
-    return Image.objects.get(pk=image.pk)
 
 
 def test_an_upload_makes_the_image_active(make_image: Any, member: Caller) -> None:

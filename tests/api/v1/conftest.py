@@ -9,10 +9,22 @@ import pytest
 from django.http import HttpResponse
 from django.test import Client
 
-from images.models import Image
+from images import stores
+from images.models import Event, Image
 
 OCTETS = "application/octet-stream"
 RAW = {"disk_format": "raw", "container_format": "bare"}
+
+
+def kept() -> list[str]:
+    """The keys of what the default store has."""
+    return [key for key, _ in stores.default().keys()]
+
+
+def told() -> list[tuple[str, str, str, str]]:
+    """Every event of the history: verb, the status before and after it, door."""
+    events = Event.objects.order_by("pk")
+    return [(it.verb, it.from_status, it.to_status, it.door) for it in events]
 
 
 def headers(fields: dict[str, Any], properties: dict[str, str]) -> dict[str, str]:

@@ -11,21 +11,12 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from images import stores
 from images.api.v1 import headers
 from images.models import Event, Image, Transfer
+from tests.api.v1.conftest import kept, told
 
 DATA = b"*" * 5120
 MD5 = hashlib.md5(DATA, usedforsecurity=False).hexdigest()
-
-
-def kept() -> list[str]:
-    return [key for key, _ in stores.default().keys()]
-
-
-def told() -> list[tuple[str, str, str, str]]:
-    events = Event.objects.order_by("pk")
-    return [(it.verb, it.from_status, it.to_status, it.door) for it in events]
 
 
 def test_an_image_is_registered_with_its_data(api: Any, register: Any) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from images import errors, lifecycle, stores
+from images import errors, lifecycle
 from images.models import Event, Image, ImageLocation, Transfer
+from tests.api.v1.conftest import kept, told
 from tests.copies import waiting_copies
 from tests.web import allow_in_process, serving_folder
 
@@ -36,15 +37,6 @@ def fetch() -> None:
     for transfer_id in waiting_copies():
         with suppress(errors.ImageError):
             lifecycle.fetch_copy(transfer_id)
-
-
-def kept() -> list[str]:
-    return [key for key, _ in stores.default().keys()]
-
-
-def told() -> list[tuple[str, str, str, str]]:
-    events = Event.objects.order_by("pk")
-    return [(it.verb, it.from_status, it.to_status, it.door) for it in events]
 
 
 # Locations
