@@ -49,27 +49,6 @@ def test_an_action_in_another_status_is_403(
 
 
 @pytest.mark.parametrize("action", DONE)
-@pytest.mark.parametrize(
-    ("who", "visibility", "code"),
-    [
-        ("admin", "private", 204),
-        ("member", "private", 204),
-        ("reader", "private", 403),
-        ("stranger", "private", 404),
-        ("stranger", "shared", 404),
-        ("stranger", "community", 403),
-        ("stranger", "public", 403),
-    ],
-)
-def test_who_may_act(
-    who: str, visibility: str, code: int, action: str, api: Any, make_image: Any
-) -> None:
-    image = make_image("active", visibility=visibility)
-
-    assert act(getattr(api, who), image, action).status_code == code
-
-
-@pytest.mark.parametrize("action", DONE)
 def test_an_action_takes_no_body(action: str, api: Any, make_image: Any) -> None:
     url = path(make_image("active"), action)
 

@@ -281,25 +281,6 @@ def test_data_of_a_deleted_image_is_404(status: str, api: Any, make_image: Any) 
     assert get(api.admin, image).status_code == 404
 
 
-@pytest.mark.parametrize(
-    ("who", "visibility", "code"),
-    [
-        ("admin", "private", 204),
-        ("member", "private", 204),
-        ("reader", "private", 403),
-        ("stranger", "private", 404),
-        ("stranger", "community", 403),
-        ("stranger", "public", 403),
-    ],
-)
-def test_who_may_upload(
-    who: str, visibility: str, code: int, api: Any, make_image: Any
-) -> None:
-    image = make_image(visibility=visibility)
-
-    assert put(getattr(api, who), image).status_code == code
-
-
 def test_an_image_that_is_deleted_during_its_upload_is_410(
     api: Any, make_image: Any, member: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -438,27 +419,6 @@ def test_several_parts_at_once_are_400(api: Any, make_image: Any) -> None:
     image = make_image("active", data=DATA)
 
     assert get(api.member, image, Range="bytes=0-1,3-4").status_code == 400
-
-
-@pytest.mark.parametrize(
-    ("who", "visibility", "code"),
-    [
-        ("admin", "private", 200),
-        ("member", "private", 200),
-        ("reader", "private", 403),
-        ("reader", "public", 403),
-        ("stranger", "private", 404),
-        ("stranger", "shared", 404),
-        ("stranger", "community", 200),
-        ("stranger", "public", 200),
-    ],
-)
-def test_who_may_download(
-    who: str, visibility: str, code: int, api: Any, make_image: Any
-) -> None:
-    image = make_image("active", visibility=visibility)
-
-    assert get(getattr(api, who), image).status_code == code
 
 
 @pytest.mark.parametrize("status", ["pending", "accepted", "rejected"])

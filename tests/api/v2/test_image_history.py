@@ -92,37 +92,6 @@ def test_what_is_done_through_the_api_is_in_the_history(
 # Who may read it
 
 
-@pytest.mark.parametrize("visibility", ["private", "shared", "community", "public"])
-def test_the_owner_s_project_and_admins_read_a_history(
-    visibility: str, api: Any, make_image: Any
-) -> None:
-    image = make_image("active", visibility=visibility)
-
-    for client in (api.admin, api.member, api.reader):
-        assert history(client, image).status_code == 200
-
-
-@pytest.mark.parametrize(
-    ("visibility", "code"),
-    [("private", 404), ("shared", 404), ("community", 403), ("public", 403)],
-)
-def test_others_do_not_read_it(
-    visibility: str, code: int, api: Any, make_image: Any
-) -> None:
-    image = make_image("active", visibility=visibility)
-
-    assert history(api.stranger, image).status_code == code
-
-
-def test_those_with_whom_an_image_is_shared_do_not_read_it(
-    api: Any, make_image: Any
-) -> None:
-    image = make_image("active")
-    image.members.create(member="project-b", status="accepted")
-
-    assert history(api.stranger, image).status_code == 403
-
-
 @pytest.mark.parametrize("status", ["pending_delete", "deleted"])
 def test_a_deleted_image_has_a_history_but_for_others_it_is_gone(
     status: str, api: Any, make_image: Any

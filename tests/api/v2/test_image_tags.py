@@ -90,28 +90,6 @@ def test_the_129th_tag_is_413(api: Any, make_image: Any) -> None:
     assert api.member.put(path(image, "t5")).status_code == 204
 
 
-@pytest.mark.parametrize(
-    ("who", "visibility", "code"),
-    [
-        ("admin", "private", 204),
-        ("member", "private", 204),
-        ("reader", "private", 403),
-        ("stranger", "private", 404),
-        ("stranger", "shared", 404),
-        ("stranger", "community", 403),
-        ("stranger", "public", 403),
-    ],
-)
-def test_who_may_tag(
-    who: str, visibility: str, code: int, api: Any, make_image: Any
-) -> None:
-    image = make_image(visibility=visibility, tags=["old"])
-    client = getattr(api, who)
-
-    assert client.put(path(image, "new")).status_code == code
-    assert client.delete(path(image, "old")).status_code == code
-
-
 @pytest.mark.parametrize("status", ["deleted", "pending_delete"])
 def test_a_deleted_image_is_404(status: str, api: Any, make_image: Any) -> None:
     assert api.admin.put(path(make_image(status), "a")).status_code == 404

@@ -249,15 +249,9 @@ def test_is_public_is_an_ordinary_property(api: Any, create: Any) -> None:
 @pytest.mark.parametrize(
     ("who", "document", "code"),
     [
-        ("reader", {}, 403),
         ("member", {"owner": "project-a"}, 201),
-        ("member", {"owner": "project-b"}, 403),
         ("member", {"owner": None}, 403),
-        ("admin", {"owner": "project-b"}, 201),
         ("admin", {"owner": None}, 201),
-        ("member", {"visibility": "public"}, 403),
-        ("admin", {"visibility": "public"}, 201),
-        ("member", {"visibility": "community"}, 201),
         ("member", {"visibility": "private"}, 201),
     ],
 )
