@@ -23,6 +23,12 @@ Start = Callable[..., AbstractContextManager[Evidence]]
 
 
 @pytest.fixture
+def service(small_catalogue: Service) -> Service:
+    """Our service, for tests of browsers: to them the backend makes no difference."""
+    return small_catalogue
+
+
+@pytest.fixture
 def api(catalogue: Service) -> Iterator[Api]:
     """Signed in as the admin."""
     with Api(catalogue) as session:

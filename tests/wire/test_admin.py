@@ -22,11 +22,6 @@ MIB = 1 << 20
 
 
 @pytest.fixture
-def service(small_catalogue: Service) -> Service:
-    return small_catalogue
-
-
-@pytest.fixture
 def api(service: Service) -> Iterator[Api]:
     with Api(service) as session:
         yield session

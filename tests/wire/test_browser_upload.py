@@ -24,11 +24,6 @@ NETWORK = re.compile("net::ERR_|Failed to load resource")  # what these tests ar
 
 
 @pytest.fixture
-def service(small_catalogue: Service) -> Service:
-    return small_catalogue
-
-
-@pytest.fixture
 def api(service: Service) -> Iterator[Api]:
     with Api(service) as session:
         yield session
