@@ -197,6 +197,27 @@ def test_any_headers(
     check_answer(answer if method != "HEAD" else answer + b"no body" * 9)
 
 
+PARAMETERS = ["charset", "charset*", "charset*0", "charset ", "x*", "boundary", ""]
+PARAMETER_VALUES = ["base64", "utf-16", "bogus''%41", "idna''%ff", '"', "undefined", ""]
+
+
+@fuzz
+@given(
+    media_type=st.sampled_from(["a/b", "multipart/form-data", "application/json", ""]),
+    name=st.sampled_from(PARAMETERS),
+    value=st.sampled_from(PARAMETER_VALUES) | header_value,
+)
+def test_any_parameter_of_a_content_type(
+    catalogue: Service, media_type: str, name: str, value: str
+) -> None:
+    line = f"Content-Type: {media_type};{name}={value}".encode("latin-1")
+    request = raw_request(catalogue, "GET", b"/v2/images?name=%C3%A9", line)
+    answer = exchange(catalogue, request)
+
+    check_answer(answer)
+    assert answer.startswith(b"HTTP/1.1 200"), answer
+
+
 UPLOAD_VALUES = [*VALUES, "1.0.0", "3", "10", "PATCH", "DELETE", "filename YQ==", "a ="]
 UPLOAD_NAMES = ["Tus-Resumable", "Upload-Offset", "Upload-Length", "Upload-Metadata"]
 UPLOAD_NAMES += ["Upload-Defer-Length", "X-HTTP-Method-Override", "Content-Type"]
