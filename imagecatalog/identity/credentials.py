@@ -179,7 +179,8 @@ def _sign_in(
     if identity and known and _still_holds(known, encoded):
         return _remember(digest, identity, known.encoded, known.hashed_at)
     attempt = (name[:150], origin.source)
-    throttle.check(attempt)
+    if not _is_no_guess(secret, encoded, known):
+        throttle.check(attempt)
     if encoded is None and method == "secret":
         # Ids of application credentials are no secret: there is nothing to hide by being slow,
         # and nothing to guess, so nothing is counted either.
@@ -197,9 +198,21 @@ def _still_holds(known: _Verified, encoded: str | None) -> bool:
     return known.encoded == encoded and _age(known.hashed_at) < REMEMBERED_SECONDS
 
 
+def _is_no_guess(secret: str, encoded: str | None, known: _Verified | None) -> bool:
+    """It was right before, or nobody could have guessed it: others' failures do not matter."""
+    if encoded is None:
+        return False
+    return bool(known and known.encoded == encoded) or _is_generated(secret, encoded)
+
+
+def _is_generated(secret: str, encoded: str) -> bool:
+    hashed = hash_secret(secret, generated=True)
+    return hmac.compare_digest(hashed.encode(), encoded.encode())
+
+
 def _matches(secret: str, encoded: str | None, digest: bytes) -> bool:
     if encoded and encoded.startswith(GENERATED):
-        return hmac.compare_digest(hash_secret(secret, generated=True), encoded)
+        return _is_generated(secret, encoded)
     with turn(was_right=digest in _verified):
         if encoded is None:
             make_password(secret)  # as slow as for one that exists

@@ -12,7 +12,8 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 
-from imagecatalog.identity import credentials, throttle
+from imagecatalog.identity import application_credentials, credentials, throttle
+from imagecatalog.identity.journal import Origin
 
 PASSWORD = "correct horse battery"
 
@@ -74,6 +75,44 @@ def test_who_is_known_does_not_wait(alice: User) -> None:
     guess()
 
     assert basic(PASSWORD) == 200
+
+
+def test_nor_once_its_password_has_to_be_hashed_again(
+    alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert basic(PASSWORD) == 200
+    later = time.monotonic() + credentials.REMEMBERED_SECONDS
+    monkeypatch.setattr(credentials.time, "monotonic", lambda: later)
+    guess()
+
+    assert basic(PASSWORD) == 200
+
+
+def test_but_does_with_a_password_that_was_changed(alice: User) -> None:
+    assert basic(PASSWORD) == 200
+    guess()
+    alice.set_password("another one")
+    alice.save()
+
+    assert basic(PASSWORD) == 429
+
+
+def test_wrong_secrets_of_a_program_never_lock_the_right_one_out(alice: User) -> None:
+    row, secret = application_credentials.draft(alice, "id-of-lab", "robot")
+    application_credentials.store(row, Origin())
+    wrong = guess(throttle.FAILURES + 1, name=row.pk)
+
+    assert wrong == [401] * throttle.FAILURES + [429]
+    assert basic(secret, name=row.pk) == 200
+
+
+def test_one_that_somebody_chose_waits_like_a_password(alice: User) -> None:
+    chosen = "not so very secret"
+    row, _ = application_credentials.draft(alice, "id-of-lab", "robot", secret=chosen)
+    application_credentials.store(row, Origin())
+    guess(name=row.pk)
+
+    assert basic(chosen, name=row.pk) == 429
 
 
 def test_a_slip_is_forgiven(alice: User) -> None:
