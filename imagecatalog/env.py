@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import os
 import re
 import secrets
@@ -110,6 +111,20 @@ def numbers(name: str, default: tuple[int, ...]) -> tuple[int, ...]:
             f"{name} is {text(name)!r}; it must be a list like '80,443'."
         )
     return tuple(map(int, values)) or default
+
+
+def networks(name: str, *besides: str) -> tuple[str, ...]:
+    """A comma-separated list of addresses and networks, and of words that may stand besides."""
+    values = words(name)
+    for value in values:
+        try:
+            value in besides or ipaddress.ip_network(value)
+        except ValueError as error:
+            example = ",".join(("127.0.0.1", "10.0.0.0/8", *besides))
+            raise ImproperlyConfigured(
+                f"{name}: {error}. It must be a list like '{example}'."
+            ) from None
+    return values
 
 
 def size(name: str) -> int:

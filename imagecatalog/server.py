@@ -21,7 +21,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "imagecatalog.settings")
 from django.conf import settings  # noqa: E402
 
 from imagecatalog import env  # noqa: E402
-from images.api import connection  # noqa: E402
+from images.api import address, connection  # noqa: E402
 
 wsgi_app = "imagecatalog.wsgi"
 worker_class = (
@@ -38,6 +38,11 @@ preload_app = True  # the code is in memory once
 control_socket_disable = True  # it would be one for all servers of a user
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None
 header_map = "dangerous"  # pre_request is stricter
+# Who may say X-Forwarded-For may say X-Forwarded-Proto; else gunicorn believes this machine.
+if settings.IMAGECATALOG_TRUSTED_PROXIES:
+    forwarded_allow_ips = ",".join(
+        it for it in settings.IMAGECATALOG_TRUSTED_PROXIES if it != address.UNIX
+    )
 forwarder_headers = ""  # no header may say which path this is
 # Without the user name: that is whatever an unknown client puts into its header.
 access_log_format = '%(h)s "%(r)s" %(s)s %(b)s %(M)s ms'

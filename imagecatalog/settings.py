@@ -92,6 +92,7 @@ IMAGECATALOG_UPLOAD_EXPIRY = env.seconds("IMAGECATALOG_UPLOAD_EXPIRY", 86400, 1)
 # The wire
 IMAGECATALOG_V1 = env.flag("IMAGECATALOG_V1", True)
 IMAGECATALOG_PUBLIC_URL = env.base_url("IMAGECATALOG_PUBLIC_URL")
+IMAGECATALOG_TRUSTED_PROXIES = env.networks("IMAGECATALOG_TRUSTED_PROXIES", "unix")
 # A client that sends nothing for half a lease is cut off before it can be taken for dead.
 IMAGECATALOG_BODY_TIMEOUT = env.seconds(
     "IMAGECATALOG_BODY_TIMEOUT", IMAGECATALOG_LEASE_SECONDS // 2, minimum=1
@@ -203,6 +204,7 @@ AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 # Not by name alone: anybody could lock the admin out.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_CLIENT_IP_CALLABLE = "imagecatalog.identity.backends.client_address"
 AXES_LOCKOUT_CALLABLE = "images.admin.refusals.locked_out"
 AXES_RESET_ON_SUCCESS = True
 AXES_VERBOSE = False

@@ -42,6 +42,9 @@ def test_an_empty_variable_means_the_default(
         (lambda: env.pairs(NAME), "key-without-user"),
         (lambda: env.size(NAME), "5 parsecs"),
         (lambda: env.base_url(NAME), "images.example.org"),
+        (lambda: env.networks(NAME), "10.0.0.1,proxy.example.org"),
+        (lambda: env.networks(NAME), "10.0.0.1/8"),
+        (lambda: env.networks(NAME), "10.0.0.0/8;::1"),
         (lambda: env.database(NAME, ""), "mysql://a/b"),
     ],
 )

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth.backends import ModelBackend
+from django.http import HttpRequest
 
 from imagecatalog.identity import credentials
+from images.api import address
 
 
 class Passwords(ModelBackend):
@@ -16,3 +18,8 @@ class Passwords(ModelBackend):
         """The user with this password, if there is one. Raises TooManyAttempts."""
         with credentials.turn():
             return super().authenticate(*args, **kwargs)
+
+
+def client_address(request: HttpRequest) -> str | None:
+    """Whose guesses they are: django-axes' AXES_CLIENT_IP_CALLABLE. It counts by None, not by ''."""
+    return address.client(request) or None

@@ -16,7 +16,7 @@ from imagecatalog.identity.credentials import CREDENTIAL_ID, Identity
 from imagecatalog.identity.journal import Origin
 from images import errors
 from images.access import Caller, implied
-from images.api import versions
+from images.api import address, versions
 
 FROM_ELSEWHERE = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_ORIGIN")
 CHANGES_NOTHING = ("GET", "HEAD", "OPTIONS")
@@ -41,7 +41,7 @@ def challenge() -> str:
 
 def origin(request: HttpRequest) -> Origin:
     """Where a request came from, for the record."""
-    return Origin(request.META.get("REMOTE_ADDR", ""), request.request_id)  # type: ignore[attr-defined]
+    return Origin(address.client(request), request.request_id)  # type: ignore[attr-defined]
 
 
 def _embedded(request: HttpRequest) -> Caller:
@@ -174,13 +174,13 @@ def _is_local(request: HttpRequest) -> bool:
         return False
     host = request.META.get("HTTP_HOST", "localhost").rpartition(":")
     name = (host[0] or host[2]).strip("[]")
-    return _is_loopback(request.META.get("REMOTE_ADDR", "")) and (
+    return _is_loopback(address.client(request)) and (
         name == "localhost" or _is_loopback(name)
     )
 
 
-def _is_loopback(address: str) -> bool:
+def _is_loopback(text: str) -> bool:
     try:
-        return ipaddress.ip_address(address).is_loopback
+        return ipaddress.ip_address(text).is_loopback
     except ValueError:
         return False

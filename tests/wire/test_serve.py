@@ -213,3 +213,24 @@ def test_an_upload_under_way_at_the_end_leaves_its_image_to_be_tried_again(
     with servers.catalogue(tmp_path) as again:
         image = image.replace(service.url, again.url)
         assert requests.get(image, auth=again.auth).json()["status"] == "queued"
+
+
+@pytest.mark.parametrize(
+    ("trusted", "scheme"),
+    [("", "https"), ("127.0.0.0/8", "https"), ("10.0.0.1", "http")],
+)
+def test_the_scheme_is_believed_from_whom_the_address_is(
+    trusted: str, scheme: str, tmp_path: Path
+) -> None:
+    with servers.catalogue(
+        tmp_path, {"IMAGECATALOG_TRUSTED_PROXIES": trusted}, workers=1
+    ) as service:
+        headers = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.7"}
+        found = requests.get(f"{service.url}/versions", headers=headers).json()
+        requests.get(
+            f"{service.url}/v2/images", auth=("admin", "wrong"), headers=headers
+        )
+
+        assert found["versions"][0]["links"][0]["href"].startswith(f"{scheme}://")
+        client = "192.0.2.7" if trusted.startswith("127.") else "127.0.0.1"
+        assert f"'admin' from {client}" in service.log_tail()
