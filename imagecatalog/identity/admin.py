@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.conf import settings
+from django.contrib import admin, messages
 from django.contrib.admin import ModelAdmin, TabularInline
 from django.contrib.auth import get_user_model
 from django.contrib.auth.admin import UserAdmin
@@ -111,6 +112,17 @@ class ApplicationCredentials(ModelAdmin):
     list_select_related = ("user", "project")
     search_fields = ("name", "id", "user__username")
     autocomplete_fields = ("user", "project")
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: Any = None
+    ) -> HttpResponse:
+        if useless := application_credentials.USELESS.get(settings.IMAGECATALOG_AUTH):
+            self.message_user(request, useless, messages.WARNING)
+        return super().changelist_view(request, extra_context)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        useless = settings.IMAGECATALOG_AUTH in application_credentials.USELESS
+        return not useless and super().has_add_permission(request)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False  # it is ended, and another one is made

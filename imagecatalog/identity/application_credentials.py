@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
@@ -17,6 +18,18 @@ from images import access, attributes, errors
 
 LIMIT = 100  # for one user
 SHORTEST = 12  # characters of a secret that somebody chose
+USELESS = {
+    "keystone": "With IMAGECATALOG_AUTH=keystone programs sign in at Keystone, with its own "
+    "credentials. Make one there: `openstack application credential create NAME`.",
+    "none": "With IMAGECATALOG_AUTH=none nobody signs in, so that a credential opens nothing. "
+    "Do without one, or set IMAGECATALOG_AUTH=embedded.",
+}
+
+
+def check_useful() -> None:
+    """Raise Conflict if nobody can sign in with an application credential of ours."""
+    if settings.IMAGECATALOG_AUTH in USELESS:
+        raise errors.Conflict(USELESS[settings.IMAGECATALOG_AUTH])
 
 
 def draft(
@@ -34,8 +47,9 @@ def draft(
 
     The role is the user's own one in the project unless less is asked for; ``actions`` are
     names of rules (`access.RULES`), all of them when None. Raises Invalid, Forbidden (a role
-    that the user does not have), OverLimit.
+    that the user does not have), OverLimit, Conflict (see ``check_useful``).
     """
+    check_useful()
     name = attributes.clean_text(name, "name")
     if not name:
         raise errors.Invalid("Invalid name: it must not be empty.")

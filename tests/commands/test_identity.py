@@ -154,6 +154,32 @@ def test_clouds_yaml_fits_the_mode(
     assert expected.items() <= cloud.items()
 
 
+@pytest.mark.parametrize(
+    ("mode", "advice"),
+    [
+        ("keystone", "openstack application credential create"),
+        ("none", "IMAGECATALOG_AUTH=embedded"),
+    ],
+)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["clouds_yaml", "alice", "--credential", "robot"],
+        ["clouds_yaml", "somebody", "--credential", "robot"],
+        ["credential_create", "alice", "robot"],
+        ["credential_create", "somebody", "robot"],
+    ],
+)
+def test_no_credential_is_made_where_none_is_asked_for(
+    run: Run, alice: User, settings: Any, mode: str, advice: str, words: list[str]
+) -> None:
+    settings.IMAGECATALOG_AUTH = mode
+
+    with pytest.raises(CommandError, match=advice):
+        run(*words)
+    assert not ApplicationCredential.objects.exists()
+
+
 def test_all_texts_are_printed(run: Run, alice: User) -> None:
     text = run("clouds_yaml", "alice")
 

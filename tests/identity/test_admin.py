@@ -150,3 +150,21 @@ def test_nobody_changes_the_record(browser: Client, db: None) -> None:
 
     assert browser.post(f"{path}/delete/", {"post": "yes"}).status_code == 403
     assert browser.post(f"{path}/change/", {"user": "x"}).status_code == 403
+
+
+# Where nobody signs in with what is made here
+
+
+@pytest.mark.parametrize("mode", ["keystone", "none"])
+def test_no_credential_is_made_where_none_is_asked_for(
+    browser: Client, form: dict[str, Any], settings: Any, mode: str
+) -> None:
+    settings.IMAGECATALOG_AUTH = mode
+
+    listed = browser.get(CREDENTIALS)
+    posted = browser.post(f"{CREDENTIALS}add/", form)
+
+    assert f"With IMAGECATALOG_AUTH={mode}" in listed.content.decode()
+    assert f"{CREDENTIALS}add/" not in listed.content.decode()
+    assert posted.status_code == 403
+    assert not ApplicationCredential.objects.exists()

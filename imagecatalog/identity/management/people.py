@@ -38,7 +38,8 @@ def project(someone: Any, name: str | None) -> Project:
 
 
 def add_credential_options(parser: ArgumentParser) -> None:
-    """``--project``, ``--role``, ``--action`` and ``--expires``, as ``make_credential`` has them."""
+    """The user, and ``--project``, ``--role``, ``--action`` and ``--expires`` of a credential."""
+    parser.add_argument("user", help="the user's name")
     parser.add_argument("--project", help="its name or id; else the user's first one")
     parser.add_argument(
         "--role", choices=Role.values, help="less than the user's own role"
@@ -58,10 +59,12 @@ def add_credential_options(parser: ArgumentParser) -> None:
 
 
 def make_credential(
-    name: str, someone: Any, options: dict[str, Any]
+    name: str, options: dict[str, Any]
 ) -> tuple[ApplicationCredential, str]:
-    """A new application credential and its secret. Raises CommandError."""
+    """A new application credential of the user, and its secret. Raises CommandError."""
     try:
+        application_credentials.check_useful()  # or the user might be missed first
+        someone = user(options["user"])
         row, secret = application_credentials.draft(
             someone,
             project(someone, options["project"]).pk,

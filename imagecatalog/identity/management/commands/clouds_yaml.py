@@ -20,7 +20,6 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("user", help="the user's name")
         parser.add_argument(
             "--credential", metavar="NAME", help="make an application credential"
         )
@@ -44,14 +43,10 @@ class Command(BaseCommand):
 
     def _login(self, options: dict[str, Any]) -> Login:
         url, name = options["url"].rstrip("/"), options["user"]
+        if options["credential"]:
+            row, secret = people.make_credential(options["credential"], options)
+            return Login(url, name, row.project.name, (row.pk, secret))
         if settings.IMAGECATALOG_AUTH != "embedded":
             return Login(url, name, options["project"] or name)
-        someone = people.user(name)
-        project = people.project(someone, options["project"])
-        credential = None
-        if options["credential"]:
-            row, secret = people.make_credential(
-                options["credential"], someone, options
-            )
-            credential = (row.pk, secret)
-        return Login(url, name, project.name, credential)
+        project = people.project(people.user(name), options["project"])
+        return Login(url, name, project.name)

@@ -16,11 +16,9 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("user", help="the user's name")
-        parser.add_argument("name", help="what the credential is called")
         people.add_credential_options(parser)
+        parser.add_argument("name", help="what the credential is called")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        someone = people.user(options["user"])
-        row, secret = people.make_credential(options["name"], someone, options)
+        row, secret = people.make_credential(options["name"], options)
         self.stdout.write(f"ID     {row.pk}\nSECRET {secret}\nKEY    {row.pk}.{secret}")
