@@ -10,12 +10,14 @@ from django.contrib import admin, messages
 from django.contrib.admin import ModelAdmin, TabularInline
 from django.contrib.auth import get_user_model
 from django.contrib.auth.admin import UserAdmin
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.urls import path
 from django.utils.translation import gettext, gettext_lazy
 
-from imagecatalog.identity import application_credentials, client_config, roles
+from imagecatalog.identity import application_credentials, clients, roles
 from imagecatalog.identity.client_config import Login
 from imagecatalog.identity.models import (
     ApplicationCredential,
@@ -43,14 +45,34 @@ class WithRoles(ModelAdmin):
         self, request: HttpRequest, form: Any, formset: Any, change: bool
     ) -> None:
         super().save_formset(request, form, formset, change)
-        for row in (*formset.new_objects, *(it for it, _ in formset.changed_objects)):
+        for row in (*formset.new_objects, *(it[0] for it in formset.changed_objects)):
             roles.given(row, origin(request))
         for row in formset.deleted_objects:
             roles.taken(row, origin(request))
 
 
 class Users(WithRoles, UserAdmin):
-    pass
+    def get_urls(self) -> list[Any]:
+        view = self.admin_site.admin_view(self.clients)
+        return [
+            path("<id>/clients/", view, name="auth_user_clients"),
+            *super().get_urls(),
+        ]
+
+    def clients(self, request: HttpRequest, id: str) -> HttpResponse:
+        """What a user's clients need: for the user, and for whoever may see users."""
+        may_see_users = self.has_view_permission(request)
+        if id != str(request.user.pk) and not may_see_users:
+            raise PermissionDenied
+        person = self.get_object(request, id)
+        if person is None:
+            raise Http404(gettext("There is no user with this id."))
+        context = self.admin_site.each_context(request) | {
+            "opts": self.opts,
+            "may_see_users": may_see_users,
+            **clients.context(request, person),
+        }
+        return TemplateResponse(request, "admin/identity/clients.html", context)
 
 
 @admin.register(Project)
@@ -144,11 +166,11 @@ class ApplicationCredentials(ModelAdmin):
         user, project = obj.user.get_username(), obj.project.name
         credential = (obj.pk, obj.told)
         login = Login(versions.base_url(request), user, project, credential)
+        key = {"title": gettext("Key"), "text": f"{obj.pk}.{obj.told}"}
         context = self.admin_site.each_context(request) | {
             "title": gettext("Application credential %(name)s") % {"name": obj.name},
             "opts": self.opts,
-            "key": f"{obj.pk}.{obj.told}",
-            "texts": client_config.texts(login),
+            "texts": [key, *clients.texts(login)],
         }
         return TemplateResponse(request, "admin/identity/credential.html", context)
 

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import re
+from html import unescape
+from io import StringIO
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
+from django.core.management import call_command
 from django.test import Client
 
 from imagecatalog.identity.models import (
@@ -150,6 +153,97 @@ def test_nobody_changes_the_record(browser: Client, db: None) -> None:
 
     assert browser.post(f"{path}/delete/", {"post": "yes"}).status_code == 403
     assert browser.post(f"{path}/change/", {"user": "x"}).status_code == 403
+
+
+# What a user's clients need
+
+
+def clients(user: User) -> str:
+    return f"/admin/auth/user/{user.pk}/clients/"
+
+
+@pytest.fixture
+def staff(alice: User) -> Client:
+    """Alice's own browser; she may see nothing but what is hers."""
+    alice.is_staff = True
+    alice.save()
+    client = Client()
+    client.force_login(alice)
+    return client
+
+
+def test_the_page_shows_what_the_command_prints(browser: Client, alice: User) -> None:
+    answer = browser.get(clients(alice), headers={"Host": "images.example.org"})
+
+    shown = unescape(answer.content.decode())
+    words = ["clouds_yaml", "alice", "--url", "http://images.example.org"]
+    out = StringIO()
+    call_command(*words, stdout=out)
+    texts = [text.strip() for text in re.split("# .*\n", out.getvalue())[1:]]
+    assert len(texts) == 4
+    assert all(text in shown for text in texts)
+    assert shown.count("data-copy=") == 4
+    assert "In place of PASSWORD" in shown
+
+
+def test_of_several_projects_one_is_chosen(browser: Client, alice: User) -> None:
+    first = browser.get(clients(alice)).content.decode()
+    other = browser.get(clients(alice), {"project": "archive"}).content.decode()
+
+    assert "export OS_PROJECT_NAME=lab" in first
+    assert "?project=archive" in first
+    assert "export OS_PROJECT_NAME=archive" in other
+
+
+def test_who_has_no_project_is_told_so(browser: Client) -> None:
+    user = User.objects.create_user("nobody")
+
+    shown = browser.get(clients(user)).content.decode()
+
+    assert "has no role in any project" in shown
+    assert "OS_PASSWORD" not in shown
+
+
+@pytest.mark.parametrize(
+    ("mode", "words", "sentence"),
+    [
+        ("keystone", "OS_AUTH_URL=https://keystone.example.org/v3", "are Keystone's"),
+        ("none", "OS_AUTH_TYPE=none", "Nobody has to sign in"),
+    ],
+)
+def test_the_page_fits_the_mode(
+    browser: Client, settings: Any, mode: str, words: str, sentence: str
+) -> None:
+    settings.IMAGECATALOG_AUTH = mode
+    settings.IMAGECATALOG_KEYSTONE_URL = "https://keystone.example.org/v3"
+
+    shown = unescape(browser.get(clients(User.objects.get())).content.decode())
+
+    assert words in shown
+    assert sentence in shown
+
+
+def test_everybody_sees_the_own_page_and_finds_it(staff: Client, alice: User) -> None:
+    assert clients(alice) in staff.get("/admin/").content.decode()
+    assert staff.get(clients(alice)).status_code == 200
+
+
+def test_that_of_others_is_for_who_may_see_users(
+    staff: Client, alice: User, bob: User
+) -> None:
+    absent = "/admin/auth/user/4711/clients/"
+    before = [staff.get(path).status_code for path in (clients(bob), absent)]
+    alice.user_permissions.add(Permission.objects.get(codename="view_user"))
+
+    after = [staff.get(path).status_code for path in (clients(bob), absent)]
+    assert (before, after) == ([403, 403], [200, 404])
+    assert Client().get(clients(bob)).status_code == 302
+
+
+def test_the_page_of_a_user_leads_to_it(browser: Client, alice: User) -> None:
+    page = browser.get(f"/admin/auth/user/{alice.pk}/change/").content.decode()
+
+    assert clients(alice) in page
 
 
 # Where nobody signs in with what is made here

@@ -304,6 +304,18 @@ def test_a_member_is_added(screen: Screen, api: Api, tag: str) -> None:
     expect(member).to_be_visible()
 
 
+def test_what_clients_need_is_there_to_be_copied(
+    screen: Screen, service: Service
+) -> None:
+    screen.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    screen.page.get_by_role("link", name="Client configuration").click()
+    screen.page.get_by_role("button", name="Copy openrc").click()
+
+    expect(screen.page.get_by_role("button", name="Copy openrc")).to_have_text("✓")
+    copied = screen.page.evaluate("navigator.clipboard.readText()")
+    assert f"export OS_AUTH_URL={service.url}/identity/v3" in copied
+
+
 # Everybody's way
 
 
@@ -346,10 +358,11 @@ def test_every_page_is_accessible(
         "add": f"{LIST}add/",
         "add-by-location": f"{LIST}add/location/",
         "add-location": f"{LIST}{image_id}/locations/add/",
+        "clients": "/admin/auth/user/1/clients/",
     }
 
     wrong = {page: serious(screen, path) for page, path in pages.items()}
-    for page in ("front", "list", "image", "confirm", "add-by-location"):
+    for page in ("front", "list", "image", "confirm", "add-by-location", "clients"):
         screen.page.goto(pages[page])
         screen.shoot(f"{page}-{name}")
 
