@@ -238,3 +238,38 @@ def test_who_is_not_signed_in_is_401_whatever_there_is(
 @pytest.mark.parametrize("path", [*ALLOWED, "/v2/nothing"])
 def test_options_are_told_to_everybody(path: str, client: Client) -> None:
     assert client.options(path).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v2/images/{id}",
+        "/v2/images/{id}/file",
+        "/v2/images/{id}/actions/restore",
+        "/v2/images/{id}/history",
+        "/v2/images/{id}/members",
+        "/v2/images/{id}/uploads",
+        "/v2/schemas/image",
+        "/v1/images",
+        "/v1/images/detail",
+        "/v1/images/{id}",
+        "/v1/images/{id}/members",
+        "/v1/",
+    ],
+)
+def test_a_line_break_at_the_end_of_a_path_is_not_overlooked(
+    path: str, api: Any, make_image: Any
+) -> None:
+    image = make_image("active")
+
+    response = api.admin.get(path.format(id=image.pk) + "%0A")
+
+    assert response.status_code == 404
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("path", "code"), [("/versions", 300), ("/identity/v3", 404), ("/identity", 404)]
+)
+def test_nor_is_it_at_the_open_doors(path: str, code: int, client: Client) -> None:
+    assert client.get(f"{path}%0A").status_code == code
