@@ -23,6 +23,7 @@ T = TypeVar("T")
 
 SPAN = re.compile(r"([0-9]{1,9})\s*([smhdw])")
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}  # in seconds
+LATER = "'12h', '90d' (also s, m, w)"
 MOMENT = "'2h', '3d' (also s, m, w: so long ago), or a time like 2026-11-23T14:00"
 
 
@@ -63,7 +64,7 @@ def later(text: str) -> datetime:
             return timezone.now() + span
     except OverflowError:
         pass  # beyond the year 9999
-    raise ArgumentTypeError(f"{text!r} is no time; give '12h', '90d' or '52w'.")
+    raise ArgumentTypeError(f"{text!r} is no time; give {LATER}.")
 
 
 def moment(text: str) -> datetime:

@@ -12,7 +12,7 @@ from imagecatalog.identity import application_credentials
 from imagecatalog.identity.journal import Origin
 from imagecatalog.identity.models import ApplicationCredential, Project, Role
 from images import errors
-from images.management.terminal import later
+from images.management.terminal import LATER, later
 
 CONSOLE = Origin("console")
 
@@ -54,7 +54,7 @@ def add_credential_options(parser: ArgumentParser) -> None:
         "--expires",
         type=later,
         metavar="T",
-        help="after which time it ends: '12h', '90d', '52w' (default: never)",
+        help=f"after which time it ends: {LATER} (default: never)",
     )
 
 
