@@ -8,16 +8,28 @@ from django.db import transaction
 
 from imagecatalog.identity import journal
 from imagecatalog.identity.journal import Origin
-from imagecatalog.identity.models import Project, RoleAssignment
+from imagecatalog.identity.models import Project, Role, RoleAssignment
 
 
-def give(user: Any, project: Project, role: str, origin: Origin) -> None:
-    """In place of the role that the user has there, if any. In one transaction with its record."""
+def give(
+    user: Any, project: Project, role: str | None, origin: Origin
+) -> tuple[str, str | None]:
+    """The role that the user has there from now on, and the one before it, if any.
+
+    Without a role it stays what it was, or is member. In one transaction with the record of
+    the change.
+    """
     with transaction.atomic():
-        row, _ = RoleAssignment.objects.update_or_create(
-            user=user, project=project, defaults={"role": role}
+        row, is_new = RoleAssignment.objects.select_for_update().get_or_create(
+            user=user, project=project, defaults={"role": role or Role.MEMBER}
         )
-        given(row, origin)
+        before = None if is_new else row.role
+        row.role = role or row.role
+        if before and row.role != before:
+            row.save(update_fields=["role"])
+        if row.role != before:
+            given(row, origin)
+    return row.role, before
 
 
 def take(row: RoleAssignment, origin: Origin) -> None:

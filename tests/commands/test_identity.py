@@ -9,7 +9,9 @@ import yaml
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from imagecatalog.identity import tokens
 from imagecatalog.identity.models import (
@@ -101,6 +103,13 @@ def test_who_ends_tokens_is_told_what_else_there_is_to_end(
     assert code(key) == 200
     assert f"application credential robot keeps working: {credential_id}" in said
     assert "credential_delete" in said
+
+
+def test_the_help_names_every_unit_of_time(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        call_command("credential_create", "--help")
+
+    assert "'12h', '90d' (also s, m, w)" in " ".join(capsys.readouterr().out.split())
 
 
 def test_all_tokens_of_a_user_are_ended(run: Run, alice: User) -> None:
@@ -204,6 +213,20 @@ def test_a_user_that_exists_keeps_role_and_password_unless_told(
     alice.refresh_from_db()
     assert alice.check_password("a good password")
     assert alice.assignments.get(project="id-of-archive").role == "reader"
+
+
+def test_the_role_is_looked_up_once(run: Run, alice: User) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        run("user_create", "alice", "--project", "lab", "--role", "reader")
+
+    table = f'FROM "{RoleAssignment._meta.db_table}"'
+    assert len([it for it in queries if table in it["sql"]]) == 1
+
+
+def test_a_role_that_stays_leaves_no_record(run: Run, alice: User) -> None:
+    run("user_create", "alice", "--project", "lab", "--role", "member")
+
+    assert not SignInEvent.objects.exists()
 
 
 def test_another_role_takes_the_place_of_the_one_before(run: Run, alice: User) -> None:

@@ -13,7 +13,7 @@ from django.db import transaction
 
 from imagecatalog.identity import roles
 from imagecatalog.identity.management import people
-from imagecatalog.identity.models import Project, Role, RoleAssignment
+from imagecatalog.identity.models import Project, Role
 
 
 class Command(BaseCommand):
@@ -49,14 +49,11 @@ class Command(BaseCommand):
             self._assign(user, project, options["role"])
 
     def _assign(self, user: Any, project: Project, wanted: str | None) -> None:
-        held = RoleAssignment.objects.filter(user=user, project=project).first()
-        before = held.role if held else None
-        role = wanted or before or Role.MEMBER
+        role, before = roles.give(user, project, wanted, people.CONSOLE)
         where = f"of project {project.name} (id {project.pk})"
         if role == before:
             self.stdout.write(f"{user} is {role} {where}, as before.")
             return
-        roles.give(user, project, role, people.CONSOLE)
         instead = f", and no longer {before}" if before else ""
         self.stdout.write(f"{user} is {role} {where}{instead}.")
 
