@@ -31,7 +31,13 @@ VERBS = {
 }
 HALL = {"api"}  # what both API doors share
 DOORS = {"api.v1", "api.v2", "admin", "management"}
-LAYERS = [{"errors", "crash", "units", "pace"}, THINGS, VERBS, HALL, DOORS]  # upwards
+LAYERS = [
+    {"errors", "crash", "units", "pace", "pool"},
+    THINGS,
+    VERBS,
+    HALL,
+    DOORS,
+]  # upwards
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 WIRING = {"__init__"}  # bound by nothing
 BELOW_THE_DOORS = LAYERS[0] | THINGS | VERBS

@@ -24,7 +24,7 @@ from django.utils import timezone
 from imagecatalog.identity import journal, throttle
 from imagecatalog.identity.journal import Origin
 from imagecatalog.identity.models import ApplicationCredential, RoleAssignment
-from images import errors
+from images import errors, pool
 from images.access import implied
 
 REMEMBERED_SECONDS = 300  # a password that was right is not hashed again
@@ -124,7 +124,7 @@ def by_key(key: str, origin: Origin = NOWHERE) -> Identity | None:
 @contextmanager
 def turn(was_right: bool = False) -> Iterator[None]:
     """Hash alone. Raises TooManyAttempts, unless this was right before: that is no guess."""
-    _leave_pool()
+    pool.release()
     if was_right:
         with _hashing:
             yield
@@ -221,15 +221,6 @@ def _matches(secret: str, encoded: str | None, digest: bytes) -> bool:
         if known and _still_holds(known, encoded):
             return True
         return check_password(secret, encoded)
-
-
-def _leave_pool() -> None:
-    """Wait without a connection: the pool has fewer than there are threads, see settings.py."""
-    if (
-        connection.settings_dict["OPTIONS"].get("pool")
-        and not connection.in_atomic_block
-    ):
-        connection.close()
 
 
 def _row(user: str) -> Found | None:

@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 from django.db.models import Count, F, Max, Q, QuerySet
 from django.utils import timezone
 
-from images import crash, errors, stores
+from images import crash, errors, pool, stores
 from images.access import Caller, operator
 from images.lifecycle import data, leases, pieces, removal
-from images.lifecycle.edges import locked, move, release
+from images.lifecycle.edges import locked, move
 from images.models import (
     Image,
     PieceStatus,
@@ -51,7 +51,7 @@ def finish(upload: Transfer, by: Caller) -> None:
             resting=Status.IMPORTING,
         )
     crash.point("import.begun")
-    release()
+    pool.release()
     try:
         data.receive(image, attempt, _blocks(upload, store), by, staged=upload)
     except errors.ImageError as error:
@@ -92,7 +92,7 @@ def _attempts(upload: Transfer) -> QuerySet[Transfer]:
 def _blocks(upload: Transfer, store: stores.Store) -> Iterator[bytes]:
     stored = upload.pieces.filter(status=PieceStatus.STORED)
     for piece in removal.in_batches(stored):
-        release()
+        pool.release()
         with closing(store.open(piece.key)) as blocks:
             yield from blocks
 

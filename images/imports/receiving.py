@@ -14,13 +14,13 @@ from django.conf import settings
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from images import crash, errors, stores
+from images import crash, errors, pool, stores
 from images.access import Caller
 from images.formats import Inspector, inspection
 from images.imports.finishing import finish
 from images.imports.staging import find, going_on
 from images.lifecycle import leases, pieces
-from images.lifecycle.edges import locked, release
+from images.lifecycle.edges import locked
 from images.lifecycle.workers import this_worker
 from images.models import (
     Image,
@@ -67,7 +67,7 @@ def append(
         piece = _take_turn(upload)
     crash.point("piece.begun")
     pieces.remove_each(_lost(upload), set(), abandoned=True)
-    release()
+    pool.release()
     try:
         # It stops within its generator, which would keep a block until garbage is collected.
         with closing(stream.blocks):
@@ -154,7 +154,7 @@ def _receive(upload: Transfer, piece: Piece, stream: _Stream) -> None:
             mine = _count(mine, size, stream.has_more())
             put = False
             crash.point("piece.counted")
-            release()
+            pool.release()
             # Only the first piece is looked into now; all is inspected at the end.
             stream.inspection = None
     except errors.StoreError as error:
@@ -174,7 +174,7 @@ def _keep_open(upload: Transfer) -> None:
         return
     late = Transfer.objects.filter(pk=upload.pk, deadline__lt=soon)
     late.update(deadline=soon)
-    release()
+    pool.release()
 
 
 def _put(store: stores.Store, key: str, first: bytes, stream: _Stream) -> int:

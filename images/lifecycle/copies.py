@@ -14,7 +14,7 @@ from uuid import UUID
 from django.db.models import Value
 from django.db.models.functions import Coalesce
 
-from images import attributes, crash, errors, stores
+from images import attributes, crash, errors, pool, stores
 from images.access import Caller, operator
 from images.attributes import Changes
 from images.lifecycle import leases, quota, turns
@@ -26,7 +26,7 @@ from images.lifecycle.data import (
     receive,
     writable,
 )
-from images.lifecycle.edges import locked, move, release, save
+from images.lifecycle.edges import locked, move, save
 from images.lifecycle.location_changes import STORE
 from images.models import Image, Status, Transfer, TransferKind, TransferStatus
 from images.stores import urlfilter
@@ -59,7 +59,7 @@ def ask_source(source: Source) -> Source:
 
 
 def _told(url: str) -> int | None:
-    release()
+    pool.release()
     with turns.taking(turns.LOOKS):
         try:
             return stores.get(STORE).size(url)
@@ -147,7 +147,7 @@ def fetch_copy(transfer_id: UUID, stopping: Callable[[], bool] = lambda: False) 
     if image is None:
         return False
     crash.point("copy.claimed")
-    release()
+    pool.release()
     receive(image, transfer, _blocks(transfer, stopping), by)
     return True
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from images import crash, errors, signatures, stores
+from images import crash, errors, pool, signatures, stores
 from images.access import Caller
 from images.attributes import Changes
 from images.formats import inspection
 from images.lifecycle import leases, quota, turns
 from images.lifecycle.changes import change, cleaned
-from images.lifecycle.edges import locked, move, release
+from images.lifecycle.edges import locked, move
 from images.models import (
     READABLE_STATUSES,
     Image,
@@ -97,7 +97,7 @@ def upload(
             checksum=expected_checksum,
         )
     crash.point("upload.begun")
-    release()
+    pool.release()
     receive(image, transfer, blocks, by)
 
 
@@ -174,7 +174,7 @@ def read(
     copies = [(location.store, location.key) for location in held]
     if not copies and _has_no_bytes(image_id):
         return _nothing()
-    release()
+    pool.release()
     until = time.monotonic() + turns.PATIENCE  # however many addresses it has
     for store_id, key in stores.heaviest_first(copies, preferred):
         try:

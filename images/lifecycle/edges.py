@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 from django_fsm import can_proceed
 
@@ -59,15 +59,6 @@ def move(
     mark()
     save(image, "status", "status_before_delete", "deleted_at", *also)
     record(image, verb, by, before=before, reason=reason, detail=detail)
-
-
-def release() -> None:
-    """Give the database connection back while bytes stream.
-
-    Otherwise as many slow clients as the pool has connections would stop the service.
-    """
-    if not connection.in_atomic_block:
-        connection.close_if_unusable_or_obsolete()
 
 
 def save(image: Image, *columns: str) -> None:

@@ -13,10 +13,10 @@ from django.db import OperationalError
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from images import crash, errors, stores
+from images import crash, errors, pool, stores
 from images.access import Caller, operator
 from images.lifecycle import pieces, removal
-from images.lifecycle.edges import locked, move, record, release
+from images.lifecycle.edges import locked, move, record
 from images.lifecycle.workers import is_dead, this_worker
 from images.models import (
     OPEN_STATUSES,
@@ -140,7 +140,7 @@ def beat(transfer: Transfer) -> None:
         fresh = alive.update(
             heartbeat_at=timezone.now(), bytes_received=transfer.bytes_received
         )
-        release()
+        pool.release()
     except OperationalError:
         # A lease is several beats long: the database may be back for the next one.
         log.warning("transfer %s could not beat", transfer.pk, exc_info=True)

@@ -12,10 +12,9 @@ from typing import Any
 import orjson
 from django.conf import settings
 
-from images import attributes, errors, stores
+from images import attributes, errors, pool, stores
 from images.lifecycle import turns
 from images.lifecycle.data import check_cap
-from images.lifecycle.edges import release
 from images.models import Image, LocationStatus, Status
 from images.stores import urlfilter
 from images.stores.digests import Digests, digesting
@@ -125,14 +124,14 @@ def prepare(image_id: str, changes: Sequence[LocationChange]) -> list[LocationCh
     image = Image.objects.existing().filter(pk=image_id).first()
     if image is None or image.status not in (Status.QUEUED, Status.ACTIVE):
         return list(changes)  # to be refused under the lock, or to be asked again
-    release()
+    pool.release()
     with turns.taking(turns.LOOKS):
         return [_prepared(image, change) for change in changes]
 
 
 def look_at(image: Image, location: AddLocation) -> AddLocation:
     """The location of an image that is to be, prepared. Raises what ``prepare`` raises."""
-    release()
+    pool.release()
     with turns.taking(turns.LOOKS):
         return replace(location, found=_look(image, location, in_full=False))
 
