@@ -17,6 +17,7 @@ from django.template.response import TemplateResponse
 from django.urls import path
 from django.utils.translation import gettext, gettext_lazy
 
+from imagecatalog import public_url
 from imagecatalog.identity import application_credentials, clients, roles
 from imagecatalog.identity.client_config import Login
 from imagecatalog.identity.models import (
@@ -26,7 +27,6 @@ from imagecatalog.identity.models import (
     SignInEvent,
 )
 from images import access, errors
-from images.api import versions
 from images.api.auth import origin
 
 
@@ -165,7 +165,7 @@ class ApplicationCredentials(ModelAdmin):
         """What its clients need, with the secret in it: the one time that it is shown."""
         user, project = obj.user.get_username(), obj.project.name
         credential = (obj.pk, obj.told)
-        login = Login(versions.base_url(request), user, project, credential)
+        login = Login(public_url.base(request), user, project, credential)
         key = {"title": gettext("Key"), "text": f"{obj.pk}.{obj.told}"}
         context = self.admin_site.each_context(request) | {
             "title": gettext("Application credential %(name)s") % {"name": obj.name},

@@ -9,9 +9,9 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from imagecatalog import public_url
 from imagecatalog.identity import client_config
 from imagecatalog.identity.client_config import Login
-from images.api import versions
 
 ABOUT = {
     "embedded": gettext_lazy(
@@ -55,7 +55,7 @@ def context(request: HttpRequest, person: Any) -> dict[str, Any]:
     if project is None:
         about = NO_PROJECT
     else:
-        shown = texts(Login(versions.base_url(request), name, project))
+        shown = texts(Login(public_url.base(request), name, project))
     may_add = request.user.has_perm("identity.add_applicationcredential")
     return {
         "title": _("Client configuration of %(user)s") % {"user": name},

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 
+from imagecatalog import public_url
 from images import errors, history, overview, sharing, stores
 from images.admin import add, forms, graph, properties, snippets, upload, words
 from images.admin.changelist import project_names
@@ -80,7 +80,7 @@ def _page(
         **_transfers(request, image),
         **_timeline(request, image),
     }
-    more["snippets"] = snippets.of(image, _base_url(request))
+    more["snippets"] = snippets.of(image, public_url.base(request))
     return TemplateResponse(
         request, "admin/images/image/page.html", context(request, **more)
     )
@@ -219,8 +219,3 @@ def _changes(detail: Mapping[str, Any]) -> list[dict[str, Any]]:
         else {"name": name, "after": value, "changed": False}
         for name, value in detail.items()
     ]
-
-
-def _base_url(request: HttpRequest) -> str:
-    public: str = settings.IMAGECATALOG_PUBLIC_URL
-    return public or request.build_absolute_uri("/").rstrip("/")

@@ -11,12 +11,13 @@ from django.http import HttpRequest
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated
 
+from imagecatalog import public_url
 from imagecatalog.identity import credentials, tokens
 from imagecatalog.identity.credentials import CREDENTIAL_ID, Identity
 from imagecatalog.identity.journal import Origin
 from images import errors
 from images.access import Caller, implied
-from images.api import address, versions
+from images.api import address
 
 FROM_ELSEWHERE = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_ORIGIN")
 CHANGES_NOTHING = ("GET", "HEAD", "OPTIONS")
@@ -145,7 +146,7 @@ def _is_our_origin(request: HttpRequest) -> bool:
     if named is None:
         return True
     called = f"{request.scheme}://{request.META.get('HTTP_HOST', '')}"
-    public = "/".join(versions.base_url(request).split("/")[:3])
+    public = "/".join(public_url.base(request).split("/")[:3])
     return named in (called, public)
 
 

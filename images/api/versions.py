@@ -8,13 +8,13 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import Resolver404, resolve
 
+from imagecatalog import public_url
 from images.api import replies
 
 # Minor versions only announce; all run the same code. Announced is what is served.
 CURRENT = "2.7"
 SUPPORTED = ("2.5", "2.4", "2.3", "2.2", "2.1", "2.0")
 V1 = ("1.1", "1.0")
-HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
 MEDIA_TYPE = re.compile(r"application/vnd\.openstack\.images-v2(\.\d+)?\b")
 
 
@@ -36,19 +36,8 @@ def fallback(request: HttpRequest) -> HttpResponseBase:
     return replies.json(_document(request), status=300)
 
 
-def base_url(request: HttpRequest) -> str:
-    """Where clients reach the service, without a slash at the end."""
-    if settings.IMAGECATALOG_PUBLIC_URL:
-        return str(settings.IMAGECATALOG_PUBLIC_URL)
-    # Not get_host(): it refuses names with an underscore, which container networks have.
-    host = request.META.get("HTTP_HOST", "")
-    if not HOST.fullmatch(host):
-        host = f"{request.META['SERVER_NAME']}:{request.META['SERVER_PORT']}"
-    return f"{request.scheme}://{host}"
-
-
 def _document(request: HttpRequest) -> dict[str, list[dict[str, object]]]:
-    base = base_url(request)
+    base = public_url.base(request)
     v1 = V1 if settings.IMAGECATALOG_V1 else ()
     return {
         "versions": [

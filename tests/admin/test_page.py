@@ -203,7 +203,7 @@ def test_the_page_tells_what_is_known(root: Client, image: Image) -> None:
     assert "a &lt;b&gt;bold&lt;/b&gt; reason" in text
     assert str(image.os_hash_value) in text
     assert f"openstack image save --file {image.pk}.raw {image.pk}" in text
-    assert f"http://testserver/v2/images/{image.pk}/file" in text
+    assert f"http://testserver:80/v2/images/{image.pk}/file" in text
 
 
 @pytest.mark.parametrize(
@@ -506,3 +506,13 @@ def test_the_poll_of_one_image(root: Client, image: Image) -> None:
     found = root.get(f"{LIST}{image.pk}/live/").json()
 
     assert found["images"] == {image.pk: {"status": "active", "label": "Active"}}
+
+
+def test_links_of_the_snippets_go_where_the_page_was_found(
+    root: Client, make_image: MakeImage
+) -> None:
+    path = f"{LIST}{make_image('active').pk}/change/"
+
+    response = root.get(path, headers={"Host": "image_catalog:9292"})
+
+    assert "http://image_catalog:9292/v2/images/" in response.content.decode()

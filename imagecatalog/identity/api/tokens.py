@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.http import HttpResponse
 from rest_framework.request import Request
 
+from imagecatalog import public_url
 from imagecatalog.identity import journal, tokens
 from imagecatalog.identity.api import documents
 from imagecatalog.identity.api.sign_in import sign_in
@@ -12,7 +13,7 @@ from imagecatalog.identity.api.views import IdentityView, base, is_admin, origin
 from imagecatalog.identity.models import Project
 from imagecatalog.identity.tokens import Valid
 from images import errors
-from images.api import body, replies, versions
+from images.api import body, replies
 
 SUBJECT = "X-Subject-Token"
 
@@ -95,4 +96,4 @@ def _shown(request: Request, text: str, valid: Valid, status: int) -> HttpRespon
 
 
 def _catalog(request: Request) -> list[documents.Document]:
-    return documents.catalog(versions.base_url(request._request))
+    return documents.catalog(public_url.base(request._request))

@@ -9,12 +9,13 @@ from django.http import HttpRequest, HttpResponse
 from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.request import Request
 
+from imagecatalog import public_url
 from imagecatalog.identity import tokens
 from imagecatalog.identity.journal import Origin
 from imagecatalog.identity.models import Role
 from imagecatalog.identity.tokens import Valid
 from images import errors
-from images.api import auth, exception_handler, replies, versions
+from images.api import auth, exception_handler, replies
 from images.api.views import ApiView
 
 Row = TypeVar("Row", bound=Model)
@@ -100,7 +101,7 @@ def origin(request: Request) -> Origin:
 
 def base(request: Request) -> str:
     """The URL of the identity service, without a slash at its end."""
-    return f"{versions.base_url(request._request)}/identity/v3"
+    return f"{public_url.base(request._request)}/identity/v3"
 
 
 def handle(exc: Exception, context: dict[str, Any]) -> HttpResponse | None:
@@ -113,7 +114,7 @@ def handle(exc: Exception, context: dict[str, Any]) -> HttpResponse | None:
         return response
     if isinstance(exc, Unauthorized):
         response = error(401, str(exc))
-        uri = f"{versions.base_url(request)}/identity"
+        uri = f"{public_url.base(request)}/identity"
         response.headers["WWW-Authenticate"] = f'Keystone uri="{uri}"'
         return response
     if isinstance(exc, errors.OverLimit):

@@ -9,9 +9,10 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from rest_framework.request import Request
 
+from imagecatalog import public_url
 from images import access, errors, lifecycle, listing
 from images.access import Caller, Target
-from images.api import body, replies, transfer, versions
+from images.api import body, replies, transfer
 from images.api.v1 import filters, headers, metadata, serializers, sources
 from images.api.v1.headers import Meta
 from images.api.v1.sources import Sources
@@ -35,7 +36,7 @@ class Images(V1View):
         image_id = _create(request._request, who, meta, source, fields, image)
         row = access.see(who, image_id, deleted=True)
         response = replies.json({"image": serializers.image(row)}, 201)
-        base = versions.base_url(request._request)
+        base = public_url.base(request._request)
         response.headers["Location"] = f"{base}/v1/images/{image_id}"
         if row["checksum"]:
             response.headers["ETag"] = row["checksum"]

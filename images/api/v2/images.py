@@ -10,9 +10,10 @@ from django.db.models import Q
 from django.http import HttpResponse
 from rest_framework.request import Request
 
+from imagecatalog import public_url
 from images import access, attributes, errors, lifecycle, listing, rows, stores
 from images.access import Caller, Target
-from images.api import body, replies, versions
+from images.api import body, replies
 from images.api.v2 import filters, patch, serializers
 from images.api.views import ApiView, caller
 from images.models import Status
@@ -47,7 +48,7 @@ class Images(ApiView):
         store_ids = ",".join(store.id for store in stores.configured())
         image = lifecycle.create(fields, properties, tags, who)
         response = replies.json(serializers.image(rows.row_of(image), who), 201)
-        base = versions.base_url(request._request)
+        base = public_url.base(request._request)
         response.headers["Location"] = f"{base}/v2/images/{image.pk}"
         response.headers["OpenStack-image-store-ids"] = store_ids
         return response

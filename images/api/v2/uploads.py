@@ -14,9 +14,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.http import http_date
 from rest_framework.request import Request
 
+from imagecatalog import public_url
 from images import access, errors, imports
 from images.access import Caller
-from images.api import body, replies, transfer, versions
+from images.api import body, replies, transfer
 from images.api.views import ApiView, caller
 from images.models import Transfer
 
@@ -96,7 +97,7 @@ class Uploads(TusView):
             metadata=metadata,
         )
         response = replies.nothing(201)
-        base = versions.base_url(request._request)
+        base = public_url.base(request._request)
         response.headers["Location"] = f"{base}{_path(upload)}"
         return _with_expiry(response, upload)
 

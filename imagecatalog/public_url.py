@@ -1,0 +1,21 @@
+"""The links in documents and on pages: where clients reach the service."""
+
+from __future__ import annotations
+
+import re
+
+from django.conf import settings
+from django.http import HttpRequest
+
+HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
+
+
+def base(request: HttpRequest) -> str:
+    """Where clients reach the service, without a slash at the end."""
+    if settings.IMAGECATALOG_PUBLIC_URL:
+        return str(settings.IMAGECATALOG_PUBLIC_URL)
+    # Not get_host(): it refuses names with an underscore, which container networks have.
+    host = request.META.get("HTTP_HOST", "")
+    if not HOST.fullmatch(host):
+        host = f"{request.META['SERVER_NAME']}:{request.META['SERVER_PORT']}"
+    return f"{request.scheme}://{host}"
