@@ -73,12 +73,14 @@ def _in_words() -> Iterator[None]:
 
 
 def cut_off() -> errors.BodyIncomplete:
+    """What to raise when the client went away within a body."""
     return errors.BodyIncomplete(
         "The connection was closed before the whole of the data had arrived. Send it again."
     )
 
 
 def stalled() -> errors.BodyIncomplete:
+    """What to raise when the client sends no more of a body."""
     return errors.BodyIncomplete(
         "No more data arrived for too long, so the transfer was given up. Send it again."
     )
