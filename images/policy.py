@@ -113,5 +113,6 @@ def _wrong(path: str, why: str) -> ImproperlyConfigured:
 
 def _missing_package() -> ImproperlyConfigured:
     return ImproperlyConfigured(
-        "IMAGECATALOG_POLICY_FILE needs the package oslo.policy."
+        "IMAGECATALOG_POLICY_FILE needs the package oslo.policy. "
+        "`pip install -r requirements.txt` brings it."
     )

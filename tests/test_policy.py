@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -174,6 +175,17 @@ def test_a_file_that_is_not_there_is_refused(settings: Any, tmp_path: Path) -> N
     settings.IMAGECATALOG_POLICY_FILE = str(tmp_path / "absent.yaml")
 
     with pytest.raises(ImproperlyConfigured, match="cannot be read"):
+        access.overrides()
+
+
+@pytest.mark.parametrize("missing", ["yaml", "oslo_policy"])
+def test_who_lacks_a_package_is_told_how_to_get_it(
+    missing: str, policy: Policy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy("add_image: role:reader")
+    monkeypatch.setitem(sys.modules, missing, None)
+
+    with pytest.raises(ImproperlyConfigured, match="requirements.txt"):
         access.overrides()
 
 

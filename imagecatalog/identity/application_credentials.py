@@ -58,7 +58,10 @@ def draft(
     given = None if secret is None else _clean_secret(secret)
     told = given or secrets.token_urlsafe(32)
     if user.application_credentials.count() >= LIMIT:
-        raise errors.OverLimit(f"A user may have {LIMIT} application credentials.")
+        raise errors.OverLimit(
+            f"A user may have {LIMIT} application credentials. Delete one that is not "
+            "needed any more."
+        )
     row = ApplicationCredential(
         name=name,
         description=attributes.clean_text(description or "", "description"),

@@ -25,7 +25,8 @@ def protect(application: Any) -> Any:
         from webob.exc import HTTPServiceUnavailable
     except ImportError:
         raise ImproperlyConfigured(
-            "IMAGECATALOG_AUTH=keystone needs the package keystonemiddleware."
+            "IMAGECATALOG_AUTH=keystone needs the package keystonemiddleware. "
+            "`pip install -r requirements.txt` brings it."
         ) from None
 
     unavailable = (

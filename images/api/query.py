@@ -52,7 +52,7 @@ def check_text(params: QueryDict) -> None:
 def check_conditions(count: int) -> None:
     """Raise Invalid for more conditions than a list may be asked with."""
     if count > MAX_CONDITIONS:
-        raise Invalid(f"There are more than {MAX_CONDITIONS} filters.")
+        raise Invalid(f"A list takes at most {MAX_CONDITIONS} filters. Leave some out.")
 
 
 def integer(name: str, value: str) -> int:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
 
+from imagecatalog.identity import keystone
 from images.models import Event
 
 pytestmark = pytest.mark.django_db
@@ -27,6 +30,15 @@ def behind(settings: Any) -> Behind:
         return Client(**environ)
 
     return client
+
+
+def test_who_lacks_the_middleware_is_told_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "keystonemiddleware", None)
+
+    with pytest.raises(ImproperlyConfigured, match="requirements.txt"):
+        keystone.protect(None)
 
 
 @pytest.mark.parametrize(
