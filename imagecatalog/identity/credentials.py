@@ -72,6 +72,7 @@ class _Verified:
     encoded: str  # the hash that the credential matched
     hashed_at: float
     looked_up_at: float
+    change: object  # the last one that was seen before that
 
 
 NOWHERE = Origin()
@@ -80,6 +81,7 @@ Found = tuple[str, Identity]  # what the secret must match, and whose it is
 
 _verified: dict[bytes, _Verified] = {}
 _touched: dict[str, float] = {}
+_change = object()  # the last one of users, roles and credentials that was seen here
 
 
 def by_password(user: str, password: str, origin: Origin = NOWHERE) -> Identity | None:
@@ -160,8 +162,12 @@ def database_time(moment: datetime) -> Any:
 
 
 def forget(**signal: object) -> None:
-    """Receiver for whatever changes users, roles and credentials: look everybody up again."""
-    _verified.clear()
+    """Receiver for whatever changes users, roles and credentials: look everybody up again.
+
+    Which secrets were right stays known, beside the hashes that they matched.
+    """
+    global _change
+    _change = object()
 
 
 def _sign_in(
@@ -172,12 +178,12 @@ def _sign_in(
 ) -> Identity | None:
     method, name = who
     digest = _digest(method, name, secret)
-    known = _verified.get(digest)
-    if known and _age(known.looked_up_at) < FRESH_SECONDS:
+    known, change = _verified.get(digest), _change
+    if known and _is_fresh(known):
         return known.identity
     encoded, identity = look_up(name) or (None, None)
     if identity and known and _still_holds(known, encoded):
-        return _remember(digest, identity, known.encoded, known.hashed_at)
+        return _remember(digest, identity, known.encoded, known.hashed_at, change)
     attempt = (name[:150], origin.source)
     if not _is_no_guess(secret, encoded, known):
         throttle.check(attempt)
@@ -191,7 +197,11 @@ def _sign_in(
         journal.refused(identity.user if identity else name, origin, method)
         return None
     throttle.succeeded(attempt)
-    return _remember(digest, identity, encoded, time.monotonic())
+    return _remember(digest, identity, encoded, time.monotonic(), change)
+
+
+def _is_fresh(known: _Verified) -> bool:
+    return known.change is _change and _age(known.looked_up_at) < FRESH_SECONDS
 
 
 def _still_holds(known: _Verified, encoded: str | None) -> bool:
@@ -266,9 +276,10 @@ def _age(moment: float) -> float:
 
 
 def _remember(
-    digest: bytes, identity: Identity, encoded: str, hashed_at: float
+    digest: bytes, identity: Identity, encoded: str, hashed_at: float, change: object
 ) -> Identity:
     if len(_verified) >= REMEMBERED_AT_MOST:
         _verified.clear()
-    _verified[digest] = _Verified(identity, encoded, hashed_at, time.monotonic())
+    now = time.monotonic()
+    _verified[digest] = _Verified(identity, encoded, hashed_at, now, change)
     return identity
