@@ -15,10 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, padding, rsa, utils
-from cryptography.x509 import Certificate, load_pem_x509_certificate
+from cryptography.x509 import (
+    Certificate,
+    InvalidVersion,
+    load_pem_x509_certificate,
+)
 from django.conf import settings
 from django.utils import timezone
 
@@ -42,14 +46,16 @@ UUID: Final = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 LARGEST: Final = 1 << 16  # bytes of a certificate
 
 
+Key = rsa.RSAPublicKey | dsa.DSAPublicKey | ec.EllipticCurvePublicKey
+
+
 @dataclass(frozen=True)
 class Signature:
-    """A signature of data that is to come."""
+    """A signature of data that is to come, and the key that it must have been made with."""
 
     value: bytes
     method: hashes.HashAlgorithm
-    kind: str
-    certificate: Certificate
+    key: Key
 
     @property
     def algorithm(self) -> str:
@@ -59,27 +65,21 @@ class Signature:
     def check(self, hexdigest: str) -> None:
         """Raise Invalid unless it is the signature of data with this digest."""
         try:
-            self._verify(bytes.fromhex(hexdigest))
-        except InvalidSignature:
+            self._verify(bytes.fromhex(hexdigest), utils.Prehashed(self.method))
+        except (InvalidSignature, UnsupportedAlgorithm, ValueError):
             raise Invalid(
                 "Signature verification failed: the data is not what was signed, or it was "
                 "signed with another key. Compare it with the original."
             ) from None
 
-    def _verify(self, digest: bytes) -> None:
-        key, digested = self.certificate.public_key(), utils.Prehashed(self.method)
-        if self.kind == "RSA-PSS" and isinstance(key, rsa.RSAPublicKey):
+    def _verify(self, digest: bytes, digested: utils.Prehashed) -> None:
+        if isinstance(self.key, rsa.RSAPublicKey):
             pss = padding.PSS(padding.MGF1(self.method), padding.PSS.AUTO)
-            key.verify(self.value, digest, pss, digested)
-        elif self.kind == "DSA" and isinstance(key, dsa.DSAPublicKey):
-            key.verify(self.value, digest, digested)
-        elif (
-            isinstance(key, ec.EllipticCurvePublicKey)
-            and CURVES.get(self.kind) == key.curve.name
-        ):
-            key.verify(self.value, digest, ec.ECDSA(digested))
+            self.key.verify(self.value, digest, pss, digested)
+        elif isinstance(self.key, dsa.DSAPublicKey):
+            self.key.verify(self.value, digest, digested)
         else:
-            raise _unusable(f"the key of the certificate is not of type {self.kind}")
+            self.key.verify(self.value, digest, ec.ECDSA(digested))
 
 
 def of(properties: Mapping[str, str]) -> Signature | None:
@@ -98,7 +98,7 @@ def of(properties: Mapping[str, str]) -> Signature | None:
         value = b64decode(properties[VALUE], validate=True)
     except (NotBase64, ValueError):
         raise _unusable(f"{VALUE} must be base64") from None
-    return Signature(value, method, properties[KIND], _certificate(properties))
+    return Signature(value, method, _key(_certificate(properties), properties[KIND]))
 
 
 def _certificate(properties: Mapping[str, str]) -> Certificate:
@@ -114,12 +114,28 @@ def _certificate(properties: Mapping[str, str]) -> Certificate:
     try:
         with path.open("rb") as file:
             found = load_pem_x509_certificate(file.read(LARGEST))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, InvalidVersion) as error:
         log.warning("certificate %s: %s", path, error)
         raise _unusable(f"this service has no certificate {name}") from None
     if not found.not_valid_before_utc <= timezone.now() <= found.not_valid_after_utc:
         raise _unusable(f"certificate {name} has expired or is not valid yet")
     return found
+
+
+def _key(certificate: Certificate, kind: str) -> Key:
+    try:
+        key = certificate.public_key()
+    except (UnsupportedAlgorithm, ValueError):
+        raise _unusable("the key of the certificate cannot be read") from None
+    if kind == "RSA-PSS" and isinstance(key, rsa.RSAPublicKey):
+        return key
+    if kind == "DSA" and isinstance(key, dsa.DSAPublicKey):
+        return key
+    if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name == CURVES.get(
+        kind
+    ):
+        return key
+    raise _unusable(f"the key of the certificate is not of type {kind}")
 
 
 def _unusable(why: str) -> Invalid:

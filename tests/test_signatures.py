@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from django.utils import timezone
@@ -19,6 +20,7 @@ from django.utils import timezone
 from images import errors, lifecycle
 from images.access import Caller
 from images.models import Image, Status
+from images.signatures import Signature
 
 DATA = b"a disk that somebody signed" * 1000
 UUID = "3c9ab4d6-0f5e-4f7b-9a53-5a3e5f6f0c11"
@@ -144,6 +146,39 @@ def test_a_certificate_that_is_not_valid_verifies_nothing(
         errors.Invalid, match=r"certificate .* (expired|no certificate)|has no"
     ):
         lifecycle.upload(image.pk, [DATA], member)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        ec.generate_private_key(ec.SECP256R1()),
+        ed25519.Ed25519PrivateKey.generate(),
+        KEYS["ECC_SECP384R1"],
+    ],
+)
+@pytest.mark.parametrize("kind", KEYS)
+def test_a_key_of_another_type_is_refused_before_any_data_comes(
+    key: Any, kind: str, certificates: Path, make_image: Any, member: Caller
+) -> None:
+    (certificates / f"{UUID}.pem").write_bytes(certify(key))
+    other = "ECC_SECP521R1" if kind == "ECC_SECP384R1" else kind
+    image = make_image(properties=signed(other))
+
+    with pytest.raises(errors.Invalid, match=f"not of type {other}"):
+        lifecycle.upload(image.pk, never(), member)
+
+
+def never() -> Iterator[bytes]:
+    pytest.fail("the data is read")
+    yield b""
+
+
+def test_a_key_that_no_such_digest_fits_in_verifies_nothing() -> None:
+    small = rsa.RSAPublicNumbers(65537, (1 << 511) + 111).public_key()
+    signature = Signature(b"x" * 64, hashes.SHA512(), small)
+
+    with pytest.raises(errors.Invalid, match="verification failed"):
+        signature.check("0" * 128)
 
 
 def test_without_certificates_signed_data_is_refused(
