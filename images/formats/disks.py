@@ -20,6 +20,7 @@ HEAD = 1 << 20  # bytes; every format shows its signature here
 SLICE = 64 << 10  # bytes; fixed, because some inspectors depend on how a stream is cut
 FOOTER = 1536  # bytes; the end of a streamOptimized vmdk
 LARGEST_DISK = 2**63 - 1  # bytes; of qemu, and of a bigint column
+INSIDE = "ovf"  # for what is in a container: any disk_format, and every check
 # Not disks: there the two signature bytes of a partition table are mere chance.
 ARCHIVES = ("ova", "docker", "compressed")
 # Kernels may carry the signature of a partition table without being a disk.
@@ -113,6 +114,11 @@ class Inspection:
         if self._pending:
             self._follow(self._pending, block)
 
+    @property
+    def settled(self) -> bool:
+        """Whether more data can change nothing but the size."""
+        return self._found is not None and self._pending is None
+
     def verdict(self) -> int | None:
         """The virtual size in bytes, None where there is none; ContentRefused."""
         if not self._size:
@@ -202,7 +208,7 @@ class Inspection:
             f"{reason} ({name} {check}). {REMEDIES.get(check, '')}".strip()
             for check, reason in objections.items()
         )
-        raise ContentRefused(f"Image failed safety checks: {said}")
+        raise unsafe(said)
 
     def _virtual_size(self) -> int | None:
         if self._container_format != "bare":
@@ -219,6 +225,11 @@ class Inspection:
                 " virtual size. Check that the file is whole, then upload it again."
             )
         return size
+
+
+def unsafe(said: str) -> ContentRefused:
+    """The refusal of data for what was found in it."""
+    return ContentRefused(f"Image failed safety checks: {said}")
 
 
 def detect(head: bytes) -> dict[str, Candidate]:

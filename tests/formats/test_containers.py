@@ -69,6 +69,58 @@ def test_an_ova_that_is_not_whole_is_refused(size):
     assert "whole" in refusal(packed(("disk", bytes(1000)))[:size], "vmdk", "ova")
 
 
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {
+            329: b"zzzzzzz\0"
+        },  # the device's number, which is none: GNU tar does not mind
+        {148: b"\0"},  # before the checksum: GNU tar skips it
+        {124: b"\0"},  # before the size: for Python it is 0 then
+        {257: b"xxxxx"},  # no magic, but the checksum is right
+    ],
+    ids=["device", "checksum", "size", "magic"],
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_a_header_that_only_some_readers_take_hides_nothing(forged, first):
+    files = [("disk", UNSAFE)] if first else [("a", XML), ("disk", UNSAFE)]
+    ova = bytearray(packed(*files))
+    begin = 0 if first else 1024
+    for place, data in forged.items():
+        ova[begin + place : begin + place + len(data)] = data
+    if 148 not in forged:
+        total = (
+            sum(ova[begin : begin + 148]) + 256 + sum(ova[begin + 156 : begin + 512])
+        )
+        ova[begin + 148 : begin + 156] = b"%06o\0 " % total
+
+    said = refusal(bytes(ova), "vmdk", "ova")
+
+    assert "damaged" in said or "not allowed" in said
+
+
+@pytest.mark.parametrize("pax", [{"comment": "by git"}, {"size": "3"}])
+def test_a_header_about_all_files_is_read(pax):
+    archive = io.BytesIO()
+    with tarfile.open(
+        fileobj=archive, mode="w", format=tarfile.PAX_FORMAT, pax_headers=pax
+    ) as tar:
+        info = tarfile.TarInfo("disk")
+        info.size = len(XML)
+        tar.addfile(info, io.BytesIO(XML))
+
+    said = outcome(archive.getvalue(), "vmdk", "ova")
+
+    assert said is None if "comment" in pax else "for all files" in said
+
+
+def test_very_long_headers_are_refused():
+    records = b"65535 a=".ljust(65534, b"x") + b"\n"
+    extended = header(tarfile.XHDTYPE, len(records)) + records.ljust(1 << 16, b"\0")
+
+    assert "too long" in refusal(extended * 17, "vmdk", "ova")
+
+
 def test_a_damaged_header_is_refused():
     ova = bytearray(packed(("a", XML), ("b", XML)))
     ova[1024 + 3] ^= 1
@@ -140,6 +192,26 @@ def test_what_gzip_compressed_is_inspected(made, block):
 
     assert "not allowed" in refusal(unsafe, "raw", "compressed", block=block)
     assert inspect(safe, "qcow2", "compressed", block=block) is None
+
+
+def test_a_disk_whose_headers_come_late_is_inflated_further(made):
+    assert inspect(gzip.compress(made("vhdx")), "vhdx", "compressed") is None
+    disk = with_footer(made("vmdk"))
+    assert inspect(gzip.compress(disk), "vmdk", "compressed") is None
+    assert "footer" in refusal(gzip.compress(disk[:-512]), "vmdk", "compressed")
+
+
+def test_a_disk_that_is_not_known_after_16_mebibytes_is_refused(made):
+    disk = with_footer(made("vmdk")).ljust(17 * MIB, b"\0")
+
+    assert "not compressed" in refusal(gzip.compress(disk), "vmdk", "compressed")
+
+
+def test_a_compressed_kernel_may_look_like_a_partition_table():
+    kernel = bytes(446) + b"\x12".ljust(64, b"\0") + b"\x55\xaa"
+
+    assert inspect(gzip.compress(kernel), "aki", "compressed") is None
+    assert "MBR" in refusal(gzip.compress(kernel), "raw", "compressed")
 
 
 def test_only_the_first_mebibyte_is_inflated():
