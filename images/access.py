@@ -244,9 +244,9 @@ def get_image(
 
 def get_remembered_image(caller: Caller, image_id: str, action: str) -> Row:
     """Like ``get_image``; a deleted one too, for those who may read its history. One query."""
-    image = get_image(caller, image_id, deleted=True)
+    image = see(caller, image_id, deleted=True)
     gone = image["deleted_at"] is not None
-    if gone and not may(caller, "get_image_history", image):
+    if gone and not _rule_allows(caller, "get_image_history", image):
         raise missing(image_id)
     check(caller, action, image)
     return image

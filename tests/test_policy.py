@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,6 +13,7 @@ from django.test import Client
 
 from images import access
 from images.access import Caller, may
+from images.api.v2.patch import V2_1
 
 Policy = Callable[[str], None]
 IMAGE = {"id": "x", "owner": "project-a", "visibility": "private", "protected": False}
@@ -112,6 +114,24 @@ def test_a_rule_for_creating_looks_at_all_of_the_new_image(
 
     assert (v1("qcow2"), v1("raw")) == (201, 403)
     assert (v2("qcow2"), v2("raw")) == (201, 403)
+
+
+def test_who_may_remove_locations_may_exchange_the_last_one(
+    policy: Policy, client_of: Any, member: Caller, make_image: Any
+) -> None:
+    policy('"delete_image_location": "role:member"')
+    image, client = make_image("active", data=b"x"), client_of(member)
+    added = {"url": "http://127.0.0.1:9/x", "metadata": {}}
+    add = {"op": "add", "path": "/locations/-", "value": added}
+
+    for emptied in (
+        {"op": "remove", "path": "/locations/0"},
+        {"op": "replace", "path": "/locations", "value": []},
+    ):
+        path, sent = f"/v2/images/{image.pk}", json.dumps([emptied, add])
+        answer = client.patch(path, sent, V2_1)
+        # It is not forbidden: only the URL is refused.
+        assert (answer.status_code, b"public address" in answer.content) == (400, True)
 
 
 def formats(disk_format: str) -> dict[str, str]:

@@ -336,9 +336,28 @@ def test_an_admin_s_that_may_not_give_images_away_is_refused_by_both_versions(
     assert Image.objects.get().owner == "id-of-lab"
 
 
-def of_admin(identity: Any, root: User, actions: list[str]) -> Made:
+def test_an_admin_s_may_be_for_restoring_or_for_histories_only(
+    identity: Any, root: User, make_image: Any
+) -> None:
+    path = make_image("pending_delete", data=b"x", owner="id-of-lab").pk
+    reading = of_admin(identity, root, ["get_image_history"])
+    restoring = of_admin(identity, root, ["restore_image"], name="restorer")
+
+    read = Client(headers={"X-Auth-Token": key(reading)})
+    restore = Client(headers={"X-Auth-Token": key(restoring)})
+    assert read.get(f"/v2/images/{path}/history").status_code == 200
+    assert restore.get(f"/v2/images/{path}/history").status_code == 403
+    for client, expected in ((read, 403), (restore, 204)):
+        answer = client.generic("POST", f"/v2/images/{path}/actions/restore")
+        assert answer.status_code == expected
+    assert read.get(f"/v2/images/{path}/history").status_code == 200
+
+
+def of_admin(
+    identity: Any, root: User, actions: list[str], name: str = "robot"
+) -> Made:
     headers = {"X-Auth-Token": identity.sign_in("root", "admin")}
-    given = {"name": "robot", "actions": actions}
+    given = {"name": name, "actions": actions}
     path = f"users/{root.pk}/application_credentials"
     made = identity.post({"application_credential": given}, path, **headers).json()
     return made["application_credential"]

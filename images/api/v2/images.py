@@ -71,7 +71,7 @@ class Image(ApiView):
         operations = patch.parse(content_type, body.raw(request._request))
         image = access.get_image(who, image_id, "modify_image")
         changes, moves = patch.plan(operations, image)
-        steps = list(_location_steps(image["status"], moves))
+        steps = list(_location_steps(image, moves))
         _check_update(who, image, changes.fields, steps)
         located = [_location_change(*step) for step in steps]
         lifecycle.update(image_id, changes, who, located)
@@ -108,14 +108,16 @@ def _check_update(
             access.check(who, action, image)
 
 
-def _location_steps(
-    status: Status, moves: Sequence[patch.LocationStep]
-) -> Iterator[Step]:
+def _location_steps(image: Row, moves: Sequence[patch.LocationStep]) -> Iterator[Step]:
     """Each with the status that the image then has."""
+    status, held = image["status"], len(image["locations"])
     for move in moves:
         yield status, move
-        if move.op != "remove" and move.value:
-            status = Status.ACTIVE
+        if move.op == "replace":
+            held = len(move.value) if isinstance(move.value, list) else held
+        else:
+            held += 1 if move.op == "add" else -1
+        status = Status.ACTIVE if held > 0 else Status.QUEUED
 
 
 def _location_actions(status: Status, move: patch.LocationStep) -> list[str]:
