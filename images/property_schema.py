@@ -86,11 +86,14 @@ def _parts(path: str, found: Any) -> tuple[dict[str, Any], Any]:
         raise _wrong(
             path, "it must be an object: names of properties and their schemas"
         )
-    for name, schema in found.items():
+    if not isinstance(required, list):
+        raise _wrong(path, "what is required must be a list of names")
+    for name in (*found, *required):
         try:
             clean_property_name(name)
         except errors.ImageError as error:
             raise _wrong(path, str(error)) from None
+    for name, schema in found.items():
         kind = schema.get("type", "string") if isinstance(schema, dict) else None
         if kind != "string" and not (isinstance(kind, list) and "string" in kind):
             raise _wrong(path, f"the values of '{name}' must be of the type string")

@@ -113,7 +113,9 @@ def test_the_schema_of_images_shows_what_is_described(
         ({"cores": {"type": "integer"}}, "'cores' must be of the type string"),
         ({"cores": 7}, "'cores' must be of the type string"),
         ({"cores": {"pattern": "("}}, "no JSON schema"),
-        ({"properties": {"cores": {}}, "required": "cores"}, "no JSON schema"),
+        ({"properties": {"cores": {}}, "required": "cores"}, "list of names"),
+        ({"required": ["name"]}, "'name' is an attribute"),
+        ({"required": [7]}, "must be a string"),
     ],
 )
 def test_a_file_that_is_wrong_stops_every_command(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
-from images import attributes, errors, formats, lifecycle
+from images import attributes, errors, formats, lifecycle, property_schema
 from images.access import Caller
 from images.attributes import Changes
 from images.exchange import sidecar
@@ -114,10 +114,13 @@ def _plan(source: Source, size: int | None, head: bytes, wishes: Wishes) -> Plan
             f"It has {size} bytes, and by its sidecar it should have {found.size}."
         )
     fields, notes = _fields(source, head, wishes, found)
-    properties = (found.properties if found else {}) | dict(wishes.properties)
+    properties = attributes.clean_properties(
+        (found.properties if found else {}) | dict(wishes.properties)
+    )
+    property_schema.check_new(properties)
     return Plan(
         fields=attributes.clean_fields(fields),
-        properties=attributes.clean_properties(properties),
+        properties=properties,
         tags=attributes.clean_tags([*(found.tags if found else ()), *wishes.tags]),
         size=size,
         digests=_strongest(found) | dict(wishes.digests),
