@@ -65,6 +65,7 @@ def of_catalogue() -> dict[str, Any]:
         "stuck": Image.objects.filter(stuck()).count(),
         "ownerless": Image.objects.filter(ownerless()).count(),
         "failed_last_24h": Image.objects.filter(failed_lately()).count(),
+        "damaged": Image.objects.filter(damaged()).count(),
         "trash": _trash(),
         "stores": _stores(),
         "to_remove": _to_remove(),
@@ -96,6 +97,12 @@ def failed(since: datetime | None = None) -> Q:
 def failed_lately() -> Q:
     """The condition for images without data whose transfer failed in the last 24 hours."""
     return failed(timezone.now() - timedelta(hours=24))
+
+
+def damaged() -> Q:
+    """The condition for images of which a copy was found damaged when it was read last."""
+    held = ImageLocation.objects.filter(status=LocationStatus.ACTIVE)
+    return Q(deleted_at=None, pk__in=held.exclude(damage="").values("image"))
 
 
 def census() -> dict[str, Any]:

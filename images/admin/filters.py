@@ -42,11 +42,6 @@ def _copies(**conditions: Any) -> Exists:
     return Exists(held.filter(**conditions))
 
 
-def _damaged() -> Q:
-    held = ImageLocation.objects.filter(status=LocationStatus.ACTIVE)
-    return Q(deleted_at=None, pk__in=held.exclude(damage="").values("image"))
-
-
 # Name in the address -> (title, condition). The first is what is seen without any.
 VIEWS: Mapping[str, tuple[Any, Callable[[], Q]]] = {
     "": (_("All"), _existing),
@@ -65,7 +60,7 @@ VIEWS: Mapping[str, tuple[Any, Callable[[], Q]]] = {
             _copies(verified_at=None), status__in=READABLE_STATUSES, deleted_at=None
         ),
     ),
-    "damaged": (_("Damaged"), _damaged),
+    "damaged": (_("Damaged"), overview.damaged),
     "trash": (_("Trash"), lambda: Q(status=Status.PENDING_DELETE)),
     "deleted": (_("Deleted"), lambda: Q(status=Status.DELETED, purged=False)),
 }

@@ -43,7 +43,9 @@ def _count(view: str) -> int:
 
 
 def _tiles(census: dict[str, Any], next_scrub: Any) -> list[dict[str, Any]]:
-    moving, stuck, failed = map(_count, ("moving", "stuck", "failed-today"))
+    moving, stuck, failed, damaged = map(
+        _count, ("moving", "stuck", "failed-today", "damaged")
+    )
     trash = census["trash"]
     scrub = _("nothing to delete")
     if next_scrub is not None:
@@ -59,6 +61,13 @@ def _tiles(census: dict[str, Any], next_scrub: Any) -> list[dict[str, Any]]:
             failed,
             "failed-today",
             "warn" if failed else "calm",
+        ),
+        _tile(
+            "damaged",
+            VIEWS["damaged"][0],
+            damaged,
+            "damaged",
+            "alarm" if damaged else "calm",
         ),
         _tile("moving", _("Uploading now"), moving, "moving", "plain"),
         _tile("trash", _("In the trash"), trash["images"], "trash", "plain")

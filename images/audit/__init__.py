@@ -12,7 +12,7 @@ from images.audit.content import Copy, Through, damage, due, paced, to_verify
 from images.audit.finding import Finding
 from images.audit.held import Listed, at_web_addresses, elsewhere, in_store
 from images.audit.history import broken_histories
-from images.audit.rows import ROW_CHECKS
+from images.audit.rows import ROW_CHECKS, known_damage
 
 __all__ = ["Copy", "Finding", "check", "damage", "due", "paced", "to_verify"]
 
@@ -40,6 +40,8 @@ def check(
         return
     for look in ROW_CHECKS:
         yield from look()
+    if not read_bytes:
+        yield from known_damage()
     yield from broken_histories()
     for configured in stores.configured():
         yield from in_store(configured, listed, through)

@@ -20,6 +20,8 @@ ADVICE = {
     "illegal-status": "Write a status of the life cycle into the row, in the database.",
     "no-location": "Delete the image, or add a location that has its bytes.",
     "stray-location": "Report it: no part of the service leaves such a row.",
+    "known-damage": "Put the right bytes back under the key and run image_verify, or delete "
+    "the image.",
     "wrong-size": "Put the right bytes back under the key, or delete the image.",
     "wrong-digest": "Put the right bytes back under the key, or delete the image.",
     "store-unreachable": "See to the store, or configure it again, and repeat.",

@@ -46,7 +46,12 @@ def test_the_tiles_count_and_lead_to_what_they_count(
 
 @pytest.mark.parametrize(
     ("tile", "view"),
-    [("stuck", "stuck"), ("failed", "failed-today"), ("moving", "moving")],
+    [
+        ("stuck", "stuck"),
+        ("failed", "failed-today"),
+        ("moving", "moving"),
+        ("damaged", "damaged"),
+    ],
 )
 def test_a_tile_counts_what_its_list_has(
     root: Client, make_image: MakeImage, tile: str, view: str
@@ -60,6 +65,7 @@ def test_a_tile_counts_what_its_list_has(
             ended_at=timezone.now() - timedelta(hours=hours),
         )
     make_image("importing")
+    make_image("active").locations.update(damage="wrong-digest: x")
 
     listed = root.get(f"/admin/images/image/?view={view}").context["cl"].result_count
 

@@ -207,6 +207,27 @@ def test_damaged_bytes_are_found_with_bytes_only(
     assert lines[0].startswith("wrong-digest ")
 
 
+def test_damage_that_was_noted_is_named_without_reading_again(
+    create: Any, run: Any, admin: Caller
+) -> None:
+    location = create().locations.get()
+    lifecycle.note_verified(location.pk, "wrong-digest: it is another one", admin)
+
+    code, lines = run()
+
+    assert code == 1
+    assert lines[0].startswith(f"known-damage {location.image_id} local")
+    assert "wrong-digest: it is another one" in lines[0]
+
+
+def test_bytes_that_are_right_again_are_not_called_damaged_when_they_are_read(
+    create: Any, run: Any, admin: Caller
+) -> None:
+    lifecycle.note_verified(create().locations.get().pk, "wrong-digest: x", admin)
+
+    assert run("--bytes")[0] == 0
+
+
 def test_an_unknown_store_is_refused(db: None, run: Any) -> None:
     code, lines = run("--store", "third")
 

@@ -78,6 +78,12 @@ def test_images_count_as_failed_and_not_each_of_their_attempts(
     assert shown(capsys, "--json")["failed_last_24h"] == 1
 
 
+def test_damage_that_was_found_is_in_the_summary(make_image: Any, capsys: Any) -> None:
+    make_image("active").locations.update(damage="wrong-digest: x")
+
+    assert "damaged         1  (image_reconcile" in shown(capsys)
+
+
 def test_the_queries_do_not_depend_on_the_number_of_images(
     make_image: Any, capsys: Any, django_assert_max_num_queries: Any
 ) -> None:
@@ -85,7 +91,7 @@ def test_the_queries_do_not_depend_on_the_number_of_images(
         make_image("active")
         make_image("saving")
 
-    with django_assert_max_num_queries(10):
+    with django_assert_max_num_queries(11):
         call_command("image_status")
 
 

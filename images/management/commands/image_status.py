@@ -134,6 +134,8 @@ def _catalogue_lines(facts: Facts) -> Iterator[str]:
             "(image_status ID --to queued ends that)"
         )
     yield f"failed in 24 h  {facts['failed_last_24h']}"
+    if facts["damaged"]:
+        yield f"damaged         {facts['damaged']}  (image_reconcile names their copies)"
     trash = facts["trash"]
     when = f", next scrub {iso(trash['next_scrub'])}" if trash["images"] else ""
     yield f"in the trash    {trash['images']} ({size(trash['bytes'])}){when}"
