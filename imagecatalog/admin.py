@@ -19,7 +19,13 @@ class AdminConfig(apps.AdminConfig):
         from imagecatalog import checks
         from images.admin import roles
 
-        for check in (checks.variables, checks.places, checks.rules, checks.properties):
+        for check in (
+            checks.variables,
+            checks.places,
+            checks.rules,
+            checks.properties,
+            checks.certificates,
+        ):
             register(check)
         # Behind the receiver of django.contrib.auth, which makes the permissions.
         post_migrate.connect(roles.ensure, sender=installed.get_app_config("images"))

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
 from django.core.exceptions import ImproperlyConfigured
 
@@ -60,6 +61,17 @@ def properties(**options: Any) -> list[CheckMessage]:
     except ImproperlyConfigured as error:
         return [Error(str(error), id="imagecatalog.E003")]
     return []
+
+
+def certificates(**options: Any) -> list[CheckMessage]:
+    """Without them every signed image would be refused."""
+    folder = settings.IMAGECATALOG_SIGNATURE_CERTIFICATES
+    if not folder or (os.path.isdir(folder) and os.access(folder, os.R_OK | os.X_OK)):
+        return []
+    said = (
+        f"IMAGECATALOG_SIGNATURE_CERTIFICATES: {folder} is no folder that can be read."
+    )
+    return [Error(said, id="imagecatalog.E004")]
 
 
 def _may_write(folder: Path) -> bool:

@@ -208,6 +208,7 @@ AXES_CLIENT_IP_CALLABLE = "imagecatalog.identity.backends.client_address"
 AXES_LOCKOUT_CALLABLE = "images.admin.refusals.locked_out"
 AXES_RESET_ON_SUCCESS = True
 AXES_VERBOSE = False
+AXES_SENSITIVE_PARAMETERS: list[str] = []  # the log says who guessed, from where
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},

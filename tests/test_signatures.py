@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
 from django.utils import timezone
 
 from images import errors, lifecycle
@@ -188,6 +190,15 @@ def test_without_certificates_signed_data_is_refused(
 
     with pytest.raises(errors.Invalid, match="IMAGECATALOG_SIGNATURE_CERTIFICATES"):
         lifecycle.upload(image.pk, [DATA], member)
+
+
+def test_a_folder_of_certificates_that_is_not_there_stops_every_command(
+    settings: Any,
+) -> None:
+    settings.IMAGECATALOG_SIGNATURE_CERTIFICATES = "/nowhere"
+
+    with pytest.raises(SystemCheckError, match="/nowhere is no folder"):
+        call_command("check")
 
 
 def test_some_of_the_properties_are_no_signature(

@@ -78,6 +78,7 @@ class Users(WithRoles, UserAdmin):
 @admin.register(Project)
 class Projects(WithRoles):
     list_display = ("name", "id")
+    ordering = ("name",)
     search_fields = ("name", "id")
     readonly_fields = ("id",)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -48,7 +50,8 @@ def context(request: HttpRequest, person: Any) -> dict[str, Any]:
     """For the page of a user, in the project that the query names, else in its first one."""
     mode, name = settings.IMAGECATALOG_AUTH, person.get_username()
     own = mode == "embedded"
-    projects = [it.project.name for it in person.assignments.select_related("project")]
+    assignments = person.assignments.select_related("project")
+    projects = {it.project.name: it.project_id for it in assignments}
     named = [it for it in projects if it == request.GET.get("project")]
     project = next(iter(named or projects), None if own else name)
     about, shown = ABOUT[mode], []
@@ -56,13 +59,16 @@ def context(request: HttpRequest, person: Any) -> dict[str, Any]:
         about = NO_PROJECT
     else:
         shown = texts(Login(public_url.base(request), name, project))
-    may_add = request.user.has_perm("identity.add_applicationcredential")
+    add = ""
+    if own and shown and request.user.has_perm("identity.add_applicationcredential"):
+        chosen = urlencode({"user": person.pk, "project": projects[project]})
+        add = f"{reverse('admin:identity_applicationcredential_add')}?{chosen}"
     return {
         "title": _("Client configuration of %(user)s") % {"user": name},
         "person": person,
         "about": about,
-        "may_add_credential": own and shown and may_add,
-        "projects": projects if own else [],
+        "add_credential": add,
+        "projects": list(projects) if own else [],
         "chosen": project,
         "texts": shown,
     }

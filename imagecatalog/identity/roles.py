@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import transaction
 
-from imagecatalog.identity import journal
+from imagecatalog.identity import application_credentials, journal
 from imagecatalog.identity.journal import Origin
 from imagecatalog.identity.models import Project, Role, RoleAssignment
 
@@ -46,6 +46,11 @@ def given(row: RoleAssignment, origin: Origin) -> None:
 
 
 def taken(row: RoleAssignment, origin: Origin) -> None:
-    """Record that the row was deleted; for a form, which deletes its rows itself."""
+    """Record that the row was deleted; for a form, which deletes its rows itself.
+
+    Ends the credentials that rested on it: with another role, later, they must not come back.
+    """
     name = row.user.get_username()
     journal.record("role_remove", name, origin, project=row.project_id)
+    for it in row.user.application_credentials.filter(project=row.project_id):
+        application_credentials.delete(it, origin)

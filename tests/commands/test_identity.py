@@ -128,6 +128,41 @@ def test_a_role_is_taken(run: Run, alice: User) -> None:
     assert run("user_list") == "alice: reader of archive (id-of-archive)\n"
 
 
+def test_a_role_that_is_given_again_brings_no_credential_back(
+    run: Run, alice: User
+) -> None:
+    key = run("credential_create", "alice", "robot", "--project", "lab").split()[5]
+    run("role_remove", "alice", "--project", "lab")
+
+    run("user_create", "alice", "--project", "lab")
+
+    assert code(key) == 401
+    assert not ApplicationCredential.objects.exists()
+    assert SignInEvent.objects.filter(verb="application_credential_delete").exists()
+
+
+@pytest.mark.parametrize("words", [["--expires", "90d"], ["--role", "reader"]])
+def test_what_is_for_a_credential_needs_one(
+    run: Run, alice: User, words: list[str]
+) -> None:
+    with pytest.raises(CommandError, match="--credential NAME"):
+        run("clouds_yaml", "alice", *words)
+
+
+@pytest.mark.parametrize("url", ["http://h:1/v2", "http://h:1/v2/", "http://h:1/"])
+def test_clouds_yaml_takes_the_url_as_clients_know_it(
+    run: Run, alice: User, url: str
+) -> None:
+    printed = run("clouds_yaml", "alice", "--url", url, "--only", "curl")
+
+    assert "http://h:1/v2/images" in printed
+
+
+def test_clouds_yaml_refuses_what_is_no_url(run: Run, alice: User) -> None:
+    with pytest.raises(CommandError, match="http://"):
+        run("clouds_yaml", "alice", "--url", "foo")
+
+
 def test_clouds_yaml_is_yaml_for_each_way_to_sign_in(run: Run, alice: User) -> None:
     words = ["clouds_yaml", "alice", "--url", "https://images.example.org/"]
     only = ["--only", "clouds.yaml"]

@@ -195,6 +195,19 @@ def test_of_several_projects_one_is_chosen(browser: Client, alice: User) -> None
     assert "export OS_PROJECT_NAME=archive" in other
 
 
+def test_the_page_leads_to_a_credential_for_that_user_and_project(
+    browser: Client, alice: User
+) -> None:
+    page = unescape(
+        browser.get(clients(alice), {"project": "archive"}).content.decode()
+    )
+    (form,) = re.findall('href="([^"]*/applicationcredential/add/[?][^"]*)"', page)
+
+    initial = browser.get(form).context["adminform"].form.initial
+
+    assert initial == {"user": str(alice.pk), "project": "id-of-archive"}
+
+
 def test_who_has_no_project_is_told_so(browser: Client) -> None:
     user = User.objects.create_user("nobody")
 

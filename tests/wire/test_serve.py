@@ -104,7 +104,7 @@ def test_a_port_that_is_taken_is_said_to_be(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("bind", ["9292", "127.0.0.1:http", "127.0.0.1:99999"])
+@pytest.mark.parametrize("bind", ["9292", ":9292", "127.0.0.1:http", "127.0.0.1:99999"])
 def test_an_address_that_is_none_is_refused(tmp_path: Path, bind: str) -> None:
     done = serve(tmp_path, "--bind", bind)
 
@@ -117,7 +117,7 @@ def test_a_misspelt_variable_is_warned_of_at_the_start(tmp_path: Path) -> None:
     assert "Did you mean IMAGECATALOG_STORES?" in done.stderr
 
 
-@pytest.mark.parametrize("bind", ["0.0.0.0:0", ":0", "[::]:0", "192.0.2.1:0"])
+@pytest.mark.parametrize("bind", ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"])
 def test_without_sign_in_it_serves_loopback_only(tmp_path: Path, bind: str) -> None:
     done = serve(tmp_path, "--bind", bind, IMAGECATALOG_AUTH="none")
 

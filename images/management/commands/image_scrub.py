@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
@@ -109,8 +108,8 @@ class Command(BaseCommand):
 
     def _sum_up(self, scrubbed: int, removed: int) -> None:
         self.stdout.write(
-            f"{counted(scrubbed, 'image')} deleted for good (scrub time "
-            f"{settings.IMAGECATALOG_SCRUB_TIME} s), {counted(removed, 'more object')} removed."
+            f"{counted(scrubbed, 'image')} deleted for good, "
+            f"{counted(removed, 'more object')} removed."
         )
         if waiting := lifecycle.late_total():
             self.stdout.write(

@@ -116,10 +116,13 @@ class Command(BaseCommand):
 
 
 def _address(bind: str) -> tuple[str, int]:
-    host, colon, port = bind.rpartition(":")
-    if not colon or not port.isdecimal() or int(port) > 65535:
-        raise CommandError(f"--bind is {bind!r}; it must be HOST:PORT.")
-    return host.strip("[]") or "0.0.0.0", int(port)
+    host, _, port = bind.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65535:
+        raise CommandError(
+            f"--bind is {bind!r}; it must be HOST:PORT, with a port up to 65535. "
+            "0.0.0.0 is the host for all networks."
+        )
+    return host.strip("[]"), int(port)
 
 
 def _refuse_open_door(host: str) -> None:

@@ -4,7 +4,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 from imagecatalog.identity import client_config
 from imagecatalog.identity.client_config import Login
@@ -42,7 +42,9 @@ class Command(BaseCommand):
             self.stdout.write(f"# {title}\n{text}\n\n")
 
     def _login(self, options: dict[str, Any]) -> Login:
-        url, name = options["url"].rstrip("/"), options["user"]
+        url, name = _base(options["url"]), options["user"]
+        if not options["credential"]:
+            _refuse_unused(options)
         if options["credential"]:
             row, secret = people.make_credential(options["credential"], options)
             return Login(url, name, row.project.name, (row.pk, secret))
@@ -50,3 +52,21 @@ class Command(BaseCommand):
             return Login(url, name, options["project"] or name)
         project = people.project(people.user(name), options["project"])
         return Login(url, name, project.name)
+
+
+def _base(url: str) -> str:
+    if not url.startswith(("http://", "https://")):
+        raise CommandError(
+            f"--url is {url!r}; it must be like http://127.0.0.1:9292 or "
+            "https://images.example.org."
+        )
+    return url.rstrip("/").removesuffix("/v2")
+
+
+def _refuse_unused(options: dict[str, Any]) -> None:
+    for name in ("role", "action", "expires"):
+        if options[name]:
+            raise CommandError(
+                f"--{name} is of an application credential. Name one to be made, with "
+                "--credential NAME."
+            )
