@@ -88,9 +88,14 @@ def by_password(user: str, password: str, origin: Origin = NOWHERE) -> Identity 
     """The user with this password, if there is one. Raises TooManyAttempts.
 
     A password hash costs a third of a second on purpose. A credential that was right is
-    therefore remembered for some minutes, as a keyed digest beside the hash that it matched,
-    and that hash is compared with the user's present one: a changed password, a disabled user
-    or a taken role counts at once in this process, and within a second in all others.
+    therefore not hashed again for some minutes: it is remembered as a keyed digest beside the
+    hash that it matched, and that hash is compared with the user's present one. A changed
+    password, a disabled user or a taken role counts at once in this process, and within a
+    second in all others.
+
+    It is remembered where it was right, too, and longer: an address that had it once never
+    waits with it. Other addresses wait as they do with wrong ones: who guesses would else be
+    told by the answer which one is right.
     """
     return _sign_in(("password", user), password, _row, origin)
 
@@ -125,7 +130,7 @@ def by_key(key: str, origin: Origin = NOWHERE) -> Identity | None:
 
 @contextmanager
 def turn(was_right: bool = False) -> Iterator[None]:
-    """Hash alone. Raises TooManyAttempts, unless this was right before: that is no guess."""
+    """Hash alone. Raises TooManyAttempts, unless this was right here before: that is no guess."""
     pool.release()
     if was_right:
         with _hashing:
@@ -177,13 +182,14 @@ def _sign_in(
     origin: Origin,
 ) -> Identity | None:
     method, name = who
-    digest = _digest(method, name, secret)
-    known, change = _verified.get(digest), _change
+    anywhere = _digest(method, name, secret)
+    here = _digest(method, name, secret, origin.source)
+    known, change = _verified.get(here), _change
     if known and _is_fresh(known):
         return known.identity
     encoded, identity = look_up(name) or (None, None)
     if identity and known and _still_holds(known, encoded):
-        return _remember(digest, identity, known.encoded, known.hashed_at, change)
+        return _remember((here,), identity, known.encoded, known.hashed_at, change)
     attempt = (name[:150], origin.source)
     if not _is_no_guess(secret, encoded, known):
         throttle.check(attempt)
@@ -192,12 +198,13 @@ def _sign_in(
         # and nothing to guess, so nothing is counted either.
         journal.refused(name, origin, method)
         return None
-    if not _matches(secret, encoded, digest) or not (identity and encoded):
+    hashed_at = _hashed(secret, encoded, here, anywhere)
+    if hashed_at is None or not (identity and encoded):
         throttle.failed(attempt)
         journal.refused(identity.user if identity else name, origin, method)
         return None
     throttle.succeeded(attempt)
-    return _remember(digest, identity, encoded, time.monotonic(), change)
+    return _remember((here, anywhere), identity, encoded, hashed_at, change)
 
 
 def _is_fresh(known: _Verified) -> bool:
@@ -209,7 +216,7 @@ def _still_holds(known: _Verified, encoded: str | None) -> bool:
 
 
 def _is_no_guess(secret: str, encoded: str | None, known: _Verified | None) -> bool:
-    """It was right before, or nobody could have guessed it: others' failures do not matter."""
+    """It was right here before, or nobody could have guessed it: failures do not matter."""
     if encoded is None:
         return False
     return bool(known and known.encoded == encoded) or _is_generated(secret, encoded)
@@ -220,17 +227,22 @@ def _is_generated(secret: str, encoded: str) -> bool:
     return hmac.compare_digest(hashed.encode(), encoded.encode())
 
 
-def _matches(secret: str, encoded: str | None, digest: bytes) -> bool:
+def _hashed(
+    secret: str, encoded: str | None, here: bytes, anywhere: bytes
+) -> float | None:
+    """When it was found to match this hash; None: it does not."""
     if encoded and encoded.startswith(GENERATED):
-        return _is_generated(secret, encoded)
-    with turn(was_right=digest in _verified):
+        return time.monotonic() if _is_generated(secret, encoded) else None
+    with turn(was_right=here in _verified):
         if encoded is None:
             make_password(secret)  # as slow as for one that exists
-            return False
-        known = _verified.get(digest)  # those who waited together are hashed once
+            return None
+        # Those who waited together are hashed once, wherever they are. Not before it is their
+        # turn: who cannot get one shall not learn from it whether the secret is right.
+        known = _verified.get(anywhere)
         if known and _still_holds(known, encoded):
-            return True
-        return check_password(secret, encoded)
+            return known.hashed_at
+        return time.monotonic() if check_password(secret, encoded) else None
 
 
 def _row(user: str) -> Found | None:
@@ -276,10 +288,15 @@ def _age(moment: float) -> float:
 
 
 def _remember(
-    digest: bytes, identity: Identity, encoded: str, hashed_at: float, change: object
+    digests: tuple[bytes, ...],
+    identity: Identity,
+    encoded: str,
+    hashed_at: float,
+    change: object,
 ) -> Identity:
     if len(_verified) >= REMEMBERED_AT_MOST:
         _verified.clear()
     now = time.monotonic()
-    _verified[digest] = _Verified(identity, encoded, hashed_at, now, change)
+    verified = _Verified(identity, encoded, hashed_at, now, change)
+    _verified.update(dict.fromkeys(digests, verified))
     return identity

@@ -1,8 +1,9 @@
 """Who guesses is slowed down: failures are counted by name and address, in this process.
 
-Nothing is locked: a password that was right before and a secret that was generated here work
-all the while, see credentials.py, and after a minute everybody may try again. What all guesses
-together cost is bounded elsewhere, as a process hashes one password at a time.
+Nothing is locked: what was right from the same address before works there all the while, and a
+secret that was generated works everywhere, see credentials.py; after a minute everybody may try
+again. What all guesses together cost is bounded elsewhere, as a process hashes one password at
+a time.
 """
 
 from __future__ import annotations

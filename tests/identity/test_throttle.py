@@ -77,7 +77,38 @@ def test_who_is_known_does_not_wait(alice: User) -> None:
     assert basic(PASSWORD) == 200
 
 
-def test_nor_once_its_password_has_to_be_hashed_again(
+def test_where_a_password_was_right_says_nothing_to_who_guesses_elsewhere(
+    alice: User,
+) -> None:
+    assert basic(PASSWORD) == 200
+    guess(address="6.6.6.6")
+
+    assert basic("wrong", address="6.6.6.6") == 429
+    assert basic(PASSWORD, address="6.6.6.6") == 429
+    assert basic(PASSWORD) == 200
+
+
+def test_nor_does_it_of_a_secret_that_was_chosen(alice: User) -> None:
+    chosen = "not so very secret"
+    row, _ = application_credentials.draft(alice, "id-of-lab", "robot", secret=chosen)
+    application_credentials.store(row, Origin())
+    assert basic(chosen, name=row.pk) == 200
+    guess(name=row.pk, address="6.6.6.6")
+
+    assert basic(chosen, name=row.pk, address="6.6.6.6") == 429
+    assert basic(chosen, name=row.pk) == 200
+
+
+def test_a_password_is_hashed_once_for_all_addresses(
+    alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert basic(PASSWORD) == 200
+    monkeypatch.setattr(credentials, "check_password", lambda *_: False)
+
+    assert basic(PASSWORD, address="10.0.0.2") == 200
+
+
+def test_who_is_known_does_not_wait_once_its_password_has_to_be_hashed_again(
     alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert basic(PASSWORD) == 200
@@ -197,6 +228,15 @@ def _no_place(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", ["alice", "nobody"])
 def test_strangers_do_not_wait_without_end(alice: User, name: str) -> None:
     assert [basic("wrong", name=name) for _ in range(20)] == [429] * 20
+
+
+def test_nor_do_those_who_were_right_elsewhere(
+    alice: User, request: pytest.FixtureRequest
+) -> None:
+    assert basic(PASSWORD) == 200
+    request.getfixturevalue("_no_place")
+
+    assert basic(PASSWORD, address="6.6.6.6") == 429
 
 
 @pytest.mark.usefixtures("_no_place")
