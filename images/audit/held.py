@@ -22,7 +22,6 @@ from images.audit.listing import Listing
 from images.models import ImageLocation
 
 Listed = Callable[[Iterable[tuple[str, int]]], Iterable[tuple[str, int]]]
-PATIENCE = 3  # failures one behind the other: then the store is away
 
 
 def in_store(
@@ -75,7 +74,7 @@ def _wrong_of(
             wrong = "missing-bytes", "the store does not have its bytes"
         except errors.StoreError as error:
             failures += 1
-            if failures == PATIENCE:
+            if failures == stores.PATIENCE:
                 raise
             wrong = "store-unreachable", str(error)
         else:

@@ -58,7 +58,7 @@ def finish(upload: Transfer, by: Caller) -> None:
         if not _may_pass(error):
             leases.fail(upload, error, by)
         raise
-    pieces.remove(upload, set())
+    pieces.remove(upload, removal.Failures())
 
 
 def _to_importing(image: Image, upload: Transfer, by: Caller) -> Transfer:

@@ -19,7 +19,7 @@ from images.access import Caller
 from images.formats import Inspector, inspection
 from images.imports.finishing import finish
 from images.imports.staging import find, going_on
-from images.lifecycle import leases, pieces
+from images.lifecycle import leases, pieces, removal
 from images.lifecycle.edges import locked
 from images.lifecycle.workers import this_worker
 from images.models import (
@@ -66,7 +66,7 @@ def append(
         stream = _Stream(iter(blocks), upload, offset, announced, image)
         piece = _take_turn(upload)
     crash.point("piece.begun")
-    pieces.remove_each(_lost(upload), set(), abandoned=True)
+    pieces.remove_each(_lost(upload), removal.Failures(), abandoned=True)
     pool.release()
     try:
         # It stops within its generator, which would keep a block until garbage is collected.
@@ -267,7 +267,7 @@ def _give_turn(piece: Piece, put: bool) -> None:
             piece.delete()
             return
         _mine(piece).update(status=PieceStatus.LOST)
-        pieces.remove_each([piece], set())
+        pieces.remove_each([piece], removal.Failures())
     except Exception:
         # Without a heartbeat the turn is free after a lease; the sender is told the first reason.
         log.exception("piece %s could not be given up", piece.pk)

@@ -20,6 +20,7 @@ from images.lifecycle.locations import add_location, remove_location
 from images.lifecycle.metadata import create, tag, untag, update
 from images.lifecycle.moves import fail, move_to, possible_moves
 from images.lifecycle.purge import purge_deleted, purge_total
+from images.lifecycle.removal import Failures
 from images.lifecycle.repair import (
     lose_location,
     maker,
@@ -47,6 +48,7 @@ from images.lifecycle.trash import (
 
 __all__ = [
     "AddLocation",
+    "Failures",
     "LocationChange",
     "RemoveLocation",
     "RemoveLocationAt",

@@ -17,6 +17,7 @@ from images import crash, errors, pool, stores
 from images.access import Caller, operator
 from images.lifecycle import pieces, removal
 from images.lifecycle.edges import locked, move, record
+from images.lifecycle.removal import Failures
 from images.lifecycle.workers import is_dead, this_worker
 from images.models import (
     OPEN_STATUSES,
@@ -163,7 +164,7 @@ def fail(transfer: Transfer, error: BaseException, by: Caller) -> bool:
     Safe to call again, and for an attempt that had lost its image before: then False.
     """
     running = break_off(transfer, error, by)
-    clean(transfer, set())
+    clean(transfer, Failures())
     return running
 
 
@@ -274,8 +275,8 @@ def cancel(image: Image) -> None:
     )
 
 
-def clean(transfer: Transfer, away: set[str]) -> None:
-    """Remove what a failed attempt has left in its store, unless that is ``away``.
+def clean(transfer: Transfer, failures: Failures) -> None:
+    """Remove what a failed attempt has left in its store, unless that is away.
 
     What stays the worker tries again later.
 
@@ -283,13 +284,15 @@ def clean(transfer: Transfer, away: set[str]) -> None:
     and its bytes are the image's.
     """
     failed = Transfer.objects.filter(pk=transfer.pk, status=TransferStatus.FAILED)
-    if transfer.store in away or not failed.exists():
+    if transfer.store in removal.away(failures) or not failed.exists():
         return
     if transfer.kind != TransferKind.STAGE:  # all that it has is in its pieces
         abandoned = transfer.worker != this_worker()
-        if not removal.delete(transfer.store, transfer.key, away, abandoned=abandoned):
+        if not removal.delete(
+            transfer.store, transfer.key, failures, abandoned=abandoned
+        ):
             return
-    pieces.remove(transfer, away, arriving=is_silent(transfer))
+    pieces.remove(transfer, failures, arriving=is_silent(transfer))
     crash.point("data.cleaned")
     if not transfer.pieces.exists():
         failed.update(cleaned=True)
@@ -350,23 +353,24 @@ def end_expired(
 
 
 def remove_leftovers(
-    away: set[str],
+    failures: Failures,
     through: Callable[[Iterable[Transfer]], Iterable[Transfer]] = iter,
 ) -> None:
-    """Remove the bytes that ended attempts have left in their stores, unless those are ``away``.
+    """Remove the bytes that ended attempts have left in their stores.
 
-    The attempts pass ``through`` on their way.
+    Stores that are away by their ``failures`` are not asked; new ones are counted. The attempts pass ``through`` on their way.
     """
-    for transfer in through(removal.in_batches(Transfer.objects.unclean())):
+    unclean = removal.in_batches(Transfer.objects.unclean(), failures)
+    for transfer in through(unclean):
         # A live one cleans up behind itself, and may not have come to it yet. Of a staged
         # upload only the piece that is arriving has a writer, and that one is left to him.
         if transfer.kind == TransferKind.STAGE or is_silent(transfer):
-            clean(transfer, away)
-    pieces.remove_useless(away)
+            clean(transfer, failures)
+    pieces.remove_useless(failures)
 
 
 def reap(by: Caller | None = None) -> list[Transfer]:
     """``end_expired``, and then ``remove_leftovers``. Returns what was ended."""
     ended = end_expired(by)
-    remove_leftovers(set())
+    remove_leftovers(Failures())
     return ended

@@ -8,44 +8,45 @@ from django.db.models import Q
 
 from images import crash
 from images.lifecycle import removal
+from images.lifecycle.removal import Failures
 from images.models import Piece, PieceStatus, Transfer, TransferStatus
 
 
-def remove(transfer: Transfer, away: set[str], *, arriving: bool = False) -> None:
+def remove(transfer: Transfer, failures: Failures, *, arriving: bool = False) -> None:
     """Remove the pieces of an attempt that has ended; what cannot be removed now stays.
 
     One that is still arriving has a writer who removes it, unless ``arriving`` says that he
-    is gone. Stores that are ``away`` are not asked. Safe to call again.
+    is gone. Stores that are away by their ``failures`` are not asked. Safe to call again.
     """
     found = Piece.objects.filter(transfer=transfer).select_related("transfer")
     if not arriving:
         found = found.exclude(status=PieceStatus.ARRIVING)
-    remove_each(removal.in_batches(found), away, abandoned=arriving)
+    remove_each(removal.in_batches(found), failures, abandoned=arriving)
 
 
-def remove_useless(away: set[str]) -> None:
+def remove_useless(failures: Failures) -> None:
     """Remove pieces that an image was made of, and those that have lost their writer.
 
-    Stores that are ``away`` are not asked, and those that fail are away from then on.
+    Stores that are away by their ``failures`` are not asked; new ones are counted.
     """
     useless = Piece.objects.filter(
         Q(transfer__status=TransferStatus.DONE)
         | Q(transfer__status=TransferStatus.RUNNING, status=PieceStatus.LOST)
     )
-    found = useless.select_related("transfer").order_by("pk")
-    while batch := found.exclude(transfer__store__in=away)[: removal.BATCH]:
-        remove_each(batch, away, abandoned=True)
+    found = useless.select_related("transfer")
+    each = removal.in_batches(found, failures, "transfer__store")
+    remove_each(each, failures, abandoned=True)
 
 
 def remove_each(
-    found: Iterable[Piece], away: set[str], *, abandoned: bool = False
+    found: Iterable[Piece], failures: Failures, *, abandoned: bool = False
 ) -> None:
-    """Remove these, as far as their stores are not ``away``; the worker tries the others again.
+    """Remove these, as far as their stores are not away; the worker tries the others again.
 
     ``abandoned``: who wrote those that are not stored may have died.
     """
     for piece in found:
         half = abandoned and piece.status != PieceStatus.STORED
-        if removal.delete(piece.transfer.store, piece.key, away, abandoned=half):
+        if removal.delete(piece.transfer.store, piece.key, failures, abandoned=half):
             crash.point("piece.removed")
             Piece.objects.filter(pk=piece.pk).delete()

@@ -16,6 +16,7 @@ from images import crash, errors, stores
 from images.access import Caller, operator
 from images.lifecycle import leases, removal
 from images.lifecycle.edges import locked, move
+from images.lifecycle.removal import Failures
 from images.models import (
     READABLE_STATUSES,
     Image,
@@ -23,7 +24,6 @@ from images.models import (
     LocationStatus,
 )
 
-BATCH = 500
 RETRY = timedelta(minutes=1)  # doubled each time, up to
 RETRY_AT_MOST = timedelta(hours=1)
 
@@ -52,7 +52,7 @@ def delete(image_id: str, by: Caller, reason: str = "") -> None:
             withdraw(location, None if kept else timezone.now())
     crash.point("delete.marked")
     if not kept:
-        _remove_all(held, set())
+        _remove_all(held, Failures())
 
 
 def _held(image: Image) -> list[ImageLocation]:
@@ -126,16 +126,16 @@ def scrub(
     reason: str = "",
     *,
     until: datetime | None = None,
-    away: set[str] | None = None,
+    failures: Failures | None = None,
 ) -> None:
     """Delete a ``pending_delete`` image for good, whatever its scrub time.
 
-    Who scrubs many gives the stores that are ``away``: they are not asked, and those that
-    fail are added. Raises Conflict in any other status, and when it was deleted after
+    Who scrubs many gives the ``failures`` of their stores, which are counted: those that are
+    away are not asked. Raises Conflict in any other status, and when it was deleted after
     ``until``; NotFound.
     """
     held = _mark_scrubbed(image_id, by, reason, until)
-    _remove_all(held, set() if away is None else away)
+    _remove_all(held, Failures() if failures is None else failures)
 
 
 def _mark_scrubbed(
@@ -155,13 +155,13 @@ def _mark_scrubbed(
 
 
 def scrub_due(by: Caller | None = None, *, dry_run: bool = False) -> list[str]:
-    """Mark the images as scrubbed whose scrub time is over, the oldest BATCH of them; their ids.
+    """Mark the images as scrubbed whose scrub time is over, a batch of the oldest; their ids.
 
     No store is asked: from now on their bytes are due for ``sweep``.
     """
     by = by or operator("worker")
     until = due_until()
-    ids = [one.id for one in islice(in_trash(until=until), BATCH)]
+    ids = [one.id for one in islice(in_trash(until=until), removal.BATCH)]
     if dry_run:
         return ids
     return [image_id for image_id in ids if _scrubbed(image_id, by, until)]
@@ -200,9 +200,9 @@ def in_trash(
     found = _trash(since, until).order_by("deleted_at", "pk")
     while True:
         rows = found.values_list("pk", "name", "size", "deleted_at")
-        batch = [Trashed._make(row) for row in rows[:BATCH]]
+        batch = [Trashed._make(row) for row in rows[: removal.BATCH]]
         yield from batch
-        if len(batch) < BATCH:
+        if len(batch) < removal.BATCH:
             return
         last = batch[-1]
         found = _trash(last.deleted_at, until).order_by("deleted_at", "pk")
@@ -235,36 +235,32 @@ def _scrubbed(image_id: str, by: Caller, until: datetime) -> bool:
 
 
 def remove_due() -> None:
-    """Remove all bytes that are due, of locations and of attempts; each store fails once at most."""
-    away: set[str] = set()
-    sweep(away)
-    leases.remove_leftovers(away)
+    """Remove all bytes that are due, of locations and of attempts."""
+    failures = Failures()
+    sweep(failures)
+    leases.remove_leftovers(failures)
 
 
-def sweep(away: set[str] | None = None) -> int:
+def sweep(failures: Failures | None = None) -> int:
     """Remove the bytes of all locations whose time has come; how many are gone.
 
-    Stores that are ``away`` are not asked, and those that fail are added.
+    Stores that are away by their ``failures`` are not asked; new ones are counted.
     """
-    away = set() if away is None else away
+    failures = Failures() if failures is None else failures
     due = ImageLocation.objects.filter(
         status=LocationStatus.PENDING_DELETE, delete_after__lte=timezone.now()
     ).order_by("delete_after")
     removed = 0
-    while batch := due.exclude(store__in=away)[:BATCH]:
-        removed += _remove_all(batch, away)
+    # What stays is not due any more: it waits for its next attempt.
+    while batch := due.exclude(store__in=removal.away(failures))[: removal.BATCH]:
+        removed += _remove_all(batch, failures)
     return removed
 
 
 def sweep_all() -> int:
     """The same without waiting for the next attempt, each object once at most."""
-    away: set[str] = set()
-    removed = last = 0
-    late = _late().order_by("pk")
-    while batch := list(late.filter(pk__gt=last).exclude(store__in=away)[:BATCH]):
-        removed += _remove_all(batch, away)
-        last = batch[-1].pk
-    return removed
+    failures = Failures()
+    return _remove_all(removal.in_batches(_late(), failures), failures)
 
 
 def late_total() -> int:
@@ -285,16 +281,20 @@ def _trashed(image: Image) -> list[ImageLocation]:
     return list(gone)
 
 
-def _remove_all(locations: Iterable[ImageLocation], away: set[str]) -> int:
-    return sum(_remove(one, away) for one in locations if one.store not in away)
+def _remove_all(locations: Iterable[ImageLocation], failures: Failures) -> int:
+    return sum(
+        _remove(one, failures)
+        for one in locations
+        if one.store not in removal.away(failures)
+    )
 
 
 def _pause(attempts: int) -> timedelta:
     return min(RETRY * (1 << min(attempts, 10)), RETRY_AT_MOST)
 
 
-def _remove(location: ImageLocation, away: set[str]) -> bool:
-    if not removal.delete(location.store, location.key, away):
+def _remove(location: ImageLocation, failures: Failures) -> bool:
+    if not removal.delete(location.store, location.key, failures):
         ImageLocation.objects.filter(pk=location.pk).update(
             delete_after=timezone.now() + _pause(location.delete_attempts),
             delete_attempts=F("delete_attempts") + 1,

@@ -70,6 +70,7 @@ class Store(Protocol):
 
 
 HTTP = HttpStore()
+PATIENCE = 3  # failures one behind the other: then a store is away
 
 
 def get(store_id: str) -> Store:

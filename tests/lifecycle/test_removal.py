@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from images import errors, lifecycle, stores
 from images.access import Caller
-from images.lifecycle import removal, trash
+from images.lifecycle import removal
 from images.models import Image, ImageLocation, Piece, PieceStatus, Transfer
 from images.stores.local import LocalStore
 
@@ -46,7 +46,6 @@ def two_stores(settings: Any, data_dir: Path) -> None:
 @pytest.fixture
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(removal, "BATCH", 2)
-    monkeypatch.setattr(trash, "BATCH", 2)
 
 
 @pytest.fixture
@@ -139,16 +138,45 @@ def test_what_is_due_for_scrubbing_is_marked_without_asking_a_store(
     assert ImageLocation.objects.get().status == "deleted"
 
 
-def test_a_store_that_is_away_is_asked_once_a_round(
+def test_a_store_that_is_away_is_asked_a_few_times_a_round(
     withdrawn: Any, broken_off: Any, piece: Any, asked: list[str]
 ) -> None:
     for make in (withdrawn, broken_off, piece):
-        for _ in range(2):
+        for _ in range(4):
             make("gone")
 
     lifecycle.remove_due()
 
-    assert asked == ["gone"]
+    assert asked == ["gone"] * stores.PATIENCE
+
+
+def test_one_object_that_cannot_be_removed_keeps_no_other_one(
+    withdrawn: Any,
+    broken_off: Any,
+    piece: Any,
+    data_dir: Path,
+    small_batches: None,
+) -> None:
+    for make in (withdrawn, broken_off, piece):
+        stuck, *_ = make("local"), make("local"), make("local"), make("local")
+        at = data_dir / "images" / stuck.key
+        at.unlink(missing_ok=True)
+        (at / "a folder").mkdir(parents=True)
+
+    lifecycle.remove_due()
+
+    assert list(left()) == ["local"] * 3
+
+
+def test_what_cannot_be_removed_is_tried_once_a_round(
+    piece: Any, broken_off: Any, asked: list[str], small_batches: None
+) -> None:
+    for make in (broken_off, piece):
+        make("gone")
+
+    lifecycle.remove_due()
+
+    assert asked == ["gone"] * 2
 
 
 def test_a_store_that_is_away_hides_no_copy_of_another_one(
@@ -176,15 +204,15 @@ def test_a_store_that_is_away_hides_no_piece_and_no_attempt_in_another_one(
     assert list(left()) == ["gone"] * 6
 
 
-def test_all_batches_of_what_would_not_go_are_tried_once_and_a_store_that_is_away_once(
+def test_all_batches_of_what_would_not_go_are_tried_once_but_for_stores_that_are_away(
     withdrawn: Any, asked: list[str], small_batches: None
 ) -> None:
-    for store in ("gone", "gone", "gone", "local", "local", "local"):
+    for store in ("gone", "gone", "gone", "gone", "local", "local", "local"):
         withdrawn(store)
 
     assert lifecycle.sweep_all() == 3
 
-    assert asked == ["gone", "local", "local", "local"]
+    assert asked == ["gone"] * 3 + ["local"] * 3
 
 
 def test_the_writer_of_an_attempt_that_was_ended_may_clean_up_himself(
@@ -200,15 +228,15 @@ def test_the_writer_of_an_attempt_that_was_ended_may_clean_up_himself(
     assert not Transfer.objects.get().cleaned
 
 
-def test_a_command_that_empties_the_trash_asks_a_store_that_is_away_once(
+def test_a_command_that_empties_the_trash_asks_a_store_that_is_away_a_few_times(
     make_image: Any, member: Caller, asked: list[str], capsys: Any
 ) -> None:
-    for _ in range(3):
+    for _ in range(5):
         image = make_image("active")
         image.locations.update(store="gone")
         lifecycle.delete(image.pk, member)
 
     call_command("image_scrub", "--now")
 
-    assert asked == ["gone"]
-    assert "3 objects could not be removed" in capsys.readouterr().out
+    assert asked == ["gone"] * stores.PATIENCE
+    assert "5 objects could not be removed" in capsys.readouterr().out

@@ -42,7 +42,7 @@ class Command(BaseCommand):
         )
         count = Transfer.objects.unclean().count()
         lifecycle.remove_leftovers(
-            set(), lambda left: progress(left, count, " leftovers")
+            lifecycle.Failures(), lambda left: progress(left, count, " leftovers")
         )
         after, reasons = _statuses(ended), _reasons(ended)
         for transfer in ended:

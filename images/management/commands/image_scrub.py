@@ -90,16 +90,18 @@ class Command(BaseCommand):
             )
         # First: what fails below has had its attempt.
         removed = lifecycle.sweep_all()
-        scrubbed, away = 0, set[str]()
+        scrubbed, failures = 0, lifecycle.Failures()
         for image in progress(due, count):
-            scrubbed += self._scrub(image.id, until, options["now"], away)
+            scrubbed += self._scrub(image.id, until, options["now"], failures)
         self._sum_up(scrubbed, removed)
 
-    def _scrub(self, image_id: str, until: datetime, now: bool, away: set[str]) -> bool:
+    def _scrub(
+        self, image_id: str, until: datetime, now: bool, failures: lifecycle.Failures
+    ) -> bool:
         reason = "scrubbed by command" if now else "scrub time is over"
         try:
             by = operator("command")
-            lifecycle.scrub(image_id, by, reason, until=until, away=away)
+            lifecycle.scrub(image_id, by, reason, until=until, failures=failures)
         except (errors.Conflict, errors.NotFound) as error:
             self.stderr.write(f"{image_id}: left alone: {error}")
             return False

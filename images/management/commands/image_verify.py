@@ -19,7 +19,6 @@ from images.management.terminal import count, days, positive, say, watching
 from images.models import Image
 
 MIB = 1 << 20
-PATIENCE = 3  # failures of one store behind each other: then it is left alone
 
 
 class Command(BaseCommand):
@@ -66,7 +65,7 @@ class Command(BaseCommand):
         self._fail_if_damaged()
 
     def _verify(self, copy: Copy, rate: float) -> None:
-        if self.failures[copy.store] >= PATIENCE:
+        if self.failures[copy.store] >= stores.PATIENCE:
             self.counts["unreadable"] += 1
             return
         try:
