@@ -247,15 +247,13 @@ def _end(
         running = running.filter(deadline=transfer.deadline)
     elif if_unchanged:
         running = running.filter(heartbeat_at=transfer.heartbeat_at)
-    return bool(
-        running.update(
-            status=status,
-            ended_at=timezone.now(),
-            bytes_received=transfer.bytes_received,
-            error_code=code,
-            error=sentence,
-        )
-    )
+    now = timezone.now()
+    fields = {"status": status, "ended_at": now, "error_code": code, "error": sentence}
+    if transfer.kind != TransferKind.STAGE and not is_dead(transfer.worker):
+        # Its writer may only have stalled: he has a lease from now on to find out that it has
+        # ended, and to clean up behind himself.
+        fields["heartbeat_at"] = now
+    return bool(running.update(bytes_received=transfer.bytes_received, **fields))
 
 
 def finish(transfer: Transfer) -> None:
@@ -362,8 +360,8 @@ def remove_leftovers(
     """
     unclean = removal.in_batches(Transfer.objects.unclean(), failures)
     for transfer in through(unclean):
-        # A live one cleans up behind itself, and may not have come to it yet. Of a staged
-        # upload only the piece that is arriving has a writer, and that one is left to him.
+        # A live one cleans up behind itself, and may not have come to it yet: it has a lease
+        # for it after its end. Of a staged upload only the piece that is arriving has a writer, and that one is left to him.
         if transfer.kind == TransferKind.STAGE or is_silent(transfer):
             clean(transfer, failures)
     pieces.remove_useless(failures)

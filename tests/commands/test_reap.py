@@ -20,12 +20,13 @@ def test_it_lists_what_it_ends_and_why(make_image: Any, capsys: Any) -> None:
 
     call_command("image_reap")
 
-    line, summary = capsys.readouterr().out.splitlines()
+    line, summary, left = capsys.readouterr().out.splitlines()
     assert line == (
         f"{image.pk} saving->queued upload {Transfer.objects.get().pk} silent since "
         "2000-01-01T00:00:00Z: Nothing was heard of the transfer for too long."
     )
     assert summary == "1 transfer ended."
+    assert left.startswith("1 failed transfer still has bytes in a store")
     assert Event.objects.get().door == "command"
 
 
@@ -77,5 +78,5 @@ def test_bytes_that_cannot_be_removed_yet_are_named(
 
     call_command("image_reap")
 
-    assert "1 failed transfers still have bytes" in capsys.readouterr().out
+    assert "1 failed transfer still has bytes" in capsys.readouterr().out
     assert Image.objects.get().status == "queued"

@@ -272,7 +272,8 @@ class Rounds:
 
     def _look(self, kind: str) -> None:
         with self._quiet():
-            found = self.judge.settle(LEASE + 5)
+            # One until what is silent ends, and one until what it has left is removed.
+            found = self.judge.settle(2 * LEASE + 5)
             found += self._against_the_ledger()
             found += self.judge.check()
         count = self.result.counts[kind]

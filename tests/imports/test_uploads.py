@@ -725,7 +725,8 @@ def test_the_worker_finishes_for_a_process_that_died_meanwhile(
     stores.default().put(attempt.key, [DATA])
     assert imports.finish_waiting() == []
 
-    Transfer.objects.filter(pk=attempt.pk).update(heartbeat_at=LONG_AGO)
+    died = f"{this_worker()}0"  # began at another time than the one with its number
+    Transfer.objects.filter(pk=attempt.pk).update(worker=died)
     assert lifecycle.reap() == [attempt]
     assert status(upload) == Status.IMPORTING
     Transfer.objects.filter(pk=attempt.pk).update(ended_at=LONG_AGO)

@@ -15,6 +15,7 @@ from images.lifecycle.workers import this_worker
 from images.models import Event, Image, Status, Transfer, TransferStatus
 
 LONG_AGO = "2000-01-01T00:00:00Z"
+DEAD = f"{this_worker()}0"  # began at another time than the process that has its number
 WORKER = "import django; django.setup(); from images.lifecycle.workers import this_worker; print(this_worker())"
 
 
@@ -79,11 +80,29 @@ def test_the_bytes_of_a_dead_transfer_go(make_image: Any, data_dir: Path) -> Non
     make_image(status="saving")
     transfer = Transfer.objects.get()
     stores.default().put(transfer.key, [b"half an image"])
-    Transfer.objects.update(heartbeat_at=LONG_AGO)
+    Transfer.objects.update(worker=DEAD)
 
     lifecycle.reap()
 
     assert list(stores.default().keys()) == []
+
+
+def test_those_of_one_whose_process_may_only_have_stalled_go_a_lease_after_its_end(
+    make_image: Any,
+) -> None:
+    make_image(status="saving")
+    stores.default().put(Transfer.objects.get().key, [b"half an image"])
+    Transfer.objects.update(worker="elsewhere/1/1", heartbeat_at=LONG_AGO)
+
+    assert len(lifecycle.reap()) == 1
+    lifecycle.reap()
+    assert len(list(stores.default().keys())) == 1
+    assert not Transfer.objects.get().cleaned
+
+    Transfer.objects.update(heartbeat_at=LONG_AGO)
+    lifecycle.reap()
+    assert list(stores.default().keys()) == []
+    assert Transfer.objects.get().cleaned
 
 
 def test_the_part_file_of_a_dead_transfer_goes(make_image: Any, data_dir: Path) -> None:
@@ -92,7 +111,7 @@ def test_the_part_file_of_a_dead_transfer_goes(make_image: Any, data_dir: Path) 
     part = data_dir / "images" / f"{transfer.key}.part"
     part.parent.mkdir(parents=True)
     part.write_bytes(b"half an image")
-    Transfer.objects.update(heartbeat_at=LONG_AGO)
+    Transfer.objects.update(worker=DEAD)
 
     lifecycle.reap()
 
@@ -103,14 +122,13 @@ def test_what_could_not_be_cleaned_is_cleaned_in_a_later_round(
     make_image: Any, data_dir: Path, settings: Any
 ) -> None:
     make_image(status="saving")
-    Transfer.objects.update(heartbeat_at=LONG_AGO)
+    Transfer.objects.update(worker=DEAD)
     reachable = settings.IMAGECATALOG_STORES
     settings.IMAGECATALOG_STORES = f"other=file://{data_dir}/other"
     lifecycle.reap()
     assert not Transfer.objects.get().cleaned
 
     settings.IMAGECATALOG_STORES = reachable
-    Transfer.objects.update(heartbeat_at=LONG_AGO)
     lifecycle.reap()
 
     assert Transfer.objects.get().cleaned

@@ -17,7 +17,8 @@ class Command(BaseCommand):
         "End transfers that are dead: those whose process is gone, that were silent for "
         "IMAGECATALOG_LEASE_SECONDS, or that took longer than IMAGECATALOG_TRANSFER_SECONDS. "
         "Their images return to 'queued' (through API v1: 'killed') and can be tried again; "
-        "what they have left in a store is removed. The service does this by itself all the "
+        "what they have left in a store is removed, at once where their process is known to "
+        "be dead, else a lease later. The service does this by itself all the "
         "time; this command does it now. One line a transfer: image, status, transfer, since "
         "when it is silent, and why it counts as dead."
     )
@@ -61,8 +62,9 @@ class Command(BaseCommand):
     def _say_what_is_left(self) -> None:
         if left := Transfer.objects.unclean().count():
             self.stdout.write(
-                f"{left} failed transfers still have bytes in a store; they are removed by "
-                "a later run, once nobody writes them and their stores can be reached."
+                f"{counted(left, 'failed transfer')} still {'has' if left == 1 else 'have'} "
+                "bytes in a store; a later run removes them, once their store lets it and, "
+                "unless their process is known to be dead, a lease after the transfer ended."
             )
 
 
