@@ -1,4 +1,4 @@
-"""How slowly data may come. Knows neither who sends it nor what it is for."""
+"""How slowly data may come, and be taken. Knows neither who sends it nor what it is for."""
 
 from __future__ import annotations
 
@@ -24,3 +24,21 @@ def kept(blocks: Iterable[bytes], too_slow: Callable[[], Exception]) -> Iterator
         given = time.monotonic()
         yield block
         began += time.monotonic() - given
+
+
+def taken(
+    blocks: Iterable[bytes], too_slow: Callable[[], Exception]
+) -> Iterator[bytes]:
+    """The same blocks; raises what ``too_slow`` makes when they are taken slower than SLOWEST.
+
+    The time in which they come does not count. A reader is only looked at when he asks for
+    the next block: they should be small.
+    """
+    spent, size = 0.0, 0
+    for block in blocks:
+        if size < (spent - GRACE) * SLOWEST:
+            raise too_slow()
+        given = time.monotonic()
+        yield block
+        spent += time.monotonic() - given
+        size += len(block)

@@ -8,6 +8,11 @@ import pytest
 from images import pace
 
 
+def take(blocks: Iterator[bytes], pause: float) -> None:
+    for _ in blocks:
+        time.sleep(pause)
+
+
 def test_data_that_comes_too_slowly_is_given_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -27,5 +32,32 @@ def test_it_is_not_the_senders_fault_when_the_reader_takes_his_time(
 ) -> None:
     monkeypatch.setattr(pace, "GRACE", 0.5)
 
-    for _ in pace.kept([b"x", b"y"], TimeoutError):
-        time.sleep(0.7)
+    take(pace.kept([b"x", b"y"], TimeoutError), 0.7)
+
+
+def test_who_takes_data_too_slowly_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pace, "GRACE", 0.05)
+
+    blocks = pace.taken([b"x"] * 1000, TimeoutError)
+
+    with pytest.raises(TimeoutError):
+        take(blocks, 0.02)
+
+
+def test_but_not_when_it_is_the_data_that_comes_slowly(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pace, "GRACE", 0.5)
+
+    def dripping() -> Iterator[bytes]:
+        for _ in range(2):
+            time.sleep(0.7)
+            yield b"x"
+
+    assert list(pace.taken(dripping(), TimeoutError)) == [b"x", b"x"]
+
+
+def test_nor_once_he_has_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pace, "GRACE", 0.05)
+
+    take(pace.taken([b"x"], TimeoutError), 0.2)

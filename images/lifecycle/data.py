@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from images import crash, errors, pool, signatures, stores
+from images import crash, errors, pace, pool, signatures, stores
 from images.access import Caller
 from images.attributes import Changes
 from images.formats import inspection
@@ -30,6 +30,7 @@ from images.stores.digests import Digests, digesting
 
 log = logging.getLogger(__name__)
 
+SLICE = 1 << 16  # bytes
 DATA_COLUMNS = (
     "size",
     "virtual_size",
@@ -163,7 +164,8 @@ def read(
 
     Raises DataMissing or StoreError before the first block, DataMissing also for an image in
     any status but active and deactivated, StoreError also when too many read from web
-    addresses.
+    addresses; and between two blocks, of data at a web address also when they are taken far
+    too slowly.
     """
     last: errors.StoreError = errors.DataMissing("The image has no data.")
     held = ImageLocation.objects.filter(
@@ -205,7 +207,20 @@ def _web_blocks(
         closing(stores.HTTP.open(url, start, stop)) as blocks,
     ):
         yield b""
-        yield from blocks
+        # As the turn is kept from others, whom it is for may not take his time either.
+        yield from pace.taken(_sliced(blocks), _too_slow)
+
+
+def _sliced(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    for block in blocks:
+        for start in range(0, len(block), SLICE):
+            yield block[start : start + SLICE]
+
+
+def _too_slow() -> errors.StoreError:
+    return errors.StoreError(
+        "Data at a web address is taken far too slowly, while others wait for their turn."
+    )
 
 
 def _nothing() -> Iterator[bytes]:

@@ -12,7 +12,7 @@ import pytest
 
 from images import errors, lifecycle, pace
 from images.access import Caller
-from images.lifecycle import turns
+from images.lifecycle import data, turns
 from images.models import Image
 from tests.web import allow_in_process, serving_folder
 
@@ -112,6 +112,20 @@ def test_a_download_that_breaks_off_gives_its_turn_back(
 
     with pytest.raises(errors.StoreError, match="slowly"):
         list(blocks)
+
+    assert is_free()
+
+
+def test_who_takes_a_download_too_slowly_loses_his_turn(
+    image: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data, "SLICE", 64)
+    monkeypatch.setattr(pace, "GRACE", 0.05)
+
+    slowly = (time.sleep(0.2) for _ in read(image))
+
+    with pytest.raises(errors.StoreError, match="taken far too slowly"):
+        list(slowly)
 
     assert is_free()
 
