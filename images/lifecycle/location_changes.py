@@ -23,7 +23,7 @@ from images.stores.digests import Digests, digesting
 STORE = "http"
 MAX_URL = 255  # characters
 MAX_METADATA = 4096  # bytes of JSON
-READ_SECONDS = 600.0  # for all the data at one URL
+READ_SECONDS = 600.0  # for all the data at all URLs of one request
 NEEDED = {"os_hash_algo", "os_hash_value"}  # of validation_data, when there is any
 HEX_DIGITS = {"md5": 32, "sha256": 64, "sha384": 96, "sha512": 128}
 
@@ -115,7 +115,8 @@ LocationChange = AddLocation | Removal | ReplaceLocations
 def prepare(image_id: str, changes: Sequence[LocationChange]) -> list[LocationChange]:
     """Ask the URLs of these changes for their size and, where needed, read and digest them.
 
-    Raises Invalid for a URL that is refused or cannot be read, OverLimit.
+    Raises Invalid for a URL that is refused or cannot be read, and when all this takes too
+    long; OverLimit.
     """
     if not changes:
         return []
@@ -126,14 +127,16 @@ def prepare(image_id: str, changes: Sequence[LocationChange]) -> list[LocationCh
         return list(changes)  # to be refused under the lock, or to be asked again
     pool.release()
     with turns.taking(turns.LOOKS):
-        return [_prepared(image, change) for change in changes]
+        deadline = time.monotonic() + READ_SECONDS
+        return [_prepared(image, change, deadline) for change in changes]
 
 
 def look_at(image: Image, location: AddLocation) -> AddLocation:
     """The location of an image that is to be, prepared. Raises what ``prepare`` raises."""
     pool.release()
     with turns.taking(turns.LOOKS):
-        return replace(location, found=_look(image, location, in_full=False))
+        deadline = time.monotonic() + READ_SECONDS
+        return replace(location, found=_look(image, location, deadline, in_full=False))
 
 
 def _asks(change: LocationChange) -> int:
@@ -147,30 +150,34 @@ def algorithm(image: Image) -> str:
     return image.os_hash_algo or settings.IMAGECATALOG_HASH_ALGORITHM
 
 
-def _prepared(image: Image, change: LocationChange) -> LocationChange:
+def _prepared(image: Image, change: LocationChange, deadline: float) -> LocationChange:
     if isinstance(change, AddLocation):
         second = image.status == Status.ACTIVE and not trusting()
-        found = _look(image, change, in_full=second)
-        return replace(change, found=found, first=_pin(image) if second else None)
+        found = _look(image, change, deadline, in_full=second)
+        first = _pin(image, deadline) if second else None
+        return replace(change, found=found, first=first)
     if isinstance(change, ReplaceLocations) and image.status == Status.QUEUED:
         # Several copies are only as good as their likeness.
         in_full = len(change.locations) > 1 and not trusting()
         located = tuple(
-            replace(location, found=_look(image, location, in_full=in_full))
+            replace(location, found=_look(image, location, deadline, in_full=in_full))
             for location in change.locations
         )
         return ReplaceLocations(located)
     if isinstance(change, Removal) or not change.locations:
-        return replace(change, found=_pin(image))
+        return replace(change, found=_pin(image, deadline))
     return change
 
 
-def _look(image: Image, change: AddLocation, *, in_full: bool) -> Found:
+def _look(
+    image: Image, change: AddLocation, deadline: float, *, in_full: bool
+) -> Found:
+    _check_time(deadline)
     urlfilter.check(change.url)
     claimed = _taken_over(image, change)
     digests = image.checksum or change.validation
     if in_full or (digests and not claimed):
-        return _read(image, change.url)
+        return _read(image, change.url, deadline)
     with _unreadable():
         size = stores.get(STORE).size(change.url)
     check_cap(size)
@@ -189,25 +196,28 @@ def _taken_over(image: Image, change: AddLocation) -> dict[str, str]:
     return {name: value.lower() for name, value in change.validation.items()}
 
 
-def _pin(image: Image) -> Found | None:
+def _pin(image: Image, deadline: float) -> Found | None:
     """What the data of an image is that has one copy, which was never digested."""
     held = image.locations.filter(status=LocationStatus.ACTIVE, store=STORE)
     if image.checksum or len(held) != 1:
         return None
-    return _read(image, held[0].key)
+    return _read(image, held[0].key, deadline)
 
 
-def _read(image: Image, url: str) -> Found:
-    deadline = time.monotonic() + READ_SECONDS
+def _read(image: Image, url: str, deadline: float) -> Found:
     with _unreadable(), Digests("md5", algorithm(image)) as digests:
         for _ in digesting(stores.get(STORE).open(url), digests):
             check_cap(digests.size)
-            if time.monotonic() > deadline:
-                raise errors.Invalid(
-                    "Invalid location: reading its data takes too long. Upload it instead."
-                )
+            _check_time(deadline)
         found = digests.hexdigests()
     return Found(digests.size, found["md5"], found[algorithm(image)])
+
+
+def _check_time(deadline: float) -> None:
+    if time.monotonic() > deadline:
+        raise errors.Invalid(
+            "Invalid location: reading its data takes too long. Upload it instead."
+        )
 
 
 @contextmanager

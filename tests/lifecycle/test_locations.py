@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,17 @@ import pytest
 from images import errors, lifecycle
 from images.access import Caller
 from images.attributes import Changes
-from images.lifecycle import AddLocation, RemoveLocationAt, ReplaceLocations
+from images.lifecycle import (
+    AddLocation,
+    RemoveLocationAt,
+    ReplaceLocations,
+    location_changes,
+)
 from images.lifecycle.edges import locked
 from images.lifecycle.location_changes import prepare
 from images.lifecycle.locations import apply
 from images.models import Event, Status
+from images.stores.http import HttpStore
 from tests.rows import current
 from tests.web import allow_in_process, serving_folder
 
@@ -586,3 +593,23 @@ def test_nobody_is_believed_about_pinned_data(
         lifecycle.add_location(image.pk, other, admin)
     same = AddLocation(f"{web}/same", validation=digests)
     lifecycle.add_location(image.pk, same, admin)
+
+
+def test_all_locations_of_one_request_together_have_to_be_read_in_time(
+    web: str, make_image: Any, member: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = HttpStore.open
+
+    def slowly(self: HttpStore, *asked: Any) -> Any:
+        time.sleep(0.3)
+        return opened(self, *asked)
+
+    monkeypatch.setattr(HttpStore, "open", slowly)
+    monkeypatch.setattr(location_changes, "READ_SECONDS", 1.0)
+    image = make_image()
+    located = [AddLocation(f"{web}/image?{number}") for number in range(5)]
+
+    with pytest.raises(errors.Invalid, match="takes too long"):
+        replace(image.pk, located, member)
+
+    assert current(image).status == Status.QUEUED
