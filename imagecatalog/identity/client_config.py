@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -36,14 +37,14 @@ def texts(login: Login) -> dict[str, str]:
 
 
 def clouds_yaml(login: Login, auth_type: str, auth: Values) -> str:
-    """For ``~/.config/openstack/clouds.yaml``; strings of JSON are strings of YAML."""
+    """For ``~/.config/openstack/clouds.yaml``."""
     lines = ["clouds:", "  imagecatalog:", f"    auth_type: {auth_type}", "    auth:"]
-    lines += [f"      {name}: {json.dumps(value)}" for name, value in auth.items()]
+    lines += [f"      {name}: {_quoted(value)}" for name, value in auth.items()]
     if "auth_url" in auth:
-        region = json.dumps(settings.IMAGECATALOG_REGION)
+        region = _quoted(settings.IMAGECATALOG_REGION)
         lines += ["    identity_api_version: 3", f"    region_name: {region}"]
     else:
-        lines += [f"    image_endpoint_override: {json.dumps(login.url)}"]
+        lines += [f"    image_endpoint_override: {_quoted(login.url)}"]
     return "\n".join(lines)
 
 
@@ -72,7 +73,7 @@ def terraform(auth: Values) -> str:
     values = {names.get(name, name): value for name, value in auth.items()}
     values["region"] = settings.IMAGECATALOG_REGION
     width = max(map(len, values))
-    lines = [f"  {name:<{width}} = {json.dumps(it)}" for name, it in values.items()]
+    lines = [f"  {name:<{width}} = {_no_template(it)}" for name, it in values.items()]
     return "\n".join(['provider "openstack" {', *lines, "}"])
 
 
@@ -88,6 +89,23 @@ def curl(login: Login) -> str:
     user, secret = login.credential or (login.user, "")
     shown = f"{user}:{secret}" if secret else user  # curl asks for a password
     return f"curl -u {shlex.quote(shown)} {images}"
+
+
+def _quoted(text: str) -> str:
+    """A string of YAML and of HCL: both have what JSON has, but no pairs of surrogates."""
+    return "".join(
+        it if it.isprintable() else f"\\U{ord(it):08x}"
+        for it in json.dumps(text, ensure_ascii=False)
+    )
+
+
+def _no_template(text: str) -> str:
+    """A string of HCL in which ``${`` and ``%{`` mean themselves.
+
+    Not by doubling the first of them: what precedes it may be one, too.
+    """
+    marks = re.compile(r"[$%](?=[$%]*\{)")
+    return marks.sub(lambda it: f"\\u{ord(it[0]):04x}", _quoted(text))
 
 
 def _auth(login: Login) -> tuple[str, dict[str, str]]:
