@@ -114,7 +114,10 @@ def numbers(name: str, default: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def networks(name: str, *besides: str) -> tuple[str, ...]:
-    """A comma-separated list of addresses and networks, and of words that may stand besides."""
+    """A comma-separated list of addresses and networks, and of words that may stand besides.
+
+    Raises ImproperlyConfigured.
+    """
     values = words(name)
     for value in values:
         try:

@@ -41,7 +41,7 @@ header_map = "dangerous"  # pre_request is stricter
 # Who may say X-Forwarded-For may say X-Forwarded-Proto; else gunicorn believes this machine.
 if settings.IMAGECATALOG_TRUSTED_PROXIES:
     forwarded_allow_ips = ",".join(
-        it for it in settings.IMAGECATALOG_TRUSTED_PROXIES if it != address.UNIX
+        address.as_peers(settings.IMAGECATALOG_TRUSTED_PROXIES)
     )
 forwarder_headers = ""  # no header may say which path this is
 # Without the user name: that is whatever an unknown client puts into its header.

@@ -31,6 +31,17 @@ def client(request: HttpRequest) -> str:
     return found
 
 
+def as_peers(trusted: tuple[str, ...]) -> list[str]:
+    """These networks, and what those of IPv4 are on a socket of both families; no UNIX."""
+    networks = _networks(trusted)
+    mapped = [
+        f"::ffff:{it.network_address}/{96 + it.prefixlen}"
+        for it in networks
+        if it.version == 4
+    ]
+    return [*map(str, networks), *mapped]
+
+
 def _is_trusted(peer: str) -> bool:
     trusted = settings.IMAGECATALOG_TRUSTED_PROXIES
     if not peer:

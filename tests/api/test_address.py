@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
 from axes.models import AccessAttempt
 from django.contrib.auth.models import User
 from django.test import Client, RequestFactory
+from gunicorn.config import Config
 
 from imagecatalog.identity import throttle
 from imagecatalog.identity.models import SignInEvent
@@ -24,6 +26,26 @@ def client_of(peer: str, forwarded: str | None = None) -> str:
     if forwarded is not None:
         request.META["HTTP_X_FORWARDED_FOR"] = forwarded
     return address.client(request)
+
+
+@pytest.mark.parametrize(
+    ("peer", "is_trusted"),
+    [
+        (PROXY, True),
+        (f"::ffff:{PROXY}", True),  # as a socket of both families has it
+        ("2001:db8::1", True),
+        (SOMEBODY, False),
+        (f"::ffff:{SOMEBODY}", False),
+    ],
+)
+def test_gunicorn_trusts_the_same_proxies(peer: str, is_trusted: bool) -> None:
+    config = Config()
+    trusted = address.as_peers((INSIDE, "unix", "2001:db8::1"))
+    config.set("forwarded_allow_ips", ",".join(trusted))
+
+    found = [ip_address(peer) in it for it in config.forwarded_allow_networks()]
+
+    assert any(found) is is_trusted
 
 
 def test_without_trusted_proxies_nobody_speaks_for_others() -> None:
