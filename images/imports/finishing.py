@@ -142,4 +142,7 @@ def _finished(upload: Transfer, by: Caller) -> bool:
     except errors.ImageError as error:
         log.warning("upload %s is not finished", upload.pk, exc_info=error)
         return False
+    except Exception:  # the others shall not wait for what nobody has thought of
+        log.exception("upload %s cannot be finished", upload.pk)
+        return False
     return True

@@ -706,6 +706,23 @@ def test_the_worker_finishes_for_a_process_that_died_before_it_began(
     assert data(upload) == DATA
 
 
+def test_an_upload_that_nobody_can_finish_keeps_the_worker_from_no_other(
+    begin: Begin, send: Send, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uploads = begin(), begin()
+    with monkeypatch.context() as patch:
+        patch.setattr(receiving, "finish", lambda *_: None)
+        for upload in uploads:
+            send(upload, 0, DATA)
+    Transfer.objects.update(heartbeat_at=LONG_AGO)
+    fail_once(monkeypatch, RuntimeError("what nobody thought of"))
+
+    assert len(imports.finish_waiting()) == 1
+
+    found = sorted(status(upload) for upload in uploads)
+    assert found == [Status.ACTIVE, Status.IMPORTING]
+
+
 def test_the_worker_finishes_for_a_process_that_died_meanwhile(
     upload: Transfer, send: Send, monkeypatch: pytest.MonkeyPatch
 ) -> None:
