@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from images import crash, errors, pool, stores
 from images.access import Caller, operator
-from images.lifecycle import data, leases, pieces, removal
+from images.lifecycle import data, leases, pieces, removal, retries
 from images.lifecycle.edges import locked, move
 from images.models import (
     Image,
@@ -25,8 +25,7 @@ from images.models import (
 
 log = logging.getLogger(__name__)
 
-RETRY = timedelta(seconds=1)  # doubled each time, up to
-RETRY_AT_MOST = timedelta(hours=1)
+RETRY = timedelta(seconds=1)  # doubled each time
 
 
 def finish(upload: Transfer, by: Caller) -> None:
@@ -91,6 +90,8 @@ def _attempts(upload: Transfer) -> QuerySet[Transfer]:
 
 def _blocks(upload: Transfer, store: stores.Store) -> Iterator[bytes]:
     stored = upload.pieces.filter(status=PieceStatus.STORED)
+    # By primary key they are in the order of their bytes: each is made when all before it has
+    # arrived.
     for piece in removal.in_batches(stored):
         pool.release()
         with closing(store.open(piece.key)) as blocks:
@@ -132,8 +133,7 @@ def finish_waiting(by: Caller | None = None) -> list[str]:
 def _is_due(upload: Transfer, attempts: int, last: datetime | None) -> bool:
     if last is None:
         return leases.is_silent(upload)
-    pause = min(RETRY * (1 << min(attempts - 1, 10)), RETRY_AT_MOST)
-    return last + pause < timezone.now()
+    return last + retries.pause(RETRY, earlier=attempts - 1) < timezone.now()
 
 
 def _finished(upload: Transfer, by: Caller) -> bool:

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from images import crash, errors, stores
 from images.access import Caller, operator
-from images.lifecycle import leases, removal
+from images.lifecycle import leases, removal, retries
 from images.lifecycle.edges import locked, move
 from images.lifecycle.removal import Failures
 from images.models import (
@@ -24,8 +24,7 @@ from images.models import (
     LocationStatus,
 )
 
-RETRY = timedelta(minutes=1)  # doubled each time, up to
-RETRY_AT_MOST = timedelta(hours=1)
+RETRY = timedelta(minutes=1)  # doubled each time
 
 
 def delete(image_id: str, by: Caller, reason: str = "") -> None:
@@ -289,14 +288,11 @@ def _remove_all(locations: Iterable[ImageLocation], failures: Failures) -> int:
     )
 
 
-def _pause(attempts: int) -> timedelta:
-    return min(RETRY * (1 << min(attempts, 10)), RETRY_AT_MOST)
-
-
 def _remove(location: ImageLocation, failures: Failures) -> bool:
     if not removal.delete(location.store, location.key, failures):
         ImageLocation.objects.filter(pk=location.pk).update(
-            delete_after=timezone.now() + _pause(location.delete_attempts),
+            delete_after=timezone.now()
+            + retries.pause(RETRY, earlier=location.delete_attempts),
             delete_attempts=F("delete_attempts") + 1,
         )
         return False
