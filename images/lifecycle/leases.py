@@ -356,12 +356,14 @@ def remove_leftovers(
 ) -> None:
     """Remove the bytes that ended attempts have left in their stores.
 
-    Stores that are away by their ``failures`` are not asked; new ones are counted. The attempts pass ``through`` on their way.
+    Stores that are away by their ``failures`` are not asked; new ones are counted. The attempts
+    pass ``through`` on their way.
     """
     unclean = removal.in_batches(Transfer.objects.unclean(), failures)
     for transfer in through(unclean):
         # A live one cleans up behind itself, and may not have come to it yet: it has a lease
-        # for it after its end. Of a staged upload only the piece that is arriving has a writer, and that one is left to him.
+        # for it after its end. Of a staged upload only the piece that is arriving has a writer,
+        # and that one is left to him.
         if transfer.kind == TransferKind.STAGE or is_silent(transfer):
             clean(transfer, failures)
     pieces.remove_useless(failures)
