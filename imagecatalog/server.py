@@ -45,7 +45,10 @@ if settings.IMAGECATALOG_TRUSTED_PROXIES:
     )
 forwarder_headers = ""  # no header may say which path this is
 # Without the user name: that is whatever an unknown client puts into its header.
-access_log_format = '%(h)s "%(r)s" %(s)s %(b)s %(M)s ms'
+access_log_format = (
+    f'%({{{address.CLIENT}}}e)s %(t)s "%(r)s" %(s)s %(b)s %(M)s ms '
+    "%({x-openstack-request-id}o)s"
+)
 accesslog = "-" if env.flag("IMAGECATALOG_ACCESS_LOG", False) else None
 
 # Tokens and v1's headers, one for each property, are large. (reuse_port stays off: with it a

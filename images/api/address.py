@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cache
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
@@ -10,19 +11,25 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest
 
+CLIENT = "imagecatalog.client"  # in a request's environment, for the access log
 UNIX = "unix"  # among the trusted proxies: whoever comes by a Unix socket
 _WITH_PORT = re.compile(r"(?:\[(.*)\]|([0-9.]+))(?::[0-9]+)?")
 
 
 def client(request: HttpRequest) -> str:
+    """``client_of`` the environment of a request."""
+    return client_of(request.META)
+
+
+def client_of(environ: Mapping[str, Any]) -> str:
     """The client's address; empty when it came by a Unix socket and more is not known.
 
     A proxy adds whom it has the request from at the end of X-Forwarded-For. What stands before
     that a client may have made up: the header is read from its end, and only as far as those
     who wrote it are in IMAGECATALOG_TRUSTED_PROXIES.
     """
-    found: str = request.META.get("REMOTE_ADDR", "")
-    hops = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
+    found: str = environ.get("REMOTE_ADDR", "")
+    hops = environ.get("HTTP_X_FORWARDED_FOR", "").split(",")
     while hops and _is_trusted(found):
         hop = _parsed(hops.pop())
         if hop is None:

@@ -222,9 +222,8 @@ def test_an_upload_under_way_at_the_end_leaves_its_image_to_be_tried_again(
 def test_the_scheme_is_believed_from_whom_the_address_is(
     trusted: str, scheme: str, tmp_path: Path
 ) -> None:
-    with servers.catalogue(
-        tmp_path, {"IMAGECATALOG_TRUSTED_PROXIES": trusted}, workers=1
-    ) as service:
+    env = {"IMAGECATALOG_TRUSTED_PROXIES": trusted, "IMAGECATALOG_ACCESS_LOG": "on"}
+    with servers.catalogue(tmp_path, env, workers=1) as service:
         headers = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.7"}
         found = requests.get(f"{service.url}/versions", headers=headers).json()
         requests.get(
@@ -233,4 +232,7 @@ def test_the_scheme_is_believed_from_whom_the_address_is(
 
         assert found["versions"][0]["links"][0]["href"].startswith(f"{scheme}://")
         client = "192.0.2.7" if trusted.startswith("127.") else "127.0.0.1"
-        assert f"'admin' from {client}" in service.log_tail()
+        log = service.log_tail()
+        assert f"'admin' from {client}" in log
+        line = rf'{client} \[.+\] "GET /v2/images HTTP/1.1" 401 \d+ \d+ ms req-\S+'
+        assert re.search(line, log)
