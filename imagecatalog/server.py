@@ -45,9 +45,11 @@ if settings.IMAGECATALOG_TRUSTED_PROXIES:
     )
 forwarder_headers = ""  # no header may say which path this is
 # Without the user name: that is whatever an unknown client puts into its header.
-access_log_format = (
-    f'%({{{address.CLIENT}}}e)s %(t)s "%(r)s" %(s)s %(b)s %(M)s ms '
-    "%({x-openstack-request-id}o)s"
+access_log_format = " ".join(
+    (
+        f"%({{{address.CLIENT}}}e)s %(t)s",
+        '"%(r)s" %(s)s %({content-length}o)s %(M)s ms %({x-openstack-request-id}o)s',
+    )
 )
 accesslog = "-" if env.flag("IMAGECATALOG_ACCESS_LOG", False) else None
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Protocol
 
@@ -14,6 +14,17 @@ from django.conf import settings
 from images.errors import DataMissing, Invalid
 from images.stores import config
 from images.stores.http import HttpStore
+
+
+class Blocks(Protocol):
+    """Data that is read: an iterator of bytes, and perhaps ``send_to`` as of the local store."""
+
+    def __iter__(self) -> Iterator[bytes]: ...
+
+    def __next__(self) -> bytes: ...
+
+    def close(self) -> None:
+        """Release the file or the connection."""
 
 
 class Store(Protocol):
@@ -44,9 +55,7 @@ class Store(Protocol):
         Raises StoreFull, StoreReadOnly, StoreError. A block must not change once it was given.
         """
 
-    def open(
-        self, key: str, start: int = 0, stop: int | None = None
-    ) -> Generator[bytes, None, None]:
+    def open(self, key: str, start: int = 0, stop: int | None = None) -> Blocks:
         """Bytes [start, stop) in blocks of about 1 MiB, fewer where the object ends before.
 
         DataMissing and StoreError are raised by the call; StoreError also in the middle.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import socket
 import stat
 import subprocess
 import sys
 import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -240,3 +242,25 @@ def test_file_and_folders_are_synced_in_the_order_that_survives_a_power_cut(
     store.put(KEY, [b"x"])
 
     assert done == ["image.1.part", "ab", "images"]
+
+
+def test_a_part_goes_into_a_socket_by_the_kernel(store: LocalStore) -> None:
+    store.put(KEY, [b"0123456789"])
+    here, there = socket.socketpair()
+
+    with here, there, closing(store.open(KEY, 2, 8)) as part:
+        assert [part.send_to(here, most) for most in (4, 9, 9)] == [4, 2, 0]
+        assert there.recv(99) == b"234567"
+
+
+def test_a_file_that_has_become_shorter_is_not_sent_as_if_it_were_whole(
+    store: LocalStore,
+) -> None:
+    store.put(KEY, [b"0123456789"])
+    here, there = socket.socketpair()
+
+    with here, there, closing(store.open(KEY)) as part:
+        os.truncate(store.root / KEY, 4)
+        assert part.send_to(here, 99) == 4
+        with pytest.raises(errors.StoreError, match="shorter"):
+            part.send_to(here, 99)

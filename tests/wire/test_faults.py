@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 import psutil
 import psycopg
 import pytest
+import requests
 
 from tests import servers
 from tests.wire.api import Api, connect, upload_head
@@ -50,6 +51,23 @@ def test_a_full_store_says_so_and_takes_what_fits_afterwards(
         assert evidence.files(image_id) == []
         assert api.upload(image_id, DATA[: 4 * MIB]).status_code == 204
         assert api.data(image_id) == DATA[: 4 * MIB]
+
+
+def test_a_file_is_sent_in_parts_and_a_shortened_one_breaks_the_connection(
+    tmp_path: Path,
+) -> None:
+    with servers.catalogue(tmp_path) as service, Api(service) as api:
+        image_id = api.new()
+        assert api.upload(image_id, DATA).status_code == 204
+
+        part = api.get(f"images/{image_id}/file", headers={"Range": "bytes=5-2000004"})
+        assert (part.status_code, part.content) == (206, DATA[5:2000005])
+        assert api.data(image_id) == DATA  # over the same connection
+
+        (file,) = [it for it in tmp_path.rglob(f"{image_id}*") if it.is_file()]
+        os.truncate(file, len(DATA) - 1)
+        with pytest.raises(requests.exceptions.ChunkedEncodingError, match="1 more"):
+            api.data(image_id)
 
 
 # The database goes away

@@ -69,7 +69,9 @@ class Image(V1View):
         size = row["size"] or 0
         part = transfer.content_range(request._request, size)
         blocks = lifecycle.read(image_id, *(part or (0, size)))
-        response = transfer.download(blocks, size, part, row["checksum"])
+        response = transfer.download(
+            blocks, size, part, row["checksum"], transfer.socket_of(request._request)
+        )
         _describe(response, row)
         return response
 

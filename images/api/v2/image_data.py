@@ -41,7 +41,8 @@ class File(ApiView):
         size = image["size"] or 0
         part = transfer.content_range(request._request, size)
         blocks = lifecycle.read(image_id, *(part or (0, size)), preferred=preferred)
-        return transfer.download(blocks, size, part, image["checksum"])
+        sock = transfer.socket_of(request._request)
+        return transfer.download(blocks, size, part, image["checksum"], sock)
 
 
 def _preferred(request: Request) -> list[str]:
