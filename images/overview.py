@@ -101,8 +101,7 @@ def failed_lately() -> Q:
 
 def damaged() -> Q:
     """The condition for images of which a copy was found damaged when it was read last."""
-    held = ImageLocation.objects.filter(status=LocationStatus.ACTIVE)
-    return Q(deleted_at=None, pk__in=held.exclude(damage="").values("image"))
+    return Q(deleted_at=None, pk__in=ImageLocation.objects.damaged().values("image"))
 
 
 def census() -> dict[str, Any]:
@@ -193,13 +192,8 @@ def _stores() -> dict[str, dict[str, int]]:
 
 
 def _to_remove() -> dict[str, int]:
-    now = timezone.now()
-    locations = ImageLocation.objects.filter(
-        status=LocationStatus.PENDING_DELETE, delete_after__isnull=False
-    )
-    late = Q(delete_after__lte=now) | Q(delete_attempts__gt=0)
     return {
-        "locations": locations.filter(late).count(),
+        "locations": lifecycle.late_total(),
         "transfers": Transfer.objects.unclean().count(),
     }
 

@@ -114,9 +114,8 @@ def overdue() -> Iterator[Finding]:
 
 def known_damage() -> Iterator[Finding]:
     """Copies that were damaged when they were read last, by ``image_verify``."""
-    damaged = ImageLocation.objects.filter(status=LocationStatus.ACTIVE)
     columns = ("store", "key", "image_id", "damage", "verified_at")
-    for row in _rows(damaged.exclude(damage=""), *columns):
+    for row in _rows(ImageLocation.objects.damaged(), *columns):
         yield Finding(
             "known-damage",
             f"{row['damage']}, when it was read at {row['verified_at']:%Y-%m-%d %H:%M}",

@@ -269,7 +269,8 @@ def late_total() -> int:
 
 def _late() -> QuerySet[ImageLocation]:
     due = Q(delete_after__lte=timezone.now()) | Q(delete_attempts__gt=0)
-    return ImageLocation.objects.filter(due, status=LocationStatus.PENDING_DELETE)
+    withdrawn = ImageLocation.objects.filter(status=LocationStatus.PENDING_DELETE)
+    return withdrawn.filter(due).exclude(delete_after=None)
 
 
 def _trashed(image: Image) -> list[ImageLocation]:

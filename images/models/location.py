@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -15,6 +17,12 @@ class LocationStatus(models.TextChoices):
     ACTIVE = "active", _("Active")
     PENDING_DELETE = "pending_delete", _("Pending Delete")
     DELETED = "deleted", _("Deleted")
+
+
+class ImageLocationQuerySet(models.QuerySet["ImageLocation"]):
+    def damaged(self) -> Self:
+        """Copies that were found damaged when they were read last."""
+        return self.filter(status=LocationStatus.ACTIVE).exclude(damage="")
 
 
 class ImageLocation(FSMModelMixin, models.Model):  # type: ignore[misc]
@@ -42,6 +50,8 @@ class ImageLocation(FSMModelMixin, models.Model):  # type: ignore[misc]
     # When the bytes were last read and compared with the digests, and what was wrong.
     verified_at = models.DateTimeField(null=True)
     damage = models.TextField(blank=True)
+
+    objects = ImageLocationQuerySet.as_manager()
 
     class Meta:
         indexes = [
