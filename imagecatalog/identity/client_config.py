@@ -80,15 +80,17 @@ def terraform(auth: Values) -> str:
 def curl(login: Login) -> str:
     """One line that lists the images."""
     images = shlex.quote(f"{login.url}/v2/images")
+    return f"{signed_in_curl(*(login.credential or (login.user, '')))} {images}"
+
+
+def signed_in_curl(user: str, secret: str = "") -> str:
+    """The beginning of such a line: curl, and what signs in. It asks for a missing secret."""
     if settings.IMAGECATALOG_AUTH == "none":
-        return f"curl {images}"
+        return "curl"
     if settings.IMAGECATALOG_AUTH == "keystone":
-        return (
-            'curl -H "X-Auth-Token: $(openstack token issue -f value -c id)" ' + images
-        )
-    user, secret = login.credential or (login.user, "")
-    shown = f"{user}:{secret}" if secret else user  # curl asks for a password
-    return f"curl -u {shlex.quote(shown)} {images}"
+        return 'curl -H "X-Auth-Token: $(openstack token issue -f value -c id)"'
+    shown = f"{user}:{secret}" if secret else user
+    return f"curl -u {shlex.quote(shown)}"
 
 
 def _quoted(text: str) -> str:

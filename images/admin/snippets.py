@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from imagecatalog.identity import client_config
-from imagecatalog.identity.client_config import Login
+from imagecatalog.identity.client_config import signed_in_curl
 from images.models import READABLE_STATUSES, Image
+
+USER = "USER"  # to be filled in, where there are users
 
 
 def of(image: Image, base_url: str) -> list[dict[str, str]]:
@@ -19,14 +20,8 @@ def _file(image: Image) -> str:
     return f"{image.pk}.{kind}"
 
 
-def _curl() -> str:
-    """As a client signs in here; ``USER`` is left to be filled in where there are users."""
-    lists_images = client_config.curl(Login("", "USER", ""))
-    return lists_images.removesuffix(" /v2/images")
-
-
 def _download(image: Image, base_url: str) -> list[dict[str, str]]:
-    curl = f"{_curl()} -o {_file(image)} \\\n    {base_url}/v2/images/{image.pk}/file"
+    curl = f"{signed_in_curl(USER)} -o {_file(image)} \\\n    {base_url}/v2/images/{image.pk}/file"
     terraform = (
         'resource "openstack_compute_instance_v2" "server" {\n'
         f'  name        = "server"\n  image_id    = "{image.pk}"\n'
@@ -44,7 +39,7 @@ def _download(image: Image, base_url: str) -> list[dict[str, str]]:
 
 def _upload(image: Image, base_url: str) -> list[dict[str, str]]:
     curl = (
-        f"{_curl()} -T FILE -H 'Content-Type: application/octet-stream' \\\n"
+        f"{signed_in_curl(USER)} -T FILE -H 'Content-Type: application/octet-stream' \\\n"
         f"    {base_url}/v2/images/{image.pk}/file"
     )
     return [{"title": "curl", "text": curl}]
