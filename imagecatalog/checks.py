@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -47,19 +48,19 @@ def places(**options: Any) -> list[CheckMessage]:
 
 def rules(**options: Any) -> list[CheckMessage]:
     """Rules that cannot be read must not be taken for no rules."""
-    try:
-        access.overrides()
-    except ImproperlyConfigured as error:
-        return [Error(str(error), id="imagecatalog.E002")]
-    return []
+    return _readable(access.overrides, "imagecatalog.E002")
 
 
 def properties(**options: Any) -> list[CheckMessage]:
     """Nor a schema for no schema."""
+    return _readable(property_schema.described, "imagecatalog.E003")
+
+
+def _readable(read: Callable[[], object], check_id: str) -> list[CheckMessage]:
     try:
-        property_schema.described()
+        read()
     except ImproperlyConfigured as error:
-        return [Error(str(error), id="imagecatalog.E003")]
+        return [Error(str(error), id=check_id)]
     return []
 
 
