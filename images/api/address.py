@@ -51,6 +51,8 @@ def as_peers(trusted: tuple[str, ...]) -> list[str]:
 
 def _is_trusted(peer: str) -> bool:
     trusted = settings.IMAGECATALOG_TRUSTED_PROXIES
+    if not trusted:  # every request asks
+        return False
     if not peer:
         return UNIX in trusted
     address = _parsed(peer)

@@ -245,7 +245,7 @@ def download(
     direct = sock is not None and hasattr(blocks, "send_to")
     content = _sent(blocks, sock, count) if direct else _exactly(blocks, count)
     response = StreamingHttpResponse(content, content_type="application/octet-stream")
-    response.headers["Content-Length"] = str(stop - start)
+    response.headers["Content-Length"] = str(count)
     # The data may be a page that somebody has made; the browser admin has the same origin.
     response.headers["X-Content-Type-Options"] = "nosniff"
     if checksum:

@@ -67,7 +67,8 @@ def remove_orphan(store_id: str, key: str, *, foreign: bool = False) -> None:
     if not foreign and not maker(key):
         raise errors.Conflict(
             "This catalogue has no such image: the object may be another catalogue's, or "
-            "newer than a restored database. Remove it as foreign (image_reconcile --foreign) if that is certain."
+            "newer than a restored database. Remove it as foreign "
+            "(image_reconcile --foreign) if that is certain."
         )
     if owned([key]):
         raise errors.Conflict(

@@ -94,9 +94,10 @@ def _owner(meta: Meta, row: Row, who: Caller) -> str | None:
     wanted = meta.get("owner")
     if wanted is None or wanted == row["owner"]:
         return None
-    if not who.is_admin and not access.may(who, "change_owner", row):
+    if who.is_admin:
+        access.check(who, "change_owner", row)
+    elif not access.may(who, "change_owner", row):
         return None
-    access.check(who, "change_owner", row)
     return wanted
 
 
