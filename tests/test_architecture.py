@@ -32,7 +32,7 @@ VERBS = {
 HALL = {"api"}  # what both API doors share
 DOORS = {"api.v1", "api.v2", "admin", "management"}
 LAYERS = [
-    {"errors", "crash", "units", "pace", "pool"},
+    {"errors", "failpoints", "units", "min_rate", "db", "console"},
     THINGS,
     VERBS,
     HALL,

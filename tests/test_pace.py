@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from images import pace
+from images import min_rate
 
 
 def take(blocks: Iterator[bytes], pause: float) -> None:
@@ -16,7 +16,7 @@ def take(blocks: Iterator[bytes], pause: float) -> None:
 def test_data_that_comes_too_slowly_is_given_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pace, "GRACE", 0.05)
+    monkeypatch.setattr(min_rate, "GRACE", 0.05)
 
     def dripping() -> Iterator[bytes]:
         while True:
@@ -24,21 +24,21 @@ def test_data_that_comes_too_slowly_is_given_up(
             yield b"x"
 
     with pytest.raises(TimeoutError):
-        list(pace.kept(dripping(), TimeoutError))
+        list(min_rate.receive(dripping(), TimeoutError))
 
 
 def test_it_is_not_the_senders_fault_when_the_reader_takes_his_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pace, "GRACE", 0.5)
+    monkeypatch.setattr(min_rate, "GRACE", 0.5)
 
-    take(pace.kept([b"x", b"y"], TimeoutError), 0.7)
+    take(min_rate.receive([b"x", b"y"], TimeoutError), 0.7)
 
 
 def test_who_takes_data_too_slowly_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pace, "GRACE", 0.05)
+    monkeypatch.setattr(min_rate, "GRACE", 0.05)
 
-    blocks = pace.taken([b"x"] * 1000, TimeoutError)
+    blocks = min_rate.send([b"x"] * 1000, TimeoutError)
 
     with pytest.raises(TimeoutError):
         take(blocks, 0.02)
@@ -47,17 +47,17 @@ def test_who_takes_data_too_slowly_is_given_up(monkeypatch: pytest.MonkeyPatch) 
 def test_but_not_when_it_is_the_data_that_comes_slowly(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pace, "GRACE", 0.5)
+    monkeypatch.setattr(min_rate, "GRACE", 0.5)
 
     def dripping() -> Iterator[bytes]:
         for _ in range(2):
             time.sleep(0.7)
             yield b"x"
 
-    assert list(pace.taken(dripping(), TimeoutError)) == [b"x", b"x"]
+    assert list(min_rate.send(dripping(), TimeoutError)) == [b"x", b"x"]
 
 
 def test_nor_once_he_has_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pace, "GRACE", 0.05)
+    monkeypatch.setattr(min_rate, "GRACE", 0.05)
 
-    take(pace.taken([b"x"], TimeoutError), 0.2)
+    take(min_rate.send([b"x"], TimeoutError), 0.2)

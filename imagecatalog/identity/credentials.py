@@ -24,7 +24,7 @@ from django.utils import timezone
 from imagecatalog.identity import journal, throttle
 from imagecatalog.identity.journal import Origin
 from imagecatalog.identity.models import ApplicationCredential, RoleAssignment
-from images import errors, pool
+from images import db, errors
 from images.access import implied
 
 REMEMBERED_SECONDS = 300  # a password that was right is not hashed again
@@ -131,7 +131,7 @@ def by_key(key: str, origin: Origin = NOWHERE) -> Identity | None:
 @contextmanager
 def turn(was_right: bool = False) -> Iterator[None]:
     """Hash alone. Raises TooManyAttempts, unless this was right here before: that is no guess."""
-    pool.release()
+    db.release_connection()
     if was_right:
         with _hashing:
             yield

@@ -24,7 +24,7 @@ from gunicorn.http.body import (  # type: ignore[import-untyped]
 )
 from gunicorn.http.unreader import SocketUnreader  # type: ignore[import-untyped]
 
-from images import errors, pace
+from images import errors, min_rate
 from images.api import chunked, connection
 from images.api.chunked import BLOCK
 from images.api.ranges import parse_content_range, parse_range
@@ -68,7 +68,7 @@ def body(request: HttpRequest, patience: float = math.inf) -> Iterator[bytes]:
         raise RuntimeError("The body of a request can be read only once.")
     patience = min(patience, settings.IMAGECATALOG_BODY_TIMEOUT)
     # It leaves the stream open when the reader gives up: `drain` goes on.
-    yield from pace.kept(_stream(request, patience), connection.stalled)
+    yield from min_rate.receive(_stream(request, patience), connection.stalled)
 
 
 def drain(request: HttpRequest) -> None:

@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 from django.db.models import Count, F, Max, Q, QuerySet
 from django.utils import timezone
 
-from images import crash, errors, pool, stores
+from images import db, errors, stores
 from images.access import Caller, operator
+from images.failpoints import failpoint
 from images.lifecycle import data, leases, pieces, removal, retries
 from images.lifecycle.edges import locked, move
 from images.models import (
@@ -49,8 +50,8 @@ def finish(upload: Transfer, by: Caller) -> None:
             expected=upload.bytes_expected,
             resting=Status.IMPORTING,
         )
-    crash.point("import.begun")
-    pool.release()
+    failpoint("import.begun")
+    db.release_connection()
     try:
         data.receive(image, attempt, _blocks(upload, store), by, staged=upload)
     except errors.ImageError as error:
@@ -93,7 +94,7 @@ def _blocks(upload: Transfer, store: stores.Store) -> Iterator[bytes]:
     # By primary key they are in the order of their bytes: each is made when all before it has
     # arrived.
     for piece in removal.in_batches(stored):
-        pool.release()
+        db.release_connection()
         with closing(store.open(piece.key)) as blocks:
             yield from blocks
 

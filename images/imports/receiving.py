@@ -14,8 +14,9 @@ from django.conf import settings
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from images import crash, errors, pool, stores
+from images import db, errors, stores
 from images.access import Caller
+from images.failpoints import failpoint
 from images.formats import Inspector, inspection
 from images.imports.finishing import finish
 from images.imports.staging import find, going_on
@@ -65,9 +66,9 @@ def append(
         upload = going_on(image_id, upload_id)
         stream = _Stream(iter(blocks), upload, offset, announced, image)
         piece = _take_turn(upload)
-    crash.point("piece.begun")
+    failpoint("piece.begun")
     pieces.remove_each(_lost(upload), removal.Failures(), abandoned=True)
-    pool.release()
+    db.release_connection()
     try:
         # It stops within its generator, which would keep a block until garbage is collected.
         with closing(stream.blocks):
@@ -76,7 +77,7 @@ def append(
         leases.fail(upload, error, by)
         raise
     if not stream.room:
-        crash.point("import.due")
+        failpoint("import.due")
         finish(upload, by)
     elif stream.broken:
         raise stream.broken
@@ -150,11 +151,11 @@ def _receive(upload: Transfer, piece: Piece, stream: _Stream) -> None:
             _keep_open(upload)
             put = True
             size = _put(store, mine.key, first, stream)
-            crash.point("piece.stored")
+            failpoint("piece.stored")
             mine = _count(mine, size, stream.has_more())
             put = False
-            crash.point("piece.counted")
-            pool.release()
+            failpoint("piece.counted")
+            db.release_connection()
             # Only the first piece is looked into now; all is inspected at the end.
             stream.inspection = None
     except errors.StoreError as error:
@@ -174,7 +175,7 @@ def _keep_open(upload: Transfer) -> None:
         return
     late = Transfer.objects.filter(pk=upload.pk, deadline__lt=soon)
     late.update(deadline=soon)
-    pool.release()
+    db.release_connection()
 
 
 def _put(store: stores.Store, key: str, first: bytes, stream: _Stream) -> int:

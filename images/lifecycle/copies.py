@@ -14,9 +14,10 @@ from uuid import UUID
 from django.db.models import Value
 from django.db.models.functions import Coalesce
 
-from images import attributes, crash, errors, pool, stores
+from images import attributes, db, errors, stores
 from images.access import Caller, operator
 from images.attributes import Changes
+from images.failpoints import failpoint
 from images.lifecycle import leases, quota, turns
 from images.lifecycle.changes import change, cleaned
 from images.lifecycle.data import (
@@ -59,7 +60,7 @@ def ask_source(source: Source) -> Source:
 
 
 def _told(url: str) -> int | None:
-    pool.release()
+    db.release_connection()
     with turns.taking(turns.LOOKS):
         try:
             return stores.get(STORE).size(url)
@@ -77,7 +78,7 @@ def copy(image_id: str, source: Source, changes: Changes, by: Caller) -> None:
     with locked(image_id) as image:
         change(image, changes, by)
         request_copy(image, source, by)
-    crash.point("copy.requested")
+    failpoint("copy.requested")
 
 
 def request_copy(image: Image, source: Source, by: Caller) -> None:
@@ -146,8 +147,8 @@ def fetch_copy(transfer_id: UUID, stopping: Callable[[], bool] = lambda: False) 
     image = _claim(transfer, by)
     if image is None:
         return False
-    crash.point("copy.claimed")
-    pool.release()
+    failpoint("copy.claimed")
+    db.release_connection()
     receive(image, transfer, _blocks(transfer, stopping), by)
     return True
 
@@ -173,5 +174,5 @@ def _blocks(transfer: Transfer, stopping: Callable[[], bool]) -> Iterator[bytes]
                 "The worker is being stopped; the copy begins again when it is back."
             )
         yield block
-        crash.point("copy.streaming")
-    crash.point("copy.received")
+        failpoint("copy.streaming")
+    failpoint("copy.received")

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from images import crash, errors, pace, pool, signatures, stores
+from images import db, errors, min_rate, signatures, stores
 from images.access import Caller
 from images.attributes import Changes
+from images.failpoints import failpoint
 from images.formats import inspection
 from images.lifecycle import leases, quota, turns
 from images.lifecycle.changes import change, cleaned
@@ -97,8 +98,8 @@ def upload(
             resting=resting,
             checksum=expected_checksum,
         )
-    crash.point("upload.begun")
-    pool.release()
+    failpoint("upload.begun")
+    db.release_connection()
     receive(image, transfer, blocks, by)
 
 
@@ -124,15 +125,15 @@ def receive(
     """
     try:
         received = _receive(image, transfer, blocks, stores.get(transfer.store))
-        crash.point(f"{transfer.kind}.stored")
+        failpoint(f"{transfer.kind}.stored")
         with locked(transfer.image_id, deleted=True) as image:
             leases.finish(transfer)
             if staged is not None:
                 leases.finish(staged)
             _activate(image, transfer, received, by)
-        crash.point("data.active")
+        failpoint("data.active")
     except BaseException as error:
-        crash.point("data.failed")
+        failpoint("data.failed")
         still_ours = _fail(transfer, error, by)
         if isinstance(error, errors.StoreError) and not still_ours:
             # The store fails because its half-written object was cleaned away.
@@ -176,7 +177,7 @@ def read(
     copies = [(location.store, location.key) for location in held]
     if not copies and _has_no_bytes(image_id):
         return _nothing()
-    pool.release()
+    db.release_connection()
     until = time.monotonic() + turns.PATIENCE  # however many addresses it has
     for store_id, key in stores.heaviest_first(copies, preferred):
         try:
@@ -208,7 +209,7 @@ def _web_blocks(
     ):
         yield b""
         # As the turn is kept from others, whom it is for may not take his time either.
-        yield from pace.taken(_sliced(blocks), _too_slow)
+        yield from min_rate.send(_sliced(blocks), _too_slow)
 
 
 def _sliced(blocks: Iterable[bytes]) -> Iterator[bytes]:
@@ -283,7 +284,7 @@ def _receive(
         check_same(image, received.size, received.checksum, received.hash_value)
         outcome.append(received)
         leases.beat(transfer)  # completing the object may take its time
-        crash.point("data.received")
+        failpoint("data.received")
 
     with Digests(*algorithms) as digests:
         store.put(transfer.key, checked(digests))

@@ -13,8 +13,9 @@ from django.db import OperationalError
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from images import crash, errors, pool, stores
+from images import db, errors, stores
 from images.access import Caller, operator
+from images.failpoints import failpoint
 from images.lifecycle import pieces, removal
 from images.lifecycle.edges import locked, move, record
 from images.lifecycle.removal import Failures
@@ -126,7 +127,7 @@ def beating(transfer: Transfer, blocks: Iterable[bytes]) -> Iterator[bytes]:
             beat(transfer)
             due = time.monotonic() + beat_pause()
         yield block
-        crash.point("data.streaming")
+        failpoint("data.streaming")
 
 
 def beat_pause() -> float:
@@ -141,7 +142,7 @@ def beat(transfer: Transfer) -> None:
         fresh = alive.update(
             heartbeat_at=timezone.now(), bytes_received=transfer.bytes_received
         )
-        pool.release()
+        db.release_connection()
     except OperationalError:
         # A lease is several beats long: the database may be back for the next one.
         log.warning("transfer %s could not beat", transfer.pk, exc_info=True)
@@ -194,7 +195,7 @@ def break_off(
             _rest(image, transfer, by, sentence)
             if isinstance(error, errors.ServerStopping):
                 _wait_again(image, transfer, by)
-    crash.point("data.ended")
+    failpoint("data.ended")
     return running
 
 
@@ -291,7 +292,7 @@ def clean(transfer: Transfer, failures: Failures) -> None:
         ):
             return
     pieces.remove(transfer, failures, arriving=is_silent(transfer))
-    crash.point("data.cleaned")
+    failpoint("data.cleaned")
     if not transfer.pieces.exists():
         failed.update(cleaned=True)
 
@@ -341,7 +342,7 @@ def end_expired(
     by = by or operator("worker")
     ended = []
     for transfer, reason in through(expired()):
-        crash.point("reap.found")
+        failpoint("reap.found")
         # What is late ends although it beats. But a staged upload that was continued since it
         # was looked at has a new deadline.
         careful = not _is_late(transfer) or transfer.kind == TransferKind.STAGE

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from django.conf import settings
 
-from images import attributes, errors, pool, stores
+from images import attributes, db, errors, stores
 from images.lifecycle import turns
 from images.lifecycle.data import check_cap
 from images.models import Image, LocationStatus, Status
@@ -125,7 +125,7 @@ def prepare(image_id: str, changes: Sequence[LocationChange]) -> list[LocationCh
     image = Image.objects.existing().filter(pk=image_id).first()
     if image is None or image.status not in (Status.QUEUED, Status.ACTIVE):
         return list(changes)  # to be refused under the lock, or to be asked again
-    pool.release()
+    db.release_connection()
     with turns.taking(turns.LOOKS):
         deadline = time.monotonic() + READ_SECONDS
         return [_prepared(image, change, deadline) for change in changes]
@@ -133,7 +133,7 @@ def prepare(image_id: str, changes: Sequence[LocationChange]) -> list[LocationCh
 
 def look_at(image: Image, location: AddLocation) -> AddLocation:
     """The location of an image that is to be, prepared. Raises what ``prepare`` raises."""
-    pool.release()
+    db.release_connection()
     with turns.taking(turns.LOOKS):
         deadline = time.monotonic() + READ_SECONDS
         return replace(location, found=_look(image, location, deadline, in_full=False))

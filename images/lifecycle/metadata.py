@@ -7,9 +7,10 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from images import attributes, crash, errors, property_schema
+from images import attributes, errors, property_schema
 from images.access import Caller
 from images.attributes import Changes
+from images.failpoints import failpoint
 from images.lifecycle.changes import change, cleaned
 from images.lifecycle.copies import Source, ask_source, request_copy
 from images.lifecycle.edges import locked, record, save
@@ -85,7 +86,7 @@ def update(
         for located in prepared:
             apply(image, located, by)
     if prepared:
-        crash.point("locations.changed")
+        failpoint("locations.changed")
 
 
 def tag(image_id: str, name: str, by: Caller) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from django.db.models import Q
 
-from images import crash
+from images.failpoints import failpoint
 from images.lifecycle import removal
 from images.lifecycle.removal import Failures
 from images.models import Piece, PieceStatus, Transfer, TransferStatus
@@ -48,5 +48,5 @@ def remove_each(
     for piece in found:
         half = abandoned and piece.status != PieceStatus.STORED
         if removal.delete(piece.transfer.store, piece.key, failures, abandoned=half):
-            crash.point("piece.removed")
+            failpoint("piece.removed")
             Piece.objects.filter(pk=piece.pk).delete()

@@ -12,8 +12,9 @@ from django.db import transaction
 from django.db.models import Count, F, Q, QuerySet, Sum
 from django.utils import timezone
 
-from images import crash, errors, stores
+from images import errors, stores
 from images.access import Caller, operator
+from images.failpoints import failpoint
 from images.lifecycle import leases, removal, retries
 from images.lifecycle.edges import locked, move
 from images.lifecycle.removal import Failures
@@ -49,7 +50,7 @@ def delete(image_id: str, by: Caller, reason: str = "") -> None:
         move(image, mark, "delete", by, reason=reason)
         for location in held:
             withdraw(location, None if kept else timezone.now())
-    crash.point("delete.marked")
+    failpoint("delete.marked")
     if not kept:
         _remove_all(held, Failures())
 
@@ -85,7 +86,7 @@ def restore(image_id: str, by: Caller, reason: str = "") -> None:
         for location in held:
             location.mark_restored()
             location.save(update_fields=["status", "delete_after"])
-    crash.point("restore.done")
+    failpoint("restore.done")
 
 
 def _found_copy(image_id: str) -> int | None:
@@ -149,7 +150,7 @@ def _mark_scrubbed(
         for location in held:
             location.delete_after = timezone.now()
             location.save(update_fields=["delete_after"])
-    crash.point("scrub.marked")
+    failpoint("scrub.marked")
     return held
 
 
@@ -297,7 +298,7 @@ def _remove(location: ImageLocation, failures: Failures) -> bool:
             delete_attempts=F("delete_attempts") + 1,
         )
         return False
-    crash.point("delete.removed")
+    failpoint("delete.removed")
     with transaction.atomic():
         rows = ImageLocation.objects.select_for_update()
         row = rows.filter(pk=location.pk, status=LocationStatus.PENDING_DELETE).first()

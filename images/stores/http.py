@@ -19,7 +19,7 @@ from urllib.parse import urljoin
 from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool, Timeout
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
-from images import pace
+from images import min_rate
 from images.errors import DataMissing, StoreError, StoreReadOnly
 from images.stores import urlfilter
 from images.stores.urlfilter import Checked
@@ -257,7 +257,7 @@ def _blocks(
     size = -skip
     try:
         yield b""
-        for block in pace.kept(_sent(response, skip, wanted), _too_slow):
+        for block in min_rate.receive(_sent(response, skip, wanted), _too_slow):
             size += len(block)
             if size > 0:
                 yield block

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from images import crash
 from images.errors import DataMissing, StoreError, StoreFull
+from images.failpoints import failpoint
 from images.stores import keys
 from images.stores.writeback import PART, WriteBack, sync_folder
 
@@ -55,14 +55,14 @@ class LocalStore:
                 file = _create(part)
                 undo.callback(_remove, part)
                 undo.callback(_close, file)
-                crash.point("local.created")
+                failpoint("local.created")
                 _refuse_existing(final)
             _write(file, blocks)
             with _own_errors():
                 _refuse_existing(final)
                 os.rename(part, final)
                 undo.callback(_remove, final)
-                crash.point("local.renamed")
+                failpoint("local.renamed")
                 self._sync_folders(final.parent)
             undo.pop_all()
             _close(file)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from images.crash import POINTS
+from images.failpoints import POINTS
 from tests import servers
 from tests.crash import clients, ledger
 from tests.crash.judge import ROOT, Judge

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from images import audit, errors, history, lifecycle, pace, stores
+from images import audit, errors, history, lifecycle, min_rate, stores
 from images.access import Caller
 from images.attributes import Changes
 from images.lifecycle import Source
@@ -112,7 +112,7 @@ def test_a_worker_that_dies_while_it_stops_leaves_the_copy_too(
         if point == "data.ended":
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("images.crash.point", die)
+    monkeypatch.setattr("images.failpoints.failpoint", die)
     with pytest.raises(KeyboardInterrupt):
         lifecycle.fetch_copy(waiting, lambda: True)
 
@@ -208,7 +208,7 @@ def test_a_copy_is_too_large_before_or_after_the_source_says_so(
 def test_a_source_that_is_far_too_slow_is_left(
     waiting: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pace, "GRACE", -1e9)  # as if it had gone on for ages
+    monkeypatch.setattr(min_rate, "GRACE", -1e9)  # as if it had gone on for ages
 
     with pytest.raises(errors.StoreError, match="slowly"):
         lifecycle.fetch_copy(waiting)

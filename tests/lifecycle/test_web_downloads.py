@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from images import errors, lifecycle, pace
+from images import errors, lifecycle, min_rate
 from images.access import Caller
 from images.lifecycle import data, turns
 from images.models import Image
@@ -107,7 +107,7 @@ def test_a_download_that_breaks_off_gives_its_turn_back(
     image: Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     blocks = read(image)
-    monkeypatch.setattr(pace, "GRACE", -1e9)  # as if it had gone on for ages
+    monkeypatch.setattr(min_rate, "GRACE", -1e9)  # as if it had gone on for ages
 
     with pytest.raises(errors.StoreError, match="slowly"):
         list(blocks)
@@ -119,7 +119,7 @@ def test_who_takes_a_download_too_slowly_loses_his_turn(
     image: Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(data, "SLICE", 64)
-    monkeypatch.setattr(pace, "GRACE", 0.05)
+    monkeypatch.setattr(min_rate, "GRACE", 0.05)
 
     slowly = (time.sleep(0.2) for _ in read(image))
 

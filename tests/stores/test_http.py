@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from urllib3 import Timeout
 
-from images import errors, pace
+from images import errors, min_rate
 from images.stores import http as http_store
 from images.stores.http import HttpStore
 
@@ -272,7 +272,7 @@ def test_a_body_that_stalls_is_an_error(
 def test_a_body_that_comes_far_too_slowly_is_left_also_while_it_is_skipped(
     start: int, web: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pace, "GRACE", -1e9)  # as if it had gone on for ages
+    monkeypatch.setattr(min_rate, "GRACE", -1e9)  # as if it had gone on for ages
     blocks = STORE.open(f"{web}/plain", start)
 
     with pytest.raises(errors.StoreError, match="slowly"):

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from images import crash
-from images.crash import POINTS
+from images.failpoints import POINTS, failpoint
 from tests.crash import ledger, rounds
 from tests.crash.judge import Row
 from tests.servers import Missing
@@ -42,10 +41,10 @@ def test_a_point_that_has_no_name_in_the_list_is_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("IMAGECATALOG_CRASH_FILE", str(tmp_path / "die-at"))
-    crash.point(POINTS[0])
+    failpoint(POINTS[0])
 
     with pytest.raises(AssertionError, match=r"upload\.misspelt"):
-        crash.point("upload.misspelt")
+        failpoint("upload.misspelt")
 
 
 @pytest.fixture

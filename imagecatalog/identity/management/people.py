@@ -12,7 +12,7 @@ from imagecatalog.identity import application_credentials
 from imagecatalog.identity.journal import Origin
 from imagecatalog.identity.models import ApplicationCredential, Project, Role
 from images import errors
-from images.management.terminal import LATER, later
+from images.console import LATER, later
 
 CONSOLE = Origin("console")
 

@@ -9,8 +9,8 @@ from django.core.management.base import BaseCommand
 from django.utils import timezone
 
 from images import lifecycle
+from images.console import confirm, count, days, iso, progress, say
 from images.lifecycle.purge import BATCH
-from images.management.terminal import confirm, count, days, iso, progress, say
 from images.units import counted
 
 MOST = 10_000  # images in one transaction

@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand
 
 from images import lifecycle
 from images.access import operator
-from images.management.terminal import iso, progress
+from images.console import iso, progress
 from images.models import Image, Transfer
 from images.units import counted
 

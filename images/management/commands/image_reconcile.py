@@ -14,7 +14,7 @@ from images import audit, errors, stores
 from images.access import operator
 from images.audit import remedies
 from images.audit.finding import Finding
-from images.management.terminal import confirm, progress, say, watching
+from images.console import confirm, progress, say, watching
 from images.units import counted
 
 

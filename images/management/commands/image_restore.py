@@ -9,13 +9,7 @@ from django.utils import timezone
 
 from images import errors, lifecycle
 from images.access import operator
-from images.management.terminal import (
-    MOMENT,
-    iso,
-    moment,
-    progress,
-    say,
-)
+from images.console import MOMENT, iso, moment, progress, say
 from images.models import Image, Status
 from images.units import counted, size
 

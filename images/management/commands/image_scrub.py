@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from images import errors, lifecycle
 from images.access import operator
-from images.management.terminal import confirm, iso, progress, say
+from images.console import confirm, iso, progress, say
 from images.models import Image, Status
 from images.units import counted, size
 

@@ -10,7 +10,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 
 from images import errors, lifecycle, overview
 from images.access import DOORS, operator
-from images.management.terminal import MOMENT, iso, moment
+from images.console import MOMENT, iso, moment
 from images.models import Status, TransferStatus
 from images.units import counted, size
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 from images import audit, errors, lifecycle, stores
 from images.access import operator
 from images.audit import Copy
-from images.management.terminal import count, days, positive, say, watching
+from images.console import count, days, positive, say, watching
 from images.models import Image
 
 MIB = 1 << 20

@@ -13,8 +13,8 @@ from django.db import close_old_connections, connections
 
 from imagecatalog.identity import pruning
 from images import imports, lifecycle, overview
+from images.console import count, positive
 from images.management.copying import Copying
-from images.management.terminal import count, positive
 
 log = logging.getLogger(__name__)
 

@@ -25,7 +25,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection, connections
 
 from imagecatalog.identity import first_user
-from images.management.terminal import count
+from images.console import count
 
 MIGRATION_LOCK = 0x696D6167  # any number that other programs on the database do not use
 STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}

@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand
 
 from imagecatalog.identity.management import people
 from imagecatalog.identity.models import ApplicationCredential
-from images.management.terminal import iso
+from images.console import iso
 
 
 class Command(BaseCommand):

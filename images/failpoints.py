@@ -42,7 +42,7 @@ POINTS = (
 )
 
 
-def point(name: str) -> None:
+def failpoint(name: str) -> None:
     """Die here, as by kill -9, when the operator of a crash test asked for it."""
     if note := os.environ.get("IMAGECATALOG_CRASH_FILE"):
         assert name in POINTS, name

@@ -10,7 +10,9 @@ SLOWEST = 1024  # bytes a second, on average
 GRACE = 60.0  # seconds
 
 
-def kept(blocks: Iterable[bytes], too_slow: Callable[[], Exception]) -> Iterator[bytes]:
+def receive(
+    blocks: Iterable[bytes], too_slow: Callable[[], Exception]
+) -> Iterator[bytes]:
     """The same blocks; raises what ``too_slow`` makes when they come slower than SLOWEST.
 
     The time that the reader takes does not count. Leaves ``blocks`` open when it is closed
@@ -26,9 +28,7 @@ def kept(blocks: Iterable[bytes], too_slow: Callable[[], Exception]) -> Iterator
         began += time.monotonic() - given
 
 
-def taken(
-    blocks: Iterable[bytes], too_slow: Callable[[], Exception]
-) -> Iterator[bytes]:
+def send(blocks: Iterable[bytes], too_slow: Callable[[], Exception]) -> Iterator[bytes]:
     """The same blocks; raises what ``too_slow`` makes when they are taken slower than SLOWEST.
 
     The time in which they come does not count. A reader is only looked at when he asks for

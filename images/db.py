@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import connection
 
 
-def release() -> None:
+def release_connection() -> None:
     """Give this thread's connection back while it waits for something else: bytes, or its turn.
 
     Otherwise as many slow clients as the pool has connections would stop the service.
