@@ -21,7 +21,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "imagecatalog.settings")
 from django.conf import settings  # noqa: E402
 
 from imagecatalog import env  # noqa: E402
-from images.api import address, connection  # noqa: E402
+from images.http import client_address, connection  # noqa: E402
 
 wsgi_app = "imagecatalog.wsgi"
 worker_class = (
@@ -41,13 +41,13 @@ header_map = "dangerous"  # pre_request is stricter
 # Who may say X-Forwarded-For may say X-Forwarded-Proto; else gunicorn believes this machine.
 if settings.IMAGECATALOG_TRUSTED_PROXIES:
     forwarded_allow_ips = ",".join(
-        address.as_peers(settings.IMAGECATALOG_TRUSTED_PROXIES)
+        client_address.as_peers(settings.IMAGECATALOG_TRUSTED_PROXIES)
     )
 forwarder_headers = ""  # no header may say which path this is
 # Without the user name: that is whatever an unknown client puts into its header.
 access_log_format = " ".join(
     (
-        f"%({{{address.CLIENT}}}e)s %(t)s",
+        f"%({{{client_address.CLIENT}}}e)s %(t)s",
         '"%(r)s" %(s)s %({content-length}o)s %(M)s ms %({x-openstack-request-id}o)s',
     )
 )

@@ -218,10 +218,10 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["images.api.auth.SignIn"],
-    "DEFAULT_RENDERER_CLASSES": [],  # views answer by api/replies.py
-    "DEFAULT_PARSER_CLASSES": [],  # and read bodies by api/body.py
-    "EXCEPTION_HANDLER": "images.api.exception_handler.handle",
+    "DEFAULT_AUTHENTICATION_CLASSES": ["images.api.authentication.SignIn"],
+    "DEFAULT_RENDERER_CLASSES": [],  # views answer by http/responses.py
+    "DEFAULT_PARSER_CLASSES": [],  # and read bodies by http/request_body.py
+    "EXCEPTION_HANDLER": "images.http.exception_handler.handle",
     "UNAUTHENTICATED_USER": None,
 }
 

@@ -8,13 +8,14 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
-from images.api import replies, versions
+from images.api import versions
+from images.http import responses
 
 
 def healthcheck(request: HttpRequest) -> HttpResponse:
     """For load balancers: the process answers."""
     if request.method == "HEAD":
-        return replies.nothing()
+        return responses.nothing()
     return HttpResponse(
         "OK", content_type="text/plain", headers={"Content-Length": "2"}
     )
@@ -39,7 +40,7 @@ urlpatterns = [
 if settings.IMAGECATALOG_AUTH == "embedded":
     identity = include("imagecatalog.identity.api.urls")
     urlpatterns.insert(0, re_path(r"^identity(?=/|$)", identity))
-handler400 = "images.api.views.bad_request"
+handler400 = "images.http.views.bad_request"
 handler403 = "images.admin.refusals.forbidden"
 handler404 = "images.admin.refusals.not_found"
-handler500 = "images.api.views.server_error"
+handler500 = "images.http.views.server_error"

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
 from imagecatalog.identity import keystone
-from images.api import address
+from images.http import client_address
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "imagecatalog.settings")
 _django = get_wsgi_application()
@@ -33,7 +33,7 @@ def application(
     parse others in quadratic time, before any view could answer. All text is UTF-8.
     """
     environ["CONTENT_TYPE"] = _plain(environ.get("CONTENT_TYPE", ""))
-    environ[address.CLIENT] = address.client_of(environ)
+    environ[client_address.CLIENT] = client_address.client_of(environ)
     return _django(environ, start_response)
 
 

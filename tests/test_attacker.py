@@ -27,13 +27,13 @@ from imagecatalog.identity import (
     tokens,
 )
 from imagecatalog.identity.api import urls as identity_urls
-from imagecatalog.identity.journal import Origin
 from imagecatalog.identity.models import (
     ApplicationCredential,
     Project,
     RoleAssignment,
     TokenGeneration,
 )
+from imagecatalog.identity.origin import Origin
 from images.api.v1 import urls as v1_urls
 from images.api.v2 import urls as v2_urls
 from images.api.v2.patch import V2_1

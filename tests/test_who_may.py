@@ -96,12 +96,12 @@ THEIRS = "another-project"
 @pytest.fixture
 def sign_in(client_of: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Client]:
     """A client of a caller in MINE with this role; without any for ``none``."""
-    from images.api import auth
+    from images.api import authentication
 
     def sign_in(role: str) -> Client:
         roles = frozenset() if role == "none" else implied(role)
         caller = Caller("alice", MINE, roles, door="v2")
-        monkeypatch.setitem(auth.WAYS, "embedded", lambda request: caller)
+        monkeypatch.setitem(authentication.WAYS, "embedded", lambda request: caller)
         return Client()
 
     return sign_in

@@ -17,7 +17,6 @@ from django.template.response import TemplateResponse
 from django.urls import path
 from django.utils.translation import gettext, gettext_lazy
 
-from imagecatalog import public_url
 from imagecatalog.identity import application_credentials, clients, roles
 from imagecatalog.identity.client_config import Login
 from imagecatalog.identity.models import (
@@ -26,8 +25,9 @@ from imagecatalog.identity.models import (
     RoleAssignment,
     SignInEvent,
 )
+from imagecatalog.identity.origin import origin_of
 from images import access, errors
-from images.api.auth import origin
+from images.http import public_url
 
 
 class Roles(TabularInline):
@@ -46,9 +46,9 @@ class WithRoles(ModelAdmin):
     ) -> None:
         super().save_formset(request, form, formset, change)
         for row in (*formset.new_objects, *(it[0] for it in formset.changed_objects)):
-            roles.given(row, origin(request))
+            roles.given(row, origin_of(request))
         for row in formset.deleted_objects:
-            roles.taken(row, origin(request))
+            roles.taken(row, origin_of(request))
 
 
 class Users(WithRoles, UserAdmin):
@@ -157,7 +157,7 @@ class ApplicationCredentials(ModelAdmin):
     def save_model(
         self, request: HttpRequest, obj: Any, form: Any, change: bool
     ) -> None:
-        application_credentials.store(obj, origin(request))
+        application_credentials.store(obj, origin_of(request))
         obj.told = form.told
 
     def response_add(
@@ -176,11 +176,11 @@ class ApplicationCredentials(ModelAdmin):
         return TemplateResponse(request, "admin/identity/credential.html", context)
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        application_credentials.delete(obj, origin(request))
+        application_credentials.delete(obj, origin_of(request))
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         for row in queryset.select_related("user"):
-            application_credentials.delete(row, origin(request))
+            application_credentials.delete(row, origin_of(request))
 
 
 @admin.register(SignInEvent)

@@ -12,8 +12,8 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from imagecatalog.identity import credentials, journal
-from imagecatalog.identity.journal import Origin
 from imagecatalog.identity.models import ApplicationCredential, RoleAssignment
+from imagecatalog.identity.origin import Origin
 from images import access, attributes, errors
 
 LIMIT = 100  # for one user

@@ -8,7 +8,7 @@ from django.contrib.auth.backends import ModelBackend
 from django.http import HttpRequest
 
 from imagecatalog.identity import credentials
-from images.api import address
+from images.http.client_address import client
 
 
 class Passwords(ModelBackend):
@@ -22,4 +22,4 @@ class Passwords(ModelBackend):
 
 def client_address(request: HttpRequest) -> str | None:
     """Whose guesses they are: django-axes' AXES_CLIENT_IP_CALLABLE. It counts by None, not by ''."""
-    return address.client(request) or None
+    return client(request) or None

@@ -11,9 +11,9 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from imagecatalog import public_url
 from imagecatalog.identity import client_config
 from imagecatalog.identity.client_config import Login
+from images.http import public_url
 
 ABOUT = {
     "embedded": gettext_lazy(

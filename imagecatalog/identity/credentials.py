@@ -22,8 +22,8 @@ from django.db import connection
 from django.utils import timezone
 
 from imagecatalog.identity import journal, throttle
-from imagecatalog.identity.journal import Origin
 from imagecatalog.identity.models import ApplicationCredential, RoleAssignment
+from imagecatalog.identity.origin import Origin
 from images import db, errors
 from images.access import implied
 

@@ -9,8 +9,8 @@ from django.contrib.auth import get_user_model
 from django.db import transaction
 
 from imagecatalog.identity import roles
-from imagecatalog.identity.journal import Origin
 from imagecatalog.identity.models import Project, Role
+from imagecatalog.identity.origin import Origin
 
 FIRST_START = Origin(source="first start")
 

@@ -7,21 +7,13 @@ fill the database.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 
 from django.contrib.auth import get_user_model
 
 from imagecatalog.identity.models import SignInEvent
+from imagecatalog.identity.origin import Origin
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where a request came from."""
-
-    source: str = ""  # address
-    request_id: str = ""
 
 
 def record(verb: str, user: str, origin: Origin, **detail: object) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 from django.db import transaction
 
 from imagecatalog.identity import application_credentials, journal
-from imagecatalog.identity.journal import Origin
 from imagecatalog.identity.models import Project, Role, RoleAssignment
+from imagecatalog.identity.origin import Origin
 
 
 def give(

@@ -8,8 +8,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import Resolver404, resolve
 
-from imagecatalog import public_url
-from images.api import replies
+from images.http import public_url, responses
 
 # Minor versions only announce; all run the same code. Announced is what is served.
 CURRENT = "2.7"
@@ -20,7 +19,7 @@ MEDIA_TYPE = re.compile(r"application/vnd\.openstack\.images-v2(\.\d+)?\b")
 
 def versions(request: HttpRequest) -> HttpResponse:
     """``GET /versions``."""
-    return replies.json(_document(request))
+    return responses.json(_document(request))
 
 
 def fallback(request: HttpRequest) -> HttpResponseBase:
@@ -33,7 +32,7 @@ def fallback(request: HttpRequest) -> HttpResponseBase:
         else:
             reply: HttpResponseBase = found.func(request, *found.args, **found.kwargs)
             return reply
-    return replies.json(_document(request), status=300)
+    return responses.json(_document(request), status=300)
 
 
 def _document(request: HttpRequest) -> dict[str, list[dict[str, object]]]:

@@ -13,7 +13,7 @@ from django.db import connection
 from django.test import Client
 
 from imagecatalog.identity import application_credentials, credentials, throttle
-from imagecatalog.identity.journal import Origin
+from imagecatalog.identity.origin import Origin
 
 PASSWORD = "correct horse battery"
 

@@ -13,7 +13,7 @@ from django.urls import path
 
 from imagecatalog.settings import *  # noqa: F403
 from images import errors
-from images.api import transfer
+from images.http import streaming
 
 ROOT_URLCONF = __name__
 closed: list[int] = []
@@ -23,12 +23,12 @@ def count(request: HttpRequest) -> HttpResponse:
     """What arrived."""
     digest, sizes = hashlib.sha256(), []
     try:
-        for block in transfer.body(request):
+        for block in streaming.body(request):
             assert type(block) is bytes
             digest.update(block)
             sizes.append(len(block))
     except errors.ImageError as error:
-        transfer.drain(request)
+        streaming.drain(request)
         return HttpResponse(f"{error.code}: {error}", status=400)
     return JsonResponse(
         {
@@ -36,17 +36,17 @@ def count(request: HttpRequest) -> HttpResponse:
             "size": sum(sizes),
             "blocks": len(sizes),
             "largest": max(sizes, default=0),
-            "reader": request.META[transfer.STREAM].__name__,
+            "reader": request.META[streaming.STREAM].__name__,
         }
     )
 
 
 def refuse(request: HttpRequest) -> HttpResponse:
     """Refused once so many blocks were read."""
-    blocks = transfer.body(request)
+    blocks = streaming.body(request)
     for _ in range(int(request.GET.get("after", "0"))):
         next(blocks)
-    transfer.drain(request)
+    streaming.drain(request)
     return HttpResponse("too much", status=413)
 
 
@@ -54,9 +54,9 @@ def data(request: HttpRequest) -> HttpResponseBase:
     """So many MiB, of which all but ``missing`` bytes exist."""
     size = int(request.GET["mib"]) << 20
     missing = int(request.GET.get("missing", "0"))
-    part = transfer.content_range(request, size)
+    part = streaming.content_range(request, size)
     start, stop = part or (0, size)
-    return transfer.download(zeros(stop - start - missing), size, part, "0" * 32)
+    return streaming.download(zeros(stop - start - missing), size, part, "0" * 32)
 
 
 def zeros(left: int) -> Iterator[bytes]:

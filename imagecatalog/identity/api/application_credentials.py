@@ -12,10 +12,11 @@ from rest_framework.request import Request
 
 from imagecatalog.identity import application_credentials
 from imagecatalog.identity.api import documents
-from imagecatalog.identity.api.views import IdentityView, base, existing, origin
+from imagecatalog.identity.api.views import IdentityView, base, existing
 from imagecatalog.identity.models import ApplicationCredential
+from imagecatalog.identity.origin import origin_of
 from images import errors
-from images.api import body, replies
+from images.http import request_body, responses
 
 NAME = "application_credential"
 
@@ -46,14 +47,14 @@ class ApplicationCredentials(OfUser):
             rows = rows.filter(name=request.GET["name"].replace("\0", ""))
         found = [documents.application_credential(row, url) for row in rows]
         own = f"{url}/users/{user_id}/application_credentials"
-        return replies.json(documents.page(f"{NAME}s", found, own))
+        return responses.json(documents.page(f"{NAME}s", found, own))
 
     def post(self, request: Request, user_id: str, **kwargs: str) -> HttpResponse:
         self.may_change()
         claims = self.token.claims
         if claims.project is None:
             raise errors.Forbidden("Sign in to the project that it shall be for.")
-        given = _given(body.json(request._request))
+        given = _given(request_body.json(request._request))
         row, secret = application_credentials.draft(
             existing(get_user_model().objects.filter(pk=claims.user_id)),
             claims.project,
@@ -64,15 +65,15 @@ class ApplicationCredentials(OfUser):
             expires_at=_time(given.get("expires_at")),
             actions=given.get("actions"),
         )
-        application_credentials.store(row, origin(request))
+        application_credentials.store(row, origin_of(request._request))
         shown = documents.application_credential(row, base(request))
-        return replies.json({NAME: shown | {"secret": secret}}, 201)
+        return responses.json({NAME: shown | {"secret": secret}}, 201)
 
 
 class OneApplicationCredential(OfUser):
     def get(self, request: Request, credential_id: str, **kwargs: str) -> HttpResponse:
         row = self._row(credential_id)
-        return replies.json(
+        return responses.json(
             {NAME: documents.application_credential(row, base(request))}
         )
 
@@ -80,8 +81,10 @@ class OneApplicationCredential(OfUser):
         self, request: Request, credential_id: str, **kwargs: str
     ) -> HttpResponse:
         self.may_change()
-        application_credentials.delete(self._row(credential_id), origin(request))
-        return replies.nothing()
+        application_credentials.delete(
+            self._row(credential_id), origin_of(request._request)
+        )
+        return responses.nothing()
 
     def _row(self, credential_id: str) -> ApplicationCredential:
         own = ApplicationCredential.objects.filter(user_id=self.token.claims.user_id)

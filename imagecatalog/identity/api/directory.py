@@ -18,7 +18,7 @@ from imagecatalog.identity.api.views import IdentityView, base, is_admin, user_k
 from imagecatalog.identity.models import Project, Role
 from imagecatalog.identity.tokens import Valid
 from images import errors
-from images.api import replies
+from images.http import responses
 
 
 class Projects(IdentityView):
@@ -30,7 +30,7 @@ class Projects(IdentityView):
         found = [documents.project(row, url) for row in rows.order_by("name")]
         if not found and not is_admin(self.token):
             raise _refused()
-        return replies.json(documents.page("projects", found, f"{url}/projects"))
+        return responses.json(documents.page("projects", found, f"{url}/projects"))
 
 
 class OneProject(IdentityView):
@@ -40,7 +40,7 @@ class OneProject(IdentityView):
             raise _refused()
         if row is None:
             raise errors.NotFound(f"Could not find project: {project_id[:64]}.")
-        return replies.json({"project": documents.project(row, base(request))})
+        return responses.json({"project": documents.project(row, base(request))})
 
 
 class OneUser(IdentityView):
@@ -51,7 +51,7 @@ class OneUser(IdentityView):
         row = get_user_model().objects.filter(pk=user_key(user_id)).first()
         if row is None:
             raise errors.NotFound(f"Could not find user: {user_id[:64]}.")
-        return replies.json({"user": _user(row, base(request))})
+        return responses.json({"user": _user(row, base(request))})
 
 
 class Roles(IdentityView):
@@ -59,14 +59,14 @@ class Roles(IdentityView):
         url = base(request)
         wanted = request.GET.get("name")
         found = [_role(name, url) for name in Role.values if wanted in (None, name)]
-        return replies.json(documents.page("roles", found, f"{url}/roles"))
+        return responses.json(documents.page("roles", found, f"{url}/roles"))
 
 
 class OneRole(IdentityView):
     def get(self, request: Request, role_id: str, **kwargs: str) -> HttpResponse:
         if role_id not in Role.values:
             raise errors.NotFound(f"Could not find role: {role_id[:64]}.")
-        return replies.json({"role": _role(role_id, base(request))})
+        return responses.json({"role": _role(role_id, base(request))})
 
 
 def _projects(token: Valid) -> QuerySet[Project]:

@@ -13,8 +13,8 @@ from django.contrib.auth import get_user_model
 
 from imagecatalog.identity import credentials, journal, tokens
 from imagecatalog.identity.api.views import DOMAIN, Unauthorized, existing, user_key
-from imagecatalog.identity.journal import Origin
 from imagecatalog.identity.models import ApplicationCredential, Project
+from imagecatalog.identity.origin import Origin
 from imagecatalog.identity.tokens import Valid
 from images import errors
 

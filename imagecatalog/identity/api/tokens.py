@@ -5,15 +5,15 @@ from __future__ import annotations
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from imagecatalog import public_url
 from imagecatalog.identity import journal, tokens
 from imagecatalog.identity.api import documents
 from imagecatalog.identity.api.sign_in import sign_in
-from imagecatalog.identity.api.views import IdentityView, base, is_admin, origin
+from imagecatalog.identity.api.views import IdentityView, base, is_admin
 from imagecatalog.identity.models import Project
+from imagecatalog.identity.origin import origin_of
 from imagecatalog.identity.tokens import Valid
 from images import errors
-from images.api import body, replies
+from images.http import public_url, request_body, responses
 
 SUBJECT = "X-Subject-Token"
 
@@ -26,7 +26,9 @@ class Tokens(IdentityView):
             super().initial(request, *args, **kwargs)
 
     def post(self, request: Request, **kwargs: str) -> HttpResponse:
-        text, valid = sign_in(body.json(request._request), origin(request))
+        text, valid = sign_in(
+            request_body.json(request._request), origin_of(request._request)
+        )
         return _shown(request, text, valid, 201)
 
     def get(self, request: Request, **kwargs: str) -> HttpResponse:
@@ -35,7 +37,7 @@ class Tokens(IdentityView):
 
     def head(self, request: Request, **kwargs: str) -> HttpResponse:
         text, _ = _subject(request, self.token)
-        response = replies.nothing(200)
+        response = responses.nothing(200)
         response.headers[SUBJECT] = text
         return response
 
@@ -44,8 +46,10 @@ class Tokens(IdentityView):
         tokens.revoke(subject.claims)
         user = subject.identity.user
         audit_id = subject.claims.audit_ids[0]
-        journal.record("token_revoke", user, origin(request), audit_id=audit_id)
-        return replies.nothing()
+        journal.record(
+            "token_revoke", user, origin_of(request._request), audit_id=audit_id
+        )
+        return responses.nothing()
 
 
 class Projects(IdentityView):
@@ -56,7 +60,7 @@ class Projects(IdentityView):
         rows = Project.objects.filter(assignments__user=self.token.claims.user_id)
         found = [documents.project(row, url) for row in rows.order_by("name")]
         page = documents.page("projects", found, f"{url}/auth/projects")
-        return replies.json(page)
+        return responses.json(page)
 
 
 class Catalog(IdentityView):
@@ -65,7 +69,7 @@ class Catalog(IdentityView):
             raise errors.Forbidden("A catalog is for tokens with a project.")
         services = _catalog(request)
         links = {"self": f"{base(request)}/auth/catalog"}
-        return replies.json({"catalog": services, "links": links})
+        return responses.json({"catalog": services, "links": links})
 
 
 def _subject(request: Request, asking: Valid) -> tuple[str, Valid]:
@@ -88,7 +92,7 @@ def _is_own(subject: Valid, asking: Valid) -> bool:
 
 def _shown(request: Request, text: str, valid: Valid, status: int) -> HttpResponse:
     catalog = None if "nocatalog" in request.GET else _catalog(request)
-    response = replies.json(documents.token(valid, catalog), status)
+    response = responses.json(documents.token(valid, catalog), status)
     response.headers[SUBJECT] = text
     response.headers["Vary"] = "X-Auth-Token"
     response.headers["Cache-Control"] = "no-store"

@@ -8,19 +8,19 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from imagecatalog.identity.api.views import OpenView, base
-from images.api import replies
+from images.http import responses
 
 MEDIA_TYPE = "application/vnd.openstack.identity-v3+json"
 
 
 class Versions(OpenView):
     def get(self, request: Request, **kwargs: str) -> HttpResponse:
-        return replies.json({"versions": {"values": [_version(request)]}}, 300)
+        return responses.json({"versions": {"values": [_version(request)]}}, 300)
 
 
 class Version(OpenView):
     def get(self, request: Request, **kwargs: str) -> HttpResponse:
-        return replies.json({"version": _version(request)})
+        return responses.json({"version": _version(request)})
 
 
 def _version(request: Request) -> dict[str, Any]:

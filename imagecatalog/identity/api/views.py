@@ -9,14 +9,12 @@ from django.http import HttpRequest, HttpResponse
 from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.request import Request
 
-from imagecatalog import public_url
 from imagecatalog.identity import tokens
-from imagecatalog.identity.journal import Origin
 from imagecatalog.identity.models import Role
 from imagecatalog.identity.tokens import Valid
 from images import errors
-from images.api import auth, exception_handler, replies
-from images.api.views import ApiView
+from images.http import exception_handler, public_url, responses
+from images.http.views import ApiView
 
 Row = TypeVar("Row", bound=Model)
 
@@ -94,11 +92,6 @@ def existing(rows: QuerySet[Row]) -> Row:
     return row
 
 
-def origin(request: Request) -> Origin:
-    """Where the request came from, for the record."""
-    return auth.origin(request._request)
-
-
 def base(request: Request) -> str:
     """The URL of the identity service, without a slash at its end."""
     return f"{public_url.base(request._request)}/identity/v3"
@@ -130,9 +123,9 @@ def handle(exc: Exception, context: dict[str, Any]) -> HttpResponse | None:
 
 def error(status: int, message: str) -> HttpResponse:
     """An error document."""
-    title = replies.REASONS.get(status, "Error")
+    title = responses.REASONS.get(status, "Error")
     content = {"code": status, "message": message, "title": title}
-    return replies.json({"error": content}, status)
+    return responses.json({"error": content}, status)
 
 
 def _message(exc: Exception) -> str:

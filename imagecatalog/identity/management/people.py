@@ -9,8 +9,8 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import CommandError
 
 from imagecatalog.identity import application_credentials
-from imagecatalog.identity.journal import Origin
 from imagecatalog.identity.models import ApplicationCredential, Project, Role
+from imagecatalog.identity.origin import Origin
 from images import errors
 from images.console import LATER, later
 

@@ -13,9 +13,9 @@ from urllib.parse import quote, unquote
 
 from django.http import HttpRequest
 
-from images.api.body import header_text
 from images.api.v1 import serializers
 from images.errors import Invalid
+from images.http.request_body import header_text
 from images.rows import Row
 
 PREFIX: Final = "HTTP_X_IMAGE_META_"

@@ -9,15 +9,14 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from rest_framework.request import Request
 
-from imagecatalog import public_url
 from images import access, errors, lifecycle, listing
 from images.access import Caller, Target
-from images.api import body, replies, transfer
 from images.api.v1 import filters, headers, metadata, serializers, sources
 from images.api.v1.headers import Meta
 from images.api.v1.sources import Sources
 from images.api.v1.views import V1View
-from images.api.views import caller
+from images.http import public_url, request_body, responses, streaming
+from images.http.views import caller
 from images.models import READABLE_STATUSES, Status
 from images.rows import Row
 
@@ -35,7 +34,7 @@ class Images(V1View):
         access.check_visibility(who, image, image["visibility"])
         image_id = _create(request._request, who, meta, source, fields, image)
         row = access.see(who, image_id, deleted=True)
-        response = replies.json({"image": serializers.image(row)}, 201)
+        response = responses.json({"image": serializers.image(row)}, 201)
         base = public_url.base(request._request)
         response.headers["Location"] = f"{base}/v1/images/{image_id}"
         if row["checksum"]:
@@ -55,22 +54,22 @@ class Image(V1View):
 
     def head(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
         row = _find(caller(request), image_id, "get_image")
-        response = replies.nothing(200)
+        response = responses.nothing(200)
         _describe(response, row)
         return response
 
     def get(self, request: Request, image_id: str, **kwargs: str) -> HttpResponseBase:
-        body.refuse(request._request)
+        request_body.refuse(request._request)
         who = caller(request)
         row = access.get_image(who, image_id, "download_image")
         access.check_download(who, row)
         if row["status"] not in READABLE_STATUSES:
             raise errors.NotFound(f"Image {image_id} is not active")
         size = row["size"] or 0
-        part = transfer.content_range(request._request, size)
+        part = streaming.content_range(request._request, size)
         blocks = lifecycle.read(image_id, *(part or (0, size)))
-        response = transfer.download(
-            blocks, size, part, row["checksum"], transfer.socket_of(request._request)
+        response = streaming.download(
+            blocks, size, part, row["checksum"], streaming.socket_of(request._request)
         )
         _describe(response, row)
         return response
@@ -83,23 +82,23 @@ class Image(V1View):
             raise errors.Forbidden("Forbidden to update deleted image.")
         _update(request._request, who, meta, source, row)
         row = access.see(who, image_id, deleted=True)
-        return replies.json({"image": serializers.image(row)})
+        return responses.json({"image": serializers.image(row)})
 
     def delete(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
-        body.refuse(request._request)
+        request_body.refuse(request._request)
         who = caller(request)
         row = _find(who, image_id, "delete_image")
         if row["status"] == Status.PENDING_DELETE:
             raise errors.Forbidden("Forbidden to delete a pending_delete image.")
         lifecycle.delete(image_id, who)
-        return replies.nothing(200)
+        return responses.nothing(200)
 
 
 def _page(request: Request, serialize: Callable[[Row], dict[str, Any]]) -> HttpResponse:
     who = caller(request)
     access.check(who, "get_images", {"owner": None})
     page = listing.page(who, filters.parse(request.query_params, who))
-    return replies.json({"images": [serialize(row) for row in page]})
+    return responses.json({"images": [serialize(row) for row in page]})
 
 
 def _find(who: Caller, image_id: str, action: str) -> Row:

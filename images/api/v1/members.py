@@ -9,9 +9,9 @@ from rest_framework.request import Request
 
 from images import access, errors, sharing
 from images.access import Caller
-from images.api import body, replies
 from images.api.v1.views import V1View
-from images.api.views import caller
+from images.http import request_body, responses
+from images.http.views import caller
 from images.rows import Row
 
 
@@ -28,13 +28,13 @@ class Members(MembersView):
         image = access.get_image(who, image_id, "get_members")
         found = sharing.members(image_id, _only(who, image))
         shown = [_shown("member_id", one.member, one.can_share) for one in found]
-        return replies.json({"members": shown})
+        return responses.json({"members": shown})
 
     def put(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
-        wanted = _memberships(body.json(request._request))
+        wanted = _memberships(request_body.json(request._request))
         who = _sharer(request, image_id, "add_member", "delete_member")
         sharing.replace(image_id, wanted, who)
-        return replies.nothing()
+        return responses.nothing()
 
 
 class Member(MembersView):
@@ -43,18 +43,18 @@ class Member(MembersView):
     def put(
         self, request: Request, image_id: str, member_id: str, **kwargs: str
     ) -> HttpResponse:
-        can_share = _can_share(body.raw(request._request))
+        can_share = _can_share(request_body.raw(request._request))
         who = _sharer(request, image_id, "add_member")
         sharing.put(image_id, member_id, can_share, who)
-        return replies.nothing()
+        return responses.nothing()
 
     def delete(
         self, request: Request, image_id: str, member_id: str, **kwargs: str
     ) -> HttpResponse:
-        body.refuse(request._request)
+        request_body.refuse(request._request)
         who = _sharer(request, image_id, "delete_member")
         sharing.remove(image_id, member_id, who)
-        return replies.nothing()
+        return responses.nothing()
 
 
 class SharedImages(V1View):
@@ -65,7 +65,7 @@ class SharedImages(V1View):
         access.check(who, "get_images", {"owner": None})
         found = sharing.shared_with(who, member_id)
         shown = [_shown("image_id", one.image_id, one.can_share) for one in found]
-        return replies.json({"shared_images": shown})
+        return responses.json({"shared_images": shown})
 
 
 def _sharer(request: Request, image_id: str, *actions: str) -> Caller:
@@ -109,7 +109,7 @@ def _can_share(content: bytes) -> bool | None:
     """From ``{"member": {"can_share": …}}``, or from nothing. Raises Invalid."""
     if not content:
         return None
-    document = body.parsed(content)
+    document = request_body.parsed(content)
     member = document.get("member") if isinstance(document, dict) else None
     if not isinstance(member, dict):
         raise errors.Invalid('Invalid membership: send {"member": {"can_share": …}}.')

@@ -9,8 +9,8 @@ from django.conf import settings
 from django.http import HttpRequest
 
 from images import errors, lifecycle, stores
-from images.api import transfer
 from images.api.v1.headers import Meta
+from images.http import streaming
 from images.models import Status
 
 MEDIA_TYPE = "application/octet-stream"
@@ -27,7 +27,7 @@ class Sources(NamedTuple):
 
 def of(request: HttpRequest, meta: Meta) -> Sources:
     """What the request brings. Raises Invalid for two, or for what cannot be fetched."""
-    found = Sources(transfer.has_body(request), meta.copy_from, meta.get("location"))
+    found = Sources(streaming.has_body(request), meta.copy_from, meta.get("location"))
     if sum(map(bool, found)) > 1:
         raise errors.Invalid("It's invalid to provide multiple image sources.")
     url = found.copy_from or found.location
@@ -39,8 +39,8 @@ def of(request: HttpRequest, meta: Meta) -> Sources:
 def size(request: HttpRequest, meta: Meta) -> int | None:
     """How many bytes are said to come. Raises Invalid for more than an image may have."""
     said = meta.get("size")
-    if said is None and transfer.has_body(request):
-        said = transfer.body_size(request)
+    if said is None and streaming.has_body(request):
+        said = streaming.body_size(request)
     cap = settings.IMAGECATALOG_IMAGE_SIZE_CAP
     if said is not None and said > cap:
         raise errors.Invalid(
@@ -59,7 +59,7 @@ def blocks(request: HttpRequest) -> Iterator[bytes]:
     """The body. Raises Invalid with the first block: what comes in another dress is a failure."""
     if request.content_type != MEDIA_TYPE:
         raise errors.Invalid(f"Content-Type must be {MEDIA_TYPE}")
-    yield from transfer.body(request)
+    yield from streaming.body(request)
 
 
 def brought(request: HttpRequest, meta: Meta) -> dict[str, Any]:

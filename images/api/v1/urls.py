@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import re_path
 
 from images.api.v1 import images, members
-from images.api.views import IMAGE_ID, UnknownPath
+from images.http.views import IMAGE_ID, UnknownPath
 
 IMAGE = rf"^images/{IMAGE_ID}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from images import errors
-from images.api.views import ApiView
+from images.http.views import ApiView
 
 
 class V1View(ApiView):

@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from images.access import Caller, staff
 from images.api.v2 import uploads
 from images.api.v2.urls import UPLOAD_ID
-from images.api.views import IMAGE_ID
+from images.http.views import IMAGE_ID
 
 NEEDED = ("images.view_image", "images.upload_image")
 

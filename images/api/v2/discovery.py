@@ -5,9 +5,9 @@ from __future__ import annotations
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from images.api import replies
 from images.api.v2 import schemas
-from images.api.views import ApiView
+from images.http import responses
+from images.http.views import ApiView
 
 DOCUMENTS = {
     "image": schemas.image,
@@ -21,4 +21,4 @@ class Schema(ApiView):
     http_method_names = ["get"]
 
     def get(self, request: Request, name: str, **kwargs: str) -> HttpResponse:
-        return replies.json(DOCUMENTS[name]())
+        return responses.json(DOCUMENTS[name]())

@@ -6,8 +6,8 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from images import access, attributes, errors, lifecycle
-from images.api import body, replies
-from images.api.views import ApiView, caller
+from images.http import request_body, responses
+from images.http.views import ApiView, caller
 
 VERBS = {"deactivate": lifecycle.deactivate, "reactivate": lifecycle.reactivate}
 
@@ -16,26 +16,26 @@ class Action(ApiView):
     def post(
         self, request: Request, image_id: str, action: str, **kwargs: str
     ) -> HttpResponse:
-        body.refuse(request._request)
+        request_body.refuse(request._request)
         who = caller(request)
         access.get_image(who, image_id, action)
         VERBS[action](image_id, who)
-        return replies.nothing()
+        return responses.nothing()
 
 
 class Restore(ApiView):
     def post(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
-        body.refuse(request._request)
+        request_body.refuse(request._request)
         who = caller(request)
         access.get_remembered_image(who, image_id, "restore_image")
         lifecycle.restore(image_id, who, _reason(request))
-        return replies.nothing()
+        return responses.nothing()
 
 
 def _reason(request: Request) -> str:
     """Why, in the words of the one who asks; goes into the image's history."""
     try:
-        text = body.header_text(request.headers.get("X-Reason", ""))
+        text = request_body.header_text(request.headers.get("X-Reason", ""))
     except UnicodeError:
         raise errors.Invalid("X-Reason must be text in UTF-8.") from None
     return attributes.clean_text(text, "X-Reason").strip()

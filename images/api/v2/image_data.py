@@ -8,8 +8,8 @@ from django.http import HttpResponse, HttpResponseBase
 from rest_framework.request import Request
 
 from images import access, errors, lifecycle, stores
-from images.api import body, replies, transfer
-from images.api.views import ApiView, caller
+from images.http import request_body, responses, streaming
+from images.http.views import ApiView, caller
 from images.models import READABLE_STATUSES
 
 MEDIA_TYPE = "application/octet-stream"
@@ -29,7 +29,7 @@ class File(ApiView):
         return _upload(request, image_id)
 
     def get(self, request: Request, image_id: str, **kwargs: str) -> HttpResponseBase:
-        body.refuse(request._request)
+        request_body.refuse(request._request)
         who = caller(request)
         preferred = _preferred(request)
         image = access.get_image(who, image_id, "download_image")
@@ -37,12 +37,12 @@ class File(ApiView):
             access.check(who, "download_from_store", image)
         access.check_download(who, image)
         if image["status"] not in READABLE_STATUSES:
-            return replies.nothing()
+            return responses.nothing()
         size = image["size"] or 0
-        part = transfer.content_range(request._request, size)
+        part = streaming.content_range(request._request, size)
         blocks = lifecycle.read(image_id, *(part or (0, size)), preferred=preferred)
-        sock = transfer.socket_of(request._request)
-        return transfer.download(blocks, size, part, image["checksum"], sock)
+        sock = streaming.socket_of(request._request)
+        return streaming.download(blocks, size, part, image["checksum"], sock)
 
 
 def _preferred(request: Request) -> list[str]:
@@ -56,14 +56,14 @@ def _upload(request: Request, image_id: str) -> HttpResponse:
     if http.content_type != MEDIA_TYPE:
         message = f"Send the data as Content-Type: {MEDIA_TYPE}."
         raise UnsupportedData(message)
-    size = transfer.body_size(http)
+    size = streaming.body_size(http)
     who = caller(request)
     access.get_image(who, image_id, "upload_image")
     lifecycle.upload(
         image_id,
-        transfer.body(http),
+        streaming.body(http),
         who,
         expected_size=size,
         store_id=request.headers.get("x-image-meta-store"),
     )
-    return replies.nothing()
+    return responses.nothing()

@@ -11,8 +11,9 @@ from rest_framework.request import Request
 
 from images import access, attributes, errors, history
 from images.access import Caller
-from images.api import body, query, replies
-from images.api.views import ApiView, caller
+from images.api import query
+from images.http import request_body, responses
+from images.http.views import ApiView, caller
 
 MAX_LIMIT: Final = 1000  # events on a page
 TIMES: Final = ("since", "until")
@@ -31,7 +32,7 @@ Params = Mapping[str, str]
 
 class History(ApiView):
     def get(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
-        body.refuse(request._request)
+        request_body.refuse(request._request)
         who, params = caller(request), _params(request)
         access.get_remembered_image(who, image_id, "get_image_history")
         limit = _limit(params)
@@ -48,7 +49,7 @@ class History(ApiView):
         }
         if len(found) > limit:
             document["next"] = _next(image_id, params, page[-1]["id"])
-        return replies.json(document)
+        return responses.json(document)
 
 
 def _params(request: Request) -> Params:
@@ -91,7 +92,7 @@ def _next(image_id: str, params: Params, last: int) -> str:
 
 
 def _event(event: Mapping[str, Any], who: Caller) -> dict[str, Any]:
-    shown = {**event, "at": replies.instant(event["at"])}
+    shown = {**event, "at": responses.instant(event["at"])}
     if not who.is_admin and event["verb"] not in TOLD_WHOLE:
         detail = event["detail"].items()
         shown["detail"] = {name: value for name, value in detail if name in HARMLESS}
@@ -105,5 +106,5 @@ def _last_error(error: Mapping[str, Any] | None) -> dict[str, Any] | None:
         "code": error["code"],
         "message": error["error"],
         "request_id": error["request_id"],
-        "time": replies.instant(error["at"]),
+        "time": responses.instant(error["at"]),
     }

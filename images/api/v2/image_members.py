@@ -10,20 +10,20 @@ from rest_framework.request import Request
 
 from images import access, errors, models, sharing
 from images.access import Caller
-from images.api import body, replies
-from images.api.views import ApiView, caller
+from images.http import request_body, responses
+from images.http.views import ApiView, caller
 from images.rows import Row
 
 
 class Members(ApiView):
     def get(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
-        body.refuse(request._request)
+        request_body.refuse(request._request)
         who = caller(request)
         image = access.get_image(who, image_id, "get_members")
         sharing.check_shared(image["visibility"])
         found = sharing.members(image_id, _only(who, image))
         shown = [_document(member) for member in found]
-        return replies.json({"members": shown, "schema": "/v2/schemas/members"})
+        return responses.json({"members": shown, "schema": "/v2/schemas/members"})
 
     def post(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
         document = _object(request)
@@ -32,18 +32,18 @@ class Members(ApiView):
         who = caller(request)
         access.get_image(who, image_id, "add_member")
         added = sharing.add(image_id, document["member"], who)
-        return replies.json(_document(added))
+        return responses.json(_document(added))
 
 
 class Member(ApiView):
     def get(
         self, request: Request, image_id: str, member_id: str, **kwargs: str
     ) -> HttpResponse:
-        body.refuse(request._request)
+        request_body.refuse(request._request)
         who = caller(request)
         image = access.get_image(who, image_id, "get_member")
         member = sharing.member(image, member_id, _only(who, image))
-        return replies.json(_document(member))
+        return responses.json(_document(member))
 
     def put(
         self, request: Request, image_id: str, member_id: str, **kwargs: str
@@ -57,17 +57,17 @@ class Member(ApiView):
         member = sharing.member(image, member_id, _only(who, image))
         access.check(who, "modify_member", {**image, "member_id": member.member})
         changed = sharing.set_status(image_id, member_id, document["status"], who)
-        return replies.json(_document(changed))
+        return responses.json(_document(changed))
 
     def delete(
         self, request: Request, image_id: str, member_id: str, **kwargs: str
     ) -> HttpResponse:
-        body.refuse(request._request)
+        request_body.refuse(request._request)
         who = caller(request)
         image = access.get_image(who, image_id, "delete_member")
         sharing.check_shared(image["visibility"])
         sharing.remove(image_id, member_id, who)
-        return replies.nothing()
+        return responses.nothing()
 
 
 def _only(who: Caller, image: Row) -> str | None:
@@ -76,7 +76,7 @@ def _only(who: Caller, image: Row) -> str | None:
 
 
 def _object(request: Request) -> dict[str, Any]:
-    document = body.json(request._request)
+    document = request_body.json(request._request)
     if not isinstance(document, dict):
         raise errors.Invalid("Unexpected body type. Expected a JSON object.")
     return document

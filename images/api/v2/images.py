@@ -10,12 +10,11 @@ from django.db.models import Q
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from imagecatalog import public_url
 from images import access, attributes, errors, lifecycle, listing, rows, stores
 from images.access import Caller, Target
-from images.api import body, replies
 from images.api.v2 import filters, patch, serializers
-from images.api.views import ApiView, caller
+from images.http import public_url, request_body, responses
+from images.http.views import ApiView, caller
 from images.models import Status
 from images.rows import Row
 
@@ -32,7 +31,7 @@ class Images(ApiView):
         page = listing.page(who, asked)
         full = bool(page) and len(page) == asked.limit
         marker = page[-1]["id"] if full else None
-        return replies.json(
+        return responses.json(
             {
                 "images": [serializers.image(row, who) for row in page],
                 "schema": "/v2/schemas/images",
@@ -42,12 +41,14 @@ class Images(ApiView):
 
     def post(self, request: Request, **kwargs: str) -> HttpResponse:
         who = caller(request)
-        fields, properties, tags = attributes.split_new(body.json(request._request))
+        fields, properties, tags = attributes.split_new(
+            request_body.json(request._request)
+        )
         fields.setdefault("owner", who.project)
         _check_create(who, access.new_image(fields, properties, tags))
         store_ids = ",".join(store.id for store in stores.configured())
         image = lifecycle.create(fields, properties, tags, who)
-        response = replies.json(serializers.image(rows.row_of(image), who), 201)
+        response = responses.json(serializers.image(rows.row_of(image), who), 201)
         base = public_url.base(request._request)
         response.headers["Location"] = f"{base}/v2/images/{image.pk}"
         response.headers["OpenStack-image-store-ids"] = store_ids
@@ -61,28 +62,28 @@ class Image(ApiView):
     }
 
     def get(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
-        body.refuse(request._request)
+        request_body.refuse(request._request)
         who = caller(request)
-        return replies.json(serializers.image(access.get_image(who, image_id), who))
+        return responses.json(serializers.image(access.get_image(who, image_id), who))
 
     def patch(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
         who = caller(request)
         content_type = request.META.get("CONTENT_TYPE", "")
-        operations = patch.parse(content_type, body.raw(request._request))
+        operations = patch.parse(content_type, request_body.raw(request._request))
         image = access.get_image(who, image_id, "modify_image")
         changes, moves = patch.plan(operations, image)
         steps = list(_location_steps(image, moves))
         _check_update(who, image, changes.fields, steps)
         located = [_location_change(*step) for step in steps]
         lifecycle.update(image_id, changes, who, located)
-        return replies.json(serializers.image(access.see(who, image_id), who))
+        return responses.json(serializers.image(access.see(who, image_id), who))
 
     def delete(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
-        body.refuse(request._request)
+        request_body.refuse(request._request)
         who = caller(request)
         access.get_image(who, image_id, "delete_image")
         lifecycle.delete(image_id, who)
-        return replies.nothing()
+        return responses.nothing()
 
 
 def _check_create(who: Caller, image: Target) -> None:

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from images import attributes
-from images.api import body
 from images.attributes import Changes
 from images.errors import Conflict, Forbidden, Invalid
+from images.http import request_body
 
 V2_1: Final = "application/openstack-images-v2.1-json-patch"  # RFC 6902
 V2_0: Final = "application/openstack-images-v2.0-json-patch"  # its fourth draft
@@ -104,7 +104,7 @@ class _Draft:
 
 
 def _elements(content: bytes) -> list[object]:
-    document = body.document(content)
+    document = request_body.document(content)
     if not isinstance(document, list):
         raise Invalid("The request body must be a JSON array of operations.")
     return document

@@ -14,11 +14,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.http import http_date
 from rest_framework.request import Request
 
-from imagecatalog import public_url
 from images import access, errors, imports
 from images.access import Caller
-from images.api import body, replies, transfer
-from images.api.views import ApiView, caller
+from images.http import public_url, request_body, responses, streaming
+from images.http.views import ApiView, caller
 from images.models import Transfer
 
 VERSION: Final = "1.0.0"
@@ -79,15 +78,15 @@ class Uploads(TusView):
     http_method_names = ["get", "post"]
 
     def get(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
-        body.refuse(request._request)
+        request_body.refuse(request._request)
         _allowed(request, image_id)
         found = imports.uploads(image_id)
-        return replies.json({"uploads": [_document(upload) for upload in found]})
+        return responses.json({"uploads": [_document(upload) for upload in found]})
 
     def post(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
         size = _number(request, "Upload-Length")
         metadata = _metadata(request)
-        body.refuse(request._request)
+        request_body.refuse(request._request)
         who = _allowed(request, image_id)
         upload = imports.begin(
             image_id,
@@ -96,7 +95,7 @@ class Uploads(TusView):
             store_id=request.headers.get("x-image-meta-store"),
             metadata=metadata,
         )
-        response = replies.nothing(201)
+        response = responses.nothing(201)
         base = public_url.base(request._request)
         response.headers["Location"] = f"{base}{_path(upload)}"
         return _with_expiry(response, upload)
@@ -108,16 +107,16 @@ class Upload(TusView):
     def get(
         self, request: Request, image_id: str, upload_id: str, **kwargs: str
     ) -> HttpResponse:
-        body.refuse(request._request)
+        request_body.refuse(request._request)
         _allowed(request, image_id)
-        return replies.json(_document(imports.find(image_id, upload_id)))
+        return responses.json(_document(imports.find(image_id, upload_id)))
 
     def head(
         self, request: Request, image_id: str, upload_id: str, **kwargs: str
     ) -> HttpResponse:
         _allowed(request, image_id)
         upload = imports.kept(image_id, upload_id)
-        response = _with_offset(replies.nothing(200), upload)
+        response = _with_offset(responses.nothing(200), upload)
         response.headers["Upload-Length"] = str(upload.bytes_expected)
         if upload.metadata:
             response.headers["Upload-Metadata"] = upload.metadata
@@ -131,20 +130,20 @@ class Upload(TusView):
         if http.content_type != MEDIA_TYPE:
             raise WrongMediaType(f"Send the data as Content-Type: {MEDIA_TYPE}.")
         offset = _number(request, "Upload-Offset")
-        size = transfer.content_length(http)
+        size = streaming.content_length(http)
         who = _allowed(request, image_id)
-        blocks = transfer.body(http, PATIENCE)
+        blocks = streaming.body(http, PATIENCE)
         upload = imports.append(
             image_id, upload_id, offset, blocks, who, announced=size
         )
-        return _with_offset(replies.nothing(), upload)
+        return _with_offset(responses.nothing(), upload)
 
     def delete(
         self, request: Request, image_id: str, upload_id: str, **kwargs: str
     ) -> HttpResponse:
-        body.refuse(request._request)
+        request_body.refuse(request._request)
         imports.give_up(image_id, upload_id, _allowed(request, image_id))
-        return replies.nothing()
+        return responses.nothing()
 
 
 def _allowed(request: Request, image_id: str) -> Caller:
@@ -203,8 +202,8 @@ def _document(upload: Transfer) -> dict[str, Any]:
         "offset": upload.bytes_received,
         "length": upload.bytes_expected,
         "metadata": upload.metadata,
-        "started_at": replies.instant(upload.started_at),
-        "expires_at": upload.deadline and replies.instant(upload.deadline),
+        "started_at": responses.instant(upload.started_at),
+        "expires_at": upload.deadline and responses.instant(upload.deadline),
         "error": upload.error or None,
         "self": _path(upload),
     }

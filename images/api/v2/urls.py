@@ -14,7 +14,7 @@ from images.api.v2 import (
     images,
     uploads,
 )
-from images.api.views import IMAGE_ID, UnknownPath
+from images.http.views import IMAGE_ID, UnknownPath
 
 IMAGE = rf"^images/{IMAGE_ID}"
 UPLOAD_ID = r"(?P<upload_id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"

@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 
 from imagecatalog import server
 from images import errors
-from images.api import chunked, connection, transfer
-from images.api.ranges import RangeNotSatisfiable, parse_range
+from images.http import chunked, connection, streaming
+from images.http.ranges import RangeNotSatisfiable, parse_range
 
 SIZE_LINE = re.compile(rb"([0-9a-fA-F]+)(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?\r\n")
 TRAILERS = re.compile(
@@ -243,7 +243,7 @@ FRAMED = [
 def test_what_follows_a_body_is_left_for_gunicorn(field: bytes, body: bytes) -> None:
     with gunicorn(field, body + LEFTOVER) as request:
         source = request.META["wsgi.input"]
-        assert b"".join(transfer.body(request)) == b"hello"
+        assert b"".join(streaming.body(request)) == b"hello"
 
         reader = source.reader
         unreader = getattr(reader, "unreader", None) or reader.req.unreader
@@ -256,32 +256,32 @@ def test_a_body_half_read_is_drained_and_the_connection_is_sound(
     field: bytes, body: bytes
 ) -> None:
     with gunicorn(field, body) as request:
-        assert next(transfer.body(request)) == b"hello"
-        transfer.drain(request)
+        assert next(streaming.body(request)) == b"hello"
+        streaming.drain(request)
 
         assert request.META["wsgi.input"].failed is False
 
 
 def test_a_body_half_read_and_left_makes_gunicorn_close_the_connection() -> None:
     with gunicorn(b"Content-Length: 6", b"hello!"[:5]) as request:
-        next(transfer.body(request))
+        next(streaming.body(request))
 
         assert request.META["wsgi.input"].failed is True
 
 
 def test_draining_twice_or_after_the_end_does_nothing() -> None:
     with gunicorn(b"Content-Length: 5", b"hello") as request:
-        list(transfer.body(request))
-        transfer.drain(request)
-        transfer.drain(request)
+        list(streaming.body(request))
+        streaming.drain(request)
+        streaming.drain(request)
 
 
 def test_a_body_is_not_read_twice() -> None:
     with gunicorn(b"Content-Length: 5", b"hello") as request:
-        list(transfer.body(request))
+        list(streaming.body(request))
 
         with pytest.raises(RuntimeError):
-            next(transfer.body(request))
+            next(streaming.body(request))
 
 
 def test_the_socket_gets_its_own_patience_back() -> None:
@@ -289,7 +289,7 @@ def test_the_socket_gets_its_own_patience_back() -> None:
         sock = request.META["gunicorn.socket"]
         connection.set_patience(sock, 7)
         before = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, 16)
-        list(transfer.body(request))
+        list(streaming.body(request))
 
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, 16) == before
 
@@ -302,7 +302,7 @@ def plain(body: bytes, **environ: object) -> WSGIRequest:
 
 def test_another_server_s_body_is_read_too() -> None:
     body = bytes(range(256)) * 8200
-    blocks = list(transfer.body(plain(body, CONTENT_LENGTH=str(len(body)))))
+    blocks = list(streaming.body(plain(body, CONTENT_LENGTH=str(len(body)))))
 
     assert b"".join(blocks) == body
     assert max(map(len, blocks)) == 1 << 20
@@ -311,16 +311,16 @@ def test_another_server_s_body_is_read_too() -> None:
 def test_another_server_s_body_may_be_terminated_by_the_server() -> None:
     request = plain(b"hello", **{"wsgi.input_terminated": True})
 
-    assert b"".join(transfer.body(request)) == b"hello"
+    assert b"".join(streaming.body(request)) == b"hello"
 
 
 def test_without_length_or_terminator_there_is_no_body() -> None:
-    assert list(transfer.body(plain(b"somebody else's"))) == []
+    assert list(streaming.body(plain(b"somebody else's"))) == []
 
 
 def test_a_body_shorter_than_stated_is_incomplete() -> None:
     with pytest.raises(errors.BodyIncomplete, match="closed before"):
-        list(transfer.body(plain(b"hell", CONTENT_LENGTH="5")))
+        list(streaming.body(plain(b"hell", CONTENT_LENGTH="5")))
 
 
 def test_an_error_of_another_server_is_an_incomplete_body() -> None:
@@ -328,7 +328,7 @@ def test_an_error_of_another_server_is_an_incomplete_body() -> None:
     request = plain(b"", **{"wsgi.input": source, "wsgi.input_terminated": True})
 
     with pytest.raises(errors.BodyIncomplete):
-        list(transfer.body(request))
+        list(streaming.body(request))
 
 
 @pytest.fixture
@@ -348,7 +348,7 @@ def test_nothing_is_awaited_once_the_service_stops(
         gunicorn(field, b"9") as request,
         pytest.raises(errors.ServerStopping, match="Send it again"),
     ):
-        list(transfer.body(request))
+        list(streaming.body(request))
 
 
 def test_a_quick_stop_waits_for_no_lock_in_a_signal_handler(
@@ -376,7 +376,7 @@ def test_a_quick_stop_waits_for_no_lock_in_a_signal_handler(
     ],
 )
 def test_the_announced_size(headers: dict[str, str], size: int | None) -> None:
-    assert transfer.body_size(plain(b"", **headers)) == size
+    assert streaming.body_size(plain(b"", **headers)) == size
 
 
 @pytest.mark.parametrize(
@@ -384,7 +384,7 @@ def test_the_announced_size(headers: dict[str, str], size: int | None) -> None:
 )
 def test_a_size_that_is_no_number_is_invalid(size: str) -> None:
     with pytest.raises(errors.Invalid, match="Invalid or missing image size"):
-        transfer.body_size(plain(b"", HTTP_X_OPENSTACK_IMAGE_SIZE=size))
+        streaming.body_size(plain(b"", HTTP_X_OPENSTACK_IMAGE_SIZE=size))
 
 
 # Ranges
@@ -449,7 +449,7 @@ def test_several_ranges_are_invalid() -> None:
 def test_a_request_s_content_range_is_obeyed_like_a_range(header: str) -> None:
     request = RequestFactory().get("/", headers={"Content-Range": header})
 
-    assert transfer.content_range(request, 10) == (2, 5)
+    assert streaming.content_range(request, 10) == (2, 5)
 
 
 @pytest.mark.parametrize(
@@ -459,13 +459,13 @@ def test_a_request_s_content_range_may_be_wrong(header: str) -> None:
     request = RequestFactory().get("/", headers={"Content-Range": header})
 
     with pytest.raises(RangeNotSatisfiable):
-        transfer.content_range(request, 10)
+        streaming.content_range(request, 10)
 
 
 def test_a_range_comes_before_a_content_range() -> None:
     headers = {"Range": "bytes=0-0", "Content-Range": "bytes 2-4/10"}
 
-    assert transfer.content_range(RequestFactory().get("/", headers=headers), 10) == (
+    assert streaming.content_range(RequestFactory().get("/", headers=headers), 10) == (
         0,
         1,
     )
@@ -475,7 +475,7 @@ def test_a_range_comes_before_a_content_range() -> None:
 
 
 def test_a_download_of_everything() -> None:
-    response = transfer.download(iter([b"abc", b"de"]), 5, None, "0" * 32)
+    response = streaming.download(iter([b"abc", b"de"]), 5, None, "0" * 32)
 
     assert (response.status_code, b"".join(response)) == (200, b"abcde")
     assert dict(response.headers) == {
@@ -487,7 +487,7 @@ def test_a_download_of_everything() -> None:
 
 
 def test_a_download_of_a_part() -> None:
-    response = transfer.download(iter([b"bc"]), 5, (1, 3), None)
+    response = streaming.download(iter([b"bc"]), 5, (1, 3), None)
 
     assert (response.status_code, b"".join(response)) == (206, b"bc")
     assert response.headers["Content-Range"] == "bytes 1-2/5"
@@ -496,19 +496,19 @@ def test_a_download_of_a_part() -> None:
 
 
 def test_a_download_of_nothing() -> None:
-    response = transfer.download(iter([]), 0, None, None)
+    response = streaming.download(iter([]), 0, None, None)
 
     assert (response.headers["Content-Length"], b"".join(response)) == ("0", b"")
 
 
 def test_data_that_ends_early_is_an_error() -> None:
     with pytest.raises(errors.StoreError, match="1 bytes early"):
-        list(transfer.download(iter([b"abcd"]), 5, None, None))
+        list(streaming.download(iter([b"abcd"]), 5, None, None))
 
 
 def test_more_data_than_promised_is_not_sent() -> None:
     assert (
-        b"".join(transfer.download(iter([b"abc", b"def"]), 5, None, None)) == b"abcde"
+        b"".join(streaming.download(iter([b"abc", b"def"]), 5, None, None)) == b"abcde"
     )
 
 
@@ -528,7 +528,7 @@ def test_a_closed_download_closes_its_source(begun: bool) -> None:
             self.closed = True
 
     source = Source()
-    response = transfer.download(source, 50, None, None)
+    response = streaming.download(source, 50, None, None)
     if begun:
         next(iter(response))
     response.close()

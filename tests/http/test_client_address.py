@@ -14,7 +14,7 @@ from gunicorn.config import Config
 
 from imagecatalog.identity import throttle
 from imagecatalog.identity.models import SignInEvent
-from images.api import address
+from images.http import client_address
 
 PROXY = "10.0.0.1"
 INSIDE = "10.0.0.0/8"
@@ -25,7 +25,7 @@ def client_of(peer: str, forwarded: str | None = None) -> str:
     request = RequestFactory().get("/", REMOTE_ADDR=peer)
     if forwarded is not None:
         request.META["HTTP_X_FORWARDED_FOR"] = forwarded
-    return address.client(request)
+    return client_address.client(request)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def client_of(peer: str, forwarded: str | None = None) -> str:
 )
 def test_gunicorn_trusts_the_same_proxies(peer: str, is_trusted: bool) -> None:
     config = Config()
-    trusted = address.as_peers((INSIDE, "unix", "2001:db8::1"))
+    trusted = client_address.as_peers((INSIDE, "unix", "2001:db8::1"))
     config.set("forwarded_allow_ips", ",".join(trusted))
 
     found = [ip_address(peer) in it for it in config.forwarded_allow_networks()]

@@ -10,7 +10,7 @@ from rest_framework.views import APIView
 
 from images import errors
 from images.access import Caller
-from images.api import replies, transfer
+from images.http import responses, streaming
 
 # The part of a path that says which image it is about.
 IMAGE_ID = r"(?P<image_id>[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})"
@@ -25,9 +25,9 @@ class ApiView(APIView):
         self, request: HttpRequest, *args: Any, **kwargs: Any
     ) -> HttpResponseBase:
         if request.method == "OPTIONS":
-            return replies.nothing(200)  # browsers ask without credentials
+            return responses.nothing(200)  # browsers ask without credentials
         response = super().dispatch(request, *args, **kwargs)
-        transfer.let_go(request)
+        streaming.let_go(request)
         return response
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -37,7 +37,7 @@ class ApiView(APIView):
     def handle_exception(self, exc: Exception) -> HttpResponse:  # type: ignore[override]
         response: HttpResponse = super().handle_exception(exc)
         # Most clients read the answer only once they have sent everything.
-        transfer.drain(self.request._request)
+        streaming.drain(self.request._request)
         return response
 
     @property
@@ -57,7 +57,7 @@ class UnknownPath(ApiView):
         self, request: Request, *args: Any, **kwargs: Any
     ) -> HttpResponse:
         message = f"The method {request.method} is not implemented."
-        return replies.error(request._request, 501, message)
+        return responses.error(request._request, 501, message)
 
 
 def caller(request: Request) -> Caller:
@@ -68,9 +68,9 @@ def caller(request: Request) -> Caller:
 def server_error(request: HttpRequest) -> HttpResponse:
     """Django's handler500: says nothing about the inside."""
     message = "The service failed. The operator finds the reason in its log."
-    return replies.error(request, 500, message)
+    return responses.error(request, 500, message)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler400."""
-    return replies.error(request, 400, "The request is malformed.")
+    return responses.error(request, 400, "The request is malformed.")

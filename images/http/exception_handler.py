@@ -16,8 +16,9 @@ from rest_framework.exceptions import (
 )
 
 from images import errors
-from images.api import auth, database, replies
-from images.api.ranges import RangeNotSatisfiable
+from images.http import database, responses
+from images.http.challenge import challenge
+from images.http.ranges import RangeNotSatisfiable
 
 log = logging.getLogger(__name__)
 
@@ -46,27 +47,27 @@ def handle(exc: Exception, context: dict[str, Any]) -> HttpResponse | None:
     if isinstance(exc, errors.ImageError):
         return _refusal(request, exc, context["view"])
     if isinstance(exc, NotAuthenticated | AuthenticationFailed):
-        response = replies.error(request, 401, str(exc.detail))
-        response.headers["WWW-Authenticate"] = auth.challenge()
+        response = responses.error(request, 401, str(exc.detail))
+        response.headers["WWW-Authenticate"] = challenge()
         return response
     if isinstance(exc, MethodNotAllowed):
         allowed = ", ".join(context["view"].allowed_methods)
         message = f"The method {request.method} is not allowed here; use {allowed}."
-        response = replies.error(request, 405, message)
+        response = responses.error(request, 405, message)
         response.headers["Allow"] = allowed
         return response
     if isinstance(exc, APIException):
-        return replies.error(request, exc.status_code, str(exc.detail))
+        return responses.error(request, exc.status_code, str(exc.detail))
     if isinstance(exc, SuspiciousOperation):
-        return replies.error(request, 400, "The request is malformed.")
+        return responses.error(request, 400, "The request is malformed.")
     if isinstance(exc, DataError):
         log.warning("the database refused a value", exc_info=exc)
         message = "The request contains a value that cannot be stored or looked for."
-        return replies.error(request, 400, message)
+        return responses.error(request, 400, message)
     if isinstance(exc, OperationalError | InterfaceError):
         log.exception("the database does not answer")
         database.renew()
-        return replies.error(
+        return responses.error(
             request, 503, "The database is not available. Try again in a moment."
         )
     return None
@@ -81,8 +82,8 @@ def _refusal(
     if isinstance(exc, errors.StoreError) and table[kind] == 503:
         log.error("a store failed", exc_info=exc)
     if table[kind] == 204:
-        return replies.nothing()
-    response = replies.error(request, table[kind], str(exc))
+        return responses.nothing()
+    response = responses.error(request, table[kind], str(exc))
     for name, value in getattr(view, "error_headers", {}).get(kind, {}).items():
         response.headers[name] = value
     if isinstance(exc, RangeNotSatisfiable):

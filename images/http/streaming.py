@@ -25,9 +25,9 @@ from gunicorn.http.body import (  # type: ignore[import-untyped]
 from gunicorn.http.unreader import SocketUnreader  # type: ignore[import-untyped]
 
 from images import errors, min_rate
-from images.api import chunked, connection
-from images.api.chunked import BLOCK
-from images.api.ranges import parse_content_range, parse_range
+from images.http import chunked, connection
+from images.http.chunked import BLOCK
+from images.http.ranges import parse_content_range, parse_range
 
 DRAIN_SECONDS = 5.0
 NUMBER = re.compile(r"[0-9]{1,19}", re.A)

@@ -8,7 +8,7 @@ import orjson
 from django.http import HttpRequest
 
 from images import errors
-from images.api import transfer
+from images.http import streaming
 
 # Far above what 128 properties need in practice.
 LIMIT = 1 << 20  # bytes
@@ -17,7 +17,7 @@ LIMIT = 1 << 20  # bytes
 def raw(request: HttpRequest) -> bytes:
     """The whole body, with Content-Length or chunked. Raises OverLimit, BodyIncomplete."""
     parts, size = [], 0
-    for block in transfer.body(request):
+    for block in streaming.body(request):
         size += len(block)
         if size > LIMIT:
             raise errors.OverLimit(f"The request body exceeds {LIMIT} bytes.")
@@ -55,6 +55,6 @@ def parsed(content: bytes) -> Any:
 
 def refuse(request: HttpRequest) -> None:
     """Raise Invalid when there is a body where none belongs."""
-    for block in transfer.body(request):
+    for block in streaming.body(request):
         if block:
             raise errors.Invalid("A body is not expected with this request.")

@@ -11,13 +11,13 @@ from django.http import HttpRequest
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated
 
-from imagecatalog import public_url
 from imagecatalog.identity import credentials, tokens
 from imagecatalog.identity.credentials import CREDENTIAL_ID, Identity
-from imagecatalog.identity.journal import Origin
+from imagecatalog.identity.origin import Origin, origin_of
 from images import errors
 from images.access import Caller, implied
-from images.api import address
+from images.http import client_address, public_url
+from images.http.challenge import challenge
 
 FROM_ELSEWHERE = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_ORIGIN")
 CHANGES_NOTHING = ("GET", "HEAD", "OPTIONS")
@@ -31,18 +31,6 @@ class SignIn(BaseAuthentication):
 
     def authenticate_header(self, request: HttpRequest) -> str:
         return challenge()
-
-
-def challenge() -> str:
-    """The header WWW-Authenticate: how to sign in."""
-    if settings.IMAGECATALOG_AUTH == "keystone":
-        return f'Keystone uri="{settings.IMAGECATALOG_KEYSTONE_URL}"'
-    return 'Basic realm="imagecatalog"'
-
-
-def origin(request: HttpRequest) -> Origin:
-    """Where a request came from, for the record."""
-    return Origin(address.client(request), request.request_id)  # type: ignore[attr-defined]
 
 
 def _embedded(request: HttpRequest) -> Caller:
@@ -110,7 +98,7 @@ def _identity(request: HttpRequest) -> Identity | None:
     scheme, _, value = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
     if scheme.lower() == "basic":
         _refuse_foreign_page(request)
-        return _by_name(*_decoded(value), origin(request))
+        return _by_name(*_decoded(value), origin_of(request))
     key = request.META.get("HTTP_X_AUTH_TOKEN", "")
     if scheme.lower() == "bearer":
         key = value
@@ -121,7 +109,7 @@ def _identity(request: HttpRequest) -> Identity | None:
     if key.startswith(tokens.PREFIX):
         valid = tokens.read(key)
         return valid.identity if valid else None
-    return credentials.by_key(key, origin(request))
+    return credentials.by_key(key, origin_of(request))
 
 
 def _refuse_foreign_page(request: HttpRequest) -> None:
@@ -175,7 +163,7 @@ def _is_local(request: HttpRequest) -> bool:
         return False
     host = request.META.get("HTTP_HOST", "localhost").rpartition(":")
     name = (host[0] or host[2]).strip("[]")
-    return _is_loopback(address.client(request)) and (
+    return _is_loopback(client_address.client(request)) and (
         name == "localhost" or _is_loopback(name)
     )
 
