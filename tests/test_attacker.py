@@ -22,9 +22,9 @@ from django.urls import URLPattern, resolve
 
 from imagecatalog.identity import (
     application_credentials,
-    credentials,
     keystone,
     tokens,
+    verification,
 )
 from imagecatalog.identity.api import urls as identity_urls
 from imagecatalog.identity.models import (
@@ -109,7 +109,7 @@ KINDS = (
 def _cheap(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     monkeypatch.setattr(tokens, "_valid", {})
-    monkeypatch.setattr(credentials, "_verified", {})
+    monkeypatch.setattr(verification, "_verified", {})
 
 
 @pytest.fixture

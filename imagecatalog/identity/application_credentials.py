@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from imagecatalog.identity import credentials, journal
+from imagecatalog.identity import sign_in_log, verification
 from imagecatalog.identity.models import ApplicationCredential, RoleAssignment
 from imagecatalog.identity.origin import Origin
 from images import access, attributes, errors
@@ -69,7 +69,7 @@ def draft(
         project_id=project_id,
         role=_role(user, project_id, role),
         actions=_clean_actions(actions),
-        secret=credentials.hash_secret(told, generated=given is None),
+        secret=verification.hash_secret(told, generated=given is None),
         expires_at=expires_at,
     )
     return row, told
@@ -95,7 +95,7 @@ def delete(row: ApplicationCredential, origin: Origin) -> None:
 
 def _record(verb: str, row: ApplicationCredential, origin: Origin) -> None:
     user = row.user.get_username()
-    journal.record(verb, user, origin, id=row.pk, name=row.name, role=row.role)
+    sign_in_log.record(verb, user, origin, id=row.pk, name=row.name, role=row.role)
 
 
 def _role(user: Any, project_id: str, wanted: str | None) -> str:

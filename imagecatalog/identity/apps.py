@@ -11,7 +11,7 @@ class IdentityConfig(AppConfig):
     verbose_name = _("Identity")
 
     def ready(self) -> None:
-        from imagecatalog.identity import credentials, models, tokens
+        from imagecatalog.identity import models, tokens, verification
 
         senders = (
             get_user_model(),
@@ -22,5 +22,5 @@ class IdentityConfig(AppConfig):
         )
         for sender in senders:
             for signal in (post_save, post_delete):
-                signal.connect(credentials.forget, sender=sender)
+                signal.connect(verification.forget, sender=sender)
                 signal.connect(tokens.forget, sender=sender)

@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib.auth.backends import ModelBackend
 from django.http import HttpRequest
 
-from imagecatalog.identity import credentials
+from imagecatalog.identity import verification
 from images.http.client_address import client
 
 
@@ -16,7 +16,7 @@ class Passwords(ModelBackend):
 
     def authenticate(self, *args: Any, **kwargs: Any) -> Any:
         """The user with this password, if there is one. Raises TooManyAttempts."""
-        with credentials.turn():
+        with verification.hashing_slot():
             return super().authenticate(*args, **kwargs)
 
 

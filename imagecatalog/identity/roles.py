@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import transaction
 
-from imagecatalog.identity import application_credentials, journal
+from imagecatalog.identity import application_credentials, sign_in_log
 from imagecatalog.identity.models import Project, Role, RoleAssignment
 from imagecatalog.identity.origin import Origin
 
@@ -42,7 +42,7 @@ def take(row: RoleAssignment, origin: Origin) -> None:
 def given(row: RoleAssignment, origin: Origin) -> None:
     """Record that the row was written; for a form, which writes its rows itself."""
     name = row.user.get_username()
-    journal.record("role_give", name, origin, project=row.project_id, role=row.role)
+    sign_in_log.record("role_give", name, origin, project=row.project_id, role=row.role)
 
 
 def taken(row: RoleAssignment, origin: Origin) -> None:
@@ -51,6 +51,6 @@ def taken(row: RoleAssignment, origin: Origin) -> None:
     Ends the credentials that rested on it: with another role, later, they must not come back.
     """
     name = row.user.get_username()
-    journal.record("role_remove", name, origin, project=row.project_id)
+    sign_in_log.record("role_remove", name, origin, project=row.project_id)
     for it in row.user.application_credentials.filter(project=row.project_id):
         application_credentials.delete(it, origin)

@@ -26,14 +26,16 @@ from django.utils import timezone
 from imagecatalog.identity.credentials import (
     ASSIGNMENTS,
     CREDENTIALS,
-    FRESH_SECONDS,
-    REMEMBERED_AT_MOST,
     USERS,
-    Identity,
+    common_role,
     database_time,
-    least,
 )
 from imagecatalog.identity.models import RevokedToken, TokenGeneration
+from imagecatalog.identity.verification import (
+    FRESH_SECONDS,
+    REMEMBERED_AT_MOST,
+    Identity,
+)
 
 PREFIX = "ict1."
 SALT = "imagecatalog.identity.token"
@@ -206,7 +208,7 @@ def _look_up(claims: Claims) -> tuple[str, Identity] | None:
     if claims.credential is not None:
         if secret is None or project != claims.project:
             return None
-        role = role and least(role, at_most)
+        role = role and common_role(role, at_most)
     if claims.project is not None and not role:
         return None
     limit = frozenset(orjson.loads(actions)) if actions else None

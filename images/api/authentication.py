@@ -12,8 +12,9 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated
 
 from imagecatalog.identity import credentials, tokens
-from imagecatalog.identity.credentials import CREDENTIAL_ID, Identity
+from imagecatalog.identity.credentials import CREDENTIAL_ID
 from imagecatalog.identity.origin import Origin, origin_of
+from imagecatalog.identity.verification import Identity
 from images import errors
 from images.access import Caller, implied
 from images.http import client_address, public_url

@@ -10,7 +10,7 @@ from axes.models import AccessAttempt
 from django.contrib.auth.models import User
 from django.test import Client
 
-from imagecatalog.identity import credentials
+from imagecatalog.identity import verification
 
 PASSWORD = "correct horse battery staple"
 
@@ -55,8 +55,8 @@ def test_the_sixth_guess_of_a_password_is_not_looked_at(
 @pytest.fixture
 def _no_place(monkeypatch: pytest.MonkeyPatch) -> None:
     """As many wait for their turn as may."""
-    monkeypatch.setattr(credentials, "_places", BoundedSemaphore(1))
-    credentials._places.acquire()
+    monkeypatch.setattr(verification, "_places", BoundedSemaphore(1))
+    verification._places.acquire()
 
 
 @pytest.mark.usefixtures("_no_place")
@@ -84,14 +84,14 @@ def test_one_password_is_hashed_at_a_time(
     alone: list[bool] = []
 
     def note(*args: Any) -> None:
-        alone.append(credentials._hashing.locked())
+        alone.append(verification._hashing.locked())
 
     monkeypatch.setattr(User, "check_password", note)
     monkeypatch.setattr(User, "set_password", note)
     sign_in(client, "a guess", name)
 
     assert alone == [True]
-    assert not credentials._hashing.locked()
+    assert not verification._hashing.locked()
 
 
 def test_pages_may_load_our_own_files_only(client: Client) -> None:

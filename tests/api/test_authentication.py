@@ -8,7 +8,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from imagecatalog.identity import credentials
+from imagecatalog.identity import credentials, verification
 from imagecatalog.identity.models import Project, RoleAssignment
 from images.models import Image
 
@@ -18,7 +18,7 @@ PASSWORD = "correct horse: battery"
 @pytest.fixture(autouse=True)
 def _cheap_and_fresh(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    monkeypatch.setattr(credentials, "_verified", {})
+    monkeypatch.setattr(verification, "_verified", {})
 
 
 @pytest.fixture
@@ -43,13 +43,13 @@ def code(client: Client, authorization: str) -> int:
 def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The passwords that were compared with a hash, which takes its time."""
     compared: list[str] = []
-    check = credentials.check_password
+    check = verification.check_password
 
     def counted(password: str, encoded: str) -> bool:
         compared.append(password)
         return check(password, encoded)
 
-    monkeypatch.setattr(credentials, "check_password", counted)
+    monkeypatch.setattr(verification, "check_password", counted)
     return compared
 
 
@@ -159,10 +159,10 @@ def test_what_another_process_changed_counts_within_a_second(
 ) -> None:
     assert code(client, basic()) == 200
     User.objects.update(password="unusable")  # no signal, as from another process
-    later = credentials.time.monotonic() + credentials.FRESH_SECONDS
+    later = credentials.time.monotonic() + verification.FRESH_SECONDS
     monkeypatch.setattr(credentials.time, "monotonic", lambda: later)
 
-    assert credentials.FRESH_SECONDS <= 1
+    assert verification.FRESH_SECONDS <= 1
     assert code(client, basic()) == 401
 
 
@@ -217,7 +217,7 @@ def test_what_is_remembered_is_forgotten_in_time(
     client: Client, alice: User, hashed: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code(client, basic())
-    later = credentials.time.monotonic() + credentials.REMEMBERED_SECONDS
+    later = credentials.time.monotonic() + verification.REMEMBERED_SECONDS
     monkeypatch.setattr(credentials.time, "monotonic", lambda: later)
     code(client, basic())
 
@@ -227,32 +227,32 @@ def test_what_is_remembered_is_forgotten_in_time(
 def test_what_is_remembered_has_an_end(
     client: Client, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(credentials, "REMEMBERED_AT_MOST", 2)
+    monkeypatch.setattr(verification, "REMEMBERED_AT_MOST", 2)
     for number in range(5):
         name = f"user-{number}"
         user = User.objects.create_user(name, password=PASSWORD)
         alice.assignments.get().project.assignments.create(user=user, role="reader")
         assert code(client, basic(name)) == 200
 
-    assert len(credentials._verified) <= 2
+    assert len(verification._verified) <= 2
 
 
 def test_no_password_is_kept_in_memory(client: Client, alice: User) -> None:
     code(client, basic())
 
-    assert PASSWORD not in repr(credentials._verified)
-    assert PASSWORD.encode() not in b"".join(credentials._verified)
+    assert PASSWORD not in repr(verification._verified)
+    assert PASSWORD.encode() not in b"".join(verification._verified)
 
 
 def test_names_and_passwords_do_not_run_together() -> None:
-    assert credentials._digest("a", "b:c") != credentials._digest("a:b", "c")
+    assert verification._digest("a", "b:c") != verification._digest("a:b", "c")
 
 
 def test_a_user_that_does_not_exist_takes_as_long_as_one_that_does(
     client: Client, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[str] = []
-    monkeypatch.setattr(credentials, "make_password", made.append)
+    monkeypatch.setattr(verification, "make_password", made.append)
 
     code(client, basic("nobody"))
 

@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.http import HttpResponse
 from django.test import Client
 
-from imagecatalog.identity import credentials, throttle, tokens
+from imagecatalog.identity import credentials, throttle, tokens, verification
 from imagecatalog.identity.models import Project, RoleAssignment
 
 PASSWORD = "correct horse battery"
@@ -79,7 +79,7 @@ class Identity:
 @pytest.fixture(autouse=True)
 def _cheap_and_fresh(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    monkeypatch.setattr(credentials, "_verified", {})
+    monkeypatch.setattr(verification, "_verified", {})
     monkeypatch.setattr(credentials, "_touched", {})
     monkeypatch.setattr(tokens, "_valid", {})
     monkeypatch.setattr(throttle, "_failures", {})

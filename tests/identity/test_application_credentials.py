@@ -12,7 +12,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from imagecatalog.identity import application_credentials, credentials, tokens
+from imagecatalog.identity import (
+    application_credentials,
+    tokens,
+    verification,
+)
 from imagecatalog.identity.models import ApplicationCredential, SignInEvent
 from images.api.v2.patch import V2_1 as PATCH
 from images.models import Image
@@ -234,7 +238,7 @@ def test_it_ends_and_its_tokens_with_it(
     assert (identity.images(token), code(**{"X-Auth-Token": key(made)})) == (200, 200)
 
     end(alice)
-    credentials.forget()  # what another process knows a second later
+    verification.forget()  # what another process knows a second later
     tokens.forget()
 
     assert (identity.images(token), code(**{"X-Auth-Token": key(made)})) == (401, 401)

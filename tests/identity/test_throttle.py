@@ -12,7 +12,12 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 
-from imagecatalog.identity import application_credentials, credentials, throttle
+from imagecatalog.identity import (
+    application_credentials,
+    credentials,
+    throttle,
+    verification,
+)
 from imagecatalog.identity.origin import Origin
 
 PASSWORD = "correct horse battery"
@@ -103,7 +108,7 @@ def test_a_password_is_hashed_once_for_all_addresses(
     alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert basic(PASSWORD) == 200
-    monkeypatch.setattr(credentials, "check_password", lambda *_: False)
+    monkeypatch.setattr(verification, "check_password", lambda *_: False)
 
     assert basic(PASSWORD, address="10.0.0.2") == 200
 
@@ -112,7 +117,7 @@ def test_who_is_known_does_not_wait_once_its_password_has_to_be_hashed_again(
     alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert basic(PASSWORD) == 200
-    later = time.monotonic() + credentials.REMEMBERED_SECONDS
+    later = time.monotonic() + verification.REMEMBERED_SECONDS
     monkeypatch.setattr(credentials.time, "monotonic", lambda: later)
     guess()
 
@@ -157,7 +162,7 @@ def test_one_that_somebody_chose_waits_like_a_password(alice: User) -> None:
 def test_a_slip_is_forgiven(alice: User) -> None:
     guess(throttle.FAILURES - 1)
     assert basic(PASSWORD) == 200
-    credentials._verified.clear()
+    verification._verified.clear()
 
     assert basic("wrong") == 401
     assert basic(PASSWORD) == 200
@@ -220,8 +225,8 @@ def test_ids_of_no_credential_fill_no_memory_at_all(db: None) -> None:
 @pytest.fixture
 def _no_place(monkeypatch: pytest.MonkeyPatch) -> None:
     """As many wait as may."""
-    monkeypatch.setattr(credentials, "_places", BoundedSemaphore(1))
-    credentials._places.acquire()
+    monkeypatch.setattr(verification, "_places", BoundedSemaphore(1))
+    verification._places.acquire()
 
 
 @pytest.mark.usefixtures("_no_place")
@@ -250,14 +255,14 @@ def test_who_was_right_waits_however_many_do(
 ) -> None:
     assert basic(PASSWORD) == 200
     request.getfixturevalue("_no_place")
-    later = time.monotonic() + credentials.REMEMBERED_SECONDS
+    later = time.monotonic() + verification.REMEMBERED_SECONDS
     monkeypatch.setattr(credentials.time, "monotonic", lambda: later)
 
     assert basic(PASSWORD) == 200
 
 
 def test_a_place_is_free_again_afterwards(alice: User) -> None:
-    for number in range(credentials.WAITING_AT_MOST + 1):
+    for number in range(verification.WAITING_AT_MOST + 1):
         assert basic("wrong", name=f"user-{number}") == 401
 
 
@@ -272,7 +277,7 @@ def test_who_waits_holds_no_connection(
         held.append(connection.connection)
         yield
 
-    monkeypatch.setattr(credentials, "_hashing", note())
+    monkeypatch.setattr(verification, "_hashing", note())
     credentials.by_password("nobody", "wrong")
 
     assert held == [None]
@@ -282,7 +287,7 @@ def test_those_who_waited_together_are_hashed_once(
     alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hashed: list[str] = []
-    turn = credentials.turn
+    turn = verification.hashing_slot
 
     @contextmanager
     def after_another(was_right: bool) -> Iterator[None]:
@@ -296,8 +301,8 @@ def test_those_who_waited_together_are_hashed_once(
         hashed.append(password)
         return True
 
-    monkeypatch.setattr(credentials, "turn", after_another)
-    monkeypatch.setattr(credentials, "check_password", count)
+    monkeypatch.setattr(verification, "hashing_slot", after_another)
+    monkeypatch.setattr(verification, "check_password", count)
 
     assert credentials.by_password("alice", PASSWORD)
     assert hashed == [PASSWORD, PASSWORD]

@@ -9,7 +9,7 @@ from django.core import signing
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from imagecatalog.identity import credentials, throttle, tokens
+from imagecatalog.identity import throttle, tokens, verification
 from imagecatalog.identity.models import Project, RevokedToken, SignInEvent
 
 PASSWORD = "correct horse battery"
@@ -171,7 +171,7 @@ def test_a_user_that_does_not_exist_takes_as_long_as_one_that_does(
     identity: Any, alice: User, monkeypatch: pytest.MonkeyPatch, user: Any
 ) -> None:
     made: list[str] = []
-    monkeypatch.setattr(credentials, "make_password", made.append)
+    monkeypatch.setattr(verification, "make_password", made.append)
 
     answer = ask(identity, user | {"password": PASSWORD})
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 
-from imagecatalog.identity import credentials, journal, tokens
+from imagecatalog.identity import credentials, sign_in_log, tokens
 from imagecatalog.identity.api.views import DOMAIN, Unauthorized, existing, user_key
 from imagecatalog.identity.models import ApplicationCredential, Project
 from imagecatalog.identity.origin import Origin
@@ -39,7 +39,7 @@ def sign_in(document: object, origin: Origin) -> tuple[str, Valid]:
             "The user has no role in this project, or there is no such project."
         )
     claims = found[1].claims
-    journal.record(
+    sign_in_log.record(
         "token_issue",
         found[1].identity.user,
         origin,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from imagecatalog.identity import journal, tokens
+from imagecatalog.identity import sign_in_log, tokens
 from imagecatalog.identity.api import documents
 from imagecatalog.identity.api.sign_in import sign_in
 from imagecatalog.identity.api.views import IdentityView, base, is_admin
@@ -46,7 +46,7 @@ class Tokens(IdentityView):
         tokens.revoke(subject.claims)
         user = subject.identity.user
         audit_id = subject.claims.audit_ids[0]
-        journal.record(
+        sign_in_log.record(
             "token_revoke", user, origin_of(request._request), audit_id=audit_id
         )
         return responses.nothing()

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from imagecatalog.identity import client_config
 from imagecatalog.identity.client_config import Login
-from imagecatalog.identity.management import people
+from imagecatalog.identity.management import arguments
 
 
 class Command(BaseCommand):
@@ -23,7 +23,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--credential", metavar="NAME", help="make an application credential"
         )
-        people.add_credential_options(parser)
+        arguments.add_credential_options(parser)
         parser.add_argument(
             "--url",
             default=settings.IMAGECATALOG_PUBLIC_URL or "http://127.0.0.1:9292",
@@ -46,11 +46,11 @@ class Command(BaseCommand):
         if not options["credential"]:
             _refuse_unused(options)
         if options["credential"]:
-            row, secret = people.make_credential(options["credential"], options)
+            row, secret = arguments.make_credential(options["credential"], options)
             return Login(url, name, row.project.name, (row.pk, secret))
         if settings.IMAGECATALOG_AUTH != "embedded":
             return Login(url, name, options["project"] or name)
-        project = people.project(people.user(name), options["project"])
+        project = arguments.project(arguments.user(name), options["project"])
         return Login(url, name, project.name)
 
 

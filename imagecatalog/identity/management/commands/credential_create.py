@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from imagecatalog.identity.management import people
+from imagecatalog.identity.management import arguments
 
 
 class Command(BaseCommand):
@@ -16,9 +16,9 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        people.add_credential_options(parser)
+        arguments.add_credential_options(parser)
         parser.add_argument("name", help="what the credential is called")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        row, secret = people.make_credential(options["name"], options)
+        row, secret = arguments.make_credential(options["name"], options)
         self.stdout.write(f"ID     {row.pk}\nSECRET {secret}\nKEY    {row.pk}.{secret}")

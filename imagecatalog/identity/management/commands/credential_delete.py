@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from imagecatalog.identity import application_credentials
-from imagecatalog.identity.management import people
+from imagecatalog.identity.management import arguments
 from imagecatalog.identity.models import ApplicationCredential
 
 
@@ -20,7 +20,7 @@ class Command(BaseCommand):
         rows = ApplicationCredential.objects.select_related("user")
         found = {row.pk: row for row in rows.filter(pk__in=options["ids"])}
         for credential_id, row in found.items():
-            application_credentials.delete(row, people.CONSOLE)
+            application_credentials.delete(row, arguments.CONSOLE)
             self.stdout.write(f"{credential_id}: deleted")
         if missing := [it for it in options["ids"] if it not in found]:
             raise CommandError(

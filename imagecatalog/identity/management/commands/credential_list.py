@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from imagecatalog.identity.management import people
+from imagecatalog.identity.management import arguments
 from imagecatalog.identity.models import ApplicationCredential
 from images.console import iso
 
@@ -19,7 +19,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         rows = ApplicationCredential.objects.select_related("user", "project")
         if options["user"]:
-            rows = rows.filter(user=people.user(options["user"]))
+            rows = rows.filter(user=arguments.user(options["user"]))
         for row in rows:
             self.stdout.write(
                 f"{row.pk}  {row.name}: {row.role} of {row.user} in {row.project}, "

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from imagecatalog.identity import roles
-from imagecatalog.identity.management import people
+from imagecatalog.identity.management import arguments
 
 
 class Command(BaseCommand):
@@ -20,7 +20,7 @@ class Command(BaseCommand):
         parser.add_argument("--project", required=True, help="its name or id")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        someone = people.user(options["user"])
-        project = people.project(someone, options["project"])
-        roles.take(someone.assignments.get(project=project), people.CONSOLE)
+        someone = arguments.user(options["user"])
+        project = arguments.project(someone, options["project"])
+        roles.take(someone.assignments.get(project=project), arguments.CONSOLE)
         self.stdout.write(f"{someone} has no role in project {project} any more.")

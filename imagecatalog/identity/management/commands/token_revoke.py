@@ -6,8 +6,8 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from imagecatalog.identity import journal, tokens
-from imagecatalog.identity.management import people
+from imagecatalog.identity import sign_in_log, tokens
+from imagecatalog.identity.management import arguments
 
 
 class Command(BaseCommand):
@@ -22,9 +22,9 @@ class Command(BaseCommand):
         parser.add_argument("user", help="the user's name")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        someone = people.user(options["user"])
+        someone = arguments.user(options["user"])
         tokens.revoke_all(someone.pk)
-        journal.record("tokens_revoke", someone.get_username(), people.CONSOLE)
+        sign_in_log.record("tokens_revoke", someone.get_username(), arguments.CONSOLE)
         self.stdout.write(f"All tokens of {someone} have ended.")
         now = timezone.now()
         for row in someone.application_credentials.exclude(expires_at__lte=now):

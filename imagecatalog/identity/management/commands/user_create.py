@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
 from imagecatalog.identity import roles
-from imagecatalog.identity.management import people
+from imagecatalog.identity.management import arguments
 from imagecatalog.identity.models import Project, Role
 
 
@@ -49,7 +49,7 @@ class Command(BaseCommand):
             self._assign(user, project, options["role"])
 
     def _assign(self, user: Any, project: Project, wanted: str | None) -> None:
-        role, before = roles.give(user, project, wanted, people.CONSOLE)
+        role, before = roles.give(user, project, wanted, arguments.CONSOLE)
         where = f"of project {project.name} (id {project.pk})"
         if role == before:
             self.stdout.write(f"{user} is {role} {where}, as before.")
