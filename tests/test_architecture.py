@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 THINGS = {"models", "stores", "formats", "signatures", "attributes"}
 VERBS = {
     "lifecycle",
-    "imports",
+    "uploads",
     "sharing",
     "access",
     "policy",
@@ -27,7 +27,7 @@ VERBS = {
     "audit",
     "history",
     "overview",
-    "exchange",
+    "files",
 }
 HTTP_ROOM = {"http"}
 HALL = {"api"}  # what both API doors share
@@ -101,7 +101,7 @@ def wrong_words(module: str, source: str) -> Iterator[str]:
 def _wrong_attribute(module: str, node: ast.Attribute) -> Iterator[str]:
     if node.attr == "refresh_from_db":
         yield f"{module}:{node.lineno} refresh_from_db"
-    allowed = {"models", "lifecycle", "imports"}
+    allowed = {"models", "lifecycle", "uploads"}
     if node.attr.startswith("mark_") and room_of(module) not in allowed:
         yield f"{module}:{node.lineno} .{node.attr} outside lifecycle"
 

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 
-from images import imports
+from images import uploads
 from images.admin import words
 from images.admin.moves import may, require
 from images.admin.steering import context, find
@@ -20,7 +20,7 @@ def show(request: HttpRequest, image_id: str) -> HttpResponse:
     """The page; what it sends goes to the resource beside it, see images/api/v2/browser.py."""
     require(request, "images.upload_image")
     image = find(image_id)
-    upload = next(iter(imports.uploads(image.pk)), None)
+    upload = next(iter(uploads.uploads(image.pk)), None)
     return TemplateResponse(
         request,
         "admin/images/image/upload.html",
@@ -31,7 +31,7 @@ def show(request: HttpRequest, image_id: str) -> HttpResponse:
             badge=words.badge(image.status),
             refusal=_refusal(image, going_on=upload is not None),
             upload=upload,
-            filename=upload and imports.filename(upload),
+            filename=upload and uploads.filename(upload),
             arrived=upload and words.progress(upload)["words"],
             kept=words.duration(settings.IMAGECATALOG_UPLOAD_EXPIRY),
         ),
@@ -44,7 +44,7 @@ def link(request: HttpRequest, image: Image) -> str:
         return ""
     if image.status == Status.QUEUED:
         return _("Upload a file")
-    return _("Go on with the upload") if imports.uploads(image.pk) else ""
+    return _("Go on with the upload") if uploads.uploads(image.pk) else ""
 
 
 def _refusal(image: Image, *, going_on: bool) -> str:

@@ -81,7 +81,7 @@ def main() -> None:
     django.setup()
     from django.core.management import CommandError, call_command
 
-    from images import audit, imports, lifecycle
+    from images import audit, lifecycle, uploads
     from images.models import (
         TRANSIENT_STATUSES,
         Image,
@@ -112,7 +112,7 @@ def main() -> None:
         deadline = time.monotonic() + seconds
         while True:
             lifecycle.reap()
-            imports.finish_waiting()
+            uploads.finish_waiting()
             found = under_way()
             if not found or time.monotonic() > deadline:
                 return found

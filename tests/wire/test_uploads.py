@@ -20,7 +20,7 @@ import pytest
 from requests import Response
 from tusclient.client import TusClient
 
-from images.imports.receiving import PIECE
+from images.uploads.receiving import PIECE
 from tests.servers import Service, wait_until
 from tests.wire.api import Api, connect, head, reset
 from tests.wire.conftest import Start

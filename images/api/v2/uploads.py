@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.http import http_date
 from rest_framework.request import Request
 
-from images import access, errors, imports
+from images import access, errors, uploads
 from images.access import Caller
 from images.http import public_url, request_body, responses, streaming
 from images.http.views import ApiView, caller
@@ -80,7 +80,7 @@ class Uploads(TusView):
     def get(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
         request_body.refuse(request._request)
         _allowed(request, image_id)
-        found = imports.uploads(image_id)
+        found = uploads.uploads(image_id)
         return responses.json({"uploads": [_document(upload) for upload in found]})
 
     def post(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
@@ -88,7 +88,7 @@ class Uploads(TusView):
         metadata = _metadata(request)
         request_body.refuse(request._request)
         who = _allowed(request, image_id)
-        upload = imports.begin(
+        upload = uploads.begin(
             image_id,
             size,
             who,
@@ -109,13 +109,13 @@ class Upload(TusView):
     ) -> HttpResponse:
         request_body.refuse(request._request)
         _allowed(request, image_id)
-        return responses.json(_document(imports.find(image_id, upload_id)))
+        return responses.json(_document(uploads.find(image_id, upload_id)))
 
     def head(
         self, request: Request, image_id: str, upload_id: str, **kwargs: str
     ) -> HttpResponse:
         _allowed(request, image_id)
-        upload = imports.kept(image_id, upload_id)
+        upload = uploads.kept(image_id, upload_id)
         response = _with_offset(responses.nothing(200), upload)
         response.headers["Upload-Length"] = str(upload.bytes_expected)
         if upload.metadata:
@@ -133,7 +133,7 @@ class Upload(TusView):
         size = streaming.content_length(http)
         who = _allowed(request, image_id)
         blocks = streaming.body(http, PATIENCE)
-        upload = imports.append(
+        upload = uploads.append(
             image_id, upload_id, offset, blocks, who, announced=size
         )
         return _with_offset(responses.nothing(), upload)
@@ -142,7 +142,7 @@ class Upload(TusView):
         self, request: Request, image_id: str, upload_id: str, **kwargs: str
     ) -> HttpResponse:
         request_body.refuse(request._request)
-        imports.give_up(image_id, upload_id, _allowed(request, image_id))
+        uploads.give_up(image_id, upload_id, _allowed(request, image_id))
         return responses.nothing()
 
 
@@ -190,7 +190,7 @@ def _with_offset(response: HttpResponse, upload: Transfer) -> HttpResponse:
 
 
 def _with_expiry(response: HttpResponse, upload: Transfer) -> HttpResponse:
-    if upload.deadline and imports.phase(upload) == "uploading":
+    if upload.deadline and uploads.phase(upload) == "uploading":
         response.headers["Upload-Expires"] = http_date(upload.deadline.timestamp())
     return response
 
@@ -198,7 +198,7 @@ def _with_expiry(response: HttpResponse, upload: Transfer) -> HttpResponse:
 def _document(upload: Transfer) -> dict[str, Any]:
     return {
         "id": str(upload.pk),
-        "status": imports.phase(upload),
+        "status": uploads.phase(upload),
         "offset": upload.bytes_received,
         "length": upload.bytes_expected,
         "metadata": upload.metadata,

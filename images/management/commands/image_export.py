@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from images import errors
 from images.console import shown, tidy_end, watched
-from images.exchange import Folder, exported, written_to
+from images.files import Folder, exported, written_to
 from images.management.projects import project_id
 from images.models import READABLE_STATUSES, Image
 

@@ -12,9 +12,9 @@ from django.core.management.base import BaseCommand, CommandError
 from images import attributes, errors, lifecycle
 from images.access import operator
 from images.console import shown, tidy_end, watched
-from images.exchange import Outcome, Skipped, Source, Wishes, bring_in, find
-from images.exchange.sidecar import digest
-from images.exchange.sources import SCHEMES
+from images.files import Outcome, Skipped, Source, Wishes, bring_in, find
+from images.files.sidecar import digest
+from images.files.sources import SCHEMES
 from images.management.projects import only_project, project_id
 
 EPILOG = """\

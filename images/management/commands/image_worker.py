@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand
 from django.db import close_old_connections, connections
 
 from imagecatalog.identity import pruning
-from images import imports, lifecycle, overview
+from images import lifecycle, overview, uploads
 from images.console import count, positive
 from images.management.copying import Copying
 
@@ -50,7 +50,7 @@ class Command(BaseCommand):
         signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         stop = threading.Event()
         # These take long: what is due every few seconds does not wait for them.
-        _beside(stop, imports.finish_waiting, options["interval"])
+        _beside(stop, uploads.finish_waiting, options["interval"])
         _beside(stop, lifecycle.remove_due, options["interval"])
         _beside(stop, pruning.prune, HOUR)
         copying, due, pause = Copying(options["copies"]), 0.0, 0.0

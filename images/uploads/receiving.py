@@ -18,8 +18,6 @@ from images import db, errors, stores
 from images.access import Caller
 from images.failpoints import failpoint
 from images.formats import Inspector, inspection
-from images.imports.finishing import finish
-from images.imports.staging import find, going_on
 from images.lifecycle import leases, pieces, removal
 from images.lifecycle.edges import locked
 from images.lifecycle.workers import this_worker
@@ -30,6 +28,8 @@ from images.models import (
     Transfer,
     TransferStatus,
 )
+from images.uploads.finishing import finish
+from images.uploads.staging import find, going_on
 
 log = logging.getLogger(__name__)
 

@@ -6,17 +6,9 @@ what it has received goes the way of all data in the end.
 
 from __future__ import annotations
 
-from images.imports.finishing import finish, finish_waiting
-from images.imports.receiving import append
-from images.imports.staging import (
-    begin,
-    filename,
-    find,
-    give_up,
-    kept,
-    phase,
-    uploads,
-)
+from images.uploads.finishing import finish, finish_waiting
+from images.uploads.receiving import append
+from images.uploads.staging import begin, filename, find, give_up, kept, phase, uploads
 
 __all__ = [
     "append",

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from images import errors, lifecycle
 from images.access import missing
-from images.exchange import sidecar
+from images.files import sidecar
 from images.models import READABLE_STATUSES, Image
 from images.stores.digests import Digests, digesting
 from images.stores.writeback import PART, WriteBack, sync_folder

@@ -8,10 +8,10 @@ from django.db.models import QuerySet
 
 from images import errors
 from images.access import Caller
-from images.imports.finishing import finish
 from images.lifecycle import data, leases, quota
 from images.lifecycle.edges import locked, move
 from images.models import Status, Transfer, TransferKind, TransferStatus
+from images.uploads.finishing import finish
 
 
 def begin(

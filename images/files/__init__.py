@@ -5,9 +5,9 @@ Beside each exported file lies a sidecar, ``NAME.json``: what the bytes themselv
 
 from __future__ import annotations
 
-from images.exchange.incoming import Outcome, Plan, Wishes, bring_in
-from images.exchange.outgoing import Folder, exported, written_to
-from images.exchange.sources import Skipped, Source, find
+from images.files.exporting import Folder, exported, written_to
+from images.files.importing import Outcome, Plan, Wishes, bring_in
+from images.files.sources import Skipped, Source, find
 
 __all__ = [
     "Folder",

@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from images import errors, formats, stores
-from images.exchange import sidecar
+from images.files import sidecar
 from images.stores.writeback import PART
 
 BLOCK = 1 << 20  # bytes; the first one is enough to know a format by

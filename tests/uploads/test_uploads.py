@@ -16,10 +16,9 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from images import audit, errors, imports, lifecycle, stores
+from images import audit, errors, lifecycle, stores, uploads
 from images.access import Caller
 from images.attributes import Changes
-from images.imports import receiving
 from images.lifecycle import leases, removal
 from images.lifecycle.workers import this_worker
 from images.models import (
@@ -33,6 +32,7 @@ from images.models import (
     TransferStatus,
 )
 from images.stores.local import LocalStore
+from images.uploads import receiving
 
 LONG_AGO = "2000-01-01T00:00:00Z"
 DATA = os.urandom(1000)
@@ -48,7 +48,7 @@ def begin(db: None, member: Caller) -> Begin:
         formats = {"disk_format": "raw", "container_format": "bare"}
         owned = {"owner": member.project} | formats | fields
         image = lifecycle.create(owned, {}, [], member)
-        return imports.begin(image.pk, size, member)
+        return uploads.begin(image.pk, size, member)
 
     return begin
 
@@ -64,7 +64,7 @@ def send(member: Caller) -> Send:
     """``send(upload, offset, *blocks)``: one request of the member with this data."""
 
     def send(upload: Transfer, offset: int, *blocks: bytes) -> Transfer:
-        return imports.append(upload.image_id, str(upload.pk), offset, blocks, member)
+        return uploads.append(upload.image_id, str(upload.pk), offset, blocks, member)
 
     return send
 
@@ -103,7 +103,7 @@ def test_a_full_piece_leaves_none_of_its_sender_in_memory(
 
     gc.disable()
     try:
-        imports.append(
+        uploads.append(
             upload.image_id, str(upload.pk), 0, sender, member, announced=100
         )
         del sender
@@ -144,11 +144,11 @@ def test_what_a_sender_sent_before_it_vanished_is_kept(
     upload: Transfer, send: Send, member: Caller
 ) -> None:
     with pytest.raises(errors.BodyIncomplete):
-        imports.append(
+        uploads.append(
             upload.image_id, str(upload.pk), 0, broken(DATA[:7], DATA[7:9]), member
         )
 
-    assert imports.find(upload.image_id, str(upload.pk)).bytes_received == 9
+    assert uploads.find(upload.image_id, str(upload.pk)).bytes_received == 9
     send(upload, 9, DATA[9:])
     assert data(upload) == DATA
 
@@ -156,7 +156,7 @@ def test_what_a_sender_sent_before_it_vanished_is_kept(
 def test_a_sender_that_vanishes_behind_the_last_byte_has_sent_it_all(
     upload: Transfer, member: Caller
 ) -> None:
-    imports.append(upload.image_id, str(upload.pk), 0, broken(DATA), member)
+    uploads.append(upload.image_id, str(upload.pk), 0, broken(DATA), member)
 
     assert data(upload) == DATA
 
@@ -168,7 +168,7 @@ def test_a_large_request_is_cut_into_pieces_each_of_which_counts(
 
     blocks = broken(*(DATA[start : start + 30] for start in range(0, 300, 30)))
     with pytest.raises(errors.BodyIncomplete):
-        imports.append(upload.image_id, str(upload.pk), 0, blocks, member)
+        uploads.append(upload.image_id, str(upload.pk), 0, blocks, member)
 
     sizes = Piece.objects.order_by("start").values_list("start", "size", "status")
     assert list(sizes) == [
@@ -201,7 +201,7 @@ def test_an_upload_in_too_many_small_pieces_is_refused_more_and_can_be_given_up(
         send(upload, 3, DATA[3:])
 
     assert (status(upload), Piece.objects.count()) == (Status.UPLOADING, 3)
-    imports.give_up(upload.image_id, str(upload.pk), member)
+    uploads.give_up(upload.image_id, str(upload.pk), member)
     assert_nothing_is_left(upload)
 
 
@@ -228,7 +228,7 @@ def test_more_than_was_said_is_refused_and_what_came_before_stays(
     with pytest.raises(errors.OverLimit):
         send(upload, 10, DATA[10:], b"x")
 
-    assert imports.find(upload.image_id, str(upload.pk)).bytes_received == 10
+    assert uploads.find(upload.image_id, str(upload.pk)).bytes_received == 10
     send(upload, 10, DATA[10:])
     assert data(upload) == DATA
 
@@ -237,7 +237,7 @@ def test_more_than_was_said_is_refused_before_it_comes_where_that_is_known(
     upload: Transfer, member: Caller
 ) -> None:
     with pytest.raises(errors.OverLimit):
-        imports.append(
+        uploads.append(
             upload.image_id, str(upload.pk), 0, broken(), member, announced=1001
         )
 
@@ -249,7 +249,7 @@ def test_an_image_above_the_cap_is_refused_at_once(
     image = make_image()
 
     with pytest.raises(errors.OverLimit):
-        imports.begin(image.pk, 11, member)
+        uploads.begin(image.pk, 11, member)
 
     assert Image.objects.get().status == Status.QUEUED
 
@@ -261,7 +261,7 @@ def test_only_a_queued_image_takes_an_upload(
     image = make_image(status=other)
 
     with pytest.raises((errors.Conflict, errors.NotFound)):
-        imports.begin(image.pk, 1, member)
+        uploads.begin(image.pk, 1, member)
 
     assert Image.objects.get().status == other
 
@@ -270,7 +270,7 @@ def test_formats_must_be_set_before(make_image: Any, member: Caller) -> None:
     image = make_image(disk_format=None)
 
     with pytest.raises(errors.Invalid, match="disk_format"):
-        imports.begin(image.pk, 1, member)
+        uploads.begin(image.pk, 1, member)
 
 
 def test_a_pinned_image_is_refused_data_of_another_size_before_it_is_sent(
@@ -279,20 +279,20 @@ def test_a_pinned_image_is_refused_data_of_another_size_before_it_is_sent(
     image = make_image(pinned=True, size=5)
 
     with pytest.raises(errors.Conflict, match="5 bytes"):
-        imports.begin(image.pk, 6, member)
+        uploads.begin(image.pk, 6, member)
 
 
 def test_a_pinned_image_takes_no_other_data(
     send: Send, make_image: Any, member: Caller
 ) -> None:
     image = make_image(pinned=True, size=5, checksum="0" * 32)
-    upload = imports.begin(image.pk, 5, member)
+    upload = uploads.begin(image.pk, 5, member)
 
     with pytest.raises(errors.Conflict, match="other data"):
         send(upload, 0, b"12345")
 
     assert_nothing_is_left(upload)
-    assert imports.find(image.pk, str(upload.pk)).error_code == "conflict"
+    assert uploads.find(image.pk, str(upload.pk)).error_code == "conflict"
 
 
 def test_wrong_data_is_refused_with_its_first_mebibyte(
@@ -332,7 +332,7 @@ def test_a_second_sender_is_told_to_wait(
             send(upload, 0, b"x")
         yield DATA[10:]
 
-    imports.append(upload.image_id, str(upload.pk), 0, first(), member)
+    uploads.append(upload.image_id, str(upload.pk), 0, first(), member)
 
     assert data(upload) == DATA
 
@@ -359,7 +359,7 @@ def test_a_sender_whose_turn_was_taken_changes_nothing(
         send(upload, 0, DATA[:500])
 
     with pytest.raises(errors.Gone):
-        imports.append(upload.image_id, str(upload.pk), 0, late(), member)
+        uploads.append(upload.image_id, str(upload.pk), 0, late(), member)
 
     send(upload, 500, DATA[500:])
     assert data(upload) == DATA
@@ -401,11 +401,11 @@ def test_what_is_given_up_leaves_nothing(
 ) -> None:
     send(upload, 0, DATA[:10])
 
-    imports.give_up(upload.image_id, str(upload.pk), member)
+    uploads.give_up(upload.image_id, str(upload.pk), member)
 
     assert_nothing_is_left(upload)
     with pytest.raises(errors.Gone):
-        imports.give_up(upload.image_id, str(upload.pk), member)
+        uploads.give_up(upload.image_id, str(upload.pk), member)
 
 
 def test_a_complete_upload_cannot_be_given_up(
@@ -414,7 +414,7 @@ def test_a_complete_upload_cannot_be_given_up(
     send(upload, 0, DATA)
 
     with pytest.raises(errors.Conflict):
-        imports.give_up(upload.image_id, str(upload.pk), member)
+        uploads.give_up(upload.image_id, str(upload.pk), member)
 
     assert data(upload) == DATA
 
@@ -422,7 +422,7 @@ def test_a_complete_upload_cannot_be_given_up(
 @pytest.mark.parametrize(
     "end",
     [
-        lambda upload, by: imports.give_up(upload.image_id, str(upload.pk), by),
+        lambda upload, by: uploads.give_up(upload.image_id, str(upload.pk), by),
         lambda upload, by: lifecycle.delete(upload.image_id, by),
         lambda upload, by: lifecycle.move_to(upload.image_id, "queued", by, "why"),
     ],
@@ -439,7 +439,7 @@ def test_a_sender_whose_upload_is_ended_leaves_nothing(
         yield b"y"
 
     with pytest.raises(errors.Gone):
-        imports.append(upload.image_id, str(upload.pk), 10, blocks(), member)
+        uploads.append(upload.image_id, str(upload.pk), 10, blocks(), member)
 
     Transfer.objects.update(heartbeat_at=LONG_AGO)
     lifecycle.reap()
@@ -481,7 +481,7 @@ def test_a_request_without_a_byte_prolongs_nothing(
     Transfer.objects.update(deadline=deadline)
 
     with suppress(errors.BodyIncomplete):
-        imports.append(upload.image_id, str(upload.pk), 0, nothing(), member)
+        uploads.append(upload.image_id, str(upload.pk), 0, nothing(), member)
 
     assert Transfer.objects.filter(deadline=deadline).exists()
 
@@ -521,7 +521,7 @@ def test_in_its_last_moment_it_is_not_ended_while_somebody_sends(
         yield DATA[10:]
 
     Transfer.objects.update(deadline=timezone.now() + timedelta(milliseconds=1))
-    imports.append(upload.image_id, str(upload.pk), 0, blocks(), member)
+    uploads.append(upload.image_id, str(upload.pk), 0, blocks(), member)
 
     assert data(upload) == DATA
 
@@ -591,10 +591,10 @@ def test_the_worker_finishes_what_a_failing_store_has_left_undone(
     with pytest.raises(errors.StoreFull):
         send(upload, 0, DATA)
     assert status(upload) == Status.IMPORTING
-    assert imports.finish_waiting() == []  # not at once
+    assert uploads.finish_waiting() == []  # not at once
 
     Transfer.objects.filter(kind=TransferKind.IMPORT).update(ended_at=LONG_AGO)
-    assert imports.finish_waiting() == [upload.image_id]
+    assert uploads.finish_waiting() == [upload.image_id]
 
     assert (status(upload), data(upload)) == (Status.ACTIVE, DATA)
     assert len(keys()) == 1
@@ -612,10 +612,10 @@ def test_each_failure_doubles_the_pause_before_the_next_attempt(
     for pk in (failed.pk, *(uuid4() for _ in range(4))):
         failed.pk, failed.ended_at = pk, ended
         failed.save()
-    assert imports.finish_waiting() == []  # after the fifth one: 16 seconds
+    assert uploads.finish_waiting() == []  # after the fifth one: 16 seconds
 
     failed.delete()
-    assert imports.finish_waiting() == [upload.image_id]
+    assert uploads.finish_waiting() == [upload.image_id]
 
 
 def test_attempts_of_an_upload_before_do_not_count(
@@ -625,10 +625,10 @@ def test_attempts_of_an_upload_before_do_not_count(
     with pytest.raises(errors.StoreFull):
         send(upload, 0, DATA)
     Transfer.objects.filter(kind=TransferKind.IMPORT).update(started_at=LONG_AGO)
-    assert imports.finish_waiting() == []  # it lives
+    assert uploads.finish_waiting() == []  # it lives
 
     Transfer.objects.filter(pk=upload.pk).update(heartbeat_at=LONG_AGO)
-    assert imports.finish_waiting() == [upload.image_id]
+    assert uploads.finish_waiting() == [upload.image_id]
 
 
 def test_one_question_finds_out_which_uploads_are_due(
@@ -639,7 +639,7 @@ def test_one_question_finds_out_which_uploads_are_due(
     Transfer.objects.update(bytes_expected=1, bytes_received=1)
 
     with django_assert_num_queries(1):
-        assert imports.finish_waiting() == []
+        assert uploads.finish_waiting() == []
 
 
 def test_formats_stay_while_the_data_is_inspected_as_what_they_say(
@@ -672,7 +672,7 @@ def test_formats_that_are_changed_between_two_attempts_hold_for_the_next_one(
     lifecycle.update(upload.image_id, Changes({"disk_format": "qcow2"}), member)
 
     with pytest.raises(errors.ContentRefused):
-        imports.finish(upload, member)
+        uploads.finish(upload, member)
 
     assert_nothing_is_left(upload)
 
@@ -687,7 +687,7 @@ def test_formats_that_are_unset_between_two_attempts_end_the_upload(
     lifecycle.update(upload.image_id, unset, member)
 
     with pytest.raises(errors.Invalid, match="disk_format"):
-        imports.finish(upload, member)
+        uploads.finish(upload, member)
 
     assert_nothing_is_left(upload)
 
@@ -699,27 +699,27 @@ def test_the_worker_finishes_for_a_process_that_died_before_it_began(
         patch.setattr(receiving, "finish", lambda *_: None)
         send(upload, 0, DATA)
     assert status(upload) == Status.UPLOADING
-    assert imports.finish_waiting() == []  # it lives
+    assert uploads.finish_waiting() == []  # it lives
 
     Transfer.objects.update(heartbeat_at=LONG_AGO)
-    assert imports.finish_waiting() == [upload.image_id]
+    assert uploads.finish_waiting() == [upload.image_id]
     assert data(upload) == DATA
 
 
 def test_an_upload_that_nobody_can_finish_keeps_the_worker_from_no_other(
     begin: Begin, send: Send, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    uploads = begin(), begin()
+    both = begin(), begin()
     with monkeypatch.context() as patch:
         patch.setattr(receiving, "finish", lambda *_: None)
-        for upload in uploads:
+        for upload in both:
             send(upload, 0, DATA)
     Transfer.objects.update(heartbeat_at=LONG_AGO)
     fail_once(monkeypatch, RuntimeError("what nobody thought of"))
 
-    assert len(imports.finish_waiting()) == 1
+    assert len(uploads.finish_waiting()) == 1
 
-    found = sorted(status(upload) for upload in uploads)
+    found = sorted(status(upload) for upload in both)
     assert found == [Status.ACTIVE, Status.IMPORTING]
 
 
@@ -740,14 +740,14 @@ def test_the_worker_finishes_for_a_process_that_died_meanwhile(
         resting_status=Status.IMPORTING,
     )
     stores.default().put(attempt.key, [DATA])
-    assert imports.finish_waiting() == []
+    assert uploads.finish_waiting() == []
 
     died = f"{this_worker()}0"  # began at another time than the one with its number
     Transfer.objects.filter(pk=attempt.pk).update(worker=died)
     assert lifecycle.reap() == [attempt]
     assert status(upload) == Status.IMPORTING
     Transfer.objects.filter(pk=attempt.pk).update(ended_at=LONG_AGO)
-    assert imports.finish_waiting() == [upload.image_id]
+    assert uploads.finish_waiting() == [upload.image_id]
 
     assert data(upload) == DATA
     assert len(keys()) == 1

@@ -12,9 +12,9 @@ from typing import Any
 from images import attributes, errors, formats, lifecycle, property_schema
 from images.access import Caller
 from images.attributes import Changes
-from images.exchange import sidecar
-from images.exchange.sidecar import Sidecar
-from images.exchange.sources import EXTENSIONS, Opened, Source
+from images.files import sidecar
+from images.files.sidecar import Sidecar
+from images.files.sources import EXTENSIONS, Opened, Source
 from images.models import READABLE_STATUSES, Image, Status
 from images.stores.digests import Digests, digesting
 
