@@ -29,7 +29,7 @@ worker_class = (
 )
 workers = settings.IMAGECATALOG_WORKERS
 # So many slow transfers a process carries; unused ones cost nothing. They are more than the
-# turns of images.lifecycle.turns, or the web servers of others could hold them all.
+# turns of images.transfers.concurrency, or the web servers of others could hold them all.
 threads = 32
 keepalive = 60  # s
 timeout = 120  # s without a sign of life of a process's main thread, not of a request

@@ -22,6 +22,7 @@ from images.models import (
     TransferStatus,
     ownerless,
 )
+from images.transfers import reaper
 
 WITHOUT_DATA = (Status.QUEUED, Status.KILLED)
 
@@ -80,7 +81,7 @@ def _by_status() -> dict[str, int]:
 
 def stuck() -> Q:
     """The condition for images that wait for data although nobody alive brings any."""
-    dead = [transfer.image_id for transfer, _ in lifecycle.expired()]
+    dead = [transfer.image_id for transfer, _ in reaper.expired()]
     return ownerless() | Q(status__in=TRANSIENT_STATUSES, pk__in=dead)
 
 

@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from images import access, attributes, errors
 from images.access import Caller, Target
-from images.lifecycle.edges import locked, record
 from images.models import Image, Member, MemberStatus
+from images.transitions import locked, record
 
 Members = list[Member]
 

@@ -34,6 +34,7 @@ from images import audit, errors, lifecycle, stores
 from images.access import operator
 from images.attributes import Changes
 from images.models import Image, ImageLocation, Transfer
+from images.transfers import reaper
 from tests.copies import waiting_copies
 from tests.locations import remove_first
 from tests.web import allow_in_process, serving_folder
@@ -254,7 +255,7 @@ class LifeCycle(RuleBasedStateMachine):
             if not stored:
                 raise Killed
 
-        at = "images.lifecycle.leases.finish"
+        at = "images.transfers.leases.finish"
         killed = mock.patch(at, side_effect=Killed)
         silent = mock.patch("images.lifecycle.data._fail")
         with killed, silent:
@@ -277,7 +278,7 @@ class LifeCycle(RuleBasedStateMachine):
 
     @rule()
     def worker(self) -> None:
-        lifecycle.reap(BY)
+        reaper.reap(BY)
         lifecycle.sweep()
         for expected in self.model.values():
             if expected.status == "saving":

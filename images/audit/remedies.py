@@ -14,6 +14,7 @@ from images.models import (
     ImageLocation,
     LocationStatus,
 )
+from images.transfers import reaper
 
 REASON = "found by an audit"
 ADVICE = {
@@ -50,7 +51,7 @@ def fix(
     findings = list(findings)
     kinds = {finding.kind for finding in findings}
     if "stuck" in kinds:
-        lifecycle.reap(fixing.by)
+        reaper.reap(fixing.by)
     if "overdue" in kinds:
         _delete_all_that_is_due(fixing.by)
     for finding in findings:

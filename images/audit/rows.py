@@ -19,6 +19,7 @@ from images.models import (
     Status,
     ownerless,
 )
+from images.transfers import reaper
 
 LATE = timedelta(hours=1)  # the worker looks every few seconds
 MANY_ATTEMPTS = 10  # more than four hours of them
@@ -38,7 +39,7 @@ def stuck() -> Iterator[Finding]:
         yield Finding(
             "stuck", f"{row['status']}, and no transfer is running", image_id=row["pk"]
         )
-    for transfer, reason in lifecycle.expired():
+    for transfer, reason in reaper.expired():
         yield Finding(
             "stuck",
             f"transfer {transfer.pk}: {reason}",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from images.lifecycle.copies import Source, Waiting, copy, fetch_copy, next_copy
 from images.lifecycle.data import read, upload, writable
-from images.lifecycle.leases import end_expired, expired, reap, remove_leftovers
 from images.lifecycle.location_changes import (
     AddLocation,
     LocationChange,
@@ -20,7 +19,6 @@ from images.lifecycle.locations import add_location, remove_location
 from images.lifecycle.metadata import create, tag, untag, update
 from images.lifecycle.moves import fail, move_to, possible_moves
 from images.lifecycle.purge import purge_deleted, purge_total
-from images.lifecycle.removal import Failures
 from images.lifecycle.repair import (
     lose_location,
     maker,
@@ -48,7 +46,6 @@ from images.lifecycle.trash import (
 
 __all__ = [
     "AddLocation",
-    "Failures",
     "LocationChange",
     "RemoveLocation",
     "RemoveLocationAt",
@@ -62,8 +59,6 @@ __all__ = [
     "deactivate",
     "delete",
     "due_until",
-    "end_expired",
-    "expired",
     "fail",
     "fetch_copy",
     "in_trash",
@@ -79,9 +74,7 @@ __all__ = [
     "purge_total",
     "reactivate",
     "read",
-    "reap",
     "remove_due",
-    "remove_leftovers",
     "remove_location",
     "remove_orphan",
     "restore",

@@ -8,8 +8,8 @@ from typing import Any
 from images import attributes, errors, property_schema
 from images.access import Caller
 from images.attributes import Changes
-from images.lifecycle.edges import record, save
 from images.models import Image, Status, Transfer, TransferKind, TransferStatus
+from images.transitions import record, save
 
 SHOWN = 255  # characters
 FORMATS = ("disk_format", "container_format")

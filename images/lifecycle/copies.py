@@ -18,7 +18,6 @@ from images import attributes, db, errors, stores
 from images.access import Caller, operator
 from images.attributes import Changes
 from images.failpoints import failpoint
-from images.lifecycle import leases, quota, turns
 from images.lifecycle.changes import change, cleaned
 from images.lifecycle.data import (
     check_cap,
@@ -27,10 +26,11 @@ from images.lifecycle.data import (
     receive,
     writable,
 )
-from images.lifecycle.edges import locked, move, save
 from images.lifecycle.location_changes import STORE
 from images.models import Image, Status, Transfer, TransferKind, TransferStatus
 from images.stores import urlfilter
+from images.transfers import concurrency, leases, quota
+from images.transitions import follow, locked, save
 
 MAX_URL = 2048  # characters
 
@@ -61,7 +61,7 @@ def ask_source(source: Source) -> Source:
 
 def _told(url: str) -> int | None:
     db.release_connection()
-    with turns.taking(turns.LOOKS):
+    with concurrency.slot(concurrency.LOOKS):
         try:
             return stores.get(STORE).size(url)
         except errors.StoreError:
@@ -156,13 +156,15 @@ def fetch_copy(transfer_id: UUID, stopping: Callable[[], bool] = lambda: False) 
 def _claim(transfer: Transfer, by: Caller) -> Image | None:
     with locked(transfer.image_id, deleted=True) as image:
         if image.status != Status.QUEUED:
-            leases.call_off(transfer, "Somebody else has brought the data meanwhile.")
+            leases.cancel_waiting(
+                transfer, "Somebody else has brought the data meanwhile."
+            )
             return None
         if image.pinned:  # its bytes were acknowledged: they can come another time
             transfer.resting_status = Status.QUEUED
         if not leases.claim(transfer):
             return None
-        move(image, image.mark_saving, "copy", by)
+        follow(image, image.mark_saving, "copy", by)
     return image
 
 

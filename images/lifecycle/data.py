@@ -15,9 +15,7 @@ from images.access import Caller
 from images.attributes import Changes
 from images.failpoints import failpoint
 from images.formats import inspection
-from images.lifecycle import leases, quota, turns
 from images.lifecycle.changes import change, cleaned
-from images.lifecycle.edges import locked, move
 from images.models import (
     READABLE_STATUSES,
     Image,
@@ -28,6 +26,8 @@ from images.models import (
     TransferKind,
 )
 from images.stores.digests import Digests, digesting
+from images.transfers import concurrency, heartbeat, leases, quota
+from images.transitions import follow, locked
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ def upload(
     with locked(image_id) as image:
         if changes and image.status == Status.QUEUED:
             change(image, changes, by)
-        move(image, image.mark_saving, "upload", by)
+        follow(image, image.mark_saving, "upload", by)
         check_formats_set(image)
         if image.pinned:
             resting = Status.QUEUED
@@ -137,7 +137,7 @@ def receive(
         still_ours = _fail(transfer, error, by)
         if isinstance(error, errors.StoreError) and not still_ours:
             # The store fails because its half-written object was cleaned away.
-            raise leases.gone(transfer) from error
+            raise heartbeat.gone(transfer) from error
         raise
 
 
@@ -178,7 +178,7 @@ def read(
     if not copies and _has_no_bytes(image_id):
         return _nothing()
     db.release_connection()
-    until = time.monotonic() + turns.PATIENCE  # however many addresses it has
+    until = time.monotonic() + concurrency.PATIENCE  # however many addresses it has
     for store_id, key in stores.heaviest_first(copies, preferred):
         try:
             if store_id == stores.HTTP.id:
@@ -204,7 +204,7 @@ def _web_blocks(
     url: str, start: int, stop: int | None, until: float
 ) -> Generator[bytes, None, None]:
     with (
-        turns.taking(turns.DOWNLOADS, until),
+        concurrency.slot(concurrency.DOWNLOADS, until),
         closing(stores.HTTP.open(url, start, stop)) as blocks,
     ):
         yield b""
@@ -267,7 +267,7 @@ def _receive(
     def checked(digests: Digests) -> Iterator[bytes]:
         # All that can speak against the bytes is said before the store has completed them.
         counted = _counted(blocks, transfer.bytes_expected, quota.room(image))
-        for block in digesting(leases.beating(transfer, counted), digests):
+        for block in digesting(heartbeat.keep_alive(transfer, counted), digests):
             inspector.feed(block)
             yield block
         hexdigests = digests.hexdigests()
@@ -283,7 +283,7 @@ def _receive(
             signature.check(hexdigests[signature.algorithm])
         check_same(image, received.size, received.checksum, received.hash_value)
         outcome.append(received)
-        leases.beat(transfer)  # completing the object may take its time
+        heartbeat.send(transfer)  # completing the object may take its time
         failpoint("data.received")
 
     with Digests(*algorithms) as digests:
@@ -353,7 +353,7 @@ def _activate(image: Image, transfer: Transfer, received: Received, by: Caller) 
     image.os_hash_algo = received.hash_algorithm
     image.os_hash_value = received.hash_value
     image.pinned = False
-    move(
+    follow(
         image,
         image.mark_received,
         "receive",

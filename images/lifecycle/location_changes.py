@@ -13,11 +13,11 @@ import orjson
 from django.conf import settings
 
 from images import attributes, db, errors, stores
-from images.lifecycle import turns
 from images.lifecycle.data import check_cap
 from images.models import Image, LocationStatus, Status
 from images.stores import urlfilter
 from images.stores.digests import Digests, digesting
+from images.transfers import concurrency
 
 # Where bytes of others may be: never a store of ours, whose keys belong to other images.
 STORE = "http"
@@ -126,7 +126,7 @@ def prepare(image_id: str, changes: Sequence[LocationChange]) -> list[LocationCh
     if image is None or image.status not in (Status.QUEUED, Status.ACTIVE):
         return list(changes)  # to be refused under the lock, or to be asked again
     db.release_connection()
-    with turns.taking(turns.LOOKS):
+    with concurrency.slot(concurrency.LOOKS):
         deadline = time.monotonic() + READ_SECONDS
         return [_prepared(image, change, deadline) for change in changes]
 
@@ -134,7 +134,7 @@ def prepare(image_id: str, changes: Sequence[LocationChange]) -> list[LocationCh
 def look_at(image: Image, location: AddLocation) -> AddLocation:
     """The location of an image that is to be, prepared. Raises what ``prepare`` raises."""
     db.release_connection()
-    with turns.taking(turns.LOOKS):
+    with concurrency.slot(concurrency.LOOKS):
         deadline = time.monotonic() + READ_SECONDS
         return replace(location, found=_look(image, location, deadline, in_full=False))
 

@@ -10,9 +10,7 @@ from django.utils import timezone
 
 from images import attributes, errors, stores
 from images.access import Caller
-from images.lifecycle import quota
 from images.lifecycle.data import DATA_COLUMNS, check_formats_set, check_same
-from images.lifecycle.edges import locked, move, record, save
 from images.lifecycle.location_changes import (
     STORE,
     AddLocation,
@@ -27,6 +25,8 @@ from images.lifecycle.location_changes import (
 )
 from images.lifecycle.trash import scrub_at, withdraw
 from images.models import Image, ImageLocation, LocationStatus, Status
+from images.transfers import quota
+from images.transitions import follow, locked, record, save
 
 
 def add_location(
@@ -112,7 +112,7 @@ def _add(image: Image, change: AddLocation, by: Caller, reason: str) -> None:
         return
     _note_digests(image, found)
     image.pinned = False
-    move(
+    follow(
         image,
         image.mark_located,
         "add_location",
@@ -210,7 +210,7 @@ def _empty(
     for location in held:
         withdraw(location, _delete_after())
     image.pinned = True
-    move(
+    follow(
         image,
         image.mark_unlocated,
         "remove_location",

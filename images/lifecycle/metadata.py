@@ -13,7 +13,6 @@ from images.attributes import Changes
 from images.failpoints import failpoint
 from images.lifecycle.changes import change, cleaned
 from images.lifecycle.copies import Source, ask_source, request_copy
-from images.lifecycle.edges import locked, record, save
 from images.lifecycle.location_changes import (
     AddLocation,
     LocationChange,
@@ -22,6 +21,7 @@ from images.lifecycle.location_changes import (
 )
 from images.lifecycle.locations import apply
 from images.models import Image, Status
+from images.transitions import locked, record, save
 
 
 def create(

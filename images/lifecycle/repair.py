@@ -9,7 +9,6 @@ from django.utils import timezone
 
 from images import errors, stores
 from images.access import Caller
-from images.lifecycle.edges import locked, move, record
 from images.lifecycle.trash import withdraw
 from images.models import (
     READABLE_STATUSES,
@@ -23,6 +22,7 @@ from images.models import (
     TransferStatus,
 )
 from images.stores.writeback import PART
+from images.transitions import follow, locked, record
 
 # As leases.key_of makes them: "ab/<image>.<attempt>".
 OURS = re.compile(rf"[^/]+/(?P<image>[^/]+)\.[0-9a-f]{{32}}(?:{re.escape(PART)})?")
@@ -142,7 +142,7 @@ def _lose(
         record(image, "lose", by, before=before, reason=reason, detail=detail)
         return
     image.pinned = True
-    move(
+    follow(
         image,
         image.mark_unlocated,
         "lose",
@@ -162,7 +162,7 @@ def unstick(image_id: str, by: Caller, reason: str = "") -> None:
         running = image.transfers.filter(status=TransferStatus.RUNNING)
         if image.status not in TRANSIENT_STATUSES or running.exists():
             raise errors.Conflict(f"The image is {image.status}, and not stuck.")
-        move(image, image.mark_requeued, "fail", by, reason=reason)
+        follow(image, image.mark_requeued, "fail", by, reason=reason)
 
 
 def note_verified(location_id: int, damage: str, by: Caller) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from images import errors
 from images.access import Caller
-from images.lifecycle.edges import locked, move
 from images.models import Status
+from images.transitions import follow, locked
 
 
 def deactivate(image_id: str, by: Caller, reason: str = "") -> None:
@@ -15,7 +15,7 @@ def deactivate(image_id: str, by: Caller, reason: str = "") -> None:
     """
     with locked(image_id) as image:
         if image.status != Status.DEACTIVATED:
-            move(
+            follow(
                 image,
                 image.mark_deactivated,
                 "deactivate",
@@ -32,7 +32,7 @@ def reactivate(image_id: str, by: Caller, reason: str = "") -> None:
     """
     with locked(image_id) as image:
         if image.status != Status.ACTIVE:
-            move(
+            follow(
                 image,
                 image.mark_reactivated,
                 "reactivate",

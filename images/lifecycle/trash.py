@@ -15,15 +15,15 @@ from django.utils import timezone
 from images import errors, stores
 from images.access import Caller, operator
 from images.failpoints import failpoint
-from images.lifecycle import leases, removal, retries
-from images.lifecycle.edges import locked, move
-from images.lifecycle.removal import Failures
 from images.models import (
     READABLE_STATUSES,
     Image,
     ImageLocation,
     LocationStatus,
 )
+from images.transfers import backoff, leases, object_removal, reaper
+from images.transfers.object_removal import Failures
+from images.transitions import follow, locked
 
 RETRY = timedelta(minutes=1)  # doubled each time
 
@@ -47,7 +47,7 @@ def delete(image_id: str, by: Caller, reason: str = "") -> None:
             settings.IMAGECATALOG_DELAYED_DELETE and image.status in READABLE_STATUSES
         )
         mark = image.mark_pending_delete if kept else image.mark_deleted
-        move(image, mark, "delete", by, reason=reason)
+        follow(image, mark, "delete", by, reason=reason)
         for location in held:
             withdraw(location, None if kept else timezone.now())
     failpoint("delete.marked")
@@ -78,7 +78,7 @@ def restore(image_id: str, by: Caller, reason: str = "") -> None:
     found = _found_copy(image_id)
     with locked(image_id, deleted=True) as image:
         held = _trashed(image)
-        move(image, image.mark_restored, "restore", by, reason=reason)
+        follow(image, image.mark_restored, "restore", by, reason=reason)
         if held and found not in {location.pk for location in held}:
             raise errors.Conflict(
                 f"Image {image_id} was changed while it was looked for. Try again."
@@ -142,7 +142,7 @@ def _mark_scrubbed(
     image_id: str, by: Caller, reason: str, until: datetime | None
 ) -> list[ImageLocation]:
     with locked(image_id, deleted=True) as image:
-        move(image, image.mark_scrubbed, "scrub", by, reason=reason)
+        follow(image, image.mark_scrubbed, "scrub", by, reason=reason)
         if until and image.deleted_at and image.deleted_at > until:
             # Restored since it was looked for, and deleted again.
             raise errors.Conflict(f"The scrub time of image {image_id} is not over.")
@@ -161,7 +161,7 @@ def scrub_due(by: Caller | None = None, *, dry_run: bool = False) -> list[str]:
     """
     by = by or operator("worker")
     until = due_until()
-    ids = [one.id for one in islice(in_trash(until=until), removal.BATCH)]
+    ids = [one.id for one in islice(in_trash(until=until), object_removal.BATCH)]
     if dry_run:
         return ids
     return [image_id for image_id in ids if _scrubbed(image_id, by, until)]
@@ -200,9 +200,9 @@ def in_trash(
     found = _trash(since, until).order_by("deleted_at", "pk")
     while True:
         rows = found.values_list("pk", "name", "size", "deleted_at")
-        batch = [Trashed._make(row) for row in rows[: removal.BATCH]]
+        batch = [Trashed._make(row) for row in rows[: object_removal.BATCH]]
         yield from batch
-        if len(batch) < removal.BATCH:
+        if len(batch) < object_removal.BATCH:
             return
         last = batch[-1]
         found = _trash(last.deleted_at, until).order_by("deleted_at", "pk")
@@ -238,7 +238,7 @@ def remove_due() -> None:
     """Remove all bytes that are due, of locations and of attempts."""
     failures = Failures()
     sweep(failures)
-    leases.remove_leftovers(failures)
+    reaper.remove_orphaned_objects(failures)
 
 
 def sweep(failures: Failures | None = None) -> int:
@@ -252,7 +252,9 @@ def sweep(failures: Failures | None = None) -> int:
     ).order_by("delete_after")
     removed = 0
     # What stays is not due any more: it waits for its next attempt.
-    while batch := due.exclude(store__in=removal.away(failures))[: removal.BATCH]:
+    while batch := due.exclude(store__in=object_removal.unavailable(failures))[
+        : object_removal.BATCH
+    ]:
         removed += _remove_all(batch, failures)
     return removed
 
@@ -260,7 +262,7 @@ def sweep(failures: Failures | None = None) -> int:
 def sweep_all() -> int:
     """The same without waiting for the next attempt, each object once at most."""
     failures = Failures()
-    return _remove_all(removal.in_batches(_late(), failures), failures)
+    return _remove_all(object_removal.in_batches(_late(), failures), failures)
 
 
 def late_total() -> int:
@@ -286,15 +288,15 @@ def _remove_all(locations: Iterable[ImageLocation], failures: Failures) -> int:
     return sum(
         _remove(one, failures)
         for one in locations
-        if one.store not in removal.away(failures)
+        if one.store not in object_removal.unavailable(failures)
     )
 
 
 def _remove(location: ImageLocation, failures: Failures) -> bool:
-    if not removal.delete(location.store, location.key, failures):
+    if not object_removal.delete(location.store, location.key, failures):
         ImageLocation.objects.filter(pk=location.pk).update(
             delete_after=timezone.now()
-            + retries.pause(RETRY, earlier=location.delete_attempts),
+            + backoff.delay(RETRY, earlier=location.delete_attempts),
             delete_attempts=F("delete_attempts") + 1,
         )
         return False

@@ -13,8 +13,7 @@ from django.utils import timezone
 from images import db, errors, stores
 from images.access import Caller, operator
 from images.failpoints import failpoint
-from images.lifecycle import data, leases, pieces, removal, retries
-from images.lifecycle.edges import locked, move
+from images.lifecycle import data
 from images.models import (
     Image,
     PieceStatus,
@@ -23,6 +22,8 @@ from images.models import (
     TransferKind,
     TransferStatus,
 )
+from images.transfers import backoff, chunks, heartbeat, leases, object_removal
+from images.transitions import follow, locked
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +59,7 @@ def finish(upload: Transfer, by: Caller) -> None:
         if not _may_pass(error):
             leases.fail(upload, error, by)
         raise
-    pieces.remove(upload, removal.Failures())
+    chunks.remove(upload, object_removal.Failures())
 
 
 def _to_importing(image: Image, upload: Transfer, by: Caller) -> Transfer:
@@ -72,7 +73,7 @@ def _to_importing(image: Image, upload: Transfer, by: Caller) -> Transfer:
     if whole is None:
         raise errors.Conflict("The upload has ended, or its data is not all there.")
     if image.status == Status.UPLOADING:
-        move(image, image.mark_importing, "import", by)
+        follow(image, image.mark_importing, "import", by)
         whole.heartbeat_at = timezone.now()
         whole.deadline = leases.deadline(TransferKind.IMPORT)
         whole.save(update_fields=["heartbeat_at", "deadline"])
@@ -93,7 +94,7 @@ def _blocks(upload: Transfer, store: stores.Store) -> Iterator[bytes]:
     stored = upload.pieces.filter(status=PieceStatus.STORED)
     # By primary key they are in the order of their bytes: each is made when all before it has
     # arrived.
-    for piece in removal.in_batches(stored):
+    for piece in object_removal.in_batches(stored):
         db.release_connection()
         with closing(store.open(piece.key)) as blocks:
             yield from blocks
@@ -133,8 +134,8 @@ def finish_waiting(by: Caller | None = None) -> list[str]:
 
 def _is_due(upload: Transfer, attempts: int, last: datetime | None) -> bool:
     if last is None:
-        return leases.is_silent(upload)
-    return last + retries.pause(RETRY, earlier=attempts - 1) < timezone.now()
+        return heartbeat.is_silent(upload)
+    return last + backoff.delay(RETRY, earlier=attempts - 1) < timezone.now()
 
 
 def _finished(upload: Transfer, by: Caller) -> bool:

@@ -18,9 +18,6 @@ from images import db, errors, stores
 from images.access import Caller
 from images.failpoints import failpoint
 from images.formats import Inspector, inspection
-from images.lifecycle import leases, pieces, removal
-from images.lifecycle.edges import locked
-from images.lifecycle.workers import this_worker
 from images.models import (
     Image,
     Piece,
@@ -28,6 +25,9 @@ from images.models import (
     Transfer,
     TransferStatus,
 )
+from images.transfers import chunks, heartbeat, leases, object_removal
+from images.transfers.workers import this_worker
+from images.transitions import locked
 from images.uploads.finishing import finish
 from images.uploads.staging import find, going_on
 
@@ -67,7 +67,7 @@ def append(
         stream = _Stream(iter(blocks), upload, offset, announced, image)
         piece = _take_turn(upload)
     failpoint("piece.begun")
-    pieces.remove_each(_lost(upload), removal.Failures(), abandoned=True)
+    chunks.remove_each(_lost(upload), object_removal.Failures(), abandoned=True)
     db.release_connection()
     try:
         # It stops within its generator, which would keep a block until garbage is collected.
@@ -184,7 +184,7 @@ def _put(store: stores.Store, key: str, first: bytes, stream: _Stream) -> int:
 
     def piece() -> Iterator[bytes]:
         nonlocal size
-        due = time.monotonic() + leases.beat_pause()
+        due = time.monotonic() + heartbeat.interval()
         for block in chain([first], stream.blocks):
             size += len(block)
             yield block
@@ -202,7 +202,7 @@ def _take_turn(upload: Transfer) -> Piece:
     """
     arriving = upload.pieces.filter(status=PieceStatus.ARRIVING)
     if arriving.exists():
-        if not leases.is_silent(upload):
+        if not heartbeat.is_silent(upload):
             raise errors.Locked(
                 "Another request is sending data to this upload. Try again in a moment."
             )
@@ -268,7 +268,7 @@ def _give_turn(piece: Piece, put: bool) -> None:
             piece.delete()
             return
         _mine(piece).update(status=PieceStatus.LOST)
-        pieces.remove_each([piece], removal.Failures())
+        chunks.remove_each([piece], object_removal.Failures())
     except Exception:
         # Without a heartbeat the turn is free after a lease; the sender is told the first reason.
         log.exception("piece %s could not be given up", piece.pk)

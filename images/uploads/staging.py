@@ -8,9 +8,10 @@ from django.db.models import QuerySet
 
 from images import errors
 from images.access import Caller
-from images.lifecycle import data, leases, quota
-from images.lifecycle.edges import locked, move
+from images.lifecycle import data
 from images.models import Status, Transfer, TransferKind, TransferStatus
+from images.transfers import leases, quota
+from images.transitions import follow, locked
 from images.uploads.finishing import finish
 
 
@@ -33,7 +34,7 @@ def begin(
     data.check_cap(size)
     store = data.writable(store_id)
     with locked(image_id) as image:
-        move(image, image.mark_uploading, "stage", by)
+        follow(image, image.mark_uploading, "stage", by)
         data.check_formats_set(image)
         data.check_pinned_size(image, size)
         quota.check_coming(image, size)

@@ -13,8 +13,9 @@ from django.utils import timezone
 
 from images import errors, lifecycle, stores
 from images.access import Caller
-from images.lifecycle import removal, trash
+from images.lifecycle import trash
 from images.models import Event, Image
+from images.transfers import object_removal
 from tests.rows import status
 
 RACES = 25
@@ -23,7 +24,7 @@ RACES = 25
 def test_all_restores_what_is_in_the_trash(
     trashed: Any, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(removal, "BATCH", 2)
+    monkeypatch.setattr(object_removal, "BATCH", 2)
     images = [trashed() for _ in range(5)]
 
     call_command("image_restore", "--all", "--reason", "a mistake")

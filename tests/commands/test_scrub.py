@@ -8,8 +8,8 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from images import lifecycle, stores
-from images.lifecycle import removal
 from images.models import Image, ImageLocation
+from images.transfers import object_removal
 from tests.rows import status
 
 pytestmark = pytest.mark.django_db
@@ -102,7 +102,7 @@ def test_a_store_that_fails_does_not_stop_the_rest(
 def test_a_trash_of_several_batches_is_emptied(
     trashed: Any, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(removal, "BATCH", 2)
+    monkeypatch.setattr(object_removal, "BATCH", 2)
     images = [trashed() for _ in range(5)]
     at = timezone.now() - timedelta(hours=1)  # the same for two of them
     Image.objects.filter(pk__in=[images[1].pk, images[2].pk]).update(deleted_at=at)
@@ -116,7 +116,7 @@ def test_a_trash_of_several_batches_is_emptied(
 def test_one_call_of_the_worker_takes_one_batch_of_the_oldest(
     trashed: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(removal, "BATCH", 2)
+    monkeypatch.setattr(object_removal, "BATCH", 2)
     images = [trashed(days_ago=days) for days in (3, 4, 2)]
 
     assert lifecycle.scrub_due() == [images[1].pk, images[0].pk]

@@ -11,6 +11,7 @@ from django.utils import timezone
 from images import lifecycle
 from images.access import Caller
 from images.models import Event, Image, Status, Transfer
+from images.transfers import reaper
 from tests.test_transitions import EDGES
 
 LONG_AGO = "2000-01-01T00:00:00Z"
@@ -128,7 +129,7 @@ def test_an_image_is_shown_with_all_that_belongs_to_it(
 def test_the_last_error_is_shown_with_its_request(make_image: Any, capsys: Any) -> None:
     image = make_image("saving")
     Transfer.objects.update(heartbeat_at=LONG_AGO, request_id="req-7")
-    lifecycle.reap()
+    reaper.reap()
 
     (facts,) = shown(capsys, image.pk, "--json")
 

@@ -81,7 +81,7 @@ def main() -> None:
     django.setup()
     from django.core.management import CommandError, call_command
 
-    from images import audit, lifecycle, uploads
+    from images import audit, uploads
     from images.models import (
         TRANSIENT_STATUSES,
         Image,
@@ -89,6 +89,7 @@ def main() -> None:
         Transfer,
         TransferStatus,
     )
+    from images.transfers import reaper
 
     def under_way() -> list[list[str]]:
         found = [
@@ -111,7 +112,7 @@ def main() -> None:
     def settle(seconds: float) -> list[list[str]]:
         deadline = time.monotonic() + seconds
         while True:
-            lifecycle.reap()
+            reaper.reap()
             uploads.finish_waiting()
             found = under_way()
             if not found or time.monotonic() > deadline:

@@ -14,6 +14,7 @@ from images.access import Caller
 from images.attributes import Changes
 from images.lifecycle import Source
 from images.models import Image, Transfer
+from images.transfers import reaper
 from tests.copies import waiting_copies
 from tests.web import allow_in_process, serving_folder
 
@@ -56,7 +57,7 @@ def test_a_copy_waits_and_owns_nothing_yet(waiting: UUID) -> None:
     assert (transfer.kind, transfer.status, transfer.worker) == ("copy", "waiting", "")
     assert transfer.bytes_expected == len(DATA)
     assert state() == ("queued", [])
-    assert lifecycle.reap() == []
+    assert reaper.reap() == []
     assert history.last_error(transfer.image_id) is None
 
 
@@ -112,7 +113,7 @@ def test_a_worker_that_dies_while_it_stops_leaves_the_copy_too(
         if point == "data.ended":
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("images.failpoints.failpoint", die)
+    monkeypatch.setattr("images.transfers.leases.failpoint", die)
     with pytest.raises(KeyboardInterrupt):
         lifecycle.fetch_copy(waiting, lambda: True)
 
@@ -153,7 +154,7 @@ def test_a_worker_that_died_leaves_a_killed_image(
     assert state()[0] == "saving"
 
     Transfer.objects.update(worker="elsewhere", heartbeat_at="2000-01-01T00:00:00Z")
-    (ended,) = lifecycle.reap()
+    (ended,) = reaper.reap()
 
     assert ended.pk == waiting
     assert state() == ("killed", [])
@@ -277,7 +278,7 @@ def test_an_image_that_was_pinned_while_its_copy_waited_is_not_killed_by_it(
         lifecycle.fetch_copy(waiting)
     Transfer.objects.update(worker="elsewhere", heartbeat_at="2000-01-01T00:00:00Z")
 
-    (ended,) = lifecycle.reap()
+    (ended,) = reaper.reap()
 
     assert ended.pk == waiting
     assert state() == ("queued", [])

@@ -17,11 +17,11 @@ from images.lifecycle import (
     ReplaceLocations,
     location_changes,
 )
-from images.lifecycle.edges import locked
 from images.lifecycle.location_changes import prepare
 from images.lifecycle.locations import apply
 from images.models import Event, Status
 from images.stores.http import HttpStore
+from images.transitions import locked
 from tests.rows import current
 from tests.web import allow_in_process, serving_folder
 

@@ -10,6 +10,7 @@ import pytest
 from images import errors, lifecycle
 from images.access import Caller
 from images.models import Event, Status, Transfer, TransferStatus
+from images.transfers import leases, reaper
 from tests.rows import current
 
 DATA = b"some bytes" * 1000
@@ -281,7 +282,7 @@ def test_a_late_loser_leaves_the_winners_bytes_alone(
         yield b"the loser's bytes"
         # Its lease ran out, the image was queued again, and somebody else was faster.
         Transfer.objects.update(heartbeat_at="2000-01-01T00:00:00Z")
-        lifecycle.reap()
+        reaper.reap()
         lifecycle.upload(image.pk, [DATA], member)
 
     with pytest.raises(errors.Gone):
@@ -311,7 +312,7 @@ def test_bytes_whose_success_was_recorded_are_never_cleaned_away(
 
     def commit_without_an_answer(*args: Any) -> None:
         activate(*args)
-        lifecycle.leases.fail(args[1], RuntimeError("connection lost"), member)
+        leases.fail(args[1], RuntimeError("connection lost"), member)
 
     monkeypatch.setattr(lifecycle.data, "_activate", commit_without_an_answer)
     lifecycle.upload(image.pk, [DATA], member)

@@ -12,8 +12,9 @@ import pytest
 
 from images import errors, lifecycle, min_rate
 from images.access import Caller
-from images.lifecycle import data, turns
+from images.lifecycle import data
 from images.models import Image
+from images.transfers import concurrency
 from tests.web import allow_in_process, serving_folder
 
 pytestmark = pytest.mark.django_db
@@ -34,8 +35,8 @@ def image(tmp_path: Path, settings: Any, make_image: Any) -> Iterator[Image]:
 
 @pytest.fixture(autouse=True)
 def one_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns, "DOWNLOADS", BoundedSemaphore(1))
-    monkeypatch.setattr(turns, "PATIENCE", 0.1)
+    monkeypatch.setattr(concurrency, "DOWNLOADS", BoundedSemaphore(1))
+    monkeypatch.setattr(concurrency, "PATIENCE", 0.1)
 
 
 def read(image: Image, *part: int) -> Any:
@@ -44,9 +45,9 @@ def read(image: Image, *part: int) -> Any:
 
 
 def is_free() -> bool:
-    free = turns.DOWNLOADS.acquire(blocking=False)
+    free = concurrency.DOWNLOADS.acquire(blocking=False)
     if free:
-        turns.DOWNLOADS.release()
+        concurrency.DOWNLOADS.release()
     return free
 
 
@@ -160,7 +161,7 @@ def test_an_image_with_many_addresses_waits_no_longer_than_one_with_one(
     for number in range(9):
         image.locations.create(store="http", key=f"{url}?{number}")
     blocks = read(image)
-    monkeypatch.setattr(turns, "PATIENCE", 1.0)
+    monkeypatch.setattr(concurrency, "PATIENCE", 1.0)
     began = time.monotonic()
 
     with pytest.raises(errors.StoreError):

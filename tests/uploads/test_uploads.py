@@ -19,8 +19,6 @@ from django.utils import timezone
 from images import audit, errors, lifecycle, stores, uploads
 from images.access import Caller
 from images.attributes import Changes
-from images.lifecycle import leases, removal
-from images.lifecycle.workers import this_worker
 from images.models import (
     Event,
     Image,
@@ -32,6 +30,8 @@ from images.models import (
     TransferStatus,
 )
 from images.stores.local import LocalStore
+from images.transfers import object_removal, reaper
+from images.transfers.workers import this_worker
 from images.uploads import receiving
 
 LONG_AGO = "2000-01-01T00:00:00Z"
@@ -210,7 +210,7 @@ def test_a_large_upload_has_as_many_pieces_as_its_size_needs(
 ) -> None:
     monkeypatch.setattr(receiving, "SMALL_PIECES", 1)
     monkeypatch.setattr(receiving, "SMALL", 100)
-    monkeypatch.setattr(removal, "BATCH", 3)
+    monkeypatch.setattr(object_removal, "BATCH", 3)
 
     for start in range(0, len(DATA), 100):
         send(upload, start, DATA[start : start + 100])
@@ -442,7 +442,7 @@ def test_a_sender_whose_upload_is_ended_leaves_nothing(
         uploads.append(upload.image_id, str(upload.pk), 10, blocks(), member)
 
     Transfer.objects.update(heartbeat_at=LONG_AGO)
-    lifecycle.reap()
+    reaper.reap()
     assert keys() == []
     assert not Piece.objects.exists()
     assert Transfer.objects.get().cleaned
@@ -454,11 +454,11 @@ def test_an_upload_that_is_not_continued_ends_with_its_deadline(
 ) -> None:
     send(upload, 0, DATA[:10])
     Transfer.objects.update(heartbeat_at=LONG_AGO)
-    assert lifecycle.reap() == []
+    assert reaper.reap() == []
     assert list(audit.check()) == []
 
     Transfer.objects.update(deadline=LONG_AGO)
-    lifecycle.reap()
+    reaper.reap()
 
     assert_nothing_is_left(upload)
     assert "not continued in time" in Transfer.objects.get().error
@@ -490,8 +490,8 @@ def test_a_request_without_a_byte_prolongs_nothing(
 def found_expired(upload: Transfer, monkeypatch: pytest.MonkeyPatch) -> None:
     """The reaper has looked at the upload, and has not ended it yet."""
     Transfer.objects.update(deadline=LONG_AGO)
-    found = leases.expired()
-    monkeypatch.setattr(leases, "expired", lambda: found)
+    found = reaper.expired()
+    monkeypatch.setattr(reaper, "expired", lambda: found)
 
 
 def test_a_request_without_a_byte_does_not_keep_an_upload_from_its_end(
@@ -499,7 +499,7 @@ def test_a_request_without_a_byte_does_not_keep_an_upload_from_its_end(
 ) -> None:
     send(upload, 0)
 
-    assert lifecycle.reap() == [upload]
+    assert reaper.reap() == [upload]
     assert_nothing_is_left(upload)
 
 
@@ -508,7 +508,7 @@ def test_an_upload_is_not_ended_that_was_continued_since_it_was_looked_at(
 ) -> None:
     send(upload, 0, DATA[:1])
 
-    assert lifecycle.reap() == []
+    assert reaper.reap() == []
     assert status(upload) == Status.UPLOADING
 
 
@@ -517,7 +517,7 @@ def test_in_its_last_moment_it_is_not_ended_while_somebody_sends(
 ) -> None:
     def blocks() -> Iterator[bytes]:
         yield DATA[:10]
-        assert lifecycle.reap() == []
+        assert reaper.reap() == []
         yield DATA[10:]
 
     Transfer.objects.update(deadline=timezone.now() + timedelta(milliseconds=1))
@@ -744,7 +744,7 @@ def test_the_worker_finishes_for_a_process_that_died_meanwhile(
 
     died = f"{this_worker()}0"  # began at another time than the one with its number
     Transfer.objects.filter(pk=attempt.pk).update(worker=died)
-    assert lifecycle.reap() == [attempt]
+    assert reaper.reap() == [attempt]
     assert status(upload) == Status.IMPORTING
     Transfer.objects.filter(pk=attempt.pk).update(ended_at=LONG_AGO)
     assert uploads.finish_waiting() == [upload.image_id]
@@ -797,7 +797,7 @@ def test_what_could_not_be_removed_is_removed_later(
     assert Piece.objects.filter(status=PieceStatus.STORED).count() == 2
     assert list(audit.check()) == []
 
-    lifecycle.reap()
+    reaper.reap()
 
     assert len(keys()) == 1
     assert not Piece.objects.exists()

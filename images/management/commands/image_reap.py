@@ -5,10 +5,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from images import lifecycle
 from images.access import operator
 from images.console import iso, progress
 from images.models import Image, Transfer
+from images.transfers import object_removal, reaper
 from images.units import counted
 
 
@@ -31,19 +31,19 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        found = lifecycle.expired()
+        found = reaper.expired()
         before = _statuses([transfer for transfer, _ in found])
         if options["dry_run"]:
             for transfer, reason in found:
                 self._line(transfer, before.get(transfer.image_id, "?"), str(reason))
             self.stdout.write(f"{counted(len(found), 'transfer')} would be ended.")
             return
-        ended = lifecycle.end_expired(
+        ended = reaper.end_expired(
             operator("command"), lambda dead: progress(dead, len(dead), " transfers")
         )
         count = Transfer.objects.unclean().count()
-        lifecycle.remove_leftovers(
-            lifecycle.Failures(), lambda left: progress(left, count, " leftovers")
+        reaper.remove_orphaned_objects(
+            object_removal.Failures(), lambda left: progress(left, count, " leftovers")
         )
         after, reasons = _statuses(ended), _reasons(ended)
         for transfer in ended:

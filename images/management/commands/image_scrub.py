@@ -12,6 +12,7 @@ from images import errors, lifecycle
 from images.access import operator
 from images.console import confirm, iso, progress, say
 from images.models import Image, Status
+from images.transfers import object_removal
 from images.units import counted, size
 
 
@@ -90,13 +91,17 @@ class Command(BaseCommand):
             )
         # First: what fails below has had its attempt.
         removed = lifecycle.sweep_all()
-        scrubbed, failures = 0, lifecycle.Failures()
+        scrubbed, failures = 0, object_removal.Failures()
         for image in progress(due, count):
             scrubbed += self._scrub(image.id, until, options["now"], failures)
         self._sum_up(scrubbed, removed)
 
     def _scrub(
-        self, image_id: str, until: datetime, now: bool, failures: lifecycle.Failures
+        self,
+        image_id: str,
+        until: datetime,
+        now: bool,
+        failures: object_removal.Failures,
     ) -> bool:
         reason = "scrubbed by command" if now else "scrub time is over"
         try:

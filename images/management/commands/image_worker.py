@@ -15,6 +15,7 @@ from imagecatalog.identity import pruning
 from images import lifecycle, overview, uploads
 from images.console import count, positive
 from images.management.copying import Copying
+from images.transfers import reaper
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +23,7 @@ STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 HOUR = 3600.0  # seconds
 PAUSE = 1.0  # seconds until it is looked again for what is to be copied
 # They ask the database only: a store that hangs must not keep them waiting.
-DUTIES = (lifecycle.end_expired, lifecycle.scrub_due, overview.recount)
+DUTIES = (reaper.end_expired, lifecycle.scrub_due, overview.recount)
 
 
 class Command(BaseCommand):

@@ -7,7 +7,7 @@ from datetime import timedelta
 AT_MOST = timedelta(hours=1)
 
 
-def pause(first: timedelta, earlier: int) -> timedelta:
+def delay(first: timedelta, earlier: int) -> timedelta:
     """After a failure: the ``first`` pause, doubled for each earlier one, up to AT_MOST."""
     # The exponent has a bound, as durations have one; from a second it leads beyond the most.
     return min(first * (1 << min(earlier, 12)), AT_MOST)

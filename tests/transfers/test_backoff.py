@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from images.lifecycle import retries
+from images.transfers import backoff
 
 SECOND = timedelta(seconds=1)
 
@@ -15,4 +15,4 @@ SECOND = timedelta(seconds=1)
 def test_each_failure_doubles_the_pause_up_to_an_hour(
     earlier: int, seconds: int
 ) -> None:
-    assert retries.pause(SECOND, earlier) == timedelta(seconds=seconds)
+    assert backoff.delay(SECOND, earlier) == timedelta(seconds=seconds)

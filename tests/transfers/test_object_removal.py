@@ -13,10 +13,10 @@ from django.utils import timezone
 
 from images import errors, lifecycle, stores
 from images.access import Caller
-from images.lifecycle import removal
-from images.lifecycle.workers import this_worker
 from images.models import Image, ImageLocation, Piece, PieceStatus, Transfer
 from images.stores.local import LocalStore
+from images.transfers import object_removal, reaper
+from images.transfers.workers import this_worker
 
 pytestmark = pytest.mark.django_db
 
@@ -46,7 +46,7 @@ def two_stores(settings: Any, data_dir: Path) -> None:
 
 @pytest.fixture
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(removal, "BATCH", 2)
+    monkeypatch.setattr(object_removal, "BATCH", 2)
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def test_a_dead_transfer_ends_without_asking_its_store(
     died = f"{this_worker()}0"  # began at another time than the one with its number
     Transfer.objects.update(worker=died)
 
-    (ended,) = lifecycle.end_expired()
+    (ended,) = reaper.end_expired()
 
     assert ended.image_id == image.pk
     assert Image.objects.get().status == "queued"
@@ -223,7 +223,7 @@ def test_the_writer_of_an_attempt_that_was_ended_may_clean_up_himself(
     make_image("saving")
     Transfer.objects.update(deadline=LONG_AGO)  # it beats all the time
 
-    assert len(lifecycle.end_expired()) == 1
+    assert len(reaper.end_expired()) == 1
     lifecycle.remove_due()
 
     assert asked == []

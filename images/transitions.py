@@ -37,7 +37,7 @@ def _lock(deleted: bool) -> str:
     return str(images.select_for_update().filter(pk="").query.sql_with_params()[0])
 
 
-def move(
+def follow(
     image: Image,
     mark: Callable[[], Any],
     verb: str,

@@ -26,7 +26,7 @@ def delete(
     A store that hangs must not keep the others waiting once for each object: one that is away
     is not asked. But one object that cannot be removed is not yet a store that is away.
     """
-    if store_id in away(failures):
+    if store_id in unavailable(failures):
         return False
     try:
         stores.get(store_id).delete(key, abandoned=abandoned)
@@ -38,7 +38,7 @@ def delete(
     return True
 
 
-def away(failures: Failures) -> list[str]:
+def unavailable(failures: Failures) -> list[str]:
     """The stores that are not asked any more in this round."""
     return [it for it, count in failures.items() if count >= stores.PATIENCE]
 
@@ -62,4 +62,4 @@ def _reachable(
 ) -> QuerySet[Row]:
     if not failures:
         return found
-    return found.exclude(**{f"{store}__in": away(failures)})
+    return found.exclude(**{f"{store}__in": unavailable(failures)})

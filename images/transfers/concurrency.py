@@ -16,7 +16,7 @@ PATIENCE = 5.0  # seconds
 
 
 @contextmanager
-def taking(turns: BoundedSemaphore, until: float | None = None) -> Iterator[None]:
+def slot(turns: BoundedSemaphore, until: float | None = None) -> Iterator[None]:
     """Wait for a turn, until then on the monotonic clock; else for PATIENCE. Raises StoreError."""
     if until is None:
         until = time.monotonic() + PATIENCE

@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from images import errors, lifecycle, stores
+from images import errors, stores
 from images.access import Caller
-from images.lifecycle import leases
-from images.lifecycle.workers import this_worker
 from images.models import Event, Image, Status, Transfer, TransferStatus
+from images.transfers import heartbeat, leases, reaper
+from images.transfers.workers import this_worker
 
 LONG_AGO = "2000-01-01T00:00:00Z"
 DEAD = f"{this_worker()}0"  # began at another time than the process that has its number
-WORKER = "import django; django.setup(); from images.lifecycle.workers import this_worker; print(this_worker())"
+WORKER = "import django; django.setup(); from images.transfers.workers import this_worker; print(this_worker())"
 
 
 @pytest.mark.parametrize("status", ["saving", "importing"])
@@ -26,7 +26,7 @@ def test_an_image_whose_worker_died_is_queued_again(
     image = make_image(status=status)
     Transfer.objects.update(heartbeat_at=LONG_AGO)
 
-    assert len(lifecycle.reap()) == 1
+    assert len(reaper.reap()) == 1
 
     assert Image.objects.get(pk=image.pk).status == Status.QUEUED
     assert Transfer.objects.get().error_code == "lease-expired"
@@ -36,10 +36,10 @@ def test_an_image_whose_worker_died_is_queued_again(
 def test_a_staged_upload_may_pause_until_its_deadline(make_image: Any) -> None:
     image = make_image(status="uploading")
     Transfer.objects.update(heartbeat_at=LONG_AGO)
-    assert lifecycle.reap() == []
+    assert reaper.reap() == []
 
     Transfer.objects.update(deadline=LONG_AGO)
-    assert len(lifecycle.reap()) == 1
+    assert len(reaper.reap()) == 1
 
     assert Image.objects.get(pk=image.pk).status == Status.QUEUED
 
@@ -48,7 +48,7 @@ def test_an_upload_of_api_v1_whose_worker_died_is_killed(make_image: Any) -> Non
     image = make_image(status="saving")
     Transfer.objects.update(heartbeat_at=LONG_AGO, resting_status=Status.KILLED)
 
-    lifecycle.reap()
+    reaper.reap()
 
     assert Image.objects.get(pk=image.pk).status == Status.KILLED
 
@@ -56,7 +56,7 @@ def test_an_upload_of_api_v1_whose_worker_died_is_killed(make_image: Any) -> Non
 def test_a_transfer_with_a_heartbeat_is_left_alone(make_image: Any) -> None:
     make_image(status="saving")
 
-    assert lifecycle.reap() == []
+    assert reaper.reap() == []
 
     assert Transfer.objects.get().status == TransferStatus.RUNNING
 
@@ -66,11 +66,9 @@ def test_a_transfer_that_has_beaten_since_it_was_looked_at_is_left_alone(
 ) -> None:
     make_image(status="saving")
     seen = Transfer.objects.get()
-    leases.beat(Transfer.objects.get())
+    heartbeat.send(Transfer.objects.get())
 
-    ended = leases.break_off(
-        seen, errors.LeaseExpired("silent"), admin, if_unchanged=True
-    )
+    ended = leases.abort(seen, errors.LeaseExpired("silent"), admin, if_unchanged=True)
 
     assert not ended
     assert Transfer.objects.get().status == TransferStatus.RUNNING
@@ -82,7 +80,7 @@ def test_the_bytes_of_a_dead_transfer_go(make_image: Any, data_dir: Path) -> Non
     stores.default().put(transfer.key, [b"half an image"])
     Transfer.objects.update(worker=DEAD)
 
-    lifecycle.reap()
+    reaper.reap()
 
     assert list(stores.default().keys()) == []
 
@@ -94,13 +92,13 @@ def test_those_of_one_whose_process_may_only_have_stalled_go_a_lease_after_its_e
     stores.default().put(Transfer.objects.get().key, [b"half an image"])
     Transfer.objects.update(worker="elsewhere/1/1", heartbeat_at=LONG_AGO)
 
-    assert len(lifecycle.reap()) == 1
-    lifecycle.reap()
+    assert len(reaper.reap()) == 1
+    reaper.reap()
     assert len(list(stores.default().keys())) == 1
     assert not Transfer.objects.get().cleaned
 
     Transfer.objects.update(heartbeat_at=LONG_AGO)
-    lifecycle.reap()
+    reaper.reap()
     assert list(stores.default().keys()) == []
     assert Transfer.objects.get().cleaned
 
@@ -113,7 +111,7 @@ def test_the_part_file_of_a_dead_transfer_goes(make_image: Any, data_dir: Path) 
     part.write_bytes(b"half an image")
     Transfer.objects.update(worker=DEAD)
 
-    lifecycle.reap()
+    reaper.reap()
 
     assert list(stores.default().keys()) == []
 
@@ -125,11 +123,11 @@ def test_what_could_not_be_cleaned_is_cleaned_in_a_later_round(
     Transfer.objects.update(worker=DEAD)
     reachable = settings.IMAGECATALOG_STORES
     settings.IMAGECATALOG_STORES = f"other=file://{data_dir}/other"
-    lifecycle.reap()
+    reaper.reap()
     assert not Transfer.objects.get().cleaned
 
     settings.IMAGECATALOG_STORES = reachable
-    lifecycle.reap()
+    reaper.reap()
 
     assert Transfer.objects.get().cleaned
 
@@ -142,7 +140,7 @@ def test_an_image_that_was_deleted_meanwhile_stays_deleted(make_image: Any) -> N
         image=image, kind="upload", store="local", key="ab/x.1", heartbeat_at=LONG_AGO
     )
 
-    lifecycle.reap()
+    reaper.reap()
 
     assert Image.objects.get(pk=image.pk).status == Status.DELETED
 
@@ -156,7 +154,7 @@ def test_a_transfer_of_a_dead_process_of_this_machine_is_not_waited_for(
     )
     Transfer.objects.update(worker=child.stdout.strip())
 
-    lifecycle.reap()
+    reaper.reap()
 
     assert Image.objects.get(pk=image.pk).status == Status.QUEUED
 
@@ -165,13 +163,13 @@ def test_a_transfer_of_a_living_process_is_waited_for(make_image: Any) -> None:
     make_image(status="saving")
     Transfer.objects.update(worker=this_worker())
 
-    assert lifecycle.reap() == []
+    assert reaper.reap() == []
 
 
 def test_a_transfer_beyond_its_deadline_is_ended(make_image: Any) -> None:
     make_image(status="saving")
     Transfer.objects.update(worker=this_worker(), deadline=LONG_AGO)
 
-    (ended,) = lifecycle.reap()
+    (ended,) = reaper.reap()
 
     assert "longer than" in Transfer.objects.get(pk=ended.pk).error

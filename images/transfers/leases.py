@@ -1,25 +1,18 @@
-"""Who owns a transient status: transfers begin, beat, end, and are taken for dead."""
+"""Transfers: they begin, are claimed, end, and are cleaned up. Who owns a transient status."""
 
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from django.conf import settings
-from django.db import OperationalError
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from images import db, errors, stores
-from images.access import Caller, operator
+from images import errors, stores
+from images.access import Caller
 from images.failpoints import failpoint
-from images.lifecycle import pieces, removal
-from images.lifecycle.edges import locked, move, record
-from images.lifecycle.removal import Failures
-from images.lifecycle.workers import is_dead, this_worker
 from images.models import (
     OPEN_STATUSES,
     TRANSIENT_STATUSES,
@@ -29,10 +22,13 @@ from images.models import (
     TransferKind,
     TransferStatus,
 )
+from images.transfers import chunks, object_removal
+from images.transfers.heartbeat import gone, is_silent
+from images.transfers.object_removal import Failures
+from images.transfers.workers import is_dead, this_worker
+from images.transitions import follow, locked, record
 
 log = logging.getLogger(__name__)
-
-Expired = tuple[Transfer, errors.LeaseExpired]  # with the reason
 
 
 def begin(
@@ -100,7 +96,7 @@ def claim(transfer: Transfer) -> bool:
     )
 
 
-def call_off(transfer: Transfer, reason: str) -> None:
+def cancel_waiting(transfer: Transfer, reason: str) -> None:
     """End an attempt that waits; it has left nothing anywhere."""
     _waiting(transfer).update(
         status=TransferStatus.FAILED,
@@ -115,61 +111,17 @@ def _waiting(transfer: Transfer) -> QuerySet[Transfer]:
     return Transfer.objects.filter(pk=transfer.pk, status=TransferStatus.WAITING)
 
 
-def beating(transfer: Transfer, blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """The same blocks; keeps the lease and the byte count fresh while they pass.
-
-    Raises Gone as soon as the attempt is not the image's any more.
-    """
-    due = time.monotonic() + beat_pause()
-    for block in blocks:
-        transfer.bytes_received += len(block)
-        if time.monotonic() > due:
-            beat(transfer)
-            due = time.monotonic() + beat_pause()
-        yield block
-        failpoint("data.streaming")
-
-
-def beat_pause() -> float:
-    """Seconds between two signs of life: several fit into a lease, as one may be lost."""
-    return settings.IMAGECATALOG_LEASE_SECONDS / 6
-
-
-def beat(transfer: Transfer) -> None:
-    """Say that the attempt is alive. Raises Gone when it is not the image's any more."""
-    alive = Transfer.objects.filter(pk=transfer.pk, status=TransferStatus.RUNNING)
-    try:
-        fresh = alive.update(
-            heartbeat_at=timezone.now(), bytes_received=transfer.bytes_received
-        )
-        db.release_connection()
-    except OperationalError:
-        # A lease is several beats long: the database may be back for the next one.
-        log.warning("transfer %s could not beat", transfer.pk, exc_info=True)
-        return
-    if not fresh:
-        raise gone(transfer)
-
-
-def gone(transfer: Transfer) -> errors.Gone:
-    """What the sender of data is told when the image went away meanwhile."""
-    return errors.Gone(
-        f"Image {transfer.image_id} could not be found after upload. It may have been "
-        "deleted during the upload; the data was discarded."
-    )
-
-
 def fail(transfer: Transfer, error: BaseException, by: Caller) -> bool:
     """End the attempt: its bytes go, and the image returns to its resting status.
 
     Safe to call again, and for an attempt that had lost its image before: then False.
     """
-    running = break_off(transfer, error, by)
+    running = abort(transfer, error, by)
     clean(transfer, Failures())
     return running
 
 
-def break_off(
+def abort(
     transfer: Transfer,
     error: BaseException,
     by: Caller,
@@ -207,7 +159,9 @@ def _rest(image: Image, transfer: Transfer, by: Caller, reason: str) -> None:
     mark = image.mark_requeued
     if transfer.resting_status == Status.KILLED:
         mark = image.mark_killed
-    move(image, mark, "fail", by, reason=reason, detail={"transfer": str(transfer.pk)})
+    follow(
+        image, mark, "fail", by, reason=reason, detail={"transfer": str(transfer.pk)}
+    )
 
 
 def _wait_again(image: Image, transfer: Transfer, by: Caller) -> None:
@@ -283,95 +237,15 @@ def clean(transfer: Transfer, failures: Failures) -> None:
     and its bytes are the image's.
     """
     failed = Transfer.objects.filter(pk=transfer.pk, status=TransferStatus.FAILED)
-    if transfer.store in removal.away(failures) or not failed.exists():
+    if transfer.store in object_removal.unavailable(failures) or not failed.exists():
         return
     if transfer.kind != TransferKind.STAGE:  # all that it has is in its pieces
         abandoned = transfer.worker != this_worker()
-        if not removal.delete(
+        if not object_removal.delete(
             transfer.store, transfer.key, failures, abandoned=abandoned
         ):
             return
-    pieces.remove(transfer, failures, arriving=is_silent(transfer))
+    chunks.remove(transfer, failures, arriving=is_silent(transfer))
     failpoint("data.cleaned")
     if not transfer.pieces.exists():
         failed.update(cleaned=True)
-
-
-def expired() -> list[Expired]:
-    """The running transfers that are dead, each with the reason.
-
-    Dead is what has had no heartbeat for IMAGECATALOG_LEASE_SECONDS, is beyond its deadline,
-    or belongs to a process of this machine that is gone. A staged upload may pause: of it
-    only the deadline counts.
-    """
-    running = Transfer.objects.filter(status=TransferStatus.RUNNING)
-    found = [(transfer, _why_dead(transfer)) for transfer in running]
-    return [(transfer, errors.LeaseExpired(why)) for transfer, why in found if why]
-
-
-def _why_dead(transfer: Transfer) -> str:
-    late = _is_late(transfer)
-    if transfer.kind == TransferKind.STAGE:
-        return "The upload was not continued in time." if late else ""
-    if is_dead(transfer.worker):
-        return "The process that received the data died."
-    if is_silent(transfer):
-        return "Nothing was heard of the transfer for too long."
-    return "The transfer took longer than transfers may take." if late else ""
-
-
-def _is_late(transfer: Transfer) -> bool:
-    return transfer.deadline is not None and transfer.deadline < timezone.now()
-
-
-def is_silent(transfer: Transfer) -> bool:
-    """Nobody works on it: the process is gone, or was not heard of for a lease."""
-    lease = timedelta(seconds=settings.IMAGECATALOG_LEASE_SECONDS)
-    return transfer.heartbeat_at < timezone.now() - lease or is_dead(transfer.worker)
-
-
-def end_expired(
-    by: Caller | None = None,
-    through: Callable[[list[Expired]], Iterable[Expired]] = iter,
-) -> list[Transfer]:
-    """End the transfers that are dead; their images return to their resting status.
-
-    Returns what was ended. Their bytes stay, for ``remove_leftovers``: no store is asked.
-    What is dead passes ``through`` on its way.
-    """
-    by = by or operator("worker")
-    ended = []
-    for transfer, reason in through(expired()):
-        failpoint("reap.found")
-        # What is late ends although it beats. But a staged upload that was continued since it
-        # was looked at has a new deadline.
-        careful = not _is_late(transfer) or transfer.kind == TransferKind.STAGE
-        if break_off(transfer, reason, by, if_unchanged=careful):
-            ended.append(transfer)
-    return ended
-
-
-def remove_leftovers(
-    failures: Failures,
-    through: Callable[[Iterable[Transfer]], Iterable[Transfer]] = iter,
-) -> None:
-    """Remove the bytes that ended attempts have left in their stores.
-
-    Stores that are away by their ``failures`` are not asked; new ones are counted. The attempts
-    pass ``through`` on their way.
-    """
-    unclean = removal.in_batches(Transfer.objects.unclean(), failures)
-    for transfer in through(unclean):
-        # A live one cleans up behind itself, and may not have come to it yet: it has a lease
-        # for it after its end. Of a staged upload only the piece that is arriving has a writer,
-        # and that one is left to him.
-        if transfer.kind == TransferKind.STAGE or is_silent(transfer):
-            clean(transfer, failures)
-    pieces.remove_useless(failures)
-
-
-def reap(by: Caller | None = None) -> list[Transfer]:
-    """``end_expired``, and then ``remove_leftovers``. Returns what was ended."""
-    ended = end_expired(by)
-    remove_leftovers(Failures())
-    return ended

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from django.db.models import Q
 
 from images.failpoints import failpoint
-from images.lifecycle import removal
-from images.lifecycle.removal import Failures
 from images.models import Piece, PieceStatus, Transfer, TransferStatus
+from images.transfers import object_removal
+from images.transfers.object_removal import Failures
 
 
 def remove(transfer: Transfer, failures: Failures, *, arriving: bool = False) -> None:
@@ -21,7 +21,7 @@ def remove(transfer: Transfer, failures: Failures, *, arriving: bool = False) ->
     found = Piece.objects.filter(transfer=transfer).select_related("transfer")
     if not arriving:
         found = found.exclude(status=PieceStatus.ARRIVING)
-    remove_each(removal.in_batches(found), failures, abandoned=arriving)
+    remove_each(object_removal.in_batches(found), failures, abandoned=arriving)
 
 
 def remove_useless(failures: Failures) -> None:
@@ -34,7 +34,7 @@ def remove_useless(failures: Failures) -> None:
         | Q(transfer__status=TransferStatus.RUNNING, status=PieceStatus.LOST)
     )
     found = useless.select_related("transfer")
-    each = removal.in_batches(found, failures, "transfer__store")
+    each = object_removal.in_batches(found, failures, "transfer__store")
     remove_each(each, failures, abandoned=True)
 
 
@@ -47,6 +47,8 @@ def remove_each(
     """
     for piece in found:
         half = abandoned and piece.status != PieceStatus.STORED
-        if removal.delete(piece.transfer.store, piece.key, failures, abandoned=half):
+        if object_removal.delete(
+            piece.transfer.store, piece.key, failures, abandoned=half
+        ):
             failpoint("piece.removed")
             Piece.objects.filter(pk=piece.pk).delete()
