@@ -18,9 +18,10 @@ import django
 
 django.setup()
 
-from images import audit, errors, lifecycle  # noqa: E402
+from images import errors, lifecycle  # noqa: E402
 from images.access import Caller, implied  # noqa: E402
 from images.models import READABLE_STATUSES, Event, Image  # noqa: E402
+from images.operations import consistency  # noqa: E402
 from tests.locations import remove_first  # noqa: E402
 
 PROCESSES = 8
@@ -92,7 +93,7 @@ def moves() -> int:
 def main() -> None:
     transitions, seconds = int(sys.argv[1]), float((*sys.argv[2:], "3600")[0])
     outcome = run(transitions, seconds)
-    wrong = list(audit.check(read_bytes=True))
+    wrong = list(consistency.check(read_bytes=True))
     for finding in wrong:
         print(finding)
     print(

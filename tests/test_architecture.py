@@ -26,9 +26,8 @@ VERBS = {
     "property_schema",
     "listing",
     "rows",
-    "audit",
+    "operations",
     "history",
-    "overview",
     "files",
 }
 HTTP_ROOM = {"http"}

@@ -30,10 +30,11 @@ from hypothesis.stateful import (
 )
 
 from imagecatalog.identity import first_user
-from images import audit, errors, lifecycle, stores
+from images import errors, lifecycle, stores
 from images.access import operator
 from images.attributes import Changes
 from images.models import Image, ImageLocation, Transfer
+from images.operations import consistency
 from images.transfers import reaper
 from tests.copies import waiting_copies
 from tests.locations import remove_first
@@ -317,7 +318,7 @@ class LifeCycle(RuleBasedStateMachine):
         lifecycle.sweep()
         self.statuses_agree()
         self.acknowledged_bytes_are_given_out()
-        assert list(audit.check(read_bytes=True)) == []
+        assert list(consistency.check(read_bytes=True)) == []
 
 
 DELETED = ("pending_delete", "deleted")

@@ -14,7 +14,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from images import overview, stores, units
+from images import stores, units
 from images.attributes import CONTAINER_FORMATS, DISK_FORMATS, VISIBILITIES
 from images.models import (
     DELETED_STATUSES,
@@ -24,6 +24,7 @@ from images.models import (
     LocationStatus,
     Status,
 )
+from images.operations import overview
 
 DAY = timedelta(days=1)
 LAST_DAY = date(9000, 1, 1)  # a day later must be a date, too

@@ -8,10 +8,11 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from images import overview, units
+from images import units
 from images.admin import graph, words
 from images.admin.filters import VIEWS
 from images.models import Image, Status
+from images.operations import overview
 
 
 def context() -> dict[str, Any]:

@@ -16,12 +16,12 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from images import overview
 from images.admin import add, copies, live, members, page, steering, upload, words
 from images.admin.changelist import CappedPaginator, ImageList
 from images.admin.filters import matching
 from images.admin.moves import MOVES, may, require
 from images.models import Image
+from images.operations import overview
 
 IN_TRASH = ("trash_age", "scrub_age")
 

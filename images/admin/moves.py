@@ -19,6 +19,7 @@ from images import errors, lifecycle
 from images.access import Caller, staff
 from images.admin import words
 from images.models import EDGES, Image
+from images.operations import manual_transitions
 
 Verb = Callable[[str, Caller, str], None]
 
@@ -100,7 +101,7 @@ MOVES: Mapping[str, Move] = {
         ),
         Move(
             "fail",
-            lifecycle.fail,
+            manual_transitions.fail,
             gettext_lazy("End transfer"),
             gettext_lazy("returned to rest"),
             ("mark_requeued",),

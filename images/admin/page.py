@@ -11,7 +11,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 
-from images import errors, history, overview, sharing, stores
+from images import errors, history, sharing, stores
 from images.admin import add, forms, graph, properties, snippets, upload, words
 from images.admin.changelist import project_names
 from images.admin.moves import caller, may, offers, require
@@ -24,6 +24,7 @@ from images.models import (
     MemberStatus,
     Status,
 )
+from images.operations import overview
 
 EVENTS = 100  # shown at first
 EVENTS_AT_MOST = 1000

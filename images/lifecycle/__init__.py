@@ -17,16 +17,6 @@ from images.lifecycle.location_changes import (
 )
 from images.lifecycle.locations import add_location, remove_location
 from images.lifecycle.metadata import create, tag, untag, update
-from images.lifecycle.moves import fail, move_to, possible_moves
-from images.lifecycle.purge import purge_deleted, purge_total
-from images.lifecycle.repair import (
-    lose_location,
-    maker,
-    note_verified,
-    owned,
-    remove_orphan,
-    unstick,
-)
 from images.lifecycle.status import deactivate, reactivate
 from images.lifecycle.trash import (
     Trashed,
@@ -59,24 +49,14 @@ __all__ = [
     "deactivate",
     "delete",
     "due_until",
-    "fail",
     "fetch_copy",
     "in_trash",
     "late_total",
-    "lose_location",
-    "maker",
-    "move_to",
     "next_copy",
-    "note_verified",
-    "owned",
-    "possible_moves",
-    "purge_deleted",
-    "purge_total",
     "reactivate",
     "read",
     "remove_due",
     "remove_location",
-    "remove_orphan",
     "restore",
     "scrub",
     "scrub_at",
@@ -85,7 +65,6 @@ __all__ = [
     "sweep_all",
     "tag",
     "trash_total",
-    "unstick",
     "untag",
     "update",
     "upload",

@@ -13,9 +13,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from images import overview
 from images.admin import graph
 from images.models import EDGES, Census, Image, Status
+from images.operations import overview
 
 MakeImage = Callable[..., Image]
 

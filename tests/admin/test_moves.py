@@ -9,9 +9,9 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
-from images import lifecycle
 from images.admin.moves import MOVES
 from images.models import Event, Image, Status
+from images.operations import manual_transitions
 from tests.admin.conftest import LIST
 
 MakeImage = Callable[..., Image]
@@ -81,7 +81,7 @@ def test_what_is_offered_is_what_the_life_cycle_allows(
     root: Client, make_image: MakeImage, status: str, verb: str
 ) -> None:
     image = make_image(status)
-    possible = verb in lifecycle.possible_moves(image.pk).values()
+    possible = verb in manual_transitions.possible_moves(image.pk).values()
 
     page = root.get(f"{LIST}{image.pk}/change/").content.decode()
 

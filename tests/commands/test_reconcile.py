@@ -17,6 +17,7 @@ from django.utils import timezone
 from images import lifecycle, stores
 from images.access import Caller
 from images.models import Event, Image, ImageLocation, Status, Transfer
+from images.operations import repair
 
 DATA = b"the bytes of an image"
 FORMATS = {"disk_format": "raw", "container_format": "bare"}
@@ -211,7 +212,7 @@ def test_damage_that_was_noted_is_named_without_reading_again(
     create: Any, run: Any, admin: Caller
 ) -> None:
     location = create().locations.get()
-    lifecycle.note_verified(location.pk, "wrong-digest: it is another one", admin)
+    repair.note_verified(location.pk, "wrong-digest: it is another one", admin)
 
     code, lines = run()
 
@@ -223,7 +224,7 @@ def test_damage_that_was_noted_is_named_without_reading_again(
 def test_bytes_that_are_right_again_are_not_called_damaged_when_they_are_read(
     create: Any, run: Any, admin: Caller
 ) -> None:
-    lifecycle.note_verified(create().locations.get().pk, "wrong-digest: x", admin)
+    repair.note_verified(create().locations.get().pk, "wrong-digest: x", admin)
 
     assert run("--bytes")[0] == 0
 

@@ -11,6 +11,7 @@ from django.utils import timezone
 from images import lifecycle
 from images.access import Caller
 from images.models import Event, Image, Status, Transfer
+from images.operations import purge
 from images.transfers import reaper
 from tests.test_transitions import EDGES
 
@@ -176,7 +177,7 @@ def test_an_image_that_is_not_there_is_an_error_after_the_others(
 
 def test_of_a_purged_image_only_the_id_is_shown(make_image: Any, capsys: Any) -> None:
     image = make_image("deleted", name="secret")
-    lifecycle.purge_deleted(timezone.now())
+    purge.purge_deleted(timezone.now())
 
     out = shown(capsys, image.pk)
 

@@ -162,7 +162,7 @@ def test_what_was_verified_lately_can_be_left_out(make_image: Any, run: Any) -> 
 def test_more_copies_than_one_batch_are_each_verified_once(
     make_image: Any, run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("images.audit.content.BATCH", 2)
+    monkeypatch.setattr("images.operations.consistency.data_checks.BATCH", 2)
     for number in range(9):
         image = make_image(status="active")
         if number % 2:

@@ -81,7 +81,7 @@ def main() -> None:
     django.setup()
     from django.core.management import CommandError, call_command
 
-    from images import audit, uploads
+    from images import uploads
     from images.models import (
         TRANSIENT_STATUSES,
         Image,
@@ -89,6 +89,7 @@ def main() -> None:
         Transfer,
         TransferStatus,
     )
+    from images.operations import consistency
     from images.transfers import reaper
 
     def under_way() -> list[list[str]]:
@@ -122,7 +123,7 @@ def main() -> None:
     def check() -> list[list[str]]:
         return [
             [finding.kind, finding.image_id, f"{finding.message} {finding.key}".strip()]
-            for finding in audit.check(read_bytes=True)
+            for finding in consistency.check(read_bytes=True)
         ]
 
     def rows(*ids: str) -> dict[str, list[str | None]]:

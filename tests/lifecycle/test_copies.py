@@ -9,11 +9,12 @@ from uuid import UUID
 
 import pytest
 
-from images import audit, errors, history, lifecycle, min_rate, stores
+from images import errors, history, lifecycle, min_rate, stores
 from images.access import Caller
 from images.attributes import Changes
 from images.lifecycle import Source
 from images.models import Image, Transfer
+from images.operations import consistency, manual_transitions
 from images.transfers import reaper
 from tests.copies import waiting_copies
 from tests.web import allow_in_process, serving_folder
@@ -48,7 +49,7 @@ def state() -> tuple[str, list[str]]:
 
 
 def nothing_is_wrong() -> bool:
-    return list(audit.check(read_bytes=True)) == []
+    return list(consistency.check(read_bytes=True)) == []
 
 
 def test_a_copy_waits_and_owns_nothing_yet(waiting: UUID) -> None:
@@ -132,7 +133,7 @@ def test_a_copy_that_was_ended_by_hand_does_not_wait_again(
     image_id = Transfer.objects.get().image_id
 
     def end() -> bool:
-        lifecycle.move_to(image_id, "killed", admin, "too slow")
+        manual_transitions.move_to(image_id, "killed", admin, "too slow")
         return True
 
     with pytest.raises(errors.ServerStopping):
@@ -168,11 +169,11 @@ def test_an_operator_ends_a_copy_that_runs(
 
     def end() -> bool:
         if Image.objects.get().status == "saving":
-            assert lifecycle.possible_moves(image_id) == {
+            assert manual_transitions.possible_moves(image_id) == {
                 "killed": "fail",
                 "deleted": "delete",
             }
-            lifecycle.move_to(image_id, "killed", admin, "too slow")
+            manual_transitions.move_to(image_id, "killed", admin, "too slow")
         return False
 
     with pytest.raises(errors.Gone):

@@ -16,7 +16,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from images import audit, errors, lifecycle, stores, uploads
+from images import errors, lifecycle, stores, uploads
 from images.access import Caller
 from images.attributes import Changes
 from images.models import (
@@ -29,6 +29,7 @@ from images.models import (
     TransferKind,
     TransferStatus,
 )
+from images.operations import consistency, manual_transitions, purge, repair
 from images.stores.local import LocalStore
 from images.transfers import object_removal, reaper
 from images.transfers.workers import this_worker
@@ -390,7 +391,7 @@ def test_of_senders_that_come_at_once_exactly_one_wins(
 
     assert sorted(outcome) == ["refused"] * 5 + ["won"]
     assert data(upload) == DATA
-    assert list(audit.check(read_bytes=True)) == []
+    assert list(consistency.check(read_bytes=True)) == []
 
 
 # Ends
@@ -424,7 +425,9 @@ def test_a_complete_upload_cannot_be_given_up(
     [
         lambda upload, by: uploads.give_up(upload.image_id, str(upload.pk), by),
         lambda upload, by: lifecycle.delete(upload.image_id, by),
-        lambda upload, by: lifecycle.move_to(upload.image_id, "queued", by, "why"),
+        lambda upload, by: manual_transitions.move_to(
+            upload.image_id, "queued", by, "why"
+        ),
     ],
     ids=["given up", "image deleted", "ended by an operator"],
 )
@@ -446,7 +449,7 @@ def test_a_sender_whose_upload_is_ended_leaves_nothing(
     assert keys() == []
     assert not Piece.objects.exists()
     assert Transfer.objects.get().cleaned
-    assert list(audit.check()) == []
+    assert list(consistency.check()) == []
 
 
 def test_an_upload_that_is_not_continued_ends_with_its_deadline(
@@ -455,7 +458,7 @@ def test_an_upload_that_is_not_continued_ends_with_its_deadline(
     send(upload, 0, DATA[:10])
     Transfer.objects.update(heartbeat_at=LONG_AGO)
     assert reaper.reap() == []
-    assert list(audit.check()) == []
+    assert list(consistency.check()) == []
 
     Transfer.objects.update(deadline=LONG_AGO)
     reaper.reap()
@@ -565,9 +568,9 @@ def test_pieces_of_a_running_upload_are_no_orphans(
 ) -> None:
     send(upload, 0, DATA[:10])
 
-    assert list(audit.check()) == []
+    assert list(consistency.check()) == []
     with pytest.raises(errors.Conflict):
-        lifecycle.remove_orphan("local", Piece.objects.get().key)
+        repair.remove_orphan("local", Piece.objects.get().key)
 
 
 # From staged data to an image
@@ -598,7 +601,7 @@ def test_the_worker_finishes_what_a_failing_store_has_left_undone(
 
     assert (status(upload), data(upload)) == (Status.ACTIVE, DATA)
     assert len(keys()) == 1
-    assert list(audit.check(read_bytes=True)) == []
+    assert list(consistency.check(read_bytes=True)) == []
 
 
 def test_each_failure_doubles_the_pause_before_the_next_attempt(
@@ -771,7 +774,7 @@ def test_an_attempt_whose_upload_was_ended_does_not_become_an_image(
     def late(self: LocalStore, key: str, blocks: Any) -> None:
         put(self, key, blocks)
         if Transfer.objects.filter(key=key).exists():
-            lifecycle.fail(upload.image_id, member)
+            manual_transitions.fail(upload.image_id, member)
             Image.objects.update(status=Status.SAVING)  # somebody else's upload
 
     monkeypatch.setattr(LocalStore, "put", late)
@@ -795,7 +798,7 @@ def test_what_could_not_be_removed_is_removed_later(
         send(upload, 10, DATA[10:])
     assert status(upload) == Status.ACTIVE
     assert Piece.objects.filter(status=PieceStatus.STORED).count() == 2
-    assert list(audit.check()) == []
+    assert list(consistency.check()) == []
 
     reaper.reap()
 
@@ -811,6 +814,6 @@ def test_an_image_with_pieces_left_is_not_purged(
     soon = timezone.now() + timedelta(days=1)
     Transfer.objects.update(cleaned=True)
 
-    assert lifecycle.purge_deleted(soon) == []
+    assert purge.purge_deleted(soon) == []
     Piece.objects.all().delete()
-    assert lifecycle.purge_deleted(soon) == [upload.image_id]
+    assert purge.purge_deleted(soon) == [upload.image_id]

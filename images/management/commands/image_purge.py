@@ -8,9 +8,9 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from images import lifecycle
 from images.console import confirm, count, days, iso, progress, say
-from images.lifecycle.purge import BATCH
+from images.operations import purge
+from images.operations.purge import BATCH
 from images.units import counted
 
 MOST = 10_000  # images in one transaction
@@ -67,7 +67,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         before = timezone.now() - timedelta(days=options["age"])
         release_ids, dry_run = options["release_ids"], options["dry_run"]
-        ready, waiting = lifecycle.purge_total(before, release_ids=release_ids)
+        ready, waiting = purge.purge_total(before, release_ids=release_ids)
         if release_ids:
             self.stderr.write(DANGER)
             if ready and not dry_run:
@@ -92,7 +92,7 @@ class Command(BaseCommand):
 def _purged(before: datetime, options: dict[str, Any]) -> Iterator[str]:
     last = ""
     while True:
-        ids = lifecycle.purge_deleted(
+        ids = purge.purge_deleted(
             before,
             after=last,
             batch=options["batch"],

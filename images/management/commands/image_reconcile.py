@@ -10,11 +10,12 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db.models import Sum
 from django.utils import timezone
 
-from images import audit, errors, stores
+from images import errors, stores
 from images.access import operator
-from images.audit import remedies
-from images.audit.finding import Finding
 from images.console import confirm, progress, say, watching
+from images.operations import consistency
+from images.operations.consistency import fixes
+from images.operations.consistency.finding import Finding
 from images.units import counted
 
 
@@ -66,7 +67,7 @@ class Command(BaseCommand):
             return
         unfixed = sum(found.values())
         if options["fix"]:
-            number = sum(map(remedies.can_fix, again))
+            number = sum(map(fixes.can_fix, again))
             if number:
                 confirm(f"Try to fix {counted(number, 'finding')}?", options["yes"])
             unfixed = self.fix(again, options)
@@ -97,11 +98,11 @@ class Command(BaseCommand):
 
     def fix(self, findings: list[Finding], options: dict[str, Any]) -> int:
         """How many stay."""
-        fixing = remedies.Fixing(
+        fixing = fixes.Fixing(
             operator("command"), options["foreign"], options["empty_store"]
         )
         stay = 0
-        tried = remedies.fix(findings, fixing)
+        tried = fixes.fix(findings, fixing)
         for finding, why in progress(tried, len(findings), " findings"):
             outcome = "fixed" if why is None else f"NOT fixed: {why}"
             say(self.stdout, f"{_place(finding)} {outcome}")
@@ -111,11 +112,11 @@ class Command(BaseCommand):
 
 def _findings(options: dict[str, Any]) -> Iterator[Finding]:
     store = options["store"]
-    check = partial(audit.check, store=store, listed=_listed)
+    check = partial(consistency.check, store=store, listed=_listed)
     if not options["bytes"] and store != stores.HTTP.id:
         yield from check()
         return
-    copies = audit.to_verify(timezone.now(), store=store)
+    copies = consistency.to_verify(timezone.now(), store=store)
     size = copies.aggregate(size=Sum("image__size"))["size"] or 0
     with watching("read", size) as watch:
         yield from check(read_bytes=options["bytes"], read=watch)

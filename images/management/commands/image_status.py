@@ -8,10 +8,11 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.core.serializers.json import DjangoJSONEncoder
 
-from images import errors, lifecycle, overview
+from images import errors
 from images.access import DOORS, operator
 from images.console import MOMENT, iso, moment
 from images.models import Status, TransferStatus
+from images.operations import manual_transitions, overview
 from images.units import counted, size
 
 Facts = dict[str, Any]
@@ -83,7 +84,9 @@ class Command(BaseCommand):
         failed = 0
         for image_id in ids:
             try:
-                lifecycle.move_to(image_id, target, operator("command"), reason)
+                manual_transitions.move_to(
+                    image_id, target, operator("command"), reason
+                )
             except errors.ImageError as error:
                 failed += 1
                 self.stderr.write(f"{image_id}: {error}")

@@ -12,11 +12,12 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db.models import Sum
 from django.utils import timezone
 
-from images import audit, errors, lifecycle, stores
+from images import errors, stores
 from images.access import operator
-from images.audit import Copy
 from images.console import count, days, positive, say, watching
 from images.models import Image
+from images.operations import consistency, repair
+from images.operations.consistency import Copy
 
 MIB = 1 << 20
 
@@ -48,14 +49,14 @@ class Command(BaseCommand):
         if options["store"]:
             _check_store(options["store"])
         _check_known(set(options["ids"]))
-        due = audit.to_verify(before, options["ids"], options["store"])
+        due = consistency.to_verify(before, options["ids"], options["store"])
         total = due.aggregate(size=Sum("image__size"))["size"] or 0
         rate = options["rate"] * MIB if options["rate"] else math.inf
         self.counts: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()
         try:
             with watching("", None if options["limit"] else total) as self.watch:
-                for copy in islice(audit.due(due), options["limit"]):
+                for copy in islice(consistency.due(due), options["limit"]):
                     self._verify(copy, rate)
         except KeyboardInterrupt:
             self._summary()
@@ -69,8 +70,8 @@ class Command(BaseCommand):
             self.counts["unreadable"] += 1
             return
         try:
-            damage = audit.damage(
-                copy, lambda blocks: self.watch(audit.paced(blocks, rate))
+            damage = consistency.damage(
+                copy, lambda blocks: self.watch(consistency.paced(blocks, rate))
             )
         except errors.DataMissing:
             damage = "missing-bytes", "the store does not have its bytes"
@@ -86,7 +87,7 @@ class Command(BaseCommand):
         self._note(copy, f"{damage[0]}: {damage[1]}" if damage else "")
 
     def _note(self, copy: Copy, damage: str) -> None:
-        lifecycle.note_verified(copy.location, damage, operator("command"))
+        repair.note_verified(copy.location, damage, operator("command"))
         if damage:
             self.counts["damaged"] += 1
             say(self.stdout, f"{_place(copy)} {damage}")

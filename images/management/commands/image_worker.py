@@ -12,9 +12,10 @@ from django.core.management.base import BaseCommand
 from django.db import close_old_connections, connections
 
 from imagecatalog.identity import pruning
-from images import lifecycle, overview, uploads
+from images import lifecycle, uploads
 from images.console import count, positive
 from images.management.copying import Copying
+from images.operations import overview
 from images.transfers import reaper
 
 log = logging.getLogger(__name__)

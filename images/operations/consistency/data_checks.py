@@ -12,8 +12,8 @@ from typing import Any
 from django.db.models import F, Q, QuerySet
 
 from images import stores
-from images.audit.finding import BATCH
 from images.models import READABLE_STATUSES, ImageLocation, LocationStatus, Status
+from images.operations.consistency.finding import BATCH
 from images.stores.digests import Digests, digesting
 
 # What an image cannot do without; a copy that was taken from it may be gone at any moment.

@@ -8,11 +8,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from images import stores
-from images.audit.content import Copy, Through, damage, due, paced, to_verify
-from images.audit.finding import Finding
-from images.audit.held import Listed, at_web_addresses, elsewhere, in_store
-from images.audit.history import broken_histories
-from images.audit.rows import ROW_CHECKS, known_damage
+from images.operations.consistency.data_checks import (
+    Copy,
+    Through,
+    damage,
+    due,
+    paced,
+    to_verify,
+)
+from images.operations.consistency.finding import Finding
+from images.operations.consistency.history_checks import broken_histories
+from images.operations.consistency.objects import (
+    Listed,
+    at_web_addresses,
+    elsewhere,
+    in_store,
+)
+from images.operations.consistency.row_checks import ROW_CHECKS, known_damage
 
 __all__ = ["Copy", "Finding", "check", "damage", "due", "paced", "to_verify"]
 

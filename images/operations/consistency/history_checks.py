@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 
 from django.db import transaction
 
-from images.audit.finding import Finding, batches
 from images.models import EDGES, Event, Image
+from images.operations.consistency.finding import Finding, batches
 
 LEGAL = frozenset((edge.source, edge.target) for edge in EDGES)
 

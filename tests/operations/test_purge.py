@@ -9,6 +9,7 @@ from django.utils import timezone
 from images import access, errors, lifecycle
 from images.access import Caller
 from images.models import Event, Image, Member, Transfer
+from images.operations import purge
 
 NOW = timezone.now() + timedelta(hours=1)
 
@@ -31,7 +32,7 @@ def test_nothing_but_the_id_is_left(deleted: Any, member: Caller) -> None:
     Member.objects.create(image=image, member="friends")
     Event.objects.create(image=image, verb="create", to_status="queued", door="v2")
 
-    assert lifecycle.purge_deleted(NOW) == [image.pk]
+    assert purge.purge_deleted(NOW) == [image.pk]
 
     left = Image.objects.get()
     empty = Image(id=image.pk, status="deleted", deleted_at=image.deleted_at)
@@ -47,7 +48,7 @@ def test_nothing_but_the_id_is_left(deleted: Any, member: Caller) -> None:
 
 def test_a_purged_image_is_nobodys(deleted: Any, member: Caller) -> None:
     image = deleted()
-    lifecycle.purge_deleted(NOW)
+    purge.purge_deleted(NOW)
 
     with pytest.raises(errors.NotFound):
         access.get_image(member, image.pk, deleted=True)
@@ -55,7 +56,7 @@ def test_a_purged_image_is_nobodys(deleted: Any, member: Caller) -> None:
 
 def test_its_id_stays_taken(deleted: Any, member: Caller) -> None:
     image = deleted()
-    lifecycle.purge_deleted(NOW)
+    purge.purge_deleted(NOW)
 
     with pytest.raises(errors.Conflict):
         lifecycle.create({"id": image.pk}, {}, [], member)
@@ -63,9 +64,9 @@ def test_its_id_stays_taken(deleted: Any, member: Caller) -> None:
 
 def test_a_released_id_can_be_taken_again(deleted: Any, member: Caller) -> None:
     image = deleted()
-    lifecycle.purge_deleted(NOW)
+    purge.purge_deleted(NOW)
 
-    assert lifecycle.purge_deleted(NOW, release_ids=True) == [image.pk]
+    assert purge.purge_deleted(NOW, release_ids=True) == [image.pk]
 
     assert lifecycle.create({"id": image.pk}, {}, [], member).pk == image.pk
 
@@ -73,7 +74,7 @@ def test_a_released_id_can_be_taken_again(deleted: Any, member: Caller) -> None:
 def test_what_was_deleted_later_stays_as_it_is(deleted: Any) -> None:
     image = deleted()
 
-    assert lifecycle.purge_deleted(image.deleted_at) == []
+    assert purge.purge_deleted(image.deleted_at) == []
 
     assert Image.objects.get().name == "secret"
 
@@ -84,7 +85,7 @@ def test_what_was_deleted_later_stays_as_it_is(deleted: Any) -> None:
 def test_only_deleted_images_are_purged(status: str, make_image: Any) -> None:
     make_image(status, deleted_at=timezone.now())
 
-    assert lifecycle.purge_deleted(NOW, release_ids=True) == []
+    assert purge.purge_deleted(NOW, release_ids=True) == []
 
 
 def test_an_image_whose_bytes_are_not_gone_yet_is_left_alone(deleted: Any) -> None:
@@ -95,24 +96,24 @@ def test_an_image_whose_bytes_are_not_gone_yet_is_left_alone(deleted: Any) -> No
     clean = deleted()
     Transfer.objects.create(image=clean, kind="upload", status="failed", cleaned=True)
 
-    assert lifecycle.purge_total(NOW) == (1, 3)
-    assert lifecycle.purge_deleted(NOW) == [clean.pk]
+    assert purge.purge_total(NOW) == (1, 3)
+    assert purge.purge_deleted(NOW) == [clean.pk]
 
 
 def test_batches_follow_each_other_by_id(deleted: Any) -> None:
     ids = sorted(deleted().pk for _ in range(3))
 
-    first = lifecycle.purge_deleted(NOW, batch=2)
+    first = purge.purge_deleted(NOW, batch=2)
 
     assert first == ids[:2]
-    assert lifecycle.purge_deleted(NOW, batch=2, after=first[-1]) == ids[2:]
+    assert purge.purge_deleted(NOW, batch=2, after=first[-1]) == ids[2:]
 
 
 def test_an_image_is_purged_once(deleted: Any) -> None:
     deleted()
 
-    assert len(lifecycle.purge_deleted(NOW)) == 1
-    assert lifecycle.purge_deleted(NOW) == []
+    assert len(purge.purge_deleted(NOW)) == 1
+    assert purge.purge_deleted(NOW) == []
 
 
 def test_the_queries_do_not_depend_on_the_number_of_images(
@@ -122,4 +123,4 @@ def test_the_queries_do_not_depend_on_the_number_of_images(
         deleted()
 
     with django_assert_max_num_queries(8):
-        lifecycle.purge_deleted(NOW)
+        purge.purge_deleted(NOW)

@@ -22,6 +22,7 @@ from images.models import (
     TransferStatus,
     ownerless,
 )
+from images.operations import manual_transitions
 from images.transfers import reaper
 
 WITHOUT_DATA = (Status.QUEUED, Status.KILLED)
@@ -227,7 +228,7 @@ def of_image(image_id: str, shown: History) -> dict[str, Any] | None:
         "updated_at": image.updated_at,
         "deleted_at": image.deleted_at,
         "scrub_at": scrub_at(image),
-        "moves": lifecycle.possible_moves(image_id),
+        "moves": manual_transitions.possible_moves(image_id),
         "elsewhere": list(ELSEWHERE.get(Status(image.status), ())),
         "locations": _locations(image),
         "transfers": _transfers(image),

@@ -10,7 +10,6 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from images import lifecycle
-from images.audit.finding import Finding, batches
 from images.models import (
     READABLE_STATUSES,
     Image,
@@ -19,6 +18,7 @@ from images.models import (
     Status,
     ownerless,
 )
+from images.operations.consistency.finding import Finding, batches
 from images.transfers import reaper
 
 LATE = timedelta(hours=1)  # the worker looks every few seconds

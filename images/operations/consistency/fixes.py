@@ -7,16 +7,17 @@ from dataclasses import dataclass
 
 from images import errors, lifecycle
 from images.access import Caller
-from images.audit.finding import Finding
 from images.models import (
     TRANSIENT_STATUSES,
     Image,
     ImageLocation,
     LocationStatus,
 )
+from images.operations import repair
+from images.operations.consistency.finding import Finding
 from images.transfers import reaper
 
-REASON = "found by an audit"
+REASON = "found by a consistency check"
 ADVICE = {
     "illegal-status": "Write a status of the life cycle into the row, in the database.",
     "no-location": "Delete the image, or add a location that has its bytes.",
@@ -41,7 +42,7 @@ class Fixing:
 
 def can_fix(finding: Finding) -> bool:
     """Is there a verb for it?"""
-    return finding.kind in REMEDIES
+    return finding.kind in FIXES
 
 
 def fix(
@@ -59,7 +60,7 @@ def fix(
             yield finding, ADVICE[finding.kind]
             continue
         try:
-            REMEDIES[finding.kind](finding, fixing)
+            FIXES[finding.kind](finding, fixing)
         except errors.ImageError as error:
             yield finding, str(error)
         else:
@@ -77,7 +78,7 @@ def _release(finding: Finding, fixing: Fixing) -> None:
     # The dead transfers have been reaped before; this is for what has none.
     still = Image.objects.filter(pk=finding.image_id, status__in=TRANSIENT_STATUSES)
     if not finding.key and still.exists():
-        lifecycle.unstick(finding.image_id, fixing.by, REASON)
+        repair.unstick(finding.image_id, fixing.by, REASON)
 
 
 def _give_up(finding: Finding, fixing: Fixing) -> None:
@@ -85,13 +86,13 @@ def _give_up(finding: Finding, fixing: Fixing) -> None:
         image=finding.image_id, store=finding.store, key=finding.key
     ).exclude(status=LocationStatus.DELETED)
     for location in copies.values_list("pk", flat=True):
-        lifecycle.lose_location(
+        repair.lose_location(
             location, fixing.by, REASON, empty_store=fixing.empty_store
         )
 
 
 def _remove(finding: Finding, fixing: Fixing) -> None:
-    lifecycle.remove_orphan(finding.store, finding.key, foreign=fixing.foreign)
+    repair.remove_orphan(finding.store, finding.key, foreign=fixing.foreign)
 
 
 def _check_deleted(finding: Finding, fixing: Fixing) -> None:
@@ -108,7 +109,7 @@ def _check_deleted(finding: Finding, fixing: Fixing) -> None:
         )
 
 
-REMEDIES: dict[str, Callable[[Finding, Fixing], None]] = {
+FIXES: dict[str, Callable[[Finding, Fixing], None]] = {
     "stuck": _release,
     "missing-bytes": _give_up,
     "orphan-bytes": _remove,

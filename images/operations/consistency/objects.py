@@ -7,8 +7,10 @@ from contextlib import closing
 
 from django.db.models import Count
 
-from images import errors, lifecycle, stores
-from images.audit.content import (
+from images import errors, stores
+from images.models import ImageLocation
+from images.operations import repair
+from images.operations.consistency.data_checks import (
     COLUMNS,
     LIVE,
     NEEDED,
@@ -17,9 +19,8 @@ from images.audit.content import (
     damage,
     wrong_size,
 )
-from images.audit.finding import Finding, batches
-from images.audit.listing import Listing
-from images.models import ImageLocation
+from images.operations.consistency.finding import Finding, batches
+from images.operations.consistency.store_listing import Listing
 
 Listed = Callable[[Iterable[tuple[str, int]]], Iterable[tuple[str, int]]]
 
@@ -108,11 +109,11 @@ def _wrong(
 
 def _orphans(store: stores.Store, listing: Listing) -> Iterator[Finding]:
     for batch in listing.left():
-        owned = lifecycle.owned(batch)
+        owned = repair.owned(batch)
         for key, size in batch.items():
             if key in owned or _is_gone(store, key):
                 continue
-            image_id = lifecycle.maker(key)
+            image_id = repair.maker(key)
             whose = "" if image_id else "; not of this catalogue"
             yield Finding(
                 "orphan-bytes",

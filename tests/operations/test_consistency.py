@@ -15,9 +15,10 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from images import audit, errors, lifecycle, stores
+from images import errors, lifecycle, stores
 from images.access import Caller
 from images.models import Event, Image, ImageLocation, Status, Transfer
+from images.operations import consistency, repair
 from images.stores.http import HttpStore
 from images.stores.local import LocalStore
 
@@ -49,11 +50,11 @@ def store(request: pytest.FixtureRequest, settings: Any) -> stores.Store:
 
 
 def kinds(**options: Any) -> list[str]:
-    return [finding.kind for finding in audit.check(**options)]
+    return [finding.kind for finding in consistency.check(**options)]
 
 
-def only(**options: Any) -> audit.Finding:
-    (finding,) = audit.check(**options)
+def only(**options: Any) -> consistency.Finding:
+    (finding,) = consistency.check(**options)
     return finding
 
 
@@ -103,7 +104,7 @@ def test_whatever_the_service_does_leaves_nothing_wrong(
     lifecycle.deactivate(nothing.pk, member)
     lifecycle.delete(lifecycle.create(FORMATS, {}, [], member, size=0).pk, member)
 
-    assert list(audit.check(read_bytes=True)) == []
+    assert list(consistency.check(read_bytes=True)) == []
 
 
 @pytest.mark.django_db(transaction=True)
@@ -179,7 +180,7 @@ def test_a_value_that_is_no_status_is_found(create: Any) -> None:
     image = create(None)
     Image.objects.filter(pk=image.pk).update(status="lost")
 
-    found = {finding.kind: finding for finding in audit.check()}
+    found = {finding.kind: finding for finding in consistency.check()}
 
     assert found["illegal-status"].image_id == image.pk
     assert "lost" in found["illegal-status"].message
@@ -192,7 +193,7 @@ def test_a_transient_status_that_nobody_owns_is_stuck(
     image = make_image(status=status)
     Transfer.objects.all().delete()
 
-    found = [it for it in audit.check() if it.kind == "stuck"]
+    found = [it for it in consistency.check() if it.kind == "stuck"]
 
     assert [it.image_id for it in found] == [image.pk]
 
@@ -474,8 +475,8 @@ def test_web_addresses_are_asked_only_when_bytes_are_read(
 def test_more_rows_than_fit_into_one_batch_are_all_looked_at(
     create: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("images.audit.finding.BATCH", 2)
-    monkeypatch.setattr("images.audit.listing.BATCH", 2)
+    monkeypatch.setattr("images.operations.consistency.finding.BATCH", 2)
+    monkeypatch.setattr("images.operations.consistency.store_listing.BATCH", 2)
     images = [create() for _ in range(5)]
     for image in images:
         stores.default().delete(location_of(image).key)
@@ -513,7 +514,7 @@ def test_an_image_that_lost_its_last_copy_takes_the_same_bytes_only(
     location = location_of(image)
     stores.default().delete(location.key)
 
-    lifecycle.lose_location(location.pk, member, "the disk broke")
+    repair.lose_location(location.pk, member, "the disk broke")
 
     assert Image.objects.get(pk=image.pk).status == Status.QUEUED
     assert Event.objects.filter(reason="the disk broke").get().to_status == "queued"
@@ -531,7 +532,7 @@ def test_an_image_that_lost_one_of_its_copies_stays_as_it_is(
     image = make_image(status=status)
     lost = image.locations.create(store="local", key="ab/gone.1")
 
-    lifecycle.lose_location(lost.pk, member)
+    repair.lose_location(lost.pk, member)
 
     assert Image.objects.get(pk=image.pk).status == status
     assert ImageLocation.objects.get(pk=lost.pk).status == "pending_delete"
@@ -547,7 +548,7 @@ def test_the_last_copy_of_a_deactivated_image_is_not_given_up(
     stores.default().delete(location_of(image).key)
 
     with pytest.raises(errors.Conflict, match="reactivate"):
-        lifecycle.lose_location(location_of(image).pk, member)
+        repair.lose_location(location_of(image).pk, member)
 
     assert location_of(image).status == "active"
 
@@ -556,7 +557,7 @@ def test_a_copy_that_is_there_is_not_given_up(create: Any, member: Caller) -> No
     image = create()
 
     with pytest.raises(errors.Conflict, match="are there"):
-        lifecycle.lose_location(location_of(image).pk, member)
+        repair.lose_location(location_of(image).pk, member)
 
 
 def test_a_store_whose_folder_is_gone_is_away_and_its_images_are_not_lost(
@@ -565,7 +566,7 @@ def test_a_store_whose_folder_is_gone_is_away_and_its_images_are_not_lost(
     create()
     (data_dir / "images").rename(data_dir / "elsewhere")
 
-    assert [found.kind for found in audit.check()] == ["store-unreachable"]
+    assert [found.kind for found in consistency.check()] == ["store-unreachable"]
 
 
 def test_a_folder_with_nothing_in_it_costs_no_image_its_data(
@@ -576,9 +577,9 @@ def test_a_folder_with_nothing_in_it_costs_no_image_its_data(
     settings.IMAGECATALOG_STORES = f"local=file://{data_dir}/not-mounted"
 
     with pytest.raises(errors.StoreError, match="mounted"):
-        lifecycle.lose_location(location_of(image).pk, member)
+        repair.lose_location(location_of(image).pk, member)
 
-    lifecycle.lose_location(location_of(image).pk, member, empty_store=True)
+    repair.lose_location(location_of(image).pk, member, empty_store=True)
     assert Image.objects.get(pk=image.pk).status == Status.QUEUED
 
 
@@ -591,7 +592,7 @@ def test_the_last_copy_of_data_without_digests_is_not_given_up(
     stores.default().delete(location_of(image).key)
 
     with pytest.raises(errors.Conflict, match="digest"):
-        lifecycle.lose_location(location_of(image).pk, member)
+        repair.lose_location(location_of(image).pk, member)
 
     assert Image.objects.get(pk=image.pk).status == Status.ACTIVE
 
@@ -605,7 +606,7 @@ def test_a_web_address_without_its_bytes_is_given_up(
     monkeypatch.setattr(HttpStore, "size", size)
     lost = create().locations.create(store="http", key="http://example.org/image")
 
-    lifecycle.lose_location(lost.pk, member)
+    repair.lose_location(lost.pk, member)
 
     assert ImageLocation.objects.get(pk=lost.pk).status == "pending_delete"
 
@@ -614,7 +615,7 @@ def test_what_belongs_to_an_image_is_not_removed_as_an_orphan(create: Any) -> No
     image = create()
 
     with pytest.raises(errors.Conflict):
-        lifecycle.remove_orphan("local", location_of(image).key, foreign=True)
+        repair.remove_orphan("local", location_of(image).key, foreign=True)
 
     assert b"".join(lifecycle.read(image.pk)) == DATA
 
@@ -625,7 +626,7 @@ def test_what_a_running_transfer_writes_is_not_removed_as_an_orphan(
     make_image(status="saving")
 
     with pytest.raises(errors.Conflict):
-        lifecycle.remove_orphan("local", f"{Transfer.objects.get().key}.part")
+        repair.remove_orphan("local", f"{Transfer.objects.get().key}.part")
 
 
 def test_an_object_of_another_catalogue_is_removed_only_on_demand(db: None) -> None:
@@ -633,8 +634,8 @@ def test_an_object_of_another_catalogue_is_removed_only_on_demand(db: None) -> N
     stores.default().put(key, [b"1"])
 
     with pytest.raises(errors.Conflict, match="restored database"):
-        lifecycle.remove_orphan("local", key)
-    lifecycle.remove_orphan("local", key, foreign=True)
+        repair.remove_orphan("local", key)
+    repair.remove_orphan("local", key, foreign=True)
 
     assert list(stores.default().keys()) == []
 
@@ -645,4 +646,4 @@ def test_an_image_with_a_running_transfer_is_not_released(
     image = make_image(status="saving")
 
     with pytest.raises(errors.Conflict):
-        lifecycle.unstick(image.pk, member)
+        repair.unstick(image.pk, member)

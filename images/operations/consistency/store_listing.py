@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 
-from images.audit.finding import BATCH
+from images.operations.consistency.finding import BATCH
 
 
 class Listing:
