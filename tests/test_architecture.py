@@ -102,7 +102,7 @@ def wrong_words(module: str, source: str) -> Iterator[str]:
 def _wrong_attribute(module: str, node: ast.Attribute) -> Iterator[str]:
     if node.attr == "refresh_from_db":
         yield f"{module}:{node.lineno} refresh_from_db"
-    allowed = {"models", "lifecycle", "uploads", "transfers", "transitions"}
+    allowed = {"models", "transitions", "transfers", "lifecycle", "uploads", "operations"}
     if node.attr.startswith("mark_") and room_of(module) not in allowed:
         yield f"{module}:{node.lineno} .{node.attr} outside lifecycle"
 
