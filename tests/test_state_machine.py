@@ -33,6 +33,7 @@ from imagecatalog.identity import first_user
 from images import errors, lifecycle, stores
 from images.access import operator
 from images.attributes import Changes
+from images.imports import web_download
 from images.models import Image, ImageLocation, Transfer
 from images.operations import consistency
 from images.transfers import reaper
@@ -258,7 +259,7 @@ class LifeCycle(RuleBasedStateMachine):
 
         at = "images.transfers.leases.finish"
         killed = mock.patch(at, side_effect=Killed)
-        silent = mock.patch("images.lifecycle.data._fail")
+        silent = mock.patch("images.lifecycle.uploading._fail")
         with killed, silent:
             try:
                 lifecycle.upload(image_id, blocks(), BY)
@@ -285,7 +286,7 @@ class LifeCycle(RuleBasedStateMachine):
             if expected.status == "saving":
                 expected.status = "queued"
         for transfer_id in waiting_copies():
-            succeeds(lambda id=transfer_id: lifecycle.fetch_copy(id))
+            succeeds(lambda id=transfer_id: web_download.fetch(id))
         for expected in self.model.values():
             data, expected.copied = expected.copied, None
             if data is None or expected.status != "queued":

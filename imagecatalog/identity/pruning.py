@@ -12,6 +12,7 @@ from django.db.models import Model, QuerySet
 from django.utils import timezone
 
 from imagecatalog.identity.models import SignInEvent
+from images.duties import Duty
 
 BATCH = 500  # rows a transaction: on SQLite everybody who writes waits for it
 
@@ -39,3 +40,6 @@ def prune() -> None:
 def _remove(due: QuerySet[Any]) -> None:
     while ids := list(due.values_list("pk", flat=True)[:BATCH]):
         due.filter(pk__in=ids).delete()
+
+
+DUTIES = (Duty("prune sign-in records", prune, period=3600.0, may_block=True),)

@@ -113,4 +113,4 @@ def _again(image: Image, transfer: Transfer, by: Caller) -> None:
         store_id=transfer.store,
         resting=Status(transfer.resting_status),
     )
-    lifecycle.copy(image.pk, source, Changes(), by)
+    lifecycle.request_fetch(image.pk, source, Changes(), by)

@@ -11,12 +11,13 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 
-from images import errors, history, sharing, stores
+from images import errors, history, stores
 from images.admin import add, forms, graph, properties, snippets, upload, words
 from images.admin.changelist import project_names
 from images.admin.moves import caller, may, offers, require
 from images.admin.steering import context, find
 from images.http import public_url
+from images.lifecycle import sharing
 from images.models import (
     Image,
     ImageLocation,

@@ -15,7 +15,7 @@ from images import errors, lifecycle, stores
 from images.access import Caller
 from images.attributes import Changes
 from images.lifecycle import AddLocation, Source
-from images.lifecycle.copies import MAX_URL as MAX_SOURCE
+from images.lifecycle.fetch_requests import MAX_URL as MAX_SOURCE
 from images.lifecycle.location_changes import MAX_URL, trusting
 from images.models import Status
 from images.stores import urlfilter
@@ -139,7 +139,7 @@ class CopyForm(forms.Form):
             resting=Status.QUEUED,
         )
         try:
-            lifecycle.copy(image_id, source, Changes(), by)
+            lifecycle.request_fetch(image_id, source, Changes(), by)
         except errors.ImageError as error:
             self.add_error(None, str(error))
             return False

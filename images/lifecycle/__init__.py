@@ -6,19 +6,9 @@ the door; *can it* is decided here, under the row's lock, for everyone.
 
 from __future__ import annotations
 
-from images.lifecycle.copies import Source, Waiting, copy, fetch_copy, next_copy
-from images.lifecycle.data import read, upload, writable
-from images.lifecycle.location_changes import (
-    AddLocation,
-    LocationChange,
-    RemoveLocation,
-    RemoveLocationAt,
-    ReplaceLocations,
-)
-from images.lifecycle.locations import add_location, remove_location
-from images.lifecycle.metadata import create, tag, untag, update
-from images.lifecycle.status import deactivate, reactivate
-from images.lifecycle.trash import (
+from images.lifecycle.changes import change, cleaned
+from images.lifecycle.deactivation import deactivate, reactivate
+from images.lifecycle.deletion import (
     Trashed,
     delete,
     due_until,
@@ -33,6 +23,25 @@ from images.lifecycle.trash import (
     sweep_all,
     trash_total,
 )
+from images.lifecycle.downloading import read
+from images.lifecycle.fetch_requests import Source, request_fetch
+from images.lifecycle.location_changes import (
+    AddLocation,
+    LocationChange,
+    RemoveLocation,
+    RemoveLocationAt,
+    ReplaceLocations,
+)
+from images.lifecycle.locations import add_location, remove_location
+from images.lifecycle.metadata import create, tag, untag, update
+from images.lifecycle.uploading import (
+    check_cap,
+    check_formats_set,
+    check_pinned_size,
+    receive,
+    upload,
+    writable,
+)
 
 __all__ = [
     "AddLocation",
@@ -42,21 +51,24 @@ __all__ = [
     "ReplaceLocations",
     "Source",
     "Trashed",
-    "Waiting",
     "add_location",
-    "copy",
+    "change",
+    "check_cap",
+    "check_formats_set",
+    "check_pinned_size",
+    "cleaned",
     "create",
     "deactivate",
     "delete",
     "due_until",
-    "fetch_copy",
     "in_trash",
     "late_total",
-    "next_copy",
     "reactivate",
     "read",
+    "receive",
     "remove_due",
     "remove_location",
+    "request_fetch",
     "restore",
     "scrub",
     "scrub_at",

@@ -13,7 +13,7 @@ import orjson
 from django.conf import settings
 
 from images import attributes, db, errors, stores
-from images.lifecycle.data import check_cap
+from images.lifecycle.uploading import check_cap
 from images.models import Image, LocationStatus, Status
 from images.stores import urlfilter
 from images.stores.digests import Digests, digesting

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from images import attributes, errors, stores
 from images.access import Caller
-from images.lifecycle.data import DATA_COLUMNS, check_formats_set, check_same
+from images.lifecycle.deletion import scrub_at, withdraw
 from images.lifecycle.location_changes import (
     STORE,
     AddLocation,
@@ -23,7 +23,7 @@ from images.lifecycle.location_changes import (
     prepare,
     trusting,
 )
-from images.lifecycle.trash import scrub_at, withdraw
+from images.lifecycle.uploading import DATA_COLUMNS, check_formats_set, check_same
 from images.models import Image, ImageLocation, LocationStatus, Status
 from images.transfers import quota
 from images.transitions import follow, locked, record, save

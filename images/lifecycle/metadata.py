@@ -12,7 +12,7 @@ from images.access import Caller
 from images.attributes import Changes
 from images.failpoints import failpoint
 from images.lifecycle.changes import change, cleaned
-from images.lifecycle.copies import Source, ask_source, request_copy
+from images.lifecycle.fetch_requests import Source, probe_source, queue_fetch
 from images.lifecycle.location_changes import (
     AddLocation,
     LocationChange,
@@ -42,7 +42,7 @@ def create(
     Conflict for an id that is taken, also by a deleted image.
     """
     nothing = size == 0 and not (location or copied)
-    copied = copied and ask_source(copied)
+    copied = copied and probe_source(copied)
     image = Image(
         **attributes.clean_fields(fields),
         properties=attributes.clean_properties(properties),
@@ -61,7 +61,7 @@ def create(
             if found:
                 apply(image, found, by)
             if copied:
-                request_copy(image, copied, by)
+                queue_fetch(image, copied, by)
     except IntegrityError:
         raise errors.Conflict(f"Image ID {image.pk} already exists!") from None
     return image

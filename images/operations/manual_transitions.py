@@ -8,8 +8,8 @@ from django.conf import settings
 
 from images import errors
 from images.access import Caller, missing
-from images.lifecycle.status import deactivate, reactivate
-from images.lifecycle.trash import delete, restore, scrub
+from images.lifecycle.deactivation import deactivate, reactivate
+from images.lifecycle.deletion import delete, restore, scrub
 from images.models import TRANSIENT_STATUSES, Image, Status, Transfer, TransferStatus
 from images.operations.repair import unstick
 from images.transfers import leases

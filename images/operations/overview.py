@@ -11,6 +11,7 @@ from django.db.models import Count, Min, Q, Sum
 from django.utils import timezone
 
 from images import errors, history, lifecycle
+from images.duties import Duty
 from images.models import (
     TRANSIENT_STATUSES,
     Census,
@@ -271,3 +272,6 @@ def _transfers(image: Image) -> list[dict[str, Any]]:
     )
     newest = image.transfers.order_by("-started_at", "-pk").values(*columns)[:10]
     return list(newest)[::-1]
+
+
+DUTIES = (Duty("count the catalogue", recount),)

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from images import errors, stores
 from images.access import Caller
-from images.lifecycle.trash import withdraw
+from images.lifecycle.deletion import withdraw
 from images.models import (
     READABLE_STATUSES,
     TRANSIENT_STATUSES,

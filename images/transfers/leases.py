@@ -180,10 +180,10 @@ def _wait_again(image: Image, transfer: Transfer, by: Caller) -> None:
         checksum=transfer.checksum,
         source=transfer.source,
     )
-    note_copy(image, again, by)
+    record_fetch_request(image, again, by)
 
 
-def note_copy(image: Image, transfer: Transfer, by: Caller) -> None:
+def record_fetch_request(image: Image, transfer: Transfer, by: Caller) -> None:
     """Leave the event that a copy of a locked image waits from now on."""
     detail = {"transfer": str(transfer.pk), "size": transfer.bytes_expected}
     record(image, "request_copy", by, before=image.status, detail=detail)

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from images import errors
 from images.access import Caller, operator
+from images.duties import Duty
 from images.failpoints import failpoint
 from images.models import (
     Transfer,
@@ -95,3 +96,6 @@ def reap(by: Caller | None = None) -> list[Transfer]:
     ended = end_expired(by)
     remove_orphaned_objects(Failures())
     return ended
+
+
+DUTIES = (Duty("end dead transfers", end_expired),)

@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 from django.db.models import Count, F, Max, Q, QuerySet
 from django.utils import timezone
 
-from images import db, errors, stores
+from images import db, errors, lifecycle, stores
 from images.access import Caller, operator
+from images.duties import Duty
 from images.failpoints import failpoint
-from images.lifecycle import data
 from images.models import (
     Image,
     PieceStatus,
@@ -54,7 +54,7 @@ def finish(upload: Transfer, by: Caller) -> None:
     failpoint("import.begun")
     db.release_connection()
     try:
-        data.receive(image, attempt, _blocks(upload, store), by, staged=upload)
+        lifecycle.receive(image, attempt, _blocks(upload, store), by, staged=upload)
     except errors.ImageError as error:
         if not _may_pass(error):
             leases.fail(upload, error, by)
@@ -148,3 +148,6 @@ def _finished(upload: Transfer, by: Caller) -> bool:
         log.exception("upload %s cannot be finished", upload.pk)
         return False
     return True
+
+
+DUTIES = (Duty("finish uploads", finish_waiting, may_block=True),)

@@ -6,9 +6,8 @@ from base64 import b64decode
 
 from django.db.models import QuerySet
 
-from images import errors
+from images import errors, lifecycle
 from images.access import Caller
-from images.lifecycle import data
 from images.models import Status, Transfer, TransferKind, TransferStatus
 from images.transfers import leases, quota
 from images.transitions import follow, locked
@@ -31,12 +30,12 @@ def begin(
     Raises Conflict (not queued, or of another size than a pin asks for), Invalid (formats not
     set, no such store), OverLimit (the cap, the quota), StoreReadOnly, NotFound.
     """
-    data.check_cap(size)
-    store = data.writable(store_id)
+    lifecycle.check_cap(size)
+    store = lifecycle.writable(store_id)
     with locked(image_id) as image:
         follow(image, image.mark_uploading, "stage", by)
-        data.check_formats_set(image)
-        data.check_pinned_size(image, size)
+        lifecycle.check_formats_set(image)
+        lifecycle.check_pinned_size(image, size)
         quota.check_coming(image, size)
         upload = leases.begin(
             image,

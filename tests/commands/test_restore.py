@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from images import errors, lifecycle, stores
 from images.access import Caller
-from images.lifecycle import trash
+from images.lifecycle import deletion
 from images.models import Event, Image
 from images.transfers import object_removal
 from tests.rows import status
@@ -199,14 +199,14 @@ def test_a_scrub_between_the_look_and_the_lock_wins(
     trashed: Any, member: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image = trashed()
-    look = trash._found_copy
+    look = deletion._found_copy
 
     def looked(image_id: str) -> int | None:
         found = look(image_id)
         lifecycle.scrub(image_id, member)
         return found
 
-    monkeypatch.setattr(trash, "_found_copy", looked)
+    monkeypatch.setattr(deletion, "_found_copy", looked)
 
     with pytest.raises(errors.Conflict):
         lifecycle.restore(image.pk, member)

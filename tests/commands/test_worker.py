@@ -20,9 +20,10 @@ from imagecatalog.identity import pruning
 from images import errors, lifecycle
 from images.access import Caller
 from images.attributes import Changes
+from images.duties import Duty
+from images.jobs import worker
+from images.jobs.fetch_pool import FetchPool
 from images.lifecycle import Source
-from images.management.commands import image_worker
-from images.management.copying import Copying
 from images.models import Image, Transfer
 from images.stores.local import LocalStore
 from tests.copies import waiting_copies
@@ -47,17 +48,17 @@ def ask(slow: str, make_image: Any, member: Caller) -> Any:
     def ask(*owners: str | None) -> None:
         for owner in owners:
             image = make_image(owner=owner)
-            lifecycle.copy(image.pk, Source(slow), Changes(), member)
+            lifecycle.request_fetch(image.pk, Source(slow), Changes(), member)
 
     return ask
 
 
 @pytest.fixture
-def copying(transactional_db: None) -> Iterator[Copying]:
-    worker = Copying(at_once=2)
-    yield worker
+def copying(transactional_db: None) -> Iterator[FetchPool]:
+    pool = FetchPool(at_once=2)
+    yield pool
     Slow.go_on.set()
-    worker.stop()
+    pool.stop()
 
 
 def statuses() -> list[str]:
@@ -71,7 +72,7 @@ def wait_for(*expected: str) -> None:
         time.sleep(0.02)
 
 
-def test_as_many_are_fetched_as_there_are_threads(ask: Any, copying: Copying) -> None:
+def test_as_many_are_fetched_as_there_are_threads(ask: Any, copying: FetchPool) -> None:
     ask("project-a", "project-b", "project-c")
 
     for _ in range(3):
@@ -85,16 +86,16 @@ def test_as_many_are_fetched_as_there_are_threads(ask: Any, copying: Copying) ->
 
 
 @pytest.fixture
-def roomy(transactional_db: None) -> Iterator[Copying]:
-    worker = Copying(at_once=4)
-    yield worker
+def roomy(transactional_db: None) -> Iterator[FetchPool]:
+    pool = FetchPool(at_once=4)
+    yield pool
     Slow.go_on.set()
-    worker.stop()
+    pool.stop()
 
 
 @pytest.mark.parametrize("hog", ["project-a", None])
 def test_one_owner_leaves_half_of_the_places_to_others(
-    hog: str | None, ask: Any, roomy: Copying
+    hog: str | None, ask: Any, roomy: FetchPool
 ) -> None:
     ask(hog, hog, hog)
     roomy.begin()
@@ -109,7 +110,7 @@ def test_one_owner_leaves_half_of_the_places_to_others(
 
 
 def test_the_owner_with_the_fewest_under_way_comes_next(
-    ask: Any, roomy: Copying
+    ask: Any, roomy: FetchPool
 ) -> None:
     ask("project-a", "project-a", "project-b", "project-c", "project-d")
 
@@ -122,14 +123,14 @@ def test_the_owner_with_the_fewest_under_way_comes_next(
 def test_a_worker_that_stops_gives_back_what_it_fetches(
     slow: str, make_image: Any, member: Caller, transactional_db: None
 ) -> None:
-    worker = Copying(at_once=2)
-    lifecycle.copy(make_image().pk, Source(slow), Changes(), member)
-    worker.begin()
+    pool = FetchPool(at_once=2)
+    lifecycle.request_fetch(make_image().pk, Source(slow), Changes(), member)
+    pool.begin()
     assert Slow.began.wait(30)
 
-    worker._stopping.set()
+    pool._stopping.set()
     Slow.go_on.set()
-    worker.stop()
+    pool.stop()
 
     assert statuses() == ["queued"]
     assert len(waiting_copies()) == 1
@@ -138,18 +139,18 @@ def test_a_worker_that_stops_gives_back_what_it_fetches(
 def test_once_an_hour_it_forgets_old_sign_ins(
     transactional_db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pauses: list[float] = []
+    periods: list[float | None] = []
 
-    def beside(stop: threading.Event, duty: object, pause: float) -> None:
-        if duty is pruning.prune:
-            pauses.append(pause)
+    def repeat(duty: Duty, interval: float, stop: threading.Event) -> None:
+        if duty.run is pruning.prune:
+            periods.append(duty.period)
 
-    monkeypatch.setattr(image_worker, "_beside", beside)
+    monkeypatch.setattr(worker, "_repeat_in_thread", repeat)
     monkeypatch.setattr(signal, "pthread_sigmask", lambda *_: None)
     monkeypatch.setattr(signal, "sigtimedwait", lambda *_: signal.SIGTERM)
     call_command("image_worker")
 
-    assert pauses == [3600]
+    assert periods == [3600]
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 
 from images import errors, lifecycle, min_rate
 from images.access import Caller
-from images.lifecycle import data
+from images.lifecycle import downloading
 from images.models import Image
 from images.transfers import concurrency
 from tests.web import allow_in_process, serving_folder
@@ -119,7 +119,7 @@ def test_a_download_that_breaks_off_gives_its_turn_back(
 def test_who_takes_a_download_too_slowly_loses_his_turn(
     image: Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(data, "SLICE", 64)
+    monkeypatch.setattr(downloading, "SLICE", 64)
     monkeypatch.setattr(min_rate, "GRACE", 0.05)
 
     slowly = (time.sleep(0.2) for _ in read(image))

@@ -149,7 +149,7 @@ def _update(
     elif source.copy_from:
         access.check(who, "copy_from", row)
         copied = sources.copied(request, meta, source.copy_from)
-        lifecycle.copy(row["id"], copied, changes, who)
+        lifecycle.request_fetch(row["id"], copied, changes, who)
     elif source.location:
         access.check(who, "set_image_location", row)
         location = sources.located(request, meta, source.location)

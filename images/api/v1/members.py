@@ -7,11 +7,12 @@ from typing import Any, ClassVar
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from images import access, errors, sharing
+from images import access, errors
 from images.access import Caller
 from images.api.v1.views import V1View
 from images.http import request_body, responses
 from images.http.views import caller
+from images.lifecycle import sharing
 from images.rows import Row
 
 

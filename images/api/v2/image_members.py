@@ -8,10 +8,11 @@ from typing import Any
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from images import access, errors, models, sharing
+from images import access, errors, models
 from images.access import Caller
 from images.http import request_body, responses
 from images.http.views import ApiView, caller
+from images.lifecycle import sharing
 from images.rows import Row
 
 

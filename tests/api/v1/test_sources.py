@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from images import errors, lifecycle
+from images import errors
+from images.imports import web_download
 from images.models import Event, Image, ImageLocation, Transfer
 from tests.api.v1.conftest import kept, told
 from tests.copies import waiting_copies
@@ -36,7 +37,7 @@ def fetch() -> None:
     """What the background worker does."""
     for transfer_id in waiting_copies():
         with suppress(errors.ImageError):
-            lifecycle.fetch_copy(transfer_id)
+            web_download.fetch(transfer_id)
 
 
 # Locations

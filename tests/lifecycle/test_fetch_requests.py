@@ -12,6 +12,7 @@ import pytest
 from images import errors, history, lifecycle, min_rate, stores
 from images.access import Caller
 from images.attributes import Changes
+from images.imports import web_download
 from images.lifecycle import Source
 from images.models import Image, Transfer
 from images.operations import consistency, manual_transitions
@@ -63,8 +64,8 @@ def test_a_copy_waits_and_owns_nothing_yet(waiting: UUID) -> None:
 
 
 def test_a_copy_is_fetched_by_one_worker_only(waiting: UUID) -> None:
-    assert lifecycle.fetch_copy(waiting)
-    assert not lifecycle.fetch_copy(waiting)
+    assert web_download.fetch(waiting)
+    assert not web_download.fetch(waiting)
 
     image = Image.objects.get()
     assert b"".join(lifecycle.read(image.pk)) == DATA
@@ -78,7 +79,7 @@ def test_a_copy_of_a_deleted_image_is_not_fetched(
     lifecycle.delete(Transfer.objects.get().image_id, member)
 
     assert waiting_copies() == []
-    assert not lifecycle.fetch_copy(waiting)
+    assert not web_download.fetch(waiting)
     assert state() == ("deleted", [])
 
 
@@ -91,19 +92,19 @@ def test_deleting_the_image_ends_the_copy(waiting: UUID, member: Caller) -> None
         return False
 
     with pytest.raises(errors.Gone):
-        lifecycle.fetch_copy(waiting, delete_once)
+        web_download.fetch(waiting, delete_once)
 
     assert state() == ("deleted", [])
 
 
 def test_a_worker_that_stops_leaves_the_copy_to_the_next_one(waiting: UUID) -> None:
     with pytest.raises(errors.ServerStopping):
-        lifecycle.fetch_copy(waiting, lambda: True)
+        web_download.fetch(waiting, lambda: True)
 
     assert state() == ("queued", [])
     (again,) = waiting_copies()
     assert again != waiting
-    assert lifecycle.fetch_copy(again)
+    assert web_download.fetch(again)
     assert state()[0] == "active"
 
 
@@ -116,7 +117,7 @@ def test_a_worker_that_dies_while_it_stops_leaves_the_copy_too(
 
     monkeypatch.setattr("images.transfers.leases.failpoint", die)
     with pytest.raises(KeyboardInterrupt):
-        lifecycle.fetch_copy(waiting, lambda: True)
+        web_download.fetch(waiting, lambda: True)
 
     before = Transfer.objects.get(pk=waiting)
     (again,) = Transfer.objects.filter(pk__in=waiting_copies())
@@ -137,7 +138,7 @@ def test_a_copy_that_was_ended_by_hand_does_not_wait_again(
         return True
 
     with pytest.raises(errors.ServerStopping):
-        lifecycle.fetch_copy(waiting, end)
+        web_download.fetch(waiting, end)
 
     assert state() == ("killed", [])
     assert waiting_copies() == []
@@ -149,9 +150,9 @@ def test_a_worker_that_died_leaves_a_killed_image(
     def die() -> bool:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("images.lifecycle.data._fail", lambda *args: True)
+    monkeypatch.setattr("images.lifecycle.uploading._fail", lambda *args: True)
     with pytest.raises(KeyboardInterrupt):
-        lifecycle.fetch_copy(waiting, die)
+        web_download.fetch(waiting, die)
     assert state()[0] == "saving"
 
     Transfer.objects.update(worker="elsewhere", heartbeat_at="2000-01-01T00:00:00Z")
@@ -177,7 +178,7 @@ def test_an_operator_ends_a_copy_that_runs(
         return False
 
     with pytest.raises(errors.Gone):
-        lifecycle.fetch_copy(waiting, end)
+        web_download.fetch(waiting, end)
 
     assert state() == ("killed", [])
 
@@ -188,7 +189,7 @@ def test_a_copy_is_not_fetched_when_the_filter_refuses_it_by_now(
     settings.IMAGECATALOG_URL_ALLOWED_HOSTS = ()
 
     with pytest.raises(errors.Invalid):
-        lifecycle.fetch_copy(waiting)
+        web_download.fetch(waiting)
 
     assert state() == ("killed", [])
 
@@ -199,9 +200,9 @@ def test_a_copy_is_too_large_before_or_after_the_source_says_so(
     settings.IMAGECATALOG_IMAGE_SIZE_CAP = 1 << 20
 
     with pytest.raises(errors.OverLimit):
-        lifecycle.copy(make_image().pk, Source(url), Changes(), member)
+        lifecycle.request_fetch(make_image().pk, Source(url), Changes(), member)
     with pytest.raises(errors.OverLimit):
-        lifecycle.fetch_copy(waiting)
+        web_download.fetch(waiting)
 
     killed = Transfer.objects.get().image
     assert (killed.status, list(stores.default().keys())) == ("killed", [])
@@ -213,13 +214,13 @@ def test_a_source_that_is_far_too_slow_is_left(
     monkeypatch.setattr(min_rate, "GRACE", -1e9)  # as if it had gone on for ages
 
     with pytest.raises(errors.StoreError, match="slowly"):
-        lifecycle.fetch_copy(waiting)
+        web_download.fetch(waiting)
 
     assert Image.objects.get().status == "killed"
 
 
 def test_the_history_does_not_tell_where_the_source_is(waiting: UUID, url: str) -> None:
-    lifecycle.fetch_copy(waiting)
+    web_download.fetch(waiting)
 
     events = history.events(Image.objects.get().pk)
     assert url not in str(events)
@@ -236,7 +237,7 @@ def test_a_copy_whose_formats_were_unset_meanwhile_does_not_become_an_image(
     )
 
     with pytest.raises(errors.Invalid, match="disk_format"):
-        lifecycle.fetch_copy(waiting)
+        web_download.fetch(waiting)
 
     assert state() == ("killed", [])
     assert history.last_error(image_id) is not None
@@ -249,7 +250,7 @@ def test_a_copy_of_another_size_than_a_pin_asks_for_is_refused(
     image = make_image(pinned=True, size=5)
 
     with pytest.raises(errors.Conflict, match="5 bytes"):
-        lifecycle.copy(image.pk, Source(url), Changes(), member)
+        lifecycle.request_fetch(image.pk, Source(url), Changes(), member)
 
     assert Image.objects.get().size == 5
     assert not Transfer.objects.exists()
@@ -259,11 +260,11 @@ def test_a_pin_stays_when_other_bytes_are_fetched(
     url: str, make_image: Any, member: Caller
 ) -> None:
     image = make_image(pinned=True, size=len(DATA), checksum="0" * 32)
-    lifecycle.copy(image.pk, Source(url), Changes(), member)
+    lifecycle.request_fetch(image.pk, Source(url), Changes(), member)
     (waiting,) = waiting_copies()
 
     with pytest.raises(errors.Conflict, match="other data"):
-        lifecycle.fetch_copy(waiting)
+        web_download.fetch(waiting)
 
     after = Image.objects.get()
     assert (state(), after.pinned) == (("queued", []), True)
@@ -274,9 +275,9 @@ def test_an_image_that_was_pinned_while_its_copy_waited_is_not_killed_by_it(
     waiting: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Image.objects.update(pinned=True, size=5)
-    monkeypatch.setattr("images.lifecycle.data._fail", lambda *args: True)
+    monkeypatch.setattr("images.lifecycle.uploading._fail", lambda *args: True)
     with pytest.raises(errors.Conflict):
-        lifecycle.fetch_copy(waiting)
+        web_download.fetch(waiting)
     Transfer.objects.update(worker="elsewhere", heartbeat_at="2000-01-01T00:00:00Z")
 
     (ended,) = reaper.reap()

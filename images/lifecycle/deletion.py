@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from images import errors, stores
 from images.access import Caller, operator
+from images.duties import Duty
 from images.failpoints import failpoint
 from images.models import (
     READABLE_STATUSES,
@@ -308,3 +309,9 @@ def _remove(location: ImageLocation, failures: Failures) -> bool:
             row.mark_deleted()
             row.save(update_fields=["status"])
     return True
+
+
+DUTIES = (
+    Duty("scrub the trash", scrub_due),
+    Duty("remove objects that are due", remove_due, may_block=True),
+)

@@ -10,12 +10,13 @@ from uuid import UUID
 
 from django.db import connections
 
-from images import errors, lifecycle
+from images import errors
+from images.imports import web_download
 
 log = logging.getLogger(__name__)
 
 
-class Copying:
+class FetchPool:
     """Fetches what waits, ``at_once`` of it, until it is told to stop.
 
     A copy may take hours, and the owner of many must leave places to others who come later.
@@ -37,13 +38,13 @@ class Copying:
             self._running[waiting.transfer_id] = waiting.owner
             self._pool.submit(self._fetch, waiting.transfer_id)
 
-    def _next(self) -> lifecycle.Waiting | None:
+    def _next(self) -> web_download.Waiting | None:
         """The oldest one of an owner of whom the fewest are under way."""
         running = self._running.copy()
         held = Counter(running.values())
         for most in range(self._each):
             busy = [owner for owner, number in held.items() if number > most]
-            found = lifecycle.next_copy(list(running), busy)
+            found = web_download.next_waiting(list(running), busy)
             if found or not busy:
                 return found
         return None
@@ -55,7 +56,7 @@ class Copying:
 
     def _fetch(self, transfer_id: UUID) -> None:
         try:
-            lifecycle.fetch_copy(transfer_id, self._stopping.is_set)
+            web_download.fetch(transfer_id, self._stopping.is_set)
         except errors.ImageError as error:
             log.info("copy %s: %s", transfer_id, error)
         except Exception:

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from images import errors, sharing
+from images import errors
 from images.access import Caller, implied
+from images.lifecycle import sharing
 from images.models import Event, Image, Member
 
 pytestmark = pytest.mark.django_db

@@ -9,6 +9,7 @@ import pytest
 
 from images import errors, lifecycle
 from images.access import Caller
+from images.lifecycle import uploading
 from images.models import Event, Status, Transfer, TransferStatus
 from images.transfers import leases, reaper
 from tests.rows import current
@@ -308,13 +309,13 @@ def test_bytes_whose_success_was_recorded_are_never_cleaned_away(
     make_image: Any, member: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image = make_image()
-    activate = lifecycle.data._activate
+    activate = uploading._activate
 
     def commit_without_an_answer(*args: Any) -> None:
         activate(*args)
         leases.fail(args[1], RuntimeError("connection lost"), member)
 
-    monkeypatch.setattr(lifecycle.data, "_activate", commit_without_an_answer)
+    monkeypatch.setattr(uploading, "_activate", commit_without_an_answer)
     lifecycle.upload(image.pk, [DATA], member)
 
     assert b"".join(lifecycle.read(image.pk)) == DATA

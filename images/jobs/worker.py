@@ -1,0 +1,77 @@
+"""The background worker: runs the duties that the rooms declare, and fetches web downloads."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import time
+
+from django.db import close_old_connections, connections
+
+from imagecatalog.identity import pruning
+from images.duties import Duty
+from images.jobs.fetch_pool import FetchPool
+from images.lifecycle import deletion
+from images.operations import overview
+from images.transfers import reaper
+from images.uploads import finishing
+
+log = logging.getLogger(__name__)
+
+STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
+POLL_SECONDS = 1.0  # between two looks for web downloads that wait
+
+DUTIES: tuple[Duty, ...] = (
+    *reaper.DUTIES,
+    *deletion.DUTIES,
+    *overview.DUTIES,
+    *finishing.DUTIES,
+    *pruning.DUTIES,
+)
+
+
+def run(interval: float, downloads: int) -> None:
+    """Work until SIGTERM or SIGINT.
+
+    ``interval`` is the period in seconds of duties that name none; ``downloads`` is the number
+    of web downloads at once.
+    """
+    # Waited for, not handled: of two that come together the handler of the second could
+    # wait for a lock that the first holds.
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    stop = threading.Event()
+    for duty in DUTIES:
+        if duty.may_block:
+            _repeat_in_thread(duty, interval, stop)
+    pool, due, pause = FetchPool(downloads), 0.0, 0.0
+    while not signal.sigtimedwait(STOP_SIGNALS, pause):
+        pause = min(POLL_SECONDS, interval)
+        _attempt(Duty("begin web downloads", pool.begin))
+        if time.monotonic() >= due:
+            for duty in DUTIES:
+                if not duty.may_block:
+                    _attempt(duty)
+            due = time.monotonic() + interval
+    stop.set()
+    pool.stop()
+
+
+def _repeat_in_thread(duty: Duty, interval: float, stop: threading.Event) -> None:
+    # A daemon thread: a duty that is killed with the process is begun again by the next one.
+    def repeat() -> None:
+        while not stop.is_set():
+            _attempt(duty)
+            stop.wait(duty.period or interval)
+        connections.close_all()
+
+    threading.Thread(target=repeat, daemon=True).start()
+
+
+def _attempt(duty: Duty) -> None:
+    # One duty that fails, or a database that is away, must not end the others.
+    try:
+        close_old_connections()
+        duty.run()
+    except Exception:
+        log.exception("duty %r failed; it is tried again in the next round", duty.name)

@@ -1,0 +1,102 @@
+"""Requests to fetch data from a URL: checked now, fetched later by a background worker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from images import attributes, db, errors, stores
+from images.access import Caller
+from images.attributes import Changes
+from images.failpoints import failpoint
+from images.lifecycle.changes import change, cleaned
+from images.lifecycle.location_changes import STORE
+from images.lifecycle.uploading import (
+    check_cap,
+    check_formats_set,
+    check_pinned_size,
+    writable,
+)
+from images.models import Image, Status, Transfer, TransferKind, TransferStatus
+from images.stores import urlfilter
+from images.transfers import concurrency, leases, quota
+from images.transitions import locked, save
+
+MAX_URL = 2048  # characters
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is to be copied, whereto, and what is said of it."""
+
+    url: str
+    size: int | None = None  # bytes
+    checksum: str | None = None  # MD5, hexadecimal
+    store_id: str | None = None
+    resting: Status = Status.KILLED  # what the image becomes when the copy fails
+
+
+def probe_source(source: Source) -> Source:
+    """The same with the size that the web server tells, if it does and none is said.
+
+    Raises Invalid for a URL that is refused, or no such store, StoreReadOnly, OverLimit.
+    """
+    attributes.clean_text(source.url, "source", longest=MAX_URL)
+    urlfilter.check(source.url)
+    writable(source.store_id)
+    size = _told(source.url) if source.size is None else source.size
+    check_cap(size)
+    return replace(source, size=size)
+
+
+def _told(url: str) -> int | None:
+    db.release_connection()
+    with concurrency.slot(concurrency.LOOKS):
+        try:
+            return stores.get(STORE).size(url)
+        except errors.StoreError:
+            return None  # whoever fetches it will see
+
+
+def request_fetch(image_id: str, source: Source, changes: Changes, by: Caller) -> None:
+    """Change a queued image and have its data fetched: all of it or nothing.
+
+    Raises AlreadyBegun unless it is queued, Conflict when a copy is waiting already or its size
+    is not the pin's, Invalid, Forbidden, OverLimit, StoreReadOnly, NotFound.
+    """
+    changes, source = cleaned(changes), probe_source(source)
+    with locked(image_id) as image:
+        change(image, changes, by)
+        queue_fetch(image, source, by)
+    failpoint("copy.requested")
+
+
+def queue_fetch(image: Image, source: Source, by: Caller) -> None:
+    """Have the data of a locked image fetched, from a source that was asked.
+
+    Raises AlreadyBegun, Conflict (a copy waits already, or its size is not the pin's), Invalid,
+    OverLimit, StoreReadOnly.
+    """
+    if image.status != Status.QUEUED:
+        raise errors.AlreadyBegun(
+            "Attempted to update Location field for an image not in queued status."
+        )
+    check_formats_set(image)
+    waiting = Transfer.objects.filter(image=image, status=TransferStatus.WAITING)
+    if waiting.exists():
+        raise errors.Conflict(f"A copy for image {image.pk} is waiting already.")
+    check_pinned_size(image, source.size)
+    quota.check_coming(image, source.size)
+    transfer = leases.begin(
+        image,
+        TransferKind.COPY,
+        writable(source.store_id),
+        by,
+        expected=source.size,
+        resting=source.resting,
+        checksum=source.checksum,
+        source=source.url,
+    )
+    if not image.pinned and source.size not in (None, image.size):
+        image.size = source.size
+        save(image, "size")
+    leases.record_fetch_request(image, transfer, by)
