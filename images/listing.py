@@ -10,10 +10,10 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 
-from images import access, errors, rows
+from images import access, errors
 from images.access import Caller
-from images.models import Image, Member
-from images.rows import NULLABLE, Row, Sort
+from images.models import Image, Member, rows
+from images.models.rows import NULLABLE, Row, Sort
 
 TIE_BREAKERS = ("created_at", "id")
 

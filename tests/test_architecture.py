@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FLOORS: list[set[str]] = [
     {"errors", "units", "console", "min_rate", "failpoints", "db", "duties"},
     {"models", "stores", "formats", "attributes"},
-    {"property_schema", "signatures", "rows", "policy"},
+    {"property_schema", "signatures"},
     {"access"},
     {"transitions", "http", "listing", "history"},
     {"transfers"},

@@ -17,7 +17,7 @@ from images.access import Caller, implied
 from images.api.query import SORT_KEYS
 from images.listing import Listing
 from images.models import Image, LocationStatus, Member
-from images.rows import NULLABLE
+from images.models.rows import NULLABLE
 
 THEN = datetime(2026, 1, 1, tzinfo=UTC)
 VISIBILITIES = ("private", "shared", "community", "public")

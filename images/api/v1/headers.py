@@ -16,7 +16,7 @@ from django.http import HttpRequest
 from images.api.v1 import serializers
 from images.errors import Invalid
 from images.http.request_body import header_text
-from images.rows import Row
+from images.models.rows import Row
 
 PREFIX: Final = "HTTP_X_IMAGE_META_"
 PROPERTY: Final = "property_"

@@ -18,7 +18,7 @@ from images.api.v1.views import V1View
 from images.http import public_url, request_body, responses, streaming
 from images.http.views import caller
 from images.models import READABLE_STATUSES, Status
-from images.rows import Row
+from images.models.rows import Row
 
 
 class Images(V1View):

@@ -13,7 +13,7 @@ from images.api.v1.views import V1View
 from images.http import request_body, responses
 from images.http.views import caller
 from images.lifecycle import sharing
-from images.rows import Row
+from images.models.rows import Row
 
 
 class MembersView(V1View):

@@ -9,7 +9,7 @@ from images.access import Caller
 from images.api.v1.headers import Meta
 from images.api.v1.sources import Sources
 from images.attributes import Changes
-from images.rows import Row
+from images.models.rows import Row
 
 PLAIN: Final = ("name", "min_disk", "min_ram", "protected")
 FORMATS: Final = {

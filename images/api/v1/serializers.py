@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from images.rows import Row
+from images.models.rows import Row
 
 BRIEF = ("id", "name", "disk_format", "container_format", "checksum")
 PLAIN = (

@@ -13,7 +13,7 @@ from images.access import Caller
 from images.http import request_body, responses
 from images.http.views import ApiView, caller
 from images.lifecycle import sharing
-from images.rows import Row
+from images.models.rows import Row
 
 
 class Members(ApiView):

@@ -10,13 +10,13 @@ from django.db.models import Q
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from images import access, attributes, errors, lifecycle, listing, rows, stores
+from images import access, attributes, errors, lifecycle, listing, stores
 from images.access import Caller, Target
 from images.api.v2 import filters, patch, serializers
 from images.http import public_url, request_body, responses
 from images.http.views import ApiView, caller
-from images.models import Status
-from images.rows import Row
+from images.models import Status, rows
+from images.models.rows import Row
 
 Step = tuple[Status, patch.LocationStep]
 

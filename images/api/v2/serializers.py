@@ -8,7 +8,7 @@ from typing import Any
 from images import lifecycle, stores
 from images.access import Caller, may
 from images.errors import DataMissing
-from images.rows import Row
+from images.models.rows import Row
 
 PLAIN = (
     "name",

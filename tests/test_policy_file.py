@@ -12,7 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
 
 from images import access
-from images.access import Caller, may
+from images.access import Caller, may, rules
 from images.api.v2.patch import V2_1
 
 Policy = Callable[[str], None]
@@ -26,11 +26,11 @@ def policy(tmp_path: Path, settings: Any) -> Policy:
     def write(text: str) -> None:
         path = tmp_path / "policy.yaml"
         path.write_text(text)
-        access._overrides.cache_clear()
+        rules._overrides.cache_clear()
         settings.IMAGECATALOG_POLICY_FILE = str(path)
 
     yield write
-    access._overrides.cache_clear()
+    rules._overrides.cache_clear()
 
 
 def test_without_a_file_the_defaults_hold(member: Caller, stranger: Caller) -> None:

@@ -1,0 +1,47 @@
+"""Permissions: callers, rules, and which images a caller sees. Knows no HTTP and no life cycle."""
+
+from __future__ import annotations
+
+from images.access.caller import DOORS, Caller, implied, operator, staff
+from images.access.rules import (
+    RULES,
+    Rule,
+    Target,
+    check,
+    check_download,
+    check_visibility,
+    key_allows,
+    may,
+    new_image,
+    overrides,
+)
+from images.access.visibility import (
+    get_image,
+    get_remembered_image,
+    missing,
+    see,
+    seen_by,
+)
+
+__all__ = [
+    "DOORS",
+    "RULES",
+    "Caller",
+    "Rule",
+    "Target",
+    "check",
+    "check_download",
+    "check_visibility",
+    "get_image",
+    "get_remembered_image",
+    "implied",
+    "key_allows",
+    "may",
+    "missing",
+    "new_image",
+    "operator",
+    "overrides",
+    "see",
+    "seen_by",
+    "staff",
+]
