@@ -205,7 +205,7 @@ AXES_COOLOFF_TIME = timedelta(minutes=15)
 # Not by name alone: anybody could lock the admin out.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_CLIENT_IP_CALLABLE = "imagecatalog.identity.backends.client_address"
-AXES_LOCKOUT_CALLABLE = "images.admin.refusals.locked_out"
+AXES_LOCKOUT_CALLABLE = "images.admin.error_pages.locked_out"
 AXES_RESET_ON_SUCCESS = True
 AXES_VERBOSE = False
 AXES_SENSITIVE_PARAMETERS: list[str] = []  # the log says who guessed, from where

@@ -31,22 +31,22 @@ class CatalogueSite(AdminSite):
     def index(
         self, request: HttpRequest, extra_context: Any = None
     ) -> TemplateResponse:
-        from images.admin import front
+        from images.admin import dashboard
 
         seen = request.user.has_perm("images.view_image")
-        extra = {**(front.context() if seen else {}), **(extra_context or {})}
+        extra = {**(dashboard.context() if seen else {}), **(extra_context or {})}
         return super().index(request, extra)
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
         return super().admin_view(_without_nul(view), cacheable)
 
     def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        from images.admin import refusals
+        from images.admin import error_pages
 
         try:
             return super().login(request, extra_context)
         except errors.TooManyAttempts as error:
-            return refusals.too_many(request, error)
+            return error_pages.too_many(request, error)
 
     def get_app_list(
         self, request: HttpRequest, app_label: str | None = None
@@ -56,9 +56,9 @@ class CatalogueSite(AdminSite):
         return sorted(found, key=lambda app: app["app_label"] != "images")
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
-        from images.admin import live
+        from images.admin import polling
 
-        view = self.admin_view(live.overview)
+        view = self.admin_view(polling.overview)
         return [path("live/", view, name="live"), *super().get_urls()]
 
 

@@ -41,6 +41,6 @@ if settings.IMAGECATALOG_AUTH == "embedded":
     identity = include("imagecatalog.identity.api.urls")
     urlpatterns.insert(0, re_path(r"^identity(?=/|$)", identity))
 handler400 = "images.http.views.bad_request"
-handler403 = "images.admin.refusals.forbidden"
-handler404 = "images.admin.refusals.not_found"
+handler403 = "images.admin.error_pages.forbidden"
+handler404 = "images.admin.error_pages.not_found"
 handler500 = "images.http.views.server_error"

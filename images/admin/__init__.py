@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from images.admin.image import ImageAdmin
+from images.admin.image_admin import ImageAdmin
 from images.models import Image
 
 admin.site.register(Image, ImageAdmin)

@@ -16,7 +16,7 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
 from imagecatalog.identity.models import Project
-from images.admin import words
+from images.admin import formatting
 from images.admin.filters import UNLISTED, VIEWS, FilterForm
 from images.models import (
     Image,
@@ -60,7 +60,7 @@ class ImageList(ChangeList):
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         self.result_list = list(self.result_list)
-        furnish(self.result_list)
+        prefetch(self.result_list)
 
     # For the template
 
@@ -123,7 +123,7 @@ class ImageList(ChangeList):
         return _("%(count)s images") % {"count": f"{self.result_count:,}"}
 
 
-def furnish(images: list[Image]) -> None:
+def prefetch(images: list[Image]) -> None:
     """Give each image what is shown beside its columns, in three queries.
 
     ``copies`` (stores), ``transfer`` (the running one), ``owner_name``, ``shown_size``,
@@ -142,8 +142,8 @@ def furnish(images: list[Image]) -> None:
     for image in images:
         image.copies = copies.get(image.pk, [])  # type: ignore[attr-defined]
         image.transfer = transfers.get(image.pk)  # type: ignore[attr-defined]
-        image.shown_size = words.size(image.size)  # type: ignore[attr-defined]
-        image.badge = words.badge(image.status)  # type: ignore[attr-defined]
+        image.shown_size = formatting.size(image.size)  # type: ignore[attr-defined]
+        image.badge = formatting.badge(image.status)  # type: ignore[attr-defined]
         image.owner_name = names.get(image.owner or "", image.owner)  # type: ignore[attr-defined]
 
 

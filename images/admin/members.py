@@ -12,8 +12,8 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from images.access import Caller
-from images.admin.moves import caller, require
-from images.admin.steering import back, find, refusal
+from images.admin.actions import caller, require
+from images.admin.shortcuts import back, find, refusal
 from images.lifecycle import sharing
 from images.models import MemberStatus
 

@@ -8,9 +8,9 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 
 from images import uploads
-from images.admin import words
-from images.admin.moves import may, require
-from images.admin.steering import context, find
+from images.admin import formatting
+from images.admin.actions import may, require
+from images.admin.shortcuts import context, find
 from images.models import Image, Status
 
 TAKES_DATA = (Status.QUEUED, Status.UPLOADING, Status.IMPORTING)
@@ -28,12 +28,12 @@ def show(request: HttpRequest, image_id: str) -> HttpResponse:
             request,
             title=_("Upload"),
             image=image,
-            badge=words.badge(image.status),
+            badge=formatting.badge(image.status),
             refusal=_refusal(image, going_on=upload is not None),
             upload=upload,
             filename=upload and uploads.filename(upload),
-            arrived=upload and words.progress(upload)["words"],
-            kept=words.duration(settings.IMAGECATALOG_UPLOAD_EXPIRY),
+            arrived=upload and formatting.progress(upload)["words"],
+            kept=formatting.duration(settings.IMAGECATALOG_UPLOAD_EXPIRY),
         ),
     )
 
@@ -50,7 +50,7 @@ def link(request: HttpRequest, image: Image) -> str:
 def _refusal(image: Image, *, going_on: bool) -> str:
     if image.status not in TAKES_DATA:
         return _("The image is %(status)s; only a queued one takes data.") % {
-            "status": words.status(image.status)
+            "status": formatting.status(image.status)
         }
     if image.status != Status.QUEUED and not going_on:
         return _("Something else is bringing data in.")

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.test import Client
 
-from images.admin import steering
+from images.admin import action_views
 from images.models import Event, Image
 from tests.admin.conftest import LIST
 
@@ -110,7 +110,7 @@ def test_what_matches_only_since_it_was_confirmed_is_asked_for_again(
 def test_more_than_can_be_counted_is_refused(
     root: Client, make_image: MakeImage, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(steering, "COUNTED", 2)
+    monkeypatch.setattr(action_views, "COUNTED", 2)
     images = [make_image("active") for _ in range(3)]
 
     response = ask(root, "delete", images[0], select_across="1")

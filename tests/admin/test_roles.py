@@ -16,7 +16,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from images.admin import roles
-from images.admin.moves import MOVES
+from images.admin.actions import ACTIONS
 from images.models import Census, Image, Status
 from tests.admin.conftest import LIST
 
@@ -39,7 +39,7 @@ def names(patterns: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
 def addresses(image: Image, location_id: int, user: User) -> Iterator[tuple[str, str]]:
     """(name, path) of every URL of the admin, filled in with what exists."""
     for route, name in names(admin.site.urls[0]):
-        for verb in MOVES if "<str:verb>" in route else [""]:
+        for verb in ACTIONS if "<str:verb>" in route else [""]:
             path = (
                 route.replace("<str:image_id>", image.pk)
                 .replace("<int:location_id>", str(location_id))

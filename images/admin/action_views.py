@@ -1,24 +1,22 @@
-"""Moving one image, or many: ask for a reason, say what it will do, do it, report."""
+"""Pages that run an action on one image or on many: confirm with a reason, run, report."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from django import forms
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db.models import QuerySet, Sum
-from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from images import errors
-from images.admin import words
-from images.admin.changelist import COUNTED, furnish
-from images.admin.moves import MOVES, Move, Report, caller, require, run
+from images.admin import formatting
+from images.admin.actions import ACTIONS, Action, Report, caller, require, run
+from images.admin.changelist import COUNTED, prefetch
+from images.admin.shortcuts import ReasonForm, context, find
 from images.models import Image
 
 SHOWN = 20  # images of a selection that are named
@@ -26,59 +24,13 @@ CONFIRM = "admin/images/image/confirm.html"
 REPORT = "admin/images/image/report.html"
 
 
-class ReasonForm(forms.Form):
-    """Why: it stays in the history of each image."""
-
-    reason = forms.CharField(
-        label=gettext_lazy("Reason"),
-        max_length=255,
-        widget=forms.TextInput(attrs={"autocomplete": "off"}),
-        help_text=gettext_lazy("It is kept in the history, for those who ask later."),
-    )
-
-    def __init__(self, data: QueryDict | None = None, *, first: bool = True) -> None:
-        """``first``: nothing is asked for before it on the page."""
-        super().__init__(data)
-        if first:
-            self.fields["reason"].widget.attrs["autofocus"] = True
-
-
-def context(request: HttpRequest, **more: Any) -> dict[str, Any]:
-    """What every page of the admin needs, and its own."""
-    return {**admin.site.each_context(request), "opts": Image._meta, **more}
-
-
-def find(image_id: str) -> Image:
-    """The image, also a deleted one. Raises Http404."""
-    image = Image.objects.filter(purged=False, pk=image_id).first()
-    if image is None:
-        raise Http404(_("There is no image with this id."))
-    return image
-
-
-def permitted(request: HttpRequest, verb: str) -> Move:
+def permitted(request: HttpRequest, verb: str) -> Action:
     """The move of this name. Raises Http404, and PermissionDenied for who may not."""
-    if verb not in MOVES:
+    if verb not in ACTIONS:
         raise Http404(_("There is no such move."))
-    move = MOVES[verb]
+    move = ACTIONS[verb]
     require(request, move.permission)
     return move
-
-
-def refusal(verb: Callable[[], Any]) -> str:
-    """Do it; why it was refused, or nothing."""
-    try:
-        verb()
-    except errors.ImageError as error:
-        return str(error)
-    return ""
-
-
-def back(request: HttpRequest, image: Image, refused: str, done: Any) -> HttpResponse:
-    """To the page of the image, which says why it was refused, or what was done."""
-    level = messages.ERROR if refused else messages.SUCCESS
-    messages.add_message(request, level, refused or done)
-    return redirect("admin:images_image_change", image.pk)
 
 
 def move_one(request: HttpRequest, image_id: str, verb: str) -> HttpResponse:
@@ -93,7 +45,7 @@ def move_one(request: HttpRequest, image_id: str, verb: str) -> HttpResponse:
 
 
 def move_many(
-    request: HttpRequest, images: QuerySet[Image], move: Move
+    request: HttpRequest, images: QuerySet[Image], move: Action
 ) -> HttpResponse:
     """The action of the list: first the page that asks, then a report for each image.
 
@@ -125,7 +77,7 @@ _TOO_MANY = gettext_lazy(
 
 def _ask(
     request: HttpRequest,
-    move: Move,
+    move: Action,
     images: list[Image],
     ids: list[str],
     form: ReasonForm,
@@ -133,7 +85,7 @@ def _ask(
     grown: bool = False,
 ) -> HttpResponse:
     """``images`` are those that are named, ``ids`` all that are meant."""
-    furnish(images)
+    prefetch(images)
     count = len(ids)
     size = Image.objects.filter(pk__in=ids).aggregate(size=Sum("size"))["size"]
     name = images[0].name or images[0].pk if count == 1 and images else ""
@@ -158,19 +110,19 @@ def _ask(
             checkbox=ACTION_CHECKBOX_NAME,
             selected=request.POST.getlist(ACTION_CHECKBOX_NAME),
             across=request.POST.get("select_across", "0"),
-            size=words.size(size) if size else "",
+            size=formatting.size(size) if size else "",
         ),
     )
 
 
-def _tell(request: HttpRequest, move: Move, report: Report) -> None:
+def _tell(request: HttpRequest, move: Action, report: Report) -> None:
     if report.done:
         messages.success(request, _("The image was %(done)s.") % {"done": move.done})
     for sentence in report.refused.values():
         messages.error(request, sentence)
 
 
-def _report(request: HttpRequest, move: Move, report: Report) -> HttpResponse:
+def _report(request: HttpRequest, move: Action, report: Report) -> HttpResponse:
     ids = [*report.refused, *report.done[:SHOWN]]
     images = Image.objects.filter(pk__in=ids).in_bulk()
     refused = [
@@ -196,7 +148,7 @@ def _report(request: HttpRequest, move: Move, report: Report) -> HttpResponse:
 
 
 def _row(image_id: str, image: Image | None) -> dict[str, Any]:
-    badge = words.badge(image.status) if image else ""
+    badge = formatting.badge(image.status) if image else ""
     return {"id": image_id, "image": image, "badge": badge}
 
 

@@ -15,9 +15,9 @@ from django.views.decorators.http import require_POST
 
 from images import lifecycle
 from images.access import Caller
-from images.admin.moves import caller, require
-from images.admin.places import LocationForm
-from images.admin.steering import ReasonForm, back, context, find, refusal
+from images.admin.actions import caller, require
+from images.admin.shortcuts import ReasonForm, back, context, find, refusal
+from images.admin.url_forms import LocationForm
 from images.attributes import Changes
 from images.lifecycle import Source
 from images.lifecycle.location_changes import trusting

@@ -12,10 +12,18 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 
 from images import errors, history, stores
-from images.admin import add, forms, graph, properties, snippets, upload, words
+from images.admin import (
+    add_views,
+    formatting,
+    forms,
+    graph,
+    properties,
+    snippets,
+    upload,
+)
+from images.admin.actions import caller, may, offers, require
 from images.admin.changelist import project_names
-from images.admin.moves import caller, may, offers, require
-from images.admin.steering import context, find
+from images.admin.shortcuts import context, find
 from images.http import public_url
 from images.lifecycle import sharing
 from images.models import (
@@ -63,9 +71,9 @@ def _page(
 ) -> HttpResponse:
     editable = _editable(request, image)
     more = {
-        "title": words.title(image),
+        "title": formatting.title(image),
         "image": image,
-        "badge": words.badge(image.status),
+        "badge": formatting.badge(image.status),
         "offers": offers(request, image),
         "upload_link": upload.link(request, image),
         "facts": _facts(image),
@@ -76,7 +84,7 @@ def _page(
         "rows": rows,
         "shown_rows": shown_rows,
         "known": properties.KNOWN,
-        "projects": add.projects() if editable else [],
+        "projects": add_views.projects() if editable else [],
         **_members(request, image),
         **_locations(request, image),
         **_transfers(request, image),
@@ -93,16 +101,16 @@ def _facts(image: Image) -> list[tuple[str, Any]]:
     name = project_names({owner}).get(owner, "") if owner else ""
     exact = f" ({image.size:,} B)" if image.size is not None else ""
     found = [
-        (_("Size"), f"{words.size(image.size)}{exact}"),
-        (_("Virtual size"), words.size(image.virtual_size)),
+        (_("Size"), f"{formatting.size(image.size)}{exact}"),
+        (_("Virtual size"), formatting.size(image.virtual_size)),
         ("MD5", image.checksum),
         (image.os_hash_algo or _("Digest"), image.os_hash_value),
         (_("Project"), f"{name} ({owner})" if name else owner),
-        (_("Created"), words.ago(image.created_at)),
-        (_("Changed"), words.ago(image.updated_at)),
+        (_("Created"), formatting.ago(image.created_at)),
+        (_("Changed"), formatting.ago(image.updated_at)),
     ]
     if image.deleted_at:
-        found.append((_("Deleted"), words.ago(image.deleted_at)))
+        found.append((_("Deleted"), formatting.ago(image.deleted_at)))
     return [(label, value or "–") for label, value in found]
 
 
@@ -115,7 +123,7 @@ def _locations(request: HttpRequest, image: Image) -> dict[str, Any]:
     # All copies are the same bytes.
     algorithm, digest = _digest(image)
     return {
-        "size": words.size(image.size),
+        "size": formatting.size(image.size),
         "algorithm": algorithm,
         "digest": digest,
         "locations": [
@@ -126,9 +134,9 @@ def _locations(request: HttpRequest, image: Image) -> dict[str, Any]:
                 "removable": removing
                 and location.status == LocationStatus.ACTIVE
                 and image.status == Status.ACTIVE,
-                "badge": words.badge(location.status),
-                "created": words.ago(location.created_at),
-                "verified": words.ago(location.verified_at),
+                "badge": formatting.badge(location.status),
+                "created": formatting.ago(location.created_at),
+                "verified": formatting.ago(location.verified_at),
             }
             for location in held
         ],
@@ -159,10 +167,10 @@ def _transfers(request: HttpRequest, image: Image) -> dict[str, Any]:
         "transfers": [
             {
                 "transfer": transfer,
-                "bar": words.bar(transfer),
-                "rate": words.progress(transfer)["rate"],
-                "started": words.ago(transfer.started_at),
-                "heartbeat": words.ago(transfer.heartbeat_at),
+                "bar": formatting.bar(transfer),
+                "rate": formatting.progress(transfer)["rate"],
+                "started": formatting.ago(transfer.started_at),
+                "heartbeat": formatting.ago(transfer.heartbeat_at),
                 "retry": retries and transfer.source and transfer.status == "failed",
             }
             for transfer in newest
@@ -198,11 +206,11 @@ def _timeline(request: HttpRequest, image: Image) -> dict[str, Any]:
     events = events[-limit:]
     taken = {(event["from_status"], event["to_status"]) for event in events}
     for event in events:
-        event["ago"] = words.ago(event["at"])
+        event["ago"] = formatting.ago(event["at"])
         event["changes"] = _changes(event["detail"])
         event["moved"] = event["from_status"] != event["to_status"]
-        event["from_badge"] = words.badge(event["from_status"])
-        event["to_badge"] = words.badge(event["to_status"])
+        event["from_badge"] = formatting.badge(event["from_status"])
+        event["to_badge"] = formatting.badge(event["to_status"])
     return {
         "events": events[::-1],
         "more_events": min(limit * 5, EVENTS_AT_MOST) if more else 0,

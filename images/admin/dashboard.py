@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from images import units
-from images.admin import graph, words
+from images.admin import formatting, graph
 from images.admin.filters import VIEWS
 from images.models import Image, Status
 from images.operations import overview
@@ -108,7 +108,7 @@ def _stores(census: dict[str, Any]) -> list[dict[str, Any]]:
         {
             "id": store,
             "objects": f"{held['objects']:,}",
-            "size": words.size(held["bytes"]),
+            "size": formatting.size(held["bytes"]),
             "url": f"{url}?store={store}",
         }
         for store, held in census["stores"].items()

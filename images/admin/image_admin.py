@@ -16,10 +16,20 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from images.admin import add, copies, live, members, page, steering, upload, words
+from images.admin import (
+    action_views,
+    add_views,
+    formatting,
+    image_page,
+    location_views,
+    members,
+    polling,
+    shortcuts,
+    upload,
+)
+from images.admin.actions import ACTIONS, may, require
 from images.admin.changelist import CappedPaginator, ImageList
 from images.admin.filters import matching
-from images.admin.moves import MOVES, may, require
 from images.models import Image
 from images.operations import overview
 
@@ -76,7 +86,7 @@ class ImageAdmin(admin.ModelAdmin):
         """The moves that the user may make; not Django's own deletion, which knows no trash."""
         return {
             move.verb: (partial(_action, move.verb), move.verb, move.label)
-            for move in MOVES.values()
+            for move in ACTIONS.values()
             if may(request, move.permission)
         }
 
@@ -88,13 +98,13 @@ class ImageAdmin(admin.ModelAdmin):
             ACTION_CHECKBOX_NAME,
             image.pk,
             _("Select this image: %(name)s")
-            % {"name": f"{words.title(image)} ({image.pk})"},
+            % {"name": f"{formatting.title(image)} ({image.pk})"},
         )
 
     @admin.display(description=_("status"))
     def status_badge(self, image: Image) -> str:
         return format_html(
-            '<span data-image="{}">{}</span>', image.pk, words.badge(image.status)
+            '<span data-image="{}">{}</span>', image.pk, formatting.badge(image.status)
         )
 
     @admin.display(description=_("name"), ordering=F("name").asc(nulls_first=True))
@@ -102,7 +112,7 @@ class ImageAdmin(admin.ModelAdmin):
         return format_html(
             '<a href="{}">{}</a><br><code class="id">{}</code>{}',
             reverse("admin:images_image_change", args=[image.pk]),
-            words.title(image),
+            formatting.title(image),
             image.pk,
             self._marks(image),
         )
@@ -132,11 +142,11 @@ class ImageAdmin(admin.ModelAdmin):
 
     @admin.display(description=_("size"))
     def size_shown(self, image: Image) -> str:
-        return words.size(image.size)
+        return formatting.size(image.size)
 
     @admin.display(description=_("age"), ordering="created_at")
     def age(self, image: Image) -> str:
-        return words.ago(image.created_at)
+        return formatting.ago(image.created_at)
 
     @admin.display(description=_("locations"))
     def stored(self, image: Image) -> str:
@@ -145,15 +155,15 @@ class ImageAdmin(admin.ModelAdmin):
 
     @admin.display(description=_("progress"))
     def coming(self, image: Image) -> str:
-        return words.bar(image.transfer)  # type: ignore[attr-defined]
+        return formatting.bar(image.transfer)  # type: ignore[attr-defined]
 
     @admin.display(description=_("deleted"))
     def trash_age(self, image: Image) -> str:
-        return words.ago(image.deleted_at)
+        return formatting.ago(image.deleted_at)
 
     @admin.display(description=_("goes for good"))
     def scrub_age(self, image: Image) -> str:
-        return words.ago(overview.scrub_at(image))
+        return formatting.ago(overview.scrub_at(image))
 
     # The pages
 
@@ -165,14 +175,14 @@ class ImageAdmin(admin.ModelAdmin):
             return path(rule, wrapped, name=f"images_image_{name}")
 
         ours = [
-            route("live/", live.images, "live"),
-            route("<str:image_id>/live/", live.image, "live_one"),
+            route("live/", polling.images, "live"),
+            route("<str:image_id>/live/", polling.image, "live_one"),
             route("<str:image_id>/upload/", upload.show, "upload"),
-            route("<str:image_id>/move/<str:verb>/", steering.move_one, "move"),
-            route("<str:image_id>/locations/add/", copies.add, "add_location"),
+            route("<str:image_id>/move/<str:verb>/", action_views.move_one, "move"),
+            route("<str:image_id>/locations/add/", location_views.add, "add_location"),
             route(
                 "<str:image_id>/locations/<int:location_id>/remove/",
-                copies.remove,
+                location_views.remove,
                 "remove_location",
             ),
             route(
@@ -180,17 +190,17 @@ class ImageAdmin(admin.ModelAdmin):
             ),
             route(
                 "<str:image_id>/transfers/<uuid:transfer_id>/retry/",
-                copies.retry,
+                location_views.retry,
                 "retry",
             ),
-            *(route(f"add/{way.path}/", way.view, way.name) for way in add.WAYS),
+            *(route(f"add/{way.path}/", way.view, way.name) for way in add_views.WAYS),
         ]
         return [*ours, *super().get_urls()]
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        return add.choose(request)
+        return add_views.choose(request)
 
     def change_view(
         self,
@@ -199,14 +209,14 @@ class ImageAdmin(admin.ModelAdmin):
         form_url: str = "",
         extra_context: Any = None,
     ) -> HttpResponse:
-        return page.show(request, object_id)
+        return image_page.show(request, object_id)
 
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: Any = None
     ) -> HttpResponse:
         require(request)
         # Not the id as it was given: only what images have for one fits into an address.
-        found = steering.find(object_id)
+        found = shortcuts.find(object_id)
         return redirect("admin:images_image_move", found.pk, "delete")
 
     def history_view(
@@ -219,4 +229,4 @@ class ImageAdmin(admin.ModelAdmin):
 def _action(
     verb: str, admin: ImageAdmin, request: HttpRequest, images: QuerySet[Image]
 ) -> HttpResponse:
-    return steering.move_many(request, images, MOVES[verb])
+    return action_views.move_many(request, images, ACTIONS[verb])

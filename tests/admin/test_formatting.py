@@ -16,7 +16,7 @@ import pytest
 from django.contrib import admin
 from django.utils.functional import Promise
 
-from images.admin.image import ImageAdmin
+from images.admin.image_admin import ImageAdmin
 
 ROOT = Path(__file__).resolve().parents[2]
 GETTEXT = {"_", "gettext", "gettext_lazy", "ngettext"}

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy
 
 from images import errors, lifecycle
 from images.access import Caller, staff
-from images.admin import words
+from images.admin import formatting
 from images.models import EDGES, Image
 from images.operations import manual_transitions
 
@@ -25,7 +25,7 @@ Verb = Callable[[str, Caller, str], None]
 
 
 @dataclass(frozen=True)
-class Move:
+class Action:
     """One verb of lifecycle, as a button and as an action on many."""
 
     verb: str
@@ -44,7 +44,7 @@ class Move:
         """What it will do, for who is about to do it."""
         if self.verb == "delete" and not settings.IMAGECATALOG_DELAYED_DELETE:
             return _("It is deleted for good, at once, and its data with it.")
-        kept = words.duration(settings.IMAGECATALOG_SCRUB_TIME)
+        kept = formatting.duration(settings.IMAGECATALOG_SCRUB_TIME)
         return str(CONSEQUENCES[self.verb]) % {"kept": kept}
 
     @property
@@ -82,38 +82,38 @@ CONSEQUENCES: Mapping[str, Any] = {
     "scrub": _SCRUB,
 }
 
-MOVES: Mapping[str, Move] = {
+ACTIONS: Mapping[str, Action] = {
     move.verb: move
     for move in (
-        Move(
+        Action(
             "deactivate",
             lifecycle.deactivate,
             gettext_lazy("Deactivate"),
             gettext_lazy("deactivated"),
             ("mark_deactivated",),
         ),
-        Move(
+        Action(
             "reactivate",
             lifecycle.reactivate,
             gettext_lazy("Reactivate"),
             gettext_lazy("reactivated"),
             ("mark_reactivated",),
         ),
-        Move(
+        Action(
             "fail",
             manual_transitions.fail,
             gettext_lazy("End transfer"),
             gettext_lazy("returned to rest"),
             ("mark_requeued",),
         ),
-        Move(
+        Action(
             "restore",
             lifecycle.restore,
             gettext_lazy("Restore"),
             gettext_lazy("restored"),
             ("mark_restored",),
         ),
-        Move(
+        Action(
             "delete",
             lifecycle.delete,
             gettext_lazy("Delete"),
@@ -121,7 +121,7 @@ MOVES: Mapping[str, Move] = {
             ("mark_pending_delete", "mark_deleted"),
             dangerous=True,
         ),
-        Move(
+        Action(
             "scrub",
             lifecycle.scrub,
             gettext_lazy("Scrub now"),
@@ -137,20 +137,20 @@ MOVES: Mapping[str, Move] = {
 class Offer:
     """A move as it is offered for one image; ``refusal`` says why it is not possible."""
 
-    move: Move
+    move: Action
     refusal: str = ""
 
 
 def offers(request: HttpRequest, image: Image) -> list[Offer]:
     """Every move, each with the reason why not, for this image and this user."""
-    return [Offer(move, _refusal(request, move, image)) for move in MOVES.values()]
+    return [Offer(move, _refusal(request, move, image)) for move in ACTIONS.values()]
 
 
-def _refusal(request: HttpRequest, move: Move, image: Image) -> str:
+def _refusal(request: HttpRequest, move: Action, image: Image) -> str:
     if image.status not in move.sources:
         return _("Possible when the image is %(sources)s; it is %(status)s.") % {
-            "sources": _either([words.status(it) for it in sorted(move.sources)]),
-            "status": words.status(image.status),
+            "sources": _either([formatting.status(it) for it in sorted(move.sources)]),
+            "status": formatting.status(image.status),
         }
     if move.verb == "delete" and image.protected:
         return _("The image is protected. Take the protection off first.")
@@ -190,7 +190,7 @@ class Report:
     refused: dict[str, str]  # id -> why
 
 
-def run(move: Move, ids: Iterable[str], by: Caller, reason: str) -> Report:
+def run(move: Action, ids: Iterable[str], by: Caller, reason: str) -> Report:
     """Do it for each image; what is refused does not keep the others from it."""
     report = Report([], {})
     for image_id in ids:

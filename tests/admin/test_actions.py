@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
-from images.admin.moves import MOVES
+from images.admin.actions import ACTIONS
 from images.models import Event, Image, Status
 from images.operations import manual_transitions
 from tests.admin.conftest import LIST
@@ -76,7 +76,7 @@ def test_a_move_without_a_reason_is_not_made(
 
 
 @pytest.mark.parametrize("status", Status.values)
-@pytest.mark.parametrize("verb", MOVES)
+@pytest.mark.parametrize("verb", ACTIONS)
 def test_what_is_offered_is_what_the_life_cycle_allows(
     root: Client, make_image: MakeImage, status: str, verb: str
 ) -> None:

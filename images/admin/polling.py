@@ -6,9 +6,9 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-from images.admin import front, words
-from images.admin.moves import require
-from images.admin.steering import find
+from images.admin import dashboard, formatting
+from images.admin.actions import require
+from images.admin.shortcuts import find
 from images.models import Image, Status, Transfer, TransferStatus
 
 AT_MOST = 200  # images in one question
@@ -37,7 +37,7 @@ def image(request: HttpRequest, image_id: str) -> HttpResponse:
 def overview(request: HttpRequest) -> HttpResponse:
     """The numbers of the front page: the words of each element that has ``data-live``."""
     require(request)
-    return JsonResponse({"live": front.numbers()})
+    return JsonResponse({"live": dashboard.numbers()})
 
 
 def _shown(statuses: dict[str, str]) -> dict[str, Any]:
@@ -49,4 +49,4 @@ def _shown(statuses: dict[str, str]) -> dict[str, Any]:
 
 def _progress(ids: list[str]) -> list[dict[str, Any]]:
     running = Transfer.objects.filter(image__in=ids, status=TransferStatus.RUNNING)
-    return [words.progress(transfer) for transfer in running]
+    return [formatting.progress(transfer) for transfer in running]

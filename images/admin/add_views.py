@@ -16,9 +16,9 @@ from django.utils.translation import gettext_lazy
 
 from imagecatalog.identity.models import Project, RoleAssignment
 from images.admin import forms, properties
-from images.admin.moves import caller, may
-from images.admin.places import CopyForm, LocationForm
-from images.admin.steering import context
+from images.admin.actions import caller, may
+from images.admin.shortcuts import context
+from images.admin.url_forms import CopyForm, LocationForm
 
 SUGGESTED = 200  # projects
 Place = LocationForm | CopyForm
