@@ -19,17 +19,17 @@ POINTS = (
     "data.failed",  # an attempt broke off, its row does not know
     "data.ended",  # the row knows, the bytes are not cleaned
     "data.cleaned",  # the bytes are gone, the attempt's row does not know
-    "copy.requested",  # committed, not answered
-    "copy.claimed",  # the row says saving, the web server was not asked
-    "copy.streaming",  # some of the web server's bytes have come
-    "copy.received",  # all of them are in the store's hands, the object is not complete
-    "copy.stored",  # the object is complete, the row does not know
-    "piece.begun",  # the row is there, not a byte has been read
-    "piece.stored",  # the object is complete, it does not count yet
-    "piece.counted",  # committed, the next one is due
-    "piece.removed",  # the bytes are gone, the row is not
-    "import.due",  # all pieces are there, nobody makes an image of them
-    "import.begun",  # the row says importing, not a piece has been read
+    "web_download.requested",  # committed, not answered
+    "web_download.claimed",  # the row says saving, the web server was not asked
+    "web_download.streaming",  # some of the web server's bytes have come
+    "web_download.received",  # all of them are in the store's hands, the object is not complete
+    "web_download.stored",  # the object is complete, the row does not know
+    "chunk.begun",  # the row is there, not a byte has been read
+    "chunk.stored",  # the object is complete, it does not count yet
+    "chunk.counted",  # committed, the next one is due
+    "chunk.removed",  # the bytes are gone, the row is not
+    "import.due",  # all chunks are there, nobody makes an image of them
+    "import.begun",  # the row says importing, not a chunk has been read
     "import.stored",  # the object is complete, the row does not know
     "local.created",  # the folder has the empty part file
     "local.renamed",  # the file has its name, the folder is not synced

@@ -17,7 +17,7 @@ COLUMNS = (
     "to_status",
     "actor",
     "project",
-    "door",
+    "interface",
     "request_id",
     "reason",
     "detail",
@@ -30,7 +30,7 @@ def events(
     image_id: str,
     *,
     actor: str | None = None,
-    door: str | None = None,
+    interface: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
     after: int | None = None,
@@ -41,7 +41,7 @@ def events(
     ``after`` is the id of the last event of the page before; ``since`` is included, ``until``
     is not. An image without a history, or without a row, has no events. One query.
     """
-    found = _chosen(image_id, actor, door, since, until)
+    found = _chosen(image_id, actor, interface, since, until)
     if after is not None:
         found = found.filter(pk__gt=after)
     return list(found.order_by("pk").values(*COLUMNS)[:limit])
@@ -51,24 +51,24 @@ def newest(
     image_id: str,
     *,
     actor: str | None = None,
-    door: str | None = None,
+    interface: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
     limit: int = 100,
 ) -> list[Record]:
     """The last ``limit`` events, oldest first, as ``events`` gives them. One query."""
-    found = _chosen(image_id, actor, door, since, until)
+    found = _chosen(image_id, actor, interface, since, until)
     return list(found.order_by("-pk").values(*COLUMNS)[:limit])[::-1]
 
 
 def _chosen(
     image_id: str,
     actor: str | None,
-    door: str | None,
+    interface: str | None,
     since: datetime | None,
     until: datetime | None,
 ) -> QuerySet[Event]:
-    wanted = {"actor": actor, "door": door, "at__gte": since, "at__lt": until}
+    wanted = {"actor": actor, "interface": interface, "at__gte": since, "at__lt": until}
     given = {name: value for name, value in wanted.items() if value is not None}
     return Event.objects.filter(image=image_id, **given)
 

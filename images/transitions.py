@@ -41,7 +41,7 @@ def follow(
     image: Image,
     mark: Callable[[], Any],
     verb: str,
-    by: Caller,
+    actor: Caller,
     *,
     also: Iterable[str] = (),
     reason: str = "",
@@ -58,7 +58,7 @@ def follow(
         raise refusal(f"Not allowed to {verb} image in status '{before}'.")
     mark()
     save(image, "status", "status_before_delete", "deleted_at", *also)
-    record(image, verb, by, before=before, reason=reason, detail=detail)
+    record(image, verb, actor, before=before, reason=reason, detail=detail)
 
 
 def save(image: Image, *columns: str) -> None:
@@ -70,7 +70,7 @@ def save(image: Image, *columns: str) -> None:
 def record(
     image: Image,
     verb: str,
-    by: Caller,
+    actor: Caller,
     *,
     before: str,
     reason: str = "",
@@ -82,10 +82,10 @@ def record(
         verb=verb,
         from_status=before,
         to_status=image.status,
-        actor=by.user,
-        project=by.project or "",
-        door=by.door,
-        request_id=by.request_id,
+        actor=actor.user,
+        project=actor.project or "",
+        interface=actor.interface,
+        request_id=actor.request_id,
         reason=reason,
         detail=detail or {},
     )

@@ -203,25 +203,25 @@ def data_dir(settings: Any, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def admin() -> Caller:
-    return Caller("root", "project-of-admins", implied("admin"), door="test")
+    return Caller("root", "project-of-admins", implied("admin"), interface="test")
 
 
 @pytest.fixture
 def member() -> Caller:
     """Whose project owns what ``make_image`` makes."""
-    return Caller("alice", PROJECT, implied("member"), door="test")
+    return Caller("alice", PROJECT, implied("member"), interface="test")
 
 
 @pytest.fixture
 def reader() -> Caller:
     """Of the same project."""
-    return Caller("rita", PROJECT, implied("reader"), door="test")
+    return Caller("rita", PROJECT, implied("reader"), interface="test")
 
 
 @pytest.fixture
 def stranger() -> Caller:
     """A member of another project."""
-    return Caller("mallory", "project-b", implied("member"), door="test")
+    return Caller("mallory", "project-b", implied("member"), interface="test")
 
 
 @pytest.fixture

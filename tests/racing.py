@@ -28,7 +28,7 @@ PROCESSES = 8
 IMAGES = 12
 ENOUGH = 200  # refusals in a row: nearly all images are deleted for good
 DATA = b"the bytes that never change"
-BY = Caller("racer", "project-of-racers", implied("admin"), door="test")
+BY = Caller("racer", "project-of-racers", implied("admin"), interface="test")
 
 
 def trash(image_id: str) -> None:

@@ -118,7 +118,7 @@ def test_an_operator_may_everything_and_owns_nothing() -> None:
     operator = access.operator("command")
 
     assert all(access.may(operator, action, {"owner": OWNER}) for action in RULES)
-    assert (operator.project, operator.door) == (None, "command")
+    assert (operator.project, operator.interface) == (None, "command")
 
 
 # Who sees what

@@ -16,7 +16,7 @@ def image(make_image: Any) -> Image:
 
 
 def leave(image: Image, verb: str, **fields: Any) -> Event:
-    fields = {"to_status": "queued", "door": "v2"} | fields
+    fields = {"to_status": "queued", "interface": "v2"} | fields
     return Event.objects.create(image=image, verb=verb, **fields)
 
 
@@ -44,13 +44,13 @@ def test_the_next_page_begins_behind_the_last_event(image: Image) -> None:
     assert verbs(history.events(image.pk, after=first[-1]["id"])) == ["three"]
 
 
-def test_events_are_chosen_by_actor_door_and_time(image: Image) -> None:
+def test_events_are_chosen_by_actor_interface_and_time(image: Image) -> None:
     now = timezone.now()
     leave(image, "old", at=now - timedelta(days=2))
-    leave(image, "new", at=now, actor="eve", door="admin")
+    leave(image, "new", at=now, actor="eve", interface="admin")
 
     assert verbs(history.events(image.pk, actor="eve")) == ["new"]
-    assert verbs(history.events(image.pk, door="v2")) == ["old"]
+    assert verbs(history.events(image.pk, interface="v2")) == ["old"]
     assert verbs(history.events(image.pk, since=now)) == ["new"]
     assert verbs(history.events(image.pk, until=now)) == ["old"]
 

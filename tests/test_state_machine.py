@@ -80,12 +80,12 @@ class LifeCycle(RuleBasedStateMachine):
 
     # Verbs
 
-    @rule(target=images, door=DOORS)
-    def create(self, door: str) -> str:
+    @rule(target=images, interface=DOORS)
+    def create(self, interface: str) -> str:
         fields = {"disk_format": "raw", "container_format": "bare"}
-        if door == "verb":
+        if interface == "verb":
             image_id = lifecycle.create(fields, {}, [], BY).pk
-        elif door == "v1":
+        elif interface == "v1":
             response = self.client.generic("POST", "/v1/images", **RAW, **SIGN_IN)
             image_id = response.json()["image"]["id"]
         else:
@@ -115,13 +115,13 @@ class LifeCycle(RuleBasedStateMachine):
         )
         return response.status_code
 
-    @rule(image_id=images, data=CONTENTS, door=DOORS)
-    def upload(self, image_id: str, data: bytes, door: str) -> None:
+    @rule(image_id=images, data=CONTENTS, interface=DOORS)
+    def upload(self, image_id: str, data: bytes, interface: str) -> None:
         expected = self.model[image_id]
         allowed = expected.status == "queued" and expected.data in (None, data)
-        if door == "verb" or not data:
+        if interface == "verb" or not data:
             done = succeeds(lambda: lifecycle.upload(image_id, [data], BY))
-        elif door == "v1":
+        elif interface == "v1":
             code = self._put_v1(image_id, data)
             done = code == 200
             assert done or code in (403, 409)
@@ -155,17 +155,17 @@ class LifeCycle(RuleBasedStateMachine):
             expected.copied = data
         assert not waits or len(waits) == 1
 
-    @rule(image_id=images, door=DOORS)
-    def deactivate(self, image_id: str, door: str) -> None:
-        self._act(image_id, "deactivate", door, {"active", "deactivated"})
+    @rule(image_id=images, interface=DOORS)
+    def deactivate(self, image_id: str, interface: str) -> None:
+        self._act(image_id, "deactivate", interface, {"active", "deactivated"})
 
-    @rule(image_id=images, door=DOORS)
-    def reactivate(self, image_id: str, door: str) -> None:
-        self._act(image_id, "reactivate", door, {"active", "deactivated"})
+    @rule(image_id=images, interface=DOORS)
+    def reactivate(self, image_id: str, interface: str) -> None:
+        self._act(image_id, "reactivate", interface, {"active", "deactivated"})
 
-    def _act(self, image_id: str, verb: str, door: str, sources: set[str]) -> None:
+    def _act(self, image_id: str, verb: str, interface: str, sources: set[str]) -> None:
         expected = self.model[image_id]
-        if door == "verb":
+        if interface == "verb":
             done = succeeds(lambda: getattr(lifecycle, verb)(image_id, BY))
         else:
             # Version 1 has no such action.
@@ -188,13 +188,13 @@ class LifeCycle(RuleBasedStateMachine):
         done = succeeds(lambda: lifecycle.update(image_id, Changes({"name": name}), BY))
         assert done == (self.model[image_id].status not in DELETED)
 
-    @rule(image_id=images, door=DOORS)
-    def delete(self, image_id: str, door: str) -> None:
+    @rule(image_id=images, interface=DOORS)
+    def delete(self, image_id: str, interface: str) -> None:
         expected = self.model[image_id]
-        if door == "verb":
+        if interface == "verb":
             done = succeeds(lambda: lifecycle.delete(image_id, BY))
         else:
-            response = self.client.delete(f"/{door}/images/{image_id}", **SIGN_IN)
+            response = self.client.delete(f"/{interface}/images/{image_id}", **SIGN_IN)
             done = response.status_code in (200, 204)
         assert done == (expected.status not in DELETED)
         expected.copied = None if done else expected.copied
@@ -204,10 +204,10 @@ class LifeCycle(RuleBasedStateMachine):
         elif done:
             expected.status = "deleted"
 
-    @rule(image_id=images, door=st.sampled_from(["verb", "command"]))
-    def restore(self, image_id: str, door: str) -> None:
+    @rule(image_id=images, interface=st.sampled_from(["verb", "command"]))
+    def restore(self, image_id: str, interface: str) -> None:
         expected = self.model[image_id]
-        if door == "verb":
+        if interface == "verb":
             done = succeeds(lambda: lifecycle.restore(image_id, BY))
         else:
             done = succeeds(

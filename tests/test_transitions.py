@@ -133,7 +133,7 @@ REFUSALS = {
 }
 SEES_DELETED = ("restore", "scrub")
 VERBS: dict[str, Callable[[str, Caller], None]] = {
-    "upload": lambda image_id, by: lifecycle.upload(image_id, [b"data"], by),
+    "upload": lambda image_id, actor: lifecycle.upload(image_id, [b"data"], actor),
     "deactivate": lifecycle.deactivate,
     "reactivate": lifecycle.reactivate,
     "delete": lifecycle.delete,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from images.access.caller import DOORS, Caller, implied, operator, staff
+from images.access.caller import INTERFACES, Caller, implied, operator, staff
 from images.access.rules import (
     RULES,
     Rule,
@@ -24,7 +24,7 @@ from images.access.visibility import (
 )
 
 __all__ = [
-    "DOORS",
+    "INTERFACES",
     "RULES",
     "Caller",
     "Rule",

@@ -10,7 +10,7 @@ IMPLIED = {
     "member": frozenset({"member", "reader"}),
 }
 
-DOORS = ("v1", "v2", "admin", "command", "worker")
+INTERFACES = ("v1", "v2", "admin", "command", "worker")
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Caller:
     user: str
     project: str | None
     roles: frozenset[str]
-    door: str = ""
+    interface: str = ""
     request_id: str = ""
     # Names of rules, of whom signed in with a key that is for these and nothing else.
     actions: frozenset[str] | None = None
@@ -35,9 +35,9 @@ def implied(*roles: str) -> frozenset[str]:
     return frozenset().union(*(IMPLIED.get(role, {role}) for role in roles))
 
 
-def operator(door: str) -> Caller:
+def operator(interface: str) -> Caller:
     """The one at the console, and the background worker: they may everything."""
-    return Caller(user="", project=None, roles=implied("admin"), door=door)
+    return Caller(user="", project=None, roles=implied("admin"), interface=interface)
 
 
 def staff(user: str, request_id: str) -> Caller:

@@ -58,7 +58,7 @@ def _enforcer(
     except ImportError:
         raise _missing_package() from None
 
-    class Default(policy.Check):  # type: ignore[misc]
+    class Default(policy.Check):
         """A rule of ours, where the file refers to it."""
 
         def __call__(self, target: Any, creds: Any, *args: Any, **kwargs: Any) -> bool:

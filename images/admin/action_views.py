@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from images.admin import formatting
-from images.admin.actions import ACTIONS, Action, Report, caller, require, run
+from images.admin.actions import ACTIONS, Action, Report, get_caller, require, run
 from images.admin.changelist import COUNTED, prefetch
 from images.admin.shortcuts import ReasonForm, context, find
 from images.models import Image
@@ -39,7 +39,7 @@ def move_one(request: HttpRequest, image_id: str, verb: str) -> HttpResponse:
     form = ReasonForm(request.POST or None)
     if request.method != "POST" or not form.is_valid():
         return _ask(request, move, [image], [image.pk], form)
-    report = run(move, [image.pk], caller(request), form.cleaned_data["reason"])
+    report = run(move, [image.pk], get_caller(request), form.cleaned_data["reason"])
     _tell(request, move, report)
     return redirect("admin:images_image_change", image.pk)
 
@@ -65,7 +65,7 @@ def move_many(
     if not asked or grown or not form.is_valid():
         shown = list(Image.objects.filter(pk__in=ids[:SHOWN]).order_by("created_at"))
         return _ask(request, move, shown, ids, form, grown=grown)
-    report = run(move, ids, caller(request), form.cleaned_data["reason"])
+    report = run(move, ids, get_caller(request), form.cleaned_data["reason"])
     return _report(request, move, report)
 
 

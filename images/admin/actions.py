@@ -177,7 +177,7 @@ def require(request: HttpRequest, *permissions: str) -> None:
         raise PermissionDenied
 
 
-def caller(request: HttpRequest) -> Caller:
+def get_caller(request: HttpRequest) -> Caller:
     """The signed-in user, for lifecycle and the history. Who may was asked before."""
     return staff(request.user.get_username(), request.request_id)  # type: ignore[attr-defined]
 
@@ -190,12 +190,12 @@ class Report:
     refused: dict[str, str]  # id -> why
 
 
-def run(move: Action, ids: Iterable[str], by: Caller, reason: str) -> Report:
+def run(move: Action, ids: Iterable[str], actor: Caller, reason: str) -> Report:
     """Do it for each image; what is refused does not keep the others from it."""
     report = Report([], {})
     for image_id in ids:
         try:
-            move.run(image_id, by, reason)
+            move.run(image_id, actor, reason)
         except errors.ImageError as error:
             report.refused[image_id] = str(error)
         else:

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy
 
 from imagecatalog.identity.models import Project, RoleAssignment
 from images.admin import forms, properties
-from images.admin.actions import caller, may
+from images.admin.actions import get_caller, may
 from images.admin.shortcuts import context
 from images.admin.url_forms import CopyForm, LocationForm
 
@@ -80,13 +80,13 @@ def _create(request: HttpRequest, way: Way, place: Place | None) -> HttpResponse
     placed = place is None or place.is_valid()
     if way is not _METADATA:
         _need_formats(form)
-    image = forms.create(form, rows, caller(request)) if placed else None
+    image = forms.create(form, rows, get_caller(request)) if placed else None
     if image is None:
         form.is_valid()
         return _page(request, way, form, place, rows)
     if way is _FILE:
         return redirect("admin:images_image_upload", image.pk)
-    _say(request, place is None or place.bring(image.pk, caller(request)), place)
+    _say(request, place is None or place.bring(image.pk, get_caller(request)), place)
     return redirect("admin:images_image_change", image.pk)
 
 

@@ -17,22 +17,23 @@ from images.operations import overview
 
 def context() -> dict[str, Any]:
     """For the template; the number of queries does not depend on the catalogue."""
-    census = overview.census()
+    statistics = overview.statistics()
     next_scrub = overview.next_scrub()
     return {
-        "tiles": _tiles(census, next_scrub),
-        "stores": _stores(census),
-        "graph": graph.picture(counts=census["images"]),
-        "taken_at": census["taken_at"],
+        "tiles": _tiles(statistics, next_scrub),
+        "stores": _stores(statistics),
+        "graph": graph.picture(counts=statistics["images"]),
+        "taken_at": statistics["taken_at"],
     }
 
 
 def numbers() -> dict[str, str]:
     """What changes on the page while one looks at it: element -> text."""
-    census = overview.census()
-    tiles = _tiles(census, overview.next_scrub())
+    statistics = overview.statistics()
+    tiles = _tiles(statistics, overview.next_scrub())
     counts = {
-        f"status-{status}": f"{count:,}" for status, count in census["images"].items()
+        f"status-{status}": f"{count:,}"
+        for status, count in statistics["images"].items()
     }
     return counts | {f"tile-{tile['name']}": tile["value"] for tile in tiles}
 
@@ -43,17 +44,19 @@ def _count(view: str) -> int:
     return Image.objects.filter(condition()).count()
 
 
-def _tiles(census: dict[str, Any], next_scrub: Any) -> list[dict[str, Any]]:
+def _tiles(statistics: dict[str, Any], next_scrub: Any) -> list[dict[str, Any]]:
     moving, stuck, failed, damaged = map(
         _count, ("moving", "stuck", "failed-today", "damaged")
     )
-    trash = census["trash"]
+    trash = statistics["trash"]
     scrub = _("nothing to delete")
     if next_scrub is not None:
         scrub = _("next goes for good %(when)s") % {
             "when": _when(next_scrub),
         }
-    total = sum(count for status, count in census["images"].items() if status in LIVING)
+    total = sum(
+        count for status, count in statistics["images"].items() if status in LIVING
+    )
     return [
         _tile("stuck", _("Stuck now"), stuck, "stuck", "alarm" if stuck else "calm"),
         _tile(
@@ -102,7 +105,7 @@ def _when(moment: Any) -> str:
     return f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
-def _stores(census: dict[str, Any]) -> list[dict[str, Any]]:
+def _stores(statistics: dict[str, Any]) -> list[dict[str, Any]]:
     url = reverse("admin:images_image_changelist")
     return [
         {
@@ -111,5 +114,5 @@ def _stores(census: dict[str, Any]) -> list[dict[str, Any]]:
             "size": formatting.size(held["bytes"]),
             "url": f"{url}?store={store}",
         }
-        for store, held in census["stores"].items()
+        for store, held in statistics["stores"].items()
     ]

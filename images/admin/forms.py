@@ -192,7 +192,7 @@ def _complete(form: ImageForm, rows: PropertyRows) -> bool:
     return valid and not rows.complaints
 
 
-def update(image: Image, form: ImageForm, rows: PropertyRows, by: Caller) -> bool:
+def update(image: Image, form: ImageForm, rows: PropertyRows, actor: Caller) -> bool:
     """Change what was changed in the form; False: the form says why nothing was."""
     if not _complete(form, rows):
         return False
@@ -200,21 +200,21 @@ def update(image: Image, form: ImageForm, rows: PropertyRows, by: Caller) -> boo
     if not (changes.fields or changes.properties or changes.removed):
         return True
     try:
-        lifecycle.update(image.pk, changes, by)
+        lifecycle.update(image.pk, changes, actor)
     except errors.ImageError as error:
         form.add_error(None, str(error))
         return False
     return True
 
 
-def create(form: ImageForm, rows: PropertyRows, by: Caller) -> Image | None:
+def create(form: ImageForm, rows: PropertyRows, actor: Caller) -> Image | None:
     """Make an image of what the form says; None: the form says why there is none."""
     if not _complete(form, rows):
         return None
     fields = form.attributes
     tags = fields.pop("tags")
     try:
-        return lifecycle.create(fields, rows.given, tags, by)
+        return lifecycle.create(fields, rows.given, tags, actor)
     except errors.ImageError as error:
         form.add_error(None, str(error))
         return None

@@ -21,7 +21,7 @@ from images.admin import (
     snippets,
     upload,
 )
-from images.admin.actions import caller, may, offers, require
+from images.admin.actions import get_caller, may, offers, require
 from images.admin.changelist import project_names
 from images.admin.shortcuts import context, find
 from images.http import public_url
@@ -51,7 +51,7 @@ def show(request: HttpRequest, image_id: str) -> HttpResponse:
     require(request, "images.change_image")
     form = forms.ImageForm(request.POST, image=image)
     rows = forms.PropertyRows(request.POST)
-    if forms.update(image, form, rows, caller(request)):
+    if forms.update(image, form, rows, get_caller(request)):
         messages.success(request, _("The changes were saved."))
         return redirect("admin:images_image_change", image.pk)
     given, before = properties.rows(rows.pairs), properties.rows(rows.shown.items())

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST
 
 from images import lifecycle
 from images.access import Caller
-from images.admin.actions import caller, require
+from images.admin.actions import get_caller, require
 from images.admin.shortcuts import ReasonForm, back, context, find, refusal
 from images.admin.url_forms import LocationForm
 from images.attributes import Changes
@@ -32,7 +32,7 @@ def add(request: HttpRequest, image_id: str) -> HttpResponse:
     form, why = LocationForm(sent), ReasonForm(sent, first=False)
     # Both are asked, or only one of them would say what is wrong.
     valid = all([form.is_valid(), why.is_valid()])
-    if valid and form.bring(image.pk, caller(request), why.cleaned_data["reason"]):
+    if valid and form.bring(image.pk, get_caller(request), why.cleaned_data["reason"]):
         messages.success(request, _("The location was added."))
         return redirect("admin:images_image_change", image.pk)
     return TemplateResponse(
@@ -72,9 +72,9 @@ def remove(request: HttpRequest, image_id: str, location_id: int) -> HttpRespons
         raise Http404(_("The image has no such location."))
     why = ReasonForm(request.POST if request.method == "POST" else None)
     if why.is_valid():
-        by, reason = caller(request), why.cleaned_data["reason"]
+        actor, reason = get_caller(request), why.cleaned_data["reason"]
         refused = refusal(
-            partial(lifecycle.remove_location, image.pk, location_id, by, reason)
+            partial(lifecycle.remove_location, image.pk, location_id, actor, reason)
         )
         return back(request, image, refused, _("The location was removed."))
     return TemplateResponse(
@@ -101,16 +101,16 @@ def retry(request: HttpRequest, image_id: str, transfer_id: UUID) -> HttpRespons
     transfer = failed.filter(pk=transfer_id).first()
     if transfer is None:
         raise Http404(_("There is no copy that could be tried again."))
-    refused = refusal(partial(_again, image, transfer, caller(request)))
+    refused = refusal(partial(_again, image, transfer, get_caller(request)))
     return back(request, image, refused, _("It is tried again."))
 
 
-def _again(image: Image, transfer: Transfer, by: Caller) -> None:
+def _again(image: Image, transfer: Transfer, actor: Caller) -> None:
     # Without the size: it is what the web server told, of a file that may have changed since.
     source = Source(
         transfer.source,
         checksum=transfer.checksum,
         store_id=transfer.store,
-        resting=Status(transfer.resting_status),
+        status_on_failure=Status(transfer.status_on_failure),
     )
-    lifecycle.request_fetch(image.pk, source, Changes(), by)
+    lifecycle.request_fetch(image.pk, source, Changes(), actor)

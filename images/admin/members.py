@@ -12,14 +12,14 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from images.access import Caller
-from images.admin.actions import caller, require
+from images.admin.actions import get_caller, require
 from images.admin.shortcuts import back, find, refusal
 from images.lifecycle import sharing
 from images.models import MemberStatus
 
 
-def _set(status: str, image_id: str, project: str, by: Caller) -> None:
-    sharing.set_status(image_id, project, status, by)
+def _set(status: str, image_id: str, project: str, actor: Caller) -> None:
+    sharing.set_status(image_id, project, status, actor)
 
 
 # In the address -> (permission, verb, what is said)
@@ -50,5 +50,5 @@ def change(request: HttpRequest, image_id: str, what: str) -> HttpResponse:
     require(request, permission)
     image = find(image_id)
     project = request.POST.get("project", "").strip()
-    refused = refusal(partial(verb, image.pk, project, caller(request)))
+    refused = refusal(partial(verb, image.pk, project, get_caller(request)))
     return back(request, image, refused, said)

@@ -1,4 +1,4 @@
-"""The page from which a browser sends a file, piece by piece, and goes on with one that stopped."""
+"""The page from which a browser sends a file, chunk by chunk, and goes on with one that stopped."""
 
 from __future__ import annotations
 

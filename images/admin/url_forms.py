@@ -96,10 +96,10 @@ class LocationForm(forms.Form):
         except errors.ImageError as error:
             raise forms.ValidationError(str(error)) from None
 
-    def bring(self, image_id: str, by: Caller, reason: str = "") -> bool:
+    def bring(self, image_id: str, actor: Caller, reason: str = "") -> bool:
         """Give the location to an image; False: the form says why it was refused."""
         try:
-            lifecycle.add_location(image_id, self.change, by, reason)
+            lifecycle.add_location(image_id, self.change, actor, reason)
         except errors.ImageError as error:
             self.add_error(None, str(error))
             return False
@@ -129,17 +129,17 @@ class CopyForm(forms.Form):
         help_text=gettext_lazy("Where it is given, the data must have it."),
     )
 
-    def bring(self, image_id: str, by: Caller) -> bool:
+    def bring(self, image_id: str, actor: Caller) -> bool:
         """Have the data of an image fetched; False: the form says why it was refused."""
         given = self.cleaned_data
         source = Source(
             given["url"],
             checksum=given["checksum"].lower() or None,
             store_id=given["store"] or None,
-            resting=Status.QUEUED,
+            status_on_failure=Status.QUEUED,
         )
         try:
-            lifecycle.request_fetch(image_id, source, Changes(), by)
+            lifecycle.request_fetch(image_id, source, Changes(), actor)
         except errors.ImageError as error:
             self.add_error(None, str(error))
             return False

@@ -68,7 +68,7 @@ def _keystone(request: HttpRequest) -> Caller:
         user=environ.get("HTTP_X_USER_ID", ""),
         project=project,
         roles=implied(*filter(None, map(str.strip, names.split(",")))),
-        door=_door(request),
+        interface=_interface(request),
         request_id=request.request_id,  # type: ignore[attr-defined]
     )
 
@@ -85,13 +85,13 @@ def _caller(request: HttpRequest, identity: Identity) -> Caller:
         user=identity.user,
         project=identity.project,
         roles=implied(identity.role) if identity.role else frozenset(),
-        door=_door(request),
+        interface=_interface(request),
         request_id=request.request_id,  # type: ignore[attr-defined]
         actions=identity.actions,
     )
 
 
-def _door(request: HttpRequest) -> str:
+def _interface(request: HttpRequest) -> str:
     return "v1" if request.path_info.startswith("/v1") else "v2"
 
 

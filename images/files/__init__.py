@@ -6,7 +6,7 @@ Beside each exported file lies a sidecar, ``NAME.json``: what the bytes themselv
 from __future__ import annotations
 
 from images.files.exporting import Folder, exported, written_to
-from images.files.importing import Outcome, Plan, Wishes, bring_in
+from images.files.importing import ImportOptions, Outcome, Plan, bring_in
 from images.files.sources import Skipped, Source, find
 
 __all__ = [
@@ -15,7 +15,7 @@ __all__ = [
     "Plan",
     "Skipped",
     "Source",
-    "Wishes",
+    "ImportOptions",
     "bring_in",
     "exported",
     "find",

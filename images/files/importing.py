@@ -26,7 +26,7 @@ Watched = Callable[[Iterator[bytes], int | None], Iterator[bytes]]
 
 
 @dataclass(frozen=True)
-class Wishes:
+class ImportOptions:
     """What the operator says; it goes before what the sidecar says."""
 
     fields: Mapping[str, Any] = field(default_factory=dict)
@@ -64,8 +64,8 @@ class Outcome:
 
 def bring_in(
     source: Source,
-    wishes: Wishes,
-    by: Caller,
+    options: ImportOptions,
+    actor: Caller,
     *,
     watched: Watched = lambda blocks, size: blocks,
     dry_run: bool = False,
@@ -78,21 +78,21 @@ def bring_in(
     """
     with source.open() as opened:
         opened, head = _peeked(opened)
-        plan = _plan(source, opened.size, head, wishes)
-        existing = _same(source, plan) if wishes.skip_existing else None
+        plan = _plan(source, opened.size, head, options)
+        existing = _same(source, plan) if options.skip_existing else None
         if existing or dry_run:
             return Outcome(plan, existing=existing)
-        image_id = _reserve(plan, by)
+        image_id = _reserve(plan, actor)
         try:
-            _upload(image_id, plan, opened, wishes.store_id, by, watched)
+            _upload(image_id, plan, opened, options.store_id, actor, watched)
         except BaseException as error:
-            _discard(image_id, plan, by, error)
+            _discard(image_id, plan, actor, error)
             raise
     return Outcome(plan, image_id)
 
 
 def _peeked(opened: Opened) -> tuple[Opened, bytes]:
-    """With the first MiB, which is not lost. The web may send it in pieces."""
+    """With the first MiB, which is not lost. The web may send it in chunks."""
     first, length = [], 0
     for block in opened.blocks:
         first.append(block)
@@ -103,9 +103,11 @@ def _peeked(opened: Opened) -> tuple[Opened, bytes]:
     return Opened(opened.size, chain(first, opened.blocks)), head
 
 
-def _plan(source: Source, size: int | None, head: bytes, wishes: Wishes) -> Plan:
+def _plan(
+    source: Source, size: int | None, head: bytes, options: ImportOptions
+) -> Plan:
     found = None
-    if wishes.sidecars and source.sidecar is not None:
+    if options.sidecars and source.sidecar is not None:
         found = sidecar.read(source.sidecar)
     if not head and not (found and found.size == 0):
         raise errors.Invalid("It is empty.")
@@ -113,32 +115,32 @@ def _plan(source: Source, size: int | None, head: bytes, wishes: Wishes) -> Plan
         raise errors.Invalid(
             f"It has {size} bytes, and by its sidecar it should have {found.size}."
         )
-    fields, notes = _fields(source, head, wishes, found)
+    fields, notes = _fields(source, head, options, found)
     properties = attributes.clean_properties(
-        (found.properties if found else {}) | dict(wishes.properties)
+        (found.properties if found else {}) | dict(options.properties)
     )
     property_schema.check_new(properties)
     return Plan(
         fields=attributes.clean_fields(fields),
         properties=properties,
-        tags=attributes.clean_tags([*(found.tags if found else ()), *wishes.tags]),
+        tags=attributes.clean_tags([*(found.tags if found else ()), *options.tags]),
         size=size,
-        digests=_strongest(found) | dict(wishes.digests),
+        digests=_strongest(found) | dict(options.digests),
         deactivated=found is not None and found.status == Status.DEACTIVATED,
         notes=tuple(notes),
     )
 
 
 def _fields(
-    source: Source, head: bytes, wishes: Wishes, found: Sidecar | None
+    source: Source, head: bytes, options: ImportOptions, found: Sidecar | None
 ) -> tuple[dict[str, Any], list[str]]:
     notes = []
-    said: dict[str, Any] = {"owner": wishes.default_owner}
+    said: dict[str, Any] = {"owner": options.default_owner}
     if found:
         said = dict(found.fields)
-    if found and wishes.keep_ids:
+    if found and options.keep_ids:
         said["id"] = found.image_id
-    said.update(wishes.fields)
+    said.update(options.fields)
     if not found and said["owner"] is None:
         raise errors.Invalid(
             "Nobody is named as the image's owner. Give --project or --owner."
@@ -208,9 +210,9 @@ def _same(source: Source, plan: Plan) -> str | None:
     return next(same, None)
 
 
-def _reserve(plan: Plan, by: Caller) -> str:
+def _reserve(plan: Plan, actor: Caller) -> str:
     try:
-        image = lifecycle.create(plan.fields, plan.properties, plan.tags, by)
+        image = lifecycle.create(plan.fields, plan.properties, plan.tags, actor)
     except errors.Conflict:
         begun = Image.objects.existing().filter(
             pk=plan.fields["id"],
@@ -222,17 +224,17 @@ def _reserve(plan: Plan, by: Caller) -> str:
         if image_or_none is None:
             raise
         image = image_or_none
-        _describe_again(image, plan, by)
+        _describe_again(image, plan, actor)
     return str(image.pk)
 
 
-def _describe_again(image: Image, plan: Plan, by: Caller) -> None:
+def _describe_again(image: Image, plan: Plan, actor: Caller) -> None:
     fields = {name: value for name, value in plan.fields.items() if name != "id"}
     ours = {name for name in image.properties if not attributes.is_internal(name)}
     changes = Changes(
         fields | {"tags": plan.tags}, plan.properties, ours - plan.properties.keys()
     )
-    lifecycle.update(image.pk, changes, by)
+    lifecycle.update(image.pk, changes, actor)
 
 
 def _upload(
@@ -240,7 +242,7 @@ def _upload(
     plan: Plan,
     opened: Opened,
     store_id: str | None,
-    by: Caller,
+    actor: Caller,
     watched: Watched,
 ) -> None:
     blocks = watched(opened.blocks, opened.size)
@@ -248,12 +250,12 @@ def _upload(
         lifecycle.upload(
             image_id,
             _verified(blocks, digests, plan.digests),
-            by,
+            actor,
             expected_size=opened.size,
             store_id=store_id,
         )
     if plan.deactivated:
-        lifecycle.deactivate(image_id, by, "it was when it was exported")
+        lifecycle.deactivate(image_id, actor, "it was when it was exported")
 
 
 def _verified(
@@ -269,14 +271,14 @@ def _verified(
             )
 
 
-def _discard(image_id: str, plan: Plan, by: Caller, error: BaseException) -> None:
+def _discard(image_id: str, plan: Plan, actor: Caller, error: BaseException) -> None:
     if "id" in plan.fields:
         return
     reason = f"import failed: {error or type(error).__name__}"
     try:
         if plan.fields.get("protected"):
-            lifecycle.update(image_id, Changes({"protected": False}), by)
-        lifecycle.delete(image_id, by, reason)
+            lifecycle.update(image_id, Changes({"protected": False}), actor)
+        lifecycle.delete(image_id, actor, reason)
     except Exception:
         # The first error is the one to be told; the image can be deleted by hand.
         log.exception("image %s could not be deleted after its import failed", image_id)

@@ -1,4 +1,4 @@
-"""The chunked transfer coding, read from a socket in large pieces (RFC 9112 section 7.1).
+"""The chunked transfer coding, read from a socket in large views (RFC 9112 section 7.1).
 
 Strict: only hexadecimal digits, only CRLF, everything but the payload bounded. Knows neither
 HTTP requests nor the server; `transfer` decides when it is used.
@@ -15,8 +15,8 @@ from images import errors
 BLOCK = 1 << 20  # bytes
 LINE_LIMIT = 8190  # bytes of a chunk size with its extensions, or of a trailer field
 TRAILER_LIMIT = 1 << 16  # bytes of all trailer fields
-PIECES = (
-    1024  # a body in tiny chunks is handed out before its list of pieces grows large
+MAX_VIEWS = (
+    1024  # a body in tiny chunks is handed out before its list of views grows large
 )
 PATIENCE = 1.0  # seconds; a slow body is handed out in small blocks, so that it is seen to live
 
@@ -35,18 +35,18 @@ class Framing:
         self._trailers: int | None = None  # bytes of trailer fields, once they began
 
     def cut(
-        self, buffer: bytearray, start: int, stop: int, pieces: list[memoryview]
+        self, buffer: bytearray, start: int, stop: int, views: list[memoryview]
     ) -> int:
-        """Append the payload within buffer[start:stop] to ``pieces``, as views of it.
+        """Append the payload within buffer[start:stop] to ``views``, as views of it.
 
         Returns how far the buffer is used up: up to an unfinished line, of at most LINE_LIMIT
         bytes, or up to the end of the body. Raises BodyIncomplete for a malformed body.
         """
         view = memoryview(buffer)
-        while not self.done and start < stop and len(pieces) < PIECES:
+        while not self.done and start < stop and len(views) < MAX_VIEWS:
             if self._left:
                 end = min(start + self._left, stop)
-                pieces.append(view[start:end])
+                views.append(view[start:end])
                 self._left -= end - start
                 self._ending = not self._left
                 start = end
@@ -102,35 +102,35 @@ def blocks(
     buffer = bytearray(max(BLOCK, 2 * len(ahead)))
     buffer[: len(ahead)] = ahead
     view = memoryview(buffer)
-    pieces: list[memoryview] = []
+    views: list[memoryview] = []
     used, filled, deadline = 0, len(ahead), time.monotonic() + PATIENCE
     while True:
-        used = framing.cut(buffer, used, filled, pieces)
-        if len(pieces) == PIECES:
-            yield _joined(pieces)
+        used = framing.cut(buffer, used, filled, views)
+        if len(views) == MAX_VIEWS:
+            yield _joined(views)
             continue
         if framing.done:
             break
         if filled == len(buffer) or time.monotonic() > deadline:
-            if pieces:
-                yield _joined(pieces)
+            if views:
+                yield _joined(views)
             view[: filled - used] = view[used:filled]
             used, filled = 0, filled - used
             deadline = time.monotonic() + PATIENCE
         try:
             filled += receive(view[filled:])
         except errors.ImageError:
-            if pieces:  # who keeps what has arrived gets all of it
-                yield _joined(pieces)
+            if views:  # who keeps what has arrived gets all of it
+                yield _joined(views)
             raise
-    if pieces:
-        yield _joined(pieces)
+    if views:
+        yield _joined(views)
     return bytes(view[used:filled])
 
 
-def _joined(pieces: list[memoryview]) -> bytes:
-    block = b"".join(pieces)
-    pieces.clear()
+def _joined(views: list[memoryview]) -> bytes:
+    block = b"".join(views)
+    views.clear()
     return block
 
 

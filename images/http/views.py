@@ -60,7 +60,7 @@ class UnknownPath(ApiView):
         return responses.error(request._request, 501, message)
 
 
-def caller(request: Request) -> Caller:
+def get_caller(request: Request) -> Caller:
     """Who asks."""
     return cast(Caller, request.user)
 

@@ -48,17 +48,17 @@ def fetch(transfer_id: UUID, stopping: Callable[[], bool] = lambda: False) -> bo
     keeps the data from arriving; the image then has left ``saving``.
     """
     transfer = Transfer.objects.get(pk=transfer_id)
-    by = replace(operator("worker"), request_id=transfer.request_id)
-    image = _claim(transfer, by)
+    actor = replace(operator("worker"), request_id=transfer.request_id)
+    image = _claim(transfer, actor)
     if image is None:
         return False
-    failpoint("copy.claimed")
+    failpoint("web_download.claimed")
     db.release_connection()
-    lifecycle.receive(image, transfer, _blocks(transfer, stopping), by)
+    lifecycle.receive(image, transfer, _blocks(transfer, stopping), actor)
     return True
 
 
-def _claim(transfer: Transfer, by: Caller) -> Image | None:
+def _claim(transfer: Transfer, actor: Caller) -> Image | None:
     with locked(transfer.image_id, deleted=True) as image:
         if image.status != Status.QUEUED:
             leases.cancel_waiting(
@@ -66,20 +66,20 @@ def _claim(transfer: Transfer, by: Caller) -> Image | None:
             )
             return None
         if image.pinned:  # its bytes were acknowledged: they can come another time
-            transfer.resting_status = Status.QUEUED
+            transfer.status_on_failure = Status.QUEUED
         if not leases.claim(transfer):
             return None
-        follow(image, image.mark_saving, "copy", by)
+        follow(image, image.mark_saving, "copy", actor)
     return image
 
 
 def _blocks(transfer: Transfer, stopping: Callable[[], bool]) -> Iterator[bytes]:
     for block in stores.HTTP.open(transfer.source):
         if stopping():
-            transfer.resting_status = Status.QUEUED
+            transfer.status_on_failure = Status.QUEUED
             raise errors.ServerStopping(
                 "The worker is being stopped; the copy begins again when it is back."
             )
         yield block
-        failpoint("copy.streaming")
-    failpoint("copy.received")
+        failpoint("web_download.streaming")
+    failpoint("web_download.received")

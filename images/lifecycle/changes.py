@@ -28,7 +28,7 @@ def cleaned(changes: Changes) -> Changes:
     )
 
 
-def change(image: Image, changes: Changes, by: Caller) -> None:
+def change(image: Image, changes: Changes, actor: Caller) -> None:
     """Make cleaned changes to a locked image.
 
     Properties that are not named stay as they are. Raises Forbidden (a format can be set, and
@@ -46,7 +46,7 @@ def change(image: Image, changes: Changes, by: Caller) -> None:
     } | _merge_properties(image, changes.properties, changes.removed)
     if fields or changes.properties or changes.removed:
         save(image, *fields, "properties")
-        record(image, "update", by, before=image.status, detail=detail)
+        record(image, "update", actor, before=image.status, detail=detail)
 
 
 def _announced(image: Image, changes: Changes) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from images.models import Status
 from images.transitions import follow, locked
 
 
-def deactivate(image_id: str, by: Caller, reason: str = "") -> None:
+def deactivate(image_id: str, actor: Caller, reason: str = "") -> None:
     """Only admins can download it from now on; again is no error.
 
     Raises Forbidden in any status but active and deactivated, NotFound.
@@ -19,13 +19,13 @@ def deactivate(image_id: str, by: Caller, reason: str = "") -> None:
                 image,
                 image.mark_deactivated,
                 "deactivate",
-                by,
+                actor,
                 reason=reason,
                 refusal=errors.Forbidden,
             )
 
 
-def reactivate(image_id: str, by: Caller, reason: str = "") -> None:
+def reactivate(image_id: str, actor: Caller, reason: str = "") -> None:
     """The data can be downloaded again; for an active image that is no error.
 
     Raises Forbidden in any status but active and deactivated, NotFound.
@@ -36,7 +36,7 @@ def reactivate(image_id: str, by: Caller, reason: str = "") -> None:
                 image,
                 image.mark_reactivated,
                 "reactivate",
-                by,
+                actor,
                 reason=reason,
                 refusal=errors.Forbidden,
             )

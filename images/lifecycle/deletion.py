@@ -29,7 +29,7 @@ from images.transitions import follow, locked
 RETRY = timedelta(minutes=1)  # doubled each time
 
 
-def delete(image_id: str, by: Caller, reason: str = "") -> None:
+def delete(image_id: str, actor: Caller, reason: str = "") -> None:
     """Delete an image; with delayed deletion it can be restored until the scrub time is over.
 
     A transfer that is under way is ended. A store that cannot be reached is no failure: its
@@ -48,7 +48,7 @@ def delete(image_id: str, by: Caller, reason: str = "") -> None:
             settings.IMAGECATALOG_DELAYED_DELETE and image.status in READABLE_STATUSES
         )
         mark = image.mark_pending_delete if kept else image.mark_deleted
-        follow(image, mark, "delete", by, reason=reason)
+        follow(image, mark, "delete", actor, reason=reason)
         for location in held:
             withdraw(location, None if kept else timezone.now())
     failpoint("delete.marked")
@@ -69,7 +69,7 @@ def withdraw(location: ImageLocation, delete_after: datetime | None) -> None:
     location.save(update_fields=["status", "delete_after"])
 
 
-def restore(image_id: str, by: Caller, reason: str = "") -> None:
+def restore(image_id: str, actor: Caller, reason: str = "") -> None:
     """Bring a deleted image back, in the status that it had and with all that it had.
 
     At least one of its copies must still be in its store, as large as it was; an image of no
@@ -79,7 +79,7 @@ def restore(image_id: str, by: Caller, reason: str = "") -> None:
     found = _found_copy(image_id)
     with locked(image_id, deleted=True) as image:
         held = _trashed(image)
-        follow(image, image.mark_restored, "restore", by, reason=reason)
+        follow(image, image.mark_restored, "restore", actor, reason=reason)
         if held and found not in {location.pk for location in held}:
             raise errors.Conflict(
                 f"Image {image_id} was changed while it was looked for. Try again."
@@ -123,7 +123,7 @@ def _found_copy(image_id: str) -> int | None:
 
 def scrub(
     image_id: str,
-    by: Caller,
+    actor: Caller,
     reason: str = "",
     *,
     until: datetime | None = None,
@@ -135,15 +135,15 @@ def scrub(
     away are not asked. Raises Conflict in any other status, and when it was deleted after
     ``until``; NotFound.
     """
-    held = _mark_scrubbed(image_id, by, reason, until)
+    held = _mark_scrubbed(image_id, actor, reason, until)
     _remove_all(held, Failures() if failures is None else failures)
 
 
 def _mark_scrubbed(
-    image_id: str, by: Caller, reason: str, until: datetime | None
+    image_id: str, actor: Caller, reason: str, until: datetime | None
 ) -> list[ImageLocation]:
     with locked(image_id, deleted=True) as image:
-        follow(image, image.mark_scrubbed, "scrub", by, reason=reason)
+        follow(image, image.mark_scrubbed, "scrub", actor, reason=reason)
         if until and image.deleted_at and image.deleted_at > until:
             # Restored since it was looked for, and deleted again.
             raise errors.Conflict(f"The scrub time of image {image_id} is not over.")
@@ -155,17 +155,17 @@ def _mark_scrubbed(
     return held
 
 
-def scrub_due(by: Caller | None = None, *, dry_run: bool = False) -> list[str]:
+def scrub_due(actor: Caller | None = None, *, dry_run: bool = False) -> list[str]:
     """Mark the images as scrubbed whose scrub time is over, a batch of the oldest; their ids.
 
     No store is asked: from now on their bytes are due for ``sweep``.
     """
-    by = by or operator("worker")
+    actor = actor or operator("worker")
     until = due_until()
     ids = [one.id for one in islice(in_trash(until=until), object_removal.BATCH)]
     if dry_run:
         return ids
-    return [image_id for image_id in ids if _scrubbed(image_id, by, until)]
+    return [image_id for image_id in ids if _scrubbed(image_id, actor, until)]
 
 
 def scrub_at(deleted_at: datetime) -> datetime:
@@ -227,9 +227,9 @@ def _trash(since: datetime | None, until: datetime | None) -> QuerySet[Image]:
     return found
 
 
-def _scrubbed(image_id: str, by: Caller, until: datetime) -> bool:
+def _scrubbed(image_id: str, actor: Caller, until: datetime) -> bool:
     try:
-        _mark_scrubbed(image_id, by, "scrub time is over", until)
+        _mark_scrubbed(image_id, actor, "scrub time is over", until)
     except (errors.Conflict, errors.NotFound):
         return False  # restored or scrubbed by somebody else meanwhile
     return True

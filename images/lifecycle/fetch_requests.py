@@ -32,7 +32,9 @@ class Source:
     size: int | None = None  # bytes
     checksum: str | None = None  # MD5, hexadecimal
     store_id: str | None = None
-    resting: Status = Status.KILLED  # what the image becomes when the copy fails
+    status_on_failure: Status = (
+        Status.KILLED
+    )  # what the image becomes when the copy fails
 
 
 def probe_source(source: Source) -> Source:
@@ -57,7 +59,9 @@ def _told(url: str) -> int | None:
             return None  # whoever fetches it will see
 
 
-def request_fetch(image_id: str, source: Source, changes: Changes, by: Caller) -> None:
+def request_fetch(
+    image_id: str, source: Source, changes: Changes, actor: Caller
+) -> None:
     """Change a queued image and have its data fetched: all of it or nothing.
 
     Raises AlreadyBegun unless it is queued, Conflict when a copy is waiting already or its size
@@ -65,12 +69,12 @@ def request_fetch(image_id: str, source: Source, changes: Changes, by: Caller) -
     """
     changes, source = cleaned(changes), probe_source(source)
     with locked(image_id) as image:
-        change(image, changes, by)
-        queue_fetch(image, source, by)
-    failpoint("copy.requested")
+        change(image, changes, actor)
+        queue_fetch(image, source, actor)
+    failpoint("web_download.requested")
 
 
-def queue_fetch(image: Image, source: Source, by: Caller) -> None:
+def queue_fetch(image: Image, source: Source, actor: Caller) -> None:
     """Have the data of a locked image fetched, from a source that was asked.
 
     Raises AlreadyBegun, Conflict (a copy waits already, or its size is not the pin's), Invalid,
@@ -88,15 +92,15 @@ def queue_fetch(image: Image, source: Source, by: Caller) -> None:
     quota.check_coming(image, source.size)
     transfer = leases.begin(
         image,
-        TransferKind.COPY,
+        TransferKind.WEB_DOWNLOAD,
         writable(source.store_id),
-        by,
+        actor,
         expected=source.size,
-        resting=source.resting,
+        status_on_failure=source.status_on_failure,
         checksum=source.checksum,
         source=source.url,
     )
     if not image.pinned and source.size not in (None, image.size):
         image.size = source.size
         save(image, "size")
-    leases.record_fetch_request(image, transfer, by)
+    leases.record_fetch_request(image, transfer, actor)

@@ -30,41 +30,43 @@ from images.transitions import follow, locked, record, save
 
 
 def add_location(
-    image_id: str, change: AddLocation, by: Caller, reason: str = ""
+    image_id: str, change: AddLocation, actor: Caller, reason: str = ""
 ) -> None:
     """Add a copy at an http(s) URL; the first one makes a queued image active.
 
     Where digests are known, of the image or given with the location, the bytes are read and
     must match. Raises Invalid, Conflict, OverLimit, NotFound.
     """
-    _change(image_id, change, by, reason)
+    _change(image_id, change, actor, reason)
 
 
 def remove_location(
-    image_id: str, location_id: int, by: Caller, reason: str = ""
+    image_id: str, location_id: int, actor: Caller, reason: str = ""
 ) -> None:
     """Take the copy with this primary key from an active image.
 
     With the last one the image is queued again, and only the same bytes make it active once
     more (IMAGECATALOG_LAST_LOCATION=forbid: Forbidden). Raises Invalid, Conflict, NotFound.
     """
-    _change(image_id, RemoveLocation(location_id), by, reason)
+    _change(image_id, RemoveLocation(location_id), actor, reason)
 
 
-def _change(image_id: str, change: LocationChange, by: Caller, reason: str) -> None:
+def _change(image_id: str, change: LocationChange, actor: Caller, reason: str) -> None:
     (prepared,) = prepare(image_id, [change])
     with locked(image_id) as image:
-        apply(image, prepared, by, reason)
+        apply(image, prepared, actor, reason)
 
 
-def apply(image: Image, change: LocationChange, by: Caller, reason: str = "") -> None:
+def apply(
+    image: Image, change: LocationChange, actor: Caller, reason: str = ""
+) -> None:
     """Make one prepared change to a locked image."""
     if isinstance(change, AddLocation):
-        _add(image, change, by, reason)
+        _add(image, change, actor, reason)
     elif isinstance(change, Removal):
-        _remove(image, change, by, reason)
+        _remove(image, change, actor, reason)
     else:
-        _replace(image, change, by, reason)
+        _replace(image, change, actor, reason)
 
 
 def _held(image: Image) -> list[ImageLocation]:
@@ -79,7 +81,7 @@ def _require(image: Image, verb: str, *allowed: Status) -> None:
         )
 
 
-def _add(image: Image, change: AddLocation, by: Caller, reason: str) -> None:
+def _add(image: Image, change: AddLocation, actor: Caller, reason: str) -> None:
     if change.only and image.status != Status.QUEUED:
         raise errors.AlreadyBegun(
             "Attempted to update Location field for an image not in queued status."
@@ -108,7 +110,7 @@ def _add(image: Image, change: AddLocation, by: Caller, reason: str) -> None:
     )
     if image.status == Status.ACTIVE:
         save(image, *DATA_COLUMNS)
-        record(image, "add_location", by, before=image.status, reason=reason)
+        record(image, "add_location", actor, before=image.status, reason=reason)
         return
     _note_digests(image, found)
     image.pinned = False
@@ -116,7 +118,7 @@ def _add(image: Image, change: AddLocation, by: Caller, reason: str) -> None:
         image,
         image.mark_located,
         "add_location",
-        by,
+        actor,
         also=DATA_COLUMNS,
         reason=reason,
     )
@@ -172,16 +174,16 @@ def _check_validation(image: Image, change: AddLocation, found: Found) -> None:
             )
 
 
-def _remove(image: Image, change: Removal, by: Caller, reason: str) -> None:
+def _remove(image: Image, change: Removal, actor: Caller, reason: str) -> None:
     _require(image, "remove", Status.ACTIVE)
     held = _held(image)
     chosen = _chosen(held, change)
     if len(held) == 1:
-        _empty(image, held, change.found, by, reason)
+        _empty(image, held, change.found, actor, reason)
         return
     withdraw(chosen, _delete_after())
     save(image)
-    record(image, "remove_location", by, before=image.status, reason=reason)
+    record(image, "remove_location", actor, before=image.status, reason=reason)
 
 
 def _chosen(held: Sequence[ImageLocation], change: Removal) -> ImageLocation:
@@ -201,7 +203,7 @@ def _empty(
     image: Image,
     held: list[ImageLocation],
     found: Found | None,
-    by: Caller,
+    actor: Caller,
     reason: str,
 ) -> None:
     if _must_stay():
@@ -214,7 +216,7 @@ def _empty(
         image,
         image.mark_unlocated,
         "remove_location",
-        by,
+        actor,
         also=DATA_COLUMNS,
         reason=reason,
     )
@@ -230,22 +232,24 @@ def _delete_after() -> datetime:
     return scrub_at(timezone.now())
 
 
-def _replace(image: Image, change: ReplaceLocations, by: Caller, reason: str) -> None:
+def _replace(
+    image: Image, change: ReplaceLocations, actor: Caller, reason: str
+) -> None:
     """Set all locations of a queued image, empty an active one, or change its metadata."""
     _require(image, "replace", Status.QUEUED, Status.ACTIVE)
     if not change.locations and _must_stay():
         raise errors.Forbidden("Cannot set locations to empty list.")
     if image.status == Status.QUEUED:
         for location in change.locations:
-            _add(image, location, by, reason)
+            _add(image, location, actor, reason)
         return
     held = _held(image)
     if not change.locations:
-        _empty(image, held, change.found, by, reason)
+        _empty(image, held, change.found, actor, reason)
         return
     _replace_metadata(held, change.locations)
     save(image)
-    record(image, "replace_locations", by, before=image.status, reason=reason)
+    record(image, "replace_locations", actor, before=image.status, reason=reason)
 
 
 def _replace_metadata(

@@ -28,7 +28,7 @@ def create(
     fields: Mapping[str, Any],
     properties: Mapping[str, Any],
     tags: Sequence[str],
-    by: Caller,
+    actor: Caller,
     *,
     size: int | None = None,
     location: AddLocation | None = None,
@@ -57,11 +57,11 @@ def create(
     try:
         with transaction.atomic():
             image.save(force_insert=True)
-            record(image, "create", by, before="")
+            record(image, "create", actor, before="")
             if found:
-                apply(image, found, by)
+                apply(image, found, actor)
             if copied:
-                queue_fetch(image, copied, by)
+                queue_fetch(image, copied, actor)
     except IntegrityError:
         raise errors.Conflict(f"Image ID {image.pk} already exists!") from None
     return image
@@ -70,7 +70,7 @@ def create(
 def update(
     image_id: str,
     changes: Changes,
-    by: Caller,
+    actor: Caller,
     location_changes: Sequence[LocationChange] = (),
 ) -> None:
     """Change attributes, properties and locations: all of it or nothing.
@@ -82,35 +82,39 @@ def update(
     changes = cleaned(changes)
     prepared = prepare(image_id, location_changes)
     with locked(image_id) as image:
-        change(image, changes, by)
+        change(image, changes, actor)
         for located in prepared:
-            apply(image, located, by)
+            apply(image, located, actor)
     if prepared:
         failpoint("locations.changed")
 
 
-def tag(image_id: str, name: str, by: Caller) -> None:
+def tag(image_id: str, name: str, actor: Caller) -> None:
     """Put a tag on the image; again is no error. Raises Invalid, OverLimit, NotFound."""
     (name,) = attributes.clean_tags([name])
     with locked(image_id) as image:
         if name in image.tags:
             return
-        _set_tags(image, sorted([*image.tags, name]), by)
+        _set_tags(image, sorted([*image.tags, name]), actor)
 
 
-def untag(image_id: str, name: str, by: Caller) -> None:
+def untag(image_id: str, name: str, actor: Caller) -> None:
     """Take a tag off the image. Raises Invalid, NotFound also when it does not have it."""
     (name,) = attributes.clean_tags([name])
     with locked(image_id) as image:
         if name not in image.tags:
             raise errors.NotFound("The image does not have this tag.")
-        _set_tags(image, [other for other in image.tags if other != name], by)
+        _set_tags(image, [other for other in image.tags if other != name], actor)
 
 
-def _set_tags(image: Image, tags: list[str], by: Caller) -> None:
+def _set_tags(image: Image, tags: list[str], actor: Caller) -> None:
     attributes.check_tag_count(len(tags))
     before, image.tags = image.tags, tags
     save(image, "tags")
     record(
-        image, "update", by, before=image.status, detail={"tags": [before, image.tags]}
+        image,
+        "update",
+        actor,
+        before=image.status,
+        detail={"tags": [before, image.tags]},
     )

@@ -63,7 +63,7 @@ def may_share(caller: Caller, image: Target, action: str = "add_member") -> bool
     )
 
 
-def add(image_id: str, project: str, by: Caller) -> Member:
+def add(image_id: str, project: str, actor: Caller) -> Member:
     """Share an image with a project, which then sees and downloads it, ``pending`` as it is.
 
     Raises Forbidden (the image is not ``shared``), Conflict (a member already), OverLimit,
@@ -78,10 +78,10 @@ def add(image_id: str, project: str, by: Caller) -> Member:
                 f"Member {name} is duplicated for image {image_id}: it is one already."
             )
         attributes.check_member_count(len(held) + 1)
-        return _add(image, name, False, by)
+        return _add(image, name, False, actor)
 
 
-def put(image_id: str, project: str, can_share: bool | None, by: Caller) -> None:
+def put(image_id: str, project: str, can_share: bool | None, actor: Caller) -> None:
     """Make a project a member, or change whether it may share the image further.
 
     ``can_share`` None leaves a member as it is; a new one may not. Of a public image members
@@ -93,10 +93,10 @@ def put(image_id: str, project: str, can_share: bool | None, by: Caller) -> None
         _check_not_private(image)
         held = {one.member: one for one in members(image_id)}
         attributes.check_member_count(len({*held, name}))
-        _put(image, held.get(name), name, can_share, by)
+        _put(image, held.get(name), name, can_share, actor)
 
 
-def replace(image_id: str, wanted: Mapping[str, bool | None], by: Caller) -> None:
+def replace(image_id: str, wanted: Mapping[str, bool | None], actor: Caller) -> None:
     """Make these projects the members, and no others; the values are as of ``put``.
 
     Raises what ``put`` raises; then nothing has changed.
@@ -107,18 +107,18 @@ def replace(image_id: str, wanted: Mapping[str, bool | None], by: Caller) -> Non
         attributes.check_member_count(len(chosen))
         held = {one.member: one for one in members(image_id)}
         for name in held.keys() - chosen.keys():
-            _remove(image, held[name], by)
+            _remove(image, held[name], actor)
         for name, can_share in chosen.items():
-            _put(image, held.get(name), name, can_share, by)
+            _put(image, held.get(name), name, can_share, actor)
 
 
-def remove(image_id: str, project: str, by: Caller) -> None:
+def remove(image_id: str, project: str, actor: Caller) -> None:
     """Stop sharing an image with a project. Raises NotFound, Invalid."""
     with locked(image_id) as image:
-        _remove(image, _member(image_id, project), by)
+        _remove(image, _member(image_id, project), actor)
 
 
-def set_status(image_id: str, project: str, status: str, by: Caller) -> Member:
+def set_status(image_id: str, project: str, status: str, actor: Caller) -> Member:
     """Accept, reject or put off: says whether the image is in that project's lists.
 
     Raises Forbidden (the image is not ``shared``), Invalid, NotFound.
@@ -132,7 +132,9 @@ def set_status(image_id: str, project: str, status: str, by: Caller) -> Member:
         found.save(update_fields=["status", "updated_at"])
         if before != status:
             detail = {"member": found.member, "status": [before, status]}
-            record(image, "set_member_status", by, before=image.status, detail=detail)
+            record(
+                image, "set_member_status", actor, before=image.status, detail=detail
+            )
     return found
 
 
@@ -178,27 +180,27 @@ def _no_member(image_id: str, project: str) -> errors.NotFound:
 
 
 def _put(
-    image: Image, held: Member | None, name: str, can_share: bool | None, by: Caller
+    image: Image, held: Member | None, name: str, can_share: bool | None, actor: Caller
 ) -> None:
     if held is None:
-        _add(image, name, bool(can_share), by)
+        _add(image, name, bool(can_share), actor)
     elif can_share is not None and can_share != held.can_share:
         held.can_share, held.updated_at = can_share, timezone.now()
         held.save(update_fields=["can_share", "updated_at"])
         detail = {"member": name, "can_share": [not can_share, can_share]}
-        record(image, "change_member", by, before=image.status, detail=detail)
+        record(image, "change_member", actor, before=image.status, detail=detail)
 
 
-def _add(image: Image, name: str, can_share: bool, by: Caller) -> Member:
+def _add(image: Image, name: str, can_share: bool, actor: Caller) -> Member:
     added = Member(image=image, member=name, can_share=can_share)
     added.updated_at = added.created_at
     added.save(force_insert=True)
     detail = {"member": name, "can_share": can_share}
-    record(image, "add_member", by, before=image.status, detail=detail)
+    record(image, "add_member", actor, before=image.status, detail=detail)
     return added
 
 
-def _remove(image: Image, held: Member, by: Caller) -> None:
+def _remove(image: Image, held: Member, actor: Caller) -> None:
     held.delete()
     detail = {"member": held.member}
-    record(image, "remove_member", by, before=image.status, detail=detail)
+    record(image, "remove_member", actor, before=image.status, detail=detail)

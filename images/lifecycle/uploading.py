@@ -51,13 +51,13 @@ class Received:
 def upload(
     image_id: str,
     blocks: Iterable[bytes],
-    by: Caller,
+    actor: Caller,
     *,
     expected_size: int | None = None,
     expected_checksum: str | None = None,
     store_id: str | None = None,
     changes: Changes | None = None,
-    resting: Status = Status.QUEUED,
+    status_on_failure: Status = Status.QUEUED,
 ) -> None:
     """Receive an image's data: queued -> saving -> active.
 
@@ -75,12 +75,12 @@ def upload(
     changes = changes and cleaned(changes)
     with locked(image_id) as image:
         if changes and image.status == Status.QUEUED:
-            change(image, changes, by)
-        follow(image, image.mark_saving, "upload", by)
+            change(image, changes, actor)
+        follow(image, image.mark_saving, "upload", actor)
         check_formats_set(image)
         if image.pinned:
-            resting = Status.QUEUED
-        if resting == Status.QUEUED:
+            status_on_failure = Status.QUEUED
+        if status_on_failure == Status.QUEUED:
             quota.check_coming(image, expected_size)
         else:  # every refusal counts as an attempt
             blocks = _within_quota(image, expected_size, blocks)
@@ -88,14 +88,14 @@ def upload(
             image,
             TransferKind.UPLOAD,
             store,
-            by,
+            actor,
             expected=expected_size,
-            resting=resting,
+            status_on_failure=status_on_failure,
             checksum=expected_checksum,
         )
     failpoint("upload.begun")
     db.release_connection()
-    receive(image, transfer, blocks, by)
+    receive(image, transfer, blocks, actor)
 
 
 def _within_quota(
@@ -109,7 +109,7 @@ def receive(
     image: Image,
     transfer: Transfer,
     blocks: Iterable[bytes],
-    by: Caller,
+    actor: Caller,
     *,
     staged: Transfer | None = None,
 ) -> None:
@@ -120,16 +120,16 @@ def receive(
     """
     try:
         received = _receive(image, transfer, blocks, stores.get(transfer.store))
-        failpoint(f"{transfer.kind}.stored")
+        failpoint(f"{TransferKind(transfer.kind).name.lower()}.stored")
         with locked(transfer.image_id, deleted=True) as image:
             leases.finish(transfer)
             if staged is not None:
                 leases.finish(staged)
-            _activate(image, transfer, received, by)
+            _activate(image, transfer, received, actor)
         failpoint("data.active")
     except BaseException as error:
         failpoint("data.failed")
-        still_ours = _fail(transfer, error, by)
+        still_ours = _fail(transfer, error, actor)
         if isinstance(error, errors.StoreError) and not still_ours:
             # The store fails because its half-written object was cleaned away.
             raise heartbeat.gone(transfer) from error
@@ -257,7 +257,9 @@ def check_same(
             )
 
 
-def _activate(image: Image, transfer: Transfer, received: Received, by: Caller) -> None:
+def _activate(
+    image: Image, transfer: Transfer, received: Received, actor: Caller
+) -> None:
     quota.check_adding(image, received.size)
     ImageLocation.objects.create(image=image, store=transfer.store, key=transfer.key)
     image.size = received.size
@@ -270,15 +272,15 @@ def _activate(image: Image, transfer: Transfer, received: Received, by: Caller) 
         image,
         image.mark_received,
         "receive",
-        by,
+        actor,
         also=DATA_COLUMNS,
         detail={"transfer": str(transfer.pk), "size": received.size},
     )
 
 
-def _fail(transfer: Transfer, error: BaseException, by: Caller) -> bool:
+def _fail(transfer: Transfer, error: BaseException, actor: Caller) -> bool:
     try:
-        return leases.fail(transfer, error, by)
+        return leases.fail(transfer, error, actor)
     except Exception:
         # The reaper does it when the lease has run out; the sender is told the first reason.
         log.exception("transfer %s could not be ended", transfer.pk)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from images.models.census import Census
 from images.models.edges import EDGES, Edge
 from images.models.event import Event
 from images.models.image import (
@@ -15,13 +14,14 @@ from images.models.image import (
 from images.models.location import ImageLocation, LocationStatus
 from images.models.lookups import Holds
 from images.models.member import Member, MemberStatus
+from images.models.statistics import Statistics
 from images.models.transfer import (
     OPEN_STATUSES,
-    Piece,
-    PieceStatus,
+    ChunkStatus,
     Transfer,
     TransferKind,
     TransferStatus,
+    UploadChunk,
     ownerless,
 )
 
@@ -31,7 +31,7 @@ __all__ = [
     "OPEN_STATUSES",
     "READABLE_STATUSES",
     "TRANSIENT_STATUSES",
-    "Census",
+    "Statistics",
     "Edge",
     "Event",
     "Holds",
@@ -40,8 +40,8 @@ __all__ = [
     "LocationStatus",
     "Member",
     "MemberStatus",
-    "Piece",
-    "PieceStatus",
+    "UploadChunk",
+    "ChunkStatus",
     "Status",
     "Transfer",
     "TransferKind",

@@ -16,7 +16,11 @@ class Event(models.Model):
     to_status = models.CharField(max_length=14)
     actor = models.CharField(max_length=255, blank=True, help_text="user id")
     project = models.CharField(max_length=255, blank=True)
-    door = models.CharField(max_length=16, help_text="v2, v1, admin, command, worker")
+    interface = models.CharField(
+        max_length=16,
+        db_column="door",
+        help_text="v2, v1, admin, command, worker",
+    )
     request_id = models.CharField(max_length=64, blank=True)
     reason = models.TextField(blank=True)
     detail = models.JSONField(default=dict, help_text="what else was changed")

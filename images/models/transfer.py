@@ -1,4 +1,4 @@
-"""One attempt to bring bytes in: the owner of every transient status; and the pieces of one."""
+"""One attempt to bring bytes in: the owner of every transient status; and the chunks of one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class TransferKind(models.TextChoices):
     UPLOAD = "upload", _("Upload")
     STAGE = "stage", _("Stage")
     IMPORT = "import", _("Import")
-    COPY = "copy", _("Copy")
+    WEB_DOWNLOAD = "copy", _("Web download")
 
 
 class TransferStatus(models.TextChoices):
@@ -46,7 +46,7 @@ class Transfer(models.Model):
 
     The key of the bytes is the attempt's own, so that a loser that comes late can never
     delete the winner's bytes. A row that failed with ``cleaned`` off still has bytes to remove.
-    A STAGE may pause for as long as its deadline says: what it has is in its pieces.
+    A STAGE may pause for as long as its deadline says: what it has is in its chunks.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid4)
@@ -56,7 +56,9 @@ class Transfer(models.Model):
         max_length=7, choices=TransferStatus.choices, default=TransferStatus.RUNNING
     )
     # What the image becomes when the attempt fails: queued, or killed through API v1.
-    resting_status = models.CharField(max_length=14, default=Status.QUEUED)
+    status_on_failure = models.CharField(
+        max_length=14, default=Status.QUEUED, db_column="resting_status"
+    )
     store = models.CharField(max_length=64)
     key = models.TextField()
     cleaned = models.BooleanField(default=False)
@@ -110,28 +112,29 @@ def ownerless() -> Q:
     return Q(~Exists(running), status__in=TRANSIENT_STATUSES)
 
 
-class PieceStatus(models.TextChoices):
+class ChunkStatus(models.TextChoices):
     ARRIVING = "arriving"
     STORED = "stored"
     LOST = "lost"
 
 
-class Piece(models.Model):
+class UploadChunk(models.Model):
     """Bytes [start, start + size) of a resumable upload, in an object of their own.
 
     The arriving one stands for the right to write: there is one at most. It counts once it is
     stored; a lost one never will. The row goes after its bytes.
     """
 
-    transfer = models.ForeignKey(Transfer, models.CASCADE, related_name="pieces")
+    transfer = models.ForeignKey(Transfer, models.CASCADE, related_name="chunks")
     start = models.BigIntegerField(help_text="bytes")
     size = models.BigIntegerField(default=0, help_text="bytes")
     key = models.TextField()
     status = models.CharField(
-        max_length=8, choices=PieceStatus.choices, default=PieceStatus.ARRIVING
+        max_length=8, choices=ChunkStatus.choices, default=ChunkStatus.ARRIVING
     )
 
     class Meta:
+        db_table = "images_piece"
         constraints = [
             models.UniqueConstraint(
                 fields=["transfer"],

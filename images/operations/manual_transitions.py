@@ -30,7 +30,7 @@ def possible_moves(image_id: str) -> dict[str, str]:
     return {target: verb.__name__ for target, verb in _moves(_image(image_id)).items()}
 
 
-def move_to(image_id: str, target: str, by: Caller, reason: str) -> None:
+def move_to(image_id: str, target: str, actor: Caller, reason: str) -> None:
     """Move an image to this status by the verb that leads there, with all that it does.
 
     Raises Conflict, which names the possible ones, where none does; and what the verb raises.
@@ -42,10 +42,10 @@ def move_to(image_id: str, target: str, by: Caller, reason: str) -> None:
             f"Image {image_id} is '{image.status}' and cannot become '{target}' by hand. "
             f"Possible: {', '.join(possible) or 'nothing, it is gone for good'}."
         )
-    possible[target](image_id, by, reason)
+    possible[target](image_id, actor, reason)
 
 
-def fail(image_id: str, by: Caller, reason: str = "") -> None:
+def fail(image_id: str, actor: Caller, reason: str = "") -> None:
     """End whatever is bringing data in: the image returns to its resting status.
 
     Also returns an image to ``queued`` whose status nothing owns. Raises Conflict when the
@@ -53,9 +53,9 @@ def fail(image_id: str, by: Caller, reason: str = "") -> None:
     """
     sentence = f"An operator ended the transfer. {reason}".strip()
     error = errors.Gone(sentence)
-    ended = [leases.fail(one, error, by) for one in _running(image_id)]
+    ended = [leases.fail(one, error, actor) for one in _running(image_id)]
     if not any(ended):
-        unstick(image_id, by, reason)
+        unstick(image_id, actor, reason)
 
 
 def _image(image_id: str) -> Image:
@@ -76,9 +76,9 @@ def _moves(image: Image) -> dict[str, Verb]:
     if image.status == Status.PENDING_DELETE:
         return {image.status_before_delete: restore, Status.DELETED: scrub}
     if image.status in TRANSIENT_STATUSES:
-        resting = {one.resting_status for one in _running(image.pk)}
+        status_on_failure = {one.status_on_failure for one in _running(image.pk)}
         # With an attempt to import staged data the upload ends too, see `fail`.
-        target = next(iter(resting - {Status.IMPORTING}), Status.QUEUED)
+        target = next(iter(status_on_failure - {Status.IMPORTING}), Status.QUEUED)
         return {target: fail, Status.DELETED: delete}
     if image.status not in TOGGLES:
         return {Status.DELETED: delete}

@@ -14,10 +14,10 @@ from images import errors, history, lifecycle
 from images.duties import Duty
 from images.models import (
     TRANSIENT_STATUSES,
-    Census,
     Image,
     ImageLocation,
     LocationStatus,
+    Statistics,
     Status,
     Transfer,
     TransferStatus,
@@ -51,7 +51,7 @@ class History:
     """Which events of an image are shown."""
 
     actor: str | None = None
-    door: str | None = None
+    interface: str | None = None
     since: datetime | None = None
     until: datetime | None = None
     limit: int = 20
@@ -107,13 +107,13 @@ def damaged() -> Q:
     return Q(deleted_at=None, pk__in=ImageLocation.objects.damaged().values("image"))
 
 
-def census() -> dict[str, Any]:
+def statistics() -> dict[str, Any]:
     """How many images have each status, objects and bytes by store, the trash, ``taken_at``.
 
     A catalogue that is large is counted by the background worker, see ``recount``; then
     this is one query.
     """
-    last = Census.objects.first()
+    last = Statistics.objects.first()
     if last and last.seconds > QUICK and _age(last) < FORGET:
         return _told(last)
     return _told(_count())
@@ -121,34 +121,36 @@ def census() -> dict[str, Any]:
 
 def recount() -> None:
     """Count a large catalogue again when it is time; no more than a twentieth of the time."""
-    last = Census.objects.first()
+    last = Statistics.objects.first()
     if last and last.seconds > QUICK and _age(last) > max(RECOUNT, last.seconds * 20):
         _count()
 
 
-def _age(census: Census) -> float:
-    return (timezone.now() - census.taken_at).total_seconds()
+def _age(statistics: Statistics) -> float:
+    return (timezone.now() - statistics.taken_at).total_seconds()
 
 
-def _told(census: Census) -> dict[str, Any]:
-    return {**census.counts, "taken_at": census.taken_at}
+def _told(statistics: Statistics) -> dict[str, Any]:
+    return {**statistics.counts, "taken_at": statistics.taken_at}
 
 
-def _count() -> Census:
+def _count() -> Statistics:
     begin = time.monotonic()
     counts = {"images": _by_status(), "stores": _stores(), "trash": _trash_size()}
     seconds = time.monotonic() - begin
-    census = Census(pk=1, taken_at=timezone.now(), seconds=seconds, counts=counts)
+    statistics = Statistics(
+        pk=1, taken_at=timezone.now(), seconds=seconds, counts=counts
+    )
     if seconds > QUICK:
-        Census.objects.update_or_create(
+        Statistics.objects.update_or_create(
             pk=1,
             defaults={
-                "taken_at": census.taken_at,
+                "taken_at": statistics.taken_at,
                 "seconds": seconds,
                 "counts": counts,
             },
         )
-    return census
+    return statistics
 
 
 def _trash() -> dict[str, Any]:
@@ -209,7 +211,7 @@ def of_image(image_id: str, shown: History) -> dict[str, Any] | None:
     events = history.newest(
         image_id,
         actor=shown.actor,
-        door=shown.door,
+        interface=shown.interface,
         since=shown.since,
         until=shown.until,
         limit=shown.limit,

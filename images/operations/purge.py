@@ -11,9 +11,9 @@ from images.models import (
     Image,
     ImageLocation,
     LocationStatus,
-    Piece,
     Status,
     Transfer,
+    UploadChunk,
 )
 
 BATCH = 200  # images a transaction
@@ -62,9 +62,9 @@ def _no_bytes() -> Q:
     # None of this comes back for a deleted image, so it holds without a lock.
     locations = ImageLocation.objects.filter(image=OuterRef("pk"))
     held = locations.exclude(status=LocationStatus.DELETED)
-    pieces = Piece.objects.filter(transfer__image=OuterRef("pk"))
+    chunks = UploadChunk.objects.filter(transfer__image=OuterRef("pk"))
     left = Transfer.objects.with_bytes().filter(image=OuterRef("pk"))
-    return Q(~Exists(held), ~Exists(left), ~Exists(pieces))
+    return Q(~Exists(held), ~Exists(left), ~Exists(chunks))
 
 
 def _empty(ids: list[str]) -> None:

@@ -16,10 +16,10 @@ from images.models import (
     Image,
     ImageLocation,
     LocationStatus,
-    Piece,
     Status,
     Transfer,
     TransferStatus,
+    UploadChunk,
 )
 from images.stores.writeback import PART
 from images.transitions import follow, locked, record
@@ -29,7 +29,7 @@ OURS = re.compile(rf"[^/]+/(?P<image>[^/]+)\.[0-9a-f]{{32}}(?:{re.escape(PART)})
 
 
 def owned(keys: Iterable[str]) -> set[str]:
-    """Those that belong to a location, an attempt or a piece of one, of whichever store.
+    """Those that belong to a location, an attempt or a chunk of one, of whichever store.
 
     The store is not looked at: keys are never used twice, and a store that got a new id
     must not lose everything. Ask only about keys that were seen in a store before.
@@ -37,14 +37,14 @@ def owned(keys: Iterable[str]) -> set[str]:
     base = {key: key.removesuffix(PART) for key in keys}
     names = set(base.values())
     attempts = Transfer.objects.with_bytes().filter(key__in=names)
-    pieces = Piece.objects.filter(key__in=names)
+    chunks = UploadChunk.objects.filter(key__in=names)
     held = ImageLocation.objects.filter(key__in=names).exclude(
         status=LocationStatus.DELETED
     )
     # In this order: an attempt that wins in between has a location by the second question.
     owners = set(attempts.values_list("key", flat=True))
     owners |= set(held.values_list("key", flat=True))
-    owners |= set(pieces.values_list("key", flat=True))
+    owners |= set(chunks.values_list("key", flat=True))
     return {key for key, name in base.items() if name in owners}
 
 
@@ -78,7 +78,7 @@ def remove_orphan(store_id: str, key: str, *, foreign: bool = False) -> None:
 
 
 def lose_location(
-    location_id: int, by: Caller, reason: str = "", *, empty_store: bool = False
+    location_id: int, actor: Caller, reason: str = "", *, empty_store: bool = False
 ) -> None:
     """Give up a copy whose bytes are gone.
 
@@ -102,7 +102,7 @@ def lose_location(
                 f"Not a copy that an image in status '{image.status}' gives out: put the "
                 "bytes back, or scrub the image."
             )
-        _lose(image, lost, len(held) == 1, by, reason)
+        _lose(image, lost, len(held) == 1, actor, reason)
 
 
 def _check_gone(location: ImageLocation, empty_store: bool) -> None:
@@ -123,7 +123,7 @@ def _check_gone(location: ImageLocation, empty_store: bool) -> None:
 
 
 def _lose(
-    image: Image, lost: ImageLocation, last: bool, by: Caller, reason: str
+    image: Image, lost: ImageLocation, last: bool, actor: Caller, reason: str
 ) -> None:
     if last and image.status == Status.DEACTIVATED:
         raise errors.Conflict(
@@ -139,21 +139,21 @@ def _lose(
     detail = {"location": lost.pk, "store": lost.store}
     if not last:
         before = image.status
-        record(image, "lose", by, before=before, reason=reason, detail=detail)
+        record(image, "lose", actor, before=before, reason=reason, detail=detail)
         return
     image.pinned = True
     follow(
         image,
         image.mark_unlocated,
         "lose",
-        by,
+        actor,
         also=["pinned"],
         reason=reason,
         detail=detail,
     )
 
 
-def unstick(image_id: str, by: Caller, reason: str = "") -> None:
+def unstick(image_id: str, actor: Caller, reason: str = "") -> None:
     """Bring an image back that waits for data although nobody brings any: it is queued again.
 
     Raises Conflict when a transfer is running or the status is not a transient one, NotFound.
@@ -162,10 +162,10 @@ def unstick(image_id: str, by: Caller, reason: str = "") -> None:
         running = image.transfers.filter(status=TransferStatus.RUNNING)
         if image.status not in TRANSIENT_STATUSES or running.exists():
             raise errors.Conflict(f"The image is {image.status}, and not stuck.")
-        follow(image, image.mark_requeued, "fail", by, reason=reason)
+        follow(image, image.mark_requeued, "fail", actor, reason=reason)
 
 
-def note_verified(location_id: int, damage: str, by: Caller) -> None:
+def note_verified(location_id: int, damage: str, actor: Caller) -> None:
     """Note that a copy's bytes were read just now, and what was wrong; nothing: empty."""
     location = ImageLocation.objects.filter(pk=location_id).first()
     if location is None:
@@ -174,6 +174,6 @@ def note_verified(location_id: int, damage: str, by: Caller) -> None:
         row = image.locations.get(pk=location_id)
         if damage != row.damage:
             detail = {"location": row.pk, "store": row.store, "damage": damage}
-            record(image, "verify", by, before=image.status, detail=detail)
+            record(image, "verify", actor, before=image.status, detail=detail)
         row.verified_at, row.damage = timezone.now(), damage
         row.save(update_fields=["verified_at", "damage"])

@@ -25,7 +25,7 @@ from images.stores import urlfilter
 from images.stores.urlfilter import Checked
 
 BLOCK = 1 << 20  # bytes
-TIMEOUT = Timeout(connect=10, read=60)  # s; read: between two pieces
+TIMEOUT = Timeout(connect=10, read=60)  # s; read: between two chunks
 HEAD_SECONDS = 30.0  # until all of the answer's head is there
 REDIRECTS = (301, 302, 303, 307, 308)
 MOST_REDIRECTS = 5
@@ -295,9 +295,9 @@ def _read(response: BaseHTTPResponse, count: int) -> bytes:
     parts, size, until = [], 0, time.monotonic() + 1.0
     with _own_errors(BROKEN_OFF):
         while size < count and time.monotonic() < until:
-            piece = response.read1(count - size, decode_content=False)
-            if not piece:
+            chunk = response.read1(count - size, decode_content=False)
+            if not chunk:
                 break
-            parts.append(piece)
-            size += len(piece)
+            parts.append(chunk)
+            size += len(chunk)
     return b"".join(parts)

@@ -35,10 +35,10 @@ def begin(
     image: Image,
     kind: TransferKind,
     store: stores.Store,
-    by: Caller,
+    actor: Caller,
     *,
     expected: int | None,
-    resting: Status,
+    status_on_failure: Status,
     checksum: str | None = None,
     source: str = "",
     metadata: str = "",
@@ -55,9 +55,9 @@ def begin(
         store=store.id,
         key=key_of(image.pk, attempt),
         status=TransferStatus.WAITING if source else TransferStatus.RUNNING,
-        resting_status=resting,
+        status_on_failure=status_on_failure,
         worker="" if source else this_worker(),
-        request_id=by.request_id,
+        request_id=actor.request_id,
         bytes_expected=expected,
         checksum=checksum,
         source=source,
@@ -88,7 +88,7 @@ def claim(transfer: Transfer) -> bool:
     return bool(
         _waiting(transfer).update(
             status=transfer.status,
-            resting_status=transfer.resting_status,
+            status_on_failure=transfer.status_on_failure,
             worker=transfer.worker,
             heartbeat_at=transfer.heartbeat_at,
             deadline=transfer.deadline,
@@ -111,12 +111,12 @@ def _waiting(transfer: Transfer) -> QuerySet[Transfer]:
     return Transfer.objects.filter(pk=transfer.pk, status=TransferStatus.WAITING)
 
 
-def fail(transfer: Transfer, error: BaseException, by: Caller) -> bool:
+def fail(transfer: Transfer, error: BaseException, actor: Caller) -> bool:
     """End the attempt: its bytes go, and the image returns to its resting status.
 
     Safe to call again, and for an attempt that had lost its image before: then False.
     """
-    running = abort(transfer, error, by)
+    running = abort(transfer, error, actor)
     clean(transfer, Failures())
     return running
 
@@ -124,7 +124,7 @@ def fail(transfer: Transfer, error: BaseException, by: Caller) -> bool:
 def abort(
     transfer: Transfer,
     error: BaseException,
-    by: Caller,
+    actor: Caller,
     *,
     if_unchanged: bool = False,
 ) -> bool:
@@ -144,49 +144,49 @@ def abort(
     with locked(transfer.image_id, deleted=True) as image:
         running = _end(transfer, TransferStatus.FAILED, code, sentence, if_unchanged)
         if running:
-            _rest(image, transfer, by, sentence)
+            _rest(image, transfer, actor, sentence)
             if isinstance(error, errors.ServerStopping):
-                _wait_again(image, transfer, by)
+                _wait_again(image, transfer, actor)
     failpoint("data.ended")
     return running
 
 
-def _rest(image: Image, transfer: Transfer, by: Caller, reason: str) -> None:
+def _rest(image: Image, transfer: Transfer, actor: Caller, reason: str) -> None:
     if image.status not in TRANSIENT_STATUSES:
         return
-    if transfer.resting_status == Status.IMPORTING:
+    if transfer.status_on_failure == Status.IMPORTING:
         return  # the staged data is still there, and is what the status belongs to
     mark = image.mark_requeued
-    if transfer.resting_status == Status.KILLED:
+    if transfer.status_on_failure == Status.KILLED:
         mark = image.mark_killed
     follow(
-        image, mark, "fail", by, reason=reason, detail={"transfer": str(transfer.pk)}
+        image, mark, "fail", actor, reason=reason, detail={"transfer": str(transfer.pk)}
     )
 
 
-def _wait_again(image: Image, transfer: Transfer, by: Caller) -> None:
+def _wait_again(image: Image, transfer: Transfer, actor: Caller) -> None:
     """What a worker leaves that is being stopped waits for the next one; senders come themselves."""
-    if transfer.kind != TransferKind.COPY or image.status != Status.QUEUED:
+    if transfer.kind != TransferKind.WEB_DOWNLOAD or image.status != Status.QUEUED:
         return
     # As the row has it: this attempt itself was told to leave the image queued.
-    resting = Transfer.objects.values_list("resting_status", flat=True)
+    status_on_failure = Transfer.objects.values_list("status_on_failure", flat=True)
     again = begin(
         image,
-        TransferKind.COPY,
+        TransferKind.WEB_DOWNLOAD,
         stores.get(transfer.store),
-        by,
+        actor,
         expected=transfer.bytes_expected,
-        resting=Status(resting.get(pk=transfer.pk)),
+        status_on_failure=Status(status_on_failure.get(pk=transfer.pk)),
         checksum=transfer.checksum,
         source=transfer.source,
     )
-    record_fetch_request(image, again, by)
+    record_fetch_request(image, again, actor)
 
 
-def record_fetch_request(image: Image, transfer: Transfer, by: Caller) -> None:
+def record_fetch_request(image: Image, transfer: Transfer, actor: Caller) -> None:
     """Leave the event that a copy of a locked image waits from now on."""
     detail = {"transfer": str(transfer.pk), "size": transfer.bytes_expected}
-    record(image, "request_copy", by, before=image.status, detail=detail)
+    record(image, "request_copy", actor, before=image.status, detail=detail)
 
 
 def _end(
@@ -239,7 +239,7 @@ def clean(transfer: Transfer, failures: Failures) -> None:
     failed = Transfer.objects.filter(pk=transfer.pk, status=TransferStatus.FAILED)
     if transfer.store in object_removal.unavailable(failures) or not failed.exists():
         return
-    if transfer.kind != TransferKind.STAGE:  # all that it has is in its pieces
+    if transfer.kind != TransferKind.STAGE:  # all that it has is in its chunks
         abandoned = transfer.worker != this_worker()
         if not object_removal.delete(
             transfer.store, transfer.key, failures, abandoned=abandoned
@@ -247,5 +247,5 @@ def clean(transfer: Transfer, failures: Failures) -> None:
             return
     chunks.remove(transfer, failures, arriving=is_silent(transfer))
     failpoint("data.cleaned")
-    if not transfer.pieces.exists():
+    if not transfer.chunks.exists():
         failed.update(cleaned=True)

@@ -47,7 +47,9 @@ def check_coming(image: Image, size: int | None) -> None:
         return
     others = Transfer.objects.filter(
         status=TransferStatus.RUNNING, image__owner=image.owner
-    ).exclude(resting_status=Status.IMPORTING)  # the same bytes as the upload it is of
+    ).exclude(
+        status_on_failure=Status.IMPORTING
+    )  # the same bytes as the upload it is of
     coming = Sum(Coalesce("bytes_expected", "bytes_received"))
     left -= others.exclude(image=image).aggregate(coming=coming)["coming"] or 0
     if (1 if size is None else size) > left:

@@ -52,7 +52,7 @@ def _is_late(transfer: Transfer) -> bool:
 
 
 def end_expired(
-    by: Caller | None = None,
+    actor: Caller | None = None,
     through: Callable[[list[Expired]], Iterable[Expired]] = iter,
 ) -> list[Transfer]:
     """End the transfers that are dead; their images return to their resting status.
@@ -60,14 +60,14 @@ def end_expired(
     Returns what was ended. Their bytes stay, for ``remove_leftovers``: no store is asked.
     What is dead passes ``through`` on its way.
     """
-    by = by or operator("worker")
+    actor = actor or operator("worker")
     ended = []
     for transfer, reason in through(expired()):
         failpoint("reap.found")
         # What is late ends although it beats. But a staged upload that was continued since it
         # was looked at has a new deadline.
         careful = not _is_late(transfer) or transfer.kind == TransferKind.STAGE
-        if abort(transfer, reason, by, if_unchanged=careful):
+        if abort(transfer, reason, actor, if_unchanged=careful):
             ended.append(transfer)
     return ended
 
@@ -84,16 +84,16 @@ def remove_orphaned_objects(
     unclean = object_removal.in_batches(Transfer.objects.unclean(), failures)
     for transfer in through(unclean):
         # A live one cleans up behind itself, and may not have come to it yet: it has a lease
-        # for it after its end. Of a staged upload only the piece that is arriving has a writer,
+        # for it after its end. Of a staged upload only the chunk that is arriving has a writer,
         # and that one is left to him.
         if transfer.kind == TransferKind.STAGE or is_silent(transfer):
             clean(transfer, failures)
     chunks.remove_useless(failures)
 
 
-def reap(by: Caller | None = None) -> list[Transfer]:
+def reap(actor: Caller | None = None) -> list[Transfer]:
     """``end_expired``, and then ``remove_leftovers``. Returns what was ended."""
-    ended = end_expired(by)
+    ended = end_expired(actor)
     remove_orphaned_objects(Failures())
     return ended
 

@@ -1,4 +1,4 @@
-"""Data that comes in several steps: staged piece by piece, then made an image of.
+"""Data that comes in several steps: staged chunk by chunk, then made an image of.
 
 On top of ``images.lifecycle``: a staged upload is a Transfer of its own that may pause, and
 what it has received goes the way of all data in the end.
@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from images.uploads.finishing import finish, finish_waiting
 from images.uploads.receiving import append
-from images.uploads.staging import begin, filename, find, give_up, kept, phase, uploads
+from images.uploads.staging import (
+    begin,
+    filename,
+    find,
+    kept,
+    phase,
+    terminate,
+    uploads,
+)
 
 __all__ = [
     "append",
@@ -17,7 +25,7 @@ __all__ = [
     "find",
     "finish",
     "finish_waiting",
-    "give_up",
+    "terminate",
     "kept",
     "phase",
     "uploads",

@@ -15,8 +15,8 @@ from images.access import Caller, operator
 from images.duties import Duty
 from images.failpoints import failpoint
 from images.models import (
+    ChunkStatus,
     Image,
-    PieceStatus,
     Status,
     Transfer,
     TransferKind,
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 RETRY = timedelta(seconds=1)  # doubled each time
 
 
-def finish(upload: Transfer, by: Caller) -> None:
+def finish(upload: Transfer, actor: Caller) -> None:
     """Make an image of an upload that is whole: uploading -> importing -> active.
 
     Each call is an attempt of its own. When one fails for a reason that may pass, the staged
@@ -42,27 +42,27 @@ def finish(upload: Transfer, by: Caller) -> None:
     """
     store = stores.holding(upload.store)
     with locked(upload.image_id) as image:
-        upload = _to_importing(image, upload, by)
+        upload = _to_importing(image, upload, actor)
         attempt = leases.begin(
             image,
             TransferKind.IMPORT,
             store,
-            by,
+            actor,
             expected=upload.bytes_expected,
-            resting=Status.IMPORTING,
+            status_on_failure=Status.IMPORTING,
         )
     failpoint("import.begun")
     db.release_connection()
     try:
-        lifecycle.receive(image, attempt, _blocks(upload, store), by, staged=upload)
+        lifecycle.receive(image, attempt, _blocks(upload, store), actor, staged=upload)
     except errors.ImageError as error:
         if not _may_pass(error):
-            leases.fail(upload, error, by)
+            leases.fail(upload, error, actor)
         raise
     chunks.remove(upload, object_removal.Failures())
 
 
-def _to_importing(image: Image, upload: Transfer, by: Caller) -> Transfer:
+def _to_importing(image: Image, upload: Transfer, actor: Caller) -> Transfer:
     """The upload as it is now, of an image that is importing now."""
     found = Transfer.objects.filter(
         pk=upload.pk,
@@ -73,7 +73,7 @@ def _to_importing(image: Image, upload: Transfer, by: Caller) -> Transfer:
     if whole is None:
         raise errors.Conflict("The upload has ended, or its data is not all there.")
     if image.status == Status.UPLOADING:
-        follow(image, image.mark_importing, "import", by)
+        follow(image, image.mark_importing, "import", actor)
         whole.heartbeat_at = timezone.now()
         whole.deadline = leases.deadline(TransferKind.IMPORT)
         whole.save(update_fields=["heartbeat_at", "deadline"])
@@ -91,12 +91,12 @@ def _attempts(upload: Transfer) -> QuerySet[Transfer]:
 
 
 def _blocks(upload: Transfer, store: stores.Store) -> Iterator[bytes]:
-    stored = upload.pieces.filter(status=PieceStatus.STORED)
+    stored = upload.chunks.filter(status=ChunkStatus.STORED)
     # By primary key they are in the order of their bytes: each is made when all before it has
     # arrived.
-    for piece in object_removal.in_batches(stored):
+    for chunk in object_removal.in_batches(stored):
         db.release_connection()
-        with closing(store.open(piece.key)) as blocks:
+        with closing(store.open(chunk.key)) as blocks:
             yield from blocks
 
 
@@ -107,9 +107,9 @@ def _may_pass(error: errors.ImageError) -> bool:
     return isinstance(error, errors.StoreError | errors.Gone)
 
 
-def finish_waiting(by: Caller | None = None) -> list[str]:
+def finish_waiting(actor: Caller | None = None) -> list[str]:
     """Finish the uploads that are whole and that nobody finishes; ids of the images."""
-    by = by or operator("worker")
+    actor = actor or operator("worker")
     attempt = Q(
         image__transfers__kind=TransferKind.IMPORT,
         image__transfers__started_at__gte=F("started_at"),
@@ -129,7 +129,7 @@ def finish_waiting(by: Caller | None = None) -> list[str]:
         for upload in waiting.filter(running=0).order_by("heartbeat_at")
         if _is_due(upload, upload.attempts, upload.last)
     ]
-    return [upload.image_id for upload in due if _finished(upload, by)]
+    return [upload.image_id for upload in due if _finished(upload, actor)]
 
 
 def _is_due(upload: Transfer, attempts: int, last: datetime | None) -> bool:
@@ -138,9 +138,9 @@ def _is_due(upload: Transfer, attempts: int, last: datetime | None) -> bool:
     return last + backoff.delay(RETRY, earlier=attempts - 1) < timezone.now()
 
 
-def _finished(upload: Transfer, by: Caller) -> bool:
+def _finished(upload: Transfer, actor: Caller) -> bool:
     try:
-        finish(upload, by)
+        finish(upload, actor)
     except errors.ImageError as error:
         log.warning("upload %s is not finished", upload.pk, exc_info=error)
         return False

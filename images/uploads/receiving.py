@@ -1,4 +1,4 @@
-"""The bytes of a resumable upload: cut into pieces, each of which counts once it is durable."""
+"""The bytes of a resumable upload: cut into chunks, each of which counts once it is durable."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from images.access import Caller
 from images.failpoints import failpoint
 from images.formats import Inspector, inspection
 from images.models import (
+    ChunkStatus,
     Image,
-    Piece,
-    PieceStatus,
     Transfer,
     TransferStatus,
+    UploadChunk,
 )
 from images.transfers import chunks, heartbeat, leases, object_removal
 from images.transfers.workers import this_worker
@@ -33,13 +33,13 @@ from images.uploads.staging import find, going_on
 
 log = logging.getLogger(__name__)
 
-# So much is lost at most with a process that dies; a slow sender's pieces are smaller, as
+# So much is lost at most with a process that dies; a slow sender's chunks are smaller, as
 # each of them is also the upload's heartbeat.
-PIECE = 64 << 20  # bytes
+CHUNK = 64 << 20  # bytes
 
-# Each piece is a file and a row, so there are not more of them than MiB; but for so many, as
+# Each chunk is a file and a row, so there are not more of them than MiB; but for so many, as
 # slow senders and broken requests make small ones.
-SMALL_PIECES = 10_000
+SMALL_CHUNKS = 10_000
 SMALL = 1 << 20  # bytes
 
 
@@ -48,7 +48,7 @@ def append(
     upload_id: str,
     offset: int,
     blocks: Iterable[bytes],
-    by: Caller,
+    actor: Caller,
     *,
     announced: int | None = None,
 ) -> Transfer:
@@ -58,27 +58,27 @@ def append(
     bytes to come, where it is known. Returns the upload as it is at the end.
 
     Raises Conflict (it goes on at another byte), Locked (somebody else is sending), OverLimit
-    (more than the upload was to have, or in too many pieces), NotFound, Gone, StoreError,
+    (more than the upload was to have, or in too many chunks), NotFound, Gone, StoreError,
     ContentRefused as soon as that is certain, what ``finish`` raises, and what the sender's
     stream raises.
     """
     with locked(image_id) as image:
         upload = going_on(image_id, upload_id)
         stream = _Stream(iter(blocks), upload, offset, announced, image)
-        piece = _take_turn(upload)
-    failpoint("piece.begun")
+        chunk = _take_turn(upload)
+    failpoint("chunk.begun")
     chunks.remove_each(_lost(upload), object_removal.Failures(), abandoned=True)
     db.release_connection()
     try:
         # It stops within its generator, which would keep a block until garbage is collected.
         with closing(stream.blocks):
-            _receive(upload, piece, stream)
+            _receive(upload, chunk, stream)
     except errors.ContentRefused as error:
-        leases.fail(upload, error, by)
+        leases.fail(upload, error, actor)
         raise
     if not stream.room:
         failpoint("import.due")
-        finish(upload, by)
+        finish(upload, actor)
     elif stream.broken:
         raise stream.broken
     return find(image_id, upload_id)
@@ -142,8 +142,8 @@ def _too_much(upload: Transfer) -> errors.OverLimit:
     )
 
 
-def _receive(upload: Transfer, piece: Piece, stream: _Stream) -> None:
-    mine: Piece | None = piece
+def _receive(upload: Transfer, chunk: UploadChunk, stream: _Stream) -> None:
+    mine: UploadChunk | None = chunk
     put = False
     try:
         store = stores.holding(upload.store)
@@ -151,12 +151,12 @@ def _receive(upload: Transfer, piece: Piece, stream: _Stream) -> None:
             _keep_open(upload)
             put = True
             size = _put(store, mine.key, first, stream)
-            failpoint("piece.stored")
+            failpoint("chunk.stored")
             mine = _count(mine, size, stream.has_more())
             put = False
-            failpoint("piece.counted")
+            failpoint("chunk.counted")
             db.release_connection()
-            # Only the first piece is looked into now; all is inspected at the end.
+            # Only the first chunk is looked into now; all is inspected at the end.
             stream.inspection = None
     except errors.StoreError as error:
         if mine and not _mine(mine).exists():
@@ -179,78 +179,78 @@ def _keep_open(upload: Transfer) -> None:
 
 
 def _put(store: stores.Store, key: str, first: bytes, stream: _Stream) -> int:
-    """Put the next piece; its size in bytes."""
+    """Put the next chunk; its size in bytes."""
     size = 0
 
-    def piece() -> Iterator[bytes]:
+    def chunk() -> Iterator[bytes]:
         nonlocal size
         due = time.monotonic() + heartbeat.interval()
         for block in chain([first], stream.blocks):
             size += len(block)
             yield block
-            if stream.room and (size >= PIECE or time.monotonic() > due):
+            if stream.room and (size >= CHUNK or time.monotonic() > due):
                 return
 
-    store.put(key, piece())
+    store.put(key, chunk())
     return size
 
 
-def _take_turn(upload: Transfer) -> Piece:
+def _take_turn(upload: Transfer) -> UploadChunk:
     """The right to write, with the image locked.
 
-    Raises Locked when a living one has it, OverLimit when there are too many pieces already.
+    Raises Locked when a living one has it, OverLimit when there are too many chunks already.
     """
-    arriving = upload.pieces.filter(status=PieceStatus.ARRIVING)
+    arriving = upload.chunks.filter(status=ChunkStatus.ARRIVING)
     if arriving.exists():
         if not heartbeat.is_silent(upload):
             raise errors.Locked(
                 "Another request is sending data to this upload. Try again in a moment."
             )
-        arriving.update(status=PieceStatus.LOST)
-    _check_pieces(upload)
+        arriving.update(status=ChunkStatus.LOST)
+    _check_chunks(upload)
     upload.worker, upload.heartbeat_at = this_worker(), timezone.now()
     upload.save(update_fields=["worker", "heartbeat_at"])
     return _next(upload, upload.bytes_received)
 
 
-def _check_pieces(upload: Transfer) -> None:
+def _check_chunks(upload: Transfer) -> None:
     # Asked of each request: within one they are cut by size and time, and so are never many.
-    most = SMALL_PIECES + upload.bytes_received // SMALL
-    if upload.pieces.filter(status=PieceStatus.STORED).count() >= most:
+    most = SMALL_CHUNKS + upload.bytes_received // SMALL
+    if upload.chunks.filter(status=ChunkStatus.STORED).count() >= most:
         raise errors.OverLimit(
-            f"The data has come in {most} pieces, which are too small on average. Give the "
+            f"The data has come in {most} chunks, which are too small on average. Give the "
             "upload up and begin again, with at least 1 MiB in each request."
         )
 
 
-def _next(upload: Transfer, start: int) -> Piece:
+def _next(upload: Transfer, start: int) -> UploadChunk:
     key = leases.key_of(upload.image_id, uuid4())
-    return Piece.objects.create(transfer=upload, start=start, key=key)
+    return UploadChunk.objects.create(transfer=upload, start=start, key=key)
 
 
-def _lost(upload: Transfer) -> Iterable[Piece]:
-    lost = Piece.objects.filter(transfer=upload, status=PieceStatus.LOST)
+def _lost(upload: Transfer) -> Iterable[UploadChunk]:
+    lost = UploadChunk.objects.filter(transfer=upload, status=ChunkStatus.LOST)
     return lost.select_related("transfer")
 
 
-def _count(piece: Piece, size: int, has_more: bool) -> Piece | None:
-    """The piece is durable and counts from now on; the next one. Raises Gone when it is too late."""
-    upload = piece.transfer
+def _count(chunk: UploadChunk, size: int, has_more: bool) -> UploadChunk | None:
+    """The chunk is durable and counts from now on; the next one. Raises Gone when it is too late."""
+    upload = chunk.transfer
     with locked(upload.image_id, deleted=True):
-        if not _mine(piece).update(status=PieceStatus.STORED, size=size):
+        if not _mine(chunk).update(status=ChunkStatus.STORED, size=size):
             raise _ended()
         Transfer.objects.filter(pk=upload.pk).update(
             bytes_received=F("bytes_received") + size,
             heartbeat_at=timezone.now(),
             deadline=leases.deadline(upload.kind),
         )
-        return _next(upload, piece.start + size) if has_more else None
+        return _next(upload, chunk.start + size) if has_more else None
 
 
-def _mine(piece: Piece) -> QuerySet[Piece]:
-    return Piece.objects.filter(
-        pk=piece.pk,
-        status=PieceStatus.ARRIVING,
+def _mine(chunk: UploadChunk) -> QuerySet[UploadChunk]:
+    return UploadChunk.objects.filter(
+        pk=chunk.pk,
+        status=ChunkStatus.ARRIVING,
         transfer__status=TransferStatus.RUNNING,
     )
 
@@ -261,14 +261,14 @@ def _ended() -> errors.Gone:
     )
 
 
-def _give_turn(piece: Piece, put: bool) -> None:
-    """Nothing more comes: the piece goes, with what was ``put`` of it, if anything was."""
+def _give_turn(chunk: UploadChunk, put: bool) -> None:
+    """Nothing more comes: the chunk goes, with what was ``put`` of it, if anything was."""
     try:
         if not put:
-            piece.delete()
+            chunk.delete()
             return
-        _mine(piece).update(status=PieceStatus.LOST)
-        chunks.remove_each([piece], object_removal.Failures())
+        _mine(chunk).update(status=ChunkStatus.LOST)
+        chunks.remove_each([chunk], object_removal.Failures())
     except Exception:
         # Without a heartbeat the turn is free after a lease; the sender is told the first reason.
-        log.exception("piece %s could not be given up", piece.pk)
+        log.exception("chunk %s could not be given up", chunk.pk)

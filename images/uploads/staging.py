@@ -17,7 +17,7 @@ from images.uploads.finishing import finish
 def begin(
     image_id: str,
     size: int,
-    by: Caller,
+    actor: Caller,
     *,
     store_id: str | None = None,
     metadata: str = "",
@@ -33,7 +33,7 @@ def begin(
     lifecycle.check_cap(size)
     store = lifecycle.writable(store_id)
     with locked(image_id) as image:
-        follow(image, image.mark_uploading, "stage", by)
+        follow(image, image.mark_uploading, "stage", actor)
         lifecycle.check_formats_set(image)
         lifecycle.check_pinned_size(image, size)
         quota.check_coming(image, size)
@@ -41,13 +41,13 @@ def begin(
             image,
             TransferKind.STAGE,
             store,
-            by,
+            actor,
             expected=size,
-            resting=Status.QUEUED,
+            status_on_failure=Status.QUEUED,
             metadata=metadata,
         )
     if not size:
-        finish(upload, by)
+        finish(upload, actor)
     return upload
 
 
@@ -97,13 +97,13 @@ def phase(upload: Transfer) -> str:
     return "complete" if upload.status == TransferStatus.DONE else "failed"
 
 
-def give_up(image_id: str, upload_id: str, by: Caller) -> None:
+def terminate(image_id: str, upload_id: str, actor: Caller) -> None:
     """End an upload on its client's wish: what has arrived goes, the image is queued again.
 
     Raises NotFound; Gone and Conflict when it has ended.
     """
     upload = going_on(image_id, upload_id)
-    if not leases.fail(upload, errors.Gone("The upload was given up."), by):
+    if not leases.fail(upload, errors.Gone("The upload was given up."), actor):
         going_on(image_id, upload_id)  # says how it has ended meanwhile
 
 

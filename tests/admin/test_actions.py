@@ -59,7 +59,7 @@ def test_a_move_leaves_who_through_which_door_and_why(
     move(root, image, "deactivate", reason="a hole in its kernel")
 
     event = Event.objects.get(image=image)
-    assert (event.actor, event.door) == ("root", "admin")
+    assert (event.actor, event.interface) == ("root", "admin")
     assert event.reason == "a hole in its kernel"
     assert event.request_id.startswith("req-")
 

@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from images.admin import graph
-from images.models import EDGES, Census, Image, Status
+from images.models import EDGES, Image, Statistics, Status
 from images.operations import overview
 
 MakeImage = Callable[..., Image]
@@ -134,7 +134,7 @@ def test_a_large_catalogue_is_not_counted_by_the_page(
     make_image("active")
 
     assert numbers(root)["status-active"] == "1"
-    assert Census.objects.count() == 1
+    assert Statistics.objects.count() == 1
 
 
 def test_the_worker_counts_a_large_catalogue_again(
@@ -142,7 +142,7 @@ def test_the_worker_counts_a_large_catalogue_again(
 ) -> None:
     numbers(root)
     make_image("active")
-    Census.objects.update(taken_at=timezone.now() - timedelta(seconds=90))
+    Statistics.objects.update(taken_at=timezone.now() - timedelta(seconds=90))
 
     overview.recount()
 
@@ -164,4 +164,4 @@ def test_the_worker_leaves_a_small_catalogue_uncounted(make_image: MakeImage) ->
 
     overview.recount()
 
-    assert not Census.objects.exists()
+    assert not Statistics.objects.exists()

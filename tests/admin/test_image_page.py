@@ -84,7 +84,7 @@ def test_attributes_tags_and_properties_are_changed_and_recorded(
     assert changed.tags == ["b", "c"]
     assert changed.properties == {"os_type": "windows", "new": "value"}
     event = Event.objects.get()
-    assert (event.verb, event.actor, event.door) == ("update", "root", "admin")
+    assert (event.verb, event.actor, event.interface) == ("update", "root", "admin")
     assert event.detail["name"] == ["disk", "disk 2"]
     assert event.detail["x"] == ["1", None]
 
@@ -193,7 +193,7 @@ def test_the_page_tells_what_is_known(root: Client, image: Image) -> None:
         from_status="active",
         to_status="deactivated",
         actor="alice",
-        door="v2",
+        interface="v2",
         reason="a <b>bold</b> reason",
     )
 

@@ -41,7 +41,7 @@ def test_a_catalogue_manager_uploads_by_session(
     assert Image.objects.get().status == Status.ACTIVE
     event = Event.objects.order_by("pk").last()
     assert event is not None
-    assert (event.actor, event.door) == ("catalogue manager", "admin")
+    assert (event.actor, event.interface) == ("catalogue manager", "admin")
 
 
 @pytest.mark.parametrize("role", ["viewer", "operator"])

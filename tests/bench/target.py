@@ -19,7 +19,7 @@ from tests.bench import fill
 from tests.bench.quiet import Memory
 from tests.bench.wire import BLOCK, BenchError, Endpoint, call, exchange, read_answer
 
-PIECE = 64 << 10  # what the stock clients send as one chunk
+CHUNK = 64 << 10  # what the stock clients send as one chunk
 MAX_PAGE = 1000
 
 
@@ -39,11 +39,11 @@ def digest(size: int) -> str:
 
 
 @cache
-def pieces(chunked: bool) -> tuple[bytes, ...]:
+def chunks(chunked: bool) -> tuple[bytes, ...]:
     """The pattern as it goes to the socket: 64 KiB a send, framed as chunks or bare."""
-    starts = range(0, BLOCK, PIECE)
-    bare = (pattern()[start : start + PIECE] for start in starts)
-    return tuple(b"%x\r\n%b\r\n" % (PIECE, p) if chunked else p for p in bare)
+    starts = range(0, BLOCK, CHUNK)
+    bare = (pattern()[start : start + CHUNK] for start in starts)
+    return tuple(b"%x\r\n%b\r\n" % (CHUNK, p) if chunked else p for p in bare)
 
 
 @dataclass
@@ -148,13 +148,13 @@ class Target:
         return seconds
 
     def _send(self, head: bytes, size: int, *, chunked: bool) -> float:
-        block = pieces(chunked)
+        block = chunks(chunked)
         begin = time.perf_counter()
         with self.endpoint.connect() as sock:
             sock.sendall(head)
             for _ in range(size // BLOCK):
-                for piece in block:
-                    sock.sendall(piece)
+                for chunk in block:
+                    sock.sendall(chunk)
             if chunked:
                 sock.sendall(b"0\r\n\r\n")
             read_answer(sock).expect(204, f"{self.name}: upload")

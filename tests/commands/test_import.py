@@ -229,7 +229,7 @@ def test_the_history_keeps_why_an_import_failed(run: Any, files: Path) -> None:
     run(make(files / "a.raw"), "--checksum", f"md5:{'0' * 32}")
 
     last = Event.objects.latest("pk")
-    assert (last.verb, last.door) == ("delete", "command")
+    assert (last.verb, last.interface) == ("delete", "command")
     assert "its md5 digest is" in last.reason
 
 

@@ -27,7 +27,7 @@ def test_it_lists_what_it_ends_and_why(make_image: Any, capsys: Any) -> None:
     )
     assert summary == "1 transfer ended."
     assert left.startswith("1 failed transfer still has bytes in a store")
-    assert Event.objects.get().door == "command"
+    assert Event.objects.get().interface == "command"
 
 
 @pytest.mark.parametrize("is_terminal", [True, False])

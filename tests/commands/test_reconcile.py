@@ -142,7 +142,7 @@ def test_an_image_that_nobody_owns_is_queued_again(make_image: Any, run: Any) ->
 
     assert f"stuck {image.pk} - - fixed" in lines
     assert Image.objects.get(pk=image.pk).status == Status.QUEUED
-    assert Event.objects.get().door == "command"
+    assert Event.objects.get().interface == "command"
 
 
 def test_a_copy_without_bytes_is_given_up(create: Any, run: Any) -> None:

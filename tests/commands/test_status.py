@@ -141,27 +141,31 @@ def test_the_last_error_is_shown_with_its_request(make_image: Any, capsys: Any) 
 
 def test_the_history_can_be_narrowed(make_image: Any, capsys: Any) -> None:
     image = make_image()
-    for days, actor, door in ((3, "alice", "v2"), (2, "eve", "admin"), (1, "", "v1")):
+    for days, actor, interface in (
+        (3, "alice", "v2"),
+        (2, "eve", "admin"),
+        (1, "", "v1"),
+    ):
         at = timezone.now() - timedelta(days=days)
         Event.objects.create(
             image=image,
             verb="update",
             to_status="queued",
             actor=actor,
-            door=door,
+            interface=interface,
             at=at,
         )
 
-    def doors(*arguments: str) -> list[str]:
+    def interfaces(*arguments: str) -> list[str]:
         (facts,) = shown(capsys, image.pk, "--json", *arguments)
-        return [event["door"] for event in facts["history"]]
+        return [event["interface"] for event in facts["history"]]
 
-    assert doors() == ["v2", "admin", "v1"]
-    assert doors("--actor", "eve") == ["admin"]
-    assert doors("--door", "v2") == ["v2"]
-    assert doors("--since", "36h") == ["v1"]
-    assert doors("--until", "36h") == ["v2", "admin"]
-    assert doors("--limit", "2") == ["admin", "v1"]
+    assert interfaces() == ["v2", "admin", "v1"]
+    assert interfaces("--actor", "eve") == ["admin"]
+    assert interfaces("--interface", "v2") == ["v2"]
+    assert interfaces("--since", "36h") == ["v1"]
+    assert interfaces("--until", "36h") == ["v2", "admin"]
+    assert interfaces("--limit", "2") == ["admin", "v1"]
 
 
 def test_an_image_that_is_not_there_is_an_error_after_the_others(
@@ -230,7 +234,7 @@ def test_an_image_is_moved_where_its_status_allows_and_nowhere_else(
         event = Event.objects.get()
         assert (event.from_status, event.to_status) == (status, target)
         assert (event.reason or "").endswith("a test")
-        assert event.door == "command"
+        assert event.interface == "command"
         return
     with pytest.raises(CommandError, match="1 of 1 were not moved"):
         call_command("image_status", image.pk, "--to", target, "--reason", "a test")
@@ -253,7 +257,7 @@ def test_without_delayed_delete_an_active_image_goes_at_once(
 
 def test_an_upload_of_api_v1_is_killed_by_hand(make_image: Any) -> None:
     image = make_image("saving")
-    Transfer.objects.update(resting_status="killed")
+    Transfer.objects.update(status_on_failure="killed")
 
     call_command("image_status", image.pk, "--to", "killed", "--reason", "a test")
 
@@ -288,7 +292,7 @@ def test_a_protected_image_stays(make_image: Any, capsys: Any) -> None:
         (["--to", "active", "--reason", "x"], "Say which images"),
         (["some-id", "--to", "sleeping", "--reason", "x"], "invalid choice"),
         (["some-id", "--limit", "-1"], "whole number"),
-        (["some-id", "--door", "nowhere"], "invalid choice"),
+        (["some-id", "--interface", "nowhere"], "invalid choice"),
     ],
 )
 def test_what_makes_no_sense_is_refused(arguments: list[str], message: str) -> None:

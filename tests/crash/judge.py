@@ -85,9 +85,9 @@ def main() -> None:
     from images.models import (
         TRANSIENT_STATUSES,
         Image,
-        Piece,
         Transfer,
         TransferStatus,
+        UploadChunk,
     )
     from images.operations import consistency
     from images.transfers import reaper
@@ -103,9 +103,9 @@ def main() -> None:
         open_ = (TransferStatus.WAITING, TransferStatus.RUNNING)
         for transfer in Transfer.objects.filter(status__in=open_):
             found.append(["stuck", transfer.image_id, f"{transfer} has not ended"])
-        for piece in Piece.objects.select_related("transfer"):
-            image_id = piece.transfer.image_id
-            found.append(["orphan-bytes", image_id, f"{piece} not removed"])
+        for chunk in UploadChunk.objects.select_related("transfer"):
+            image_id = chunk.transfer.image_id
+            found.append(["orphan-bytes", image_id, f"{chunk} not removed"])
         for transfer in unclean:
             found.append(["orphan-bytes", transfer.image_id, f"{transfer} not cleaned"])
         return found

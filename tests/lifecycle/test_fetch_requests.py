@@ -122,7 +122,7 @@ def test_a_worker_that_dies_while_it_stops_leaves_the_copy_too(
     before = Transfer.objects.get(pk=waiting)
     (again,) = Transfer.objects.filter(pk__in=waiting_copies())
     assert again.pk != waiting
-    for name in ("source", "bytes_expected", "checksum", "store", "resting_status"):
+    for name in ("source", "bytes_expected", "checksum", "store", "status_on_failure"):
         assert getattr(again, name) == getattr(before, name)
     assert state()[0] == "queued"
     assert nothing_is_wrong()

@@ -43,9 +43,9 @@ def web(tmp_path: Path, settings: Any) -> Iterator[str]:
         yield url
 
 
-def replace(image_id: str, locations: list[AddLocation], by: Caller) -> None:
+def replace(image_id: str, locations: list[AddLocation], actor: Caller) -> None:
     change = ReplaceLocations(tuple(locations))
-    lifecycle.update(image_id, Changes(), by, [change])
+    lifecycle.update(image_id, Changes(), actor, [change])
 
 
 def test_the_first_location_makes_an_image_active(
@@ -157,7 +157,9 @@ def test_a_pinned_image_is_not_killed_by_an_upload_that_fails(
     lifecycle.remove_location(image.pk, image.locations.get().pk, member)
 
     with pytest.raises(errors.Conflict):
-        lifecycle.upload(image.pk, [DATA[::-1]], member, resting=Status.KILLED)
+        lifecycle.upload(
+            image.pk, [DATA[::-1]], member, status_on_failure=Status.KILLED
+        )
 
     assert current(image).status == Status.QUEUED
 

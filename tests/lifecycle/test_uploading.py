@@ -159,7 +159,7 @@ def test_an_upload_of_api_v1_that_fails_kills_the_image(
 
     with pytest.raises(errors.Invalid):
         lifecycle.upload(
-            image.pk, [DATA], member, expected_size=1, resting=Status.KILLED
+            image.pk, [DATA], member, expected_size=1, status_on_failure=Status.KILLED
         )
 
     assert current(image).status == Status.KILLED

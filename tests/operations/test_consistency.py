@@ -98,7 +98,7 @@ def test_whatever_the_service_does_leaves_nothing_wrong(
             [DATA],
             member,
             expected_checksum="0" * 32,
-            resting=Status.KILLED,
+            status_on_failure=Status.KILLED,
         )
     nothing = lifecycle.create(FORMATS, {}, [], member, size=0)
     lifecycle.deactivate(nothing.pk, member)

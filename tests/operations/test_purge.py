@@ -30,7 +30,7 @@ def test_nothing_but_the_id_is_left(deleted: Any, member: Caller) -> None:
     image.locations.create(store="local", key="ab/x.1", status="deleted")
     Transfer.objects.create(image=image, kind="upload", status="done")
     Member.objects.create(image=image, member="friends")
-    Event.objects.create(image=image, verb="create", to_status="queued", door="v2")
+    Event.objects.create(image=image, verb="create", to_status="queued", interface="v2")
 
     assert purge.purge_deleted(NOW) == [image.pk]
 

@@ -30,7 +30,7 @@ def test_an_image_whose_worker_died_is_queued_again(
 
     assert Image.objects.get(pk=image.pk).status == Status.QUEUED
     assert Transfer.objects.get().error_code == "lease-expired"
-    assert Event.objects.get().door == "worker"
+    assert Event.objects.get().interface == "worker"
 
 
 def test_a_staged_upload_may_pause_until_its_deadline(make_image: Any) -> None:
@@ -46,7 +46,7 @@ def test_a_staged_upload_may_pause_until_its_deadline(make_image: Any) -> None:
 
 def test_an_upload_of_api_v1_whose_worker_died_is_killed(make_image: Any) -> None:
     image = make_image(status="saving")
-    Transfer.objects.update(heartbeat_at=LONG_AGO, resting_status=Status.KILLED)
+    Transfer.objects.update(heartbeat_at=LONG_AGO, status_on_failure=Status.KILLED)
 
     reaper.reap()
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from images import errors, lifecycle, stores
 from images.access import Caller
-from images.models import Image, ImageLocation, Piece, PieceStatus, Transfer
+from images.models import ChunkStatus, Image, ImageLocation, Transfer, UploadChunk
 from images.stores.local import LocalStore
 from images.transfers import object_removal, reaper
 from images.transfers.workers import this_worker
@@ -82,17 +82,17 @@ def broken_off(make_image: Any) -> Any:
 
 
 @pytest.fixture
-def piece(make_image: Any) -> Any:
+def chunk(make_image: Any) -> Any:
     """Of an upload that is complete, in a store."""
 
-    def make(store: str) -> Piece:
+    def make(store: str) -> UploadChunk:
         count = Transfer.objects.count()
         upload = Transfer.objects.create(
             image=make_image(), kind="stage", status="done", store=store, key="-"
         )
-        key = f"ab/piece.{count}"
-        return Piece.objects.create(
-            transfer=upload, start=0, key=key, status=PieceStatus.STORED
+        key = f"ab/chunk.{count}"
+        return UploadChunk.objects.create(
+            transfer=upload, start=0, key=key, status=ChunkStatus.STORED
         )
 
     return make
@@ -103,7 +103,7 @@ def left() -> Iterator[str]:
     waiting = ImageLocation.objects.filter(status="pending_delete")
     yield from waiting.values_list("store", flat=True)
     yield from Transfer.objects.unclean().values_list("store", flat=True)
-    yield from Piece.objects.values_list("transfer__store", flat=True)
+    yield from UploadChunk.objects.values_list("transfer__store", flat=True)
 
 
 def test_a_dead_transfer_ends_without_asking_its_store(
@@ -141,9 +141,9 @@ def test_what_is_due_for_scrubbing_is_marked_without_asking_a_store(
 
 
 def test_a_store_that_is_away_is_asked_a_few_times_a_round(
-    withdrawn: Any, broken_off: Any, piece: Any, asked: list[str]
+    withdrawn: Any, broken_off: Any, chunk: Any, asked: list[str]
 ) -> None:
-    for make in (withdrawn, broken_off, piece):
+    for make in (withdrawn, broken_off, chunk):
         for _ in range(4):
             make("gone")
 
@@ -155,11 +155,11 @@ def test_a_store_that_is_away_is_asked_a_few_times_a_round(
 def test_one_object_that_cannot_be_removed_keeps_no_other_one(
     withdrawn: Any,
     broken_off: Any,
-    piece: Any,
+    chunk: Any,
     data_dir: Path,
     small_batches: None,
 ) -> None:
-    for make in (withdrawn, broken_off, piece):
+    for make in (withdrawn, broken_off, chunk):
         stuck, *_ = make("local"), make("local"), make("local"), make("local")
         at = data_dir / "images" / stuck.key
         at.unlink(missing_ok=True)
@@ -171,9 +171,9 @@ def test_one_object_that_cannot_be_removed_keeps_no_other_one(
 
 
 def test_what_cannot_be_removed_is_tried_once_a_round(
-    piece: Any, broken_off: Any, asked: list[str], small_batches: None
+    chunk: Any, broken_off: Any, asked: list[str], small_batches: None
 ) -> None:
-    for make in (broken_off, piece):
+    for make in (broken_off, chunk):
         make("gone")
 
     lifecycle.remove_due()
@@ -194,12 +194,12 @@ def test_a_store_that_is_away_hides_no_copy_of_another_one(
     assert list(left()) == ["gone"] * 3
 
 
-def test_a_store_that_is_away_hides_no_piece_and_no_attempt_in_another_one(
-    broken_off: Any, piece: Any, asked: list[str], small_batches: None
+def test_a_store_that_is_away_hides_no_chunk_and_no_attempt_in_another_one(
+    broken_off: Any, chunk: Any, asked: list[str], small_batches: None
 ) -> None:
     for store in ("gone", "gone", "gone", "local", "local", "local"):
         broken_off(store)
-        piece(store)
+        chunk(store)
 
     lifecycle.remove_due()
 

@@ -20,14 +20,14 @@ from images import errors, lifecycle, stores, uploads
 from images.access import Caller
 from images.attributes import Changes
 from images.models import (
+    ChunkStatus,
     Event,
     Image,
-    Piece,
-    PieceStatus,
     Status,
     Transfer,
     TransferKind,
     TransferStatus,
+    UploadChunk,
 )
 from images.operations import consistency, manual_transitions, purge, repair
 from images.stores.local import LocalStore
@@ -91,13 +91,13 @@ def keys() -> list[str]:
 def assert_nothing_is_left(upload: Transfer) -> None:
     assert status(upload) == Status.QUEUED
     assert keys() == []
-    assert not Piece.objects.exists()
+    assert not UploadChunk.objects.exists()
 
 
-def test_a_full_piece_leaves_none_of_its_sender_in_memory(
+def test_a_full_chunk_leaves_none_of_its_sender_in_memory(
     begin: Begin, member: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(receiving, "PIECE", 100)
+    monkeypatch.setattr(receiving, "CHUNK", 100)
     upload = begin()
     sender = (DATA[start : start + 50] for start in range(0, 100, 50))
     gone = weakref.ref(sender)
@@ -113,7 +113,7 @@ def test_a_full_piece_leaves_none_of_its_sender_in_memory(
         gc.enable()
 
 
-def test_an_upload_in_pieces_ends_as_an_active_image(
+def test_an_upload_in_chunks_ends_as_an_active_image(
     upload: Transfer, send: Send
 ) -> None:
     assert status(upload) == Status.UPLOADING
@@ -125,7 +125,7 @@ def test_an_upload_in_pieces_ends_as_an_active_image(
     assert (status(upload), data(upload)) == (Status.ACTIVE, DATA)
     assert (done.status, done.bytes_received) == (TransferStatus.DONE, len(DATA))
     assert len(keys()) == 1
-    assert not Piece.objects.exists()
+    assert not UploadChunk.objects.exists()
     events = Event.objects.values_list("verb", "to_status")
     assert list(events) == [
         ("create", "queued"),
@@ -162,16 +162,16 @@ def test_a_sender_that_vanishes_behind_the_last_byte_has_sent_it_all(
     assert data(upload) == DATA
 
 
-def test_a_large_request_is_cut_into_pieces_each_of_which_counts(
+def test_a_large_request_is_cut_into_chunks_each_of_which_counts(
     upload: Transfer, member: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(receiving, "PIECE", 100)
+    monkeypatch.setattr(receiving, "CHUNK", 100)
 
     blocks = broken(*(DATA[start : start + 30] for start in range(0, 300, 30)))
     with pytest.raises(errors.BodyIncomplete):
         uploads.append(upload.image_id, str(upload.pk), 0, blocks, member)
 
-    sizes = Piece.objects.order_by("start").values_list("start", "size", "status")
+    sizes = UploadChunk.objects.order_by("start").values_list("start", "size", "status")
     assert list(sizes) == [
         (0, 120, "stored"),
         (120, 120, "stored"),
@@ -191,25 +191,25 @@ def test_it_goes_on_at_the_byte_where_it_stopped_and_at_no_other(
     assert len(keys()) == 1
 
 
-def test_an_upload_in_too_many_small_pieces_is_refused_more_and_can_be_given_up(
+def test_an_upload_in_too_many_small_chunks_is_refused_more_and_can_be_given_up(
     upload: Transfer, send: Send, member: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(receiving, "SMALL_PIECES", 3)
+    monkeypatch.setattr(receiving, "SMALL_CHUNKS", 3)
     for offset in range(3):
         send(upload, offset, DATA[offset : offset + 1])
 
     with pytest.raises(errors.OverLimit, match="begin again"):
         send(upload, 3, DATA[3:])
 
-    assert (status(upload), Piece.objects.count()) == (Status.UPLOADING, 3)
-    uploads.give_up(upload.image_id, str(upload.pk), member)
+    assert (status(upload), UploadChunk.objects.count()) == (Status.UPLOADING, 3)
+    uploads.terminate(upload.image_id, str(upload.pk), member)
     assert_nothing_is_left(upload)
 
 
-def test_a_large_upload_has_as_many_pieces_as_its_size_needs(
+def test_a_large_upload_has_as_many_chunks_as_its_size_needs(
     upload: Transfer, send: Send, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(receiving, "SMALL_PIECES", 1)
+    monkeypatch.setattr(receiving, "SMALL_CHUNKS", 1)
     monkeypatch.setattr(receiving, "SMALL", 100)
     monkeypatch.setattr(object_removal, "BATCH", 3)
 
@@ -217,7 +217,7 @@ def test_a_large_upload_has_as_many_pieces_as_its_size_needs(
         send(upload, start, DATA[start : start + 100])
 
     assert data(upload) == DATA
-    assert not Piece.objects.exists()
+    assert not UploadChunk.objects.exists()
     assert len(keys()) == 1
 
 
@@ -309,7 +309,7 @@ def test_wrong_data_is_refused_with_its_first_mebibyte(
         send(upload, 0, b"x")
 
 
-def test_wrong_data_in_small_pieces_is_refused_at_the_end(
+def test_wrong_data_in_small_chunks_is_refused_at_the_end(
     begin: Begin, send: Send
 ) -> None:
     upload = begin(disk_format="qcow2")
@@ -341,8 +341,8 @@ def test_a_second_sender_is_told_to_wait(
 def test_the_next_one_takes_the_turn_of_a_sender_that_died(
     upload: Transfer, send: Send
 ) -> None:
-    piece = Piece.objects.create(transfer=upload, start=0, key="ab/half.1")
-    stores.default().put(piece.key, [b"half a piece"])
+    chunk = UploadChunk.objects.create(transfer=upload, start=0, key="ab/half.1")
+    stores.default().put(chunk.key, [b"half a chunk"])
     Transfer.objects.update(heartbeat_at=LONG_AGO)
 
     send(upload, 0, DATA)
@@ -402,11 +402,11 @@ def test_what_is_given_up_leaves_nothing(
 ) -> None:
     send(upload, 0, DATA[:10])
 
-    uploads.give_up(upload.image_id, str(upload.pk), member)
+    uploads.terminate(upload.image_id, str(upload.pk), member)
 
     assert_nothing_is_left(upload)
     with pytest.raises(errors.Gone):
-        uploads.give_up(upload.image_id, str(upload.pk), member)
+        uploads.terminate(upload.image_id, str(upload.pk), member)
 
 
 def test_a_complete_upload_cannot_be_given_up(
@@ -415,7 +415,7 @@ def test_a_complete_upload_cannot_be_given_up(
     send(upload, 0, DATA)
 
     with pytest.raises(errors.Conflict):
-        uploads.give_up(upload.image_id, str(upload.pk), member)
+        uploads.terminate(upload.image_id, str(upload.pk), member)
 
     assert data(upload) == DATA
 
@@ -423,10 +423,10 @@ def test_a_complete_upload_cannot_be_given_up(
 @pytest.mark.parametrize(
     "end",
     [
-        lambda upload, by: uploads.give_up(upload.image_id, str(upload.pk), by),
-        lambda upload, by: lifecycle.delete(upload.image_id, by),
-        lambda upload, by: manual_transitions.move_to(
-            upload.image_id, "queued", by, "why"
+        lambda upload, actor: uploads.terminate(upload.image_id, str(upload.pk), actor),
+        lambda upload, actor: lifecycle.delete(upload.image_id, actor),
+        lambda upload, actor: manual_transitions.move_to(
+            upload.image_id, "queued", actor, "why"
         ),
     ],
     ids=["given up", "image deleted", "ended by an operator"],
@@ -447,7 +447,7 @@ def test_a_sender_whose_upload_is_ended_leaves_nothing(
     Transfer.objects.update(heartbeat_at=LONG_AGO)
     reaper.reap()
     assert keys() == []
-    assert not Piece.objects.exists()
+    assert not UploadChunk.objects.exists()
     assert Transfer.objects.get().cleaned
     assert list(consistency.check()) == []
 
@@ -563,14 +563,14 @@ def test_a_store_that_is_gone_holds_no_turn(
     assert data(upload) == DATA
 
 
-def test_pieces_of_a_running_upload_are_no_orphans(
+def test_chunks_of_a_running_upload_are_no_orphans(
     upload: Transfer, send: Send
 ) -> None:
     send(upload, 0, DATA[:10])
 
     assert list(consistency.check()) == []
     with pytest.raises(errors.Conflict):
-        repair.remove_orphan("local", Piece.objects.get().key)
+        repair.remove_orphan("local", UploadChunk.objects.get().key)
 
 
 # From staged data to an image
@@ -740,7 +740,7 @@ def test_the_worker_finishes_for_a_process_that_died_meanwhile(
         store="local",
         key="ab/attempt.1",
         worker=this_worker(),
-        resting_status=Status.IMPORTING,
+        status_on_failure=Status.IMPORTING,
     )
     stores.default().put(attempt.key, [DATA])
     assert uploads.finish_waiting() == []
@@ -758,7 +758,7 @@ def test_the_worker_finishes_for_a_process_that_died_meanwhile(
 
 def test_staged_data_that_is_lost_ends_the_upload(upload: Transfer, send: Send) -> None:
     send(upload, 0, DATA[:10])
-    stores.default().delete(Piece.objects.get().key)
+    stores.default().delete(UploadChunk.objects.get().key)
 
     with pytest.raises(errors.DataMissing):
         send(upload, 10, DATA[10:])
@@ -797,16 +797,16 @@ def test_what_could_not_be_removed_is_removed_later(
         patch.setattr(LocalStore, "delete", failing)
         send(upload, 10, DATA[10:])
     assert status(upload) == Status.ACTIVE
-    assert Piece.objects.filter(status=PieceStatus.STORED).count() == 2
+    assert UploadChunk.objects.filter(status=ChunkStatus.STORED).count() == 2
     assert list(consistency.check()) == []
 
     reaper.reap()
 
     assert len(keys()) == 1
-    assert not Piece.objects.exists()
+    assert not UploadChunk.objects.exists()
 
 
-def test_an_image_with_pieces_left_is_not_purged(
+def test_an_image_with_chunks_left_is_not_purged(
     upload: Transfer, send: Send, member: Caller
 ) -> None:
     send(upload, 0, DATA[:10])
@@ -815,5 +815,5 @@ def test_an_image_with_pieces_left_is_not_purged(
     Transfer.objects.update(cleaned=True)
 
     assert purge.purge_deleted(soon) == []
-    Piece.objects.all().delete()
+    UploadChunk.objects.all().delete()
     assert purge.purge_deleted(soon) == [upload.image_id]

@@ -82,10 +82,10 @@ def test_requests_by_and_against_the_document_cause_no_server_error(
 SPECIAL = [b"%00", b"%", b"%zz", b"%ff", b"%c0%80", b"%ed%a0%80", b"%f0%9f%98%80"]
 SPECIAL += [b"%2e%2e", b"%2F", b"..", b"//", b"%E2%80%AE", b"+", b"%0d%0a", b"\xff"]
 SPECIAL += [b"'", b"%22", b"%5C", b";", b"&", b"=", b":", b",", b"a" * 300, b"%C3%A4"]
-piece = st.sampled_from(SPECIAL) | st.text(max_size=6).map(
+chunk = st.sampled_from(SPECIAL) | st.text(max_size=6).map(
     lambda text: quote(text, errors="replace").encode()
 )
-target = st.lists(piece, max_size=4).map(b"".join)
+target = st.lists(chunk, max_size=4).map(b"".join)
 
 VALUES = ["", "0", "-1", "1" * 30, "*/*", "bytes=0-3", "bytes=-0", "bytes=9-0", "a/b;"]
 VALUES += ["bytes=0-1,3-4", "bytes 0-3/10", "items=1-2", "gzip", "identity", ",", "\t"]

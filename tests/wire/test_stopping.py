@@ -34,8 +34,8 @@ def answer(sock: socket.socket) -> bytes:
     """What comes until the service closes."""
     received = b""
     with contextlib.suppress(ConnectionResetError):
-        while piece := sock.recv(MIB):
-            received += piece
+        while chunk := sock.recv(MIB):
+            received += chunk
     return received
 
 

@@ -20,7 +20,7 @@ import pytest
 from requests import Response
 from tusclient.client import TusClient
 
-from images.uploads.receiving import PIECE
+from images.uploads.receiving import CHUNK
 from tests.servers import Service, wait_until
 from tests.wire.api import Api, connect, head, reset
 from tests.wire.conftest import Start
@@ -136,7 +136,7 @@ def wait_for_sender(service: Service, upload: str) -> None:
     """Until a request has the right to write. Another request would be in its way."""
     pk = upload.rpartition("/")[2].replace("-", "")
     query = (
-        f"SELECT 1 FROM images_piece WHERE status = 'arriving' AND transfer_id = '{pk}'"
+        f"SELECT 1 FROM images_chunk WHERE status = 'arriving' AND transfer_id = '{pk}'"
     )
     evidence = Evidence(service, service.data_dir)
     wait_until(lambda: evidence.rows(query), "the sender")
@@ -221,7 +221,7 @@ def test_a_refusal_of_head_has_no_body(any_catalogue: Service) -> None:
 
 @pytest.mark.slow
 def test_what_arrived_survives_the_death_of_all_processes(start: Start) -> None:
-    # More than one piece has to arrive: they are cut by time here, every 0.8 s.
+    # More than one chunk has to arrive: they are cut by time here, every 0.8 s.
     with start(IMAGECATALOG_LEASE_SECONDS="5") as evidence:
         service = evidence.service
         with Api(service) as api, connect(service) as sock:
@@ -237,7 +237,7 @@ def test_what_arrived_survives_the_death_of_all_processes(start: Start) -> None:
                 time.sleep(0.05)
                 return offset(api, upload) > 0
 
-            wait_until(some_arrived, "the first piece")
+            wait_until(some_arrived, "the first chunk")
             arrived = offset(api, upload)
             service.kill()
 
@@ -316,23 +316,23 @@ def test_an_upload_that_is_forgotten_ends(start: Start) -> None:
 
 
 @pytest.mark.parametrize("framing", ["counted", "chunked"])
-def test_a_connection_goes_on_after_a_full_piece(
+def test_a_connection_goes_on_after_a_full_chunk(
     catalogue: Service, api: Api, framing: str
 ) -> None:
     image_id = api.new()
-    upload = create(api, image_id, PIECE + 1)
-    field = f"Content-Length: {PIECE}"
+    upload = create(api, image_id, CHUNK + 1)
+    field = f"Content-Length: {CHUNK}"
     begin = end = b""
     if framing == "chunked":
         field, begin, end = (
             "Transfer-Encoding: chunked",
-            b"%x\r\n" % PIECE,
+            b"%x\r\n" % CHUNK,
             b"\r\n0\r\n\r\n",
         )
 
     with connect(catalogue) as sock:
         sock.sendall(patch_head(catalogue, upload, 0, field) + begin)
-        sock.sendall(bytes(PIECE))
+        sock.sendall(bytes(CHUNK))
         sock.sendall(end)
         assert sock.recv(MIB).startswith(b"HTTP/1.1 204 ")
         sock.sendall(head(catalogue, "GET", f"/v2/images/{image_id}"))

@@ -16,7 +16,7 @@ from images.api.v1.headers import Meta
 from images.api.v1.sources import Sources
 from images.api.v1.views import V1View
 from images.http import public_url, request_body, responses, streaming
-from images.http.views import caller
+from images.http.views import get_caller
 from images.models import READABLE_STATUSES, Status
 from images.models.rows import Row
 
@@ -26,14 +26,14 @@ class Images(V1View):
         return _page(request, serializers.brief)
 
     def post(self, request: Request, **kwargs: str) -> HttpResponse:
-        who, meta = caller(request), headers.decode(request._request)
+        caller, meta = get_caller(request), headers.decode(request._request)
         source = sources.of(request._request, meta)
-        fields = metadata.new(meta, who, needs_formats=any(source))
+        fields = metadata.new(meta, caller, needs_formats=any(source))
         image = access.new_image(fields, meta.properties, [])
-        access.check(who, "add_image", image)
-        access.check_visibility(who, image, image["visibility"])
-        image_id = _create(request._request, who, meta, source, fields, image)
-        row = access.see(who, image_id, deleted=True)
+        access.check(caller, "add_image", image)
+        access.check_visibility(caller, image, image["visibility"])
+        image_id = _create(request._request, caller, meta, source, fields, image)
+        row = access.see(caller, image_id, deleted=True)
         response = responses.json({"image": serializers.image(row)}, 201)
         base = public_url.base(request._request)
         response.headers["Location"] = f"{base}/v1/images/{image_id}"
@@ -53,16 +53,16 @@ class Image(V1View):
     http_method_names = ["get", "head", "put", "delete"]
 
     def head(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
-        row = _find(caller(request), image_id, "get_image")
+        row = _find(get_caller(request), image_id, "get_image")
         response = responses.nothing(200)
         _describe(response, row)
         return response
 
     def get(self, request: Request, image_id: str, **kwargs: str) -> HttpResponseBase:
         request_body.refuse(request._request)
-        who = caller(request)
-        row = access.get_image(who, image_id, "download_image")
-        access.check_download(who, row)
+        caller = get_caller(request)
+        row = access.get_image(caller, image_id, "download_image")
+        access.check_download(caller, row)
         if row["status"] not in READABLE_STATUSES:
             raise errors.NotFound(f"Image {image_id} is not active")
         size = row["size"] or 0
@@ -75,35 +75,35 @@ class Image(V1View):
         return response
 
     def put(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
-        who, meta = caller(request), headers.decode(request._request)
+        caller, meta = get_caller(request), headers.decode(request._request)
         source = sources.of(request._request, meta)
-        row = _find(who, image_id, "modify_image")
+        row = _find(caller, image_id, "modify_image")
         if row["deleted_at"]:
             raise errors.Forbidden("Forbidden to update deleted image.")
-        _update(request._request, who, meta, source, row)
-        row = access.see(who, image_id, deleted=True)
+        _update(request._request, caller, meta, source, row)
+        row = access.see(caller, image_id, deleted=True)
         return responses.json({"image": serializers.image(row)})
 
     def delete(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
         request_body.refuse(request._request)
-        who = caller(request)
-        row = _find(who, image_id, "delete_image")
+        caller = get_caller(request)
+        row = _find(caller, image_id, "delete_image")
         if row["status"] == Status.PENDING_DELETE:
             raise errors.Forbidden("Forbidden to delete a pending_delete image.")
-        lifecycle.delete(image_id, who)
+        lifecycle.delete(image_id, caller)
         return responses.nothing(200)
 
 
 def _page(request: Request, serialize: Callable[[Row], dict[str, Any]]) -> HttpResponse:
-    who = caller(request)
-    access.check(who, "get_images", {"owner": None})
-    page = listing.page(who, filters.parse(request.query_params, who))
+    caller = get_caller(request)
+    access.check(caller, "get_images", {"owner": None})
+    page = listing.page(caller, filters.parse(request.query_params, caller))
     return responses.json({"images": [serialize(row) for row in page]})
 
 
-def _find(who: Caller, image_id: str, action: str) -> Row:
+def _find(caller: Caller, image_id: str, action: str) -> Row:
     """An admin is told of deleted images too."""
-    return access.get_image(who, image_id, action, deleted=who.is_admin)
+    return access.get_image(caller, image_id, action, deleted=caller.is_admin)
 
 
 def _describe(response: HttpResponseBase, row: Row) -> None:
@@ -113,46 +113,46 @@ def _describe(response: HttpResponseBase, row: Row) -> None:
 
 def _create(
     request: HttpRequest,
-    who: Caller,
+    caller: Caller,
     meta: Meta,
     source: Sources,
     fields: dict[str, Any],
     image: Target,
 ) -> str:
-    create = partial(lifecycle.create, fields, meta.properties, [], who)
+    create = partial(lifecycle.create, fields, meta.properties, [], caller)
     size = sources.size(request, meta)
     if source.copy_from:
-        access.check(who, "copy_from", image)
+        access.check(caller, "copy_from", image)
         return create(copied=sources.copied(request, meta, source.copy_from)).pk
     if source.location:
-        access.check(who, "set_image_location", image)
+        access.check(caller, "set_image_location", image)
         return create(location=sources.located(request, meta, source.location)).pk
     if not source.has_body:
         return create(size=size).pk
-    access.check(who, "upload_image", image)
+    access.check(caller, "upload_image", image)
     brought = sources.brought(request, meta)
     image_id = create(size=size or None).pk
-    lifecycle.upload(image_id, sources.blocks(request), who, **brought)
+    lifecycle.upload(image_id, sources.blocks(request), caller, **brought)
     return image_id
 
 
 def _update(
-    request: HttpRequest, who: Caller, meta: Meta, source: Sources, row: Row
+    request: HttpRequest, caller: Caller, meta: Meta, source: Sources, row: Row
 ) -> None:
-    changes = metadata.changes(meta, row, who, source)
-    access.check_visibility(who, row, changes.fields.get("visibility"))
+    changes = metadata.changes(meta, row, caller, source)
+    access.check_visibility(caller, row, changes.fields.get("visibility"))
     if source.has_body:
-        access.check(who, "upload_image", row)
+        access.check(caller, "upload_image", row)
         brought = sources.brought(request, meta)
         blocks = sources.blocks(request)
-        lifecycle.upload(row["id"], blocks, who, changes=changes, **brought)
+        lifecycle.upload(row["id"], blocks, caller, changes=changes, **brought)
     elif source.copy_from:
-        access.check(who, "copy_from", row)
+        access.check(caller, "copy_from", row)
         copied = sources.copied(request, meta, source.copy_from)
-        lifecycle.request_fetch(row["id"], copied, changes, who)
+        lifecycle.request_fetch(row["id"], copied, changes, caller)
     elif source.location:
-        access.check(who, "set_image_location", row)
+        access.check(caller, "set_image_location", row)
         location = sources.located(request, meta, source.location)
-        lifecycle.update(row["id"], changes, who, [location])
+        lifecycle.update(row["id"], changes, caller, [location])
     else:
-        lifecycle.update(row["id"], changes, who)
+        lifecycle.update(row["id"], changes, caller)

@@ -11,7 +11,7 @@ from images import access, errors
 from images.access import Caller
 from images.api.v1.views import V1View
 from images.http import request_body, responses
-from images.http.views import caller
+from images.http.views import get_caller
 from images.lifecycle import sharing
 from images.models.rows import Row
 
@@ -25,16 +25,16 @@ class Members(MembersView):
     http_method_names = ["get", "put"]
 
     def get(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
-        who = caller(request)
-        image = access.get_image(who, image_id, "get_members")
-        found = sharing.members(image_id, _only(who, image))
+        caller = get_caller(request)
+        image = access.get_image(caller, image_id, "get_members")
+        found = sharing.members(image_id, _only(caller, image))
         shown = [_shown("member_id", one.member, one.can_share) for one in found]
         return responses.json({"members": shown})
 
     def put(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
         wanted = _memberships(request_body.json(request._request))
-        who = _sharer(request, image_id, "add_member", "delete_member")
-        sharing.replace(image_id, wanted, who)
+        caller = _sharer(request, image_id, "add_member", "delete_member")
+        sharing.replace(image_id, wanted, caller)
         return responses.nothing()
 
 
@@ -45,16 +45,16 @@ class Member(MembersView):
         self, request: Request, image_id: str, member_id: str, **kwargs: str
     ) -> HttpResponse:
         can_share = _can_share(request_body.raw(request._request))
-        who = _sharer(request, image_id, "add_member")
-        sharing.put(image_id, member_id, can_share, who)
+        caller = _sharer(request, image_id, "add_member")
+        sharing.put(image_id, member_id, can_share, caller)
         return responses.nothing()
 
     def delete(
         self, request: Request, image_id: str, member_id: str, **kwargs: str
     ) -> HttpResponse:
         request_body.refuse(request._request)
-        who = _sharer(request, image_id, "delete_member")
-        sharing.remove(image_id, member_id, who)
+        caller = _sharer(request, image_id, "delete_member")
+        sharing.remove(image_id, member_id, caller)
         return responses.nothing()
 
 
@@ -62,28 +62,28 @@ class SharedImages(V1View):
     http_method_names = ["get"]
 
     def get(self, request: Request, member_id: str, **kwargs: str) -> HttpResponse:
-        who = caller(request)
-        access.check(who, "get_images", {"owner": None})
-        found = sharing.shared_with(who, member_id)
+        caller = get_caller(request)
+        access.check(caller, "get_images", {"owner": None})
+        found = sharing.shared_with(caller, member_id)
         shown = [_shown("image_id", one.image_id, one.can_share) for one in found]
         return responses.json({"shared_images": shown})
 
 
 def _sharer(request: Request, image_id: str, *actions: str) -> Caller:
     """Who asks, when it sees the image and may do all this. Raises NotFound, Forbidden."""
-    who = caller(request)
-    image = access.see(who, image_id)
-    if not all(sharing.may_share(who, image, action) for action in actions):
+    caller = get_caller(request)
+    image = access.see(caller, image_id)
+    if not all(sharing.may_share(caller, image, action) for action in actions):
         raise errors.Forbidden(f"No permission to share image {image_id}")
-    return who
+    return caller
 
 
-def _only(who: Caller, image: Row) -> str | None:
+def _only(caller: Caller, image: Row) -> str | None:
     """Whose membership the caller may see: a member its own, who may share all (None)."""
-    all_of_them = access.may(who, "get_other_members", image) or sharing.may_share(
-        who, image
+    all_of_them = access.may(caller, "get_other_members", image) or sharing.may_share(
+        caller, image
     )
-    return None if all_of_them else who.project
+    return None if all_of_them else caller.project
 
 
 def _shown(name: str, value: str, can_share: bool) -> dict[str, Any]:

@@ -20,7 +20,7 @@ AMAZON: Final = frozenset({"ami", "ari", "aki"})
 IMMUTABLE: Final = ("id", "status")
 
 
-def new(meta: Meta, who: Caller, needs_formats: bool) -> dict[str, Any]:
+def new(meta: Meta, caller: Caller, needs_formats: bool) -> dict[str, Any]:
     """The attributes of a new image. Raises Invalid.
 
     It belongs to the caller's project unless an admin says otherwise. What the service alone
@@ -29,12 +29,12 @@ def new(meta: Meta, who: Caller, needs_formats: bool) -> dict[str, Any]:
     fields = {name: meta.get(name) for name in ("id", *PLAIN)}
     fields |= _formats(meta, {}, needs_formats)
     fields = {name: value for name, value in fields.items() if value is not None}
-    fields["owner"] = (who.is_admin and meta.get("owner")) or who.project
+    fields["owner"] = (caller.is_admin and meta.get("owner")) or caller.project
     fields["visibility"] = "public" if meta.get("is_public") else "shared"
     return attributes.clean_fields(fields)
 
 
-def changes(meta: Meta, row: Row, who: Caller, source: Sources) -> Changes:
+def changes(meta: Meta, row: Row, caller: Caller, source: Sources) -> Changes:
     """What is to be different about an image. Raises Invalid, Forbidden.
 
     Properties are replaced as a whole, unless the request says otherwise or brings data.
@@ -43,7 +43,7 @@ def changes(meta: Meta, row: Row, who: Caller, source: Sources) -> Changes:
     wanted = {name: meta.get(name) for name in PLAIN}
     wanted |= _formats(meta, row, any(source))
     wanted["visibility"] = _visibility(meta, row)
-    wanted["owner"] = _owner(meta, row, who)
+    wanted["owner"] = _owner(meta, row, caller)
     fields = {
         name: value
         for name, value in wanted.items()
@@ -89,14 +89,14 @@ def _formats(
     return formats
 
 
-def _owner(meta: Meta, row: Row, who: Caller) -> str | None:
+def _owner(meta: Meta, row: Row, caller: Caller) -> str | None:
     """Who may not give images away is passed over; an admin's limited key is told so."""
     wanted = meta.get("owner")
     if wanted is None or wanted == row["owner"]:
         return None
-    if who.is_admin:
-        access.check(who, "change_owner", row)
-    elif not access.may(who, "change_owner", row):
+    if caller.is_admin:
+        access.check(caller, "change_owner", row)
+    elif not access.may(caller, "change_owner", row):
         return None
     return wanted
 

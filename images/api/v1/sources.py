@@ -68,7 +68,7 @@ def brought(request: HttpRequest, meta: Meta) -> dict[str, Any]:
         "expected_size": size(request, meta),
         "expected_checksum": meta.get("checksum"),
         "store_id": store_id(meta),
-        "resting": Status.KILLED,
+        "status_on_failure": Status.KILLED,
     }
 
 

@@ -7,7 +7,7 @@ from rest_framework.request import Request
 
 from images import access, attributes, errors, lifecycle
 from images.http import request_body, responses
-from images.http.views import ApiView, caller
+from images.http.views import ApiView, get_caller
 
 VERBS = {"deactivate": lifecycle.deactivate, "reactivate": lifecycle.reactivate}
 
@@ -17,18 +17,18 @@ class Action(ApiView):
         self, request: Request, image_id: str, action: str, **kwargs: str
     ) -> HttpResponse:
         request_body.refuse(request._request)
-        who = caller(request)
-        access.get_image(who, image_id, action)
-        VERBS[action](image_id, who)
+        caller = get_caller(request)
+        access.get_image(caller, image_id, action)
+        VERBS[action](image_id, caller)
         return responses.nothing()
 
 
 class Restore(ApiView):
     def post(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
         request_body.refuse(request._request)
-        who = caller(request)
-        access.get_remembered_image(who, image_id, "restore_image")
-        lifecycle.restore(image_id, who, _reason(request))
+        caller = get_caller(request)
+        access.get_remembered_image(caller, image_id, "restore_image")
+        lifecycle.restore(image_id, caller, _reason(request))
         return responses.nothing()
 
 

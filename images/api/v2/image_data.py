@@ -9,7 +9,7 @@ from rest_framework.request import Request
 
 from images import access, errors, lifecycle, stores
 from images.http import request_body, responses, streaming
-from images.http.views import ApiView, caller
+from images.http.views import ApiView, get_caller
 from images.models import READABLE_STATUSES
 
 MEDIA_TYPE = "application/octet-stream"
@@ -30,12 +30,12 @@ class File(ApiView):
 
     def get(self, request: Request, image_id: str, **kwargs: str) -> HttpResponseBase:
         request_body.refuse(request._request)
-        who = caller(request)
+        caller = get_caller(request)
         preferred = _preferred(request)
-        image = access.get_image(who, image_id, "download_image")
+        image = access.get_image(caller, image_id, "download_image")
         if preferred:
-            access.check(who, "download_from_store", image)
-        access.check_download(who, image)
+            access.check(caller, "download_from_store", image)
+        access.check_download(caller, image)
         if image["status"] not in READABLE_STATUSES:
             return responses.nothing()
         size = image["size"] or 0
@@ -57,12 +57,12 @@ def _upload(request: Request, image_id: str) -> HttpResponse:
         message = f"Send the data as Content-Type: {MEDIA_TYPE}."
         raise UnsupportedData(message)
     size = streaming.body_size(http)
-    who = caller(request)
-    access.get_image(who, image_id, "upload_image")
+    caller = get_caller(request)
+    access.get_image(caller, image_id, "upload_image")
     lifecycle.upload(
         image_id,
         streaming.body(http),
-        who,
+        caller,
         expected_size=size,
         store_id=request.headers.get("x-image-meta-store"),
     )

@@ -13,12 +13,12 @@ from images import access, attributes, errors, history
 from images.access import Caller
 from images.api import query
 from images.http import request_body, responses
-from images.http.views import ApiView, caller
+from images.http.views import ApiView, get_caller
 
 MAX_LIMIT: Final = 1000  # events on a page
 TIMES: Final = ("since", "until")
 # What the link to the next page repeats.
-ASKED: Final = ("actor", "door", *TIMES, "limit")
+ASKED: Final = ("actor", "interface", "door", *TIMES, "limit")
 # Changes of attributes and members are for everyone who sees those. Of all else only what is
 # known to say nothing about where the operator keeps data.
 TOLD_WHOLE: Final = frozenset(
@@ -33,8 +33,8 @@ Params = Mapping[str, str]
 class History(ApiView):
     def get(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
         request_body.refuse(request._request)
-        who, params = caller(request), _params(request)
-        access.get_remembered_image(who, image_id, "get_image_history")
+        caller, params = get_caller(request), _params(request)
+        access.get_remembered_image(caller, image_id, "get_image_history")
         limit = _limit(params)
         found = history.events(
             image_id,
@@ -44,7 +44,7 @@ class History(ApiView):
         )
         page = found[:limit]
         document: dict[str, Any] = {
-            "history": [_event(event, who) for event in page],
+            "history": [_event(event, caller) for event in page],
             "last_error": _last_error(history.last_error(image_id)),
         }
         if len(found) > limit:
@@ -62,14 +62,18 @@ def _filters(params: Params) -> dict[str, Any]:
     }
     if "actor" in params:
         given["actor"] = attributes.clean_text(params["actor"], "actor")
-    if "door" in params:
-        given["door"] = _door(params["door"])
+    # "door" is what this was called before; clients may still ask for it.
+    for name in ("door", "interface"):
+        if name in params:
+            given["interface"] = _interface(params[name])
     return given
 
 
-def _door(text: str) -> str:
-    if text not in access.DOORS:
-        raise errors.Invalid(f"The door must be one of: {', '.join(access.DOORS)}.")
+def _interface(text: str) -> str:
+    if text not in access.INTERFACES:
+        raise errors.Invalid(
+            f"The interface must be one of: {', '.join(access.INTERFACES)}."
+        )
     return text
 
 
@@ -91,9 +95,13 @@ def _next(image_id: str, params: Params, last: int) -> str:
     return f"/v2/images/{image_id}/history?{urlencode([*asked, ('marker', last)])}"
 
 
-def _event(event: Mapping[str, Any], who: Caller) -> dict[str, Any]:
-    shown = {**event, "at": responses.instant(event["at"])}
-    if not who.is_admin and event["verb"] not in TOLD_WHOLE:
+def _event(event: Mapping[str, Any], caller: Caller) -> dict[str, Any]:
+    shown = {
+        **event,
+        "at": responses.instant(event["at"]),
+        "door": event["interface"],  # its name before; for one more release
+    }
+    if not caller.is_admin and event["verb"] not in TOLD_WHOLE:
         detail = event["detail"].items()
         shown["detail"] = {name: value for name, value in detail if name in HARMLESS}
     return shown

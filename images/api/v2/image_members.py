@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from images import access, errors, models
 from images.access import Caller
 from images.http import request_body, responses
-from images.http.views import ApiView, caller
+from images.http.views import ApiView, get_caller
 from images.lifecycle import sharing
 from images.models.rows import Row
 
@@ -19,10 +19,10 @@ from images.models.rows import Row
 class Members(ApiView):
     def get(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
         request_body.refuse(request._request)
-        who = caller(request)
-        image = access.get_image(who, image_id, "get_members")
+        caller = get_caller(request)
+        image = access.get_image(caller, image_id, "get_members")
         sharing.check_shared(image["visibility"])
-        found = sharing.members(image_id, _only(who, image))
+        found = sharing.members(image_id, _only(caller, image))
         shown = [_document(member) for member in found]
         return responses.json({"members": shown, "schema": "/v2/schemas/members"})
 
@@ -30,9 +30,9 @@ class Members(ApiView):
         document = _object(request)
         if "member" not in document:
             raise errors.Invalid("Member to be added not specified")
-        who = caller(request)
-        access.get_image(who, image_id, "add_member")
-        added = sharing.add(image_id, document["member"], who)
+        caller = get_caller(request)
+        access.get_image(caller, image_id, "add_member")
+        added = sharing.add(image_id, document["member"], caller)
         return responses.json(_document(added))
 
 
@@ -41,9 +41,9 @@ class Member(ApiView):
         self, request: Request, image_id: str, member_id: str, **kwargs: str
     ) -> HttpResponse:
         request_body.refuse(request._request)
-        who = caller(request)
-        image = access.get_image(who, image_id, "get_member")
-        member = sharing.member(image, member_id, _only(who, image))
+        caller = get_caller(request)
+        image = access.get_image(caller, image_id, "get_member")
+        member = sharing.member(image, member_id, _only(caller, image))
         return responses.json(_document(member))
 
     def put(
@@ -53,27 +53,27 @@ class Member(ApiView):
         if "status" not in document:
             raise errors.Invalid("Status not specified")
         sharing.check_status(document["status"])
-        who = caller(request)
-        image = access.get_image(who, image_id, "get_member")
-        member = sharing.member(image, member_id, _only(who, image))
-        access.check(who, "modify_member", {**image, "member_id": member.member})
-        changed = sharing.set_status(image_id, member_id, document["status"], who)
+        caller = get_caller(request)
+        image = access.get_image(caller, image_id, "get_member")
+        member = sharing.member(image, member_id, _only(caller, image))
+        access.check(caller, "modify_member", {**image, "member_id": member.member})
+        changed = sharing.set_status(image_id, member_id, document["status"], caller)
         return responses.json(_document(changed))
 
     def delete(
         self, request: Request, image_id: str, member_id: str, **kwargs: str
     ) -> HttpResponse:
         request_body.refuse(request._request)
-        who = caller(request)
-        image = access.get_image(who, image_id, "delete_member")
+        caller = get_caller(request)
+        image = access.get_image(caller, image_id, "delete_member")
         sharing.check_shared(image["visibility"])
-        sharing.remove(image_id, member_id, who)
+        sharing.remove(image_id, member_id, caller)
         return responses.nothing()
 
 
-def _only(who: Caller, image: Row) -> str | None:
+def _only(caller: Caller, image: Row) -> str | None:
     """Whose membership the caller may see: a member its own, others all (None)."""
-    return None if access.may(who, "get_other_members", image) else who.project
+    return None if access.may(caller, "get_other_members", image) else caller.project
 
 
 def _object(request: Request) -> dict[str, Any]:

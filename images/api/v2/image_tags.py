@@ -7,7 +7,7 @@ from rest_framework.request import Request
 
 from images import access, lifecycle
 from images.http import request_body, responses
-from images.http.views import ApiView, caller
+from images.http.views import ApiView, get_caller
 
 
 class Tag(ApiView):
@@ -15,16 +15,16 @@ class Tag(ApiView):
         self, request: Request, image_id: str, tag: str, **kwargs: str
     ) -> HttpResponse:
         request_body.refuse(request._request)
-        who = caller(request)
-        access.get_image(who, image_id, "modify_image")
-        lifecycle.tag(image_id, tag, who)
+        caller = get_caller(request)
+        access.get_image(caller, image_id, "modify_image")
+        lifecycle.tag(image_id, tag, caller)
         return responses.nothing()
 
     def delete(
         self, request: Request, image_id: str, tag: str, **kwargs: str
     ) -> HttpResponse:
         request_body.refuse(request._request)
-        who = caller(request)
-        access.get_image(who, image_id, "modify_image")
-        lifecycle.untag(image_id, tag, who)
+        caller = get_caller(request)
+        access.get_image(caller, image_id, "modify_image")
+        lifecycle.untag(image_id, tag, caller)
         return responses.nothing()

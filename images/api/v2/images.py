@@ -14,7 +14,7 @@ from images import access, attributes, errors, lifecycle, listing, stores
 from images.access import Caller, Target
 from images.api.v2 import filters, patch, serializers
 from images.http import public_url, request_body, responses
-from images.http.views import ApiView, caller
+from images.http.views import ApiView, get_caller
 from images.models import Status, rows
 from images.models.rows import Row
 
@@ -23,32 +23,32 @@ Step = tuple[Status, patch.LocationStep]
 
 class Images(ApiView):
     def get(self, request: Request, **kwargs: str) -> HttpResponse:
-        who = caller(request)
-        access.check(who, "get_images", {"owner": None})
+        caller = get_caller(request)
+        access.check(caller, "get_images", {"owner": None})
         asked = filters.parse(request.query_params)
         # Only API v1 knows this status.
         asked = replace(asked, where=asked.where & ~Q(status=Status.KILLED))
-        page = listing.page(who, asked)
+        page = listing.page(caller, asked)
         full = bool(page) and len(page) == asked.limit
         marker = page[-1]["id"] if full else None
         return responses.json(
             {
-                "images": [serializers.image(row, who) for row in page],
+                "images": [serializers.image(row, caller) for row in page],
                 "schema": "/v2/schemas/images",
                 **filters.links(request.query_params, marker),
             }
         )
 
     def post(self, request: Request, **kwargs: str) -> HttpResponse:
-        who = caller(request)
+        caller = get_caller(request)
         fields, properties, tags = attributes.split_new(
             request_body.json(request._request)
         )
-        fields.setdefault("owner", who.project)
-        _check_create(who, access.new_image(fields, properties, tags))
+        fields.setdefault("owner", caller.project)
+        _check_create(caller, access.new_image(fields, properties, tags))
         store_ids = ",".join(store.id for store in stores.configured())
-        image = lifecycle.create(fields, properties, tags, who)
-        response = responses.json(serializers.image(rows.row_of(image), who), 201)
+        image = lifecycle.create(fields, properties, tags, caller)
+        response = responses.json(serializers.image(rows.row_of(image), caller), 201)
         base = public_url.base(request._request)
         response.headers["Location"] = f"{base}/v2/images/{image.pk}"
         response.headers["OpenStack-image-store-ids"] = store_ids
@@ -63,50 +63,52 @@ class Image(ApiView):
 
     def get(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
         request_body.refuse(request._request)
-        who = caller(request)
-        return responses.json(serializers.image(access.get_image(who, image_id), who))
+        caller = get_caller(request)
+        return responses.json(
+            serializers.image(access.get_image(caller, image_id), caller)
+        )
 
     def patch(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
-        who = caller(request)
+        caller = get_caller(request)
         content_type = request.META.get("CONTENT_TYPE", "")
         operations = patch.parse(content_type, request_body.raw(request._request))
-        image = access.get_image(who, image_id, "modify_image")
+        image = access.get_image(caller, image_id, "modify_image")
         changes, moves = patch.plan(operations, image)
         steps = list(_location_steps(image, moves))
-        _check_update(who, image, changes.fields, steps)
+        _check_update(caller, image, changes.fields, steps)
         located = [_location_change(*step) for step in steps]
-        lifecycle.update(image_id, changes, who, located)
-        return responses.json(serializers.image(access.see(who, image_id), who))
+        lifecycle.update(image_id, changes, caller, located)
+        return responses.json(serializers.image(access.see(caller, image_id), caller))
 
     def delete(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
         request_body.refuse(request._request)
-        who = caller(request)
-        access.get_image(who, image_id, "delete_image")
-        lifecycle.delete(image_id, who)
+        caller = get_caller(request)
+        access.get_image(caller, image_id, "delete_image")
+        lifecycle.delete(image_id, caller)
         return responses.nothing()
 
 
-def _check_create(who: Caller, image: Target) -> None:
-    if not who.is_admin and image["owner"] != who.project:
+def _check_create(caller: Caller, image: Target) -> None:
+    if not caller.is_admin and image["owner"] != caller.project:
         raise errors.Forbidden(
             f"You are not permitted to create images owned by '{image['owner']}'."
         )
-    access.check(who, "add_image", image)
-    access.check_visibility(who, image, image["visibility"])
+    access.check(caller, "add_image", image)
+    access.check_visibility(caller, image, image["visibility"])
 
 
 def _check_update(
-    who: Caller,
+    caller: Caller,
     image: Row,
     fields: Mapping[str, Any],
     steps: Iterable[Step],
 ) -> None:
-    if "owner" in fields and not access.may(who, "change_owner", image):
+    if "owner" in fields and not access.may(caller, "change_owner", image):
         raise errors.Forbidden("Owner can't be updated by non admin.")
-    access.check_visibility(who, image, fields.get("visibility"))
+    access.check_visibility(caller, image, fields.get("visibility"))
     for status, move in steps:
         for action in _location_actions(status, move):
-            access.check(who, action, image)
+            access.check(caller, action, image)
 
 
 def _location_steps(image: Row, moves: Sequence[patch.LocationStep]) -> Iterator[Step]:

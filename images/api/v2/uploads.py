@@ -17,7 +17,7 @@ from rest_framework.request import Request
 from images import access, errors, uploads
 from images.access import Caller
 from images.http import public_url, request_body, responses, streaming
-from images.http.views import ApiView, caller
+from images.http.views import ApiView, get_caller
 from images.models import Transfer
 
 VERSION: Final = "1.0.0"
@@ -87,11 +87,11 @@ class Uploads(TusView):
         size = _number(request, "Upload-Length")
         metadata = _metadata(request)
         request_body.refuse(request._request)
-        who = _allowed(request, image_id)
+        caller = _allowed(request, image_id)
         upload = uploads.begin(
             image_id,
             size,
-            who,
+            caller,
             store_id=request.headers.get("x-image-meta-store"),
             metadata=metadata,
         )
@@ -131,10 +131,10 @@ class Upload(TusView):
             raise WrongMediaType(f"Send the data as Content-Type: {MEDIA_TYPE}.")
         offset = _number(request, "Upload-Offset")
         size = streaming.content_length(http)
-        who = _allowed(request, image_id)
+        caller = _allowed(request, image_id)
         blocks = streaming.body(http, PATIENCE)
         upload = uploads.append(
-            image_id, upload_id, offset, blocks, who, announced=size
+            image_id, upload_id, offset, blocks, caller, announced=size
         )
         return _with_offset(responses.nothing(), upload)
 
@@ -142,14 +142,14 @@ class Upload(TusView):
         self, request: Request, image_id: str, upload_id: str, **kwargs: str
     ) -> HttpResponse:
         request_body.refuse(request._request)
-        uploads.give_up(image_id, upload_id, _allowed(request, image_id))
+        uploads.terminate(image_id, upload_id, _allowed(request, image_id))
         return responses.nothing()
 
 
 def _allowed(request: Request, image_id: str) -> Caller:
-    who = caller(request)
-    access.get_image(who, image_id, "upload_image")
-    return who
+    caller = get_caller(request)
+    access.get_image(caller, image_id, "upload_image")
+    return caller
 
 
 def _number(request: Request, name: str) -> int:

@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from images import attributes, errors, lifecycle
 from images.access import operator
 from images.console import shown, tidy_end, watched
-from images.files import Outcome, Skipped, Source, Wishes, bring_in, find
+from images.files import ImportOptions, Outcome, Skipped, Source, bring_in, find
 from images.files.sidecar import digest
 from images.files.sources import SCHEMES
 from images.management.projects import only_project, project_id
@@ -68,24 +68,28 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         self.counts: Counter[str] = Counter()
         try:
-            wishes = _wishes(options)
+            import_options = _import_options(options)
         except errors.ImageError as error:
             raise CommandError(str(error)) from error
         with tidy_end():
             for text in options["sources"]:
                 for item in find(text, recursive=options["recursive"]):
-                    self._one(item, wishes, options["dry_run"])
+                    self._one(item, import_options, options["dry_run"])
         self._sum_up(options["dry_run"])
 
-    def _one(self, item: Source | Skipped, wishes: Wishes, dry_run: bool) -> None:
+    def _one(
+        self, item: Source | Skipped, import_options: ImportOptions, dry_run: bool
+    ) -> None:
         label = shown(item.label)
         if isinstance(item, Skipped):
             self._count("failed" if item.failed else "passed over", label, item.reason)
             return
         bar = partial(watched, what=os.path.basename(label) or label)
         try:
-            by = operator("command")
-            outcome = bring_in(item, wishes, by, watched=bar, dry_run=dry_run)
+            actor = operator("command")
+            outcome = bring_in(
+                item, import_options, actor, watched=bar, dry_run=dry_run
+            )
         except errors.ImageError as error:
             self._count("failed", label, str(error))
             return
@@ -129,11 +133,11 @@ def _what(outcome: Outcome) -> str:
     return line + "".join(f"; {note}" for note in plan.notes)
 
 
-def _wishes(options: dict[str, Any]) -> Wishes:
+def _import_options(options: dict[str, Any]) -> ImportOptions:
     _check_one_source(options)
     if options["store"]:
         lifecycle.writable(options["store"])
-    return Wishes(
+    return ImportOptions(
         fields=attributes.clean_fields(_fields(options)),
         properties=attributes.clean_properties(_pairs(options["property"])),
         tags=tuple(attributes.clean_tags(options["tag"])),

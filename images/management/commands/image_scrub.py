@@ -105,8 +105,8 @@ class Command(BaseCommand):
     ) -> bool:
         reason = "scrubbed by command" if now else "scrub time is over"
         try:
-            by = operator("command")
-            lifecycle.scrub(image_id, by, reason, until=until, failures=failures)
+            actor = operator("command")
+            lifecycle.scrub(image_id, actor, reason, until=until, failures=failures)
         except (errors.Conflict, errors.NotFound) as error:
             self.stderr.write(f"{image_id}: left alone: {error}")
             return False

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.core.serializers.json import DjangoJSONEncoder
 
 from images import errors
-from images.access import DOORS, operator
+from images.access import INTERFACES, operator
 from images.console import MOMENT, iso, moment
 from images.models import Status, TransferStatus
 from images.operations import manual_transitions, overview
@@ -49,7 +49,10 @@ class Command(BaseCommand):
         parser.add_argument("--reason", default="", help="goes into the history")
         parser.add_argument("--actor", help="history: only of this user id")
         parser.add_argument(
-            "--door", choices=DOORS, help="history: only through this door"
+            "--interface",
+            "--door",  # its name before; for one more release
+            choices=INTERFACES,
+            help="history: only events through this interface",
         )
         parser.add_argument(
             "--since", type=moment, metavar="T", help=f"history: since then: {MOMENT}"
@@ -96,7 +99,7 @@ class Command(BaseCommand):
             raise CommandError(f"{failed} of {len(ids)} were not moved.")
 
     def _show(self, ids: list[str], options: Facts) -> None:
-        names = ("actor", "door", "since", "until", "limit")
+        names = ("actor", "interface", "since", "until", "limit")
         shown = overview.History(**{name: options[name] for name in names})
         found, missing = [], 0
         for image_id in ids:
@@ -220,6 +223,6 @@ def _event_line(event: Facts) -> str:
     line = (
         f"  event      {iso(event['at'])} {event['verb']}: "
         f"{event['from_status'] or 'new'} -> {event['to_status']}"
-        f" by {event['actor'] or '-'} ({event['door']})"
+        f" by {event['actor'] or '-'} ({event['interface']})"
     )
     return f"{line}: {event['reason']}" if event["reason"] else line

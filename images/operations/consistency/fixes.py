@@ -35,7 +35,7 @@ ADVICE = {
 class Fixing:
     """How far the repairs may go."""
 
-    by: Caller
+    actor: Caller
     foreign: bool = False  # orphans whose image this catalogue does not know
     empty_store: bool = False  # copies in a store that has nothing in it
 
@@ -52,9 +52,9 @@ def fix(
     findings = list(findings)
     kinds = {finding.kind for finding in findings}
     if "stuck" in kinds:
-        reaper.reap(fixing.by)
+        reaper.reap(fixing.actor)
     if "overdue" in kinds:
-        _delete_all_that_is_due(fixing.by)
+        _delete_all_that_is_due(fixing.actor)
     for finding in findings:
         if not can_fix(finding):
             yield finding, ADVICE[finding.kind]
@@ -67,8 +67,8 @@ def fix(
             yield finding, None
 
 
-def _delete_all_that_is_due(by: Caller) -> None:
-    while lifecycle.scrub_due(by):
+def _delete_all_that_is_due(actor: Caller) -> None:
+    while lifecycle.scrub_due(actor):
         pass
     while lifecycle.sweep():
         pass
@@ -78,16 +78,16 @@ def _release(finding: Finding, fixing: Fixing) -> None:
     # The dead transfers have been reaped before; this is for what has none.
     still = Image.objects.filter(pk=finding.image_id, status__in=TRANSIENT_STATUSES)
     if not finding.key and still.exists():
-        repair.unstick(finding.image_id, fixing.by, REASON)
+        repair.unstick(finding.image_id, fixing.actor, REASON)
 
 
-def _give_up(finding: Finding, fixing: Fixing) -> None:
+def _give_up_copy(finding: Finding, fixing: Fixing) -> None:
     copies = ImageLocation.objects.filter(
         image=finding.image_id, store=finding.store, key=finding.key
     ).exclude(status=LocationStatus.DELETED)
     for location in copies.values_list("pk", flat=True):
         repair.lose_location(
-            location, fixing.by, REASON, empty_store=fixing.empty_store
+            location, fixing.actor, REASON, empty_store=fixing.empty_store
         )
 
 
@@ -111,7 +111,7 @@ def _check_deleted(finding: Finding, fixing: Fixing) -> None:
 
 FIXES: dict[str, Callable[[Finding, Fixing], None]] = {
     "stuck": _release,
-    "missing-bytes": _give_up,
+    "missing-bytes": _give_up_copy,
     "orphan-bytes": _remove,
     "overdue": _check_deleted,
 }

@@ -24,7 +24,7 @@ def kept() -> list[str]:
 def told() -> list[tuple[str, str, str, str]]:
     """Every event of the history: verb, the status before and after it, door."""
     events = Event.objects.order_by("pk")
-    return [(it.verb, it.from_status, it.to_status, it.door) for it in events]
+    return [(it.verb, it.from_status, it.to_status, it.interface) for it in events]
 
 
 def headers(fields: dict[str, Any], properties: dict[str, str]) -> dict[str, str]:

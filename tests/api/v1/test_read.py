@@ -187,7 +187,7 @@ def test_an_image_is_deleted(api: Any, make_image: Any) -> None:
 
     assert (response.status_code, response.content) == (200, b"")
     assert Image.objects.get().status == "pending_delete"
-    assert Image.objects.get().events.last().door == "v1"
+    assert Image.objects.get().events.last().interface == "v1"
 
 
 def test_what_cannot_be_deleted(api: Any, make_image: Any) -> None:

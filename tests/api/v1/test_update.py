@@ -27,7 +27,7 @@ def test_metadata_is_changed(api: Any, make_image: Any, put: Any) -> None:
     assert (shown["name"], shown["min_ram"], shown["min_disk"]) == ("new", 5, 7)
     assert shown["protected"] is True
     assert shown["updated_at"] != shown["created_at"]
-    assert Event.objects.last().door == "v1"
+    assert Event.objects.last().interface == "v1"
 
 
 def test_properties_are_replaced_as_a_whole(

@@ -20,6 +20,9 @@ MALFORMED = (
     "marker=first",
     "marker=99999999999999999999",
     "actor=%00",
+    "interface=nowhere",
+    "interface=",
+    "interface=%00",
     "door=nowhere",
     "door=",
     "door=%00",
@@ -37,7 +40,7 @@ def verbs(client: Any, image: Image, query: str = "") -> list[str]:
 
 
 def remember(image: Image, verb: str, **fields: Any) -> Event:
-    given = {"to_status": "active", "door": "v2"} | fields
+    given = {"to_status": "active", "interface": "v2"} | fields
     return Event.objects.create(image=image, verb=verb, **given)
 
 
@@ -65,6 +68,7 @@ def test_a_history_tells_who_did_what_when_and_why(api: Any, make_image: Any) ->
                 "to_status": "deactivated",
                 "actor": "alice",
                 "project": "project-a",
+                "interface": "v2",
                 "door": "v2",
                 "request_id": "req-1",
                 "reason": "a virus",
@@ -85,7 +89,7 @@ def test_what_is_done_through_the_api_is_in_the_history(
 
     assert (created["verb"], created["from_status"]) == ("create", "")
     assert (updated["verb"], updated["detail"]) == ("update", {"name": ["old", "new"]})
-    assert updated["door"] == "v2"
+    assert updated["interface"] == updated["door"] == "v2"
     assert updated["request_id"].startswith("req-")
 
 
@@ -164,9 +168,11 @@ def test_no_history_of_a_whole_life_names_a_key(
 def eventful(make_image: Any) -> Image:
     image = make_image("active")
     remember(make_image(), "of another image", at=THEN)
-    remember(image, "one", at=THEN, actor="alice", door="v2")
-    remember(image, "two", at=THEN + timedelta(hours=1), actor="bob", door="admin")
-    remember(image, "three", at=THEN + timedelta(hours=2), actor="alice", door="admin")
+    remember(image, "one", at=THEN, actor="alice", interface="v2")
+    remember(image, "two", at=THEN + timedelta(hours=1), actor="bob", interface="admin")
+    remember(
+        image, "three", at=THEN + timedelta(hours=2), actor="alice", interface="admin"
+    )
     return image
 
 
@@ -175,8 +181,9 @@ def eventful(make_image: Any) -> Image:
     [
         ("", ["one", "two", "three"]),
         ("actor=alice", ["one", "three"]),
+        ("interface=admin", ["two", "three"]),
         ("door=admin", ["two", "three"]),
-        ("actor=alice&door=admin", ["three"]),
+        ("actor=alice&interface=admin", ["three"]),
         ("since=2026-01-01T13:00:00Z", ["two", "three"]),
         ("until=2026-01-01T13:00:00Z", ["one"]),
         ("since=2026-01-01T13:00:00&until=2026-01-01T15:00:00%2B01:00", ["two"]),
@@ -224,12 +231,12 @@ def test_a_malformed_question_is_400(query: str, api: Any, make_image: Any) -> N
     assert history(api.member, make_image(), f"?{query}").status_code == 400
 
 
-def test_who_asks_for_no_door_is_told_which_ones_there_are(
+def test_an_unknown_interface_is_answered_with_the_known_ones(
     api: Any, make_image: Any
 ) -> None:
-    text = history(api.member, make_image(), "?door=nowhere").content.decode()
+    text = history(api.member, make_image(), "?interface=nowhere").content.decode()
 
-    assert "The door must be one of: v1, v2, admin, command, worker." in text
+    assert "The interface must be one of: v1, v2, admin, command, worker." in text
 
 
 def test_a_history_takes_no_body_and_no_other_method(api: Any, make_image: Any) -> None:

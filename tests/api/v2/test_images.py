@@ -301,7 +301,10 @@ def test_the_history_names_the_caller_and_the_request(
 
     event = Event.objects.get()
     assert (event.actor, event.project) == (member.user, member.project)
-    assert (event.door, event.request_id) == ("v2", response["X-OpenStack-Request-ID"])
+    assert (event.interface, event.request_id) == (
+        "v2",
+        response["X-OpenStack-Request-ID"],
+    )
 
 
 # Show

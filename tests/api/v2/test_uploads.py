@@ -17,7 +17,7 @@ from django.utils.http import parse_http_date
 
 from images import lifecycle
 from images.access import Caller
-from images.models import Image, Piece, Status, Transfer
+from images.models import Image, Status, Transfer, UploadChunk
 
 TUS = {"Tus-Resumable": "1.0.0"}
 OFFSET = "application/offset+octet-stream"
@@ -192,7 +192,9 @@ def test_more_data_than_announced_is_413(client: Client, upload: str) -> None:
 
 
 def test_while_another_request_sends_it_is_423(client: Client, upload: str) -> None:
-    Piece.objects.create(transfer=Transfer.objects.get(), start=0, key="ab/other.1")
+    UploadChunk.objects.create(
+        transfer=Transfer.objects.get(), start=0, key="ab/other.1"
+    )
 
     response = send(client, upload, DATA, 0)
 
