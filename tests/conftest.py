@@ -60,13 +60,23 @@ def pytest_collection_modifyitems(
             item.add_marker("database")
         if "wire" in item.path.relative_to(config.rootpath).parts:
             item.add_marker("wire")
-        if item.get_closest_marker("wire"):
-            # One after the other, in one process: they time real servers, and share them.
-            item.add_marker(pytest.mark.xdist_group("wire"))
+        if group := shared_server(item):
+            item.add_marker(pytest.mark.xdist_group(group))
     elsewhere = [item for item in items if item.get_closest_marker(other)]
     if elsewhere:
         config.hook.pytest_deselected(items=elsewhere)
         items[:] = [item for item in items if item not in elsewhere]
+
+
+def shared_server(item: pytest.Item) -> str | None:
+    """Name the session's service that a test uses, None if it uses none.
+
+    The tests of one service run in one process: its content is theirs alone, and no other
+    process has to start it.
+    """
+    if "small_catalogue" in getattr(item, "fixturenames", ()):
+        return "sqlite+folder"
+    return getattr(getattr(item, "callspec", None), "params", {}).get("catalogue")
 
 
 @pytest.hookimpl(wrapper=True)

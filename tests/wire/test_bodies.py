@@ -130,7 +130,7 @@ def test_an_empty_body_is_no_error(server: Server, body: object) -> None:
     assert requests.put(f"{server.url}/count", data=body).json()["size"] == 0
 
 
-@pytest.mark.parametrize("body", [DATA, iter([DATA])])
+@pytest.mark.parametrize("body", [DATA, iter([DATA])], ids=["counted", "chunked"])
 def test_the_fast_readers_fit_the_installed_gunicorn(
     server: Server, body: object
 ) -> None:
