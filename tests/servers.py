@@ -30,6 +30,21 @@ ROOT = Path(__file__).resolve().parent.parent
 ADMIN_PASSWORD = "correct horse battery staple"
 NOBODY = 65534
 
+# A server asks the kernel for a signal when the process that started it is gone, however that
+# ends, and then becomes the program proper. The request is lost when the user changes: so that
+# comes first.
+CHILD = """
+import ctypes, os, sys
+parent, user, number = map(int, sys.argv[1:4])
+if user != os.geteuid():
+    os.setgroups([])
+    os.setgid(user)
+    os.setuid(user)
+prctl = getattr(ctypes.CDLL(None), "prctl", None)
+if prctl: prctl(1, number)
+if os.getppid() == parent: os.execv(sys.argv[4], sys.argv[4:])
+"""
+
 
 class Missing(RuntimeError):
     """This machine lacks a program that the server needs."""
@@ -155,18 +170,20 @@ def postgres() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="pg-") as name:
         folder, data = Path(name), Path(name, "data")
         binaries = _postgres_binaries(folder)
-        user: dict[str, int] = {}
-        if os.geteuid() == 0:
-            os.chown(folder, NOBODY, NOBODY)
-            user = {"user": NOBODY, "group": NOBODY}
+        user = os.geteuid()
+        if user == 0:
+            user = NOBODY
+            os.chown(folder, user, user)
         make = [binaries / "initdb", "-D", data, "-U", "postgres", "--auth=trust"]
         make += ["--encoding=UTF8", "--locale=C", "--no-sync"]
-        subprocess.run(make, check=True, stdout=subprocess.DEVNULL, cwd=folder, **user)
+        subprocess.run(
+            make, check=True, stdout=subprocess.DEVNULL, cwd=folder, user=user
+        )
         log = folder / "log"
         serve = [binaries / "postgres", "-D", data, "-k", folder, "-h", ""]
         serve += ["-c", "max_connections=200"]
         url = f"postgresql://postgres@{quote(name, safe='')}/postgres"
-        with running(serve, os.environ, log, signal.SIGINT, **user) as process:
+        with running(serve, os.environ, log, signal.SIGINT, user=user) as process:
             wait_until(lambda: _connects(url), "PostgreSQL", process=process, log=log)
             yield url
 
@@ -216,19 +233,21 @@ def running(
     log: Path,
     stop: signal.Signals = signal.SIGTERM,
     seconds: float = 30,
-    **user: int,
+    user: int | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """The process, in a group of its own of which nothing is left at the end."""
+    """The process, in a group of its own of which nothing is left at the end.
+
+    It gets the signal ``stop`` at the end, and when this process dies before that.
+    """
     with log.open("ab") as output:
         process = subprocess.Popen(
-            command,
-            cwd=ROOT if not user else "/",
+            dying_with_us(command, stop, user),
+            cwd=ROOT if user is None else "/",
             env=env,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            **user,
         )
     try:
         yield process
@@ -243,6 +262,15 @@ def running(
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+
+def dying_with_us(
+    command: list[str | Path], number: signal.Signals, user: int | None = None
+) -> list[str]:
+    """The command, as one that gets this signal when the calling thread ends."""
+    identity = [os.getpid(), os.geteuid() if user is None else user, int(number)]
+    launcher = [sys.executable, "-I", "-c", CHILD, *map(str, identity)]
+    return launcher + [str(word) for word in command]
 
 
 def _tail(log: Path) -> str:

@@ -94,11 +94,9 @@ class Postgres:
             self._process.wait(20)
 
     def start(self) -> None:
-        user = {} if self._user == os.geteuid() else {"user": self._user}
+        command = servers.dying_with_us(self._command, signal.SIGINT, self._user)
         log = subprocess.DEVNULL
-        self._again = subprocess.Popen(
-            self._command, cwd="/", stdout=log, stderr=log, **user
-        )
+        self._again = subprocess.Popen(command, cwd="/", stdout=log, stderr=log)
         servers.wait_until(self._answers, "PostgreSQL, again")
 
     def _answers(self) -> bool:
