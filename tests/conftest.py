@@ -166,7 +166,7 @@ def large_catalogue(
     """Our service on PostgreSQL and an object store."""
     folder = tmp_path_factory.mktemp("large")
     env = s3_server.env | {
-        "DATABASE_URL": servers.new_database(postgres_url),
+        "DATABASE_URL": servers.migrated_database(postgres_url),
         "IMAGECATALOG_STORES": s3_server.store(),
     }
     with servers.catalogue(folder, env) as service:

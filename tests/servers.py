@@ -7,6 +7,7 @@ socket, waits until it answers, and stops it at the end.
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.util
 import os
 import shutil
@@ -29,6 +30,7 @@ import psycopg
 ROOT = Path(__file__).resolve().parent.parent
 ADMIN_PASSWORD = "correct horse battery staple"
 NOBODY = 65534
+SQLITE = "catalogue.sqlite3"  # in the data folder
 
 # A server asks the kernel for a signal when the process that started it is gone, however that
 # ends, and then becomes the program proper. The request is lost when the user changes: so that
@@ -188,39 +190,80 @@ def postgres() -> Iterator[str]:
             yield url
 
 
-def new_database(server: str) -> str:
+def new_database(server: str, template: str = "template1") -> str:
     """The URL of a new, empty database on a server that ``postgres`` started."""
     name = f"catalogue_{uuid4().hex}"
+    create = f'CREATE DATABASE "{name}" TEMPLATE "{template}"'
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"'.encode())
+        connection.execute(create.encode())
     return urlsplit(server)._replace(path=f"/{name}").geturl()
 
 
-@contextlib.contextmanager
-def catalogue(
-    folder: Path, env: Mapping[str, str] | None = None, workers: int = 2
-) -> Iterator[Service]:
-    """Our service on a free port, with its data below ``folder`` unless ``env`` says otherwise.
+def migrated_database(server: str) -> str:
+    """The URL of a new database with our tables, and nothing in them."""
+    return new_database(server, _migrated_template(server))
 
-    Settings of the caller's own environment do not reach it. At the end it must stop cleanly
-    on SIGTERM, unless it was killed on purpose.
-    """
-    address = f"127.0.0.1:{free_port()}"
-    full = {
+
+@functools.cache
+def _migrated_template(server: str) -> str:
+    url = new_database(server)
+    with tempfile.TemporaryDirectory(prefix="migrated-") as folder:
+        _migrate(Path(folder), DATABASE_URL=url)
+    return urlsplit(url).path.strip("/")
+
+
+@functools.cache
+def _migrated_sqlite() -> bytes:
+    """The file of a SQLite database with our tables, and nothing in them."""
+    with tempfile.TemporaryDirectory(prefix="migrated-") as folder:
+        _migrate(Path(folder))
+        return Path(folder, SQLITE).read_bytes()
+
+
+def _migrate(data_dir: Path, **env: str) -> None:
+    env = _own_environ() | {"IMAGECATALOG_DATA_DIR": str(data_dir)} | env
+    done = manage(env, "migrate", "--verbosity=0")
+    assert done.returncode == 0, done.stderr
+
+
+def _own_environ() -> dict[str, str]:
+    """The caller's environment without settings of our service."""
+    return {
         key: value
         for key, value in os.environ.items()
         if not key.startswith("IMAGECATALOG_") and key != "DATABASE_URL"
     }
+
+
+@contextlib.contextmanager
+def catalogue(
+    folder: Path,
+    env: Mapping[str, str] | None = None,
+    workers: int = 2,
+    migrated: bool = True,
+) -> Iterator[Service]:
+    """Our service on a free port, with its data below ``folder`` unless ``env`` says otherwise.
+
+    Settings of the caller's own environment do not reach it. At the end it must stop cleanly
+    on SIGTERM, unless it was killed on purpose. A SQLite database that is not there yet is a
+    copy of a migrated one; without ``migrated`` the service has to make it.
+    """
+    address = f"127.0.0.1:{free_port()}"
+    full = _own_environ()
     full["IMAGECATALOG_DATA_DIR"] = str(folder / "data")
     full["IMAGECATALOG_ADMIN_PASSWORD"] = ADMIN_PASSWORD
     full |= env or {}
+    data_dir = Path(full["IMAGECATALOG_DATA_DIR"])
+    database = data_dir / SQLITE
+    if migrated and not full.get("DATABASE_URL") and not database.exists():
+        data_dir.mkdir(parents=True, exist_ok=True)
+        database.write_bytes(_migrated_sqlite())
     log = folder / f"{address.replace(':', '-')}.log"
     command = [sys.executable, "manage.py", "serve"]
     command += ["--bind", address, "--workers", str(workers)]
     with running(command, full, log, seconds=60) as process:
         url = f"http://{address}"
         wait_until(lambda: _status(url), "serve", 60, process, log)
-        data_dir = Path(full["IMAGECATALOG_DATA_DIR"])
         yield Service(url, process, log, data_dir, full)
     clean = process.returncode in (0, -signal.SIGKILL)
     assert clean, f"serve ended with {process.returncode}:\n{_tail(log)}"

@@ -65,7 +65,7 @@ def all_gone(processes: list[psutil.Process]) -> bool:
 def test_the_first_start_shows_a_password_that_works_and_later_ones_none(
     tmp_path: Path,
 ) -> None:
-    with servers.catalogue(tmp_path, OWN_PASSWORD) as first:
+    with servers.catalogue(tmp_path, OWN_PASSWORD, migrated=False) as first:
         shown = re.search(r"First user: admin, password: (\S+)", first.log.read_text())
         assert shown
         answer = requests.get(f"{first.url}/v2/images", auth=("admin", shown[1]))
@@ -137,7 +137,8 @@ def test_two_services_may_start_at_once_on_a_new_postgresql(
 
 def both_start_on(folder: Path, **env: str) -> None:
     def one(_: int) -> None:
-        with servers.catalogue(folder, env, workers=1) as service:
+        start = servers.catalogue(folder, env, workers=1, migrated=False)
+        with start as service:
             time.sleep(1)  # so that the other one starts while this one runs
             answer = requests.get(f"{service.url}/v2/images", auth=service.auth)
             assert answer.status_code == 200
