@@ -15,6 +15,7 @@ from tests import servers
 from tests.servers import Missing, Service
 from tests.wire.api import Api, ApiV1
 from tests.wire.browser import chromium
+from tests.wire.clients import Clients, loaded
 from tests.wire.evidence import Evidence
 
 MEMBER_PASSWORD = "a member's password"
@@ -89,6 +90,13 @@ def start(request: pytest.FixtureRequest, tmp_path: Path) -> Start:
             yield Evidence(service, folder)
 
     return start
+
+
+@pytest.fixture(scope="session")
+def clients() -> Iterator[Clients]:
+    """Run ``openstack`` and ``glance`` without loading them for each command."""
+    with loaded() as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from keystoneauth1.session import Session
 from tests import servers
 from tests.servers import Service
 from tests.web import allow, serving_folder
+from tests.wire.clients import Clients
 from tests.wire.conftest import Start
 
 DATA = os.urandom((3 << 20) + 7)
@@ -179,19 +178,17 @@ def terminal() -> Iterator[int]:
     os.close(its)
 
 
-def test_the_command_works(tmp_path: Path, terminal: int) -> None:
+def test_the_command_works(clients: Clients, tmp_path: Path, terminal: int) -> None:
     key = {"IMAGECATALOG_STATIC_KEYS": "admin:a-key-for-the-command"}
     sent, saved = tmp_path / "sent", tmp_path / "saved"
     sent.write_bytes(DATA)
     with servers.catalogue(tmp_path, key) as service:
 
         def glance(*words: str) -> str:
-            command = [Path(sys.executable).with_name("glance")]
-            command += ["--os-image-api-version", "1", "--os-image-url", service.url]
-            command += ["--os-auth-token", "a-key-for-the-command", *words]
-            done = subprocess.run(
-                command, stdin=terminal, capture_output=True, text=True
-            )
+            options = ["--os-image-api-version", "1", "--os-image-url", service.url]
+            options += ["--os-auth-token", "a-key-for-the-command"]
+            stdin = os.ttyname(terminal)
+            done = clients.run("glance", *options, *words, env=os.environ, stdin=stdin)
             assert done.returncode == 0, done.stderr
             return done.stdout
 

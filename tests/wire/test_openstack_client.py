@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,31 +14,31 @@ from typing import Any
 import pytest
 
 from tests.servers import Service
+from tests.wire.clients import Clients
 from tests.wire.evidence import Evidence
 
-OPENSTACK = Path(sys.executable).with_name("openstack")
 MIB = 1 << 20
 
 Openstack = Callable[..., Any]
 
 
-def client(service: Service, user: tuple[str, str]) -> Openstack:
+def client(clients: Clients, service: Service, user: tuple[str, str]) -> Openstack:
     """``openstack("image", "show", id)``: what it prints, from JSON; AssertionError if it fails."""
     env = {name: value for name, value in os.environ.items() if name[:3] != "OS_"}
     env |= {"OS_AUTH_TYPE": "http_basic", "OS_ENDPOINT": f"{service.url}/v2"}
     env |= {"OS_USERNAME": user[0], "OS_PASSWORD": user[1]}
 
     def openstack(*words: str | Path) -> Any:
-        done = subprocess.run([OPENSTACK, *words], env=env, capture_output=True)
-        assert done.returncode == 0, done.stderr.decode()
+        done = clients.run("openstack", *words, env=env)
+        assert done.returncode == 0, done.stderr
         return json.loads(done.stdout) if "json" in words else None
 
     return openstack
 
 
 @pytest.fixture
-def openstack(catalogue: Service) -> Openstack:
-    return client(catalogue, catalogue.auth)
+def openstack(clients: Clients, catalogue: Service) -> Openstack:
+    return client(clients, catalogue, catalogue.auth)
 
 
 @pytest.fixture(scope="module")
@@ -93,13 +92,14 @@ def test_an_image_is_described_and_found(openstack: Openstack, qcow2: Path) -> N
 
 
 def test_the_data_of_a_deactivated_image_is_withheld(
+    clients: Clients,
     catalogue: Service,
     openstack: Openstack,
     member: tuple[str, str],
     qcow2: Path,
     tmp_path: Path,
 ) -> None:
-    guest, saved = client(catalogue, member), tmp_path / "saved"
+    guest, saved = client(clients, catalogue, member), tmp_path / "saved"
     image_id = create(openstack, qcow2, "qcow2", "--public")["id"]
 
     openstack("image", "set", "--deactivate", image_id)

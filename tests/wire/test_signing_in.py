@@ -17,6 +17,7 @@ from openstack.config import OpenStackConfig
 from openstack.connection import Connection
 
 from tests.servers import Service
+from tests.wire.clients import Clients
 from tests.wire.conftest import MEMBER_PASSWORD
 
 DATA = os.urandom((1 << 20) + 7)
@@ -71,24 +72,36 @@ def project_id(service: Service, name: str) -> str:
     return line.rpartition("(")[2].rstrip(")")
 
 
-def run(program: str, env: dict[str, str], *words: str | Path) -> Any:
-    """What the program prints, as JSON if it was asked for that."""
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def run(clients: Clients) -> Run:
+    """``run("glance", env, "image-list")``: what it prints, as JSON if it was asked for that."""
     kept = {name: value for name, value in os.environ.items() if name[:3] != "OS_"}
-    path = Path(sys.executable).with_name(program)
-    done = subprocess.run([path, *words], env=kept | env, capture_output=True)
-    assert done.returncode == 0, done.stderr.decode()
-    return json.loads(done.stdout) if "json" in words else done.stdout.decode()
+
+    def run(program: str, env: dict[str, str], *words: str | Path) -> Any:
+        done = clients.run(program, *words, env=kept | env)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout) if "json" in words else done.stdout
+
+    return run
 
 
-def openstack_client(clouds: Path) -> Callable[..., Any]:
-    env = {"OS_CLIENT_CONFIG_FILE": str(clouds), "OS_CLOUD": "imagecatalog"}
-    return lambda *words: run("openstack", env, *words)
+@pytest.fixture
+def openstack_client(run: Run) -> Callable[[Path], Run]:
+    def client(clouds: Path) -> Run:
+        env = {"OS_CLIENT_CONFIG_FILE": str(clouds), "OS_CLOUD": "imagecatalog"}
+        return lambda *words: run("openstack", env, *words)
+
+    return client
 
 
 @pytest.mark.parametrize("options", [(), ("--credential", "robot")])
 def test_openstack_creates_shares_and_downloads(
     options: tuple[str, ...],
     any_catalogue: Service,
+    openstack_client: Callable[[Path], Run],
     cloud: Cloud,
     owner: str,
     friend: str,
@@ -112,7 +125,9 @@ def test_openstack_creates_shares_and_downloads(
     assert theirs("token", "issue", "-f", "json")["project_id"] == project
 
 
-def test_openstack_makes_an_application_credential(cloud: Cloud, owner: str) -> None:
+def test_openstack_makes_an_application_credential(
+    openstack_client: Callable[[Path], Run], cloud: Cloud, owner: str
+) -> None:
     client = openstack_client(cloud(owner))
     create = ["application", "credential", "create", "--role", "reader", "farm"]
 
@@ -126,7 +141,12 @@ def test_openstack_makes_an_application_credential(cloud: Cloud, owner: str) -> 
 
 
 def test_glance_creates_shares_and_downloads(
-    any_catalogue: Service, owner: str, friend: str, disk: Path, tmp_path: Path
+    run: Run,
+    any_catalogue: Service,
+    owner: str,
+    friend: str,
+    disk: Path,
+    tmp_path: Path,
 ) -> None:
     def glance(user: str, *words: str | Path) -> str:
         env = {
@@ -153,7 +173,7 @@ def test_glance_creates_shares_and_downloads(
 
 
 def test_glance_takes_a_key_for_a_token(
-    any_catalogue: Service, owner: str, tmp_path: Path
+    run: Run, any_catalogue: Service, owner: str, tmp_path: Path
 ) -> None:
     made = any_catalogue.manage("credential_create", owner, "key")
     key = made.split()[-1]
