@@ -3,31 +3,47 @@
 PYTHON ?= python3
 ARGS ?=
 ROUNDS ?= 500
+EXAMPLES ?= 200
 
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP_INSTALL := -m pip -qq --no-input --disable-pip-version-check install \
 	--root-user-action ignore
-# With loadgroup one process has all tests that drive a real server, the others have the rest.
+# The tests start hundreds of Python processes: no one of them shall compile our modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+
+# With loadgroup the tests that share a server run in one process.
 PYTEST := $(PY) -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadgroup
 LOCK := pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-emit-index-url --quiet
 
-.PHONY: help run test lint bench crash conformance lock clean
+.PHONY: help run test test-all test-postgres test-fast lint bench crash fuzz conformance lock clean
 .DELETE_ON_ERROR:
 
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile | expand -t 14
 
 run: $(VENV)/runtime ## Serve on 127.0.0.1:9292; options: make run ARGS='--bind 127.0.0.1:9393'
 	@$(PY) manage.py serve $(ARGS)
 
 # The data folder of the checks: never the one with somebody's images in it.
-lint test bench crash conformance: export IMAGECATALOG_DATA_DIR := $(CURDIR)/var/test
+lint test test-fast bench crash fuzz conformance: export IMAGECATALOG_DATA_DIR := $(CURDIR)/var/test
 
 test: lint ## Run every check and the whole test suite, as CI does
-	$(PY) -m tests.with_postgres $(PYTEST) -m "database and not wire"
+	@$(MAKE) --no-print-directory --keep-going --jobs=2 test-all test-postgres
+
+test-all:
 	$(PYTEST)
+
+# Beside the other pass, which waits for servers half of its time. It prints its report in one
+# piece, so that the two do not mix.
+test-postgres:
+	@mkdir -p $(IMAGECATALOG_DATA_DIR); log=$(IMAGECATALOG_DATA_DIR)/postgres.log; status=0; \
+	$(PY) -m tests.with_postgres $(PY) -m pytest -m "database and not wire" >"$$log" 2>&1 || status=$$?; \
+	echo; cat "$$log"; exit $$status
+
+test-fast: $(VENV)/tests ## Run the tests that need no server, on SQLite only
+	$(PYTEST) -m "not wire and not s3 and not needs_postgres and not slow"
 
 lint: $(VENV)/tests ## Run the checks that need no test: format, style, types, settings, migrations
 	$(PY) -m ruff format --check .
@@ -42,8 +58,12 @@ bench: $(VENV)/tests ## Measure the running service; options: make bench ARGS=--
 crash: $(VENV)/tests ## Kill the running service over and over; options: make crash ROUNDS=500 ARGS=--help
 	@$(PY) -m tests.crash --rounds $(ROUNDS) $(ARGS)
 
+fuzz: $(VENV)/tests ## Send many strange requests to the running service; options: make fuzz EXAMPLES=60
+	FUZZ_EXAMPLES=$(EXAMPLES) $(PYTEST) tests/wire/test_fuzz.py
+
 conformance: $(VENV)/tests ## Run the image API's own suite (Tempest) behind a real Keystone; options: make conformance ARGS=--help
 	@$(PY) -m tests.conformance $(ARGS)
+	@$(if $(ARGS),,$(MAKE) --no-print-directory fuzz)
 
 lock: ## Write both lock files anew from pyproject.toml; newer versions: make lock ARGS=--upgrade
 	@set -e; tools=$$(mktemp -d); trap 'rm -rf "$$tools"' EXIT; \

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import socket
 from urllib.parse import quote
@@ -20,10 +21,12 @@ from tests.wire import openapi
 from tests.wire.api import PATCH, Api, connect, head
 
 pytestmark = pytest.mark.usefixtures("no_traceback")
+# `make test` checks each kind of request with a few examples, `make fuzz` with many.
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "10"))
 fuzz = settings(
     deadline=None,
     database=None,
-    max_examples=60,
+    max_examples=EXAMPLES,
     suppress_health_check=list(HealthCheck),
 )
 for dialect in (patch.V2_1, patch.V2_0):
