@@ -68,6 +68,12 @@ def pytest_collection_modifyitems(
         items[:] = [item for item in items if item not in elsewhere]
 
 
+@pytest.hookimpl(specname="pytest_collection_modifyitems", trylast=True)
+def slow_tests_first(items: list[pytest.Item]) -> None:
+    """Begin with the slow tests, so that at the end no process runs alone for long."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 def shared_server(item: pytest.Item) -> str | None:
     """Name the session's service that a test uses, None if it uses none.
 

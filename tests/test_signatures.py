@@ -137,7 +137,11 @@ def test_what_cannot_be_verified_is_refused(
         lifecycle.upload(image.pk, [DATA], member)
 
 
-@pytest.mark.parametrize("content", [certify(RSA, days=0), b"no certificate", b""])
+@pytest.mark.parametrize(
+    "content",
+    [certify(RSA, days=0), b"no certificate", b""],
+    ids=["expired", "text", "empty"],
+)
 def test_a_certificate_that_is_not_valid_verifies_nothing(
     content: bytes, certificates: Path, make_image: Any, member: Caller
 ) -> None:

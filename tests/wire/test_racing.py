@@ -15,6 +15,7 @@ from tests import servers
 TRANSITIONS = 500
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("database", ["sqlite", "postgres"])
 def test_racing_processes_make_no_illegal_step(
     database: str, tmp_path: Path, request: Any
