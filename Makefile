@@ -9,7 +9,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP_INSTALL := -m pip -qq --no-input --disable-pip-version-check install \
 	--root-user-action ignore
-# The tests start hundreds of Python processes: no one of them shall compile our modules anew.
+# The tests start hundreds of Python processes, which would each compile our modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
 # With loadgroup the tests that share a server run in one process.
@@ -27,17 +27,17 @@ run: $(VENV)/runtime ## Serve on 127.0.0.1:9292; options: make run ARGS='--bind 
 	@$(PY) manage.py serve $(ARGS)
 
 # The data folder of the checks: never the one with somebody's images in it.
-lint test test-fast bench crash fuzz conformance: export IMAGECATALOG_DATA_DIR := $(CURDIR)/var/test
+lint test test-all test-postgres test-fast bench crash fuzz conformance: export IMAGECATALOG_DATA_DIR := $(CURDIR)/var/test
 
 test: lint ## Run every check and the whole test suite, as CI does
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 test-all test-postgres
 
-test-all:
+test-all: $(VENV)/tests
 	$(PYTEST)
 
 # Beside the other pass, which waits for servers half of its time. It prints its report in one
 # piece, so that the two do not mix.
-test-postgres:
+test-postgres: $(VENV)/tests
 	@mkdir -p $(IMAGECATALOG_DATA_DIR); log=$(IMAGECATALOG_DATA_DIR)/postgres.log; status=0; \
 	$(PY) -m tests.with_postgres $(PY) -m pytest -m "database and not wire" >"$$log" 2>&1 || status=$$?; \
 	echo; cat "$$log"; exit $$status
