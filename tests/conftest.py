@@ -6,6 +6,7 @@ are temporary.
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import subprocess
@@ -66,6 +67,12 @@ def pytest_collection_modifyitems(
     if elsewhere:
         config.hook.pytest_deselected(items=elsewhere)
         items[:] = [item for item in items if item not in elsewhere]
+
+
+def pytest_collection_finish() -> None:
+    """Exclude modules and collected tests, which stay to the end, from garbage collection."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(specname="pytest_collection_modifyitems", trylast=True)
