@@ -1,9 +1,10 @@
-"""The one table from what went wrong to the status code that says so."""
+"""The one table from errors to status codes, and the responses that carry them."""
 
 from __future__ import annotations
 
 import logging
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from django.core.exceptions import SuspiciousOperation
 from django.db import DataError, InterfaceError, OperationalError
@@ -17,12 +18,12 @@ from rest_framework.exceptions import (
 
 from images import errors
 from images.http import database, responses
-from images.http.challenge import challenge
 from images.http.ranges import RangeNotSatisfiable
+from images.http.views import ApiView
 
 log = logging.getLogger(__name__)
 
-STATUS: dict[type[Exception], int] = {
+STATUS: Mapping[type[Exception], int] = {
     errors.ImageError: 500,
     errors.Invalid: 400,
     errors.BodyIncomplete: 400,
@@ -41,53 +42,68 @@ STATUS: dict[type[Exception], int] = {
 }
 
 
+class _Refusal(NamedTuple):
+    status: int
+    message: str
+    headers: Mapping[str, str] = {}
+
+
 def handle(exc: Exception, context: dict[str, Any]) -> HttpResponse | None:
-    """DRF's EXCEPTION_HANDLER. None: unknown, so it is logged and answered with 500."""
+    """Return the response to an error (DRF's EXCEPTION_HANDLER).
+
+    The view says how its document of an error looks (``error_response``) and where its
+    resource deviates from the table. None for an unknown exception: Django logs it and
+    answers 500.
+    """
     request: HttpRequest = context["request"]._request
+    view: ApiView = context["view"]
+    refusal = _refusal(exc, request, view)
+    if refusal is None:
+        return None
+    if refusal.status == 204:
+        return responses.nothing()
+    headers = dict(refusal.headers)
+    if refusal.status == 401:
+        headers["WWW-Authenticate"] = view.challenge(request)
+    response = view.error_response(request, refusal.status, refusal.message)
+    for name, value in headers.items():
+        response.headers[name] = value
+    return response
+
+
+def _refusal(exc: Exception, request: HttpRequest, view: ApiView) -> _Refusal | None:
     if isinstance(exc, errors.ImageError):
-        return _refusal(request, exc, context["view"])
+        return _domain_refusal(exc, view)
     if isinstance(exc, NotAuthenticated | AuthenticationFailed):
-        response = responses.error(request, 401, str(exc.detail))
-        response.headers["WWW-Authenticate"] = challenge()
-        return response
+        return _Refusal(401, str(exc.detail))
     if isinstance(exc, MethodNotAllowed):
-        allowed = ", ".join(context["view"].allowed_methods)
+        allowed = ", ".join(view.allowed_methods)
         message = f"The method {request.method} is not allowed here; use {allowed}."
-        response = responses.error(request, 405, message)
-        response.headers["Allow"] = allowed
-        return response
+        return _Refusal(405, message, {"Allow": allowed})
     if isinstance(exc, APIException):
-        return responses.error(request, exc.status_code, str(exc.detail))
+        return _Refusal(exc.status_code, str(exc.detail))
     if isinstance(exc, SuspiciousOperation):
-        return responses.error(request, 400, "The request is malformed.")
+        return _Refusal(400, "The request is malformed.")
     if isinstance(exc, DataError):
         log.warning("the database refused a value", exc_info=exc)
-        message = "The request contains a value that cannot be stored or looked for."
-        return responses.error(request, 400, message)
+        return _Refusal(
+            400, "The request contains a value that cannot be stored or looked for."
+        )
     if isinstance(exc, OperationalError | InterfaceError):
         log.exception("the database does not answer")
         database.renew()
-        return responses.error(
-            request, 503, "The database is not available. Try again in a moment."
-        )
+        return _Refusal(503, "The database is not available. Try again in a moment.")
     return None
 
 
-def _refusal(
-    request: HttpRequest, exc: errors.ImageError, view: object
-) -> HttpResponse:
-    # A view names what only its own resource answers differently.
-    table = STATUS | getattr(view, "error_status", {})
+def _domain_refusal(exc: errors.ImageError, view: ApiView) -> _Refusal:
+    table = {**STATUS, **view.error_status}
     kind = next(kind for kind in type(exc).__mro__ if kind in table)
     if isinstance(exc, errors.StoreError) and table[kind] == 503:
         log.error("a store failed", exc_info=exc)
-    if table[kind] == 204:
-        return responses.nothing()
-    response = responses.error(request, table[kind], str(exc))
-    for name, value in getattr(view, "error_headers", {}).get(kind, {}).items():
-        response.headers[name] = value
+    headers = dict(view.error_headers.get(kind, {}))
     if isinstance(exc, RangeNotSatisfiable):
-        response.headers["Content-Range"] = f"bytes */{exc.size}"
+        headers["Content-Range"] = f"bytes */{exc.size}"
     if isinstance(exc, errors.TooManyAttempts):
-        response.headers["Retry-After"] = str(exc.seconds)  # RFC 9110, 10.2.3
-    return response
+        headers["Retry-After"] = str(exc.seconds)  # RFC 9110, 10.2.3
+    return _Refusal(table[kind], str(exc), headers)

@@ -1,42 +1,64 @@
-"""What all views of the API share: sign-in before anything else, exact methods, 404 and 501."""
+"""The base of every API view: sign-in first, exact methods, answers 404 and 501."""
 
 from __future__ import annotations
 
-from typing import Any, cast
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, cast
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.views import APIView
+from rest_framework.viewsets import ViewSetMixin
 
 from images import errors
 from images.access import Caller
 from images.http import responses, streaming
+from images.http.challenge import challenge
 
-# The part of a path that says which image it is about.
-IMAGE_ID = r"(?P<image_id>[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})"
+IMAGE_UUID = "[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
+IMAGE_ID = f"(?P<image_id>{IMAGE_UUID})"  # the part of a path that names the image
 KNOWN_METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"}
 
 
 class ApiView(APIView):
-    # No HEAD, although Django would make one of each GET: the API answers 405.
+    """A DRF view that authenticates before routing and answers in the API's own forms.
+
+    A view overrides attributes and methods only where its resource answers differently.
+    """
+
+    # Without HEAD, which Django would derive from GET: the API answers 405.
     http_method_names = ["get", "post", "put", "patch", "delete"]
+    error_status: ClassVar[Mapping[type[Exception], int]] = {}
+    error_headers: ClassVar[Mapping[type[Exception], Mapping[str, str]]] = {}
+
+    def error_response(
+        self, request: HttpRequest, status: int, message: str
+    ) -> HttpResponse:
+        """Return an error in the form that this API gives it."""
+        return responses.error(request, status, message)
+
+    def challenge(self, request: HttpRequest) -> str:
+        """Return the value of WWW-Authenticate for a request without valid credentials."""
+        return challenge()
 
     def dispatch(
         self, request: HttpRequest, *args: Any, **kwargs: Any
     ) -> HttpResponseBase:
+        # Browsers send OPTIONS without credentials.
         if request.method == "OPTIONS":
-            return responses.nothing(200)  # browsers ask without credentials
+            return responses.nothing(200)
         response = super().dispatch(request, *args, **kwargs)
         streaming.let_go(request)
         return response
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        # Accept decides about errors only, see replies.error; who may is asked by the views.
+        # No content negotiation: Accept only decides the form of errors. Views check
+        # permissions themselves, because most depend on the image.
         self.perform_authentication(request)
 
     def handle_exception(self, exc: Exception) -> HttpResponse:  # type: ignore[override]
         response: HttpResponse = super().handle_exception(exc)
-        # Most clients read the answer only once they have sent everything.
+        # Most clients read the response only once they have sent everything.
         streaming.drain(self.request._request)
         return response
 
@@ -45,8 +67,23 @@ class ApiView(APIView):
         return {}
 
 
-class UnknownPath(ApiView):
-    """Signed-in callers are told that there is nothing here."""
+class ApiViewSet(ViewSetMixin, ApiView):
+    """A DRF ViewSet that allows exactly the methods that its route maps to actions."""
+
+    @classmethod
+    def as_view(  # type: ignore[override]
+        cls, actions: Mapping[str, str], **initkwargs: Any
+    ) -> Callable[..., HttpResponseBase]:
+        # DRF adds HEAD to every route that has GET.
+        methods = list(actions)
+        view: Callable[..., HttpResponseBase] = super().as_view(  # type: ignore[call-arg]
+            dict(actions), http_method_names=methods, **initkwargs
+        )
+        return view
+
+
+class UnknownPathView(ApiView):
+    """Any path without a resource: 404 for signed-in callers, 501 for unknown methods."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
@@ -61,16 +98,16 @@ class UnknownPath(ApiView):
 
 
 def get_caller(request: Request) -> Caller:
-    """Who asks."""
+    """Return the authenticated caller of a request."""
     return cast(Caller, request.user)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's handler500: says nothing about the inside."""
+    """Answer 500 without internal details (Django's handler500)."""
     message = "The service failed. The operator finds the reason in its log."
     return responses.error(request, 500, message)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's handler400."""
+    """Answer 400 for a request that Django itself refuses (Django's handler400)."""
     return responses.error(request, 400, "The request is malformed.")

@@ -1,4 +1,4 @@
-"""``/v3/users/{id}/application_credentials``: what programs sign in with."""
+"""``/v3/users/{id}/application_credentials``: credentials for programs."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.utils.dateparse import parse_datetime
 from rest_framework.request import Request
 
 from imagecatalog.identity import application_credentials
 from imagecatalog.identity.api import documents
-from imagecatalog.identity.api.views import IdentityView, base, existing
+from imagecatalog.identity.api.views import IdentityViewSet, base, existing
 from imagecatalog.identity.models import ApplicationCredential
 from imagecatalog.identity.origin import origin_of
 from images import errors
@@ -21,8 +22,11 @@ from images.http import request_body, responses
 NAME = "application_credential"
 
 
-class OfUser(IdentityView):
-    """Resources of one user, for nobody else and for no credential of its own."""
+class ApplicationCredentialViewSet(IdentityViewSet):
+    """``/v3/users/{id}/application_credentials``: a user's own, and no other user's."""
+
+    lookup_url_kwarg = "credential_id"
+    lookup_value_regex = "[^/]+"
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
@@ -31,29 +35,25 @@ class OfUser(IdentityView):
                 "You are not authorized to see or change what belongs to another user."
             )
 
-    def may_change(self) -> None:
-        if self.token.claims.credential is not None:
-            raise errors.Forbidden(
-                "Sign in with your password for this: an application credential cannot "
-                "make or delete any."
-            )
-
-
-class ApplicationCredentials(OfUser):
-    def get(self, request: Request, user_id: str, **kwargs: str) -> HttpResponse:
+    def list(self, request: Request, user_id: str) -> HttpResponse:
+        """Return the caller's application credentials, without their secrets."""
         url = base(request)
-        rows = ApplicationCredential.objects.filter(user_id=self.token.claims.user_id)
+        rows = self._rows()
         if "name" in request.GET:
             rows = rows.filter(name=request.GET["name"].replace("\0", ""))
-        found = [documents.application_credential(row, url) for row in rows]
+        credentials = [documents.application_credential(row, url) for row in rows]
         own = f"{url}/users/{user_id}/application_credentials"
-        return responses.json(documents.page(f"{NAME}s", found, own))
+        return responses.json(documents.page(f"{NAME}s", credentials, own))
 
-    def post(self, request: Request, user_id: str, **kwargs: str) -> HttpResponse:
-        self.may_change()
+    def create(self, request: Request, user_id: str) -> HttpResponse:
+        """Create an application credential and return its secret, once."""
+        self._check_may_change()
         claims = self.token.claims
         if claims.project is None:
-            raise errors.Forbidden("Sign in to the project that it shall be for.")
+            raise errors.Forbidden(
+                "This token has no project. Sign in to the project that the credential "
+                "is for."
+            )
         given = _given(request_body.json(request._request))
         row, secret = application_credentials.draft(
             existing(get_user_model().objects.filter(pk=claims.user_id)),
@@ -66,29 +66,39 @@ class ApplicationCredentials(OfUser):
             actions=given.get("actions"),
         )
         application_credentials.store(row, origin_of(request._request))
-        shown = documents.application_credential(row, base(request))
-        return responses.json({NAME: shown | {"secret": secret}}, 201)
+        document = documents.application_credential(row, base(request))
+        return responses.json({NAME: document | {"secret": secret}}, 201)
 
-
-class OneApplicationCredential(OfUser):
-    def get(self, request: Request, credential_id: str, **kwargs: str) -> HttpResponse:
-        row = self._row(credential_id)
-        return responses.json(
-            {NAME: documents.application_credential(row, base(request))}
-        )
-
-    def delete(
-        self, request: Request, credential_id: str, **kwargs: str
+    def retrieve(
+        self, request: Request, user_id: str, credential_id: str
     ) -> HttpResponse:
-        self.may_change()
-        application_credentials.delete(
-            self._row(credential_id), origin_of(request._request)
-        )
+        """Return an application credential, without its secret."""
+        row = self._row(credential_id)
+        document = documents.application_credential(row, base(request))
+        return responses.json({NAME: document})
+
+    def destroy(
+        self, request: Request, user_id: str, credential_id: str
+    ) -> HttpResponse:
+        """Delete an application credential, which revokes its tokens."""
+        self._check_may_change()
+        row = self._row(credential_id)
+        application_credentials.delete(row, origin_of(request._request))
         return responses.nothing()
 
+    def _check_may_change(self) -> None:
+        if self.token.claims.credential is not None:
+            raise errors.Forbidden(
+                "An application credential cannot create or delete application "
+                "credentials. Sign in with your password."
+            )
+
+    def _rows(self) -> QuerySet[ApplicationCredential]:
+        return ApplicationCredential.objects.filter(user_id=self.token.claims.user_id)
+
     def _row(self, credential_id: str) -> ApplicationCredential:
-        own = ApplicationCredential.objects.filter(user_id=self.token.claims.user_id)
-        row = own.select_related("user").filter(pk=credential_id).first()
+        rows = self._rows().select_related("user")
+        row = rows.filter(pk=credential_id).first()
         if row is None:
             raise errors.NotFound("There is no such application credential.")
         return row
@@ -100,10 +110,10 @@ def _given(document: object) -> dict[str, Any]:
         raise errors.Invalid(f"'{NAME}' must be given, and be an object.")
     if given.get("unrestricted"):
         raise errors.Forbidden(
-            "Unrestricted application credentials, which could make others, do not exist."
+            "Unrestricted application credentials are not supported. Leave 'unrestricted' out."
         )
     if given.get("access_rules"):
-        # To take no notice would give more than was asked for.
+        # Ignoring them would grant more than was requested.
         raise errors.Invalid(
             "Access rules are not supported. Name the allowed actions instead: "
             '"actions": ["get_images", "get_image", "download_image"].'
@@ -117,7 +127,7 @@ def _given(document: object) -> dict[str, Any]:
 
 
 def _role(roles: object) -> str | None:
-    """Of the roles that are named the one that includes the others."""
+    """Return the named role that includes the other named ones; None if none is named."""
     if not roles:
         return None
     names = [
@@ -136,7 +146,7 @@ def _time(text: object) -> datetime | None:
     try:
         moment = parse_datetime(text) if isinstance(text, str) else None
         moment = moment and _in_utc(moment)
-    except (ValueError, OverflowError):  # no such day, or none that UTC has
+    except (ValueError, OverflowError):  # a day that does not exist, or not in UTC
         moment = None
     if moment is None:
         raise errors.Invalid("'expires_at' must be a time like 2026-01-31T12:00:00.")
@@ -144,7 +154,7 @@ def _time(text: object) -> datetime | None:
 
 
 def _in_utc(moment: datetime) -> datetime:
-    """Times without a zone are UTC. Raises OverflowError."""
+    """Return a time in UTC, which is also the zone of times without one. Raises OverflowError."""
     if moment.tzinfo is None:
         return moment.replace(tzinfo=UTC)
     return moment.astimezone(UTC)

@@ -1,7 +1,7 @@
-"""Users and projects, as far as clients look them up by name before they ask for something.
+"""Users, projects and roles, which clients look up by name before other requests.
 
-Everybody may look up what is theirs, admins everything. Others are refused alike whether the
-thing exists or not; most clients then take what they were given for an id.
+A caller may look up its own, an administrator all of them. Anything else is refused alike,
+whether it exists or not; most clients then take the name for an id.
 """
 
 from __future__ import annotations
@@ -14,27 +14,32 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from imagecatalog.identity.api import documents
-from imagecatalog.identity.api.views import IdentityView, base, is_admin, user_key
+from imagecatalog.identity.api.views import IdentityViewSet, base, is_admin, user_key
 from imagecatalog.identity.models import Project, Role
 from imagecatalog.identity.tokens import Valid
 from images import errors
 from images.http import responses
 
 
-class Projects(IdentityView):
-    def get(self, request: Request, **kwargs: str) -> HttpResponse:
+class ProjectViewSet(IdentityViewSet):
+    """``/v3/projects``."""
+
+    lookup_url_kwarg = "project_id"
+    lookup_value_regex = "[^/]+"
+
+    def list(self, request: Request) -> HttpResponse:
+        """Return the projects that the caller may see, or the one of the given name."""
         url = base(request)
         rows = _projects(self.token)
         if "name" in request.GET:
             rows = rows.filter(name=request.GET["name"].replace("\0", ""))
-        found = [documents.project(row, url) for row in rows.order_by("name")]
-        if not found and not is_admin(self.token):
+        projects = [documents.project(row, url) for row in rows.order_by("name")]
+        if not projects and not is_admin(self.token):
             raise _refused()
-        return responses.json(documents.page("projects", found, f"{url}/projects"))
+        return responses.json(documents.page("projects", projects, f"{url}/projects"))
 
-
-class OneProject(IdentityView):
-    def get(self, request: Request, project_id: str, **kwargs: str) -> HttpResponse:
+    def retrieve(self, request: Request, project_id: str) -> HttpResponse:
+        """Return a project."""
         row = _projects(self.token).filter(pk=project_id).first()
         if row is None and not is_admin(self.token):
             raise _refused()
@@ -43,8 +48,14 @@ class OneProject(IdentityView):
         return responses.json({"project": documents.project(row, base(request))})
 
 
-class OneUser(IdentityView):
-    def get(self, request: Request, user_id: str, **kwargs: str) -> HttpResponse:
+class UserViewSet(IdentityViewSet):
+    """``/v3/users``."""
+
+    lookup_url_kwarg = "user_id"
+    lookup_value_regex = "[^/]+"
+
+    def retrieve(self, request: Request, user_id: str) -> HttpResponse:
+        """Return a user: the caller's own, or any for administrators."""
         own = str(self.token.claims.user_id)
         if user_id != own and not is_admin(self.token):
             raise _refused()
@@ -54,16 +65,21 @@ class OneUser(IdentityView):
         return responses.json({"user": _user(row, base(request))})
 
 
-class Roles(IdentityView):
-    def get(self, request: Request, **kwargs: str) -> HttpResponse:
+class RoleViewSet(IdentityViewSet):
+    """``/v3/roles``."""
+
+    lookup_url_kwarg = "role_id"
+    lookup_value_regex = "[^/]+"
+
+    def list(self, request: Request) -> HttpResponse:
+        """Return the roles, or the one of the given name."""
         url = base(request)
-        wanted = request.GET.get("name")
-        found = [_role(name, url) for name in Role.values if wanted in (None, name)]
-        return responses.json(documents.page("roles", found, f"{url}/roles"))
+        name = request.GET.get("name")
+        roles = [_role(role, url) for role in Role.values if name in (None, role)]
+        return responses.json(documents.page("roles", roles, f"{url}/roles"))
 
-
-class OneRole(IdentityView):
-    def get(self, request: Request, role_id: str, **kwargs: str) -> HttpResponse:
+    def retrieve(self, request: Request, role_id: str) -> HttpResponse:
+        """Return a role. The id of a role is its name."""
         if role_id not in Role.values:
             raise errors.NotFound(f"Could not find role: {role_id[:64]}.")
         return responses.json({"role": _role(role_id, base(request))})

@@ -1,14 +1,15 @@
-"""``/v3/auth``: tokens, and what the holder of one can reach with it."""
+"""``/v3/auth``: tokens, and the projects and services that a token opens."""
 
 from __future__ import annotations
 
 from django.http import HttpResponse
+from rest_framework.decorators import action
 from rest_framework.request import Request
 
 from imagecatalog.identity import sign_in_log, tokens
 from imagecatalog.identity.api import documents
 from imagecatalog.identity.api.sign_in import sign_in
-from imagecatalog.identity.api.views import IdentityView, base, is_admin
+from imagecatalog.identity.api.views import IdentityViewSet, base, is_admin
 from imagecatalog.identity.models import Project
 from imagecatalog.identity.origin import origin_of
 from imagecatalog.identity.tokens import Valid
@@ -18,30 +19,38 @@ from images.http import public_url, request_body, responses
 SUBJECT = "X-Subject-Token"
 
 
-class Tokens(IdentityView):
-    http_method_names = ["get", "head", "post", "delete"]
+class AuthViewSet(IdentityViewSet):
+    """``/v3/auth``: tokens, and the projects and services that a token opens."""
 
     def initial(self, request: Request, *args: object, **kwargs: object) -> None:
-        if request.method != "POST":
+        if self.action != "issue":  # a sign-in has no token yet
             super().initial(request, *args, **kwargs)
 
-    def post(self, request: Request, **kwargs: str) -> HttpResponse:
+    @action(detail=False, methods=["post"], url_path="tokens")
+    def issue(self, request: Request) -> HttpResponse:
+        """Sign in: return a new token in X-Subject-Token and as a document."""
         text, valid = sign_in(
             request_body.json(request._request), origin_of(request._request)
         )
-        return _shown(request, text, valid, 201)
+        return _token_response(request, text, valid, 201)
 
-    def get(self, request: Request, **kwargs: str) -> HttpResponse:
+    @issue.mapping.get
+    def validate(self, request: Request) -> HttpResponse:
+        """Return the token in X-Subject-Token as a document."""
         text, subject = _subject(request, self.token)
-        return _shown(request, text, subject, 200)
+        return _token_response(request, text, subject, 200)
 
-    def head(self, request: Request, **kwargs: str) -> HttpResponse:
+    @issue.mapping.head
+    def check(self, request: Request) -> HttpResponse:
+        """Return whether the token in X-Subject-Token is valid."""
         text, _ = _subject(request, self.token)
         response = responses.nothing(200)
         response.headers[SUBJECT] = text
         return response
 
-    def delete(self, request: Request, **kwargs: str) -> HttpResponse:
+    @issue.mapping.delete
+    def revoke(self, request: Request) -> HttpResponse:
+        """Revoke the token in X-Subject-Token."""
         _, subject = _subject(request, self.token)
         tokens.revoke(subject.claims)
         user = subject.identity.user
@@ -51,20 +60,18 @@ class Tokens(IdentityView):
         )
         return responses.nothing()
 
-
-class Projects(IdentityView):
-    """The projects in which the holder has a role, to choose a scope from."""
-
-    def get(self, request: Request, **kwargs: str) -> HttpResponse:
+    @action(detail=False, methods=["get"])
+    def projects(self, request: Request) -> HttpResponse:
+        """Return the projects in which the token's user has a role."""
         url = base(request)
         rows = Project.objects.filter(assignments__user=self.token.claims.user_id)
-        found = [documents.project(row, url) for row in rows.order_by("name")]
-        page = documents.page("projects", found, f"{url}/auth/projects")
+        projects = [documents.project(row, url) for row in rows.order_by("name")]
+        page = documents.page("projects", projects, f"{url}/auth/projects")
         return responses.json(page)
 
-
-class Catalog(IdentityView):
-    def get(self, request: Request, **kwargs: str) -> HttpResponse:
+    @action(detail=False, methods=["get"])
+    def catalog(self, request: Request) -> HttpResponse:
+        """Return the services that the token's project can use."""
         if self.token.claims.project is None:
             raise errors.Forbidden("A catalog is for tokens with a project.")
         services = _catalog(request)
@@ -73,9 +80,10 @@ class Catalog(IdentityView):
 
 
 def _subject(request: Request, asking: Valid) -> tuple[str, Valid]:
-    """The token that is asked about: one's own, which for an application credential is this one.
+    """Return the token in X-Subject-Token, as text and read. Raises NotFound.
 
-    Admins may ask about everybody's.
+    Callers may name tokens of their own user, with an application credential only the token
+    that they send; administrators may name any token.
     """
     text = request.headers.get(SUBJECT, "")
     subject = tokens.read(text)
@@ -90,7 +98,9 @@ def _is_own(subject: Valid, asking: Valid) -> bool:
     return subject.claims.user_id == asking.claims.user_id
 
 
-def _shown(request: Request, text: str, valid: Valid, status: int) -> HttpResponse:
+def _token_response(
+    request: Request, text: str, valid: Valid, status: int
+) -> HttpResponse:
     catalog = None if "nocatalog" in request.GET else _catalog(request)
     response = responses.json(documents.token(valid, catalog), status)
     response.headers[SUBJECT] = text

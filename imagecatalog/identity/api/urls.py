@@ -1,37 +1,36 @@
-"""The resources of the identity face, below ``/identity``."""
+"""The resources of the identity API and their routes, below ``/identity``."""
 
 from __future__ import annotations
 
-from django.urls import path, re_path
+from django.urls import re_path
+from rest_framework.routers import SimpleRouter
 
-from imagecatalog.identity.api import (
-    application_credentials,
-    directory,
-    tokens,
-    versions,
+from imagecatalog.identity.api.application_credentials import (
+    ApplicationCredentialViewSet,
 )
-from imagecatalog.identity.api.views import UnknownPath
+from imagecatalog.identity.api.directory import (
+    ProjectViewSet,
+    RoleViewSet,
+    UserViewSet,
+)
+from imagecatalog.identity.api.tokens import AuthViewSet
+from imagecatalog.identity.api.versions import VersionViewSet
+from imagecatalog.identity.api.views import UnknownPathView
 
-CREDENTIALS = "v3/users/<str:user_id>/application_credentials"
+CREDENTIALS = "/v3/users/(?P<user_id>[^/]+)/application_credentials"
+
+router = SimpleRouter(trailing_slash=False)
+router.register("/v3/auth", AuthViewSet, basename="auth")
+router.register("/v3/projects", ProjectViewSet, basename="project")
+router.register("/v3/roles", RoleViewSet, basename="role")
+router.register("/v3/users", UserViewSet, basename="user")
+router.register(
+    CREDENTIALS, ApplicationCredentialViewSet, basename="application-credential"
+)
 
 urlpatterns = [
-    re_path(r"^/?$", versions.Versions.as_view()),
-    re_path(r"^/v3/?$", versions.Version.as_view()),
-    path("/v3/auth/tokens", tokens.Tokens.as_view()),
-    path("/v3/auth/projects", tokens.Projects.as_view()),
-    path("/v3/auth/catalog", tokens.Catalog.as_view()),
-    path("/v3/projects", directory.Projects.as_view()),
-    path("/v3/projects/<str:project_id>", directory.OneProject.as_view()),
-    path("/v3/roles", directory.Roles.as_view()),
-    path("/v3/roles/<str:role_id>", directory.OneRole.as_view()),
-    path("/v3/users/<str:user_id>", directory.OneUser.as_view()),
-    path(
-        f"/{CREDENTIALS}",
-        application_credentials.ApplicationCredentials.as_view(),
-    ),
-    path(
-        f"/{CREDENTIALS}/<str:credential_id>",
-        application_credentials.OneApplicationCredential.as_view(),
-    ),
-    re_path(r"", UnknownPath.as_view()),
+    re_path(r"^/?$", VersionViewSet.as_view({"get": "list"})),
+    re_path(r"^/v3/?$", VersionViewSet.as_view({"get": "retrieve"})),
+    *router.urls,
+    re_path(r"", UnknownPathView.as_view()),
 ]

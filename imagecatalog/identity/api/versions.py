@@ -1,4 +1,4 @@
-"""The version documents, which clients ask for before they sign in."""
+"""The version documents of the identity API, which clients read before they sign in."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ from typing import Any
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from imagecatalog.identity.api.views import OpenView, base
+from imagecatalog.identity.api.views import OpenViewSet, base
 from images.http import responses
 
 MEDIA_TYPE = "application/vnd.openstack.identity-v3+json"
 
 
-class Versions(OpenView):
-    def get(self, request: Request, **kwargs: str) -> HttpResponse:
+class VersionViewSet(OpenViewSet):
+    """The version documents of the identity API, which need no credentials."""
+
+    def list(self, request: Request) -> HttpResponse:
+        """Return the only version as the choice (300)."""
         return responses.json({"versions": {"values": [_version(request)]}}, 300)
 
-
-class Version(OpenView):
-    def get(self, request: Request, **kwargs: str) -> HttpResponse:
+    def retrieve(self, request: Request) -> HttpResponse:
+        """Return version 3."""
         return responses.json({"version": _version(request)})
 
 

@@ -1,20 +1,19 @@
-"""What all resources of the identity face share: errors in Keystone's shape, and the caller."""
+"""The base of the identity API's views: errors in Keystone's form, and the token of a request."""
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
-from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.request import Request
 
 from imagecatalog.identity import tokens
 from imagecatalog.identity.models import Role
 from imagecatalog.identity.tokens import Valid
 from images import errors
-from images.http import exception_handler, public_url, responses
-from images.http.views import ApiView
+from images.http import public_url, responses
+from images.http.views import ApiView, ApiViewSet
 
 Row = TypeVar("Row", bound=Model)
 
@@ -22,7 +21,7 @@ DOMAIN = {"id": "default", "name": "Default"}  # the only one
 
 
 class Unauthorized(errors.ImageError):
-    """Whoever asks did not say who it is, or not rightly."""
+    """The request has no valid credentials."""
 
     code = "unauthorized"
 
@@ -32,41 +31,52 @@ class Unauthorized(errors.ImageError):
         super().__init__(message)
 
 
-class IdentityView(ApiView):
-    """A resource for the holders of a token, which the view finds as ``self.token``."""
+class KeystoneForm(ApiView):
+    """A view whose errors have the status codes and the form that Keystone gives them."""
+
+    error_status: ClassVar = {Unauthorized: 401, errors.OverLimit: 403}
+
+    def error_response(
+        self, request: HttpRequest, status: int, message: str
+    ) -> HttpResponse:
+        """Return an error as a JSON document in Keystone's form."""
+        return error(status, message)
+
+    def challenge(self, request: HttpRequest) -> str:
+        """Return the value of WWW-Authenticate, which names the identity service."""
+        return f'Keystone uri="{public_url.base(request)}/identity"'
+
+
+class IdentityViewSet(ApiViewSet, KeystoneForm):
+    """A ViewSet for holders of a token, which is ``self.token``."""
 
     token: Valid
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         self.token = require(request)
-        if any("\0" in it for it in kwargs.values()):  # PostgreSQL fails on it
+        if any("\0" in text for text in kwargs.values()):  # PostgreSQL fails on NUL
             raise errors.NotFound("There is nothing with this id.")
 
-    def get_exception_handler(self) -> Any:
-        return handle
 
-
-class OpenView(IdentityView):
-    """A resource for everybody."""
+class OpenViewSet(IdentityViewSet):
+    """A ViewSet for requests without credentials."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         pass
 
 
-class UnknownPath(OpenView):
-    """What Keystone has and we do not."""
-
-    http_method_names = [*ApiView.http_method_names, "head"]
+class UnknownPathView(KeystoneForm):
+    """Any path that Keystone has and this service does not: 404."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         raise errors.NotFound(
-            "This is the identity service of an image catalogue: it knows tokens, "
+            "This is the identity service of an image catalogue: it has tokens, "
             "application credentials and projects, and nothing else of Keystone."
         )
 
 
 def require(request: Request) -> Valid:
-    """The token that the request is made with. Raises Unauthorized."""
+    """Return the token that the request is made with. Raises Unauthorized."""
     valid = tokens.read(request.META.get("HTTP_X_AUTH_TOKEN", ""))
     if valid is None:
         raise Unauthorized
@@ -74,18 +84,21 @@ def require(request: Request) -> Valid:
 
 
 def user_key(text: str) -> int:
-    """The primary key in a user's id; 0, which nobody has, when it cannot be one."""
+    """Return the primary key in a user's id; 0, which no user has, for any other text."""
     is_one = text.isascii() and text.isdecimal() and len(text) < 10
     return int(text) if is_one else 0
 
 
 def is_admin(token: Valid) -> bool:
-    """Whether the holder may see what is others'; not with a credential that names its actions."""
+    """Return whether the token's holder may see other users' resources.
+
+    A credential limited to some actions may not.
+    """
     return token.identity.role == Role.ADMIN and token.identity.actions is None
 
 
 def existing(rows: QuerySet[Row]) -> Row:
-    """The one row; it may have gone since the token was looked up. Raises Unauthorized."""
+    """Return the only row. Raises Unauthorized if it was deleted since the token was read."""
     row = rows.first()
     if row is None:
         raise Unauthorized
@@ -93,42 +106,12 @@ def existing(rows: QuerySet[Row]) -> Row:
 
 
 def base(request: Request) -> str:
-    """The URL of the identity service, without a slash at its end."""
+    """Return the URL of the identity service, without a trailing slash."""
     return f"{public_url.base(request._request)}/identity/v3"
 
 
-def handle(exc: Exception, context: dict[str, Any]) -> HttpResponse | None:
-    """The exception handler of DRF, with the status codes of the Image API's table."""
-    request: HttpRequest = context["request"]._request
-    if isinstance(exc, MethodNotAllowed):
-        allowed = context["view"].allowed_methods
-        response = error(405, f"Use {', '.join(allowed)}.")
-        response.headers["Allow"] = ", ".join(allowed)
-        return response
-    if isinstance(exc, Unauthorized):
-        response = error(401, str(exc))
-        uri = f"{public_url.base(request)}/identity"
-        response.headers["WWW-Authenticate"] = f'Keystone uri="{uri}"'
-        return response
-    if isinstance(exc, errors.OverLimit):
-        return error(403, str(exc))  # as Keystone says it
-    plain = exception_handler.handle(exc, context)
-    if plain is None:
-        return None
-    response = error(plain.status_code, _message(exc))
-    if "Retry-After" in plain.headers:
-        response.headers["Retry-After"] = plain.headers["Retry-After"]
-    return response
-
-
 def error(status: int, message: str) -> HttpResponse:
-    """An error document."""
+    """Return an error document in Keystone's form."""
     title = responses.REASONS.get(status, "Error")
     content = {"code": status, "message": message, "title": title}
     return responses.json({"error": content}, status)
-
-
-def _message(exc: Exception) -> str:
-    if isinstance(exc, errors.ImageError):
-        return str(exc)
-    return "The request could not be served."

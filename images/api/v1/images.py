@@ -1,4 +1,4 @@
-"""Images: lists, create, show, download, update, delete. Metadata is in headers."""
+"""Images in API v1: list, create, show, download, update, delete."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from rest_framework.decorators import action
 from rest_framework.request import Request
 
 from images import access, errors, lifecycle, listing
@@ -14,18 +15,30 @@ from images.access import Caller, Target
 from images.api.v1 import filters, headers, metadata, serializers, sources
 from images.api.v1.headers import Meta
 from images.api.v1.sources import Sources
-from images.api.v1.views import V1View
+from images.api.v1.views import V1ViewSet
 from images.http import public_url, request_body, responses, streaming
-from images.http.views import get_caller
+from images.http.views import IMAGE_UUID, get_caller
 from images.models import READABLE_STATUSES, Status
 from images.models.rows import Row
 
 
-class Images(V1View):
-    def get(self, request: Request, **kwargs: str) -> HttpResponse:
+class ImageViewSet(V1ViewSet):
+    """The images of the catalogue, with their metadata in headers."""
+
+    lookup_url_kwarg = "image_id"
+    lookup_value_regex = IMAGE_UUID
+
+    def list(self, request: Request) -> HttpResponse:
+        """Return a page of images with their main attributes."""
         return _page(request, serializers.brief)
 
-    def post(self, request: Request, **kwargs: str) -> HttpResponse:
+    @action(detail=False, methods=["get"], url_path="detail/?")
+    def detailed(self, request: Request) -> HttpResponse:
+        """Return a page of images with all their attributes."""
+        return _page(request, serializers.image)
+
+    def create(self, request: Request) -> HttpResponse:
+        """Create an image, with data from the body or a URL where the request names it."""
         caller, meta = get_caller(request), headers.decode(request._request)
         source = sources.of(request._request, meta)
         fields = metadata.new(meta, caller, needs_formats=any(source))
@@ -41,24 +54,15 @@ class Images(V1View):
             response.headers["ETag"] = row["checksum"]
         return response
 
-
-class Details(V1View):
-    http_method_names = ["get"]
-
-    def get(self, request: Request, **kwargs: str) -> HttpResponse:
-        return _page(request, serializers.image)
-
-
-class Image(V1View):
-    http_method_names = ["get", "head", "put", "delete"]
-
-    def head(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
+    def metadata(self, request: Request, image_id: str) -> HttpResponse:
+        """Return an image's metadata as headers, without its data."""
         row = _find(get_caller(request), image_id, "get_image")
         response = responses.nothing(200)
         _describe(response, row)
         return response
 
-    def get(self, request: Request, image_id: str, **kwargs: str) -> HttpResponseBase:
+    def retrieve(self, request: Request, image_id: str) -> HttpResponseBase:
+        """Send an image's data, with its metadata as headers."""
         request_body.refuse(request._request)
         caller = get_caller(request)
         row = access.get_image(caller, image_id, "download_image")
@@ -74,7 +78,8 @@ class Image(V1View):
         _describe(response, row)
         return response
 
-    def put(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
+    def update(self, request: Request, image_id: str) -> HttpResponse:
+        """Change an image's metadata, or give a queued image its data."""
         caller, meta = get_caller(request), headers.decode(request._request)
         source = sources.of(request._request, meta)
         row = _find(caller, image_id, "modify_image")
@@ -84,7 +89,8 @@ class Image(V1View):
         row = access.see(caller, image_id, deleted=True)
         return responses.json({"image": serializers.image(row)})
 
-    def delete(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
+    def destroy(self, request: Request, image_id: str) -> HttpResponse:
+        """Delete an image, to the trash where it has data and deletion is delayed."""
         request_body.refuse(request._request)
         caller = get_caller(request)
         row = _find(caller, image_id, "delete_image")
@@ -102,7 +108,7 @@ def _page(request: Request, serialize: Callable[[Row], dict[str, Any]]) -> HttpR
 
 
 def _find(caller: Caller, image_id: str, action: str) -> Row:
-    """An admin is told of deleted images too."""
+    """Return an image that the caller sees; administrators also see deleted ones."""
     return access.get_image(caller, image_id, action, deleted=caller.is_admin)
 
 

@@ -9,68 +9,74 @@ from rest_framework.request import Request
 
 from images import access, errors
 from images.access import Caller
-from images.api.v1.views import V1View
+from images.api.v1.views import V1ViewSet
 from images.http import request_body, responses
 from images.http.views import get_caller
 from images.lifecycle import sharing
 from images.models.rows import Row
 
 
-class MembersView(V1View):
-    # Who may not share is not told whether there is anything to share.
-    error_status: ClassVar = V1View.error_status | {errors.Forbidden: 404}
+class ImageMemberViewSet(V1ViewSet):
+    """``/v1/images/{id}/members``: the projects with which an image is shared."""
 
+    lookup_url_kwarg = "member_id"
+    lookup_value_regex = "[^/]+"
+    # 404, so that a caller without permission to share does not learn that the image exists.
+    error_status: ClassVar = V1ViewSet.error_status | {errors.Forbidden: 404}
 
-class Members(MembersView):
-    http_method_names = ["get", "put"]
-
-    def get(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
+    def list(self, request: Request, image_id: str) -> HttpResponse:
+        """Return the members that the caller may see."""
         caller = get_caller(request)
         image = access.get_image(caller, image_id, "get_members")
-        found = sharing.members(image_id, _only(caller, image))
-        shown = [_shown("member_id", one.member, one.can_share) for one in found]
-        return responses.json({"members": shown})
+        members = sharing.members(image_id, _only(caller, image))
+        documents = [
+            _document("member_id", member.member, member.can_share)
+            for member in members
+        ]
+        return responses.json({"members": documents})
 
-    def put(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
-        wanted = _memberships(request_body.json(request._request))
+    def replace(self, request: Request, image_id: str) -> HttpResponse:
+        """Replace all members of an image."""
+        memberships = _memberships(request_body.json(request._request))
         caller = _sharer(request, image_id, "add_member", "delete_member")
-        sharing.replace(image_id, wanted, caller)
+        sharing.replace(image_id, memberships, caller)
         return responses.nothing()
 
-
-class Member(MembersView):
-    http_method_names = ["put", "delete"]
-
-    def put(
-        self, request: Request, image_id: str, member_id: str, **kwargs: str
-    ) -> HttpResponse:
+    def update(self, request: Request, image_id: str, member_id: str) -> HttpResponse:
+        """Share an image with a project, or change whether it may share it further."""
         can_share = _can_share(request_body.raw(request._request))
         caller = _sharer(request, image_id, "add_member")
         sharing.put(image_id, member_id, can_share, caller)
         return responses.nothing()
 
-    def delete(
-        self, request: Request, image_id: str, member_id: str, **kwargs: str
-    ) -> HttpResponse:
+    def destroy(self, request: Request, image_id: str, member_id: str) -> HttpResponse:
+        """Stop sharing an image with a project."""
         request_body.refuse(request._request)
         caller = _sharer(request, image_id, "delete_member")
         sharing.remove(image_id, member_id, caller)
         return responses.nothing()
 
 
-class SharedImages(V1View):
-    http_method_names = ["get"]
+class SharedImageViewSet(V1ViewSet):
+    """``/v1/shared-images/{member_id}``: the images that are shared with a project."""
 
-    def get(self, request: Request, member_id: str, **kwargs: str) -> HttpResponse:
+    lookup_url_kwarg = "member_id"
+    lookup_value_regex = "[^/]+"
+
+    def retrieve(self, request: Request, member_id: str) -> HttpResponse:
+        """Return the memberships of a project that the caller may see."""
         caller = get_caller(request)
         access.check(caller, "get_images", {"owner": None})
-        found = sharing.shared_with(caller, member_id)
-        shown = [_shown("image_id", one.image_id, one.can_share) for one in found]
-        return responses.json({"shared_images": shown})
+        memberships = sharing.shared_with(caller, member_id)
+        documents = [
+            _document("image_id", membership.image_id, membership.can_share)
+            for membership in memberships
+        ]
+        return responses.json({"shared_images": documents})
 
 
 def _sharer(request: Request, image_id: str, *actions: str) -> Caller:
-    """Who asks, when it sees the image and may do all this. Raises NotFound, Forbidden."""
+    """Return the caller if it may do all this with the image. Raises NotFound, Forbidden."""
     caller = get_caller(request)
     image = access.see(caller, image_id)
     if not all(sharing.may_share(caller, image, action) for action in actions):
@@ -79,19 +85,19 @@ def _sharer(request: Request, image_id: str, *actions: str) -> Caller:
 
 
 def _only(caller: Caller, image: Row) -> str | None:
-    """Whose membership the caller may see: a member its own, who may share all (None)."""
+    """Return the one member that the caller may see, or None for all of them."""
     all_of_them = access.may(caller, "get_other_members", image) or sharing.may_share(
         caller, image
     )
     return None if all_of_them else caller.project
 
 
-def _shown(name: str, value: str, can_share: bool) -> dict[str, Any]:
+def _document(name: str, value: str, can_share: bool) -> dict[str, Any]:
     return {name: value, "can_share": can_share}
 
 
 def _memberships(document: Any) -> dict[str, bool | None]:
-    """From ``{"memberships": [{"member_id", "can_share"?}]}``. Raises Invalid."""
+    """Parse ``{"memberships": [{"member_id", "can_share"?}]}``. Raises Invalid."""
     wanted = document.get("memberships") if isinstance(document, dict) else None
     if not isinstance(wanted, list):
         raise errors.Invalid(
@@ -107,7 +113,7 @@ def _membership(entry: Any) -> tuple[str, bool | None]:
 
 
 def _can_share(content: bytes) -> bool | None:
-    """From ``{"member": {"can_share": …}}``, or from nothing. Raises Invalid."""
+    """Parse ``{"member": {"can_share": …}}`` or an empty body. Raises Invalid."""
     if not content:
         return None
     document = request_body.parsed(content)

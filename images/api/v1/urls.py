@@ -1,20 +1,52 @@
-"""The resources of API v1."""
+"""The resources of API v1 and their routes."""
 
 from __future__ import annotations
 
 from django.urls import re_path
+from rest_framework.routers import Route, SimpleRouter
 
-from images.api.v1 import images, members
-from images.http.views import IMAGE_ID, UnknownPath
+from images.api.v1.images import ImageViewSet
+from images.api.v1.members import ImageMemberViewSet, SharedImageViewSet
+from images.http.views import IMAGE_ID, UnknownPathView
 
-IMAGE = rf"^images/{IMAGE_ID}"
+
+class V1Router(SimpleRouter):
+    """Routes with the methods of API v1: HEAD of an image, PUT of a list of members."""
+
+    routes = [
+        Route(
+            url=r"^{prefix}$",
+            mapping={"get": "list", "post": "create", "put": "replace"},
+            name="{basename}-list",
+            detail=False,
+            initkwargs={},
+        ),
+        SimpleRouter.routes[1],
+        Route(
+            url=r"^{prefix}/{lookup}$",
+            mapping={
+                "get": "retrieve",
+                "head": "metadata",
+                "put": "update",
+                "delete": "destroy",
+            },
+            name="{basename}-detail",
+            detail=True,
+            initkwargs={},
+        ),
+    ]
+
+
+router = V1Router(trailing_slash=False)
+router.register("images", ImageViewSet, basename="image")
+router.register(
+    f"images/{IMAGE_ID}/members", ImageMemberViewSet, basename="image-member"
+)
+router.register("shared-images", SharedImageViewSet, basename="shared-image")
 
 urlpatterns = [
-    re_path(r"^(?:images/?)?$", images.Images.as_view()),
-    re_path(r"^images/detail/?$", images.Details.as_view()),
-    re_path(rf"{IMAGE}$", images.Image.as_view()),
-    re_path(rf"{IMAGE}/members$", members.Members.as_view()),
-    re_path(rf"{IMAGE}/members/(?P<member_id>[^/]+)$", members.Member.as_view()),
-    re_path(r"^shared-images/(?P<member_id>[^/]+)$", members.SharedImages.as_view()),
-    re_path(r"", UnknownPath.as_view()),
+    # The root and a trailing slash mean the list, as they always did in API v1.
+    re_path(r"^(?:images/)?$", ImageViewSet.as_view({"get": "list", "post": "create"})),
+    *router.urls,
+    re_path(r"", UnknownPathView.as_view()),
 ]

@@ -1,14 +1,16 @@
-"""What the views of API v1 share."""
+"""What API v1 answers differently from API v2."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
 from images import errors
-from images.http.views import ApiView
+from images.http.views import ApiViewSet
 
 
-class V1View(ApiView):
+class V1ViewSet(ApiViewSet):
+    """A ViewSet with the status codes of API v1."""
+
     error_status: ClassVar = {
         errors.AlreadyBegun: 400,
         errors.ContentRefused: 400,

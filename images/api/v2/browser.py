@@ -1,6 +1,6 @@
-"""Resumable uploads from the pages of the admin: the same resource, signed in by the session.
+"""Resumable uploads from the browser admin, authenticated by its session.
 
-Mounted where the session's cookie is sent; the API proper never sees it.
+The URLs are below the admin's, so that the API itself never receives the session cookie.
 """
 
 from __future__ import annotations
@@ -19,13 +19,15 @@ NEEDED = ("images.view_image", "images.upload_image")
 
 
 class BrowserSession(SessionAuthentication):
-    """Staff that may upload; whatever changes something needs the CSRF token, too."""
+    """Staff users with permission to upload; unsafe methods need the CSRF token, too."""
 
     def authenticate(self, request: Request) -> tuple[Caller, None]:
         found = super().authenticate(request)
         if found is None:
-            # Not 401: the browser would ask for a password by itself.
-            raise PermissionDenied("Sign in again, in another window if you like.")
+            # Not 401, for which a browser would show its own password prompt.
+            raise PermissionDenied(
+                "Your session has expired. Sign in in another tab, then resume."
+            )
         user, _ = found
         if not user.is_staff or not user.has_perms(NEEDED):
             raise PermissionDenied("Your role does not include uploads.")
@@ -35,6 +37,8 @@ class BrowserSession(SessionAuthentication):
 
 BY_SESSION = {"authentication_classes": [BrowserSession]}
 urlpatterns = [
-    re_path(rf"^{IMAGE_ID}/uploads$", uploads.Uploads.as_view(**BY_SESSION)),
-    re_path(rf"^{IMAGE_ID}/uploads/{UPLOAD_ID}$", uploads.Upload.as_view(**BY_SESSION)),
+    re_path(rf"^{IMAGE_ID}/uploads$", uploads.UploadsView.as_view(**BY_SESSION)),
+    re_path(
+        rf"^{IMAGE_ID}/uploads/{UPLOAD_ID}$", uploads.UploadView.as_view(**BY_SESSION)
+    ),
 ]

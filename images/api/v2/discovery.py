@@ -1,4 +1,4 @@
-"""What the service can do: the schema documents."""
+"""The JSON schemas of the resources."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from rest_framework.request import Request
 
 from images.api.v2 import schemas
 from images.http import responses
-from images.http.views import ApiView
+from images.http.views import ApiViewSet
 
 DOCUMENTS = {
     "image": schemas.image,
@@ -17,8 +17,12 @@ DOCUMENTS = {
 }
 
 
-class Schema(ApiView):
-    http_method_names = ["get"]
+class SchemaViewSet(ApiViewSet):
+    """``/v2/schemas/{name}``."""
 
-    def get(self, request: Request, name: str, **kwargs: str) -> HttpResponse:
+    lookup_url_kwarg = "name"
+    lookup_value_regex = "|".join(DOCUMENTS)
+
+    def retrieve(self, request: Request, name: str) -> HttpResponse:
+        """Return the JSON schema of this name."""
         return responses.json(DOCUMENTS[name]())

@@ -1,30 +1,40 @@
-"""Actions on an image: deactivate and reactivate, and restore, which is an extension."""
+"""Actions on an image: deactivate, reactivate, and restore, which is an extension."""
 
 from __future__ import annotations
 
 from django.http import HttpResponse
+from rest_framework.decorators import action
 from rest_framework.request import Request
 
 from images import access, attributes, errors, lifecycle
 from images.http import request_body, responses
-from images.http.views import ApiView, get_caller
-
-VERBS = {"deactivate": lifecycle.deactivate, "reactivate": lifecycle.reactivate}
+from images.http.views import ApiViewSet, get_caller
 
 
-class Action(ApiView):
-    def post(
-        self, request: Request, image_id: str, action: str, **kwargs: str
-    ) -> HttpResponse:
+class ImageActionViewSet(ApiViewSet):
+    """``/v2/images/{id}/actions``: one POST for each action."""
+
+    @action(detail=False, methods=["post"])
+    def deactivate(self, request: Request, image_id: str) -> HttpResponse:
+        """Withhold the image's data from everyone but administrators."""
         request_body.refuse(request._request)
         caller = get_caller(request)
-        access.get_image(caller, image_id, action)
-        VERBS[action](image_id, caller)
+        access.get_image(caller, image_id, "deactivate")
+        lifecycle.deactivate(image_id, caller)
         return responses.nothing()
 
+    @action(detail=False, methods=["post"])
+    def reactivate(self, request: Request, image_id: str) -> HttpResponse:
+        """Make the image's data available for download again."""
+        request_body.refuse(request._request)
+        caller = get_caller(request)
+        access.get_image(caller, image_id, "reactivate")
+        lifecycle.reactivate(image_id, caller)
+        return responses.nothing()
 
-class Restore(ApiView):
-    def post(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
+    @action(detail=False, methods=["post"])
+    def restore(self, request: Request, image_id: str) -> HttpResponse:
+        """Restore the image from the trash (an extension of the Image API)."""
         request_body.refuse(request._request)
         caller = get_caller(request)
         access.get_remembered_image(caller, image_id, "restore_image")
@@ -33,7 +43,7 @@ class Restore(ApiView):
 
 
 def _reason(request: Request) -> str:
-    """Why, in the words of the one who asks; goes into the image's history."""
+    """Return the reason in X-Reason, which goes into the image's history."""
     try:
         text = request_body.header_text(request.headers.get("X-Reason", ""))
     except UnicodeError:

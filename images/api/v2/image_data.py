@@ -16,19 +16,23 @@ MEDIA_TYPE = "application/octet-stream"
 
 
 class UnsupportedData(errors.Invalid):
-    """Data comes as application/octet-stream and in no other dress."""
+    """The Content-Type of the data is not application/octet-stream."""
 
     code = "unsupported-data"
 
 
-class File(ApiView):
+class ImageDataView(ApiView):
+    """``/v2/images/{id}/file``: upload and download of an image's data."""
+
     http_method_names = ["get", "put"]
     error_status: ClassVar = {UnsupportedData: 415, errors.DataMissing: 204}
 
-    def put(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
+    def put(self, request: Request, image_id: str) -> HttpResponse:
+        """Receive the data of a queued image."""
         return _upload(request, image_id)
 
-    def get(self, request: Request, image_id: str, **kwargs: str) -> HttpResponseBase:
+    def get(self, request: Request, image_id: str) -> HttpResponseBase:
+        """Send an image's data, or the range of it that the request asks for."""
         request_body.refuse(request._request)
         caller = get_caller(request)
         preferred = _preferred(request)
@@ -46,7 +50,7 @@ class File(ApiView):
 
 
 def _preferred(request: Request) -> list[str]:
-    """The stores of ``?prefer=a,b``, those to be read from first. Raises Invalid."""
+    """Return the stores of ``?prefer=a,b``, to read from first. Raises Invalid."""
     text = request._request.GET.get("prefer", "")
     return [stores.get(name).id for name in text.replace(",", " ").split()]
 

@@ -1,4 +1,4 @@
-"""The history of an image, an extension: who did what, when and why. Also of deleted images."""
+"""The history of an image, also of a deleted one (an extension of the Image API)."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from images import access, attributes, errors, history
 from images.access import Caller
 from images.api import query
 from images.http import request_body, responses
-from images.http.views import ApiView, get_caller
+from images.http.views import ApiViewSet, get_caller
 
 MAX_LIMIT: Final = 1000  # events on a page
 TIMES: Final = ("since", "until")
-# What the link to the next page repeats.
+# Parameters that the link to the next page repeats.
 ASKED: Final = ("actor", "interface", "door", *TIMES, "limit")
-# Changes of attributes and members are for everyone who sees those. Of all else only what is
-# known to say nothing about where the operator keeps data.
-TOLD_WHOLE: Final = frozenset(
+# Callers that see attributes and members see their changes. Details of other events could
+# reveal where the operator keeps data, so only harmless ones are shown.
+SHOWN_IN_FULL: Final = frozenset(
     ("create", "update")
     + ("add_member", "change_member", "remove_member", "set_member_status")
 )
@@ -30,24 +30,27 @@ HARMLESS: Final = frozenset({"size"})
 Params = Mapping[str, str]
 
 
-class History(ApiView):
-    def get(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
+class ImageHistoryViewSet(ApiViewSet):
+    """``/v2/images/{id}/history``: the events of an image, oldest first."""
+
+    def list(self, request: Request, image_id: str) -> HttpResponse:
+        """Return a page of events and the error of the last failed transfer."""
         request_body.refuse(request._request)
         caller, params = get_caller(request), _params(request)
         access.get_remembered_image(caller, image_id, "get_image_history")
         limit = _limit(params)
-        found = history.events(
+        events = history.events(
             image_id,
             **_filters(params),
             after=_marker(params),
-            limit=limit + 1,  # one more tells whether there is a next page
+            limit=limit + 1,  # one more shows that there is a next page
         )
-        page = found[:limit]
+        page = events[:limit]
         document: dict[str, Any] = {
             "history": [_event(event, caller) for event in page],
             "last_error": _last_error(history.last_error(image_id)),
         }
-        if len(found) > limit:
+        if len(events) > limit:
             document["next"] = _next(image_id, params, page[-1]["id"])
         return responses.json(document)
 
@@ -62,7 +65,7 @@ def _filters(params: Params) -> dict[str, Any]:
     }
     if "actor" in params:
         given["actor"] = attributes.clean_text(params["actor"], "actor")
-    # "door" is what this was called before; clients may still ask for it.
+    # "door" is the old name of the filter.
     for name in ("door", "interface"):
         if name in params:
             given["interface"] = _interface(params[name])
@@ -101,7 +104,7 @@ def _event(event: Mapping[str, Any], caller: Caller) -> dict[str, Any]:
         "at": responses.instant(event["at"]),
         "door": event["interface"],  # its name before; for one more release
     }
-    if not caller.is_admin and event["verb"] not in TOLD_WHOLE:
+    if not caller.is_admin and event["verb"] not in SHOWN_IN_FULL:
         detail = event["detail"].items()
         shown["detail"] = {name: value for name, value in detail if name in HARMLESS}
     return shown

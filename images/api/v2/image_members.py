@@ -11,44 +11,47 @@ from rest_framework.request import Request
 from images import access, errors, models
 from images.access import Caller
 from images.http import request_body, responses
-from images.http.views import ApiView, get_caller
+from images.http.views import ApiViewSet, get_caller
 from images.lifecycle import sharing
 from images.models.rows import Row
 
 
-class Members(ApiView):
-    def get(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
+class ImageMemberViewSet(ApiViewSet):
+    """``/v2/images/{id}/members``: the projects with which an image is shared."""
+
+    lookup_url_kwarg = "member_id"
+    lookup_value_regex = "[^/]+"
+
+    def list(self, request: Request, image_id: str) -> HttpResponse:
+        """Return the members that the caller may see."""
         request_body.refuse(request._request)
         caller = get_caller(request)
         image = access.get_image(caller, image_id, "get_members")
         sharing.check_shared(image["visibility"])
-        found = sharing.members(image_id, _only(caller, image))
-        shown = [_document(member) for member in found]
-        return responses.json({"members": shown, "schema": "/v2/schemas/members"})
+        members = sharing.members(image_id, _only(caller, image))
+        documents = [_document(member) for member in members]
+        return responses.json({"members": documents, "schema": "/v2/schemas/members"})
 
-    def post(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
+    def create(self, request: Request, image_id: str) -> HttpResponse:
+        """Share an image with a project."""
         document = _object(request)
         if "member" not in document:
             raise errors.Invalid("Member to be added not specified")
         caller = get_caller(request)
         access.get_image(caller, image_id, "add_member")
-        added = sharing.add(image_id, document["member"], caller)
-        return responses.json(_document(added))
+        member = sharing.add(image_id, document["member"], caller)
+        return responses.json(_document(member))
 
-
-class Member(ApiView):
-    def get(
-        self, request: Request, image_id: str, member_id: str, **kwargs: str
-    ) -> HttpResponse:
+    def retrieve(self, request: Request, image_id: str, member_id: str) -> HttpResponse:
+        """Return one member."""
         request_body.refuse(request._request)
         caller = get_caller(request)
         image = access.get_image(caller, image_id, "get_member")
         member = sharing.member(image, member_id, _only(caller, image))
         return responses.json(_document(member))
 
-    def put(
-        self, request: Request, image_id: str, member_id: str, **kwargs: str
-    ) -> HttpResponse:
+    def update(self, request: Request, image_id: str, member_id: str) -> HttpResponse:
+        """Set the status of a member: accepted, pending or rejected."""
         document = _object(request)
         if "status" not in document:
             raise errors.Invalid("Status not specified")
@@ -60,9 +63,8 @@ class Member(ApiView):
         changed = sharing.set_status(image_id, member_id, document["status"], caller)
         return responses.json(_document(changed))
 
-    def delete(
-        self, request: Request, image_id: str, member_id: str, **kwargs: str
-    ) -> HttpResponse:
+    def destroy(self, request: Request, image_id: str, member_id: str) -> HttpResponse:
+        """Stop sharing an image with a project."""
         request_body.refuse(request._request)
         caller = get_caller(request)
         image = access.get_image(caller, image_id, "delete_member")
@@ -72,7 +74,7 @@ class Member(ApiView):
 
 
 def _only(caller: Caller, image: Row) -> str | None:
-    """Whose membership the caller may see: a member its own, others all (None)."""
+    """Return the one member that the caller may see, or None for all of them."""
     return None if access.may(caller, "get_other_members", image) else caller.project
 
 

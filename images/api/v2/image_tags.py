@@ -1,4 +1,4 @@
-"""Tags of an image, one by one."""
+"""Tags of an image, added and removed one at a time."""
 
 from __future__ import annotations
 
@@ -7,22 +7,25 @@ from rest_framework.request import Request
 
 from images import access, lifecycle
 from images.http import request_body, responses
-from images.http.views import ApiView, get_caller
+from images.http.views import ApiViewSet, get_caller
 
 
-class Tag(ApiView):
-    def put(
-        self, request: Request, image_id: str, tag: str, **kwargs: str
-    ) -> HttpResponse:
+class ImageTagViewSet(ApiViewSet):
+    """``/v2/images/{id}/tags/{tag}``."""
+
+    lookup_url_kwarg = "tag"
+    lookup_value_regex = "[^/]+"
+
+    def update(self, request: Request, image_id: str, tag: str) -> HttpResponse:
+        """Add a tag to an image that may have it already."""
         request_body.refuse(request._request)
         caller = get_caller(request)
         access.get_image(caller, image_id, "modify_image")
         lifecycle.tag(image_id, tag, caller)
         return responses.nothing()
 
-    def delete(
-        self, request: Request, image_id: str, tag: str, **kwargs: str
-    ) -> HttpResponse:
+    def destroy(self, request: Request, image_id: str, tag: str) -> HttpResponse:
+        """Remove a tag from an image; 404 unless the image has it."""
         request_body.refuse(request._request)
         caller = get_caller(request)
         access.get_image(caller, image_id, "modify_image")

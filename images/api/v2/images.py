@@ -1,8 +1,8 @@
-"""Images: create, list, show, update, delete."""
+"""Images: list, create, show, update, delete."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -13,24 +13,33 @@ from rest_framework.request import Request
 from images import access, attributes, errors, lifecycle, listing, stores
 from images.access import Caller, Target
 from images.api.v2 import filters, patch, serializers
+from images.api.v2.image_locations import ImageLocationViewSet
 from images.http import public_url, request_body, responses
-from images.http.views import ApiView, get_caller
+from images.http.views import IMAGE_UUID, ApiViewSet, get_caller
 from images.models import Status, rows
 from images.models.rows import Row
 
-Step = tuple[Status, patch.LocationStep]
 
+class ImageViewSet(ApiViewSet):
+    """The images of the catalogue. Their data and sub-resources have views of their own."""
 
-class Images(ApiView):
-    def get(self, request: Request, **kwargs: str) -> HttpResponse:
+    lookup_url_kwarg = "image_id"
+    lookup_value_regex = IMAGE_UUID
+    error_status: ClassVar = {patch.UnsupportedPatch: 415}
+    error_headers: ClassVar = {
+        patch.UnsupportedPatch: {"Accept-Patch": patch.ACCEPT_PATCH}
+    }
+
+    def list(self, request: Request) -> HttpResponse:
+        """Return a page of the images that the caller sees."""
         caller = get_caller(request)
         access.check(caller, "get_images", {"owner": None})
-        asked = filters.parse(request.query_params)
-        # Only API v1 knows this status.
-        asked = replace(asked, where=asked.where & ~Q(status=Status.KILLED))
-        page = listing.page(caller, asked)
-        full = bool(page) and len(page) == asked.limit
-        marker = page[-1]["id"] if full else None
+        query = filters.parse(request.query_params)
+        # Only API v1 has the status killed.
+        query = replace(query, where=query.where & ~Q(status=Status.KILLED))
+        page = listing.page(caller, query)
+        is_full = bool(page) and len(page) == query.limit
+        marker = page[-1]["id"] if is_full else None
         return responses.json(
             {
                 "images": [serializers.image(row, caller) for row in page],
@@ -39,7 +48,8 @@ class Images(ApiView):
             }
         )
 
-    def post(self, request: Request, **kwargs: str) -> HttpResponse:
+    def create(self, request: Request) -> HttpResponse:
+        """Create a queued image from a JSON object."""
         caller = get_caller(request)
         fields, properties, tags = attributes.split_new(
             request_body.json(request._request)
@@ -48,39 +58,35 @@ class Images(ApiView):
         _check_create(caller, access.new_image(fields, properties, tags))
         store_ids = ",".join(store.id for store in stores.configured())
         image = lifecycle.create(fields, properties, tags, caller)
-        response = responses.json(serializers.image(rows.row_of(image), caller), 201)
+        document = serializers.image(rows.row_of(image), caller)
+        response = responses.json(document, 201)
         base = public_url.base(request._request)
         response.headers["Location"] = f"{base}/v2/images/{image.pk}"
         response.headers["OpenStack-image-store-ids"] = store_ids
         return response
 
-
-class Image(ApiView):
-    error_status: ClassVar = {patch.UnsupportedPatch: 415}
-    error_headers: ClassVar = {
-        patch.UnsupportedPatch: {"Accept-Patch": patch.ACCEPT_PATCH}
-    }
-
-    def get(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
+    def retrieve(self, request: Request, image_id: str) -> HttpResponse:
+        """Return an image as a JSON object."""
         request_body.refuse(request._request)
         caller = get_caller(request)
-        return responses.json(
-            serializers.image(access.get_image(caller, image_id), caller)
-        )
+        image = access.get_image(caller, image_id)
+        return responses.json(serializers.image(image, caller))
 
-    def patch(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
+    def partial_update(self, request: Request, image_id: str) -> HttpResponse:
+        """Apply a JSON patch to an image's attributes, properties, tags and locations."""
         caller = get_caller(request)
         content_type = request.META.get("CONTENT_TYPE", "")
         operations = patch.parse(content_type, request_body.raw(request._request))
         image = access.get_image(caller, image_id, "modify_image")
-        changes, moves = patch.plan(operations, image)
-        steps = list(_location_steps(image, moves))
-        _check_update(caller, image, changes.fields, steps)
-        located = [_location_change(*step) for step in steps]
-        lifecycle.update(image_id, changes, caller, located)
-        return responses.json(serializers.image(access.see(caller, image_id), caller))
+        changes, location_operations = patch.plan(operations, image)
+        _check_update(caller, image, changes.fields, location_operations)
+        location_changes = ImageLocationViewSet.changes(image, location_operations)
+        lifecycle.update(image_id, changes, caller, location_changes)
+        updated = access.see(caller, image_id)
+        return responses.json(serializers.image(updated, caller))
 
-    def delete(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
+    def destroy(self, request: Request, image_id: str) -> HttpResponse:
+        """Delete an image, to the trash where it has data and deletion is delayed."""
         request_body.refuse(request._request)
         caller = get_caller(request)
         access.get_image(caller, image_id, "delete_image")
@@ -101,43 +107,10 @@ def _check_update(
     caller: Caller,
     image: Row,
     fields: Mapping[str, Any],
-    steps: Iterable[Step],
+    location_operations: Sequence[patch.LocationOperation],
 ) -> None:
     if "owner" in fields and not access.may(caller, "change_owner", image):
         raise errors.Forbidden("Owner can't be updated by non admin.")
     access.check_visibility(caller, image, fields.get("visibility"))
-    for status, move in steps:
-        for action in _location_actions(status, move):
-            access.check(caller, action, image)
-
-
-def _location_steps(image: Row, moves: Sequence[patch.LocationStep]) -> Iterator[Step]:
-    """Each with the status that the image then has."""
-    status, held = image["status"], len(image["locations"])
-    for move in moves:
-        yield status, move
-        if move.op == "replace":
-            held = len(move.value) if isinstance(move.value, list) else held
-        else:
-            held += 1 if move.op == "add" else -1
-        status = Status.ACTIVE if held > 0 else Status.QUEUED
-
-
-def _location_actions(status: Status, move: patch.LocationStep) -> list[str]:
-    if move.op == "remove" or (move.op == "replace" and not move.value):
-        return ["delete_image_location"]
-    if move.op == "add" and status == Status.ACTIVE:
-        return ["set_image_location", "add_location_to_active"]
-    return ["set_image_location"]
-
-
-def _location_change(
-    status: Status, move: patch.LocationStep
-) -> lifecycle.LocationChange:
-    if move.op == "remove":
-        assert move.index is not None  # only an add and a replace may leave it out
-        return lifecycle.RemoveLocationAt(move.index)
-    if move.op == "add":
-        to_active = status == Status.ACTIVE  # it was asked who may
-        return replace(lifecycle.AddLocation.parse(move.value), to_active=to_active)
-    return lifecycle.ReplaceLocations.parse(move.value)
+    for rule in ImageLocationViewSet.rules(image, location_operations):
+        access.check(caller, rule, image)

@@ -45,7 +45,7 @@ class Operation:
 
 
 @dataclass(frozen=True)
-class LocationStep:
+class LocationOperation:
     """A step about ``/locations``. ``index`` None: at the end, or (replace) all of them."""
 
     op: Verb
@@ -70,7 +70,7 @@ def parse(content_type: str, content: bytes) -> list[Operation]:
 
 def plan(
     operations: list[Operation], image: Mapping[str, Any]
-) -> tuple[Changes, list[LocationStep]]:
+) -> tuple[Changes, list[LocationOperation]]:
     """What the operations, applied in order, change about ``image``.
 
     ``image`` needs only its key ``properties`` (a dict). Raises Invalid, Forbidden (what
@@ -176,7 +176,7 @@ def _children(value: object) -> list[object]:
     return value if isinstance(value, list) else []
 
 
-def _apply(step: Operation, draft: _Draft) -> Iterator[LocationStep]:
+def _apply(step: Operation, draft: _Draft) -> Iterator[LocationOperation]:
     name = step.path[0]
     if name == "locations":
         yield _location_step(step)
@@ -192,16 +192,16 @@ def _apply(step: Operation, draft: _Draft) -> Iterator[LocationStep]:
         _apply_to_property(attributes.clean_property_name(name), step, draft)
 
 
-def _location_step(step: Operation) -> LocationStep:
+def _location_step(step: Operation) -> LocationOperation:
     if step.op == "replace":
         if len(step.path) == 1:
-            return LocationStep("replace", None, step.value)
+            return LocationOperation("replace", None, step.value)
     elif len(step.path) == 2:
         position = step.path[1]
         if position == "-" and step.op == "add":
-            return LocationStep("add", None, step.value)
+            return LocationOperation("add", None, step.value)
         if _INDEX.fullmatch(position):
-            return LocationStep(step.op, int(position), step.value)
+            return LocationOperation(step.op, int(position), step.value)
     raise Invalid(
         "Invalid JSON pointer for this resource: replace '/locations', "
         "add '/locations/-' or '/locations/N', remove '/locations/N'."

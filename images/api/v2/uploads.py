@@ -1,6 +1,6 @@
-"""Uploads that can be resumed, an extension: the protocol tus 1.0.0, https://tus.io.
+"""Resumable uploads by the protocol tus 1.0.0 (https://tus.io), an extension.
 
-Core, creation, expiration and termination.
+Supported: the core protocol, creation, expiration and termination.
 """
 
 from __future__ import annotations
@@ -26,23 +26,25 @@ MEDIA_TYPE: Final = "application/offset+octet-stream"
 NUMBER = re.compile("[0-9]{1,19}", re.ASCII)
 KEY = re.compile("[!-+\\--~]{1,255}", re.ASCII)  # no blank, no comma
 METADATA_LIMIT: Final = 4096  # characters
-# A client that fell silent comes back: the sooner the old request ends, the sooner it can.
+# A stalled request is ended early, because it keeps its client from resuming.
 PATIENCE: Final = 10.0  # seconds
 
 
 class WrongVersion(errors.Invalid):
-    """The client does not speak this version of the protocol."""
+    """The client does not use the supported version of the protocol."""
 
     code = "wrong-version"
 
 
 class WrongMediaType(errors.Invalid):
-    """Pieces come as application/offset+octet-stream and in no other dress."""
+    """The Content-Type of a chunk is not application/offset+octet-stream."""
 
     code = "wrong-media-type"
 
 
 class TusView(ApiView):
+    """The headers and status codes that tus 1.0.0 adds to the API's own."""
+
     error_status: ClassVar = {
         WrongVersion: 412,
         WrongMediaType: 415,
@@ -70,20 +72,22 @@ class TusView(ApiView):
         super().initial(request, *args, **kwargs)
         if request.method != "GET" and request.headers.get("Tus-Resumable") != VERSION:
             raise WrongVersion(
-                f"Say Tus-Resumable: {VERSION}, the version spoken here."
+                f"Unsupported version of tus. Send the header Tus-Resumable: {VERSION}."
             )
 
 
-class Uploads(TusView):
+class UploadsView(TusView):
+    """``/v2/images/{id}/uploads``: the open upload of an image, and new ones."""
+
     http_method_names = ["get", "post"]
 
-    def get(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
+    def get(self, request: Request, image_id: str) -> HttpResponse:
         request_body.refuse(request._request)
         _allowed(request, image_id)
         found = uploads.uploads(image_id)
         return responses.json({"uploads": [_document(upload) for upload in found]})
 
-    def post(self, request: Request, image_id: str, **kwargs: str) -> HttpResponse:
+    def post(self, request: Request, image_id: str) -> HttpResponse:
         size = _number(request, "Upload-Length")
         metadata = _metadata(request)
         request_body.refuse(request._request)
@@ -101,7 +105,9 @@ class Uploads(TusView):
         return _with_expiry(response, upload)
 
 
-class Upload(TusView):
+class UploadView(TusView):
+    """``/v2/images/{id}/uploads/{upload_id}``: one resumable upload."""
+
     http_method_names = ["get", "head", "patch", "delete"]
 
     def get(
@@ -160,7 +166,7 @@ def _number(request: Request, name: str) -> int:
 
 
 def _metadata(request: Request) -> str:
-    """As the client wrote it: pairs between commas, of a key and a value in base64."""
+    """Return Upload-Metadata unchanged: comma-separated pairs of a key and base64. Raises Invalid."""
     text = request.headers.get("Upload-Metadata", "")
     pairs = [pair.strip().partition(" ") for pair in text.split(",") if pair.strip()]
     keys = {key for key, _, value in pairs if KEY.fullmatch(key) and _decodes(value)}

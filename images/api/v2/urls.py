@@ -1,41 +1,36 @@
-"""The resources of API v2."""
+"""The resources of API v2 and their routes."""
 
 from __future__ import annotations
 
-from django.urls import path, re_path
+from django.urls import re_path
+from rest_framework.routers import SimpleRouter
 
-from images.api.v2 import (
-    discovery,
-    image_actions,
-    image_data,
-    image_history,
-    image_members,
-    image_tags,
-    images,
-    uploads,
-)
-from images.http.views import IMAGE_ID, UnknownPath
+from images.api.v2 import image_data, uploads
+from images.api.v2.discovery import SchemaViewSet
+from images.api.v2.image_actions import ImageActionViewSet
+from images.api.v2.image_history import ImageHistoryViewSet
+from images.api.v2.image_locations import ImageLocationViewSet
+from images.api.v2.image_members import ImageMemberViewSet
+from images.api.v2.image_tags import ImageTagViewSet
+from images.api.v2.images import ImageViewSet
+from images.http.views import IMAGE_ID, UnknownPathView
 
-IMAGE = rf"^images/{IMAGE_ID}"
+IMAGE = f"images/{IMAGE_ID}"
 UPLOAD_ID = r"(?P<upload_id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
 
+router = SimpleRouter(trailing_slash=False)
+router.register("images", ImageViewSet, basename="image")
+router.register(f"{IMAGE}/actions", ImageActionViewSet, basename="image-action")
+router.register(f"{IMAGE}/history", ImageHistoryViewSet, basename="image-history")
+router.register(f"{IMAGE}/locations", ImageLocationViewSet, basename="image-location")
+router.register(f"{IMAGE}/members", ImageMemberViewSet, basename="image-member")
+router.register(f"{IMAGE}/tags", ImageTagViewSet, basename="image-tag")
+router.register("schemas", SchemaViewSet, basename="schema")
+
 urlpatterns = [
-    path("images", images.Images.as_view()),
-    re_path(rf"{IMAGE}$", images.Image.as_view()),
-    re_path(rf"{IMAGE}/file$", image_data.File.as_view()),
-    re_path(
-        rf"{IMAGE}/actions/(?P<action>deactivate|reactivate)$",
-        image_actions.Action.as_view(),
-    ),
-    re_path(rf"{IMAGE}/actions/restore$", image_actions.Restore.as_view()),
-    re_path(rf"{IMAGE}/history$", image_history.History.as_view()),
-    re_path(rf"{IMAGE}/members$", image_members.Members.as_view()),
-    re_path(rf"{IMAGE}/members/(?P<member_id>[^/]+)$", image_members.Member.as_view()),
-    re_path(rf"{IMAGE}/uploads$", uploads.Uploads.as_view()),
-    re_path(rf"{IMAGE}/uploads/{UPLOAD_ID}$", uploads.Upload.as_view()),
-    re_path(rf"{IMAGE}/tags/(?P<tag>[^/]+)$", image_tags.Tag.as_view()),
-    re_path(
-        r"^schemas/(?P<name>image|images|member|members)$", discovery.Schema.as_view()
-    ),
-    re_path(r"", UnknownPath.as_view()),
+    *router.urls,
+    re_path(rf"^{IMAGE}/file$", image_data.ImageDataView.as_view()),
+    re_path(rf"^{IMAGE}/uploads$", uploads.UploadsView.as_view()),
+    re_path(rf"^{IMAGE}/uploads/{UPLOAD_ID}$", uploads.UploadView.as_view()),
+    re_path(r"", UnknownPathView.as_view()),
 ]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from images import attributes
 from images.api.v2 import patch
-from images.api.v2.patch import V2_0, V2_1, LocationStep
+from images.api.v2.patch import V2_0, V2_1, LocationOperation
 from images.attributes import Changes
 from images.errors import Conflict, Forbidden, ImageError, Invalid, OverLimit
 
@@ -24,7 +24,7 @@ def parse(document: object, media_type: str = V2_1) -> list[patch.Operation]:
 
 def plan(
     *document: dict[str, object], media_type: str = V2_1, **properties: str
-) -> tuple[Changes, list[LocationStep]]:
+) -> tuple[Changes, list[LocationOperation]]:
     return patch.plan(parse(document, media_type), {"properties": properties})
 
 
@@ -355,17 +355,17 @@ def test_changes_of_locations_come_in_order() -> None:
 
     assert changes == Changes()
     assert locations == [
-        LocationStep("add", None, {"url": "http://a"}),
-        LocationStep("add", 3, {"url": "http://b"}),
-        LocationStep("remove", 0, None),
-        LocationStep("replace", None, []),
+        LocationOperation("add", None, {"url": "http://a"}),
+        LocationOperation("add", 3, {"url": "http://b"}),
+        LocationOperation("remove", 0, None),
+        LocationOperation("replace", None, []),
     ]
 
 
 def test_the_draft_speaks_of_locations_too() -> None:
     _, locations = plan({"add": "/locations/-", "value": {}}, media_type=V2_0)
 
-    assert locations == [LocationStep("add", None, {})]
+    assert locations == [LocationOperation("add", None, {})]
 
 
 @pytest.mark.parametrize(
