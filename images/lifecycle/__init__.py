@@ -1,7 +1,9 @@
-"""Every change of an image, for every door: lock, decide, write, and only then touch bytes.
+"""The operations that change an image, for every interface.
 
-Verbs take ids, never instances, so that nobody can pass a stale row. *Who may* is asked at
-the door; *can it* is decided here, under the row's lock, for everyone.
+Each operation locks the row, decides, writes, and only then touches bytes. Operations take
+ids, never instances, so that no caller can pass a stale row. The interface checks whether the
+caller has permission; this package checks, under the row's lock, whether the image's state
+allows the operation.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Changes of an image's attributes and properties, under its lock: checked, made and recorded."""
+"""Check, apply and record changes of a locked image's attributes and properties."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FORMATS = ("disk_format", "container_format")
 
 
 def cleaned(changes: Changes) -> Changes:
-    """The same with values as they are stored. Raises Invalid, Forbidden, OverLimit."""
+    """Return the changes with values as they are stored. Raises Invalid, Forbidden, OverLimit."""
     properties = attributes.clean_properties(changes.properties)
     property_schema.check(properties)
     return Changes(
@@ -29,10 +29,10 @@ def cleaned(changes: Changes) -> Changes:
 
 
 def change(image: Image, changes: Changes, actor: Caller) -> None:
-    """Make cleaned changes to a locked image.
+    """Apply cleaned changes to a locked image.
 
     Properties that are not named stay as they are. Raises Forbidden (a format can be set, and
-    a size announced, only before there is data, and while none is inspected), OverLimit.
+    a size announced, only before the image has data, and not while data is inspected), OverLimit.
     """
     fields = {**changes.fields, **_announced(image, changes)}
     _check_formats(image, fields)
@@ -50,11 +50,14 @@ def change(image: Image, changes: Changes, actor: Caller) -> None:
 
 
 def _announced(image: Image, changes: Changes) -> dict[str, Any]:
-    """What is said of data to come; of data that is there, it must be so."""
+    """Return the size announced for data to come.
+
+    Raises Forbidden when the image has data and the size or checksum differs from it.
+    """
     if image.status == Status.QUEUED and not image.pinned:
         return {} if changes.size is None else {"size": changes.size}
-    said = {"size": changes.size, "checksum": changes.checksum}
-    for name, value in said.items():
+    claimed = {"size": changes.size, "checksum": changes.checksum}
+    for name, value in claimed.items():
         if value not in (None, getattr(image, name)):
             raise errors.Forbidden(
                 f"Forbidden to modify '{name}' of {image.status} image."
@@ -70,22 +73,22 @@ def _check_formats(image: Image, fields: Mapping[str, Any]) -> None:
         raise errors.Forbidden(
             f"Attribute {named[0]} can be only replaced for a queued image."
         )
-    if _is_being_made(image):
+    if _import_is_running(image):
         raise errors.Forbidden(
-            f"Attribute {named[0]} cannot be replaced while the image is being made of "
-            "the uploaded data."
+            f"Attribute {named[0]} cannot be replaced while the uploaded data is "
+            "imported. Try again when the import has ended."
         )
 
 
-def _is_being_made(image: Image) -> bool:
-    # The data is inspected as what the formats said when the attempt began.
+def _import_is_running(image: Image) -> bool:
+    # The running import inspects the data with the formats that were set when it began.
     return Transfer.objects.filter(
         image=image, kind=TransferKind.IMPORT, status=TransferStatus.RUNNING
     ).exists()
 
 
-def _shown(value: str | None) -> str | None:
-    # The history tells what was changed; it is no archive of long texts.
+def _shortened(value: str | None) -> str | None:
+    # The history says what was changed; it does not archive long texts.
     return value if value is None or len(value) <= SHOWN else f"{value[:SHOWN]}…"
 
 
@@ -95,13 +98,13 @@ def _merge_properties(
     before = image.properties
     kept = {name: value for name, value in before.items() if name not in removed}
     image.properties = kept | properties
-    if properties.keys() - before.keys():  # fewer is always allowed
+    if properties.keys() - before.keys():  # removing properties is always allowed
         attributes.check_property_count(attributes.counted(image.properties))
     if properties:
         attributes.check_properties_length(image.properties)
     names = {*properties, *removed}
     return {
-        name: [_shown(before.get(name)), _shown(image.properties.get(name))]
+        name: [_shortened(before.get(name)), _shortened(image.properties.get(name))]
         for name in sorted(names)
         if before.get(name) != image.properties.get(name)
     }

@@ -1,4 +1,4 @@
-"""Withhold an image's data, and give it out again."""
+"""Deactivate and reactivate images."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from images.transitions import follow, locked
 
 
 def deactivate(image_id: str, actor: Caller, reason: str = "") -> None:
-    """Only admins can download it from now on; again is no error.
+    """Deactivate an image: only admins can download its data. No error if it is deactivated already.
 
-    Raises Forbidden in any status but active and deactivated, NotFound.
+    Raises Forbidden in any status except active and deactivated, NotFound.
     """
     with locked(image_id) as image:
         if image.status != Status.DEACTIVATED:
@@ -26,9 +26,9 @@ def deactivate(image_id: str, actor: Caller, reason: str = "") -> None:
 
 
 def reactivate(image_id: str, actor: Caller, reason: str = "") -> None:
-    """The data can be downloaded again; for an active image that is no error.
+    """Reactivate an image: its data can be downloaded again. No error if it is active already.
 
-    Raises Forbidden in any status but active and deactivated, NotFound.
+    Raises Forbidden in any status except active and deactivated, NotFound.
     """
     with locked(image_id) as image:
         if image.status != Status.ACTIVE:

@@ -1,4 +1,7 @@
-"""Deletion in two steps: marked and committed first, the bytes go in a step that can be repeated."""
+"""Deletion, the trash, restore and scrub.
+
+Rows are marked and committed first; objects are removed afterwards by an idempotent step.
+"""
 
 from __future__ import annotations
 
@@ -26,14 +29,14 @@ from images.transfers import backoff, leases, object_removal, reaper
 from images.transfers.object_removal import Failures
 from images.transitions import follow, locked
 
-RETRY = timedelta(minutes=1)  # doubled each time
+RETRY = timedelta(minutes=1)  # doubled with each attempt
 
 
 def delete(image_id: str, actor: Caller, reason: str = "") -> None:
-    """Delete an image; with delayed deletion it can be restored until the scrub time is over.
+    """Delete an image; with delayed deletion it can be restored until its scrub time is over.
 
-    A transfer that is under way is ended. A store that cannot be reached is no failure: its
-    bytes are removed later. Raises Forbidden when the image is protected, NotFound.
+    A running transfer is ended. An unavailable store is no failure: its objects are removed
+    later. Raises Forbidden when the image is protected, NotFound.
     """
     with locked(image_id) as image:
         if image.protected:
@@ -43,81 +46,85 @@ def delete(image_id: str, actor: Caller, reason: str = "") -> None:
             )
         if image.status not in READABLE_STATUSES:
             leases.cancel(image)
-        held = _held(image)
-        kept = (
+        locations = _active_locations(image)
+        to_trash = (
             settings.IMAGECATALOG_DELAYED_DELETE and image.status in READABLE_STATUSES
         )
-        mark = image.mark_pending_delete if kept else image.mark_deleted
+        mark = image.mark_pending_delete if to_trash else image.mark_deleted
         follow(image, mark, "delete", actor, reason=reason)
-        for location in held:
-            withdraw(location, None if kept else timezone.now())
+        for location in locations:
+            withdraw(location, None if to_trash else timezone.now())
     failpoint("delete.marked")
-    if not kept:
-        _remove_all(held, Failures())
+    if not to_trash:
+        _remove_all(locations, Failures())
 
 
-def _held(image: Image) -> list[ImageLocation]:
+def _active_locations(image: Image) -> list[ImageLocation]:
     if image.status not in READABLE_STATUSES:
         return []
     return list(image.locations.filter(status=LocationStatus.ACTIVE))
 
 
 def withdraw(location: ImageLocation, delete_after: datetime | None) -> None:
-    """Take a location from its image. Its bytes go after that time; None: with the image."""
+    """Remove a location from its image; its object is removed after ``delete_after``.
+
+    None keeps the object for as long as the image is in the trash.
+    """
     location.mark_pending_delete()
     location.delete_after = delete_after
     location.save(update_fields=["status", "delete_after"])
 
 
 def restore(image_id: str, actor: Caller, reason: str = "") -> None:
-    """Bring a deleted image back, in the status that it had and with all that it had.
+    """Restore an image from the trash, with the status and everything else that it had.
 
-    At least one of its copies must still be in its store, as large as it was; an image of no
-    bytes needs none. Raises Conflict when none is, and unless the image is ``pending_delete``;
-    StoreError when no store can tell; NotFound.
+    At least one of its copies must still be in its store with its original size; an image of 0
+    bytes needs no copy. Raises Conflict when no copy is left or the image is not
+    ``pending_delete``, StoreError when no store can answer, NotFound.
     """
-    found = _found_copy(image_id)
+    readable = _readable_copy(image_id)
     with locked(image_id, deleted=True) as image:
-        held = _trashed(image)
+        locations = _trashed_locations(image)
         follow(image, image.mark_restored, "restore", actor, reason=reason)
-        if held and found not in {location.pk for location in held}:
+        if locations and readable not in {location.pk for location in locations}:
             raise errors.Conflict(
-                f"Image {image_id} was changed while it was looked for. Try again."
+                f"Image {image_id} was changed while its data was looked for. Try again."
             )
-        for location in held:
+        for location in locations:
             location.mark_restored()
             location.save(update_fields=["status", "delete_after"])
     failpoint("restore.done")
 
 
-def _found_copy(image_id: str) -> int | None:
-    """The location of a trashed image whose bytes are there; None: it has, or needs, none.
+def _readable_copy(image_id: str) -> int | None:
+    """Return the pk of a location in the trash whose object exists; None if none is needed.
 
-    Asks the stores, so never under the lock. What it found cannot go before the image is
-    scrubbed, and then its status refuses.
+    Also None when the image is not in the trash. Asks the stores, so it must not run under the
+    lock. The object can be removed only after the image is scrubbed, and then the image's status
+    refuses the restore.
     """
     image = Image.objects.in_trash().filter(pk=image_id).first()
     if image is None:
         return None
-    held = _trashed(image)
-    if image.size == 0 and not held:
+    locations = _trashed_locations(image)
+    if image.size == 0 and not locations:
         return None
-    trouble: errors.StoreError | None = None
-    for location in held:
+    store_error: errors.StoreError | None = None
+    for location in locations:
         try:
             size = stores.get(location.store).size(location.key)
         except errors.DataMissing:
             continue
         except (errors.StoreError, errors.Invalid) as error:
-            trouble = errors.StoreError(
+            store_error = errors.StoreError(
                 f"Image {image_id} is not restored, because store {location.store} "
-                f"cannot tell whether it has the data: {error}"
+                f"cannot say whether it has the data: {error}"
             )
             continue
         if image.size in (None, size):
             return location.pk
-    raise trouble or errors.Conflict(
-        f"Image {image_id} cannot be restored: its data is not in any store any more."
+    raise store_error or errors.Conflict(
+        f"Image {image_id} cannot be restored: its data is no longer in any store."
     )
 
 
@@ -129,14 +136,14 @@ def scrub(
     until: datetime | None = None,
     failures: Failures | None = None,
 ) -> None:
-    """Delete a ``pending_delete`` image for good, whatever its scrub time.
+    """Delete a ``pending_delete`` image permanently, regardless of its scrub time.
 
-    Who scrubs many gives the ``failures`` of their stores, which are counted: those that are
-    away are not asked. Raises Conflict in any other status, and when it was deleted after
-    ``until``; NotFound.
+    ``failures`` is the circuit breaker that calls for several images share: failures of stores
+    are counted in it, and unavailable stores are not asked. Raises Conflict in any other status,
+    and when the image was deleted after ``until``; NotFound.
     """
-    held = _mark_scrubbed(image_id, actor, reason, until)
-    _remove_all(held, Failures() if failures is None else failures)
+    locations = _mark_scrubbed(image_id, actor, reason, until)
+    _remove_all(locations, Failures() if failures is None else failures)
 
 
 def _mark_scrubbed(
@@ -145,36 +152,38 @@ def _mark_scrubbed(
     with locked(image_id, deleted=True) as image:
         follow(image, image.mark_scrubbed, "scrub", actor, reason=reason)
         if until and image.deleted_at and image.deleted_at > until:
-            # Restored since it was looked for, and deleted again.
+            # The image was restored and deleted again after the caller selected it.
             raise errors.Conflict(f"The scrub time of image {image_id} is not over.")
-        held = _trashed(image)
-        for location in held:
+        locations = _trashed_locations(image)
+        for location in locations:
             location.delete_after = timezone.now()
             location.save(update_fields=["delete_after"])
     failpoint("scrub.marked")
-    return held
+    return locations
 
 
 def scrub_due(actor: Caller | None = None, *, dry_run: bool = False) -> list[str]:
-    """Mark the images as scrubbed whose scrub time is over, a batch of the oldest; their ids.
+    """Mark a batch of the oldest images whose scrub time is over as scrubbed; return their ids.
 
-    No store is asked: from now on their bytes are due for ``sweep``.
+    No store is asked: ``sweep`` removes the objects of these images later.
     """
     actor = actor or operator("worker")
     until = due_until()
-    ids = [one.id for one in islice(in_trash(until=until), object_removal.BATCH)]
+    ids = [
+        trashed.id for trashed in islice(in_trash(until=until), object_removal.BATCH)
+    ]
     if dry_run:
         return ids
     return [image_id for image_id in ids if _scrubbed(image_id, actor, until)]
 
 
 def scrub_at(deleted_at: datetime) -> datetime:
-    """When the scrub time of what was deleted then is over."""
+    """Return when the scrub time of an image deleted at ``deleted_at`` is over."""
     return deleted_at + _scrub_time()
 
 
 def due_until() -> datetime:
-    """The scrub time is over for images that were deleted until then."""
+    """Return the time until which an image was deleted if its scrub time is over now."""
     return timezone.now() - _scrub_time()
 
 
@@ -194,20 +203,21 @@ class Trashed(NamedTuple):
 def in_trash(
     *, since: datetime | None = None, until: datetime | None = None
 ) -> Iterator[Trashed]:
-    """The ``pending_delete`` images that were deleted in this time, oldest first.
+    """Return the ``pending_delete`` images deleted from ``since`` to ``until``, oldest first.
 
-    Read in batches, so that it may be of any size, and be restored or scrubbed meanwhile.
+    The images are read in batches: the trash can have any size, and images can be restored or
+    scrubbed meanwhile.
     """
-    found = _trash(since, until).order_by("deleted_at", "pk")
+    images = _trash(since, until).order_by("deleted_at", "pk")
     while True:
-        rows = found.values_list("pk", "name", "size", "deleted_at")
+        rows = images.values_list("pk", "name", "size", "deleted_at")
         batch = [Trashed._make(row) for row in rows[: object_removal.BATCH]]
         yield from batch
         if len(batch) < object_removal.BATCH:
             return
         last = batch[-1]
-        found = _trash(last.deleted_at, until).order_by("deleted_at", "pk")
-        found = found.filter(Q(deleted_at__gt=last.deleted_at) | Q(pk__gt=last.id))
+        images = _trash(last.deleted_at, until).order_by("deleted_at", "pk")
+        images = images.filter(Q(deleted_at__gt=last.deleted_at) | Q(pk__gt=last.id))
 
 
 def trash_total(
@@ -219,40 +229,41 @@ def trash_total(
 
 
 def _trash(since: datetime | None, until: datetime | None) -> QuerySet[Image]:
-    found = Image.objects.in_trash()
+    images = Image.objects.in_trash()
     if since is not None:
-        found = found.filter(deleted_at__gte=since)
+        images = images.filter(deleted_at__gte=since)
     if until is not None:
-        found = found.filter(deleted_at__lte=until)
-    return found
+        images = images.filter(deleted_at__lte=until)
+    return images
 
 
 def _scrubbed(image_id: str, actor: Caller, until: datetime) -> bool:
     try:
         _mark_scrubbed(image_id, actor, "scrub time is over", until)
     except (errors.Conflict, errors.NotFound):
-        return False  # restored or scrubbed by somebody else meanwhile
+        return False  # another request restored or scrubbed the image meanwhile
     return True
 
 
 def remove_due() -> None:
-    """Remove all bytes that are due, of locations and of attempts."""
+    """Remove all objects that are due, of locations and of transfers."""
     failures = Failures()
     sweep(failures)
     reaper.remove_orphaned_objects(failures)
 
 
 def sweep(failures: Failures | None = None) -> int:
-    """Remove the bytes of all locations whose time has come; how many are gone.
+    """Remove the objects of all locations that are due; return the number removed.
 
-    Stores that are away by their ``failures`` are not asked; new ones are counted.
+    ``failures`` is the circuit breaker: stores that are unavailable are not asked, and new
+    failures are counted.
     """
     failures = Failures() if failures is None else failures
     due = ImageLocation.objects.filter(
         status=LocationStatus.PENDING_DELETE, delete_after__lte=timezone.now()
     ).order_by("delete_after")
     removed = 0
-    # What stays is not due any more: it waits for its next attempt.
+    # An object that could not be removed is no longer due: it waits for its next attempt.
     while batch := due.exclude(store__in=object_removal.unavailable(failures))[
         : object_removal.BATCH
     ]:
@@ -261,13 +272,16 @@ def sweep(failures: Failures | None = None) -> int:
 
 
 def sweep_all() -> int:
-    """The same without waiting for the next attempt, each object once at most."""
+    """Remove the objects of all locations that are due, without waiting between attempts.
+
+    Each object is tried once. Returns the number removed.
+    """
     failures = Failures()
     return _remove_all(object_removal.in_batches(_late(), failures), failures)
 
 
 def late_total() -> int:
-    """How many objects should be gone by now, and are not."""
+    """Return the number of objects that should be removed by now and are not."""
     return _late().count()
 
 
@@ -277,19 +291,19 @@ def _late() -> QuerySet[ImageLocation]:
     return withdrawn.filter(due).exclude(delete_after=None)
 
 
-def _trashed(image: Image) -> list[ImageLocation]:
-    # Those with a time of their own had been taken from the image before it was deleted.
-    gone = image.locations.filter(
+def _trashed_locations(image: Image) -> list[ImageLocation]:
+    # Locations with a ``delete_after`` were removed from the image before it was deleted.
+    trashed = image.locations.filter(
         status=LocationStatus.PENDING_DELETE, delete_after=None
     )
-    return list(gone)
+    return list(trashed)
 
 
 def _remove_all(locations: Iterable[ImageLocation], failures: Failures) -> int:
     return sum(
-        _remove(one, failures)
-        for one in locations
-        if one.store not in object_removal.unavailable(failures)
+        _remove(location, failures)
+        for location in locations
+        if location.store not in object_removal.unavailable(failures)
     )
 
 

@@ -1,4 +1,4 @@
-"""An image's data on its way out: from the first copy that can be opened."""
+"""Download of an image's data, from the first copy that can be opened."""
 
 from __future__ import annotations
 
@@ -26,44 +26,47 @@ def read(
     *,
     preferred: Sequence[str] = (),
 ) -> Iterator[bytes]:
-    """Bytes [start, stop) of an image, from its first copy that opens.
+    """Return bytes [start, stop) of an image, from the first copy that can be opened.
 
-    ``preferred`` stores are asked first, then the others, the heaviest first.
+    ``preferred`` stores are tried first, then the others, by descending weight.
 
-    Raises DataMissing or StoreError before the first block, DataMissing also for an image in
-    any status but active and deactivated, StoreError also when too many read from web
-    addresses; and between two blocks, of data at a web address also when they are taken far
+    Raises DataMissing or StoreError before the first block: DataMissing also when the status is
+    neither active nor deactivated, StoreError also when too many downloads read from URLs.
+    Raises them between two blocks too, StoreError also when the client reads data at a URL far
     too slowly.
     """
-    last: errors.StoreError = errors.DataMissing("The image has no data.")
-    held = ImageLocation.objects.filter(
+    last_error: errors.StoreError = errors.DataMissing("The image has no data.")
+    locations = ImageLocation.objects.filter(
         image=image_id,
         image__status__in=READABLE_STATUSES,
         status=LocationStatus.ACTIVE,
     ).order_by("pk")
-    copies = [(location.store, location.key) for location in held]
+    copies = [(location.store, location.key) for location in locations]
     if not copies and _has_no_bytes(image_id):
         return _nothing()
     db.release_connection()
-    until = time.monotonic() + concurrency.PATIENCE  # however many addresses it has
+    # One limit for all URLs of the image.
+    until = time.monotonic() + concurrency.PATIENCE
     for store_id, key in stores.heaviest_first(copies, preferred):
         try:
             if store_id == stores.HTTP.id:
                 return _read_web(key, start, stop, until)
             return stores.holding(store_id).open(key, start, stop)
         except errors.StoreError as error:
-            last = error
-        except errors.Invalid as error:  # a URL that the filter refuses by now
-            last = errors.DataMissing(str(error))
-        log.warning("the copy in store %s cannot be read", store_id, exc_info=last)
-    raise last
+            last_error = error
+        except errors.Invalid as error:  # the URL filter refuses this URL now
+            last_error = errors.DataMissing(str(error))
+        log.warning(
+            "the copy in store %s cannot be read", store_id, exc_info=last_error
+        )
+    raise last_error
 
 
 def _read_web(
     url: str, start: int, stop: int | None, until: float
 ) -> Generator[bytes, None, None]:
     blocks = _web_blocks(url, start, stop, until)
-    next(blocks)  # now close() gives the turn back, also before the first block
+    next(blocks)  # from here on close() releases the slot, also before the first block
     return blocks
 
 
@@ -75,7 +78,7 @@ def _web_blocks(
         closing(stores.HTTP.open(url, start, stop)) as blocks,
     ):
         yield b""
-        # As the turn is kept from others, whom it is for may not take his time either.
+        # Other downloads wait for this slot, so a slow client must not hold it.
         yield from min_rate.send(_sliced(blocks), _too_slow)
 
 
@@ -87,7 +90,8 @@ def _sliced(blocks: Iterable[bytes]) -> Iterator[bytes]:
 
 def _too_slow() -> errors.StoreError:
     return errors.StoreError(
-        "Data at a web address is taken far too slowly, while others wait for their turn."
+        "The client reads data at a URL far too slowly, while other downloads wait. "
+        "Download the image again over a faster connection."
     )
 
 
@@ -96,6 +100,6 @@ def _nothing() -> Iterator[bytes]:
 
 
 def _has_no_bytes(image_id: str) -> bool:
-    # Through API v1 an image can be active without any data, which is then nowhere.
+    # API v1 can create an active image of 0 bytes, which has no location.
     readable = Image.objects.filter(status__in=READABLE_STATUSES)
     return readable.filter(pk=image_id, size=0).exists()

@@ -1,4 +1,4 @@
-"""Requests to fetch data from a URL: checked now, fetched later by a background worker."""
+"""Requests for web downloads: checked now, carried out later by a background worker."""
 
 from __future__ import annotations
 
@@ -26,46 +26,46 @@ MAX_URL = 2048  # characters
 
 @dataclass(frozen=True)
 class Source:
-    """What is to be copied, whereto, and what is said of it."""
+    """The URL of a web download, its target store, and the claimed size and digest of its data."""
 
     url: str
     size: int | None = None  # bytes
     checksum: str | None = None  # MD5, hexadecimal
     store_id: str | None = None
-    status_on_failure: Status = (
-        Status.KILLED
-    )  # what the image becomes when the copy fails
+    status_on_failure: Status = Status.KILLED  # of the image, when the download fails
 
 
 def probe_source(source: Source) -> Source:
-    """The same with the size that the web server tells, if it does and none is said.
+    """Check a source; return it with the size that the web server reports, unless it has one.
 
-    Raises Invalid for a URL that is refused, or no such store, StoreReadOnly, OverLimit.
+    The size stays None if the server does not report one. Raises Invalid (the URL is refused,
+    the store does not exist), StoreReadOnly, OverLimit.
     """
     attributes.clean_text(source.url, "source", longest=MAX_URL)
     urlfilter.check(source.url)
     writable(source.store_id)
-    size = _told(source.url) if source.size is None else source.size
+    size = _reported_size(source.url) if source.size is None else source.size
     check_cap(size)
     return replace(source, size=size)
 
 
-def _told(url: str) -> int | None:
+def _reported_size(url: str) -> int | None:
     db.release_connection()
     with concurrency.slot(concurrency.LOOKS):
         try:
             return stores.get(STORE).size(url)
         except errors.StoreError:
-            return None  # whoever fetches it will see
+            return None  # the download itself reports the error
 
 
 def request_fetch(
     image_id: str, source: Source, changes: Changes, actor: Caller
 ) -> None:
-    """Change a queued image and have its data fetched: all of it or nothing.
+    """Change a queued image and request a web download of its data, both or neither.
 
-    Raises AlreadyBegun unless it is queued, Conflict when a copy is waiting already or its size
-    is not the pin's, Invalid, Forbidden, OverLimit, StoreReadOnly, NotFound.
+    Raises AlreadyBegun unless the image is queued, Conflict when a web download is waiting
+    already or its size differs from the pin's, Invalid, Forbidden, OverLimit, StoreReadOnly,
+    NotFound.
     """
     changes, source = cleaned(changes), probe_source(source)
     with locked(image_id) as image:
@@ -75,10 +75,10 @@ def request_fetch(
 
 
 def queue_fetch(image: Image, source: Source, actor: Caller) -> None:
-    """Have the data of a locked image fetched, from a source that was asked.
+    """Queue a web download for a locked image, from a source that ``probe_source`` returned.
 
-    Raises AlreadyBegun, Conflict (a copy waits already, or its size is not the pin's), Invalid,
-    OverLimit, StoreReadOnly.
+    Raises AlreadyBegun, Conflict (a web download is waiting already, or its size differs from
+    the pin's), Invalid, OverLimit, StoreReadOnly.
     """
     if image.status != Status.QUEUED:
         raise errors.AlreadyBegun(
@@ -87,7 +87,9 @@ def queue_fetch(image: Image, source: Source, actor: Caller) -> None:
     check_formats_set(image)
     waiting = Transfer.objects.filter(image=image, status=TransferStatus.WAITING)
     if waiting.exists():
-        raise errors.Conflict(f"A copy for image {image.pk} is waiting already.")
+        raise errors.Conflict(
+            f"A web download for image {image.pk} is waiting already."
+        )
     check_pinned_size(image, source.size)
     quota.check_coming(image, source.size)
     transfer = leases.begin(

@@ -1,4 +1,7 @@
-"""What a change of locations asks for, and what its URLs hold: found out before any lock is taken."""
+"""Requested changes of locations, and the checks of their URLs.
+
+The checks run before any lock is taken, because they read from external web servers.
+"""
 
 from __future__ import annotations
 
@@ -19,18 +22,18 @@ from images.stores import urlfilter
 from images.stores.digests import Digests, digesting
 from images.transfers import concurrency
 
-# Where bytes of others may be: never a store of ours, whose keys belong to other images.
+# Locations can be added only in this store: keys of other stores belong to other images.
 STORE = "http"
 MAX_URL = 255  # characters
 MAX_METADATA = 4096  # bytes of JSON
-READ_SECONDS = 600.0  # for all the data at all URLs of one request
+READ_SECONDS = 600.0  # for reading the data at all URLs of one request
 NEEDED = {"os_hash_algo", "os_hash_value"}  # of validation_data, when there is any
 HEX_DIGITS = {"md5": 32, "sha256": 64, "sha384": 96, "sha512": 128}
 
 
 @dataclass(frozen=True)
-class Found:
-    """What data is, as far as it was looked at."""
+class DataFacts:
+    """The size of data and, where it was read, its digests."""
 
     size: int  # bytes
     checksum: str | None = None  # MD5, hexadecimal
@@ -39,10 +42,10 @@ class Found:
 
 @dataclass(frozen=True)
 class AddLocation:
-    """A copy at a URL. ``validation`` may give checksum, os_hash_algo and os_hash_value.
+    """Add a copy at a URL. ``validation`` can have checksum, os_hash_algo and os_hash_value.
 
-    As the ``only`` one it must make a queued image active, and may be said to have a ``size``.
-    Not everybody may add one ``to_active``, as a second copy.
+    ``only``: the location must make a queued image active; ``size`` is then the claimed size.
+    ``to_active``: the caller has permission to add a further copy to an active image.
     """
 
     url: str
@@ -51,12 +54,13 @@ class AddLocation:
     size: int | None = None  # bytes
     only: bool = False
     to_active: bool = True
-    found: Found | None = None  # by prepare()
-    first: Found | None = None  # likewise, of the copy that was never digested
+    # Both are set by prepare(); the second is of the first copy, if that has no digests.
+    facts: DataFacts | None = None
+    first_facts: DataFacts | None = None
 
     @classmethod
     def parse(cls, value: object) -> AddLocation:
-        """From ``{"url", "metadata"?, "validation_data"?}``. Raises Invalid, Conflict."""
+        """Parse ``{"url", "metadata"?, "validation_data"?}``. Raises Invalid, Conflict."""
         if not isinstance(value, dict) or not isinstance(value.get("url"), str):
             raise errors.Invalid("A location is an object with a 'url' and 'metadata'.")
         unknown = set(value) - {"url", "metadata", "validation_data"}
@@ -66,30 +70,32 @@ class AddLocation:
         if not isinstance(metadata, dict):
             raise errors.Invalid("The metadata of a location must be an object.")
         if len(value["url"]) > MAX_URL:
-            raise errors.Invalid(f"A location URL has at most {MAX_URL} characters.")
+            raise errors.Invalid(
+                f"A location URL must have at most {MAX_URL} characters."
+            )
         _check_metadata(metadata)
         validation = _parse_validation(value.get("validation_data") or {})
         return cls(value["url"], metadata, validation)
 
     def as_only(self, size: int | None) -> AddLocation:
-        """The same for an image that has none; its data is said to have this size in bytes."""
+        """Return this location as the only one of an image, with the claimed size in bytes."""
         return replace(self, size=size, only=True)
 
 
 @dataclass(frozen=True)
 class RemoveLocation:
-    """Take away the copy with this primary key."""
+    """Remove the location with this primary key."""
 
     location_id: int
-    found: Found | None = None  # by prepare(), of data that has no digests yet
+    facts: DataFacts | None = None  # set by prepare(), of data without digests
 
 
 @dataclass(frozen=True)
 class RemoveLocationAt:
-    """Take away the copy at this index, counted from 0 when the changes before it are made."""
+    """Remove the location at this index, counted from 0 after the earlier changes are made."""
 
     index: int
-    found: Found | None = None  # as of RemoveLocation
+    facts: DataFacts | None = None  # as in RemoveLocation
 
 
 @dataclass(frozen=True)
@@ -97,11 +103,11 @@ class ReplaceLocations:
     """Set all locations at once."""
 
     locations: tuple[AddLocation, ...]
-    found: Found | None = None  # as of RemoveLocation
+    facts: DataFacts | None = None  # as in RemoveLocation
 
     @classmethod
     def parse(cls, value: object) -> ReplaceLocations:
-        """From a list of locations. Raises Invalid, Conflict, OverLimit."""
+        """Parse a list of locations. Raises Invalid, Conflict, OverLimit."""
         if not isinstance(value, list):
             raise errors.Invalid("Locations must be a list.")
         attributes.check_location_count(len(value))
@@ -120,97 +126,97 @@ def prepare(image_id: str, changes: Sequence[LocationChange]) -> list[LocationCh
     """
     if not changes:
         return []
-    # Before any URL is asked: one request must not make thousands.
-    attributes.check_location_count(sum(map(_asks, changes)))
+    # Checked before any URL is read: one request must not cause thousands.
+    attributes.check_location_count(sum(map(_count_urls, changes)))
     image = Image.objects.existing().filter(pk=image_id).first()
     if image is None or image.status not in (Status.QUEUED, Status.ACTIVE):
-        return list(changes)  # to be refused under the lock, or to be asked again
+        return list(changes)  # refused under the lock, or the client tries again
     db.release_connection()
     with concurrency.slot(concurrency.LOOKS):
         deadline = time.monotonic() + READ_SECONDS
         return [_prepared(image, change, deadline) for change in changes]
 
 
-def look_at(image: Image, location: AddLocation) -> AddLocation:
-    """The location of an image that is to be, prepared. Raises what ``prepare`` raises."""
+def prepare_first(image: Image, location: AddLocation) -> AddLocation:
+    """Prepare the location of an image that is not created yet. Raises as ``prepare`` does."""
     db.release_connection()
     with concurrency.slot(concurrency.LOOKS):
         deadline = time.monotonic() + READ_SECONDS
-        return replace(location, found=_look(image, location, deadline, in_full=False))
+        return replace(location, facts=_probe(image, location, deadline, in_full=False))
 
 
-def _asks(change: LocationChange) -> int:
+def _count_urls(change: LocationChange) -> int:
     if isinstance(change, ReplaceLocations):
         return len(change.locations)
     return int(isinstance(change, AddLocation))
 
 
 def algorithm(image: Image) -> str:
-    """The hash algorithm of this image: the one that it has, else the configured one."""
+    """Return the image's hash algorithm, or the configured one if it has none."""
     return image.os_hash_algo or settings.IMAGECATALOG_HASH_ALGORITHM
 
 
 def _prepared(image: Image, change: LocationChange, deadline: float) -> LocationChange:
     if isinstance(change, AddLocation):
-        second = image.status == Status.ACTIVE and not trusting()
-        found = _look(image, change, deadline, in_full=second)
-        first = _pin(image, deadline) if second else None
-        return replace(change, found=found, first=first)
+        in_full = image.status == Status.ACTIVE and not trusting()
+        facts = _probe(image, change, deadline, in_full=in_full)
+        first_facts = _undigested(image, deadline) if in_full else None
+        return replace(change, facts=facts, first_facts=first_facts)
     if isinstance(change, ReplaceLocations) and image.status == Status.QUEUED:
-        # Several copies are only as good as their likeness.
+        # Several copies must have the same bytes, so each is read completely.
         in_full = len(change.locations) > 1 and not trusting()
         located = tuple(
-            replace(location, found=_look(image, location, deadline, in_full=in_full))
+            replace(location, facts=_probe(image, location, deadline, in_full=in_full))
             for location in change.locations
         )
         return ReplaceLocations(located)
     if isinstance(change, Removal) or not change.locations:
-        return replace(change, found=_pin(image, deadline))
+        return replace(change, facts=_undigested(image, deadline))
     return change
 
 
-def _look(
+def _probe(
     image: Image, change: AddLocation, deadline: float, *, in_full: bool
-) -> Found:
+) -> DataFacts:
     _check_time(deadline)
     urlfilter.check(change.url)
-    claimed = _taken_over(image, change)
+    claimed = _trusted_digests(image, change)
     digests = image.checksum or change.validation
     if in_full or (digests and not claimed):
-        return _read(image, change.url, deadline)
+        return _read_in_full(image, change.url, deadline)
     with _unreadable():
         size = stores.get(STORE).size(change.url)
     check_cap(size)
-    return Found(size, claimed.get("checksum"), claimed.get("os_hash_value"))
+    return DataFacts(size, claimed.get("checksum"), claimed.get("os_hash_value"))
 
 
 def trusting() -> bool:
-    """Does the operator take the word of an image's owner for what is at a URL?"""
+    """Whether IMAGECATALOG_LOCATION_DATA trusts an owner's claims about the data at a URL."""
     return bool(settings.IMAGECATALOG_LOCATION_DATA == "trust")
 
 
-def _taken_over(image: Image, change: AddLocation) -> dict[str, str]:
-    """The digests that are believed, in lower case. What is pinned nobody is believed about."""
+def _trusted_digests(image: Image, change: AddLocation) -> dict[str, str]:
+    """Return the claimed digests to store unverified, in lower case; none for a pinned image."""
     if not trusting() or image.pinned:
         return {}
     return {name: value.lower() for name, value in change.validation.items()}
 
 
-def _pin(image: Image, deadline: float) -> Found | None:
-    """What the data of an image is that has one copy, which was never digested."""
-    held = image.locations.filter(status=LocationStatus.ACTIVE, store=STORE)
-    if image.checksum or len(held) != 1:
+def _undigested(image: Image, deadline: float) -> DataFacts | None:
+    """Read the only copy of an image without digests; None for any other image."""
+    locations = image.locations.filter(status=LocationStatus.ACTIVE, store=STORE)
+    if image.checksum or len(locations) != 1:
         return None
-    return _read(image, held[0].key, deadline)
+    return _read_in_full(image, locations[0].key, deadline)
 
 
-def _read(image: Image, url: str, deadline: float) -> Found:
+def _read_in_full(image: Image, url: str, deadline: float) -> DataFacts:
     with _unreadable(), Digests("md5", algorithm(image)) as digests:
         for _ in digesting(stores.get(STORE).open(url), digests):
             check_cap(digests.size)
             _check_time(deadline)
-        found = digests.hexdigests()
-    return Found(digests.size, found["md5"], found[algorithm(image)])
+        hexdigests = digests.hexdigests()
+    return DataFacts(digests.size, hexdigests["md5"], hexdigests[algorithm(image)])
 
 
 def _check_time(deadline: float) -> None:
@@ -234,7 +240,7 @@ def _check_metadata(metadata: dict[str, Any]) -> None:
     text = orjson.dumps(metadata)
     if len(text) > MAX_METADATA or b"\\u0000" in text:
         raise errors.Invalid(
-            f"The metadata of a location has at most {MAX_METADATA} bytes and no NUL."
+            f"The metadata of a location must have at most {MAX_METADATA} bytes and no NUL."
         )
 
 
@@ -247,7 +253,7 @@ def _parse_validation(value: object) -> dict[str, str]:
         return {}
     if not NEEDED <= set(value) <= NEEDED | {"checksum"}:
         raise errors.Invalid(
-            "validation_data needs os_hash_algo and os_hash_value, and may have checksum."
+            "validation_data must have os_hash_algo and os_hash_value, and can have checksum."
         )
     _check_hex("os_hash_value", value["os_hash_value"], value["os_hash_algo"])
     if "checksum" in value:
@@ -257,6 +263,6 @@ def _parse_validation(value: object) -> dict[str, str]:
 
 def _check_hex(name: str, value: str, kind: str) -> None:
     if kind not in HEX_DIGITS:
-        raise errors.Conflict(f"os_hash_algo may be one of {', '.join(HEX_DIGITS)}.")
+        raise errors.Conflict(f"os_hash_algo must be one of {', '.join(HEX_DIGITS)}.")
     if len(value) != HEX_DIGITS[kind] or not set(value) <= set(string.hexdigits):
         raise errors.Conflict(f"{name} must be {HEX_DIGITS[kind]} hexadecimal digits.")

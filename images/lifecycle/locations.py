@@ -1,4 +1,8 @@
-"""Locations: from zero to one or more (queued -> active), and back (active -> queued, pinned)."""
+"""Add, remove and replace locations.
+
+The first location makes a queued image active; without its last one an active image is queued
+again, and pinned.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ from images.lifecycle.deletion import scrub_at, withdraw
 from images.lifecycle.location_changes import (
     STORE,
     AddLocation,
-    Found,
+    DataFacts,
     LocationChange,
     Removal,
     RemoveLocation,
@@ -34,8 +38,8 @@ def add_location(
 ) -> None:
     """Add a copy at an http(s) URL; the first one makes a queued image active.
 
-    Where digests are known, of the image or given with the location, the bytes are read and
-    must match. Raises Invalid, Conflict, OverLimit, NotFound.
+    If the image has digests, or the location is given with some, the bytes are read and must
+    match. Raises Invalid, Conflict, OverLimit, NotFound.
     """
     _change(image_id, change, actor, reason)
 
@@ -43,10 +47,11 @@ def add_location(
 def remove_location(
     image_id: str, location_id: int, actor: Caller, reason: str = ""
 ) -> None:
-    """Take the copy with this primary key from an active image.
+    """Remove the location with this primary key from an active image.
 
-    With the last one the image is queued again, and only the same bytes make it active once
-    more (IMAGECATALOG_LAST_LOCATION=forbid: Forbidden). Raises Invalid, Conflict, NotFound.
+    Without its last location the image is queued again, and only the same bytes make it active
+    again. Raises Forbidden (for the last one, if IMAGECATALOG_LAST_LOCATION is ``forbid``),
+    Invalid, Conflict, NotFound.
     """
     _change(image_id, RemoveLocation(location_id), actor, reason)
 
@@ -60,7 +65,7 @@ def _change(image_id: str, change: LocationChange, actor: Caller, reason: str) -
 def apply(
     image: Image, change: LocationChange, actor: Caller, reason: str = ""
 ) -> None:
-    """Make one prepared change to a locked image."""
+    """Apply one prepared change to a locked image."""
     if isinstance(change, AddLocation):
         _add(image, change, actor, reason)
     elif isinstance(change, Removal):
@@ -69,8 +74,8 @@ def apply(
         _replace(image, change, actor, reason)
 
 
-def _held(image: Image) -> list[ImageLocation]:
-    # In the order in which clients count them.
+def _active_locations(image: Image) -> list[ImageLocation]:
+    # In the order of the index by which clients name locations.
     return list(image.locations.filter(status=LocationStatus.ACTIVE).order_by("pk"))
 
 
@@ -89,22 +94,22 @@ def _add(image: Image, change: AddLocation, actor: Caller, reason: str) -> None:
     _require(image, "add", Status.QUEUED, Status.ACTIVE)
     if image.status == Status.ACTIVE and not change.to_active:
         raise _changed()
-    found = _looked_at(change.found)
-    if change.size not in (None, found.size):
+    facts = _known(change.facts)
+    if change.size not in (None, facts.size):
         raise errors.Conflict(
             "Provided image size must match the stored image size. "
-            f"(provided size: {change.size}, stored size: {found.size})"
+            f"(provided size: {change.size}, stored size: {facts.size})"
         )
     check_formats_set(image)
-    held = _held(image)
-    attributes.check_location_count(len(held) + 1)
-    if any(one.store == STORE and one.key == change.url for one in held):
+    locations = _active_locations(image)
+    attributes.check_location_count(len(locations) + 1)
+    if any(row.store == STORE and row.key == change.url for row in locations):
         raise errors.Invalid("The location already exists.")
-    _check_validation(image, change, found)
+    _check_validation(image, change, facts)
     if image.status == Status.ACTIVE:
-        _check_known(image, change)
-    check_same(image, found.size, found.checksum, found.hash_value)
-    quota.check_adding(image, found.size)
+        _ensure_digests(image, change)
+    check_same(image, facts.size, facts.checksum, facts.hash_value)
+    quota.check_adding(image, facts.size)
     ImageLocation.objects.create(
         image=image, store=STORE, key=change.url, metadata=dict(change.metadata)
     )
@@ -112,7 +117,7 @@ def _add(image: Image, change: AddLocation, actor: Caller, reason: str) -> None:
         save(image, *DATA_COLUMNS)
         record(image, "add_location", actor, before=image.status, reason=reason)
         return
-    _note_digests(image, found)
+    _note_digests(image, facts)
     image.pinned = False
     follow(
         image,
@@ -124,92 +129,100 @@ def _add(image: Image, change: AddLocation, actor: Caller, reason: str) -> None:
     )
 
 
-def _looked_at(found: Found | None) -> Found:
-    if found is None:
+def _known(facts: DataFacts | None) -> DataFacts:
+    if facts is None:
         raise _changed()
-    return found
+    return facts
 
 
 def _changed() -> errors.Conflict:
-    return errors.Conflict("The image was changed by somebody else. Try again.")
+    return errors.Conflict("The image was changed by another request. Try again.")
 
 
-def _note_digests(image: Image, found: Found) -> None:
-    image.size = found.size
-    if found.hash_value:
+def _note_digests(image: Image, facts: DataFacts) -> None:
+    image.size = facts.size
+    if facts.hash_value:
         image.os_hash_algo = algorithm(image)
-        image.checksum = found.checksum
-        image.os_hash_value = found.hash_value
+        image.checksum = facts.checksum
+        image.os_hash_value = facts.hash_value
 
 
-def _digest_late(image: Image, found: Found | None) -> None:
-    """What is at the only location now is taken for what has been given out so far."""
+def _digest_late(image: Image, facts: DataFacts | None) -> None:
+    """Store the digests of the only copy, if the image has none.
+
+    The data at the URL is assumed to be the data that clients have downloaded so far.
+    """
     if not image.checksum:
-        found = _looked_at(found)
-        check_same(image, found.size, found.checksum, found.hash_value)
-        _note_digests(image, found)
+        facts = _known(facts)
+        check_same(image, facts.size, facts.checksum, facts.hash_value)
+        _note_digests(image, facts)
 
 
-def _check_known(image: Image, change: AddLocation) -> None:
-    """Of an active image it is known what it is; a second copy cannot tell."""
+def _ensure_digests(image: Image, change: AddLocation) -> None:
+    """Store the digests of an active image's first copy before a further copy is added.
+
+    Raises Conflict if the digests given with the further copy would become the image's.
+    """
     if not trusting():
-        _digest_late(image, change.first)
+        _digest_late(image, change.first_facts)
     elif change.validation and not image.os_hash_value:
         raise errors.Conflict(
-            "The digests of an active image's data cannot be set any more."
+            "The digests of an active image's data cannot be set. Leave out validation_data."
         )
 
 
-def _check_validation(image: Image, change: AddLocation, found: Found) -> None:
+def _check_validation(image: Image, change: AddLocation, facts: DataFacts) -> None:
     claimed = change.validation
     if not claimed:
         return
     if claimed["os_hash_algo"] != algorithm(image):
         raise errors.Conflict(f"os_hash_algo must be {algorithm(image)} here.")
-    facts = {"checksum": found.checksum, "os_hash_value": found.hash_value}
-    for name, value in facts.items():
+    actual = {"checksum": facts.checksum, "os_hash_value": facts.hash_value}
+    for name, value in actual.items():
         if name in claimed and claimed[name].lower() != value:
             raise errors.Conflict(
-                f"The data at the location does not have the {name} that was given."
+                f"The data at the location does not have the given {name}."
             )
 
 
 def _remove(image: Image, change: Removal, actor: Caller, reason: str) -> None:
     _require(image, "remove", Status.ACTIVE)
-    held = _held(image)
-    chosen = _chosen(held, change)
-    if len(held) == 1:
-        _empty(image, held, change.found, actor, reason)
+    locations = _active_locations(image)
+    chosen = _chosen(locations, change)
+    if len(locations) == 1:
+        _empty(image, locations, change.facts, actor, reason)
         return
     withdraw(chosen, _delete_after())
     save(image)
     record(image, "remove_location", actor, before=image.status, reason=reason)
 
 
-def _chosen(held: Sequence[ImageLocation], change: Removal) -> ImageLocation:
+def _chosen(locations: Sequence[ImageLocation], change: Removal) -> ImageLocation:
     if isinstance(change, RemoveLocation):
-        found = next((one for one in held if one.pk == change.location_id), None)
-        if found is None:
-            raise errors.NotFound("The image has no such location.")
-        return found
-    if not 0 <= change.index < len(held):
-        raise errors.Invalid(
-            f"There is no location {change.index}; the image has {len(held)}."
+        location = next(
+            (row for row in locations if row.pk == change.location_id), None
         )
-    return held[change.index]
+        if location is None:
+            raise errors.NotFound("The image has no such location.")
+        return location
+    if not 0 <= change.index < len(locations):
+        raise errors.Invalid(
+            f"There is no location {change.index}; the image has {len(locations)}."
+        )
+    return locations[change.index]
 
 
 def _empty(
     image: Image,
-    held: list[ImageLocation],
-    found: Found | None,
+    locations: list[ImageLocation],
+    facts: DataFacts | None,
     actor: Caller,
     reason: str,
 ) -> None:
-    if _must_stay():
+    if _last_must_stay():
         raise errors.Forbidden("Cannot remove last location in the image.")
-    _digest_late(image, found)  # the pin is made of digests
-    for location in held:
+    _digest_late(image, facts)  # the pin needs digests
+    for location in locations:
         withdraw(location, _delete_after())
     image.pinned = True
     follow(
@@ -222,7 +235,7 @@ def _empty(
     )
 
 
-def _must_stay() -> bool:
+def _last_must_stay() -> bool:
     return bool(settings.IMAGECATALOG_LAST_LOCATION == "forbid")
 
 
@@ -235,27 +248,30 @@ def _delete_after() -> datetime:
 def _replace(
     image: Image, change: ReplaceLocations, actor: Caller, reason: str
 ) -> None:
-    """Set all locations of a queued image, empty an active one, or change its metadata."""
+    """Set all locations of a queued image.
+
+    For an active image, remove all locations or replace their metadata.
+    """
     _require(image, "replace", Status.QUEUED, Status.ACTIVE)
-    if not change.locations and _must_stay():
+    if not change.locations and _last_must_stay():
         raise errors.Forbidden("Cannot set locations to empty list.")
     if image.status == Status.QUEUED:
         for location in change.locations:
             _add(image, location, actor, reason)
         return
-    held = _held(image)
+    locations = _active_locations(image)
     if not change.locations:
-        _empty(image, held, change.found, actor, reason)
+        _empty(image, locations, change.facts, actor, reason)
         return
-    _replace_metadata(held, change.locations)
+    _replace_metadata(locations, change.locations)
     save(image)
     record(image, "replace_locations", actor, before=image.status, reason=reason)
 
 
 def _replace_metadata(
-    held: Sequence[ImageLocation], locations: Sequence[AddLocation]
+    rows: Sequence[ImageLocation], locations: Sequence[AddLocation]
 ) -> None:
-    by_url = {stores.holding(one.store).url(one.key): one for one in held}
+    by_url = {stores.holding(row.store).url(row.key): row for row in rows}
     if sorted(location.url for location in locations) != sorted(by_url):
         raise errors.Invalid(
             "Only the metadata of an active image's locations can be replaced; "

@@ -1,4 +1,4 @@
-"""What an image is called and how it is described: create, update, tags."""
+"""Create images, and update their attributes, properties and tags."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from images.lifecycle.fetch_requests import Source, probe_source, queue_fetch
 from images.lifecycle.location_changes import (
     AddLocation,
     LocationChange,
-    look_at,
     prepare,
+    prepare_first,
 )
 from images.lifecycle.locations import apply
 from images.models import Image, Status
@@ -34,32 +34,32 @@ def create(
     location: AddLocation | None = None,
     copied: Source | None = None,
 ) -> Image:
-    """Reserve an id. The image is ``queued``: it has no data yet.
+    """Create an image and return it. The image is ``queued``: it has no data yet.
 
-    ``size`` (bytes) is announced for data to come; of an image of no bytes nothing has to
-    come, so it is ``active`` at once, and so is one with a ``location``. What is to be
-    ``copied`` the background worker fetches. Raises Invalid, Forbidden, OverLimit, and
-    Conflict for an id that is taken, also by a deleted image.
+    ``size`` (bytes) is the announced size of its data. An image of 0 bytes, or one with a
+    ``location``, is ``active`` at once. The background worker downloads the data of ``copied``.
+    Raises Invalid, Forbidden, OverLimit, and Conflict if the id is taken, also by a deleted
+    image.
     """
-    nothing = size == 0 and not (location or copied)
+    is_empty = size == 0 and not (location or copied)
     copied = copied and probe_source(copied)
     image = Image(
         **attributes.clean_fields(fields),
         properties=attributes.clean_properties(properties),
         tags=attributes.clean_tags(tags),
         size=attributes.clean_size(copied.size if copied else size),
-        status=Status.ACTIVE if nothing else Status.QUEUED,
+        status=Status.ACTIVE if is_empty else Status.QUEUED,
     )
     attributes.check_properties_length(image.properties)
     property_schema.check_new(image.properties)
     image.updated_at = image.created_at
-    found = location and look_at(image, location)
+    prepared = location and prepare_first(image, location)
     try:
         with transaction.atomic():
             image.save(force_insert=True)
             record(image, "create", actor, before="")
-            if found:
-                apply(image, found, actor)
+            if prepared:
+                apply(image, prepared, actor)
             if copied:
                 queue_fetch(image, copied, actor)
     except IntegrityError:
@@ -73,24 +73,24 @@ def update(
     actor: Caller,
     location_changes: Sequence[LocationChange] = (),
 ) -> None:
-    """Change attributes, properties and locations: all of it or nothing.
+    """Change attributes, properties and locations, all or none.
 
-    Properties that are not named stay as they are, also when somebody else changes them
-    meanwhile. Raises Invalid, Forbidden (a format can be set only before there is data),
+    Properties that are not named stay as they are, also when another request changes them
+    meanwhile. Raises Invalid, Forbidden (a format can be set only before the image has data),
     Conflict, OverLimit, NotFound.
     """
     changes = cleaned(changes)
     prepared = prepare(image_id, location_changes)
     with locked(image_id) as image:
         change(image, changes, actor)
-        for located in prepared:
-            apply(image, located, actor)
+        for location_change in prepared:
+            apply(image, location_change, actor)
     if prepared:
         failpoint("locations.changed")
 
 
 def tag(image_id: str, name: str, actor: Caller) -> None:
-    """Put a tag on the image; again is no error. Raises Invalid, OverLimit, NotFound."""
+    """Add a tag to an image; no error if it has the tag. Raises Invalid, OverLimit, NotFound."""
     (name,) = attributes.clean_tags([name])
     with locked(image_id) as image:
         if name in image.tags:
@@ -99,7 +99,7 @@ def tag(image_id: str, name: str, actor: Caller) -> None:
 
 
 def untag(image_id: str, name: str, actor: Caller) -> None:
-    """Take a tag off the image. Raises Invalid, NotFound also when it does not have it."""
+    """Remove a tag from an image. Raises Invalid, NotFound (also when it lacks the tag)."""
     (name,) = attributes.clean_tags([name])
     with locked(image_id) as image:
         if name not in image.tags:

@@ -1,6 +1,7 @@
-"""Members: the projects with which an image is shared. Every change of them, for every door.
+"""Members: the projects with which an image is shared, and every change of them.
 
-Who may is asked at the door; what can be is decided here, under the lock of the image's row.
+The interface checks whether the caller has permission; this module checks, under the lock of
+the image's row, whether the image's state allows the change.
 """
 
 from __future__ import annotations
@@ -19,15 +20,16 @@ Members = list[Member]
 
 
 def members(image_id: str, only: str | None = None) -> Members:
-    """The members of an image, in the order in which they were added; or only this one."""
-    found = Member.objects.filter(image=image_id).order_by("pk")
-    return list(found if only is None else found.filter(member=only))
+    """Return the members of an image in the order in which they were added, or ``only`` one."""
+    rows = Member.objects.filter(image=image_id).order_by("pk")
+    return list(rows if only is None else rows.filter(member=only))
 
 
 def member(image: Target, project: str, only: str | None = None) -> Member:
-    """One member of an image that is ``shared``; of whom only that one may be told, if named.
+    """Return one member of a ``shared`` image.
 
-    Raises NotFound, Invalid.
+    ``only`` is the one project whose membership the caller is allowed to see; None: all. Raises
+    NotFound, Invalid.
     """
     if image["visibility"] != "shared" or only not in (None, project):
         raise _no_member(image["id"], project)
@@ -35,81 +37,83 @@ def member(image: Target, project: str, only: str | None = None) -> Member:
 
 
 def shared_with(caller: Caller, project: str) -> Members:
-    """The memberships of a project, as far as they are the caller's to know; oldest first.
+    """Return the memberships of a project that the caller is allowed to see, oldest first.
 
-    Those are all for an admin, else one's own and those in one's own images. Raises Invalid.
+    An admin sees all; any other caller sees those of its own project and those in images that
+    its project owns. Raises Invalid.
     """
     images = Image.objects.existing().exclude(visibility="private")
     if not caller.is_admin and caller.project != project:
         images = images.filter(owner=caller.project)
-    found = Member.objects.filter(member=_clean(project), image__in=images)
-    return list(found.order_by("pk"))
+    rows = Member.objects.filter(member=_clean(project), image__in=images)
+    return list(rows.order_by("pk"))
 
 
 def may_share(caller: Caller, image: Target, action: str = "add_member") -> bool:
-    """Does the image belong to the caller's project, or was that one allowed to pass it on?
+    """Whether the caller is allowed to change the members of an image.
 
-    ``image`` has id, owner and visibility. Only API v1 gives that permission to members, and
-    it is to do both: ``add_member`` and ``delete_member``.
+    That is so if the access rules allow ``action``, or if the caller's project is a member with
+    ``can_share``. Only API v1 sets ``can_share``; it permits both ``add_member`` and
+    ``delete_member``. ``image`` has id, owner and visibility.
     """
     if access.may(caller, action, image):
         return True
-    passing_on = Q(image=image["id"], member=caller.project, can_share=True)
+    can_share = Q(image=image["id"], member=caller.project, can_share=True)
     return (
         "member" in caller.roles
         and access.key_allows(caller, action)
         and image["visibility"] == "shared"
-        and Member.objects.filter(passing_on).exists()
+        and Member.objects.filter(can_share).exists()
     )
 
 
 def add(image_id: str, project: str, actor: Caller) -> Member:
-    """Share an image with a project, which then sees and downloads it, ``pending`` as it is.
+    """Share an image with a project, which can then see and download it. Return the member.
 
-    Raises Forbidden (the image is not ``shared``), Conflict (a member already), OverLimit,
-    Invalid, NotFound.
+    The member's status is ``pending``. Raises Forbidden (the image is not ``shared``), Conflict
+    (the project is a member already), OverLimit, Invalid, NotFound.
     """
     name = _clean(project)
     with locked(image_id) as image:
         check_shared(image.visibility)
-        held = members(image_id)
-        if any(one.member == name for one in held):
+        present = members(image_id)
+        if any(entry.member == name for entry in present):
             raise errors.Conflict(
                 f"Member {name} is duplicated for image {image_id}: it is one already."
             )
-        attributes.check_member_count(len(held) + 1)
+        attributes.check_member_count(len(present) + 1)
         return _add(image, name, False, actor)
 
 
 def put(image_id: str, project: str, can_share: bool | None, actor: Caller) -> None:
     """Make a project a member, or change whether it may share the image further.
 
-    ``can_share`` None leaves a member as it is; a new one may not. Of a public image members
-    mean nothing until it is ``shared``. Raises Forbidden for a private one, OverLimit,
-    Invalid, NotFound.
+    ``can_share`` None leaves a member as it is; for a new member it means False. Members of a
+    public image have no effect until the image is ``shared``. Raises Forbidden for a private
+    image, OverLimit, Invalid, NotFound.
     """
     name = _clean(project)
     with locked(image_id) as image:
         _check_not_private(image)
-        held = {one.member: one for one in members(image_id)}
-        attributes.check_member_count(len({*held, name}))
-        _put(image, held.get(name), name, can_share, actor)
+        present = {entry.member: entry for entry in members(image_id)}
+        attributes.check_member_count(len({*present, name}))
+        _put(image, present.get(name), name, can_share, actor)
 
 
 def replace(image_id: str, wanted: Mapping[str, bool | None], actor: Caller) -> None:
-    """Make these projects the members, and no others; the values are as of ``put``.
+    """Replace the members by these projects; the values are ``can_share`` as in ``put``.
 
-    Raises what ``put`` raises; then nothing has changed.
+    Raises what ``put`` raises; then no member has changed.
     """
     chosen = {_clean(project): can_share for project, can_share in wanted.items()}
     with locked(image_id) as image:
         _check_not_private(image)
         attributes.check_member_count(len(chosen))
-        held = {one.member: one for one in members(image_id)}
-        for name in held.keys() - chosen.keys():
-            _remove(image, held[name], actor)
+        present = {entry.member: entry for entry in members(image_id)}
+        for name in present.keys() - chosen.keys():
+            _remove(image, present[name], actor)
         for name, can_share in chosen.items():
-            _put(image, held.get(name), name, can_share, actor)
+            _put(image, present.get(name), name, can_share, actor)
 
 
 def remove(image_id: str, project: str, actor: Caller) -> None:
@@ -119,33 +123,33 @@ def remove(image_id: str, project: str, actor: Caller) -> None:
 
 
 def set_status(image_id: str, project: str, status: str, actor: Caller) -> Member:
-    """Accept, reject or put off: says whether the image is in that project's lists.
+    """Set whether a project accepts an image: only accepted images are in the project's lists.
 
-    Raises Forbidden (the image is not ``shared``), Invalid, NotFound.
+    Returns the member. Raises Forbidden (the image is not ``shared``), Invalid, NotFound.
     """
     check_status(status)
     with locked(image_id) as image:
         check_shared(image.visibility)
-        found = _member(image_id, project)
-        before, found.status = found.status, status
-        found.updated_at = timezone.now()
-        found.save(update_fields=["status", "updated_at"])
+        entry = _member(image_id, project)
+        before, entry.status = entry.status, status
+        entry.updated_at = timezone.now()
+        entry.save(update_fields=["status", "updated_at"])
         if before != status:
-            detail = {"member": found.member, "status": [before, status]}
+            detail = {"member": entry.member, "status": [before, status]}
             record(
                 image, "set_member_status", actor, before=image.status, detail=detail
             )
-    return found
+    return entry
 
 
 def check_shared(visibility: str) -> None:
-    """Raise Forbidden for images that have no members, whatever they had before."""
+    """Raise Forbidden unless the visibility is ``shared``: no other image has members."""
     if visibility != "shared":
         raise errors.Forbidden("Only shared images have members.")
 
 
 def check_status(status: object) -> None:
-    """Raise Invalid for what is no status of a member."""
+    """Raise Invalid unless ``status`` is a status of a member."""
     if not isinstance(status, str) or status not in MemberStatus.values:
         raise errors.Invalid(
             'Incorrect request: Status must be "pending", "accepted" or "rejected".'
@@ -167,10 +171,10 @@ def _clean(project: object) -> str:
 
 
 def _member(image_id: str, project: str) -> Member:
-    found = members(image_id, _clean(project))
-    if not found:
+    matching = members(image_id, _clean(project))
+    if not matching:
         raise _no_member(image_id, project)
-    return found[0]
+    return matching[0]
 
 
 def _no_member(image_id: str, project: str) -> errors.NotFound:
@@ -180,13 +184,13 @@ def _no_member(image_id: str, project: str) -> errors.NotFound:
 
 
 def _put(
-    image: Image, held: Member | None, name: str, can_share: bool | None, actor: Caller
+    image: Image, entry: Member | None, name: str, can_share: bool | None, actor: Caller
 ) -> None:
-    if held is None:
+    if entry is None:
         _add(image, name, bool(can_share), actor)
-    elif can_share is not None and can_share != held.can_share:
-        held.can_share, held.updated_at = can_share, timezone.now()
-        held.save(update_fields=["can_share", "updated_at"])
+    elif can_share is not None and can_share != entry.can_share:
+        entry.can_share, entry.updated_at = can_share, timezone.now()
+        entry.save(update_fields=["can_share", "updated_at"])
         detail = {"member": name, "can_share": [not can_share, can_share]}
         record(image, "change_member", actor, before=image.status, detail=detail)
 
@@ -200,7 +204,7 @@ def _add(image: Image, name: str, can_share: bool, actor: Caller) -> Member:
     return added
 
 
-def _remove(image: Image, held: Member, actor: Caller) -> None:
-    held.delete()
-    detail = {"member": held.member}
+def _remove(image: Image, entry: Member, actor: Caller) -> None:
+    entry.delete()
+    detail = {"member": entry.member}
     record(image, "remove_member", actor, before=image.status, detail=detail)

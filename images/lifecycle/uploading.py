@@ -1,4 +1,4 @@
-"""An image's data on its way in: counted, digested, inspected and checked before the image is active."""
+"""Upload of an image's data, which is digested and inspected before the image is active."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ DATA_COLUMNS = (
 
 @dataclass(frozen=True)
 class Received:
-    """What is known about bytes that have arrived."""
+    """The sizes and digests of bytes that have arrived."""
 
     size: int  # bytes
     virtual_size: int | None  # bytes
@@ -62,12 +62,12 @@ def upload(
     """Receive an image's data: queued -> saving -> active.
 
     The bytes stream once, from the sender through the digests and the inspection into the
-    store; no transaction is open meanwhile. Whatever goes wrong, nothing stays in the store
-    and the image is ``resting`` again; one that has had data is queued, for the same bytes may
-    still come. ``changes`` are made when the data begins to come.
+    store; no transaction is open meanwhile. On any failure no object stays in the store and the
+    image returns to ``status_on_failure``; a pinned image is queued instead, because the same
+    bytes can still be uploaded. ``changes`` are applied when the upload begins.
 
-    Raises Conflict (not queued, or not the bytes that a pin asks for), Invalid (formats not
-    set, size or checksum mismatch, no such store), OverLimit, ContentRefused, Gone (deleted
+    Raises Conflict (the image is not queued, or the bytes differ from the pin), Invalid (formats
+    not set, size or checksum mismatch, no such store), OverLimit, ContentRefused, Gone (deleted
     meanwhile), StoreError, what the changes raise, and whatever the sender's stream raises.
     """
     check_cap(expected_size)
@@ -82,7 +82,7 @@ def upload(
             status_on_failure = Status.QUEUED
         if status_on_failure == Status.QUEUED:
             quota.check_coming(image, expected_size)
-        else:  # every refusal counts as an attempt
+        else:  # a refusal must change the status, so it is raised during the transfer
             blocks = _within_quota(image, expected_size, blocks)
         transfer = leases.begin(
             image,
@@ -113,10 +113,11 @@ def receive(
     *,
     staged: Transfer | None = None,
 ) -> None:
-    """Bring in the data of an attempt that has begun: to active, or where the attempt rests.
+    """Store the data of a transfer that has begun and activate the image.
 
-    ``staged`` is the upload that the blocks come from; it ends together with the attempt.
-    Raises as ``upload`` does.
+    On failure the image returns to the transfer's status on failure. ``staged`` is the resumable
+    upload that the blocks come from; it ends together with the transfer. Raises as ``upload``
+    does.
     """
     try:
         received = _receive(image, transfer, blocks, stores.get(transfer.store))
@@ -129,26 +130,26 @@ def receive(
         failpoint("data.active")
     except BaseException as error:
         failpoint("data.failed")
-        still_ours = _fail(transfer, error, actor)
-        if isinstance(error, errors.StoreError) and not still_ours:
-            # The store fails because its half-written object was cleaned away.
+        was_running = _fail(transfer, error, actor)
+        if isinstance(error, errors.StoreError) and not was_running:
+            # The store failed because its partial object was removed meanwhile.
             raise heartbeat.gone(transfer) from error
         raise
 
 
 def writable(store_id: str | None) -> stores.Store:
-    """The store of this id, or the default. Raises Invalid, StoreReadOnly."""
+    """Return the store with this id, or the default store. Raises Invalid, StoreReadOnly."""
     store = stores.get(store_id) if store_id else stores.default()
     if store.read_only:
         raise errors.StoreReadOnly(
-            f"Adding images to store {store.id} is disabled: it can only be read. "
+            f"Adding images to store {store.id} is disabled: the store is read-only. "
             "Choose another store."
         )
     return store
 
 
 def check_formats_set(image: Image) -> None:
-    """Data needs both formats. Raises Invalid."""
+    """Raise Invalid unless the image has both formats, which its data needs."""
     unset = [
         name for name in ("disk_format", "container_format") if not getattr(image, name)
     ]
@@ -159,7 +160,7 @@ def check_formats_set(image: Image) -> None:
 
 
 def check_cap(size: int | None) -> None:
-    """Raise OverLimit for more bytes than an image may have."""
+    """Raise OverLimit if ``size`` (bytes) exceeds IMAGECATALOG_IMAGE_SIZE_CAP."""
     cap = settings.IMAGECATALOG_IMAGE_SIZE_CAP
     if size is not None and size > cap:
         raise errors.OverLimit(f"Image exceeds the maximum size of {cap} bytes.")
@@ -168,7 +169,7 @@ def check_cap(size: int | None) -> None:
 def _receive(
     image: Image, transfer: Transfer, blocks: Iterable[bytes], store: stores.Store
 ) -> Received:
-    check_formats_set(image)  # they may have been unset while the attempt waited
+    check_formats_set(image)  # a client may have unset them while the transfer waited
     algorithm = settings.IMAGECATALOG_HASH_ALGORITHM
     if image.pinned and image.os_hash_algo:
         algorithm = image.os_hash_algo
@@ -178,7 +179,7 @@ def _receive(
     outcome: list[Received] = []
 
     def checked(digests: Digests) -> Iterator[bytes]:
-        # All that can speak against the bytes is said before the store has completed them.
+        # Every check of the bytes ends before the store completes the object.
         counted = _counted(blocks, transfer.bytes_expected, quota.room(image))
         for block in digesting(heartbeat.keep_alive(transfer, counted), digests):
             inspector.feed(block)
@@ -196,7 +197,7 @@ def _receive(
             signature.check(hexdigests[signature.algorithm])
         check_same(image, received.size, received.checksum, received.hash_value)
         outcome.append(received)
-        heartbeat.send(transfer)  # completing the object may take its time
+        heartbeat.send(transfer)  # completing the object can take long
         failpoint("data.received")
 
     with Digests(*algorithms) as digests:
@@ -231,10 +232,10 @@ def _check_claimed(received: Received, checksum: str | None) -> None:
 
 
 def check_pinned_size(image: Image, size: int | None) -> None:
-    """Raise Conflict for data of another size than the image had, where both are known."""
+    """Raise Conflict if ``size`` (bytes) differs from the pin's size, where both are known."""
     if image.pinned and size is not None and image.size not in (None, size):
         raise errors.Conflict(
-            f"Image {image.pk} has had data of {image.size} bytes, and takes only the same "
+            f"Image {image.pk} has had data of {image.size} bytes and accepts only the same "
             "bytes again. Send them, or create a new image."
         )
 
@@ -242,18 +243,19 @@ def check_pinned_size(image: Image, size: int | None) -> None:
 def check_same(
     image: Image, size: int, checksum: str | None, hash_value: str | None
 ) -> None:
-    """Bytes that were acknowledged once never change. Raises Conflict for other ones.
+    """Raise Conflict unless the data has the size and digests of the image's known data.
 
-    An image that has data, or had data (pinned), takes only data of the same size and digests.
+    Bytes that were acknowledged once never change: an image that has data, or had data (pinned),
+    accepts only data of the same size and digests.
     """
     if not (image.pinned or image.status in READABLE_STATUSES):
         return
-    found = {"size": size, "checksum": checksum, "os_hash_value": hash_value}
-    for name, value in found.items():
+    values = {"size": size, "checksum": checksum, "os_hash_value": hash_value}
+    for name, value in values.items():
         if getattr(image, name) not in (None, value):
             raise errors.Conflict(
-                f"Image {image.pk} has had data, and this is other data: its {name} "
-                "differs. Give the same bytes again, or create a new image."
+                f"Image {image.pk} has had data, and this data differs in its {name}. "
+                "Send the same bytes again, or create a new image."
             )
 
 
@@ -282,6 +284,6 @@ def _fail(transfer: Transfer, error: BaseException, actor: Caller) -> bool:
     try:
         return leases.fail(transfer, error, actor)
     except Exception:
-        # The reaper does it when the lease has run out; the sender is told the first reason.
+        # The reaper ends the transfer when its lease expires; the sender gets the first error.
         log.exception("transfer %s could not be ended", transfer.pk)
         return True

@@ -105,7 +105,7 @@ def test_a_copy_of_another_size_is_not_the_data(trashed: Any, member: Caller) ->
     image = trashed()
     Image.objects.filter(pk=image.pk).update(size=5)
 
-    with pytest.raises(errors.Conflict, match="not in any store"):
+    with pytest.raises(errors.Conflict, match="no longer in any store"):
         lifecycle.restore(image.pk, member)
 
 
@@ -115,7 +115,7 @@ def test_an_unknown_store_is_no_proof_that_the_data_is_gone(
     image = trashed()
     image.locations.update(store="renamed")
 
-    with pytest.raises(errors.StoreError, match="cannot tell whether it has the data"):
+    with pytest.raises(errors.StoreError, match="cannot say whether it has the data"):
         lifecycle.restore(image.pk, member)
 
     assert status(image) == "pending_delete"
@@ -199,14 +199,14 @@ def test_a_scrub_between_the_look_and_the_lock_wins(
     trashed: Any, member: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image = trashed()
-    look = deletion._found_copy
+    look = deletion._readable_copy
 
     def looked(image_id: str) -> int | None:
         found = look(image_id)
         lifecycle.scrub(image_id, member)
         return found
 
-    monkeypatch.setattr(deletion, "_found_copy", looked)
+    monkeypatch.setattr(deletion, "_readable_copy", looked)
 
     with pytest.raises(errors.Conflict):
         lifecycle.restore(image.pk, member)
