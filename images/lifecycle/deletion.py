@@ -46,17 +46,17 @@ def delete(image_id: str, actor: Caller, reason: str = "") -> None:
             )
         if image.status not in READABLE_STATUSES:
             leases.cancel(image)
-        locations = _active_locations(image)
+        held = _active_locations(image)
         to_trash = (
             settings.IMAGECATALOG_DELAYED_DELETE and image.status in READABLE_STATUSES
         )
         mark = image.mark_pending_delete if to_trash else image.mark_deleted
         follow(image, mark, "delete", actor, reason=reason)
-        for location in locations:
+        for location in held:
             withdraw(location, None if to_trash else timezone.now())
     failpoint("delete.marked")
     if not to_trash:
-        _remove_all(locations, Failures())
+        _remove_all(held, Failures())
 
 
 def _active_locations(image: Image) -> list[ImageLocation]:
@@ -142,8 +142,8 @@ def scrub(
     are counted in it, and unavailable stores are not asked. Raises Conflict in any other status,
     and when the image was deleted after ``until``; NotFound.
     """
-    locations = _mark_scrubbed(image_id, actor, reason, until)
-    _remove_all(locations, Failures() if failures is None else failures)
+    held = _mark_scrubbed(image_id, actor, reason, until)
+    _remove_all(held, Failures() if failures is None else failures)
 
 
 def _mark_scrubbed(
@@ -301,9 +301,9 @@ def _trashed_locations(image: Image) -> list[ImageLocation]:
 
 def _remove_all(locations: Iterable[ImageLocation], failures: Failures) -> int:
     return sum(
-        _remove(location, failures)
-        for location in locations
-        if location.store not in object_removal.unavailable(failures)
+        _remove(one, failures)
+        for one in locations
+        if one.store not in object_removal.unavailable(failures)
     )
 
 

@@ -254,7 +254,7 @@ def check_same(
     for name, value in values.items():
         if getattr(image, name) not in (None, value):
             raise errors.Conflict(
-                f"Image {image.pk} has had data, and this data differs in its {name}. "
+                f"Image {image.pk} has had other data: the {name} of this data differs. "
                 "Send the same bytes again, or create a new image."
             )
 
