@@ -1,3 +1,3 @@
-"""One attempt to bring bytes in: its lease, its heartbeat, its objects, and what ends it."""
+"""Transfers: the lease, heartbeat, objects and end of one attempt to bring data in."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How long what has failed is left alone before it is tried again."""
+"""The delay before a failed operation is retried."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ AT_MOST = timedelta(hours=1)
 
 
 def delay(first: timedelta, earlier: int) -> timedelta:
-    """After a failure: the ``first`` pause, doubled for each earlier one, up to AT_MOST."""
-    # The exponent has a bound, as durations have one; from a second it leads beyond the most.
+    """Return the delay after a failure: ``first``, doubled per ``earlier`` failure, up to AT_MOST."""
+    # Bounded, because a timedelta can overflow; 12 doublings of a second exceed AT_MOST.
     return min(first * (1 << min(earlier, 12)), AT_MOST)

@@ -1,4 +1,4 @@
-"""The chunks of resumable uploads, when nobody needs them any more: bytes first, then the row."""
+"""Removal of upload chunks that are no longer needed: first the object, then the row."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from images.transfers.object_removal import Failures
 
 
 def remove(transfer: Transfer, failures: Failures, *, arriving: bool = False) -> None:
-    """Remove the chunks of an attempt that has ended; what cannot be removed now stays.
+    """Remove the chunks of a transfer that has ended; chunks that cannot be removed now stay.
 
-    One that is still arriving has a writer who removes it, unless ``arriving`` says that he
-    is gone. Stores that are away by their ``failures`` are not asked. Safe to call again.
+    The writer of an arriving chunk removes that chunk itself; ``arriving`` says that the writer
+    is gone, and includes the chunk. Stores that are unavailable by the circuit breaker
+    ``failures`` are not asked. Idempotent.
     """
     found = UploadChunk.objects.filter(transfer=transfer).select_related("transfer")
     if not arriving:
@@ -25,9 +26,10 @@ def remove(transfer: Transfer, failures: Failures, *, arriving: bool = False) ->
 
 
 def remove_useless(failures: Failures) -> None:
-    """Remove chunks that an image was made of, and those that have lost their writer.
+    """Remove the chunks of imported uploads, and chunks that have lost their writer.
 
-    Stores that are away by their ``failures`` are not asked; new ones are counted.
+    Stores that are unavailable by the circuit breaker ``failures`` are not asked; new failures
+    are counted.
     """
     useless = UploadChunk.objects.filter(
         Q(transfer__status=TransferStatus.DONE)
@@ -41,9 +43,10 @@ def remove_useless(failures: Failures) -> None:
 def remove_each(
     found: Iterable[UploadChunk], failures: Failures, *, abandoned: bool = False
 ) -> None:
-    """Remove these, as far as their stores are not away; the worker tries the others again.
+    """Remove these chunks from their stores, except from unavailable ones.
 
-    ``abandoned``: who wrote those that are not stored may have died.
+    The background worker tries the remaining chunks again. ``abandoned``: the writers of chunks
+    that are not stored may have died and left partial data. ``failures`` is the circuit breaker.
     """
     for chunk in found:
         half = abandoned and chunk.status != ChunkStatus.STORED

@@ -1,4 +1,7 @@
-"""Few at once: a slow web server of somebody else's must not hold every thread of the service."""
+"""Limits on concurrent reads from external web servers.
+
+A slow server must not hold every thread of the service.
+"""
 
 from __future__ import annotations
 
@@ -9,20 +12,23 @@ from threading import BoundedSemaphore
 
 from images import errors
 
-# In each process; together fewer than it has threads.
-LOOKS = BoundedSemaphore(8)  # at locations that are to be
-DOWNLOADS = BoundedSemaphore(16)  # of data that stays where it is
+# Limits per process; their sum is less than its number of threads.
+LOOKS = BoundedSemaphore(8)  # checks of URLs before they are used
+DOWNLOADS = BoundedSemaphore(16)  # downloads of data at a location's URL
 PATIENCE = 5.0  # seconds
 
 
 @contextmanager
 def slot(turns: BoundedSemaphore, until: float | None = None) -> Iterator[None]:
-    """Wait for a turn, until then on the monotonic clock; else for PATIENCE. Raises StoreError."""
+    """Hold one of ``turns`` as long as the block runs. Raises StoreError when none becomes free.
+
+    Waits until ``until`` (monotonic clock), or by default for PATIENCE seconds.
+    """
     if until is None:
         until = time.monotonic() + PATIENCE
     if not turns.acquire(timeout=max(0.0, until - time.monotonic())):
         raise errors.StoreError(
-            "Too much is being read from web addresses just now. Try again in a moment."
+            "Too many URLs are being read at once. Try again in a few seconds."
         )
     try:
         yield

@@ -1,4 +1,4 @@
-"""Signs of life of a running transfer, and what its sender learns when it has lost its image."""
+"""The heartbeat of a running transfer, and the error when the transfer was ended meanwhile."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ log = logging.getLogger(__name__)
 
 
 def keep_alive(transfer: Transfer, blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """The same blocks; keeps the lease and the byte count fresh while they pass.
+    """Yield the blocks, and send a heartbeat with the byte count at each interval.
 
-    Raises Gone as soon as the attempt is not the image's any more.
+    Raises Gone as soon as the transfer is no longer running.
     """
     due = time.monotonic() + interval()
     for block in blocks:
@@ -38,28 +38,32 @@ def keep_alive(transfer: Transfer, blocks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def interval() -> float:
-    """Seconds between two signs of life: several fit into a lease, as one may be lost."""
+    """Return the seconds between two heartbeats: a sixth of a lease, as heartbeats may be lost."""
     return settings.IMAGECATALOG_LEASE_SECONDS / 6
 
 
 def send(transfer: Transfer) -> None:
-    """Say that the attempt is alive. Raises Gone when it is not the image's any more."""
-    alive = Transfer.objects.filter(pk=transfer.pk, status=TransferStatus.RUNNING)
+    """Send a heartbeat and the byte count. Raises Gone when the transfer is no longer running."""
+    running = Transfer.objects.filter(pk=transfer.pk, status=TransferStatus.RUNNING)
     try:
-        fresh = alive.update(
+        updated = running.update(
             heartbeat_at=timezone.now(), bytes_received=transfer.bytes_received
         )
         db.release_connection()
     except OperationalError:
-        # A lease is several beats long: the database may be back for the next one.
-        log.warning("transfer %s could not beat", transfer.pk, exc_info=True)
+        # A lease is several heartbeats long: the next one may reach the database again.
+        log.warning(
+            "the heartbeat of transfer %s could not be saved",
+            transfer.pk,
+            exc_info=True,
+        )
         return
-    if not fresh:
+    if not updated:
         raise gone(transfer)
 
 
 def gone(transfer: Transfer) -> errors.Gone:
-    """What the sender of data is told when the image went away meanwhile."""
+    """Return the error for a sender whose transfer was ended meanwhile."""
     return errors.Gone(
         f"Image {transfer.image_id} could not be found after upload. It may have been "
         "deleted during the upload; the data was discarded."
@@ -67,6 +71,6 @@ def gone(transfer: Transfer) -> errors.Gone:
 
 
 def is_silent(transfer: Transfer) -> bool:
-    """Nobody works on it: the process is gone, or was not heard of for a lease."""
+    """Whether the transfer's process is dead, or its heartbeat is older than a lease."""
     lease = timedelta(seconds=settings.IMAGECATALOG_LEASE_SECONDS)
     return transfer.heartbeat_at < timezone.now() - lease or is_dead(transfer.worker)

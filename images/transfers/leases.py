@@ -1,4 +1,4 @@
-"""Transfers: they begin, are claimed, end, and are cleaned up. Who owns a transient status."""
+"""Begin, claim, end and clean up transfers. A running transfer owns its image's transient status."""
 
 from __future__ import annotations
 
@@ -43,17 +43,17 @@ def begin(
     source: str = "",
     metadata: str = "",
 ) -> Transfer:
-    """Open an attempt on a locked image. Its key is its own and never used again.
+    """Begin a transfer for a locked image. Its key in the store is unique and never reused.
 
-    With a ``source`` it waits for a worker that claims it.
+    A transfer with a ``source`` waits until a background worker claims it.
     """
-    attempt = uuid4()
+    transfer_id = uuid4()
     return Transfer.objects.create(
-        id=attempt,
+        id=transfer_id,
         image=image,
         kind=kind,
         store=store.id,
-        key=key_of(image.pk, attempt),
+        key=key_of(image.pk, transfer_id),
         status=TransferStatus.WAITING if source else TransferStatus.RUNNING,
         status_on_failure=status_on_failure,
         worker="" if source else this_worker(),
@@ -67,20 +67,20 @@ def begin(
 
 
 def deadline(kind: str) -> datetime:
-    """Until when an attempt has time that begins, or is continued, now."""
+    """Return the deadline of a transfer of this kind that begins or is resumed now."""
     seconds = settings.IMAGECATALOG_TRANSFER_SECONDS
-    if kind == TransferKind.STAGE:  # it may pause
+    if kind == TransferKind.STAGE:  # a client can pause it
         seconds = settings.IMAGECATALOG_UPLOAD_EXPIRY
     return timezone.now() + timedelta(seconds=seconds)
 
 
 def key_of(image_id: str, attempt: UUID) -> str:
-    """Where the bytes of an attempt go: a name that says whose they are, and is new."""
+    """Return the key for a transfer's object: unique, and naming the image."""
     return f"{image_id[:2].lower()}/{image_id}.{attempt.hex}"
 
 
 def claim(transfer: Transfer) -> bool:
-    """Take an attempt that waits, for this process; False when another one has it."""
+    """Claim a waiting transfer for this process; False when it no longer waits."""
     transfer.status = TransferStatus.RUNNING
     transfer.worker = this_worker()
     transfer.heartbeat_at = timezone.now()
@@ -97,7 +97,7 @@ def claim(transfer: Transfer) -> bool:
 
 
 def cancel_waiting(transfer: Transfer, reason: str) -> None:
-    """End an attempt that waits; it has left nothing anywhere."""
+    """End a waiting transfer as failed. It has no data to remove."""
     _waiting(transfer).update(
         status=TransferStatus.FAILED,
         cleaned=True,
@@ -112,9 +112,9 @@ def _waiting(transfer: Transfer) -> QuerySet[Transfer]:
 
 
 def fail(transfer: Transfer, error: BaseException, actor: Caller) -> bool:
-    """End the attempt: its bytes go, and the image returns to its resting status.
+    """Fail a transfer and remove its data; the image returns to its status on failure.
 
-    Safe to call again, and for an attempt that had lost its image before: then False.
+    Idempotent. Returns False when the transfer was not running any more.
     """
     running = abort(transfer, error, actor)
     clean(transfer, Failures())
@@ -128,34 +128,36 @@ def abort(
     *,
     if_unchanged: bool = False,
 ) -> bool:
-    """End the attempt, as ``fail`` does, but leave its bytes: no store is asked.
+    """Fail a transfer but leave its data: no store is asked. False when it was not running.
 
-    A copy whose worker is being stopped waits again, from the same transaction on.
+    A web download interrupted by the worker's shutdown is queued again in the same transaction.
 
-    ``if_unchanged``: only when its heartbeat (of a staged upload: its deadline) is still as it
-    was read.
+    ``if_unchanged``: abort only if the transfer's heartbeat (for a resumable upload, its
+    deadline) has not changed since ``transfer`` was read.
     """
     code = error.code if isinstance(error, errors.ImageError) else "internal-error"
-    sentence = (
+    message = (
         str(error)
         if isinstance(error, errors.ImageError)
         else "The service failed while it received the data."
     )
     with locked(transfer.image_id, deleted=True) as image:
-        running = _end(transfer, TransferStatus.FAILED, code, sentence, if_unchanged)
+        running = _end(transfer, TransferStatus.FAILED, code, message, if_unchanged)
         if running:
-            _rest(image, transfer, actor, sentence)
+            _apply_status_on_failure(image, transfer, actor, message)
             if isinstance(error, errors.ServerStopping):
-                _wait_again(image, transfer, actor)
+                _queue_again(image, transfer, actor)
     failpoint("data.ended")
     return running
 
 
-def _rest(image: Image, transfer: Transfer, actor: Caller, reason: str) -> None:
+def _apply_status_on_failure(
+    image: Image, transfer: Transfer, actor: Caller, reason: str
+) -> None:
     if image.status not in TRANSIENT_STATUSES:
         return
     if transfer.status_on_failure == Status.IMPORTING:
-        return  # the staged data is still there, and is what the status belongs to
+        return  # the status belongs to the resumable upload, whose data is still staged
     mark = image.mark_requeued
     if transfer.status_on_failure == Status.KILLED:
         mark = image.mark_killed
@@ -164,13 +166,13 @@ def _rest(image: Image, transfer: Transfer, actor: Caller, reason: str) -> None:
     )
 
 
-def _wait_again(image: Image, transfer: Transfer, actor: Caller) -> None:
-    """What a worker leaves that is being stopped waits for the next one; senders come themselves."""
+def _queue_again(image: Image, transfer: Transfer, actor: Caller) -> None:
+    """Queue an interrupted web download for the next worker; other clients retry themselves."""
     if transfer.kind != TransferKind.WEB_DOWNLOAD or image.status != Status.QUEUED:
         return
-    # As the row has it: this attempt itself was told to leave the image queued.
+    # Read from the row: on this instance it was set to queued for the interruption.
     status_on_failure = Transfer.objects.values_list("status_on_failure", flat=True)
-    again = begin(
+    queued = begin(
         image,
         TransferKind.WEB_DOWNLOAD,
         stores.get(transfer.store),
@@ -180,11 +182,11 @@ def _wait_again(image: Image, transfer: Transfer, actor: Caller) -> None:
         checksum=transfer.checksum,
         source=transfer.source,
     )
-    record_fetch_request(image, again, actor)
+    record_fetch_request(image, queued, actor)
 
 
 def record_fetch_request(image: Image, transfer: Transfer, actor: Caller) -> None:
-    """Leave the event that a copy of a locked image waits from now on."""
+    """Record the event that a web download for a locked image is waiting."""
     detail = {"transfer": str(transfer.pk), "size": transfer.bytes_expected}
     record(image, "request_copy", actor, before=image.status, detail=detail)
 
@@ -193,32 +195,32 @@ def _end(
     transfer: Transfer,
     status: TransferStatus,
     code: str = "",
-    sentence: str = "",
+    message: str = "",
     if_unchanged: bool = False,
 ) -> bool:
     running = Transfer.objects.filter(pk=transfer.pk, status=TransferStatus.RUNNING)
     if if_unchanged and transfer.kind == TransferKind.STAGE:
-        # A sender may come and bring nothing; it is bytes that move the deadline.
+        # A request without bytes renews the heartbeat; only received bytes move the deadline.
         running = running.filter(deadline=transfer.deadline)
     elif if_unchanged:
         running = running.filter(heartbeat_at=transfer.heartbeat_at)
     now = timezone.now()
-    fields = {"status": status, "ended_at": now, "error_code": code, "error": sentence}
+    fields = {"status": status, "ended_at": now, "error_code": code, "error": message}
     if transfer.kind != TransferKind.STAGE and not is_dead(transfer.worker):
-        # Its writer may only have stalled: he has a lease from now on to find out that it has
-        # ended, and to clean up behind himself.
+        # The writer may only have stalled. Give the writer one more lease period to notice and
+        # clean up.
         fields["heartbeat_at"] = now
     return bool(running.update(bytes_received=transfer.bytes_received, **fields))
 
 
 def finish(transfer: Transfer) -> None:
-    """The attempt has won. Call with the image locked. Raises Gone when it had lost."""
+    """Mark a transfer as done, with its image locked. Raises Gone when it was not running any more."""
     if not _end(transfer, TransferStatus.DONE):
         raise gone(transfer)
 
 
 def cancel(image: Image) -> None:
-    """End every attempt of a locked image that is being deleted."""
+    """Fail every open transfer of a locked image that is being deleted."""
     now = timezone.now()
     Transfer.objects.filter(image=image, status__in=OPEN_STATUSES).update(
         status=TransferStatus.FAILED,
@@ -229,17 +231,17 @@ def cancel(image: Image) -> None:
 
 
 def clean(transfer: Transfer, failures: Failures) -> None:
-    """Remove what a failed attempt has left in its store, unless that is away.
+    """Remove the data of a failed transfer from its store, unless the store is unavailable.
 
-    What stays the worker tries again later.
+    ``failures`` is the circuit breaker. The background worker retries what could not be removed.
 
-    Asks the row first: after a commit whose answer was lost the attempt has in truth won,
-    and its bytes are the image's.
+    Reads the row first: if the response to a commit was lost, the transfer is in fact done, and
+    its object belongs to the image.
     """
     failed = Transfer.objects.filter(pk=transfer.pk, status=TransferStatus.FAILED)
     if transfer.store in object_removal.unavailable(failures) or not failed.exists():
         return
-    if transfer.kind != TransferKind.STAGE:  # all that it has is in its chunks
+    if transfer.kind != TransferKind.STAGE:  # its data is in its chunks only
         abandoned = transfer.worker != this_worker()
         if not object_removal.delete(
             transfer.store, transfer.key, failures, abandoned=abandoned

@@ -1,4 +1,4 @@
-"""One object from one store, and the memory of a round that some stores are away."""
+"""Removal of objects from stores, with a circuit breaker for unavailable stores."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ Failures = Counter[str]  # of each store in this round, one behind the other
 def delete(
     store_id: str, key: str, failures: Failures, *, abandoned: bool = False
 ) -> bool:
-    """Remove an object; False: it stays, because it cannot be removed or its store is away.
+    """Remove an object from a store; False if it cannot be removed or its store is unavailable.
 
-    A store that hangs must not keep the others waiting once for each object: one that is away
-    is not asked. But one object that cannot be removed is not yet a store that is away.
+    The circuit breaker ``failures`` counts the consecutive failures of each store: a store that
+    hangs must not delay the others once for each object, so an unavailable store is not asked.
+    A single object that cannot be removed does not make its store unavailable.
     """
     if store_id in unavailable(failures):
         return False
@@ -32,24 +33,30 @@ def delete(
         stores.get(store_id).delete(key, abandoned=abandoned)
     except errors.ImageError as error:
         failures[store_id] += 1
-        log.warning("%s is not removed from %s yet", key, store_id, exc_info=error)
+        log.warning(
+            "object %s could not be removed from store %s; it is tried again later",
+            key,
+            store_id,
+            exc_info=error,
+        )
         return False
     failures[store_id] = 0
     return True
 
 
 def unavailable(failures: Failures) -> list[str]:
-    """The stores that are not asked any more in this round."""
+    """Return the stores that failed too often in this round and are not asked again."""
     return [it for it, count in failures.items() if count >= stores.PATIENCE]
 
 
 def in_batches(
     found: QuerySet[Row], failures: Failures | None = None, store: str = "store"
 ) -> Iterator[Row]:
-    """These in the order of their primary keys, read a batch at a time: there may be very many.
+    """Yield the rows in the order of their primary keys, read in batches of BATCH.
 
-    Each comes once, also what cannot be removed. A batch leaves out what is in stores that are
-    away by then; ``store`` is the column that says where it is.
+    Each row is yielded once, also if its object cannot be removed. A batch excludes rows whose
+    store the circuit breaker ``failures`` reports as unavailable by then; ``store`` is the column
+    with the store's id.
     """
     ordered = rest = found.order_by("pk")
     while batch := list(_reachable(rest, failures, store)[:BATCH]):

@@ -1,6 +1,6 @@
-"""How many bytes the images of a project may have together: IMAGECATALOG_USER_STORAGE_QUOTA.
+"""The storage quota of a project, in bytes: IMAGECATALOG_USER_STORAGE_QUOTA.
 
-Each copy of an image counts. What is in the trash does not: who deletes has room at once.
+Each copy of an image counts. Images in the trash do not count, so deletion frees space at once.
 """
 
 from __future__ import annotations
@@ -20,51 +20,54 @@ from images.models import (
     TransferStatus,
 )
 
-LOCK = 7402  # the first key of our advisory locks; the second is the project's
+LOCK = 7402  # first key of the advisory locks of quotas; the second is a hash of the project
 
 
 def room(image: Image) -> int | None:
-    """How many bytes more its owner may have, those on their way not counted; None: any number."""
+    """Return how many more bytes the image's owner is allowed to have; None: no limit.
+
+    Running transfers are not counted.
+    """
     if not settings.IMAGECATALOG_USER_STORAGE_QUOTA:
         return None
-    held = ImageLocation.objects.filter(
+    locations = ImageLocation.objects.filter(
         status=LocationStatus.ACTIVE,
         image__owner=image.owner,
         image__deleted_at=None,
     )
-    used = held.aggregate(used=Sum("image__size"))["used"] or 0
+    used = locations.aggregate(used=Sum("image__size"))["used"] or 0
     return settings.IMAGECATALOG_USER_STORAGE_QUOTA - int(used)
 
 
 def check_coming(image: Image, size: int | None) -> None:
-    """Raise OverLimit when so many bytes (None: some) are more than there is room for.
+    """Raise OverLimit if ``size`` more bytes (None: at least one) exceed the owner's quota.
 
-    Asked before they come, so that nobody sends them in vain. Counts those of other images
-    that are on their way.
+    Called before a transfer, so that no client sends data in vain. Counts the running transfers
+    of the owner's other images.
     """
     left = room(image)
     if left is None:
         return
-    others = Transfer.objects.filter(
+    running = Transfer.objects.filter(
         status=TransferStatus.RUNNING, image__owner=image.owner
     ).exclude(
         status_on_failure=Status.IMPORTING
-    )  # the same bytes as the upload it is of
+    )  # an import has the same bytes as its resumable upload
     coming = Sum(Coalesce("bytes_expected", "bytes_received"))
-    left -= others.exclude(image=image).aggregate(coming=coming)["coming"] or 0
+    left -= running.exclude(image=image).aggregate(coming=coming)["coming"] or 0
     if (1 if size is None else size) > left:
         raise exceeded()
 
 
 def check_adding(image: Image, size: int) -> None:
-    """Raise OverLimit when so many bytes more are too many, in the transaction that adds them.
+    """Raise OverLimit if ``size`` more bytes exceed the quota, in the transaction that adds them.
 
-    Decides in the end: of several images of a project that are completed at once each sees
-    those before it.
+    This is the decisive check: when several images of a project are completed at once, each
+    check sees the images before it.
     """
     if not settings.IMAGECATALOG_USER_STORAGE_QUOTA:
         return
-    if connection.vendor == "postgresql":  # elsewhere one transaction writes at a time
+    if connection.vendor == "postgresql":  # SQLite allows one writer at a time
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT pg_advisory_xact_lock(%s, hashtext(%s))",
@@ -76,9 +79,9 @@ def check_adding(image: Image, size: int) -> None:
 
 
 def exceeded() -> errors.OverLimit:
-    """The refusal of more bytes than a project may have."""
+    """Return the error for data that exceeds the project's quota."""
     return errors.OverLimit(
-        "The project's images would have more than the "
-        f"{settings.IMAGECATALOG_USER_STORAGE_QUOTA} bytes that it may have. "
+        "The project's images would exceed its quota of "
+        f"{settings.IMAGECATALOG_USER_STORAGE_QUOTA} bytes. "
         "Delete images that are not needed, or ask for a larger quota."
     )

@@ -1,4 +1,4 @@
-"""What ends transfers whose worker has died, and removes the objects that they left behind."""
+"""The reaper: ends dead transfers and removes their orphaned objects."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ Expired = tuple[Transfer, errors.LeaseExpired]  # with the reason
 
 
 def expired() -> list[Expired]:
-    """The running transfers that are dead, each with the reason.
+    """Return the running transfers that are considered dead, each with the reason.
 
-    Dead is what has had no heartbeat for IMAGECATALOG_LEASE_SECONDS, is beyond its deadline,
-    or belongs to a process of this machine that is gone. A staged upload may pause: of it
-    only the deadline counts.
+    A transfer is dead if it has had no heartbeat for IMAGECATALOG_LEASE_SECONDS, has passed its
+    deadline, or belongs to a process of this machine that has ended. A client can pause a
+    resumable upload, so for it only the deadline counts.
     """
     running = Transfer.objects.filter(status=TransferStatus.RUNNING)
-    found = [(transfer, _why_dead(transfer)) for transfer in running]
-    return [(transfer, errors.LeaseExpired(why)) for transfer, why in found if why]
+    reasons = [(transfer, _why_dead(transfer)) for transfer in running]
+    return [(transfer, errors.LeaseExpired(why)) for transfer, why in reasons if why]
 
 
 def _why_dead(transfer: Transfer) -> str:
     late = _is_late(transfer)
     if transfer.kind == TransferKind.STAGE:
-        return "The upload was not continued in time." if late else ""
+        return "The upload was not resumed in time." if late else ""
     if is_dead(transfer.worker):
         return "The process that received the data died."
     if is_silent(transfer):
-        return "Nothing was heard of the transfer for too long."
-    return "The transfer took longer than transfers may take." if late else ""
+        return "The transfer sent no heartbeat for too long."
+    return "The transfer took longer than is allowed." if late else ""
 
 
 def _is_late(transfer: Transfer) -> bool:
@@ -55,19 +55,19 @@ def end_expired(
     actor: Caller | None = None,
     through: Callable[[list[Expired]], Iterable[Expired]] = iter,
 ) -> list[Transfer]:
-    """End the transfers that are dead; their images return to their resting status.
+    """Fail the dead transfers and return them; their images return to their status on failure.
 
-    Returns what was ended. Their bytes stay, for ``remove_leftovers``: no store is asked.
-    What is dead passes ``through`` on its way.
+    No store is asked: ``remove_orphaned_objects`` removes their data. The list of dead transfers
+    passes ``through``, which can report progress.
     """
     actor = actor or operator("worker")
     ended = []
     for transfer, reason in through(expired()):
         failpoint("reap.found")
-        # What is late ends although it beats. But a staged upload that was continued since it
-        # was looked at has a new deadline.
-        careful = not _is_late(transfer) or transfer.kind == TransferKind.STAGE
-        if abort(transfer, reason, actor, if_unchanged=careful):
+        # A transfer past its deadline is ended even if it sends heartbeats. But a resumable
+        # upload that was resumed since the row was read has a new deadline.
+        if_unchanged = not _is_late(transfer) or transfer.kind == TransferKind.STAGE
+        if abort(transfer, reason, actor, if_unchanged=if_unchanged):
             ended.append(transfer)
     return ended
 
@@ -76,23 +76,23 @@ def remove_orphaned_objects(
     failures: Failures,
     through: Callable[[Iterable[Transfer]], Iterable[Transfer]] = iter,
 ) -> None:
-    """Remove the bytes that ended attempts have left in their stores.
+    """Remove the data that failed transfers have left in their stores.
 
-    Stores that are away by their ``failures`` are not asked; new ones are counted. The attempts
-    pass ``through`` on their way.
+    Stores that are unavailable by the circuit breaker ``failures`` are not asked; new failures
+    are counted. The transfers pass ``through``, which can report progress.
     """
     unclean = object_removal.in_batches(Transfer.objects.unclean(), failures)
     for transfer in through(unclean):
-        # A live one cleans up behind itself, and may not have come to it yet: it has a lease
-        # for it after its end. Of a staged upload only the chunk that is arriving has a writer,
-        # and that one is left to him.
+        # A live writer removes its own data and has one lease period for it after the end of the
+        # transfer. In a resumable upload only the arriving chunk has a writer; `clean` leaves
+        # that chunk to the writer.
         if transfer.kind == TransferKind.STAGE or is_silent(transfer):
             clean(transfer, failures)
     chunks.remove_useless(failures)
 
 
 def reap(actor: Caller | None = None) -> list[Transfer]:
-    """``end_expired``, and then ``remove_leftovers``. Returns what was ended."""
+    """Fail the dead transfers, remove all orphaned objects, and return the failed transfers."""
     ended = end_expired(actor)
     remove_orphaned_objects(Failures())
     return ended

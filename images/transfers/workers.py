@@ -1,4 +1,4 @@
-"""Which process works on something, and whether it is known to be dead."""
+"""Names of worker processes, and whether such a process is known to be dead."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import socket
 from functools import cache
 from pathlib import Path
 
-# Fields of /proc/PID/stat behind the name, which may hold blanks: see proc_pid_stat(5).
+# Index in /proc/PID/stat after the name, which can contain blanks: see proc_pid_stat(5).
 START_TIME = 19
 
 
 def this_worker() -> str:
-    """A name for this process that no other process has, on any machine, before or after."""
+    """Return a name for this process that is unique across machines and over time."""
     return f"{_machine()}/{os.getpid()}/{_started(os.getpid())}"
 
 
 def is_dead(worker: str) -> bool:
-    """True when it certainly is: it was on this machine, since its boot, and is gone.
+    """Whether a worker is certainly dead: it ran on this machine since its boot and has ended.
 
-    Of processes elsewhere nothing is known; their leases run out.
+    The state of processes on other machines is unknown; their leases expire.
     """
     machine, _, process = worker.partition("/")
     pid, _, started = process.partition("/")
@@ -30,7 +30,7 @@ def is_dead(worker: str) -> bool:
 
 @cache
 def _machine() -> str:
-    # Containers may share a name and count their processes alike.
+    # Containers can share a host name and use the same process ids.
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         space = os.stat("/proc/self/ns/pid").st_ino
@@ -40,7 +40,7 @@ def _machine() -> str:
 
 
 def _started(pid: int) -> str:
-    """In ticks since boot; empty when there is no such process, or only its remains."""
+    """Return a process's start time in ticks since boot; empty if it has ended or is a zombie."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

@@ -23,7 +23,7 @@ def test_it_lists_what_it_ends_and_why(make_image: Any, capsys: Any) -> None:
     line, summary, left = capsys.readouterr().out.splitlines()
     assert line == (
         f"{image.pk} saving->queued upload {Transfer.objects.get().pk} silent since "
-        "2000-01-01T00:00:00Z: Nothing was heard of the transfer for too long."
+        "2000-01-01T00:00:00Z: The transfer sent no heartbeat for too long."
     )
     assert summary == "1 transfer ended."
     assert left.startswith("1 failed transfer still has bytes in a store")

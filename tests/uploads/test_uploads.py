@@ -464,7 +464,7 @@ def test_an_upload_that_is_not_continued_ends_with_its_deadline(
     reaper.reap()
 
     assert_nothing_is_left(upload)
-    assert "not continued in time" in Transfer.objects.get().error
+    assert "not resumed in time" in Transfer.objects.get().error
 
 
 def test_each_byte_moves_the_deadline(upload: Transfer, send: Send) -> None:
