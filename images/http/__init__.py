@@ -1,3 +1,3 @@
-"""HTTP for every interface: bodies, ranges, streaming, responses, errors. Knows no models."""
+"""HTTP for every interface: bodies, ranges, streaming, responses, errors. Uses no models."""
 
 from __future__ import annotations

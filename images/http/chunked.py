@@ -1,7 +1,8 @@
-"""The chunked transfer coding, read from a socket in large views (RFC 9112 section 7.1).
+"""A decoder of the chunked transfer coding that reads large blocks (RFC 9112 section 7.1).
 
-Strict: only hexadecimal digits, only CRLF, everything but the payload bounded. Knows neither
-HTTP requests nor the server; `transfer` decides when it is used.
+The decoder is strict: sizes are hexadecimal digits only, lines end with CRLF only, and all
+but the payload is limited in size. It uses neither HTTP requests nor the server;
+`images.http.streaming` decides when it is used.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from images import errors
 BLOCK = 1 << 20  # bytes
 LINE_LIMIT = 8190  # bytes of a chunk size with its extensions, or of a trailer field
 TRAILER_LIMIT = 1 << 16  # bytes of all trailer fields
-MAX_VIEWS = (
-    1024  # a body in tiny chunks is handed out before its list of views grows large
+MAX_VIEWS = 1024  # limits the list of views that a body in tiny chunks needs
+PATIENCE = (
+    1.0  # seconds until a slow body yields a small block, which shows that it is alive
 )
-PATIENCE = 1.0  # seconds; a slow body is handed out in small blocks, so that it is seen to live
 
 TEXT = rb"[\t\x20-\x7e\x80-\xff]*"
 SIZE_LINE = re.compile(rb"([0-9A-Fa-f]+)(?:[ \t]*;" + TEXT + rb")?\r")
@@ -26,21 +27,22 @@ TRAILER_LINE = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:" + TEXT + rb"\r")
 
 
 class Framing:
-    """Where in a chunked body the next byte stands. Does no reading itself."""
+    """The state of decoding one chunked body. Reads nothing itself."""
 
     def __init__(self) -> None:
         self.done = False
-        self._left = 0  # bytes of the present chunk's payload still to come
-        self._ending = False  # the line end behind a payload is due
-        self._trailers: int | None = None  # bytes of trailer fields, once they began
+        self._left = 0  # bytes of the current chunk's payload that are missing
+        self._ending = False  # the line end after a payload is missing
+        self._trailers: int | None = None  # bytes of trailer fields; None before them
 
     def cut(
         self, buffer: bytearray, start: int, stop: int, views: list[memoryview]
     ) -> int:
         """Append the payload within buffer[start:stop] to ``views``, as views of it.
 
-        Returns how far the buffer is used up: up to an unfinished line, of at most LINE_LIMIT
-        bytes, or up to the end of the body. Raises BodyIncomplete for a malformed body.
+        Return the position up to which the buffer is decoded: that of an unfinished line, of
+        at most LINE_LIMIT bytes, or the end of the body. Raise BodyIncomplete for a malformed
+        body.
         """
         view = memoryview(buffer)
         while not self.done and start < stop and len(views) < MAX_VIEWS:
@@ -92,11 +94,11 @@ class Framing:
 def blocks(
     receive: Callable[[memoryview], int], ahead: bytes
 ) -> Generator[bytes, None, bytes]:
-    """The payload in blocks of about 1 MiB; the generator's value is what follows the body.
+    """Yield the payload in blocks of about 1 MiB; return the bytes that follow the body.
 
-    ``receive`` puts bytes from the connection into a buffer and returns how many, at least
-    one, or raises; ``ahead`` came from the connection before. Each byte is copied once, from
-    a buffer that stays the same, and in the processor's cache, to the block handed out.
+    ``receive`` puts bytes from the connection into a buffer and returns their number, at least
+    one, or raises; ``ahead`` are bytes that were read from the connection before. Each byte is
+    copied once, from a reused buffer, which stays in the processor's cache, to its block.
     """
     framing = Framing()
     buffer = bytearray(max(BLOCK, 2 * len(ahead)))
@@ -120,7 +122,7 @@ def blocks(
         try:
             filled += receive(view[filled:])
         except errors.ImageError:
-            if views:  # who keeps what has arrived gets all of it
+            if views:  # a caller that keeps partial data gets all that has arrived
                 yield _joined(views)
             raise
     if views:
@@ -134,7 +136,7 @@ def _joined(views: list[memoryview]) -> bytes:
     return block
 
 
-def _malformed(what: str) -> errors.BodyIncomplete:
+def _malformed(reason: str) -> errors.BodyIncomplete:
     return errors.BodyIncomplete(
-        f"The data was not sent as a valid chunked body: {what}. Send it again."
+        f"The data was not sent as a valid chunked body: {reason}. Send it again."
     )

@@ -1,4 +1,4 @@
-"""Whose request it is, also when a proxy passes it on: for the throttle and for the record."""
+"""The address of the client, also behind proxies: for the throttle and for the records."""
 
 from __future__ import annotations
 
@@ -11,64 +11,69 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest
 
-CLIENT = "imagecatalog.client"  # in a request's environment, for the access log
-UNIX = "unix"  # among the trusted proxies: whoever comes by a Unix socket
+CLIENT = "imagecatalog.client"  # a key of the request's environment, for the access log
+UNIX = "unix"  # a trusted proxy: any peer that connects by a Unix socket
 _WITH_PORT = re.compile(r"(?:\[(.*)\]|([0-9.]+))(?::[0-9]+)?")
 
 
 def client(request: HttpRequest) -> str:
-    """``client_of`` the environment of a request."""
+    """Return the address of the client that sent this request; see ``client_of``."""
     return client_of(request.META)
 
 
 def client_of(environ: Mapping[str, Any]) -> str:
-    """The client's address; empty when it came by a Unix socket and more is not known.
+    """Return the client's address; empty for a Unix socket with no known client behind it.
 
-    A proxy adds whom it has the request from at the end of X-Forwarded-For. What stands before
-    that a client may have made up: the header is read from its end, and only as far as those
-    who wrote it are in IMAGECATALOG_TRUSTED_PROXIES.
+    A proxy appends the address of its own client to X-Forwarded-For. A client can forge all
+    earlier addresses: the header is read from its end, and only while the peer that wrote the
+    address is in IMAGECATALOG_TRUSTED_PROXIES.
     """
-    found: str = environ.get("REMOTE_ADDR", "")
+    address: str = environ.get("REMOTE_ADDR", "")
     hops = environ.get("HTTP_X_FORWARDED_FOR", "").split(",")
-    while hops and _is_trusted(found):
+    while hops and _is_trusted(address):
         hop = _parsed(hops.pop())
         if hop is None:
             break
-        found = str(hop)
-    return found
+        address = str(hop)
+    return address
 
 
 def as_peers(trusted: tuple[str, ...]) -> list[str]:
-    """These networks, and what those of IPv4 are on a socket of both families; no UNIX."""
+    """Return the trusted networks, without UNIX and with each IPv4 network also as mapped to IPv6.
+
+    A socket of both families reports IPv4 peers as IPv4-mapped IPv6 addresses.
+    """
     networks = _networks(trusted)
     mapped = [
-        f"::ffff:{it.network_address}/{96 + it.prefixlen}"
-        for it in networks
-        if it.version == 4
+        f"::ffff:{network.network_address}/{96 + network.prefixlen}"
+        for network in networks
+        if network.version == 4
     ]
     return [*map(str, networks), *mapped]
 
 
 def _is_trusted(peer: str) -> bool:
     trusted = settings.IMAGECATALOG_TRUSTED_PROXIES
-    if not trusted:  # every request asks
+    if not trusted:  # the usual case, checked first because every request needs it
         return False
     if not peer:
         return UNIX in trusted
     address = _parsed(peer)
-    return address is not None and any(address in it for it in _networks(trusted))
+    return address is not None and any(
+        address in network for network in _networks(trusted)
+    )
 
 
 @cache
 def _networks(trusted: tuple[str, ...]) -> tuple[Any, ...]:
-    return tuple(ip_network(it) for it in trusted if it != UNIX)
+    return tuple(ip_network(text) for text in trusted if text != UNIX)
 
 
 def _parsed(text: str) -> Any:
-    """The address, without what some write around it: a port, a zone, a prefix of IPv6."""
+    """Parse an address, without a port, a zone or the IPv6 prefix of a mapped IPv4 address."""
     text = text.strip()
-    if found := _WITH_PORT.fullmatch(text):
-        text = found[1] or found[2]
+    if match := _WITH_PORT.fullmatch(text):
+        text = match[1] or match[2]
     try:
         address = ip_address(text.partition("%")[0])
     except ValueError:

@@ -1,6 +1,6 @@
-"""The client's connection while a body is read from it: patience, and the end of service.
+"""The client's connection while a request body is read: timeouts, and the end of service.
 
-Turns what can go wrong on a socket into sentences. Knows no HTTP.
+Converts socket errors to errors of the catalogue. Uses no HTTP.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _lock = threading.Lock()
 
 @contextmanager
 def receiving(sock: socket.socket, seconds: float) -> Iterator[None]:
-    """While this lasts, a read ends after ``seconds`` without a byte, and at ``stop``."""
+    """Limit each read within this context to ``seconds`` without a byte, and end it at ``stop``."""
     before = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _TIMEVAL.size)
     set_patience(sock, seconds)
     with _lock:
@@ -37,14 +37,17 @@ def receiving(sock: socket.socket, seconds: float) -> Iterator[None]:
 
 
 def set_patience(sock: socket.socket, seconds: float) -> None:
-    """How long a read waits. The kernel's own timeout, as a Python one costs a poll a read."""
+    """Set the timeout of each read from the socket, in seconds.
+
+    This is the timeout of the kernel, because a Python timeout costs one poll for each read.
+    """
     whole = int(seconds)
     limit = _TIMEVAL.pack(whole, max(int((seconds - whole) * 1e6), 0 if whole else 1))
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
 
 
 def receive_into(sock: socket.socket, buffer: memoryview) -> int:
-    """Put what has arrived, at least one byte, into the buffer. Raises like ``receive``."""
+    """Put at least one received byte into the buffer; return the number. Raises as ``receive``."""
     with _in_words():
         count = sock.recv_into(buffer)
     if not count:
@@ -53,7 +56,7 @@ def receive_into(sock: socket.socket, buffer: memoryview) -> int:
 
 
 def receive(sock: socket.socket, count: int) -> bytes:
-    """So many bytes, or fewer when the client is slow. Raises BodyIncomplete, ServerStopping."""
+    """Return ``count`` bytes, or fewer at a timeout. Raises BodyIncomplete, ServerStopping."""
     with _in_words():
         block = sock.recv(count, socket.MSG_WAITALL)
     if not block:
@@ -73,32 +76,32 @@ def _in_words() -> Iterator[None]:
 
 
 def cut_off() -> errors.BodyIncomplete:
-    """What to raise when the client went away within a body."""
+    """Return the error for a connection that was closed within a body."""
     return errors.BodyIncomplete(
-        "The connection was closed before the whole of the data had arrived. Send it again."
+        "The connection was closed before all data had arrived. Send it again."
     )
 
 
 def stalled() -> errors.BodyIncomplete:
-    """What to raise when the client sends no more of a body."""
+    """Return the error for a client that sends no more of a body."""
     return errors.BodyIncomplete(
-        "No more data arrived for too long, so the transfer was given up. Send it again."
+        "The transfer failed, because no more data arrived for too long. Send it again."
     )
 
 
 def check_service() -> None:
-    """Raise ServerStopping once ``stop`` was called."""
+    """Raise ServerStopping if ``stop`` was called."""
     if _stopping.is_set():
         raise errors.ServerStopping(
-            "The service is being stopped and could not wait for the rest of the data. "
+            "The service is stopping and could not wait for the remaining data. "
             "Send it again when the service is back."
         )
 
 
 def stop() -> None:
-    """End all reading now and from now on. What is written to the connections still arrives.
+    """End all current and future reads of request bodies. Responses are still delivered.
 
-    Flag first: a kernel hands out what arrives after the shutdown too.
+    The flag is set first, because the kernel also returns bytes that arrive after the shutdown.
     """
     _stopping.set()
     with _lock:

@@ -1,4 +1,4 @@
-"""After the database was away: find out at once which connections of the pool are broken."""
+"""Renewal of the pooled database connections after the database was unavailable."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _renewing = threading.Lock()
 def renew() -> None:
     """Replace the broken idle connections of this process, in the background.
 
-    Otherwise each of them would fail one request more, perhaps much later. (Asking each
-    connection before each request would cost a round trip every time.)
+    Otherwise each of them would fail one more request, perhaps much later. (A check before
+    every request would cost a round trip each time.)
     """
     pool = getattr(connection, "pool", None)  # SQLite has none
     if pool is not None and _renewing.acquire(blocking=False):

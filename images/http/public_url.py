@@ -1,4 +1,4 @@
-"""The links in documents and on pages: where clients reach the service."""
+"""The public URL of the service, for links in documents and on pages."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?", re.
 
 
 def base(request: HttpRequest) -> str:
-    """Where clients reach the service, without a slash at the end."""
+    """Return the URL at which clients reach the service, without a slash at the end.
+
+    IMAGECATALOG_PUBLIC_URL if it is set, else the scheme and host of the request.
+    """
     if settings.IMAGECATALOG_PUBLIC_URL:
         return str(settings.IMAGECATALOG_PUBLIC_URL)
-    # Not get_host(): it refuses names with an underscore, which container networks have.
+    # get_host() refuses names with an underscore, which container networks have.
     host = request.META.get("HTTP_HOST", "")
     if not HOST.fullmatch(host):
         host = f"{request.META['SERVER_NAME']}:{request.META['SERVER_PORT']}"

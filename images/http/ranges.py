@@ -1,4 +1,4 @@
-"""Which part of an image's data a request asks for. Pure; knows sizes, not images."""
+"""The byte ranges of requests (RFC 9110 section 14). Pure functions of headers and sizes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 from images import errors
 
-# Few blanks: with any number a long header of nothing else takes seconds to be refused.
+# At most 8 blanks: without a limit, matching a long header of blanks takes seconds.
 RANGE = re.compile(
     r"bytes\s{0,8}=\s{0,8}([0-9]{0,19})\s{0,8}-\s{0,8}([0-9]{0,19})", re.I | re.A
 )
@@ -16,7 +16,7 @@ CONTENT_RANGE = re.compile(
 
 
 class RangeNotSatisfiable(errors.ImageError):
-    """The image has no such part. ``size`` is what it has, in bytes."""
+    """The requested range is not within the data, which has ``size`` bytes."""
 
     code = "range-not-satisfiable"
 
@@ -29,11 +29,11 @@ class RangeNotSatisfiable(errors.ImageError):
 
 
 def parse_range(header: str | None, size: int) -> tuple[int, int] | None:
-    """The part [start, stop) that a ``Range`` header asks for; None if there is no header.
+    """Return the range [start, stop) of a ``Range`` header; None without a header.
 
-    A last byte beyond the end is taken for the end. Raises Invalid for several ranges,
-    RangeNotSatisfiable for anything else that is not a part of the data, also for a malformed
-    header (which RFC 9110 section 14.2 would ignore).
+    A last byte beyond the end means the end. Raises Invalid for several ranges,
+    RangeNotSatisfiable for any other header that is not a range of the data, also for a
+    malformed one (which RFC 9110 section 14.2 would ignore).
     """
     if not header:
         return None
@@ -51,10 +51,10 @@ def parse_range(header: str | None, size: int) -> tuple[int, int] | None:
 
 
 def parse_content_range(header: str | None, size: int) -> tuple[int, int] | None:
-    """The part [start, stop) that a *request's* ``Content-Range`` asks for, like ``parse_range``.
+    """Return the range [start, stop) of a *request's* ``Content-Range``, as ``parse_range`` does.
 
-    Such a request makes no sense in HTTP, but there have always been clients that send it.
-    The stated total size is not looked at; a last byte beyond the end is refused.
+    HTTP gives such a request no meaning, but there have always been clients that send it. The
+    stated total size is ignored; a last byte beyond the end raises RangeNotSatisfiable.
     """
     if not header:
         return None

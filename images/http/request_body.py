@@ -1,4 +1,4 @@
-"""Small things of a request: JSON documents, the absence of a body, text in headers."""
+"""Small request bodies: JSON documents and empty bodies; and text in request headers."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from django.http import HttpRequest
 from images import errors
 from images.http import streaming
 
-# Far above what 128 properties need in practice.
-LIMIT = 1 << 20  # bytes
+LIMIT = 1 << 20  # bytes, far more than 128 properties need in practice
 
 
 def raw(request: HttpRequest) -> bytes:
-    """The whole body, with Content-Length or chunked. Raises OverLimit, BodyIncomplete."""
+    """Return the whole body, with Content-Length or chunked. Raises OverLimit, BodyIncomplete."""
     parts, size = [], 0
     for block in streaming.body(request):
         size += len(block)
@@ -26,27 +25,27 @@ def raw(request: HttpRequest) -> bytes:
 
 
 def header_text(value: str) -> str:
-    """A header's value as its client meant it, in UTF-8. Raises UnicodeError."""
-    return value.encode("latin-1").decode()  # WSGI gives the bytes as Latin-1
+    """Decode the value of a header as UTF-8, which clients send. Raises UnicodeError."""
+    return value.encode("latin-1").decode()  # WSGI decodes headers as Latin-1
 
 
 def json(request: HttpRequest) -> Any:
-    """The body as JSON: an object or a list, whatever Content-Type says. Raises Invalid."""
+    """Return the body parsed as a JSON object or list; Content-Type is ignored. Raises Invalid."""
     return document(raw(request))
 
 
 def document(content: bytes) -> Any:
-    """An object or a list. Raises Invalid."""
+    """Parse a JSON object or list. Raises Invalid."""
     if not content:
         raise errors.Invalid("Body expected in request.")
-    found = parsed(content)
-    if not isinstance(found, dict | list):
+    value = parsed(content)
+    if not isinstance(value, dict | list):
         raise errors.Invalid("Unexpected body type. Expected list/dict.")
-    return found
+    return value
 
 
 def parsed(content: bytes) -> Any:
-    """Any JSON value. Raises Invalid."""
+    """Parse any JSON value. Raises Invalid."""
     try:
         return orjson.loads(content)
     except ValueError:
@@ -54,7 +53,7 @@ def parsed(content: bytes) -> Any:
 
 
 def refuse(request: HttpRequest) -> None:
-    """Raise Invalid when there is a body where none belongs."""
+    """Raise Invalid if the request has a body."""
     for block in streaming.body(request):
         if block:
             raise errors.Invalid("A body is not expected with this request.")

@@ -1,4 +1,4 @@
-"""Answers on the wire: JSON, nothing, and errors in the form that Accept asks for."""
+"""HTTP responses: JSON documents, empty ones, and errors in the format that Accept names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import orjson
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import escape
 
-# The names of RFC 2616, which clients of this API know; newer Pythons have newer ones.
+# Clients of this API know the reason phrases of RFC 2616; newer Pythons have newer phrases.
 REASONS = responses | {
     413: "Request Entity Too Large",
     416: "Requested Range Not Satisfiable",
@@ -18,19 +18,19 @@ REASONS = responses | {
 
 
 def json(document: Any, status: int = 200) -> HttpResponse:
-    """A JSON document."""
+    """Return a response with a JSON document."""
     return _reply(orjson.dumps(document), "application/json", status)
 
 
 def nothing(status: int = 204) -> HttpResponse:
-    """An empty answer."""
+    """Return an empty response."""
     return _reply(b"", "text/html; charset=UTF-8", status)
 
 
 def error(request: HttpRequest, status: int, message: str) -> HttpResponse:
-    """An error as HTML, JSON or plain text.
+    """Return an error response as HTML, JSON or plain text.
 
-    HTML is the default; an empty Accept, as openstacksdk sends it, means plain text.
+    HTML is the default; an empty Accept, which openstacksdk sends, means plain text.
     """
     if request.method == "HEAD":
         return nothing(status)
@@ -55,7 +55,7 @@ def error(request: HttpRequest, status: int, message: str) -> HttpResponse:
 
 
 def instant(moment: datetime) -> str:
-    """A time as text in a JSON document: UTC, with microseconds."""
+    """Format a time for a JSON document: UTC, with microseconds."""
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
 
 

@@ -1,6 +1,6 @@
-"""Bytes on the wire, both ways: request bodies as blocks, and blocks as responses.
+"""Streams of data over HTTP: request bodies as blocks, and blocks as responses.
 
-Knows HTTP and the server it runs under, but neither images nor what the bytes are for.
+Depends on HTTP and on gunicorn, but not on images or on the use of the data.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from images.http.ranges import parse_content_range, parse_range
 
 DRAIN_SECONDS = 5.0
 NUMBER = re.compile(r"[0-9]{1,19}", re.A)
-STREAM = "imagecatalog.body"  # where a request keeps the stream of its body
+STREAM = "imagecatalog.body"  # the key of the request's environment for the stream of its body
 Stream = Generator[bytes, None, None]
 
 
@@ -39,9 +39,10 @@ Stream = Generator[bytes, None, None]
 
 
 def body_size(request: HttpRequest) -> int | None:
-    """The announced size of the data in bytes, if there is one. Raises Invalid.
+    """Return the announced size of the data in bytes, or None. Raises Invalid.
 
-    ``x-openstack-image-size`` lets a chunked upload say it, and comes before Content-Length.
+    ``x-openstack-image-size`` announces the size of a chunked upload and overrides
+    Content-Length.
     """
     announced = request.headers.get("x-openstack-image-size")
     if announced is None:
@@ -52,38 +53,39 @@ def body_size(request: HttpRequest) -> int | None:
 
 
 def has_body(request: HttpRequest) -> bool:
-    """Does the request bring a body, if only an empty one in chunks? Raises Invalid."""
+    """Return whether the request has a body, even an empty chunked one. Raises Invalid."""
     coded = request.META.get("HTTP_TRANSFER_ENCODING", "").strip()
     return bool(coded or content_length(request))
 
 
 def body(request: HttpRequest, patience: float = math.inf) -> Iterator[bytes]:
-    """The request's body as it arrives, in blocks of at most 1 MiB; can be read once.
+    """Yield the request's body as it arrives, in blocks of at most 1 MiB; only once.
 
-    Raises BodyIncomplete when the client goes away, sends nothing for ``patience`` seconds,
-    at most IMAGECATALOG_BODY_TIMEOUT, or breaks the framing (RFC 9112 section 7.1), and
-    ServerStopping once the service is told to stop (``connection.stop``).
+    Raises BodyIncomplete when the client closes the connection, sends nothing for ``patience``
+    seconds, at most IMAGECATALOG_BODY_TIMEOUT, or violates the framing (RFC 9112 section 7.1),
+    and ServerStopping once the service is stopping (``connection.stop``).
     """
     if STREAM in request.META:
         raise RuntimeError("The body of a request can be read only once.")
     patience = min(patience, settings.IMAGECATALOG_BODY_TIMEOUT)
-    # It leaves the stream open when the reader gives up: `drain` goes on.
+    # The stream stays open when the reader stops early: `drain` continues it.
     yield from min_rate.receive(_stream(request, patience), connection.stalled)
 
 
 def drain(request: HttpRequest) -> None:
     """Discard what the client is still sending, for at most 5 seconds.
 
-    Most clients read the response only once they have sent everything; cut off earlier they
-    see a broken connection instead of the reason. Safe to call whatever was read before.
+    Most clients read the response only once they have sent the whole body; if the connection
+    is closed earlier, they see a broken connection instead of the reason. The function is safe
+    to call however much was read before.
     """
     deadline = time.monotonic() + DRAIN_SECONDS
     sock = request.META.get("gunicorn.socket")
     try:
         stream = request.META.get(STREAM) or _stream(request, DRAIN_SECONDS)
     except errors.Invalid:
-        return  # nobody knows where such a body would end
-    # ValueError: whoever read the body before is reading it still, in another thread.
+        return  # the end of such a body is unknown
+    # ValueError: another thread is still reading the body.
     with suppress(errors.ImageError, OSError, ValueError), closing(stream):
         while (left := deadline - time.monotonic()) > 0:
             if sock is not None and getgeneratorstate(stream) != GEN_CREATED:
@@ -93,10 +95,11 @@ def drain(request: HttpRequest) -> None:
 
 
 def let_go(request: HttpRequest) -> None:
-    """Call when all is done: a reader that had enough has not seen the end of the body.
+    """Release the stream of the request's body after the request; discard what was not read.
 
-    Up to there the connection is of no use for another request, and the last block stays in
-    memory as long as the request, which Django REST framework makes a part of a cycle.
+    Before the end of its body the connection cannot be used for another request. The last
+    block would also stay in memory as long as the request, which Django REST framework makes
+    part of a reference cycle.
     """
     if STREAM in request.META:
         drain(request)
@@ -107,7 +110,9 @@ def _stream(request: HttpRequest, patience: float) -> Stream:
     environ = request.META
     coding = environ.get("HTTP_TRANSFER_ENCODING", "").strip().lower()
     if coding not in ("", "chunked"):
-        raise errors.Invalid("The only transfer coding of a body may be 'chunked'.")
+        raise errors.Invalid(
+            "The transfer coding of the body is not supported. Use only 'chunked'."
+        )
     length = content_length(request)
     source, sock = environ.get("wsgi.input"), environ.get("gunicorn.socket")
     unreader = _fresh_unreader(source, sock, length)
@@ -126,10 +131,10 @@ def _stream(request: HttpRequest, patience: float) -> Stream:
 def _fresh_unreader(
     source: Any, sock: Any, length: int | None
 ) -> SocketUnreader | None:
-    """Where gunicorn's body reader gets its bytes, if that is a plain socket and it is unused.
+    """Return the source of gunicorn's body reader if it is a plain socket and still unused.
 
-    This and `_from_gunicorn` lean on the insides of the version that pyproject.toml names:
-    objects of any other kind, or state, are read the way every server's are.
+    This function and `_from_gunicorn` depend on internals of the gunicorn version that
+    pyproject.toml names: objects of any other type or state are read as from any WSGI server.
     """
     if type(source) is not Body or source.buf.tell() or type(sock) is not socket.socket:
         return None
@@ -147,10 +152,10 @@ def _fresh_unreader(
 
 
 def _from_gunicorn(source: Body, unreader: SocketUnreader, patience: float) -> Stream:
-    """Read past gunicorn's own readers, whose copying costs more than all else together.
+    """Read from the socket without gunicorn's readers, whose copying costs more than all else.
 
-    Until the end of the body is reached, gunicorn takes it for broken: it will not look for
-    another request on the connection. What belongs to that request is given back.
+    Until the end of the body is reached, it is marked as failed, so that gunicorn does not
+    read another request from the connection. Bytes of a following request are given back.
     """
     source.failed = True
     reader, sock = source.reader, unreader.sock
@@ -158,17 +163,17 @@ def _from_gunicorn(source: Body, unreader: SocketUnreader, patience: float) -> S
     if type(reader) is ChunkedReader:
         with connection.receiving(sock, patience):
             fill = partial(connection.receive_into, sock)
-            rest = yield from chunked.blocks(fill, ahead)
+            surplus = yield from chunked.blocks(fill, ahead)
         reader.parser = None
     else:
-        ahead, rest = ahead[: reader.length], ahead[reader.length :]
+        ahead, surplus = ahead[: reader.length], ahead[reader.length :]
         if ahead:
             yield ahead
         if left := reader.length - len(ahead):
             with connection.receiving(sock, patience):
                 yield from _counted(sock, left)
         reader.length = 0
-    unreader.unread(rest)
+    unreader.unread(surplus)
     source.failed = False
 
 
@@ -182,7 +187,7 @@ def _counted(sock: socket.socket, left: int) -> Stream:
 def _from_server(
     source: Any, sock: socket.socket | None, length: int | None, patience: float
 ) -> Stream:
-    """Read as from any WSGI server. Each has errors of its own for a broken body."""
+    """Read as from any WSGI server. Each server has its own exceptions for a broken body."""
     left = length
     with connection.receiving(sock, patience) if sock else nullcontext():
         while left is None or left:
@@ -206,10 +211,12 @@ def _nothing() -> Stream:
 
 
 def content_length(request: HttpRequest) -> int | None:
-    """The size of the body in bytes, where it is stated. Raises Invalid."""
+    """Return Content-Length, the size of the body in bytes, or None. Raises Invalid."""
     stated = request.META.get("CONTENT_LENGTH") or None
     if stated is not None and not NUMBER.fullmatch(stated):
-        raise errors.Invalid("The Content-Length header is not a number of bytes.")
+        raise errors.Invalid(
+            "The header Content-Length is not a number of bytes. Send the size of the body."
+        )
     return None if stated is None else int(stated)
 
 
@@ -217,9 +224,9 @@ def content_length(request: HttpRequest) -> int | None:
 
 
 def content_range(request: HttpRequest, size: int) -> tuple[int, int] | None:
-    """The part [start, stop) of data of this size that the request asks for, if not all.
+    """Return the requested range [start, stop) of data of this size; None for all of it.
 
-    Raises Invalid for several ranges, RangeNotSatisfiable for one that is not a part of it.
+    Raises Invalid for several ranges, RangeNotSatisfiable for a range that is not within it.
     """
     wanted = parse_range(request.headers.get("Range"), size)
     if wanted is not None:
@@ -234,11 +241,11 @@ def download(
     checksum: str | None,
     sock: socket.socket | None = None,
 ) -> StreamingHttpResponse:
-    """The response with the data, or with a part [start, stop) of it, which ``blocks`` yields.
+    """Return the response with the data, or with its range ``part``, which ``blocks`` yields.
 
-    ``size`` and ``checksum`` (MD5, hexadecimal) are those of all the data. When ``blocks``
-    ends early the connection breaks, so that nobody takes what came for the whole. A file goes
-    to the client's ``sock`` without a copy.
+    ``size`` and ``checksum`` (MD5, hexadecimal) are those of the whole data; ``part`` is
+    [start, stop). When ``blocks`` ends early the connection is closed, so that no client
+    considers the data complete. A file is sent to the client's ``sock`` without copying.
     """
     start, stop = part or (0, size)
     count = stop - start
@@ -246,7 +253,7 @@ def download(
     content = _sent(blocks, sock, count) if direct else _exactly(blocks, count)
     response = StreamingHttpResponse(content, content_type="application/octet-stream")
     response.headers["Content-Length"] = str(count)
-    # The data may be a page that somebody has made; the browser admin has the same origin.
+    # The data may be an HTML page of a user; the browser admin has the same origin.
     response.headers["X-Content-Type-Options"] = "nosniff"
     if checksum:
         response.headers["Content-MD5"] = checksum
@@ -260,13 +267,15 @@ def download(
 
 
 def socket_of(request: HttpRequest) -> socket.socket | None:
-    """The client's connection, where bytes may be put into it as they are."""
+    """Return the client's connection if plain bytes can be written to it, else None."""
     sock = request.META.get("gunicorn.socket")
-    return sock if type(sock) is socket.socket else None  # TLS is a class of its own
+    return (
+        sock if type(sock) is socket.socket else None
+    )  # a TLS socket has another class
 
 
 def _sent(blocks: Any, sock: Any, count: int) -> Iterator[bytes]:
-    yield b""  # the server sends the head of the response before it
+    yield b""  # makes the server send the status line and the headers first
     left = count
     while left:
         sent = blocks.send_to(sock, left)
@@ -288,5 +297,5 @@ def _exactly(blocks: Iterator[bytes], count: int) -> Iterator[bytes]:
 
 def _too_short(left: int) -> errors.StoreError:
     return errors.StoreError(
-        f"The store ended the data {left} bytes early; the download was broken off."
+        f"The store ended the data {left} bytes early, so the download was aborted. Try again."
     )
