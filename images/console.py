@@ -27,10 +27,12 @@ LATER = "'12h', '90d' (also s, m, w)"
 MOMENT = "'2h', '3d' (also s, m, w: so long ago), or a time like 2026-11-23T14:00"
 
 
-def count(text: str) -> int:
-    """For argparse: a whole number of at least 1, below a thousand million."""
+def positive_integer(text: str) -> int:
+    """Convert an argument to a whole number from 1 to 999999999. Raises ArgumentTypeError."""
     if not text.isdecimal() or len(text) > 9 or not int(text):
-        raise ArgumentTypeError(f"{text!r} is not a whole number of at least 1.")
+        raise ArgumentTypeError(
+            f"{text!r} is not a whole number of at least 1. Use for example 10."
+        )
     return int(text)
 
 

@@ -1,4 +1,4 @@
-"""Which project a command is to take, by its name or its id."""
+"""Look-ups of the project that a command works with, by name or id."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from imagecatalog.identity.models import Project
 
 
 def project_id(text: str) -> str:
-    """Of the project with this id, else with this name. Raises CommandError."""
+    """Return the id of the project with this id, else with this name. Raises CommandError."""
     project = (
         Project.objects.filter(pk=text).first()
         or Project.objects.filter(name=text).first()
     )
     if project is None:
         raise CommandError(
-            f"There is no project {text}. Create it first, or give the id of a project "
-            "that is known elsewhere with --owner."
+            f"There is no project {text}. Create it first, or use --owner with the id of a "
+            "project that is known elsewhere."
         )
     return project.pk
 
 
 def only_project() -> str | None:
-    """Its id, when there is one and no other."""
+    """Return the id of the only project; None if there are none or several."""
     ids = list(Project.objects.values_list("pk", flat=True)[:2])
     return ids[0] if len(ids) == 1 else None

@@ -127,7 +127,7 @@ def test_images_of_one_name_do_not_overwrite_each_other(
     found = {name for name in names(out) if not name.endswith(".json")}
     assert found == {"a.raw", f"a-{second.pk}.raw"}
     again = run("export", "--all", "--to", out, "--skip-existing", *more)
-    assert "0 exported (0 bytes), 2 there already, 0 failed" in again
+    assert "0 exported (0 bytes), 2 already present, 0 failed" in again
 
 
 def by_id(image: Image) -> str:
@@ -288,7 +288,9 @@ def test_a_file_without_its_sidecar_is_read_to_know_it(
     run("export", image.pk, "--to", f"{out}/")
     (out / "a.raw.json").unlink()
 
-    assert "1 there already" in run("export", image.pk, "--to", out, "--skip-existing")
+    assert "1 already present" in run(
+        "export", image.pk, "--to", out, "--skip-existing"
+    )
     assert "a.raw.json" in names(out)
 
 
@@ -344,7 +346,7 @@ def test_an_exported_catalogue_can_be_imported_into_an_empty_one(
 
     output = run("import", out, "--keep-ids")
 
-    assert "5 imported, 0 there already, 0 passed over, 0 failed." in output
+    assert "5 imported, 0 already present, 0 skipped, 0 failed." in output
     assert catalogue() == before
 
 
@@ -368,7 +370,7 @@ def test_a_copy_has_a_new_id_and_a_damaged_one_is_refused(
     assert "1 imported" in run("import", out)
     assert Image.objects.count() == 2
     assert "already exists" in run("import", out, "--keep-ids")
-    assert "1 there already" in run("import", out, "--skip-existing")
+    assert "1 already present" in run("import", out, "--skip-existing")
     (out / "a.raw").write_bytes(DATA[::-1])
     assert "its sha512 digest is" in run("import", out)
     (out / "a.raw").write_bytes(DATA[:-1])

@@ -96,7 +96,7 @@ def test_a_file_becomes_an_active_image(run: Any, files: Path) -> None:
     assert image.status == Status.ACTIVE
     assert b"".join(lifecycle.read(image.pk)) == RAW
     assert output.startswith(f"{image.pk}: ")
-    assert "1 imported, 0 there already, 0 passed over, 0 failed." in output
+    assert "1 imported, 0 already present, 0 skipped, 0 failed." in output
 
 
 def test_options_say_what_it_is(run: Any, files: Path) -> None:
@@ -293,7 +293,7 @@ def test_one_that_fails_does_not_stop_the_others(run: Any, files: Path) -> None:
 
     output = run(files, files / "missing.raw")
 
-    assert "1 imported, 0 there already, 0 passed over, 2 failed." in output
+    assert "1 imported, 0 already present, 0 skipped, 2 failed." in output
     assert "No such file" in output
     assert Image.objects.existing().get().name == "b"
 
@@ -327,7 +327,7 @@ def test_of_a_folder_come_the_files_that_look_like_images(
     output = run(files)
 
     assert {it.name for it in Image.objects.all()} == {"a", "no-ending"}
-    assert "2 imported, 0 there already, 4 passed over, 0 failed." in output
+    assert "2 imported, 0 already present, 4 skipped, 0 failed." in output
 
 
 def test_folders_in_folders_are_entered_when_asked(run: Any, files: Path) -> None:
@@ -346,8 +346,8 @@ def test_links_and_devices_in_a_folder_are_passed_over(run: Any, files: Path) ->
 
     output = run(files)
 
-    assert "link.raw: passed over: it is a symbolic link" in output
-    assert "fifo.raw: passed over: it is a FIFO" in output
+    assert "link.raw: skipped: it is a symbolic link" in output
+    assert "fifo.raw: skipped: it is a FIFO" in output
     assert not Image.objects.exists()
 
 
@@ -395,7 +395,7 @@ def test_a_repeated_import_passes_over_what_is_there(run: Any, files: Path) -> N
 
     output = run(files, "--skip-existing")
 
-    assert "0 imported, 2 there already" in output
+    assert "0 imported, 2 already present" in output
     assert Image.objects.count() == 2
 
 
@@ -417,7 +417,7 @@ def test_a_deactivated_image_is_not_brought_back_as_a_new_one(
     run(path)
     lifecycle.deactivate(only_image().pk, admin)
 
-    assert "1 there already" in run(path, "--skip-existing")
+    assert "1 already present" in run(path, "--skip-existing")
 
 
 # Sidecars that are not ours
@@ -495,7 +495,7 @@ def test_an_url_is_imported_once(run: Any, files: Path, web: str) -> None:
     make(files / "a.raw")
     run(f"{web}/a.raw")
 
-    assert "1 there already" in run(f"{web}/a.raw", "--skip-existing")
+    assert "1 already present" in run(f"{web}/a.raw", "--skip-existing")
 
 
 def test_what_the_url_filter_refuses_is_not_fetched(

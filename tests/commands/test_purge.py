@@ -66,7 +66,7 @@ def test_what_waits_for_its_bytes_is_counted(deleted: Any, capsys: Any) -> None:
 
     call_command("image_purge")
 
-    assert "1 more are left alone" in capsys.readouterr().out
+    assert "1 more image skipped" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

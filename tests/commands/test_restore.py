@@ -73,7 +73,7 @@ def test_one_that_fails_does_not_stop_the_rest(
     lost, fine, active = trashed(), trashed(), make_image("active")
     stores.default().delete(lost.locations.get().key)
 
-    with pytest.raises(CommandError, match="2 of 3 were not restored"):
+    with pytest.raises(CommandError, match="2 of 3 images were not restored"):
         call_command("image_restore", lost.pk, active.pk, fine.pk)
 
     shown = capsys.readouterr()
@@ -85,9 +85,9 @@ def test_one_that_fails_does_not_stop_the_rest(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "Say which images"),
-        (["some-id", "--all"], "Say which images"),
-        (["some-id", "--since", "2h"], "goes with --all"),
+        ([], "which images are meant"),
+        (["some-id", "--all"], "which images are meant"),
+        (["some-id", "--since", "2h"], "only with --all"),
         (["--all", "--since", "yesterday"], "is no time"),
         (["--all", "--since", "2026-13-45"], "is no time"),
         (["--all", "--since", "999999999w"], "is no time"),

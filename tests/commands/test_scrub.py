@@ -22,7 +22,7 @@ def test_it_takes_what_is_due_and_prints_the_ids(trashed: Any, capsys: Any) -> N
 
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == old.pk
-    assert lines[1].startswith("1 image deleted for good")
+    assert lines[1].startswith("1 image deleted permanently")
     assert (status(old), status(young)) == ("deleted", "pending_delete")
 
 
@@ -41,7 +41,7 @@ def test_a_dry_run_says_how_much_would_be_lost(trashed: Any, capsys: Any) -> Non
     call_command("image_scrub", "--now", "--dry-run")
 
     assert capsys.readouterr().out == (
-        f"{image.pk}\n1 image would be deleted for good (4 B).\n"
+        f"{image.pk}\n1 image would be deleted permanently (4 B).\n"
     )
     assert status(image) == "pending_delete"
 

@@ -62,7 +62,7 @@ def test_the_summary_counts_what_matters(
 def test_the_summary_says_what_ends_what_is_stuck(make_image: Any, capsys: Any) -> None:
     make_image("saving").transfers.all().delete()
     assert "stuck now       1\n" in shown(capsys)
-    assert "of them 1 without a transfer  (image_status ID --to queued" in shown(capsys)
+    assert "1 of them without a transfer  (image_status ID --to queued" in shown(capsys)
 
     make_image("saving").transfers.update(heartbeat_at=LONG_AGO)
     assert "stuck now       2  (image_reap ends" in shown(capsys)
@@ -173,7 +173,7 @@ def test_an_image_that_is_not_there_is_an_error_after_the_others(
 ) -> None:
     image = make_image()
 
-    with pytest.raises(CommandError, match="1 of 2 are not in the catalogue"):
+    with pytest.raises(CommandError, match="1 of 2 images are not in the catalogue"):
         call_command("image_status", "nothing", image.pk)
 
     assert image.pk in capsys.readouterr().out
@@ -236,7 +236,7 @@ def test_an_image_is_moved_where_its_status_allows_and_nowhere_else(
         assert (event.reason or "").endswith("a test")
         assert event.interface == "command"
         return
-    with pytest.raises(CommandError, match="1 of 1 were not moved"):
+    with pytest.raises(CommandError, match="1 of 1 images were not changed"):
         call_command("image_status", image.pk, "--to", target, "--reason", "a test")
     err = capsys.readouterr().err
     assert f"cannot become '{target}' by hand. Possible: " in err
@@ -289,7 +289,7 @@ def test_a_protected_image_stays(make_image: Any, capsys: Any) -> None:
     ("arguments", "message"),
     [
         (["some-id", "--to", "active"], "--reason"),
-        (["--to", "active", "--reason", "x"], "Say which images"),
+        (["--to", "active", "--reason", "x"], "No image is named"),
         (["some-id", "--to", "sleeping", "--reason", "x"], "invalid choice"),
         (["some-id", "--limit", "-1"], "whole number"),
         (["some-id", "--interface", "nowhere"], "invalid choice"),
@@ -307,5 +307,5 @@ def test_a_copy_that_waits_is_shown(make_image: Any, capsys: Any) -> None:
     out = shown(capsys, image.pk)
 
     assert "copy waiting, 0 B, since" in out
-    assert "until a worker fetches it" in out
+    assert "not yet claimed by a background worker" in out
     assert "http://h/image" not in out

@@ -1,3 +1,5 @@
+"""The command that imports files and URLs as images."""
+
 from __future__ import annotations
 
 import os
@@ -18,50 +20,56 @@ from images.files.sources import SCHEMES
 from images.management.projects import only_project, project_id
 
 EPILOG = """\
-SOURCE is a file, a folder or an http(s) URL. Of a folder come its regular files that look like
-images, by content, by ending or because a sidecar lies beside them; links, devices, hidden
-files and *.part are passed over. URLs go through the service's own filter: see
-IMAGECATALOG_URL_ALLOWED_HOSTS and _PORTS.
+SOURCE is a file, a folder or an http(s) URL. From a folder, the command imports the regular
+files that look like images: by content, by file name extension, or because they have a sidecar.
+Links, devices, hidden files and *.part are skipped. URLs must be allowed by
+IMAGECATALOG_URL_ALLOWED_HOSTS and IMAGECATALOG_URL_ALLOWED_PORTS.
 
 A sidecar NAME.json, as image_export writes it, gives attributes, properties, tags, and the
-digest that is verified; options go before it. The format is told by the content, else by the
-name's ending, else it is raw. The owner is --project or --owner, else the sidecar's, else the
-only project if there is just one.
+digest that is verified; options override it. The format is detected from the content, else
+from the file name extension, else it is raw. The owner is --project or --owner, else the
+sidecar's owner, else the only project if there is exactly one.
 
-An import that fails leaves no image: what it had begun is deleted and can be repeated. With
---id or --keep-ids the image stays queued instead, and the next import with that id goes on
-with it. Exit code 1: one of them failed.
+An import that fails leaves no image: the new image is deleted, and the import can be repeated.
+With --id or --keep-ids the image stays queued instead, and the next import with that id
+continues with it. Exit code 1: at least one source was not imported.
 """
 ONE_ONLY = ("name", "id", "checksum")
 
 
 class Command(BaseCommand):
-    help = "Import files, folders or web addresses as images."
+    help = "Import files, folders or URLs as images."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.formatter_class = RawDescriptionHelpFormatter
         parser.epilog = EPILOG
         add = parser.add_argument
-        add("sources", nargs="+", metavar="SOURCE", help="file, folder or URL")
-        add("--recursive", action="store_true", help="folders in folders too")
-        add("--name", help="of the image; else the file's (one source only)")
-        add("--id", help="of the image; else a new one (one source only)")
-        add("--keep-ids", action="store_true", help="take the ids of the sidecars")
+        add("sources", nargs="+", metavar="SOURCE", help="a file, a folder or a URL")
+        add("--recursive", action="store_true", help="include subfolders")
+        add("--name", help="name of the image; default: the file's name (one source)")
+        add("--id", help="id of the image; default: a new id (one source)")
+        add("--keep-ids", action="store_true", help="use the ids in the sidecars")
         add("--disk-format", choices=attributes.DISK_FORMATS)
         add("--container-format", choices=attributes.CONTAINER_FORMATS)
         add("--visibility", choices=attributes.VISIBILITIES)
         owner = parser.add_mutually_exclusive_group()
-        owner.add_argument("--project", help="the owner: name or id of a project here")
-        owner.add_argument("--owner", metavar="ID", help="the owner, known here or not")
+        owner.add_argument("--project", help="the owner: name or id of a project")
+        owner.add_argument(
+            "--owner", metavar="ID", help="the owner, which need not be a project here"
+        )
         add("--property", action="append", default=[], metavar="K=V")
         add("--tag", action="append", default=[])
-        add("--store", help="where the bytes go; else the first store")
-        add("--checksum", metavar="ALGO:HEX", help="verified on the way (one source)")
+        add("--store", help="store for the data; default: the first store")
+        add(
+            "--checksum",
+            metavar="ALGO:HEX",
+            help="digest against which the data is verified (one source)",
+        )
         add("--no-metadata", action="store_true", help="ignore sidecars")
         add(
             "--skip-existing",
             action="store_true",
-            help="pass over what the owner has under that name with the same bytes",
+            help="skip sources of which the owner has an image with the same name and data",
         )
         add("--dry-run", action="store_true", help="only show what would be imported")
 
@@ -74,15 +82,15 @@ class Command(BaseCommand):
         with tidy_end():
             for text in options["sources"]:
                 for item in find(text, recursive=options["recursive"]):
-                    self._one(item, import_options, options["dry_run"])
+                    self._import(item, import_options, options["dry_run"])
         self._sum_up(options["dry_run"])
 
-    def _one(
+    def _import(
         self, item: Source | Skipped, import_options: ImportOptions, dry_run: bool
     ) -> None:
         label = shown(item.label)
         if isinstance(item, Skipped):
-            self._count("failed" if item.failed else "passed over", label, item.reason)
+            self._count("failed" if item.failed else "skipped", label, item.reason)
             return
         bar = partial(watched, what=os.path.basename(label) or label)
         try:
@@ -94,35 +102,35 @@ class Command(BaseCommand):
             self._count("failed", label, str(error))
             return
         if outcome.existing:
-            self.counts["skipped"] += 1
-            self.stdout.write(f"{outcome.existing}: has the data of {label} already")
+            self.counts["already present"] += 1
+            self.stdout.write(f"{outcome.existing}: already has the data of {label}")
             return
         self.counts["imported"] += 1
-        what = _what(outcome)
+        description = _description(outcome)
         if dry_run:
-            self.stdout.write(f"{label}: would become {what}")
+            self.stdout.write(f"{label}: would become {description}")
         else:
-            self.stdout.write(f"{outcome.image_id}: {label} imported as {what}")
+            self.stdout.write(f"{outcome.image_id}: {label} imported as {description}")
         self.stdout.flush()
 
-    def _count(self, what: str, label: str, reason: str) -> None:
-        self.counts[what] += 1
-        self.stderr.write(f"{label}: {what}: {shown(reason)}", self.style.NOTICE)
+    def _count(self, result: str, label: str, reason: str) -> None:
+        self.counts[result] += 1
+        self.stderr.write(f"{label}: {result}: {shown(reason)}", self.style.NOTICE)
 
     def _sum_up(self, dry_run: bool) -> None:
         counts = self.counts
         self.stdout.write(
             f"{counts['imported']} {'would be ' if dry_run else ''}imported, "
-            f"{counts['skipped']} there already, {counts['passed over']} passed over, "
+            f"{counts['already present']} already present, {counts['skipped']} skipped, "
             f"{counts['failed']} failed."
         )
         if counts["failed"]:
             raise CommandError(
-                f"{counts['failed']} could not be imported; the reasons are above."
+                f"{counts['failed']} could not be imported. The reasons are listed above."
             )
 
 
-def _what(outcome: Outcome) -> str:
+def _description(outcome: Outcome) -> str:
     plan = outcome.plan
     fields = plan.fields
     size = "size unknown" if plan.size is None else f"{plan.size} bytes"
@@ -152,12 +160,14 @@ def _import_options(options: dict[str, Any]) -> ImportOptions:
 
 def _check_one_source(options: dict[str, Any]) -> None:
     sources = options["sources"]
-    one = len(sources) == 1 and (
+    is_single = len(sources) == 1 and (
         sources[0].lower().startswith(SCHEMES) or not os.path.isdir(sources[0])
     )
     for name in ONE_ONLY:
-        if options[name] is not None and not one:
-            raise CommandError(f"--{name} is for one file or one URL only.")
+        if options[name] is not None and not is_single:
+            raise CommandError(
+                f"--{name} works only with one file or one URL. Import each separately."
+            )
 
 
 def _fields(options: dict[str, Any]) -> dict[str, Any]:
@@ -173,7 +183,7 @@ def _pairs(texts: list[str]) -> dict[str, str]:
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals:
-            raise CommandError(f"--property must be like NAME=VALUE, not {text}.")
+            raise CommandError(f"{text!r} is not a property. Use NAME=VALUE.")
         pairs[name] = value
     return pairs
 

@@ -1,3 +1,5 @@
+"""The command that purges images that were deleted permanently."""
+
 from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError
@@ -8,33 +10,36 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from images.console import confirm, count, days, iso, progress, say
+from images.console import confirm, days, iso, positive_integer, progress, say
 from images.operations import purge
 from images.operations.purge import BATCH
 from images.units import counted
 
 MOST = 10_000  # images in one transaction
 DANGER = (
-    "WARNING: with --release-ids anybody can create an image under an id that users, scripts "
-    "and running servers still know, and give them other data under it."
+    "WARNING: with --release-ids any user can create an image with an id that other users, "
+    "scripts and running servers still use, and so give them different data."
 )
 
 
 def batch(text: str) -> int:
-    """Not more at once: all others wait meanwhile."""
-    number = count(text)
+    """Convert an argument to a number of images in one transaction. Raises ArgumentTypeError.
+
+    The number is limited, because other writers wait for the transaction.
+    """
+    number = positive_integer(text)
     if number > MOST:
-        raise ArgumentTypeError(f"{text!r} is more than {MOST}.")
+        raise ArgumentTypeError(f"{text!r} is too large. Use at most {MOST}.")
     return number
 
 
 class Command(BaseCommand):
     help = (
-        "Remove what the database still holds of images that were deleted for good long ago: "
-        "history, transfers, locations, members, name, owner, properties and all else. The "
-        "id alone stays, so that nobody can ever create another image under it. Images of "
-        "which bytes may still be in a store are left alone. Works in short transactions "
-        "while the service runs, and can be stopped and started at any time."
+        "Purge images that were deleted permanently long ago: remove their history, transfers, "
+        "locations, members, name, owner, properties and all other values from the database. "
+        "Only the id is kept, so that it is never reused. Images that may still have data in "
+        "a store are skipped. The command works in short transactions while the service runs; "
+        "it can be stopped and started again at any time."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -43,25 +48,29 @@ class Command(BaseCommand):
             type=days,
             default=30,
             metavar="DAYS",
-            help="only images that were deleted longer ago (default: 30)",
+            help="only images that were deleted more than DAYS days ago (default: 30)",
         )
         parser.add_argument(
             "--batch",
             type=batch,
             default=BATCH,
             metavar="N",
-            help=f"images in one transaction (default: {BATCH}); others wait meanwhile",
+            help=f"images in one transaction (default: {BATCH}); other writers wait for it",
         )
         parser.add_argument(
             "--release-ids",
             action="store_true",
-            help="remove the ids too, also of images that were purged before. DANGEROUS: a "
-            "stranger can then create an image under the id of one that people know. "
-            "Asks first on a terminal",
+            help="also remove the ids, including those of images that are already purged. "
+            "DANGEROUS: any user can then create an image with an id that others still use. "
+            "Asks for confirmation on a terminal",
         )
-        parser.add_argument("--yes", action="store_true", help="do not ask")
         parser.add_argument(
-            "--dry-run", action="store_true", help="only list the images"
+            "--yes", action="store_true", help="do not ask for confirmation"
+        )
+        parser.add_argument(
+            "--dry-run",
+            action="store_true",
+            help="only list the images; change nothing",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -72,7 +81,8 @@ class Command(BaseCommand):
             self.stderr.write(DANGER)
             if ready and not dry_run:
                 confirm(
-                    f"The ids of {counted(ready, 'image')} become free.", options["yes"]
+                    f"The ids of {counted(ready, 'image')} will be released.",
+                    options["yes"],
                 )
         word = "would be purged" if dry_run else "purged"
         purged = 0
@@ -85,7 +95,8 @@ class Command(BaseCommand):
         )
         if waiting:
             self.stdout.write(
-                f"{waiting} more are left alone: their bytes are not gone yet."
+                f"{counted(waiting, 'more image')} skipped: the data is not removed from its "
+                "store yet."
             )
 
 

@@ -1,3 +1,5 @@
+"""The command that ends dead transfers."""
+
 from __future__ import annotations
 
 from argparse import ArgumentParser
@@ -14,36 +16,37 @@ from images.units import counted
 
 class Command(BaseCommand):
     help = (
-        "End transfers that are dead: those whose process is gone, that were silent for "
+        "End dead transfers: those whose process has ended, that had no heartbeat for "
         "IMAGECATALOG_LEASE_SECONDS, or that took longer than IMAGECATALOG_TRANSFER_SECONDS. "
-        "Their images return to 'queued' (through API v1: 'killed') and can be tried again; "
-        "what they have left in a store is removed, at once where their process is known to "
-        "be dead, else a lease later. The service does this by itself all the "
-        "time; this command does it now. One line a transfer: image, status, transfer, since "
-        "when it is silent, and why it counts as dead."
+        "Their images return to 'queued' (for API v1: 'killed') and can be uploaded again. "
+        "Their partial data is removed from the store: at once if their process is known to "
+        "be dead, else after one lease period. The service does this continuously; this "
+        "command does it now. Prints a line for each transfer: image, status, transfer, time "
+        "of the last heartbeat, and why the transfer is considered dead."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--dry-run",
             action="store_true",
-            help="only list what would be ended; changes nothing",
+            help="only list the transfers; change nothing",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        found = reaper.expired()
-        before = _statuses([transfer for transfer, _ in found])
+        expired = reaper.expired()
+        before = _statuses([transfer for transfer, _ in expired])
         if options["dry_run"]:
-            for transfer, reason in found:
+            for transfer, reason in expired:
                 self._line(transfer, before.get(transfer.image_id, "?"), str(reason))
-            self.stdout.write(f"{counted(len(found), 'transfer')} would be ended.")
+            self.stdout.write(f"{counted(len(expired), 'transfer')} would be ended.")
             return
         ended = reaper.end_expired(
             operator("command"), lambda dead: progress(dead, len(dead), " transfers")
         )
         count = Transfer.objects.unclean().count()
         reaper.remove_orphaned_objects(
-            object_removal.Failures(), lambda left: progress(left, count, " leftovers")
+            object_removal.Failures(),
+            lambda unclean: progress(unclean, count, " orphaned objects"),
         )
         after, reasons = _statuses(ended), _reasons(ended)
         for transfer in ended:
@@ -51,7 +54,7 @@ class Command(BaseCommand):
             now = after.get(transfer.image_id, "?")
             self._line(transfer, f"{was}->{now}", reasons.get(transfer.pk, ""))
         self.stdout.write(f"{counted(len(ended), 'transfer')} ended.")
-        self._say_what_is_left()
+        self._report_unclean()
 
     def _line(self, transfer: Transfer, status: str, reason: str) -> None:
         self.stdout.write(
@@ -59,12 +62,13 @@ class Command(BaseCommand):
             f"silent since {iso(transfer.heartbeat_at)}: {reason}"
         )
 
-    def _say_what_is_left(self) -> None:
-        if left := Transfer.objects.unclean().count():
+    def _report_unclean(self) -> None:
+        if count := Transfer.objects.unclean().count():
             self.stdout.write(
-                f"{counted(left, 'failed transfer')} still {'has' if left == 1 else 'have'} "
-                "bytes in a store; a later run removes them, once their store lets it and, "
-                "unless their process is known to be dead, a lease after the transfer ended."
+                f"{counted(count, 'failed transfer')} still "
+                f"{'has' if count == 1 else 'have'} data in a store. The service removes it "
+                "when the store is available and, unless the process of the transfer is known "
+                "to be dead, one lease period after the transfer ended."
             )
 
 

@@ -1,3 +1,5 @@
+"""The command that runs the consistency checks and fixes findings."""
+
 from __future__ import annotations
 
 from argparse import ArgumentParser
@@ -21,10 +23,10 @@ from images.units import counted
 
 class Command(BaseCommand):
     help = (
-        "Compare the catalogue with its stores and with its own rules, and show all that is "
-        "wrong, a line each: KIND IMAGE STORE KEY MESSAGE. Changes nothing without --fix. "
-        "Exit code 1 when something is wrong and was not fixed. May run while the service "
-        "works."
+        "Check that the catalogue agrees with its stores and with its own rules. Prints a line "
+        "for each finding: KIND IMAGE STORE KEY MESSAGE. Changes nothing without --fix. Exit "
+        "code 1: at least one finding was not fixed. The command can be used while the service "
+        "runs."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -32,82 +34,85 @@ class Command(BaseCommand):
             "--fix",
             action="store_true",
             help=(
-                "then put right what can be: stuck images are released, overdue ones "
-                "scrubbed, orphaned bytes removed, and copies without bytes given up (an "
-                "image that loses its last copy is queued, and takes the same bytes only)"
+                "fix the findings that can be fixed: release stuck images, scrub overdue "
+                "images, remove orphaned objects, and remove locations whose data is missing "
+                "(an image that loses its last location is queued and accepts only the same "
+                "data again)"
             ),
         )
-        parser.add_argument("--yes", action="store_true", help="do not ask before")
         parser.add_argument(
-            "--store", metavar="ID", help="only look at the bytes of this store"
+            "--yes", action="store_true", help="do not ask for confirmation"
+        )
+        parser.add_argument(
+            "--store", metavar="ID", help="only check the data in this store"
         )
         parser.add_argument(
             "--bytes",
             action="store_true",
-            help="also read all data and compare it with the digests; takes long",
+            help="also read all data and verify its digests, which takes long",
         )
         parser.add_argument(
             "--foreign",
             action="store_true",
             help=(
-                "with --fix: also remove orphans of images that this catalogue never had. "
-                "Never where stores are shared, or after a database was restored"
+                "with --fix: also remove orphaned objects of images that this catalogue never "
+                "had. Do not use it with shared stores or after the database was restored"
             ),
         )
         parser.add_argument(
             "--empty-store",
             action="store_true",
-            help="with --fix: a store in which nothing is has really lost everything",
+            help="with --fix: also remove the locations in a store that is completely empty",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        found, again = self.show(options)
-        if not found:
+        counts, findings = self.show(options)
+        if not counts:
             self.stdout.write("Nothing is wrong.")
             return
-        unfixed = sum(found.values())
+        unfixed = sum(counts.values())
         if options["fix"]:
-            number = sum(map(fixes.can_fix, again))
+            number = sum(map(fixes.can_fix, findings))
             if number:
                 confirm(f"Try to fix {counted(number, 'finding')}?", options["yes"])
-            unfixed = self.fix(again, options)
+            unfixed = self.fix(findings, options)
         if unfixed:
             raise CommandError(f"{counted(unfixed, 'finding')} not fixed.")
 
     def show(self, options: dict[str, Any]) -> tuple[Counter[str], list[Finding]]:
-        """Print every finding; how many of each kind, and, to fix them, what they are."""
-        found: Counter[str] = Counter()
+        """Print every finding; return the number of each kind and, with --fix, the findings."""
+        counts: Counter[str] = Counter()
         orphaned, kept = 0, []
         try:
             for finding in _findings(options):
                 say(self.stdout, _line(finding))
-                found[finding.kind] += 1
+                counts[finding.kind] += 1
                 if finding.kind == "orphan-bytes":
                     orphaned += finding.size or 0
                 if options["fix"]:
                     kept.append(finding)
         except errors.Invalid as error:
             raise CommandError(str(error)) from None
-        if found:
-            kinds = ", ".join(f"{number} {kind}" for kind, number in found.items())
+        if counts:
+            kinds = ", ".join(f"{number} {kind}" for kind, number in counts.items())
             space = f" ({orphaned} orphaned bytes)" if orphaned else ""
             self.stdout.write(
-                f"{counted(sum(found.values()), 'finding')}: {kinds}{space}"
+                f"{counted(sum(counts.values()), 'finding')}: {kinds}{space}"
             )
-        return found, kept
+        return counts, kept
 
     def fix(self, findings: list[Finding], options: dict[str, Any]) -> int:
-        """How many stay."""
+        """Try to fix the findings; return the number that remains."""
         fixing = fixes.Fixing(
             operator("command"), options["foreign"], options["empty_store"]
         )
-        stay = 0
+        unfixed = 0
         tried = fixes.fix(findings, fixing)
-        for finding, why in progress(tried, len(findings), " findings"):
-            outcome = "fixed" if why is None else f"NOT fixed: {why}"
-            say(self.stdout, f"{_place(finding)} {outcome}")
-            stay += why is not None
-        return stay
+        for finding, reason in progress(tried, len(findings), " findings"):
+            outcome = "fixed" if reason is None else f"NOT fixed: {reason}"
+            say(self.stdout, f"{_columns(finding)} {outcome}")
+            unfixed += reason is not None
+        return unfixed
 
 
 def _findings(options: dict[str, Any]) -> Iterator[Finding]:
@@ -126,10 +131,10 @@ def _listed(objects: Iterable[tuple[str, int]]) -> Iterable[tuple[str, int]]:
     return progress(objects, None, " objects")
 
 
-def _place(finding: Finding) -> str:
+def _columns(finding: Finding) -> str:
     parts = (finding.kind, finding.image_id, finding.store, finding.key)
     return " ".join(part or "-" for part in parts)
 
 
 def _line(finding: Finding) -> str:
-    return f"{_place(finding)} {finding.message}"
+    return f"{_columns(finding)} {finding.message}"

@@ -1,3 +1,5 @@
+"""The command that restores images from the trash."""
+
 from __future__ import annotations
 
 from argparse import ArgumentParser
@@ -16,39 +18,43 @@ from images.units import counted, size
 
 class Command(BaseCommand):
     help = (
-        "Bring deleted images back whose data has not been scrubbed yet (status "
-        "pending_delete), in the status that they had, with locations, tags, properties "
-        "and members. The service may go on meanwhile. An image of which no copy is in its "
-        "store any more is not restored. Exit code 1: at least one was not restored."
+        "Restore images from the trash (status pending_delete) to the status that they had, "
+        "with locations, tags, properties and members. The command can be used while the "
+        "service runs. An image whose data is no longer in any store is not restored. Exit "
+        "code 1: at least one image was not restored."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("ids", nargs="*", metavar="ID", help="the image's id")
+        parser.add_argument("ids", nargs="*", metavar="ID", help="the id of an image")
         parser.add_argument(
-            "--all", action="store_true", help="everything that is in the trash now"
+            "--all",
+            action="store_true",
+            help="restore all images that are in the trash now",
         )
         parser.add_argument(
             "--since",
             type=moment,
             metavar="T",
-            help=f"with --all: only what was deleted since then: {MOMENT}",
+            help=f"with --all: only images that were deleted since T: {MOMENT}",
         )
         parser.add_argument(
             "--dry-run",
             action="store_true",
-            help="only list the images that are in the trash; does not look for their data",
+            help="only list the images; change nothing and do not check their data",
         )
         parser.add_argument(
-            "--reason", default="", help="goes into the image's history"
+            "--reason", default="", help="reason, recorded in the image's history"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         ids, since = list(dict.fromkeys(options["ids"])), options["since"]
         if bool(ids) == options["all"]:
-            raise CommandError("Say which images: their ids, or --all.")
+            raise CommandError(
+                "It is not clear which images are meant. Give either image ids or --all."
+            )
         if since and not options["all"]:
-            raise CommandError("--since goes with --all.")
-        # What is deleted from now on was not meant.
+            raise CommandError("--since works only with --all. Add --all.")
+        # Images that are deleted from now on are not restored.
         until = timezone.now()
         if ids and options["dry_run"]:
             self._list(self._trashed(ids))
@@ -58,8 +64,8 @@ class Command(BaseCommand):
             self._list(lifecycle.in_trash(since=since, until=until))
         else:
             count, _ = lifecycle.trash_total(since=since, until=until)
-            found = lifecycle.in_trash(since=since, until=until)
-            self._restore((image.id for image in found), count, options["reason"])
+            images = lifecycle.in_trash(since=since, until=until)
+            self._restore((image.id for image in images), count, options["reason"])
 
     def _trashed(self, ids: Iterable[str]) -> Iterator[Image]:
         missing = 0
@@ -71,7 +77,9 @@ class Command(BaseCommand):
             missing += 1
             self.stderr.write(f"{image_id}: is not in the trash")
         if missing:
-            raise CommandError(f"{missing} of the images cannot be restored.")
+            raise CommandError(
+                f"{missing} of the images cannot be restored. Only images in the trash can be."
+            )
 
     def _list(self, images: Iterable[Image | lifecycle.Trashed]) -> None:
         count = 0
@@ -95,4 +103,7 @@ class Command(BaseCommand):
                 say(self.stdout, f"{image_id}: restored")
         self.stdout.write(f"{counted(restored, 'image')} restored.")
         if failed:
-            raise CommandError(f"{failed} of {restored + failed} were not restored.")
+            raise CommandError(
+                f"{failed} of {restored + failed} images were not restored. "
+                "The reasons are listed above."
+            )

@@ -1,3 +1,5 @@
+"""The command that scrubs the trash."""
+
 from __future__ import annotations
 
 from argparse import ArgumentParser
@@ -18,26 +20,31 @@ from images.units import counted, size
 
 class Command(BaseCommand):
     help = (
-        "Empty the trash: delete for good the images whose scrub time "
-        "(IMAGECATALOG_SCRUB_TIME) is over, and remove bytes that are due for deletion. "
-        "The service does this by itself; this command does it now. Prints the id of each "
-        "image. A store that fails stops nothing: its bytes are tried again later."
+        "Scrub the trash: delete permanently the images whose scrub time "
+        "(IMAGECATALOG_SCRUB_TIME) is over, and remove objects that are due for removal. The "
+        "service does this continuously; this command does it now. Prints the id of each "
+        "image. If a store fails, the command continues, and the service retries the removal "
+        "later."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "ids", nargs="*", metavar="ID", help="only these images; default: all"
+            "ids", nargs="*", metavar="ID", help="scrub only these images; default: all"
         )
         parser.add_argument(
-            "--dry-run", action="store_true", help="only list the images"
+            "--dry-run",
+            action="store_true",
+            help="only list the images; change nothing",
         )
         parser.add_argument(
             "--now",
             action="store_true",
-            help="do not wait for the scrub time: what is in the trash now cannot be "
-            "restored any more. Asks first on a terminal",
+            help="do not wait for the scrub time: images that are in the trash now cannot be "
+            "restored afterwards. Asks for confirmation on a terminal",
         )
-        parser.add_argument("--yes", action="store_true", help="do not ask")
+        parser.add_argument(
+            "--yes", action="store_true", help="do not ask for confirmation"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         until = timezone.now() if options["now"] else lifecycle.due_until()
@@ -46,12 +53,14 @@ class Command(BaseCommand):
             due = list(self._due(options["ids"], until))
             refused = len(set(options["ids"])) - len(due)
             count, total = len(due), sum(image.size or 0 for image in due)
-            self._go(due, count, total, until, options)
+            self._run(due, count, total, until, options)
         else:
             count, total = lifecycle.trash_total(until=until)
-            self._go(lifecycle.in_trash(until=until), count, total, until, options)
+            self._run(lifecycle.in_trash(until=until), count, total, until, options)
         if refused:
-            raise CommandError(f"{refused} of the images cannot be scrubbed.")
+            raise CommandError(
+                f"{refused} of the images cannot be scrubbed. The reasons are listed above."
+            )
 
     def _due(self, ids: Iterable[str], until: datetime) -> Iterator[Image]:
         for image_id in dict.fromkeys(ids):
@@ -63,12 +72,12 @@ class Command(BaseCommand):
             elif image.deleted_at > until:
                 due_at = iso(lifecycle.scrub_at(image.deleted_at))
                 self.stderr.write(
-                    f"{image_id}: is due at {due_at}; --now does not wait"
+                    f"{image_id}: is due at {due_at}; use --now to scrub it now"
                 )
             else:
                 yield image
 
-    def _go(
+    def _run(
         self,
         due: Iterable[Image | lifecycle.Trashed],
         count: int,
@@ -80,16 +89,16 @@ class Command(BaseCommand):
             for image in due:
                 self.stdout.write(image.id)
             self.stdout.write(
-                f"{counted(count, 'image')} would be deleted for good ({size(total)})."
+                f"{counted(count, 'image')} would be deleted permanently ({size(total)})."
             )
             return
         if options["now"] and count:
             confirm(
-                f"{counted(count, 'image')} in the trash, {size(total)} of data, cannot be "
-                "restored any more after this.",
+                f"{counted(count, 'image')} in the trash, {size(total)} of data, will be deleted "
+                "permanently and cannot be restored.",
                 options["yes"],
             )
-        # First: what fails below has had its attempt.
+        # This comes first, because objects whose removal fails below have had their attempt.
         removed = lifecycle.sweep_all()
         scrubbed, failures = 0, object_removal.Failures()
         for image in progress(due, count):
@@ -108,18 +117,18 @@ class Command(BaseCommand):
             actor = operator("command")
             lifecycle.scrub(image_id, actor, reason, until=until, failures=failures)
         except (errors.Conflict, errors.NotFound) as error:
-            self.stderr.write(f"{image_id}: left alone: {error}")
+            self.stderr.write(f"{image_id}: skipped: {error}")
             return False
         say(self.stdout, image_id)
         return True
 
     def _sum_up(self, scrubbed: int, removed: int) -> None:
         self.stdout.write(
-            f"{counted(scrubbed, 'image')} deleted for good, "
+            f"{counted(scrubbed, 'image')} deleted permanently, "
             f"{counted(removed, 'more object')} removed."
         )
         if waiting := lifecycle.late_total():
             self.stdout.write(
-                f"{counted(waiting, 'object')} could not be removed from their stores yet; the "
-                "service tries again. The log says why."
+                f"{counted(waiting, 'object')} could not be removed from the store yet. The service "
+                "retries. The reasons are in the log."
             )

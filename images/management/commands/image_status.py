@@ -1,3 +1,5 @@
+"""The command that shows the catalogue or single images, and changes their status."""
+
 from __future__ import annotations
 
 import json
@@ -18,72 +20,78 @@ from images.units import counted, size
 Facts = dict[str, Any]
 
 
-def count(text: str) -> int:
-    """A whole number, not negative."""
+def whole_number(text: str) -> int:
+    """Convert an argument to a whole number from 0 to 999999999. Raises ArgumentTypeError."""
     if not text.isdecimal() or len(text) > 9:
-        raise ArgumentTypeError(f"{text!r} is not a whole number.")
+        raise ArgumentTypeError(
+            f"{text!r} is not a whole number of at least 0. Use for example 20."
+        )
     return int(text)
 
 
 class Command(BaseCommand):
     help = (
-        "Without an id: the whole catalogue at a glance. With ids: for each image its "
-        "status, where it can go from there, its copies, the transfers that brought or "
-        "bring its data, its last error and its history. With --to: move the images to "
-        "another status, by the same verbs and rules as through the API; deleting, "
-        "restoring and ending a transfer are such moves too. Exit code 1: an image is not "
-        "there, or was not moved."
+        "Without an id, show an overview of the catalogue. With ids, show for each image its "
+        "status, the possible transitions, its locations, its transfers, its last error and "
+        "its history. With --to, change the status of the images, with the same verbs and "
+        "rules as the API; this includes deleting, restoring and ending a transfer. Exit code "
+        "1: an image does not exist, or its status was not changed."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("ids", nargs="*", metavar="ID", help="the image's id")
+        parser.add_argument("ids", nargs="*", metavar="ID", help="the id of an image")
         parser.add_argument(
             "--to",
             choices=Status.values,
             metavar="STATUS",
-            help="move the images to this status; needs --reason. From active to "
-            "deactivated and back, to pending_delete (delete) and from there back (restore) "
-            "or to deleted (scrub: its data is lost); from saving, uploading or importing to "
-            "queued (ends the transfer)",
+            help="change the images to this status; needs --reason. From active to "
+            "deactivated (deactivate) or back (reactivate); to pending_delete (delete); from "
+            "pending_delete to the previous status (restore) or to deleted (scrub: the data "
+            "is deleted permanently); from saving, uploading or importing to queued (ends the "
+            "transfer)",
         )
-        parser.add_argument("--reason", default="", help="goes into the history")
-        parser.add_argument("--actor", help="history: only of this user id")
+        parser.add_argument(
+            "--reason", default="", help="reason, recorded in the history"
+        )
+        parser.add_argument("--actor", help="history: only events of this user id")
         parser.add_argument(
             "--interface",
-            "--door",  # its name before; for one more release
+            "--door",  # the old name, accepted for one more release
             choices=INTERFACES,
             help="history: only events through this interface",
         )
         parser.add_argument(
-            "--since", type=moment, metavar="T", help=f"history: since then: {MOMENT}"
+            "--since", type=moment, metavar="T", help=f"history: since T: {MOMENT}"
         )
         parser.add_argument(
-            "--until", type=moment, metavar="T", help="history: until then"
+            "--until", type=moment, metavar="T", help="history: until T"
         )
         parser.add_argument(
             "--limit",
-            type=count,
+            type=whole_number,
             default=20,
             metavar="N",
-            help="history: at most so many events, the newest (default: 20)",
+            help="history: only the newest N events (default: 20)",
         )
-        parser.add_argument("--json", action="store_true", help="for machines")
+        parser.add_argument("--json", action="store_true", help="print JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
         ids = list(dict.fromkeys(options["ids"]))
         if options["to"]:
-            self._move(ids, options["to"], options["reason"].strip())
+            self._change_status(ids, options["to"], options["reason"].strip())
         elif ids:
             self._show(ids, options)
         else:
             facts = overview.of_catalogue()
             self._print([_json(facts)] if options["json"] else _catalogue_lines(facts))
 
-    def _move(self, ids: list[str], target: str, reason: str) -> None:
+    def _change_status(self, ids: list[str], target: str, reason: str) -> None:
         if not ids:
-            raise CommandError("Say which images: their ids.")
+            raise CommandError("No image is named. Give image ids.")
         if not reason:
-            raise CommandError("Say why, with --reason: it goes into the history.")
+            raise CommandError(
+                "A reason is missing. Give --reason, which is recorded in the history."
+            )
         failed = 0
         for image_id in ids:
             try:
@@ -96,25 +104,30 @@ class Command(BaseCommand):
             else:
                 self.stdout.write(f"{image_id}: {target}")
         if failed:
-            raise CommandError(f"{failed} of {len(ids)} were not moved.")
+            raise CommandError(
+                f"{failed} of {len(ids)} images were not changed. "
+                "The reasons are listed above."
+            )
 
     def _show(self, ids: list[str], options: Facts) -> None:
         names = ("actor", "interface", "since", "until", "limit")
-        shown = overview.History(**{name: options[name] for name in names})
-        found, missing = [], 0
+        events = overview.History(**{name: options[name] for name in names})
+        documents, missing = [], 0
         for image_id in ids:
-            facts = overview.of_image(image_id, shown)
+            facts = overview.of_image(image_id, events)
             if facts is None:
                 missing += 1
                 self.stderr.write(f"{image_id}: no such image")
             elif options["json"]:
-                found.append(facts)
+                documents.append(facts)
             else:
                 self._print(_image_lines(facts))
         if options["json"]:
-            self._print([_json(found)])
+            self._print([_json(documents)])
         if missing:
-            raise CommandError(f"{missing} of {len(ids)} are not in the catalogue.")
+            raise CommandError(
+                f"{missing} of {len(ids)} images are not in the catalogue. Check the ids."
+            )
 
     def _print(self, lines: Iterable[str]) -> None:
         for line in lines:
@@ -129,24 +142,27 @@ def _catalogue_lines(facts: Facts) -> Iterator[str]:
     for status, number in facts["images"].items():
         yield f"{status:15} {number}"
     if facts["purged"]:
-        yield f"{'':15} ({facts['purged']} of the deleted are purged: only the id is left)"
+        yield f"{'':15} ({facts['purged']} deleted images are purged: only the id is left)"
     dead = facts["stuck"] - facts["ownerless"]
     yield f"stuck now       {facts['stuck']}" + (
         "  (image_reap ends their transfers)" if dead else ""
     )
     if facts["ownerless"]:
         yield (
-            f"{'':15} of them {facts['ownerless']} without a transfer  "
-            "(image_status ID --to queued ends that)"
+            f"{'':15} {facts['ownerless']} of them without a transfer  "
+            "(image_status ID --to queued releases them)"
         )
     yield f"failed in 24 h  {facts['failed_last_24h']}"
     if facts["damaged"]:
-        yield f"damaged         {facts['damaged']}  (image_reconcile names their copies)"
+        yield f"damaged         {facts['damaged']}  (image_reconcile lists the locations)"
     trash = facts["trash"]
     when = f", next scrub {iso(trash['next_scrub'])}" if trash["images"] else ""
     yield f"in the trash    {trash['images']} ({size(trash['bytes'])}){when}"
-    for store, held in facts["stores"].items():
-        yield f"store {store:9} {counted(held['objects'], 'object')}, {size(held['bytes'])}"
+    for store, total in facts["stores"].items():
+        yield (
+            f"store {store:9} {counted(total['objects'], 'object')}, "
+            f"{size(total['bytes'])}"
+        )
     waiting = facts["to_remove"]
     yield (
         f"to be removed   {counted(waiting['locations'], 'object')} of images, "
@@ -169,9 +185,9 @@ def _image_lines(facts: Facts) -> Iterator[str]:
     if facts["deleted_at"]:
         yield f"  deleted    {iso(facts['deleted_at'])}"
     if facts["scrub_at"]:
-        yield f"  scrubbed   at {iso(facts['scrub_at'])}, for good"
-    moves = [f"{target} ({verb})" for target, verb in facts["moves"].items()]
-    yield f"  --to       {', '.join(moves) or 'nowhere'}"
+        yield f"  scrubbed   at {iso(facts['scrub_at'])} (deleted permanently)"
+    transitions = [f"{target} ({verb})" for target, verb in facts["moves"].items()]
+    yield f"  --to       {', '.join(transitions) or 'no status'}"
     if facts["elsewhere"]:
         yield f"  otherwise  {', '.join(facts['elsewhere'])}"
     yield from map(_location_line, facts["locations"])
@@ -187,9 +203,9 @@ def _image_lines(facts: Facts) -> Iterator[str]:
 def _location_line(location: Facts) -> str:
     line = f"  location   {location['store']} {location['key']} {location['status']}"
     if location["delete_after"]:
-        line += f", bytes go after {iso(location['delete_after'])}"
+        line += f", data is removed after {iso(location['delete_after'])}"
     if location["delete_attempts"]:
-        line += f", {location['delete_attempts']} attempts to remove them failed"
+        line += f", {location['delete_attempts']} attempts to remove the data failed"
     if location["damage"]:
         line += f", damaged: {location['damage']}"
     return line
@@ -201,14 +217,14 @@ def _transfer_line(transfer: Facts) -> str:
         f"{_received(transfer)}, since {iso(transfer['started_at'])}"
     )
     if transfer["status"] == TransferStatus.WAITING:
-        return f"{line}, until a worker fetches it"
+        return f"{line}, not yet claimed by a background worker"
     if transfer["status"] == TransferStatus.RUNNING:
-        return f"{line}, last heard of {iso(transfer['heartbeat_at'])}"
+        return f"{line}, last heartbeat {iso(transfer['heartbeat_at'])}"
     line += f", ended {iso(transfer['ended_at'])}"
     if transfer["error_code"]:
         line += f", {transfer['error_code']}: {transfer['error']}"
     if transfer["status"] == TransferStatus.FAILED and not transfer["cleaned"]:
-        line += " Its bytes are not removed yet."
+        line += ". Its data is not removed yet."
     return line
 
 

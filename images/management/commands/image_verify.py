@@ -1,3 +1,5 @@
+"""The command that verifies stored data against sizes and digests."""
+
 from __future__ import annotations
 
 import math
@@ -14,7 +16,7 @@ from django.utils import timezone
 
 from images import errors, stores
 from images.access import operator
-from images.console import count, days, positive, say, watching
+from images.console import days, positive, positive_integer, say, watching
 from images.models import Image
 from images.operations import consistency, repair
 from images.operations.consistency import Copy
@@ -24,24 +26,33 @@ MIB = 1 << 20
 
 class Command(BaseCommand):
     help = (
-        "Read stored data again and compare it with the size and digests of its image; the "
-        "copies that were not verified for the longest time come first. Every copy's result "
-        "is noted at once: after Ctrl-C the next run goes on where this one stopped. Prints "
-        "a line for each damaged copy: IMAGE STORE KEY DAMAGE. Exit code 1 when there was one."
+        "Verify stored data: read it and compare it with the size and digests of its image. "
+        "The copies that were verified longest ago come first. Each result is stored at once: "
+        "after Ctrl-C the next run continues where this one stopped. Prints a line for each "
+        "damaged copy: IMAGE STORE KEY DAMAGE. Exit code 1: at least one copy is damaged or "
+        "could not be read."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("ids", nargs="*", metavar="ID", help="only these images")
         parser.add_argument(
-            "--rate", type=positive, metavar="MIB", help="read at most MiB a second"
+            "--rate",
+            type=positive,
+            metavar="MIB",
+            help="read at most MIB MiB per second",
         )
         parser.add_argument(
             "--older-than",
             type=days,
             metavar="DAYS",
-            help="leave out what was verified in the last DAYS days",
+            help="skip copies that were verified in the last DAYS days",
         )
-        parser.add_argument("--limit", type=count, metavar="N", help="at most N copies")
+        parser.add_argument(
+            "--limit",
+            type=positive_integer,
+            metavar="N",
+            help="verify at most N copies",
+        )
         parser.add_argument("--store", metavar="ID", help="only copies in this store")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -60,7 +71,7 @@ class Command(BaseCommand):
                     self._verify(copy, rate)
         except KeyboardInterrupt:
             self._summary()
-            self.stdout.write("Stopped. The next run goes on from here.")
+            self.stdout.write("Stopped. The next run continues from here.")
             sys.exit(130)
         self._summary()
         self._fail_if_damaged()
@@ -74,23 +85,23 @@ class Command(BaseCommand):
                 copy, lambda blocks: self.watch(consistency.paced(blocks, rate))
             )
         except errors.DataMissing:
-            damage = "missing-bytes", "the store does not have its bytes"
+            damage = "missing-bytes", "the store does not have its data"
         except (errors.StoreError, errors.Invalid) as error:
-            # Whether the bytes are damaged is not known: nothing is noted.
+            # It is unknown whether the data is damaged, so no result is stored.
             self.failures[copy.store] += 1
             self.counts["unreadable"] += 1
-            say(self.stdout, f"{_place(copy)} cannot be read: {error}")
+            say(self.stdout, f"{_columns(copy)} cannot be read: {error}")
             return
         self.failures[copy.store] = 0
         if damage and not copy.is_needed():
-            return  # taken from its image while it was read
+            return  # the location was removed while its data was read
         self._note(copy, f"{damage[0]}: {damage[1]}" if damage else "")
 
     def _note(self, copy: Copy, damage: str) -> None:
         repair.note_verified(copy.location, damage, operator("command"))
         if damage:
             self.counts["damaged"] += 1
-            say(self.stdout, f"{_place(copy)} {damage}")
+            say(self.stdout, f"{_columns(copy)} {damage}")
         elif copy.digests:
             self.counts["good"] += 1
         else:
@@ -106,14 +117,16 @@ class Command(BaseCommand):
     def _fail_if_damaged(self) -> None:
         if self.counts["damaged"]:
             raise CommandError(
-                "There is damage. Put the right bytes back under the key, or delete the "
-                "image; image_reconcile --fix gives up copies whose bytes are gone."
+                "Some copies are damaged. Put the right data back under the key, or delete the "
+                "image. image_reconcile --fix removes locations whose data is missing."
             )
         if self.counts["unreadable"]:
-            raise CommandError("Not all could be read. See to the stores, and repeat.")
+            raise CommandError(
+                "Some copies could not be read. Check their stores and repeat the command."
+            )
 
 
-def _place(copy: Copy) -> str:
+def _columns(copy: Copy) -> str:
     return f"{copy.image_id} {copy.store} {copy.key}"
 
 
@@ -128,4 +141,6 @@ def _check_known(ids: set[str]) -> None:
     known = Image.objects.filter(pk__in=ids).values_list("pk", flat=True)
     unknown = ids - set(known)
     if unknown:
-        raise CommandError(f"No image found with ID {', '.join(sorted(unknown))}.")
+        raise CommandError(
+            f"No image found with ID {', '.join(sorted(unknown))}. Check the ids."
+        )

@@ -1,3 +1,5 @@
+"""The command that runs a background worker."""
+
 from __future__ import annotations
 
 from argparse import ArgumentParser
@@ -5,26 +7,29 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from images.console import count, positive
+from images.console import positive, positive_integer
 from images.jobs import worker
 
 
 class Command(BaseCommand):
     help = (
-        "The background worker: ends what has died, deletes what is due, fetches what is to "
-        "be copied from web addresses, makes images of uploads that are whole, and forgets "
-        "sign-ins of long ago. `serve` runs one; any number may run at once."
+        "Run a background worker. It ends dead transfers, scrubs images that are due, fetches "
+        "web downloads, imports the data of complete resumable uploads, and removes old "
+        "sign-in records. `serve` runs one background worker; any number can run at once."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--interval", type=positive, default=10.0, help="seconds between two rounds"
+            "--interval",
+            type=positive,
+            default=10.0,
+            help="seconds between two rounds (default: %(default)s)",
         )
         parser.add_argument(
             "--copies",
-            type=count,
+            type=positive_integer,
             default=4,
-            help="images that are fetched at once, at most half of them for one project "
+            help="number of web downloads at once, at most half of them for one project "
             "(default: %(default)s)",
         )
 

@@ -1,6 +1,7 @@
-"""Run the whole service: prepare the database, say hello, then keep two processes running.
+"""The command that runs the whole service: it prepares the database and runs two processes.
 
-Those are gunicorn with the web workers, and the background worker. Knows nothing of images.
+The processes are gunicorn with the web workers, and a background worker. The module does not
+use images.
 """
 
 from __future__ import annotations
@@ -25,15 +26,15 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection, connections
 
 from imagecatalog.identity import first_user
-from images.console import count
+from images.console import positive_integer
 
-MIGRATION_LOCK = 0x696D6167  # any number that other programs on the database do not use
+MIGRATION_LOCK = 0x696D6167  # a number that other programs on the database do not use
 STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 RESTART_PAUSE = 2.0  # seconds
 WORKER_PATIENCE = 10.0  # seconds
 
-# A child asks the kernel for a SIGTERM when this process is gone, however it ends, and then
-# becomes the program proper. Ctrl-C reaches it too: until its own handlers are there, silently.
+# A child asks the kernel for a SIGTERM when this process ends for any reason, and then executes
+# its program. Ctrl-C reaches the child too, which ignores it until the program sets its handlers.
 CHILD = """
 import ctypes, os, signal, sys
 prctl = getattr(ctypes.CDLL(None), "prctl", None)
@@ -45,21 +46,23 @@ if os.getppid() == int(sys.argv[1]): os.execv(sys.executable, [sys.executable, *
 
 
 class Command(BaseCommand):
-    help = "Serve the catalogue: prepare the database, start the web server and the worker."
+    help = "Serve the catalogue: prepare the database, start the web server and a background worker."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--bind",
             default="127.0.0.1:9292",
             metavar="HOST:PORT",
-            help="where to listen (default: %(default)s; 0.0.0.0:9292: on all networks)",
+            help="address to listen on (default: %(default)s; all networks: 0.0.0.0:9292)",
         )
-        parser.add_argument("--workers", type=count, help="web processes")
+        parser.add_argument(
+            "--workers", type=positive_integer, help="number of web processes"
+        )
         parser.add_argument(
             "--threads",
-            type=count,
-            help="requests at once in each (default: 32); up to 24 of them may wait for web "
-            "servers at which images have their data",
+            type=positive_integer,
+            help="number of requests that each web process handles at once (default: 32); up to "
+            "24 of them can wait for external web servers that have the data of images",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -69,24 +72,26 @@ class Command(BaseCommand):
             sys.exit(130)
 
     def serve(self, options: dict[str, Any]) -> int:
+        """Run the service until it ends; return the exit code."""
         host, port = _address(options["bind"])
-        _refuse_open_door(host)
+        _refuse_unprotected(host)
         with _listen(host, port) as listener:
-            with _alone():
+            with _exclusive():
                 call_command("migrate", interactive=False, verbosity=0)
                 password = first_user.ensure()
-            _leave_database()
+            _close_database()
             self.greet(listener, password)
             self.stdout.flush()
-            # From here on signals are looked at where the loop waits for them.
+            # From here on the loop in `_supervise` receives all signals.
             signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS | {signal.SIGCHLD})
             web = _start(*_gunicorn(listener, options), pass_fds=[listener.fileno()])
         return _supervise(web)
 
     def greet(self, listener: socket.socket, password: str | None) -> None:
+        """Print the URLs of the service, a new password and an example request."""
         url = _url(listener)
         self.stdout.write(
-            f"\nThe image catalogue answers at {url}, people see it at {url}/admin/"
+            f"\nThe image catalogue API is at {url}; the browser admin is at {url}/admin/"
         )
         if password:
             self.stdout.write(
@@ -94,12 +99,12 @@ class Command(BaseCommand):
             )
         if settings.IMAGECATALOG_AUTH == "none":
             self.stdout.write(
-                f"Nobody has to sign in to the API. Try it:\n\n  curl {url}/v2/images\n"
+                f"The API needs no sign-in. Try it:\n\n  curl {url}/v2/images\n"
             )
             return
         if settings.IMAGECATALOG_AUTH == "keystone":
             self.stdout.write(
-                f"Tokens are those of {settings.IMAGECATALOG_KEYSTONE_URL}. Try it:\n\n"
+                f"The API accepts tokens of {settings.IMAGECATALOG_KEYSTONE_URL}. Try it:\n\n"
                 f"  OS_IMAGE_ENDPOINT_OVERRIDE={url} openstack image list\n"
             )
             return
@@ -112,20 +117,20 @@ class Command(BaseCommand):
         )
 
 
-# Before
+# Preparation
 
 
 def _address(bind: str) -> tuple[str, int]:
     host, _, port = bind.rpartition(":")
     if not host or not port.isdecimal() or int(port) > 65535:
         raise CommandError(
-            f"--bind is {bind!r}; it must be HOST:PORT, with a port up to 65535. "
-            "0.0.0.0 is the host for all networks."
+            f"{bind!r} is not an address for --bind. It must be HOST:PORT, with a port up to "
+            "65535. Use the host 0.0.0.0 for all networks."
         )
     return host.strip("[]"), int(port)
 
 
-def _refuse_open_door(host: str) -> None:
+def _refuse_unprotected(host: str) -> None:
     if settings.IMAGECATALOG_AUTH != "none" or settings.IMAGECATALOG_AUTH_NONE_REMOTE:
         return
     try:
@@ -134,13 +139,14 @@ def _refuse_open_door(host: str) -> None:
         local = host == "localhost"
     if not local:
         raise CommandError(
-            f"With IMAGECATALOG_AUTH=none everyone who reaches {host} could do everything. "
-            "Bind to 127.0.0.1, or set IMAGECATALOG_AUTH_NONE_REMOTE=on if that is meant."
+            f"With IMAGECATALOG_AUTH=none every client that can reach {host} would have every "
+            "permission. Bind to 127.0.0.1, or set IMAGECATALOG_AUTH_NONE_REMOTE=on to allow "
+            "this."
         )
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """The socket that gunicorn will serve, opened first: nothing else is done in vain."""
+    """Open the socket for gunicorn, before any other step, because this step may fail."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
@@ -152,8 +158,8 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 @contextlib.contextmanager
-def _alone() -> Iterator[None]:
-    """Of several services that start at once on one database, one after the other."""
+def _exclusive() -> Iterator[None]:
+    """Lock the preparation of the database, so that services that start at once take turns."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
@@ -168,7 +174,7 @@ def _alone() -> Iterator[None]:
         yield
 
 
-def _leave_database() -> None:
+def _close_database() -> None:
     connections.close_all()
     if hasattr(connection, "close_pool"):
         connection.close_pool()
@@ -194,7 +200,7 @@ def _gunicorn(listener: socket.socket, options: dict[str, Any]) -> list[str]:
 
 
 def _start(*command: str, pass_fds: list[int] | None = None) -> subprocess.Popen[bytes]:
-    """A Python process in the same folder and environment, which ends when this one does."""
+    """Start a Python process in the same folder and environment that ends with this process."""
     path = [str(settings.BASE_DIR), os.environ.get("PYTHONPATH", "")]
     return subprocess.Popen(
         [sys.executable, "-c", CHILD, str(os.getpid()), *command],
@@ -204,13 +210,13 @@ def _start(*command: str, pass_fds: list[int] | None = None) -> subprocess.Popen
 
 
 def _start_worker() -> subprocess.Popen[bytes]:
-    # What the checks warn of was said when this process began.
+    # The system checks already ran, and printed their warnings, in this process.
     manage = str(settings.BASE_DIR / "manage.py")
     return _start(manage, "image_worker", "--skip-checks")
 
 
 def _supervise(web: subprocess.Popen[bytes]) -> int:
-    """Until gunicorn ends; its exit code."""
+    """Restart the background worker whenever it ends, until gunicorn ends; return the exit code."""
     worker, restart_at, stopping = _start_worker(), 0.0, False
     while web.poll() is None:
         caught = signal.sigtimedwait(STOP_SIGNALS | {signal.SIGCHLD}, 1)
@@ -226,7 +232,10 @@ def _supervise(web: subprocess.Popen[bytes]) -> int:
 
 
 def _end(worker: subprocess.Popen[bytes]) -> None:
-    """It stops between two steps; one that hangs in a store is not waited for."""
+    """Stop the background worker, or kill it after WORKER_PATIENCE seconds.
+
+    The worker stops between two steps; a step may hang in a store.
+    """
     worker.terminate()
     try:
         worker.wait(WORKER_PATIENCE)
@@ -238,7 +247,7 @@ def _end(worker: subprocess.Popen[bytes]) -> None:
 def _forward(
     number: int, web: subprocess.Popen[bytes], worker: subprocess.Popen[bytes]
 ) -> None:
-    """SIGTERM lets running requests finish; Ctrl-C does not wait for them."""
+    """Forward a stop signal: SIGTERM lets running requests finish, SIGINT does not."""
     worker.terminate()
     web.send_signal(number)
-    web.terminate()  # while gunicorn is still starting it hears of nothing else
+    web.terminate()  # the only signal that gunicorn handles while it is starting
