@@ -1,4 +1,7 @@
-"""Readers of environment variables that fail loudly, naming the variable and what it may be."""
+"""Readers of environment variables that fail loudly, naming the variable and what it may be.
+
+Each reader declares its variable, with the text for docs/configuration.md.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import re
 import secrets
 import tempfile
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +22,28 @@ from django.core.exceptions import ImproperlyConfigured
 from images import units
 
 PREFIX = "IMAGECATALOG"
-# Not read by settings.py: for gunicorn, a command, and tests that kill the service.
-ELSEWHERE = ("ACCESS_LOG", "USER_PASSWORD", "CRASH_FILE")
 # What Kubernetes sets in every container beside a service whose name begins like ours.
 KUBERNETES = re.compile(
     r"\w+_(SERVICE_HOST|SERVICE_PORT\w*|PORT_[0-9]+_\w+)=.*|\w+_PORT=[a-z]+://.*"
 )
 MANY_DAYS = 365_000  # a thousand years; dates begin with the year 1 and end with 9999
 
-_read: set[str] = set()
+
+@dataclass(frozen=True)
+class Variable:
+    """An environment variable as the documentation describes it, in Markdown."""
+
+    name: str
+    default: str
+    help: str
+
+
+VARIABLES: dict[str, Variable] = {}  # by name, in the order of their declaration
 
 
 def known() -> set[str]:
-    """The names of all variables that are ours."""
-    return _read | {f"{PREFIX}_{name}" for name in ELSEWHERE}
+    """Names of all declared variables."""
+    return set(VARIABLES)
 
 
 def misspelt() -> dict[str, list[str]]:
@@ -47,15 +59,24 @@ def misspelt() -> dict[str, list[str]]:
     }
 
 
-def text(name: str, default: str = "") -> str:
-    """The variable as it stands, without surrounding blanks."""
-    _read.add(name)
-    return os.environ.get(name, default).strip()
+def declare(name: str, default: str = "", *, help: str, shown: str = "") -> None:
+    """Describe a variable without reading it.
+
+    ``shown`` is the default as Markdown, for one that is computed.
+    """
+    shown = shown or (f"`{default}`" if default else "–")
+    VARIABLES[name] = Variable(name, shown, help)
 
 
-def flag(name: str, default: bool) -> bool:
+def text(name: str, default: str = "", *, help: str, shown: str = "") -> str:
+    """The value without surrounding whitespace; the default when it is unset or empty."""
+    declare(name, default, help=help, shown=shown)
+    return os.environ.get(name, "").strip() or default
+
+
+def flag(name: str, default: bool, *, help: str) -> bool:
     """``on`` or ``off`` (also yes/no, true/false, 1/0), whatever the case."""
-    value = text(name).lower() or ("on" if default else "off")
+    value = text(name, "on" if default else "off", help=help).lower()
     if value in ("on", "yes", "true", "1"):
         return True
     if value in ("off", "no", "false", "0"):
@@ -64,10 +85,16 @@ def flag(name: str, default: bool) -> bool:
 
 
 def number(
-    name: str, default: int, minimum: int = 0, maximum: int | None = None
+    name: str,
+    default: int,
+    minimum: int = 0,
+    maximum: int | None = None,
+    *,
+    help: str,
+    shown: str = "",
 ) -> int:
     """A whole number, not below ``minimum`` nor above ``maximum``."""
-    value = text(name) or str(default)
+    value = text(name, str(default), help=help, shown=shown)
     whole = re.fullmatch("-?[0-9]{1,18}", value)
     if not whole or int(value) < minimum:
         raise ImproperlyConfigured(
@@ -78,19 +105,21 @@ def number(
     return int(value)
 
 
-def days(name: str, default: int, minimum: int = 0) -> int:
+def days(name: str, default: int, minimum: int = 0, *, help: str) -> int:
     """A number of days that can be counted from today, forwards and backwards."""
-    return number(name, default, minimum, MANY_DAYS)
+    return number(name, default, minimum, MANY_DAYS, help=help)
 
 
-def seconds(name: str, default: int, minimum: int = 0) -> int:
+def seconds(
+    name: str, default: int, minimum: int = 0, *, help: str, shown: str = ""
+) -> int:
     """A number of seconds, likewise."""
-    return number(name, default, minimum, MANY_DAYS * 86400)
+    return number(name, default, minimum, MANY_DAYS * 86400, help=help, shown=shown)
 
 
-def choice(name: str, default: str, allowed: tuple[str, ...]) -> str:
+def choice(name: str, default: str, allowed: tuple[str, ...], *, help: str) -> str:
     """One of the allowed words."""
-    value = text(name) or default
+    value = text(name, default, help=help)
     if value not in allowed:
         raise ImproperlyConfigured(
             f"{name} is {value!r}; it may be one of: {', '.join(allowed)}."
@@ -98,27 +127,28 @@ def choice(name: str, default: str, allowed: tuple[str, ...]) -> str:
     return value
 
 
-def words(name: str) -> tuple[str, ...]:
-    """A comma-separated list; empty when the variable is unset."""
-    return tuple(word.strip() for word in text(name).split(",") if word.strip())
+def words(name: str, default: str = "", *, help: str) -> tuple[str, ...]:
+    """A comma-separated list."""
+    values = text(name, default, help=help).split(",")
+    return tuple(value.strip() for value in values if value.strip())
 
 
-def numbers(name: str, default: tuple[int, ...]) -> tuple[int, ...]:
+def numbers(name: str, default: tuple[int, ...], *, help: str) -> tuple[int, ...]:
     """A comma-separated list of whole numbers."""
-    values = words(name)
+    values = words(name, ",".join(map(str, default)), help=help)
     if not all(value.isdecimal() for value in values):
         raise ImproperlyConfigured(
-            f"{name} is {text(name)!r}; it must be a list like '80,443'."
+            f"{name} is {','.join(values)!r}; it must be a list like '80,443'."
         )
     return tuple(map(int, values)) or default
 
 
-def networks(name: str, *besides: str) -> tuple[str, ...]:
+def networks(name: str, *besides: str, help: str) -> tuple[str, ...]:
     """A comma-separated list of addresses and networks, and of words that may stand besides.
 
     Raises ImproperlyConfigured.
     """
-    values = words(name)
+    values = words(name, help=help)
     for value in values:
         try:
             value in besides or ipaddress.ip_network(value)
@@ -130,17 +160,18 @@ def networks(name: str, *besides: str) -> tuple[str, ...]:
     return values
 
 
-def size(name: str) -> int:
+def size(name: str, *, help: str) -> int:
     """A number of bytes, with a unit (of 1024) if any, as in ``units.parse_size``; 0: unset."""
+    value = text(name, help=help)
     try:
-        return units.parse_size(text(name)) if text(name) else 0
+        return units.parse_size(value) if value else 0
     except ValueError as error:
         raise ImproperlyConfigured(f"{name}: {error}") from None
 
 
-def pairs(name: str) -> tuple[str, ...]:
+def pairs(name: str, *, help: str) -> tuple[str, ...]:
     """A comma-separated list of ``NAME:VALUE``."""
-    values = words(name)
+    values = words(name, help=help)
     if not all(re.fullmatch("[^:]+:.+", value) for value in values):
         raise ImproperlyConfigured(
             f"{name} must be a list like 'NAME:VALUE,NAME:VALUE'."
@@ -148,9 +179,9 @@ def pairs(name: str) -> tuple[str, ...]:
     return values
 
 
-def base_url(name: str) -> str:
+def base_url(name: str, *, help: str, shown: str = "") -> str:
     """An http(s) URL, without a slash at the end; empty when the variable is unset."""
-    value = text(name).rstrip("/")
+    value = text(name, help=help, shown=shown).rstrip("/")
     if value and not re.match("https?://[^/]", value):
         raise ImproperlyConfigured(
             f"{name} is {value!r}; it must be like 'https://images.example.org'."
@@ -158,9 +189,9 @@ def base_url(name: str) -> str:
     return value
 
 
-def database(name: str, default: str) -> dict[str, Any]:
+def database(name: str, default: str, *, help: str, shown: str = "") -> dict[str, Any]:
     """A database URL, as a dictionary for DATABASES."""
-    value = text(name) or default
+    value = text(name, default, help=help, shown=shown)
     if not value.startswith(("sqlite:///", "postgresql://", "postgres://")):
         raise ImproperlyConfigured(
             f"{name} must begin with 'postgresql://' or 'sqlite:///'."

@@ -20,7 +20,6 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "imagecatalog.settings")
 
 from django.conf import settings  # noqa: E402
 
-from imagecatalog import env  # noqa: E402
 from images.http import client_address, connection  # noqa: E402
 
 wsgi_app = "imagecatalog.wsgi"
@@ -51,7 +50,7 @@ access_log_format = " ".join(
         '"%(r)s" %(s)s %({content-length}o)s %(M)s ms %({x-openstack-request-id}o)s',
     )
 )
-accesslog = "-" if env.flag("IMAGECATALOG_ACCESS_LOG", False) else None
+accesslog = "-" if settings.IMAGECATALOG_ACCESS_LOG else None
 
 # Tokens and v1's headers, one for each property, are large. (reuse_port stays off: with it a
 # second server could take the same port unnoticed.)

@@ -1,6 +1,7 @@
 """The one settings file: everything that an operator decides comes from the environment.
 
-The README lists the variables; those of ours keep their name here (``IMAGECATALOG_…``).
+`make docs` writes the declarations here into docs/configuration.md. A variable that begins with
+IMAGECATALOG is a setting of the same name.
 """
 
 from __future__ import annotations
@@ -17,31 +18,89 @@ DEBUG = False
 ALLOWED_HOSTS = ["*"]  # no page is built from the Host header but links, see PUBLIC_URL
 
 IMAGECATALOG_DATA_DIR = Path(
-    env.text("IMAGECATALOG_DATA_DIR") or BASE_DIR / "var"
+    env.text(
+        "IMAGECATALOG_DATA_DIR",
+        str(BASE_DIR / "var"),
+        shown="`var` beside `manage.py`",
+        help="Folder for the SQLite database, the default store and the secret key "
+        "(`DATA_DIR` below).",
+    )
 ).absolute()
-SECRET_KEY = env.text("IMAGECATALOG_SECRET_KEY") or env.secret_file(
-    IMAGECATALOG_DATA_DIR / "secret-key"
-)
+SECRET_KEY = env.text(
+    "IMAGECATALOG_SECRET_KEY",
+    shown="kept in `DATA_DIR/secret-key`",
+    help="Key that signs tokens and sessions. Machines that run one service need the "
+    "same value.",
+) or env.secret_file(IMAGECATALOG_DATA_DIR / "secret-key")
 
 # Sign-in
 IMAGECATALOG_AUTH = env.choice(
-    "IMAGECATALOG_AUTH", "embedded", ("embedded", "keystone", "none")
+    "IMAGECATALOG_AUTH",
+    "embedded",
+    ("embedded", "keystone", "none"),
+    help="How API clients sign in: `embedded` (the built-in identity service), "
+    "`keystone` (an existing Keystone) or `none` (no sign-in).",
 )
-IMAGECATALOG_AUTH_NONE_REMOTE = env.flag("IMAGECATALOG_AUTH_NONE_REMOTE", False)
-IMAGECATALOG_ADMIN_PASSWORD = env.text("IMAGECATALOG_ADMIN_PASSWORD")
-IMAGECATALOG_TOKEN_SECONDS = env.seconds("IMAGECATALOG_TOKEN_SECONDS", 3600, minimum=60)
-IMAGECATALOG_SIGN_IN_RECORD_DAYS = env.days("IMAGECATALOG_SIGN_IN_RECORD_DAYS", 90)
-IMAGECATALOG_REGION = env.text("IMAGECATALOG_REGION") or "RegionOne"
-IMAGECATALOG_STATIC_KEYS = env.pairs("IMAGECATALOG_STATIC_KEYS")  # USER:KEY
+IMAGECATALOG_AUTH_NONE_REMOTE = env.flag(
+    "IMAGECATALOG_AUTH_NONE_REMOTE",
+    False,
+    help="With `IMAGECATALOG_AUTH=none`, `on` accepts requests from other machines too.",
+)
+IMAGECATALOG_ADMIN_PASSWORD = env.text(
+    "IMAGECATALOG_ADMIN_PASSWORD",
+    shown="generated and printed once",
+    help="Password of the first user, `admin`. Used when the database has no users.",
+)
+env.declare(
+    "IMAGECATALOG_USER_PASSWORD",
+    shown="generated and printed once",
+    help="Password of a new user. Read by the command `user_create`.",
+)
+IMAGECATALOG_TOKEN_SECONDS = env.seconds(
+    "IMAGECATALOG_TOKEN_SECONDS",
+    3600,
+    minimum=60,
+    help="Lifetime of a token, in seconds (at least 60).",
+)
+IMAGECATALOG_SIGN_IN_RECORD_DAYS = env.days(
+    "IMAGECATALOG_SIGN_IN_RECORD_DAYS",
+    90,
+    help="Days to keep the records of sign-ins, to the API and to the admin; `0` keeps "
+    "them for ever.",
+)
+IMAGECATALOG_REGION = env.text(
+    "IMAGECATALOG_REGION",
+    "RegionOne",
+    help="Region in the service catalogue that comes with a token.",
+)
+IMAGECATALOG_STATIC_KEYS = env.pairs(
+    "IMAGECATALOG_STATIC_KEYS",
+    help="Comma-separated `USER:KEY` pairs. A key is accepted as a token of its user.",
+)
 
 # With a real Keystone: where it is, and the service's own user there
-IMAGECATALOG_KEYSTONE_URL = env.base_url("IMAGECATALOG_KEYSTONE_URL")
-IMAGECATALOG_KEYSTONE_USERNAME = env.text("IMAGECATALOG_KEYSTONE_USERNAME")
-IMAGECATALOG_KEYSTONE_PASSWORD = env.text("IMAGECATALOG_KEYSTONE_PASSWORD")
-IMAGECATALOG_KEYSTONE_PROJECT_NAME = (
-    env.text("IMAGECATALOG_KEYSTONE_PROJECT_NAME") or "service"
+IMAGECATALOG_KEYSTONE_URL = env.base_url(
+    "IMAGECATALOG_KEYSTONE_URL",
+    help="URL of Keystone's API v3, such as `https://keystone.example.org/v3`. Required "
+    "by `IMAGECATALOG_AUTH=keystone`, as are the user name and the password.",
 )
-IMAGECATALOG_KEYSTONE_DOMAIN = env.text("IMAGECATALOG_KEYSTONE_DOMAIN") or "default"
+IMAGECATALOG_KEYSTONE_USERNAME = env.text(
+    "IMAGECATALOG_KEYSTONE_USERNAME",
+    help="Name of the service user in Keystone, which needs the role `service`.",
+)
+IMAGECATALOG_KEYSTONE_PASSWORD = env.text(
+    "IMAGECATALOG_KEYSTONE_PASSWORD", help="Password of the service user."
+)
+IMAGECATALOG_KEYSTONE_PROJECT_NAME = env.text(
+    "IMAGECATALOG_KEYSTONE_PROJECT_NAME",
+    "service",
+    help="Name of the service user's project.",
+)
+IMAGECATALOG_KEYSTONE_DOMAIN = env.text(
+    "IMAGECATALOG_KEYSTONE_DOMAIN",
+    "default",
+    help="Id of the domain of the service user and its project.",
+)
 if IMAGECATALOG_AUTH == "keystone" and not (
     IMAGECATALOG_KEYSTONE_URL
     and IMAGECATALOG_KEYSTONE_USERNAME
@@ -54,56 +113,161 @@ if IMAGECATALOG_AUTH == "keystone" and not (
     )
 
 # Who may: overrides of the default rules in images/access.py
-IMAGECATALOG_POLICY_FILE = env.text("IMAGECATALOG_POLICY_FILE")
+IMAGECATALOG_POLICY_FILE = env.text(
+    "IMAGECATALOG_POLICY_FILE",
+    help="YAML file in the language of oslo.policy that overrides "
+    "[rules](authentication.md#permissions).",
+)
 
 # What custom properties may be: images/property_schema.py
-IMAGECATALOG_PROPERTY_SCHEMA = env.text("IMAGECATALOG_PROPERTY_SCHEMA")
+IMAGECATALOG_PROPERTY_SCHEMA = env.text(
+    "IMAGECATALOG_PROPERTY_SCHEMA",
+    help="JSON schema of custom properties, in the format of Glance's "
+    "`schema-image.json`. New images need the properties that it lists as `required`; "
+    "properties that it does not describe stay free.",
+)
 
 # Bytes
-IMAGECATALOG_STORES = (
-    env.text("IMAGECATALOG_STORES")
-    or f"local={(IMAGECATALOG_DATA_DIR / 'images').as_uri()}"
+IMAGECATALOG_STORES = env.text(
+    "IMAGECATALOG_STORES",
+    f"local={(IMAGECATALOG_DATA_DIR / 'images').as_uri()}",
+    shown="`local=file://DATA_DIR/images`",
+    help="Comma-separated `ID=URL` pairs, the default store first. See "
+    "[Stores](#stores).",
 )
 IMAGECATALOG_HASH_ALGORITHM = env.choice(
-    "IMAGECATALOG_HASH_ALGORITHM", "sha512", ("sha256", "sha384", "sha512")
+    "IMAGECATALOG_HASH_ALGORITHM",
+    "sha512",
+    ("sha256", "sha384", "sha512"),
+    help="Algorithm of `os_hash_value`: `sha256`, `sha384` or `sha512`.",
 )
-IMAGECATALOG_SIGNATURE_CERTIFICATES = env.text("IMAGECATALOG_SIGNATURE_CERTIFICATES")
-IMAGECATALOG_REQUIRE_FORMAT_MATCH = env.flag("IMAGECATALOG_REQUIRE_FORMAT_MATCH", True)
-IMAGECATALOG_IMAGE_SIZE_CAP = env.number("IMAGECATALOG_IMAGE_SIZE_CAP", 1 << 40)  # B
-IMAGECATALOG_USER_STORAGE_QUOTA = env.size("IMAGECATALOG_USER_STORAGE_QUOTA")  # B
-IMAGECATALOG_URL_ALLOWED_HOSTS = env.words("IMAGECATALOG_URL_ALLOWED_HOSTS")
+IMAGECATALOG_SIGNATURE_CERTIFICATES = env.text(
+    "IMAGECATALOG_SIGNATURE_CERTIFICATES",
+    help="Folder with the certificates (`UUID.pem`) that verify signed images. See "
+    "[Signatures](operations.md#image-signatures).",
+)
+IMAGECATALOG_REQUIRE_FORMAT_MATCH = env.flag(
+    "IMAGECATALOG_REQUIRE_FORMAT_MATCH",
+    True,
+    help="Refuse data whose format is not the declared one (`raw` accepts any data, as "
+    "in Glance). `off` accepts it; the safety checks stay.",
+)
+IMAGECATALOG_IMAGE_SIZE_CAP = env.number(
+    "IMAGECATALOG_IMAGE_SIZE_CAP",
+    1 << 40,
+    help="Size of the largest image, in bytes.",
+)
+IMAGECATALOG_USER_STORAGE_QUOTA = env.size(
+    "IMAGECATALOG_USER_STORAGE_QUOTA",
+    help="Bytes (or, for example, `500GB`) that the images of one project may use in "
+    "total. Every copy counts, the trash does not. Unset: no limit.",
+)
+IMAGECATALOG_URL_ALLOWED_HOSTS = env.words(
+    "IMAGECATALOG_URL_ALLOWED_HOSTS",
+    help="Comma-separated host names, addresses and networks that locations and web "
+    "downloads may use although their addresses are not public.",
+)
 IMAGECATALOG_URL_ALLOWED_PORTS = env.numbers(
-    "IMAGECATALOG_URL_ALLOWED_PORTS", (80, 443)
+    "IMAGECATALOG_URL_ALLOWED_PORTS",
+    (80, 443),
+    help="Comma-separated ports that locations and web downloads may use.",
 )
 
 # Life cycle
-IMAGECATALOG_DELAYED_DELETE = env.flag("IMAGECATALOG_DELAYED_DELETE", True)
-IMAGECATALOG_SCRUB_TIME = env.seconds("IMAGECATALOG_SCRUB_TIME", 86400)
+IMAGECATALOG_DELAYED_DELETE = env.flag(
+    "IMAGECATALOG_DELAYED_DELETE",
+    True,
+    help="Move deleted images that have data to the trash. `off` deletes them "
+    "permanently at once.",
+)
+IMAGECATALOG_SCRUB_TIME = env.seconds(
+    "IMAGECATALOG_SCRUB_TIME",
+    86400,
+    help="Seconds that a deleted image stays in the trash.",
+)
 IMAGECATALOG_LAST_LOCATION = env.choice(
-    "IMAGECATALOG_LAST_LOCATION", "requeue", ("requeue", "forbid")
+    "IMAGECATALOG_LAST_LOCATION",
+    "requeue",
+    ("requeue", "forbid"),
+    help="When the last location of an image is removed: `requeue` queues the image, "
+    "`forbid` refuses the removal, as Glance does.",
 )
 IMAGECATALOG_LOCATION_DATA = env.choice(
-    "IMAGECATALOG_LOCATION_DATA", "verify", ("verify", "trust")
+    "IMAGECATALOG_LOCATION_DATA",
+    "verify",
+    ("verify", "trust"),
+    help="`trust` accepts, as Glance does, the digests that an owner states for data at "
+    "a URL, and lets owners add copies to active images. **Owners can then change what "
+    "such an image delivers.**",
 )
-IMAGECATALOG_LEASE_SECONDS = env.seconds("IMAGECATALOG_LEASE_SECONDS", 60, minimum=5)
-IMAGECATALOG_TRANSFER_SECONDS = env.seconds("IMAGECATALOG_TRANSFER_SECONDS", 86400, 1)
-IMAGECATALOG_UPLOAD_EXPIRY = env.seconds("IMAGECATALOG_UPLOAD_EXPIRY", 86400, 1)
+IMAGECATALOG_LEASE_SECONDS = env.seconds(
+    "IMAGECATALOG_LEASE_SECONDS",
+    60,
+    minimum=5,
+    help="Seconds without a heartbeat after which a transfer counts as dead (at least "
+    "5). Its partial data is removed one more lease later.",
+)
+IMAGECATALOG_TRANSFER_SECONDS = env.seconds(
+    "IMAGECATALOG_TRANSFER_SECONDS",
+    86400,
+    1,
+    help="Seconds that one transfer may take in total.",
+)
+IMAGECATALOG_UPLOAD_EXPIRY = env.seconds(
+    "IMAGECATALOG_UPLOAD_EXPIRY",
+    86400,
+    1,
+    help="Seconds that a resumable upload may pause.",
+)
 
 # The wire
-IMAGECATALOG_V1 = env.flag("IMAGECATALOG_V1", True)
-IMAGECATALOG_PUBLIC_URL = env.base_url("IMAGECATALOG_PUBLIC_URL")
-IMAGECATALOG_TRUSTED_PROXIES = env.networks("IMAGECATALOG_TRUSTED_PROXIES", "unix")
+IMAGECATALOG_V1 = env.flag("IMAGECATALOG_V1", True, help="`off` disables API v1.")
+IMAGECATALOG_PUBLIC_URL = env.base_url(
+    "IMAGECATALOG_PUBLIC_URL",
+    shown="from the request",
+    help="Base of the links that the service returns, such as "
+    "`https://images.example.org`. Required for the admin behind a proxy that "
+    "terminates TLS.",
+)
+IMAGECATALOG_TRUSTED_PROXIES = env.networks(
+    "IMAGECATALOG_TRUSTED_PROXIES",
+    "unix",
+    help="Comma-separated addresses and networks of the proxies in front, and `unix` "
+    "for a Unix socket. Their `X-Forwarded-*` headers are trusted. See "
+    "[Reverse proxy](operations.md#reverse-proxy).",
+)
 # A client that sends nothing for half a lease is cut off before it can be taken for dead.
 IMAGECATALOG_BODY_TIMEOUT = env.seconds(
-    "IMAGECATALOG_BODY_TIMEOUT", IMAGECATALOG_LEASE_SECONDS // 2, minimum=1
+    "IMAGECATALOG_BODY_TIMEOUT",
+    IMAGECATALOG_LEASE_SECONDS // 2,
+    minimum=1,
+    shown="half of `IMAGECATALOG_LEASE_SECONDS`",
+    help="Seconds without a byte after which an upload is cut off. Must be less than "
+    "`IMAGECATALOG_LEASE_SECONDS`.",
 )
 if IMAGECATALOG_BODY_TIMEOUT >= IMAGECATALOG_LEASE_SECONDS:
     raise ImproperlyConfigured(
         "IMAGECATALOG_BODY_TIMEOUT must be less than IMAGECATALOG_LEASE_SECONDS: "
         "an upload that stalls would be taken for dead before it is cut off."
     )
-IMAGECATALOG_WORKERS = env.number("IMAGECATALOG_WORKERS", 2, minimum=1)
-IMAGECATALOG_GRACE_SECONDS = env.seconds("IMAGECATALOG_GRACE_SECONDS", 30, minimum=2)
+IMAGECATALOG_WORKERS = env.number(
+    "IMAGECATALOG_WORKERS",
+    2,
+    minimum=1,
+    help="Number of web processes. Each serves 32 requests at a time.",
+)
+IMAGECATALOG_GRACE_SECONDS = env.seconds(
+    "IMAGECATALOG_GRACE_SECONDS",
+    30,
+    minimum=2,
+    help="Seconds that running requests get to finish when the service stops.",
+)
+IMAGECATALOG_ACCESS_LOG = env.flag(
+    "IMAGECATALOG_ACCESS_LOG",
+    False,
+    help="`on` writes one line per request to standard output: client, time, request "
+    "line, status, bytes, duration and request id.",
+)
 
 INSTALLED_APPS = [
     "django.contrib.contenttypes",
@@ -126,7 +290,10 @@ APPEND_SLASH = False
 
 DATABASES = {
     "default": env.database(
-        "DATABASE_URL", f"sqlite:///{IMAGECATALOG_DATA_DIR}/catalogue.sqlite3"
+        "DATABASE_URL",
+        f"sqlite:///{IMAGECATALOG_DATA_DIR}/catalogue.sqlite3",
+        shown="SQLite in `DATA_DIR`",
+        help="URL of the database, such as `postgresql://user@host/database`.",
     )
 }
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
@@ -226,7 +393,16 @@ REST_FRAMEWORK = {
 }
 
 LOG_LEVEL = env.choice(
-    "LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+    "LOG_LEVEL",
+    "INFO",
+    ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
+    help="Least severe level in the log on standard error: `DEBUG`, `INFO`, `WARNING`, "
+    "`ERROR` or `CRITICAL`.",
+)
+env.declare(
+    "IMAGECATALOG_CRASH_FILE",
+    help="For crash tests only: file with the name of the failpoint at which a process "
+    "kills itself. Never set it in production.",
 )
 LOGGING = {
     "version": 1,

@@ -16,6 +16,12 @@ ROOT = Path(__file__).resolve().parent.parent
 NAME = "IMAGECATALOG_TEST"
 
 
+@pytest.fixture(autouse=True)
+def variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget what a test declares."""
+    monkeypatch.setattr(env, "VARIABLES", dict(env.VARIABLES))
+
+
 @pytest.mark.parametrize("value", ["", " "])
 @pytest.mark.parametrize("default", [True, False])
 def test_an_empty_variable_means_the_default(
@@ -23,29 +29,29 @@ def test_an_empty_variable_means_the_default(
 ) -> None:
     monkeypatch.setenv(NAME, value)
 
-    assert env.flag(NAME, default) is default
-    assert env.number(NAME, 7) == 7
-    assert env.choice(NAME, "a", ("a", "b")) == "a"
+    assert env.flag(NAME, default, help="") is default
+    assert env.number(NAME, 7, help="") == 7
+    assert env.choice(NAME, "a", ("a", "b"), help="") == "a"
 
 
 @pytest.mark.parametrize(
     ("read", "value"),
     [
-        (lambda: env.flag(NAME, True), "maybe"),
-        (lambda: env.number(NAME, 1), "--5"),
-        (lambda: env.number(NAME, 1), "1.5"),
-        (lambda: env.number(NAME, 1, minimum=1), "0"),
-        (lambda: env.days(NAME, 1), "1000000"),
-        (lambda: env.seconds(NAME, 1), "99999999999"),
-        (lambda: env.choice(NAME, "a", ("a", "b")), "c"),
-        (lambda: env.numbers(NAME, (80,)), "80,x"),
-        (lambda: env.pairs(NAME), "key-without-user"),
-        (lambda: env.size(NAME), "5 parsecs"),
-        (lambda: env.base_url(NAME), "images.example.org"),
-        (lambda: env.networks(NAME), "10.0.0.1,proxy.example.org"),
-        (lambda: env.networks(NAME), "10.0.0.1/8"),
-        (lambda: env.networks(NAME), "10.0.0.0/8;::1"),
-        (lambda: env.database(NAME, ""), "mysql://a/b"),
+        (lambda: env.flag(NAME, True, help=""), "maybe"),
+        (lambda: env.number(NAME, 1, help=""), "--5"),
+        (lambda: env.number(NAME, 1, help=""), "1.5"),
+        (lambda: env.number(NAME, 1, minimum=1, help=""), "0"),
+        (lambda: env.days(NAME, 1, help=""), "1000000"),
+        (lambda: env.seconds(NAME, 1, help=""), "99999999999"),
+        (lambda: env.choice(NAME, "a", ("a", "b"), help=""), "c"),
+        (lambda: env.numbers(NAME, (80,), help=""), "80,x"),
+        (lambda: env.pairs(NAME, help=""), "key-without-user"),
+        (lambda: env.size(NAME, help=""), "5 parsecs"),
+        (lambda: env.base_url(NAME, help=""), "images.example.org"),
+        (lambda: env.networks(NAME, help=""), "10.0.0.1,proxy.example.org"),
+        (lambda: env.networks(NAME, help=""), "10.0.0.1/8"),
+        (lambda: env.networks(NAME, help=""), "10.0.0.0/8;::1"),
+        (lambda: env.database(NAME, "", help=""), "mysql://a/b"),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(
@@ -77,7 +83,7 @@ def test_a_size_may_have_a_unit(
 ) -> None:
     monkeypatch.setenv(NAME, value)
 
-    assert env.size(NAME) == size
+    assert env.size(NAME, help="") == size
 
 
 # Names that are none
@@ -126,17 +132,30 @@ def test_what_kubernetes_sets_is_not(
     call_command("check", fail_level="WARNING")
 
 
-def test_all_that_are_read_or_explained_are_known() -> None:
-    reading = re.compile(r"(?:environ\.get|env\.\w+)\(\s*\"(IMAGECATALOG_\w+)\"")
+def test_every_variable_that_is_read_is_declared() -> None:
+    reading = re.compile(
+        r"(?:environ(?:\.get)?|env\.\w+)[(\[]\s*\"(IMAGECATALOG_\w+)\""
+    )
     paths = [*ROOT.glob("imagecatalog/**/*.py"), *ROOT.glob("images/**/*.py")]
     read = {name for path in paths for name in reading.findall(path.read_text())}
-    explained = set(re.findall(r"^\| `(\w+)`", (ROOT / "README.md").read_text(), re.M))
 
     assert len(read) > 30
-    assert read - env.known() == set()
-    assert {it for it in explained if it.startswith("IMAGECATALOG")} <= read
-    assert read - explained == {
-        "IMAGECATALOG_CRASH_FILE",  # for tests
-        "IMAGECATALOG_KEYSTONE_PASSWORD",  # with the user's name
-        "IMAGECATALOG_KEYSTONE_DOMAIN",  # with the project's
-    }
+    assert read == {name for name in env.known() if name.startswith(env.PREFIX)}
+
+
+@pytest.mark.parametrize(
+    ("read", "default"),
+    [
+        (lambda: env.text(NAME, help=""), "–"),
+        (lambda: env.text(NAME, "a", help=""), "`a`"),
+        (lambda: env.text(NAME, "/srv/var", help="", shown="`var`"), "`var`"),
+        (lambda: env.flag(NAME, False, help=""), "`off`"),
+        (lambda: env.number(NAME, 7, help=""), "`7`"),
+        (lambda: env.numbers(NAME, (80, 443), help=""), "`80,443`"),
+        (lambda: env.size(NAME, help=""), "–"),
+    ],
+)
+def test_a_reader_declares_the_default(read: Callable[[], Any], default: str) -> None:
+    read()
+
+    assert env.VARIABLES[NAME].default == default
