@@ -25,8 +25,8 @@ from images.models import (
     ImageLocation,
     LocationStatus,
 )
+from images.stores.circuit_breaker import CircuitBreaker
 from images.transfers import backoff, leases, object_removal, reaper
-from images.transfers.object_removal import Failures
 from images.transitions import follow, locked
 
 RETRY = timedelta(minutes=1)  # doubled with each attempt
@@ -56,7 +56,7 @@ def delete(image_id: str, actor: Caller, reason: str = "") -> None:
             withdraw(location, None if to_trash else timezone.now())
     failpoint("delete.marked")
     if not to_trash:
-        _remove_all(held, Failures())
+        _remove_all(held, CircuitBreaker())
 
 
 def _active_locations(image: Image) -> list[ImageLocation]:
@@ -134,16 +134,16 @@ def scrub(
     reason: str = "",
     *,
     until: datetime | None = None,
-    failures: Failures | None = None,
+    breaker: CircuitBreaker | None = None,
 ) -> None:
     """Delete a ``pending_delete`` image permanently, regardless of its scrub time.
 
-    ``failures`` is the circuit breaker that calls for several images share: failures of stores
+    ``breaker`` is the circuit breaker that calls for several images share: failures of stores
     are counted in it, and unavailable stores are not asked. Raises Conflict in any other status,
     and when the image was deleted after ``until``; NotFound.
     """
     held = _mark_scrubbed(image_id, actor, reason, until)
-    _remove_all(held, Failures() if failures is None else failures)
+    _remove_all(held, CircuitBreaker() if breaker is None else breaker)
 
 
 def _mark_scrubbed(
@@ -247,27 +247,25 @@ def _scrubbed(image_id: str, actor: Caller, until: datetime) -> bool:
 
 def remove_due() -> None:
     """Remove all objects that are due, of locations and of transfers."""
-    failures = Failures()
-    sweep(failures)
-    reaper.remove_orphaned_objects(failures)
+    breaker = CircuitBreaker()
+    sweep(breaker)
+    reaper.remove_orphaned_objects(breaker)
 
 
-def sweep(failures: Failures | None = None) -> int:
+def sweep(breaker: CircuitBreaker | None = None) -> int:
     """Remove the objects of all locations that are due; return the number removed.
 
-    ``failures`` is the circuit breaker: stores that are unavailable are not asked, and new
+    ``breaker`` is the circuit breaker: stores that are unavailable are not asked, and new
     failures are counted.
     """
-    failures = Failures() if failures is None else failures
+    breaker = CircuitBreaker() if breaker is None else breaker
     due = ImageLocation.objects.filter(
         status=LocationStatus.PENDING_DELETE, delete_after__lte=timezone.now()
     ).order_by("delete_after")
     removed = 0
     # An object that could not be removed is no longer due: it waits for its next attempt.
-    while batch := due.exclude(store__in=object_removal.unavailable(failures))[
-        : object_removal.BATCH
-    ]:
-        removed += _remove_all(batch, failures)
+    while batch := due.exclude(store__in=breaker.open_stores())[: object_removal.BATCH]:
+        removed += _remove_all(batch, breaker)
     return removed
 
 
@@ -276,8 +274,8 @@ def sweep_all() -> int:
 
     Each object is tried once. Returns the number removed.
     """
-    failures = Failures()
-    return _remove_all(object_removal.in_batches(_late(), failures), failures)
+    breaker = CircuitBreaker()
+    return _remove_all(object_removal.in_batches(_late(), breaker), breaker)
 
 
 def late_total() -> int:
@@ -299,16 +297,14 @@ def _trashed_locations(image: Image) -> list[ImageLocation]:
     return list(trashed)
 
 
-def _remove_all(locations: Iterable[ImageLocation], failures: Failures) -> int:
+def _remove_all(locations: Iterable[ImageLocation], breaker: CircuitBreaker) -> int:
     return sum(
-        _remove(one, failures)
-        for one in locations
-        if one.store not in object_removal.unavailable(failures)
+        _remove(one, breaker) for one in locations if not breaker.is_open(one.store)
     )
 
 
-def _remove(location: ImageLocation, failures: Failures) -> bool:
-    if not object_removal.delete(location.store, location.key, failures):
+def _remove(location: ImageLocation, breaker: CircuitBreaker) -> bool:
+    if not object_removal.delete(location.store, location.key, breaker):
         ImageLocation.objects.filter(pk=location.pk).update(
             delete_after=timezone.now()
             + backoff.delay(RETRY, earlier=location.delete_attempts),

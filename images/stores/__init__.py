@@ -79,7 +79,6 @@ class Store(Protocol):
 
 
 HTTP = HttpStore()
-PATIENCE = 3  # failures one behind the other: then a store is away
 
 
 def get(store_id: str) -> Store:

@@ -8,27 +8,29 @@ from django.db.models import Q
 
 from images.failpoints import failpoint
 from images.models import ChunkStatus, Transfer, TransferStatus, UploadChunk
+from images.stores.circuit_breaker import CircuitBreaker
 from images.transfers import object_removal
-from images.transfers.object_removal import Failures
 
 
-def remove(transfer: Transfer, failures: Failures, *, arriving: bool = False) -> None:
+def remove(
+    transfer: Transfer, breaker: CircuitBreaker, *, arriving: bool = False
+) -> None:
     """Remove the chunks of a transfer that has ended; chunks that cannot be removed now stay.
 
     The writer of an arriving chunk removes that chunk itself; ``arriving`` says that the writer
     is gone, and includes the chunk. Stores that are unavailable by the circuit breaker
-    ``failures`` are not asked. Idempotent.
+    ``breaker`` are not asked. Idempotent.
     """
     found = UploadChunk.objects.filter(transfer=transfer).select_related("transfer")
     if not arriving:
         found = found.exclude(status=ChunkStatus.ARRIVING)
-    remove_each(object_removal.in_batches(found), failures, abandoned=arriving)
+    remove_each(object_removal.in_batches(found), breaker, abandoned=arriving)
 
 
-def remove_useless(failures: Failures) -> None:
+def remove_useless(breaker: CircuitBreaker) -> None:
     """Remove the chunks of imported uploads, and chunks that have lost their writer.
 
-    Stores that are unavailable by the circuit breaker ``failures`` are not asked; new failures
+    Stores that are unavailable by the circuit breaker ``breaker`` are not asked; new failures
     are counted.
     """
     useless = UploadChunk.objects.filter(
@@ -36,22 +38,22 @@ def remove_useless(failures: Failures) -> None:
         | Q(transfer__status=TransferStatus.RUNNING, status=ChunkStatus.LOST)
     )
     found = useless.select_related("transfer")
-    each = object_removal.in_batches(found, failures, "transfer__store")
-    remove_each(each, failures, abandoned=True)
+    each = object_removal.in_batches(found, breaker, "transfer__store")
+    remove_each(each, breaker, abandoned=True)
 
 
 def remove_each(
-    found: Iterable[UploadChunk], failures: Failures, *, abandoned: bool = False
+    found: Iterable[UploadChunk], breaker: CircuitBreaker, *, abandoned: bool = False
 ) -> None:
     """Remove these chunks from their stores, except from unavailable ones.
 
     The background worker tries the remaining chunks again. ``abandoned``: the writers of chunks
-    that are not stored may have died and left partial data. ``failures`` is the circuit breaker.
+    that are not stored may have died and left partial data. ``breaker`` is the circuit breaker.
     """
     for chunk in found:
         half = abandoned and chunk.status != ChunkStatus.STORED
         if object_removal.delete(
-            chunk.transfer.store, chunk.key, failures, abandoned=half
+            chunk.transfer.store, chunk.key, breaker, abandoned=half
         ):
             failpoint("chunk.removed")
             UploadChunk.objects.filter(pk=chunk.pk).delete()

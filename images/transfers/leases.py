@@ -22,9 +22,9 @@ from images.models import (
     TransferKind,
     TransferStatus,
 )
+from images.stores.circuit_breaker import CircuitBreaker
 from images.transfers import chunks, object_removal
 from images.transfers.heartbeat import gone, is_silent
-from images.transfers.object_removal import Failures
 from images.transfers.workers import is_dead, this_worker
 from images.transitions import follow, locked, record
 
@@ -117,7 +117,7 @@ def fail(transfer: Transfer, error: BaseException, actor: Caller) -> bool:
     Idempotent. Returns False when the transfer was not running any more.
     """
     running = abort(transfer, error, actor)
-    clean(transfer, Failures())
+    clean(transfer, CircuitBreaker())
     return running
 
 
@@ -230,24 +230,24 @@ def cancel(image: Image) -> None:
     )
 
 
-def clean(transfer: Transfer, failures: Failures) -> None:
+def clean(transfer: Transfer, breaker: CircuitBreaker) -> None:
     """Remove the data of a failed transfer from its store, unless the store is unavailable.
 
-    ``failures`` is the circuit breaker. The background worker retries what could not be removed.
+    ``breaker`` is the circuit breaker. The background worker retries what could not be removed.
 
     Reads the row first: if the response to a commit was lost, the transfer is in fact done, and
     its object belongs to the image.
     """
     failed = Transfer.objects.filter(pk=transfer.pk, status=TransferStatus.FAILED)
-    if transfer.store in object_removal.unavailable(failures) or not failed.exists():
+    if breaker.is_open(transfer.store) or not failed.exists():
         return
     if transfer.kind != TransferKind.STAGE:  # its data is in its chunks only
         abandoned = transfer.worker != this_worker()
         if not object_removal.delete(
-            transfer.store, transfer.key, failures, abandoned=abandoned
+            transfer.store, transfer.key, breaker, abandoned=abandoned
         ):
             return
-    chunks.remove(transfer, failures, arriving=is_silent(transfer))
+    chunks.remove(transfer, breaker, arriving=is_silent(transfer))
     failpoint("data.cleaned")
     if not transfer.chunks.exists():
         failed.update(cleaned=True)

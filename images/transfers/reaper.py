@@ -15,10 +15,10 @@ from images.models import (
     TransferKind,
     TransferStatus,
 )
+from images.stores.circuit_breaker import CircuitBreaker
 from images.transfers import chunks, object_removal
 from images.transfers.heartbeat import is_silent
 from images.transfers.leases import abort, clean
-from images.transfers.object_removal import Failures
 from images.transfers.workers import is_dead
 
 Expired = tuple[Transfer, errors.LeaseExpired]  # with the reason
@@ -73,28 +73,28 @@ def end_expired(
 
 
 def remove_orphaned_objects(
-    failures: Failures,
+    breaker: CircuitBreaker,
     through: Callable[[Iterable[Transfer]], Iterable[Transfer]] = iter,
 ) -> None:
     """Remove the data that failed transfers have left in their stores.
 
-    Stores that are unavailable by the circuit breaker ``failures`` are not asked; new failures
+    Stores that are unavailable by the circuit breaker ``breaker`` are not asked; new failures
     are counted. The transfers pass ``through``, which can report progress.
     """
-    unclean = object_removal.in_batches(Transfer.objects.unclean(), failures)
+    unclean = object_removal.in_batches(Transfer.objects.unclean(), breaker)
     for transfer in through(unclean):
         # A live writer removes its own data and has one lease period for it after the end of the
         # transfer. In a resumable upload only the arriving chunk has a writer; `clean` leaves
         # that chunk to the writer.
         if transfer.kind == TransferKind.STAGE or is_silent(transfer):
-            clean(transfer, failures)
-    chunks.remove_useless(failures)
+            clean(transfer, breaker)
+    chunks.remove_useless(breaker)
 
 
 def reap(actor: Caller | None = None) -> list[Transfer]:
     """Fail the dead transfers, remove all orphaned objects, and return the failed transfers."""
     ended = end_expired(actor)
-    remove_orphaned_objects(Failures())
+    remove_orphaned_objects(CircuitBreaker())
     return ended
 
 

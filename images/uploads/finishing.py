@@ -22,6 +22,7 @@ from images.models import (
     TransferKind,
     TransferStatus,
 )
+from images.stores.circuit_breaker import CircuitBreaker
 from images.transfers import backoff, chunks, heartbeat, leases, object_removal
 from images.transitions import follow, locked
 
@@ -59,7 +60,7 @@ def finish(upload: Transfer, actor: Caller) -> None:
         if not _may_pass(error):
             leases.fail(upload, error, actor)
         raise
-    chunks.remove(upload, object_removal.Failures())
+    chunks.remove(upload, CircuitBreaker())
 
 
 def _to_importing(image: Image, upload: Transfer, actor: Caller) -> Transfer:

@@ -25,7 +25,8 @@ from images.models import (
     TransferStatus,
     UploadChunk,
 )
-from images.transfers import chunks, heartbeat, leases, object_removal
+from images.stores.circuit_breaker import CircuitBreaker
+from images.transfers import chunks, heartbeat, leases
 from images.transfers.workers import this_worker
 from images.transitions import locked
 from images.uploads.finishing import finish
@@ -67,7 +68,7 @@ def append(
         stream = _Stream(iter(blocks), upload, offset, announced, image)
         chunk = _take_turn(upload)
     failpoint("chunk.begun")
-    chunks.remove_each(_lost(upload), object_removal.Failures(), abandoned=True)
+    chunks.remove_each(_lost(upload), CircuitBreaker(), abandoned=True)
     db.release_connection()
     try:
         # It stops within its generator, which would keep a block until garbage is collected.
@@ -268,7 +269,7 @@ def _give_turn(chunk: UploadChunk, put: bool) -> None:
             chunk.delete()
             return
         _mine(chunk).update(status=ChunkStatus.LOST)
-        chunks.remove_each([chunk], object_removal.Failures())
+        chunks.remove_each([chunk], CircuitBreaker())
     except Exception:
         # Without a heartbeat the turn is free after a lease; the sender is told the first reason.
         log.exception("chunk %s could not be given up", chunk.pk)

@@ -14,6 +14,7 @@ from django.utils import timezone
 from images import errors, lifecycle, stores
 from images.access import Caller
 from images.models import ChunkStatus, Image, ImageLocation, Transfer, UploadChunk
+from images.stores import circuit_breaker
 from images.stores.local import LocalStore
 from images.transfers import object_removal, reaper
 from images.transfers.workers import this_worker
@@ -149,7 +150,7 @@ def test_a_store_that_is_away_is_asked_a_few_times_a_round(
 
     lifecycle.remove_due()
 
-    assert asked == ["gone"] * stores.PATIENCE
+    assert asked == ["gone"] * circuit_breaker.THRESHOLD
 
 
 def test_one_object_that_cannot_be_removed_keeps_no_other_one(
@@ -240,5 +241,5 @@ def test_a_command_that_empties_the_trash_asks_a_store_that_is_away_a_few_times(
 
     call_command("image_scrub", "--now")
 
-    assert asked == ["gone"] * stores.PATIENCE
+    assert asked == ["gone"] * circuit_breaker.THRESHOLD
     assert "5 objects could not be removed" in capsys.readouterr().out

@@ -10,7 +10,8 @@ from django.core.management.base import BaseCommand
 from images.access import operator
 from images.console import iso, progress
 from images.models import Image, Transfer
-from images.transfers import object_removal, reaper
+from images.stores.circuit_breaker import CircuitBreaker
+from images.transfers import reaper
 from images.units import counted
 
 
@@ -45,7 +46,7 @@ class Command(BaseCommand):
         )
         count = Transfer.objects.unclean().count()
         reaper.remove_orphaned_objects(
-            object_removal.Failures(),
+            CircuitBreaker(),
             lambda unclean: progress(unclean, count, " orphaned objects"),
         )
         after, reasons = _statuses(ended), _reasons(ended)

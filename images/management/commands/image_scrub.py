@@ -14,7 +14,7 @@ from images import errors, lifecycle
 from images.access import operator
 from images.console import confirm, iso, progress, say
 from images.models import Image, Status
-from images.transfers import object_removal
+from images.stores.circuit_breaker import CircuitBreaker
 from images.units import counted, size
 
 
@@ -100,9 +100,9 @@ class Command(BaseCommand):
             )
         # This comes first, because objects whose removal fails below have had their attempt.
         removed = lifecycle.sweep_all()
-        scrubbed, failures = 0, object_removal.Failures()
+        scrubbed, breaker = 0, CircuitBreaker()
         for image in progress(due, count):
-            scrubbed += self._scrub(image.id, until, options["now"], failures)
+            scrubbed += self._scrub(image.id, until, options["now"], breaker)
         self._sum_up(scrubbed, removed)
 
     def _scrub(
@@ -110,12 +110,12 @@ class Command(BaseCommand):
         image_id: str,
         until: datetime,
         now: bool,
-        failures: object_removal.Failures,
+        breaker: CircuitBreaker,
     ) -> bool:
         reason = "scrubbed by command" if now else "scrub time is over"
         try:
             actor = operator("command")
-            lifecycle.scrub(image_id, actor, reason, until=until, failures=failures)
+            lifecycle.scrub(image_id, actor, reason, until=until, breaker=breaker)
         except (errors.Conflict, errors.NotFound) as error:
             self.stderr.write(f"{image_id}: skipped: {error}")
             return False

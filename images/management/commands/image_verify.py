@@ -20,6 +20,7 @@ from images.console import days, positive, positive_integer, say, watching
 from images.models import Image
 from images.operations import consistency, repair
 from images.operations.consistency import Copy
+from images.stores.circuit_breaker import CircuitBreaker
 
 MIB = 1 << 20
 
@@ -64,7 +65,7 @@ class Command(BaseCommand):
         total = due.aggregate(size=Sum("image__size"))["size"] or 0
         rate = options["rate"] * MIB if options["rate"] else math.inf
         self.counts: Counter[str] = Counter()
-        self.failures: Counter[str] = Counter()
+        self.breaker = CircuitBreaker()
         try:
             with watching("", None if options["limit"] else total) as self.watch:
                 for copy in islice(consistency.due(due), options["limit"]):
@@ -77,7 +78,7 @@ class Command(BaseCommand):
         self._fail_if_damaged()
 
     def _verify(self, copy: Copy, rate: float) -> None:
-        if self.failures[copy.store] >= stores.PATIENCE:
+        if self.breaker.is_open(copy.store):
             self.counts["unreadable"] += 1
             return
         try:
@@ -88,11 +89,11 @@ class Command(BaseCommand):
             damage = "missing-bytes", "the store does not have its data"
         except (errors.StoreError, errors.Invalid) as error:
             # It is unknown whether the data is damaged, so no result is stored.
-            self.failures[copy.store] += 1
+            self.breaker.failed(copy.store)
             self.counts["unreadable"] += 1
             say(self.stdout, f"{_columns(copy)} cannot be read: {error}")
             return
-        self.failures[copy.store] = 0
+        self.breaker.succeeded(copy.store)
         if damage and not copy.is_needed():
             return  # the location was removed while its data was read
         self._note(copy, f"{damage[0]}: {damage[1]}" if damage else "")

@@ -21,6 +21,7 @@ from images.operations.consistency.data_checks import (
 )
 from images.operations.consistency.finding import Finding, batches
 from images.operations.consistency.store_listing import Listing
+from images.stores.circuit_breaker import CircuitBreaker
 
 Listed = Callable[[Iterable[tuple[str, int]]], Iterable[tuple[str, int]]]
 
@@ -67,19 +68,19 @@ def _wrong_of(
     sizes: dict[str, int],
     through: Through | None,
 ) -> Iterator[Wrong]:
-    failures = 0
+    breaker = CircuitBreaker()
     for copy in copies:
         try:
             wrong = _wrong(copy, store, sizes.get(copy.key), through)
         except errors.DataMissing:
             wrong = "missing-bytes", "the store does not have its bytes"
         except errors.StoreError as error:
-            failures += 1
-            if failures == stores.PATIENCE:
+            breaker.failed(store.id)
+            if breaker.is_open(store.id):
                 raise
             wrong = "store-unreachable", str(error)
         else:
-            failures = 0
+            breaker.succeeded(store.id)
         if wrong:
             yield copy, *wrong
 

@@ -1,0 +1,33 @@
+"""A circuit breaker for stores: a store that keeps failing is not asked again in the same round."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+THRESHOLD = 3  # consecutive failures
+
+
+class CircuitBreaker:
+    """Counts the consecutive failures of each store; a store with THRESHOLD of them is open.
+
+    The circuit of a store never closes by itself: each round of work starts with a new breaker.
+    """
+
+    def __init__(self) -> None:
+        self._failures: Counter[str] = Counter()  # by store id
+
+    def failed(self, store_id: str) -> None:
+        """Count a failure of a store."""
+        self._failures[store_id] += 1
+
+    def succeeded(self, store_id: str) -> None:
+        """Forget the earlier failures of a store."""
+        del self._failures[store_id]
+
+    def is_open(self, store_id: str) -> bool:
+        """Whether a store has failed so often that it must not be asked any more."""
+        return self._failures[store_id] >= THRESHOLD
+
+    def open_stores(self) -> list[str]:
+        """Return the ids of the stores that must not be asked any more."""
+        return [store_id for store_id in self._failures if self.is_open(store_id)]
