@@ -1,4 +1,4 @@
-"""Pages that run an action on one image or on many: confirm with a reason, run, report."""
+"""Views that run an action on one image or on many: confirm with a reason, run, report."""
 
 from __future__ import annotations
 
@@ -6,128 +6,130 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.db.models import QuerySet, Sum
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from images.admin import formatting
+from images.admin import bulk_consequences, consequences, formatting
 from images.admin.actions import ACTIONS, Action, Report, get_caller, require, run
 from images.admin.changelist import COUNTED, prefetch
 from images.admin.shortcuts import ReasonForm, context, find
 from images.models import Image
 
-SHOWN = 20  # images of a selection that are named
+SHOWN = 20  # images of a selection that are listed
 CONFIRM = "admin/images/image/confirm.html"
 REPORT = "admin/images/image/report.html"
 
 
 def permitted(request: HttpRequest, verb: str) -> Action:
-    """The move of this name. Raises Http404, and PermissionDenied for who may not."""
+    """Return the action of this name. Raises Http404, PermissionDenied."""
     if verb not in ACTIONS:
-        raise Http404(_("There is no such move."))
-    move = ACTIONS[verb]
-    require(request, move.permission)
-    return move
+        raise Http404(_("There is no such action."))
+    action = ACTIONS[verb]
+    require(request, action.permission)
+    return action
 
 
-def move_one(request: HttpRequest, image_id: str, verb: str) -> HttpResponse:
-    """The page that asks, and the POST that does it."""
-    move, image = permitted(request, verb), find(image_id)
+def run_on_one(request: HttpRequest, image_id: str, verb: str) -> HttpResponse:
+    """The confirmation page of an action on one image, and its POST."""
+    action, image = permitted(request, verb), find(image_id)
     form = ReasonForm(request.POST or None)
     if request.method != "POST" or not form.is_valid():
-        return _ask(request, move, [image], [image.pk], form)
-    report = run(move, [image.pk], get_caller(request), form.cleaned_data["reason"])
-    _tell(request, move, report)
+        return _confirm(request, action, [image], [image.pk], form)
+    report = run(action, [image.pk], get_caller(request), form.cleaned_data["reason"])
+    _add_messages(request, action, report)
     return redirect("admin:images_image_change", image.pk)
 
 
-def move_many(
-    request: HttpRequest, images: QuerySet[Image], move: Action
+def run_on_many(
+    request: HttpRequest, images: QuerySet[Image], action: Action
 ) -> HttpResponse:
-    """The action of the list: first the page that asks, then a report for each image.
+    """The action of the list: first a confirmation page, then a report for each image.
 
-    ``confirmed`` is the number that was confirmed: of "all that match" there may be more by
-    now, and nobody has agreed to those.
+    ``confirmed`` is the number of images that was confirmed: the number that matches the
+    filters can grow in the meantime, and the user has not agreed to the additional images.
     """
-    permitted(request, move.verb)
+    permitted(request, action.verb)
     ids = list(
         images.order_by("created_at", "pk").values_list("pk", flat=True)[:COUNTED]
     )
     if images.order_by()[COUNTED : COUNTED + 1].exists():
         messages.error(request, _TOO_MANY % {"most": f"{COUNTED:,}"})
         return redirect(request.get_full_path())
-    asked = "confirmed" in request.POST
-    form = ReasonForm(request.POST if asked else None)
-    grown = asked and str(len(ids)) != request.POST["confirmed"]
-    if not asked or grown or not form.is_valid():
+    confirmed = "confirmed" in request.POST
+    form = ReasonForm(request.POST if confirmed else None)
+    grown = confirmed and str(len(ids)) != request.POST["confirmed"]
+    if not confirmed or grown or not form.is_valid():
         shown = list(Image.objects.filter(pk__in=ids[:SHOWN]).order_by("created_at"))
-        return _ask(request, move, shown, ids, form, grown=grown)
-    report = run(move, ids, get_caller(request), form.cleaned_data["reason"])
-    return _report(request, move, report)
+        return _confirm(request, action, shown, ids, form, grown=grown)
+    report = run(action, ids, get_caller(request), form.cleaned_data["reason"])
+    return _report(request, action, report)
 
 
 _TOO_MANY = gettext_lazy(
-    "Nothing was done: more than %(most)s images are selected. Narrow the list by filters "
-    "and go on in parts."
+    "Nothing was changed: more than %(most)s images are selected. Narrow the filters, and "
+    "repeat the action for each part."
 )
 
 
-def _ask(
+def _confirm(
     request: HttpRequest,
-    move: Action,
+    action: Action,
     images: list[Image],
     ids: list[str],
     form: ReasonForm,
     *,
     grown: bool = False,
 ) -> HttpResponse:
-    """``images`` are those that are named, ``ids`` all that are meant."""
+    """The confirmation page: ``images`` are listed, the action runs on all ``ids``."""
     prefetch(images)
     count = len(ids)
-    size = Image.objects.filter(pk__in=ids).aggregate(size=Sum("size"))["size"]
-    name = images[0].name or images[0].pk if count == 1 and images else ""
-    title = (
-        _("%(label)s: %(name)s") % {"label": move.label, "name": name}
-        if count == 1
-        else _("%(label)s: %(count)s images") % {"label": move.label, "count": count}
-    )
+    single = images[0] if count == 1 and images else None
+    words = {"label": action.label, "count": f"{count:,}"}
+    deleted = bulk_consequences.deleted_size(action, ids)
     return TemplateResponse(
         request,
         CONFIRM,
         context(
             request,
-            title=title,
-            move=move,
+            title=_("%(label)s: %(name)s")
+            % (words | {"name": single.name or single.pk})
+            if single
+            else _("%(label)s: %(count)s images") % words,
+            action=action,
+            consequence=consequences.before(action, single)
+            if single
+            else bulk_consequences.before(action, ids),
             images=images,
             count=count,
-            unnamed=count - len(images),
+            unlisted=count - len(images),
             form=form,
             grown=grown,
             many="action" in request.POST,
             checkbox=ACTION_CHECKBOX_NAME,
             selected=request.POST.getlist(ACTION_CHECKBOX_NAME),
             across=request.POST.get("select_across", "0"),
-            size=formatting.size(size) if size else "",
+            deleted_size=formatting.amount(deleted) if deleted else "",
         ),
     )
 
 
-def _tell(request: HttpRequest, move: Action, report: Report) -> None:
-    if report.done:
-        messages.success(request, _("The image was %(done)s.") % {"done": move.done})
+def _add_messages(request: HttpRequest, action: Action, report: Report) -> None:
+    for image in Image.objects.filter(pk__in=report.done):
+        messages.success(request, consequences.after(action, image))
     for sentence in report.refused.values():
         messages.error(request, sentence)
 
 
-def _report(request: HttpRequest, move: Action, report: Report) -> HttpResponse:
+def _report(request: HttpRequest, action: Action, report: Report) -> HttpResponse:
     ids = [*report.refused, *report.done[:SHOWN]]
     images = Image.objects.filter(pk__in=ids).in_bulk()
     refused = [
-        _row(image_id, images.get(image_id)) | {"why": why}
-        for image_id, why in report.refused.items()
+        _row(image_id, images.get(image_id)) | {"reason": reason}
+        for image_id, reason in report.refused.items()
     ]
     counts = {"done": len(report.done), "refused": len(refused)}
     return TemplateResponse(
@@ -136,8 +138,8 @@ def _report(request: HttpRequest, move: Action, report: Report) -> HttpResponse:
         context(
             request,
             title=_("%(label)s: %(done)s done, %(refused)s refused")
-            % {"label": move.label, **counts},
-            move=move,
+            % {"label": action.label, **counts},
+            action=action,
             refused=refused,
             done=[_row(image_id, images[image_id]) for image_id in report.done[:SHOWN]],
             more_done=len(report.done) - SHOWN,

@@ -1,4 +1,4 @@
-"""Ways to a new image. A way is a page of its own; "Add image" lists those one may go."""
+"""Views that create images: one page for each method, and "Add image" that lists them."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from imagecatalog.identity.models import Project, RoleAssignment
 from images.admin import forms, properties
 from images.admin.actions import get_caller, may
 from images.admin.shortcuts import context
-from images.admin.url_forms import CopyForm, LocationForm
+from images.admin.url_forms import FetchForm, LocationForm
 
 SUGGESTED = 200  # projects
-Place = LocationForm | CopyForm
+SourceForm = LocationForm | FetchForm
 
 
 @dataclass(frozen=True)
-class Way:
-    """One way; its page is ``images/image/add/PATH/``, its URL's name ``images_image_NAME``."""
+class AddMethod:
+    """A method of adding an image, at ``images/image/add/PATH/``, URL ``images_image_NAME``."""
 
     path: str
     name: str
@@ -37,89 +37,98 @@ class Way:
 
 
 def choose(request: HttpRequest) -> HttpResponse:
-    """The page "Add image"."""
-    ways = [way for way in WAYS if all(may(request, it) for it in way.permissions)]
-    if not ways:
+    """The page "Add image", with the methods that the user has permission for."""
+    methods = [method for method in ADD_METHODS if _allowed(request, method)]
+    if not methods:
         raise PermissionDenied
     return TemplateResponse(
         request,
         "admin/images/image/add.html",
-        context(request, title=_("Add image"), ways=ways),
+        context(request, title=_("Add image"), methods=methods),
     )
 
 
+def _allowed(request: HttpRequest, method: AddMethod) -> bool:
+    return all(may(request, permission) for permission in method.permissions)
+
+
 def file(request: HttpRequest) -> HttpResponse:
-    """An image whose data is in a file here: the page that sends it comes next."""
+    """Create an image for a file of the user; the upload page follows."""
     return _create(request, _FILE, None)
 
 
 def metadata(request: HttpRequest) -> HttpResponse:
-    """An image without data."""
+    """Create an image without data."""
     return _create(request, _METADATA, None)
 
 
 def location(request: HttpRequest) -> HttpResponse:
-    """An image whose data is at a URL, and stays there."""
+    """Create an image whose data stays at a URL."""
     return _create(request, _LOCATION, LocationForm(request.POST or None))
 
 
 def url(request: HttpRequest) -> HttpResponse:
-    """An image whose data is fetched from a URL."""
-    return _create(request, _URL, CopyForm(request.POST or None))
+    """Create an image whose data is downloaded from a URL."""
+    return _create(request, _URL, FetchForm(request.POST or None))
 
 
-def _create(request: HttpRequest, way: Way, place: Place | None) -> HttpResponse:
-    if not all(may(request, permission) for permission in way.permissions):
+def _create(
+    request: HttpRequest, method: AddMethod, source_form: SourceForm | None
+) -> HttpResponse:
+    if not _allowed(request, method):
         raise PermissionDenied
     rows = forms.PropertyRows(request.POST)
     if request.method != "POST":
         form = forms.ImageForm()
         form.initial = {"owner": own_project(request)}
-        return _page(request, way, form, place, rows)
+        return _page(request, method, form, source_form, rows)
     form = forms.ImageForm(request.POST)
-    placed = place is None or place.is_valid()
-    if way is not _METADATA:
-        _need_formats(form)
-    image = forms.create(form, rows, get_caller(request)) if placed else None
+    source_valid = source_form is None or source_form.is_valid()
+    if method is not _METADATA:
+        _require_formats(form)
+    image = forms.create(form, rows, get_caller(request)) if source_valid else None
     if image is None:
         form.is_valid()
-        return _page(request, way, form, place, rows)
-    if way is _FILE:
+        return _page(request, method, form, source_form, rows)
+    if method is _FILE:
         return redirect("admin:images_image_upload", image.pk)
-    _say(request, place is None or place.bring(image.pk, get_caller(request)), place)
+    refused = source_form and not source_form.apply(image.pk, get_caller(request))
+    if source_form and refused:
+        _warn(request, source_form)
+    else:
+        messages.success(request, _("The image was created."))
     return redirect("admin:images_image_change", image.pk)
 
 
-def _need_formats(form: forms.ImageForm) -> None:
+def _require_formats(form: forms.ImageForm) -> None:
     for name in forms.FORMATS:
         form.fields[name].required = True
 
 
-def _say(request: HttpRequest, whole: bool, place: Place | None) -> None:
-    if whole or place is None:
-        messages.success(request, _("The image was created."))
-        return
-    why = " ".join(map(str, place.non_field_errors()))
-    sentence = _("The image was created, but without data: %(why)s") % {"why": why}
+def _warn(request: HttpRequest, source_form: SourceForm) -> None:
+    reason = " ".join(map(str, source_form.non_field_errors()))
+    sentence = _("The image was created without data. %(reason)s") % {"reason": reason}
     messages.warning(request, sentence)
 
 
 def own_project(request: HttpRequest) -> str:
-    """The id of the first project of the signed-in user; empty: there is none."""
-    mine = RoleAssignment.objects.filter(user__username=request.user.get_username())
-    return mine.values_list("project", flat=True).first() or ""
+    """Return the id of the first project of the signed-in user; empty if there is none."""
+    assignments = RoleAssignment.objects.filter(
+        user__username=request.user.get_username()
+    )
+    return assignments.values_list("project", flat=True).first() or ""
 
 
 def projects() -> list[tuple[str, str]]:
-    """(id, name) of the projects that are suggested as owners."""
+    """Return (id, name) of the projects that are suggested as owners."""
     return list(Project.objects.order_by("name").values_list("pk", "name")[:SUGGESTED])
 
 
 def _page(
     request: HttpRequest,
-    way: Way,
+    method: AddMethod,
     form: forms.ImageForm,
-    place: Place | None,
+    source_form: SourceForm | None,
     rows: forms.PropertyRows,
 ) -> HttpResponse:
     return TemplateResponse(
@@ -127,10 +136,10 @@ def _page(
         "admin/images/image/add_form.html",
         context(
             request,
-            title=way.label,
-            way=way,
+            title=method.label,
+            method=method,
             form=form,
-            place=place,
+            source_form=source_form,
             rows=properties.rows(rows.pairs),
             known=properties.KNOWN,
             projects=projects(),
@@ -138,36 +147,38 @@ def _page(
     )
 
 
-_FILE = Way(
+_FILE = AddMethod(
     "file",
     "add_by_file",
     file,
     gettext_lazy("From a file"),
-    gettext_lazy("A file on this computer; the upload may be interrupted and goes on."),
+    gettext_lazy(
+        "Upload a file from this computer. An interrupted upload can be resumed."
+    ),
     ("images.add_image", "images.upload_image"),
 )
-_LOCATION = Way(
+_LOCATION = AddMethod(
     "location",
     "add_by_location",
     location,
     gettext_lazy("By location"),
-    gettext_lazy("The data is at a URL and stays there; nothing is copied."),
+    gettext_lazy("Register data that stays at its URL. Nothing is copied."),
     ("images.add_image", "images.add_imagelocation"),
 )
-_METADATA = Way(
+_METADATA = AddMethod(
     "metadata",
     "add_metadata",
     metadata,
     gettext_lazy("Metadata only"),
-    gettext_lazy("The id is reserved now, the data comes later."),
+    gettext_lazy("Reserve an id now, and add the data later."),
     ("images.add_image",),
 )
-_URL = Way(
+_URL = AddMethod(
     "url",
     "add_by_url",
     url,
     gettext_lazy("From a URL"),
-    gettext_lazy("The data is fetched from a web address, in the background."),
+    gettext_lazy("A background worker downloads the data from a URL."),
     ("images.add_image", "images.upload_image"),
 )
-WAYS = (_FILE, _URL, _LOCATION, _METADATA)
+ADD_METHODS = (_FILE, _URL, _LOCATION, _METADATA)

@@ -1,6 +1,6 @@
-"""The list of images as Django's admin shows it, made for a catalogue of millions.
+"""The list of images in Django's admin, fit for millions of images.
 
-Nothing counts all images, and a page asks the same number of questions however long it is.
+No query counts all images, and the number of queries does not depend on the page size.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 
 from imagecatalog.identity.models import Project
 from images.admin import formatting
-from images.admin.filters import UNLISTED, VIEWS, FilterForm
+from images.admin.filters import EMPTY, UNLISTED, VIEWS, FilterForm
 from images.models import (
     Image,
     ImageLocation,
@@ -26,11 +26,11 @@ from images.models import (
     TransferStatus,
 )
 
-COUNTED = 10_000  # images; of more than that it is said that there are more
+COUNTED = 10_000  # images; for longer lists the page says "more than"
 
 
 class CappedPaginator(Paginator):
-    """Counts no further than COUNTED, and so goes no deeper."""
+    """A paginator that counts to COUNTED and has no pages beyond it."""
 
     @cached_property
     def count(self) -> int:
@@ -39,20 +39,20 @@ class CappedPaginator(Paginator):
 
 
 class ImageList(ChangeList):
-    """Filters by our own form, and fetches what the rows show in a few queries."""
+    """The list, filtered by FilterForm; fetches the values of all rows in a few queries."""
 
     def get_filters_params(self, params: Any = None) -> dict[str, Any]:
-        """None that Django would take for columns: FilterForm reads them all."""
+        """Return no parameters for Django to filter columns by: FilterForm reads them all."""
         return {}
 
     def get_queryset(
         self, request: HttpRequest, exclude_parameters: Any = None
     ) -> QuerySet[Image]:
         self.form = FilterForm(self.params)
-        found: QuerySet[Image] = super().get_queryset(request, exclude_parameters)
+        images: QuerySet[Image] = super().get_queryset(request, exclude_parameters)
         if not self.form.is_valid():
-            return found.none()
-        return found.filter(self.form.condition())
+            return images.none()
+        return images.filter(self.form.condition())
 
     def apply_select_related(self, qs: QuerySet[Image]) -> QuerySet[Image]:
         return qs
@@ -66,12 +66,12 @@ class ImageList(ChangeList):
 
     @property
     def capped(self) -> bool:
-        """Are there more than were counted?"""
+        """Whether there are at least COUNTED images."""
         return int(self.result_count) >= COUNTED
 
     @property
     def tabs(self) -> list[dict[str, Any]]:
-        """The saved views."""
+        """The saved views, as tabs."""
         shown = self.params.get("view", "")
         return [
             {
@@ -85,7 +85,7 @@ class ImageList(ChangeList):
 
     @property
     def chips(self) -> list[dict[str, str]]:
-        """The filters that are on, each with the way to take it off."""
+        """The active filters, each with the URL of the list without it."""
         return [
             {
                 "label": str(self.form.fields[name].label),
@@ -103,38 +103,43 @@ class ImageList(ChangeList):
 
     @property
     def narrowed(self) -> bool:
-        """Is it searched or filtered?"""
+        """Whether a search or a filter is active."""
         return bool(self.query or self.chips)
 
     @property
     def pristine(self) -> bool:
-        """Is it the list of all that there is?"""
+        """Whether the list shows all images, without a view, search or filter."""
         return not self.narrowed and not self.params.get("view")
 
     @property
-    def said(self) -> str:
-        """How many there are, in words."""
+    def empty_text(self) -> str:
+        """The sentence for a view without images."""
+        return str(EMPTY.get(self.params.get("view", ""), EMPTY[""]))
+
+    @property
+    def count_text(self) -> str:
+        """The number of images, as a sentence."""
         if self.capped:
-            return _("more than %(count)s images; filters bring it down") % {
-                "count": f"{COUNTED:,}"
-            }
+            return _(
+                "More than %(count)s images. Narrow the filters to see an exact count."
+            ) % {"count": f"{COUNTED:,}"}
         if self.result_count == 1:
             return _("1 image")
         return _("%(count)s images") % {"count": f"{self.result_count:,}"}
 
 
 def prefetch(images: list[Image]) -> None:
-    """Give each image what is shown beside its columns, in three queries.
+    """Set the values that pages show beside the columns of images. Three queries.
 
-    ``copies`` (stores), ``transfer`` (the running one), ``owner_name``, ``shown_size``,
-    ``badge``.
+    The attributes are ``copies`` (store ids), ``transfer`` (the running one), ``owner_name``,
+    ``shown_size`` and ``badge``.
     """
     ids = [image.pk for image in images]
     copies: dict[str, list[str]] = {}
-    held = ImageLocation.objects.filter(Q(image__in=ids)).exclude(
+    locations = ImageLocation.objects.filter(Q(image__in=ids)).exclude(
         status=LocationStatus.DELETED
     )
-    for image_id, store in held.order_by("pk").values_list("image", "store"):
+    for image_id, store in locations.order_by("pk").values_list("image", "store"):
         copies.setdefault(image_id, []).append(store)
     running = Transfer.objects.filter(image__in=ids, status=TransferStatus.RUNNING)
     transfers = {transfer.image_id: transfer for transfer in running}
@@ -148,6 +153,6 @@ def prefetch(images: list[Image]) -> None:
 
 
 def project_names(ids: set[str]) -> dict[str, str]:
-    """The names of those projects that are known here. One query."""
+    """Return id -> name of the projects that this catalogue knows. One query."""
     known = Project.objects.filter(pk__in=ids)
     return dict(known.values_list("pk", "name"))

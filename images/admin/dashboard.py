@@ -1,7 +1,8 @@
-"""The front page: what needs people, how much there is, and the life cycle with its numbers."""
+"""The front page: images that need attention, totals, and the life cycle with its counts."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.urls import reverse
@@ -16,7 +17,7 @@ from images.operations import overview
 
 
 def context() -> dict[str, Any]:
-    """For the template; the number of queries does not depend on the catalogue."""
+    """Return the context of the template; the number of queries is constant."""
     statistics = overview.statistics()
     next_scrub = overview.next_scrub()
     return {
@@ -28,7 +29,7 @@ def context() -> dict[str, Any]:
 
 
 def numbers() -> dict[str, str]:
-    """What changes on the page while one looks at it: element -> text."""
+    """Return the numbers that the page refreshes: element -> text."""
     statistics = overview.statistics()
     tiles = _tiles(statistics, overview.next_scrub())
     counts = {
@@ -39,7 +40,7 @@ def numbers() -> dict[str, str]:
 
 
 def _count(view: str) -> int:
-    """How many images the list has in this view."""
+    """Return the number of images in a view of the list."""
     _title, condition = VIEWS[view]
     return Image.objects.filter(condition()).count()
 
@@ -51,7 +52,7 @@ def _tiles(statistics: dict[str, Any], next_scrub: Any) -> list[dict[str, Any]]:
     trash = statistics["trash"]
     scrub = _("nothing to delete")
     if next_scrub is not None:
-        scrub = _("next goes for good %(when)s") % {
+        scrub = _("next permanent deletion: %(when)s") % {
             "when": _when(next_scrub),
         }
     total = sum(
@@ -73,11 +74,11 @@ def _tiles(statistics: dict[str, Any], next_scrub: Any) -> list[dict[str, Any]]:
             "damaged",
             "alarm" if damaged else "calm",
         ),
-        _tile("moving", _("Uploading now"), moving, "moving", "plain"),
+        _tile("moving", _("In progress"), moving, "moving", "plain"),
         _tile("trash", _("In the trash"), trash["images"], "trash", "plain")
         | {"note": f"{units.size(trash['bytes'])}, {scrub}"},
         _tile("images", _("Images"), total, "", "plain")
-        | {"note": _("without the deleted ones")},
+        | {"note": _("excluding deleted images")},
     ]
 
 
@@ -99,10 +100,8 @@ def _tile(name: str, title: Any, value: int, view: str, tone: str) -> dict[str, 
     }
 
 
-def _when(moment: Any) -> str:
-    if moment <= timezone.now():
-        return _("any moment")
-    return f"{moment:%Y-%m-%d %H:%M} UTC"
+def _when(at: datetime) -> str:
+    return _("due now") if at <= timezone.now() else formatting.when(at)
 
 
 def _stores(statistics: dict[str, Any]) -> list[dict[str, Any]]:
@@ -110,9 +109,9 @@ def _stores(statistics: dict[str, Any]) -> list[dict[str, Any]]:
     return [
         {
             "id": store,
-            "objects": f"{held['objects']:,}",
-            "size": formatting.size(held["bytes"]),
+            "objects": f"{totals['objects']:,}",
+            "size": formatting.size(totals["bytes"]),
             "url": f"{url}?store={store}",
         }
-        for store, held in statistics["stores"].items()
+        for store, totals in statistics["stores"].items()
     ]

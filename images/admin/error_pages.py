@@ -1,4 +1,4 @@
-"""Pages for what is not there, what one may not, and who has to wait; in the admin's clothes."""
+"""Error pages in the layout of the admin: 403, 404 and 429."""
 
 from __future__ import annotations
 
@@ -15,40 +15,41 @@ from images import errors
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's handler403."""
+    """Return the page for a missing permission; Django's handler403."""
     if not hasattr(request, "user"):
         return defaults.permission_denied(request, exception)
-    sentence = _("Your role does not include this. An administrator can change that.")
-    return _page(request, 403, _("Not permitted"), sentence)
+    sentence = _(
+        "Your role does not allow this action. Ask an administrator to change it."
+    )
+    return _page(request, 403, _("Not allowed"), sentence)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's handler404."""
+    """Return the page for an unknown URL or object; Django's handler404."""
     if not hasattr(request, "user"):
         return defaults.page_not_found(request, exception)
-    # Only our own words are shown: those of the router tell of its inside.
-    told: Any = exception.args[0] if exception.args else ""
-    ours = isinstance(told, str) and told
-    sentence = told if ours else _("There is no such page.")
+    # Messages of the URL resolver are not shown: they list the URLs of the service.
+    message: Any = exception.args[0] if exception.args else ""
+    is_sentence = isinstance(message, str) and message
+    sentence = message if is_sentence else _("There is no such page.")
     return _page(request, 404, _("Not found"), sentence)
 
 
 def too_many(request: HttpRequest, error: errors.TooManyAttempts) -> HttpResponse:
-    """For who has to wait before signing in."""
+    """Return the page for a sign-in that has to wait (429)."""
     response = _page(request, 429, _("Please wait"), str(error))
     response.headers["Retry-After"] = str(error.seconds)
     return response
 
 
 def locked_out(request: HttpRequest, *args: Any) -> HttpResponse:
-    """For who guesses passwords: django-axes' AXES_LOCKOUT_CALLABLE."""
-    # The time begins anew with each attempt, so it is the whole of it that is left.
+    """Return the page after too many wrong passwords; django-axes' AXES_LOCKOUT_CALLABLE."""
+    # Each attempt restarts the lockout, so its whole duration remains.
     seconds = int(settings.AXES_COOLOFF_TIME.total_seconds())
-    sentence = _(
-        "There were too many wrong passwords. Try again in %(minutes)d minutes."
-    )
-    told = sentence % {"minutes": seconds // 60}
-    return too_many(request, errors.TooManyAttempts(told, seconds))
+    sentence = _("Too many wrong passwords. Try again in %(minutes)d minutes.") % {
+        "minutes": seconds // 60
+    }
+    return too_many(request, errors.TooManyAttempts(sentence, seconds))
 
 
 def _page(request: HttpRequest, status: int, title: str, sentence: str) -> HttpResponse:

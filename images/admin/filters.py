@@ -1,4 +1,4 @@
-"""What the list of images can be narrowed by: saved views, filters, and the search."""
+"""The conditions of the list of images: saved views, filters and search."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from images.models import (
 from images.operations import overview
 
 DAY = timedelta(days=1)
-LAST_DAY = date(9000, 1, 1)  # a day later must be a date, too
+LAST_DAY = date(9000, 1, 1)  # the filter adds a day, which must be a valid date too
 HEX = re.compile("[0-9a-f]+")
 DIGESTS = (64, 96, 128)  # hexadecimal digits of os_hash_value
 
@@ -37,13 +37,13 @@ def _existing() -> Q:
 
 
 def _copies(**conditions: Any) -> Exists:
-    held = ImageLocation.objects.filter(
+    locations = ImageLocation.objects.filter(
         image=OuterRef("pk"), status=LocationStatus.ACTIVE
     )
-    return Exists(held.filter(**conditions))
+    return Exists(locations.filter(**conditions))
 
 
-# Name in the address -> (title, condition). The first is what is seen without any.
+# Name in the URL -> (title, condition). The first is the default.
 VIEWS: Mapping[str, tuple[Any, Callable[[], Q]]] = {
     "": (_("All"), _existing),
     "moving": (_("In progress"), lambda: Q(status__in=TRANSIENT_STATUSES)),
@@ -56,7 +56,7 @@ VIEWS: Mapping[str, tuple[Any, Callable[[], Q]]] = {
     ),
     "unverified": (
         _("Unverified"),
-        # That they exist is implied, but lets the list walk the index of the newest ones.
+        # deleted_at=None is implied, but lets the list use the index of the newest images.
         lambda: Q(
             _copies(verified_at=None), status__in=READABLE_STATUSES, deleted_at=None
         ),
@@ -65,11 +65,23 @@ VIEWS: Mapping[str, tuple[Any, Callable[[], Q]]] = {
     "trash": (_("Trash"), lambda: Q(status=Status.PENDING_DELETE)),
     "deleted": (_("Deleted"), lambda: Q(status=Status.DELETED, purged=False)),
 }
-UNLISTED = {"failed-today"}  # views that only a tile leads to
+UNLISTED = {"failed-today"}  # views that only a tile of the front page links to
+EMPTY: Mapping[str, Any] = {
+    "": _("There are no images yet."),
+    "moving": _("No transfer is in progress."),
+    "stuck": _("Nothing is stuck."),
+    "failed": _("No transfer has failed."),
+    "failed-today": _("No transfer has failed in the last 24 hours."),
+    "without-data": _("No image is without data."),
+    "unverified": _("All images are verified."),
+    "damaged": _("Nothing is damaged."),
+    "trash": _("The trash is empty."),
+    "deleted": _("No image has been deleted permanently."),
+}
 
 
 class SizeField(forms.CharField):
-    """``1.5 GiB`` -> bytes."""
+    """A field for a size such as ``1.5 GiB``; its value is the number of bytes."""
 
     def to_python(self, value: Any) -> Any:
         text = super().to_python(value)
@@ -78,7 +90,7 @@ class SizeField(forms.CharField):
         try:
             return units.parse_size(text)
         except ValueError as error:
-            sentence = _("“%(text)s” is no size; give one like 500M or 1.5 GiB.")
+            sentence = _("“%(text)s” is not a size. Use for example 500M or 1.5 GiB.")
             raise ValidationError(sentence, params={"text": text}) from error
 
 
@@ -103,7 +115,7 @@ def _day_field(label: Any) -> forms.DateField:
 
 
 class FilterForm(forms.Form):
-    """The filters of the list, read from its address."""
+    """The filters of the list, read from its URL."""
 
     view = forms.ChoiceField(
         choices=[(name, title) for name, (title, _q) in VIEWS.items()],
@@ -152,36 +164,40 @@ class FilterForm(forms.Form):
         text = self.cleaned_data["property"]
         name, equals, value = text.partition("=")
         if text and not (name.strip() and equals):
-            raise ValidationError(_("Give a name and a value: os_distro=debian."))
+            raise ValidationError(
+                _("“%(text)s” is not a property. Use for example os_distro=debian."),
+                params={"text": text},
+            )
         return {name.strip(): value.strip()} if text else {}
 
     def condition(self) -> Q:
-        """Which images are meant. Call when the form is valid."""
-        given = self.cleaned_data
-        where = self._view()
+        """Return the condition of a valid form."""
+        values = self.cleaned_data
+        condition = self._view()
         plain = {
-            "status": given["status"],
-            "visibility": given["visibility"],
-            "owner": given["owner"],
-            "disk_format": given["format"],
-            "container_format": given["container"],
-            "properties__holds": given["property"],
-            "tags__holds": [given["tag"]] if given["tag"] else [],
+            "status": values["status"],
+            "visibility": values["visibility"],
+            "owner": values["owner"],
+            "disk_format": values["format"],
+            "container_format": values["container"],
+            "properties__holds": values["property"],
+            "tags__holds": [values["tag"]] if values["tag"] else [],
         }
         ranges = {
-            "size__gte": given["size_min"],
-            "size__lte": given["size_max"],
-            "created_at__gte": _midnight(given["created_from"]),
-            "created_at__lt": _midnight(given["created_to"], DAY),
+            "size__gte": values["size_min"],
+            "size__lte": values["size_max"],
+            "created_at__gte": _midnight(values["created_from"]),
+            "created_at__lt": _midnight(values["created_to"], DAY),
         }
-        where &= Q(**{name: value for name, value in plain.items() if value})
-        where &= Q(**{name: it for name, it in ranges.items() if it is not None})
+        condition &= Q(**{name: value for name, value in plain.items() if value})
+        bounds = {name: bound for name, bound in ranges.items() if bound is not None}
+        condition &= Q(**bounds)
         for column, name in (("protected", "protected"), ("os_hidden", "hidden")):
-            if given[name]:
-                where &= Q(**{column: given[name] == "1"})
-        if given["store"]:
-            where &= Q(_copies(store=given["store"]))
-        return where
+            if values[name]:
+                condition &= Q(**{column: values[name] == "1"})
+        if values["store"]:
+            condition &= Q(_copies(store=values["store"]))
+        return condition
 
     def _view(self) -> Q:
         view, status = self.cleaned_data["view"], self.cleaned_data["status"]
@@ -197,16 +213,16 @@ def _midnight(day: Any, later: timedelta = timedelta()) -> datetime | None:
 
 
 def matching(text: str) -> Q:
-    """What a search finds: names that contain it, a tag, the beginning of an id, a digest."""
+    """Return the condition of a search: part of a name, a tag, an id's beginning or a digest."""
     text = text.strip()
-    found = Q(name__icontains=text) | Q(tags__holds=[text])
+    condition = Q(name__icontains=text) | Q(tags__holds=[text])
     lower = text.lower()
     if HEX.fullmatch(lower.replace("-", "")):
-        # Ids have the case in which a client gave them, and PostgreSQL tells it apart.
+        # Ids keep the case in which a client sent them, and PostgreSQL compares case.
         for beginning in sorted({text, lower, text.upper()}):
-            found |= Q(pk__startswith=beginning)
+            condition |= Q(pk__startswith=beginning)
     if HEX.fullmatch(lower) and len(lower) == 32:
-        found |= Q(checksum=lower)
+        condition |= Q(checksum=lower)
     if HEX.fullmatch(lower) and len(lower) in DIGESTS:
-        found |= Q(os_hash_value=lower)
-    return found
+        condition |= Q(os_hash_value=lower)
+    return condition

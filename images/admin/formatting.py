@@ -1,4 +1,4 @@
-"""How values are shown to people, on every page alike."""
+"""Formatting of values for people, the same on every page."""
 
 from __future__ import annotations
 
@@ -6,28 +6,29 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils import timezone
+from django.utils.dateformat import format as format_date
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 
 from images import units
-from images.models import Image, Status, Transfer, TransferStatus
+from images.models import Image, Status, Transfer, TransferKind, TransferStatus
 
 
 def status(value: str) -> str:
-    """A status, within a sentence."""
+    """Return the name of a status for use within a sentence."""
     return str(Status(value).label).lower()
 
 
 def badge(status: str) -> SafeString:
-    """A status, in its colour."""
+    """Return a status as a coloured badge."""
     label = Status(status).label if status in Status.values else status
     return format_html('<span class="badge status-{}">{}</span>', status, label)
 
 
 def ago(at: datetime | None) -> SafeString | str:
-    """How long ago, with the moment itself beside it for who wants to know."""
+    """Return how long ago a time was, with the exact time as a tooltip."""
     if at is None:
         return "–"
     return format_html(
@@ -40,25 +41,43 @@ def ago(at: datetime | None) -> SafeString | str:
 
 def _distance(at: datetime, now: datetime) -> str:
     if abs((now - at).total_seconds()) < 60:
-        return _("just now") if at <= now else _("any moment")
+        return _("just now") if at <= now else _("within a minute")
     if at < now:
         return _("%(age)s ago") % {"age": timesince(at, now, depth=1)}
     return _("in %(age)s") % {"age": timesince(now, at, depth=1)}
 
 
+def when(at: datetime) -> str:
+    """Return a time for use within a sentence: ``29 Nov 13:40 UTC``."""
+    year = "" if at.year == timezone.now().year else " Y"
+    return f"{format_date(at, f'j M{year} H:i')} UTC"
+
+
 def duration(seconds: int) -> str:
-    """In its largest unit."""
+    """Return a duration in its largest unit."""
     now = timezone.now()
     return timesince(now - timedelta(seconds=seconds), now, depth=1)
 
 
 def size(count: int | None) -> str:
-    """Bytes."""
+    """Return a number of bytes in its largest unit."""
     return "–" if count is None else units.size(count)
 
 
+def amount(count: int) -> str:
+    """Return a number of bytes for use within a sentence: ``856 MiB``, ``1.5 GiB``."""
+    return units.size(count).replace(".0 ", " ")
+
+
+def kind(transfer: Transfer) -> str:
+    """Return the name of the kind of a transfer."""
+    if transfer.kind == TransferKind.STAGE:
+        return _("Resumable upload")
+    return str(TransferKind(transfer.kind).label)
+
+
 def progress(transfer: Transfer) -> dict[str, Any]:
-    """How far a transfer has come: also what the pages that refresh themselves ask for."""
+    """Return the progress of a transfer, for pages and for their polling."""
     now = timezone.now() if transfer.ended_at is None else transfer.ended_at
     seconds = max((now - transfer.started_at).total_seconds(), 1.0)
     expected, received = transfer.bytes_expected, transfer.bytes_received
@@ -77,26 +96,26 @@ def progress(transfer: Transfer) -> dict[str, Any]:
 
 
 def bar(transfer: Transfer | None) -> SafeString | str:
-    """A progress bar."""
+    """Return a progress bar; for a transfer that is not running, the numbers only."""
     if transfer is None:
         return "–"
-    found = progress(transfer)
+    state = progress(transfer)
     if transfer.status != TransferStatus.RUNNING:
-        words: str = found["words"]
+        words: str = state["words"]
         return words
-    percent = found["percent"]
+    percent = state["percent"]
     value = format_html(' value="{}"', percent) if percent is not None else ""
     return format_html(
         '<progress max="100"{} aria-label="{}" data-transfer="{}"></progress>'
         ' <span class="small" data-words="{}">{}</span>',
         value,
         _("progress"),
-        found["id"],
-        found["id"],
-        found["words"],
+        state["id"],
+        state["id"],
+        state["words"],
     )
 
 
 def title(image: Image) -> str:
-    """What a page about the image is called."""
+    """Return the title of a page about an image."""
     return image.name or _("unnamed image")

@@ -1,4 +1,4 @@
-"""The form of an image: what people have changed in it, and nothing that they have not."""
+"""The form of an image, which saves only the fields that the user has changed."""
 
 from __future__ import annotations
 
@@ -33,20 +33,23 @@ def _formats(values: tuple[str, ...]) -> list[tuple[str, Any]]:
 
 
 class ImageForm(forms.Form):
-    """Attributes and tags. Each field carries what it showed, so that only what its user has
-    changed is changed, whatever others have done meanwhile."""
+    """The attributes and tags of an image.
+
+    Each field carries its initial value, so that only the fields that the user has changed
+    are saved, even if another request has changed the image in the meantime.
+    """
 
     name = forms.CharField(
         label=gettext_lazy("Name"),
         max_length=MAX_LENGTH,
         required=False,
-        strip=False,  # or a name that begins with a blank would change by itself
+        strip=False,  # saving would otherwise change a name that begins with a blank
     )
     owner = forms.CharField(
         label=gettext_lazy("Owner"),
         max_length=MAX_LENGTH,
         required=False,
-        help_text=gettext_lazy("The id of the project that the image belongs to."),
+        help_text=gettext_lazy("The id of the project that owns the image."),
         widget=forms.TextInput(attrs={"list": "projects"}),
     )
     visibility = forms.ChoiceField(
@@ -79,17 +82,19 @@ class ImageForm(forms.Form):
     protected = forms.BooleanField(
         label=gettext_lazy("Protected"),
         required=False,
-        help_text=gettext_lazy("Nobody can delete it."),
+        help_text=gettext_lazy("A protected image cannot be deleted."),
     )
     os_hidden = forms.BooleanField(
         label=gettext_lazy("Hidden"),
         required=False,
-        help_text=gettext_lazy("Lists leave it out unless they are asked for it."),
+        help_text=gettext_lazy(
+            "Lists omit hidden images unless a client asks for them."
+        ),
     )
     tags = forms.CharField(
         label=gettext_lazy("Tags"),
         required=False,
-        help_text=gettext_lazy("One a line."),
+        help_text=gettext_lazy("One per line."),
         widget=forms.Textarea(attrs={"rows": 3}),
     )
 
@@ -106,7 +111,7 @@ class ImageForm(forms.Form):
             field.disabled = locked
             if image and name in FORMATS and image.status != Status.QUEUED:
                 field.disabled = True
-                field.help_text = _("It can be changed only before there is data.")
+                field.help_text = _("Only queued images can change their format.")
 
     def clean_tags(self) -> list[str]:
         lines = self.cleaned_data["tags"].splitlines()
@@ -114,7 +119,7 @@ class ImageForm(forms.Form):
 
     @property
     def attributes(self) -> dict[str, Any]:
-        """All values, as lifecycle takes them."""
+        """All values, as lifecycle expects them."""
         return {
             name: (value or None) if name in NULLABLE else value
             for name, value in self.cleaned_data.items()
@@ -122,7 +127,7 @@ class ImageForm(forms.Form):
 
     @property
     def changed(self) -> dict[str, Any]:
-        """Those that the user has changed."""
+        """The values that the user has changed."""
         return {name: self.attributes[name] for name in self.changed_data}
 
 
@@ -135,53 +140,65 @@ def _initial(image: Image | None) -> dict[str, Any] | None:
 
 
 class PropertyRows:
-    """Custom properties as rows of names and values; what a row showed first comes with it."""
+    """Custom properties as rows of names and values, with the names and values first shown."""
 
     def __init__(self, post: QueryDict) -> None:
-        shown = post.getlist("shown_name")  # other doors take blanks around a name
+        shown = post.getlist(
+            "shown_name"
+        )  # names set by an API may have blanks around them
         names = [
             name if name in shown else name.strip()
             for name in post.getlist("property_name")
         ]
         values = [_lines(value) for value in post.getlist("property_value")]
         pairs = list(zip(names, values, strict=False))
-        self.given = {name: value for name, value in pairs if name}
+        self.values = {name: value for name, value in pairs if name}
         self.pairs = [pair for pair in pairs if any(pair)]
-        before = [_lines(value) for value in post.getlist("shown_value")]
-        self.shown = dict(zip(shown, before, strict=False))
+        shown_values = [_lines(value) for value in post.getlist("shown_value")]
+        self.shown = dict(zip(shown, shown_values, strict=False))
 
     @property
     def changed(self) -> dict[str, str]:
+        """The properties that the user has added or changed."""
         return {
             name: value
-            for name, value in self.given.items()
+            for name, value in self.values.items()
             if self.shown.get(name) != value
         }
 
     @property
     def removed(self) -> set[str]:
-        return set(self.shown) - set(self.given)
+        """The names of the properties that the user has removed."""
+        return set(self.shown) - set(self.values)
 
     @property
     def complaints(self) -> list[str]:
-        """What is wrong with them, a sentence each."""
+        """A sentence for each error."""
         nameless = any(value and not name for name, value in self.pairs)
-        twice = len([name for name, _value in self.pairs if name]) > len(self.given)
-        found = [complaint(name, value) for name, value in self.changed.items()]
+        twice = len([name for name, _value in self.pairs if name]) > len(self.values)
+        complaints = [complaint(name, value) for name, value in self.changed.items()]
         return [
-            *([_("A property needs a name.")] if nameless else []),
-            *([_("A property is given twice.")] if twice else []),
-            *filter(None, found),
+            *(
+                [_("A property has a value but no name. Enter a name.")]
+                if nameless
+                else []
+            ),
+            *(
+                [_("Two properties have the same name. Rename one of them.")]
+                if twice
+                else []
+            ),
+            *filter(None, complaints),
         ]
 
 
 def _lines(text: str) -> str:
-    # A browser sends line ends of its own.
+    # Browsers send CRLF line ends.
     return text.replace("\r\n", "\n")
 
 
 def editable(properties: Mapping[str, Any]) -> dict[str, Any]:
-    """Without those that the service itself keeps."""
+    """Return the properties that users can edit, without the internal ones of the service."""
     return {name: value for name, value in properties.items() if not is_internal(name)}
 
 
@@ -193,7 +210,7 @@ def _complete(form: ImageForm, rows: PropertyRows) -> bool:
 
 
 def update(image: Image, form: ImageForm, rows: PropertyRows, actor: Caller) -> bool:
-    """Change what was changed in the form; False: the form says why nothing was."""
+    """Save the changes of a form; return False, with errors in the form, if refused."""
     if not _complete(form, rows):
         return False
     changes = Changes(form.changed, rows.changed, rows.removed)
@@ -208,13 +225,13 @@ def update(image: Image, form: ImageForm, rows: PropertyRows, actor: Caller) -> 
 
 
 def create(form: ImageForm, rows: PropertyRows, actor: Caller) -> Image | None:
-    """Make an image of what the form says; None: the form says why there is none."""
+    """Create an image from a form; return None, with errors in the form, if refused."""
     if not _complete(form, rows):
         return None
     fields = form.attributes
     tags = fields.pop("tags")
     try:
-        return lifecycle.create(fields, rows.given, tags, actor)
+        return lifecycle.create(fields, rows.values, tags, actor)
     except errors.ImageError as error:
         form.add_error(None, str(error))
         return None

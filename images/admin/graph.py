@@ -1,6 +1,6 @@
-"""The life cycle as a picture: drawn from the edges of the state machine itself.
+"""The diagram of the life cycle, drawn from the transitions of the state machine.
 
-Where a status stands is said here; which ways there are between them is known to the model.
+This module defines the position of each status; the model defines the transitions.
 """
 
 from __future__ import annotations
@@ -16,10 +16,9 @@ from django.urls import reverse
 from images.models import EDGES, Status
 
 WIDTH, HEIGHT = 1010, 300
-BOX, TALL = 124, 46  # of a status
-ASIDE = 6.0  # of the way back
-TOP, BOTTOM = 12, 288  # where the ways to `deleted` gather
-
+BOX, TALL = 124, 46  # width and height of the box of a status
+ASIDE = 6.0  # distance of a line from the line between the centres
+TOP, BOTTOM = 12, 288  # y of the lines to `deleted`
 
 CENTRES: Mapping[str, tuple[int, int]] = {
     Status.QUEUED: (75, 150),
@@ -36,7 +35,7 @@ CENTRES: Mapping[str, tuple[int, int]] = {
 
 @dataclass(frozen=True)
 class Node:
-    """A status, where it stands, and what is shown of it."""
+    """The box of a status: its position and its texts."""
 
     status: str
     label: str
@@ -65,7 +64,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Line:
-    """A way, as the path that is drawn."""
+    """A transition, as an SVG path."""
 
     path: str
     meaning: str
@@ -78,9 +77,10 @@ def picture(
     current: str = "",
     taken: Collection[tuple[str, str]] = (),
 ) -> dict[str, Any]:
-    """What the template draws: each status leads to its images; ``counts`` gives it a number.
+    """Return the boxes and lines of the diagram; each status links to its images.
 
-    ``current`` is lit; ``taken`` are the (source, target) pairs of the way gone so far.
+    ``counts`` are the numbers in the boxes, ``current`` is the highlighted status, ``taken``
+    are the (source, target) pairs of the highlighted transitions.
     """
     images = reverse("admin:images_image_changelist")
     nodes = [
@@ -122,7 +122,7 @@ def _path(source: str, target: str) -> str:
     (x1, y1), (x2, y2) = CENTRES[source], CENTRES[target]
     dx, dy = x2 - x1, y2 - y1
     length = hypot(dx, dy)
-    # Each to its own right: a way there and the way back do not lie on each other.
+    # Each line is drawn to its right, so that opposite transitions do not overlap.
     aside_x, aside_y = -dy / length * ASIDE, dx / length * ASIDE
     start = _border(aside_x, aside_y, dx, dy, 0)
     end = _border(aside_x, aside_y, -dx, -dy, 4)
@@ -134,7 +134,7 @@ def _path(source: str, target: str) -> str:
 def _border(
     x: float, y: float, dx: float, dy: float, gap: float
 ) -> tuple[float, float]:
-    """Where one who starts at (x, y) from a status's middle in a direction leaves its box."""
+    """Return where a line from (x, y), relative to the centre of a box, leaves the box."""
     half_x, half_y = BOX / 2 + gap, TALL / 2 + gap
     to_side = (half_x - x * (1 if dx > 0 else -1)) / abs(dx) if dx else inf
     to_edge = (half_y - y * (1 if dy > 0 else -1)) / abs(dy) if dy else inf
@@ -143,7 +143,7 @@ def _border(
 
 
 def _around(source: str) -> str:
-    """Everything can be deleted: these ways go along the upper or the lower margin."""
+    """Return the path of a transition to `deleted`, along the upper or lower margin."""
     x, y = CENTRES[source]
     end_x, end_y = CENTRES[Status.DELETED]
     upper = y < HEIGHT / 2

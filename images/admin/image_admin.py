@@ -1,4 +1,4 @@
-"""The images, in Django's admin: which hooks are used for what. The work is done elsewhere."""
+"""The hooks of Django's admin for images; other modules do the work."""
 
 from __future__ import annotations
 
@@ -33,11 +33,12 @@ from images.admin.filters import matching
 from images.models import Image
 from images.operations import overview
 
-IN_TRASH = ("trash_age", "scrub_age")
+ACTIVE = ("age", "progress")
+IN_TRASH = ("trash_age", "scrub_age")  # columns of the trash, instead of ACTIVE
 
 
 class ImageAdmin(admin.ModelAdmin):
-    """List ``images/image/``, page ``images/image/ID/change/``; "Add image" is in add.py."""
+    """The list ``images/image/``, the page of an image and the URLs below them."""
 
     list_display = (
         "status_badge",
@@ -48,12 +49,12 @@ class ImageAdmin(admin.ModelAdmin):
         "size_shown",
         "age",
         "stored",
-        "coming",
+        "progress",
     )
     list_display_links = None
     sortable_by = ("named", "age")
     ordering = ("-created_at",)
-    search_fields = ("name",)  # turns the search on; get_search_results does it
+    search_fields = ("name",)  # enables the search of get_search_results
     search_help_text = _(
         "Part of a name, a whole tag, the beginning of an id, or a digest."
     )
@@ -72,7 +73,7 @@ class ImageAdmin(admin.ModelAdmin):
     def get_list_display(self, request: HttpRequest) -> Any:
         columns = self.list_display
         if request.GET.get("view") == "trash":
-            return tuple(it for it in columns if it not in ("age", "coming")) + IN_TRASH
+            return (*[name for name in columns if name not in ACTIVE], *IN_TRASH)
         return columns
 
     def get_search_results(
@@ -83,15 +84,15 @@ class ImageAdmin(admin.ModelAdmin):
         return queryset, False
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        """The moves that the user may make; not Django's own deletion, which knows no trash."""
+        """Return the actions that the user has permission for, without Django's own deletion."""
         return {
-            move.verb: (partial(_action, move.verb), move.verb, move.label)
-            for move in ACTIONS.values()
-            if may(request, move.permission)
+            action.verb: (partial(_action, action.verb), action.verb, action.label)
+            for action in ACTIONS.values()
+            if may(request, action.permission)
         }
 
     def action_checkbox(self, image: Image) -> SafeString:
-        """As Django makes it, without a template for each row: that is a fifth of the page."""
+        """Return Django's checkbox without its template, which took a fifth of the page's time."""
         return format_html(
             '<input type="checkbox" name="{}" value="{}" class="action-select"'
             ' aria-label="{}">',
@@ -154,14 +155,14 @@ class ImageAdmin(admin.ModelAdmin):
         return ", ".join(stores) or "–"
 
     @admin.display(description=_("progress"))
-    def coming(self, image: Image) -> str:
+    def progress(self, image: Image) -> str:
         return formatting.bar(image.transfer)  # type: ignore[attr-defined]
 
     @admin.display(description=_("deleted"))
     def trash_age(self, image: Image) -> str:
         return formatting.ago(image.deleted_at)
 
-    @admin.display(description=_("goes for good"))
+    @admin.display(description=_("permanently deleted"))
     def scrub_age(self, image: Image) -> str:
         return formatting.ago(overview.scrub_at(image))
 
@@ -174,11 +175,11 @@ class ImageAdmin(admin.ModelAdmin):
             wrapped = self.admin_site.admin_view(view)
             return path(rule, wrapped, name=f"images_image_{name}")
 
-        ours = [
+        urls = [
             route("live/", polling.images, "live"),
             route("<str:image_id>/live/", polling.image, "live_one"),
             route("<str:image_id>/upload/", upload.show, "upload"),
-            route("<str:image_id>/move/<str:verb>/", action_views.move_one, "move"),
+            route("<str:image_id>/move/<str:verb>/", action_views.run_on_one, "move"),
             route("<str:image_id>/locations/add/", location_views.add, "add_location"),
             route(
                 "<str:image_id>/locations/<int:location_id>/remove/",
@@ -193,9 +194,12 @@ class ImageAdmin(admin.ModelAdmin):
                 location_views.retry,
                 "retry",
             ),
-            *(route(f"add/{way.path}/", way.view, way.name) for way in add_views.WAYS),
+            *(
+                route(f"add/{method.path}/", method.view, method.name)
+                for method in add_views.ADD_METHODS
+            ),
         ]
-        return [*ours, *super().get_urls()]
+        return [*urls, *super().get_urls()]
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: Any = None
@@ -215,9 +219,9 @@ class ImageAdmin(admin.ModelAdmin):
         self, request: HttpRequest, object_id: str, extra_context: Any = None
     ) -> HttpResponse:
         require(request)
-        # Not the id as it was given: only what images have for one fits into an address.
-        found = shortcuts.find(object_id)
-        return redirect("admin:images_image_move", found.pk, "delete")
+        # Looked up first: the URL of the action cannot hold every text, but any image's id.
+        image = shortcuts.find(object_id)
+        return redirect("admin:images_image_move", image.pk, "delete")
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: Any = None
@@ -229,4 +233,4 @@ class ImageAdmin(admin.ModelAdmin):
 def _action(
     verb: str, admin: ImageAdmin, request: HttpRequest, images: QuerySet[Image]
 ) -> HttpResponse:
-    return action_views.move_many(request, images, ACTIONS[verb])
+    return action_views.run_on_many(request, images, ACTIONS[verb])

@@ -1,4 +1,4 @@
-"""The page of one image: all that is known of it, and all that can be done with it."""
+"""The page of one image: its details, its history and the actions on it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from images.admin import (
     snippets,
     upload,
 )
-from images.admin.actions import get_caller, may, offers, require
+from images.admin.actions import availability, get_caller, may, require
 from images.admin.changelist import project_names
 from images.admin.shortcuts import context, find
 from images.http import public_url
@@ -36,12 +36,12 @@ from images.models import (
 from images.operations import overview
 
 EVENTS = 100  # shown at first
-EVENTS_AT_MOST = 1000
+MAX_EVENTS = 1000
 TRANSFERS = 20
 
 
 def show(request: HttpRequest, image_id: str) -> HttpResponse:
-    """The page, and the POST of its form."""
+    """The page of an image, and the POST of its form."""
     require(request)
     image = find(image_id)
     if request.method != "POST":
@@ -54,8 +54,8 @@ def show(request: HttpRequest, image_id: str) -> HttpResponse:
     if forms.update(image, form, rows, get_caller(request)):
         messages.success(request, _("The changes were saved."))
         return redirect("admin:images_image_change", image.pk)
-    given, before = properties.rows(rows.pairs), properties.rows(rows.shown.items())
-    return _page(request, image, form, given, before)
+    entered, shown = properties.rows(rows.pairs), properties.rows(rows.shown.items())
+    return _page(request, image, form, entered, shown)
 
 
 def _editable(request: HttpRequest, image: Image) -> bool:
@@ -70,14 +70,14 @@ def _page(
     shown_rows: list[dict[str, Any]],
 ) -> HttpResponse:
     editable = _editable(request, image)
-    more = {
+    values = {
         "title": formatting.title(image),
         "image": image,
         "badge": formatting.badge(image.status),
-        "offers": offers(request, image),
+        "actions": availability(request, image),
         "upload_link": upload.link(request, image),
-        "facts": _facts(image),
-        "last_error": history.last_error(image.pk),
+        "details": _details(image),
+        "last_error": _last_error(image),
         "scrub_at": overview.scrub_at(image),
         "form": form,
         "editable": editable,
@@ -90,17 +90,17 @@ def _page(
         **_transfers(request, image),
         **_timeline(request, image),
     }
-    more["snippets"] = snippets.of(image, public_url.base(request))
+    values["snippets"] = snippets.for_image(image, public_url.base(request))
     return TemplateResponse(
-        request, "admin/images/image/page.html", context(request, **more)
+        request, "admin/images/image/page.html", context(request, **values)
     )
 
 
-def _facts(image: Image) -> list[tuple[str, Any]]:
+def _details(image: Image) -> list[tuple[str, Any]]:
     owner = image.owner or ""
     name = project_names({owner}).get(owner, "") if owner else ""
     exact = f" ({image.size:,} B)" if image.size is not None else ""
-    found = [
+    details = [
         (_("Size"), f"{formatting.size(image.size)}{exact}"),
         (_("Virtual size"), formatting.size(image.virtual_size)),
         ("MD5", image.checksum),
@@ -110,17 +110,27 @@ def _facts(image: Image) -> list[tuple[str, Any]]:
         (_("Changed"), formatting.ago(image.updated_at)),
     ]
     if image.deleted_at:
-        found.append((_("Deleted"), formatting.ago(image.deleted_at)))
-    return [(label, value or "–") for label, value in found]
+        details.append((_("Deleted"), formatting.ago(image.deleted_at)))
+    return [(label, value or "–") for label, value in details]
 
 
-# Where the data is, was, and comes from
+def _last_error(image: Image) -> dict[str, Any] | None:
+    """Return the error of the last transfer with a title; None if it did not fail."""
+    error = history.last_error(image.pk)
+    if error is None:
+        return None
+    failed = image.transfers.filter(ended_at=error["at"], error=error["error"]).first()
+    kind = formatting.kind(failed) if failed else _("Transfer")
+    return error | {"title": _("%(kind)s failed:") % {"kind": kind}}
+
+
+# Locations and transfers
 
 
 def _locations(request: HttpRequest, image: Image) -> dict[str, Any]:
     removing = may(request, "images.delete_imagelocation")
-    held = image.locations.exclude(status=LocationStatus.DELETED).order_by("pk")
-    # All copies are the same bytes.
+    locations = image.locations.exclude(status=LocationStatus.DELETED).order_by("pk")
+    # All copies of an image have the same digest.
     algorithm, digest = _digest(image)
     return {
         "size": formatting.size(image.size),
@@ -129,16 +139,17 @@ def _locations(request: HttpRequest, image: Image) -> dict[str, Any]:
         "locations": [
             {
                 "location": location,
-                # It may tell more than a viewer should know.
+                # A URL may contain secrets, so that viewers do not see it.
                 "url": _url(location) if removing else "",
                 "removable": removing
                 and location.status == LocationStatus.ACTIVE
                 and image.status == Status.ACTIVE,
                 "badge": formatting.badge(location.status),
+                "damage": _damage(location),
                 "created": formatting.ago(location.created_at),
                 "verified": formatting.ago(location.verified_at),
             }
-            for location in held
+            for location in locations
         ],
         "removing": removing,
         "can_add_location": may(request, "images.add_imagelocation")
@@ -147,10 +158,16 @@ def _locations(request: HttpRequest, image: Image) -> dict[str, Any]:
 
 
 def _digest(image: Image) -> tuple[str, str]:
-    """The algorithm and the value of the best that is known."""
+    """Return the algorithm and the value of the strongest digest of an image."""
     if image.os_hash_value:
         return image.os_hash_algo or "", image.os_hash_value
     return ("MD5", image.checksum) if image.checksum else ("", "")
+
+
+def _damage(location: ImageLocation) -> str:
+    if location.damage.startswith("wrong-digest:"):
+        return _("Checksum mismatch: the stored data has changed since upload.")
+    return location.damage
 
 
 def _url(location: ImageLocation) -> str:
@@ -167,6 +184,7 @@ def _transfers(request: HttpRequest, image: Image) -> dict[str, Any]:
         "transfers": [
             {
                 "transfer": transfer,
+                "kind": formatting.kind(transfer),
                 "bar": formatting.bar(transfer),
                 "rate": formatting.progress(transfer)["rate"],
                 "started": formatting.ago(transfer.started_at),
@@ -179,12 +197,13 @@ def _transfers(request: HttpRequest, image: Image) -> dict[str, Any]:
 
 
 def _members(request: HttpRequest, image: Image) -> dict[str, Any]:
-    held = sharing.members(image.pk)
-    names = project_names({member.member for member in held})
+    members = sharing.members(image.pk)
+    names = project_names({member.member for member in members})
     shared = image.visibility == "shared" and image.deleted_at is None
     return {
         "members": [
-            {"member": member, "name": names.get(member.member, "")} for member in held
+            {"member": member, "name": names.get(member.member, "")}
+            for member in members
         ],
         "adding_members": shared and may(request, "images.add_member"),
         "changing_members": shared and may(request, "images.change_member"),
@@ -194,13 +213,13 @@ def _members(request: HttpRequest, image: Image) -> dict[str, Any]:
     }
 
 
-# What has happened
+# The history
 
 
 def _timeline(request: HttpRequest, image: Image) -> dict[str, Any]:
-    given = request.GET.get("events", "")
-    limit = int(given) if given.isdecimal() and len(given) < 5 else EVENTS
-    limit = max(1, min(limit, EVENTS_AT_MOST))
+    text = request.GET.get("events", "")
+    limit = int(text) if text.isdecimal() and len(text) < 5 else EVENTS
+    limit = max(1, min(limit, MAX_EVENTS))
     events = history.newest(image.pk, limit=limit + 1)
     more = len(events) > limit
     events = events[-limit:]
@@ -213,7 +232,7 @@ def _timeline(request: HttpRequest, image: Image) -> dict[str, Any]:
         event["to_badge"] = formatting.badge(event["to_status"])
     return {
         "events": events[::-1],
-        "more_events": min(limit * 5, EVENTS_AT_MOST) if more else 0,
+        "more_events": min(limit * 5, MAX_EVENTS) if more else 0,
         "graph": graph.picture(
             current=image.status,
             taken={pair for pair in taken if pair[0] != pair[1]},
@@ -222,7 +241,7 @@ def _timeline(request: HttpRequest, image: Image) -> dict[str, Any]:
 
 
 def _changes(detail: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A line for each: what was changed from what to what, or a fact beside the event."""
+    """Return a line for each changed value, with old and new, and for each other detail."""
     return [
         {"name": name, "before": value[0], "after": value[1], "changed": True}
         if isinstance(value, list) and len(value) == 2

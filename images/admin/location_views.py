@@ -1,4 +1,4 @@
-"""Where an image's bytes are: copies are added by their URL, fetched again, and taken away."""
+"""Views for the locations of an image: add one by URL, remove one, retry a web download."""
 
 from __future__ import annotations
 
@@ -15,24 +15,35 @@ from django.views.decorators.http import require_POST
 
 from images import lifecycle
 from images.access import Caller
+from images.admin import formatting
 from images.admin.actions import get_caller, require
 from images.admin.shortcuts import ReasonForm, back, context, find, refusal
 from images.admin.url_forms import LocationForm
 from images.attributes import Changes
 from images.lifecycle import Source
 from images.lifecycle.location_changes import trusting
-from images.models import Image, LocationStatus, Status, Transfer, TransferStatus
+from images.models import (
+    Image,
+    ImageLocation,
+    LocationStatus,
+    Status,
+    Transfer,
+    TransferStatus,
+)
+from images.stores import HTTP
 
 
 def add(request: HttpRequest, image_id: str) -> HttpResponse:
-    """The form for one more copy, and its POST."""
+    """The form that adds a location, and its POST."""
     require(request, "images.add_imagelocation")
     image = find(image_id)
     sent = request.POST if request.method == "POST" else None
-    form, why = LocationForm(sent), ReasonForm(sent, first=False)
-    # Both are asked, or only one of them would say what is wrong.
-    valid = all([form.is_valid(), why.is_valid()])
-    if valid and form.bring(image.pk, get_caller(request), why.cleaned_data["reason"]):
+    form, reason = LocationForm(sent), ReasonForm(sent, first=False)
+    # A list, not a generator: both forms must be validated to show their errors.
+    valid = all([form.is_valid(), reason.is_valid()])
+    if valid and form.apply(
+        image.pk, get_caller(request), reason.cleaned_data["reason"]
+    ):
         messages.success(request, _("The location was added."))
         return redirect("admin:images_image_change", image.pk)
     return TemplateResponse(
@@ -43,7 +54,7 @@ def add(request: HttpRequest, image_id: str) -> HttpResponse:
             title=_("Add a location"),
             image=image,
             form=form,
-            why=why,
+            reason=reason,
             outcome=_outcome(image),
         ),
     )
@@ -51,32 +62,35 @@ def add(request: HttpRequest, image_id: str) -> HttpResponse:
 
 def _outcome(image: Image) -> str:
     if image.status == Status.QUEUED:
-        return _("The image has no data: its first location makes it active.")
+        return _("The image has no data. Its first location makes it active.")
     if trusting():
         return _(
-            "One more copy. The data there must be the same; a digest that is given "
-            "for it is believed."
+            "Adds a copy. The data must be the same as the image's; a digest that you "
+            "enter is trusted."
         )
     return _(
-        "One more copy. The data there must be the same; it is read once and compared."
+        "Adds a copy. The data must be the same as the image's: it is read once and "
+        "compared."
     )
 
 
 def remove(request: HttpRequest, image_id: str, location_id: int) -> HttpResponse:
-    """The page that says what will happen, and the POST that does it."""
+    """The confirmation page for the removal of a location, and its POST."""
     require(request, "images.delete_imagelocation")
     image = find(image_id)
-    held = image.locations.filter(status=LocationStatus.ACTIVE)
-    location = held.filter(pk=location_id).first()
+    locations = image.locations.filter(status=LocationStatus.ACTIVE)
+    location = locations.filter(pk=location_id).first()
     if location is None:
         raise Http404(_("The image has no such location."))
-    why = ReasonForm(request.POST if request.method == "POST" else None)
-    if why.is_valid():
-        actor, reason = get_caller(request), why.cleaned_data["reason"]
+    reason = ReasonForm(request.POST if request.method == "POST" else None)
+    if reason.is_valid():
+        actor, text = get_caller(request), reason.cleaned_data["reason"]
         refused = refusal(
-            partial(lifecycle.remove_location, image.pk, location_id, actor, reason)
+            partial(lifecycle.remove_location, image.pk, location_id, actor, text)
         )
         return back(request, image, refused, _("The location was removed."))
+    last = locations.count() == 1
+    forbidden = settings.IMAGECATALOG_LAST_LOCATION == "forbid"
     return TemplateResponse(
         request,
         "admin/images/image/location_remove.html",
@@ -85,28 +99,34 @@ def remove(request: HttpRequest, image_id: str, location_id: int) -> HttpRespons
             title=_("Remove a location"),
             image=image,
             location=location,
-            why=why,
-            last=held.count() == 1,
-            forbidden=settings.IMAGECATALOG_LAST_LOCATION == "forbid",
+            reason=reason,
+            last=last,
+            forbidden=forbidden,
+            size=_deleted_size(image, location) if not (last and forbidden) else "",
         ),
     )
 
 
+def _deleted_size(image: Image, location: ImageLocation) -> str:
+    """Return the size of the copy that is deleted; empty if its store is read-only."""
+    return formatting.amount(image.size or 0) if location.store != HTTP.id else ""
+
+
 @require_POST
 def retry(request: HttpRequest, image_id: str, transfer_id: UUID) -> HttpResponse:
-    """Fetch once more what a failed copy was to fetch."""
+    """Repeat a failed web download."""
     require(request, "images.upload_image")
     image = find(image_id)
     failed = image.transfers.filter(status=TransferStatus.FAILED).exclude(source="")
     transfer = failed.filter(pk=transfer_id).first()
     if transfer is None:
-        raise Http404(_("There is no copy that could be tried again."))
-    refused = refusal(partial(_again, image, transfer, get_caller(request)))
-    return back(request, image, refused, _("It is tried again."))
+        raise Http404(_("The image has no failed web download with this id."))
+    refused = refusal(partial(_restart, image, transfer, get_caller(request)))
+    return back(request, image, refused, _("Import restarted."))
 
 
-def _again(image: Image, transfer: Transfer, actor: Caller) -> None:
-    # Without the size: it is what the web server told, of a file that may have changed since.
+def _restart(image: Image, transfer: Transfer, actor: Caller) -> None:
+    # Without the size that the web server reported: the file may have changed since.
     source = Source(
         transfer.source,
         checksum=transfer.checksum,

@@ -1,4 +1,4 @@
-"""The projects with which an image is shared: small forms on its page, each one POST."""
+"""Views for the members of an image: the forms on its page, each with one POST."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from django.views.decorators.http import require_POST
 
 from images.access import Caller
 from images.admin.actions import get_caller, require
+from images.admin.changelist import project_names
 from images.admin.shortcuts import back, find, refusal
 from images.lifecycle import sharing
 from images.models import MemberStatus
@@ -22,19 +23,23 @@ def _set(status: str, image_id: str, project: str, actor: Caller) -> None:
     sharing.set_status(image_id, project, status, actor)
 
 
-# In the address -> (permission, verb, what is said)
+# Name in the URL -> (permission, verb, message)
 CHANGES: Mapping[str, tuple[str, Callable[[str, str, Caller], Any], Any]] = {
-    "add": ("images.add_member", sharing.add, gettext_lazy("It is shared now.")),
+    "add": (
+        "images.add_member",
+        sharing.add,
+        gettext_lazy("Shared with project %(project)s."),
+    ),
     "remove": (
         "images.delete_member",
         sharing.remove,
-        gettext_lazy("It is not shared with that project any more."),
+        gettext_lazy("No longer shared with project %(project)s."),
     ),
     **{
         status: (
             "images.change_member",
             partial(_set, status),
-            gettext_lazy("The state of the member was changed."),
+            gettext_lazy("The membership of project %(project)s was changed."),
         )
         for status in MemberStatus.values
     },
@@ -46,9 +51,10 @@ def change(request: HttpRequest, image_id: str, what: str) -> HttpResponse:
     """Add or remove the member ``project``, or set its status."""
     if what not in CHANGES:
         raise Http404(_("There is no such change."))
-    permission, verb, said = CHANGES[what]
+    permission, verb, message = CHANGES[what]
     require(request, permission)
     image = find(image_id)
     project = request.POST.get("project", "").strip()
     refused = refusal(partial(verb, image.pk, project, get_caller(request)))
-    return back(request, image, refused, said)
+    name = project_names({project}).get(project, project)
+    return back(request, image, refused, message % {"project": name})

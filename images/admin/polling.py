@@ -1,4 +1,4 @@
-"""What the pages ask for while something moves: small JSON documents, two or three queries."""
+"""JSON documents that the pages poll while transfers run; two or three queries each."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from images.admin.actions import require
 from images.admin.shortcuts import find
 from images.models import Image, Status, Transfer, TransferStatus
 
-AT_MOST = 200  # images in one question
+MAX_IMAGES = 200  # in one request
 
 
 def images(request: HttpRequest) -> HttpResponse:
-    """``?ids=A,B``: the status and the progress of each of these images."""
+    """Return the status and progress of the images of the query ``?ids=A,B``."""
     require(request)
-    ids = request.GET.get("ids", "").split(",")[:AT_MOST]
+    ids = request.GET.get("ids", "").split(",")[:MAX_IMAGES]
     statuses = dict(Image.objects.filter(pk__in=ids).values_list("pk", "status"))
     return JsonResponse({"images": _shown(statuses), "transfers": _progress(ids)})
 
 
 def image(request: HttpRequest, image_id: str) -> HttpResponse:
-    """The same of one image."""
+    """Return the status and progress of one image."""
     require(request)
-    found = find(image_id)
+    image = find(image_id)
     return JsonResponse(
         {
-            "images": _shown({found.pk: found.status}),
-            "transfers": _progress([found.pk]),
+            "images": _shown({image.pk: image.status}),
+            "transfers": _progress([image.pk]),
         }
     )
 
 
 def overview(request: HttpRequest) -> HttpResponse:
-    """The numbers of the front page: the words of each element that has ``data-live``."""
+    """Return the numbers of the front page: the text of each element with ``data-live``."""
     require(request)
     return JsonResponse({"live": dashboard.numbers()})
 

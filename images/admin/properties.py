@@ -1,7 +1,7 @@
-"""The custom properties that clouds agree on, with their types: for hints and for checks.
+"""The custom properties that compute services read, with their types: for hints and checks.
 
-A custom property may have any name and any text. Of those that compute services read, some
-mean a number, a flag or an id; other text would only fail later, where an instance is built.
+A custom property may have any name and any text. Compute services read some of them as a
+number, a flag or an id; any other text would only fail later, when an instance is created.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SWITCHES = (
     "os_secure_boot_signature_verify",
 )
 IDS = ("kernel_id", "ramdisk_id", "instance_uuid")
-# Only suggested: the next release of a hypervisor may know more.
+# Suggestions only: hypervisors may accept other values.
 SUGGESTED: Mapping[str, tuple[str, ...]] = {
     "architecture": ("x86_64", "aarch64", "ppc64le", "riscv64", "s390x"),
     "hw_cdrom_bus": ("ide", "sata", "scsi", "usb", "virtio"),
@@ -59,15 +59,15 @@ KNOWN = tuple(sorted((*NUMBERS, *SWITCHES, *IDS, *SUGGESTED)))
 def _number(value: str) -> str:
     if value.isdecimal() and value.isascii():
         return ""
-    return _("a whole number is needed")
+    return _("enter a whole number")
 
 
 def _switch(value: str) -> str:
-    return "" if value.lower() in FLAGS else _("true or false is needed")
+    return "" if value.lower() in FLAGS else _("enter true or false")
 
 
 def _id(value: str) -> str:
-    return "" if UUID.match(value) else _("the id of an image is needed")
+    return "" if UUID.match(value) else _("enter the id of an image")
 
 
 _CHECKS: Mapping[str, Callable[[str], str]] = {
@@ -78,18 +78,18 @@ _CHECKS: Mapping[str, Callable[[str], str]] = {
 
 
 def complaint(name: str, value: str) -> str:
-    """What is wrong with a value for a property of this name; empty: nothing."""
-    wrong = _CHECKS[name](value) if name in _CHECKS else ""
-    return f"{name}: {wrong}." if wrong else ""
+    """Return the error of a property's value, as a sentence; empty if it is valid."""
+    error = _CHECKS[name](value) if name in _CHECKS else ""
+    return f"{name}: {error}." if error else ""
 
 
 def rows(pairs: Iterable[tuple[str, Any]]) -> list[dict[str, Any]]:
-    """What the form shows of properties (name, value), and of the kind of each."""
+    """Return the rows of the form for properties (name, value), with their types."""
     return [{"name": name, "value": value, "kind": kind(name)} for name, value in pairs]
 
 
 def kind(name: str) -> str:
-    """In a word, for who edits it."""
+    """Return the type of a property, for display in the form."""
     if name in NUMBERS:
         return _("number")
     if name in SWITCHES:

@@ -1,4 +1,4 @@
-"""The roles that come with the catalogue, as groups of Django's permissions."""
+"""The predefined roles of the admin, as groups of Django's permissions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ROLES = {"viewer": VIEWER, "operator": OPERATOR, "catalogue manager": MANAGER}
 
 
 def ensure(**signal: Any) -> None:
-    """Receiver of post_migrate: make the groups that are missing; never change one."""
+    """Create the groups that are missing and change none; a receiver of post_migrate."""
     known = set(Group.objects.values_list("name", flat=True))
     for name, codenames in ROLES.items():
         if name not in known:

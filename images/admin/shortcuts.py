@@ -1,4 +1,4 @@
-"""What the pages share: the context of a template, the image of a URL, a reason, a way back."""
+"""Helpers for the pages: template context, look-up of an image, reason form, redirect."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from images.models import Image
 
 
 class ReasonForm(forms.Form):
-    """Why: it stays in the history of each image."""
+    """The reason of an action, which the history of each image records."""
 
     reason = forms.CharField(
         label=gettext_lazy("Reason"),
         max_length=255,
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
-        help_text=gettext_lazy("It is kept in the history, for those who ask later."),
+        help_text=gettext_lazy("Recorded in the image's history."),
     )
 
     def __init__(self, data: QueryDict | None = None, *, first: bool = True) -> None:
-        """``first``: nothing is asked for before it on the page."""
+        """Make the form; ``first`` sets the focus on its field."""
         super().__init__(data)
         if first:
             self.fields["reason"].widget.attrs["autofocus"] = True
 
 
 def context(request: HttpRequest, **more: Any) -> dict[str, Any]:
-    """What every page of the admin needs, and its own."""
+    """Return the template context of the admin, with the values of the page."""
     return {**admin.site.each_context(request), "opts": Image._meta, **more}
 
 
 def find(image_id: str) -> Image:
-    """The image, also a deleted one. Raises Http404."""
+    """Return an image, including a deleted one. Raises Http404."""
     image = Image.objects.filter(purged=False, pk=image_id).first()
     if image is None:
         raise Http404(_("There is no image with this id."))
@@ -47,7 +47,7 @@ def find(image_id: str) -> Image:
 
 
 def refusal(verb: Callable[[], Any]) -> str:
-    """Do it; why it was refused, or nothing."""
+    """Run a verb; return why it was refused, or an empty text."""
     try:
         verb()
     except errors.ImageError as error:
@@ -56,7 +56,7 @@ def refusal(verb: Callable[[], Any]) -> str:
 
 
 def back(request: HttpRequest, image: Image, refused: str, done: Any) -> HttpResponse:
-    """To the page of the image, which says why it was refused, or what was done."""
+    """Redirect to the page of an image with the refusal or the success message."""
     level = messages.ERROR if refused else messages.SUCCESS
     messages.add_message(request, level, refused or done)
     return redirect("admin:images_image_change", image.pk)

@@ -1,15 +1,15 @@
-"""How to use an image, in the words of the tools that people have; made to be copied."""
+"""Command lines and configuration for the use of an image, to be copied."""
 
 from __future__ import annotations
 
 from imagecatalog.identity.client_config import signed_in_curl
 from images.models import READABLE_STATUSES, Image
 
-USER = "USER"  # to be filled in, where there are users
+USER = "USER"  # a placeholder for the name of the user
 
 
-def of(image: Image, base_url: str) -> list[dict[str, str]]:
-    """Title and text of each. ``base_url`` has no slash at its end."""
+def for_image(image: Image, base_url: str) -> list[dict[str, str]]:
+    """Return the title and text of each snippet; ``base_url`` has no slash at its end."""
     if image.status in READABLE_STATUSES:
         return _download(image, base_url)
     return _upload(image, base_url) if image.status == "queued" else []

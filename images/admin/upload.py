@@ -1,4 +1,4 @@
-"""The page from which a browser sends a file, chunk by chunk, and goes on with one that stopped."""
+"""The page from which a browser uploads a file in chunks, and resumes an upload."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from images.admin.actions import may, require
 from images.admin.shortcuts import context, find
 from images.models import Image, Status
 
-TAKES_DATA = (Status.QUEUED, Status.UPLOADING, Status.IMPORTING)
+ACCEPTS_UPLOAD = (Status.QUEUED, Status.UPLOADING, Status.IMPORTING)
 
 
 def show(request: HttpRequest, image_id: str) -> HttpResponse:
-    """The page; what it sends goes to the resource beside it, see images/api/v2/browser.py."""
+    """The upload page; its script sends the file to the URLs of images/api/v2/browser.py."""
     require(request, "images.upload_image")
     image = find(image_id)
     upload = next(iter(uploads.uploads(image.pk)), None)
@@ -29,31 +29,31 @@ def show(request: HttpRequest, image_id: str) -> HttpResponse:
             title=_("Upload"),
             image=image,
             badge=formatting.badge(image.status),
-            refusal=_refusal(image, going_on=upload is not None),
+            refusal=_refusal(image, resumable=upload is not None),
             upload=upload,
             filename=upload and uploads.filename(upload),
-            arrived=upload and formatting.progress(upload)["words"],
+            received=upload and formatting.progress(upload)["words"],
             kept=formatting.duration(settings.IMAGECATALOG_UPLOAD_EXPIRY),
         ),
     )
 
 
 def link(request: HttpRequest, image: Image) -> str:
-    """What the way to this page is called on the page of the image; empty: it leads nowhere."""
+    """Return the label of the link to this page; empty if there is nothing to upload."""
     if not may(request, "images.upload_image"):
         return ""
     if image.status == Status.QUEUED:
         return _("Upload a file")
-    return _("Go on with the upload") if uploads.uploads(image.pk) else ""
+    return _("Resume upload") if uploads.uploads(image.pk) else ""
 
 
-def _refusal(image: Image, *, going_on: bool) -> str:
-    if image.status not in TAKES_DATA:
-        return _("The image is %(status)s; only a queued one takes data.") % {
+def _refusal(image: Image, *, resumable: bool) -> str:
+    if image.status not in ACCEPTS_UPLOAD:
+        return _("The image is %(status)s. Only queued images accept an upload.") % {
             "status": formatting.status(image.status)
         }
-    if image.status != Status.QUEUED and not going_on:
-        return _("Something else is bringing data in.")
+    if image.status != Status.QUEUED and not resumable:
+        return _("Another transfer is running. Wait for it, or cancel it first.")
     if not image.disk_format or not image.container_format:
-        return _("Say the disk format and the container format of the image first.")
+        return _("Set the disk and container format first.")
     return ""

@@ -1,4 +1,4 @@
-"""Forms for data that is at a URL: to be left there, or to be fetched into a store of ours."""
+"""Forms for data at a URL, which stays there or is downloaded into a store."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def _check(url: str) -> None:
 
 
 def _url(longest: int, outcome: Promise) -> forms.CharField:
-    """The field for an address; ``outcome``: what will become of the data there."""
+    """Return the field for a URL; ``outcome`` is a sentence on the use of its data."""
     allowed = gettext_lazy(
-        "http or https, of a public address or one that the operator has allowed."
+        "An http or https URL of a public host, or of a host that the operator has allowed."
     )
     return forms.CharField(
         label=gettext_lazy("URL"),
@@ -43,25 +43,23 @@ def _url(longest: int, outcome: Promise) -> forms.CharField:
 
 
 class LocationForm(forms.Form):
-    """A URL, and what the data there is known to be."""
+    """A URL whose data stays there, and the digest of the data if it is known."""
 
     url = _url(
         MAX_URL,
-        gettext_lazy(
-            "The data stays there; it is asked for each time that the image is read."
-        ),
+        gettext_lazy("The data stays there and is read from there for each download."),
     )
     algorithm = forms.ChoiceField(
         label=gettext_lazy("Digest"),
         required=False,
-        choices=[("", gettext_lazy("none is known"))]
+        choices=[("", gettext_lazy("unknown"))]
         + [(name, name) for name in ("sha512", "sha384", "sha256")],
         help_text=gettext_lazy(
-            "Where one is given, the data is read once and must match."
+            "If you choose one, the data is read once and must match it."
         ),
     )
     digest = forms.CharField(
-        label=gettext_lazy("Its value"),
+        label=gettext_lazy("Digest value"),
         max_length=128,
         required=False,
         widget=forms.TextInput(attrs={"class": "vLargeTextField"}),
@@ -71,33 +69,33 @@ class LocationForm(forms.Form):
         super().__init__(data)
         if trusting():
             self.fields["algorithm"].help_text = _(
-                "Where one is given, it is believed, unless the image has had data."
+                "If you choose one, it is trusted, unless the image has had data."
             )
 
     def clean(self) -> dict[str, Any]:
-        given = self.cleaned_data
-        if bool(given.get("algorithm")) != bool(given.get("digest")):
+        values = self.cleaned_data
+        if bool(values.get("algorithm")) != bool(values.get("digest")):
             raise forms.ValidationError(
-                _("A digest needs its algorithm, and its value.")
+                _("The digest is incomplete. Enter its algorithm and its value.")
             )
-        if "url" in given:
-            self.change = self._parsed(given)
-        return given
+        if "url" in values:
+            self.change = self._parsed(values)
+        return values
 
-    def _parsed(self, given: dict[str, Any]) -> AddLocation:
-        document: dict[str, Any] = {"url": given["url"]}
-        if given.get("digest"):
+    def _parsed(self, values: dict[str, Any]) -> AddLocation:
+        document: dict[str, Any] = {"url": values["url"]}
+        if values.get("digest"):
             document["validation_data"] = {
-                "os_hash_algo": given["algorithm"],
-                "os_hash_value": given["digest"].strip(),
+                "os_hash_algo": values["algorithm"],
+                "os_hash_value": values["digest"].strip(),
             }
         try:
             return AddLocation.parse(document)
         except errors.ImageError as error:
             raise forms.ValidationError(str(error)) from None
 
-    def bring(self, image_id: str, actor: Caller, reason: str = "") -> bool:
-        """Give the location to an image; False: the form says why it was refused."""
+    def apply(self, image_id: str, actor: Caller, reason: str = "") -> bool:
+        """Add the location to an image; return False, with an error in the form, if refused."""
         try:
             lifecycle.add_location(image_id, self.change, actor, reason)
         except errors.ImageError as error:
@@ -112,30 +110,30 @@ def _writable() -> list[tuple[str, str]]:
     ]
 
 
-class CopyForm(forms.Form):
-    """A URL from which a background worker fetches the data."""
+class FetchForm(forms.Form):
+    """A URL from which a background worker downloads the data."""
 
     url = _url(
         MAX_SOURCE,
-        gettext_lazy("The data is fetched once, by a background worker."),
+        gettext_lazy("A background worker downloads the data once."),
     )
     store = forms.ChoiceField(
-        label=gettext_lazy("Into store"), choices=_writable, required=False
+        label=gettext_lazy("Store"), choices=_writable, required=False
     )
     checksum = forms.RegexField(
         "^[0-9a-fA-F]{32}$",
         label=gettext_lazy("MD5"),
         required=False,
-        help_text=gettext_lazy("Where it is given, the data must have it."),
+        help_text=gettext_lazy("If you enter it, the data must match it."),
     )
 
-    def bring(self, image_id: str, actor: Caller) -> bool:
-        """Have the data of an image fetched; False: the form says why it was refused."""
-        given = self.cleaned_data
+    def apply(self, image_id: str, actor: Caller) -> bool:
+        """Request the download; return False, with an error in the form, if refused."""
+        values = self.cleaned_data
         source = Source(
-            given["url"],
-            checksum=given["checksum"].lower() or None,
-            store_id=given["store"] or None,
+            values["url"],
+            checksum=values["checksum"].lower() or None,
+            store_id=values["store"] or None,
             status_on_failure=Status.QUEUED,
         )
         try:

@@ -103,7 +103,7 @@ def test_what_matches_only_since_it_was_confirmed_is_asked_for_again(
 
     page = confirm(root, "delete", images[0], count=2, select_across="1")
 
-    assert "another number of images matches now, 3" in page.content.decode()
+    assert "the number of matching images is now 3" in page.content.decode()
     assert statuses() == ["active"] * 3
 
 

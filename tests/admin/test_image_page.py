@@ -133,8 +133,11 @@ def test_what_somebody_else_changed_meanwhile_stays(
         ({"visibility": "everybody"}, "not one of the available choices"),
         ({"tags": "x" * 256}, "longer than 255 characters"),
         ({"property_name": ["status"], "property_value": ["active"]}, "read-only"),
-        ({"property_name": ["a", "a"], "property_value": ["1", "2"]}, "given twice"),
-        ({"property_name": [""], "property_value": ["1"]}, "needs a name"),
+        (
+            {"property_name": ["a", "a"], "property_value": ["1", "2"]},
+            "have the same name",
+        ),
+        ({"property_name": [""], "property_value": ["1"]}, "no name"),
         (
             {"property_name": ["hw_cpu_cores"], "property_value": ["two"]},
             "whole number",
@@ -251,7 +254,7 @@ def test_the_way_that_was_taken_is_lit(root: Client, make_image: MakeImage) -> N
 
     text = page(root, image)
 
-    assert text.count('class="way taken"') == 3
+    assert text.count('class="transition taken"') == 3
     assert re.search(r'class="node status-deactivated current"', text)
 
 
@@ -393,7 +396,7 @@ def test_an_address_that_is_refused_is_marked(
     sent = {"url": "http://127.0.0.1:1/"}
 
     adding = root.post(f"{LIST}{make_image().pk}/locations/add/", sent).context["form"]
-    fetching = root.post(f"{LIST}add/url/", sent).context["place"]
+    fetching = root.post(f"{LIST}add/url/", sent).context["source_form"]
 
     assert [*adding.errors] == [*fetching.errors] == ["url"]
 
@@ -403,7 +406,7 @@ def test_an_address_that_is_refused_is_marked(
     [
         ("queued", "verify", "makes it active"),
         ("active", "verify", "read once and compared"),
-        ("active", "trust", "is believed"),
+        ("active", "trust", "is trusted"),
     ],
 )
 def test_it_is_said_what_becomes_of_a_location(
@@ -440,7 +443,7 @@ def test_the_last_location_is_removed_and_the_image_queued(
     location = image.locations.get()
 
     address = f"{LIST}{image.pk}/locations/{location.pk}/remove/"
-    assert "the last one" in root.get(address).content.decode()
+    assert "the last location" in root.get(address).content.decode()
     root.post(address, {"reason": "wrong file"})
 
     assert (current(image).status, current(image).pinned) == ("queued", True)

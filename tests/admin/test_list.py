@@ -218,7 +218,7 @@ def test_a_filter_that_is_not_understood_shows_nothing_and_says_so(
 
     page = root.get(f"{LIST}?size_min=much").content.decode()
 
-    assert "is no size" in page
+    assert "is not a size" in page
     assert "disk" not in page
 
 
@@ -229,7 +229,7 @@ def test_more_than_are_counted_are_said_to_be_more(
     for _ in range(3):
         make_image("active")
 
-    assert "more than 2 images" in root.get(LIST).content.decode()
+    assert "More than 2 images" in root.get(LIST).content.decode()
 
 
 def test_names_are_sorted_with_the_nameless_first(

@@ -135,7 +135,7 @@ def test_a_viewer_sees_lists_and_pages_without_buttons(
 
     assert "disk" in viewer.get(LIST).content.decode()
     assert "/move/" not in page
-    assert "Your role does not include this." in page
+    assert "Your role does not allow this action." in page
     assert 'value="Save"' not in page
 
 

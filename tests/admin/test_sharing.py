@@ -104,7 +104,7 @@ def test_a_copy_that_failed_leaves_the_image_queued_and_is_tried_again(
     assert image.status == "queued"
 
     page = root.get(f"{LIST}{image.pk}/change/").content.decode()
-    assert "Try again" in page
+    assert "Retry" in page
     root.post(f"{LIST}{image.pk}/transfers/{waiting}/retry/")
 
     assert len(waiting_copies()) == 1

@@ -108,7 +108,7 @@ def test_the_image_leads_to_the_upload(root: Client, make_image: Any) -> None:
 
     create(root, image)
 
-    assert b"Go on with the upload" in root.get(page).content
+    assert b"Resume upload" in root.get(page).content
 
 
 def test_the_page_says_how_long_an_upload_may_pause(

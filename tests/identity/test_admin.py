@@ -183,7 +183,7 @@ def test_the_page_shows_what_the_command_prints(browser: Client, alice: User) ->
     assert len(texts) == 4
     assert all(text in shown for text in texts)
     assert shown.count("data-copy=") == 4
-    assert "In place of PASSWORD" in shown
+    assert "Replace PASSWORD" in shown
 
 
 def test_of_several_projects_one_is_chosen(browser: Client, alice: User) -> None:
@@ -220,8 +220,8 @@ def test_who_has_no_project_is_told_so(browser: Client) -> None:
 @pytest.mark.parametrize(
     ("mode", "words", "sentence"),
     [
-        ("keystone", "OS_AUTH_URL=https://keystone.example.org/v3", "are Keystone's"),
-        ("none", "OS_AUTH_TYPE=none", "Nobody has to sign in"),
+        ("keystone", "OS_AUTH_URL=https://keystone.example.org/v3", "Keystone manages"),
+        ("none", "OS_AUTH_TYPE=none", "No sign-in is required"),
     ],
 )
 def test_the_page_fits_the_mode(

@@ -90,12 +90,12 @@ def test_every_move_by_button(screen: Screen, api: Api, tag: str) -> None:
         ("Delete", "Pending Delete"),
         ("Restore", "Active"),
         ("Delete", "Pending Delete"),
-        ("Scrub now", "Deleted"),
+        ("Delete permanently", "Deleted"),
     ):
         screen.move(label, f"tried: {label}")
         assert screen.status() == status
 
-    expect(screen.page.get_by_text("tried: Scrub now")).to_be_visible()
+    expect(screen.page.get_by_text("tried: Delete permanently")).to_be_visible()
     screen.shoot("image-deleted")
 
 
@@ -110,7 +110,7 @@ def test_an_upload_is_seen_moving_and_ended_by_button(
         expect(screen.page.locator("h1 .badge")).to_have_text("Saving")
         expect(screen.page.locator("progress")).to_be_visible()
         screen.shoot("image-saving")
-        screen.move("End transfer", "it hangs")
+        screen.move("Cancel transfer", "it hangs")
 
     assert screen.status() == "Queued"
     told = screen.page.get_by_text("An operator ended the transfer. it hangs")
@@ -248,7 +248,7 @@ def test_properties_and_tags_are_edited(screen: Screen, api: Api, tag: str) -> N
     page.get_by_label("name of a new property").first.fill("hw_cpu_cores")
     page.get_by_label("value of a new property").first.fill("two")
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_text("a whole number is needed")).to_be_visible()
+    expect(page.get_by_text("enter a whole number")).to_be_visible()
 
     page.get_by_label("value of hw_cpu_cores").fill("2")
     page.get_by_role("button", name="Save").click()
@@ -275,7 +275,7 @@ def test_a_page_follows_its_image_but_never_takes_a_form_away(
     screen.page.get_by_label("Name:", exact=True).fill("half written")
     api.post(f"images/{image_id}/actions/reactivate")
 
-    note = screen.page.get_by_text("The image has moved on.")
+    note = screen.page.get_by_text("The status of the image has changed.")
     expect(note).to_be_visible(timeout=20_000)
     name = screen.page.get_by_label("Name:", exact=True)
     expect(name).to_have_value("half written")

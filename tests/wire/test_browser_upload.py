@@ -117,7 +117,7 @@ def test_a_large_file_survives_a_lost_connection_and_a_reload(
     expect(page.get_by_text("has stopped")).to_contain_text(large.name)
     screen.shoot("upload-after-reload")
     choose(screen, large)
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Resume").click()
     expect(page.locator("[data-show=percent]")).not_to_be_empty()
     assert percent(screen) >= 100 * before // (200 * MIB)
 
@@ -142,7 +142,7 @@ def test_a_paused_upload_goes_on_and_a_cancelled_one_leaves_nothing(
     expect(page.get_by_role("status")).to_contain_text("Paused")
     wait_until(lambda: arrived(api, image_id) > 0, "what had arrived")
     kept = arrived(api, image_id)
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Resume").click()
     wait_until(lambda: percent(screen) > 100 * kept // (200 * MIB), "more", 60)
 
     page.get_by_role("button", name="Cancel upload").click()
@@ -165,7 +165,7 @@ def test_another_file_is_not_taken_for_the_one_that_stopped(
     choose(screen, small)
 
     expect(page.get_by_role("status")).to_contain_text("This is another file")
-    expect(page.get_by_role("button", name="Go on")).to_be_disabled()
+    expect(page.get_by_role("button", name="Resume")).to_be_disabled()
     page.get_by_role("button", name="Cancel upload").click()
     page.wait_for_url(re.compile("/change/$"))
 

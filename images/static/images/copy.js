@@ -1,4 +1,4 @@
-// Buttons that copy a text. Browsers allow it on https and on this machine only.
+// Buttons that copy a text. Browsers allow this on https and on localhost only.
 "use strict";
 for (const button of document.querySelectorAll("button[data-copy]")) {
   if (!navigator.clipboard) break;

@@ -1,38 +1,38 @@
-// Asks now and then what has moved, and shows it. Without it the pages are complete, only still.
+// Polls statuses, progress and counts, and updates the page. Without it the pages are complete but static.
 "use strict";
 (() => {
   const page = document.querySelector("[data-poll]");
   if (!page) return;
   const every = Number(page.dataset.every);
-  const moving = new Set(["saving", "uploading", "importing"]);
-  let silent = 0;
+  const transient = new Set(["saving", "uploading", "importing"]);
+  let failures = 0; // since the last response
 
   function ids() {
-    return [...page.querySelectorAll("[data-image]")].map((it) => it.dataset.image);
+    return [...page.querySelectorAll("[data-image]")].map((element) => element.dataset.image);
   }
 
-  function address() {
+  function url() {
     const list = page.closest("#changelist-form");
     return list ? `${page.dataset.poll}?ids=${ids().join(",")}` : page.dataset.poll;
   }
 
   function showText(attribute, name, text) {
-    for (const it of document.querySelectorAll(`[${attribute}="${CSS.escape(name)}"]`)) {
-      if (it.textContent !== text) it.textContent = text;
+    for (const element of document.querySelectorAll(`[${attribute}="${CSS.escape(name)}"]`)) {
+      if (element.textContent !== text) element.textContent = text;
     }
   }
 
-  function showStatus(id, found) {
-    for (const it of document.querySelectorAll(`[data-image="${CSS.escape(id)}"] .badge`)) {
-      it.className = `badge status-${found.status}`;
-      it.textContent = found.label;
+  function showStatus(id, image) {
+    for (const badge of document.querySelectorAll(`[data-image="${CSS.escape(id)}"] .badge`)) {
+      badge.className = `badge status-${image.status}`;
+      badge.textContent = image.label;
     }
     const before = page.dataset.status;
-    if (before && before !== found.status) movedOn();
+    if (before && before !== image.status) reload();
   }
 
-  // A form that somebody is filling in is never taken away.
-  function movedOn() {
+  // A form with unsaved input is kept: the page then shows a note instead of reloading.
+  function reload() {
     if (page.querySelector("[data-touched]")) {
       page.querySelector(".reload-note").hidden = false;
     } else {
@@ -40,35 +40,35 @@
     }
   }
 
-  function showProgress(found) {
-    for (const bar of document.querySelectorAll(`[data-transfer="${found.id}"]`)) {
-      if (found.percent !== null) bar.value = found.percent;
+  function showProgress(transfer) {
+    for (const bar of document.querySelectorAll(`[data-transfer="${transfer.id}"]`)) {
+      if (transfer.percent !== null) bar.value = transfer.percent;
     }
-    showText("data-words", found.id, found.words);
-    showText("data-rate", found.id, found.rate);
+    showText("data-words", transfer.id, transfer.words);
+    showText("data-rate", transfer.id, transfer.rate);
   }
 
-  async function ask() {
-    const response = await fetch(address(), { headers: { Accept: "application/json" } });
+  async function poll() {
+    const response = await fetch(url(), { headers: { Accept: "application/json" } });
     if (!response.ok || response.redirected) throw new Error(String(response.status));
-    const found = await response.json();
-    for (const [name, text] of Object.entries(found.live || {})) showText("data-live", name, text);
-    for (const [id, one] of Object.entries(found.images || {})) showStatus(id, one);
-    for (const one of found.transfers || []) showProgress(one);
-    return Object.values(found.images || {}).some((one) => moving.has(one.status));
+    const state = await response.json();
+    for (const [name, text] of Object.entries(state.live || {})) showText("data-live", name, text);
+    for (const [id, image] of Object.entries(state.images || {})) showStatus(id, image);
+    for (const transfer of state.transfers || []) showProgress(transfer);
+    return Object.values(state.images || {}).some((image) => transient.has(image.status));
   }
 
   async function round() {
     let busy = true;
     if (!document.hidden) {
       try {
-        busy = await ask();
-        silent = 0;
+        busy = await poll();
+        failures = 0;
       } catch {
-        silent += 1; // signed out, or the service is away: ask ever less often
+        failures += 1; // signed out, or the service is unavailable: poll less often
       }
     }
-    if (silent < 8) window.setTimeout(round, every * 2 ** silent * (busy ? 1 : 5));
+    if (failures < 8) window.setTimeout(round, every * 2 ** failures * (busy ? 1 : 5));
   }
 
   page.addEventListener("input", (event) => {

@@ -1,4 +1,4 @@
-// There is always one more empty row for a property. Without it there are three.
+// Keeps an empty row for a new property at the end. Without JavaScript there are three.
 "use strict";
 (() => {
   const body = document.querySelector("table.properties tbody");

@@ -1,13 +1,13 @@
-// Sends a file with tus 1.0.0 (https://tus.io), slice by slice, straight from the disk. After a
-// lost connection or a reload the service says at which byte it goes on.
+// Uploads a file in chunks with tus 1.0.0 (https://tus.io), read from the disk as needed. After a
+// lost connection or a reload, the service returns the offset at which the upload resumes.
 "use strict";
 (() => {
   const form = document.getElementById("upload");
   if (!form) return;
   form.hidden = false;
-  const SLICE = 64 * 2 ** 20; // bytes a request; the service keeps pieces of this size
-  const PAUSES = [1, 2, 4, 8, 15]; // seconds between attempts
-  const words = form.dataset;
+  const CHUNK = 64 * 2 ** 20; // bytes in a request; the service stores upload chunks of this size
+  const DELAYS = [1, 2, 4, 8, 15]; // seconds between attempts
+  const texts = form.dataset;
   const token = form.querySelector("[name=csrfmiddlewaretoken]").value;
   const input = form.querySelector("input[type=file]");
   const submit = form.querySelector("input[type=submit]");
@@ -16,16 +16,16 @@
     pause: form.querySelector("[data-do=pause]"),
     cancel: form.querySelector("[data-do=cancel]"),
   };
-  let url = words.upload && `${words.uploads}/${words.upload}`;
-  let offset = Number(words.offset);
-  let running = false; // until it ends, is paused or cancelled
-  let request = null; // the one that is under way
-  let wake = null; // ends a pause between attempts
-  let marks = []; // [time, bytes] of the last seconds, for the speed
+  let url = texts.upload && `${texts.uploads}/${texts.upload}`;
+  let offset = Number(texts.offset);
+  let running = false; // true until the upload ends, is paused or cancelled
+  let request = null; // the current one
+  let endDelay = null; // ends the delay between attempts
+  let samples = []; // [time, bytes] of the last seconds, for the speed
 
-  class Refused extends Error {} // trying again would not help
+  class Refused extends Error {} // a retry would fail as well
 
-  // What people see
+  // Display
 
   function size(bytes) {
     const units = ["B", "KiB", "MiB", "GiB", "TiB"];
@@ -44,35 +44,35 @@
     form.querySelector(`[data-show=${name}]`).textContent = text;
   }
 
-  function say(text, failed = false) {
-    const said = form.querySelector(".upload-said");
-    if (said.textContent !== text) said.textContent = text;
-    said.classList.toggle("errornote", failed);
+  function showMessage(text, failed = false) {
+    const message = form.querySelector(".upload-message");
+    if (message.textContent !== text) message.textContent = text;
+    message.classList.toggle("errornote", failed);
   }
 
   function showProgress(sent) {
     const total = input.files[0].size;
     const now = performance.now() / 1000;
-    marks = marks.filter(([at, bytes]) => at > now - 5 && bytes <= sent);
-    marks.push([now, sent]);
-    const [since, before] = marks[0];
+    samples = samples.filter(([at, bytes]) => at > now - 5 && bytes <= sent);
+    samples.push([now, sent]);
+    const [since, before] = samples[0];
     const speed = now - since > 0.5 ? (sent - before) / (now - since) : 0;
     form.querySelector(".upload-progress").hidden = false;
     bar.value = (100 * sent) / total;
     show("percent", `${Math.floor((100 * sent) / total)}%`);
     show("bytes", `${size(sent)} / ${size(total)}`);
     show("speed", speed ? `${size(speed)}/s` : "");
-    show("left", speed ? `${clock((total - sent) / speed)} ${words.textLeft}` : "");
+    show("left", speed ? `${clock((total - sent) / speed)} ${texts.textLeft}` : "");
   }
 
   function showState() {
     input.disabled = submit.disabled = running;
     buttons.pause.hidden = !running;
     buttons.cancel.hidden = !url && !running;
-    if (url && !running) submit.value = words.textGoOn;
+    if (url && !running) submit.value = texts.textResume;
   }
 
-  // What goes over the wire
+  // Requests
 
   function call(method, target, headers = {}, body = null) {
     return new Promise((resolve, reject) => {
@@ -82,26 +82,26 @@
       for (const [name, value] of Object.entries({ ...all, ...headers })) {
         request.setRequestHeader(name, value);
       }
-      const answer = request;
-      if (body) request.upload.onprogress = (event) => sending(offset + event.loaded);
-      request.onload = () => resolve(answer);
+      const sent = request;
+      if (body) request.upload.onprogress = (event) => showSending(offset + event.loaded);
+      request.onload = () => resolve(sent);
       request.onerror = request.onabort = request.ontimeout = () => reject(new Error());
       request.send(body);
     });
   }
 
-  function sending(sent) {
+  function showSending(sent) {
     if (!running) return;
     showProgress(Math.min(sent, input.files[0].size));
-    say(sent < input.files[0].size ? words.textSending : words.textChecking);
+    showMessage(sent < input.files[0].size ? texts.textSending : texts.textChecking);
   }
 
-  // Of a busy or broken service another attempt is made; what it refuses stays refused.
-  function check(answer) {
-    if (answer.status < 300) return answer;
-    const why = answer.responseText.split("\n\n")[1] || words.textFailed;
-    const passing = [400, 408, 409, 423, 429].includes(answer.status) || answer.status >= 500;
-    throw passing ? new Error(why) : new Refused(why);
+  // Returns a successful response. Errors that may pass are retried; others are Refused.
+  function check(response) {
+    if (response.status < 300) return response;
+    const reason = response.responseText.split("\n\n")[1] || texts.textFailed;
+    const temporary = [400, 408, 409, 423, 429].includes(response.status) || response.status >= 500;
+    throw temporary ? new Error(reason) : new Refused(reason);
   }
 
   function encoded(text) {
@@ -109,60 +109,60 @@
   }
 
   async function create(file) {
-    const answer = await call("POST", words.uploads, {
+    const response = await call("POST", texts.uploads, {
       "Upload-Length": String(file.size),
       "Upload-Metadata": `filename ${encoded(file.name.slice(-255))}`,
     });
-    if (answer.status !== 201) {
-      throw new Refused(answer.responseText.split("\n\n")[1] || words.textFailed);
+    if (response.status !== 201) {
+      throw new Refused(response.responseText.split("\n\n")[1] || texts.textFailed);
     }
-    url = `${words.uploads}/${answer.getResponseHeader("Location").split("/").pop()}`;
+    url = `${texts.uploads}/${response.getResponseHeader("Location").split("/").pop()}`;
     offset = 0;
   }
 
   async function send(file) {
-    const answer = check(
+    const response = check(
       await call(
         "PATCH",
         url,
         { "Upload-Offset": String(offset), "Content-Type": "application/offset+octet-stream" },
-        file.slice(offset, offset + SLICE),
+        file.slice(offset, offset + CHUNK),
       ),
     );
-    offset = Number(answer.getResponseHeader("Upload-Offset"));
+    offset = Number(response.getResponseHeader("Upload-Offset"));
   }
 
-  async function ask() {
-    const answer = await call("HEAD", url);
-    if (answer.status === 404 || answer.status === 410) throw new Refused(await reason());
-    offset = Number(check(answer).getResponseHeader("Upload-Offset"));
+  async function readOffset() {
+    const response = await call("HEAD", url);
+    if (response.status === 404 || response.status === 410) throw new Refused(await reason());
+    offset = Number(check(response).getResponseHeader("Upload-Offset"));
   }
 
-  async function found() {
+  async function readUpload() {
     return JSON.parse(check(await call("GET", url)).responseText);
   }
 
   async function reason() {
     try {
-      return (await found()).error || words.textFailed;
+      return (await readUpload()).error || texts.textFailed;
     } catch {
-      return words.textFailed;
+      return texts.textFailed;
     }
   }
 
-  // All has arrived: it may still be under way to its place.
+  // All data is received, but the service may still be storing it.
   async function completed() {
-    say(words.textChecking);
-    const upload = await found();
-    if (upload.status === "failed") throw new Refused(upload.error || words.textFailed);
+    showMessage(texts.textChecking);
+    const upload = await readUpload();
+    if (upload.status === "failed") throw new Refused(upload.error || texts.textFailed);
     return upload.status === "complete";
   }
 
-  // From the first byte to the last
+  // The upload
 
-  function pause(seconds) {
+  function delay(seconds) {
     return new Promise((resolve) => {
-      wake = resolve;
+      endDelay = resolve;
       window.setTimeout(resolve, seconds * 1000);
     });
   }
@@ -171,7 +171,7 @@
     if (offset < file.size) await send(file);
     if (offset < file.size) return false;
     if (await completed()) return true;
-    await pause(2);
+    await delay(2);
     return false;
   }
 
@@ -179,18 +179,18 @@
     let failures = 0;
     while (running) {
       try {
-        if (failures) await ask();
+        if (failures) await readOffset();
         if (await step(file)) {
           running = false;
-          window.location.assign(words.done);
+          window.location.assign(texts.done);
           return;
         }
         failures = 0;
       } catch (error) {
         if (!running) return; // paused or cancelled
         if (error instanceof Refused) throw error;
-        say(error.message || words.textWaiting);
-        await pause(PAUSES[Math.min(failures, PAUSES.length - 1)]);
+        showMessage(error.message || texts.textWaiting);
+        await delay(DELAYS[Math.min(failures, DELAYS.length - 1)]);
         failures += 1;
       }
     }
@@ -200,9 +200,9 @@
     const file = input.files[0];
     running = true;
     showState();
-    marks = [];
+    samples = [];
     try {
-      if (url) await ask().catch((error) => {
+      if (url) await readOffset().catch((error) => {
         if (error instanceof Refused) throw error;
       });
       else await create(file);
@@ -212,7 +212,7 @@
     } catch (error) {
       running = false;
       url = "";
-      say(error.message || words.textFailed, true);
+      showMessage(error.message || texts.textFailed, true);
     }
     showState();
   }
@@ -220,19 +220,19 @@
   function stop() {
     running = false;
     if (request) request.abort();
-    if (wake) wake();
+    if (endDelay) endDelay();
   }
 
   function isSame(file) {
     if (!url) return true;
-    const [name, length] = [words.filename, Number(words.length)];
+    const [name, length] = [texts.filename, Number(texts.length)];
     return (!length || file.size === length) && (!name || file.name.slice(-255) === name);
   }
 
   input.addEventListener("change", () => {
     const file = input.files[0];
-    const wrong = file && (!file.size ? words.textEmpty : !isSame(file) ? words.textOther : "");
-    say(wrong || "", Boolean(wrong));
+    const wrong = file && (!file.size ? texts.textEmpty : !isSame(file) ? texts.textOther : "");
+    showMessage(wrong || "", Boolean(wrong));
     submit.disabled = !file || Boolean(wrong);
   });
 
@@ -240,24 +240,24 @@
     event.preventDefault();
     const file = input.files[0];
     if (!file || running) return;
-    words.filename = file.name.slice(-255);
-    words.length = file.size;
+    texts.filename = file.name.slice(-255);
+    texts.length = file.size;
     start();
   });
 
   buttons.pause.addEventListener("click", () => {
     stop();
-    say(words.textPaused);
+    showMessage(texts.textPaused);
     showState();
   });
 
   buttons.cancel.addEventListener("click", async () => {
     stop();
     if (url) await call("DELETE", url).catch(() => {});
-    window.location.assign(words.done);
+    window.location.assign(texts.done);
   });
 
-  window.addEventListener("online", () => wake && wake());
+  window.addEventListener("online", () => endDelay && endDelay());
   window.addEventListener("beforeunload", (event) => {
     if (running) event.preventDefault();
   });

@@ -1,0 +1,160 @@
+"""Sentences that state what an action will do to a selection of images, with the sums."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from django.conf import settings
+from django.db.models import Count, Q, Sum
+from django.utils.translation import ngettext
+
+from images.admin import formatting
+from images.admin.actions import Action
+from images.admin.consequences import restorable_until
+from images.models import READABLE_STATUSES, Image, Transfer, TransferStatus
+
+
+class Total(NamedTuple):
+    """A number of images and a sum of bytes."""
+
+    images: int
+    size: int
+
+    @property
+    def words(self) -> dict[str, str]:
+        """The values for interpolation into a sentence."""
+        return {"count": f"{self.images:,}", "size": formatting.amount(self.size)}
+
+
+def before(action: Action, ids: Sequence[str]) -> str:
+    """Return what an action will do to these images, and how many it will refuse."""
+    total = _total(ids, _possible(action))
+    sentences = _BEFORE[action.verb](ids, total) if total.images else []
+    if refused := len(ids) - total.images:
+        sentence = ngettext(
+            "%(count)s image will be refused because of its status or protection.",
+            "%(count)s images will be refused because of their status or protection.",
+            refused,
+        )
+        sentences.append(sentence % {"count": f"{refused:,}"})
+    return " ".join(sentences)
+
+
+def deleted_size(action: Action, ids: Sequence[str]) -> int:
+    """Return how many bytes of data an action will delete permanently."""
+    at_once = action.verb == "delete" and not settings.IMAGECATALOG_DELAYED_DELETE
+    if action.verb != "scrub" and not at_once:
+        return 0
+    return _total(ids, _possible(action)).size
+
+
+def _possible(action: Action) -> Q:
+    possible = Q(status__in=action.sources)
+    return possible & Q(protected=False) if action.verb == "delete" else possible
+
+
+def _total(ids: Sequence[str], condition: Q) -> Total:
+    found = Image.objects.filter(condition, pk__in=ids)
+    total = found.aggregate(count=Count("pk"), size=Sum("size"))
+    return Total(total["count"], total["size"] or 0)
+
+
+def _deactivate(ids: Sequence[str], total: Total) -> list[str]:
+    sentence = ngettext(
+        "Blocks downloads of %(count)s image (%(size)s) for everyone except administrators.",
+        "Blocks downloads of %(count)s images (%(size)s) for everyone except administrators.",
+        total.images,
+    )
+    return [sentence % total.words]
+
+
+def _reactivate(ids: Sequence[str], total: Total) -> list[str]:
+    sentence = ngettext(
+        "Allows downloads of %(count)s image (%(size)s) for every user who can see it.",
+        "Allows downloads of %(count)s images (%(size)s) for every user who can see them.",
+        total.images,
+    )
+    return [sentence % total.words]
+
+
+def _cancel(ids: Sequence[str], total: Total) -> list[str]:
+    sentence = ngettext(
+        "%(count)s image goes back to Queued or, after an upload through API v1, to Killed.",
+        "%(count)s images go back to Queued or, after an upload through API v1, to Killed.",
+        total.images,
+    )
+    return [*_cancelled(ids), sentence % total.words]
+
+
+def _restore(ids: Sequence[str], total: Total) -> list[str]:
+    sentence = ngettext(
+        "Restores %(count)s image with its %(size)s, properties, tags and members.",
+        "Restores %(count)s images with their %(size)s, properties, tags and members.",
+        total.images,
+    )
+    return [sentence % total.words]
+
+
+def _delete(ids: Sequence[str], total: Total) -> list[str]:
+    if not settings.IMAGECATALOG_DELAYED_DELETE:
+        return [*_scrub(ids, total), *_cancelled(ids, image__protected=False)]
+    with_data = _total(ids, Q(protected=False, status__in=READABLE_STATUSES))
+    without_data = total.images - with_data.images
+    sentences = []
+    if with_data.images:
+        sentence = ngettext(
+            "Moves %(count)s image to the trash with its %(size)s. "
+            "You can restore it until %(until)s.",
+            "Moves %(count)s images to the trash with their %(size)s. "
+            "You can restore them until %(until)s.",
+            with_data.images,
+        )
+        words = with_data.words | {"until": restorable_until()}
+        sentences.append(sentence % words)
+    if without_data:
+        sentence = ngettext(
+            "Deletes %(count)s image permanently; there is no data to keep.",
+            "Deletes %(count)s images permanently; there is no data to keep.",
+            without_data,
+        )
+        sentences.append(sentence % {"count": f"{without_data:,}"})
+    return [*sentences, *_cancelled(ids, image__protected=False)]
+
+
+def _scrub(ids: Sequence[str], total: Total) -> list[str]:
+    sentence = ngettext(
+        "Deletes %(count)s image permanently. You cannot restore it.",
+        "Deletes %(count)s images permanently. You cannot restore them.",
+        total.images,
+    )
+    return [sentence % total.words]
+
+
+def _cancelled(ids: Sequence[str], **conditions: bool) -> list[str]:
+    """Return a sentence on the transfers that are cancelled; empty if none is running."""
+    running = Transfer.objects.filter(
+        image__in=ids, status=TransferStatus.RUNNING, **conditions
+    )
+    # An import of staged data runs beside its upload; both have received the same bytes.
+    received: dict[str, int] = {}
+    for image_id, size in running.values_list("image", "bytes_received"):
+        received[image_id] = max(size, received.get(image_id, 0))
+    if not received:
+        return []
+    sentence = ngettext(
+        "Cancels %(count)s transfer and discards the %(size)s received so far.",
+        "Cancels %(count)s transfers and discards the %(size)s received so far.",
+        len(received),
+    )
+    return [sentence % Total(len(received), sum(received.values())).words]
+
+
+_BEFORE: Mapping[str, Callable[[Sequence[str], Total], list[str]]] = {
+    "deactivate": _deactivate,
+    "reactivate": _reactivate,
+    "fail": _cancel,
+    "restore": _restore,
+    "delete": _delete,
+    "scrub": _scrub,
+}

@@ -1,0 +1,142 @@
+"""Sentences that state what an action will do to one image, or did to it, with its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from django.conf import settings
+from django.db.models import Max
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from images import lifecycle
+from images.admin import formatting
+from images.admin.actions import Action, not_possible
+from images.models import (
+    READABLE_STATUSES,
+    TRANSIENT_STATUSES,
+    Image,
+    Status,
+    TransferKind,
+    TransferStatus,
+)
+from images.operations import manual_transitions, overview
+
+
+def before(action: Action, image: Image) -> str:
+    """Return what an action will do to an image, or why it is not possible."""
+    return not_possible(action, image) or _BEFORE[action.verb](image)
+
+
+def _deactivate(image: Image) -> str:
+    return _(
+        "Blocks downloads for everyone except administrators. The data (%(size)s) stays "
+        "in its stores."
+    ) % {"size": _size(image)}
+
+
+def _reactivate(image: Image) -> str:
+    return _("Allows downloads for every user who can see the image.")
+
+
+def _cancel(image: Image) -> str:
+    target = next(
+        status
+        for status, verb in manual_transitions.possible_moves(image.pk).items()
+        if verb == "fail"
+    )
+    label = Status(target).label
+    outcome = _("The image becomes %(status)s.")
+    if target == Status.QUEUED:
+        outcome = _("The image goes back to %(status)s, and you can upload again.")
+    return f"{_cancelled(image)} {outcome % {'status': label}}"
+
+
+def _restore(image: Image) -> str:
+    return _(
+        "Restores the image to %(status)s with its %(size)s, properties, tags and members."
+    ) % {
+        "status": Status(image.status_before_delete or Status.ACTIVE).label,
+        "size": _size(image),
+    }
+
+
+def _delete(image: Image) -> str:
+    if image.status in TRANSIENT_STATUSES:
+        return f"{_cancelled(image)} {_('Deletes the image permanently.')}"
+    if image.status not in READABLE_STATUSES:
+        return _("Deletes it permanently; there is no data to keep.")
+    if not settings.IMAGECATALOG_DELAYED_DELETE:
+        return _scrub(image)
+    return _(
+        "Moves to the trash with its %(size)s. You can restore it until %(until)s."
+    ) % {"size": _size(image), "until": restorable_until()}
+
+
+def _scrub(image: Image) -> str:
+    return _("Deletes the image permanently. You cannot restore it.")
+
+
+def _size(image: Image) -> str:
+    return formatting.amount(image.size or 0)
+
+
+def restorable_until() -> str:
+    """Return until when an image that is moved to the trash now can be restored."""
+    return formatting.when(lifecycle.scrub_at(timezone.now()))
+
+
+def _cancelled(image: Image) -> str:
+    running = image.transfers.filter(status=TransferStatus.RUNNING)
+    # An import of staged data runs beside its upload; both have received the same bytes.
+    found = running.aggregate(kind=Max("kind"), received=Max("bytes_received"))
+    if found["kind"] is None:
+        return _("No transfer is running.")
+    kind = _KINDS[found["kind"]]()
+    if not found["received"]:
+        return _("Cancels the %(kind)s; no data has been received yet.") % {
+            "kind": kind
+        }
+    return _("Cancels the %(kind)s and discards the %(size)s received so far.") % {
+        "kind": kind,
+        "size": formatting.amount(found["received"]),
+    }
+
+
+_KINDS: Mapping[str, Callable[[], str]] = {
+    TransferKind.UPLOAD: lambda: _("upload"),
+    TransferKind.STAGE: lambda: _("upload"),
+    TransferKind.IMPORT: lambda: _("import"),
+    TransferKind.WEB_DOWNLOAD: lambda: _("web download"),
+}
+_BEFORE: Mapping[str, Callable[[Image], str]] = {
+    "deactivate": _deactivate,
+    "reactivate": _reactivate,
+    "fail": _cancel,
+    "restore": _restore,
+    "delete": _delete,
+    "scrub": _scrub,
+}
+
+
+def after(action: Action, image: Image) -> str:
+    """Return what an action did to an image that was read after the action."""
+    scrub_at = overview.scrub_at(image)
+    if scrub_at:
+        return _(
+            "The image was moved to the trash. You can restore it until %(until)s."
+        ) % {"until": formatting.when(scrub_at)}
+    if image.status == Status.DELETED:
+        return _("The image was deleted permanently.")
+    sentence = _AFTER[action.verb]()
+    return sentence % {"status": formatting.status(image.status)}
+
+
+_AFTER: Mapping[str, Callable[[], str]] = {
+    "deactivate": lambda: _("The image was deactivated."),
+    "reactivate": lambda: _("The image was reactivated."),
+    "fail": lambda: _("Transfer cancelled. The image is %(status)s."),
+    "restore": lambda: _("The image was restored. It is %(status)s."),
+    "delete": lambda: _("The image was deleted."),
+    "scrub": lambda: _("The image was deleted permanently."),
+}
