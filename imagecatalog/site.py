@@ -1,6 +1,6 @@
-"""The admin's site: its names, and the front page.
+"""The admin site: its titles and its front page.
 
-Not in images.admin, which registers the models there: the site has to exist before.
+This is not part of images.admin, because the site must exist before models are registered.
 """
 
 from __future__ import annotations
@@ -22,10 +22,12 @@ View = Callable[..., HttpResponseBase]
 
 
 class CatalogueSite(AdminSite):
+    """The admin site of the catalogue."""
+
     site_header = _("Image catalogue")
     site_title = _("Image catalogue")
     index_title = _("Overview")
-    site_url = None  # the service has no other pages
+    site_url = None  # the service has no other web pages
     empty_value_display = "–"
 
     def index(
@@ -33,8 +35,8 @@ class CatalogueSite(AdminSite):
     ) -> TemplateResponse:
         from images.admin import dashboard
 
-        seen = request.user.has_perm("images.view_image")
-        extra = {**(dashboard.context() if seen else {}), **(extra_context or {})}
+        allowed = request.user.has_perm("images.view_image")
+        extra = {**(dashboard.context() if allowed else {}), **(extra_context or {})}
         return super().index(request, extra)
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
@@ -51,9 +53,9 @@ class CatalogueSite(AdminSite):
     def get_app_list(
         self, request: HttpRequest, app_label: str | None = None
     ) -> list[dict[str, Any]]:
-        """The images first: they are what people come for."""
-        found = super().get_app_list(request, app_label)
-        return sorted(found, key=lambda app: app["app_label"] != "images")
+        """Return the apps with images first."""
+        apps = super().get_app_list(request, app_label)
+        return sorted(apps, key=lambda app: app["app_label"] != "images")
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         from images.admin import polling
@@ -63,21 +65,21 @@ class CatalogueSite(AdminSite):
 
 
 def _without_nul(view: View) -> View:
-    """PostgreSQL fails on NUL, and Django's own pages ask it about whatever they are given."""
+    """Return a view that refuses NUL characters, on which queries of PostgreSQL fail."""
 
     @wraps(view)
     def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if "\0" in request.path_info:
             raise Http404
-        if any("\0" in text for text in _given(request)):
+        if any("\0" in text for text in _texts(request)):
             raise BadRequest
         return view(request, *args, **kwargs)
 
     return checked
 
 
-def _given(request: HttpRequest) -> Iterator[str]:
-    for given in (request.GET, request.POST):
-        for name, texts in given.lists():
+def _texts(request: HttpRequest) -> Iterator[str]:
+    for parameters in (request.GET, request.POST):
+        for name, texts in parameters.lists():
             yield name
             yield from map(str, texts)

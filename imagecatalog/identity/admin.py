@@ -1,4 +1,4 @@
-"""Users, projects, roles, credentials and the record of signing in, in the browser admin."""
+"""The admin pages of users, projects, roles, credentials and sign-in events."""
 
 from __future__ import annotations
 
@@ -30,28 +30,33 @@ from images import access, errors
 from images.http import public_url
 
 
-class Roles(TabularInline):
+class RoleAssignmentInline(TabularInline):
+    """The role assignments on the page of a user or a project."""
+
     model = RoleAssignment
     extra = 0
     autocomplete_fields = ("user", "project")
 
 
-class WithRoles(ModelAdmin):
-    """Their changes are on record, as those by commands are."""
+class RolesAdmin(ModelAdmin):
+    """A page with role assignments, whose changes the sign-in log records."""
 
-    inlines = (Roles,)
+    inlines = (RoleAssignmentInline,)
 
     def save_formset(
         self, request: HttpRequest, form: Any, formset: Any, change: bool
     ) -> None:
         super().save_formset(request, form, formset, change)
-        for row in (*formset.new_objects, *(it[0] for it in formset.changed_objects)):
+        changed = [row for row, _fields in formset.changed_objects]
+        for row in (*formset.new_objects, *changed):
             roles.given(row, origin_of(request))
         for row in formset.deleted_objects:
             roles.taken(row, origin_of(request))
 
 
-class Users(WithRoles, UserAdmin):
+class CatalogueUserAdmin(RolesAdmin, UserAdmin):
+    """The pages of users, with a page on their client configuration."""
+
     def get_urls(self) -> list[Any]:
         view = self.admin_site.admin_view(self.clients)
         return [
@@ -60,23 +65,25 @@ class Users(WithRoles, UserAdmin):
         ]
 
     def clients(self, request: HttpRequest, id: str) -> HttpResponse:
-        """What a user's clients need: for the user, and for whoever may see users."""
+        """Show the client configuration to its user and to users with permission to view users."""
         may_see_users = self.has_view_permission(request)
         if id != str(request.user.pk) and not may_see_users:
             raise PermissionDenied
-        person = self.get_object(request, id)
-        if person is None:
+        account = self.get_object(request, id)
+        if account is None:
             raise Http404(gettext("There is no user with this id."))
         context = self.admin_site.each_context(request) | {
             "opts": self.opts,
             "may_see_users": may_see_users,
-            **clients.context(request, person),
+            **clients.context(request, account),
         }
         return TemplateResponse(request, "admin/identity/clients.html", context)
 
 
 @admin.register(Project)
-class Projects(WithRoles):
+class ProjectAdmin(RolesAdmin):
+    """The pages of projects."""
+
     list_display = ("name", "id")
     ordering = ("name",)
     search_fields = ("name", "id")
@@ -84,17 +91,15 @@ class Projects(WithRoles):
 
 
 class CredentialForm(forms.ModelForm):
-    """What is told of a new credential; its secret is made here."""
+    """The form of a new credential; its validation generates the secret."""
 
     actions = forms.MultipleChoiceField(
         label=gettext_lazy("Actions"),
         choices=[(name, name) for name in sorted(access.RULES)],
         required=False,
-        help_text=gettext_lazy(
-            "The only ones that it may use; none chosen: all that the role allows."
-        ),
+        help_text=gettext_lazy("Leave empty to allow everything the role allows."),
     )
-    told = ""
+    plain_secret = ""
 
     class Meta:
         model = ApplicationCredential
@@ -109,26 +114,28 @@ class CredentialForm(forms.ModelForm):
         )
 
     def clean(self) -> dict[str, Any]:
-        given = super().clean() or {}
+        values = super().clean() or {}
         if self.errors:
-            return given
+            return values
         try:
-            self.instance, self.told = application_credentials.draft(
-                given["user"],
-                given["project"].pk,
-                given["name"],
-                role=given["role"],
-                description=given["description"],
-                expires_at=given["expires_at"],
-                actions=given["actions"] or None,
+            self.instance, self.plain_secret = application_credentials.draft(
+                values["user"],
+                values["project"].pk,
+                values["name"],
+                role=values["role"],
+                description=values["description"],
+                expires_at=values["expires_at"],
+                actions=values["actions"] or None,
             )
         except errors.ImageError as error:
             raise forms.ValidationError(str(error)) from None
-        return {**given, "actions": self.instance.actions}
+        return {**values, "actions": self.instance.actions}
 
 
 @admin.register(ApplicationCredential)
-class ApplicationCredentials(ModelAdmin):
+class ApplicationCredentialAdmin(ModelAdmin):
+    """The pages of application credentials, which can be created and deleted only."""
+
     form = CredentialForm
     list_display = ("name", "user", "project", "role", "expires_at", "last_used_at")
     list_filter = ("role",)
@@ -139,8 +146,9 @@ class ApplicationCredentials(ModelAdmin):
     def changelist_view(
         self, request: HttpRequest, extra_context: Any = None
     ) -> HttpResponse:
-        if useless := application_credentials.USELESS.get(settings.IMAGECATALOG_AUTH):
-            self.message_user(request, useless, messages.WARNING)
+        warning = application_credentials.USELESS.get(settings.IMAGECATALOG_AUTH)
+        if warning:
+            self.message_user(request, warning, messages.WARNING)
         return super().changelist_view(request, extra_context)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -148,7 +156,7 @@ class ApplicationCredentials(ModelAdmin):
         return not useless and super().has_add_permission(request)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False  # it is ended, and another one is made
+        return False  # users delete a credential and create another one
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         shown = ("id", "created_at", "last_used_at") if obj else ()
@@ -158,16 +166,16 @@ class ApplicationCredentials(ModelAdmin):
         self, request: HttpRequest, obj: Any, form: Any, change: bool
     ) -> None:
         application_credentials.store(obj, origin_of(request))
-        obj.told = form.told
+        obj.plain_secret = form.plain_secret
 
     def response_add(
         self, request: HttpRequest, obj: Any, post_url_continue: str | None = None
     ) -> HttpResponse:
-        """What its clients need, with the secret in it: the one time that it is shown."""
+        """Show the client configuration with the secret, which is never shown again."""
         user, project = obj.user.get_username(), obj.project.name
-        credential = (obj.pk, obj.told)
+        credential = (obj.pk, obj.plain_secret)
         login = Login(public_url.base(request), user, project, credential)
-        key = {"title": gettext("Key"), "text": f"{obj.pk}.{obj.told}"}
+        key = {"title": gettext("Key"), "text": f"{obj.pk}.{obj.plain_secret}"}
         context = self.admin_site.each_context(request) | {
             "title": gettext("Application credential %(name)s") % {"name": obj.name},
             "opts": self.opts,
@@ -184,7 +192,9 @@ class ApplicationCredentials(ModelAdmin):
 
 
 @admin.register(SignInEvent)
-class SignInEvents(ModelAdmin):
+class SignInEventAdmin(ModelAdmin):
+    """The sign-in events, read-only."""
+
     list_display = ("at", "verb", "user", "source", "request_id")
     list_filter = ("verb",)
     search_fields = ("user", "source")
@@ -201,4 +211,4 @@ class SignInEvents(ModelAdmin):
 
 
 admin.site.unregister(get_user_model())
-admin.site.register(get_user_model(), Users)
+admin.site.register(get_user_model(), CatalogueUserAdmin)

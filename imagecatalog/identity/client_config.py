@@ -1,4 +1,4 @@
-"""What clients need to reach the catalogue, as ready texts: clouds.yaml, openrc, Terraform, curl."""
+"""Client configuration as ready texts: clouds.yaml, openrc, Terraform and curl."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DOMAIN = "Default"
 
 @dataclass(frozen=True)
 class Login:
-    """Somebody who wants to sign in at the service with this URL."""
+    """The sign-in of a client: service URL, user, project and, optionally, a credential."""
 
     url: str  # without a slash at its end
     user: str
@@ -25,19 +25,19 @@ class Login:
 
 
 def texts(login: Login) -> dict[str, str]:
-    """Title -> text, for the mode of signing in that is in use."""
+    """Return title -> text, for the configured authentication mode."""
     auth_type, auth = _auth(login)
-    made = {
+    result = {
         "clouds.yaml": clouds_yaml(login, auth_type, auth),
         "openrc": openrc(login, auth_type, auth),
     }
     if "auth_url" in auth:
-        made["Terraform"] = terraform(auth)
-    return made | {"curl": curl(login)}
+        result["Terraform"] = terraform(auth)
+    return result | {"curl": curl(login)}
 
 
 def clouds_yaml(login: Login, auth_type: str, auth: Values) -> str:
-    """For ``~/.config/openstack/clouds.yaml``."""
+    """Return the text of ``~/.config/openstack/clouds.yaml``."""
     lines = ["clouds:", "  imagecatalog:", f"    auth_type: {auth_type}", "    auth:"]
     lines += [f"      {name}: {_quoted(value)}" for name, value in auth.items()]
     if "auth_url" in auth:
@@ -49,7 +49,7 @@ def clouds_yaml(login: Login, auth_type: str, auth: Values) -> str:
 
 
 def openrc(login: Login, auth_type: str, auth: Values) -> str:
-    """For a shell: ``. openrc``."""
+    """Return the environment variables for a shell: ``. openrc``."""
     values = {"auth_type": auth_type, **auth}
     if "auth_url" in auth:
         values |= {
@@ -63,7 +63,7 @@ def openrc(login: Login, auth_type: str, auth: Values) -> str:
 
 
 def terraform(auth: Values) -> str:
-    """The provider block of terraform-provider-openstack."""
+    """Return the provider block of terraform-provider-openstack."""
     names = {
         "username": "user_name",
         "project_name": "tenant_name",
@@ -73,18 +73,20 @@ def terraform(auth: Values) -> str:
     values = {names.get(name, name): value for name, value in auth.items()}
     values["region"] = settings.IMAGECATALOG_REGION
     width = max(map(len, values))
-    lines = [f"  {name:<{width}} = {_no_template(it)}" for name, it in values.items()]
+    lines = [
+        f"  {name:<{width}} = {_no_template(value)}" for name, value in values.items()
+    ]
     return "\n".join(['provider "openstack" {', *lines, "}"])
 
 
 def curl(login: Login) -> str:
-    """One line that lists the images."""
+    """Return a command line that lists the images."""
     images = shlex.quote(f"{login.url}/v2/images")
     return f"{signed_in_curl(*(login.credential or (login.user, '')))} {images}"
 
 
 def signed_in_curl(user: str, secret: str = "") -> str:
-    """The beginning of such a line: curl, and what signs in. It asks for a missing secret."""
+    """Return the start of a curl command line that signs in; curl asks for a missing secret."""
     if settings.IMAGECATALOG_AUTH == "none":
         return "curl"
     if settings.IMAGECATALOG_AUTH == "keystone":
@@ -94,20 +96,20 @@ def signed_in_curl(user: str, secret: str = "") -> str:
 
 
 def _quoted(text: str) -> str:
-    """A string of YAML and of HCL: both have what JSON has, but no pairs of surrogates."""
+    """Return a string literal of YAML and HCL: that of JSON, but without surrogate pairs."""
     return "".join(
-        it if it.isprintable() else f"\\U{ord(it):08x}"
-        for it in json.dumps(text, ensure_ascii=False)
+        char if char.isprintable() else f"\\U{ord(char):08x}"
+        for char in json.dumps(text, ensure_ascii=False)
     )
 
 
 def _no_template(text: str) -> str:
-    """A string of HCL in which ``${`` and ``%{`` mean themselves.
+    """Return a string literal of HCL in which ``${`` and ``%{`` are plain text.
 
-    Not by doubling the first of them: what precedes it may be one, too.
+    HCL's escape, doubling the first character, is ambiguous after another such character.
     """
     marks = re.compile(r"[$%](?=[$%]*\{)")
-    return marks.sub(lambda it: f"\\u{ord(it[0]):04x}", _quoted(text))
+    return marks.sub(lambda match: f"\\u{ord(match[0]):04x}", _quoted(text))
 
 
 def _auth(login: Login) -> tuple[str, dict[str, str]]:

@@ -1,4 +1,4 @@
-"""Pages with what a user's clients need: the texts of `clouds_yaml`, made to be copied."""
+"""The page on client configuration: the texts of the command `clouds_yaml`, to be copied."""
 
 from __future__ import annotations
 
@@ -17,58 +17,64 @@ from images.http import public_url
 
 ABOUT = {
     "embedded": gettext_lazy(
-        "In place of PASSWORD put the user's password: it is not known here."
+        "Replace PASSWORD with the user's password, which the catalogue cannot show."
     ),
     "keystone": gettext_lazy(
-        "Users, projects and passwords are Keystone's: put in what they are there. "
-        "In place of PASSWORD put the password: it is not known here."
+        "Keystone manages users, projects and passwords. Enter their names in Keystone, "
+        "and replace PASSWORD with the password."
     ),
-    "none": gettext_lazy("Nobody has to sign in."),
+    "none": gettext_lazy("No sign-in is required."),
 }
 NO_PROJECT = gettext_lazy(
-    "This user has no role in any project, and so can do nothing."
+    "This user has no role in any project, so API requests will be refused."
 )
 USES = {
     "clouds.yaml": gettext_lazy(
-        "for ~/.config/openstack/clouds.yaml; then: openstack --os-cloud imagecatalog …"
+        "Save as ~/.config/openstack/clouds.yaml, then run openstack --os-cloud imagecatalog …"
     ),
-    "openrc": gettext_lazy("for a shell: . openrc"),
-    "Terraform": gettext_lazy("for the provider openstack"),
-    "curl": gettext_lazy("lists the images"),
+    "openrc": gettext_lazy("Load into a shell with . openrc"),
+    "Terraform": gettext_lazy("The configuration of the provider openstack."),
+    "curl": gettext_lazy("Lists the images."),
 }
 
 
 def texts(login: Login) -> list[dict[str, Any]]:
-    """Title, text and use of each."""
+    """Return the title, text and use of each text for a sign-in."""
     return [
         {"title": title, "text": text, "use": USES[title]}
         for title, text in client_config.texts(login).items()
     ]
 
 
-def context(request: HttpRequest, person: Any) -> dict[str, Any]:
-    """For the page of a user, in the project that the query names, else in its first one."""
-    mode, name = settings.IMAGECATALOG_AUTH, person.get_username()
-    own = mode == "embedded"
-    assignments = person.assignments.select_related("project")
-    projects = {it.project.name: it.project_id for it in assignments}
-    named = [it for it in projects if it == request.GET.get("project")]
-    project = next(iter(named or projects), None if own else name)
+def context(request: HttpRequest, account: Any) -> dict[str, Any]:
+    """Return the context of a user's page, for the project in the query or the first one."""
+    mode, name = settings.IMAGECATALOG_AUTH, account.get_username()
+    embedded = mode == "embedded"
+    assignments = account.assignments.select_related("project")
+    projects = {row.project.name: row.project_id for row in assignments}
+    requested = request.GET.get("project")
+    project = requested if requested in projects else next(iter(projects), None)
+    if project is None and not embedded:
+        project = name
     about, shown = ABOUT[mode], []
     if project is None:
         about = NO_PROJECT
     else:
         shown = texts(Login(public_url.base(request), name, project))
     add = ""
-    if own and shown and request.user.has_perm("identity.add_applicationcredential"):
-        chosen = urlencode({"user": person.pk, "project": projects[project]})
+    if (
+        embedded
+        and shown
+        and request.user.has_perm("identity.add_applicationcredential")
+    ):
+        chosen = urlencode({"user": account.pk, "project": projects[project]})
         add = f"{reverse('admin:identity_applicationcredential_add')}?{chosen}"
     return {
         "title": _("Client configuration of %(user)s") % {"user": name},
-        "person": person,
+        "account": account,
         "about": about,
         "add_credential": add,
-        "projects": list(projects) if own else [],
+        "projects": list(projects) if embedded else [],
         "chosen": project,
         "texts": shown,
     }

@@ -1,6 +1,6 @@
-"""Projects, who has which role in them, and what people and programs sign in with.
+"""Projects, role assignments, application credentials and tokens.
 
-Users are Django's own.
+Users are those of Django's auth app.
 """
 
 from __future__ import annotations
@@ -16,21 +16,22 @@ from django.utils.translation import gettext_lazy as _
 
 
 def new_id() -> str:
+    """Return a random UUID without hyphens, as Keystone's ids."""
     return uuid4().hex
 
 
 class Role(models.TextChoices):
+    """The roles of users in projects."""
+
     ADMIN = "admin", _("Admin")
     MEMBER = "member", _("Member")
     READER = "reader", _("Reader")
-    SERVICE = (
-        "service",
-        _("Service"),
-    )  # other services of a cloud; includes nothing else
+    # For other services of a cloud; includes no other role.
+    SERVICE = "service", _("Service")
 
 
 class Project(models.Model):
-    """What owns images. The id is what clients see as ``owner``."""
+    """A project, which owns images. Clients see its id as ``owner``."""
 
     id = models.CharField(_("id"), primary_key=True, max_length=64, default=new_id)
     name = models.CharField(_("name"), max_length=64, unique=True)
@@ -44,7 +45,7 @@ class Project(models.Model):
 
 
 class RoleAssignment(models.Model):
-    """One role of a user in a project; admin includes member, member includes reader."""
+    """The role of a user in a project; admin includes member, member includes reader."""
 
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -76,10 +77,10 @@ class RoleAssignment(models.Model):
 
 
 class ApplicationCredential(models.Model):
-    """What a program signs in with: an id and a secret, for one user in one project.
+    """A credential for programs: an id and a secret, for one user in one project.
 
-    It is exchanged for a token, or sent as it is: then people call it an API key. It ends with
-    its user's role in the project, and can never do more than that role.
+    Clients exchange it for a token or send it unchanged, as an API key. It becomes invalid
+    when its user loses the role in the project, and never allows more than that role.
     """
 
     id = models.CharField(_("id"), primary_key=True, max_length=32, default=new_id)
@@ -101,24 +102,24 @@ class ApplicationCredential(models.Model):
         _("role"),
         max_length=7,
         choices=Role.choices,
-        help_text=_("at most so much, however much its user may do"),
+        help_text=_("Limits the credential to this role."),
     )
     actions = models.JSONField(
         _("actions"),
         null=True,
         blank=True,
-        help_text=_(
-            "names of the rules that it may use; null: all that the role allows"
-        ),
+        help_text=_("Leave empty to allow everything the role allows."),
     )
-    secret = models.CharField(_("secret"), max_length=128, help_text=_("hashed"))
+    secret = models.CharField(
+        _("secret"), max_length=128, help_text=_("Stored as a hash.")
+    )
     created_at = models.DateTimeField(_("created at"), default=timezone.now)
     expires_at = models.DateTimeField(_("expires at"), null=True, blank=True)
     last_used_at = models.DateTimeField(
         _("last used at"),
         null=True,
         blank=True,
-        help_text=_("to within five minutes"),
+        help_text=_("Accurate to five minutes."),
     )
 
     class Meta:
@@ -137,7 +138,7 @@ class ApplicationCredential(models.Model):
 
 
 class TokenGeneration(models.Model):
-    """Counted up, it ends all tokens that the user has."""
+    """The generation of a user's tokens; increasing the number revokes all of them."""
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL,
@@ -152,7 +153,7 @@ class TokenGeneration(models.Model):
 
 
 class RevokedToken(models.Model):
-    """One token that was ended before its time; forgotten once it would have expired."""
+    """A revoked token; the row is removed once the token would have expired."""
 
     audit_id = models.CharField(primary_key=True, max_length=32)
     expires_at = models.DateTimeField(db_index=True)
@@ -162,20 +163,22 @@ class RevokedToken(models.Model):
 
 
 class SignInEvent(models.Model):
-    """What happened around signing in: append-only, read by operators, gone after months."""
+    """An event of the sign-in log: append-only, read by operators, removed after months."""
 
     at = models.DateTimeField(_("at"), default=timezone.now, db_index=True)
     verb = models.CharField(_("verb"), max_length=32)
-    user = models.CharField(_("user"), max_length=150, blank=True, help_text=_("name"))
+    user = models.CharField(
+        _("user"), max_length=150, blank=True, help_text=_("Name of the user.")
+    )
     source = models.CharField(
-        _("source"), max_length=64, blank=True, help_text=_("address")
+        _("source"), max_length=64, blank=True, help_text=_("Client address.")
     )
     request_id = models.CharField(_("request id"), max_length=64, blank=True)
     detail = models.JSONField(_("detail"), default=dict)
 
     class Meta:
-        verbose_name = _("sign in event")
-        verbose_name_plural = _("sign in events")
+        verbose_name = _("sign-in event")
+        verbose_name_plural = _("sign-in events")
         ordering: ClassVar = ["-id"]
 
     def __str__(self) -> str:
