@@ -20,7 +20,7 @@ ABOUT = {
         "Replace PASSWORD with the user's password, which the catalogue cannot show."
     ),
     "keystone": gettext_lazy(
-        "Keystone manages users, projects and passwords. Enter their names in Keystone, "
+        "Keystone manages users, projects and passwords. Use the names from Keystone, "
         "and replace PASSWORD with the password."
     ),
     "none": gettext_lazy("No sign-in is required."),

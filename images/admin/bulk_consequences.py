@@ -28,7 +28,7 @@ class Total(NamedTuple):
 
 
 def before(action: Action, ids: Sequence[str]) -> str:
-    """Return what an action will do to these images, and how many it will refuse."""
+    """Return what an action will do to these images and how many it refuses, line by line."""
     total = _total(ids, _possible(action))
     sentences = _BEFORE[action.verb](ids, total) if total.images else []
     if refused := len(ids) - total.images:
@@ -38,7 +38,7 @@ def before(action: Action, ids: Sequence[str]) -> str:
             refused,
         )
         sentences.append(sentence % {"count": f"{refused:,}"})
-    return " ".join(sentences)
+    return "\n".join(sentences)
 
 
 def deleted_size(action: Action, ids: Sequence[str]) -> int:
@@ -142,12 +142,20 @@ def _cancelled(ids: Sequence[str], **conditions: bool) -> list[str]:
         received[image_id] = max(size, received.get(image_id, 0))
     if not received:
         return []
+    total = Total(len(received), sum(received.values()))
+    if not total.size:  # no heartbeat has recorded a number yet
+        sentence = ngettext(
+            "Cancels %(count)s transfer and discards the data received so far.",
+            "Cancels %(count)s transfers and discards the data received so far.",
+            total.images,
+        )
+        return [sentence % total.words]
     sentence = ngettext(
         "Cancels %(count)s transfer and discards the %(size)s received so far.",
         "Cancels %(count)s transfers and discards the %(size)s received so far.",
-        len(received),
+        total.images,
     )
-    return [sentence % Total(len(received), sum(received.values())).words]
+    return [sentence % total.words]
 
 
 _BEFORE: Mapping[str, Callable[[Sequence[str], Total], list[str]]] = {

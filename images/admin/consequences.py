@@ -93,8 +93,8 @@ def _cancelled(image: Image) -> str:
     if found["kind"] is None:
         return _("No transfer is running.")
     kind = _KINDS[found["kind"]]()
-    if not found["received"]:
-        return _("Cancels the %(kind)s; no data has been received yet.") % {
+    if not found["received"]:  # no heartbeat has recorded a number yet
+        return _("Cancels the %(kind)s and discards the data received so far.") % {
             "kind": kind
         }
     return _("Cancels the %(kind)s and discards the %(size)s received so far.") % {

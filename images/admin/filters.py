@@ -49,7 +49,7 @@ VIEWS: Mapping[str, tuple[Any, Callable[[], Q]]] = {
     "moving": (_("In progress"), lambda: Q(status__in=TRANSIENT_STATUSES)),
     "stuck": (_("Stuck"), overview.stuck),
     "failed": (_("Failed"), overview.failed),
-    "failed-today": (_("Failed in 24 h"), overview.failed_lately),
+    "failed-today": (_("Failed in the last 24 h"), overview.failed_lately),
     "without-data": (
         _("Without data"),
         lambda: Q(status__in=overview.WITHOUT_DATA),

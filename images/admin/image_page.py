@@ -69,7 +69,7 @@ def _page(
     rows: list[dict[str, Any]],
     shown_rows: list[dict[str, Any]],
 ) -> HttpResponse:
-    editable = _editable(request, image)
+    editable, scrub_at = _editable(request, image), overview.scrub_at(image)
     values = {
         "title": formatting.title(image),
         "image": image,
@@ -78,7 +78,7 @@ def _page(
         "upload_link": upload.link(request, image),
         "details": _details(image),
         "last_error": _last_error(image),
-        "scrub_at": overview.scrub_at(image),
+        "scrub_at": formatting.when(scrub_at) if scrub_at else "",
         "form": form,
         "editable": editable,
         "rows": rows,
@@ -107,7 +107,7 @@ def _details(image: Image) -> list[tuple[str, Any]]:
         (image.os_hash_algo or _("Digest"), image.os_hash_value),
         (_("Project"), f"{name} ({owner})" if name else owner),
         (_("Created"), formatting.ago(image.created_at)),
-        (_("Changed"), formatting.ago(image.updated_at)),
+        (_("Updated"), formatting.ago(image.updated_at)),
     ]
     if image.deleted_at:
         details.append((_("Deleted"), formatting.ago(image.deleted_at)))
@@ -121,7 +121,10 @@ def _last_error(image: Image) -> dict[str, Any] | None:
         return None
     failed = image.transfers.filter(ended_at=error["at"], error=error["error"]).first()
     kind = formatting.kind(failed) if failed else _("Transfer")
-    return error | {"title": _("%(kind)s failed:") % {"kind": kind}}
+    title = _("%(kind)s failed:")
+    if error["code"] == errors.Gone.code:
+        title = _("%(kind)s cancelled:")
+    return error | {"title": title % {"kind": kind}}
 
 
 # Locations and transfers

@@ -113,9 +113,9 @@ def test_the_page_of_many_images_names_the_sums(
 
     assert many(root, "delete", *images) == (
         "Moves 2 images to the trash with their 1.7 GiB. "
-        "You can restore them until 29 Nov 12:00 UTC. "
-        "Deletes 2 images permanently; there is no data to keep. "
-        "Cancels 1 transfer and discards the 96 MiB received so far. "
+        "You can restore them until 29 Nov 12:00 UTC.\n"
+        "Deletes 2 images permanently; there is no data to keep.\n"
+        "Cancels 1 transfer and discards the 96 MiB received so far.\n"
         "1 image will be refused because of its status or protection."
     )
 
