@@ -101,7 +101,7 @@ def sign_in(client_of: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Cl
     def sign_in(role: str) -> Client:
         roles = frozenset() if role == "none" else implied(role)
         caller = Caller("alice", MINE, roles, interface="v2")
-        monkeypatch.setitem(authentication.WAYS, "embedded", lambda request: caller)
+        monkeypatch.setitem(authentication.MODES, "embedded", lambda request: caller)
         return Client()
 
     return sign_in

@@ -1,4 +1,4 @@
-"""From a request's credentials to a Caller."""
+"""Authentication of API requests: from credentials to a Caller."""
 
 from __future__ import annotations
 
@@ -20,22 +20,25 @@ from images.access import Caller, implied
 from images.http import client_address, public_url
 from images.http.challenge import challenge
 
-FROM_ELSEWHERE = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_ORIGIN")
-CHANGES_NOTHING = ("GET", "HEAD", "OPTIONS")
+# Headers of requests from a proxy or from a page in a browser.
+REMOTE_HEADERS = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_ORIGIN")
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")  # RFC 9110, 9.2.1, without TRACE
 
 
-class SignIn(BaseAuthentication):
-    """The caller of a request, found as IMAGECATALOG_AUTH says."""
+class CallerAuthentication(BaseAuthentication):
+    """Authentication of callers in the mode of IMAGECATALOG_AUTH."""
 
     def authenticate(self, request: HttpRequest) -> tuple[Caller, None]:
-        return WAYS[settings.IMAGECATALOG_AUTH](request), None
+        """Return the caller. Raises AuthenticationFailed, NotAuthenticated, Forbidden."""
+        return MODES[settings.IMAGECATALOG_AUTH](request), None
 
     def authenticate_header(self, request: HttpRequest) -> str:
+        """Return the value of WWW-Authenticate for a response 401."""
         return challenge()
 
 
 def _embedded(request: HttpRequest) -> Caller:
-    """HTTP Basic, ``Authorization: Bearer`` and ``X-Auth-Token``."""
+    """Authenticate with HTTP Basic, ``Authorization: Bearer`` or ``X-Auth-Token``."""
     identity = _identity(request)
     if identity is None:
         raise AuthenticationFailed("The user name, password or key is wrong.")
@@ -43,19 +46,23 @@ def _embedded(request: HttpRequest) -> Caller:
 
 
 def _none(request: HttpRequest) -> Caller:
+    """Return an administrator, without credentials. Raises NotAuthenticated for remote requests.
+
+    IMAGECATALOG_AUTH_NONE_REMOTE allows remote requests.
+    """
     if not (settings.IMAGECATALOG_AUTH_NONE_REMOTE or _is_local(request)):
         raise NotAuthenticated(
-            "Without sign-in the service answers to this machine only. "
-            "Set IMAGECATALOG_AUTH_NONE_REMOTE=on to change that."
+            "The service has no sign-in and answers only requests from this machine. "
+            "Set IMAGECATALOG_AUTH_NONE_REMOTE=on to allow other machines."
         )
     return _caller(request, Identity("admin", "admin", "admin"))
 
 
 def _keystone(request: HttpRequest) -> Caller:
-    """What keystonemiddleware, or another one of its kind, has found out and written down.
+    """Return the caller that keystonemiddleware, or similar middleware, names in headers.
 
-    It takes these headers away from what the client sent. A token for a domain, for the system
-    or for nothing has no project: such a caller is nobody here.
+    The middleware removes these headers from the client's own request. A token for a domain,
+    for the system or without a scope has no project: such a caller has no roles.
     """
     environ = request.META
     if environ.get("HTTP_X_IDENTITY_STATUS") != "Confirmed":
@@ -73,7 +80,7 @@ def _keystone(request: HttpRequest) -> Caller:
     )
 
 
-WAYS: dict[str, Callable[[HttpRequest], Caller]] = {
+MODES: dict[str, Callable[[HttpRequest], Caller]] = {
     "embedded": _embedded,
     "keystone": _keystone,
     "none": _none,
@@ -98,7 +105,7 @@ def _interface(request: HttpRequest) -> str:
 def _identity(request: HttpRequest) -> Identity | None:
     scheme, _, value = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
     if scheme.lower() == "basic":
-        _refuse_foreign_page(request)
+        _refuse_cross_site(request)
         return _by_name(*_decoded(value), origin_of(request))
     key = request.META.get("HTTP_X_AUTH_TOKEN", "")
     if scheme.lower() == "bearer":
@@ -113,34 +120,35 @@ def _identity(request: HttpRequest) -> Identity | None:
     return credentials.by_key(key, origin_of(request))
 
 
-def _refuse_foreign_page(request: HttpRequest) -> None:
-    """Raise Forbidden if a page of another site is about to change something.
+def _refuse_cross_site(request: HttpRequest) -> None:
+    """Raise Forbidden for an unsafe request from a page of another site.
 
-    A browser sends a password that it remembers with whatever any page asks for. It says where
-    the page is from (Fetch Metadata; RFC 6454 where the service has no TLS); programs do not.
+    A browser adds a remembered password to the requests of every page. It also sends where the
+    page is from (Fetch Metadata; RFC 6454 where the service has no TLS); programs do not.
     """
-    if request.method in CHANGES_NOTHING:
+    if request.method in SAFE_METHODS:
         return
     site = request.META.get("HTTP_SEC_FETCH_SITE")
     if not (site in ("same-origin", "none") if site else _is_our_origin(request)):
         raise errors.Forbidden(
-            "Pages of other sites may not use a password that the browser remembers. "
+            "A page of another site cannot use the password that the browser remembers. "
             "Send a token or a key as X-Auth-Token instead."
         )
 
 
 def _is_our_origin(request: HttpRequest) -> bool:
-    """Whether no other origin is named."""
-    named = request.META.get("HTTP_ORIGIN")
-    if named is None:
+    """Return whether the Origin header is absent or names this service."""
+    origin = request.META.get("HTTP_ORIGIN")
+    if origin is None:
         return True
-    called = f"{request.scheme}://{request.META.get('HTTP_HOST', '')}"
+    requested = f"{request.scheme}://{request.META.get('HTTP_HOST', '')}"
     public = "/".join(public_url.base(request).split("/")[:3])
-    return named in (called, public)
+    return origin in (requested, public)
 
 
 def _by_name(name: str, secret: str, origin: Origin) -> Identity | None:
-    # The id of an application credential is a name of that form; so is no sensible user's.
+    # Clients send the id of an application credential as the user name. Its form is too
+    # unusual to be the name of a user.
     if CREDENTIAL_ID.fullmatch(name):
         return credentials.by_secret(name, secret, origin)
     return credentials.by_password(name, secret, origin)
@@ -151,7 +159,7 @@ def _decoded(value: str) -> tuple[str, str]:
         user, colon, password = (
             base64.b64decode(value.strip(), validate=True).decode().partition(":")
         )
-    except ValueError:  # no ASCII, no base64, or no UTF-8 in it
+    except ValueError:  # not ASCII, not base64, or not UTF-8 inside
         raise AuthenticationFailed("The Authorization header is malformed.") from None
     if not colon:
         raise AuthenticationFailed("The Authorization header is malformed.")
@@ -159,8 +167,9 @@ def _decoded(value: str) -> tuple[str, str]:
 
 
 def _is_local(request: HttpRequest) -> bool:
-    # Not somebody behind a proxy, and not a page of somebody's in this machine's browser.
-    if any(request.META.get(name) for name in FROM_ELSEWHERE):
+    # A request through a proxy on this machine, or from a page of another site in this
+    # machine's browser, has a loopback address but is not from this machine's user.
+    if any(request.META.get(name) for name in REMOTE_HEADERS):
         return False
     host = request.META.get("HTTP_HOST", "localhost").rpartition(":")
     name = (host[0] or host[2]).strip("[]")

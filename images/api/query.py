@@ -1,4 +1,4 @@
-"""Query strings: what lists of every version are asked with. Reads parameters only."""
+"""Query parameters that the lists of all API versions share. Parses only, reads no data."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from images.attributes import clean_text
 from images.errors import Invalid
 
 MAX_LIMIT: Final = 1000  # images on a page
-MAX_CONDITIONS: Final = 200  # databases limit how deep an expression may be
-LARGEST: Final = 2**63 - 1
+MAX_CONDITIONS: Final = 200  # databases limit the depth of an expression
+LARGEST: Final = 2**63 - 1  # of a 64-bit column
 SORT_KEYS: Final = (
     "name",
     "status",
@@ -36,27 +36,27 @@ _TIME = re.compile(
 
 
 def pairs(params: QueryDict) -> Iterator[tuple[str, str]]:
-    """Every parameter, in order, with each of its values."""
+    """Yield every parameter in order, once with each of its values."""
     for name, values in params.lists():
         for value in values:
             yield name, str(value)
 
 
 def check_text(params: QueryDict) -> None:
-    """Raise Invalid for what no database can compare."""
+    """Raise Invalid for parameters that a database cannot compare, such as those with NUL."""
     for name, value in pairs(params):
         clean_text(name, "query parameter", longest=None)
         clean_text(value, "value of a query parameter", longest=None)
 
 
 def check_conditions(count: int) -> None:
-    """Raise Invalid for more conditions than a list may be asked with."""
+    """Raise Invalid if a list is requested with more than MAX_CONDITIONS filters."""
     if count > MAX_CONDITIONS:
         raise Invalid(f"A list takes at most {MAX_CONDITIONS} filters. Leave some out.")
 
 
 def integer(name: str, value: str) -> int:
-    """A number that every database can keep. Raises Invalid."""
+    """Return a parameter's value as an integer of at most 64 bits. Raises Invalid."""
     text = value.strip()
     if not _INTEGER.fullmatch(text) or abs(int(text)) > LARGEST:
         raise Invalid(f"The value of {name} must be an integer of at most 64 bits.")
@@ -64,7 +64,7 @@ def integer(name: str, value: str) -> int:
 
 
 def limit(params: QueryDict) -> int:
-    """How many images a page has: 25 unless asked, at most MAX_LIMIT. Raises Invalid."""
+    """Return the size of a page in images: 25 by default, at most MAX_LIMIT. Raises Invalid."""
     number = integer("limit", params.get("limit", "25"))
     if number < 0:
         raise Invalid("The limit must not be negative.")
@@ -72,7 +72,10 @@ def limit(params: QueryDict) -> int:
 
 
 def order(keys: list[tuple[str, str]]) -> Order:
-    """From (sort key, direction) pairs; no direction is descending. Raises Invalid."""
+    """Return the order that (sort key, direction) pairs ask for. Raises Invalid.
+
+    The default direction is descending.
+    """
     chosen: dict[str, bool] = {}
     for key, direction in keys:
         key, direction = key.strip(), direction.strip() or "desc"
@@ -80,14 +83,15 @@ def order(keys: list[tuple[str, str]]) -> Order:
             raise Invalid(f"The sort key must be one of: {', '.join(SORT_KEYS)}.")
         if direction not in ("asc", "desc"):
             raise Invalid("The sort direction must be asc or desc.")
-        chosen.setdefault(key, direction == "desc")  # a second time it orders nothing
+        chosen.setdefault(key, direction == "desc")  # a repeated key has no effect
     return tuple(chosen.items())
 
 
 def instant(name: str, text: str) -> tuple[datetime, datetime]:
-    """From when (inclusive) until when (exclusive); both the same for an exact time.
+    """Return the start (inclusive) and the end (exclusive) of a time given in ISO 8601.
 
-    Raises Invalid.
+    A time without a fraction stands for its whole second. Start and end of a time with a
+    fraction are the same. Raises Invalid.
     """
     try:
         return _instant(text)

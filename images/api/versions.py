@@ -1,4 +1,4 @@
-"""The versions document, and which paths are versions at all. Nobody needs to sign in for it."""
+"""The version documents, and the answer to paths without a version. No sign-in is needed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from django.urls import Resolver404, resolve
 
 from images.http import public_url, responses
 
-# Minor versions only announce; all run the same code. Announced is what is served.
+# Minor versions only announce features: all run the same code. The list has exactly the
+# versions whose features the service has.
 CURRENT = "2.7"
 SUPPORTED = ("2.5", "2.4", "2.3", "2.2", "2.1", "2.0")
 V1 = ("1.1", "1.0")
@@ -18,20 +19,22 @@ MEDIA_TYPE = re.compile(r"application/vnd\.openstack\.images-v2(\.\d+)?\b")
 
 
 def versions(request: HttpRequest) -> HttpResponse:
-    """``GET /versions``."""
+    """Return the list of API versions (``GET /versions``)."""
     return responses.json(_document(request))
 
 
 def fallback(request: HttpRequest) -> HttpResponseBase:
-    """Any path without a version: the one that Accept asks for, else the choices (300)."""
+    """Answer a path without a version: with the version in Accept, else with all of them (300)."""
     if MEDIA_TYPE.search(request.META.get("HTTP_ACCEPT", "")):
         try:
-            found = resolve(f"/v2{request.path_info}")
+            match = resolve(f"/v2{request.path_info}")
         except Resolver404:
             pass
         else:
-            reply: HttpResponseBase = found.func(request, *found.args, **found.kwargs)
-            return reply
+            response: HttpResponseBase = match.func(
+                request, *match.args, **match.kwargs
+            )
+            return response
     return responses.json(_document(request), status=300)
 
 

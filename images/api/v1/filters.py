@@ -1,4 +1,4 @@
-"""The query string of the lists: which images, in which order, which page."""
+"""The query parameters of the lists of API v1: filters, order and page."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ EVERYTHING: Final = Q()
 
 
 def parse(params: QueryDict, caller: Caller) -> Listing:
-    """The page that is asked for. Raises Invalid for every value that makes no sense."""
+    """Return the page that the parameters ask for. Raises Invalid for malformed values."""
     query.check_text(params)
     is_public = _boolean(params, "is_public", True)
     all_projects = caller.is_admin and is_public is not True
-    asked = [_condition(name, value) for name, value in query.pairs(params)]
-    conditions = [condition for condition in asked if condition]
+    filters = [_condition(name, value) for name, value in query.pairs(params)]
+    conditions = [condition for condition in filters if condition]
     query.check_conditions(len(conditions))
     if all_projects and is_public is False:
         conditions.append(~Q(visibility="public"))
@@ -51,8 +51,8 @@ def _condition(name: str, value: str) -> Q:
     if name in NUMBERS:
         return _number(name, value)
     if name == "protected":
-        wanted = _of(name, value, BOOLEANS)
-        return EVERYTHING if wanted is None else Q(protected=wanted)
+        protected = _choice(name, value, BOOLEANS)
+        return EVERYTHING if protected is None else Q(protected=protected)
     if name == "changes-since":
         return Q(updated_at__gte=_time(value))
     if name.startswith(PROPERTY):
@@ -65,7 +65,7 @@ def _number(name: str, value: str) -> Q:
         number = query.integer(name, value)
     except Invalid:
         raise _bad(name, value) from None
-    # What has no size yet is shown as 0.
+    # An image without a size is shown with size 0.
     if name == "size_min":
         return Q(size__gte=number) if number > 0 else EVERYTHING
     if name == "size_max":
@@ -82,18 +82,18 @@ def _time(value: str) -> Any:
 
 
 def _deleted(params: QueryDict, caller: Caller) -> bool | None:
-    wanted = _boolean(params, "deleted", False)
+    deleted = _boolean(params, "deleted", False)
     if "changes-since" in params:
         return None
-    return bool(wanted) and caller.is_admin
+    return bool(deleted) and caller.is_admin
 
 
 def _boolean(params: QueryDict, name: str, default: bool) -> bool | None:
     value = params.get(name)
-    return default if value is None else _of(name, value, BOOLEANS)
+    return default if value is None else _choice(name, value, BOOLEANS)
 
 
-def _of(name: str, value: str, choices: dict[str, Any]) -> Any:
+def _choice(name: str, value: str, choices: dict[str, Any]) -> Any:
     if value.lower() not in choices:
         raise _bad(name, value)
     return choices[value.lower()]

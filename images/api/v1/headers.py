@@ -1,6 +1,7 @@
-"""Metadata in headers: ``x-image-meta-…``, both ways.
+"""Image metadata in headers (``x-image-meta-…``) of requests and responses.
 
-In a name ``-`` and ``_`` are the same, and case does not count; so the servers in between see it.
+Names are not case-sensitive, and ``-`` and ``_`` in them are the same, because the servers
+between client and service treat them so.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ COPY_FROM: Final = "HTTP_X_GLANCE_API_COPY_FROM"
 PURGE: Final = "HTTP_X_GLANCE_REGISTRY_PURGE_PROPS"
 TRUE: Final = frozenset({"1", "t", "true", "on", "y", "yes"})
 
-# What urllib.parse.quote leaves of a text, also when it was told to spare some of these.
+# The output of urllib.parse.quote for any argument ``safe`` of these characters.
 _QUOTED = re.compile(r"(?:[A-Za-z0-9_.~/:=+@,;&-]|%[0-9A-Fa-f]{2})*", re.ASCII)
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}", re.ASCII)
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f]|^\s|\s$")
@@ -32,20 +33,20 @@ _UNSAFE = re.compile(r"[\x00-\x1f\x7f]|^\s|\s$")
 
 @dataclass(frozen=True)
 class Meta:
-    """What a request says of an image; only what it says."""
+    """The image metadata in the headers of a request. Headers that are not sent are left out."""
 
-    fields: Mapping[str, Any]  # None: an empty header
+    fields: Mapping[str, Any]  # None for an empty header
     properties: Mapping[str, str]
     copy_from: str | None  # URL
-    purge: bool  # properties that are not named go
+    purge: bool  # remove the properties that the request does not name
 
     def get(self, name: str) -> Any:
-        """The value of a field, or None."""
+        """Return the value of a field, or None."""
         return self.fields.get(name)
 
 
 def decode(request: HttpRequest) -> Meta:
-    """What the request's headers say. Raises Invalid for a field that there is not."""
+    """Return the metadata in a request's headers. Raises Invalid for unknown or malformed ones."""
     fields, properties = {}, {}
     for key, value in request.META.items():
         name = key.removeprefix(PREFIX).lower()
@@ -66,7 +67,7 @@ def decode(request: HttpRequest) -> Meta:
 
 
 def encode(row: Row) -> dict[str, str]:
-    """The headers that describe an image."""
+    """Return the headers that describe an image."""
     document = serializers.image(row)
     properties = document.pop("properties")
     fields = {
@@ -82,7 +83,7 @@ def encode(row: Row) -> dict[str, str]:
 
 
 def _text(name: str, value: str) -> str:
-    """As it was meant: clients send UTF-8, as it is or percent-encoded."""
+    """Return the text of a header, which is UTF-8, percent-encoded or not. Raises Invalid."""
     try:
         return unquoted(header_text(value))
     except UnicodeError:
@@ -92,9 +93,9 @@ def _text(name: str, value: str) -> str:
 
 
 def unquoted(text: str) -> str:
-    """Decode what is percent-encoded throughout; leave what only has a ``%`` in it.
+    """Return a fully percent-encoded text decoded, and any other text unchanged.
 
-    A URL is left too when something in it would be lost: it has a percent-encoding of its own.
+    A URL that has a percent-encoding of its own, which decoding would lose, is unchanged, too.
     """
     if "%" not in text or not _QUOTED.fullmatch(text):
         return text

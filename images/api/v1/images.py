@@ -1,4 +1,4 @@
-"""Images in API v1: list, create, show, download, update, delete."""
+"""Images in API v1: list, create, show, download, update and delete."""
 
 from __future__ import annotations
 
@@ -129,16 +129,16 @@ def _create(
     size = sources.size(request, meta)
     if source.copy_from:
         access.check(caller, "copy_from", image)
-        return create(copied=sources.copied(request, meta, source.copy_from)).pk
+        return create(copied=sources.fetch_source(request, meta, source.copy_from)).pk
     if source.location:
         access.check(caller, "set_image_location", image)
-        return create(location=sources.located(request, meta, source.location)).pk
+        return create(location=sources.location(request, meta, source.location)).pk
     if not source.has_body:
         return create(size=size).pk
     access.check(caller, "upload_image", image)
-    brought = sources.brought(request, meta)
+    options = sources.upload_options(request, meta)
     image_id = create(size=size or None).pk
-    lifecycle.upload(image_id, sources.blocks(request), caller, **brought)
+    lifecycle.upload(image_id, sources.blocks(request), caller, **options)
     return image_id
 
 
@@ -149,16 +149,16 @@ def _update(
     access.check_visibility(caller, row, changes.fields.get("visibility"))
     if source.has_body:
         access.check(caller, "upload_image", row)
-        brought = sources.brought(request, meta)
+        options = sources.upload_options(request, meta)
         blocks = sources.blocks(request)
-        lifecycle.upload(row["id"], blocks, caller, changes=changes, **brought)
+        lifecycle.upload(row["id"], blocks, caller, changes=changes, **options)
     elif source.copy_from:
         access.check(caller, "copy_from", row)
-        copied = sources.copied(request, meta, source.copy_from)
-        lifecycle.request_fetch(row["id"], copied, changes, caller)
+        fetch = sources.fetch_source(request, meta, source.copy_from)
+        lifecycle.request_fetch(row["id"], fetch, changes, caller)
     elif source.location:
         access.check(caller, "set_image_location", row)
-        location = sources.located(request, meta, source.location)
+        location = sources.location(request, meta, source.location)
         lifecycle.update(row["id"], changes, caller, [location])
     else:
         lifecycle.update(row["id"], changes, caller)

@@ -43,7 +43,7 @@ class ImageMemberViewSet(V1ViewSet):
         return responses.nothing()
 
     def update(self, request: Request, image_id: str, member_id: str) -> HttpResponse:
-        """Share an image with a project, or change whether it may share it further."""
+        """Share an image with a project, or change whether that project can share it."""
         can_share = _can_share(request_body.raw(request._request))
         caller = _sharer(request, image_id, "add_member")
         sharing.put(image_id, member_id, can_share, caller)
@@ -76,7 +76,7 @@ class SharedImageViewSet(V1ViewSet):
 
 
 def _sharer(request: Request, image_id: str, *actions: str) -> Caller:
-    """Return the caller if it may do all this with the image. Raises NotFound, Forbidden."""
+    """Return the caller if all these actions are allowed. Raises NotFound, Forbidden."""
     caller = get_caller(request)
     image = access.see(caller, image_id)
     if not all(sharing.may_share(caller, image, action) for action in actions):
@@ -98,17 +98,19 @@ def _document(name: str, value: str, can_share: bool) -> dict[str, Any]:
 
 def _memberships(document: Any) -> dict[str, bool | None]:
     """Parse ``{"memberships": [{"member_id", "can_share"?}]}``. Raises Invalid."""
-    wanted = document.get("memberships") if isinstance(document, dict) else None
-    if not isinstance(wanted, list):
+    entries = document.get("memberships") if isinstance(document, dict) else None
+    if not isinstance(entries, list):
         raise errors.Invalid(
-            'Invalid membership association: send {"memberships": […]}.'
+            'Invalid membership association. Send {"memberships": […]}.'
         )
-    return dict(map(_membership, wanted))
+    return dict(map(_membership, entries))
 
 
 def _membership(entry: Any) -> tuple[str, bool | None]:
     if not isinstance(entry, dict) or not isinstance(entry.get("member_id"), str):
-        raise errors.Invalid("Invalid membership association: each has a 'member_id'.")
+        raise errors.Invalid(
+            "Invalid membership association. Give each one a 'member_id'."
+        )
     return entry["member_id"], _flag(entry)
 
 
@@ -119,7 +121,7 @@ def _can_share(content: bytes) -> bool | None:
     document = request_body.parsed(content)
     member = document.get("member") if isinstance(document, dict) else None
     if not isinstance(member, dict):
-        raise errors.Invalid('Invalid membership: send {"member": {"can_share": …}}.')
+        raise errors.Invalid('Invalid membership. Send {"member": {"can_share": …}}.')
     return _flag(member)
 
 

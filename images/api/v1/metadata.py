@@ -1,4 +1,4 @@
-"""What headers say, as attributes of an image: the rules that only this version has."""
+"""From the metadata in headers to attributes of an image, by the rules of API v1 alone."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ IMMUTABLE: Final = ("id", "status")
 
 
 def new(meta: Meta, caller: Caller, needs_formats: bool) -> dict[str, Any]:
-    """The attributes of a new image. Raises Invalid.
+    """Return the attributes of a new image. Raises Invalid.
 
-    It belongs to the caller's project unless an admin says otherwise. What the service alone
-    knows, such as the status, is passed over.
+    The owner is the caller's project, unless an admin names another one. Fields that only the
+    service sets, such as the status, are ignored.
     """
     fields = {name: meta.get(name) for name in ("id", *PLAIN)}
     fields |= _formats(meta, {}, needs_formats)
@@ -35,9 +35,10 @@ def new(meta: Meta, caller: Caller, needs_formats: bool) -> dict[str, Any]:
 
 
 def changes(meta: Meta, row: Row, caller: Caller, source: Sources) -> Changes:
-    """What is to be different about an image. Raises Invalid, Forbidden.
+    """Return the changes that a request makes to an image. Raises Invalid, Forbidden.
 
-    Properties are replaced as a whole, unless the request says otherwise or brings data.
+    Properties that the request leaves out are removed, unless it has data in its body or the
+    header ``x-glance-registry-purge-props: false``.
     """
     _check_immutable(meta, row)
     wanted = {name: meta.get(name) for name in PLAIN}
@@ -50,11 +51,12 @@ def changes(meta: Meta, row: Row, caller: Caller, source: Sources) -> Changes:
         if value is not None and value != row[name]
     }
     if "name" in meta.fields:
-        fields["name"] = meta.get("name")  # can be taken away
+        fields["name"] = meta.get("name")  # None removes the name
     properties, removed = _properties(meta, row)
     if source.has_body or not meta.purge:
         removed = set()
-    if any(source):  # it says what is to come
+    # With a source, size and checksum describe the new data, not the image.
+    if any(source):
         return Changes(fields, properties, removed)
     checksum = meta.get("checksum")
     return Changes(
@@ -73,14 +75,14 @@ def _formats(
 ) -> dict[str, str | None]:
     formats = {name: meta.fields.get(name, row.get(name)) for name in FORMATS}
     if AMAZON & set(formats.values()):
-        given = set(filter(None, formats.values()))
-        if len(given) > 1:
+        named = set(filter(None, formats.values()))
+        if len(named) > 1:
             raise errors.Invalid(
                 "Invalid mix of disk and container formats. When setting a disk or "
                 "container format to one of 'aki', 'ari', or 'ami', the container and "
                 "disk formats must match."
             )
-        formats = dict.fromkeys(FORMATS, given.pop())
+        formats = dict.fromkeys(FORMATS, named.pop())
     for name, choices in FORMATS.items():
         if (needed or name in meta.fields) and formats[name] not in choices:
             raise errors.Invalid(
@@ -90,7 +92,11 @@ def _formats(
 
 
 def _owner(meta: Meta, row: Row, caller: Caller) -> str | None:
-    """Who may not give images away is passed over; an admin's limited key is told so."""
+    """Return the new owner, or None for no change. Raises Forbidden.
+
+    The owner is ignored if the caller has no permission to change it. An admin whose
+    application credential does not allow the change gets an error instead.
+    """
     wanted = meta.get("owner")
     if wanted is None or wanted == row["owner"]:
         return None
@@ -102,7 +108,10 @@ def _owner(meta: Meta, row: Row, caller: Caller) -> str | None:
 
 
 def _visibility(meta: Meta, row: Row) -> str | None:
-    """Version 1 knows public and not public; what is not public stays as it is."""
+    """Return the new visibility, or None for no change.
+
+    API v1 has only public and not public: an image that stays not public keeps its visibility.
+    """
     wanted = meta.get("is_public")
     if wanted is None or wanted == (row["visibility"] == "public"):
         return None
@@ -110,16 +119,16 @@ def _visibility(meta: Meta, row: Row) -> str | None:
 
 
 def _properties(meta: Meta, row: Row) -> tuple[dict[str, str], set[str]]:
-    """The properties that are sent, under the names that they have; and those that are not."""
+    """Return the properties in a request, with their names in the image, and the names not sent."""
     names = {_as_sent(name): name for name in row["properties"]}
     names |= {name: name for name in row["properties"]}
     sent = {names.get(name, name): value for name, value in meta.properties.items()}
-    others = {
+    not_sent = {
         name
         for name in row["properties"]
         if _as_sent(name) not in meta.properties and name not in sent
     }
-    return sent, {it for it in others if not attributes.is_internal(it)}
+    return sent, {name for name in not_sent if not attributes.is_internal(name)}
 
 
 def _as_sent(name: str) -> str:

@@ -1,4 +1,4 @@
-"""From a row to the JSON object of an image."""
+"""From an image's row to its JSON object in API v1."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PLAIN = (
 
 
 def image(row: Row) -> dict[str, Any]:
-    """All that API v1 tells of an image."""
+    """Return all attributes of an image."""
     return {
         **{name: row[name] for name in PLAIN},
         "size": _size(row),
@@ -33,7 +33,7 @@ def image(row: Row) -> dict[str, Any]:
 
 
 def brief(row: Row) -> dict[str, Any]:
-    """What the short list tells."""
+    """Return the main attributes of an image, for lists without details."""
     return {**{name: row[name] for name in BRIEF}, "size": _size(row)}
 
 
@@ -41,6 +41,6 @@ def _size(row: Row) -> int:
     return row["size"] or 0
 
 
-def _time(moment: str) -> str:
-    """Of a row's time, which is in UTC: without the zone."""
-    return f"{moment[:10]}T{moment[11:].partition('+')[0]}"
+def _time(time: str) -> str:
+    """Return a row's time, which is in UTC, in ISO 8601 without the zone."""
+    return f"{time[:10]}T{time[11:].partition('+')[0]}"

@@ -1,4 +1,4 @@
-"""Where an image's data comes from: the body, a location, a place to copy from, or nowhere yet."""
+"""The source of an image's data: the request body, a URL to fetch it from, or a location."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SCHEMES = ("http://", "https://")
 
 
 class Sources(NamedTuple):
-    """At most one of them is there."""
+    """The sources that a request names: at most one, none for an image without data."""
 
     has_body: bool
     copy_from: str | None  # URL
@@ -26,44 +26,51 @@ class Sources(NamedTuple):
 
 
 def of(request: HttpRequest, meta: Meta) -> Sources:
-    """What the request brings. Raises Invalid for two, or for what cannot be fetched."""
-    found = Sources(streaming.has_body(request), meta.copy_from, meta.get("location"))
-    if sum(map(bool, found)) > 1:
+    """Return the source that a request names. Raises Invalid for several, or for other schemes."""
+    sources = Sources(streaming.has_body(request), meta.copy_from, meta.get("location"))
+    if sum(map(bool, sources)) > 1:
         raise errors.Invalid("It's invalid to provide multiple image sources.")
-    url = found.copy_from or found.location
+    url = sources.copy_from or sources.location
     if url and not url.lower().startswith(SCHEMES):
         raise errors.Invalid(f"External sourcing not supported for store {url[:255]}")
-    return found
+    return sources
 
 
 def size(request: HttpRequest, meta: Meta) -> int | None:
-    """How many bytes are said to come. Raises Invalid for more than an image may have."""
-    said = meta.get("size")
-    if said is None and streaming.has_body(request):
-        said = streaming.body_size(request)
+    """Return the announced size of the data in bytes, or None. Raises Invalid above the limit."""
+    announced = meta.get("size")
+    if announced is None and streaming.has_body(request):
+        announced = streaming.body_size(request)
     cap = settings.IMAGECATALOG_IMAGE_SIZE_CAP
-    if said is not None and said > cap:
+    if announced is not None and announced > cap:
         raise errors.Invalid(
             f"Denying attempt to upload image larger than {cap} bytes."
         )
-    return said
+    return announced
 
 
 def store_id(meta: Meta) -> str | None:
-    """The store that is asked for, by its id or by its kind. Raises Invalid, StoreReadOnly."""
-    wanted = meta.get("store")
-    return lifecycle.writable(stores.by_scheme(wanted).id).id if wanted else None
+    """Return the id of the store that a request names by id or type, or None.
+
+    Raises Invalid, StoreReadOnly.
+    """
+    name = meta.get("store")
+    return lifecycle.writable(stores.by_scheme(name).id).id if name else None
 
 
 def blocks(request: HttpRequest) -> Iterator[bytes]:
-    """The body. Raises Invalid with the first block: what comes in another dress is a failure."""
+    """Yield the request body, which must be application/octet-stream.
+
+    The check runs with the first block, so that a wrong Content-Type fails the upload.
+    Raises Invalid.
+    """
     if request.content_type != MEDIA_TYPE:
         raise errors.Invalid(f"Content-Type must be {MEDIA_TYPE}")
     yield from streaming.body(request)
 
 
-def brought(request: HttpRequest, meta: Meta) -> dict[str, Any]:
-    """What is said of the body, as an upload takes it. Raises Invalid, StoreReadOnly."""
+def upload_options(request: HttpRequest, meta: Meta) -> dict[str, Any]:
+    """Return the arguments of an upload of the body. Raises Invalid, StoreReadOnly."""
     return {
         "expected_size": size(request, meta),
         "expected_checksum": meta.get("checksum"),
@@ -72,14 +79,14 @@ def brought(request: HttpRequest, meta: Meta) -> dict[str, Any]:
     }
 
 
-def copied(request: HttpRequest, meta: Meta, url: str) -> lifecycle.Source:
-    """What is to be copied."""
+def fetch_source(request: HttpRequest, meta: Meta, url: str) -> lifecycle.Source:
+    """Return the source of a web download from this URL. Raises Invalid, StoreReadOnly."""
     return lifecycle.Source(
         url, size(request, meta), meta.get("checksum"), store_id(meta)
     )
 
 
-def located(request: HttpRequest, meta: Meta, url: str) -> lifecycle.AddLocation:
-    """The only location that the image has."""
-    location = lifecycle.AddLocation.parse({"url": url})
-    return location.as_only(size(request, meta))
+def location(request: HttpRequest, meta: Meta, url: str) -> lifecycle.AddLocation:
+    """Return this URL as the only location of the image. Raises Invalid."""
+    change = lifecycle.AddLocation.parse({"url": url})
+    return change.as_only(size(request, meta))

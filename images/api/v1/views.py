@@ -1,4 +1,4 @@
-"""What API v1 answers differently from API v2."""
+"""The base of API v1's ViewSets, with the status codes that differ from API v2."""
 
 from __future__ import annotations
 
