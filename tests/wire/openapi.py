@@ -176,7 +176,7 @@ def _patches() -> Document:
     rfc = {
         "type": "object",
         "properties": {
-            "op": {"enum": list(patch.VERBS)},
+            "op": {"enum": list(patch.OPS)},
             "path": pointer,
             "value": {"anyOf": values},
         },
@@ -185,7 +185,7 @@ def _patches() -> Document:
     draft = {
         "type": "object",
         "properties": {
-            **dict.fromkeys(patch.VERBS, pointer),
+            **dict.fromkeys(patch.OPS, pointer),
             "value": {"anyOf": values},
         },
     }

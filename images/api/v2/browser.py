@@ -19,16 +19,20 @@ NEEDED = ("images.view_image", "images.upload_image")
 
 
 class BrowserSession(SessionAuthentication):
-    """Staff users with permission to upload; unsafe methods need the CSRF token, too."""
+    """Authentication of staff users with permission to upload, by the session of the admin.
+
+    Requests with unsafe methods need the CSRF token, too.
+    """
 
     def authenticate(self, request: Request) -> tuple[Caller, None]:
-        found = super().authenticate(request)
-        if found is None:
+        """Return the staff user as caller. Raises PermissionDenied."""
+        authenticated = super().authenticate(request)
+        if authenticated is None:
             # Not 401, for which a browser would show its own password prompt.
             raise PermissionDenied(
                 "Your session has expired. Sign in in another tab, then resume."
             )
-        user, _ = found
+        user, _ = authenticated
         if not user.is_staff or not user.has_perms(NEEDED):
             raise PermissionDenied("Your role does not include uploads.")
         request_id = request._request.request_id  # type: ignore[attr-defined]

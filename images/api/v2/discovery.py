@@ -18,7 +18,7 @@ DOCUMENTS = {
 
 
 class SchemaViewSet(ApiViewSet):
-    """``/v2/schemas/{name}``."""
+    """``/v2/schemas/{name}``: the JSON schemas of images and members."""
 
     lookup_url_kwarg = "name"
     lookup_value_regex = "|".join(DOCUMENTS)

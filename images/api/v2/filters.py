@@ -1,6 +1,6 @@
-"""The query string of ``GET /v2/images``: which images, in which order, which page.
+"""The query parameters of ``GET /v2/images``: filters, order and page.
 
-Reads parameters only; who sees what, and how a page is fetched, is the listing's.
+Parses parameters only. ``images.listing`` applies visibility and fetches the page.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from images.attributes import VISIBILITIES
 from images.errors import Invalid
 from images.listing import Listing
 
-MAX_IN: Final = 1000  # databases limit how long a list may be
+MAX_IN: Final = 1000  # databases limit the length of a list
 MEMBER_STATUSES: Final = ("accepted", "pending", "rejected", "all")
 TEXTS: Final = ("name", "id", "status", "container_format", "disk_format")
 PLAIN: Final = ("owner", "checksum", "os_hash_algo", "os_hash_value")
@@ -52,7 +52,7 @@ TRASH: Final = (Q(status="pending_delete"), Q(status__in=["pending_delete"]))
 
 
 def parse(params: QueryDict) -> Listing:
-    """The page that is asked for. Raises Invalid for every parameter that makes no sense."""
+    """Return the page that the parameters ask for. Raises Invalid for malformed parameters."""
     check_text(params)
     return Listing(
         where=_where(params),
@@ -66,16 +66,16 @@ def parse(params: QueryDict) -> Listing:
 
 
 def links(params: QueryDict, next_marker: str | None) -> dict[str, str]:
-    """``first`` and, with a marker, ``next``: paths that repeat every parameter in order."""
-    asked = [(name, value) for name, value in pairs(params) if name != "marker"]
-    first = {"first": _path(asked)}
+    """Return the paths ``first`` and, with a marker, ``next``, with every parameter in order."""
+    repeated = [(name, value) for name, value in pairs(params) if name != "marker"]
+    first = {"first": _path(repeated)}
     if next_marker is None:
         return first
-    return first | {"next": _path([*asked, ("marker", next_marker)])}
+    return first | {"next": _path([*repeated, ("marker", next_marker)])}
 
 
-def _path(asked: list[tuple[str, str]]) -> str:
-    return f"/v2/images?{urlencode(asked)}" if asked else "/v2/images"
+def _path(params: list[tuple[str, str]]) -> str:
+    return f"/v2/images?{urlencode(params)}" if params else "/v2/images"
 
 
 def _choice(params: QueryDict, name: str, choices: tuple[str, ...]) -> str | None:
@@ -105,7 +105,10 @@ def _classic_sort(keys: list[str], directions: list[str]) -> Order:
     if len(directions) <= 1:
         directions = (directions or ["desc"]) * len(keys)
     if len(keys) != len(directions):
-        raise Invalid("Give one sort_dir for all, or one for each sort_key.")
+        raise Invalid(
+            "The numbers of sort_key and sort_dir differ. "
+            "Give one sort_dir for all, or one for each sort_key."
+        )
     return order(list(zip(keys, directions, strict=True)))
 
 
@@ -113,17 +116,19 @@ def _classic_sort(keys: list[str], directions: list[str]) -> Order:
 
 
 def _where(params: QueryDict) -> Q:
-    asked = [pair for pair in pairs(params) if pair[0] not in NOT_CONDITIONS]
-    check_conditions(len(asked))
-    # Hidden from users, but the trash is the operator's, who would lose sight of them.
-    everything = "os_hidden" in params or _asks_for_trash(params)
-    conditions = [] if everything else [Q(os_hidden=False)]
+    filters = [pair for pair in pairs(params) if pair[0] not in NOT_CONDITIONS]
+    check_conditions(len(filters))
+    # Lists leave hidden images out. The trash has them, so that operators can restore them.
+    with_hidden = "os_hidden" in params or _asks_for_trash(params)
+    conditions = [] if with_hidden else [Q(os_hidden=False)]
     properties: dict[str, str] = {}
-    for name, value in asked:
+    for name, value in filters:
         if name in CONDITIONS:
             conditions.append(CONDITIONS[name](name, value))
         elif name in REFUSED:
-            raise Invalid(f"Images cannot be filtered by {name}.")
+            raise Invalid(
+                f"Images cannot be filtered by {name}. Leave the parameter out."
+            )
         elif properties.setdefault(name, value) != value:
             conditions.append(NOTHING)
     if properties:
@@ -132,14 +137,14 @@ def _where(params: QueryDict) -> Q:
 
 
 def _asks_for_trash(params: QueryDict) -> bool:
-    """Is it the images that can still be restored, and no others?"""
+    """Return whether the parameters ask for the images in the trash, and no others."""
     return "status" in params and all(
         _text("status", value) in TRASH for value in params.getlist("status")
     )
 
 
 def _text(name: str, value: str) -> Q:
-    # A prefix that is no operator belongs to the value: images are called "debian:13".
+    # An unknown prefix belongs to the value, as in the image name "debian:13".
     match = _OPERATOR.fullmatch(value)
     if match is None:
         return Q((name, value))
@@ -148,23 +153,28 @@ def _text(name: str, value: str) -> Q:
         return Q((name, rest))
     if op == "in":
         return Q((f"{name}__in", _items(name, rest)))
-    raise Invalid(f"{name} can be compared by eq and in only, not by {op}.")
+    raise Invalid(f"The operator {op} is not supported for {name}. Use eq or in.")
 
 
 def _items(name: str, text: str) -> list[str]:
-    """The values of ``a,"b,c"``; in quotes a backslash makes the next character literal."""
+    """Return the values of a list such as ``a,"b,c"``. Raises Invalid.
+
+    In quotes, a backslash makes the next character literal.
+    """
     items, position, more = [], 0, True
     while more:
         match = _IN_ITEM.match(text, position)
         if match is None:
             raise Invalid(
-                f'Malformed list for {name}: quotes must surround a whole value ("a,b").'
+                f'The list for {name} is malformed. Put quotes around whole values ("a,b").'
             )
         quoted, bare, comma = match.groups()
         items.append(bare if quoted is None else _ESCAPED.sub(r"\1", quoted))
         position, more = match.end(), bool(comma)
     if len(items) > MAX_IN:
-        raise Invalid(f"The list for {name} has more than {MAX_IN} values.")
+        raise Invalid(
+            f"The list for {name} has more than {MAX_IN} values. Leave some out."
+        )
     return items
 
 
@@ -201,7 +211,10 @@ def _tag(name: str, value: str) -> Q:
 
 
 def _time(name: str, value: str) -> Q:
-    """Compare a time. One without a fraction stands for its whole second, as it is shown."""
+    """Return the condition that compares a time. Raises Invalid.
+
+    A time without a fraction stands for its whole second, because the API shows whole seconds.
+    """
     match = _TIME_OPERATOR.fullmatch(value)
     op, text = match.groups() if match else ("eq", value)
     start, end = instant(name, text)
@@ -215,7 +228,10 @@ def _time(name: str, value: str) -> Q:
         "lte": Q((f"{name}__lte" if end == start else f"{name}__lt", end)),
     }
     if op not in by_operator:
-        raise Invalid(f"{name} can be compared by {', '.join(by_operator)} only.")
+        raise Invalid(
+            f"The operator {op[:64]} is not supported for {name}. "
+            f"Use one of: {', '.join(by_operator)}."
+        )
     return by_operator[op]
 
 

@@ -32,7 +32,7 @@ class ImageDataView(ApiView):
         return _upload(request, image_id)
 
     def get(self, request: Request, image_id: str) -> HttpResponseBase:
-        """Send an image's data, or the range of it that the request asks for."""
+        """Send an image's data, or the range of the data in the header Range."""
         request_body.refuse(request._request)
         caller = get_caller(request)
         preferred = _preferred(request)

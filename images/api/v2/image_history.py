@@ -18,9 +18,9 @@ from images.http.views import ApiViewSet, get_caller
 MAX_LIMIT: Final = 1000  # events on a page
 TIMES: Final = ("since", "until")
 # Parameters that the link to the next page repeats.
-ASKED: Final = ("actor", "interface", "door", *TIMES, "limit")
-# Callers that see attributes and members see their changes. Details of other events could
-# reveal where the operator keeps data, so only harmless ones are shown.
+REPEATED: Final = ("actor", "interface", "door", *TIMES, "limit")
+# Callers can see attributes and members, so they see the details of their changes. Details
+# of other events could reveal where the operator keeps data: callers see only harmless ones.
 SHOWN_IN_FULL: Final = frozenset(
     ("create", "update")
     + ("add_member", "change_member", "remove_member", "set_member_status")
@@ -60,16 +60,16 @@ def _params(request: Request) -> Params:
 
 
 def _filters(params: Params) -> dict[str, Any]:
-    given: dict[str, Any] = {
+    filters: dict[str, Any] = {
         name: query.instant(name, params[name])[0] for name in TIMES if name in params
     }
     if "actor" in params:
-        given["actor"] = attributes.clean_text(params["actor"], "actor")
+        filters["actor"] = attributes.clean_text(params["actor"], "actor")
     # "door" is the old name of the filter.
     for name in ("door", "interface"):
         if name in params:
-            given["interface"] = _interface(params[name])
-    return given
+            filters["interface"] = _interface(params[name])
+    return filters
 
 
 def _interface(text: str) -> str:
@@ -94,15 +94,15 @@ def _marker(params: Params) -> int | None:
 
 
 def _next(image_id: str, params: Params, last: int) -> str:
-    asked = [(name, params[name]) for name in ASKED if name in params]
-    return f"/v2/images/{image_id}/history?{urlencode([*asked, ('marker', last)])}"
+    repeated = [(name, params[name]) for name in REPEATED if name in params]
+    return f"/v2/images/{image_id}/history?{urlencode([*repeated, ('marker', last)])}"
 
 
 def _event(event: Mapping[str, Any], caller: Caller) -> dict[str, Any]:
     shown = {
         **event,
         "at": responses.instant(event["at"]),
-        "door": event["interface"],  # its name before; for one more release
+        "door": event["interface"],  # the old name of the field, for one more release
     }
     if not caller.is_admin and event["verb"] not in SHOWN_IN_FULL:
         detail = event["detail"].items()

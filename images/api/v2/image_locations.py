@@ -1,4 +1,4 @@
-"""Locations of an image: today changed by the JSON patch of the image, at ``/locations``."""
+"""The locations of an image, which the JSON patch of the image changes at ``/locations``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ImageLocationViewSet(ApiViewSet):
 
     @staticmethod
     def rules(image: Row, operations: Sequence[LocationOperation]) -> Iterator[str]:
-        """Yield the names of the rules that the operations on an image need."""
+        """Yield the names of the rules that must allow the operations on an image."""
         for status, operation in _with_status(image, operations):
             yield from _rules(status, operation)
 
@@ -70,6 +70,6 @@ def _change(status: Status, operation: LocationOperation) -> LocationChange:
         return lifecycle.RemoveLocationAt(operation.index)
     if operation.op == "add":
         location = lifecycle.AddLocation.parse(operation.value)
-        # The rule for a second location was asked only if the image was active.
+        # The rule for a second location was checked only if the image was active.
         return replace(location, to_active=status == Status.ACTIVE)
     return lifecycle.ReplaceLocations.parse(operation.value)

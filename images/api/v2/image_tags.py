@@ -11,13 +11,13 @@ from images.http.views import ApiViewSet, get_caller
 
 
 class ImageTagViewSet(ApiViewSet):
-    """``/v2/images/{id}/tags/{tag}``."""
+    """``/v2/images/{id}/tags/{tag}``: the tags of an image."""
 
     lookup_url_kwarg = "tag"
     lookup_value_regex = "[^/]+"
 
     def update(self, request: Request, image_id: str, tag: str) -> HttpResponse:
-        """Add a tag to an image that may have it already."""
+        """Add a tag to an image, unless the image has it already."""
         request_body.refuse(request._request)
         caller = get_caller(request)
         access.get_image(caller, image_id, "modify_image")

@@ -1,6 +1,6 @@
 """The two JSON patch dialects of the Image API: from a request body to ``Changes``.
 
-Works in memory only; who may make a change, and whether the status allows it, is not known here.
+Works in memory only, and checks neither permissions nor the status of the image.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from images.errors import Conflict, Forbidden, Invalid
 from images.http import request_body
 
 V2_1: Final = "application/openstack-images-v2.1-json-patch"  # RFC 6902
-V2_0: Final = "application/openstack-images-v2.0-json-patch"  # its fourth draft
+V2_0: Final = (
+    "application/openstack-images-v2.0-json-patch"  # the fourth draft of RFC 6902
+)
 ACCEPT_PATCH: Final = f"{V2_1}, {V2_0}"
-MAX_DEPTH: Final = 16  # of a value; what a location brings along needs three
+MAX_DEPTH: Final = 16  # of a value; a location with its metadata needs three
 
-Verb = Literal["add", "remove", "replace"]
-VERBS: Final[tuple[Verb, ...]] = ("add", "remove", "replace")
+Op = Literal["add", "remove", "replace"]
+OPS: Final[tuple[Op, ...]] = ("add", "remove", "replace")
 CHANGEABLE: Final = attributes.BASE - attributes.READ_ONLY_ONCE_CREATED
 
 _BAD_ESCAPE = re.compile("~(?![01])")
@@ -29,35 +31,38 @@ _INDEX = re.compile("[0-9]{1,9}")
 
 
 class UnsupportedPatch(Invalid):
-    """The body is in no dialect that is spoken here; ``ACCEPT_PATCH`` names those."""
+    """The Content-Type of a patch is not one of ``ACCEPT_PATCH``."""
 
     code = "unsupported-patch"
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One step of the document."""
+    """An operation of a JSON patch."""
 
-    op: Verb
+    op: Op
     path: tuple[str, ...]
     value: object = None
-    only_new: bool = False  # an add may not overwrite, as it was in the draft
+    only_new: bool = False  # add does not overwrite, as in the draft
 
 
 @dataclass(frozen=True)
 class LocationOperation:
-    """A step about ``/locations``. ``index`` None: at the end, or (replace) all of them."""
+    """An operation on ``/locations``.
 
-    op: Verb
+    ``index`` is None for the end of the list (add) and for all of the list (replace).
+    """
+
+    op: Op
     index: int | None
     value: object
 
 
 def parse(content_type: str, content: bytes) -> list[Operation]:
-    """The operations of a request body, in order.
+    """Return the operations of a request body, in order.
 
-    Raises UnsupportedPatch, and Invalid for whatever is wrong with the document whichever
-    image it is for.
+    Raises UnsupportedPatch, and Invalid for errors in the document that do not depend on the
+    image.
     """
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type not in (V2_1, V2_0):
@@ -71,13 +76,15 @@ def parse(content_type: str, content: bytes) -> list[Operation]:
 def plan(
     operations: list[Operation], image: Mapping[str, Any]
 ) -> tuple[Changes, list[LocationOperation]]:
-    """What the operations, applied in order, change about ``image``.
+    """Return the changes that the operations, applied in order, make to ``image``.
 
-    ``image`` needs only its key ``properties`` (a dict). Raises Invalid, Forbidden (what
-    nobody may change), Conflict (there already, or not there) and OverLimit.
+    ``image`` needs only its key ``properties`` (a dict). Raises Invalid, Forbidden for
+    read-only attributes, Conflict for names that exist already or do not exist, and OverLimit.
     """
     draft = _Draft(dict(image["properties"]))
-    locations = [change for step in operations for change in _apply(step, draft)]
+    locations = [
+        change for operation in operations for change in _apply(operation, draft)
+    ]
     new = [name for name in draft.properties if name not in image["properties"]]
     if new:
         attributes.check_property_count(attributes.counted(draft.properties))
@@ -95,7 +102,7 @@ def plan(
 
 @dataclass
 class _Draft:
-    """The image while the operations are applied."""
+    """An image's properties and attributes while the operations are applied."""
 
     properties: dict[str, str]
     fields: dict[str, Any] = field(default_factory=dict)
@@ -121,21 +128,21 @@ def _read_v2_1(element: dict[str, object]) -> Operation:
     if missing:
         raise Invalid(f"An operation needs the member '{missing[0]}'.")
     op = element["op"]
-    if op not in VERBS:
-        raise Invalid(f"The op of an operation must be one of: {', '.join(VERBS)}.")
+    if op not in OPS:
+        raise Invalid(f"The op of an operation must be one of: {', '.join(OPS)}.")
     return _operation(op, element["path"], element)
 
 
 def _read_v2_0(element: dict[str, object]) -> Operation:
-    ops = [op for op in VERBS if op in element]
+    ops = [op for op in OPS if op in element]
     if len(ops) != 1:
-        raise Invalid(f"An operation needs exactly one of: {', '.join(VERBS)}.")
+        raise Invalid(f"An operation needs exactly one of: {', '.join(OPS)}.")
     (op,) = ops
     return _operation(op, element[op], element, only_new=op == "add")
 
 
 def _operation(
-    op: Verb, pointer: object, element: dict[str, object], only_new: bool = False
+    op: Op, pointer: object, element: dict[str, object], only_new: bool = False
 ) -> Operation:
     path = _segments(pointer)
     if op == "remove":
@@ -147,11 +154,13 @@ def _operation(
 
 
 def _segments(pointer: object) -> tuple[str, ...]:
-    """The parts of a JSON pointer (RFC 6901), without the blanks around them."""
+    """Return the segments of a JSON pointer (RFC 6901), stripped of blanks. Raises Invalid."""
     if not isinstance(pointer, str) or not pointer.startswith("/"):
         raise Invalid("A JSON pointer must be a string that starts with '/'.")
     if _BAD_ESCAPE.search(pointer):
-        raise Invalid("In a JSON pointer '~' may stand only in '~0' and '~1'.")
+        raise Invalid(
+            "The JSON pointer has a '~' outside '~0' and '~1'. Write '~' as '~0'."
+        )
     segments = [segment.strip() for segment in pointer[1:].split("/")]
     if not all(segments):
         raise Invalid("A JSON pointer must not end with '/' or have empty parts.")
@@ -159,7 +168,8 @@ def _segments(pointer: object) -> tuple[str, ...]:
 
 
 def _check_value(value: object) -> None:
-    # Level by level: a deep value must not exhaust the stack of whoever walks it later.
+    # Level by level, without recursion: a deep value would exhaust the stack, also of the code
+    # that reads the value later.
     level = [value]
     for _ in range(MAX_DEPTH):
         for item in level:
@@ -167,7 +177,9 @@ def _check_value(value: object) -> None:
                 attributes.clean_text(item, "value of an operation", longest=None)
         level = [child for item in level for child in _children(item)]
     if level:
-        raise Invalid("The value of an operation is nested too deeply.")
+        raise Invalid(
+            f"The value of an operation has more than {MAX_DEPTH} levels. Send fewer levels."
+        )
 
 
 def _children(value: object) -> list[object]:
@@ -176,53 +188,53 @@ def _children(value: object) -> list[object]:
     return value if isinstance(value, list) else []
 
 
-def _apply(step: Operation, draft: _Draft) -> Iterator[LocationOperation]:
-    name = step.path[0]
+def _apply(operation: Operation, draft: _Draft) -> Iterator[LocationOperation]:
+    name = operation.path[0]
     if name == "locations":
-        yield _location_step(step)
+        yield _location_operation(operation)
         return
     attributes.check_changeable(name)
-    if len(step.path) > 1:
+    if len(operation.path) > 1:
         raise Invalid(
             f"Invalid JSON pointer for this resource: '/{name}' has no parts."
         )
     if name in CHANGEABLE:
-        _apply_to_attribute(name, step, draft)
+        _apply_to_attribute(name, operation, draft)
     else:
-        _apply_to_property(attributes.clean_property_name(name), step, draft)
+        _apply_to_property(attributes.clean_property_name(name), operation, draft)
 
 
-def _location_step(step: Operation) -> LocationOperation:
-    if step.op == "replace":
-        if len(step.path) == 1:
-            return LocationOperation("replace", None, step.value)
-    elif len(step.path) == 2:
-        position = step.path[1]
-        if position == "-" and step.op == "add":
-            return LocationOperation("add", None, step.value)
+def _location_operation(operation: Operation) -> LocationOperation:
+    if operation.op == "replace":
+        if len(operation.path) == 1:
+            return LocationOperation("replace", None, operation.value)
+    elif len(operation.path) == 2:
+        position = operation.path[1]
+        if position == "-" and operation.op == "add":
+            return LocationOperation("add", None, operation.value)
         if _INDEX.fullmatch(position):
-            return LocationOperation(step.op, int(position), step.value)
+            return LocationOperation(operation.op, int(position), operation.value)
     raise Invalid(
         "Invalid JSON pointer for this resource: replace '/locations', "
         "add '/locations/-' or '/locations/N', remove '/locations/N'."
     )
 
 
-def _apply_to_attribute(name: str, step: Operation, draft: _Draft) -> None:
-    if step.op == "remove":
+def _apply_to_attribute(name: str, operation: Operation, draft: _Draft) -> None:
+    if operation.op == "remove":
         raise Forbidden(f"Property {name} may not be removed.")
-    if step.only_new:
+    if operation.only_new:
         raise Conflict(f"Property {name} already present.")
-    draft.fields |= attributes.clean_fields({name: step.value})
+    draft.fields |= attributes.clean_fields({name: operation.value})
 
 
-def _apply_to_property(name: str, step: Operation, draft: _Draft) -> None:
-    if step.op != "add" and name not in draft.properties:
+def _apply_to_property(name: str, operation: Operation, draft: _Draft) -> None:
+    if operation.op != "add" and name not in draft.properties:
         raise Conflict(f"Property {name} does not exist.")
-    if step.op == "remove":
+    if operation.op == "remove":
         del draft.properties[name]
         return
-    if step.only_new and name in draft.properties:
+    if operation.only_new and name in draft.properties:
         raise Conflict(f"Property {name} already present.")
-    draft.properties[name] = attributes.clean_property_value(name, step.value)
+    draft.properties[name] = attributes.clean_property_value(name, operation.value)
     draft.touched[name] = None

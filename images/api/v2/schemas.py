@@ -1,4 +1,4 @@
-"""The JSON schemas that clients build their models from. Documents only; no view."""
+"""The JSON schemas from which clients build their models of images and members."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Schema = dict[str, Any]
 
 
 def image() -> Schema:
-    """The schema of one image. Whatever else an image has is a custom property: a string."""
+    """Return the schema of an image, whose other members are custom properties: strings."""
     base = _settable() | _read_only() | {"locations": _locations()}
     return {
         "name": "image",
@@ -34,7 +34,7 @@ def image() -> Schema:
 
 
 def images() -> Schema:
-    """The schema of a page of images."""
+    """Return the schema of a page of images."""
     return {
         "name": "images",
         "properties": {
@@ -52,26 +52,29 @@ def images() -> Schema:
 
 
 def member() -> Schema:
-    """The schema of one project with which an image is shared."""
+    """Return the schema of a member: a project with which an image is shared."""
     return {
         "name": "member",
         "properties": {
-            "member_id": _string("The project with which the image is shared."),
-            "image_id": _string("The image.") | {"pattern": ID_PATTERN},
+            "member_id": _string("ID of the project with which the image is shared."),
+            "image_id": _string("ID of the image.") | {"pattern": ID_PATTERN},
             "status": {
                 "type": "string",
                 "enum": MemberStatus.values,
-                "description": "Whether the image is in that project's lists.",
+                "description": (
+                    "Whether the project accepted the image. By default, the image lists "
+                    "of the project have only accepted images."
+                ),
             },
-            "created_at": _string("When the image was shared with it."),
-            "updated_at": _string("When the status was last changed."),
+            "created_at": _string("Time when the image was shared with the project."),
+            "updated_at": _string("Time of the last change of the status."),
             "schema": _string("Path of this schema.") | {"readOnly": True},
         },
     }
 
 
 def members() -> Schema:
-    """The schema of all members of an image."""
+    """Return the schema of the members of an image."""
     return {
         "name": "members",
         "properties": {
@@ -94,25 +97,36 @@ def _settable() -> Schema:
         "id": {
             "type": "string",
             "pattern": ID_PATTERN,
-            "description": "Unique for ever; random unless given on creation.",
+            "description": "ID of the image: random unless set on creation. IDs are never reused.",
         },
-        "name": _text("What people call the image.", MAX_LENGTH),
-        "owner": _text("The project that the image belongs to.", MAX_LENGTH),
+        "name": _text(
+            "Name of the image. Several images can have the same name.", MAX_LENGTH
+        ),
+        "owner": _text("ID of the project that owns the image.", MAX_LENGTH),
         "visibility": {
             "type": "string",
             "enum": list(VISIBILITIES),
-            "description": "Who can see the image.",
+            "description": (
+                "Projects that can see the image: all of them (public, community), the "
+                "owner and the members (shared), or only the owner (private)."
+            ),
         },
-        "protected": _flag("While true, the image cannot be deleted."),
-        "os_hidden": _flag("While true, lists leave the image out unless asked."),
-        "disk_format": _format("How the disk inside is laid out.", DISK_FORMATS),
-        "container_format": _format("What the disk is packed in.", CONTAINER_FORMATS),
-        "min_ram": _amount("Memory that an instance needs to boot it, in MiB."),
-        "min_disk": _amount("Disk that an instance needs to boot it, in GiB."),
+        "protected": _flag("If true, the image cannot be deleted."),
+        "os_hidden": _flag("If true, image lists leave the image out by default."),
+        "disk_format": _format("Format of the disk in the image.", DISK_FORMATS),
+        "container_format": _format(
+            "Format of the container around the disk.", CONTAINER_FORMATS
+        ),
+        "min_ram": _amount(
+            "Minimum memory of an instance that boots the image, in MiB."
+        ),
+        "min_disk": _amount(
+            "Minimum disk of an instance that boots the image, in GiB."
+        ),
         "tags": {
             "type": "array",
             "items": {"type": "string", "maxLength": MAX_LENGTH},
-            "description": "Words to find the image by.",
+            "description": "Tags, by which image lists can be filtered.",
         },
     }
 
@@ -122,21 +136,21 @@ def _read_only() -> Schema:
         "status": {
             "type": "string",
             "enum": Status.values,
-            "description": "Where the image is in its life cycle.",
+            "description": "Status of the image in its life cycle.",
         },
         "size": _nullable("integer", "Length of the data in bytes."),
         "virtual_size": _nullable(
-            "integer", "Size of the disk that the data describes, in bytes."
+            "integer", "Size of the virtual disk in the data, in bytes."
         ),
-        "checksum": _text("MD5 of the data, in hex.", 32),
-        "os_hash_algo": _text("Name of the algorithm of os_hash_value.", 64),
-        "os_hash_value": _text("Digest of the data, in hex.", 128),
-        "created_at": _string("When the image was registered."),
-        "updated_at": _string("When the image was last changed."),
-        "direct_url": _string("Address of the data in its store."),
-        "stores": _string("The stores that have the data, separated by commas."),
+        "checksum": _text("MD5 digest of the data, in hexadecimal.", 32),
+        "os_hash_algo": _text("Algorithm of the digest in os_hash_value.", 64),
+        "os_hash_value": _text("Digest of the data, in hexadecimal.", 128),
+        "created_at": _string("Time when the image was created."),
+        "updated_at": _string("Time of the last change of the image."),
+        "direct_url": _string("URL of the data in a store."),
+        "stores": _string("IDs of the stores that have the data, separated by commas."),
         "self": _string("Path of the image."),
-        "file": _string("Path of its data."),
+        "file": _string("Path of the image's data."),
         "schema": _string("Path of this schema."),
     }
     return {name: field | {"readOnly": True} for name, field in fields.items()}
@@ -145,7 +159,8 @@ def _read_only() -> Schema:
 def _locations() -> Schema:
     return {
         "type": "array",
-        "description": "Where the data is kept; shown to the privileged only.",
+        "description": "Locations of the data. The list is empty for callers without permission "
+        "to see locations.",
         "items": {
             "type": "object",
             "properties": {
@@ -161,7 +176,7 @@ def _locations() -> Schema:
 def _validation_data() -> Schema:
     return {
         "type": "object",
-        "description": "What is known of data that is already in place.",
+        "description": "Digests of the data at the location.",
         "writeOnly": True,
         "additionalProperties": False,
         "properties": {

@@ -1,4 +1,4 @@
-"""From a row to the JSON object of an image. Written by hand: it is the hot path of lists."""
+"""From an image's row to its JSON object. Written by hand, because lists spend their time here."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ PLAIN = (
 
 
 def image(row: Row, caller: Caller) -> dict[str, Any]:
-    """The image as clients see it: custom properties on the same level as the attributes."""
+    """Return an image as clients see it: properties on the same level as attributes."""
     path = f"/v2/images/{row['id']}"
     document = {**row["properties"], **{name: row[name] for name in PLAIN}}
     document["created_at"] = _time(row["created_at"])
     document["updated_at"] = _time(row["updated_at"])
-    if row["deleted_at"]:  # only admins list the trash, and nobody else gets such a row
+    if row["deleted_at"]:  # only admins get the rows of deleted images
         document["deleted_at"] = _time(row["deleted_at"])
         deleted_at = datetime.fromisoformat(row["deleted_at"])
         document["scrub_at"] = _time(str(lifecycle.scrub_at(deleted_at)))
@@ -53,10 +53,10 @@ def image(row: Row, caller: Caller) -> dict[str, Any]:
 def _add_locations(document: dict[str, Any], row: Row, caller: Caller) -> None:
     if row["status"] == "deactivated" and not caller.is_admin:
         return
-    copies = [(store, key) for store, key, _ in row["locations"]]
-    heaviest = [store for store, _ in stores.heaviest_first(copies)]
+    locations = [(store, key) for store, key, _ in row["locations"]]
+    heaviest = [store for store, _ in stores.heaviest_first(locations)]
     document["stores"] = ",".join(dict.fromkeys(heaviest))
-    # URLs may tell where the operator keeps data: only for those whom the rule names.
+    # URLs can reveal where the operator keeps data, so a rule of their own allows them.
     if may(caller, "get_image_location", row):
         document["locations"] = [
             {"url": _url(store, key), "metadata": {**metadata, "store": store}}
@@ -68,8 +68,8 @@ def _url(store: str, key: str) -> str:
     try:
         return stores.holding(store).url(key)
     except DataMissing:
-        return ""  # a store that the operator has taken away
+        return ""  # the operator has removed the store from the configuration
 
 
-def _time(moment: str) -> str:
-    return f"{moment[:10]}T{moment[11:19]}Z"
+def _time(time: str) -> str:
+    return f"{time[:10]}T{time[11:19]}Z"

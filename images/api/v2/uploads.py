@@ -1,4 +1,4 @@
-"""Resumable uploads by the protocol tus 1.0.0 (https://tus.io), an extension.
+"""Resumable uploads with the protocol tus 1.0.0 (https://tus.io), an extension of the Image API.
 
 Supported: the core protocol, creation, expiration and termination.
 """
@@ -43,7 +43,7 @@ class WrongMediaType(errors.Invalid):
 
 
 class TusView(ApiView):
-    """The headers and status codes that tus 1.0.0 adds to the API's own."""
+    """A view with the headers and status codes that tus 1.0.0 adds to the API's own."""
 
     error_status: ClassVar = {
         WrongVersion: 412,
@@ -55,8 +55,9 @@ class TusView(ApiView):
     def dispatch(
         self, request: HttpRequest, *args: Any, **kwargs: Any
     ) -> HttpResponseBase:
-        if instead := request.headers.get("X-HTTP-Method-Override"):
-            request.method = instead.upper()
+        """Answer with the headers of tus. X-HTTP-Method-Override replaces the method."""
+        if override := request.headers.get("X-HTTP-Method-Override"):
+            request.method = override.upper()
         response = super().dispatch(request, *args, **kwargs)
         response.headers["Tus-Resumable"] = VERSION
         if request.method == "HEAD" and isinstance(response, HttpResponse):
@@ -69,6 +70,7 @@ class TusView(ApiView):
         return response
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Authenticate the caller. Raises WrongVersion for another version of tus."""
         super().initial(request, *args, **kwargs)
         if request.method != "GET" and request.headers.get("Tus-Resumable") != VERSION:
             raise WrongVersion(
@@ -82,12 +84,14 @@ class UploadsView(TusView):
     http_method_names = ["get", "post"]
 
     def get(self, request: Request, image_id: str) -> HttpResponse:
+        """Return the open upload of an image, in a list of at most one."""
         request_body.refuse(request._request)
         _allowed(request, image_id)
-        found = uploads.uploads(image_id)
-        return responses.json({"uploads": [_document(upload) for upload in found]})
+        documents = [_document(upload) for upload in uploads.uploads(image_id)]
+        return responses.json({"uploads": documents})
 
     def post(self, request: Request, image_id: str) -> HttpResponse:
+        """Open an upload of Upload-Length bytes for a queued image (tus: creation)."""
         size = _number(request, "Upload-Length")
         metadata = _metadata(request)
         request_body.refuse(request._request)
@@ -113,6 +117,7 @@ class UploadView(TusView):
     def get(
         self, request: Request, image_id: str, upload_id: str, **kwargs: str
     ) -> HttpResponse:
+        """Return an upload as a JSON object, also one that has ended."""
         request_body.refuse(request._request)
         _allowed(request, image_id)
         return responses.json(_document(uploads.find(image_id, upload_id)))
@@ -120,6 +125,7 @@ class UploadView(TusView):
     def head(
         self, request: Request, image_id: str, upload_id: str, **kwargs: str
     ) -> HttpResponse:
+        """Return the offset from which the client can resume an upload."""
         _allowed(request, image_id)
         upload = uploads.kept(image_id, upload_id)
         response = _with_offset(responses.nothing(200), upload)
@@ -132,6 +138,7 @@ class UploadView(TusView):
     def patch(
         self, request: Request, image_id: str, upload_id: str, **kwargs: str
     ) -> HttpResponse:
+        """Append the bytes of the body to an upload, at Upload-Offset."""
         http = request._request
         if http.content_type != MEDIA_TYPE:
             raise WrongMediaType(f"Send the data as Content-Type: {MEDIA_TYPE}.")
@@ -147,12 +154,14 @@ class UploadView(TusView):
     def delete(
         self, request: Request, image_id: str, upload_id: str, **kwargs: str
     ) -> HttpResponse:
+        """Cancel an upload and remove its bytes (tus: termination)."""
         request_body.refuse(request._request)
         uploads.terminate(image_id, upload_id, _allowed(request, image_id))
         return responses.nothing()
 
 
 def _allowed(request: Request, image_id: str) -> Caller:
+    """Return the caller. Raises NotFound, and Forbidden without permission to upload."""
     caller = get_caller(request)
     access.get_image(caller, image_id, "upload_image")
     return caller
@@ -166,7 +175,7 @@ def _number(request: Request, name: str) -> int:
 
 
 def _metadata(request: Request) -> str:
-    """Return Upload-Metadata unchanged: comma-separated pairs of a key and base64. Raises Invalid."""
+    """Return Upload-Metadata unchanged, which has pairs of a key and base64. Raises Invalid."""
     text = request.headers.get("Upload-Metadata", "")
     pairs = [pair.strip().partition(" ") for pair in text.split(",") if pair.strip()]
     keys = {key for key, _, value in pairs if KEY.fullmatch(key) and _decodes(value)}
