@@ -1,4 +1,4 @@
-"""The rows: fields, QuerySet words and FSM transitions (in memory only; no I/O, no permission)."""
+"""The models: fields, QuerySet methods and FSM transitions (no I/O, no permissions)."""
 
 from __future__ import annotations
 

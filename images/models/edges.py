@@ -1,4 +1,4 @@
-"""The ways of the life cycle, read from the state machine itself."""
+"""The transitions of the life cycle, read from the state machine."""
 
 from __future__ import annotations
 
@@ -8,22 +8,27 @@ from images.models.image import Image
 
 
 class Edge(NamedTuple):
-    """One way along the life cycle."""
+    """A transition from one status to another."""
 
-    name: str  # of the transition's method
+    name: str  # name of the transition method
     source: str
     target: str
-    meaning: str
+    meaning: str  # docstring of the transition method
 
 
 def _edges() -> tuple[Edge, ...]:
     field = Image._meta.get_field("status")
-    found = [
-        Edge(way.name, str(way.source), str(target), (way.method.__doc__ or "").strip())
-        for way in field.get_all_transitions(Image)  # type: ignore[union-attr]
-        for target in getattr(way.target, "allowed_states", [way.target])
+    edges = [
+        Edge(
+            transition.name,
+            str(transition.source),
+            str(target),
+            (transition.method.__doc__ or "").strip(),
+        )
+        for transition in field.get_all_transitions(Image)  # type: ignore[union-attr]
+        for target in getattr(transition.target, "allowed_states", [transition.target])
     ]
-    return tuple(sorted(found))
+    return tuple(sorted(edges))
 
 
 EDGES = _edges()

@@ -1,4 +1,4 @@
-"""The history: one row for every change, written in the same transaction, never altered."""
+"""The history of images: an event for every change, written in the same transaction."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ from images.models.image import Image
 
 
 class Event(models.Model):
+    """A change of an image. Events are never modified."""
+
     image = models.ForeignKey(Image, models.CASCADE, related_name="events")
     at = models.DateTimeField(default=timezone.now)
     verb = models.CharField(max_length=32)
-    from_status = models.CharField(max_length=14, blank=True)  # blank: it did not exist
+    from_status = models.CharField(
+        max_length=14, blank=True
+    )  # blank: the image was created
     to_status = models.CharField(max_length=14)
     actor = models.CharField(max_length=255, blank=True, help_text="user id")
     project = models.CharField(max_length=255, blank=True)

@@ -13,6 +13,8 @@ from django_fsm import RETURN_VALUE, FSMField, FSMModelMixin, transition
 
 
 class Status(models.TextChoices):
+    """The statuses of an image."""
+
     QUEUED = "queued", _("Queued")
     SAVING = "saving", _("Saving")
     UPLOADING = "uploading", _("Uploading")
@@ -30,31 +32,33 @@ DELETED_STATUSES = (Status.PENDING_DELETE, Status.DELETED)
 
 
 class ImageQuerySet(models.QuerySet["Image"]):
+    """Common selections of images."""
+
     def existing(self) -> Self:
-        """Without the deleted ones, also those that can still be restored."""
+        """Exclude deleted images, including those in the trash."""
         return self.filter(deleted_at=None)
 
     def in_trash(self) -> Self:
-        """The deleted ones that can still be restored."""
+        """Select the images in the trash: deleted, but still restorable."""
         return self.filter(status=Status.PENDING_DELETE)
 
 
 def new_id() -> str:
-    """A random UUID (RFC 9562, version 4), in lower case."""
+    """Return a random UUID (RFC 9562, version 4) in lower case."""
     return str(uuid4())
 
 
 class Image(FSMModelMixin, models.Model):  # type: ignore[misc]
-    """One image of the catalogue.
+    """An image of the catalogue.
 
-    Custom properties and tags are JSON columns: a page of a list is then read by one query
-    of one table. Tags are kept sorted and unique.
+    Custom properties and tags are JSON columns, so that a page of a list needs one query of
+    one table. Tags are sorted and unique.
     """
 
-    # Text, not a UUID column: a client's id is given back in the case in which it came.
+    # A UUID column would lose the case of an id that the client chose.
     id = models.CharField(primary_key=True, max_length=36, default=new_id)
     name = models.CharField(max_length=255, null=True)  # noqa: DJ001 - null on the wire
-    owner = models.CharField(max_length=255, null=True)  # noqa: DJ001 - null: everybody's
+    owner = models.CharField(max_length=255, null=True)  # noqa: DJ001 - null: seen by all projects
     visibility = models.CharField(max_length=9, default="shared")
     status = FSMField(
         max_length=14,
@@ -63,7 +67,7 @@ class Image(FSMModelMixin, models.Model):  # type: ignore[misc]
         protected=True,
         editable=False,
     )
-    # Where a restore leads to.
+    # The status after a restore.
     status_before_delete = models.CharField(max_length=14, blank=True)
 
     size = models.BigIntegerField(null=True, help_text="bytes")
@@ -71,7 +75,7 @@ class Image(FSMModelMixin, models.Model):  # type: ignore[misc]
     checksum = models.CharField(max_length=32, null=True, help_text="MD5")  # noqa: DJ001
     os_hash_algo = models.CharField(max_length=64, null=True)  # noqa: DJ001
     os_hash_value = models.CharField(max_length=128, null=True)  # noqa: DJ001
-    # The image had data: what comes later must be the same bytes.
+    # The image had data: any later data must have the same size and digests (the pin).
     pinned = models.BooleanField(default=False)
 
     disk_format = models.CharField(max_length=20, null=True)  # noqa: DJ001
@@ -83,7 +87,7 @@ class Image(FSMModelMixin, models.Model):  # type: ignore[misc]
     properties = models.JSONField(default=dict)
     tags = models.JSONField(default=list)
 
-    # Nothing is left of it but the id, which stays reserved.
+    # Only the id is left of a purged image. IDs are never reused.
     purged = models.BooleanField(default=False)
 
     created_at = models.DateTimeField(default=timezone.now)
@@ -95,7 +99,7 @@ class Image(FSMModelMixin, models.Model):  # type: ignore[misc]
     class Meta:
         verbose_name = _("image")
         verbose_name_plural = _("images")
-        # Keyset paging walks these; deleted rows, which only ever become more, are not in them.
+        # Keyset paging uses these indexes. They exclude deleted images, whose number only grows.
         indexes = [
             models.Index(
                 F("created_at").desc(),
@@ -122,18 +126,18 @@ class Image(FSMModelMixin, models.Model):  # type: ignore[misc]
                 name="image_by_name",
                 condition=Q(deleted_at=None),
             ),
-            # The scrubber's work list.
+            # The images to scrub.
             models.Index(
                 "deleted_at", name="image_trash", condition=Q(status="pending_delete")
             ),
-            # Lists of one status, the trash among them, and how many there are of each.
+            # Lists of one status (such as the trash), and counts by status.
             models.Index(
                 F("status"),
                 F("created_at").desc(),
                 F("id").desc(),
                 name="image_status_newest",
             ),
-            # Few images are marked, and they are looked for among all.
+            # Few images are protected or hidden, and queries look for them among all images.
             models.Index(
                 F("created_at").desc(),
                 F("id").desc(),
@@ -146,28 +150,28 @@ class Image(FSMModelMixin, models.Model):  # type: ignore[misc]
                 name="image_hidden_newest",
                 condition=Q(deleted_at=None, os_hidden=True),
             ),
-            # Which image is this file? Not of those without data: they are made often.
+            # Finds the image of a file. Images without data are excluded: they are created often.
             models.Index(
                 fields=["checksum"],
                 name="image_checksum",
                 condition=Q(checksum__isnull=False),
             ),
         ]
-        # One for each way along the life cycle that people go by hand; Django's own are
+        # A permission for each transition that staff users can start, besides Django's own:
         # add (create), change (metadata), delete and view.
         permissions = [
             ("deactivate_image", "Can deactivate image"),
             ("reactivate_image", "Can reactivate image"),
-            ("fail_image", "Can end what is being brought into image"),
+            ("fail_image", "Can cancel transfer of image"),
             ("restore_image", "Can restore deleted image"),
-            ("scrub_image", "Can delete image for good"),
+            ("scrub_image", "Can delete image permanently"),
             ("upload_image", "Can upload data of image"),
         ]
 
     def __str__(self) -> str:
         return f"{self.name or 'unnamed'} ({self.id})"
 
-    # The life cycle. Called by images.lifecycle and nobody else.
+    # The transitions of the life cycle. Only the modules of the life cycle call them.
 
     @transition(status, source=Status.QUEUED, target=Status.SAVING)
     def mark_saving(self) -> None:
@@ -175,13 +179,13 @@ class Image(FSMModelMixin, models.Model):  # type: ignore[misc]
 
     @transition(status, source=Status.QUEUED, target=Status.UPLOADING)
     def mark_uploading(self) -> None:
-        """Staging begins."""
+        """Staging or a resumable upload begins."""
 
     @transition(
         status, source=[Status.QUEUED, Status.UPLOADING], target=Status.IMPORTING
     )
     def mark_importing(self) -> None:
-        """An import begins, of staged data or without."""
+        """An import begins, with or without staged data."""
 
     @transition(status, source=[Status.SAVING, Status.IMPORTING], target=Status.ACTIVE)
     def mark_received(self) -> None:
@@ -189,11 +193,11 @@ class Image(FSMModelMixin, models.Model):  # type: ignore[misc]
 
     @transition(status, source=Status.QUEUED, target=Status.ACTIVE)
     def mark_located(self) -> None:
-        """Locations went from zero to one or more."""
+        """The first locations are added."""
 
     @transition(status, source=Status.SAVING, target=Status.KILLED)
     def mark_killed(self) -> None:
-        """An upload or a copy through API v1 failed."""
+        """An upload or web download through API v1 fails."""
 
     @transition(
         status,
@@ -201,19 +205,19 @@ class Image(FSMModelMixin, models.Model):  # type: ignore[misc]
         target=Status.QUEUED,
     )
     def mark_requeued(self) -> None:
-        """The data did not arrive; another attempt is possible."""
+        """The transfer fails or is cancelled. It can be retried."""
 
     @transition(status, source=Status.ACTIVE, target=Status.QUEUED)
     def mark_unlocated(self) -> None:
-        """Locations went from one or more to zero. Size and digests stay, as the pin."""
+        """The last location is removed. Size and digests stay, as the pin."""
 
     @transition(status, source=Status.ACTIVE, target=Status.DEACTIVATED)
     def mark_deactivated(self) -> None:
-        """The data is withheld from everybody but admins."""
+        """Only admins can download the data from now on."""
 
     @transition(status, source=Status.DEACTIVATED, target=Status.ACTIVE)
     def mark_reactivated(self) -> None:
-        """The data is given out again."""
+        """The data can be downloaded again."""
 
     @transition(
         status,
@@ -221,7 +225,7 @@ class Image(FSMModelMixin, models.Model):  # type: ignore[misc]
         target=Status.PENDING_DELETE,
     )
     def mark_pending_delete(self) -> None:
-        """Deleted, but the data stays for the scrub time."""
+        """The image goes to the trash; its data stays for the scrub time."""
         self.status_before_delete = self.status
         self.deleted_at = timezone.now()
 
@@ -231,14 +235,14 @@ class Image(FSMModelMixin, models.Model):  # type: ignore[misc]
         target=RETURN_VALUE(Status.ACTIVE, Status.DEACTIVATED),
     )
     def mark_restored(self) -> str:
-        """Back to the status that it had."""
+        """The image returns to its status before the deletion."""
         before, self.status_before_delete = self.status_before_delete, ""
         self.deleted_at = None
         return before
 
     @transition(status, source=Status.PENDING_DELETE, target=Status.DELETED)
     def mark_scrubbed(self) -> None:
-        """The data is gone too."""
+        """The image and its data are deleted permanently."""
 
     @transition(
         status,
@@ -254,5 +258,5 @@ class Image(FSMModelMixin, models.Model):  # type: ignore[misc]
         target=Status.DELETED,
     )
     def mark_deleted(self) -> None:
-        """Deleted for good."""
+        """The image is deleted permanently, without the trash."""
         self.deleted_at = timezone.now()

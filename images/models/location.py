@@ -1,4 +1,4 @@
-"""Where an image's bytes are: one row a copy, with a small life cycle of its own."""
+"""The locations of images: which store has an image's data, with a small life cycle."""
 
 from __future__ import annotations
 
@@ -14,22 +14,26 @@ from images.models.image import Image
 
 
 class LocationStatus(models.TextChoices):
+    """The statuses of a location."""
+
     ACTIVE = "active", _("Active")
     PENDING_DELETE = "pending_delete", _("Pending Delete")
     DELETED = "deleted", _("Deleted")
 
 
 class ImageLocationQuerySet(models.QuerySet["ImageLocation"]):
+    """Common selections of locations."""
+
     def damaged(self) -> Self:
-        """Copies that were found damaged when they were read last."""
+        """Select the locations whose data was damaged when it was last verified."""
         return self.filter(status=LocationStatus.ACTIVE).exclude(damage="")
 
 
 class ImageLocation(FSMModelMixin, models.Model):  # type: ignore[misc]
-    """A copy of an image's bytes in a store.
+    """A store that has an image's data, and the key of the object.
 
-    ``key`` is the store's own name for the object; of the read-only ``http`` store it is the
-    URL itself. Keys are never reused, so removing one can never hit another one's bytes.
+    In the read-only ``http`` store the key is the URL. Keys are never reused, so that removing
+    an object can never remove the data of another location.
     """
 
     image = models.ForeignKey(Image, models.CASCADE, related_name="locations")
@@ -44,10 +48,10 @@ class ImageLocation(FSMModelMixin, models.Model):  # type: ignore[misc]
         editable=False,
     )
     created_at = models.DateTimeField(default=timezone.now)
-    # When the bytes may go, and how often they would not.
+    # When the object can be removed, and how many attempts have failed.
     delete_after = models.DateTimeField(null=True)
     delete_attempts = models.PositiveSmallIntegerField(default=0)
-    # When the bytes were last read and compared with the digests, and what was wrong.
+    # When the data was last compared with the digests, and the damage that was found.
     verified_at = models.DateTimeField(null=True)
     damage = models.TextField(blank=True)
 
@@ -60,7 +64,7 @@ class ImageLocation(FSMModelMixin, models.Model):  # type: ignore[misc]
                 name="location_to_delete",
                 condition=Q(status="pending_delete"),
             ),
-            # What is in a store, and what was found damaged.
+            # The locations in a store, and the damaged ones.
             models.Index(
                 fields=["store", "image"],
                 name="location_in_store",
@@ -76,23 +80,23 @@ class ImageLocation(FSMModelMixin, models.Model):  # type: ignore[misc]
     def __str__(self) -> str:
         return f"{self.store}:{self.key}"
 
-    # Called by images.lifecycle and nobody else.
+    # Only the modules of the life cycle call these transitions.
 
     @transition(
         status, source=LocationStatus.ACTIVE, target=LocationStatus.PENDING_DELETE
     )
     def mark_pending_delete(self) -> None:
-        """Not part of the image any more; its bytes are still there."""
+        """The location is removed from its image; the object still exists."""
 
     @transition(
         status, source=LocationStatus.PENDING_DELETE, target=LocationStatus.ACTIVE
     )
     def mark_restored(self) -> None:
-        """Back with its image."""
+        """The location is restored with its image."""
         self.delete_after = None
 
     @transition(
         status, source=LocationStatus.PENDING_DELETE, target=LocationStatus.DELETED
     )
     def mark_deleted(self) -> None:
-        """The bytes are gone."""
+        """The object is removed."""

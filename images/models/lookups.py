@@ -1,4 +1,4 @@
-"""Containment in the JSON columns on both databases: ``tags__holds``, ``properties__holds``."""
+"""A lookup for containment in JSON columns: ``tags__holds``, ``properties__holds``."""
 
 from __future__ import annotations
 
@@ -13,26 +13,29 @@ from psycopg.types.json import Jsonb
 
 @JSONField.register_lookup
 class Holds(Lookup):  # type: ignore[type-arg]
-    """Every item of a list, or every pair of a dict, stands in the column.
+    """Matches if the column contains every item of a list, or every pair of a dict.
 
-    PostgreSQL answers it from the GIN index. SQLite has no such operator and reads the rows,
-    about a microsecond each. Keys and values are parameters, never part of the SQL.
+    PostgreSQL uses the GIN index. SQLite has no such operator and scans the rows, about a
+    microsecond each. Keys and values are parameters, never part of the SQL.
     """
 
     lookup_name = "holds"
 
     def get_prep_lookup(self) -> Any:
+        """Return the value unchanged: it is not JSON text."""
         return self.rhs
 
     def as_postgresql(
         self, compiler: SQLCompiler, connection: BaseDatabaseWrapper
     ) -> tuple[str, list[Any]]:
+        """Return the SQL and parameters for PostgreSQL."""
         column, params = self.process_lhs(compiler, connection)
         return f"{column} @> %s", [*params, Jsonb(self.rhs)]
 
     def as_sqlite(
         self, compiler: SQLCompiler, connection: BaseDatabaseWrapper
     ) -> tuple[str, list[Any]]:
+        """Return the SQL and parameters for SQLite."""
         column, params = self.process_lhs(compiler, connection)
         row = f"SELECT 1 FROM json_each({column}) AS item WHERE"
         if isinstance(self.rhs, dict):

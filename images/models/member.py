@@ -1,4 +1,4 @@
-"""A project with which an image is shared."""
+"""The members of shared images."""
 
 from __future__ import annotations
 
@@ -10,20 +10,26 @@ from images.models.image import Image
 
 
 class MemberStatus(models.TextChoices):
+    """The statuses of a member."""
+
     PENDING = "pending", _("Pending")
     ACCEPTED = "accepted", _("Accepted")
     REJECTED = "rejected", _("Rejected")
 
 
 class Member(models.Model):
-    """It may read the image whatever its status; the status decides about its lists only."""
+    """A project with which an image is shared.
+
+    The project sees the image whatever the member's status; the status decides only whether
+    the image is in the project's lists.
+    """
 
     image = models.ForeignKey(Image, models.CASCADE, related_name="members")
     member = models.CharField(max_length=255, help_text="project id")
     status = models.CharField(
         max_length=8, choices=MemberStatus.choices, default=MemberStatus.PENDING
     )
-    # API v1 only: it may make others members too.
+    # API v1 only: the member is allowed to add other members.
     can_share = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(default=timezone.now)

@@ -1,7 +1,7 @@
-"""Rows of images for the wire: columns and live locations in one query, no model instances.
+"""Rows of images for responses: columns and active locations in one query, no model instances.
 
-Which images is said by sub-selects that the ORM makes. The statement around them never changes
-and is written out: to have it built for every request costs more than to run it.
+The ORM builds the sub-selects that choose the images. The SQL around them is constant and
+hand-written: building it with the ORM for every request costs more than executing it.
 """
 
 from __future__ import annotations
@@ -59,23 +59,23 @@ _SELECT = (
 
 
 def statement(images: QuerySet[Image]) -> Statement:
-    """The sub-select of these images' ids. Raises EmptyResultSet when there can be none."""
+    """Return the sub-select of the images' ids. Raises EmptyResultSet if no image can match."""
     sql, params = images.values("pk").query.sql_with_params()
     return sql, params
 
 
 def fetch(chosen: str, params: Sequence[Any]) -> list[Row]:
-    """The rows of the images that a sub-select chooses. Each has what ``row_of`` gives."""
+    """Return the rows of the images that a sub-select chooses, in the form of ``row_of``."""
     return _rows(chosen, params, "")
 
 
 def fetch_page(
     branches: Sequence[QuerySet[Image]], sort: Sort, limit: int
 ) -> list[Row]:
-    """The first rows of several ordered and limited sets together, each image once.
+    """Return the first rows of several ordered and limited querysets merged, each image once.
 
-    Every branch is cut before they are merged. One big OR would walk the whole catalogue
-    for a project that owns little (0.5 s with a million images).
+    Every branch is limited before the merge. One query with OR would scan the whole catalogue
+    for a project that owns few images (0.5 s with a million images).
     """
     statements = list(_statements(branches))
     if not statements:
@@ -88,12 +88,12 @@ def fetch_page(
         f'SELECT i."id" FROM {_IMAGES} i WHERE i."id" IN ({" UNION ".join(parts)})'
         f" ORDER BY {order} LIMIT {limit:d}"
     )
-    params = [param for _, some in statements for param in some]
+    params = [param for _, values in statements for param in values]
     return _rows(merged, params, order)
 
 
 def row_of(image: Image) -> Row:
-    """The row of an image that has no location.
+    """Return the row of an image without locations.
 
     ``locations`` is a list of (store, key, metadata); times are text in UTC, or None.
     """
@@ -106,7 +106,7 @@ def row_of(image: Image) -> Row:
 
 
 def order_by(column: str, descending: bool) -> OrderBy:
-    """What has no value counts as lowest, on every database."""
+    """Return the ordering by a column, in which NULL is lowest on every database."""
     if column not in NULLABLE:
         return F(column).desc() if descending else F(column).asc()
     if descending:
@@ -131,14 +131,16 @@ def _rows(chosen: str, params: Sequence[Any], order: str) -> list[Row]:
     order = ", ".join(filter(None, [order, 'i."id"', 'live."id"']))
     with connection.cursor() as cursor:
         cursor.execute(f'{_SELECT} WHERE i."id" IN ({chosen}) ORDER BY {order}', params)
-        found = cursor.fetchall()
-    # An image with several locations comes as several rows, one behind the other.
-    return [_row(list(copies)) for _, copies in groupby(found, key=itemgetter(0))]
+        fetched = cursor.fetchall()
+    # An image with several locations has several consecutive rows.
+    return [
+        _row(list(locations)) for _, locations in groupby(fetched, key=itemgetter(0))
+    ]
 
 
-def _row(copies: list[tuple[Any, ...]]) -> Row:
-    row = dict(zip(COLUMNS, copies[0], strict=False))
-    # Values are as the database's driver gives them.
+def _row(locations: list[tuple[Any, ...]]) -> Row:
+    row = dict(zip(COLUMNS, locations[0], strict=False))
+    # The values have the types of the database driver.
     row["protected"] = bool(row["protected"])
     row["os_hidden"] = bool(row["os_hidden"])
     row["properties"] = orjson.loads(row["properties"])
@@ -148,7 +150,7 @@ def _row(copies: list[tuple[Any, ...]]) -> Row:
     row["deleted_at"] = row["deleted_at"] and str(row["deleted_at"])
     row["locations"] = [
         (store, key, orjson.loads(metadata))
-        for *_, store, key, metadata in copies
+        for *_, store, key, metadata in locations
         if store is not None
     ]
     return row

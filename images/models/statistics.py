@@ -1,4 +1,4 @@
-"""Counts over the whole catalogue, kept where to count it takes long."""
+"""Stored counts over the whole catalogue, because counting takes long."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from django.db import models
 
 
 class Statistics(models.Model):
-    """The newest count; there is one row, or none yet."""
+    """The latest counts: one row, or none before the first count."""
 
     taken_at = models.DateTimeField()
-    seconds = models.FloatField(help_text="that it took")
+    seconds = models.FloatField(help_text="duration of the count")
     counts = models.JSONField()
 
     class Meta:

@@ -1,4 +1,4 @@
-"""One attempt to bring bytes in: the owner of every transient status; and the chunks of one."""
+"""Transfers, which own every transient status, and the chunks of resumable uploads."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from images.models.image import TRANSIENT_STATUSES, Image, Status
 
 
 class TransferKind(models.TextChoices):
+    """The kinds of transfers."""
+
     UPLOAD = "upload", _("Upload")
     STAGE = "stage", _("Stage")
     IMPORT = "import", _("Import")
@@ -21,7 +23,12 @@ class TransferKind(models.TextChoices):
 
 
 class TransferStatus(models.TextChoices):
-    WAITING = "waiting", _("Waiting")  # for a worker; owns nothing yet
+    """The statuses of a transfer."""
+
+    WAITING = (
+        "waiting",
+        _("Waiting"),
+    )  # for a worker; does not own the image's status yet
     RUNNING = "running", _("Running")
     DONE = "done", _("Done")
     FAILED = "failed", _("Failed")
@@ -32,21 +39,23 @@ UNCLEAN = Q(status=TransferStatus.FAILED, cleaned=False)
 
 
 class TransferQuerySet(models.QuerySet["Transfer"]):
+    """Common selections of transfers."""
+
     def unclean(self) -> Self:
-        """The failed ones whose bytes are still to be removed."""
+        """Select the failed transfers whose partial data is not removed yet."""
         return self.filter(UNCLEAN)
 
     def with_bytes(self) -> Self:
-        """Those under whose key there may be bytes that are no location's."""
+        """Select the transfers whose key can have an object that belongs to no location."""
         return self.filter(Q(status=TransferStatus.RUNNING) | UNCLEAN)
 
 
 class Transfer(models.Model):
-    """An attempt, with a lease: without a heartbeat for a while it may be taken for dead.
+    """An attempt to bring data in, with a lease: without heartbeats it is considered dead.
 
-    The key of the bytes is the attempt's own, so that a loser that comes late can never
-    delete the winner's bytes. A row that failed with ``cleaned`` off still has bytes to remove.
-    A STAGE may pause for as long as its deadline says: what it has is in its chunks.
+    Every transfer has its own key, so that a transfer that ends late can never remove the
+    data of another one. The partial data of a failed transfer is removed once ``cleaned`` is
+    set. A STAGE can pause until its deadline: its data is in its chunks.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid4)
@@ -55,27 +64,27 @@ class Transfer(models.Model):
     status = models.CharField(
         max_length=7, choices=TransferStatus.choices, default=TransferStatus.RUNNING
     )
-    # What the image becomes when the attempt fails: queued, or killed through API v1.
+    # The image's status if the transfer fails: queued or, for API v1, killed.
     status_on_failure = models.CharField(
         max_length=14, default=Status.QUEUED, db_column="resting_status"
     )
     store = models.CharField(max_length=64)
     key = models.TextField()
     cleaned = models.BooleanField(default=False)
-    source = models.TextField(blank=True, help_text="URL, of a copy")
-    worker = models.CharField(max_length=255, help_text="which process")
+    source = models.TextField(blank=True, help_text="URL of a web download")
+    worker = models.CharField(max_length=255, help_text="name of the process")
     request_id = models.CharField(max_length=64, blank=True)
     bytes_received = models.BigIntegerField(default=0)
     bytes_expected = models.BigIntegerField(null=True)
     checksum = models.CharField(max_length=32, null=True, help_text="MD5 expected")  # noqa: DJ001
     started_at = models.DateTimeField(default=timezone.now)
     heartbeat_at = models.DateTimeField(default=timezone.now)
-    # However lively it is, by then it has had its time.
+    # The transfer ends by then, even if it still has heartbeats.
     deadline = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
     error_code = models.CharField(max_length=32, blank=True)
-    error = models.TextField(blank=True, help_text="a sentence for a person")
-    # What the client of a resumable upload said about it, given back as it came.
+    error = models.TextField(blank=True, help_text="message for users")
+    # The metadata that the client of a resumable upload sent; returned unchanged.
     metadata = models.TextField(blank=True, help_text="Upload-Metadata of tus")
 
     objects = TransferQuerySet.as_manager()
@@ -105,7 +114,7 @@ class Transfer(models.Model):
 
 
 def ownerless() -> Q:
-    """Of images: in a transient status, and no attempt is running."""
+    """Return the condition for images in a transient status without a running transfer."""
     running = Transfer.objects.filter(
         image=OuterRef("pk"), status=TransferStatus.RUNNING
     )
@@ -113,16 +122,18 @@ def ownerless() -> Q:
 
 
 class ChunkStatus(models.TextChoices):
+    """The statuses of an upload chunk."""
+
     ARRIVING = "arriving"
     STORED = "stored"
     LOST = "lost"
 
 
 class UploadChunk(models.Model):
-    """Bytes [start, start + size) of a resumable upload, in an object of their own.
+    """Bytes [start, start + size) of a resumable upload, stored as a separate object.
 
-    The arriving one stands for the right to write: there is one at most. It counts once it is
-    stored; a lost one never will. The row goes after its bytes.
+    An upload has at most one arriving chunk, which is the right to write. A chunk counts once
+    it is stored; a lost chunk never counts. The object is removed before the row.
     """
 
     transfer = models.ForeignKey(Transfer, models.CASCADE, related_name="chunks")
