@@ -1,6 +1,6 @@
-"""What the attributes, custom properties and tags of an image may be: pure checks of values.
+"""Checks of the values of image attributes, custom properties and tags: pure functions.
 
-Knows no model, no HTTP and no caller; who may set what is asked elsewhere.
+This module knows no model, no HTTP and no caller; permissions are checked in ``images.access``.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ VISIBILITIES: Final = ("community", "public", "private", "shared")
 
 MAX_LENGTH: Final = 255  # characters: names, owners, names of properties, tags
 MAX_VALUE: Final = 65_535  # characters of one custom property
-MAX_PROPERTIES: Final = 262_144  # characters of all of an image, names included
+MAX_PROPERTIES: Final = (
+    262_144  # characters of all custom properties of an image, names included
+)
 MAX_INTEGER: Final = 2**31 - 1  # MiB of min_ram, GiB of min_disk
 MAX_SIZE: Final = 2**63 - 1  # bytes
 LIMITS: Final = {"properties": 128, "tags": 128, "members": 128, "locations": 10}
@@ -66,33 +68,33 @@ READ_ONLY: Final = frozenset(
         "stores",
     }
 )
-# A new image may bring an id of its own; its hashes are dropped without a word.
+# A client may choose the id of a new image; hashes in its request are ignored silently.
 READ_ONLY_ONCE_CREATED: Final = frozenset({"id", "os_hash_algo", "os_hash_value"})
 
-# NUL and half a surrogate pair fit in no database, the rest not in every one.
+# No database stores NUL and unpaired surrogates, and not every one stores the other characters.
 _REFUSED = re.compile("[\x00\ud800-\udfff\U00010000-\U0010ffff]")
 _ID = re.compile(ID_PATTERN.removesuffix("$"))
 
 
 @dataclass
 class Changes:
-    """What is to be different about an image; what is not named stays as it is."""
+    """The changes of an image; attributes and properties that are not named keep their values."""
 
     fields: dict[str, Any] = field(default_factory=dict)  # with "tags": the whole list
     properties: dict[str, str] = field(default_factory=dict)
     removed: set[str] = field(default_factory=set)  # names of custom properties
-    # Announced of data to come; of data that is there it can only be confirmed.
+    # Expected size and checksum of data that is not there yet; existing data must match them.
     size: int | None = None  # bytes
     checksum: str | None = None  # MD5, hexadecimal
 
 
 def is_internal(name: str) -> bool:
-    """Is it a property that the service itself keeps?"""
+    """Whether a property is kept by the service itself (named ``os_glance…``)."""
     return name.startswith(INTERNAL_PREFIX)
 
 
 def check_settable(name: str) -> None:
-    """Raise Forbidden for what the client of a new image may not give."""
+    """Raise Forbidden for a name that a client may not set on a new image."""
     if name in READ_ONLY:
         raise Forbidden(f"Attribute '{name}' is read-only.")
     if name in RESERVED or is_internal(name):
@@ -100,14 +102,14 @@ def check_settable(name: str) -> None:
 
 
 def check_changeable(name: str) -> None:
-    """Raise Forbidden for what nobody may change once the image exists."""
+    """Raise Forbidden for a name that no client may change on an existing image."""
     if name in READ_ONLY_ONCE_CREATED:
         raise Forbidden(f"Attribute '{name}' is read-only.")
     check_settable(name)
 
 
 def check_limit(what: str, attempted: int) -> None:
-    """Raise OverLimit when there are more of ``what`` (a key of LIMITS) than allowed."""
+    """Raise OverLimit when the number attempted exceeds the limit of ``what`` (a key of LIMITS)."""
     if attempted > LIMITS[what]:
         raise OverLimit(
             f"The image would have too many {what}. "
@@ -116,22 +118,22 @@ def check_limit(what: str, attempted: int) -> None:
 
 
 def check_property_count(count: int) -> None:
-    """Raise OverLimit for so many custom properties; see ``counted``."""
+    """Raise OverLimit when there are too many custom properties; see ``counted``."""
     check_limit("properties", count)
 
 
 def check_tag_count(count: int) -> None:
-    """Raise OverLimit for so many tags."""
+    """Raise OverLimit when there are too many tags."""
     check_limit("tags", count)
 
 
 def check_member_count(count: int) -> None:
-    """Raise OverLimit for so many members."""
+    """Raise OverLimit when there are too many members."""
     check_limit("members", count)
 
 
 def check_location_count(count: int) -> None:
-    """Raise OverLimit for so many locations."""
+    """Raise OverLimit when there are too many locations."""
     check_limit("locations", count)
 
 
@@ -146,12 +148,12 @@ def check_properties_length(properties: Mapping[str, str]) -> None:
 
 
 def counted(names: Iterable[str]) -> int:
-    """How many of these properties count for the limit: not those of the service itself."""
+    """Return how many properties count towards the limit: all but those of the service itself."""
     return sum(not is_internal(name) for name in names)
 
 
 def clean_text(value: object, what: str, longest: int | None = MAX_LENGTH) -> str:
-    """The text itself, when every database can keep it; ``longest`` is in characters.
+    """Return the text if every database can store it; ``longest`` is in characters.
 
     Raises Invalid.
     """
@@ -168,12 +170,12 @@ def clean_text(value: object, what: str, longest: int | None = MAX_LENGTH) -> st
 
 
 def clean_fields(fields: Mapping[str, object]) -> dict[str, Any]:
-    """Any subset of the settable attributes, with values as they are stored. Raises Invalid."""
+    """Return settable attributes with their values as they are stored. Raises Invalid."""
     return {name: _clean_field(name, value) for name, value in fields.items()}
 
 
 def clean_property_name(name: object) -> str:
-    """A name for a custom property: none that an attribute has, or that is reserved.
+    """Return the name of a custom property if it is neither an attribute nor reserved.
 
     Raises Invalid, Forbidden.
     """
@@ -187,12 +189,12 @@ def clean_property_name(name: object) -> str:
 
 
 def clean_property_value(name: str, value: object) -> str:
-    """A value of the custom property; at most MAX_VALUE characters. Raises Invalid."""
+    """Return the value of a custom property, at most MAX_VALUE characters. Raises Invalid."""
     return clean_text(value, f"value for property '{name}'", longest=MAX_VALUE)
 
 
 def clean_properties(properties: Mapping[str, object]) -> dict[str, str]:
-    """Custom properties as they are stored; at most ``LIMITS["properties"]``.
+    """Return custom properties as they are stored, at most ``LIMITS["properties"]``.
 
     Raises Invalid, Forbidden, OverLimit.
     """
@@ -205,14 +207,14 @@ def clean_properties(properties: Mapping[str, object]) -> dict[str, str]:
 
 
 def clean_size(size: int | None) -> int | None:
-    """A size in bytes, as far as it is known. Raises Invalid."""
+    """Return a size in bytes, or None when the size is unknown. Raises Invalid."""
     if size is None or 0 <= size <= MAX_SIZE:
         return size
     raise Invalid(f"Invalid size: it must be between 0 and {MAX_SIZE} bytes.")
 
 
 def clean_tags(tags: object) -> list[str]:
-    """Tags as they are stored: sorted, each one once, at most ``LIMITS["tags"]``.
+    """Return tags as they are stored: sorted, without duplicates, at most ``LIMITS["tags"]``.
 
     Raises Invalid, OverLimit.
     """
@@ -224,22 +226,22 @@ def clean_tags(tags: object) -> list[str]:
 
 
 def split_new(document: object) -> tuple[dict[str, Any], dict[str, str], list[str]]:
-    """The body that creates an image, as (attributes, custom properties, tags), cleaned.
+    """Split the body that creates an image into (attributes, custom properties, tags), cleaned.
 
     Raises Invalid, Forbidden and OverLimit.
     """
     if not isinstance(document, dict):
         raise Invalid("Unexpected body type. Expected a JSON object.")
-    given = {
+    settable = {
         name: value
         for name, value in document.items()
         if name not in ("os_hash_algo", "os_hash_value")
     }
-    for name in given:
+    for name in settable:
         check_settable(name)
-    tags = clean_tags(given.pop("tags", []))
-    base = {name: given.pop(name) for name in BASE if name in given}
-    return clean_fields(base), clean_properties(given), tags
+    tags = clean_tags(settable.pop("tags", []))
+    base = {name: settable.pop(name) for name in BASE if name in settable}
+    return clean_fields(base), clean_properties(settable), tags
 
 
 def _clean_tag(tag: object) -> str:
@@ -260,7 +262,7 @@ def _text_or_null(what: str, value: object) -> str | None:
 
 
 def _one_of(what: str, choices: tuple[str | None, ...], value: object) -> str | None:
-    # Not `in` at once: an unhashable or a strange value must not meet `==`.
+    # The type is checked first: `in` must not compare values of other types with `==`.
     if (value is None or isinstance(value, str)) and value in choices:
         return value
     raise Invalid(
@@ -276,7 +278,7 @@ def _flag(what: str, value: object) -> bool:
 
 
 def _amount(what: str, value: object) -> int:
-    # JSON knows one kind of number: 1.0 is an integer. NaN and infinity are not.
+    # JSON has one type of number: 1.0 is an integer, NaN and infinity are not.
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool):
@@ -320,4 +322,4 @@ _CLEANERS: Final[dict[str, Callable[[object], Any]]] = {
     "id": _image_id,
     "tags": clean_tags,
 }
-BASE: Final = frozenset(_CLEANERS)  # what a client may set on a new image
+BASE: Final = frozenset(_CLEANERS)  # names that a client may set on a new image

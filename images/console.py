@@ -1,5 +1,4 @@
-"""What the commands share at the terminal: kinds of arguments, questions, progress bars, result lines,
-and an orderly end."""
+"""Helpers for commands: argument types, questions, progress bars, output lines, clean exit."""
 
 from __future__ import annotations
 
@@ -23,12 +22,12 @@ T = TypeVar("T")
 
 SPAN = re.compile(r"([0-9]{1,9})\s*([smhdw])")
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}  # in seconds
-LATER = "'12h', '90d' (also s, m, w)"
-MOMENT = "'2h', '3d' (also s, m, w: so long ago), or a time like 2026-11-23T14:00"
+LATER = "'12h' or '90d' (units: s, m, h, d, w)"
+MOMENT = "'2h' or '3d' ago (units: s, m, h, d, w), or a time such as 2026-11-23T14:00"
 
 
 def positive_integer(text: str) -> int:
-    """Convert an argument to a whole number from 1 to 999999999. Raises ArgumentTypeError."""
+    """Parse a whole number from 1 to 999999999 (an argparse type)."""
     if not text.isdecimal() or len(text) > 9 or not int(text):
         raise ArgumentTypeError(
             f"{text!r} is not a whole number of at least 1. Use for example 10."
@@ -37,18 +36,22 @@ def positive_integer(text: str) -> int:
 
 
 def positive(text: str) -> float:
-    """For argparse: a number above 0."""
+    """Parse a number above 0 (an argparse type)."""
     number = _number(text)
     if not 0 < number < math.inf:
-        raise ArgumentTypeError(f"{text!r} is no number above 0.")
+        raise ArgumentTypeError(
+            f"{text!r} is not a number above 0. Use for example 1.5."
+        )
     return number
 
 
 def days(text: str) -> float:
-    """For argparse: a time in days, not negative; may have a fraction."""
+    """Parse a number of days from 0 to 36500, possibly with a fraction (an argparse type)."""
     number = _number(text)
     if not 0 <= number <= 36_500:
-        raise ArgumentTypeError(f"{text!r} is no number of days from 0 to 36500.")
+        raise ArgumentTypeError(
+            f"{text!r} is not a number of days from 0 to 36500. Use for example 30."
+        )
     return number
 
 
@@ -60,46 +63,46 @@ def _number(text: str) -> float:
 
 
 def later(text: str) -> datetime:
-    """For argparse: so long from now."""
+    """Parse a duration and return the time that is so far in the future (an argparse type)."""
     try:
         if span := _span(text):
             return timezone.now() + span
     except OverflowError:
         pass  # beyond the year 9999
-    raise ArgumentTypeError(f"{text!r} is no time; give {LATER}.")
+    raise ArgumentTypeError(f"{text!r} is not a duration. Use for example {LATER}.")
 
 
 def moment(text: str) -> datetime:
-    """A point in time: how long ago, or ISO 8601, in UTC unless it says otherwise."""
+    """Parse a time: a duration before now, or ISO 8601 (UTC unless it has an offset)."""
     text = text.strip()
     try:
         if span := _span(text):
             return timezone.now() - span
         day = f"{text}T00:00" if len(text) == len("2026-11-23") else text
-        found = parse_datetime(day)
+        at = parse_datetime(day)
     except (ValueError, OverflowError):
-        found = None
-    if found is None:
-        raise ArgumentTypeError(f"{text!r} is no time; give {MOMENT}.")
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+        at = None
+    if at is None:
+        raise ArgumentTypeError(f"{text!r} is not a time. Use for example {MOMENT}.")
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _span(text: str) -> timedelta | None:
-    found = SPAN.fullmatch(text.strip())
-    return found and timedelta(seconds=int(found[1]) * UNITS[found[2]])
+    match = SPAN.fullmatch(text.strip())
+    return match and timedelta(seconds=int(match[1]) * UNITS[match[2]])
 
 
 def iso(at: datetime | None) -> str:
-    """To the second, in UTC, for output."""
+    """Format a time for output: ISO 8601, UTC, to the second; ``-`` for None."""
     return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if at else "-"
 
 
 def progress(
     items: Iterable[T], total: int | None, unit: str = " images"
 ) -> Iterable[T]:
-    """The same items, with a bar on standard error when that is a terminal.
+    """Pass items on, with a progress bar on standard error if that is a terminal.
 
-    Where nobody knows the ``total``, the bar counts.
+    Without a ``total`` the bar only counts.
     """
     return tqdm(items, total=total, unit=unit, disable=None, leave=False)
 
@@ -107,7 +110,7 @@ def progress(
 def watched(
     blocks: Iterator[bytes], size: int | None = None, *, what: str
 ) -> Iterator[bytes]:
-    """The same blocks, with a progress bar on stderr if that is a terminal. ``size``: bytes."""
+    """Pass blocks on, with a progress bar on stderr if that is a terminal. ``size``: bytes."""
     with watching(what, size) as watch:
         yield from watch(blocks)
 
@@ -116,7 +119,7 @@ def watched(
 def watching(
     what: str, size: int | None
 ) -> Iterator[Callable[[Iterable[bytes]], Iterator[bytes]]]:
-    """The same with one bar for many streams of blocks, which have ``size`` bytes together."""
+    """Show one progress bar for many streams of blocks, which have ``size`` bytes together."""
     bar = tqdm(
         desc=what[:40],
         total=size,
@@ -137,20 +140,24 @@ def watching(
 
 
 def say(out: OutputWrapper, line: str) -> None:
-    """A line of output that does not tear a progress bar on the same terminal."""
+    """Write a line of output without damaging a progress bar on the same terminal."""
     with tqdm.external_write_mode(file=sys.stdout):
         out.write(line)
 
 
 def shown(text: str) -> str:
-    """A name in one line that every terminal survives."""
+    """Return a text in one line, with characters that are not printable escaped."""
     return "".join(
-        it if it.isprintable() else it.encode("unicode_escape").decode() for it in text
+        char if char.isprintable() else char.encode("unicode_escape").decode()
+        for char in text
     )
 
 
 def confirm(question: str, yes: bool) -> None:
-    """Ask on a terminal, unless ``--yes``; a script has decided. Raises CommandError: no."""
+    """Ask for confirmation on a terminal, unless ``yes``. Raises CommandError for any other answer.
+
+    Without a terminal (in a script) nothing is asked.
+    """
     if yes or not sys.stdin.isatty():
         return
     if input(f"{question} Type 'yes' to go on: ").strip().lower() != "yes":
@@ -159,7 +166,7 @@ def confirm(question: str, yes: bool) -> None:
 
 @contextmanager
 def tidy_end() -> Generator[None, None, None]:
-    """SIGTERM and SIGINT end the command as an error would: what was begun is cleaned away."""
+    """Turn SIGTERM and SIGINT into SystemExit, so that unfinished work is cleaned up."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,4 +1,4 @@
-"""The pool of database connections, of which there are fewer than threads."""
+"""The pool of database connections, which has fewer connections than there are threads."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from django.db import connection
 
 
 def release_connection() -> None:
-    """Give this thread's connection back while it waits for something else: bytes, or its turn.
+    """Return this thread's connection to the pool while the thread waits for data or a free slot.
 
-    Otherwise as many slow clients as the pool has connections would stop the service.
+    Otherwise as many slow clients as the pool has connections would stop the service. Does
+    nothing inside a transaction.
     """
     if not connection.in_atomic_block:
         connection.close_if_unusable_or_obsolete()

@@ -1,4 +1,4 @@
-"""What a room tells the background worker to do, and how often."""
+"""The declaration of a duty: work that the background worker repeats."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 
 class Duty(NamedTuple):
-    """A function that the background worker calls again and again.
+    """A function that the background worker calls periodically.
 
-    A duty that may block, because it moves bytes or waits for a store, runs in a thread of
-    its own; the others run one after the other.
+    A duty that may block, because it transfers data or waits for a store, runs in its own
+    thread; the others run one after the other.
     """
 
     name: str

@@ -1,14 +1,14 @@
-"""What can go wrong, in the words of the domain. Knows nothing of HTTP, models or stores.
+"""The errors of the domain. This module knows nothing of HTTP, models or stores.
 
-Every message is shown to a person: it says what was wrong and, where there is one, what to do.
-It never contains a location URL, a path or a credential.
+Every message is shown to a user: it says what is wrong and, if possible, what to do. A message
+never contains a location URL, a path or a credential.
 """
 
 from __future__ import annotations
 
 
 class ImageError(Exception):
-    """Anything that a caller may be told. ``str(error)`` is the sentence to show."""
+    """The base class of errors that are shown to callers; ``str(error)`` is the message."""
 
     code = "error"
 
@@ -20,13 +20,13 @@ class Invalid(ImageError):
 
 
 class NotFound(ImageError):
-    """It does not exist, or the caller may not know that it does."""
+    """The object does not exist, or the caller is not allowed to know that it exists."""
 
     code = "not-found"
 
 
 class Forbidden(ImageError):
-    """It exists and the caller may see it, but not do this."""
+    """The caller sees the object, but is not allowed to do this."""
 
     code = "forbidden"
 
@@ -38,31 +38,31 @@ class Conflict(ImageError):
 
 
 class AlreadyBegun(Conflict):
-    """The image has left the status in which it is said where its data comes from."""
+    """The image has left the status in which the source of its data can be set."""
 
     code = "already-begun"
 
 
 class Locked(Conflict):
-    """Somebody else is doing this just now; the request may succeed soon."""
+    """Another request is doing the same; this request may succeed soon."""
 
     code = "locked"
 
 
 class Gone(ImageError):
-    """The image was deleted, or taken over, while its data was on the way."""
+    """The image was deleted, or another transfer took over, while its data was transferred."""
 
     code = "gone"
 
 
 class OverLimit(ImageError):
-    """More than a limit or a quota allows."""
+    """The request exceeds a limit or a quota."""
 
     code = "over-limit"
 
 
 class TooManyAttempts(ImageError):
-    """Too many sign in, or somebody seems to guess; it may succeed after so many ``seconds``."""
+    """Too many sign-in attempts; another attempt may succeed after ``seconds``."""
 
     code = "too-many-attempts"
 
@@ -72,19 +72,19 @@ class TooManyAttempts(ImageError):
 
 
 class ContentRefused(ImageError):
-    """The inspected bytes are not what the image claims, or are not safe."""
+    """The inspected data is not in the format that the image claims, or is not safe."""
 
     code = "content-refused"
 
 
 class BodyIncomplete(ImageError):
-    """The client went away, stalled or sent a broken body."""
+    """The client disconnected, stalled or sent a malformed body."""
 
     code = "body-incomplete"
 
 
 class LeaseExpired(ImageError):
-    """Nobody has worked on it for so long that its worker must be dead."""
+    """The transfer had no heartbeat for so long that its worker is considered dead."""
 
     code = "lease-expired"
 
@@ -96,24 +96,24 @@ class ServerStopping(ImageError):
 
 
 class StoreError(ImageError):
-    """A store could not do its work; the request may succeed later."""
+    """A store failed; the request may succeed later."""
 
     code = "store-error"
 
 
 class StoreReadOnly(StoreError):
-    """Nothing can be written to this store."""
+    """The store is read-only."""
 
     code = "store-read-only"
 
 
 class StoreFull(StoreError):
-    """No space is left in the store."""
+    """The store has no space left."""
 
     code = "store-full"
 
 
 class DataMissing(StoreError):
-    """The store does not have these bytes."""
+    """The store does not have the object."""
 
     code = "data-missing"

@@ -1,7 +1,7 @@
-"""Named places at which a test may kill the process, between a row and its bytes.
+"""Failpoints: named points in the code at which a test can kill the process.
 
-Off unless the variable IMAGECATALOG_CRASH_FILE names a file. The first process that passes
-the place whose name is in that file removes it, and dies.
+Failpoints are off unless the variable IMAGECATALOG_CRASH_FILE names a file. The first process
+that reaches the failpoint named in that file removes the file and dies.
 """
 
 from __future__ import annotations
@@ -10,31 +10,31 @@ import os
 import signal
 
 POINTS = (
-    "upload.begun",  # the row says saving, not a byte has been read
-    "upload.stored",  # the object is complete, the row does not know
-    # Of every attempt to bring data in: an upload, a copy, an import.
-    "data.streaming",  # the first block is in the store's hands
+    "upload.begun",  # the row says saving, no byte has been read
+    "upload.stored",  # the object is complete, the row is not updated
+    # In every transfer: an upload, a web download, an import.
+    "data.streaming",  # the store has the first block
     "data.received",  # the store has all blocks, the object is not complete
-    "data.active",  # committed, not answered
-    "data.failed",  # an attempt broke off, its row does not know
-    "data.ended",  # the row knows, the bytes are not cleaned
-    "data.cleaned",  # the bytes are gone, the attempt's row does not know
-    "web_download.requested",  # committed, not answered
-    "web_download.claimed",  # the row says saving, the web server was not asked
-    "web_download.streaming",  # some of the web server's bytes have come
-    "web_download.received",  # all of them are in the store's hands, the object is not complete
-    "web_download.stored",  # the object is complete, the row does not know
-    "chunk.begun",  # the row is there, not a byte has been read
-    "chunk.stored",  # the object is complete, it does not count yet
-    "chunk.counted",  # committed, the next one is due
-    "chunk.removed",  # the bytes are gone, the row is not
-    "import.due",  # all chunks are there, nobody makes an image of them
-    "import.begun",  # the row says importing, not a chunk has been read
-    "import.stored",  # the object is complete, the row does not know
-    "local.created",  # the folder has the empty part file
-    "local.renamed",  # the file has its name, the folder is not synced
-    "delete.marked",  # committed, the bytes are still there
-    "delete.removed",  # the bytes are gone, the location's row does not know
+    "data.active",  # committed, no response yet
+    "data.failed",  # a transfer failed, its row is not updated
+    "data.ended",  # the row is updated, the object is not removed
+    "data.cleaned",  # the object is removed, the transfer's row is not updated
+    "web_download.requested",  # committed, no response yet
+    "web_download.claimed",  # the row says saving, no request was sent
+    "web_download.streaming",  # a part of the data has arrived
+    "web_download.received",  # the store has all blocks, the object is not complete
+    "web_download.stored",  # the object is complete, the row is not updated
+    "chunk.begun",  # the row exists, no byte has been read
+    "chunk.stored",  # the object is complete, the chunk is not counted yet
+    "chunk.counted",  # committed, the next chunk has not begun
+    "chunk.removed",  # the object is removed, the row is not
+    "import.due",  # all chunks are stored, no import has begun
+    "import.begun",  # the row says importing, no chunk has been read
+    "import.stored",  # the object is complete, the row is not updated
+    "local.created",  # the folder contains the empty part file
+    "local.renamed",  # the file has its final name, the folder is not synced
+    "delete.marked",  # committed, the object still exists
+    "delete.removed",  # the object is removed, the location's row is not updated
     "scrub.marked",
     "restore.done",
     "locations.changed",
@@ -43,7 +43,7 @@ POINTS = (
 
 
 def failpoint(name: str) -> None:
-    """Die here, as by kill -9, when the operator of a crash test asked for it."""
+    """Kill the process (SIGKILL) if a crash test has requested this failpoint."""
     if note := os.environ.get("IMAGECATALOG_CRASH_FILE"):
         assert name in POINTS, name
         _die_if_asked(name, note)
@@ -54,7 +54,7 @@ def _die_if_asked(name: str, note: str) -> None:
         with open(note) as file:
             if file.read() != name:
                 return
-        os.unlink(note)  # of several processes only one can
+        os.unlink(note)  # succeeds in one process only
     except FileNotFoundError:
         return
     os.kill(os.getpid(), signal.SIGKILL)

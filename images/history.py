@@ -1,4 +1,4 @@
-"""Reading what has happened to an image: its events, and why it has no data. Changes nothing."""
+"""The history of an image: its events, and its last failed transfer. Read-only."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ def events(
     after: int | None = None,
     limit: int = 100,
 ) -> list[Record]:
-    """A page of an image's history, oldest first: one dict of COLUMNS an event.
+    """Return a page of an image's events, oldest first, each as a dict of COLUMNS.
 
-    ``after`` is the id of the last event of the page before; ``since`` is included, ``until``
-    is not. An image without a history, or without a row, has no events. One query.
+    ``after`` is the id of the last event of the previous page; ``since`` is inclusive,
+    ``until`` exclusive. An unknown image has no events. One query.
     """
-    found = _chosen(image_id, actor, interface, since, until)
+    matching = _matching(image_id, actor, interface, since, until)
     if after is not None:
-        found = found.filter(pk__gt=after)
-    return list(found.order_by("pk").values(*COLUMNS)[:limit])
+        matching = matching.filter(pk__gt=after)
+    return list(matching.order_by("pk").values(*COLUMNS)[:limit])
 
 
 def newest(
@@ -56,27 +56,33 @@ def newest(
     until: datetime | None = None,
     limit: int = 100,
 ) -> list[Record]:
-    """The last ``limit`` events, oldest first, as ``events`` gives them. One query."""
-    found = _chosen(image_id, actor, interface, since, until)
-    return list(found.order_by("-pk").values(*COLUMNS)[:limit])[::-1]
+    """Return the last ``limit`` events, oldest first, as ``events`` does. One query."""
+    matching = _matching(image_id, actor, interface, since, until)
+    return list(matching.order_by("-pk").values(*COLUMNS)[:limit])[::-1]
 
 
-def _chosen(
+def _matching(
     image_id: str,
     actor: str | None,
     interface: str | None,
     since: datetime | None,
     until: datetime | None,
 ) -> QuerySet[Event]:
-    wanted = {"actor": actor, "interface": interface, "at__gte": since, "at__lt": until}
-    given = {name: value for name, value in wanted.items() if value is not None}
-    return Event.objects.filter(image=image_id, **given)
+    conditions = {
+        "actor": actor,
+        "interface": interface,
+        "at__gte": since,
+        "at__lt": until,
+    }
+    present = {name: value for name, value in conditions.items() if value is not None}
+    return Event.objects.filter(image=image_id, **present)
 
 
 def last_error(image_id: str) -> Record | None:
-    """Why the last attempt to bring data in failed; None when a later one succeeded, or none failed.
+    """Return the error of the last ended transfer; None if it succeeded or there is none.
 
-    A dict of ``code``, ``error`` (a sentence for a person), ``request_id`` and ``at``. One query.
+    The error is a dict of ``code``, ``error`` (a message for users), ``request_id`` and ``at``.
+    One query.
     """
     ended = Transfer.objects.filter(image=image_id).exclude(status__in=OPEN_STATUSES)
     newest = ended.order_by(F("ended_at").desc(nulls_last=True), "-started_at").values(

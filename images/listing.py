@@ -1,4 +1,4 @@
-"""Reading the catalogue: who sees what in a list, order, and keyset paging. Knows no HTTP."""
+"""Lists of images: visibility for a caller, order, and keyset paging. Knows no HTTP."""
 
 from __future__ import annotations
 
@@ -20,21 +20,24 @@ TIE_BREAKERS = ("created_at", "id")
 
 @dataclass(frozen=True)
 class Listing:
-    """One page that is asked for."""
+    """The parameters of one page of a list."""
 
     where: Q = field(default_factory=Q)
-    visibility: str | None = None  # None: the default view; "all"; or one of the four
+    visibility: str | None = None  # None: the default list; "all"; or a visibility
     member_status: str = "accepted"  # or pending, rejected, all
     sort: tuple[tuple[str, bool], ...] = ()  # (column, descending)
-    marker: str | None = None  # the id of the last image of the page before
+    marker: str | None = None  # id of the last image of the previous page
     limit: int = 25
-    trash: bool = False  # what can still be restored, and nothing else; admins only
-    deleted: bool | None = False  # True: nothing but what is deleted; None: that too
-    as_project: bool = False  # also an admin sees only what its project does
+    trash: bool = False  # only the trash; for admins only
+    deleted: bool | None = False  # True: only deleted images; None: these too
+    as_project: bool = False  # an admin sees only what its project sees
 
 
 def page(caller: Caller, listing: Listing) -> list[Row]:
-    """The rows of one page, in one query (two with a marker). Raises Invalid: no such marker."""
+    """Return the rows of one page, in one query (two with a marker).
+
+    Raises Invalid for a marker that is not an image which the caller sees.
+    """
     if not listing.limit:
         return []
     sort = _complete(listing.sort)
@@ -52,10 +55,10 @@ def _chosen(caller: Caller, listing: Listing) -> QuerySet[Image]:
         return Image.objects.in_trash()
     if listing.deleted is False:
         return Image.objects.existing()
-    remembered = Image.objects.filter(purged=False)
+    not_purged = Image.objects.filter(purged=False)
     if listing.deleted is None:
-        return remembered
-    return remembered.exclude(deleted_at=None)
+        return not_purged
+    return not_purged.exclude(deleted_at=None)
 
 
 def _branches(caller: Caller, listing: Listing) -> list[Q]:
@@ -83,7 +86,7 @@ def _shared_with(caller: Caller, member_status: str) -> Q:
 
 
 def _complete(sort: Sort) -> Sort:
-    # One direction for all keys runs along an index in one direction; so do the tie-breakers.
+    # If all keys have one direction, the tie-breakers get it too, so that an index can be used.
     directions = {descending for _, descending in sort}
     last = directions.pop() if len(directions) == 1 else True
     named = {column for column, _ in sort}
@@ -93,20 +96,20 @@ def _complete(sort: Sort) -> Sort:
 def _after(caller: Caller, marker: str | None, sort: Sort) -> Q:
     if marker is None:
         return Q()
-    # Also a deleted marker: who deletes page by page must be able to go on.
+    # A deleted image is a valid marker: clients that delete page by page must be able to continue.
     try:
         row = access.see(caller, marker, deleted=True)
     except errors.NotFound:
         raise errors.Invalid(
             f"Marker {marker} is not an image that you can see. "
-            "Use the id of the last image of the page before."
+            "Use the id of the last image of the previous page."
         ) from None
     last = {column: _value(row, column) for column, _ in sort}
     alternatives, same = [], Q()
     for column, descending in sort:
         alternatives.append(same & _beyond(column, last[column], descending))
         same &= Q(**{column: last[column]})
-    # The first key's bound is implied, but without it no index is walked from the right place.
+    # The bound of the first key is implied, but lets the database start inside the index.
     return _from(*sort[0], last[sort[0][0]]) & reduce(or_, alternatives)
 
 
@@ -121,12 +124,12 @@ def _beyond(column: str, value: Any, descending: bool) -> Q:
 
 def _from(column: str, descending: bool, value: Any) -> Q:
     if column in NULLABLE and (descending or value is None):
-        return Q()  # those without a value are beyond it too
+        return Q()  # rows without a value come after it too
     return Q(**{f"{column}__{'lte' if descending else 'gte'}": value})
 
 
 def _value(row: Row, column: str) -> Any:
     if column not in ("created_at", "updated_at"):
         return row[column]
-    moment = datetime.fromisoformat(row[column])
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    at = datetime.fromisoformat(row[column])
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -1,7 +1,7 @@
-"""What custom properties may be where the operator says so: a schema-image.json as of Glance.
+"""The operator's JSON schema of custom properties, a schema-image.json as in Glance.
 
 The file is ``{NAME: JSON schema, …}``, or ``{"properties": {NAME: JSON schema, …}, "required":
-[NAME, …]}``. The values of properties are strings, here and there.
+[NAME, …]}``. The values of properties are strings, as in Glance.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from images.attributes import clean_property_name
 
 
 class Described(NamedTuple):
-    """What the file says."""
+    """The content of the schema file."""
 
     properties: Mapping[str, Mapping[str, Any]]
-    of_some: Any  # validator of some properties of an image
-    of_all: Any  # validator of all those of a new one
+    of_some: Any  # validator of a subset of an image's properties
+    of_all: Any  # validator of all properties of a new image
 
 
 def described() -> Mapping[str, Mapping[str, Any]]:
-    """Name -> JSON schema, of what is described. Raises ImproperlyConfigured."""
+    """Return the described properties: name -> JSON schema. Raises ImproperlyConfigured."""
     return _read(settings.IMAGECATALOG_PROPERTY_SCHEMA).properties
 
 
 def check(properties: Mapping[str, str]) -> None:
-    """Raise Invalid for a value that a property may not have."""
+    """Raise Invalid for a property value that the schema does not allow."""
     _check(_read(settings.IMAGECATALOG_PROPERTY_SCHEMA).of_some, properties)
 
 
 def check_new(properties: Mapping[str, str]) -> None:
-    """The same for all properties of a new image: Invalid also when a required one is missing."""
+    """Raise Invalid as ``check`` does, and when a required property of a new image is missing."""
     _check(_read(settings.IMAGECATALOG_PROPERTY_SCHEMA).of_all, properties)
 
 
@@ -58,46 +58,47 @@ def _read(path: str) -> Described:
     try:
         import jsonschema_rs
 
-        found = json.loads(Path(path).read_bytes())
+        document = json.loads(Path(path).read_bytes())
     except ImportError:
-        raise _wrong(path, "it needs the package jsonschema-rs") from None
+        raise _wrong(path, "the package jsonschema-rs is missing. Install it") from None
     except OSError as error:
         raise _wrong(path, f"it cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError):
         raise _wrong(path, "it is not JSON") from None
-    properties, required = _parts(path, found)
+    properties, required = _parts(path, document)
     schema = {"type": "object", "properties": properties}
     more = {"required": required} if required else {}
     make = jsonschema_rs.Draft4Validator
     try:
-        some, every = (make(one, mask="it") for one in (schema, schema | more))
+        of_some = make(schema, mask="it")
+        of_all = make(schema | more, mask="it")
     except ValueError as error:
-        raise _wrong(path, f"it is no JSON schema: {error}") from None
-    return Described(properties, some, every)
+        raise _wrong(path, f"it is not a JSON schema: {error}") from None
+    return Described(properties, of_some, of_all)
 
 
-def _parts(path: str, found: Any) -> tuple[dict[str, Any], Any]:
-    """What is described, and the names that are required."""
-    if isinstance(found, dict) and set(found) <= {"properties", "required"}:
-        found, required = found.get("properties", {}), found.get("required", [])
-    else:
-        required = []
-    if not isinstance(found, dict):
+def _parts(path: str, document: Any) -> tuple[dict[str, Any], Any]:
+    """Return the schemas by property name, and the names of required properties."""
+    schemas, required = document, []
+    if isinstance(document, dict) and set(document) <= {"properties", "required"}:
+        schemas = document.get("properties", {})
+        required = document.get("required", [])
+    if not isinstance(schemas, dict):
         raise _wrong(
             path, "it must be an object: names of properties and their schemas"
         )
     if not isinstance(required, list):
-        raise _wrong(path, "what is required must be a list of names")
-    for name in (*found, *required):
+        raise _wrong(path, "'required' must be a list of names")
+    for name in (*schemas, *required):
         try:
             clean_property_name(name)
         except errors.ImageError as error:
             raise _wrong(path, str(error)) from None
-    for name, schema in found.items():
+    for name, schema in schemas.items():
         kind = schema.get("type", "string") if isinstance(schema, dict) else None
         if kind != "string" and not (isinstance(kind, list) and "string" in kind):
-            raise _wrong(path, f"the values of '{name}' must be of the type string")
-    return found, required
+            raise _wrong(path, f"the values of '{name}' must have the type string")
+    return schemas, required
 
 
 def _wrong(path: str, why: str) -> ImproperlyConfigured:

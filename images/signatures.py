@@ -1,7 +1,7 @@
-"""Signatures that images bring along, verified with certificates of the operator's.
+"""Signatures of image data, verified with the operator's certificates.
 
-What is signed is the data. Which properties say so, and how, is that of the Image API ("Image
-signature verification"), so that what was signed for it is verified here.
+The custom properties that describe a signature are those of the Image API ("Image signature
+verification"), so that images signed for other services can be verified here.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ Key = rsa.RSAPublicKey | dsa.DSAPublicKey | ec.EllipticCurvePublicKey
 
 @dataclass(frozen=True)
 class Signature:
-    """A signature of data that is to come, and the key that it must have been made with."""
+    """The expected signature of data, and the public key to verify it with."""
 
     value: bytes
     method: hashes.HashAlgorithm
@@ -59,17 +59,17 @@ class Signature:
 
     @property
     def algorithm(self) -> str:
-        """The digest that ``check`` needs, as hashlib calls it."""
+        """The name that hashlib has for the digest which ``check`` needs."""
         return self.method.name
 
     def check(self, hexdigest: str) -> None:
-        """Raise Invalid unless it is the signature of data with this digest."""
+        """Raise Invalid unless this is the signature of data with the given digest."""
         try:
             self._verify(bytes.fromhex(hexdigest), utils.Prehashed(self.method))
         except (InvalidSignature, UnsupportedAlgorithm, ValueError):
             raise Invalid(
-                "Signature verification failed: the data is not what was signed, or it was "
-                "signed with another key. Compare it with the original."
+                "Signature verification failed: the data is not the data that was signed, or "
+                "it was signed with another key. Compare it with the original."
             ) from None
 
     def _verify(self, digest: bytes, digested: utils.Prehashed) -> None:
@@ -83,9 +83,10 @@ class Signature:
 
 
 def of(properties: Mapping[str, str]) -> Signature | None:
-    """The signature that an image's properties tell of; None unless all four are there.
+    """Return the signature that an image's properties describe; None unless all four are set.
 
-    Raises Invalid for one that cannot be verified: data that was meant to be must not pass.
+    Raises Invalid when the signature cannot be verified, so that signed data is never accepted
+    without verification.
     """
     if not {VALUE, METHOD, KIND, CERTIFICATE} <= properties.keys():
         return None
@@ -113,13 +114,14 @@ def _certificate(properties: Mapping[str, str]) -> Certificate:
     path = Path(settings.IMAGECATALOG_SIGNATURE_CERTIFICATES, f"{name.lower()}.pem")
     try:
         with path.open("rb") as file:
-            found = load_pem_x509_certificate(file.read(LARGEST))
+            certificate = load_pem_x509_certificate(file.read(LARGEST))
     except (OSError, ValueError, InvalidVersion) as error:
-        log.warning("certificate %s: %s", path, error)
+        log.warning("The certificate %s cannot be read: %s", path, error)
         raise _unusable(f"this service has no certificate {name}") from None
-    if not found.not_valid_before_utc <= timezone.now() <= found.not_valid_after_utc:
+    begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    if not begin <= timezone.now() <= end:
         raise _unusable(f"certificate {name} has expired or is not valid yet")
-    return found
+    return certificate
 
 
 def _key(certificate: Certificate, kind: str) -> Key:
@@ -140,6 +142,6 @@ def _key(certificate: Certificate, kind: str) -> Key:
 
 def _unusable(why: str) -> Invalid:
     return Invalid(
-        f"The signature of the image cannot be verified: {why}. Correct that, or remove the "
+        f"The signature of the image cannot be verified: {why}. Correct this, or remove the "
         "properties img_signature*."
     )

@@ -1,4 +1,4 @@
-"""The lock on an image's row, the one way along an edge, and the event that it leaves."""
+"""Transitions of an image: lock its row, follow one transition, record the event."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from images.models import Event, Image
 
 @contextmanager
 def locked(image_id: str, *, deleted: bool = False) -> Iterator[Image]:
-    """The image, in a transaction that holds its row; ``deleted`` finds deleted ones too.
+    """Lock an image's row in a transaction; ``deleted`` includes deleted images.
 
-    On SQLite the transaction itself is the lock (IMMEDIATE). Keep it short: no bytes are
-    moved and nobody else is asked while it is held. Raises NotFound.
+    On SQLite the transaction itself is the lock (IMMEDIATE). Keep the transaction short:
+    transfer no data and call no other service in it. Raises NotFound.
     """
     with transaction.atomic():
         image = next(iter(Image.objects.raw(_lock(deleted), [image_id])), None)
@@ -48,10 +48,10 @@ def follow(
     detail: dict[str, Any] | None = None,
     refusal: type[errors.ImageError] = errors.Conflict,
 ) -> None:
-    """Go along one edge of the life cycle: check, change, save, and leave the event.
+    """Follow one transition of the life cycle: check, change, save, and record the event.
 
-    ``mark`` is the transition method of this image, ``also`` further columns to save.
-    Raises ``refusal`` where there is no such edge.
+    ``mark`` is the transition method of this image, ``also`` names further columns to save.
+    Raises ``refusal`` when the image's status does not allow the transition.
     """
     before = image.status
     if not can_proceed(mark):
@@ -62,7 +62,7 @@ def follow(
 
 
 def save(image: Image, *columns: str) -> None:
-    """Write these columns of an existing image, and when it was changed."""
+    """Save the given columns of an existing image, and ``updated_at``."""
     image.updated_at = timezone.now()
     image.save(update_fields=[*columns, "updated_at"])
 

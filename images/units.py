@@ -1,4 +1,4 @@
-"""Numbers in words: sizes, and back, and how many. Knows nothing of images."""
+"""Formatting and parsing of sizes and counts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ SIZE = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,3})?)\s*([KMGT]?)(?:i?B)?", re.IGNO
 
 
 def size(count: float | None) -> str:
-    """Bytes for a person."""
+    """Format a number of bytes for display, such as ``1.5 GiB``; ``-`` for None."""
     if count is None:
         return "-"
     for unit in UNITS[:-1]:
@@ -20,16 +20,19 @@ def size(count: float | None) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """``1 image``, ``2 images``: for English nouns that take an s."""
+    """Format a count with its noun: ``1 image``, ``2 images``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def parse_size(text: str) -> int:
-    """``1.5 GiB``, ``256M``, ``1048576``: bytes; units are of 1024. Raises ValueError."""
-    found = SIZE.fullmatch(text.strip())
-    if not found:
-        raise ValueError(f"{text!r} is no size; give one like 500M or 1.5 GiB.")
-    count = int(float(found[1]) * 1024 ** " KMGT".index(found[2].upper() or " "))
+    """Parse a size such as ``1.5 GiB``, ``256M`` or ``1048576`` into bytes. Raises ValueError.
+
+    Units are powers of 1024.
+    """
+    match = SIZE.fullmatch(text.strip())
+    if not match:
+        raise ValueError(f"{text!r} is not a size. Use for example 500M or 1.5 GiB.")
+    count = int(float(match[1]) * 1024 ** " KMGT".index(match[2].upper() or " "))
     if count >= 1 << 63:
-        raise ValueError(f"{text!r} is more than anything can be.")
+        raise ValueError(f"{text!r} is too large. Use a size below 8388608 TiB.")
     return count

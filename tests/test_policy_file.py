@@ -175,10 +175,10 @@ def test_a_key_s_limit_holds_whatever_the_file_says(
     ("text", "words"),
     [
         ("delete_image: [", "not YAML"),
-        ("- delete_image", "must be lines"),
-        ("delete_image: 3", "must be lines"),
-        ("delete_image: role:member or", "delete_image cannot be understood"),
-        ("delete_image: nonsense", "delete_image cannot be understood"),
+        ("- delete_image", "must have lines"),
+        ("delete_image: 3", "must have lines"),
+        ("delete_image: role:member or", "delete_image cannot be parsed"),
+        ("delete_image: nonsense", "delete_image cannot be parsed"),
         ("context_is_admin: role:member", "cannot be changed"),
     ],
 )
@@ -222,5 +222,5 @@ def test_a_name_that_nothing_asks_for_is_reported(
 
     access.overrides()
 
-    assert "no rule is called delet_image" in caplog.text
+    assert "there is no rule delet_image" in caplog.text
     assert "mine" not in caplog.text

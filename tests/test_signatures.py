@@ -104,7 +104,7 @@ def test_other_data_is_refused_and_the_image_waits_again(
     (certificates / f"{UUID}.pem").write_bytes(certify(KEYS[kind]))
     image = make_image(properties=signed(kind))
 
-    with pytest.raises(errors.Invalid, match="not what was signed"):
+    with pytest.raises(errors.Invalid, match="not the data that was signed"):
         lifecycle.upload(image.pk, [DATA + b"!"], member)
 
     assert Image.objects.get().status == Status.QUEUED

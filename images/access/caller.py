@@ -1,10 +1,10 @@
-"""Callers: who makes a request, with which roles, through which interface."""
+"""Callers: the user, project, roles and interface of a request."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-# Each role includes the ones it stands for, as in Keystone.
+# A role implies others, as in Keystone.
 IMPLIED = {
     "admin": frozenset({"admin", "member", "reader"}),
     "member": frozenset({"member", "reader"}),
@@ -15,31 +15,32 @@ INTERFACES = ("v1", "v2", "admin", "command", "worker")
 
 @dataclass(frozen=True)
 class Caller:
-    """Somebody who asks, and through which of the DOORS."""
+    """The caller of a request; ``interface`` is one of INTERFACES."""
 
     user: str
     project: str | None
     roles: frozenset[str]
     interface: str = ""
     request_id: str = ""
-    # Names of rules, of whom signed in with a key that is for these and nothing else.
+    # The rules to which an application credential restricts the caller; None: no restriction.
     actions: frozenset[str] | None = None
 
     @property
     def is_admin(self) -> bool:
+        """Whether the caller has the role ``admin``."""
         return "admin" in self.roles
 
 
 def implied(*roles: str) -> frozenset[str]:
-    """The roles with those that they include."""
+    """Return roles together with the roles that they imply."""
     return frozenset().union(*(IMPLIED.get(role, {role}) for role in roles))
 
 
 def operator(interface: str) -> Caller:
-    """The one at the console, and the background worker: they may everything."""
+    """Return the caller of commands and the background worker. Has every permission."""
     return Caller(user="", project=None, roles=implied("admin"), interface=interface)
 
 
 def staff(user: str, request_id: str) -> Caller:
-    """Who has signed in to the admin. What they may is asked by Django's permissions before."""
+    """Return the caller for a staff user of the admin, whose Django permissions were checked."""
     return Caller(user, None, implied("admin"), "admin", request_id)

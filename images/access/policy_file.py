@@ -1,7 +1,7 @@
-"""Overrides of single rules, from a YAML file in the language of oslo.policy.
+"""Overrides of single rules, from a YAML policy file in the language of oslo.policy.
 
-So an operator's policy file goes on to be of use. What it does not name keeps its default; a
-``rule:NAME`` in it may refer to those too. Knows no callers: they come as they are.
+Operators can thus keep their policy files. Rules that the file does not name keep their
+defaults, to which a ``rule:NAME`` in the file can also refer.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ Rule = Callable[[Any, Mapping[str, Any]], bool]
 
 log = logging.getLogger(__name__)
 
-ADMIN = "context_is_admin"  # who is an admin is not for a file to say
+ADMIN = "context_is_admin"  # a policy file cannot change which callers are admins
 
 
 def overrides(path: str, defaults: Mapping[str, Rule]) -> dict[str, Rule]:
-    """The rules that the file changes. Raises ImproperlyConfigured, naming what is wrong."""
+    """Return the rules that the policy file changes. Raises ImproperlyConfigured."""
     if not path:
         return {}
     texts = _texts(path)
@@ -33,20 +33,21 @@ def _texts(path: str) -> dict[str, str]:
     try:
         import yaml
 
-        found = yaml.safe_load(Path(path).read_text()) or {}
+        document = yaml.safe_load(Path(path).read_text()) or {}
     except ImportError:
         raise _missing_package() from None
     except OSError as error:
         raise _wrong(path, f"it cannot be read: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeError):
         raise _wrong(path, "it is not YAML") from None
-    if not isinstance(found, dict) or not all(
-        isinstance(name, str) and isinstance(text, str) for name, text in found.items()
+    if not isinstance(document, dict) or not all(
+        isinstance(name, str) and isinstance(text, str)
+        for name, text in document.items()
     ):
-        raise _wrong(path, 'it must be lines like "add_image": "role:member"')
-    if found.get(ADMIN, "role:admin") != "role:admin":
+        raise _wrong(path, 'it must have lines like "add_image": "role:member"')
+    if document.get(ADMIN, "role:admin") != "role:admin":
         raise _wrong(path, f"{ADMIN} is role:admin and cannot be changed")
-    return {name: text for name, text in found.items() if name != ADMIN}
+    return {name: text for name, text in document.items() if name != ADMIN}
 
 
 def _enforcer(
@@ -59,16 +60,16 @@ def _enforcer(
         raise _missing_package() from None
 
     class Default(policy.Check):
-        """A rule of ours, where the file refers to it."""
+        """A default rule to which the file refers."""
 
         def __call__(self, target: Any, creds: Any, *args: Any, **kwargs: Any) -> bool:
             return defaults[self.match](creds["caller"], creds["image"])
 
     rules = policy.Rules.from_dict(dict(texts))
     for name, check in rules.items():
-        # What cannot be understood is read as "never", with a line in the log.
+        # oslo.policy turns a rule that it cannot parse into "never", and only logs that.
         if str(check) == "!" and texts[name].strip() != "!":
-            raise _wrong(path, f"the rule {name} cannot be understood")
+            raise _wrong(path, f"the rule {name} cannot be parsed")
     for name in defaults.keys() - texts.keys():
         rules[name] = Default("default", name)
     rules.setdefault(ADMIN, policy.Rules.from_dict({ADMIN: "role:admin"})[ADMIN])
@@ -100,11 +101,13 @@ def _rule(name: str, enforce: Callable[[str, Any, Mapping[str, Any]], bool]) -> 
 def _report_unknown(
     texts: Mapping[str, str], defaults: Mapping[str, Rule], path: str
 ) -> None:
-    """A rule that nothing asks for is a slip of the pen, or of a feature that is not here."""
+    """Log the rules that are never checked: misspelt ones, or those of missing features."""
     used = " ".join(texts.values())
-    unknown = [it for it in texts if it not in defaults and f"rule:{it}" not in used]
+    unknown = [
+        name for name in texts if name not in defaults and f"rule:{name}" not in used
+    ]
     if unknown:
-        log.warning("%s: no rule is called %s", path, ", ".join(sorted(unknown)))
+        log.warning("%s: there is no rule %s", path, ", ".join(sorted(unknown)))
 
 
 def _wrong(path: str, why: str) -> ImproperlyConfigured:
@@ -114,5 +117,5 @@ def _wrong(path: str, why: str) -> ImproperlyConfigured:
 def _missing_package() -> ImproperlyConfigured:
     return ImproperlyConfigured(
         "IMAGECATALOG_POLICY_FILE needs the package oslo.policy. "
-        "`pip install -r requirements.txt` brings it."
+        "Install it with `pip install -r requirements.txt`."
     )

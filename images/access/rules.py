@@ -1,4 +1,4 @@
-"""The default rules of permission, and the checks that ask them. Knows no HTTP and no life cycle."""
+"""The default rules, and the checks that apply them. Knows no HTTP and no life cycle."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from images.access import policy_file
 from images.access.caller import Caller
 from images.models import Image, Status, rows
 
-# What a rule looks at: the row of an image, or the attributes of one that is to be.
+# The object of a rule: the row of an image, or the attributes of an image to be created.
 Target = Mapping[str, Any]
 Rule = Callable[[Caller, Target], bool]
 
@@ -43,8 +43,8 @@ def _member(caller: Caller, image: Target) -> bool:
 
 
 def _that_member(caller: Caller, image: Target) -> bool:
-    is_it = caller.project is not None and caller.project == image.get("member_id")
-    return caller.is_admin or ("member" in caller.roles and is_it)
+    is_member = caller.project is not None and caller.project == image.get("member_id")
+    return caller.is_admin or ("member" in caller.roles and is_member)
 
 
 def _service(caller: Caller, image: Target) -> bool:
@@ -52,13 +52,16 @@ def _service(caller: Caller, image: Target) -> bool:
 
 
 def _second_copy(caller: Caller, image: Target) -> bool:
-    """A second copy is handed out as the first one is: only for whom the operator trusts."""
+    """Whether the caller may add a location to an image that has data.
+
+    Other locations serve the same data unverified, so only callers whom the operator trusts may.
+    """
     if settings.IMAGECATALOG_LOCATION_DATA == "trust":
         return _own_member(caller, image)
     return _service(caller, image)
 
 
-# Asked about an image that the caller sees; what it does not see does not exist for it.
+# Rules are checked for images that the caller sees; other images do not exist for the caller.
 # The names and defaults are those of the Image API's own policy.
 RULES: dict[str, Rule] = {
     "add_image": _own_member,
@@ -68,7 +71,7 @@ RULES: dict[str, Rule] = {
     "delete_image": _own_member,
     "upload_image": _own_member,
     "download_image": _member,
-    "download_from_store": _member,  # besides, when stores are preferred
+    "download_from_store": _member,  # checked in addition, when stores are preferred
     "deactivate": _own_member,
     "reactivate": _own_member,
     "publicize_image": _admin,
@@ -83,9 +86,9 @@ RULES: dict[str, Rule] = {
     "get_member": _reader,
     "add_member": _own_member,
     "delete_member": _own_member,
-    "modify_member": _that_member,  # asked with the member's id as "member_id"
+    "modify_member": _that_member,  # checked with the member's id as "member_id"
     "add_location_to_active": _second_copy,
-    # Our own, for what the Image API does not have, or has no name for.
+    # Additional rules, for actions that the Image API does not have or does not name.
     "get_other_members": _own_reader,
     "get_image_history": _own_reader,
     "restore_image": _admin,
@@ -93,23 +96,23 @@ RULES: dict[str, Rule] = {
 
 
 def may(caller: Caller, action: str, image: Target) -> bool:
-    """Does the rule of this name allow it?"""
+    """Whether the credential and the rule named ``action`` allow the caller to act on the image."""
     return key_allows(caller, action) and rule_allows(caller, action, image)
 
 
 def key_allows(caller: Caller, action: str) -> bool:
-    """Is the key for it that the caller signed in with? All others are for everything."""
+    """Whether the caller's credential allows this action (unrestricted credentials allow all)."""
     return caller.actions is None or action in caller.actions
 
 
 def rule_allows(caller: Caller, action: str, image: Target) -> bool:
-    """Whatever the key is for that the caller signed in with."""
+    """Whether the rule allows the action, regardless of the caller's credential."""
     rule = overrides().get(action) or RULES[action]
     return rule(caller, image)
 
 
 def overrides() -> Mapping[str, Rule]:
-    """What IMAGECATALOG_POLICY_FILE changes. Raises ImproperlyConfigured."""
+    """Return the rules that IMAGECATALOG_POLICY_FILE changes. Raises ImproperlyConfigured."""
     return _overrides(settings.IMAGECATALOG_POLICY_FILE)
 
 
@@ -119,7 +122,7 @@ def _overrides(path: str) -> Mapping[str, Rule]:
 
 
 def check(caller: Caller, action: str, image: Target) -> None:
-    """Raise Forbidden unless the rule of this name allows it."""
+    """Raise Forbidden unless ``may`` allows the action."""
     if not may(caller, action, image):
         raise errors.Forbidden(f"You are not authorized to complete {action} action.")
 
@@ -127,14 +130,14 @@ def check(caller: Caller, action: str, image: Target) -> None:
 def new_image(
     fields: Mapping[str, Any], properties: Mapping[str, str], tags: Sequence[str]
 ) -> Target:
-    """What rules look at when an image is to be made of this."""
+    """Return the target of rules for an image that is to be created."""
     return rows.row_of(Image(**fields, properties=properties, tags=tags))
 
 
 def check_download(caller: Caller, image: Target) -> None:
-    """Raise Forbidden when the data is withheld from the caller.
+    """Raise Forbidden when the image is deactivated and the caller may not download it.
 
-    Who may download at all is the rule ``download_image``.
+    The rule ``download_image`` is checked elsewhere.
     """
     withheld = image["status"] == Status.DEACTIVATED
     if withheld and not may(caller, "download_deactivated", image):
@@ -145,7 +148,7 @@ def check_download(caller: Caller, image: Target) -> None:
 
 
 def check_visibility(caller: Caller, image: Target, wanted: str | None) -> None:
-    """Raise Forbidden when the caller may not make the image so; None: it stays as it is."""
+    """Raise Forbidden unless the caller may set this visibility; None: it does not change."""
     if wanted == "public":
         check(caller, "publicize_image", image)
     if wanted == "community":

@@ -1,4 +1,4 @@
-"""Which images exist for a caller, and the one query that finds an image by its id."""
+"""The images that a caller sees, and the query that finds an image by its id."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from images.access.rules import check, rule_allows
 from images.models import Image, Member, rows
 from images.models.rows import Row, Statement
 
-# No project and no image has such a name.
+# Placeholders, which cannot be the id of a project or an image.
 _PROJECT, _ID = "\0project", "\0id"
 
 
 def seen_by(caller: Caller) -> Q:
-    """The condition under which an image exists for the caller when asked for by id."""
+    """Return the condition for images that the caller sees by their id."""
     if caller.is_admin:
         return Q()
     if "reader" not in caller.roles:
@@ -32,10 +32,10 @@ def seen_by(caller: Caller) -> Q:
 
 
 def see(caller: Caller, image_id: str, *, deleted: bool = False) -> Row:
-    """The row of an image that the caller sees, whatever its key is for. One query.
+    """Return the row of an image that the caller sees, regardless of the credential. One query.
 
-    Not to be handed out for itself: it tells what a request has done that was allowed, or is
-    asked further rules about. ``deleted`` finds deleted ones too. Raises NotFound.
+    Check further rules before showing the row to the caller, unless an allowed request has
+    just changed the image. ``deleted`` includes deleted images. Raises NotFound.
     """
     found = []
     if caller.roles:
@@ -45,7 +45,7 @@ def see(caller: Caller, image_id: str, *, deleted: bool = False) -> Row:
     if not found:
         raise missing(image_id)
     image = found[0]
-    # Who may not even look at it is not told that it is there.
+    # A caller without permission to see the image must not learn that it exists.
     if not rule_allows(caller, "get_image", image):
         raise missing(image_id)
     return image
@@ -54,10 +54,10 @@ def see(caller: Caller, image_id: str, *, deleted: bool = False) -> Row:
 def get_image(
     caller: Caller, image_id: str, action: str = "get_image", *, deleted: bool = False
 ) -> Row:
-    """The row of an image, for a caller who sees it and may do this. One query.
+    """Return the row of an image if the caller sees it and the action is allowed. One query.
 
-    ``deleted`` finds deleted ones too. Raises NotFound for what the caller does not see,
-    Forbidden for what it may not do.
+    ``deleted`` includes deleted images. Raises NotFound when the caller does not see the
+    image, Forbidden when the action is not allowed.
     """
     image = see(caller, image_id, deleted=deleted)
     check(caller, action, image)
@@ -65,17 +65,17 @@ def get_image(
 
 
 def get_remembered_image(caller: Caller, image_id: str, action: str) -> Row:
-    """Like ``get_image``; a deleted one too, for those who may read its history. One query."""
+    """Return a row as ``get_image`` does, also of a deleted image if its history is allowed."""
     image = see(caller, image_id, deleted=True)
-    gone = image["deleted_at"] is not None
-    if gone and not rule_allows(caller, "get_image_history", image):
+    is_deleted = image["deleted_at"] is not None
+    if is_deleted and not rule_allows(caller, "get_image_history", image):
         raise missing(image_id)
     check(caller, action, image)
     return image
 
 
 def missing(image_id: str) -> errors.NotFound:
-    """The one answer for images that do not exist and for those that are not to be seen."""
+    """Return the error for images that do not exist and for images that the caller does not see."""
     return errors.NotFound(f"No image found with ID {image_id}")
 
 

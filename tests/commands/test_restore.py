@@ -88,9 +88,9 @@ def test_one_that_fails_does_not_stop_the_rest(
         ([], "which images are meant"),
         (["some-id", "--all"], "which images are meant"),
         (["some-id", "--since", "2h"], "only with --all"),
-        (["--all", "--since", "yesterday"], "is no time"),
-        (["--all", "--since", "2026-13-45"], "is no time"),
-        (["--all", "--since", "999999999w"], "is no time"),
+        (["--all", "--since", "yesterday"], "is not a time"),
+        (["--all", "--since", "2026-13-45"], "is not a time"),
+        (["--all", "--since", "999999999w"], "is not a time"),
     ],
 )
 def test_what_makes_no_sense_is_refused(arguments: list[str], message: str) -> None:
