@@ -1,7 +1,7 @@
-"""Data that comes in several steps: staged chunk by chunk, then made an image of.
+"""Resumable uploads: data is staged chunk by chunk, then imported into the image.
 
-On top of ``images.lifecycle``: a staged upload is a Transfer of its own that may pause, and
-what it has received goes the way of all data in the end.
+This package builds on ``images.lifecycle``: a resumable upload is a Transfer of its own that
+can pause, and an import passes the staged data through the same checks as every other upload.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From staged data that is whole to an active image. Needs no client: the worker does it too."""
+"""Import of completely staged data into an image, by a request or the background worker."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ from images.transitions import follow, locked
 
 log = logging.getLogger(__name__)
 
-RETRY = timedelta(seconds=1)  # doubled each time
+RETRY = timedelta(seconds=1)  # doubled with each attempt
 
 
 def finish(upload: Transfer, actor: Caller) -> None:
-    """Make an image of an upload that is whole: uploading -> importing -> active.
+    """Import the data of a complete upload: uploading -> importing -> active.
 
-    Each call is an attempt of its own. When one fails for a reason that may pass, the staged
-    data stays and the worker tries again until the upload's deadline; for any other reason the
+    Each call is a transfer of its own. When it fails for a temporary reason, the staged data
+    stays and the background worker retries until the upload's deadline; for any other reason the
     upload fails, and the image is queued again.
 
-    Raises Locked while another attempt is running, Conflict when the upload is not whole, and
-    what ``lifecycle.upload`` raises of data that is not right.
+    Raises Locked while another import is running, Conflict when the upload is not complete or
+    has ended, and what ``lifecycle.upload`` raises for invalid data.
     """
     store = stores.holding(upload.store)
     with locked(upload.image_id) as image:
@@ -57,30 +57,37 @@ def finish(upload: Transfer, actor: Caller) -> None:
     try:
         lifecycle.receive(image, attempt, _blocks(upload, store), actor, staged=upload)
     except errors.ImageError as error:
-        if not _may_pass(error):
+        if not _is_temporary(error):
             leases.fail(upload, error, actor)
         raise
     chunks.remove(upload, CircuitBreaker())
 
 
 def _to_importing(image: Image, upload: Transfer, actor: Caller) -> Transfer:
-    """The upload as it is now, of an image that is importing now."""
-    found = Transfer.objects.filter(
+    """Mark the locked image as importing, and return the upload as it is now.
+
+    Raises Conflict when the upload is not complete or has ended, Locked while it is imported.
+    """
+    complete = Transfer.objects.filter(
         pk=upload.pk,
         status=TransferStatus.RUNNING,
         bytes_received=F("bytes_expected"),
-    )
-    whole = found.first()
-    if whole is None:
-        raise errors.Conflict("The upload has ended, or its data is not all there.")
+    ).first()
+    if complete is None:
+        raise errors.Conflict(
+            "The upload has ended or is not complete. Send the rest of the data, or create "
+            "a new upload."
+        )
     if image.status == Status.UPLOADING:
         follow(image, image.mark_importing, "import", actor)
-        whole.heartbeat_at = timezone.now()
-        whole.deadline = leases.deadline(TransferKind.IMPORT)
-        whole.save(update_fields=["heartbeat_at", "deadline"])
-    elif _attempts(whole).filter(status=TransferStatus.RUNNING).exists():
-        raise errors.Locked("The image is being made of the upload already.")
-    return whole
+        complete.heartbeat_at = timezone.now()
+        complete.deadline = leases.deadline(TransferKind.IMPORT)
+        complete.save(update_fields=["heartbeat_at", "deadline"])
+    elif _attempts(complete).filter(status=TransferStatus.RUNNING).exists():
+        raise errors.Locked(
+            "The data of the upload is being imported already. Wait until the image is active."
+        )
+    return complete
 
 
 def _attempts(upload: Transfer) -> QuerySet[Transfer]:
@@ -93,23 +100,23 @@ def _attempts(upload: Transfer) -> QuerySet[Transfer]:
 
 def _blocks(upload: Transfer, store: stores.Store) -> Iterator[bytes]:
     stored = upload.chunks.filter(status=ChunkStatus.STORED)
-    # By primary key they are in the order of their bytes: each is made when all before it has
-    # arrived.
+    # The order of primary keys is the order of the bytes: the row of a chunk is created after
+    # all bytes before the chunk have arrived.
     for chunk in object_removal.in_batches(stored):
         db.release_connection()
         with closing(store.open(chunk.key)) as blocks:
             yield from blocks
 
 
-def _may_pass(error: errors.ImageError) -> bool:
-    """Another attempt at the same data may succeed."""
+def _is_temporary(error: errors.ImageError) -> bool:
+    """Whether a later import of the same data can succeed."""
     if isinstance(error, errors.DataMissing | errors.StoreReadOnly):
         return False
     return isinstance(error, errors.StoreError | errors.Gone)
 
 
 def finish_waiting(actor: Caller | None = None) -> list[str]:
-    """Finish the uploads that are whole and that nobody finishes; ids of the images."""
+    """Finish the complete uploads whose import is due; return the ids of the images."""
     actor = actor or operator("worker")
     attempt = Q(
         image__transfers__kind=TransferKind.IMPORT,
@@ -145,7 +152,7 @@ def _finished(upload: Transfer, actor: Caller) -> bool:
     except errors.ImageError as error:
         log.warning("upload %s is not finished", upload.pk, exc_info=error)
         return False
-    except Exception:  # the others shall not wait for what nobody has thought of
+    except Exception:  # an unexpected error must not stop the other uploads
         log.exception("upload %s cannot be finished", upload.pk)
         return False
     return True

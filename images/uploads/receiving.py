@@ -1,4 +1,4 @@
-"""The bytes of a resumable upload: cut into chunks, each of which counts once it is durable."""
+"""Receipt of a resumable upload's bytes, in chunks that count once they are stored."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ from images.uploads.staging import find, going_on
 
 log = logging.getLogger(__name__)
 
-# So much is lost at most with a process that dies; a slow sender's chunks are smaller, as
-# each of them is also the upload's heartbeat.
+# At most this many bytes are lost when a process dies. Chunks of a slow sender are smaller,
+# because each chunk is also the upload's heartbeat.
 CHUNK = 64 << 20  # bytes
 
-# Each chunk is a file and a row, so there are not more of them than MiB; but for so many, as
-# slow senders and broken requests make small ones.
+# Each chunk is an object and a row, so an upload has at most one chunk per SMALL bytes. Beyond
+# that it can have SMALL_CHUNKS, because slow senders and interrupted requests cause small ones.
 SMALL_CHUNKS = 10_000
 SMALL = 1 << 20  # bytes
 
@@ -53,25 +53,25 @@ def append(
     *,
     announced: int | None = None,
 ) -> Transfer:
-    """Add the bytes from ``offset`` on; with the last one the image is made and active.
+    """Append bytes to an upload from ``offset`` on; after the last byte, import the data.
 
-    However the sender's stream ends, what has arrived is kept. ``announced`` is the number of
-    bytes to come, where it is known. Returns the upload as it is at the end.
+    The bytes that have arrived are kept even if the sender's stream fails. ``announced`` is the
+    number of bytes to come, if known. Returns the upload as it is at the end.
 
-    Raises Conflict (it goes on at another byte), Locked (somebody else is sending), OverLimit
-    (more than the upload was to have, or in too many chunks), NotFound, Gone, StoreError,
+    Raises Conflict (the upload resumes at another byte), Locked (another request is sending),
+    OverLimit (more bytes than the upload's size, or too many chunks), NotFound, Gone, StoreError,
     ContentRefused as soon as that is certain, what ``finish`` raises, and what the sender's
     stream raises.
     """
     with locked(image_id) as image:
         upload = going_on(image_id, upload_id)
         stream = _Stream(iter(blocks), upload, offset, announced, image)
-        chunk = _take_turn(upload)
+        chunk = _begin_writing(upload)
     failpoint("chunk.begun")
     chunks.remove_each(_lost(upload), CircuitBreaker(), abandoned=True)
     db.release_connection()
     try:
-        # It stops within its generator, which would keep a block until garbage is collected.
+        # The generator can stop early and would keep a block until garbage collection.
         with closing(stream.blocks):
             _receive(upload, chunk, stream)
     except errors.ContentRefused as error:
@@ -80,13 +80,16 @@ def append(
     if not stream.room:
         failpoint("import.due")
         finish(upload, actor)
-    elif stream.broken:
-        raise stream.broken
+    elif stream.interruption:
+        raise stream.interruption
     return find(image_id, upload_id)
 
 
 class _Stream:
-    """The sender's blocks. Where they break off they just end, and ``broken`` says why."""
+    """The sender's blocks, checked against the upload.
+
+    If the sender is interrupted, the blocks end, and ``interruption`` is the error.
+    """
 
     def __init__(
         self,
@@ -96,14 +99,14 @@ class _Stream:
         announced: int | None,
         image: Image,
     ) -> None:
-        """Raises Conflict and OverLimit for what does not fit to the upload."""
+        """Raise Conflict for a wrong offset, OverLimit for too many announced bytes."""
         assert upload.bytes_expected is not None
         self.room = upload.bytes_expected - upload.bytes_received
         self.announced = announced
-        self.broken: errors.ImageError | None = None
+        self.interruption: errors.ImageError | None = None
         if offset != upload.bytes_received:
             raise errors.Conflict(
-                f"The upload goes on at byte {upload.bytes_received}, not at {offset}."
+                f"The upload resumes at byte {upload.bytes_received}, not at {offset}."
             )
         if not self.room:
             raise errors.Conflict("All data of the upload has arrived already.")
@@ -112,7 +115,7 @@ class _Stream:
         self.blocks = self._checked(blocks, upload)
         self.inspection: Inspector | None = None
         if not offset:
-            # Wrong data is refused with its first MiB, not when all has been sent in vain.
+            # Invalid data is refused at its first MiB, before the client sends the rest in vain.
             formats = image.disk_format or "", image.container_format or ""
             self.inspection = inspection(*formats)
 
@@ -130,57 +133,60 @@ class _Stream:
                     self.inspection.feed(block)
                 yield block
         except (errors.BodyIncomplete, errors.ServerStopping) as error:
-            self.broken = error
+            self.interruption = error
 
     def has_more(self) -> bool:
-        """As far as it is known without waiting."""
-        return bool(self.room and self.announced != 0 and not self.broken)
+        """Whether more bytes are expected, as far as is known without waiting for the sender."""
+        return bool(self.room and self.announced != 0 and not self.interruption)
 
 
 def _too_much(upload: Transfer) -> errors.OverLimit:
     return errors.OverLimit(
-        f"More data than the {upload.bytes_expected} bytes that the upload is to have."
+        f"The data exceeds the upload's size of {upload.bytes_expected} bytes."
     )
 
 
 def _receive(upload: Transfer, chunk: UploadChunk, stream: _Stream) -> None:
-    mine: UploadChunk | None = chunk
+    current: UploadChunk | None = chunk
     put = False
     try:
         store = stores.holding(upload.store)
-        while mine and (first := next(stream.blocks, None)) is not None:
-            _keep_open(upload)
+        while current and (first := next(stream.blocks, None)) is not None:
+            _extend_deadline(upload)
             put = True
-            size = _put(store, mine.key, first, stream)
+            size = _put(store, current.key, first, stream)
             failpoint("chunk.stored")
-            mine = _count(mine, size, stream.has_more())
+            current = _count(current, size, stream.has_more())
             put = False
             failpoint("chunk.counted")
             db.release_connection()
-            # Only the first chunk is looked into now; all is inspected at the end.
+            # Only the first chunk is inspected here; the import inspects all data.
             stream.inspection = None
     except errors.StoreError as error:
-        if mine and not _mine(mine).exists():
-            # The store fails because its half-written object was cleaned away.
+        if current and not _own_arriving(current).exists():
+            # The store failed because its partial object was removed meanwhile.
             raise _ended() from error
         raise
     finally:
-        if mine is not None:
-            _give_turn(mine, put)
+        if current is not None:
+            _abandon(current, put)
 
 
-def _keep_open(upload: Transfer) -> None:
-    """Its last moment is no reason to end it while bytes arrive, which count a little later."""
+def _extend_deadline(upload: Transfer) -> None:
+    """Extend the upload's deadline to at least one lease from now, because bytes are arriving.
+
+    They renew the deadline only when their chunk is stored.
+    """
     soon = timezone.now() + timedelta(seconds=settings.IMAGECATALOG_LEASE_SECONDS)
     if upload.deadline is None or upload.deadline >= soon:
         return
-    late = Transfer.objects.filter(pk=upload.pk, deadline__lt=soon)
-    late.update(deadline=soon)
+    expiring = Transfer.objects.filter(pk=upload.pk, deadline__lt=soon)
+    expiring.update(deadline=soon)
     db.release_connection()
 
 
 def _put(store: stores.Store, key: str, first: bytes, stream: _Stream) -> int:
-    """Put the next chunk; its size in bytes."""
+    """Store the next chunk and return its size in bytes."""
     size = 0
 
     def chunk() -> Iterator[bytes]:
@@ -196,16 +202,16 @@ def _put(store: stores.Store, key: str, first: bytes, stream: _Stream) -> int:
     return size
 
 
-def _take_turn(upload: Transfer) -> UploadChunk:
-    """The right to write, with the image locked.
+def _begin_writing(upload: Transfer) -> UploadChunk:
+    """Create the arriving chunk, which is the right to write. Call with the image locked.
 
-    Raises Locked when a living one has it, OverLimit when there are too many chunks already.
+    Raises Locked when a live request has that right, OverLimit when there are too many chunks.
     """
     arriving = upload.chunks.filter(status=ChunkStatus.ARRIVING)
     if arriving.exists():
         if not heartbeat.is_silent(upload):
             raise errors.Locked(
-                "Another request is sending data to this upload. Try again in a moment."
+                "Another request is sending data to this upload. Try again when it has ended."
             )
         arriving.update(status=ChunkStatus.LOST)
     _check_chunks(upload)
@@ -215,12 +221,12 @@ def _take_turn(upload: Transfer) -> UploadChunk:
 
 
 def _check_chunks(upload: Transfer) -> None:
-    # Asked of each request: within one they are cut by size and time, and so are never many.
+    # Checked once per request: within a request, CHUNK and the heartbeat interval limit their number.
     most = SMALL_CHUNKS + upload.bytes_received // SMALL
     if upload.chunks.filter(status=ChunkStatus.STORED).count() >= most:
         raise errors.OverLimit(
-            f"The data has come in {most} chunks, which are too small on average. Give the "
-            "upload up and begin again, with at least 1 MiB in each request."
+            f"The upload has {most} chunks, which are too small on average. Cancel the "
+            "upload and begin again, with at least 1 MiB in each request."
         )
 
 
@@ -235,10 +241,13 @@ def _lost(upload: Transfer) -> Iterable[UploadChunk]:
 
 
 def _count(chunk: UploadChunk, size: int, has_more: bool) -> UploadChunk | None:
-    """The chunk is durable and counts from now on; the next one. Raises Gone when it is too late."""
+    """Mark a chunk as stored and count its bytes; return the next chunk, None without one.
+
+    Raises Gone when the upload has ended or another request has taken over.
+    """
     upload = chunk.transfer
     with locked(upload.image_id, deleted=True):
-        if not _mine(chunk).update(status=ChunkStatus.STORED, size=size):
+        if not _own_arriving(chunk).update(status=ChunkStatus.STORED, size=size):
             raise _ended()
         Transfer.objects.filter(pk=upload.pk).update(
             bytes_received=F("bytes_received") + size,
@@ -248,7 +257,7 @@ def _count(chunk: UploadChunk, size: int, has_more: bool) -> UploadChunk | None:
         return _next(upload, chunk.start + size) if has_more else None
 
 
-def _mine(chunk: UploadChunk) -> QuerySet[UploadChunk]:
+def _own_arriving(chunk: UploadChunk) -> QuerySet[UploadChunk]:
     return UploadChunk.objects.filter(
         pk=chunk.pk,
         status=ChunkStatus.ARRIVING,
@@ -258,18 +267,19 @@ def _mine(chunk: UploadChunk) -> QuerySet[UploadChunk]:
 
 def _ended() -> errors.Gone:
     return errors.Gone(
-        "The upload was ended, or continued by another request, while this one was sending."
+        "The upload was ended, or resumed by another request, while this request was sending. "
+        "Ask for the upload's offset and resume there."
     )
 
 
-def _give_turn(chunk: UploadChunk, put: bool) -> None:
-    """Nothing more comes: the chunk goes, with what was ``put`` of it, if anything was."""
+def _abandon(chunk: UploadChunk, put: bool) -> None:
+    """Remove a chunk that will not be completed, with its partial object if one was ``put``."""
     try:
         if not put:
             chunk.delete()
             return
-        _mine(chunk).update(status=ChunkStatus.LOST)
+        _own_arriving(chunk).update(status=ChunkStatus.LOST)
         chunks.remove_each([chunk], CircuitBreaker())
     except Exception:
-        # Without a heartbeat the turn is free after a lease; the sender is told the first reason.
-        log.exception("chunk %s could not be given up", chunk.pk)
+        # Without a heartbeat another request can write after a lease; the sender gets the first error.
+        log.exception("chunk %s could not be removed", chunk.pk)

@@ -1,4 +1,4 @@
-"""Uploads that may pause: begun, found again, given up."""
+"""Begin, find and cancel resumable uploads."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ def begin(
     store_id: str | None = None,
     metadata: str = "",
 ) -> Transfer:
-    """Open an upload of ``size`` bytes that may pause: queued -> uploading.
+    """Begin a resumable upload of ``size`` bytes: queued -> uploading.
 
-    It ends IMAGECATALOG_UPLOAD_EXPIRY seconds after the last byte. One of no bytes is whole
-    at once. ``metadata`` is kept as it is, for the client.
+    The upload expires IMAGECATALOG_UPLOAD_EXPIRY seconds after the last byte that arrived. An
+    upload of 0 bytes is complete and imported at once. ``metadata`` is kept unchanged for the
+    client.
 
-    Raises Conflict (not queued, or of another size than a pin asks for), Invalid (formats not
-    set, no such store), OverLimit (the cap, the quota), StoreReadOnly, NotFound.
+    Raises Conflict (the image is not queued, or ``size`` differs from the pin's), Invalid
+    (formats not set, no such store), OverLimit (the size cap, the quota), StoreReadOnly, NotFound.
     """
     lifecycle.check_cap(size)
     store = lifecycle.writable(store_id)
@@ -52,12 +53,12 @@ def begin(
 
 
 def uploads(image_id: str) -> list[Transfer]:
-    """The upload of this image that goes on, if there is one; there is one at most."""
+    """Return the running resumable uploads of an image: none or one."""
     return list(_uploads(image_id).filter(status=TransferStatus.RUNNING))
 
 
 def find(image_id: str, upload_id: str) -> Transfer:
-    """An upload, whatever has become of it. Raises NotFound."""
+    """Return a resumable upload in any state. Raises NotFound."""
     upload = _uploads(image_id).filter(pk=upload_id).first()
     if upload is None:
         raise errors.NotFound(f"Image {image_id} has no upload {upload_id}.")
@@ -65,7 +66,7 @@ def find(image_id: str, upload_id: str) -> Transfer:
 
 
 def kept(image_id: str, upload_id: str) -> Transfer:
-    """The same, unless it has failed. Raises NotFound, Gone."""
+    """Return a resumable upload that has not failed. Raises NotFound, Gone."""
     upload = find(image_id, upload_id)
     if upload.status == TransferStatus.FAILED:
         raise errors.Gone(f"The upload has ended. {upload.error}".strip())
@@ -73,7 +74,7 @@ def kept(image_id: str, upload_id: str) -> Transfer:
 
 
 def going_on(image_id: str, upload_id: str) -> Transfer:
-    """The same, while it can be ended. Raises NotFound, Gone; Conflict when it is complete."""
+    """Return a running resumable upload. Raises NotFound, Gone, Conflict when it is complete."""
     upload = kept(image_id, upload_id)
     if upload.status == TransferStatus.DONE:
         raise errors.Conflict("The upload is complete, and the image has its data.")
@@ -81,7 +82,7 @@ def going_on(image_id: str, upload_id: str) -> Transfer:
 
 
 def filename(upload: Transfer) -> str:
-    """What the client calls the file; empty: it did not say."""
+    """Return the file name in the client's metadata; empty if there is none."""
     for pair in upload.metadata.split(","):
         name, _, value = pair.strip().partition(" ")
         if name == "filename":
@@ -90,21 +91,23 @@ def filename(upload: Transfer) -> str:
 
 
 def phase(upload: Transfer) -> str:
-    """Where it stands, in the words of the life cycle: uploading, importing, complete, failed."""
+    """Return the upload's phase: uploading, importing, complete or failed."""
     if upload.status == TransferStatus.RUNNING:
-        whole = upload.bytes_received == upload.bytes_expected
-        return "importing" if whole else "uploading"
+        complete = upload.bytes_received == upload.bytes_expected
+        return "importing" if complete else "uploading"
     return "complete" if upload.status == TransferStatus.DONE else "failed"
 
 
 def terminate(image_id: str, upload_id: str, actor: Caller) -> None:
-    """End an upload on its client's wish: what has arrived goes, the image is queued again.
+    """Cancel a resumable upload: remove its data and queue the image again.
 
-    Raises NotFound; Gone and Conflict when it has ended.
+    Raises NotFound; Gone or Conflict when the upload has ended.
     """
     upload = going_on(image_id, upload_id)
-    if not leases.fail(upload, errors.Gone("The upload was given up."), actor):
-        going_on(image_id, upload_id)  # says how it has ended meanwhile
+    if not leases.fail(upload, errors.Gone("The upload was cancelled."), actor):
+        going_on(
+            image_id, upload_id
+        )  # raises the error for how the upload has ended meanwhile
 
 
 def _uploads(image_id: str) -> QuerySet[Transfer]:

@@ -262,7 +262,7 @@ def test_the_document_of_a_failed_upload_says_why(client: Client, upload: str) -
 
     found = client.get(upload).json()
 
-    assert (found["status"], found["error"]) == ("failed", "The upload was given up.")
+    assert (found["status"], found["error"]) == ("failed", "The upload was cancelled.")
 
 
 def test_who_may_only_read_may_not_upload(
