@@ -1,3 +1,3 @@
-"""Import methods: where a background worker fetches the data of an image from."""
+"""Import methods: how a background worker fetches an image's data."""
 
 from __future__ import annotations

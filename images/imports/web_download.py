@@ -19,16 +19,16 @@ from images.transitions import follow, locked
 
 
 class Waiting(NamedTuple):
-    """A copy that nobody fetches yet."""
+    """A web download that no worker has claimed yet."""
 
     transfer_id: UUID
-    owner: str  # of the image; empty: everybody's
+    owner: str  # of the image; empty: no owner
 
 
 def next_waiting(begun: Collection[UUID], busy: Collection[str]) -> Waiting | None:
-    """The oldest copy that waits, was not ``begun``, and has an owner who is not ``busy``."""
+    """Return the oldest waiting web download that is not ``begun`` and whose owner is not ``busy``."""
     waiting = Transfer.objects.filter(status=TransferStatus.WAITING)
-    found = (
+    row = (
         waiting.exclude(pk__in=begun)
         .annotate(owner=Coalesce("image__owner", Value("")))
         .exclude(owner__in=busy)
@@ -36,16 +36,16 @@ def next_waiting(begun: Collection[UUID], busy: Collection[str]) -> Waiting | No
         .values_list("pk", "owner")
         .first()
     )
-    return found and Waiting._make(found)
+    return row and Waiting._make(row)
 
 
 def fetch(transfer_id: UUID, stopping: Callable[[], bool] = lambda: False) -> bool:
-    """Fetch what waits: queued -> saving -> active, or killed. False: somebody else did.
+    """Carry out a web download: queued -> saving -> active, or on failure killed.
 
-    An image that has had data is queued again instead of killed: the same bytes may still come.
-
-    When the worker is ``stopping`` the copy waits again, for the next one. Raises whatever
-    keeps the data from arriving; the image then has left ``saving``.
+    Returns False when the transfer cannot be claimed. A pinned image is queued instead of
+    killed, because the same bytes can still be uploaded. When the worker is ``stopping``, the
+    web download is queued again for the next worker. Raises every error that prevents the
+    download; the image has then left ``saving``.
     """
     transfer = Transfer.objects.get(pk=transfer_id)
     actor = replace(operator("worker"), request_id=transfer.request_id)
@@ -62,10 +62,11 @@ def _claim(transfer: Transfer, actor: Caller) -> Image | None:
     with locked(transfer.image_id, deleted=True) as image:
         if image.status != Status.QUEUED:
             leases.cancel_waiting(
-                transfer, "Somebody else has brought the data meanwhile."
+                transfer,
+                "The image is not queued any more: another request has changed it.",
             )
             return None
-        if image.pinned:  # its bytes were acknowledged: they can come another time
+        if image.pinned:  # the same bytes can still be uploaded later
             transfer.status_on_failure = Status.QUEUED
         if not leases.claim(transfer):
             return None
@@ -78,7 +79,7 @@ def _blocks(transfer: Transfer, stopping: Callable[[], bool]) -> Iterator[bytes]
         if stopping():
             transfer.status_on_failure = Status.QUEUED
             raise errors.ServerStopping(
-                "The worker is being stopped; the copy begins again when it is back."
+                "The worker is being stopped. The web download is repeated when it is back."
             )
         yield block
         failpoint("web_download.streaming")

@@ -1,3 +1,3 @@
-"""Background work: each room declares its duties, the worker runs them."""
+"""Background work: each package declares its duties, and the background worker runs them."""
 
 from __future__ import annotations

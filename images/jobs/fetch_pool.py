@@ -1,4 +1,4 @@
-"""Copies from web addresses, several at once, in threads of the background worker."""
+"""Concurrent web downloads, in threads of the background worker."""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ log = logging.getLogger(__name__)
 
 
 class FetchPool:
-    """Fetches what waits, ``at_once`` of it, until it is told to stop.
+    """Threads that carry out waiting web downloads, at most ``at_once`` at a time.
 
-    A copy may take hours, and the owner of many must leave places to others who come later.
+    A web download can take hours, so one owner gets at most half of the threads (rounded up),
+    and downloads of other owners that are requested later need not wait.
     """
 
     def __init__(self, at_once: int) -> None:
         self._at_once = at_once
-        self._each = (at_once + 1) // 2  # for one owner at most
-        self._pool = ThreadPoolExecutor(at_once, thread_name_prefix="copy")
-        self._running: dict[UUID, str] = {}  # with their owners
+        self._per_owner = (at_once + 1) // 2  # limit per owner
+        self._pool = ThreadPoolExecutor(at_once, thread_name_prefix="web-download")
+        self._running: dict[UUID, str] = {}  # transfer id -> owner
         self._stopping = threading.Event()
 
     def begin(self) -> None:
-        """Begin with what waits, as far as threads are free for its owner."""
+        """Begin waiting web downloads, as far as threads are free for their owners."""
         for _ in range(self._at_once - len(self._running)):
             waiting = self._next()
             if waiting is None:
@@ -39,18 +40,18 @@ class FetchPool:
             self._pool.submit(self._fetch, waiting.transfer_id)
 
     def _next(self) -> web_download.Waiting | None:
-        """The oldest one of an owner of whom the fewest are under way."""
+        """Return the next transfer, fair by owner: fewest running first, then oldest."""
         running = self._running.copy()
-        held = Counter(running.values())
-        for most in range(self._each):
-            busy = [owner for owner, number in held.items() if number > most]
-            found = web_download.next_waiting(list(running), busy)
-            if found or not busy:
-                return found
+        by_owner = Counter(running.values())
+        for most in range(self._per_owner):
+            busy = [owner for owner, number in by_owner.items() if number > most]
+            waiting = web_download.next_waiting(list(running), busy)
+            if waiting or not busy:
+                return waiting
         return None
 
     def stop(self) -> None:
-        """End those that run; they wait again, for the next worker."""
+        """Interrupt the running web downloads, which are queued again for the next worker."""
         self._stopping.set()
         self._pool.shutdown(cancel_futures=True)
 
@@ -58,9 +59,9 @@ class FetchPool:
         try:
             web_download.fetch(transfer_id, self._stopping.is_set)
         except errors.ImageError as error:
-            log.info("copy %s: %s", transfer_id, error)
+            log.info("web download %s: %s", transfer_id, error)
         except Exception:
-            log.exception("copy %s failed", transfer_id)
+            log.exception("web download %s failed", transfer_id)
         finally:
             connections.close_all()
             del self._running[transfer_id]

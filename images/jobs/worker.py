@@ -1,4 +1,4 @@
-"""The background worker: runs the duties that the rooms declare, and fetches web downloads."""
+"""The background worker: runs the declared duties and carries out web downloads."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from images.uploads import finishing
 log = logging.getLogger(__name__)
 
 STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
-POLL_SECONDS = 1.0  # between two looks for web downloads that wait
+POLL_SECONDS = 1.0  # between two queries for waiting web downloads
 
 DUTIES: tuple[Duty, ...] = (
     *reaper.DUTIES,
@@ -32,13 +32,13 @@ DUTIES: tuple[Duty, ...] = (
 
 
 def run(interval: float, downloads: int) -> None:
-    """Work until SIGTERM or SIGINT.
+    """Run the duties and web downloads until SIGTERM or SIGINT.
 
-    ``interval`` is the period in seconds of duties that name none; ``downloads`` is the number
-    of web downloads at once.
+    ``interval`` is the period in seconds of duties without a period of their own; ``downloads``
+    is the number of concurrent web downloads.
     """
-    # Waited for, not handled: of two that come together the handler of the second could
-    # wait for a lock that the first holds.
+    # The signals are waited for, not handled: if two arrive together, the handler of the second
+    # could wait for a lock that the handler of the first holds.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     stop = threading.Event()
     for duty in DUTIES:
@@ -58,7 +58,7 @@ def run(interval: float, downloads: int) -> None:
 
 
 def _repeat_in_thread(duty: Duty, interval: float, stop: threading.Event) -> None:
-    # A daemon thread: a duty that is killed with the process is begun again by the next one.
+    # A daemon thread: a duty that is killed with the process is repeated by the next worker.
     def repeat() -> None:
         while not stop.is_set():
             _attempt(duty)
@@ -69,9 +69,9 @@ def _repeat_in_thread(duty: Duty, interval: float, stop: threading.Event) -> Non
 
 
 def _attempt(duty: Duty) -> None:
-    # One duty that fails, or a database that is away, must not end the others.
+    # A failing duty, or an unavailable database, must not end the other duties.
     try:
         close_old_connections()
         duty.run()
     except Exception:
-        log.exception("duty %r failed; it is tried again in the next round", duty.name)
+        log.exception("duty %r failed; it is tried again at its next period", duty.name)
