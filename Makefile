@@ -1,4 +1,4 @@
-# All that is needed beside this file: Python 3.11 or newer with venv, make, a package registry.
+# Requirements: Python 3.11 or newer with venv, make, and access to a package registry.
 
 PYTHON ?= python3
 ARGS ?=
@@ -9,10 +9,10 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP_INSTALL := -m pip -qq --no-input --disable-pip-version-check install \
 	--root-user-action ignore
-# The tests start hundreds of Python processes, which would each compile our modules anew.
+# The tests start hundreds of Python processes, which would each compile the modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-# With loadgroup the tests that share a server run in one process.
+# With loadgroup, tests that share a server run in one process.
 PYTEST := $(PY) -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadgroup
 LOCK := pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-emit-index-url --quiet
@@ -26,7 +26,7 @@ help: ## Show this list
 run: $(VENV)/runtime ## Serve on 127.0.0.1:9292; options: make run ARGS='--bind 127.0.0.1:9393'
 	@$(PY) manage.py serve $(ARGS)
 
-# The data folder of the checks: never the one with somebody's images in it.
+# The checks use their own data folder, so that they never touch a folder with real images.
 lint test test-all test-postgres test-fast bench crash fuzz conformance: export IMAGECATALOG_DATA_DIR := $(CURDIR)/var/test
 
 test: lint ## Run every check and the whole test suite, as CI does
@@ -35,8 +35,8 @@ test: lint ## Run every check and the whole test suite, as CI does
 test-all: $(VENV)/tests
 	$(PYTEST)
 
-# Beside the other pass, which waits for servers half of its time. It prints its report in one
-# piece, so that the two do not mix.
+# This pass runs in parallel with test-all, which waits for servers half of the time. It prints
+# its report at the end, so that the reports do not mix.
 test-postgres: $(VENV)/tests
 	@mkdir -p $(IMAGECATALOG_DATA_DIR); log=$(IMAGECATALOG_DATA_DIR)/postgres.log; status=0; \
 	$(PY) -m tests.with_postgres $(PY) -m pytest -m "database and not wire" >"$$log" 2>&1 || status=$$?; \
@@ -55,35 +55,35 @@ lint: $(VENV)/tests ## Run the checks that need no test: format, style, types, s
 bench: $(VENV)/tests ## Measure the running service; options: make bench ARGS=--help
 	@$(PY) -m tests.bench $(ARGS)
 
-crash: $(VENV)/tests ## Kill the running service over and over; options: make crash ROUNDS=500 ARGS=--help
+crash: $(VENV)/tests ## Kill the running service repeatedly; options: make crash ROUNDS=500 ARGS=--help
 	@$(PY) -m tests.crash --rounds $(ROUNDS) $(ARGS)
 
-fuzz: $(VENV)/tests ## Send many strange requests to the running service; options: make fuzz EXAMPLES=60
+fuzz: $(VENV)/tests ## Send many unusual requests to the running service; options: make fuzz EXAMPLES=60
 	FUZZ_EXAMPLES=$(EXAMPLES) $(PYTEST) tests/wire/test_fuzz.py
 
-conformance: $(VENV)/tests ## Run the image API's own suite (Tempest) behind a real Keystone; options: make conformance ARGS=--help
+conformance: $(VENV)/tests ## Run the Image API tests of Tempest with a real Keystone; options: make conformance ARGS=--help
 	@$(PY) -m tests.conformance $(ARGS)
 	@$(if $(ARGS),,$(MAKE) --no-print-directory fuzz)
 
-lock: ## Write both lock files anew from pyproject.toml; newer versions: make lock ARGS=--upgrade
+lock: ## Rewrite both lock files from pyproject.toml; newer versions: make lock ARGS=--upgrade
 	@set -e; tools=$$(mktemp -d); trap 'rm -rf "$$tools"' EXIT; \
 	$(PYTHON) -m venv "$$tools"; \
 	"$$tools/bin/python" $(PIP_INSTALL) uv; \
 	"$$tools/bin/uv" $(LOCK) $(ARGS) -o requirements.txt; \
 	"$$tools/bin/uv" $(LOCK) $(ARGS) --group test -c requirements.txt -o requirements-test.txt
 
-clean: ## Remove what the targets made; your data in var/ stays
+clean: ## Remove all files that the targets create; your data in var/ is kept
 	rm -rf $(VENV) var/test .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Each of these files stands for a state of the environment and is as old as that state.
+# Each of these files represents a state of the environment; its time is that of the state.
 
 $(VENV)/made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-		echo "'$(PYTHON)' is not Python 3.11 or newer; name one that is: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+		echo "'$(PYTHON)' is not Python 3.11 or newer. Name one that is: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	@$(PYTHON) -m venv --clear $(VENV) || { \
 		rm -rf $(VENV); \
-		echo "'$(PYTHON)' cannot make a virtual environment; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+		echo "'$(PYTHON)' cannot create a virtual environment. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 	@touch $@
 
 $(VENV)/runtime: requirements.txt $(VENV)/made

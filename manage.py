@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Run a management command: ``manage.py help`` lists them."""
+"""The entry point of the management commands; ``manage.py help`` lists them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 
 
 def main() -> None:
-    """Run the command of the command line; its exit code is that of this process."""
+    """Run the command that the command line names, and exit with its exit code."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "imagecatalog.settings")
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
@@ -19,7 +19,7 @@ def main() -> None:
         try:
             execute_from_command_line(sys.argv)
         finally:
-            print(end="", flush=True)  # at exit it would be too late to catch anything
+            print(end="", flush=True)  # at exit an error could no longer be caught
     except ImproperlyConfigured as error:
         sys.exit(str(error))
     except (OperationalError, ProgrammingError) as error:
@@ -27,11 +27,11 @@ def main() -> None:
             raise
         sys.exit(
             f"The database cannot be used: {str(error).strip()}\nCheck DATABASE_URL. "
-            "`manage.py migrate` prepares a new database, as `manage.py serve` does."
+            "`manage.py migrate` prepares a new database; `manage.py serve` does so too."
         )
     except BrokenPipeError:
-        # The reader has seen enough, as in ``| head``; Python ignores the signal that ends
-        # other programs then. What is still in the buffer must go somewhere at exit.
+        # The reader has closed the pipe, as in ``| head``. Python ignores SIGPIPE, which ends
+        # other programs. Python writes its buffer at exit, so the output needs a target.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(128 + signal.SIGPIPE)
 

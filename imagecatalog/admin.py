@@ -1,4 +1,4 @@
-"""Apps as the catalogue has them: our site, our roles, our words; and our checks."""
+"""Configurations of the apps: the admin site, names of apps, roles and system checks."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from django.utils.translation import gettext_lazy as _
 
 
 class AdminConfig(apps.AdminConfig):
+    """The admin app with the site of the catalogue, which also registers checks and roles."""
+
     default_site = "imagecatalog.site.CatalogueSite"
 
     def ready(self) -> None:
@@ -27,14 +29,18 @@ class AdminConfig(apps.AdminConfig):
             checks.certificates,
         ):
             register(check)
-        # Behind the receiver of django.contrib.auth, which makes the permissions.
+        # This receiver runs after that of django.contrib.auth, which creates the permissions.
         post_migrate.connect(roles.ensure, sender=installed.get_app_config("images"))
 
 
 class ImagesConfig(AppConfig):
+    """The app of the images."""
+
     name = "images"
     verbose_name = _("Images")
 
 
 class SignInsConfig(axes.apps.AppConfig):
+    """The app of django-axes, under the name "Sign-ins"."""
+
     verbose_name = _("Sign-ins")

@@ -1,4 +1,4 @@
-"""Django's system checks of ours: what every command says before it begins."""
+"""The system checks of the catalogue, which run before every command."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from images.stores.local import LocalStore
 
 
 def variables(**options: Any) -> list[Warning]:
-    """A variable with a wrong name has no effect, and nobody would notice."""
+    """Warn about unknown ``IMAGECATALOG_*`` variables, which would have no effect."""
     return [
         Warning(
             f"{name} is set, but there is no such variable.",
@@ -29,16 +29,16 @@ def variables(**options: Any) -> list[Warning]:
 
 
 def places(**options: Any) -> list[CheckMessage]:
-    """What is wrong with the stores shall show now, not in somebody's first upload."""
+    """Check the configuration of the stores, so that errors appear before the first upload."""
     try:
         configured = stores.configured()
     except ImproperlyConfigured as error:
         return [Error(str(error), id="imagecatalog.E001")]
     return [
         Warning(
-            f"Nothing can be kept in the store {store.id!r}: this user may not write to "
+            f"The store {store.id!r} cannot keep data: this user may not write to "
             f"{store.root}.",
-            hint="Make the folder, and give it to the user who runs the service.",
+            hint="Create the folder, and make the user who runs the service its owner.",
             id="imagecatalog.W002",
         )
         for store in configured
@@ -47,12 +47,12 @@ def places(**options: Any) -> list[CheckMessage]:
 
 
 def rules(**options: Any) -> list[CheckMessage]:
-    """Rules that cannot be read must not be taken for no rules."""
+    """Check that the policy file can be read; else its rules would be missing."""
     return _readable(access.overrides, "imagecatalog.E002")
 
 
 def properties(**options: Any) -> list[CheckMessage]:
-    """Nor a schema for no schema."""
+    """Check that the property schema can be read; else properties would not be validated."""
     return _readable(property_schema.described, "imagecatalog.E003")
 
 
@@ -65,17 +65,20 @@ def _readable(read: Callable[[], object], check_id: str) -> list[CheckMessage]:
 
 
 def certificates(**options: Any) -> list[CheckMessage]:
-    """Without them every signed image would be refused."""
+    """Check that the folder of certificates can be read; else every signed image would be refused."""
     folder = settings.IMAGECATALOG_SIGNATURE_CERTIFICATES
     if not folder or (os.path.isdir(folder) and os.access(folder, os.R_OK | os.X_OK)):
         return []
-    said = (
-        f"IMAGECATALOG_SIGNATURE_CERTIFICATES: {folder} is no folder that can be read."
-    )
-    return [Error(said, id="imagecatalog.E004")]
+    return [
+        Error(
+            f"IMAGECATALOG_SIGNATURE_CERTIFICATES: {folder} is not a folder that can be "
+            "read. Name one, or leave the variable unset.",
+            id="imagecatalog.E004",
+        )
+    ]
 
 
 def _may_write(folder: Path) -> bool:
-    """Or to the nearest folder above that is there: the store makes its own."""
-    nearest = next(it for it in (folder, *folder.parents) if os.path.exists(it))
+    """Return whether the folder is writable or can be created in its nearest existing parent."""
+    nearest = next(path for path in (folder, *folder.parents) if os.path.exists(path))
     return nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)

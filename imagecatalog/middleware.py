@@ -1,4 +1,4 @@
-"""Request ids for everybody; sessions and what goes with them for browsers only."""
+"""Middleware: request ids for all requests; sessions and related middleware for browsers only."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ GetResponse = Callable[[HttpRequest], HttpResponse]
 HEADER = "X-OpenStack-Request-ID"
 ACCEPTABLE = re.compile(r"(?:req-)?[A-Za-z0-9_.-]{1,60}", re.ASCII)
 
-
-# All that pages load is ours and in files: no inline script, no style attribute, no CDN.
+# Pages load only the service's own files: no inline script, no style attribute, no CDN.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -24,17 +23,17 @@ POLICY = (
 
 
 def request_id(get_response: GetResponse) -> GetResponse:
-    """Take the client's id, with ``req-`` put in front if missing, or make a new one.
+    """Use the client's request id, prefixed with ``req-`` if necessary, or generate an id.
 
-    An id that is too long or has other characters than letters, digits, ``-``, ``_`` and
-    ``.`` is replaced: it would end up in logs and headers.
+    An id that is too long or has characters other than letters, digits, ``-``, ``_`` and
+    ``.`` is replaced, because the id is written to logs and headers.
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        given = request.headers.get(HEADER, "")
-        if not ACCEPTABLE.fullmatch(given):
-            given = str(uuid4())
-        request.request_id = given if given.startswith("req-") else f"req-{given}"  # type: ignore[attr-defined]
+        value = request.headers.get(HEADER, "")
+        if not ACCEPTABLE.fullmatch(value):
+            value = str(uuid4())
+        request.request_id = value if value.startswith("req-") else f"req-{value}"  # type: ignore[attr-defined]
         response = get_response(request)
         response.headers[HEADER.lower()] = request.request_id  # type: ignore[attr-defined]
         return response
@@ -43,10 +42,11 @@ def request_id(get_response: GetResponse) -> GetResponse:
 
 
 def for_browsers(get_response: GetResponse) -> GetResponse:
-    """Run IMAGECATALOG_BROWSER_MIDDLEWARE below IMAGECATALOG_BROWSER_PATHS and nowhere else.
+    """Run IMAGECATALOG_BROWSER_MIDDLEWARE only for paths below IMAGECATALOG_BROWSER_PATHS.
 
-    No request of the API pays for sessions, or can be made with somebody's cookie. Hooks like
-    ``process_view`` are not called: the admin's views check the CSRF token themselves.
+    API requests thus have no cost of sessions, and a user's cookie cannot authorise them.
+    Hooks like ``process_view`` are not called: the admin's views check the CSRF token
+    themselves.
     """
     chain = get_response
     for name in reversed(settings.IMAGECATALOG_BROWSER_MIDDLEWARE):
@@ -62,7 +62,7 @@ def for_browsers(get_response: GetResponse) -> GetResponse:
 
 
 def content_security_policy(get_response: GetResponse) -> GetResponse:
-    """Let pages load nothing but our own files (Content Security Policy Level 3)."""
+    """Let pages load only files of the service (Content Security Policy Level 3)."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)

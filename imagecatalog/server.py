@@ -1,6 +1,6 @@
-"""How gunicorn serves the catalogue: `gunicorn -c python:imagecatalog.server imagecatalog.wsgi`.
+"""The gunicorn configuration: `gunicorn -c python:imagecatalog.server imagecatalog.wsgi`.
 
-Its settings, and what its processes do at the turns of their life; no rules of the catalogue.
+It holds the settings of gunicorn and the hooks of its processes, but no rules of the catalogue.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ from django.conf import settings  # noqa: E402
 from images.http import client_address, connection  # noqa: E402
 
 wsgi_app = "imagecatalog.wsgi"
-worker_class = (
-    "gthread"  # uploads block a thread; Django under ASGI would spool them first
-)
+# An upload blocks a thread; Django under ASGI would spool the body before the view.
+worker_class = "gthread"
 workers = settings.IMAGECATALOG_WORKERS
-# So many slow transfers a process carries; unused ones cost nothing. They are more than the
-# turns of images.transfers.concurrency, or the web servers of others could hold them all.
+# This limits the slow transfers of one process; unused threads cost nothing. The number is above
+# the limits of images.transfers.concurrency: external web servers could else block all threads.
 threads = 32
 keepalive = 60  # s
-timeout = 120  # s without a sign of life of a process's main thread, not of a request
+timeout = 120  # s without a heartbeat of a main thread; does not limit requests
 graceful_timeout = settings.IMAGECATALOG_GRACE_SECONDS
-preload_app = True  # the code is in memory once
-control_socket_disable = True  # it would be one for all servers of a user
+preload_app = True  # the processes share the code in memory
+control_socket_disable = True  # all servers of a user would share one socket
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None
-header_map = "dangerous"  # pre_request is stricter
-# Who may say X-Forwarded-For may say X-Forwarded-Proto; else gunicorn believes this machine.
+header_map = "dangerous"  # `pre_request` filters headers more strictly
+# Proxies that are trusted with X-Forwarded-For are also trusted with X-Forwarded-Proto. Without
+# this setting gunicorn trusts clients on the same machine.
 if settings.IMAGECATALOG_TRUSTED_PROXIES:
     forwarded_allow_ips = ",".join(
         client_address.as_peers(settings.IMAGECATALOG_TRUSTED_PROXIES)
     )
-forwarder_headers = ""  # no header may say which path this is
-# Without the user name: that is whatever an unknown client puts into its header.
+forwarder_headers = ""  # no header can change the path of a request
+# The user name is left out, because an unknown client can put any text into its header.
 access_log_format = " ".join(
     (
         f"%({{{client_address.CLIENT}}}e)s %(t)s",
@@ -52,34 +52,36 @@ access_log_format = " ".join(
 )
 accesslog = "-" if settings.IMAGECATALOG_ACCESS_LOG else None
 
-# Tokens and v1's headers, one for each property, are large. (reuse_port stays off: with it a
-# second server could take the same port unnoticed.)
+# Tokens are large, and API v1 has one header for each property. (reuse_port stays off, because a
+# second server could otherwise listen on the same port unnoticed.)
 limit_request_line = 8190
 limit_request_fields = 256
 limit_request_field_size = 1 << 16
 
-SILENCE = 60  # s that a client may neither send nor take a byte
-MARGIN = min(5.0, graceful_timeout / 2)  # s to clean up in, once bodies are not awaited
+SILENCE = 60  # s that a connection can stay open without a byte sent or received
+MARGIN = min(
+    5.0, graceful_timeout / 2
+)  # s for cleaning up after the last read of request bodies
 
 
 def when_ready(server: Any) -> None:
-    """Connections inherit the patience of the socket that accepts them.
+    """Set timeouts on the listening sockets, which accepted connections inherit.
 
-    gunicorn has none: a client that stops within a header, or does not take what it asked
-    for, would hold a thread for ever. (Bodies have their own, shorter one.)
+    gunicorn sets none: a client that stops within a header, or does not receive its response,
+    would block a thread for ever. (Request bodies have their own, shorter timeout.)
     """
     limit = struct.pack("@ll", SILENCE, 0)
     for listener in server.LISTENERS:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
-    gc.freeze()  # or the first collection in a worker would copy what is shared
+    gc.freeze()  # else the first collection in a worker would copy the shared memory
 
 
 def pre_request(worker: Any, request: Any) -> None:
     """Drop headers with an underscore in their name, except those of API v1.
 
-    The application could not tell it from a hyphen: such a name could forge another header,
-    which a proxy in front has seen to.
+    WSGI does not distinguish an underscore from a hyphen: such a name could forge a header
+    that a proxy sets or removes.
     """
     if any("_" in name for name, _ in request.headers):
         request.headers = [
@@ -90,23 +92,25 @@ def pre_request(worker: Any, request: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
+    """Prepare a web process: its log filter, its garbage collection and its orderly end."""
     logging.getLogger("gunicorn.error").addFilter(_is_news)
-    # A page of a list is tens of thousands of objects and hardly a cycle among them.
+    # A page of a list has tens of thousands of objects, which contain hardly any cycles.
     gc.set_threshold(100_000, 20, 20)
     threading.Thread(target=_end_in_time, args=[worker], daemon=True).start()
 
 
 def worker_int(worker: Any) -> None:
-    """A quick stop was asked for, like by Ctrl-C."""
-    # gunicorn calls it in a signal handler. Another signal, which interrupts this one, would
-    # wait for the lock that this one holds: so that is taken elsewhere.
+    """Stop reading request bodies at once, because a quick stop was requested, as by Ctrl-C."""
+    # gunicorn calls this hook in a signal handler. The handler of a second signal would wait
+    # for ever for a lock that the interrupted one holds, so another thread takes the lock.
     _thread.start_new_thread(connection.stop, ())
 
 
 def _end_in_time(worker: Any) -> None:
-    """Before gunicorn kills the process let uploads that still run fail in good order.
+    """Let uploads that are still running fail in an orderly manner before gunicorn kills the process.
 
-    A thread, as gunicorn has no hook for the signal, and a handler may hardly do anything.
+    This function runs in a thread, because gunicorn has no hook for the signal, and a signal
+    handler can do very little.
     """
     while worker.alive and worker.ppid == os.getppid():
         time.sleep(0.5)
@@ -117,7 +121,10 @@ def _end_in_time(worker: Any) -> None:
 
 
 def _refuse_connections(worker: Any, deadline: float) -> None:
-    """gunicorn keeps the socket while requests run: clients would wait for nothing."""
+    """Close the listening sockets, which gunicorn keeps open while requests are running.
+
+    New clients would otherwise wait without ever getting a response.
+    """
     while worker._accepting and time.monotonic() < deadline:
         time.sleep(0.1)
     for listener in worker.sockets:
@@ -125,5 +132,5 @@ def _refuse_connections(worker: Any, deadline: float) -> None:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """A client that fell silent for too long is no error of the service."""
+    """Return whether a record is to be logged: timeouts of clients are not errors of the service."""
     return not (record.exc_info and isinstance(record.exc_info[1], BlockingIOError))

@@ -33,6 +33,7 @@ class CatalogueSite(AdminSite):
     def index(
         self, request: HttpRequest, extra_context: Any = None
     ) -> TemplateResponse:
+        """Return the overview page, with the dashboard for users who can view images."""
         from images.admin import dashboard
 
         allowed = request.user.has_perm("images.view_image")
@@ -40,9 +41,11 @@ class CatalogueSite(AdminSite):
         return super().index(request, extra)
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        """Return the view for signed-in staff users; it refuses NUL characters."""
         return super().admin_view(_without_nul(view), cacheable)
 
     def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """Sign a user in; after too many attempts return an error page."""
         from images.admin import error_pages
 
         try:
@@ -58,6 +61,7 @@ class CatalogueSite(AdminSite):
         return sorted(apps, key=lambda app: app["app_label"] != "images")
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
+        """Return the URLs of the site, including the polled values of the overview page."""
         from images.admin import polling
 
         view = self.admin_view(polling.overview)

@@ -1,4 +1,4 @@
-"""Which door is where."""
+"""The URLs of all interfaces."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from images.http import responses
 
 
 def healthcheck(request: HttpRequest) -> HttpResponse:
-    """For load balancers: the process answers."""
+    """Answer a health check of a load balancer: the process handles requests."""
     if request.method == "HEAD":
         return responses.nothing()
     return HttpResponse(
@@ -32,7 +32,7 @@ urlpatterns = [
     path("admin/images/image/", include("images.api.v2.browser")),
     path("admin/", admin.site.urls),
     path("v2", RedirectView.as_view(url="/v2/")),
-    # Minor versions never change what is done, so any of those that exist is accepted.
+    # Minor versions do not change the behaviour, so every existing one is accepted.
     re_path(r"^v2(?:\.(?:[0-7]|9|15|17))?/", include("images.api.v2.urls")),
     *(V1 if settings.IMAGECATALOG_V1 else ()),
     re_path(r"", versions.fallback),

@@ -1,4 +1,7 @@
-"""The WSGI application. Uploads need threads: Django under ASGI spools a body before the view."""
+"""The WSGI application.
+
+Uploads need threads, because Django under ASGI spools a request body before it calls the view.
+"""
 
 from __future__ import annotations
 
@@ -27,10 +30,11 @@ _BOUNDARY = re.compile(
 def application(
     environ: dict[str, Any], start_response: Callable[..., Any]
 ) -> Iterable[bytes]:
-    """Django, which sees the media type of a body and none of its parameters.
+    """Call Django with the media type of the body, but without its parameters.
 
-    It would read the query string in the charset that a client declares, and fail on some, and
-    parse others in quadratic time, before any view could answer. All text is UTF-8.
+    Django would decode the query string in the charset that a client declares, and fail for
+    some charsets; it would also parse some parameters in quadratic time. Both would happen
+    before any view is called. All text is UTF-8.
     """
     environ["CONTENT_TYPE"] = _plain(environ.get("CONTENT_TYPE", ""))
     environ[client_address.CLIENT] = client_address.client_of(environ)
@@ -38,11 +42,11 @@ def application(
 
 
 def _plain(content_type: str) -> str:
-    """Forms keep the one parameter that they cannot be read without (RFC 2046, 5.1.1)."""
+    """Remove all parameters except the boundary that forms need (RFC 2046 section 5.1.1)."""
     media_type, _, parameters = content_type.partition(";")
     media_type = media_type.strip().lower()[:LONGEST]
     if media_type == "multipart/form-data":
         for parameter in parameters.split(";"):
-            if found := _BOUNDARY.fullmatch(parameter.strip()):
-                return f'{media_type}; boundary="{found[2]}"'
+            if match := _BOUNDARY.fullmatch(parameter.strip()):
+                return f'{media_type}; boundary="{match[2]}"'
     return media_type

@@ -46,7 +46,9 @@ def test_a_folder_that_cannot_be_made_is_warned_of(
     (tmp_path / "file").touch()
     settings.IMAGECATALOG_STORES = f"local=file://{tmp_path}/{place}"
 
-    with pytest.raises(SystemCheckError, match="'local': this user may not write to"):
+    with pytest.raises(
+        SystemCheckError, match="'local' cannot keep data: this user may not write"
+    ):
         call_command("check", fail_level="WARNING")
 
 

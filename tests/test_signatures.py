@@ -201,7 +201,7 @@ def test_a_folder_of_certificates_that_is_not_there_stops_every_command(
 ) -> None:
     settings.IMAGECATALOG_SIGNATURE_CERTIFICATES = "/nowhere"
 
-    with pytest.raises(SystemCheckError, match="/nowhere is no folder"):
+    with pytest.raises(SystemCheckError, match="/nowhere is not a folder"):
         call_command("check")
 
 
