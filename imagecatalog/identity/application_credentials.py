@@ -1,4 +1,4 @@
-"""Making and ending application credentials, for every door."""
+"""Creation and deletion of application credentials, for all interfaces."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from imagecatalog.identity.models import ApplicationCredential, RoleAssignment
 from imagecatalog.identity.origin import Origin
 from images import access, attributes, errors
 
-LIMIT = 100  # for one user
-SHORTEST = 12  # characters of a secret that somebody chose
+LIMIT = 100  # application credentials of one user
+SHORTEST = 12  # characters of a secret that a user chose
 USELESS = {
-    "keystone": "With IMAGECATALOG_AUTH=keystone programs sign in at Keystone, with its own "
-    "credentials. Make one there: `openstack application credential create NAME`.",
-    "none": "With IMAGECATALOG_AUTH=none nobody signs in, so that a credential opens nothing. "
-    "Do without one, or set IMAGECATALOG_AUTH=embedded.",
+    "keystone": "With IMAGECATALOG_AUTH=keystone programs sign in with credentials of "
+    "Keystone. Create one there: `openstack application credential create NAME`.",
+    "none": "With IMAGECATALOG_AUTH=none there is no sign-in, so a credential is not needed. "
+    "Send requests without one, or set IMAGECATALOG_AUTH=embedded.",
 }
 
 
 def check_useful() -> None:
-    """Raise Conflict if nobody can sign in with an application credential of ours."""
+    """Raise Conflict unless application credentials of this service can be used to sign in."""
     if settings.IMAGECATALOG_AUTH in USELESS:
         raise errors.Conflict(USELESS[settings.IMAGECATALOG_AUTH])
 
@@ -43,11 +43,11 @@ def draft(
     expires_at: datetime | None = None,
     actions: Iterable[str] | None = None,
 ) -> tuple[ApplicationCredential, str]:
-    """A credential that is not stored yet, and its secret, which nobody can be told again.
+    """Return a credential that is not stored yet, and its secret, which cannot be read later.
 
-    The role is the user's own one in the project unless less is asked for; ``actions`` are
-    names of rules (`access.RULES`), all of them when None. Raises Invalid, Forbidden (a role
-    that the user does not have), OverLimit, Conflict (see ``check_useful``).
+    Without ``role`` the credential has the user's role in the project; ``actions`` are names
+    of rules (`access.RULES`), None means all of them. Raises Invalid, Forbidden (a role that
+    the user does not have), OverLimit, Conflict (see ``check_useful``).
     """
     check_useful()
     name = attributes.clean_text(name, "name")
@@ -55,12 +55,12 @@ def draft(
         raise errors.Invalid("Invalid name: it must not be empty.")
     if expires_at is not None and expires_at <= timezone.now():
         raise errors.Invalid("Invalid expires_at: it must be in the future.")
-    given = None if secret is None else _clean_secret(secret)
-    told = given or secrets.token_urlsafe(32)
+    chosen = None if secret is None else _clean_secret(secret)
+    plain = chosen or secrets.token_urlsafe(32)
     if user.application_credentials.count() >= LIMIT:
         raise errors.OverLimit(
-            f"A user may have {LIMIT} application credentials. Delete one that is not "
-            "needed any more."
+            f"The user already has {LIMIT} application credentials, which is the limit. "
+            "Delete one that is no longer needed."
         )
     row = ApplicationCredential(
         name=name,
@@ -69,26 +69,27 @@ def draft(
         project_id=project_id,
         role=_role(user, project_id, role),
         actions=_clean_actions(actions),
-        secret=verification.hash_secret(told, generated=given is None),
+        secret=verification.hash_secret(plain, generated=chosen is None),
         expires_at=expires_at,
     )
-    return row, told
+    return row, plain
 
 
 def store(row: ApplicationCredential, origin: Origin) -> None:
-    """Make a draft good. Raises Conflict: the name is taken."""
+    """Store a credential of ``draft``. Raises Conflict if the user has one with this name."""
     try:
         with transaction.atomic():
             row.save(force_insert=True)
     except IntegrityError:
         raise errors.Conflict(
-            f"The user has an application credential named '{row.name}' already."
+            f"The user already has an application credential named '{row.name}'. "
+            "Choose another name."
         ) from None
     _record("application_credential_create", row, origin)
 
 
 def delete(row: ApplicationCredential, origin: Origin) -> None:
-    """End it, and with it every token that was given for it."""
+    """Delete a credential, which also invalidates all tokens that were issued for it."""
     _record("application_credential_delete", row, origin)
     row.delete()
 
@@ -99,13 +100,15 @@ def _record(verb: str, row: ApplicationCredential, origin: Origin) -> None:
 
 
 def _role(user: Any, project_id: str, wanted: str | None) -> str:
-    held = RoleAssignment.objects.filter(user=user, project_id=project_id).first()
-    if held is None:
+    assignment = RoleAssignment.objects.filter(user=user, project_id=project_id).first()
+    if assignment is None:
         raise errors.Forbidden("The user has no role in this project.")
     if wanted is None:
-        return held.role
-    if wanted not in access.implied(held.role):
-        raise errors.Forbidden(f"The user does not have the role '{wanted}' there.")
+        return assignment.role
+    if wanted not in access.implied(assignment.role):
+        raise errors.Forbidden(
+            f"The user does not have the role '{wanted}' in this project."
+        )
     return wanted
 
 

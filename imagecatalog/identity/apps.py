@@ -1,3 +1,5 @@
+"""The app of users, projects, roles, credentials and tokens."""
+
 from __future__ import annotations
 
 from django.apps import AppConfig
@@ -7,6 +9,8 @@ from django.utils.translation import gettext_lazy as _
 
 
 class IdentityConfig(AppConfig):
+    """The identity app, whose caches are cleared when users, roles or credentials change."""
+
     name = "imagecatalog.identity"
     verbose_name = _("Identity")
 

@@ -1,4 +1,4 @@
-"""How the browser admin signs in: by Django's own way, in turn with everybody else."""
+"""The sign-in of the browser admin: Django's own, which shares the limits of the APIs."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ from images.http.client_address import client
 
 
 class Passwords(ModelBackend):
-    """Users and permissions of Django; what strangers send is hashed when it is its turn."""
+    """The backend of Django, which hashes one password at a time in each process."""
 
     def authenticate(self, *args: Any, **kwargs: Any) -> Any:
-        """The user with this password, if there is one. Raises TooManyAttempts."""
+        """Return the user with this password, or None. Raises TooManyAttempts."""
         with verification.hashing_slot():
             return super().authenticate(*args, **kwargs)
 
 
 def client_address(request: HttpRequest) -> str | None:
-    """Whose guesses they are: django-axes' AXES_CLIENT_IP_CALLABLE. It counts by None, not by ''."""
+    """Return the address for which django-axes counts failures (AXES_CLIENT_IP_CALLABLE).
+
+    An unknown address is None, because django-axes does not count failures of ''.
+    """
     return client(request) or None

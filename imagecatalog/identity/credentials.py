@@ -1,4 +1,4 @@
-"""Who a name and a password, or a key, belong to: the look-ups. Knows no HTTP."""
+"""Look-ups of the identity for a password, an application credential or a key. Uses no HTTP."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from imagecatalog.identity.origin import Origin
 from imagecatalog.identity.verification import NOWHERE, Found, Identity, age, verify
 from images.access import implied
 
-LAST_USED_SECONDS = 300  # how exact `last_used_at` is: reads shall not become writes
+LAST_USED_SECONDS = 300  # precision of `last_used_at`: few reads cause a write
 
-# Asked by nearly every request: written out, as building it costs more than running it.
+# Nearly every request runs these queries. They are plain SQL, because building a query with
+# the ORM costs more than running it.
 USERS = f'"{get_user_model()._meta.db_table}"'
 ASSIGNMENTS = f'"{RoleAssignment._meta.db_table}"'
 _SELECT = (
@@ -42,23 +43,23 @@ _touched: dict[str, float] = {}
 
 
 def by_password(user: str, password: str, origin: Origin = NOWHERE) -> Identity | None:
-    """The user with this password, if there is one. Raises TooManyAttempts.
+    """Return the identity of the user with this password, or None. Raises TooManyAttempts.
 
-    A password hash costs a third of a second on purpose. A credential that was right is
-    therefore not hashed again for some minutes: it is remembered as a keyed digest beside the
-    hash that it matched, and that hash is compared with the user's present one. A changed
-    password, a disabled user or a taken role counts at once in this process, and within a
-    second in all others.
+    Hashing a password deliberately takes a third of a second. A correct password is therefore
+    not hashed again for some minutes: the process keeps a keyed digest of it together with the
+    hash that it matched, and compares this hash with the user's current one. A changed
+    password, a disabled user or a removed role takes effect at once in this process, and
+    within a second in all others.
 
-    It is remembered where it was right, too, and longer: an address that had it once never
-    waits with it. Other addresses wait as they do with wrong ones: who guesses would else be
-    told by the answer which one is right.
+    The process also keeps, for longer, from which address a password was correct: from there
+    the throttle never delays it again. From other addresses it delays a correct password like
+    a wrong one; otherwise the response would tell an attacker which guess is correct.
     """
     return verify(("password", user), password, _row, origin)
 
 
 def by_secret(name: str, secret: str, origin: Origin = NOWHERE) -> Identity | None:
-    """The user of the application credential with this id, if the secret is right.
+    """Return the identity of the application credential with this id and secret, or None.
 
     Raises TooManyAttempts.
     """
@@ -69,31 +70,32 @@ def by_secret(name: str, secret: str, origin: Origin = NOWHERE) -> Identity | No
 
 
 def by_key(key: str, origin: Origin = NOWHERE) -> Identity | None:
-    """Whom a key belongs to: one of IMAGECATALOG_STATIC_KEYS, or ``ID.SECRET`` of an
-    application credential. Raises TooManyAttempts.
+    """Return the identity of a key, or None. Raises TooManyAttempts.
+
+    A key is one of IMAGECATALOG_STATIC_KEYS, or ``ID.SECRET`` of an application credential.
     """
-    found = None
+    owner = None
     for entry in settings.IMAGECATALOG_STATIC_KEYS:
         user, _, known = entry.partition(":")
         if known and hmac.compare_digest(known.encode(), key.encode()):
-            found = user
-    if found is None:
+            owner = user
+    if owner is None:
         name, _, secret = key.partition(".")
-        is_one = CREDENTIAL_ID.fullmatch(name) and secret
-        return by_secret(name, secret, origin) if is_one else None
-    row = _row(found)
+        is_credential = CREDENTIAL_ID.fullmatch(name) and secret
+        return by_secret(name, secret, origin) if is_credential else None
+    row = _row(owner)
     return row[1] if row else None
 
 
 def common_role(one: str, other: str) -> str | None:
-    """The role that both include."""
+    """Return the one of two roles that both include, or None."""
     return next(
-        (it for it in (one, other) if {it} <= implied(one) & implied(other)), None
+        (role for role in (one, other) if {role} <= implied(one) & implied(other)), None
     )
 
 
 def database_time(moment: datetime) -> Any:
-    """A time as a parameter of written-out SQL."""
+    """Convert a time to a parameter of plain SQL."""
     return connection.ops.adapt_datetimefield_value(moment)
 
 
@@ -102,8 +104,8 @@ def _row(user: str) -> Found | None:
         return None
     with connection.cursor() as cursor:
         cursor.execute(_SELECT, [user])
-        found = cursor.fetchone()
-    return found and (found[0], Identity(user, found[1], found[2]))
+        row = cursor.fetchone()
+    return row and (row[0], Identity(user, row[1], row[2]))
 
 
 def _credential(name: str) -> Found | None:
@@ -111,18 +113,18 @@ def _credential(name: str) -> Found | None:
         return None
     with connection.cursor() as cursor:
         cursor.execute(_CREDENTIAL, [name, database_time(timezone.now())])
-        found = cursor.fetchone()
-    role = found and common_role(found[3], found[4])
+        row = cursor.fetchone()
+    role = row and common_role(row[3], row[4])
     if not role:
         return None
-    encoded, user, project = found[:3]
-    actions = orjson.loads(found[5]) if found[5] else None
+    encoded, user, project = row[:3]
+    actions = orjson.loads(row[5]) if row[5] else None
     limit = None if actions is None else frozenset(actions)
     return encoded, Identity(user, project, role, limit)
 
 
 def _touch(name: str) -> None:
-    """Note that an application credential was used, unless that was noted just now."""
+    """Store that an application credential was used, at most once in LAST_USED_SECONDS."""
     if name in _touched and age(_touched[name]) < LAST_USED_SECONDS:
         return
     _touched[name] = time.monotonic()

@@ -1,4 +1,4 @@
-"""The user of the first start."""
+"""The user that the first start of the service creates."""
 
 from __future__ import annotations
 
@@ -16,14 +16,17 @@ FIRST_START = Origin(source="first start")
 
 
 def ensure() -> str | None:
-    """Make the user ``admin`` unless there is any user; its password if it was generated."""
+    """Create the user ``admin`` if there are no users; return its password if it was generated.
+
+    The password is IMAGECATALOG_ADMIN_PASSWORD if that is set.
+    """
     users = get_user_model().objects
     with transaction.atomic():
         if users.exists():
             return None
-        given = settings.IMAGECATALOG_ADMIN_PASSWORD
-        password = given or secrets.token_urlsafe(12)
+        configured = settings.IMAGECATALOG_ADMIN_PASSWORD
+        password = configured or secrets.token_urlsafe(12)
         user = users.create_superuser("admin", password=password)
         project, _ = Project.objects.get_or_create(name="admin")
         roles.give(user, project, Role.ADMIN, FIRST_START)
-    return None if given else password
+    return None if configured else password

@@ -1,7 +1,7 @@
-"""Sign-in by a real Keystone: its own middleware around the application.
+"""Sign-in with a real Keystone, by its own middleware around the application.
 
-The middleware takes the identity headers away that a client has sent, has Keystone check the
-tokens, and writes down who it is. It decides nothing: paths that need no sign-in stay open.
+The middleware removes identity headers that a client has sent, lets Keystone check the tokens,
+and sets the identity headers. It refuses no requests: some paths need no sign-in.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ REMEMBERED_AT_MOST = 10_000
 
 
 def protect(application: Any) -> Any:
-    """The application behind keystonemiddleware. Raises ImproperlyConfigured."""
+    """Return the application behind keystonemiddleware. Raises ImproperlyConfigured."""
     try:
         from keystoneauth1 import exceptions as failures
         from keystonemiddleware import auth_token
@@ -26,7 +26,7 @@ def protect(application: Any) -> Any:
     except ImportError:
         raise ImproperlyConfigured(
             "IMAGECATALOG_AUTH=keystone needs the package keystonemiddleware. "
-            "`pip install -r requirements.txt` brings it."
+            "Install it with `pip install -r requirements.txt`."
         ) from None
 
     unavailable = (
@@ -38,18 +38,19 @@ def protect(application: Any) -> Any:
 
     class Protocol(auth_token.AuthProtocol):  # type: ignore[misc]
         def fetch_token(self, *args: Any, **kwargs: Any) -> Any:
-            """Nobody's token is wrong because Keystone does not answer."""
+            """Check a token; return 503 instead of 401 when Keystone does not answer."""
             try:
                 return super().fetch_token(*args, **kwargs)
             except auth_token.InvalidToken as error:
                 if isinstance(error.__context__, unavailable):
                     raise HTTPServiceUnavailable(
-                        "Keystone does not answer. Try again in a moment."
+                        "Keystone does not answer. Try again in a few seconds."
                     ) from error
                 raise
 
         def process_response(self, response: Any) -> Any:
-            return response  # the application has said how to sign in
+            """Return the response unchanged: the application has added the challenge."""
+            return response
 
     protected = Protocol(application, _configuration())
     cache = TokenCache()
@@ -62,7 +63,7 @@ def protect(application: Any) -> Any:
 
 
 def _configuration() -> dict[str, Any]:
-    """Options of ``[keystone_authtoken]``, as they are named there."""
+    """Return the options of ``[keystone_authtoken]`` by their names there."""
     return {
         "auth_type": "password",
         "auth_url": settings.IMAGECATALOG_KEYSTONE_URL,
@@ -82,9 +83,9 @@ def _configuration() -> dict[str, Any]:
 
 
 class TokenCache:
-    """What Keystone has said about tokens, in this process, in memcached's words.
+    """A cache of token validations in this process, with the interface of a memcached client.
 
-    The middleware's own cache walks all its entries whenever one is looked up.
+    The middleware's own cache iterates over all entries at every look-up.
     """
 
     def __init__(self) -> None:
@@ -92,10 +93,12 @@ class TokenCache:
         self._kept: dict[str, tuple[float, Any]] = {}
 
     def get(self, key: str) -> Any:
+        """Return the value of a key, or None if it is missing or has expired."""
         until, value = self._kept.get(key, (0.0, None))
         return value if time.monotonic() < until else None
 
     def set(self, key: str, value: Any, time: int = 0, timeout: int = 0) -> bool:
+        """Keep a value for a number of seconds, ``time`` or ``timeout``."""
         with self._lock:
             if len(self._kept) >= REMEMBERED_AT_MOST:
                 self._kept.clear()

@@ -1,4 +1,4 @@
-"""Where a request came from, for the sign-in log and for throttling."""
+"""The origin of a request, for the sign-in log and for throttling."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from images.http import client_address
 class Origin:
     """Client address and request id of a request, or the name of another source."""
 
-    source: str = ""  # address
+    source: str = ""  # the address of the client
     request_id: str = ""
 
 
 def origin_of(request: HttpRequest) -> Origin:
-    """The origin of a request, as proxies report it."""
+    """Return the origin of a request, with the address that trusted proxies report."""
     return Origin(client_address.client(request), request.request_id)  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""What signing in leaves behind goes after a while. Called by the background worker."""
+"""Removal of old sign-in records and sessions, which the background worker runs."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from django.utils import timezone
 from imagecatalog.identity.models import SignInEvent
 from images.duties import Duty
 
-BATCH = 500  # rows a transaction: on SQLite everybody who writes waits for it
+BATCH = 500  # rows per transaction: on SQLite all other writers wait for it
 
-# With the field that says of when they are. (Attempts axes forgets itself when the next one fails.)
+# The models of records, each with the field that has its time. (django-axes itself removes old
+# attempts, but only when another attempt fails.)
 RECORDS: dict[type[Model], str] = {
     SignInEvent: "at",
     AccessLog: "attempt_time",
@@ -34,7 +35,7 @@ def prune() -> None:
     before = timezone.now() - timedelta(days=days)
     for model, time in RECORDS.items():
         due = model._default_manager.filter(**{f"{time}__lt": before})
-        _remove(due.order_by(time))  # as the index has it, where there is one
+        _remove(due.order_by(time))  # the order of the index, if there is one
 
 
 def _remove(due: QuerySet[Any]) -> None:

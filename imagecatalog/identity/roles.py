@@ -1,4 +1,4 @@
-"""Who has which role in which project; whatever changes that leaves its record here."""
+"""Assignment and removal of roles in projects, with their records in the sign-in log."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from imagecatalog.identity.origin import Origin
 def give(
     user: Any, project: Project, role: str | None, origin: Origin
 ) -> tuple[str, str | None]:
-    """The role that the user has there from now on, and the one before it, if any.
+    """Assign a role in a project; return the user's role there and the previous one, if any.
 
-    Without a role it stays what it was, or is member. In one transaction with the record of
-    the change.
+    Without ``role`` the user keeps its role, or becomes a member. The change and its record
+    are written in one transaction.
     """
     with transaction.atomic():
         row, is_new = RoleAssignment.objects.select_for_update().get_or_create(
@@ -33,24 +33,25 @@ def give(
 
 
 def take(row: RoleAssignment, origin: Origin) -> None:
-    """Tokens and credentials of the user for that project end with it."""
+    """Delete a role assignment, and with it the user's tokens and credentials for the project."""
     with transaction.atomic():
         row.delete()
         taken(row, origin)
 
 
 def given(row: RoleAssignment, origin: Origin) -> None:
-    """Record that the row was written; for a form, which writes its rows itself."""
+    """Record that an assignment was written; for forms, which write the rows themselves."""
     name = row.user.get_username()
     sign_in_log.record("role_give", name, origin, project=row.project_id, role=row.role)
 
 
 def taken(row: RoleAssignment, origin: Origin) -> None:
-    """Record that the row was deleted; for a form, which deletes its rows itself.
+    """Record that an assignment was deleted; for forms, which delete the rows themselves.
 
-    Ends the credentials that rested on it: with another role, later, they must not come back.
+    This also deletes the user's credentials for the project, which a later assignment must
+    not make valid again.
     """
     name = row.user.get_username()
     sign_in_log.record("role_remove", name, origin, project=row.project_id)
-    for it in row.user.application_credentials.filter(project=row.project_id):
-        application_credentials.delete(it, origin)
+    for credential in row.user.application_credentials.filter(project=row.project_id):
+        application_credentials.delete(credential, origin)

@@ -1,7 +1,7 @@
-"""The record of what happens around signing in: rows for operators.
+"""The sign-in log: database rows about sign-ins, credentials and tokens, for operators.
 
-Failures are in the log too. Those that name nobody we know are nowhere else: strangers must not
-fill the database.
+Failures are also written to the process log. Failures with an unknown user name are written
+only there, so that unknown clients cannot fill the database.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ log = logging.getLogger(__name__)
 
 
 def record(verb: str, user: str, origin: Origin, **detail: object) -> None:
-    """Something was done: a token, a credential."""
+    """Record a successful action on a token, credential or role."""
     _write(verb, user, origin, detail)
 
 
 def refused(user: str, origin: Origin, how: str) -> None:
-    """Somebody gave a wrong password or secret. ``how`` names the method."""
+    """Record a wrong password or secret. ``how`` names the method of the sign-in."""
     log.warning("sign-in refused: %s of %r from %s", how, user[:150], origin.source)
     known = "\0" not in user and get_user_model().objects.filter(username=user).exists()
     if known:

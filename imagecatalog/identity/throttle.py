@@ -1,9 +1,9 @@
-"""Who guesses is slowed down: failures are counted by name and address, in this process.
+"""Limits on failed sign-ins, counted by name and address in each process.
 
-Nothing is locked: what was right from the same address before works there all the while, and a
-secret that was generated works everywhere, see credentials.py; after a minute everybody may try
-again. What all guesses together cost is bounded elsewhere, as a process hashes one password at
-a time.
+No account is locked: a password that was correct before still works from the same address, and
+a generated secret works from every address (see verification.py); all others can be tried again
+after a minute. The total cost of all guesses is limited elsewhere: a process hashes one password
+at a time.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ import time
 
 from images import errors
 
-FAILURES = 10  # so many are free
-WINDOW = 60.0  # seconds, from the first of them
+FAILURES = 10  # allowed in one window
+WINDOW = 60.0  # seconds, from the first failure
 REMEMBERED_AT_MOST = 10_000
 
-Who = tuple[str, str]  # name, and the address it is tried from
+Attempt = tuple[str, str]  # the name and the address of the client
 
 _lock = threading.Lock()
-_failures: dict[Who, tuple[float, int]] = {}  # since when, how many; the oldest first
+_failures: dict[Attempt, tuple[float, int]] = {}  # start, number; oldest first
 
 
-def check(who: Who) -> None:
-    """Raise TooManyAttempts while this name was tried too often from this address."""
-    since, count = _failures.get(who, (0.0, 0))
+def check(attempt: Attempt) -> None:
+    """Raise TooManyAttempts if there were too many failures for this name and address."""
+    since, count = _failures.get(attempt, (0.0, 0))
     left = since + WINDOW - time.monotonic()
     if count >= FAILURES and left > 0:
         seconds = math.ceil(left)
@@ -37,20 +37,20 @@ def check(who: Who) -> None:
         )
 
 
-def failed(who: Who) -> None:
-    """Count a failure."""
+def failed(attempt: Attempt) -> None:
+    """Count a failed attempt."""
     now = time.monotonic()
     with _lock:
-        since, count = _failures.get(who, (now, 0))
+        since, count = _failures.get(attempt, (now, 0))
         if now - since >= WINDOW:
-            del _failures[who]
+            del _failures[attempt]
             since, count = now, 0
-        if who not in _failures and len(_failures) >= REMEMBERED_AT_MOST:
+        if attempt not in _failures and len(_failures) >= REMEMBERED_AT_MOST:
             del _failures[next(iter(_failures))]
-        _failures[who] = (since, count + 1)
+        _failures[attempt] = (since, count + 1)
 
 
-def succeeded(who: Who) -> None:
-    """It was the right one: earlier failures were slips."""
+def succeeded(attempt: Attempt) -> None:
+    """Clear the failures of this name and address after a successful sign-in."""
     with _lock:
-        _failures.pop(who, None)
+        _failures.pop(attempt, None)

@@ -1,8 +1,9 @@
-"""Tokens: signed statements of who signed in, for which project, until when. Knows no HTTP.
+"""Tokens: signed claims of user, project and expiry. Uses no HTTP.
 
-Nothing is stored for a token. What ends it early is found in one query: its user was disabled
-or changed the password, its application credential is gone, its generation is over, or it was
-revoked by itself. That query is asked at most once a second for each token and process.
+The database has no row for a token. One query finds out whether a token became invalid early:
+its user was disabled or changed the password, its application credential was deleted, all
+tokens of the user were revoked, or this token was revoked. The query runs at most once a second
+for each token and process.
 """
 
 from __future__ import annotations
@@ -57,21 +58,21 @@ _SELECT = (
 
 @dataclass(frozen=True)
 class Claims:
-    """What a token says. Times are seconds since 1970."""
+    """The claims of a token. Times are seconds since 1970."""
 
     user_id: int
     project: str | None  # id; None: unscoped
     methods: tuple[str, ...]
     issued_at: int
     expires_at: int
-    audit_ids: tuple[str, ...]  # its own, then that of the first it comes from
-    stamp: str  # of the password or secret and the generation that it was given for
+    audit_ids: tuple[str, ...]  # its own, then that of the first token it derives from
+    stamp: str  # of the password or secret and the generation at the time of issue
     credential: str | None = None  # id of an application credential
 
 
 @dataclass(frozen=True)
 class Valid:
-    """A token that holds, and whose it is now. Without a project there is no role."""
+    """A valid token and its current identity, which has no role without a project."""
 
     claims: Claims
     identity: Identity
@@ -88,9 +89,10 @@ def issue(
     credential: str | None = None,
     parent: Claims | None = None,
 ) -> tuple[str, Valid] | None:
-    """A new token and what it stands for. None: the user has no role in the project.
+    """Issue a token; return it with its identity, or None if the user has no role in the project.
 
-    Tokens that are made from one another, each from its ``parent``, end with the first.
+    A token that is issued for a ``parent`` expires with it, and is revoked with the first token
+    of such a chain.
     """
     now = int(time.time())
     audit_ids = (uuid4().hex, *(parent.audit_ids[-1:] if parent else ()))
@@ -106,16 +108,16 @@ def issue(
         stamp="",
         credential=credential,
     )
-    found = _look_up(claims)
-    if found is None:
+    current = _look_up(claims)
+    if current is None:
         return None
-    stamp, identity = found
+    stamp, identity = current
     claims = replace(claims, stamp=stamp)
     return _signed(claims), Valid(claims, identity)
 
 
 def read(text: str) -> Valid | None:
-    """What a token stands for, if it holds."""
+    """Return the claims and the identity of a token, or None if it is not valid."""
     if not text.startswith(PREFIX):
         return None
     digest = hashlib.sha256(text.encode()).digest()
@@ -125,11 +127,11 @@ def read(text: str) -> Valid | None:
     if known and time.monotonic() - looked_up_at < FRESH_SECONDS:
         return known
     claims = known.claims if known else _claims(text)
-    found = claims and _look_up(claims)
-    if not claims or not found or not hmac.compare_digest(found[0], claims.stamp):
+    current = claims and _look_up(claims)
+    if not claims or not current or not hmac.compare_digest(current[0], claims.stamp):
         _valid.pop(digest, None)
         return None
-    valid = Valid(claims, found[1])
+    valid = Valid(claims, current[1])
     if len(_valid) >= REMEMBERED_AT_MOST:
         _valid.clear()
     _valid[digest] = (valid, time.monotonic())
@@ -137,7 +139,7 @@ def read(text: str) -> Valid | None:
 
 
 def revoke(claims: Claims) -> None:
-    """End this one token."""
+    """Revoke one token, and the tokens that were issued for it."""
     end = datetime.fromtimestamp(claims.expires_at, UTC)
     RevokedToken.objects.filter(expires_at__lt=timezone.now()).delete()
     RevokedToken.objects.get_or_create(
@@ -146,7 +148,7 @@ def revoke(claims: Claims) -> None:
 
 
 def revoke_all(user_id: int) -> None:
-    """End all tokens that the user has."""
+    """Revoke all of a user's tokens."""
     with transaction.atomic():
         row, _ = TokenGeneration.objects.get_or_create(user_id=user_id)
         TokenGeneration.objects.filter(pk=row.pk).update(number=F("number") + 1)
@@ -154,12 +156,12 @@ def revoke_all(user_id: int) -> None:
 
 
 def forget(**signal: object) -> None:
-    """Receiver for whatever changes users, roles and credentials: look everybody up again."""
+    """Clear the cache of valid tokens; a signal receiver for changed users, roles and credentials."""
     _valid.clear()
 
 
 def _signed(claims: Claims) -> str:
-    # One letter each: what is sent with every request is kept short.
+    # The names have one letter, because clients send the token with every request.
     content = {
         "u": claims.user_id,
         "p": claims.project,

@@ -1,4 +1,4 @@
-"""Verification of secrets: which were right before, and one at a time for those to be hashed."""
+"""Verification of passwords and secrets: a cache of correct ones, and one hashing at a time."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from imagecatalog.identity import sign_in_log, throttle
 from imagecatalog.identity.origin import Origin
 from images import db, errors
 
-REMEMBERED_SECONDS = 300  # a password that was right is not hashed again
-FRESH_SECONDS = 1.0  # who has just been looked up is not looked up again
+REMEMBERED_SECONDS = 300  # a correct password is not hashed again
+FRESH_SECONDS = 1.0  # an identity is not looked up again
 REMEMBERED_AT_MOST = 10_000
-WAITING_AT_MOST = 16  # to be hashed: half of the threads of a process, see server.py
-GENERATED = "sha256$"  # the hash of a secret that nobody could guess need not be slow
+WAITING_AT_MOST = 16  # for hashing: half of the threads of a process, see server.py
+GENERATED = "sha256$"  # prefix of fast hashes, enough for unguessable secrets
 
-# Who guesses passwords shall keep neither the whole machine busy nor all threads waiting.
+# Password guesses must neither use all processors nor block all threads.
 _hashing = threading.Lock()
 _places = threading.BoundedSemaphore(WAITING_AT_MOST)
 _secret = secrets.token_bytes(32)
@@ -31,12 +31,12 @@ _secret = secrets.token_bytes(32)
 
 @dataclass(frozen=True)
 class Identity:
-    """A user, in one of its projects: the first, or the one that its key or token is for."""
+    """A user in one of its projects: the first, or that of the credential or token."""
 
     user: str
     project: str | None
     role: str
-    actions: frozenset[str] | None = None  # the only ones, if there is a limit
+    actions: frozenset[str] | None = None  # None: all that the role allows
 
 
 @dataclass(frozen=True)
@@ -45,18 +45,21 @@ class _Verified:
     encoded: str  # the hash that the credential matched
     hashed_at: float
     looked_up_at: float
-    change: object  # the last one that was seen before that
+    change: object  # the last change that was known before the look-up
 
 
 NOWHERE = Origin()
-Found = tuple[str, Identity]  # what the secret must match, and whose it is
+Found = tuple[str, Identity]  # the hash that the secret must match, and its identity
 _verified: dict[bytes, _Verified] = {}
-_change = object()  # the last one of users, roles and credentials that was seen here
+_change = object()  # the last known change of users, roles and credentials here
 
 
 @contextmanager
 def hashing_slot(was_right: bool = False) -> Iterator[None]:
-    """Hash alone. Raises TooManyAttempts, unless this was right here before: that is no guess."""
+    """Let the caller hash alone in this process. Raises TooManyAttempts if too many wait.
+
+    A secret that ``was_right`` from this address before is never refused: it is no guess.
+    """
     db.release_connection()
     if was_right:
         with _hashing:
@@ -64,7 +67,7 @@ def hashing_slot(was_right: bool = False) -> Iterator[None]:
         return
     if not _places.acquire(blocking=False):
         raise errors.TooManyAttempts(
-            "Too many are signing in at this moment. Try again in a few seconds."
+            "Too many clients are signing in at once. Try again in a few seconds."
         )
     try:
         with _hashing:
@@ -74,28 +77,34 @@ def hashing_slot(was_right: bool = False) -> Iterator[None]:
 
 
 def hash_secret(secret: str, generated: bool) -> str:
-    """How the secret of an application credential is kept."""
+    """Return the hash of an application credential's secret, for storage."""
     if not generated:
         return make_password(secret)
     return GENERATED + hashlib.sha256(secret.encode()).hexdigest()
 
 
 def forget(**signal: object) -> None:
-    """Receiver for whatever changes users, roles and credentials: look everybody up again.
+    """Make all identities be looked up again; a signal receiver for changed users and roles.
 
-    Which secrets were right stays known, beside the hashes that they matched.
+    The cache of correct secrets is kept, together with the hashes that they matched. Changed
+    credentials send the signal too.
     """
     global _change
     _change = object()
 
 
 def verify(
-    who: tuple[str, str],
+    login: tuple[str, str],
     secret: str,
     look_up: Callable[[str], Found | None],
     origin: Origin,
 ) -> Identity | None:
-    method, name = who
+    """Return the identity of a login if the secret is correct, else None.
+
+    ``login`` is the method (``password`` or ``secret``) and the name; ``look_up`` returns the
+    hash and the identity of a name. Raises TooManyAttempts.
+    """
+    method, name = login
     anywhere = _digest(method, name, secret)
     here = _digest(method, name, secret, origin.source)
     known, change = _verified.get(here), _change
@@ -108,8 +117,8 @@ def verify(
     if not _is_no_guess(secret, encoded, known):
         throttle.check(attempt)
     if encoded is None and method == "secret":
-        # Ids of application credentials are no secret: there is nothing to hide by being slow,
-        # and nothing to guess, so nothing is counted either.
+        # Ids of application credentials are not secret: a slow response would hide nothing.
+        # They cannot be guessed either, so the failure is not counted.
         sign_in_log.refused(name, origin, method)
         return None
     hashed_at = _hashed(secret, encoded, here, anywhere)
@@ -130,7 +139,10 @@ def _still_holds(known: _Verified, encoded: str | None) -> bool:
 
 
 def _is_no_guess(secret: str, encoded: str | None, known: _Verified | None) -> bool:
-    """It was right here before, or nobody could have guessed it: failures do not matter."""
+    """Return whether failures do not count against this secret.
+
+    The secret was correct from this address before, or it is generated and correct.
+    """
     if encoded is None:
         return False
     return bool(known and known.encoded == encoded) or _is_generated(secret, encoded)
@@ -144,15 +156,16 @@ def _is_generated(secret: str, encoded: str) -> bool:
 def _hashed(
     secret: str, encoded: str | None, here: bytes, anywhere: bytes
 ) -> float | None:
-    """When it was found to match this hash; None: it does not."""
+    """Return the time at which the secret was found to match the hash; None if it does not."""
     if encoded and encoded.startswith(GENERATED):
         return time.monotonic() if _is_generated(secret, encoded) else None
     with hashing_slot(was_right=here in _verified):
         if encoded is None:
-            make_password(secret)  # as slow as for one that exists
+            make_password(secret)  # takes as long as for an existing name
             return None
-        # Those who waited together are hashed once, wherever they are. Not before it is their
-        # turn: who cannot get one shall not learn from it whether the secret is right.
+        # Requests that waited with the same secret hash it once, from all addresses. The cache
+        # is read only after the wait: an attacker whose request is refused while waiting must
+        # not learn whether the secret is correct.
         known = _verified.get(anywhere)
         if known and _still_holds(known, encoded):
             return known.hashed_at
@@ -165,6 +178,7 @@ def _digest(*parts: str) -> bytes:
 
 
 def age(moment: float) -> float:
+    """Return the seconds since a reading of the monotonic clock."""
     return time.monotonic() - moment
 
 

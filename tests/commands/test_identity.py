@@ -98,13 +98,13 @@ def test_what_cannot_be_done_is_said(
 def test_who_ends_tokens_is_told_what_else_there_is_to_end(
     run: Run, alice: User
 ) -> None:
-    assert run("token_revoke", "alice") == "All tokens of alice have ended.\n"
+    assert run("token_revoke", "alice") == "All tokens of alice are revoked.\n"
     _, credential_id, *_, key = run("credential_create", "alice", "robot").split()[:6]
 
     said = run("token_revoke", "alice")
 
     assert code(key) == 200
-    assert f"application credential robot keeps working: {credential_id}" in said
+    assert f"application credential robot is still valid: {credential_id}" in said
     assert "credential_delete" in said
 
 
@@ -248,8 +248,8 @@ def test_a_user_that_exists_keeps_role_and_password_unless_told(
 
     said = run("user_create", "alice", "--project", "archive")
 
-    assert "alice exists already and keeps its password" in said
-    assert "alice is reader of project archive (id id-of-archive), as before." in said
+    assert "alice already exists and keeps its password" in said
+    assert "alice already is reader of project archive (id id-of-archive)." in said
     alice.refresh_from_db()
     assert alice.check_password("a good password")
     assert alice.assignments.get(project="id-of-archive").role == "reader"

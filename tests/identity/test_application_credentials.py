@@ -425,7 +425,7 @@ def test_there_is_a_limit_for_each_user(
     monkeypatch.setattr(application_credentials, "LIMIT", 1)
     make()
 
-    with pytest.raises(Exception, match="may have 1 .*Delete one"):
+    with pytest.raises(Exception, match="already has 1 .*Delete one"):
         application_credentials.draft(alice, "id-of-lab", "x")
 
 

@@ -1,4 +1,4 @@
-"""What the commands about users share: finding them, and options of application credentials."""
+"""Arguments that several commands share: users, projects, and options of credentials."""
 
 from __future__ import annotations
 
@@ -18,56 +18,63 @@ CONSOLE = Origin("console")
 
 
 def user(name: str) -> Any:
-    """The user of this name. Raises CommandError."""
-    found = get_user_model().objects.filter(username=name).first()
-    if found is None:
+    """Return the user of this name. Raises CommandError."""
+    row = get_user_model().objects.filter(username=name).first()
+    if row is None:
         raise CommandError(f"There is no user {name}. `user_list` shows all.")
-    return found
+    return row
 
 
-def project(someone: Any, name: str | None) -> Project:
-    """One of the user's projects, by name or id; without one the first. Raises CommandError."""
-    held = [it.project for it in someone.assignments.select_related("project")]
-    found = [it for it in held if name in (None, it.name, it.pk)]
-    if not found:
+def project(account: Any, name: str | None) -> Project:
+    """Return a project of the user, by name or id, else the first. Raises CommandError."""
+    assignments = account.assignments.select_related("project")
+    projects = [assignment.project for assignment in assignments]
+    matching = [row for row in projects if name in (None, row.name, row.pk)]
+    if not matching:
         where = f"in a project {name}" if name else "in any project"
-        others = ", ".join(it.name for it in held)
-        hint = f"Its projects: {others}." if others else "`user_create` gives one."
-        raise CommandError(f"{someone} has no role {where}. {hint}")
-    return found[0]
+        names = ", ".join(row.name for row in projects)
+        hint = (
+            f"The user's projects: {names}." if names else "Assign one: `user_create`."
+        )
+        raise CommandError(f"{account} has no role {where}. {hint}")
+    return matching[0]
 
 
 def add_credential_options(parser: ArgumentParser) -> None:
-    """The user, and ``--project``, ``--role``, ``--action`` and ``--expires`` of a credential."""
+    """Add the options of a credential: user, --project, --role, --action and --expires."""
     parser.add_argument("user", help="the user's name")
-    parser.add_argument("--project", help="its name or id; else the user's first one")
     parser.add_argument(
-        "--role", choices=Role.values, help="less than the user's own role"
+        "--project", help="name or id of the project; default: the user's first project"
+    )
+    parser.add_argument(
+        "--role",
+        choices=Role.values,
+        help="a role that the user's role includes (default: the user's role)",
     )
     parser.add_argument(
         "--action",
         action="append",
         metavar="A",
-        help="allow this action only, e.g. get_image; may be repeated",
+        help="allow only this action, for example get_image; can be repeated",
     )
     parser.add_argument(
         "--expires",
         type=later,
         metavar="T",
-        help=f"after which time it ends: {LATER} (default: never)",
+        help=f"time until the credential expires: {LATER} (default: never)",
     )
 
 
 def make_credential(
     name: str, options: dict[str, Any]
 ) -> tuple[ApplicationCredential, str]:
-    """A new application credential of the user, and its secret. Raises CommandError."""
+    """Create an application credential of the user; return it and its secret. Raises CommandError."""
     try:
-        application_credentials.check_useful()  # or the user might be missed first
-        someone = user(options["user"])
+        application_credentials.check_useful()  # first, because the user may not exist in these modes
+        account = user(options["user"])
         row, secret = application_credentials.draft(
-            someone,
-            project(someone, options["project"]).pk,
+            account,
+            project(account, options["project"]).pk,
             name,
             role=options["role"],
             actions=options["action"],

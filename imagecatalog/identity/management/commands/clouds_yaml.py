@@ -1,3 +1,5 @@
+"""The command that prints client configurations."""
+
 from __future__ import annotations
 
 from argparse import ArgumentParser
@@ -13,32 +15,34 @@ from imagecatalog.identity.management import arguments
 
 class Command(BaseCommand):
     help = (
-        "Print what a user's clients need: clouds.yaml, an openrc for the shell, the "
-        "provider block of Terraform, and a line for curl. With --credential a new "
-        "application credential is made and put in; else the password is left to be "
-        "filled in. Nothing else but that credential is changed."
+        "Print the configuration of a user's clients: clouds.yaml, an openrc for the shell, "
+        "the provider block of Terraform, and a curl command. With --credential the command "
+        "creates an application credential and uses it in the texts; without it the texts "
+        "have a placeholder for the password. The command changes nothing else."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--credential", metavar="NAME", help="make an application credential"
+            "--credential", metavar="NAME", help="create an application credential"
         )
         arguments.add_credential_options(parser)
         parser.add_argument(
             "--url",
             default=settings.IMAGECATALOG_PUBLIC_URL or "http://127.0.0.1:9292",
-            help="where clients reach the service (default: %(default)s)",
+            help="URL of the service for clients (default: %(default)s)",
         )
         parser.add_argument(
-            "--only", choices=["clouds.yaml", "openrc", "Terraform", "curl"]
+            "--only",
+            choices=["clouds.yaml", "openrc", "Terraform", "curl"],
+            help="print only this text",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        made = client_config.texts(self._login(options))
+        texts = client_config.texts(self._login(options))
         if options["only"]:
-            self.stdout.write(made.get(options["only"], ""))
+            self.stdout.write(texts.get(options["only"], ""))
             return
-        for title, text in made.items():
+        for title, text in texts.items():
             self.stdout.write(f"# {title}\n{text}\n\n")
 
     def _login(self, options: dict[str, Any]) -> Login:
@@ -57,7 +61,7 @@ class Command(BaseCommand):
 def _base(url: str) -> str:
     if not url.startswith(("http://", "https://")):
         raise CommandError(
-            f"--url is {url!r}; it must be like http://127.0.0.1:9292 or "
+            f"{url!r} is not a URL of the service. Use for example http://127.0.0.1:9292 or "
             "https://images.example.org."
         )
     return url.rstrip("/").removesuffix("/v2")
@@ -67,6 +71,6 @@ def _refuse_unused(options: dict[str, Any]) -> None:
     for name in ("role", "action", "expires"):
         if options[name]:
             raise CommandError(
-                f"--{name} is of an application credential. Name one to be made, with "
+                f"--{name} works only for a new application credential. Add "
                 "--credential NAME."
             )

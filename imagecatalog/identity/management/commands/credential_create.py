@@ -1,3 +1,5 @@
+"""The command that creates an application credential."""
+
 from __future__ import annotations
 
 from argparse import ArgumentParser
@@ -10,14 +12,14 @@ from imagecatalog.identity.management import arguments
 
 class Command(BaseCommand):
     help = (
-        "Make an application credential, with which a program signs in as the user, in one "
-        "project. Its secret is printed once. KEY can be sent as it is, as X-Auth-Token or "
-        "Authorization: Bearer."
+        "Create an application credential, with which a program signs in as the user in one "
+        "project. The secret is printed only once. A program can also send KEY directly, as "
+        "X-Auth-Token or Authorization: Bearer."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         arguments.add_credential_options(parser)
-        parser.add_argument("name", help="what the credential is called")
+        parser.add_argument("name", help="the name of the credential")
 
     def handle(self, *args: Any, **options: Any) -> None:
         row, secret = arguments.make_credential(options["name"], options)

@@ -1,3 +1,5 @@
+"""The command that deletes application credentials."""
+
 from __future__ import annotations
 
 from argparse import ArgumentParser
@@ -11,18 +13,23 @@ from imagecatalog.identity.models import ApplicationCredential
 
 
 class Command(BaseCommand):
-    help = "End application credentials, and with them the tokens that were given for them."
+    help = (
+        "Delete application credentials, which also invalidates the tokens that were issued "
+        "for them."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("ids", nargs="+", metavar="ID", help="the credential's id")
+        parser.add_argument(
+            "ids", nargs="+", metavar="ID", help="the id of a credential"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         rows = ApplicationCredential.objects.select_related("user")
-        found = {row.pk: row for row in rows.filter(pk__in=options["ids"])}
-        for credential_id, row in found.items():
+        by_id = {row.pk: row for row in rows.filter(pk__in=options["ids"])}
+        for credential_id, row in by_id.items():
             application_credentials.delete(row, arguments.CONSOLE)
             self.stdout.write(f"{credential_id}: deleted")
-        if missing := [it for it in options["ids"] if it not in found]:
+        if missing := [pk for pk in options["ids"] if pk not in by_id]:
             raise CommandError(
                 f"There is no credential {', '.join(missing)}. `credential_list` shows all."
             )

@@ -1,3 +1,5 @@
+"""The command that lists application credentials."""
+
 from __future__ import annotations
 
 from argparse import ArgumentParser
@@ -11,10 +13,10 @@ from images.console import iso
 
 
 class Command(BaseCommand):
-    help = "List application credentials: of one user, or all."
+    help = "List the application credentials of one user or of all users."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("user", nargs="?", help="the user's name")
+        parser.add_argument("user", nargs="?", help="the name of a user")
 
     def handle(self, *args: Any, **options: Any) -> None:
         rows = ApplicationCredential.objects.select_related("user", "project")

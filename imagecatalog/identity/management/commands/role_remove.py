@@ -1,3 +1,5 @@
+"""The command that removes a role of a user."""
+
 from __future__ import annotations
 
 from argparse import ArgumentParser
@@ -11,16 +13,18 @@ from imagecatalog.identity.management import arguments
 
 class Command(BaseCommand):
     help = (
-        "Take a user's role in a project. Its tokens and application credentials for that "
-        "project end with it; images stay with the project."
+        "Remove a user's role in a project. The user's application credentials for this "
+        "project are deleted and its tokens for it become invalid; images stay with the project."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("user", help="the user's name")
-        parser.add_argument("--project", required=True, help="its name or id")
+        parser.add_argument(
+            "--project", required=True, help="name or id of the project"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        someone = arguments.user(options["user"])
-        project = arguments.project(someone, options["project"])
-        roles.take(someone.assignments.get(project=project), arguments.CONSOLE)
-        self.stdout.write(f"{someone} has no role in project {project} any more.")
+        account = arguments.user(options["user"])
+        project = arguments.project(account, options["project"])
+        roles.take(account.assignments.get(project=project), arguments.CONSOLE)
+        self.stdout.write(f"{account} no longer has a role in project {project}.")

@@ -1,3 +1,5 @@
+"""The command that creates a user or assigns a role."""
+
 from __future__ import annotations
 
 import os
@@ -18,20 +20,20 @@ from imagecatalog.identity.models import Project, Role
 
 class Command(BaseCommand):
     help = (
-        "Make a user, or give an existing one another role in a project. The project is made "
-        "when it does not exist. The password of a new user is taken from the variable "
-        "IMAGECATALOG_USER_PASSWORD, or generated and printed once; `changepassword NAME` "
-        "changes one."
+        "Create a user, or assign another role in a project to an existing user. The project "
+        "is created if it does not exist. The password of a new user is the value of the "
+        "variable IMAGECATALOG_USER_PASSWORD, or else generated and printed once; "
+        "`changepassword NAME` changes a password."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("name", help="the user's name")
-        parser.add_argument("--project", required=True, help="the project's name")
+        parser.add_argument("name", help="the name of the user")
+        parser.add_argument("--project", required=True, help="the name of the project")
         parser.add_argument(
             "--role",
             choices=Role.values,
-            help="what it may do there: reader, member or admin, in place of the role that it "
-            "has (default: the role that it has, else member)",
+            help="role in the project, which replaces the user's current role there (default: "
+            "the current role, else member)",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -42,7 +44,7 @@ class Command(BaseCommand):
                 user = self._create(name)
             elif "IMAGECATALOG_USER_PASSWORD" in os.environ:
                 self.stdout.write(
-                    f"{name} exists already and keeps its password. "
+                    f"{name} already exists and keeps its password. "
                     f"`changepassword {name}` changes it."
                 )
             project, _ = Project.objects.get_or_create(name=options["project"])
@@ -52,15 +54,15 @@ class Command(BaseCommand):
         role, before = roles.give(user, project, wanted, arguments.CONSOLE)
         where = f"of project {project.name} (id {project.pk})"
         if role == before:
-            self.stdout.write(f"{user} is {role} {where}, as before.")
+            self.stdout.write(f"{user} already is {role} {where}.")
             return
-        instead = f", and no longer {before}" if before else ""
-        self.stdout.write(f"{user} is {role} {where}{instead}.")
+        replaced = f", and no longer {before}" if before else ""
+        self.stdout.write(f"{user} is {role} {where}{replaced}.")
 
     def _create(self, name: str) -> Any:
         users = get_user_model()
-        given = os.environ.get("IMAGECATALOG_USER_PASSWORD", "")
-        password = given or secrets.token_urlsafe(12)
+        chosen = os.environ.get("IMAGECATALOG_USER_PASSWORD", "")
+        password = chosen or secrets.token_urlsafe(12)
         try:
             user = users(username=name)
             user.full_clean(exclude=["password"])
@@ -69,6 +71,6 @@ class Command(BaseCommand):
             raise CommandError(" ".join(error.messages)) from None
         user.set_password(password)
         user.save(force_insert=True)
-        if not given:
+        if not chosen:
             self.stdout.write(f"Password of {name}: {password}")
         return user

@@ -1,3 +1,5 @@
+"""The command that lists users and their roles."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -7,15 +9,15 @@ from django.core.management.base import BaseCommand
 
 
 class Command(BaseCommand):
-    help = "List users with their roles in projects."
+    help = "List users and their roles in projects."
 
     def handle(self, *args: Any, **options: Any) -> None:
         users = get_user_model().objects.prefetch_related("assignments__project")
         for user in users.order_by("username"):
             roles = [
-                f"{it.role} of {it.project} ({it.project_id})"
-                for it in user.assignments.all()
+                f"{assignment.role} of {assignment.project} ({assignment.project_id})"
+                for assignment in user.assignments.all()
             ]
             state = "" if user.is_active else " (disabled)"
-            held = ", ".join(roles) or "no role"
-            self.stdout.write(f"{user.get_username()}{state}: {held}")
+            summary = ", ".join(roles) or "no role"
+            self.stdout.write(f"{user.get_username()}{state}: {summary}")
