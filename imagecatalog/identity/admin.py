@@ -46,6 +46,7 @@ class RolesAdmin(ModelAdmin):
     def save_formset(
         self, request: HttpRequest, form: Any, formset: Any, change: bool
     ) -> None:
+        """Save the role assignments and record the changes."""
         super().save_formset(request, form, formset, change)
         changed = [row for row, _fields in formset.changed_objects]
         for row in (*formset.new_objects, *changed):
@@ -58,6 +59,7 @@ class CatalogueUserAdmin(RolesAdmin, UserAdmin):
     """The pages of users, with a page on their client configuration."""
 
     def get_urls(self) -> list[Any]:
+        """Return the URLs of the user pages, with that of the client configuration."""
         view = self.admin_site.admin_view(self.clients)
         return [
             path("<id>/clients/", view, name="auth_user_clients"),
@@ -114,6 +116,7 @@ class CredentialForm(forms.ModelForm):
         )
 
     def clean(self) -> dict[str, Any]:
+        """Return the values, with a draft of the credential. Raises ValidationError."""
         values = super().clean() or {}
         if self.errors:
             return values
@@ -146,25 +149,30 @@ class ApplicationCredentialAdmin(ModelAdmin):
     def changelist_view(
         self, request: HttpRequest, extra_context: Any = None
     ) -> HttpResponse:
+        """Show the list, with a warning if the authentication mode ignores credentials."""
         warning = application_credentials.USELESS.get(settings.IMAGECATALOG_AUTH)
         if warning:
             self.message_user(request, warning, messages.WARNING)
         return super().changelist_view(request, extra_context)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
+        """Return whether the user can add credentials and the authentication mode uses them."""
         useless = settings.IMAGECATALOG_AUTH in application_credentials.USELESS
         return not useless and super().has_add_permission(request)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False  # users delete a credential and create another one
+        """Return False: users delete a credential and create another one."""
+        return False
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Return the fields: those of the form and, for a credential, its dates."""
         shown = ("id", "created_at", "last_used_at") if obj else ()
         return (*CredentialForm.Meta.fields, *shown)
 
     def save_model(
         self, request: HttpRequest, obj: Any, form: Any, change: bool
     ) -> None:
+        """Store the new credential and record it."""
         application_credentials.store(obj, origin_of(request))
         obj.plain_secret = form.plain_secret
 
@@ -184,9 +192,11 @@ class ApplicationCredentialAdmin(ModelAdmin):
         return TemplateResponse(request, "admin/identity/credential.html", context)
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        """Delete the credential and record it."""
         application_credentials.delete(obj, origin_of(request))
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Delete the credentials and record each of them."""
         for row in queryset.select_related("user"):
             application_credentials.delete(row, origin_of(request))
 
@@ -201,12 +211,15 @@ class SignInEventAdmin(ModelAdmin):
     show_full_result_count = False
 
     def has_add_permission(self, request: HttpRequest) -> bool:
+        """Return False: the service records the events."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return False: events cannot be changed."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return False: events cannot be deleted."""
         return False
 
 

@@ -55,8 +55,8 @@ def _possible(action: Action) -> Q:
 
 
 def _total(ids: Sequence[str], condition: Q) -> Total:
-    found = Image.objects.filter(condition, pk__in=ids)
-    total = found.aggregate(count=Count("pk"), size=Sum("size"))
+    images = Image.objects.filter(condition, pk__in=ids)
+    total = images.aggregate(count=Count("pk"), size=Sum("size"))
     return Total(total["count"], total["size"] or 0)
 
 

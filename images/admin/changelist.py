@@ -34,6 +34,7 @@ class CappedPaginator(Paginator):
 
     @cached_property
     def count(self) -> int:
+        """The number of rows, at most COUNTED."""
         ids = self.object_list.order_by().values("pk")  # type: ignore[attr-defined]
         return int(ids[:COUNTED].count())
 
@@ -48,6 +49,7 @@ class ImageList(ChangeList):
     def get_queryset(
         self, request: HttpRequest, exclude_parameters: Any = None
     ) -> QuerySet[Image]:
+        """Return the images that match search and filters; none if a filter is invalid."""
         self.form = FilterForm(self.params)
         images: QuerySet[Image] = super().get_queryset(request, exclude_parameters)
         if not self.form.is_valid():
@@ -55,9 +57,11 @@ class ImageList(ChangeList):
         return images.filter(self.form.condition())
 
     def apply_select_related(self, qs: QuerySet[Image]) -> QuerySet[Image]:
+        """Return the images unchanged: rows need no joined tables."""
         return qs
 
     def get_results(self, request: HttpRequest) -> None:
+        """Fetch the rows of the page with the values that they show."""
         super().get_results(request)
         self.result_list = list(self.result_list)
         prefetch(self.result_list)

@@ -89,17 +89,17 @@ def restorable_until() -> str:
 def _cancelled(image: Image) -> str:
     running = image.transfers.filter(status=TransferStatus.RUNNING)
     # An import of staged data runs beside its upload; both have received the same bytes.
-    found = running.aggregate(kind=Max("kind"), received=Max("bytes_received"))
-    if found["kind"] is None:
+    totals = running.aggregate(kind=Max("kind"), received=Max("bytes_received"))
+    if totals["kind"] is None:
         return _("No transfer is running.")
-    kind = _KINDS[found["kind"]]()
-    if not found["received"]:  # no heartbeat has recorded a number yet
+    kind = _KINDS[totals["kind"]]()
+    if not totals["received"]:  # no heartbeat has recorded a number yet
         return _("Cancels the %(kind)s and discards the data received so far.") % {
             "kind": kind
         }
     return _("Cancels the %(kind)s and discards the %(size)s received so far.") % {
         "kind": kind,
-        "size": formatting.amount(found["received"]),
+        "size": formatting.amount(totals["received"]),
     }
 
 

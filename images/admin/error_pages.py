@@ -19,7 +19,7 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     if not hasattr(request, "user"):
         return defaults.permission_denied(request, exception)
     sentence = _(
-        "Your role does not allow this action. Ask an administrator to change it."
+        "Your role does not allow this action. Ask an administrator for permission."
     )
     return _page(request, 403, _("Not allowed"), sentence)
 

@@ -84,6 +84,7 @@ class SizeField(forms.CharField):
     """A field for a size such as ``1.5 GiB``; its value is the number of bytes."""
 
     def to_python(self, value: Any) -> Any:
+        """Return the number of bytes; None if the text is empty. Raises ValidationError."""
         text = super().to_python(value)
         if not text:
             return None
@@ -161,6 +162,7 @@ class FilterForm(forms.Form):
         self.fields["status"].choices = [("", _("any")), *Status.choices]  # type: ignore[attr-defined]
 
     def clean_property(self) -> dict[str, str]:
+        """Return the property as {name: value}; empty if the text is empty."""
         text = self.cleaned_data["property"]
         name, equals, value = text.partition("=")
         if text and not (name.strip() and equals):

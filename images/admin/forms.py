@@ -114,6 +114,7 @@ class ImageForm(forms.Form):
                 field.help_text = _("Only queued images can change their format.")
 
     def clean_tags(self) -> list[str]:
+        """Return the tags, one per line of the text."""
         lines = self.cleaned_data["tags"].splitlines()
         return [line.strip() for line in lines if line.strip()]
 

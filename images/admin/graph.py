@@ -47,18 +47,22 @@ class Node:
 
     @property
     def shown(self) -> str:
+        """The number of images, as text."""
         return "" if self.count is None else f"{self.count:,}"
 
     @property
     def text_y(self) -> float:
+        """The y of the label."""
         return self.y + TALL / 2 + (5 if self.count is None else -4)
 
     @property
     def count_y(self) -> float:
+        """The y of the number of images."""
         return self.y + TALL / 2 + 14
 
     @property
     def middle(self) -> float:
+        """The x of the texts."""
         return self.x + BOX / 2
 
 

@@ -68,9 +68,11 @@ class ImageAdmin(admin.ModelAdmin):
     # The list
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ImageList]:
+        """Return the class of the list."""
         return ImageList
 
     def get_list_display(self, request: HttpRequest) -> Any:
+        """Return the columns, which differ for the trash."""
         columns = self.list_display
         if request.GET.get("view") == "trash":
             return (*[name for name in columns if name not in ACTIVE], *IN_TRASH)
@@ -79,6 +81,7 @@ class ImageAdmin(admin.ModelAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Image], search_term: str
     ) -> tuple[QuerySet[Image], bool]:
+        """Return the images that match the search term."""
         if search_term.strip():
             queryset = queryset.filter(matching(search_term))
         return queryset, False
@@ -104,12 +107,14 @@ class ImageAdmin(admin.ModelAdmin):
 
     @admin.display(description=_("status"))
     def status_badge(self, image: Image) -> str:
+        """The status, as a badge that polling updates."""
         return format_html(
             '<span data-image="{}">{}</span>', image.pk, formatting.badge(image.status)
         )
 
     @admin.display(description=_("name"), ordering=F("name").asc(nulls_first=True))
     def named(self, image: Image) -> str:
+        """The name as a link, with the id and the marks."""
         return format_html(
             '<a href="{}">{}</a><br><code class="id">{}</code>{}',
             reverse("admin:images_image_change", args=[image.pk]),
@@ -130,6 +135,7 @@ class ImageAdmin(admin.ModelAdmin):
 
     @admin.display(description=_("owner"))
     def owner_shown(self, image: Image) -> str:
+        """The name of the owner, or its id if the project is unknown."""
         return format_html(
             '<span class="owner" title="{}">{}</span>',
             image.owner or "",
@@ -138,37 +144,46 @@ class ImageAdmin(admin.ModelAdmin):
 
     @admin.display(description=_("format"))
     def format(self, image: Image) -> str:
+        """The disk format and the container format."""
         parts = [image.disk_format, image.container_format]
         return " / ".join(part for part in parts if part) or "–"
 
     @admin.display(description=_("size"))
     def size_shown(self, image: Image) -> str:
+        """The size in its largest unit."""
         return formatting.size(image.size)
 
     @admin.display(description=_("age"), ordering="created_at")
     def age(self, image: Image) -> str:
+        """The time since creation."""
         return formatting.ago(image.created_at)
 
     @admin.display(description=_("locations"))
     def stored(self, image: Image) -> str:
+        """The stores that have a copy of the data."""
         stores: list[str] = image.copies  # type: ignore[attr-defined]
         return ", ".join(stores) or "–"
 
     @admin.display(description=_("progress"))
     def progress(self, image: Image) -> str:
+        """The progress of the running transfer."""
         return formatting.bar(image.transfer)  # type: ignore[attr-defined]
 
     @admin.display(description=_("deleted"))
     def trash_age(self, image: Image) -> str:
+        """The time since deletion."""
         return formatting.ago(image.deleted_at)
 
     @admin.display(description=_("permanently deleted"))
     def scrub_age(self, image: Image) -> str:
+        """The time until permanent deletion."""
         return formatting.ago(overview.scrub_at(image))
 
     # The pages
 
     def get_urls(self) -> list[URLPattern]:
+        """Return the URLs of all pages about images."""
+
         def route(
             rule: str, view: Callable[..., HttpResponse], name: str
         ) -> URLPattern:
@@ -204,6 +219,7 @@ class ImageAdmin(admin.ModelAdmin):
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
+        """Show the page "Add image"."""
         return add_views.choose(request)
 
     def change_view(
@@ -213,11 +229,13 @@ class ImageAdmin(admin.ModelAdmin):
         form_url: str = "",
         extra_context: Any = None,
     ) -> HttpResponse:
+        """Show the page of an image."""
         return image_page.show(request, object_id)
 
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: Any = None
     ) -> HttpResponse:
+        """Redirect to the confirmation page of the deletion."""
         require(request)
         # Looked up first: the URL of the action cannot hold every text, but any image's id.
         image = shortcuts.find(object_id)
@@ -226,6 +244,7 @@ class ImageAdmin(admin.ModelAdmin):
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: Any = None
     ) -> HttpResponse:
+        """Redirect to the history on the page of an image."""
         url = reverse("admin:images_image_change", args=[object_id])
         return HttpResponseRedirect(f"{url}#history")
 

@@ -73,6 +73,7 @@ class LocationForm(forms.Form):
             )
 
     def clean(self) -> dict[str, Any]:
+        """Return the values, and keep them as the change of the image."""
         values = self.cleaned_data
         if bool(values.get("algorithm")) != bool(values.get("digest")):
             raise forms.ValidationError(

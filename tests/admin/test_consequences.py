@@ -35,7 +35,7 @@ def many(client: Client, verb: str, *images: Image) -> str:
 
 @pytest.fixture(autouse=True)
 def _noon(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
-    """It is noon on 28 November, and the trash keeps an image for a day."""
+    """Set the time to noon on 28 November, and the scrub time to a day."""
     noon = timezone.now().replace(2026, 11, 28, 12, 0, 0, 0)
     monkeypatch.setattr("images.admin.consequences.timezone.now", lambda: noon)
     settings.IMAGECATALOG_SCRUB_TIME = 86400

@@ -122,7 +122,7 @@ def test_what_is_not_possible_is_shown_with_the_reason(
 ) -> None:
     screen.image(filled(api, tag, protected=True))
 
-    button = screen.page.get_by_role("button", name="Delete")
+    button = screen.page.get_by_role("button", name="Delete", exact=True)
     expect(button).to_have_attribute("aria-disabled", "true")
     button.hover()
     expect(screen.page.get_by_text("The image is protected.")).to_be_visible()
