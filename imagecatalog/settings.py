@@ -385,7 +385,9 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["images.api.authentication.CallerAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "images.api.authentication.CallerAuthentication"
+    ],
     "DEFAULT_RENDERER_CLASSES": [],  # views answer by http/responses.py
     "DEFAULT_PARSER_CLASSES": [],  # and read bodies by http/request_body.py
     "EXCEPTION_HANDLER": "images.http.exception_handler.handle",

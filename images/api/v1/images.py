@@ -38,7 +38,7 @@ class ImageViewSet(V1ViewSet):
         return _page(request, serializers.image)
 
     def create(self, request: Request) -> HttpResponse:
-        """Create an image, with data from the body or a URL where the request names it."""
+        """Create an image, with data from the body or from a URL if the request has one."""
         caller, meta = get_caller(request), headers.decode(request._request)
         source = sources.of(request._request, meta)
         fields = metadata.new(meta, caller, needs_formats=any(source))
@@ -79,7 +79,7 @@ class ImageViewSet(V1ViewSet):
         return response
 
     def update(self, request: Request, image_id: str) -> HttpResponse:
-        """Change an image's metadata, or give a queued image its data."""
+        """Change an image's metadata, and add the data of a queued image if the request has it."""
         caller, meta = get_caller(request), headers.decode(request._request)
         source = sources.of(request._request, meta)
         row = _find(caller, image_id, "modify_image")

@@ -43,7 +43,7 @@ class ImageMemberViewSet(V1ViewSet):
         return responses.nothing()
 
     def update(self, request: Request, image_id: str, member_id: str) -> HttpResponse:
-        """Share an image with a project, or change whether that project can share it."""
+        """Share an image with a project, or change the project's permission to share it."""
         can_share = _can_share(request_body.raw(request._request))
         caller = _sharer(request, image_id, "add_member")
         sharing.put(image_id, member_id, can_share, caller)

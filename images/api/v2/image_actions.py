@@ -16,7 +16,7 @@ class ImageActionViewSet(ApiViewSet):
 
     @action(detail=False, methods=["post"])
     def deactivate(self, request: Request, image_id: str) -> HttpResponse:
-        """Withhold the image's data from everyone but administrators."""
+        """Withhold the image's data from all callers but administrators."""
         request_body.refuse(request._request)
         caller = get_caller(request)
         access.get_image(caller, image_id, "deactivate")
