@@ -1,4 +1,4 @@
-"""The one table from errors to status codes, and the responses that carry them."""
+"""The table of status codes for errors, and the responses to errors of all APIs."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ class _Refusal(NamedTuple):
 def handle(exc: Exception, context: dict[str, Any]) -> HttpResponse | None:
     """Return the response to an error (DRF's EXCEPTION_HANDLER).
 
-    The view says how its document of an error looks (``error_response``) and where its
-    resource deviates from the table. None for an unknown exception: Django logs it and
-    answers 500.
+    The view gives the form of the document (``error_response``) and the status codes that differ
+    from the table (``error_status``). Returns None for an unknown exception, which Django logs and
+    answers with 500.
     """
     request: HttpRequest = context["request"]._request
     view: ApiView = context["view"]
@@ -78,21 +78,21 @@ def _refusal(exc: Exception, request: HttpRequest, view: ApiView) -> _Refusal | 
         return _Refusal(401, str(exc.detail))
     if isinstance(exc, MethodNotAllowed):
         allowed = ", ".join(view.allowed_methods)
-        message = f"The method {request.method} is not allowed here; use {allowed}."
+        message = f"The method {request.method} is not allowed here. Use {allowed}."
         return _Refusal(405, message, {"Allow": allowed})
     if isinstance(exc, APIException):
         return _Refusal(exc.status_code, str(exc.detail))
     if isinstance(exc, SuspiciousOperation):
         return _Refusal(400, "The request is malformed.")
     if isinstance(exc, DataError):
-        log.warning("the database refused a value", exc_info=exc)
+        log.warning("the database rejected a value", exc_info=exc)
         return _Refusal(
-            400, "The request contains a value that cannot be stored or looked for."
+            400, "The request has a value that the database cannot store or compare."
         )
     if isinstance(exc, OperationalError | InterfaceError):
-        log.exception("the database does not answer")
+        log.exception("the database is not available")
         database.renew()
-        return _Refusal(503, "The database is not available. Try again in a moment.")
+        return _Refusal(503, "The database is not available. Retry later.")
     return None
 
 

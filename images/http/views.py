@@ -1,4 +1,4 @@
-"""The base of every API view: sign-in first, exact methods, answers 404 and 501."""
+"""The base of all API views: authentication first, exact methods, and the responses 404 and 501."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from images.http import responses, streaming
 from images.http.challenge import challenge
 
 IMAGE_UUID = "[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
-IMAGE_ID = f"(?P<image_id>{IMAGE_UUID})"  # the part of a path that names the image
+IMAGE_ID = f"(?P<image_id>{IMAGE_UUID})"  # the segment of a path with the image's id
 KNOWN_METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"}
 
 
@@ -34,7 +34,7 @@ class ApiView(APIView):
     def error_response(
         self, request: HttpRequest, status: int, message: str
     ) -> HttpResponse:
-        """Return an error in the form that this API gives it."""
+        """Return an error in the form of this API."""
         return responses.error(request, status, message)
 
     def challenge(self, request: HttpRequest) -> str:
@@ -44,6 +44,7 @@ class ApiView(APIView):
     def dispatch(
         self, request: HttpRequest, *args: Any, **kwargs: Any
     ) -> HttpResponseBase:
+        """Answer a request, and read the rest of its body."""
         # Browsers send OPTIONS without credentials.
         if request.method == "OPTIONS":
             return responses.nothing(200)
@@ -52,18 +53,21 @@ class ApiView(APIView):
         return response
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Authenticate the caller. Raises NotAuthenticated, AuthenticationFailed, Forbidden."""
         # No content negotiation: Accept only decides the form of errors. Views check
-        # permissions themselves, because most depend on the image.
+        # permissions themselves, because most permissions depend on the image.
         self.perform_authentication(request)
 
     def handle_exception(self, exc: Exception) -> HttpResponse:  # type: ignore[override]
+        """Return the response to an error, after reading the rest of the request's body."""
         response: HttpResponse = super().handle_exception(exc)
-        # Most clients read the response only once they have sent everything.
+        # Most clients read the response only after they have sent the whole body.
         streaming.drain(self.request._request)
         return response
 
     @property
     def default_response_headers(self) -> dict[str, str]:
+        """The headers that DRF adds to responses: none, because the views set their own."""
         return {}
 
 
@@ -74,6 +78,7 @@ class ApiViewSet(ViewSetMixin, ApiView):
     def as_view(  # type: ignore[override]
         cls, actions: Mapping[str, str], **initkwargs: Any
     ) -> Callable[..., HttpResponseBase]:
+        """Return the view of a route, which allows only the methods in ``actions``."""
         # DRF adds HEAD to every route that has GET.
         methods = list(actions)
         view: Callable[..., HttpResponseBase] = super().as_view(  # type: ignore[call-arg]
@@ -86,6 +91,7 @@ class UnknownPathView(ApiView):
     """Any path without a resource: 404 for signed-in callers, 501 for unknown methods."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Authenticate the caller. Raises NotFound for a known method."""
         super().initial(request, *args, **kwargs)
         if request.method in KNOWN_METHODS:
             raise errors.NotFound("The resource could not be found.")
@@ -93,6 +99,7 @@ class UnknownPathView(ApiView):
     def http_method_not_allowed(  # type: ignore[override]
         self, request: Request, *args: Any, **kwargs: Any
     ) -> HttpResponse:
+        """Return 501 for an unknown method."""
         message = f"The method {request.method} is not implemented."
         return responses.error(request._request, 501, message)
 

@@ -1,4 +1,4 @@
-"""``/v3/users/{id}/application_credentials``: credentials for programs."""
+"""Application credentials: credentials that a user creates for programs."""
 
 from __future__ import annotations
 
@@ -23,16 +23,18 @@ NAME = "application_credential"
 
 
 class ApplicationCredentialViewSet(IdentityViewSet):
-    """``/v3/users/{id}/application_credentials``: a user's own, and no other user's."""
+    """``/v3/users/{id}/application_credentials``: the application credentials of the caller."""
 
     lookup_url_kwarg = "credential_id"
     lookup_value_regex = "[^/]+"
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Read the token. Raises Unauthorized, and Forbidden for another user's credentials."""
         super().initial(request, *args, **kwargs)
         if kwargs["user_id"] != str(self.token.claims.user_id):
             raise errors.Forbidden(
-                "You are not authorized to see or change what belongs to another user."
+                "You are not authorized to see or change the application credentials of "
+                "another user."
             )
 
     def list(self, request: Request, user_id: str) -> HttpResponse:
@@ -54,16 +56,16 @@ class ApplicationCredentialViewSet(IdentityViewSet):
                 "This token has no project. Sign in to the project that the credential "
                 "is for."
             )
-        given = _given(request_body.json(request._request))
+        attributes = _attributes(request_body.json(request._request))
         row, secret = application_credentials.draft(
             existing(get_user_model().objects.filter(pk=claims.user_id)),
             claims.project,
-            given.get("name"),
-            role=_role(given.get("roles")),
-            secret=given.get("secret"),
-            description=given.get("description"),
-            expires_at=_time(given.get("expires_at")),
-            actions=given.get("actions"),
+            attributes.get("name"),
+            role=_role(attributes.get("roles")),
+            secret=attributes.get("secret"),
+            description=attributes.get("description"),
+            expires_at=_time(attributes.get("expires_at")),
+            actions=attributes.get("actions"),
         )
         application_credentials.store(row, origin_of(request._request))
         document = documents.application_credential(row, base(request))
@@ -80,7 +82,7 @@ class ApplicationCredentialViewSet(IdentityViewSet):
     def destroy(
         self, request: Request, user_id: str, credential_id: str
     ) -> HttpResponse:
-        """Delete an application credential, which revokes its tokens."""
+        """Delete an application credential and revoke its tokens."""
         self._check_may_change()
         row = self._row(credential_id)
         application_credentials.delete(row, origin_of(request._request))
@@ -104,26 +106,27 @@ class ApplicationCredentialViewSet(IdentityViewSet):
         return row
 
 
-def _given(document: object) -> dict[str, Any]:
-    given = document.get(NAME) if isinstance(document, dict) else None
-    if not isinstance(given, dict):
-        raise errors.Invalid(f"'{NAME}' must be given, and be an object.")
-    if given.get("unrestricted"):
+def _attributes(document: object) -> dict[str, Any]:
+    """Return the attributes of a new application credential. Raises Invalid, Forbidden."""
+    attributes = document.get(NAME) if isinstance(document, dict) else None
+    if not isinstance(attributes, dict):
+        raise errors.Invalid(f"'{NAME}' must be an object. Send {{\"{NAME}\": {{…}}}}.")
+    if attributes.get("unrestricted"):
         raise errors.Forbidden(
             "Unrestricted application credentials are not supported. Leave 'unrestricted' out."
         )
-    if given.get("access_rules"):
+    if attributes.get("access_rules"):
         # Ignoring them would grant more than was requested.
         raise errors.Invalid(
             "Access rules are not supported. Name the allowed actions instead: "
             '"actions": ["get_images", "get_image", "download_image"].'
         )
-    actions = given.get("actions")
+    actions = attributes.get("actions")
     if actions is not None and not (
-        isinstance(actions, list) and all(isinstance(it, str) for it in actions)
+        isinstance(actions, list) and all(isinstance(action, str) for action in actions)
     ):
         raise errors.Invalid("'actions' must be a list of strings.")
-    return given
+    return attributes
 
 
 def _role(roles: object) -> str | None:
@@ -131,30 +134,32 @@ def _role(roles: object) -> str | None:
     if not roles:
         return None
     names = [
-        it.get("name", it.get("id")) if isinstance(it, dict) else None
-        for it in (roles if isinstance(roles, list) else [None])
+        role.get("name", role.get("id")) if isinstance(role, dict) else None
+        for role in (roles if isinstance(roles, list) else [None])
     ]
     for name in ("admin", "member", "reader", "service"):
         if name in names:
             return name
-    raise errors.Invalid("The roles are: admin, member, reader, service.")
+    raise errors.Invalid(
+        "The role is unknown. Name one of: admin, member, reader, service."
+    )
 
 
 def _time(text: object) -> datetime | None:
     if text is None:
         return None
     try:
-        moment = parse_datetime(text) if isinstance(text, str) else None
-        moment = moment and _in_utc(moment)
-    except (ValueError, OverflowError):  # a day that does not exist, or not in UTC
-        moment = None
-    if moment is None:
+        time = parse_datetime(text) if isinstance(text, str) else None
+        time = time and _in_utc(time)
+    except (ValueError, OverflowError):  # a day that does not exist, or out of range
+        time = None
+    if time is None:
         raise errors.Invalid("'expires_at' must be a time like 2026-01-31T12:00:00.")
-    return moment
+    return time
 
 
-def _in_utc(moment: datetime) -> datetime:
+def _in_utc(time: datetime) -> datetime:
     """Return a time in UTC, which is also the zone of times without one. Raises OverflowError."""
-    if moment.tzinfo is None:
-        return moment.replace(tzinfo=UTC)
-    return moment.astimezone(UTC)
+    if time.tzinfo is None:
+        return time.replace(tzinfo=UTC)
+    return time.astimezone(UTC)

@@ -1,7 +1,8 @@
 """Users, projects and roles, which clients look up by name before other requests.
 
-A caller may look up its own, an administrator all of them. Anything else is refused alike,
-whether it exists or not; most clients then take the name for an id.
+Callers can look up their own user and projects, administrators all of them. Every other look-up
+is refused in the same form, whether the object exists or not; most clients then use the name as
+an id.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ from images.http import responses
 
 
 class ProjectViewSet(IdentityViewSet):
-    """``/v3/projects``."""
+    """``/v3/projects``: the projects of the caller, or all of them for administrators."""
 
     lookup_url_kwarg = "project_id"
     lookup_value_regex = "[^/]+"
 
     def list(self, request: Request) -> HttpResponse:
-        """Return the projects that the caller may see, or the one of the given name."""
+        """Return the projects that the caller may see, filtered by the name in the query."""
         url = base(request)
         rows = _projects(self.token)
         if "name" in request.GET:
@@ -49,7 +50,7 @@ class ProjectViewSet(IdentityViewSet):
 
 
 class UserViewSet(IdentityViewSet):
-    """``/v3/users``."""
+    """``/v3/users``: the caller's own user, or any user for administrators."""
 
     lookup_url_kwarg = "user_id"
     lookup_value_regex = "[^/]+"
@@ -66,13 +67,13 @@ class UserViewSet(IdentityViewSet):
 
 
 class RoleViewSet(IdentityViewSet):
-    """``/v3/roles``."""
+    """``/v3/roles``: the roles, which are the same in all projects."""
 
     lookup_url_kwarg = "role_id"
     lookup_value_regex = "[^/]+"
 
     def list(self, request: Request) -> HttpResponse:
-        """Return the roles, or the one of the given name."""
+        """Return the roles, filtered by the name in the query."""
         url = base(request)
         name = request.GET.get("name")
         roles = [_role(role, url) for role in Role.values if name in (None, role)]

@@ -1,4 +1,4 @@
-"""The documents of the identity face, in Keystone's shapes. Knows no requests."""
+"""The documents of the identity API, in Keystone's form. Independent of requests."""
 
 from __future__ import annotations
 
@@ -17,14 +17,17 @@ Document = dict[str, Any]
 
 
 def token(valid: Valid, catalog: list[Document] | None) -> Document:
-    """A token, for its holder. One query for the project's name, one for a credential's."""
+    """Return a token as its holder sees it. Raises Unauthorized.
+
+    Makes one query for the name of the project and one for that of the application credential.
+    """
     claims, identity = valid.claims, valid.identity
     document: Document = {
         "methods": list(claims.methods),
         "user": user(claims.user_id, identity.user) | {"password_expires_at": None},
         "audit_ids": list(claims.audit_ids),
-        "issued_at": moment(claims.issued_at),
-        "expires_at": moment(claims.expires_at),
+        "issued_at": timestamp(claims.issued_at),
+        "expires_at": timestamp(claims.expires_at),
     }
     if claims.project is not None:
         document |= {
@@ -36,13 +39,19 @@ def token(valid: Valid, catalog: list[Document] | None) -> Document:
             document["catalog"] = catalog
     if claims.credential is not None:
         row = existing(ApplicationCredential.objects.filter(pk=claims.credential))
-        about = {"id": row.pk, "name": row.name, "restricted": True}
-        document["application_credential"] = about
+        document["application_credential"] = {
+            "id": row.pk,
+            "name": row.name,
+            "restricted": True,
+        }
     return {"token": document}
 
 
 def catalog(base: str) -> list[Document]:
-    """What clients find here: the image service and this one. ``base`` has no slash at its end."""
+    """Return the service catalog: the image service and the identity service.
+
+    ``base`` has no trailing slash.
+    """
     return [
         _service("image", "imagecatalog", base),
         _service("identity", "imagecatalog-identity", f"{base}/identity"),
@@ -50,16 +59,17 @@ def catalog(base: str) -> list[Document]:
 
 
 def user(user_id: int, name: str) -> Document:
+    """Return a user as other documents refer to it."""
     return {"id": str(user_id), "name": name, "domain": DOMAIN}
 
 
 def reference(project: Project) -> Document:
-    """A project, as others refer to it."""
+    """Return a project as other documents refer to it."""
     return {"id": project.pk, "name": project.name, "domain": DOMAIN}
 
 
 def project(row: Project, base: str) -> Document:
-    """A project by itself."""
+    """Return a project as a document of its own."""
     return {
         "id": row.pk,
         "name": row.name,
@@ -75,14 +85,14 @@ def project(row: Project, base: str) -> Document:
 
 
 def roles(name: str) -> list[Document]:
-    """A role with those that it includes. A role's id is its name."""
+    """Return a role and the roles that it implies. The id of a role is its name."""
     return [
         {"id": role, "name": role} for role in sorted(implied(name) if name else ())
     ]
 
 
 def application_credential(row: ApplicationCredential, base: str) -> Document:
-    """Without its secret."""
+    """Return an application credential without its secret."""
     path = f"{base}/users/{row.user_id}/application_credentials/{row.pk}"
     return {
         "id": row.pk,
@@ -99,11 +109,12 @@ def application_credential(row: ApplicationCredential, base: str) -> Document:
 
 
 def page(name: str, rows: list[Document], url: str) -> Document:
-    """A list, all of it."""
+    """Return a list in one page."""
     return {name: rows, "links": {"self": url, "previous": None, "next": None}}
 
 
-def moment(seconds: int) -> str:
+def timestamp(seconds: int) -> str:
+    """Return a time, given in seconds since 1970, in Keystone's form of ISO 8601."""
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
 
 

@@ -1,7 +1,7 @@
-"""From the document of ``POST /v3/auth/tokens`` to a token.
+"""Sign-in: from the document of ``POST /v3/auth/tokens`` to a token.
 
-Follows the Identity API v3, "Authentication and token management". Whatever is wrong with a
-credential is answered with the same words: who guesses shall learn nothing from them.
+Follows the Identity API v3, "Authentication and token management". The error for a wrong
+credential is always the same, so that an attacker learns nothing from it.
 """
 
 from __future__ import annotations
@@ -22,53 +22,59 @@ Fields = dict[str, Any]
 
 
 def sign_in(document: object, origin: Origin) -> tuple[str, Valid]:
-    """A token and what it stands for. Raises Invalid, Unauthorized, Forbidden, TooManyAttempts."""
+    """Issue a token and return it as text and read.
+
+    Raises Invalid, Unauthorized, Forbidden, TooManyAttempts.
+    """
     auth = _object(document, "auth")
     identity = _object(auth, "identity")
     methods = identity.get("methods")
     if not isinstance(methods, list) or len(methods) != 1:
-        raise errors.Invalid("Give exactly one method of signing in.")
+        raise errors.Invalid(
+            "A sign-in needs exactly one method. Name it in 'methods'."
+        )
     method = METHODS.get(methods[0]) if isinstance(methods[0], str) else None
     if method is None:
         raise Unauthorized(
-            f"The methods of signing in here are: {', '.join(sorted(METHODS))}."
+            f"The sign-in method is not supported. Use one of: {', '.join(sorted(METHODS))}."
         )
-    found = method(_object(identity, methods[0]), auth.get("scope"), origin)
-    if found is None:
-        raise Unauthorized(
-            "The user has no role in this project, or there is no such project."
-        )
-    claims = found[1].claims
+    issued = method(_object(identity, methods[0]), auth.get("scope"), origin)
+    if issued is None:
+        raise Unauthorized("The project does not exist, or the user has no role in it.")
+    text, valid = issued
+    claims = valid.claims
     sign_in_log.record(
         "token_issue",
-        found[1].identity.user,
+        valid.identity.user,
         origin,
         method=methods[0],
         project=claims.project,
         audit_id=claims.audit_ids[0],
     )
-    return found
+    return text, valid
 
 
 def _by_password(
-    given: Fields, scope: object, origin: Origin
+    fields: Fields, scope: object, origin: Origin
 ) -> tuple[str, Valid] | None:
-    user = _object(given, "user")
+    user = _object(fields, "user")
     password = user.get("password")
     if not isinstance(password, str):
-        raise errors.Invalid("The user's password is missing.")
-    # Who does not exist is asked for like anybody else, by a name that nobody can have: the
-    # time that it takes and how often one may try shall tell nothing either.
+        raise errors.Invalid("The user's password is missing. Send it as a string.")
+    # The password of a user that does not exist is verified, too, under a name that no user can
+    # have. So neither the response time nor the number of attempts reveals which users exist.
     name = _user_name(user) or f"\0{user.get('id', '')}"
     identity = credentials.by_password(name, password, origin)
     if identity is None:
         raise Unauthorized
-    person = existing(get_user_model().objects.filter(username=name))
-    return tokens.issue(person.pk, _project(scope), ["password"])
+    row = existing(get_user_model().objects.filter(username=name))
+    return tokens.issue(row.pk, _project(scope), ["password"])
 
 
-def _by_token(given: Fields, scope: object, origin: Origin) -> tuple[str, Valid] | None:
-    text = given.get("id")
+def _by_token(
+    fields: Fields, scope: object, origin: Origin
+) -> tuple[str, Valid] | None:
+    text = fields.get("id")
     valid = tokens.read(text) if isinstance(text, str) else None
     if valid is None:
         raise Unauthorized
@@ -82,16 +88,18 @@ def _by_token(given: Fields, scope: object, origin: Origin) -> tuple[str, Valid]
 
 
 def _by_application_credential(
-    given: Fields, scope: object, origin: Origin
+    fields: Fields, scope: object, origin: Origin
 ) -> tuple[str, Valid] | None:
-    secret = given.get("secret")
+    secret = fields.get("secret")
     if not isinstance(secret, str):
-        raise errors.Invalid("The application credential's secret is missing.")
+        raise errors.Invalid(
+            "The application credential's secret is missing. Send it as a string."
+        )
     if scope is not None:
         raise Unauthorized(
-            "An application credential has its project; leave the scope out."
+            "An application credential is for one project. Leave the scope out."
         )
-    credential_id = _credential_id(given)
+    credential_id = _credential_id(fields)
     identity = credentials.by_secret(credential_id, secret, origin)
     row = ApplicationCredential.objects.filter(pk=credential_id).first()
     if identity is None or row is None:
@@ -108,18 +116,18 @@ METHODS: dict[str, Callable[[Fields, object, Origin], tuple[str, Valid] | None]]
 }
 
 
-def _credential_id(given: Fields) -> str:
-    if "id" in given:
-        return _text(given, "id")
-    user = _user_name(_object(given, "user"))
-    found = ApplicationCredential.objects.filter(
-        user__username=user or "", name=_text(given, "name")
+def _credential_id(fields: Fields) -> str:
+    if "id" in fields:
+        return _text(fields, "id")
+    user = _user_name(_object(fields, "user"))
+    rows = ApplicationCredential.objects.filter(
+        user__username=user or "", name=_text(fields, "name")
     )
-    return found.values_list("pk", flat=True).first() or ""
+    return rows.values_list("pk", flat=True).first() or ""
 
 
 def _user_name(user: Fields) -> str:
-    """The name of the user who is meant; empty when there can be none."""
+    """Return the name of the user that a document names; empty if no such user can exist."""
     if "id" in user:
         users = get_user_model().objects.filter(pk=user_key(_text(user, "id")))
         return users.values_list("username", flat=True).first() or ""
@@ -128,9 +136,9 @@ def _user_name(user: Fields) -> str:
 
 
 def _project(scope: object) -> str | None:
-    """The id of the project that a token is wanted for; None: no project.
+    """Return the id of the project of a requested scope; None for an unscoped token.
 
-    Raises Unauthorized for a scope that nobody can have here.
+    Raises Invalid, and Unauthorized for a scope that no user can have.
     """
     if (
         scope is None
@@ -139,21 +147,19 @@ def _project(scope: object) -> str | None:
     ):
         return None
     if not isinstance(scope, dict) or set(scope) != {"project"}:
-        raise Unauthorized("Tokens are for a project, or for none.")
+        raise Unauthorized("The scope is not supported. Use a project, or no scope.")
     project = _object(scope, "project")
     if "id" in project:
         return _text(project, "id")
     name = _text(project, "name")
     row = Project.objects.filter(name=name).first()
     if row is None or not _is_ours(project.get("domain")):
-        raise Unauthorized(
-            "The user has no role in this project, or there is no such project."
-        )
+        raise Unauthorized("The project does not exist, or the user has no role in it.")
     return row.pk
 
 
 def _is_ours(domain: object) -> bool:
-    """Without a domain the only one is meant."""
+    """Return whether this is the only domain, for which None stands, too. Raises Invalid."""
     if domain is None:
         return True
     if not isinstance(domain, dict):
@@ -166,7 +172,9 @@ def _is_ours(domain: object) -> bool:
 def _object(document: object, name: str) -> Fields:
     value = document.get(name) if isinstance(document, dict) else None
     if not isinstance(value, dict):
-        raise errors.Invalid(f"'{name[:64]}' must be given, and be an object.")
+        raise errors.Invalid(
+            f"'{name[:64]}' must be an object. Send {{\"{name[:64]}\": {{…}}}}."
+        )
     return value
 
 

@@ -1,4 +1,4 @@
-"""``/v3/auth``: tokens, and the projects and services that a token opens."""
+"""``/v3/auth``: tokens, and the projects and services that a token gives access to."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ SUBJECT = "X-Subject-Token"
 
 
 class AuthViewSet(IdentityViewSet):
-    """``/v3/auth``: tokens, and the projects and services that a token opens."""
+    """``/v3/auth``: tokens, and the projects and services that a token gives access to."""
 
     def initial(self, request: Request, *args: object, **kwargs: object) -> None:
-        if self.action != "issue":  # a sign-in has no token yet
+        """Read the token, unless the request is a sign-in. Raises Unauthorized."""
+        if self.action != "issue":  # a sign-in comes without X-Auth-Token
             super().initial(request, *args, **kwargs)
 
     @action(detail=False, methods=["post"], url_path="tokens")
@@ -73,7 +74,9 @@ class AuthViewSet(IdentityViewSet):
     def catalog(self, request: Request) -> HttpResponse:
         """Return the services that the token's project can use."""
         if self.token.claims.project is None:
-            raise errors.Forbidden("A catalog is for tokens with a project.")
+            raise errors.Forbidden(
+                "This token has no project. Sign in to a project to see its catalog."
+            )
         services = _catalog(request)
         links = {"self": f"{base(request)}/auth/catalog"}
         return responses.json({"catalog": services, "links": links})
@@ -88,7 +91,7 @@ def _subject(request: Request, asking: Valid) -> tuple[str, Valid]:
     text = request.headers.get(SUBJECT, "")
     subject = tokens.read(text)
     if subject is None or not (_is_own(subject, asking) or is_admin(asking)):
-        raise errors.NotFound("This is not a valid token of yours.")
+        raise errors.NotFound("The subject token is not valid, or is not yours.")
     return text, subject
 
 

@@ -53,6 +53,7 @@ class IdentityViewSet(ApiViewSet, KeystoneForm):
     token: Valid
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Read the token. Raises Unauthorized, and NotFound for NUL in the path."""
         self.token = require(request)
         if any("\0" in text for text in kwargs.values()):  # PostgreSQL fails on NUL
             raise errors.NotFound("There is nothing with this id.")
@@ -62,21 +63,22 @@ class OpenViewSet(IdentityViewSet):
     """A ViewSet for requests without credentials."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        pass
+        """Accept the request without a token."""
 
 
 class UnknownPathView(KeystoneForm):
-    """Any path that Keystone has and this service does not: 404."""
+    """Every other path: 404, also for those that only Keystone has."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Raise NotFound."""
         raise errors.NotFound(
-            "This is the identity service of an image catalogue: it has tokens, "
-            "application credentials and projects, and nothing else of Keystone."
+            "The identity service of the image catalogue does not have this resource. "
+            "It has tokens, application credentials, projects, users and roles."
         )
 
 
 def require(request: Request) -> Valid:
-    """Return the token that the request is made with. Raises Unauthorized."""
+    """Return the token in X-Auth-Token. Raises Unauthorized."""
     valid = tokens.read(request.META.get("HTTP_X_AUTH_TOKEN", ""))
     if valid is None:
         raise Unauthorized
@@ -84,15 +86,15 @@ def require(request: Request) -> Valid:
 
 
 def user_key(text: str) -> int:
-    """Return the primary key in a user's id; 0, which no user has, for any other text."""
-    is_one = text.isascii() and text.isdecimal() and len(text) < 10
-    return int(text) if is_one else 0
+    """Return the primary key in a user's id; 0, which no user has, if the text is no id."""
+    is_key = text.isascii() and text.isdecimal() and len(text) < 10
+    return int(text) if is_key else 0
 
 
 def is_admin(token: Valid) -> bool:
     """Return whether the token's holder may see other users' resources.
 
-    A credential limited to some actions may not.
+    A credential limited to some actions has no such permission.
     """
     return token.identity.role == Role.ADMIN and token.identity.actions is None
 
