@@ -130,10 +130,16 @@ def django_db_modify_db_settings(
     django_db_modify_db_settings_parallel_suffix: None,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    """SQLite in a file, which threads can share, and another one for each run."""
+    """SQLite in a file, which threads can share, and another one for each run.
+
+    Its commits do not wait for the disk: no test cuts the power.
+    """
     if connection.vendor == "sqlite":
         folder = tmp_path_factory.mktemp("database")
         connection.settings_dict["TEST"]["NAME"] = str(folder / "test.sqlite3")
+        connection.settings_dict["OPTIONS"]["init_command"] += (
+            "PRAGMA synchronous=OFF;"
+        )
 
 
 # Servers
@@ -222,6 +228,13 @@ def data_dir(settings: Any, tmp_path: Path) -> Path:
     settings.IMAGECATALOG_STORES = f"local=file://{tmp_path}/images"
     (tmp_path / "images").mkdir()
     return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def unsynced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of this process do not wait for the disk. tests/stores overrides this."""
+    monkeypatch.setattr(os, "fsync", lambda file: None)
+    monkeypatch.setattr(os, "fdatasync", lambda file: None)
 
 
 @pytest.fixture

@@ -65,6 +65,14 @@ def test_the_sqlite_test_database_is_a_file_of_this_run() -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.sqlite
+def test_the_sqlite_test_database_does_not_wait_for_the_disk() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA synchronous")
+        assert cursor.fetchone() == (0,)
+
+
+@pytest.mark.django_db
 @pytest.mark.postgres
 def test_the_second_run_is_on_postgresql() -> None:
     with connection.cursor() as cursor:
