@@ -195,9 +195,10 @@ def ask(client: Client, method: str, path: str) -> tuple[int, bytes]:
 
 
 def endpoints(image_id: str) -> Iterator[tuple[str, str]]:
+    upload = upload_of(image_id)
     for path in OF_AN_IMAGE:
         for method in METHODS:
-            yield method, path.format(image_id, upload=upload_of(image_id))
+            yield method, path.format(image_id, upload=upload)
 
 
 def upload_of(image_id: str) -> str:
