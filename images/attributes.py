@@ -6,7 +6,7 @@ This module knows no model, no HTTP and no caller; permissions are checked in ``
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
@@ -37,12 +37,7 @@ CONTAINER_FORMATS: Final = (
     "compressed",
 )
 VISIBILITIES: Final = ("community", "public", "private", "shared")
-
 MAX_LENGTH: Final = 255  # characters: names, owners, names of properties, tags
-MAX_VALUE: Final = 65_535  # characters of one custom property
-MAX_PROPERTIES: Final = (
-    262_144  # characters of all custom properties of an image, names included
-)
 MAX_INTEGER: Final = 2**31 - 1  # MiB of min_ram, GiB of min_disk
 MAX_SIZE: Final = 2**63 - 1  # bytes
 LIMITS: Final = {"properties": 128, "tags": 128, "members": 128, "locations": 10}
@@ -50,7 +45,6 @@ ID_PATTERN: Final = (
     "^([0-9a-fA-F]){8}-([0-9a-fA-F]){4}-([0-9a-fA-F]){4}"
     "-([0-9a-fA-F]){4}-([0-9a-fA-F]){12}$"
 )
-
 INTERNAL_PREFIX: Final = "os_glance"
 RESERVED: Final = frozenset({"location", "locations", "deleted", "deleted_at"})
 READ_ONLY: Final = frozenset(
@@ -68,6 +62,7 @@ READ_ONLY: Final = frozenset(
         "stores",
     }
 )
+
 # A client may choose the id of a new image; hashes in its request are ignored silently.
 READ_ONLY_ONCE_CREATED: Final = frozenset({"id", "os_hash_algo", "os_hash_value"})
 
@@ -117,11 +112,6 @@ def check_limit(what: str, attempted: int) -> None:
         )
 
 
-def check_property_count(count: int) -> None:
-    """Raise OverLimit when there are too many custom properties; see ``counted``."""
-    check_limit("properties", count)
-
-
 def check_tag_count(count: int) -> None:
     """Raise OverLimit when there are too many tags."""
     check_limit("tags", count)
@@ -135,21 +125,6 @@ def check_member_count(count: int) -> None:
 def check_location_count(count: int) -> None:
     """Raise OverLimit when there are too many locations."""
     check_limit("locations", count)
-
-
-def check_properties_length(properties: Mapping[str, str]) -> None:
-    """Raise OverLimit when the custom properties of an image are too long together."""
-    attempted = sum(len(name) + len(value) for name, value in properties.items())
-    if attempted > MAX_PROPERTIES:
-        raise OverLimit(
-            "The properties of the image would be too long. "
-            f"Attempted: {attempted} characters, Maximum: {MAX_PROPERTIES}"
-        )
-
-
-def counted(names: Iterable[str]) -> int:
-    """Return how many properties count towards the limit: all but those of the service itself."""
-    return sum(not is_internal(name) for name in names)
 
 
 def clean_text(value: object, what: str, longest: int | None = MAX_LENGTH) -> str:
@@ -174,38 +149,6 @@ def clean_fields(fields: Mapping[str, object]) -> dict[str, Any]:
     return {name: _clean_field(name, value) for name, value in fields.items()}
 
 
-def clean_property_name(name: object) -> str:
-    """Return the name of a custom property if it is neither an attribute nor reserved.
-
-    Raises Invalid, Forbidden.
-    """
-    text = clean_text(name, "property name")
-    if not text:
-        raise Invalid("Invalid property name: it must not be empty.")
-    check_settable(text)
-    if text in _CLEANERS or text in READ_ONLY_ONCE_CREATED:
-        raise Invalid(f"'{text}' is an attribute and cannot be a custom property.")
-    return text
-
-
-def clean_property_value(name: str, value: object) -> str:
-    """Return the value of a custom property, at most MAX_VALUE characters. Raises Invalid."""
-    return clean_text(value, f"value for property '{name}'", longest=MAX_VALUE)
-
-
-def clean_properties(properties: Mapping[str, object]) -> dict[str, str]:
-    """Return custom properties as they are stored, at most ``LIMITS["properties"]``.
-
-    Raises Invalid, Forbidden, OverLimit.
-    """
-    check_property_count(len(properties))
-    names = {name: clean_property_name(name) for name in properties}
-    return {
-        names[name]: clean_property_value(names[name], value)
-        for name, value in properties.items()
-    }
-
-
 def clean_size(size: int | None) -> int | None:
     """Return a size in bytes, or None when the size is unknown. Raises Invalid."""
     if size is None or 0 <= size <= MAX_SIZE:
@@ -223,25 +166,6 @@ def clean_tags(tags: object) -> list[str]:
     cleaned = sorted({_clean_tag(tag) for tag in tags})
     check_tag_count(len(cleaned))
     return cleaned
-
-
-def split_new(document: object) -> tuple[dict[str, Any], dict[str, str], list[str]]:
-    """Split the body that creates an image into (attributes, custom properties, tags), cleaned.
-
-    Raises Invalid, Forbidden and OverLimit.
-    """
-    if not isinstance(document, dict):
-        raise Invalid("Unexpected body type. Expected a JSON object.")
-    settable = {
-        name: value
-        for name, value in document.items()
-        if name not in ("os_hash_algo", "os_hash_value")
-    }
-    for name in settable:
-        check_settable(name)
-    tags = clean_tags(settable.pop("tags", []))
-    base = {name: settable.pop(name) for name in BASE if name in settable}
-    return clean_fields(base), clean_properties(settable), tags
 
 
 def _clean_tag(tag: object) -> str:
@@ -322,4 +246,5 @@ _CLEANERS: Final[dict[str, Callable[[object], Any]]] = {
     "id": _image_id,
     "tags": clean_tags,
 }
+
 BASE: Final = frozenset(_CLEANERS)  # names that a client may set on a new image

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from images import errors
-from images.attributes import clean_property_name
+from images.custom_properties import clean_property_name
 
 
 class Described(NamedTuple):

@@ -1,4 +1,4 @@
-"""Transitions of an image: lock its row, follow one transition, record the event."""
+"""The lock on an image's row, and the one function that follows a transition."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from django_fsm import can_proceed
 
 from images import errors
 from images.access import Caller, missing
-from images.models import Event, Image
+from images.events import record
+from images.models import Image
 
 
 @contextmanager
@@ -65,27 +66,3 @@ def save(image: Image, *columns: str) -> None:
     """Save the given columns of an existing image, and ``updated_at``."""
     image.updated_at = timezone.now()
     image.save(update_fields=[*columns, "updated_at"])
-
-
-def record(
-    image: Image,
-    verb: str,
-    actor: Caller,
-    *,
-    before: str,
-    reason: str = "",
-    detail: dict[str, Any] | None = None,
-) -> None:
-    """Append an event to the image's history."""
-    Event.objects.create(
-        image=image,
-        verb=verb,
-        from_status=before,
-        to_status=image.status,
-        actor=actor.user,
-        project=actor.project or "",
-        interface=actor.interface,
-        request_id=actor.request_id,
-        reason=reason,
-        detail=detail or {},
-    )

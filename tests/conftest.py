@@ -137,9 +137,7 @@ def django_db_modify_db_settings(
     if connection.vendor == "sqlite":
         folder = tmp_path_factory.mktemp("database")
         connection.settings_dict["TEST"]["NAME"] = str(folder / "test.sqlite3")
-        connection.settings_dict["OPTIONS"]["init_command"] += (
-            "PRAGMA synchronous=OFF;"
-        )
+        connection.settings_dict["OPTIONS"]["init_command"] += "PRAGMA synchronous=OFF;"
 
 
 # Servers

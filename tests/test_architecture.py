@@ -17,11 +17,13 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Upwards: a room may import the rooms of the floors below its own, and none beside it.
 FLOORS: list[set[str]] = [
-    {"errors", "units", "console", "min_rate", "failpoints", "db", "duties"},
+    {"errors", "units", "console", "min_rate", "failpoints", "db", "duty"},
     {"models", "stores", "formats", "attributes"},
-    {"property_schema", "signatures"},
+    {"custom_properties", "signatures"},
+    {"property_schema"},
     {"access"},
-    {"transitions", "http", "listing", "history"},
+    {"events", "http", "listing", "history"},
+    {"transitions"},
     {"transfers"},
     {"lifecycle"},
     {"uploads", "imports", "files", "operations"},
@@ -34,8 +36,9 @@ IDENTITY_KNOWS = {
     "units",
     "console",
     "db",
-    "duties",
+    "duty",
     "attributes",
+    "custom_properties",
     "access",
     "http",
 }

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from images import attributes
+from images import attributes, custom_properties
 from images.errors import Forbidden, ImageError, Invalid, OverLimit
 
 REFUSED_CHARACTERS = ["\x00", "\ud800", "\udfff", "\U0001f600"]
@@ -118,9 +118,9 @@ def test_characters_that_not_every_database_keeps_are_refused(character: str) ->
     with pytest.raises(Invalid):
         attributes.clean_fields({"name": text})
     with pytest.raises(Invalid):
-        attributes.clean_properties({text: "value"})
+        custom_properties.clean_properties({text: "value"})
     with pytest.raises(Invalid):
-        attributes.clean_properties({"name_of_it": text})
+        custom_properties.clean_properties({"name_of_it": text})
     with pytest.raises(Invalid):
         attributes.clean_tags([text])
 
@@ -132,42 +132,44 @@ def test_the_last_characters_of_the_basic_plane_are_kept() -> None:
 @pytest.mark.parametrize("value", [None, 1, True, ["a"], {}])
 def test_the_value_of_a_property_is_a_string(value: object) -> None:
     with pytest.raises(Invalid, match="os_distro"):
-        attributes.clean_properties({"os_distro": value})
+        custom_properties.clean_properties({"os_distro": value})
 
 
 def test_the_value_of_a_property_may_be_long_or_empty() -> None:
-    properties = {"long": "x" * attributes.MAX_VALUE, "empty": ""}
+    properties = {"long": "x" * custom_properties.MAX_VALUE, "empty": ""}
 
-    assert attributes.clean_properties(properties) == properties
+    assert custom_properties.clean_properties(properties) == properties
     with pytest.raises(Invalid):
-        attributes.clean_properties({"longer": "x" * (attributes.MAX_VALUE + 1)})
+        custom_properties.clean_properties(
+            {"longer": "x" * (custom_properties.MAX_VALUE + 1)}
+        )
 
 
 @pytest.mark.parametrize("name", ["", "x" * 256])
 def test_the_name_of_a_property_has_1_to_255_characters(name: str) -> None:
     with pytest.raises(Invalid):
-        attributes.clean_properties({name: "value"})
+        custom_properties.clean_properties({name: "value"})
 
 
 @pytest.mark.parametrize("name", ["name", "tags", "id", "os_hash_value"])
 def test_a_property_cannot_have_the_name_of_an_attribute(name: str) -> None:
     with pytest.raises(Invalid):
-        attributes.clean_properties({name: "value"})
+        custom_properties.clean_properties({name: "value"})
 
 
 @pytest.mark.parametrize("name", ["size", "stores", "os_glance_import_task"])
 def test_a_property_cannot_have_a_name_of_the_service(name: str) -> None:
     with pytest.raises(Forbidden):
-        attributes.clean_properties({name: "value"})
+        custom_properties.clean_properties({name: "value"})
 
 
 def test_129_properties_are_too_many() -> None:
     with pytest.raises(OverLimit, match="properties. Attempted: 129, Maximum: 128"):
-        attributes.clean_properties({f"p{n}": "" for n in range(129)})
+        custom_properties.clean_properties({f"p{n}": "" for n in range(129)})
 
 
 def test_the_services_own_properties_do_not_count() -> None:
-    assert attributes.counted(["os_distro", "os_glance_import_task"]) == 1
+    assert custom_properties.counted(["os_distro", "os_glance_import_task"]) == 1
 
 
 def test_tags_are_sorted_and_each_is_there_once() -> None:
@@ -219,7 +221,7 @@ def test_a_new_image_is_split_into_attributes_properties_and_tags() -> None:
         "tags": ["b", "a", "a"],
     }
 
-    assert attributes.split_new(document) == (
+    assert custom_properties.parse_new_image(document) == (
         {"name": "sample", "min_ram": 1},
         {"os_distro": "debian", "is_public": "yes"},
         ["a", "b"],
@@ -227,31 +229,31 @@ def test_a_new_image_is_split_into_attributes_properties_and_tags() -> None:
 
 
 def test_a_new_image_needs_nothing() -> None:
-    assert attributes.split_new({}) == ({}, {}, [])
+    assert custom_properties.parse_new_image({}) == ({}, {}, [])
 
 
 def test_hashes_of_a_new_image_are_dropped_without_a_word() -> None:
     document = {"os_hash_algo": "sha512", "os_hash_value": 7}
 
-    assert attributes.split_new(document) == ({}, {}, [])
+    assert custom_properties.parse_new_image(document) == ({}, {}, [])
 
 
 @pytest.mark.parametrize("document", [None, [], [{}], "text", 1, True])
 def test_a_new_image_is_an_object(document: object) -> None:
     with pytest.raises(Invalid, match="Unexpected body type"):
-        attributes.split_new(document)
+        custom_properties.parse_new_image(document)
 
 
 @pytest.mark.parametrize("name", ["size", "status", "locations", "os_glance_x"])
 def test_a_new_image_cannot_bring_what_the_service_sets(name: str) -> None:
     with pytest.raises(Forbidden):
-        attributes.split_new({name: 0})
+        custom_properties.parse_new_image({name: 0})
 
 
 @given(JSON | st.dictionaries(KNOWN_NAMES | st.text(), JSON, max_size=6))
 def test_whatever_is_sent_as_a_new_image_is_taken_or_refused(document: Any) -> None:
     try:
-        fields, properties, tags = attributes.split_new(document)
+        fields, properties, tags = custom_properties.parse_new_image(document)
     except ImageError:
         return
     assert set(fields) <= attributes.BASE

@@ -12,7 +12,7 @@ from django.db.models import Model, QuerySet
 from django.utils import timezone
 
 from imagecatalog.identity.models import SignInEvent
-from images.duties import Duty
+from images.duty import Duty
 
 BATCH = 500  # rows per transaction: on SQLite all other writers wait for it
 

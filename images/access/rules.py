@@ -11,7 +11,7 @@ from django.conf import settings
 from images import errors
 from images.access import policy_file
 from images.access.caller import Caller
-from images.models import Image, Status, rows
+from images.models import Image, rows
 
 # The object of a rule: the row of an image, or the attributes of an image to be created.
 Target = Mapping[str, Any]
@@ -132,19 +132,6 @@ def new_image(
 ) -> Target:
     """Return the target of rules for an image that is to be created."""
     return rows.row_of(Image(**fields, properties=properties, tags=tags))
-
-
-def check_download(caller: Caller, image: Target) -> None:
-    """Raise Forbidden when the image is deactivated and the caller may not download it.
-
-    The rule ``download_image`` is checked elsewhere.
-    """
-    withheld = image["status"] == Status.DEACTIVATED
-    if withheld and not may(caller, "download_deactivated", image):
-        raise errors.Forbidden(
-            "The requested image has been deactivated. "
-            "Image data download is forbidden."
-        )
 
 
 def check_visibility(caller: Caller, image: Target, wanted: str | None) -> None:

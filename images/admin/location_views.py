@@ -21,7 +21,7 @@ from images.admin.shortcuts import ReasonForm, back, context, find, refusal
 from images.admin.url_forms import LocationForm
 from images.attributes import Changes
 from images.lifecycle import Source
-from images.lifecycle.location_changes import trusting
+from images.lifecycle.location_preparation import trusting
 from images.models import (
     Image,
     ImageLocation,

@@ -16,7 +16,7 @@ from images.access import Caller
 from images.attributes import Changes
 from images.lifecycle import AddLocation, Source
 from images.lifecycle.fetch_requests import MAX_URL as MAX_SOURCE
-from images.lifecycle.location_changes import MAX_URL, trusting
+from images.lifecycle.location_preparation import MAX_URL, trusting
 from images.models import Status
 from images.stores import urlfilter
 

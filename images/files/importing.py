@@ -9,7 +9,14 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
-from images import attributes, errors, formats, lifecycle, property_schema
+from images import (
+    attributes,
+    custom_properties,
+    errors,
+    formats,
+    lifecycle,
+    property_schema,
+)
 from images.access import Caller
 from images.attributes import Changes
 from images.files import sidecar
@@ -116,7 +123,7 @@ def _plan(
             f"It has {size} bytes, and by its sidecar it should have {found.size}."
         )
     fields, notes = _fields(source, head, options, found)
-    properties = attributes.clean_properties(
+    properties = custom_properties.clean_properties(
         (found.properties if found else {}) | dict(options.properties)
     )
     property_schema.check_new(properties)

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import orjson
 
-from images import attributes, errors
+from images import attributes, custom_properties, errors
 from images.models import Image
 
 KIND: Final = "imagecatalog/1"
@@ -118,7 +118,7 @@ def _checked(content: Any) -> Sidecar:
         image_id=attributes.clean_fields({"id": content["id"]})["id"],
         status=str(content["status"]),
         fields=attributes.clean_fields({name: given[name] for name in ATTRIBUTES}),
-        properties=attributes.clean_properties(content["properties"]),
+        properties=custom_properties.clean_properties(content["properties"]),
         tags=attributes.clean_tags(content["tags"]),
         size=size,
         digests={

@@ -10,7 +10,7 @@ import time
 from django.db import close_old_connections, connections
 
 from imagecatalog.identity import pruning
-from images.duties import Duty
+from images.duty import Duty
 from images.jobs.fetch_pool import FetchPool
 from images.lifecycle import deletion
 from images.operations import overview

@@ -25,9 +25,9 @@ from images.lifecycle.deletion import (
     sweep_all,
     trash_total,
 )
-from images.lifecycle.downloading import read
+from images.lifecycle.downloading import check_download, read
 from images.lifecycle.fetch_requests import Source, request_fetch
-from images.lifecycle.location_changes import (
+from images.lifecycle.location_preparation import (
     AddLocation,
     LocationChange,
     RemoveLocation,
@@ -56,6 +56,7 @@ __all__ = [
     "add_location",
     "change",
     "check_cap",
+    "check_download",
     "check_formats_set",
     "check_pinned_size",
     "cleaned",

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from images import attributes, errors, property_schema
+from images import attributes, custom_properties, errors, property_schema
 from images.access import Caller
 from images.attributes import Changes
+from images.events import record
 from images.models import Image, Status, Transfer, TransferKind, TransferStatus
-from images.transitions import record, save
+from images.transitions import save
 
 SHOWN = 255  # characters
 FORMATS = ("disk_format", "container_format")
@@ -17,7 +18,7 @@ FORMATS = ("disk_format", "container_format")
 
 def cleaned(changes: Changes) -> Changes:
     """Return the changes with values as they are stored. Raises Invalid, Forbidden, OverLimit."""
-    properties = attributes.clean_properties(changes.properties)
+    properties = custom_properties.clean_properties(changes.properties)
     property_schema.check(properties)
     return Changes(
         attributes.clean_fields(changes.fields),
@@ -99,9 +100,11 @@ def _merge_properties(
     kept = {name: value for name, value in before.items() if name not in removed}
     image.properties = kept | properties
     if properties.keys() - before.keys():  # removing properties is always allowed
-        attributes.check_property_count(attributes.counted(image.properties))
+        custom_properties.check_property_count(
+            custom_properties.counted(image.properties)
+        )
     if properties:
-        attributes.check_properties_length(image.properties)
+        custom_properties.check_properties_length(image.properties)
     names = {*properties, *removed}
     return {
         name: [_shortened(before.get(name)), _shortened(image.properties.get(name))]

@@ -6,17 +6,32 @@ import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 
-from images import db, errors, min_rate, stores
+from images import access, db, errors, min_rate, stores
+from images.access import Caller, Target
 from images.lifecycle.uploading import log
 from images.models import (
     READABLE_STATUSES,
     Image,
     ImageLocation,
     LocationStatus,
+    Status,
 )
 from images.transfers import concurrency
 
 SLICE = 1 << 16  # bytes
+
+
+def check_download(caller: Caller, image: Target) -> None:
+    """Raise Forbidden when the image is deactivated and the caller may not download it.
+
+    The rule ``download_image`` is checked elsewhere.
+    """
+    withheld = image["status"] == Status.DEACTIVATED
+    if withheld and not access.may(caller, "download_deactivated", image):
+        raise errors.Forbidden(
+            "The requested image has been deactivated. "
+            "Image data download is forbidden."
+        )
 
 
 def read(

@@ -9,7 +9,7 @@ from images.access import Caller
 from images.attributes import Changes
 from images.failpoints import failpoint
 from images.lifecycle.changes import change, cleaned
-from images.lifecycle.location_changes import STORE
+from images.lifecycle.location_preparation import STORE
 from images.lifecycle.uploading import (
     check_cap,
     check_formats_set,

@@ -14,8 +14,9 @@ from django.utils import timezone
 
 from images import attributes, errors, stores
 from images.access import Caller
+from images.events import record
 from images.lifecycle.deletion import scrub_at, withdraw
-from images.lifecycle.location_changes import (
+from images.lifecycle.location_preparation import (
     STORE,
     AddLocation,
     DataFacts,
@@ -30,7 +31,7 @@ from images.lifecycle.location_changes import (
 from images.lifecycle.uploading import DATA_COLUMNS, check_formats_set, check_same
 from images.models import Image, ImageLocation, LocationStatus, Status
 from images.transfers import quota
-from images.transitions import follow, locked, record, save
+from images.transitions import follow, locked, save
 
 
 def add_location(

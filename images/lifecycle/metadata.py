@@ -7,13 +7,14 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from images import attributes, errors, property_schema
+from images import attributes, custom_properties, errors, property_schema
 from images.access import Caller
 from images.attributes import Changes
+from images.events import record
 from images.failpoints import failpoint
 from images.lifecycle.changes import change, cleaned
 from images.lifecycle.fetch_requests import Source, probe_source, queue_fetch
-from images.lifecycle.location_changes import (
+from images.lifecycle.location_preparation import (
     AddLocation,
     LocationChange,
     prepare,
@@ -21,7 +22,7 @@ from images.lifecycle.location_changes import (
 )
 from images.lifecycle.locations import apply
 from images.models import Image, Status
-from images.transitions import locked, record, save
+from images.transitions import locked, save
 
 
 def create(
@@ -45,12 +46,12 @@ def create(
     copied = copied and probe_source(copied)
     image = Image(
         **attributes.clean_fields(fields),
-        properties=attributes.clean_properties(properties),
+        properties=custom_properties.clean_properties(properties),
         tags=attributes.clean_tags(tags),
         size=attributes.clean_size(copied.size if copied else size),
         status=Status.ACTIVE if is_empty else Status.QUEUED,
     )
-    attributes.check_properties_length(image.properties)
+    custom_properties.check_properties_length(image.properties)
     property_schema.check_new(image.properties)
     image.updated_at = image.created_at
     prepared = location and prepare_first(image, location)

@@ -13,8 +13,9 @@ from django.utils import timezone
 
 from images import access, attributes, errors
 from images.access import Caller, Target
+from images.events import record
 from images.models import Image, Member, MemberStatus
-from images.transitions import locked, record
+from images.transitions import locked
 
 Members = list[Member]
 

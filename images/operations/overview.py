@@ -11,7 +11,7 @@ from django.db.models import Count, Min, Q, Sum
 from django.utils import timezone
 
 from images import errors, history, lifecycle
-from images.duties import Duty
+from images.duty import Duty
 from images.models import (
     TRANSIENT_STATUSES,
     Image,

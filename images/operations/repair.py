@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from images import errors, stores
 from images.access import Caller
+from images.events import record
 from images.lifecycle.deletion import withdraw
 from images.models import (
     READABLE_STATUSES,
@@ -22,7 +23,7 @@ from images.models import (
     UploadChunk,
 )
 from images.stores.writeback import PART
-from images.transitions import follow, locked, record
+from images.transitions import follow, locked
 
 # As leases.key_of makes them: "ab/<image>.<attempt>".
 OURS = re.compile(rf"[^/]+/(?P<image>[^/]+)\.[0-9a-f]{{32}}(?:{re.escape(PART)})?")

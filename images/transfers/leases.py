@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from images import errors, stores
 from images.access import Caller
+from images.events import record
 from images.failpoints import failpoint
 from images.models import (
     OPEN_STATUSES,
@@ -26,7 +27,7 @@ from images.stores.circuit_breaker import CircuitBreaker
 from images.transfers import chunks, object_removal
 from images.transfers.heartbeat import gone, is_silent
 from images.transfers.workers import is_dead, this_worker
-from images.transitions import follow, locked, record
+from images.transitions import follow, locked
 
 log = logging.getLogger(__name__)
 

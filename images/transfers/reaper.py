@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from images import errors
 from images.access import Caller, operator
-from images.duties import Duty
+from images.duty import Duty
 from images.failpoints import failpoint
 from images.models import (
     Transfer,

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from images import db, errors, lifecycle, stores
 from images.access import Caller, operator
-from images.duties import Duty
+from images.duty import Duty
 from images.failpoints import failpoint
 from images.models import (
     ChunkStatus,

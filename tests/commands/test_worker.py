@@ -20,7 +20,7 @@ from imagecatalog.identity import pruning
 from images import errors, lifecycle
 from images.access import Caller
 from images.attributes import Changes
-from images.duties import Duty
+from images.duty import Duty
 from images.jobs import worker
 from images.jobs.fetch_pool import FetchPool
 from images.lifecycle import Source

@@ -15,9 +15,9 @@ from images.lifecycle import (
     AddLocation,
     RemoveLocationAt,
     ReplaceLocations,
-    location_changes,
+    location_preparation,
 )
-from images.lifecycle.location_changes import prepare
+from images.lifecycle.location_preparation import prepare
 from images.lifecycle.locations import apply
 from images.models import Event, Status
 from images.stores.http import HttpStore
@@ -607,7 +607,7 @@ def test_all_locations_of_one_request_together_have_to_be_read_in_time(
         return opened(self, *asked)
 
     monkeypatch.setattr(HttpStore, "open", slowly)
-    monkeypatch.setattr(location_changes, "READ_SECONDS", 1.0)
+    monkeypatch.setattr(location_preparation, "READ_SECONDS", 1.0)
     image = make_image()
     located = [AddLocation(f"{web}/image?{number}") for number in range(5)]
 

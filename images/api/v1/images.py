@@ -66,7 +66,7 @@ class ImageViewSet(V1ViewSet):
         request_body.refuse(request._request)
         caller = get_caller(request)
         row = access.get_image(caller, image_id, "download_image")
-        access.check_download(caller, row)
+        lifecycle.check_download(caller, row)
         if row["status"] not in READABLE_STATUSES:
             raise errors.NotFound(f"Image {image_id} is not active")
         size = row["size"] or 0

@@ -39,7 +39,7 @@ class ImageDataView(ApiView):
         image = access.get_image(caller, image_id, "download_image")
         if preferred:
             access.check(caller, "download_from_store", image)
-        access.check_download(caller, image)
+        lifecycle.check_download(caller, image)
         if image["status"] not in READABLE_STATUSES:
             return responses.nothing()
         size = image["size"] or 0

@@ -10,7 +10,14 @@ from django.db.models import Q
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from images import access, attributes, errors, lifecycle, listing, stores
+from images import (
+    access,
+    custom_properties,
+    errors,
+    lifecycle,
+    listing,
+    stores,
+)
 from images.access import Caller, Target
 from images.api.v2 import filters, patch, serializers
 from images.api.v2.image_locations import ImageLocationViewSet
@@ -51,7 +58,7 @@ class ImageViewSet(ApiViewSet):
     def create(self, request: Request) -> HttpResponse:
         """Create a queued image from a JSON object."""
         caller = get_caller(request)
-        fields, properties, tags = attributes.split_new(
+        fields, properties, tags = custom_properties.parse_new_image(
             request_body.json(request._request)
         )
         fields.setdefault("owner", caller.project)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from images import attributes
+from images import attributes, custom_properties
 from images.attributes import Changes
 from images.errors import Conflict, Forbidden, Invalid
 from images.http import request_body
@@ -87,7 +87,9 @@ def plan(
     ]
     new = [name for name in draft.properties if name not in image["properties"]]
     if new:
-        attributes.check_property_count(attributes.counted(draft.properties))
+        custom_properties.check_property_count(
+            custom_properties.counted(draft.properties)
+        )
     changes = Changes(
         fields=draft.fields,
         properties={
@@ -201,7 +203,9 @@ def _apply(operation: Operation, draft: _Draft) -> Iterator[LocationOperation]:
     if name in CHANGEABLE:
         _apply_to_attribute(name, operation, draft)
     else:
-        _apply_to_property(attributes.clean_property_name(name), operation, draft)
+        _apply_to_property(
+            custom_properties.clean_property_name(name), operation, draft
+        )
 
 
 def _location_operation(operation: Operation) -> LocationOperation:
@@ -236,5 +240,7 @@ def _apply_to_property(name: str, operation: Operation, draft: _Draft) -> None:
         return
     if operation.only_new and name in draft.properties:
         raise Conflict(f"Property {name} already present.")
-    draft.properties[name] = attributes.clean_property_value(name, operation.value)
+    draft.properties[name] = custom_properties.clean_property_value(
+        name, operation.value
+    )
     draft.touched[name] = None

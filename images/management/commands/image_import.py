@@ -11,7 +11,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from images import attributes, errors, lifecycle
+from images import attributes, custom_properties, errors, lifecycle
 from images.access import operator
 from images.console import shown, tidy_end, watched
 from images.files import ImportOptions, Outcome, Skipped, Source, bring_in, find
@@ -147,7 +147,7 @@ def _import_options(options: dict[str, Any]) -> ImportOptions:
         lifecycle.writable(options["store"])
     return ImportOptions(
         fields=attributes.clean_fields(_fields(options)),
-        properties=attributes.clean_properties(_pairs(options["property"])),
+        properties=custom_properties.clean_properties(_pairs(options["property"])),
         tags=tuple(attributes.clean_tags(options["tag"])),
         digests=_digests(options["checksum"]),
         store_id=options["store"],

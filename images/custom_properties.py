@@ -1,0 +1,96 @@
+"""Custom properties of an image: their names, values and limits. Pure checks of values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from images.attributes import (
+    BASE,
+    READ_ONLY_ONCE_CREATED,
+    check_limit,
+    check_settable,
+    clean_fields,
+    clean_tags,
+    clean_text,
+    is_internal,
+)
+from images.errors import Invalid, OverLimit
+
+MAX_VALUE: Final = 65_535  # characters of one custom property
+MAX_PROPERTIES: Final = (
+    262_144  # characters of all custom properties of an image, names included
+)
+
+
+def check_property_count(count: int) -> None:
+    """Raise OverLimit when there are too many custom properties; see ``counted``."""
+    check_limit("properties", count)
+
+
+def check_properties_length(properties: Mapping[str, str]) -> None:
+    """Raise OverLimit when the custom properties of an image are too long together."""
+    attempted = sum(len(name) + len(value) for name, value in properties.items())
+    if attempted > MAX_PROPERTIES:
+        raise OverLimit(
+            "The properties of the image would be too long. "
+            f"Attempted: {attempted} characters, Maximum: {MAX_PROPERTIES}"
+        )
+
+
+def counted(names: Iterable[str]) -> int:
+    """Return how many properties count towards the limit: all but those of the service itself."""
+    return sum(not is_internal(name) for name in names)
+
+
+def clean_property_name(name: object) -> str:
+    """Return the name of a custom property if it is neither an attribute nor reserved.
+
+    Raises Invalid, Forbidden.
+    """
+    text = clean_text(name, "property name")
+    if not text:
+        raise Invalid("Invalid property name: it must not be empty.")
+    check_settable(text)
+    if text in BASE or text in READ_ONLY_ONCE_CREATED:
+        raise Invalid(f"'{text}' is an attribute and cannot be a custom property.")
+    return text
+
+
+def clean_property_value(name: str, value: object) -> str:
+    """Return the value of a custom property, at most MAX_VALUE characters. Raises Invalid."""
+    return clean_text(value, f"value for property '{name}'", longest=MAX_VALUE)
+
+
+def clean_properties(properties: Mapping[str, object]) -> dict[str, str]:
+    """Return custom properties as they are stored, at most ``LIMITS["properties"]``.
+
+    Raises Invalid, Forbidden, OverLimit.
+    """
+    check_property_count(len(properties))
+    names = {name: clean_property_name(name) for name in properties}
+    return {
+        names[name]: clean_property_value(names[name], value)
+        for name, value in properties.items()
+    }
+
+
+def parse_new_image(
+    document: object,
+) -> tuple[dict[str, Any], dict[str, str], list[str]]:
+    """Split the body that creates an image into (attributes, custom properties, tags), cleaned.
+
+    Raises Invalid, Forbidden and OverLimit.
+    """
+    if not isinstance(document, dict):
+        raise Invalid("Unexpected body type. Expected a JSON object.")
+    settable = {
+        name: value
+        for name, value in document.items()
+        if name not in ("os_hash_algo", "os_hash_value")
+    }
+    for name in settable:
+        check_settable(name)
+    tags = clean_tags(settable.pop("tags", []))
+    base = {name: settable.pop(name) for name in BASE if name in settable}
+    return clean_fields(base), clean_properties(settable), tags
