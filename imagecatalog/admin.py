@@ -40,7 +40,7 @@ class ImagesConfig(AppConfig):
     verbose_name = _("Images")
 
 
-class SignInsConfig(axes.apps.AppConfig):
+class SignInsConfig(axes.apps.AppConfig):  # type: ignore[misc]
     """The app of django-axes, under the name "Sign-ins"."""
 
     verbose_name = _("Sign-ins")

@@ -30,7 +30,7 @@ from images import access, errors
 from images.http import public_url
 
 
-class RoleAssignmentInline(TabularInline):
+class RoleAssignmentInline(TabularInline):  # type: ignore[type-arg]
     """The role assignments on the page of a user or a project."""
 
     model = RoleAssignment
@@ -38,7 +38,7 @@ class RoleAssignmentInline(TabularInline):
     autocomplete_fields = ("user", "project")
 
 
-class RolesAdmin(ModelAdmin):
+class RolesAdmin(ModelAdmin):  # type: ignore[type-arg]
     """A page with role assignments, whose changes the sign-in log records."""
 
     inlines = (RoleAssignmentInline,)
@@ -55,7 +55,7 @@ class RolesAdmin(ModelAdmin):
             roles.taken(row, origin_of(request))
 
 
-class CatalogueUserAdmin(RolesAdmin, UserAdmin):
+class CatalogueUserAdmin(RolesAdmin, UserAdmin):  # type: ignore[type-arg]
     """The pages of users, with a page on their client configuration."""
 
     def get_urls(self) -> list[Any]:
@@ -92,7 +92,7 @@ class ProjectAdmin(RolesAdmin):
     readonly_fields = ("id",)
 
 
-class CredentialForm(forms.ModelForm):
+class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
     """The form of a new credential; its validation generates the secret."""
 
     actions = forms.MultipleChoiceField(
@@ -136,7 +136,7 @@ class CredentialForm(forms.ModelForm):
 
 
 @admin.register(ApplicationCredential)
-class ApplicationCredentialAdmin(ModelAdmin):
+class ApplicationCredentialAdmin(ModelAdmin):  # type: ignore[type-arg]
     """The pages of application credentials, which can be created and deleted only."""
 
     form = CredentialForm
@@ -202,7 +202,7 @@ class ApplicationCredentialAdmin(ModelAdmin):
 
 
 @admin.register(SignInEvent)
-class SignInEventAdmin(ModelAdmin):
+class SignInEventAdmin(ModelAdmin):  # type: ignore[type-arg]
     """The sign-in events, read-only."""
 
     list_display = ("at", "verb", "user", "source", "request_id")

@@ -29,7 +29,7 @@ from images.models import (
 COUNTED = 10_000  # images; for longer lists the page says "more than"
 
 
-class CappedPaginator(Paginator):
+class CappedPaginator(Paginator):  # type: ignore[type-arg]
     """A paginator that counts to COUNTED and has no pages beyond it."""
 
     @cached_property

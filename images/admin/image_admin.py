@@ -37,7 +37,7 @@ ACTIVE = ("age", "progress")
 IN_TRASH = ("trash_age", "scrub_age")  # columns of the trash, instead of ACTIVE
 
 
-class ImageAdmin(admin.ModelAdmin):
+class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """The list ``images/image/``, the page of an image and the URLs below them."""
 
     list_display = (

@@ -81,7 +81,7 @@ class ApiViewSet(ViewSetMixin, ApiView):
         """Return the view of a route, which allows only the methods in ``actions``."""
         # DRF adds HEAD to every route that has GET.
         methods = list(actions)
-        view: Callable[..., HttpResponseBase] = super().as_view(  # type: ignore[call-arg]
+        view: Callable[..., HttpResponseBase] = super().as_view(
             dict(actions), http_method_names=methods, **initkwargs
         )
         return view

@@ -25,7 +25,7 @@ def _edges() -> tuple[Edge, ...]:
             str(target),
             (transition.method.__doc__ or "").strip(),
         )
-        for transition in field.get_all_transitions(Image)  # type: ignore[union-attr]
+        for transition in field.get_all_transitions(Image)
         for target in getattr(transition.target, "allowed_states", [transition.target])
     ]
     return tuple(sorted(edges))

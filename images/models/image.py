@@ -48,7 +48,7 @@ def new_id() -> str:
     return str(uuid4())
 
 
-class Image(FSMModelMixin, models.Model):  # type: ignore[misc]
+class Image(FSMModelMixin, models.Model):
     """An image of the catalogue.
 
     Custom properties and tags are JSON columns, so that a page of a list needs one query of
@@ -94,7 +94,7 @@ class Image(FSMModelMixin, models.Model):  # type: ignore[misc]
     updated_at = models.DateTimeField(default=timezone.now)
     deleted_at = models.DateTimeField(null=True)
 
-    objects: ClassVar[models.Manager[Image]] = ImageQuerySet.as_manager()  # type: ignore[assignment]
+    objects: ClassVar[models.Manager[Image]] = ImageQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("image")

@@ -29,7 +29,7 @@ class ImageLocationQuerySet(models.QuerySet["ImageLocation"]):
         return self.filter(status=LocationStatus.ACTIVE).exclude(damage="")
 
 
-class ImageLocation(FSMModelMixin, models.Model):  # type: ignore[misc]
+class ImageLocation(FSMModelMixin, models.Model):
     """A store that has an image's data, and the key of the object.
 
     In the read-only ``http`` store the key is the URL. Keys are never reused, so that removing

@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 
 
 @JSONField.register_lookup
-class Holds(Lookup):  # type: ignore[type-arg]
+class Holds(Lookup):
     """Matches if the column contains every item of a list, or every pair of a dict.
 
     PostgreSQL uses the GIN index. SQLite has no such operator and scans the rows, about a

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db.models import Count, F, Max, Q, QuerySet
 from django.utils import timezone
@@ -123,7 +124,7 @@ def finish_waiting(actor: Caller | None = None) -> list[str]:
         image__transfers__started_at__gte=F("started_at"),
     )
     running = attempt & Q(image__transfers__status=TransferStatus.RUNNING)
-    waiting = Transfer.objects.filter(
+    waiting: QuerySet[Any] = Transfer.objects.filter(
         kind=TransferKind.STAGE,
         status=TransferStatus.RUNNING,
         bytes_received=F("bytes_expected"),

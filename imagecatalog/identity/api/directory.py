@@ -15,7 +15,13 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from imagecatalog.identity.api import documents
-from imagecatalog.identity.api.views import IdentityViewSet, base, is_admin, user_key
+from imagecatalog.identity.api.views import (
+    DOMAIN,
+    IdentityViewSet,
+    base,
+    is_admin,
+    user_key,
+)
 from imagecatalog.identity.models import Project, Role
 from imagecatalog.identity.tokens import Valid
 from images import errors
@@ -98,7 +104,7 @@ def _refused() -> errors.Forbidden:
 
 def _user(row: Any, url: str) -> documents.Document:
     return documents.user(row.pk, row.get_username()) | {
-        "domain_id": documents.DOMAIN["id"],
+        "domain_id": DOMAIN["id"],
         "enabled": row.is_active,
         "options": {},
         "password_expires_at": None,

@@ -28,7 +28,7 @@ def user(name: str) -> Any:
 def project(account: Any, name: str | None) -> Project:
     """Return a project of the user, by name or id, else the first. Raises CommandError."""
     assignments = account.assignments.select_related("project")
-    projects = [assignment.project for assignment in assignments]
+    projects: list[Project] = [assignment.project for assignment in assignments]
     matching = [row for row in projects if name in (None, row.name, row.pk)]
     if not matching:
         where = f"in a project {name}" if name else "in any project"

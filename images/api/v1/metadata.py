@@ -97,7 +97,7 @@ def _owner(meta: Meta, row: Row, caller: Caller) -> str | None:
     The owner is ignored if the caller has no permission to change it. An admin whose
     application credential does not allow the change gets an error instead.
     """
-    wanted = meta.get("owner")
+    wanted: str | None = meta.get("owner")
     if wanted is None or wanted == row["owner"]:
         return None
     if caller.is_admin:

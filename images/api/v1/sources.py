@@ -38,7 +38,7 @@ def of(request: HttpRequest, meta: Meta) -> Sources:
 
 def size(request: HttpRequest, meta: Meta) -> int | None:
     """Return the announced size of the data in bytes, or None. Raises Invalid above the limit."""
-    announced = meta.get("size")
+    announced: int | None = meta.get("size")
     if announced is None and streaming.has_body(request):
         announced = streaming.body_size(request)
     cap = settings.IMAGECATALOG_IMAGE_SIZE_CAP
