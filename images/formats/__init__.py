@@ -1,4 +1,4 @@
-"""What the bytes of an image are, and whether they are safe; told while they stream."""
+"""Inspection of image data while it streams: its format, and whether it is safe."""
 
 from __future__ import annotations
 

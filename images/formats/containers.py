@@ -1,4 +1,4 @@
-"""What is in the container of an image, inspected while it streams, and the container itself."""
+"""Inspection of containers and of the data in them, while they stream."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from images.formats.tar import Tar
 
 
 class Inspector(Protocol):
-    """What looks at data that streams by, as ``Inspection`` does."""
+    """The interface of objects that inspect a stream, as ``Inspection`` does."""
 
     def feed(self, block: bytes) -> None:
-        """Look at the next block, of any size; ContentRefused as soon as it is certain."""
+        """Inspect the next block, of any size. Raises ContentRefused as soon as it is certain."""
 
     def verdict(self) -> int | None:
-        """The virtual size in bytes, None where there is none; ContentRefused."""
+        """Return the virtual size in bytes, or None. Raises ContentRefused."""
 
 
 def inspection(disk_format: str, container_format: str) -> Inspector:
-    """What inspects data of these formats: every file of an OVA, what gzip compressed, all else.
+    """Return the inspector for the formats: of each file in an OVA, of gzip content, of plain data.
 
-    Gzip is inflated as far as the headers of a disk reach: all of it could take any time. What
-    is called an OVA or compressed and is no tar or gzip is inspected as it is.
+    Gzip is inflated only as far as the headers of a disk reach, which limits the time. Data
+    that is declared an OVA or compressed, but is neither tar nor gzip, is inspected as plain.
     """
     whole = Inspection(disk_format, container_format)
     if container_format == "ova":
@@ -34,17 +34,17 @@ def inspection(disk_format: str, container_format: str) -> Inspector:
 
 
 class Opened:
-    """A container and what is in it."""
+    """The inspector of a container and of the data in it."""
 
     def __init__(self, whole: Inspection, inside: Tar | Gzip) -> None:
         self._whole, self._inside = whole, inside
 
     def feed(self, block: bytes) -> None:
-        """As of ``Inspector``."""
+        """Inspect the next block. Raises ContentRefused."""
         self._whole.feed(block)
         self._inside.feed(block)
 
     def verdict(self) -> int | None:
-        """As of ``Inspector``."""
+        """Return the virtual size in bytes, or None. Raises ContentRefused."""
         self._inside.finish()
         return self._whole.verdict()

@@ -1,6 +1,6 @@
-"""What the bytes of an image are, told while they stream, from the first MiB where possible.
+"""Inspection of disk formats in streaming data, from the first MiB if possible.
 
-Leans on the inspectors of oslo.utils; knows nothing of models, stores or HTTP.
+Uses the inspectors of oslo.utils; knows nothing of models, stores or HTTP.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from images.errors import ContentRefused
 
 log = logging.getLogger(__name__)
 
-HEAD = 1 << 20  # bytes; every format shows its signature here
-SLICE = 64 << 10  # bytes; fixed, because some inspectors depend on how a stream is cut
+HEAD = 1 << 20  # bytes; contains the signature of every format
+SLICE = 64 << 10  # bytes; fixed, because some inspectors depend on the sizes of blocks
 FOOTER = 1536  # bytes; the end of a streamOptimized vmdk
-LARGEST_DISK = 2**63 - 1  # bytes; of qemu, and of a bigint column
-INSIDE = "ovf"  # for what is in a container: any disk_format, and every check
-# Not disks: there the two signature bytes of a partition table are mere chance.
+LARGEST_DISK = 2**63 - 1  # bytes; the limit of qemu and of a bigint column
+INSIDE = "ovf"  # for data in a container: any disk_format, with all safety checks
+# Archives are no disks: the two signature bytes of a partition table occur by chance.
 ARCHIVES = ("ova", "docker", "compressed")
-# Kernels may carry the signature of a partition table without being a disk.
+# Kernels can have the signature of a partition table without being a disk.
 NEVER_DISKS = ("aki", "ari")
-# Its partition table is there for booting from a stick only.
+# A hybrid ISO has a partition table only for booting from a USB stick.
 HYBRID_ISO = {"iso", "gpt"}
 
 SELF_CONTAINED = "Make it one self-contained file with qemu-img convert."
@@ -41,8 +41,8 @@ REMEDIES = {
     "incomplete": "Check that the file is whole, then upload it again.",
 }
 
-# qemu takes a file for a vmdk descriptor, which may name any file of the host, when only
-# comments and blank lines come before the version.
+# qemu reads a file as a vmdk descriptor, which can name any file of the host, if only
+# comments and blank lines precede the version.
 VMDK_DESCRIPTOR = re.compile(
     rb"(?:#[^\n]*+\n|[\r\n]++| ++\r?\n)*+version=[123]\r?\n"  # no backtracking
 )
@@ -51,13 +51,13 @@ VMDK_SPARSE = (b"KDMV", b"COWD")
 
 @dataclass
 class Candidate:
-    """A format which the data may have, and how far its inspector came."""
+    """A format that the data can have, and the state of its inspector."""
 
     inspector: oslo.FileInspector
     broken: bool = False
 
     def read(self, data: bytes) -> None:
-        """Show the inspector the next bytes; never raises."""
+        """Pass the next bytes to the inspector. Never raises."""
         try:
             self.inspector.eat_chunk(data)
         except Exception as error:
@@ -66,7 +66,7 @@ class Candidate:
 
     @property
     def matches(self) -> bool:
-        """Whether the data bears the format's signature."""
+        """Whether the data has the signature of the format."""
         try:
             return self.inspector.format_match
         except Exception:
@@ -74,11 +74,11 @@ class Candidate:
 
     @property
     def settled(self) -> bool:
-        """Whether more data can change nothing."""
+        """Whether more data cannot change the result."""
         return self.broken or self.inspector.complete
 
     def objections(self) -> dict[str, str]:
-        """Failed safety checks: name -> reason. Unreadable counts as unsafe."""
+        """Return failed safety checks: name -> reason. Unreadable headers count as unsafe."""
         if self.broken:
             return {"incomplete": "Its headers cannot be read"}
         try:
@@ -91,9 +91,9 @@ class Candidate:
 
 
 class Inspection:
-    """One pass over an image's bytes: `feed` each block, then ask for the `verdict`.
+    """An inspection of image data in one pass: `feed` each block, then call `verdict`.
 
-    Memory is constant (1 MiB), and the verdict does not depend on how the bytes are cut.
+    Memory is constant (1 MiB), and the result does not depend on the sizes of blocks.
     """
 
     def __init__(self, disk_format: str, container_format: str) -> None:
@@ -102,12 +102,12 @@ class Inspection:
         self._size = 0
         self._head = bytearray()
         self._found: dict[str, Candidate] | None = None  # None: still filling the head
-        self._pending: Candidate | None = None  # has to see more than the head
+        self._pending: Candidate | None = None  # needs more than the head
         self._rest = b""
         self._tricks: dict[str, str] = {}
 
     def feed(self, block: bytes) -> None:
-        """Look at the next block, of any size; ContentRefused as soon as it is certain."""
+        """Inspect the next block, of any size. Raises ContentRefused as soon as it is certain."""
         self._size += len(block)
         if self._found is None:
             block = self._fill_head(block)
@@ -116,11 +116,11 @@ class Inspection:
 
     @property
     def settled(self) -> bool:
-        """Whether more data can change nothing but the size."""
+        """Whether more data can change only the size."""
         return self._found is not None and self._pending is None
 
     def verdict(self) -> int | None:
-        """The virtual size in bytes, None where there is none; ContentRefused."""
+        """Return the virtual size in bytes, or None. Raises ContentRefused."""
         if not self._size:
             return None
         if self._found is None:
@@ -128,7 +128,9 @@ class Inspection:
         self._finish()
         self._judge()
         if mismatch := self._mismatch():
-            log.warning("Accepted, as matching is switched off: %s", mismatch)
+            log.warning(
+                "The data is accepted, because format matching is off: %s", mismatch
+            )
             return None
         return self._virtual_size() or None
 
@@ -145,13 +147,13 @@ class Inspection:
         self._head.clear()
         self._tricks = tricks(head)
         self._found = detect(head)
-        # Whatever matches unfinished has its signature at byte 0: there is at most one.
+        # Unsettled candidates have their signature at byte 0, so there is at most one.
         for candidate in self._found.values():
             if not candidate.settled:
                 self._pending = candidate
 
     def _follow(self, pending: Candidate, block: bytes) -> None:
-        if pending.inspector.NAME == "vmdk":  # only its end is missing
+        if pending.inspector.NAME == "vmdk":  # only the footer is missing
             self._rest = (self._rest + block[-FOOTER:])[-FOOTER:]
             return
         data = self._rest + block
@@ -171,7 +173,7 @@ class Inspection:
             self._pending, self._rest = None, b""
 
     def _judge(self) -> None:
-        """Refuse what can be refused by now; what is pending is judged later."""
+        """Raise ContentRefused for what is certain now; the pending candidate is checked later."""
         required = settings.IMAGECATALOG_REQUIRE_FORMAT_MATCH
         if required and (mismatch := self._mismatch()):
             raise ContentRefused(mismatch)
@@ -204,11 +206,11 @@ class Inspection:
         lenient = self._disk_format in NEVER_DISKS or self._container_format in ARCHIVES
         if not objections or (name == "gpt" and lenient):
             return
-        said = " ".join(
+        reasons = " ".join(
             f"{reason} ({name} {check}). {REMEDIES.get(check, '')}".strip()
             for check, reason in objections.items()
         )
-        raise unsafe(said)
+        raise unsafe(reasons)
 
     def _virtual_size(self) -> int | None:
         if self._container_format != "bare":
@@ -227,19 +229,19 @@ class Inspection:
         return size
 
 
-def unsafe(said: str) -> ContentRefused:
-    """The refusal of data for what was found in it."""
-    return ContentRefused(f"Image failed safety checks: {said}")
+def unsafe(reasons: str) -> ContentRefused:
+    """Return the error for data that failed safety checks."""
+    return ContentRefused(f"Image failed safety checks: {reasons}")
 
 
 def detect(head: bytes) -> dict[str, Candidate]:
-    """The formats whose signature the first MiB bears, "raw" excluded, by name."""
+    """Return the formats whose signature is in the first MiB, without "raw", by name."""
     found = {}
     for name, make in oslo.ALL_FORMATS.items():
         if name == "raw":
             continue
         candidate = Candidate(make())
-        # The vmdk inspector parses its descriptor from one block only: give it all.
+        # The vmdk inspector parses its descriptor from one block only, so it gets the whole head.
         step = HEAD if name == "vmdk" else SLICE
         for start in range(0, len(head), step):
             candidate.read(head[start : start + step])
@@ -253,9 +255,9 @@ def detect(head: bytes) -> dict[str, Candidate]:
 
 
 def disk_format_of(head: bytes) -> str | None:
-    """The disk_format that suits data with this first MiB; None when it does not tell.
+    """Return the disk_format of data with this first MiB; None if it is not certain.
 
-    A bare partition table or LUKS header is a raw disk. Nothing is said about safety.
+    A bare partition table or LUKS header is a raw disk. Safety is not checked.
     """
     found = set(detect(head))
     if found == HYBRID_ISO:
@@ -267,7 +269,7 @@ def disk_format_of(head: bytes) -> str | None:
 
 
 def tricks(head: bytes) -> dict[str, str]:
-    """What qemu would open from a first MiB and the inspectors let pass: name -> reason."""
+    """Return dangers that qemu would open and the inspectors miss: name -> reason."""
     if VMDK_DESCRIPTOR.match(head):
         return {"descriptor": "The data is a vmdk descriptor that names other files"}
     if head.startswith(VMDK_SPARSE):
@@ -278,20 +280,20 @@ def tricks(head: bytes) -> dict[str, str]:
 
 
 def vmdk_tricks(head: bytes) -> dict[str, str]:
-    """Like `tricks`, for a sparse vmdk: a parent disk, or extents elsewhere."""
+    """Return the dangers of a sparse vmdk, as `tricks` does: a parent disk, external extents."""
     descriptor = head[512:].split(b"\x00", 1)[0].lower()
     if b"parentfilenamehint" in descriptor:
         return {"backing_file": "The vmdk has a parent disk"}
-    # Without a capacity of its own qemu follows the descriptor's extents instead.
+    # Without a capacity in the header qemu uses the extents of the descriptor instead.
     if head.startswith(b"KDMV") and not any(head[12:20]):
-        return {"descriptor": "The vmdk has no capacity of its own"}
+        return {"descriptor": "The vmdk has no capacity in its header"}
     return {}
 
 
 def parsed_size(inspector: oslo.FileInspector, size: int) -> int | None:
-    """The virtual size that the headers give, in bytes; None where they are nonsense.
+    """Return the virtual size in the headers, in bytes; None if they are invalid.
 
-    `size` is that of the whole data: a luks disk is what follows its header.
+    `size` is that of the whole data: a LUKS disk is the data after its header.
     """
     try:
         if inspector.NAME == "luks":

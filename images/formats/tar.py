@@ -1,4 +1,4 @@
-"""The files in a tar archive, inspected while it streams."""
+"""Inspection of the files in a tar archive while it streams."""
 
 from __future__ import annotations
 
@@ -19,64 +19,63 @@ RECORD = re.compile(rb"([1-9][0-9]{0,8}) ")
 
 
 class Tar:
-    """The files of a tar archive (ustar, pax, GNU), one behind the other.
+    """The inspector of the files in a tar archive (ustar, pax, GNU), in their order.
 
-    What readers of tar do not agree upon is refused: another one might find other files.
+    Archives that tar readers interpret differently are refused, because other readers might
+    find other files.
     """
 
     def __init__(self) -> None:
         self._over = False
         self._files = 0
-        self._block = bytearray()  # of a header
-        self._left = self._padding = 0  # bytes of data, and behind it
+        self._block = bytearray()  # the current header
+        self._left = self._padding = 0  # bytes of the current file, and of its padding
         self._file: Inspection | None = None
         self._records: bytearray | None = None  # the data of an extended header
-        self._of_all = False  # is it about all files behind it, not the next one?
+        self._of_all = False  # whether it describes all following files
         self._room = MOST_RECORDS
-        self._size: int | None = (
-            None  # bytes of the next file, if an extended header says
-        )
+        self._size: int | None = None  # bytes of the next file, from an extended header
 
     def feed(self, block: bytes) -> None:
-        """Look at the next block of the archive; ContentRefused."""
+        """Inspect the next block of the archive. Raises ContentRefused."""
         at = 0
         while at < len(block) and not self._over:
             if self._left:
-                piece = block[at : at + self._left]
-                self._left -= len(piece)
-                self._data(piece)
+                data = block[at : at + self._left]
+                self._left -= len(data)
+                self._data(data)
             elif self._padding:
-                piece = block[at : at + self._padding]
-                self._padding -= len(piece)
+                data = block[at : at + self._padding]
+                self._padding -= len(data)
             else:
-                piece = block[at : at + tarfile.BLOCKSIZE - len(self._block)]
-                self._block += piece
+                data = block[at : at + tarfile.BLOCKSIZE - len(self._block)]
+                self._block += data
                 if len(self._block) == tarfile.BLOCKSIZE:
                     self._header(bytes(self._block))
                     self._block.clear()
-            at += len(piece)
+            at += len(data)
 
     def finish(self) -> None:
-        """ContentRefused when the archive ended within a file or a header."""
+        """End the inspection. Raises ContentRefused if the archive ends within a file or header."""
         if self._files and not self._over and (self._left or self._block):
             raise _refused("it ends in the middle of a file. Check that it is whole")
 
-    def _data(self, piece: bytes) -> None:
+    def _data(self, data: bytes) -> None:
         if self._records is not None:
-            self._records += piece
+            self._records += data
         if self._file is not None:
-            self._file.feed(piece)
+            self._file.feed(data)
         if not self._left:
             self._end()
 
     def _end(self) -> None:
         if self._records is not None:
-            self._obey(bytes(self._records))
+            self._apply(bytes(self._records))
         if self._file is not None:
             self._file.verdict()
         self._records = self._file = None
 
-    def _obey(self, records: bytes) -> None:
+    def _apply(self, records: bytes) -> None:
         size = _size_in(records)
         if size is None:
             return
@@ -118,18 +117,20 @@ class Tar:
 
 
 def _sum(block: bytes) -> int:
-    """The checksum of a header, for which its own field counts as blanks."""
+    """Return the checksum of a header, in which the checksum field counts as blanks."""
     return sum(block[:148]) + 8 * ord(" ") + sum(block[156:])
 
 
 def _is_tar(block: bytes) -> bool:
-    """May any reader take this for the header of a file?"""
-    said = re.search(rb"[0-7]+", block[148:156])
-    return block[257:262] == b"ustar" or bool(said and int(said[0], 8) == _sum(block))
+    """Whether any tar reader can accept the block as a header."""
+    checksum = re.search(rb"[0-7]+", block[148:156])
+    return block[257:262] == b"ustar" or bool(
+        checksum and int(checksum[0], 8) == _sum(block)
+    )
 
 
 def _kind(block: bytes) -> bytes:
-    """The type of a file, when all readers take its header for one. Raises ContentRefused."""
+    """Return the type of a file. Raises ContentRefused unless all readers accept its header."""
     if _number(block[148:156]) != _sum(block):
         raise _refused("a header in it is damaged. Pack it again")
     kind = block[156:157]
@@ -138,7 +139,7 @@ def _kind(block: bytes) -> bytes:
 
 
 def _number(field: bytes) -> int:
-    """Octal digits, or GNU's base 256. Raises ContentRefused for what only some can read."""
+    """Parse octal digits or GNU's base 256. Raises ContentRefused unless all readers can."""
     if field[0] == 0x80:
         return int.from_bytes(field[1:], "big")
     octal = OCTAL.fullmatch(field)
@@ -148,9 +149,9 @@ def _number(field: bytes) -> int:
 
 
 def _size_in(records: bytes) -> int | None:
-    """The size of the next file, if an extended header tells (POSIX.1-2017, pax).
+    """Return the size of the next file in an extended header (POSIX.1-2017, pax), or None.
 
-    Raises ContentRefused for one that is damaged, or about a sparse file.
+    Raises ContentRefused for a damaged header, or that of a sparse file.
     """
     size, at = None, 0
     while at < len(records):

@@ -1,6 +1,6 @@
-"""Where bytes are kept: put, open and delete under a key. Knows no image, no HTTP request.
+"""The stores, which keep objects under keys. Knows no image and no HTTP request.
 
-``get``, ``default`` and ``configured`` give the stores of settings.IMAGECATALOG_STORES.
+``get``, ``default`` and ``configured`` return the stores of settings.IMAGECATALOG_STORES.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from images.stores.http import HttpStore
 
 
 class Blocks(Protocol):
-    """Data that is read: an iterator of bytes, and perhaps ``send_to`` as of the local store."""
+    """The data of an object as an iterator; that of the local store has ``send_to`` too."""
 
     def __iter__(self) -> Iterator[bytes]: ...
 
@@ -28,61 +28,64 @@ class Blocks(Protocol):
 
 
 class Store(Protocol):
-    """What every store can do. A key is like ``ab/<uuid>.<hex>`` and is never used again."""
+    """The interface of every store. Keys look like ``ab/<uuid>.<hex>`` and are never reused."""
 
     @property
     def id(self) -> str:
-        """As in settings.IMAGECATALOG_STORES."""
+        """The id in settings.IMAGECATALOG_STORES."""
 
     @property
     def type(self) -> str:
-        """file, s3, gs, az, …, http."""
+        """The type: file, s3, gs, az, …, http."""
 
     @property
     def weight(self) -> int:
-        """The higher, the sooner it is read from."""
+        """The priority for reading: stores with a higher weight are preferred."""
 
     @property
-    def description(self) -> str: ...
+    def description(self) -> str:
+        """The operator's description of the store."""
 
     @property
-    def read_only(self) -> bool: ...
+    def read_only(self) -> bool:
+        """Whether objects can only be read."""
 
     def put(self, key: str, blocks: Iterable[bytes]) -> None:
-        """When it returns, the object is complete and durable.
+        """Store an object; when the call returns, the object is complete and durable.
 
-        What ``blocks`` raises comes out unchanged; after any exception nothing stays behind.
-        Raises StoreFull, StoreReadOnly, StoreError. A block must not change once it was given.
+        Exceptions of ``blocks`` are passed on unchanged; after any exception no partial data
+        stays. Raises StoreFull, StoreReadOnly, StoreError. Blocks must not change afterwards.
         """
 
     def open(self, key: str, start: int = 0, stop: int | None = None) -> Blocks:
-        """Bytes [start, stop) in blocks of about 1 MiB, fewer where the object ends before.
+        """Return bytes [start, stop), or up to the object's end, in blocks of about 1 MiB.
 
-        DataMissing and StoreError are raised by the call; StoreError also in the middle.
+        The call raises DataMissing and StoreError; the iteration can also raise StoreError.
         ``close()`` releases the file or the connection.
         """
 
     def size(self, key: str) -> int:
-        """In bytes; DataMissing, StoreError."""
+        """Return the size in bytes. Raises DataMissing, StoreError."""
 
     def delete(self, key: str, *, abandoned: bool = False) -> None:
-        """Safe to call twice; StoreError. Does nothing in a read-only store.
+        """Remove an object. Safe to call twice; does nothing in a read-only store.
 
-        ``abandoned``: whoever wrote it may have died, so that half of it may be there.
+        ``abandoned``: the writer may have died, so that partial data may exist. Raises
+        StoreError.
         """
 
     def keys(self) -> Iterator[tuple[str, int]]:
-        """(key, size in bytes) of all there is, leftovers of broken-off writes too."""
+        """Return (key, size in bytes) of all objects, including partial data."""
 
     def url(self, key: str) -> str:
-        """Where the object is, for privileged eyes only."""
+        """Return the URL of an object, which only privileged callers are allowed to see."""
 
 
 HTTP = HttpStore()
 
 
 def get(store_id: str) -> Store:
-    """A configured store, or ``http``; raises Invalid."""
+    """Return a configured store, or ``http``. Raises Invalid for other ids."""
     if store_id == HTTP.id:
         return HTTP
     try:
@@ -92,7 +95,7 @@ def get(store_id: str) -> Store:
 
 
 def by_scheme(name: str) -> Store:
-    """The store of this id, or the first one of this type; raises Invalid."""
+    """Return the store with this id, or the first store of this type. Raises Invalid."""
     for store in (*configured(), HTTP):
         if name == store.id:
             return store
@@ -103,7 +106,7 @@ def by_scheme(name: str) -> Store:
 
 
 def holding(store_id: str) -> Store:
-    """The store that a row names; DataMissing when the operator has taken it away."""
+    """Return the store that a row names. Raises DataMissing if it is no longer configured."""
     try:
         return get(store_id)
     except Invalid:
@@ -113,11 +116,11 @@ def holding(store_id: str) -> Store:
 def heaviest_first(
     copies: Iterable[tuple[str, str]], preferred: Sequence[str] = ()
 ) -> list[tuple[str, str]]:
-    """(store id, key) pairs in the order in which they are to be read.
+    """Return (store id, key) pairs by descending weight of the store.
 
-    Those in ``preferred`` stores come first, in that order.
+    Pairs in ``preferred`` stores come first, in that order.
     """
-    rank = {store_id: place for place, store_id in enumerate(preferred)}
+    rank = {store_id: index for index, store_id in enumerate(preferred)}
     last = len(rank)
     return sorted(copies, key=lambda copy: (rank.get(copy[0], last), -_weight(copy[0])))
 
@@ -130,12 +133,12 @@ def _weight(store_id: str) -> int:
 
 
 def default() -> Store:
-    """The first one."""
+    """Return the first configured store."""
     return configured()[0]
 
 
 def configured() -> list[Store]:
-    """In their order, without ``http``."""
+    """Return the configured stores in their order, without ``http``."""
     return list(_stores(settings.IMAGECATALOG_STORES).values())
 
 

@@ -1,4 +1,4 @@
-"""Reads IMAGECATALOG_STORES. Fails loudly, naming the store but never its URL."""
+"""Parsing of IMAGECATALOG_STORES. Errors name the store, but never its URL."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CLOUDS = ("s3", "s3a", "gs", "az", "adl", "azure", "abfs", "abfss")
 
 
 def parse(raw: str) -> dict[str, LocalStore | ObjectStore]:
-    """``id=URL`` pairs between commas, in order; raises ImproperlyConfigured."""
+    """Parse comma-separated ``id=URL`` pairs, in order. Raises ImproperlyConfigured."""
     stores: dict[str, LocalStore | ObjectStore] = {}
     for pair in filter(None, map(str.strip, raw.split(","))):
         store_id, equals, url = pair.partition("=")
@@ -28,7 +28,7 @@ def parse(raw: str) -> dict[str, LocalStore | ObjectStore]:
         if store_id == "http" or store_id.lower().startswith("os_glance"):
             raise _wrong(f"the id {store_id!r} is reserved")
         if store_id in stores:
-            raise _wrong(f"the id {store_id!r} is there twice")
+            raise _wrong(f"the id {store_id!r} is used twice")
         stores[store_id] = _store(store_id, url)
     if not stores:
         raise _wrong("it names no store")
@@ -42,7 +42,7 @@ def _store(store_id: str, url: str) -> LocalStore | ObjectStore:
     description = options.pop("description", "")
     if parts.scheme == "file":
         if options:
-            raise _wrong(f"a folder has no option {min(options)!r}", store_id)
+            raise _wrong(f"a file store has no option {min(options)!r}", store_id)
         return LocalStore(store_id, _folder(store_id, parts), weight, description)
     plain = parts._replace(query="").geturl()
     return ObjectStore(store_id, plain, options, weight, description)

@@ -1,7 +1,7 @@
-"""Digests of a stream while it flows by, one thread each. Knows no store, no image.
+"""Digests of a stream, computed in one thread for each algorithm. Knows no store, no image.
 
-hashlib lets go of the GIL for large blocks, so that two digests and the copy to the store run
-side by side instead of one after the other.
+hashlib releases the GIL for large blocks, so that two digests and the write to the store run
+in parallel.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from queue import Queue
 from threading import Thread
 from typing import Self
 
-DEPTH = 4  # blocks that may wait for one thread; bounds the memory
+DEPTH = 4  # blocks that can wait for one thread; limits the memory
 
 
 class Digests:
-    """Use as a context manager: its threads live from entry to exit, whatever happens between.
+    """The digests of one stream; a context manager whose threads live from entry to exit.
 
     ``size`` is the number of bytes fed so far.
     """
 
     def __init__(self, *algorithms: str) -> None:
-        """Takes names that hashlib knows; ValueError for others."""
+        """Create digests for the given hashlib names. Raises ValueError for unknown names."""
         self.size = 0
         self._lanes = {name: _Lane(name) for name in algorithms}
 
@@ -35,16 +35,16 @@ class Digests:
         self._end()
 
     def feed(self, block: bytes) -> None:
-        """Hand one block to every thread; waits while one of them is DEPTH blocks behind.
+        """Pass one block to every thread; wait while a thread is DEPTH blocks behind.
 
-        The block must not change afterwards. An error of a thread comes out here.
+        The block must not change afterwards. Raises the error of a thread.
         """
         self.size += len(block)
         for lane in self._lanes.values():
             lane.feed(block)
 
     def hexdigests(self) -> dict[str, str]:
-        """Algorithm -> lower-case hexadecimal digest of all bytes fed. Ends the feeding."""
+        """End feeding and return the digests: algorithm -> lower-case hexadecimal."""
         self._end()
         return {name: lane.hexdigest() for name, lane in self._lanes.items()}
 
@@ -70,18 +70,19 @@ class _Lane:
             raise self._error
         if not self.thread.is_alive():
             raise RuntimeError(
-                "Digests are fed inside their with block, before the end."
+                "Feed digests inside their with block, before hexdigests()."
             )
         self.blocks.put(block)
 
     def hexdigest(self) -> str:
+        """Return the digest. Raises the error of the thread."""
         if self._error is not None:
             raise self._error
         return self._hash.hexdigest()
 
     def _run(self) -> None:
         while (block := self.blocks.get()) is not None:
-            # After an error the queue is still emptied: who feeds must never wait for ever.
+            # After an error the queue is still emptied, or the feeding thread would wait forever.
             if self._error is None:
                 self._update(block)
 
@@ -93,7 +94,7 @@ class _Lane:
 
 
 def digesting(blocks: Iterable[bytes], digests: Digests) -> Iterator[bytes]:
-    """The very same blocks, each fed to ``digests`` before it is passed on."""
+    """Feed each block to ``digests``, then pass it on unchanged."""
     for block in blocks:
         digests.feed(block)
         yield block

@@ -1,8 +1,8 @@
-"""Hands blocks from the calling thread to one that consumes them. Knows no store.
+"""Handover of blocks from the calling thread to a consumer thread. Knows no store.
 
-obstore pulls its iterator from inside its own event loop, where a producer that reads from
-another object store would make it panic. So the producer stays in the calling thread, where its
-errors, its database connection and its signals belong.
+obstore reads its iterator inside its own event loop, where a producer that reads from another
+object store would make it panic. So the producer stays in the calling thread, which also has
+the database connection and handles errors and signals.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ DEPTH = 2  # blocks between the two threads
 
 class _End(Enum):
     COMPLETE = "complete"
-    BROKEN_OFF = "broken off"
+    ABORTED = "aborted"
 
 
-class BrokenOff(Exception):
-    """What the consumer sees when the producer fails; it must undo its work."""
+class Aborted(Exception):
+    """Raised in the consumer when the producer fails: the consumer must undo its work."""
 
 
 class Handover:
-    """A context manager: ``consume`` runs from entry to exit, in a thread of its own.
+    """A context manager that runs ``consume`` in its own thread, from entry to exit.
 
-    A with block that ends normally completes the stream, an exception breaks it off.
+    The normal end of the with block completes the stream; an exception aborts it.
     """
 
     def __init__(self, consume: Callable[[Iterator[bytes]], object]) -> None:
@@ -43,20 +43,20 @@ class Handover:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
-        self._queue.put(_End.BROKEN_OFF if kind else _End.COMPLETE)
+        self._queue.put(_End.ABORTED if kind else _End.COMPLETE)
         self._thread.join()
 
     @property
     def failed(self) -> bool:
-        """True as soon as the consumer has given up; more blocks are of no use."""
+        """Whether the consumer has failed, so that more blocks are useless."""
         return self._error is not None
 
     def give(self, block: bytes) -> None:
-        """Waits while the consumer is behind."""
+        """Pass a block to the consumer; wait while the consumer is DEPTH blocks behind."""
         self._queue.put(block)
 
     def result(self) -> None:
-        """After the with block: raises what the consumer raised."""
+        """Raise the consumer's error, if any. Call after the with block."""
         if self._error is not None:
             raise self._error
 
@@ -65,14 +65,14 @@ class Handover:
             self._consume(self._blocks())
         except BaseException as error:
             self._error = error
-        while self._end is None:  # who gives must never wait for ever
+        while self._end is None:  # or the producer would wait forever
             self._take()
 
     def _blocks(self) -> Iterator[bytes]:
         while (block := self._take()) is not None:
             yield block
-        if self._end is _End.BROKEN_OFF:
-            raise BrokenOff
+        if self._end is _End.ABORTED:
+            raise Aborted
 
     def _take(self) -> bytes | None:
         item = self._queue.get()

@@ -1,7 +1,7 @@
-"""Bytes at a web address of somebody else's: read-only. Knows no image.
+"""The read-only store of data at external URLs. Knows no image.
 
-A connection goes to an address that the URL filter has checked, never to a name: a name could
-mean something else a moment later.
+Connections go to the IP addresses that the URL filter has checked, never to a host name, which
+could resolve to another address later.
 """
 
 from __future__ import annotations
@@ -26,36 +26,34 @@ from images.stores.urlfilter import Checked
 
 BLOCK = 1 << 20  # bytes
 TIMEOUT = Timeout(connect=10, read=60)  # s; read: between two chunks
-HEAD_SECONDS = 30.0  # until all of the answer's head is there
+HEAD_SECONDS = 30.0  # until all response headers have arrived
 REDIRECTS = (301, 302, 303, 307, 308)
 MOST_REDIRECTS = 5
-MOST_ADDRESSES = 3  # of one host, tried one after the other
+MOST_ADDRESSES = 3  # of one host, tried in order
 CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)", re.ASCII)
-BROKEN_OFF = "The web server broke off in the middle of the data."
+INTERRUPTED = "The web server interrupted the download."
 
 
 class HttpStore:
-    """Every key is an URL."""
+    """The store ``http``, in which every key is a URL."""
 
     id = "http"
     type = "http"
     weight = 0
-    description = "Web addresses, read-only"
+    description = "URLs, read-only"
     read_only = True
 
     def put(self, key: str, blocks: Iterable[bytes]) -> None:
-        """Always StoreReadOnly."""
-        raise StoreReadOnly(
-            "Nothing can be stored at a web address. Choose another store."
-        )
+        """Raise StoreReadOnly."""
+        raise StoreReadOnly("Data cannot be stored at a URL. Choose another store.")
 
     def open(
         self, key: str, start: int = 0, stop: int | None = None
     ) -> Generator[bytes, None, None]:
-        """Bytes [start, stop) in blocks of 1 MiB.
+        """Return bytes [start, stop) in blocks of 1 MiB.
 
-        Invalid (URL refused), DataMissing and StoreError come at once; StoreError also later,
-        when the body is shorter than announced or comes far too slowly.
+        The call raises Invalid (URL refused), DataMissing and StoreError; the iteration raises
+        StoreError when the body is shorter than announced or arrives too slowly.
         """
         if stop is not None and stop <= start:
             self.size(key)
@@ -66,42 +64,47 @@ class HttpStore:
         except BaseException:
             response.close()
             raise
-        next(blocks)  # now close() reaches its finally, also before the first block
+        next(
+            blocks
+        )  # so that close() runs the generator's finally even before the first block
         return blocks
 
     def size(self, key: str) -> int:
-        """In bytes, as the server says; Invalid, DataMissing, StoreError."""
+        """Return the size in bytes as the web server reports it.
+
+        Raises Invalid, DataMissing, StoreError.
+        """
         response = _follow("HEAD", key, {})
         response.close()
         length = _length(response)
         if response.status == 200 and length is not None:
             return length
-        # Some servers refuse HEAD, or leave the length out of its answer.
+        # Some servers refuse HEAD, or omit the length in the response.
         response = _get(key, {})
         response.close()
         length = _length(response)
         if length is None:
-            raise StoreError("The web server does not say how large the data is.")
+            raise StoreError("The web server does not report the size of the data.")
         return length
 
     def delete(self, key: str, *, abandoned: bool = False) -> None:
-        """Nothing to do: the data is not ours."""
+        """Do nothing: the data belongs to another service."""
 
     def keys(self) -> Iterator[tuple[str, int]]:
-        """Empty: nobody else's objects are listed."""
+        """Return nothing: objects of other services are not listed."""
         return iter(())
 
     def url(self, key: str) -> str:
-        """The key itself."""
+        """Return the key, which is the URL."""
         return key
 
 
 @contextmanager
-def _own_errors(sentence: str) -> Iterator[None]:
+def _store_errors(message: str) -> Iterator[None]:
     try:
         yield
     except (HTTPError, OSError) as error:
-        raise StoreError(sentence) from error
+        raise StoreError(message) from error
 
 
 def _get(url: str, headers: dict[str, str]) -> BaseHTTPResponse:
@@ -111,11 +114,13 @@ def _get(url: str, headers: dict[str, str]) -> BaseHTTPResponse:
     response.close()
     if response.status in (404, 410):
         raise DataMissing("The web server does not have this data.")
-    raise StoreError(f"The web server answered {response.status} instead of the data.")
+    raise StoreError(
+        f"The web server responded with {response.status} instead of the data."
+    )
 
 
 def _follow(method: str, url: str, headers: dict[str, str]) -> BaseHTTPResponse:
-    """The answer after all redirects, each of which passes the whole filter."""
+    """Return the response after all redirects, each of which must pass the URL filter."""
     for _ in range(MOST_REDIRECTS + 1):
         checked = urlfilter.check(url)
         response = _ask(method, checked, headers)
@@ -130,15 +135,15 @@ def _target(base: str, location: str) -> str:
     try:
         return urljoin(base, location)
     except ValueError as error:
-        raise StoreError("The web server redirects to nowhere.") from error
+        raise StoreError("The web server redirects to an invalid URL.") from error
 
 
 def _ask(method: str, checked: Checked, headers: dict[str, str]) -> BaseHTTPResponse:
-    with _own_errors(
+    with _store_errors(
         "The web server cannot be reached, or its certificate is not valid."
     ):
-        *others, last = checked.addresses[:MOST_ADDRESSES]
-        for address in others:
+        *first, last = checked.addresses[:MOST_ADDRESSES]
+        for address in first:
             try:
                 return _ask_at(address, method, checked, headers)
             except (NewConnectionError, ConnectTimeoutError):
@@ -170,9 +175,9 @@ def _ask_at(
 
 @contextmanager
 def _ended_in_time(pool: HTTPConnectionPool) -> Iterator[None]:
-    """Shut the connection down when this takes longer than HEAD_SECONDS.
+    """Shut the connection down when the with block takes longer than HEAD_SECONDS.
 
-    A timeout of each read alone never ends a server that sends a byte now and then.
+    A timeout for each read does not stop a server that sends one byte now and then.
     """
     opened: list[socket.socket] = []
     kind = pool.ConnectionCls
@@ -216,7 +221,7 @@ def _range(start: int, stop: int | None) -> dict[str, str]:
 
 
 def _length(response: BaseHTTPResponse) -> int | None:
-    """Of the body; None where only the end of the stream would tell."""
+    """Return the length of the body; None if only the end of the stream shows it."""
     text = response.headers.get("Content-Length", "")
     if "Transfer-Encoding" in response.headers or not re.fullmatch("[0-9]{1,18}", text):
         return None
@@ -226,13 +231,13 @@ def _length(response: BaseHTTPResponse) -> int | None:
 def _cut(
     response: BaseHTTPResponse, start: int, stop: int | None
 ) -> Generator[bytes, None, None]:
-    """Bytes [start, stop) whatever part of the data the server sends."""
+    """Return bytes [start, stop), even if the server sends all of the data."""
     if response.status == 416:
         return _blocks(response, 0, 0)
     chunked = "chunked" in response.headers.get("Transfer-Encoding", "").lower()
     if _length(response) is None and not chunked:
         raise StoreError(
-            "The web server says neither how large the data is nor where it ends."
+            "The web server reports neither the size nor the end of the data."
         )
     if response.status == 200:
         return _blocks(response, start, None if stop is None else stop - start)
@@ -241,19 +246,19 @@ def _cut(
 
 
 def _end_of_part(response: BaseHTTPResponse, start: int, stop: int | None) -> int:
-    """Where the part that is sent ends: at ``stop``, or where the data ends."""
+    """Return the end of the part that is sent: ``stop``, or the end of the data."""
     sent = CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
     if sent and int(sent[1]) == start:
         end, total = int(sent[2]) + 1, sent[3]
         if end == stop or (total.isdecimal() and end == int(total)):
             return end
-    raise StoreError("The web server sent another part of the data than asked for.")
+    raise StoreError("The web server sent another part of the data than requested.")
 
 
 def _blocks(
     response: BaseHTTPResponse, skip: int, wanted: int | None, exact: bool = False
 ) -> Generator[bytes, None, None]:
-    """``exact``: fewer than ``wanted`` bytes are an error."""
+    """Yield ``wanted`` bytes after ``skip`` bytes; with ``exact`` fewer bytes are an error."""
     size = -skip
     try:
         yield b""
@@ -262,13 +267,13 @@ def _blocks(
             if size > 0:
                 yield block
         if exact and size != wanted:
-            raise StoreError(BROKEN_OFF)
+            raise StoreError(INTERRUPTED)
     finally:
         response.close()
 
 
 def _sent(response: BaseHTTPResponse, skip: int, wanted: int | None) -> Iterator[bytes]:
-    """What is to be skipped and then what is wanted, in blocks that never have some of both."""
+    """Yield the skipped bytes, then the wanted bytes, in blocks that never contain both."""
     for left in (skip, wanted):
         while left is None or left > 0:
             block = _read(response, BLOCK if left is None else min(BLOCK, left))
@@ -279,7 +284,7 @@ def _sent(response: BaseHTTPResponse, skip: int, wanted: int | None) -> Iterator
 
 
 def _too_slow() -> StoreError:
-    return StoreError("The web server sends its data far too slowly.")
+    return StoreError("The web server sends the data too slowly.")
 
 
 def _nothing() -> Generator[bytes, None, None]:
@@ -287,13 +292,13 @@ def _nothing() -> Generator[bytes, None, None]:
 
 
 def _read(response: BaseHTTPResponse, count: int) -> bytes:
-    """So many bytes, or what has come within a second; b"" only at the announced end.
+    """Read up to ``count`` bytes, as many as arrive within a second; b"" only at the end.
 
-    Not read(): it would wait for all of them, however slowly they drip. urllib3 compares the
-    end with Content-Length itself.
+    read() would wait for all bytes, however slowly they arrive. urllib3 itself compares the
+    end with Content-Length.
     """
     parts, size, until = [], 0, time.monotonic() + 1.0
-    with _own_errors(BROKEN_OFF):
+    with _store_errors(INTERRUPTED):
         while size < count and time.monotonic() < until:
             chunk = response.read1(count - size, decode_content=False)
             if not chunk:

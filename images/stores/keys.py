@@ -1,4 +1,4 @@
-"""Which keys a store accepts: relative, of plain characters, never upwards. Knows no store."""
+"""The syntax of keys: relative paths of plain characters, without ``..``. Knows no store."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ KEY = re.compile(rf"{SEGMENT}(?:/{SEGMENT})*", re.ASCII)
 
 
 def is_key(text: str) -> bool:
-    """Plain segments between slashes; none begins with a dot, so none leads upwards."""
+    """Whether a text is a key: plain segments between slashes, none beginning with a dot."""
     return KEY.fullmatch(text) is not None
 
 
 def checked(key: str) -> str:
-    """The key itself; StoreError when it could lead out of the store."""
+    """Return the key. Raises StoreError for a key that could lead out of the store."""
     if not is_key(key):
-        raise StoreError("The store refuses this key: it is not one of a stored image.")
+        raise StoreError(
+            "The store refuses this key: it is not the key of a stored image."
+        )
     return key

@@ -1,6 +1,6 @@
-"""Bytes in a local folder, safe against a power cut. Knows no image.
+"""The store in a local folder; its objects survive a power failure. Knows no image.
 
-obstore is not used here: its local store does not fsync.
+obstore is not used here, because its local store does not fsync.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from images.stores.writeback import PART, WriteBack, sync_folder
 
 BLOCK = 1 << 20  # bytes
 SENT_AT_ONCE = 16 << 20  # bytes
-FILE_MODE = 0o640  # the group may be the web server's, which sends the files itself
+FILE_MODE = 0o640  # the group can be that of a web server, which sends the files itself
 FOLDER_MODE = 0o750
-MISSING = "The data is not in the store any more."
+MISSING = "The data is no longer in the store."
 NOT_MOUNTED = "The store's folder does not exist. Is it mounted?"
 
 
 class LocalStore:
-    """A folder of files; ``root`` is made when the first object is put."""
+    """A folder of files; ``root`` is created when the first object is stored."""
 
     type = "file"
     read_only = False
@@ -42,15 +42,15 @@ class LocalStore:
         self.description = description
 
     def put(self, key: str, blocks: Iterable[bytes]) -> None:
-        """Write ``<key>.part``, sync it, rename it, sync the folder.
+        """Store an object: write ``<key>.part``, sync it, rename it, sync the folder.
 
-        Who holds the part file owns the key: of two writers of one key the second is refused,
-        and so is a key that exists. Raises StoreFull, StoreError, and what ``blocks`` raises.
+        The part file reserves the key: a second writer of the same key is refused, and so is
+        an existing key. Raises StoreFull, StoreError, and the exceptions of ``blocks``.
         """
         final = self._path(key)
         part = final.with_name(final.name + PART)
         with ExitStack() as undo:
-            with _own_errors():
+            with _store_errors():
                 _make_folder(final.parent)
                 file = _create(part)
                 undo.callback(_remove, part)
@@ -58,7 +58,7 @@ class LocalStore:
                 failpoint("local.created")
                 _refuse_existing(final)
             _write(file, blocks)
-            with _own_errors():
+            with _store_errors():
                 _refuse_existing(final)
                 os.rename(part, final)
                 undo.callback(_remove, final)
@@ -68,7 +68,7 @@ class LocalStore:
             _close(file)
 
     def open(self, key: str, start: int = 0, stop: int | None = None) -> _Part:
-        """Bytes [start, stop) in blocks of 1 MiB. DataMissing and StoreError come at once."""
+        """Return bytes [start, stop) in blocks of 1 MiB. Raises DataMissing, StoreError."""
         with self._reading():
             file = os.open(self._path(key), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
             try:
@@ -80,33 +80,33 @@ class LocalStore:
         return _Part(file, start, size if stop is None else min(stop, size))
 
     def size(self, key: str) -> int:
-        """In bytes; DataMissing, StoreError."""
+        """Return the size in bytes. Raises DataMissing, StoreError."""
         with self._reading():
             return _regular(os.lstat(self._path(key)))
 
     def delete(self, key: str, *, abandoned: bool = False) -> None:
-        """Also what a dead process left of a write under this key. Safe to call twice."""
+        """Remove an object and any part file of its key. Safe to call twice. Raises StoreError."""
         path = self._path(key)
-        # The part first: renamed in between, it is found under its final name.
+        # The part file first: if it is renamed meanwhile, the final name is still removed.
         for name in (path.with_name(path.name + PART), path):
             with suppress(DataMissing), self._reading():
                 os.unlink(name)
                 sync_folder(path.parent)
 
     def keys(self) -> Iterator[tuple[str, int]]:
-        """(key, size in bytes) of every file, also of parts that a dead process left."""
-        # Nothing was put yet. If something was, asking for it tells what is wrong.
+        """Return (key, size in bytes) of every file, including part files of dead processes."""
+        # Without the folder no object was stored yet; if one was, opening it raises StoreError.
         return self._walk("") if self.root.is_dir() else iter(())
 
     def url(self, key: str) -> str:
-        """file:///…"""
+        """Return the ``file:///…`` URL of an object."""
         return self._base + keys.checked(key)
 
     def _path(self, key: str) -> Path:
         return self.root / keys.checked(key)
 
     def _sync_folders(self, folder: Path) -> None:
-        """All up to the root: a parallel put may have made one and not synced it yet."""
+        """Sync all folders up to the root: a parallel put may have created one and not synced it."""
         sync_folder(folder)
         if folder != self.root:
             self._sync_folders(folder.parent)
@@ -115,7 +115,7 @@ class LocalStore:
         names: list[str] = []
         with suppress(DataMissing), self._reading():
             names = sorted(os.listdir(self.root / folder))
-        # What cannot be a key is not ours: lost+found, snapshots, hidden files.
+        # Names that are no keys do not belong to the store: lost+found, snapshots, hidden files.
         for key in filter(keys.is_key, (folder + name for name in names)):
             yield from self._entry(key)
 
@@ -123,7 +123,7 @@ class LocalStore:
         try:
             with self._reading():
                 status = os.lstat(self.root / key)
-        except DataMissing:  # gone since it was listed
+        except DataMissing:  # removed since it was listed
             return
         if stat.S_ISDIR(status.st_mode):
             yield from self._walk(key + "/")
@@ -132,9 +132,9 @@ class LocalStore:
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
-        """Tell a file that is missing from a store that is: its images are not lost."""
+        """Turn errors into DataMissing for a missing file, StoreError for a missing store."""
         try:
-            with _own_errors():
+            with _store_errors():
                 yield
         except StoreError as error:
             if not isinstance(error.__cause__, (FileNotFoundError, NotADirectoryError)):
@@ -145,8 +145,8 @@ class LocalStore:
 
 
 @contextmanager
-def _own_errors() -> Iterator[None]:
-    """Turn the file system's errors into the domain's. Never put it around a producer."""
+def _store_errors() -> Iterator[None]:
+    """Turn errors of the file system into errors of the domain. Never wrap a producer in it."""
     try:
         yield
     except OSError as error:
@@ -155,12 +155,12 @@ def _own_errors() -> Iterator[None]:
                 "The store is full. Free space in it, or use another store."
             ) from error
         raise StoreError(
-            f"The store could not do its work: {os.strerror(error.errno or errno.EIO)}."
+            f"The store failed: {os.strerror(error.errno or errno.EIO)}."
         ) from error
 
 
 def _make_folder(folder: Path) -> None:
-    """With its parents; each new entry is synced into the folder that holds it."""
+    """Create a folder and its parents, and sync each parent of a new folder."""
     if folder.is_dir():
         return
     _make_folder(folder.parent)
@@ -179,26 +179,26 @@ def _create(path: Path) -> int:
 
 def _refuse_existing(path: Path) -> None:
     if os.path.lexists(path):
-        raise StoreError("The store refuses a key that it has already.")
+        raise StoreError("The store refuses a key that exists already.")
 
 
 def _write(file: int, blocks: Iterable[bytes]) -> None:
     with WriteBack(file) as write_back:
         for block in blocks:
-            with _own_errors():
+            with _store_errors():
                 write_back.write(block)
-        with _own_errors():
+        with _store_errors():
             write_back.finish()
 
 
 def _close(file: int) -> None:
-    """What close could report, the fsync before it has."""
+    """Close a file; errors are ignored, because the preceding fsync has reported them."""
     with suppress(OSError):
         os.close(file)
 
 
 def _remove(path: Path) -> None:
-    """On the way out of a failure, which must not be hidden by another one."""
+    """Remove a file after a failure; another error must not hide that failure."""
     with suppress(OSError):
         os.unlink(path)
 
@@ -210,7 +210,7 @@ def _regular(status: os.stat_result) -> int:
 
 
 class _Part(Iterator[bytes]):
-    """Bytes [position, stop) of an open file: as blocks, or sent by the kernel itself."""
+    """Bytes [position, stop) of an open file, read as blocks or sent by the kernel."""
 
     def __init__(self, file: int, position: int, stop: int) -> None:
         self._file, self._position, self._stop = file, position, stop
@@ -218,26 +218,26 @@ class _Part(Iterator[bytes]):
     def __next__(self) -> bytes:
         if self._file < 0 or self._position >= self._stop:
             raise StopIteration
-        with _own_errors():
+        with _store_errors():
             block = os.pread(self._file, self._room(BLOCK), self._position)
         self._advance(len(block))
         return block
 
     def send_to(self, sock: socket.socket, most: int) -> int:
-        """Send some of it, at most so many bytes, without copying it; how many, 0 at the end.
+        """Send up to ``most`` bytes with sendfile and return how many were sent; 0 at the end.
 
         Raises StoreError, and OSError as ``sock.send`` does.
         """
         if self._file < 0 or self._position >= self._stop:
             return 0
-        # Not for ever: between two of these it is seen whether the client takes them.
+        # Limited, so that the caller can check between two calls whether the client reads.
         count = self._room(min(most, SENT_AT_ONCE))
         sent = os.sendfile(sock.fileno(), self._file, self._position, count)
         self._advance(sent)
         return sent
 
     def close(self) -> None:
-        """Release the file. Safe to call twice."""
+        """Close the file. Safe to call twice."""
         file, self._file = self._file, -1
         if file >= 0:
             os.close(file)

@@ -1,7 +1,7 @@
-"""Bytes in an object store (S3, Google Cloud Storage, Azure) through obstore. Knows no image.
+"""The store in object storage (S3, Google Cloud Storage, Azure) through obstore.
 
-Credentials come from the cloud's usual environment variables.
-A process that has used one must not fork: the child would hang in obstore's event loop.
+Knows no image. Credentials come from the usual environment variables of the cloud. A process
+that has used an object store must not fork: the child would hang in obstore's event loop.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SECRET = ("key", "secret", "token", "password", "credential", "sas", "sig")
 
 
 class ObjectStore:
-    """A bucket, or a folder in one."""
+    """A bucket, or a prefix in a bucket."""
 
     read_only = False
 
@@ -43,21 +43,27 @@ class ObjectStore:
         weight: int = 0,
         description: str = "",
     ) -> None:
-        """``options`` are obstore's, except ``part_mib``. Raises ImproperlyConfigured."""
+        """Connect to a store. Raises ImproperlyConfigured.
+
+        ``options`` are those of obstore, and ``part_mib``.
+        """
         self.id = store_id
         self.weight = weight
         self.description = description
         self.type = url.partition(":")[0]
         self._url = url.rstrip("/")
-        self._options = rest = dict(options)
-        self._part_size = _mebibytes(store_id, rest.pop("part_mib", str(PART_MIB)))
-        self._client = _client(store_id, url, rest)
+        self._options = client_options = dict(options)
+        self._part_size = _mebibytes(
+            store_id, client_options.pop("part_mib", str(PART_MIB))
+        )
+        self._client = _client(store_id, url, client_options)
 
     def put(self, key: str, blocks: Iterable[bytes]) -> None:
-        """A multipart upload: nobody sees the object before it is complete.
+        """Store an object by a multipart upload, so that only complete objects are visible.
 
-        S3's own "create only" would need the whole object in memory, so an existing key is
-        looked for before. Raises StoreFull, StoreError, and what ``blocks`` raises.
+        A conditional write of S3 would need the whole object in memory, so the existence of
+        the key is checked before. Raises StoreFull, StoreError, and the exceptions of
+        ``blocks``.
         """
         self._refuse_existing(key)
         with Handover(lambda fed: self._upload(key, fed)) as handover:
@@ -66,20 +72,20 @@ class ObjectStore:
                     break
                 handover.give(block)
         try:
-            with _own_errors():
+            with _store_errors():
                 handover.result()
         except StoreError:
-            # The last answer may have been lost after the store did its work.
+            # The last response may have been lost after the store completed the object.
             self._remove(key)
             raise
 
     def open(
         self, key: str, start: int = 0, stop: int | None = None
     ) -> Generator[bytes, None, None]:
-        """Bytes [start, stop) in blocks of about 1 MiB. DataMissing and StoreError come at once."""
+        """Return bytes [start, stop) in blocks of about 1 MiB. Raises DataMissing, StoreError."""
         if start == 0 and stop is None:
             return self._stream(key, {})
-        # Stores differ in what they say to a range outside the object: never ask for one.
+        # Stores respond differently to a range outside the object, so none is requested.
         size = self.size(key)
         stop = size if stop is None else min(stop, size)
         if start >= stop:
@@ -87,14 +93,15 @@ class ObjectStore:
         return self._stream(key, {"range": (start, stop)})
 
     def size(self, key: str) -> int:
-        """In bytes; DataMissing, StoreError."""
+        """Return the size in bytes. Raises DataMissing, StoreError."""
         with _reading():
             return obstore.head(self._client, keys.checked(key))["size"]
 
     def delete(self, key: str, *, abandoned: bool = False) -> None:
-        """Safe to call twice. If it is ``abandoned``, also the parts of an unfinished upload.
+        """Remove an object; with ``abandoned`` also the parts of unfinished multipart uploads.
 
-        Other clouds than S3 forget such parts by themselves, within a week.
+        Safe to call twice. Clouds other than S3 remove such parts themselves within a week.
+        Raises StoreError.
         """
         with suppress(DataMissing), _reading():
             obstore.delete(self._client, keys.checked(key))
@@ -102,18 +109,20 @@ class ObjectStore:
             unfinished.abort(self._url, self._options, key)
 
     def keys(self) -> Iterator[tuple[str, int]]:
-        """(key, size in bytes) of every object.
+        """Return (key, size in bytes) of every object.
 
-        Unfinished multipart uploads are not among them: obstore cannot list them.
+        Unfinished multipart uploads are not included: obstore cannot list them.
         """
-        with _own_errors():
+        with _store_errors():
             for batch in obstore.list(self._client):
-                for found in batch:
-                    if keys.is_key(found["path"]):  # else it is somebody else's
-                        yield found["path"], found["size"]
+                for entry in batch:
+                    if keys.is_key(
+                        entry["path"]
+                    ):  # other objects are not the service's
+                        yield entry["path"], entry["size"]
 
     def url(self, key: str) -> str:
-        """s3://bucket/…, as the store was configured."""
+        """Return the URL of an object, such as ``s3://bucket/…``, as the store is configured."""
         return f"{self._url}/{keys.checked(key)}"
 
     def _upload(self, key: str, blocks: Iterator[bytes]) -> None:
@@ -128,26 +137,26 @@ class ObjectStore:
 
     def _stream(self, key: str, options: Any) -> Generator[bytes, None, None]:
         with _reading():
-            found = obstore.get(self._client, keys.checked(key), options=options)
-            first, end = found.range
-        blocks = _blocks(found, end - first)
-        next(blocks)  # now close() reaches its finally, also before the first block
+            result = obstore.get(self._client, keys.checked(key), options=options)
+            first, end = result.range
+        blocks = _blocks(result, end - first)
+        next(blocks)  # so that close() works even before the first block
         return blocks
 
     def _refuse_existing(self, key: str) -> None:
         with suppress(DataMissing):
             self.size(key)
-            raise StoreError("The store refuses a key that it has already.")
+            raise StoreError("The store refuses a key that exists already.")
 
     def _remove(self, key: str) -> None:
-        """On the way out of a failure, which must not be hidden by another one."""
+        """Remove an object after a failure; another error must not hide that failure."""
         with suppress(StoreError):
             self.delete(key)
 
 
 @contextmanager
-def _own_errors() -> Iterator[None]:
-    """Turn obstore's errors into the domain's. Never put it around a producer."""
+def _store_errors() -> Iterator[None]:
+    """Turn errors of obstore into errors of the domain. Never wrap a producer in it."""
     try:
         yield
     except (BaseError, OSError, ValueError) as error:
@@ -156,28 +165,27 @@ def _own_errors() -> Iterator[None]:
                 "The store is full. Free space in it, or use another store."
             ) from error
         raise StoreError(
-            "The object store did not do its work. Try again later; the operator finds the "
-            "reason in the log."
+            "The object store failed. Try again later; the log of the service has the reason."
         ) from error
 
 
 @contextmanager
 def _reading() -> Iterator[None]:
     try:
-        with _own_errors():
+        with _store_errors():
             yield
     except StoreError as error:
         if isinstance(error.__cause__, FileNotFoundError):
-            raise DataMissing("The data is not in the store any more.") from error
+            raise DataMissing("The data is no longer in the store.") from error
         raise
 
 
-def _blocks(found: obstore.GetResult, expected: int) -> Generator[bytes, None, None]:
+def _blocks(result: obstore.GetResult, expected: int) -> Generator[bytes, None, None]:
     yield b""
-    stream = found.stream(min_chunk_size=BLOCK)
-    del found
+    stream = result.stream(min_chunk_size=BLOCK)
+    del result
     while expected > 0:
-        with _own_errors():
+        with _store_errors():
             block = next(stream, b"")
         if not block:
             raise StoreError("The object store sent less data than it announced.")
@@ -192,14 +200,14 @@ def _nothing() -> Generator[bytes, None, None]:
 def _client(store_id: str, url: str, options: Mapping[str, str]) -> Any:
     if any(word in name.lower() for name in options for word in SECRET):
         raise ImproperlyConfigured(
-            f"IMAGECATALOG_STORES: the URL of store {store_id!r} holds a credential. "
-            "Put it into the environment variables of its cloud."
+            f"IMAGECATALOG_STORES: the URL of store {store_id!r} contains a credential. "
+            "Set it in the environment variables of the cloud instead."
         )
     plain = options.get("endpoint", "").startswith("http://")
     config: Any = dict(options)
     try:
-        # A limit on the whole request would cut long downloads off: only silence is limited.
-        # No retry begins after SILENCE, so that a dead store is given up within 30 s.
+        # A limit on the whole request would abort long downloads, so only silence is limited.
+        # No retry begins after SILENCE / 2, so that a dead store fails within 30 s.
         return from_url(
             url,
             config=config,
@@ -217,15 +225,15 @@ def _client(store_id: str, url: str, options: Mapping[str, str]) -> Any:
         )
     except (BaseError, ValueError, TypeError) as error:
         raise ImproperlyConfigured(
-            f"IMAGECATALOG_STORES: store {store_id!r} cannot be used; check its URL, its "
-            f"options ({', '.join(options) or 'none'}) and the cloud's variables."
+            f"IMAGECATALOG_STORES: store {store_id!r} cannot be used. Check its URL, its "
+            f"options ({', '.join(options) or 'none'}) and the variables of the cloud."
         ) from error
 
 
 def _mebibytes(store_id: str, text: str) -> int:
     if not text.isdecimal() or not 5 <= int(text) <= 1024:
         raise ImproperlyConfigured(
-            f"IMAGECATALOG_STORES: part_mib of store {store_id!r} is {text!r}; it must be "
+            f"IMAGECATALOG_STORES: part_mib of store {store_id!r} is {text!r}. It must be "
             "a whole number from 5 to 1024."
         )
     return int(text) << 20

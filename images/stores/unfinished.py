@@ -1,7 +1,7 @@
-"""What a process that died while it wrote to S3 has left there: parts of an object that never was.
+"""Abort multipart uploads that dead processes have left behind in S3.
 
-Nobody sees them, and the bucket's owner pays for them. obstore can neither list nor abort
-multipart uploads. botocore can; it is loaded here, only when it is needed, as it is large.
+Their parts are invisible, but the owner of the bucket pays for them. obstore can neither list
+nor abort multipart uploads. botocore can; it is large, so it is loaded only when needed.
 """
 
 from __future__ import annotations
@@ -15,30 +15,33 @@ from urllib.parse import urlsplit
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 20  # seconds
+READ_TIMEOUT = 20  # seconds
 
 
 def abort(url: str, options: Mapping[str, str], key: str) -> None:
-    """Abort the multipart uploads of this key in the store at ``s3://bucket/prefix``.
+    """Abort the multipart uploads of a key in the store at ``s3://bucket/prefix``.
 
-    A bucket that does not let us list or abort them is said in the log, and is no failure:
-    its lifecycle rule (AbortIncompleteMultipartUpload) does the same after a while.
+    Errors are logged, not raised: a bucket that does not allow to list or abort uploads can
+    abort them by its own lifecycle rule (AbortIncompleteMultipartUpload).
     See https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
-    place = urlsplit(url)
-    name = "/".join(filter(None, [place.path.strip("/"), key]))
+    bucket = urlsplit(url).netloc
+    name = "/".join(filter(None, [urlsplit(url).path.strip("/"), key]))
     try:
         client = _client(options.get("endpoint"), options.get("region"))
-        found = client.list_multipart_uploads(Bucket=place.netloc, Prefix=name)
-        for upload in found.get("Uploads", []):
+        listing = client.list_multipart_uploads(Bucket=bucket, Prefix=name)
+        for upload in listing.get("Uploads", []):
             if upload["Key"] == name:
                 client.abort_multipart_upload(
-                    Bucket=place.netloc, Key=name, UploadId=upload["UploadId"]
+                    Bucket=bucket, Key=name, UploadId=upload["UploadId"]
                 )
     except (BotoCoreError, ClientError) as error:
-        log.warning("unfinished uploads are left to the bucket's rule: %s", error)
+        log.warning(
+            "Unfinished multipart uploads are left to the bucket's lifecycle rule: %s",
+            error,
+        )
 
 
 @lru_cache(maxsize=8)
@@ -48,7 +51,7 @@ def _client(endpoint: str | None, region: str | None) -> Any:
 
     settings = Config(
         connect_timeout=5,
-        read_timeout=PATIENCE,
+        read_timeout=READ_TIMEOUT,
         retries={"total_max_attempts": 2},
         s3={"addressing_style": "path"},
     )

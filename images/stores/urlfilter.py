@@ -1,7 +1,8 @@
-"""Which web addresses the service may fetch from. The one place that decides it.
+"""The filter of URLs from which the service can download.
 
-An URL comes from a user, the fetch comes from inside the operator's network: what only that
-network may reach is refused. Callers connect to ``Checked.addresses`` and never resolve again.
+URLs come from users, but requests come from inside the operator's network, so addresses that
+only this network can reach are refused. Callers connect to ``Checked.addresses`` and never
+resolve the host again.
 """
 
 from __future__ import annotations
@@ -31,20 +32,20 @@ SYNTAX = (
     "This is not a usable URL. It must be like https://host/path, with http or https "
     "and without a user name."
 )
-# One sentence for every reason, or the answers would tell what the inner network looks like.
+# The same message for every reason, or the messages would reveal the internal network.
 REFUSED = (
-    "This URL is not allowed, or its host is not known. Use a public address, or ask the "
+    "This URL is not allowed, or its host is unknown. Use a public URL, or ask the "
     "operator to allow its host and port."
 )
 
 LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 NAME = re.compile(rf"(?=.{{1,253}}\Z){LABEL}(?:\.{LABEL})*", re.ASCII)
 NETLOC = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\[\]:@]+)(?::[0-9]*)?", re.ASCII)
-# Resolvers take the likes of 2130706433, 127.1 and 0x7f.1 for IPv4 addresses.
+# Resolvers accept texts such as 2130706433, 127.1 and 0x7f.1 as IPv4 addresses.
 NUMERIC = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)", re.ASCII)
 
-# IANA's special-purpose registries (RFC 6890). Spelt out, because ipaddress.is_global has
-# changed between Python's patch releases.
+# IANA's special-purpose registries (RFC 6890). Listed here, because ipaddress.is_global
+# differs between patch releases of Python.
 NOT_PUBLIC_4 = tuple(
     map(
         IPv4Network,
@@ -85,7 +86,7 @@ NAT64 = IPv6Network("64:ff9b::/96")
 
 @dataclass(frozen=True)
 class Checked:
-    """An URL that may be fetched, and where its host is."""
+    """A URL that passed the filter, and the addresses of its host."""
 
     scheme: str
     host: str  # lower case, IDNA; an IPv6 address without brackets
@@ -95,18 +96,18 @@ class Checked:
 
     @property
     def netloc(self) -> str:
-        """For the Host header: without the port where it is the scheme's own."""
+        """The value of the Host header, without the default port of the scheme."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == PORTS[self.scheme] else f"{host}:{self.port}"
 
     @property
     def url(self) -> str:
-        """Normalised; the base for relative redirects."""
+        """The normalised URL, the base of relative redirects."""
         return f"{self.scheme}://{self.netloc}{self.target}"
 
 
 def check(url: str) -> Checked:
-    """Resolve the host and check every address of it; raises Invalid.
+    """Resolve the host of a URL and check all its addresses. Raises Invalid.
 
     Exceptions are settings.IMAGECATALOG_URL_ALLOWED_HOSTS (names, addresses, networks) and
     IMAGECATALOG_URL_ALLOWED_PORTS.
@@ -127,7 +128,7 @@ def check(url: str) -> Checked:
 
 
 def _split(url: str) -> tuple[SplitResult, int]:
-    # urlsplit drops tabs and line breaks silently; other readers take a backslash for a slash.
+    # urlsplit silently drops tabs and line breaks; other parsers read a backslash as a slash.
     if "\\" in url or any(c.isspace() or not c.isprintable() for c in url):
         raise Invalid(SYNTAX)
     try:
@@ -135,14 +136,14 @@ def _split(url: str) -> tuple[SplitResult, int]:
         port = parts.port
     except ValueError:
         raise Invalid(SYNTAX) from None
-    # urlsplit looks into netloc less closely than it should: it drops what is before a "[".
+    # urlsplit does not check netloc strictly: it drops the text before a "[".
     if parts.scheme not in PORTS or not NETLOC.fullmatch(parts.netloc):
         raise Invalid(SYNTAX)
     return parts, PORTS[parts.scheme] if port is None else port
 
 
 def _host(host: str) -> str:
-    if ":" in host:  # no zone in it, NETLOC has seen to that
+    if ":" in host:  # NETLOC excludes zones
         return str(_address(host, IPv6Address))
     try:
         name = host.encode("idna").decode("ascii").lower().removesuffix(".")
@@ -156,7 +157,7 @@ def _host(host: str) -> str:
 
 
 def _address(text: str, kind: type[Address]) -> Address:
-    """In its only spelling: no octal, no short form."""
+    """Parse an address in its canonical spelling: no octal, no short form. Raises Invalid."""
     try:
         return kind(text)
     except ValueError:
@@ -165,8 +166,8 @@ def _address(text: str, kind: type[Address]) -> Address:
 
 def _resolve(host: str, port: int) -> list[Address]:
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        texts = dict.fromkeys(str(entry[4][0]) for entry in found)
+        entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        texts = dict.fromkeys(str(entry[4][0]) for entry in entries)
         addresses = [_plain(ip_address(text)) for text in texts]
     except (OSError, UnicodeError, ValueError):
         raise Invalid(REFUSED) from None
@@ -176,7 +177,7 @@ def _resolve(host: str, port: int) -> list[Address]:
 
 
 def _plain(address: Address) -> Address:
-    """An IPv4 address in IPv6 clothes becomes itself: the kernel connects to that one."""
+    """Unwrap an IPv4-mapped IPv6 address: the kernel connects to the IPv4 address."""
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         return address.ipv4_mapped
     return address
@@ -186,7 +187,7 @@ def _network(text: str) -> Network | None:
     try:
         return ip_network(text, strict=False)
     except ValueError:
-        return None  # a name
+        return None  # a host name
 
 
 def _usable(address: Address, allowed: list[Network]) -> bool:

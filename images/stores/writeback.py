@@ -1,4 +1,4 @@
-"""Durable files: bytes go to the disk while more arrive, so that the last fsync is short."""
+"""Durable files: data is synced while more arrives, so that the final fsync is short."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Self
 
-PART = ".part"  # ends the name of what is being written, or was when its process died
-EVERY = 64 << 20  # bytes between two starts
+PART = ".part"  # suffix of files that are being written, or whose writer died
+EVERY = 64 << 20  # bytes between two syncs
 STEP = 1 << 20  # bytes
 
 
 def sync_folder(folder: Path) -> None:
-    """The names in it are on the disk when it returns. Raises OSError."""
+    """Sync a folder, so that the names in it are durable. Raises OSError."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(handle)
@@ -22,7 +22,7 @@ def sync_folder(folder: Path) -> None:
 
 
 class WriteBack:
-    """For one open file; a context manager that leaves no thread behind."""
+    """The writer of one open file; a context manager that ends its thread on exit."""
 
     def __init__(self, file: int) -> None:
         self._file = file
@@ -37,7 +37,7 @@ class WriteBack:
         self._thread.shutdown(cancel_futures=True)
 
     def write(self, block: bytes) -> None:
-        """All of it; starts a sync when enough bytes wait for one. Raises OSError."""
+        """Write a block; start a sync in the background after EVERY bytes. Raises OSError."""
         rest = memoryview(block)
         while rest:
             rest = rest[os.write(self._file, rest[:STEP]) :]
@@ -49,12 +49,12 @@ class WriteBack:
         self._running = self._thread.submit(os.fdatasync, self._file)
 
     def finish(self) -> None:
-        """Everything is on the disk when it returns. Raises OSError."""
+        """Sync the file, so that all its data is durable. Raises OSError."""
         self._collect()
         os.fsync(self._file)
 
     def _collect(self) -> None:
-        # The kernel reports a lost write once: if the background sync got the error, the
-        # last fsync would succeed.
+        # The kernel reports a lost write only once: after an error in the background sync the
+        # final fsync would succeed.
         if self._running is not None:
             self._running.result()

@@ -230,7 +230,7 @@ def test_missing_bytes_leave_no_file_and_do_not_stop_the_others(
 
     output = run("export", bad.pk, good.pk, "nonsense", "--to", out)
 
-    assert f"{bad.pk}: The data is not in the store any more." in output
+    assert f"{bad.pk}: The data is no longer in the store." in output
     assert "nonsense: No image found" in output
     assert "1 exported" in output
     assert names(out) == {"good.raw", "good.raw.json"}

@@ -233,7 +233,7 @@ def test_a_vmdk_whose_extents_are_elsewhere_is_refused():
     visible = b'CREATETYPE="monolithicSparse"\nRW 16 ZERO\n'.ljust(511, b"#") + b"\n"
     data = (header.ljust(512, b"\0") + visible + EXTENT).ljust(MIB, b"\0")
 
-    assert "no capacity of its own" in refusal(data, "vmdk")
+    assert "no capacity in its header" in refusal(data, "vmdk")
 
 
 def test_a_flat_vmdk_is_refused(made):
