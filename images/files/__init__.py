@@ -1,6 +1,6 @@
-"""Images in from files and web addresses, and out to files. Knows no HTTP and no command line.
+"""Import of images from files and URLs, and export to files, independent of HTTP and commands.
 
-Beside each exported file lies a sidecar, ``NAME.json``: what the bytes themselves do not say.
+Each exported file has a sidecar, ``NAME.json``, with the image's attributes and digests.
 """
 
 from __future__ import annotations

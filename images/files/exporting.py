@@ -1,4 +1,4 @@
-"""From an image to a file: verified while it is written, and in place only when it is whole."""
+"""Export of an image to a file, which is verified and gets its name only when it is complete."""
 
 from __future__ import annotations
 
@@ -20,20 +20,22 @@ from images.stores.writeback import PART, WriteBack, sync_folder
 
 BLOCK = 1 << 20  # bytes
 MODE = 0o640
-LONGEST = 150  # bytes of a name; an id and endings follow it, and 255 is the limit
+LONGEST = (
+    150  # bytes of a name; an id and suffixes follow it, and file systems allow 255
+)
 _ODD = re.compile(r"[^\w.+@=,()\[\] -]")
 Watched = Callable[[Iterator[bytes], int | None], Iterator[bytes]]
 
 
 @dataclass
 class Folder:
-    """Where images go under names of their own; remembers which one went where."""
+    """A folder for exported images, with the file names that are taken already."""
 
     path: Path
     taken: set[str] = field(default_factory=set)
 
     def place(self, image: Image) -> Path:
-        """``NAME.FORMAT``, or ``NAME-ID.FORMAT`` where another image has that name."""
+        """Return the path ``NAME.FORMAT``, or ``NAME-ID.FORMAT`` if another image has that name."""
         stem, ending = _stem(image), image.disk_format or "img"
         plain = f"{stem or image.pk}.{ending}"
         if stem and (plain in self.taken or self._is_of_another(plain, image)):
@@ -43,13 +45,13 @@ class Folder:
 
     def _is_of_another(self, name: str, image: Image) -> bool:
         with suppress(errors.Invalid):
-            found = sidecar.read(sidecar.beside(self.path / name))
-            return found is not None and found.image_id != image.pk
+            existing = sidecar.read(sidecar.beside(self.path / name))
+            return existing is not None and existing.image_id != image.pk
         return False
 
 
 def _stem(image: Image) -> str:
-    """The image's name as no shell and no file system minds it; empty when nothing is left."""
+    """Return the image's name, safe for shells and file systems; empty if no character is."""
     name = (image.name or "").removesuffix(f".{image.disk_format}")
     plain = (
         _ODD.sub("_", name).encode(errors="ignore")[:LONGEST].decode(errors="ignore")
@@ -58,7 +60,7 @@ def _stem(image: Image) -> str:
 
 
 def exported(image_id: str) -> Image:
-    """An image that has data. Raises NotFound, Conflict."""
+    """Return an image to export. Raises NotFound, Conflict if the image has no data."""
     image = Image.objects.existing().filter(pk=image_id).first()
     if image is None:
         raise missing(image_id)
@@ -76,11 +78,10 @@ def written_to(
     skip_existing: bool = False,
     watched: Watched = lambda blocks, size: blocks,
 ) -> bool:
-    """Write an image's bytes to this file, and its sidecar; False when they were there.
+    """Write an image's bytes and its sidecar to files; False if ``path`` has them already.
 
-    Whatever goes wrong, no file is left that was not there before. Raises Conflict for a
-    file that must not be overwritten, StoreError for bytes that are missing or damaged, or
-    for a disk that does not take them.
+    On any failure no new file is left. Raises Conflict for a file that must not be overwritten,
+    StoreError for bytes that are missing or damaged, and for errors of the disk.
     """
     if not force and os.path.lexists(path):
         with _disk_errors():
@@ -90,26 +91,26 @@ def written_to(
             f"{path.name} exists. Move it away, or overwrite it with --force."
         )
     if metadata and not force:
-        _check_no_stranger(sidecar.beside(path))
+        _check_sidecar_replaceable(sidecar.beside(path))
     with (
         closing(lifecycle.read(image.pk)) as blocks,  # type: ignore[type-var]
         Digests(*_algorithms(image)) as digests,
         _placed(path, force) as file,
     ):
         _write(file, digesting(watched(blocks, image.size), digests))
-        found = digests.hexdigests()
-        _verify(image, digests.size, found)
-    document = sidecar.document(image, digests.size, _known(image) | found)
-    with _disk_errors(), _undone(path):
+        hexdigests = digests.hexdigests()
+        _verify(image, digests.size, hexdigests)
+    document = sidecar.document(image, digests.size, _known(image) | hexdigests)
+    with _disk_errors(), _removed_on_failure(path):
         if metadata:
             _write_sidecar(sidecar.beside(path), document)
-        elif force:  # the old one was of what was overwritten
+        elif force:  # the old sidecar belongs to the overwritten file
             sidecar.beside(path).unlink(missing_ok=True)
     return True
 
 
 def _known(image: Image) -> dict[str, str]:
-    """Digests that the catalogue has, the stronger one first."""
+    """Return the digests that the catalogue has, the strongest first."""
     known = {}
     if image.os_hash_algo in sidecar.ALGORITHMS and image.os_hash_value:
         known[str(image.os_hash_algo)] = image.os_hash_value
@@ -122,13 +123,13 @@ def _algorithms(image: Image) -> list[str]:
     return [*_known(image), "sha512"][:1]
 
 
-def _verify(image: Image, size: int, found: Mapping[str, str]) -> None:
+def _verify(image: Image, size: int, hexdigests: Mapping[str, str]) -> None:
     known = _known(image)
     if image.size not in (None, size):
         raise errors.StoreError(
             f"The data is damaged: it has {size} bytes, and should have {image.size}."
         )
-    for algorithm, value in found.items():
+    for algorithm, value in hexdigests.items():
         if known.get(algorithm, value) != value:
             raise errors.StoreError(
                 f"The data is damaged: its {algorithm} digest is {value}, and should be "
@@ -137,7 +138,7 @@ def _verify(image: Image, size: int, found: Mapping[str, str]) -> None:
 
 
 def _holds(path: Path, image: Image, metadata: bool) -> bool:
-    """Is this file whole, and of this image? Then its sidecar is brought up to date."""
+    """Whether a file is complete and of this image; if so, its sidecar is brought up to date."""
     if path.is_symlink() or not path.is_file():
         return False
     size = path.stat().st_size
@@ -146,17 +147,17 @@ def _holds(path: Path, image: Image, metadata: bool) -> bool:
         return False
     beside = sidecar.beside(path)
     try:
-        said = sidecar.read(beside)
+        existing = sidecar.read(beside)
     except errors.Invalid:
         return False
-    if said is None:
-        # Without a sidecar, or when a process died just before it wrote it.
+    if existing is None:
+        # Exported without a sidecar, or the process died before it wrote the sidecar.
         digests = _digests_of(path, image)
         if not _agree(digests, known):
             return False
     else:
-        digests = said.digests
-        same = said.image_id == image.pk and said.size == size
+        digests = existing.digests
+        same = existing.image_id == image.pk and existing.size == size
         if not (same and _agree(digests, known)):
             return False
     if metadata:
@@ -176,24 +177,24 @@ def _refresh(beside: Path, document: bytes) -> None:
         _write_sidecar(beside, document)
 
 
-def _agree(said: Mapping[str, str], known: Mapping[str, str]) -> bool:
-    """On at least one digest, and on all that both have."""
-    common = said.keys() & known.keys()
-    return bool(common) and all(said[name] == known[name] for name in common)
+def _agree(claimed: Mapping[str, str], known: Mapping[str, str]) -> bool:
+    """Whether both have a common algorithm, and equal digests for all common algorithms."""
+    common = claimed.keys() & known.keys()
+    return bool(common) and all(claimed[name] == known[name] for name in common)
 
 
-def _check_no_stranger(path: Path) -> None:
+def _check_sidecar_replaceable(path: Path) -> None:
     try:
         sidecar.read(path)
     except errors.Invalid:
         raise errors.Conflict(
-            f"{path.name} exists and is no sidecar. Move it away, or use --no-metadata."
+            f"{path.name} exists and is not a sidecar. Move it away, or use --no-metadata."
         ) from None
 
 
 @contextmanager
-def _undone(path: Path) -> Generator[None, None, None]:
-    """Without the file when what comes after it fails."""
+def _removed_on_failure(path: Path) -> Generator[None, None, None]:
+    """Remove the file if the block fails."""
     try:
         yield
     except BaseException:
@@ -218,7 +219,7 @@ def _write(file: int, blocks: Iterable[bytes]) -> None:
 
 @contextmanager
 def _placed(path: Path, force: bool) -> Generator[int, None, None]:
-    """A file to write to, which has this name once the block ends well, and is gone if not."""
+    """Open a file that gets this name when the block succeeds and is removed when it fails."""
     part = path.with_name(path.name + PART)
     with _disk_errors():
         file = _locked(part)
@@ -226,7 +227,10 @@ def _placed(path: Path, force: bool) -> Generator[int, None, None]:
         yield file
         with _disk_errors():
             if not force and os.path.lexists(path):
-                raise errors.Conflict(f"{path.name} has come into being meanwhile.")
+                raise errors.Conflict(
+                    f"{path.name} was created meanwhile. Move it away, or overwrite it with "
+                    "--force."
+                )
             os.rename(part, path)
             sync_folder(path.parent)
     except BaseException:
@@ -238,13 +242,13 @@ def _placed(path: Path, force: bool) -> Generator[int, None, None]:
 
 
 def _locked(part: Path) -> int:
-    """The part file, emptied. What a dead process left is taken over, a living one's is not."""
+    """Open, lock and empty the part file. Raises Conflict while another process is writing it."""
     while True:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         file = os.open(part, flags, MODE)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # The one who had it may have renamed or removed it between open and lock.
+            # Its previous owner may have renamed or removed the file between open and lock.
             if os.path.samestat(os.fstat(file), os.lstat(part)):
                 os.ftruncate(file, 0)
                 return file
@@ -252,7 +256,9 @@ def _locked(part: Path) -> int:
             pass
         except BlockingIOError:
             os.close(file)
-            raise errors.Conflict("Another export is writing this file.") from None
+            raise errors.Conflict(
+                "Another export is writing this file. Try again when it has ended."
+            ) from None
         except BaseException:
             os.close(file)
             raise
@@ -266,7 +272,7 @@ def _disk_errors() -> Generator[None, None, None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise errors.StoreFull(
-                "No space is left where it is written to. Free some, or export to another folder."
+                "No space is left for the file. Free some, or export to another folder."
             ) from error
         reason = os.strerror(error.errno or errno.EIO)
-        raise errors.StoreError(f"It cannot be written: {reason}.") from error
+        raise errors.StoreError(f"The file cannot be written: {reason}.") from error

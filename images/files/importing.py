@@ -1,4 +1,4 @@
-"""From a source to an image: what it is to be, and its bytes through the life cycle."""
+"""Import of a source as a new image: plan its attributes, then upload its bytes."""
 
 from __future__ import annotations
 
@@ -27,29 +27,29 @@ from images.stores.digests import Digests, digesting
 
 log = logging.getLogger(__name__)
 
-# Names of files hold more than names of images: undecodable bytes, emoji, line ends.
+# File names can have characters that image names cannot: undecodable bytes, emoji, line ends.
 _NOT_IN_NAMES = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\U00010000-\U0010ffff]")
 Watched = Callable[[Iterator[bytes], int | None], Iterator[bytes]]
 
 
 @dataclass(frozen=True)
 class ImportOptions:
-    """What the operator says; it goes before what the sidecar says."""
+    """The operator's options for an import; they take precedence over the sidecar."""
 
     fields: Mapping[str, Any] = field(default_factory=dict)
     properties: Mapping[str, str] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     digests: Mapping[str, str] = field(default_factory=dict)  # of the bytes
     store_id: str | None = None
-    default_owner: str | None = None  # where neither operator nor sidecar names one
-    sidecars: bool = True  # read them
-    keep_ids: bool = False  # those of the sidecars
+    default_owner: str | None = None  # used if neither operator nor sidecar names one
+    sidecars: bool = True  # whether to read them
+    keep_ids: bool = False  # whether to use the ids in the sidecars
     skip_existing: bool = False
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The image that is to be."""
+    """The image that an import creates."""
 
     fields: dict[str, Any]
     properties: dict[str, str]
@@ -62,7 +62,11 @@ class Plan:
 
 @dataclass(frozen=True)
 class Outcome:
-    """``image_id`` is the new image's; of a dry run None; ``existing`` the one that is there."""
+    """The result of an import.
+
+    ``image_id`` is the id of the new image, None in a dry run. ``existing`` is the id of the
+    image that has the same data already.
+    """
 
     plan: Plan
     image_id: str | None = None
@@ -77,16 +81,16 @@ def bring_in(
     watched: Watched = lambda blocks, size: blocks,
     dry_run: bool = False,
 ) -> Outcome:
-    """Import one source; in a dry run, look at it only.
+    """Import one source; in a dry run, only plan it.
 
-    When it fails, no image is left: what it had begun is deleted. An image with an id of the
-    operator's choice stays ``queued`` instead, as a deleted id could not be taken again; the
-    next import of that id goes on with it. Raises ImageError.
+    On failure the image is deleted again. An image with an id that the operator chose stays
+    ``queued`` instead, because ids are never reused; the next import with that id uses the
+    image. Raises ImageError.
     """
     with source.open() as opened:
         opened, head = _peeked(opened)
         plan = _plan(source, opened.size, head, options)
-        existing = _same(source, plan) if options.skip_existing else None
+        existing = _existing(source, plan) if options.skip_existing else None
         if existing or dry_run:
             return Outcome(plan, existing=existing)
         image_id = _reserve(plan, actor)
@@ -99,80 +103,90 @@ def bring_in(
 
 
 def _peeked(opened: Opened) -> tuple[Opened, bytes]:
-    """With the first MiB, which is not lost. The web may send it in chunks."""
-    first, length = [], 0
+    """Return the source, still complete, and its blocks MiB, which a server may send in parts."""
+    blocks, length = [], 0
     for block in opened.blocks:
-        first.append(block)
+        blocks.append(block)
         length += len(block)
         if length >= formats.HEAD:
             break
-    head = b"".join(first)[: formats.HEAD]
-    return Opened(opened.size, chain(first, opened.blocks)), head
+    head = b"".join(blocks)[: formats.HEAD]
+    return Opened(opened.size, chain(blocks, opened.blocks)), head
 
 
 def _plan(
     source: Source, size: int | None, head: bytes, options: ImportOptions
 ) -> Plan:
-    found = None
+    described = None
     if options.sidecars and source.sidecar is not None:
-        found = sidecar.read(source.sidecar)
-    if not head and not (found and found.size == 0):
-        raise errors.Invalid("It is empty.")
-    if found and None not in (size, found.size) and size != found.size:
+        described = sidecar.read(source.sidecar)
+    if not head and not (described and described.size == 0):
+        raise errors.Invalid("The source is empty.")
+    if described and None not in (size, described.size) and size != described.size:
         raise errors.Invalid(
-            f"It has {size} bytes, and by its sidecar it should have {found.size}."
+            f"The source has {size} bytes, but its sidecar says {described.size}. Repair the "
+            "sidecar, or ignore it with --no-metadata."
         )
-    fields, notes = _fields(source, head, options, found)
+    fields, notes = _fields(source, head, options, described)
     properties = custom_properties.clean_properties(
-        (found.properties if found else {}) | dict(options.properties)
+        (described.properties if described else {}) | dict(options.properties)
     )
     property_schema.check_new(properties)
     return Plan(
         fields=attributes.clean_fields(fields),
         properties=properties,
-        tags=attributes.clean_tags([*(found.tags if found else ()), *options.tags]),
+        tags=attributes.clean_tags(
+            [*(described.tags if described else ()), *options.tags]
+        ),
         size=size,
-        digests=_strongest(found) | dict(options.digests),
-        deactivated=found is not None and found.status == Status.DEACTIVATED,
+        digests=_strongest(described) | dict(options.digests),
+        deactivated=described is not None and described.status == Status.DEACTIVATED,
         notes=tuple(notes),
     )
 
 
 def _fields(
-    source: Source, head: bytes, options: ImportOptions, found: Sidecar | None
+    source: Source, head: bytes, options: ImportOptions, described: Sidecar | None
 ) -> tuple[dict[str, Any], list[str]]:
     notes = []
-    said: dict[str, Any] = {"owner": options.default_owner}
-    if found:
-        said = dict(found.fields)
-    if found and options.keep_ids:
-        said["id"] = found.image_id
-    said.update(options.fields)
-    if not found and said["owner"] is None:
-        raise errors.Invalid(
-            "Nobody is named as the image's owner. Give --project or --owner."
+    fields: dict[str, Any] = {"owner": options.default_owner}
+    if described:
+        fields = dict(described.fields)
+    if described and options.keep_ids:
+        fields["id"] = described.image_id
+    fields.update(options.fields)
+    if not described and fields["owner"] is None:
+        raise errors.Invalid("The image has no owner. Give --project or --owner.")
+    if fields.get("name") is None and not described:
+        fields["name"], changed = _name(source)
+        notes += (
+            ["characters that are not allowed in names were replaced"]
+            if changed
+            else []
         )
-    if said.get("name") is None and not found:
-        said["name"], changed = _name(source)
-        notes += ["characters that no name may have were replaced"] if changed else []
-    if said.get("disk_format") is None:
-        said["disk_format"] = _disk_format(source, head)
-    if said["disk_format"] is None:
-        said["disk_format"] = "raw"
-        notes.append("nothing tells its format, it is taken for raw")
-    if said.get("container_format") is None:
-        said["container_format"] = "bare"
-    return said, notes
+    if fields.get("disk_format") is None:
+        fields["disk_format"] = _disk_format(source, head)
+    if fields["disk_format"] is None:
+        fields["disk_format"] = "raw"
+        notes.append("its format is not recognized, raw is assumed")
+    if fields.get("container_format") is None:
+        fields["container_format"] = "bare"
+    return fields, notes
 
 
 def _name(source: Source) -> tuple[str, bool]:
-    """From the file's name, without the ending that says the format."""
+    """Derive the image's name from the file name without the suffix of a format.
+
+    The second value says whether characters were replaced.
+    """
     stem = source.file_name
     if source.extension in EXTENSIONS:
         stem = stem.rpartition(".")[0] or stem
     name = _NOT_IN_NAMES.sub("_", stem).strip()[: attributes.MAX_LENGTH]
     if not name:
-        raise errors.Invalid("Its address gives it no name. Give one with --name.")
+        raise errors.Invalid(
+            "No name can be derived from the source. Give one with --name."
+        )
     return name, name != stem
 
 
@@ -183,18 +197,18 @@ def _disk_format(source: Source, head: bytes) -> str | None:
     return EXTENSIONS.get(source.extension)
 
 
-def _strongest(found: Sidecar | None) -> dict[str, str]:
-    """One digest is enough; each costs a processor."""
-    if found is None:
+def _strongest(described: Sidecar | None) -> dict[str, str]:
+    """Return the strongest digest only, because computing each one costs processor time."""
+    if described is None:
         return {}
-    strongest = [name for name in sidecar.ALGORITHMS if name in found.digests][:1]
-    return {name: found.digests[name] for name in strongest}
+    strongest = [name for name in sidecar.ALGORITHMS if name in described.digests][:1]
+    return {name: described.digests[name] for name in strongest}
 
 
-def _same(source: Source, plan: Plan) -> str | None:
-    """The id of an image with this owner, this name and these very bytes.
+def _existing(source: Source, plan: Plan) -> str | None:
+    """Return the id of an image with the same owner, name and bytes; None if there is none.
 
-    The source is read, but only where an image might be the same one.
+    The source is read only if an image with the same owner, name and (if known) size exists.
     """
     images = Image.objects.existing().filter(
         status__in=READABLE_STATUSES,
@@ -262,19 +276,21 @@ def _upload(
             store_id=store_id,
         )
     if plan.deactivated:
-        lifecycle.deactivate(image_id, actor, "it was when it was exported")
+        lifecycle.deactivate(
+            image_id, actor, "the image was deactivated when it was exported"
+        )
 
 
 def _verified(
     blocks: Iterable[bytes], digests: Digests, expected: Mapping[str, str]
 ) -> Iterator[bytes]:
-    """The same blocks. Raises Invalid at their end, before a store has completed them."""
+    """Yield the blocks. Raises Invalid at their end, before a store completes the object."""
     yield from digesting(blocks, digests)
     for algorithm, value in digests.hexdigests().items():
         if value != expected[algorithm]:
             raise errors.Invalid(
-                f"It is not the data it should be: its {algorithm} digest is {value}, "
-                f"expected was {expected[algorithm]}."
+                f"The source has other data than expected: its {algorithm} digest is {value}, "
+                f"not {expected[algorithm]}."
             )
 
 
@@ -287,5 +303,5 @@ def _discard(image_id: str, plan: Plan, actor: Caller, error: BaseException) -> 
             lifecycle.update(image_id, Changes({"protected": False}), actor)
         lifecycle.delete(image_id, actor, reason)
     except Exception:
-        # The first error is the one to be told; the image can be deleted by hand.
+        # The caller reports the first error; the operator can delete the image.
         log.exception("image %s could not be deleted after its import failed", image_id)

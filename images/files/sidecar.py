@@ -1,6 +1,6 @@
-"""The sidecar of an image file: a JSON document with what its bytes do not say.
+"""The sidecar of an image file: a JSON document with the image's attributes and digests.
 
-Read it as somebody else's: everything in it is checked.
+A sidecar is untrusted input: everything in it is checked.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ ATTRIBUTES: Final = (
 
 @dataclass(frozen=True)
 class Sidecar:
-    """What a sidecar says, checked."""
+    """The checked content of a sidecar."""
 
     image_id: str
     status: str
@@ -48,12 +48,12 @@ class Sidecar:
 
 
 def beside(path: Path) -> Path:
-    """Where the sidecar of a file is."""
+    """Return the path of a file's sidecar."""
     return path.with_name(path.name + SUFFIX)
 
 
 def document(image: Image, size: int, digests: Mapping[str, str]) -> bytes:
-    """The sidecar of an image whose bytes have this size and these digests."""
+    """Return the sidecar of an image whose bytes have this size and these digests."""
     properties = {
         name: value
         for name, value in image.properties.items()
@@ -76,7 +76,7 @@ def document(image: Image, size: int, digests: Mapping[str, str]) -> bytes:
 
 
 def read(path: Path) -> Sidecar | None:
-    """What the sidecar says; None where there is none. Raises Invalid."""
+    """Read and check a sidecar; None if the file does not exist. Raises Invalid."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise _unusable("it is not a regular file")
@@ -97,27 +97,29 @@ def read(path: Path) -> Sidecar | None:
 
 
 def digest(algorithm: str, text: object) -> str:
-    """A digest as hashlib writes it. Raises Invalid."""
+    """Check a digest and return it as hashlib writes it, in lower case. Raises Invalid."""
     length = ALGORITHMS.get(algorithm)
     if length is None:
         known = ", ".join(ALGORITHMS)
         raise errors.Invalid(f"The algorithm of a digest must be one of: {known}.")
     if not isinstance(text, str) or not re.fullmatch(f"[0-9a-fA-F]{{{length}}}", text):
-        raise errors.Invalid(f"A {algorithm} digest has {length} hexadecimal digits.")
+        raise errors.Invalid(
+            f"A {algorithm} digest must have {length} hexadecimal digits."
+        )
     return text.lower()
 
 
 def _checked(content: Any) -> Sidecar:
     if content["sidecar"] != KIND:
         raise TypeError(KIND)
-    given = content["attributes"]
+    values = content["attributes"]
     size = content["size"]
     if size is not None and (type(size) is not int or size < 0):
         raise errors.Invalid("Invalid size: it must be a number of bytes.")
     return Sidecar(
         image_id=attributes.clean_fields({"id": content["id"]})["id"],
         status=str(content["status"]),
-        fields=attributes.clean_fields({name: given[name] for name in ATTRIBUTES}),
+        fields=attributes.clean_fields({name: values[name] for name in ATTRIBUTES}),
         properties=custom_properties.clean_properties(content["properties"]),
         tags=attributes.clean_tags(content["tags"]),
         size=size,
@@ -129,6 +131,6 @@ def _checked(content: Any) -> Sidecar:
 
 def _unusable(reason: str) -> errors.Invalid:
     return errors.Invalid(
-        f"Its sidecar ({SUFFIX}) is not usable: {reason}. Repair it, or ignore it with "
+        f"The sidecar ({SUFFIX}) is not usable: {reason}. Repair it, or ignore it with "
         "--no-metadata."
     )

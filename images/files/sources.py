@@ -1,4 +1,4 @@
-"""What can be imported: regular files, folders of them, and web addresses. Knows no image."""
+"""Sources of imports: regular files, folders of regular files, and URLs."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from images import errors, formats, stores
 from images.files import sidecar
 from images.stores.writeback import PART
 
-BLOCK = 1 << 20  # bytes; the first one is enough to know a format by
+BLOCK = 1 << 20  # bytes; the first block is enough to recognize a format
 SCHEMES = ("http://", "https://")
-# What a name's ending says of the content; containers other than bare are said by nobody.
+# Disk format by file suffix; no suffix says a container format other than bare.
 EXTENSIONS = {
     "aki": "aki",
     "ami": "ami",
@@ -37,15 +37,15 @@ EXTENSIONS = {
 
 @dataclass(frozen=True)
 class Opened:
-    """The bytes of a source, which can be read once, in blocks of at most 1 MiB."""
+    """The bytes of an open source, readable once, in blocks of at most 1 MiB."""
 
-    size: int | None  # bytes; None where only the end of the stream tells
+    size: int | None  # bytes; None if unknown before the end of the stream
     blocks: Iterator[bytes]
 
 
 @dataclass(frozen=True)
 class Source:
-    """One image to be. ``open`` may be called again."""
+    """The source of one image. ``open`` can be called repeatedly."""
 
     label: str  # as the operator named it
     file_name: str
@@ -54,12 +54,13 @@ class Source:
 
     @property
     def extension(self) -> str:
+        """The suffix of the file name in lower case, without the dot."""
         return self.file_name.rpartition(".")[2].lower()
 
 
 @dataclass(frozen=True)
 class Skipped:
-    """Something that was found and is no image; or, ``failed``, might well be one."""
+    """An entry that is not imported: it is not an image, or (``failed``) could not be read."""
 
     label: str
     reason: str
@@ -67,10 +68,10 @@ class Skipped:
 
 
 def find(text: str, *, recursive: bool = False) -> Iterator[Source | Skipped]:
-    """The sources that a file, a folder or an URL stands for, one after the other.
+    """Yield the sources at the path of a file or folder, or at a URL.
 
-    A file or folder that is named itself may be a symbolic link; inside folders links are
-    not followed. Whether an URL is allowed turns out when it is opened.
+    The path itself can be a symbolic link; links inside folders are not followed. A URL is
+    checked by the URL filter only when it is opened.
     """
     if text.lower().startswith(SCHEMES):
         name = unquote(urlsplit(text).path.rpartition("/")[2])
@@ -82,13 +83,13 @@ def find(text: str, *, recursive: bool = False) -> Iterator[Source | Skipped]:
 
 
 def _without_query(url: str) -> str:
-    # Signed addresses carry their credential there, and the label goes into logs.
+    # Signed URLs carry a credential in the query, and the label is logged.
     return url.partition("?")[0].partition("#")[0]
 
 
 def _file(path: Path, *, follow: bool) -> Source:
-    open_it = partial(_open_file, path, follow=follow)
-    return Source(str(path), path.name, open_it, sidecar.beside(path))
+    open_file = partial(_open_file, path, follow=follow)
+    return Source(str(path), path.name, open_file, sidecar.beside(path))
 
 
 def _in_folder(top: Path, recursive: bool) -> Iterator[Source | Skipped]:
@@ -97,12 +98,12 @@ def _in_folder(top: Path, recursive: bool) -> Iterator[Source | Skipped]:
         folder = waiting.pop()
         try:
             with os.scandir(folder) as entries:
-                found = sorted(entries, key=lambda entry: entry.name)
+                sorted_entries = sorted(entries, key=lambda entry: entry.name)
         except OSError as error:
             yield Skipped(str(folder), _why(error), failed=True)
             continue
         inner = []
-        for entry in found:
+        for entry in sorted_entries:
             if recursive and entry.is_dir(follow_symlinks=False):
                 inner.append(folder / entry.name)
             elif item := _entry(folder / entry.name):
@@ -111,7 +112,7 @@ def _in_folder(top: Path, recursive: bool) -> Iterator[Source | Skipped]:
 
 
 def _entry(path: Path) -> Source | Skipped | None:
-    """None: nothing worth a word."""
+    """Return the source or skipped entry for a path; None for the sidecar of another file."""
     try:
         mode = os.lstat(path).st_mode
     except OSError as error:
@@ -121,7 +122,7 @@ def _entry(path: Path) -> Source | Skipped | None:
     if path.suffix == sidecar.SUFFIX and os.path.lexists(path.with_suffix("")):
         return None
     if path.name.startswith(".") or path.suffix == PART:
-        return Skipped(str(path), "it is hidden, or not whole")
+        return Skipped(str(path), "it is hidden or incomplete")
     source = _file(path, follow=False)
     if source.extension in EXTENSIONS or os.path.lexists(sidecar.beside(path)):
         return source
@@ -137,17 +138,17 @@ def _entry(path: Path) -> Source | Skipped | None:
 
 @contextmanager
 def _open_file(path: Path, *, follow: bool) -> Iterator[Opened]:
-    # NONBLOCK: a FIFO would wait for its other end before it can be looked at.
+    # NONBLOCK: opening a FIFO would otherwise wait for a writer before it can be checked.
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
     try:
         file = os.open(path, flags if follow else flags | os.O_NOFOLLOW)
     except (OSError, ValueError) as error:  # ValueError: NUL in the name
-        raise errors.Invalid(f"It cannot be opened: {_why(error)}.") from error
+        raise errors.Invalid(f"The file cannot be opened: {_why(error)}.") from error
     try:
         status = os.fstat(file)
         if not stat.S_ISREG(status.st_mode):
             raise errors.Invalid(
-                f"It is {_kind(status.st_mode)}, and only regular files are imported. "
+                f"The source is {_kind(status.st_mode)}, and only regular files are imported. "
                 "Copy it into a file first."
             )
         with suppress(OSError):
@@ -163,7 +164,7 @@ def _blocks(file: int) -> Generator[bytes, None, None]:
             block = os.read(file, BLOCK)
         except OSError as error:
             raise errors.BodyIncomplete(
-                f"It cannot be read to its end: {_why(error)}."
+                f"The file cannot be read to its end: {_why(error)}."
             ) from error
         if not block:
             return

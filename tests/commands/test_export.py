@@ -203,7 +203,7 @@ def test_a_json_file_that_is_no_sidecar_is_not_overwritten(
     out.mkdir()
     (out / "a.raw.json").write_text("precious")
 
-    assert "is no sidecar" in run("export", image.pk, "--to", out)
+    assert "is not a sidecar" in run("export", image.pk, "--to", out)
     assert names(out) == {"a.raw.json"}
 
 
@@ -374,7 +374,7 @@ def test_a_copy_has_a_new_id_and_a_damaged_one_is_refused(
     (out / "a.raw").write_bytes(DATA[::-1])
     assert "its sha512 digest is" in run("import", out)
     (out / "a.raw").write_bytes(DATA[:-1])
-    assert "by its sidecar it should have" in run("import", out)
+    assert "its sidecar says" in run("import", out)
     assert Image.objects.existing().filter(status=Status.ACTIVE).count() == 2
 
 

@@ -129,7 +129,7 @@ def test_the_format_is_told_by_content_then_by_name(
     output = run(make(files / name, data))
 
     assert only_image().disk_format == disk_format
-    assert ("taken for raw" in output) == (name == "what.bin")
+    assert ("raw is assumed" in output) == (name == "what.bin")
 
 
 def test_a_file_that_is_not_what_its_name_says_is_refused(
@@ -172,7 +172,7 @@ def test_the_only_project_is_the_owner_when_nobody_is_named(
 def test_an_image_is_never_made_everybodys_by_accident(run: Any, files: Path) -> None:
     output = run(make(files / "a.raw"), owner=())
 
-    assert "Nobody is named as the image's owner" in output
+    assert "The image has no owner" in output
     assert not Image.objects.exists()
 
 
@@ -367,11 +367,11 @@ def test_a_fifo_that_is_named_does_not_hang_the_command(run: Any, files: Path) -
 
 
 def test_a_device_is_refused(run: Any) -> None:
-    assert "It is a device" in run("/dev/zero")
+    assert "The source is a device" in run("/dev/zero")
 
 
 def test_an_empty_file_is_no_image(run: Any, files: Path) -> None:
-    assert "It is empty" in run(make(files / "a.raw", b""))
+    assert "The source is empty" in run(make(files / "a.raw", b""))
     assert not Image.objects.exists()
 
 
@@ -383,7 +383,7 @@ def test_strange_characters_in_a_name_are_replaced_and_shown_safely(
     output = run(files)
 
     assert only_image().name == "a__[31m__"
-    assert "characters that no name may have were replaced" in output
+    assert "characters that are not allowed in names were replaced" in output
     assert "\x1b" not in output
     assert "a\\n\\x1b[31m\\udcff" in output
 
@@ -433,7 +433,7 @@ def test_a_sidecar_of_somebody_else_is_refused_or_ignored(
     path = make(files / "a.raw")
     (files / "a.raw.json").write_text(text)
 
-    assert "Its sidecar (.json) is not usable" in run(path)
+    assert "The sidecar (.json) is not usable" in run(path)
     assert not Image.objects.exists()
     assert "1 imported" in run(path, "--no-metadata")
 
