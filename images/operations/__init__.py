@@ -1,3 +1,3 @@
-"""For operators: consistency checks and repair, purge, manual transitions, the overview."""
+"""Operations for operators: consistency checks, repair, purge, manual transitions, overview."""
 
 from __future__ import annotations

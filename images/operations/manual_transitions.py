@@ -1,4 +1,4 @@
-"""Where an operator can move an image to, by hand, and the verb that each move is."""
+"""Manual transitions: the statuses an operator can choose, and the operation for each."""
 
 from __future__ import annotations
 
@@ -23,37 +23,41 @@ TOGGLES: dict[str, tuple[Status, Verb]] = {
 
 
 def possible_moves(image_id: str) -> dict[str, str]:
-    """The statuses that ``move_to`` would lead to now -> the verb that leads there.
+    """Return the statuses that ``move_to`` accepts now, each with the name of its operation.
 
     Raises NotFound.
     """
-    return {target: verb.__name__ for target, verb in _moves(_image(image_id)).items()}
+    return {
+        target: verb.__name__ for target, verb in _operations(_image(image_id)).items()
+    }
 
 
 def move_to(image_id: str, target: str, actor: Caller, reason: str) -> None:
-    """Move an image to this status by the verb that leads there, with all that it does.
+    """Bring an image to the ``target`` status by the operation that leads there.
 
-    Raises Conflict, which names the possible ones, where none does; and what the verb raises.
+    Raises Conflict, which names the possible statuses, if no operation leads to ``target``, and
+    what the operation raises.
     """
     image = _image(image_id)
-    possible = _moves(image)
+    possible = _operations(image)
     if target not in possible:
         raise errors.Conflict(
             f"Image {image_id} is '{image.status}' and cannot become '{target}' by hand. "
-            f"Possible: {', '.join(possible) or 'nothing, it is gone for good'}."
+            f"Possible: {', '.join(possible) or 'none, it is deleted permanently'}."
         )
     possible[target](image_id, actor, reason)
 
 
 def fail(image_id: str, actor: Caller, reason: str = "") -> None:
-    """End whatever is bringing data in: the image returns to its resting status.
+    """Fail an image's running transfers: the image returns to its status on failure.
 
-    Also returns an image to ``queued`` whose status nothing owns. Raises Conflict when the
+    An image in a transient status without a running transfer is queued. Raises Conflict when the
     image is in no transient status, NotFound.
     """
-    sentence = f"An operator ended the transfer. {reason}".strip()
-    error = errors.Gone(sentence)
-    ended = [leases.fail(one, error, actor) for one in _running(image_id)]
+    error = errors.Gone(f"An operator ended the transfer. {reason}".strip())
+    ended = [
+        leases.fail(transfer, error, actor) for transfer in _running_transfers(image_id)
+    ]
     if not any(ended):
         unstick(image_id, actor, reason)
 
@@ -65,23 +69,25 @@ def _image(image_id: str) -> Image:
     return image
 
 
-def _running(image_id: str) -> list[Transfer]:
+def _running_transfers(image_id: str) -> list[Transfer]:
     running = Transfer.objects.filter(image=image_id, status=TransferStatus.RUNNING)
     return list(running)
 
 
-def _moves(image: Image) -> dict[str, Verb]:
+def _operations(image: Image) -> dict[str, Verb]:
     if image.status == Status.DELETED:
         return {}
     if image.status == Status.PENDING_DELETE:
         return {image.status_before_delete: restore, Status.DELETED: scrub}
     if image.status in TRANSIENT_STATUSES:
-        status_on_failure = {one.status_on_failure for one in _running(image.pk)}
-        # With an attempt to import staged data the upload ends too, see `fail`.
+        status_on_failure = {
+            transfer.status_on_failure for transfer in _running_transfers(image.pk)
+        }
+        # When an import of staged data fails manually, `fail` also ends its upload.
         target = next(iter(status_on_failure - {Status.IMPORTING}), Status.QUEUED)
         return {target: fail, Status.DELETED: delete}
     if image.status not in TOGGLES:
         return {Status.DELETED: delete}
     target, verb = TOGGLES[image.status]
-    kept = settings.IMAGECATALOG_DELAYED_DELETE
-    return {target: verb, Status.PENDING_DELETE if kept else Status.DELETED: delete}
+    to_trash = settings.IMAGECATALOG_DELAYED_DELETE
+    return {target: verb, Status.PENDING_DELETE if to_trash else Status.DELETED: delete}

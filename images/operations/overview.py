@@ -1,4 +1,4 @@
-"""What people are told of the catalogue: the whole of it in a few queries, and one image in full."""
+"""The overview: counts over the whole catalogue, and every detail of one image."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from images.transfers import reaper
 
 WITHOUT_DATA = (Status.QUEUED, Status.KILLED)
 
-# The ways on that are no operator's verb.
+# Next steps of the life cycle that no operator triggers.
 ELSEWHERE = {
     Status.QUEUED: (
-        "saving (an upload, or a copy)",
-        "uploading (an upload that may pause)",
+        "saving (an upload, or a web download)",
+        "uploading (a resumable upload)",
         "active (a location is added)",
     ),
     Status.SAVING: ("active (the data has arrived)",),
@@ -41,14 +41,14 @@ ELSEWHERE = {
     Status.ACTIVE: ("queued (the last location is removed)",),
 }
 
-QUICK = 0.05  # s; a catalogue that is counted so fast is counted each time
-RECOUNT = 60.0  # s
-FORGET = 600.0  # s; then the background worker must be away
+QUICK = 0.05  # seconds; a catalogue counted faster is counted on every request
+RECOUNT = 60.0  # seconds
+FORGET = 600.0  # seconds; an older count means that no background worker runs
 
 
 @dataclass(frozen=True)
 class History:
-    """Which events of an image are shown."""
+    """The filter and limit for the events of an image that are shown."""
 
     actor: str | None = None
     interface: str | None = None
@@ -58,9 +58,10 @@ class History:
 
 
 def of_catalogue() -> dict[str, Any]:
-    """Counts over the whole catalogue. The number of queries does not depend on its size.
+    """Return counts over the whole catalogue, in a number of queries independent of its size.
 
-    ``stuck`` and ``failed_last_24h`` are images, as in the admin; ``ownerless`` are among the stuck.
+    ``stuck`` and ``failed_last_24h`` count images, as in the admin; ``stuck`` includes
+    ``ownerless``.
     """
     return {
         "images": _by_status(),
@@ -82,15 +83,15 @@ def _by_status() -> dict[str, int]:
 
 
 def stuck() -> Q:
-    """The condition for images that wait for data although nobody alive brings any."""
+    """Return the condition for images in a transient status without a live transfer."""
     dead = [transfer.image_id for transfer, _ in reaper.expired()]
     return ownerless() | Q(status__in=TRANSIENT_STATUSES, pk__in=dead)
 
 
 def failed(since: datetime | None = None) -> Q:
-    """The condition for images without data whose transfer failed, since then or ever."""
+    """Return the condition for images without data whose transfer failed (after ``since``)."""
     attempts = Transfer.objects.filter(status=TransferStatus.FAILED)
-    # That an image was deleted, or a transfer ended by hand, is nobody's failure.
+    # Transfers ended by deletion of the image, or manually, do not count as failures.
     attempts = attempts.exclude(error_code=errors.Gone.code)
     if since is not None:
         attempts = attempts.filter(ended_at__gte=since)
@@ -98,29 +99,32 @@ def failed(since: datetime | None = None) -> Q:
 
 
 def failed_lately() -> Q:
-    """The condition for images without data whose transfer failed in the last 24 hours."""
+    """Return the condition for images without data whose transfer failed in the last 24 hours."""
     return failed(timezone.now() - timedelta(hours=24))
 
 
 def damaged() -> Q:
-    """The condition for images of which a copy was found damaged when it was read last."""
+    """Return the condition for images with a copy that was damaged when it was last read."""
     return Q(deleted_at=None, pk__in=ImageLocation.objects.damaged().values("image"))
 
 
 def statistics() -> dict[str, Any]:
-    """How many images have each status, objects and bytes by store, the trash, ``taken_at``.
+    """Return the numbers of images by status, objects and bytes by store, the trash, ``taken_at``.
 
-    A catalogue that is large is counted by the background worker, see ``recount``; then
-    this is one query.
+    The background worker counts a large catalogue, see ``recount``; then this function needs one
+    query.
     """
     last = Statistics.objects.first()
     if last and last.seconds > QUICK and _age(last) < FORGET:
-        return _told(last)
-    return _told(_count())
+        return _as_dict(last)
+    return _as_dict(_count())
 
 
 def recount() -> None:
-    """Count a large catalogue again when it is time; no more than a twentieth of the time."""
+    """Recount a large catalogue after RECOUNT seconds or 20 times the duration of the last count.
+
+    So counting takes at most a twentieth of the time.
+    """
     last = Statistics.objects.first()
     if last and last.seconds > QUICK and _age(last) > max(RECOUNT, last.seconds * 20):
         _count()
@@ -130,7 +134,7 @@ def _age(statistics: Statistics) -> float:
     return (timezone.now() - statistics.taken_at).total_seconds()
 
 
-def _told(statistics: Statistics) -> dict[str, Any]:
+def _as_dict(statistics: Statistics) -> dict[str, Any]:
     return {**statistics.counts, "taken_at": statistics.taken_at}
 
 
@@ -154,13 +158,13 @@ def _count() -> Statistics:
 
 
 def _trash() -> dict[str, Any]:
-    found = Image.objects.in_trash().aggregate(
+    totals = Image.objects.in_trash().aggregate(
         images=Count("pk"), bytes=Sum("size"), first=Min("deleted_at")
     )
     return {
-        "images": found["images"],
-        "bytes": found["bytes"] or 0,
-        "next_scrub": _scrub_at(found["first"]),
+        "images": totals["images"],
+        "bytes": totals["bytes"] or 0,
+        "next_scrub": _scrub_at(totals["first"]),
     }
 
 
@@ -170,13 +174,13 @@ def _trash_size() -> dict[str, int]:
 
 
 def next_scrub() -> datetime | None:
-    """When the oldest image of the trash goes for good; None: the trash is empty."""
+    """Return when the oldest image in the trash is deleted permanently; None: empty trash."""
     trash = Image.objects.in_trash()
     return _scrub_at(trash.aggregate(first=Min("deleted_at"))["first"])
 
 
 def scrub_at(image: Image) -> datetime | None:
-    """When this image goes for good; None: it is not in the trash."""
+    """Return when this image is deleted permanently; None: it is not in the trash."""
     in_trash = image.status == Status.PENDING_DELETE
     return _scrub_at(image.deleted_at) if in_trash else None
 
@@ -186,8 +190,8 @@ def _scrub_at(deleted_at: datetime | None) -> datetime | None:
 
 
 def _stores() -> dict[str, dict[str, int]]:
-    held = ImageLocation.objects.exclude(status=LocationStatus.DELETED)
-    rows = held.values_list("store").annotate(
+    locations = ImageLocation.objects.exclude(status=LocationStatus.DELETED)
+    rows = locations.values_list("store").annotate(
         count=Count("pk"), bytes=Sum("image__size")
     )
     return {
@@ -204,7 +208,7 @@ def _to_remove() -> dict[str, int]:
 
 
 def of_image(image_id: str, shown: History) -> dict[str, Any] | None:
-    """All about one image, also a deleted one; None: there is none of this id."""
+    """Return all details of one image, also a deleted one; None: no image has this id."""
     image = Image.objects.filter(pk=image_id).first()
     if image is None:
         return None

@@ -1,4 +1,4 @@
-"""What is left of images that were deleted long ago goes too; their ids stay taken."""
+"""Purge: remove the rows and attributes of images deleted long ago; their ids stay reserved."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from images.models import (
     UploadChunk,
 )
 
-BATCH = 200  # images a transaction
+BATCH = 200  # images per transaction
 KEPT = ("id", "status", "deleted_at")
 
 
@@ -28,11 +28,11 @@ def purge_deleted(
     release_ids: bool = False,
     dry_run: bool = False,
 ) -> list[str]:
-    """Purge the next images behind the id ``after`` that were deleted before this time.
+    """Purge a batch of images deleted ``before`` a time, with ids above ``after``; return the ids.
 
-    One short transaction; their ids, none when no more are left. The row stays, empty, as
-    the reservation of the id; with ``release_ids`` it goes too, also that of an image which
-    was purged before. An image of which bytes may still be somewhere is left alone.
+    Runs one short transaction; returns no ids when no image is left. The row stays, empty, to
+    reserve the id; ``release_ids`` deletes the row too, also of images that were purged before.
+    An image whose bytes may still be in a store is skipped.
     """
     with transaction.atomic():
         due = _due(before, release_ids).filter(_no_bytes(), pk__gt=after).order_by("pk")
@@ -47,7 +47,7 @@ def purge_deleted(
 
 
 def purge_total(before: datetime, *, release_ids: bool = False) -> tuple[int, int]:
-    """How many images ``purge_deleted`` would take in all, and how many wait for their bytes to go."""
+    """Return how many images ``purge_deleted`` would purge, and how many still have bytes."""
     due = _due(before, release_ids)
     ready = due.filter(_no_bytes()).count()
     return ready, due.count() - ready
@@ -59,24 +59,24 @@ def _due(before: datetime, release_ids: bool) -> QuerySet[Image]:
 
 
 def _no_bytes() -> Q:
-    # None of this comes back for a deleted image, so it holds without a lock.
+    # A deleted image gets no new location, transfer or chunk, so no lock is needed.
     locations = ImageLocation.objects.filter(image=OuterRef("pk"))
-    held = locations.exclude(status=LocationStatus.DELETED)
+    remaining = locations.exclude(status=LocationStatus.DELETED)
     chunks = UploadChunk.objects.filter(transfer__image=OuterRef("pk"))
-    left = Transfer.objects.with_bytes().filter(image=OuterRef("pk"))
-    return Q(~Exists(held), ~Exists(left), ~Exists(chunks))
+    unclean = Transfer.objects.with_bytes().filter(image=OuterRef("pk"))
+    return Q(~Exists(remaining), ~Exists(unclean), ~Exists(chunks))
 
 
 def _empty(ids: list[str]) -> None:
     for relation in Image._meta.related_objects:
-        others = relation.related_model._default_manager
-        others.filter(**{f"{relation.field.name}__in": ids}).delete()
+        related = relation.related_model._default_manager
+        related.filter(**{f"{relation.field.name}__in": ids}).delete()
     cleared = {
         field.attname: field.get_default()
         for field in Image._meta.concrete_fields
         if field.attname not in KEPT
     }
-    # Without an owner it would be everybody's.
+    # The owner must be empty, not NULL: images without an owner are visible to all projects.
     cleared |= {"owner": "", "purged": True}
     cleared |= {"created_at": F("deleted_at"), "updated_at": F("deleted_at")}
     Image.objects.filter(pk__in=ids).update(**cleared)

@@ -136,7 +136,7 @@ def test_the_last_error_is_shown_with_its_request(make_image: Any, capsys: Any) 
 
     assert facts["last_error"]["code"] == "lease-expired"
     assert facts["last_error"]["request_id"] == "req-7"
-    assert "lease-expired: Nothing was heard" in shown(capsys, image.pk)
+    assert "lease-expired: The transfer sent no heartbeat" in shown(capsys, image.pk)
 
 
 def test_the_history_can_be_narrowed(make_image: Any, capsys: Any) -> None:

@@ -321,7 +321,7 @@ def test_a_step_that_is_no_edge_breaks_the_history(create: Any) -> None:
     )
     Image.objects.filter(pk=image.pk).update(status="deactivated", size=0)
 
-    assert "no edge from queued to deactivated" in only().message
+    assert "no transition from queued to deactivated" in only().message
 
 
 # Bytes
@@ -556,7 +556,7 @@ def test_the_last_copy_of_a_deactivated_image_is_not_given_up(
 def test_a_copy_that_is_there_is_not_given_up(create: Any, member: Caller) -> None:
     image = create()
 
-    with pytest.raises(errors.Conflict, match="are there"):
+    with pytest.raises(errors.Conflict, match="has the bytes"):
         repair.lose_location(location_of(image).pk, member)
 
 

@@ -1,6 +1,6 @@
-"""Is everything as the life cycle promises? Compares rows, history and stores; changes nothing.
+"""Consistency checks: compare rows, history and stores, and report findings. Changes nothing.
 
-What it finds is put right by the verbs of ``images.lifecycle``.
+The module ``fixes`` fixes findings by operations of ``images.lifecycle`` and ``repair``.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ def check(
     listed: Listed = iter,
     read: Through = iter,
 ) -> Iterator[Finding]:
-    """Everything that is wrong, in constant memory.
+    """Yield all findings, in constant memory.
 
-    ``read_bytes`` also reads all data and compares it with the digests. ``store`` looks at
-    the bytes of that store only, at no row. May run while the service works: what is merely
-    under way is no finding. What a store lists passes through ``listed``, what is read of a
-    copy through ``read``. Raises Invalid for a store that is not configured.
+    ``read_bytes`` also reads all data and compares it with the digests. ``store`` checks only
+    the objects of that store, not the rows. The check can run while the service works: running
+    operations cause no findings. Listings of stores pass through ``listed``, the blocks of
+    copies through ``read``. Raises Invalid for a store that is not configured.
     """
     through = read if read_bytes else None
     if store == stores.HTTP.id:
@@ -50,8 +50,8 @@ def check(
     if store is not None:
         yield from in_store(stores.get(store), listed, through)
         return
-    for look in ROW_CHECKS:
-        yield from look()
+    for row_check in ROW_CHECKS:
+        yield from row_check()
     if not read_bytes:
         yield from known_damage()
     yield from broken_histories()

@@ -1,4 +1,4 @@
-"""The copies of the images' data: which there should be, and whether their bytes are the right ones."""
+"""Checks of copies: which copies must exist, and whether their bytes are right."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from images.models import READABLE_STATUSES, ImageLocation, LocationStatus, Stat
 from images.operations.consistency.finding import BATCH
 from images.stores.digests import Digests, digesting
 
-# What an image cannot do without; a copy that was taken from it may be gone at any moment.
+# Locations that an image needs; the object of a removed location can be deleted at any time.
 NEEDED = Q(status=LocationStatus.ACTIVE, image__status__in=READABLE_STATUSES) | Q(
     status=LocationStatus.PENDING_DELETE,
     delete_after=None,
@@ -39,7 +39,7 @@ Through = Callable[[Blocks], Blocks]
 
 @dataclass(frozen=True)
 class Copy:
-    """A location, and what its bytes must be."""
+    """A location, and the size and digests that its bytes must have."""
 
     location: int
     store: str
@@ -51,7 +51,7 @@ class Copy:
 
     @classmethod
     def of(cls, row: dict[str, Any]) -> Copy:
-        """From ``pk`` and COLUMNS."""
+        """Create a copy from a row with ``pk`` and COLUMNS."""
         known = {
             "md5": row["image__checksum"],
             row["image__os_hash_algo"]: row["image__os_hash_value"],
@@ -72,41 +72,42 @@ class Copy:
         )
 
     def is_needed(self) -> bool:
-        """Still? Ask it after the bytes were looked at, before anybody is alarmed."""
+        """Whether the image still needs this copy. Ask after reading, before reporting damage."""
         return ImageLocation.objects.filter(NEEDED, pk=self.location).exists()
 
 
 def damage(copy: Copy, through: Through = iter) -> tuple[str, str] | None:
-    """Read it all and compare: None, or (kind of finding, what is wrong).
+    """Read a copy and compare it: return (kind of finding, message), or None if it is intact.
 
-    The blocks pass ``through`` on their way. Raises DataMissing, StoreError, Invalid.
+    The blocks pass ``through``, which can report progress or limit the rate.
+    Raises DataMissing, StoreError, Invalid.
     """
     blocks = stores.get(copy.store).open(copy.key)
     try:
         with Digests(*copy.digests) as digests:
             for _ in through(digesting(blocks, digests)):
                 pass
-            found = digests.hexdigests()
+            actual = digests.hexdigests()
     finally:
         blocks.close()
     if copy.size not in (None, digests.size):
         return wrong_size(digests.size, copy.size)
-    differing = [name for name, value in copy.digests.items() if found[name] != value]
+    differing = [name for name, value in copy.digests.items() if actual[name] != value]
     if differing:
         return (
             "wrong-digest",
-            f"{' and '.join(differing)} differ: these are other bytes",
+            f"{' and '.join(differing)} differ: the bytes are not those of the image",
         )
     return None
 
 
-def wrong_size(found: int, expected: int | None) -> tuple[str, str]:
-    """The kind of finding, and the words for it."""
-    return "wrong-size", f"{found} bytes, and should be {expected}"
+def wrong_size(actual: int, expected: int | None) -> tuple[str, str]:
+    """Return the kind of finding and the message for a copy of the wrong size (bytes)."""
+    return "wrong-size", f"{actual} bytes, and should be {expected}"
 
 
 def paced(blocks: Blocks, rate: float) -> Iterator[bytes]:
-    """The same blocks, not faster than ``rate`` bytes a second."""
+    """Yield the blocks at no more than ``rate`` bytes per second."""
     began, passed = time.monotonic(), 0
     for block in blocks:
         yield block
@@ -119,19 +120,19 @@ def paced(blocks: Blocks, rate: float) -> Iterator[bytes]:
 def to_verify(
     before: datetime, ids: Sequence[str] = (), store: str | None = None
 ) -> QuerySet[ImageLocation]:
-    """The needed locations that were not verified since ``before``."""
-    found = ImageLocation.objects.filter(
+    """Return the needed locations that were not verified since ``before``."""
+    locations = ImageLocation.objects.filter(
         NEEDED, Q(verified_at=None) | Q(verified_at__lt=before)
     )
     if ids:
-        found = found.filter(image__in=list(ids))
+        locations = locations.filter(image__in=list(ids))
     if store:
-        found = found.filter(store=store)
-    return found
+        locations = locations.filter(store=store)
+    return locations
 
 
 def due(locations: QuerySet[ImageLocation]) -> Iterator[Copy]:
-    """Each of them once, the one that was not verified for the longest time first."""
+    """Yield each location's copy once, the least recently verified first."""
     oldest = F("verified_at").asc(nulls_first=True)
     ordered = locations.order_by(oldest, "pk").values("pk", *COLUMNS)
     page = list(ordered[:BATCH])

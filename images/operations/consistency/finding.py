@@ -1,4 +1,4 @@
-"""What the audit says when something is wrong, and how it walks a table."""
+"""Findings of the consistency checks, and reading of tables in batches."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BATCH = 500  # rows
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong. ``size`` in bytes, where bytes are what is wrong."""
+    """A deviation that a check has found. ``size`` (bytes) is set for findings about objects."""
 
     kind: str
     message: str
@@ -23,13 +23,13 @@ class Finding:
     size: int | None = None
 
 
-def batches(found: QuerySet[Any], *columns: str) -> Iterator[list[dict[str, Any]]]:
-    """All rows as dicts of ``pk`` and ``columns``, a page at a time, in the order of pk.
+def batches(queryset: QuerySet[Any], *columns: str) -> Iterator[list[dict[str, Any]]]:
+    """Yield all rows as dicts of ``pk`` and ``columns``, in pages of BATCH, ordered by pk.
 
-    No cursor stays open between two pages: on SQLite an open one would hold all later
-    questions back at the state of its own.
+    No cursor stays open between two pages: on SQLite an open cursor would make all later
+    queries see the state at its opening.
     """
-    ordered = found.order_by("pk").values("pk", *columns)
+    ordered = queryset.order_by("pk").values("pk", *columns)
     page = list(ordered[:BATCH])
     while page:
         yield page

@@ -1,4 +1,4 @@
-"""Which verb of the life cycle puts a finding right, and what a person can do about the others."""
+"""The fix for each kind of finding, and advice to operators about findings without one."""
 
 from __future__ import annotations
 
@@ -26,29 +26,31 @@ ADVICE = {
     "the image.",
     "wrong-size": "Put the right bytes back under the key, or delete the image.",
     "wrong-digest": "Put the right bytes back under the key, or delete the image.",
-    "store-unreachable": "See to the store, or configure it again, and repeat.",
-    "history": "Report it: somebody has changed rows by hand. History is never rewritten.",
+    "store-unreachable": "Make the store available, or configure it again, and repeat the check.",
+    "history": "Report it: rows were changed by hand. History is never rewritten.",
 }
 
 
 @dataclass(frozen=True)
 class Fixing:
-    """How far the repairs may go."""
+    """The actor of the fixes, and what they are allowed to remove."""
 
     actor: Caller
-    foreign: bool = False  # orphans whose image this catalogue does not know
-    empty_store: bool = False  # copies in a store that has nothing in it
+    foreign: bool = (
+        False  # orphaned objects of images that this catalogue does not know
+    )
+    empty_store: bool = False  # locations in a store that is empty
 
 
 def can_fix(finding: Finding) -> bool:
-    """Is there a verb for it?"""
+    """Whether there is a fix for this kind of finding."""
     return finding.kind in FIXES
 
 
 def fix(
     findings: Iterable[Finding], fixing: Fixing
 ) -> Iterator[tuple[Finding, str | None]]:
-    """Put right what can be; each finding with None, or with the reason why it stays."""
+    """Fix the findings; yield each with None, or with the reason why it is not fixed."""
     findings = list(findings)
     kinds = {finding.kind for finding in findings}
     if "stuck" in kinds:
@@ -74,14 +76,14 @@ def _delete_all_that_is_due(actor: Caller) -> None:
         pass
 
 
-def _release(finding: Finding, fixing: Fixing) -> None:
-    # The dead transfers have been reaped before; this is for what has none.
+def _unstick(finding: Finding, fixing: Fixing) -> None:
+    # `fix` has ended the dead transfers before; this fixes images without a transfer.
     still = Image.objects.filter(pk=finding.image_id, status__in=TRANSIENT_STATUSES)
     if not finding.key and still.exists():
         repair.unstick(finding.image_id, fixing.actor, REASON)
 
 
-def _give_up_copy(finding: Finding, fixing: Fixing) -> None:
+def _remove_location(finding: Finding, fixing: Fixing) -> None:
     copies = ImageLocation.objects.filter(
         image=finding.image_id, store=finding.store, key=finding.key
     ).exclude(status=LocationStatus.DELETED)
@@ -91,27 +93,28 @@ def _give_up_copy(finding: Finding, fixing: Fixing) -> None:
         )
 
 
-def _remove(finding: Finding, fixing: Fixing) -> None:
+def _remove_orphaned_object(finding: Finding, fixing: Fixing) -> None:
     repair.remove_orphan(finding.store, finding.key, foreign=fixing.foreign)
 
 
 def _check_deleted(finding: Finding, fixing: Fixing) -> None:
     waiting = LocationStatus.PENDING_DELETE
     if finding.key:
-        left = ImageLocation.objects.filter(
+        remaining = ImageLocation.objects.filter(
             store=finding.store, key=finding.key, status=waiting
         ).exists()
     else:
-        left = Image.objects.in_trash().filter(pk=finding.image_id).exists()
-    if left:
+        remaining = Image.objects.in_trash().filter(pk=finding.image_id).exists()
+    if remaining:
         raise errors.StoreError(
-            "It could not be deleted; the log says why. See to the store, and repeat."
+            "It could not be deleted. See the log for the reason, make the store available, and "
+            "repeat."
         )
 
 
 FIXES: dict[str, Callable[[Finding, Fixing], None]] = {
-    "stuck": _release,
-    "missing-bytes": _give_up_copy,
-    "orphan-bytes": _remove,
+    "stuck": _unstick,
+    "missing-bytes": _remove_location,
+    "orphan-bytes": _remove_orphaned_object,
     "overdue": _check_deleted,
 }

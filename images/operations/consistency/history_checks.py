@@ -1,4 +1,4 @@
-"""Does the history of every image lead, along legal edges, to the status that it has?"""
+"""Checks that the history of every image leads, by legal transitions, to its status."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LEGAL = frozenset((edge.source, edge.target) for edge in EDGES)
 
 
 def broken_histories() -> Iterator[Finding]:
-    """Images whose events do not chain. What was purged keeps no history."""
+    """Yield findings for images whose events do not chain. Purged images have no history."""
     for page in batches(Image.objects.filter(purged=False), "status"):
         statuses = {row["pk"]: row["status"] for row in page}
         for image_id, fault in _confirmed(list(faults(statuses))).items():
@@ -21,7 +21,7 @@ def broken_histories() -> Iterator[Finding]:
 
 
 def _confirmed(suspects: list[str]) -> dict[str, str]:
-    """Something may have happened between the two questions: once more, with a lock."""
+    """Check the suspects again under a lock, because an image can change between two queries."""
     if not suspects:
         return {}
     rows = Image.objects.filter(pk__in=suspects, purged=False).order_by("pk")
@@ -30,10 +30,10 @@ def _confirmed(suspects: list[str]) -> dict[str, str]:
 
 
 def faults(statuses: Mapping[str, str]) -> dict[str, str]:
-    """Of the images with these statuses: id -> the first thing that is wrong."""
+    """Return the first fault in each image's history, by id, given the images' statuses."""
     last: dict[str, str] = {}
     wrong: dict[str, str] = {}
-    # By image first: PostgreSQL would otherwise walk all events in the order of their ids.
+    # Ordered by image first: PostgreSQL would otherwise scan all events in the order of ids.
     events = Event.objects.filter(image__in=list(statuses)).order_by("image_id", "pk")
     for image_id, before, after in events.values_list(
         "image_id", "from_status", "to_status"
@@ -59,7 +59,7 @@ def _fault(previous: str, before: str, after: str) -> str:
             f"an event begins at {before or 'nothing'}, but the one before it led to "
             f"{previous or 'nothing'}"
         )
-    # The first one only says where the image began.
+    # The first event only has the status in which the image was created.
     if previous and before != after and (before, after) not in LEGAL:
-        return f"there is no edge from {before} to {after}"
+        return f"there is no transition from {before} to {after}"
     return ""

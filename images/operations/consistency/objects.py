@@ -1,4 +1,4 @@
-"""What the stores hold, against what the rows say they hold."""
+"""Comparison of the objects in the stores with the rows that name them."""
 
 from __future__ import annotations
 
@@ -29,12 +29,13 @@ Listed = Callable[[Iterable[tuple[str, int]]], Iterable[tuple[str, int]]]
 def in_store(
     store: stores.Store, listed: Listed, through: Through | None
 ) -> Iterator[Finding]:
-    """What is missing or damaged in one store, and what belongs to nobody there.
+    """Yield findings for the missing, damaged and orphaned objects of one store.
 
-    What it lists passes through ``listed``, what is read ``through``; None: nothing is read.
+    The store's listing passes through ``listed``, the blocks of copies pass ``through``; None:
+    no copy is read.
 
-    The store is listed first and the rows are asked afterwards: bytes always come after
-    their row, so that a running upload is never taken for an orphan.
+    The store is listed before the rows are read: an object is always written after its row, so
+    that the object of a running upload never counts as orphaned.
     """
     with closing(Listing()) as listing:
         try:
@@ -45,7 +46,7 @@ def in_store(
             yield Finding("store-unreachable", str(error), store=store.id)
 
 
-Wrong = tuple[Copy, str, str]  # with the kind of finding, and the words for it
+Wrong = tuple[Copy, str, str]  # with the kind of finding and the message
 
 
 def _wrong_copies(
@@ -57,9 +58,9 @@ def _wrong_copies(
         needed = _needed([row["pk"] for row in page])
         copies = [copy for copy in map(Copy.of, page) if copy.location in needed]
         wrong = _wrong_of(copies, store, sizes, through)
-        # Reading takes long: then nobody waits for the end of the page.
-        for some in ([one] for one in wrong) if through else [list(wrong)]:
-            yield from _still(some)
+        # Reading takes long, so each finding is then reported before the end of the page.
+        for group in ([entry] for entry in wrong) if through else [list(wrong)]:
+            yield from _still_needed(group)
 
 
 def _wrong_of(
@@ -85,8 +86,8 @@ def _wrong_of(
             yield copy, *wrong
 
 
-def _still(wrong: list[Wrong]) -> Iterator[Finding]:
-    # Those that were taken from their image meanwhile are nobody's trouble.
+def _still_needed(wrong: list[Wrong]) -> Iterator[Finding]:
+    # A location that was removed from its image meanwhile is no finding.
     needed = _needed([copy.location for copy, *_ in wrong]) if wrong else set()
     for copy, kind, message in wrong:
         if copy.location in needed:
@@ -94,14 +95,14 @@ def _still(wrong: list[Wrong]) -> Iterator[Finding]:
 
 
 def _needed(locations: list[int]) -> set[int]:
-    found = ImageLocation.objects.filter(NEEDED, pk__in=locations)
-    return set(found.values_list("pk", flat=True))
+    needed = ImageLocation.objects.filter(NEEDED, pk__in=locations)
+    return set(needed.values_list("pk", flat=True))
 
 
 def _wrong(
     copy: Copy, store: stores.Store, size: int | None, through: Through | None
 ) -> tuple[str, str] | None:
-    if size is None:  # perhaps put there after the store was listed
+    if size is None:  # the object may be newer than the listing
         size = store.size(copy.key)
     if copy.size not in (None, size):
         return wrong_size(size, copy.size)
@@ -112,13 +113,13 @@ def _orphans(store: stores.Store, listing: Listing) -> Iterator[Finding]:
     for batch in listing.left():
         owned = repair.owned(batch)
         for key, size in batch.items():
-            if key in owned or _is_gone(store, key):
+            if key in owned or _is_missing(store, key):
                 continue
             image_id = repair.maker(key)
             whose = "" if image_id else "; not of this catalogue"
             yield Finding(
                 "orphan-bytes",
-                f"{size} bytes that belong to nothing{whose}",
+                f"orphaned object of {size} bytes{whose}",
                 image_id,
                 store.id,
                 key,
@@ -126,7 +127,7 @@ def _orphans(store: stores.Store, listing: Listing) -> Iterator[Finding]:
             )
 
 
-def _is_gone(store: stores.Store, key: str) -> bool:
+def _is_missing(store: stores.Store, key: str) -> bool:
     try:
         store.size(key)
     except errors.DataMissing:
@@ -135,15 +136,15 @@ def _is_gone(store: stores.Store, key: str) -> bool:
 
 
 def elsewhere(through: Through | None) -> Iterator[Finding]:
-    """Copies in stores that are not ours to list: ``http``, and what is not configured."""
+    """Yield findings for copies in stores that cannot be listed: ``http`` and unknown stores."""
     known = {store.id for store in stores.configured()}
-    others = ImageLocation.objects.filter(LIVE).exclude(store__in=known)
-    counted = others.values("store").annotate(copies=Count("pk")).order_by("store")
+    unlisted = ImageLocation.objects.filter(LIVE).exclude(store__in=known)
+    counted = unlisted.values("store").annotate(copies=Count("pk")).order_by("store")
     for row in counted:
         if row["store"] != stores.HTTP.id:
             yield Finding(
                 "store-unreachable",
-                f"{row['copies']} copies are in it, and it is not configured",
+                f"{row['copies']} copies are in this store, which is not configured",
                 store=row["store"],
             )
     if through:
@@ -151,7 +152,7 @@ def elsewhere(through: Through | None) -> Iterator[Finding]:
 
 
 def at_web_addresses(through: Through) -> Iterator[Finding]:
-    """Reads all copies in ``http``: there is no other way to know about them."""
+    """Read all copies in the store ``http`` and yield findings; its objects cannot be listed."""
     located = ImageLocation.objects.filter(NEEDED, store=stores.HTTP.id)
     for page in batches(located, *COLUMNS):
         for copy in map(Copy.of, page):

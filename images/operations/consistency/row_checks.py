@@ -1,4 +1,4 @@
-"""Rows that contradict each other. Asks the database only, a few questions for any number of rows."""
+"""Checks for contradictory rows, in a few database queries for any number of rows."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from images.models import (
 from images.operations.consistency.finding import Finding, batches
 from images.transfers import reaper
 
-LATE = timedelta(hours=1)  # the worker looks every few seconds
-MANY_ATTEMPTS = 10  # more than four hours of them
+LATE = timedelta(hours=1)  # the background worker runs every few seconds
+MANY_ATTEMPTS = 10  # they take more than four hours
 
 
 def illegal_statuses() -> Iterator[Finding]:
-    """Values that are no status at all."""
+    """Yield findings for images whose status is none of the life cycle."""
     for row in _rows(Image.objects.exclude(status__in=Status.values), "status"):
         yield Finding(
-            "illegal-status", f"'{row['status']}' is no status", image_id=row["pk"]
+            "illegal-status", f"'{row['status']}' is not a status", image_id=row["pk"]
         )
 
 
 def stuck() -> Iterator[Finding]:
-    """Transient statuses without an owner, and owners that are dead."""
+    """Yield findings for transient statuses without a transfer, and for dead transfers."""
     for row in _rows(Image.objects.filter(ownerless()), "status"):
         yield Finding(
             "stuck", f"{row['status']}, and no transfer is running", image_id=row["pk"]
@@ -50,27 +50,27 @@ def stuck() -> Iterator[Finding]:
 
 
 def without_location() -> Iterator[Finding]:
-    """Images that should have data, and have it nowhere."""
-    for statuses, held in (
+    """Yield findings for images that should have data and have no location."""
+    for statuses, expected in (
         (READABLE_STATUSES, Q(status=LocationStatus.ACTIVE)),
         (
             (Status.PENDING_DELETE,),
             Q(status=LocationStatus.PENDING_DELETE, delete_after=None),
         ),
     ):
-        own = ImageLocation.objects.filter(held, image=OuterRef("pk"))
-        # API v1 creates active images of no bytes, which need no place.
-        images = Image.objects.filter(~Exists(own), status__in=statuses)
+        locations = ImageLocation.objects.filter(expected, image=OuterRef("pk"))
+        # API v1 can create active images of 0 bytes, which need no location.
+        images = Image.objects.filter(~Exists(locations), status__in=statuses)
         for row in _rows(images.exclude(size=0), "status"):
             yield Finding(
                 "no-location",
-                f"{row['status']}, but its data is nowhere",
+                f"{row['status']}, but it has no location",
                 image_id=row["pk"],
             )
 
 
 def stray_locations() -> Iterator[Finding]:
-    """Locations that live on an image which has no data any more, or not yet."""
+    """Yield findings for locations of images that should have none in their status."""
     active = Q(status=LocationStatus.ACTIVE)
     waiting = Q(status=LocationStatus.PENDING_DELETE, delete_after=None)
     strays = ImageLocation.objects.filter(
@@ -89,7 +89,7 @@ def stray_locations() -> Iterator[Finding]:
 
 
 def overdue() -> Iterator[Finding]:
-    """What should have been deleted long ago."""
+    """Yield findings for objects and trashed images whose deletion is late."""
     now = timezone.now()
     late = ImageLocation.objects.filter(
         Q(delete_after__lt=now - LATE) | Q(delete_attempts__gte=MANY_ATTEMPTS),
@@ -98,13 +98,13 @@ def overdue() -> Iterator[Finding]:
     for row in _rows(late, "store", "key", "image_id", "delete_attempts"):
         yield Finding(
             "overdue",
-            f"its bytes should be gone; tried {row['delete_attempts']} times",
+            f"its bytes should be removed; tried {row['delete_attempts']} times",
             row["image_id"],
             row["store"],
             row["key"],
         )
-    by_now = lifecycle.due_until() - LATE
-    trash = Image.objects.in_trash().filter(deleted_at__lt=by_now)
+    late_since = lifecycle.due_until() - LATE
+    trash = Image.objects.in_trash().filter(deleted_at__lt=late_since)
     for row in _rows(trash, "deleted_at"):
         yield Finding(
             "overdue",
@@ -114,7 +114,7 @@ def overdue() -> Iterator[Finding]:
 
 
 def known_damage() -> Iterator[Finding]:
-    """Copies that were damaged when they were read last, by ``image_verify``."""
+    """Yield findings for copies that were damaged when ``image_verify`` last read them."""
     columns = ("store", "key", "image_id", "damage", "verified_at")
     for row in _rows(ImageLocation.objects.damaged(), *columns):
         yield Finding(
@@ -135,6 +135,6 @@ ROW_CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
 )
 
 
-def _rows(found: QuerySet[Any], *columns: str) -> Iterator[dict[str, Any]]:
-    for page in batches(found, *columns):
+def _rows(queryset: QuerySet[Any], *columns: str) -> Iterator[dict[str, Any]]:
+    for page in batches(queryset, *columns):
         yield from page

@@ -1,4 +1,4 @@
-"""The listing of a store, outside of memory: a store may hold more keys than fit into it."""
+"""The listing of a store, on disk: a store can hold more keys than fit into memory."""
 
 from __future__ import annotations
 
@@ -9,34 +9,35 @@ from images.operations.consistency.finding import BATCH
 
 
 class Listing:
-    """Keys with their sizes in bytes; what nobody takes is left. ``close`` it at the end."""
+    """A table of keys and their sizes in bytes, from which keys are taken. Needs ``close``."""
 
     def __init__(self) -> None:
-        # Without a name SQLite keeps it in a temporary file, which nobody else sees.
+        # Without a name SQLite uses a private temporary file.
         self._db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._db.execute(
             "CREATE TABLE found (key TEXT PRIMARY KEY, size INTEGER) WITHOUT ROWID"
         )
 
     def close(self) -> None:
+        """Close the table and remove its file."""
         self._db.close()
 
-    def fill(self, found: Iterable[tuple[str, int]]) -> None:
-        """Take in a whole listing."""
+    def fill(self, listing: Iterable[tuple[str, int]]) -> None:
+        """Insert a whole listing."""
         self._db.execute("BEGIN")
-        self._db.executemany("INSERT OR REPLACE INTO found VALUES (?, ?)", found)
+        self._db.executemany("INSERT OR REPLACE INTO found VALUES (?, ?)", listing)
         self._db.execute("COMMIT")
 
     def take(self, keys: Sequence[str]) -> dict[str, int]:
-        """The sizes of those that are there; they are not left over."""
+        """Remove these keys from the table and return the sizes of those it had."""
         marks = ",".join("?" * len(keys))
-        gone = self._db.execute(
+        removed = self._db.execute(
             f"DELETE FROM found WHERE key IN ({marks}) RETURNING key, size", keys
         )
-        return dict(gone.fetchall())
+        return dict(removed.fetchall())
 
     def left(self) -> Iterator[dict[str, int]]:
-        """Key -> size of all that nobody took, in batches."""
+        """Yield the sizes of the remaining keys, in batches of BATCH."""
         after = ""
         while batch := self._page(after):
             yield batch
