@@ -26,7 +26,7 @@ class Waiting(NamedTuple):
 
 
 def next_waiting(begun: Collection[UUID], busy: Collection[str]) -> Waiting | None:
-    """Return the oldest waiting web download that is not ``begun`` and whose owner is not ``busy``."""
+    """Return the oldest waiting web download, without those ``begun`` and of ``busy`` owners."""
     waiting = Transfer.objects.filter(status=TransferStatus.WAITING)
     row = (
         waiting.exclude(pk__in=begun)

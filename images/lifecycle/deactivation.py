@@ -9,9 +9,10 @@ from images.transitions import follow, locked
 
 
 def deactivate(image_id: str, actor: Caller, reason: str = "") -> None:
-    """Deactivate an image: only admins can download its data. No error if it is deactivated already.
+    """Deactivate an image: only admins can download its data.
 
-    Raises Forbidden in any status except active and deactivated, NotFound.
+    No error if the image is deactivated already. Raises Forbidden in any status except
+    active and deactivated, NotFound.
     """
     with locked(image_id) as image:
         if image.status != Status.DEACTIVATED:
@@ -26,9 +27,10 @@ def deactivate(image_id: str, actor: Caller, reason: str = "") -> None:
 
 
 def reactivate(image_id: str, actor: Caller, reason: str = "") -> None:
-    """Reactivate an image: its data can be downloaded again. No error if it is active already.
+    """Reactivate an image: its data can be downloaded again.
 
-    Raises Forbidden in any status except active and deactivated, NotFound.
+    No error if the image is active already. Raises Forbidden in any status except
+    active and deactivated, NotFound.
     """
     with locked(image_id) as image:
         if image.status != Status.ACTIVE:

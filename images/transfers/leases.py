@@ -1,4 +1,4 @@
-"""Begin, claim, end and clean up transfers. A running transfer owns its image's transient status."""
+"""Begin, claim, end and clean up transfers, which own the transient statuses of images."""
 
 from __future__ import annotations
 
@@ -215,7 +215,7 @@ def _end(
 
 
 def finish(transfer: Transfer) -> None:
-    """Mark a transfer as done, with its image locked. Raises Gone when it was not running any more."""
+    """Mark a transfer as done, with its image locked. Raises Gone when it was not running."""
     if not _end(transfer, TransferStatus.DONE):
         raise gone(transfer)
 

@@ -221,7 +221,7 @@ def _begin_writing(upload: Transfer) -> UploadChunk:
 
 
 def _check_chunks(upload: Transfer) -> None:
-    # Checked once per request: within a request, CHUNK and the heartbeat interval limit their number.
+    # Checked once per request: within it, CHUNK and the heartbeat interval limit the number.
     most = SMALL_CHUNKS + upload.bytes_received // SMALL
     if upload.chunks.filter(status=ChunkStatus.STORED).count() >= most:
         raise errors.OverLimit(
@@ -281,5 +281,6 @@ def _abandon(chunk: UploadChunk, put: bool) -> None:
         _own_arriving(chunk).update(status=ChunkStatus.LOST)
         chunks.remove_each([chunk], CircuitBreaker())
     except Exception:
-        # Without a heartbeat another request can write after a lease; the sender gets the first error.
+        # Without a heartbeat another request can write after a lease. The sender gets the first
+        # error.
         log.exception("chunk %s could not be removed", chunk.pk)
