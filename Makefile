@@ -39,11 +39,11 @@ test-all: $(VENV)/tests
 # its report at the end, so that the reports do not mix.
 test-postgres: $(VENV)/tests
 	@mkdir -p $(IMAGECATALOG_DATA_DIR); log=$(IMAGECATALOG_DATA_DIR)/postgres.log; status=0; \
-	$(PY) -m tests.with_postgres $(PY) -m pytest -m "database and not wire" >"$$log" 2>&1 || status=$$?; \
+	$(PY) -m tests.with_postgres $(PY) -m pytest --ignore=tests/wire -m "database and not wire" >"$$log" 2>&1 || status=$$?; \
 	echo; cat "$$log"; exit $$status
 
-test-fast: $(VENV)/tests ## Run the tests that need no server, on SQLite only
-	$(PYTEST) -m "not wire and not s3 and not needs_postgres and not slow"
+test-fast: $(VENV)/tests ## Run the tests on SQLite without wire, s3, needs_postgres and slow ones
+	$(PYTEST) --ignore=tests/wire -m "not wire and not s3 and not needs_postgres and not slow"
 
 lint: $(VENV)/tests ## Run the checks that need no test: format, style, types, settings, migrations
 	$(PY) -m ruff format --check .

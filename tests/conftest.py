@@ -70,6 +70,13 @@ def pytest_collection_modifyitems(
         items[:] = [item for item in items if item not in elsewhere]
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name long data by its length: megabytes of a name go from process to process."""
+    if isinstance(val, (bytes, str)) and len(val) > 200:
+        return f"{argname}-of-{len(val)}"
+    return None
+
+
 def pytest_collection_finish() -> None:
     """Exclude modules and collected tests, which stay to the end, from garbage collection."""
     gc.collect()
