@@ -17,7 +17,7 @@ PYTEST := $(PY) -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadgroup
 LOCK := pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-emit-index-url --quiet
 
-.PHONY: help run test test-all test-postgres test-fast lint bench crash fuzz conformance lock clean
+.PHONY: help run test test-all test-postgres test-fast lint bench crash fuzz conformance docs screenshots changelog lock clean
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -27,7 +27,7 @@ run: $(VENV)/runtime ## Serve on 127.0.0.1:9292; options: make run ARGS='--bind 
 	@$(PY) manage.py serve $(ARGS)
 
 # The checks use their own data folder, so that they never touch a folder with real images.
-lint test test-all test-postgres test-fast bench crash fuzz conformance: export IMAGECATALOG_DATA_DIR := $(CURDIR)/var/test
+lint test test-all test-postgres test-fast bench crash fuzz conformance docs screenshots: export IMAGECATALOG_DATA_DIR := $(CURDIR)/var/test
 
 test: lint ## Run every check and the whole test suite, as CI does
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 test-all test-postgres
@@ -64,6 +64,15 @@ fuzz: $(VENV)/tests ## Send many unusual requests to the running service; option
 conformance: $(VENV)/tests ## Run the Image API tests of Tempest with a real Keystone; options: make conformance ARGS=--help
 	@$(PY) -m tests.conformance $(ARGS)
 	@$(if $(ARGS),,$(MAKE) --no-print-directory fuzz)
+
+docs: $(VENV)/tests ## Write the table of variables in docs/configuration.md from their declarations
+	@$(PY) -m tests.docs
+
+screenshots: $(VENV)/tests ## Take the pictures in docs/images
+	SCREENSHOTS=$(CURDIR)/docs/images $(PY) -m pytest -q tests/wire/test_screenshots.py
+
+changelog: $(VENV)/tests ## Show the next changelog; write it: make changelog ARGS='--version 0.2.0 --yes'
+	@$(PY) -m towncrier build $(or $(ARGS),--draft --version next)
 
 lock: ## Rewrite both lock files from pyproject.toml; newer versions: make lock ARGS=--upgrade
 	@set -e; tools=$$(mktemp -d); trap 'rm -rf "$$tools"' EXIT; \
