@@ -112,7 +112,7 @@ if IMAGECATALOG_AUTH == "keystone" and not (
         "IMAGECATALOG_KEYSTONE_PASSWORD."
     )
 
-# Who may: overrides of the default rules in images/access.py
+# Overrides of the default rules in images/access/rules.py
 IMAGECATALOG_POLICY_FILE = env.text(
     "IMAGECATALOG_POLICY_FILE",
     help="YAML file in the language of oslo.policy that overrides "
@@ -236,7 +236,7 @@ IMAGECATALOG_TRUSTED_PROXIES = env.networks(
     "for a Unix socket. Their `X-Forwarded-*` headers are trusted. See "
     "[Reverse proxy](operations.md#reverse-proxy).",
 )
-# A client that sends nothing for half a lease is cut off before it can be taken for dead.
+# A client that sends nothing for half a lease is cut off before its transfer expires.
 IMAGECATALOG_BODY_TIMEOUT = env.seconds(
     "IMAGECATALOG_BODY_TIMEOUT",
     IMAGECATALOG_LEASE_SECONDS // 2,
@@ -248,7 +248,7 @@ IMAGECATALOG_BODY_TIMEOUT = env.seconds(
 if IMAGECATALOG_BODY_TIMEOUT >= IMAGECATALOG_LEASE_SECONDS:
     raise ImproperlyConfigured(
         "IMAGECATALOG_BODY_TIMEOUT must be less than IMAGECATALOG_LEASE_SECONDS: "
-        "an upload that stalls would be taken for dead before it is cut off."
+        "the lease of a stalled upload would expire before the upload is cut off."
     )
 IMAGECATALOG_WORKERS = env.number(
     "IMAGECATALOG_WORKERS",

@@ -43,7 +43,7 @@ from tests.web import allow_in_process, serving_folder
 
 BY = operator("test")
 CONTENTS = st.sampled_from([b"", b"one", b"two" * 1000])
-DOORS = st.sampled_from(["verb", "v2", "v1"])
+INTERFACES = st.sampled_from(["verb", "v2", "v1"])
 RAW = {
     "HTTP_X_IMAGE_META_DISK_FORMAT": "raw",
     "HTTP_X_IMAGE_META_CONTAINER_FORMAT": "bare",
@@ -80,7 +80,7 @@ class LifeCycle(RuleBasedStateMachine):
 
     # Verbs
 
-    @rule(target=images, interface=DOORS)
+    @rule(target=images, interface=INTERFACES)
     def create(self, interface: str) -> str:
         fields = {"disk_format": "raw", "container_format": "bare"}
         if interface == "verb":
@@ -115,7 +115,7 @@ class LifeCycle(RuleBasedStateMachine):
         )
         return response.status_code
 
-    @rule(image_id=images, data=CONTENTS, interface=DOORS)
+    @rule(image_id=images, data=CONTENTS, interface=INTERFACES)
     def upload(self, image_id: str, data: bytes, interface: str) -> None:
         expected = self.model[image_id]
         allowed = expected.status == "queued" and expected.data in (None, data)
@@ -155,11 +155,11 @@ class LifeCycle(RuleBasedStateMachine):
             expected.copied = data
         assert not waits or len(waits) == 1
 
-    @rule(image_id=images, interface=DOORS)
+    @rule(image_id=images, interface=INTERFACES)
     def deactivate(self, image_id: str, interface: str) -> None:
         self._act(image_id, "deactivate", interface, {"active", "deactivated"})
 
-    @rule(image_id=images, interface=DOORS)
+    @rule(image_id=images, interface=INTERFACES)
     def reactivate(self, image_id: str, interface: str) -> None:
         self._act(image_id, "reactivate", interface, {"active", "deactivated"})
 
@@ -188,7 +188,7 @@ class LifeCycle(RuleBasedStateMachine):
         done = succeeds(lambda: lifecycle.update(image_id, Changes({"name": name}), BY))
         assert done == (self.model[image_id].status not in DELETED)
 
-    @rule(image_id=images, interface=DOORS)
+    @rule(image_id=images, interface=INTERFACES)
     def delete(self, image_id: str, interface: str) -> None:
         expected = self.model[image_id]
         if interface == "verb":

@@ -29,7 +29,7 @@ NEVER_DISKS = ("aki", "ari")
 HYBRID_ISO = {"iso", "gpt"}
 
 SELF_CONTAINED = "Make it one self-contained file with qemu-img convert."
-REMEDIES = {
+ADVICE = {
     "backing_file": SELF_CONTAINED,
     "data_file": SELF_CONTAINED,
     "unknown_features": "Convert it with qemu-img convert -O qcow2, without options.",
@@ -207,7 +207,7 @@ class Inspection:
         if not objections or (name == "gpt" and lenient):
             return
         reasons = " ".join(
-            f"{reason} ({name} {check}). {REMEDIES.get(check, '')}".strip()
+            f"{reason} ({name} {check}). {ADVICE.get(check, '')}".strip()
             for check, reason in objections.items()
         )
         raise unsafe(reasons)

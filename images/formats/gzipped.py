@@ -32,9 +32,7 @@ class Gzip:
             except zlib.error as error:
                 # After the last part any data is ignored, as by gunzip.
                 if self._begin == MAGIC:
-                    raise _refused(
-                        "it is damaged. Check that it is whole"
-                    ) from error
+                    raise _refused("it is damaged. Check that it is whole") from error
                 data, self._over = b"", True
             self._data.feed(data)
             self._left -= len(data)

@@ -19,18 +19,18 @@ PATIENCE = 5.0  # seconds
 
 
 @contextmanager
-def slot(turns: BoundedSemaphore, until: float | None = None) -> Iterator[None]:
-    """Hold one of ``turns`` as long as the block runs. Raises StoreError when none becomes free.
+def slot(slots: BoundedSemaphore, until: float | None = None) -> Iterator[None]:
+    """Hold one of ``slots`` as long as the block runs. Raises StoreError when none becomes free.
 
     Waits until ``until`` (monotonic clock), or by default for PATIENCE seconds.
     """
     if until is None:
         until = time.monotonic() + PATIENCE
-    if not turns.acquire(timeout=max(0.0, until - time.monotonic())):
+    if not slots.acquire(timeout=max(0.0, until - time.monotonic())):
         raise errors.StoreError(
             "Too many URLs are being read at once. Try again in a few seconds."
         )
     try:
         yield
     finally:
-        turns.release()
+        slots.release()

@@ -51,7 +51,7 @@ def test_a_legal_move_is_made(
     assert status_of(image) == after
 
 
-def test_a_move_leaves_who_through_which_door_and_why(
+def test_an_action_records_its_actor_interface_and_reason(
     root: Client, make_image: MakeImage
 ) -> None:
     image = make_image("active")

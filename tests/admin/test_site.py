@@ -60,7 +60,9 @@ def _no_place(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_no_place")
-def test_who_cannot_wait_for_a_turn_is_told_so(client: Client, root: User) -> None:
+def test_a_sign_in_without_a_free_slot_is_refused_with_the_reason(
+    client: Client, root: User
+) -> None:
     response = sign_in(client)
 
     assert (response.status_code, response["Retry-After"]) == (429, "1")

@@ -38,7 +38,7 @@ def test_the_versions_have_a_path_of_their_own(path: str, client: Client) -> Non
     assert {one["status"] for one in versions[1:]} == {"SUPPORTED"}
 
 
-def test_every_version_leads_to_its_door(client: Client, settings: Any) -> None:
+def test_every_version_links_to_its_api(client: Client, settings: Any) -> None:
     settings.IMAGECATALOG_PUBLIC_URL = "https://images.example"
 
     versions = client.get("/versions").json()["versions"]
@@ -49,7 +49,9 @@ def test_every_version_leads_to_its_door(client: Client, settings: Any) -> None:
     }
 
 
-def test_a_closed_door_is_not_announced(client: Client, settings: Any) -> None:
+def test_an_api_that_is_switched_off_is_not_announced(
+    client: Client, settings: Any
+) -> None:
     settings.IMAGECATALOG_V1 = False
 
     versions = client.get("/versions").json()["versions"]
@@ -105,7 +107,7 @@ def test_accept_can_choose_the_version(accept: str, api: Any, make_image: Any) -
     assert response.json()["id"] == image.pk
 
 
-def test_accept_does_not_open_a_door(client: Client) -> None:
+def test_accept_does_not_reach_what_needs_sign_in(client: Client) -> None:
     assert client.get("/images", headers={"Accept": V2}).status_code == 401
 
 

@@ -59,21 +59,21 @@ def web(bodies: list[Body]) -> Iterator[str]:
 
 
 class Client:
-    """Works in a thread while nobody else holds its ``turn``. ``said`` counts the answers."""
+    """Works in a thread while nobody else holds its ``slot``. ``said`` counts the answers."""
 
     def __init__(
         self, dice: random.Random, bodies: list[Body], web: str, judge: Judge
     ) -> None:
         self._thread = threading.Thread(target=self._run, daemon=True)
         self.dice, self.bodies, self.web, self.judge = dice, bodies, web, judge
-        self.turn = threading.Lock()
+        self.slot = threading.Lock()
         self.stopping = False
         self.entries: list[Entry] = []
         self.said: Counter[str] = Counter()
         self.failure: BaseException | None = None
 
     def use(self, service: Service) -> None:
-        """From now on. Call it with the client's turn in hand."""
+        """From now on. Call it with the client's slot in hand."""
         self.service, self.api, self.v1 = service, Api(service), ApiV1(service)
 
     def start(self) -> None:
@@ -88,7 +88,7 @@ class Client:
     def _run(self) -> None:
         try:
             while not self.stopping:
-                with self.turn:
+                with self.slot:
                     self._step()
                 time.sleep(self.dice.uniform(0.005, 0.03))
         except BaseException as error:  # told to the one who looks after us

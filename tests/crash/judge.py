@@ -42,7 +42,7 @@ class Judge:
                 text=True,
                 start_new_session=True,
             )
-        self._turn = threading.Lock()
+        self._slot = threading.Lock()
 
     def close(self) -> None:
         self._process.communicate(timeout=30)
@@ -64,7 +64,7 @@ class Judge:
         return self._ask("command", *words)
 
     def _ask(self, *question: object) -> Any:
-        with self._turn:
+        with self._slot:
             pipes = self._process.stdin, self._process.stdout
             assert pipes[0] is not None
             assert pipes[1] is not None

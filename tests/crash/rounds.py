@@ -191,7 +191,7 @@ class Rounds:
         """Every client has its last answer and sends nothing."""
         with ExitStack() as stack:
             for client in self.clients:
-                stack.enter_context(client.turn)
+                stack.enter_context(client.slot)
                 if client.failure:
                     raise client.failure
             yield
@@ -235,7 +235,7 @@ class Rounds:
 
     def _die_at(self, point: str, seconds: float = PATIENCE) -> bool:
         if point in ("restore.done", "scrub.marked") and not self.kept:
-            self._turn_over()
+            self._rotate()
         draft = self.note.with_suffix(".new")
         draft.write_text(point)
         draft.rename(self.note)
@@ -247,7 +247,7 @@ class Rounds:
         self.note.unlink(missing_ok=True)
         return not missed
 
-    def _turn_over(self) -> None:
+    def _rotate(self) -> None:
         """Nothing is in the trash without delayed deletion: start again with it."""
         self.service.kill()
         self._recover()

@@ -50,21 +50,21 @@ def plain_decoder(wire: bytes) -> tuple[bytes, bytes] | None:
 
 
 def read(wire: bytes, splits: list[int]) -> tuple[bytes, bytes] | None:
-    """The same by our reader, from a socket at which the bytes arrive in these pieces."""
+    """The same by our reader, from a socket at which the bytes arrive in these parts."""
     cuts = sorted({min(split, len(wire)) for split in splits} | {0, len(wire)})
-    pieces = [wire[start:stop] for start, stop in itertools.pairwise(cuts)]
+    parts = [wire[start:stop] for start, stop in itertools.pairwise(cuts)]
     near, far = socket.socketpair()
     with near, far:
 
         def receive(buffer: memoryview) -> int:
-            if pieces:
-                far.sendall(pieces.pop(0))
+            if parts:
+                far.sendall(parts.pop(0))
             else:
                 far.shutdown(socket.SHUT_WR)
             return connection.receive_into(near, buffer)
 
         return finish(
-            chunked.blocks(receive, pieces.pop(0) if pieces else b""), near, pieces
+            chunked.blocks(receive, parts.pop(0) if parts else b""), near, parts
         )
 
 

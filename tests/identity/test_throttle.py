@@ -219,7 +219,7 @@ def test_ids_of_no_credential_fill_no_memory_at_all(db: None) -> None:
     assert not throttle._failures
 
 
-# Those who wait for their turn to be hashed
+# Those who wait for their slot to be hashed
 
 
 @pytest.fixture
@@ -287,14 +287,14 @@ def test_those_who_waited_together_are_hashed_once(
     alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hashed: list[str] = []
-    turn = verification.hashing_slot
+    slot = verification.hashing_slot
 
     @contextmanager
     def after_another(was_right: bool) -> Iterator[None]:
         if not hashed:
             hashed.append(PASSWORD)
             credentials.by_password("alice", PASSWORD)  # who came first
-        with turn(was_right):
+        with slot(was_right):
             yield
 
     def count(password: str, encoded: str) -> bool:

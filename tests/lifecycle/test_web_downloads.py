@@ -34,7 +34,7 @@ def image(tmp_path: Path, settings: Any, make_image: Any) -> Iterator[Image]:
 
 
 @pytest.fixture(autouse=True)
-def one_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+def one_slot(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(concurrency, "DOWNLOADS", BoundedSemaphore(1))
     monkeypatch.setattr(concurrency, "PATIENCE", 0.1)
 
@@ -51,12 +51,12 @@ def is_free() -> bool:
     return free
 
 
-def test_a_download_that_is_read_to_its_end_gives_its_turn_back(image: Image) -> None:
+def test_a_download_that_is_read_to_its_end_gives_its_slot_back(image: Image) -> None:
     assert b"".join(read(image)) == DATA
     assert is_free()
 
 
-def test_a_download_that_nobody_begins_to_read_gives_its_turn_back(
+def test_a_download_that_nobody_begins_to_read_gives_its_slot_back(
     image: Image,
 ) -> None:
     blocks = read(image)
@@ -67,7 +67,7 @@ def test_a_download_that_nobody_begins_to_read_gives_its_turn_back(
     assert is_free()
 
 
-def test_a_download_that_is_left_in_the_middle_gives_its_turn_back(
+def test_a_download_that_is_left_in_the_middle_gives_its_slot_back(
     image: Image,
 ) -> None:
     blocks = read(image)
@@ -78,7 +78,7 @@ def test_a_download_that_is_left_in_the_middle_gives_its_turn_back(
     assert is_free()
 
 
-def test_a_response_that_is_closed_before_its_first_block_gives_its_turn_back(
+def test_a_response_that_is_closed_before_its_first_block_gives_its_slot_back(
     image: Image, client_of: Any, member: Caller
 ) -> None:
     response = client_of(member).get(f"/v2/images/{image.pk}/file")
@@ -90,7 +90,7 @@ def test_a_response_that_is_closed_before_its_first_block_gives_its_turn_back(
 
 
 @pytest.mark.parametrize("status", [404, None])
-def test_a_download_that_cannot_begin_gives_its_turn_back(
+def test_a_download_that_cannot_begin_gives_its_slot_back(
     status: int | None, image: Image, settings: Any
 ) -> None:
     if status:
@@ -104,7 +104,7 @@ def test_a_download_that_cannot_begin_gives_its_turn_back(
     assert is_free()
 
 
-def test_a_download_that_breaks_off_gives_its_turn_back(
+def test_a_download_that_breaks_off_gives_its_slot_back(
     image: Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     blocks = read(image)
@@ -116,7 +116,7 @@ def test_a_download_that_breaks_off_gives_its_turn_back(
     assert is_free()
 
 
-def test_who_takes_a_download_too_slowly_loses_his_turn(
+def test_who_takes_a_download_too_slowly_loses_its_slot(
     image: Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(downloading, "SLICE", 64)

@@ -338,7 +338,7 @@ def test_a_second_sender_is_told_to_wait(
     assert data(upload) == DATA
 
 
-def test_the_next_one_takes_the_turn_of_a_sender_that_died(
+def test_the_next_one_takes_the_slot_of_a_sender_that_died(
     upload: Transfer, send: Send
 ) -> None:
     chunk = UploadChunk.objects.create(transfer=upload, start=0, key="ab/half.1")
@@ -351,7 +351,7 @@ def test_the_next_one_takes_the_turn_of_a_sender_that_died(
     assert len(keys()) == 1
 
 
-def test_a_sender_whose_turn_was_taken_changes_nothing(
+def test_a_sender_whose_slot_was_taken_changes_nothing(
     upload: Transfer, send: Send, member: Caller
 ) -> None:
     def late() -> Iterator[bytes]:
@@ -550,7 +550,7 @@ def test_what_the_project_has_no_room_for_any_more_is_refused_in_the_end(
     assert_nothing_is_left(upload)
 
 
-def test_a_store_that_is_gone_holds_no_turn(
+def test_a_store_that_is_gone_holds_no_slot(
     upload: Transfer, send: Send, settings: Any
 ) -> None:
     there = settings.IMAGECATALOG_STORES

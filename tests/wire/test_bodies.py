@@ -102,8 +102,8 @@ def everything(sock: socket.socket) -> str:
     """Until the server closes."""
     received = b""
     with contextlib.suppress(ConnectionResetError):
-        while piece := sock.recv(1 << 16):
-            received += piece
+        while part := sock.recv(1 << 16):
+            received += part
     return received.decode()
 
 

@@ -152,7 +152,7 @@ def wait_for_sockets(sock: socket.socket) -> None:
     time.sleep(1)
 
 
-def test_a_silent_client_loses_its_turn_but_not_its_bytes(
+def test_a_silent_client_loses_its_slot_but_not_its_bytes(
     any_catalogue: Service,
 ) -> None:
     with Api(any_catalogue) as api, connect(any_catalogue) as sock:

@@ -523,10 +523,10 @@ def test_a_service_that_is_killed(tmp_path: Path) -> None:
         killed(Evidence(service, folder), image_id)
 
 
-# The door
+# API v1 on and off
 
 
-def test_the_door_can_be_closed(tmp_path: Path) -> None:
+def test_api_v1_can_be_switched_off(tmp_path: Path) -> None:
     with servers.catalogue(tmp_path, {"IMAGECATALOG_V1": "off"}) as service:
         for path in ("/v1", "/v1/", "/v1/images", f"/v1/images/{uuid4()}"):
             answer = requests.get(service.url + path, auth=service.auth)
