@@ -6,8 +6,9 @@ Each exported file has a sidecar, ``NAME.json``, with the image's attributes and
 from __future__ import annotations
 
 from images.files.exporting import Folder, exported, written_to
+from images.files.folders import Skipped, find
 from images.files.importing import ImportOptions, Outcome, Plan, bring_in
-from images.files.sources import Skipped, Source, find
+from images.files.sources import Source
 
 __all__ = [
     "Folder",

@@ -1,4 +1,4 @@
-"""Sources of imports: regular files, folders of regular files, and URLs."""
+"""Sources of imports, opened as blocks of bytes: regular files and URLs."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
-from images import errors, formats, stores
+from images import errors, stores
 from images.files import sidecar
-from images.stores.writeback import PART
 
 BLOCK = 1 << 20  # bytes; the first block is enough to recognize a format
 SCHEMES = ("http://", "https://")
+
 # Disk format by file suffix; no suffix says a container format other than bare.
 EXTENSIONS = {
     "aki": "aki",
@@ -58,82 +57,9 @@ class Source:
         return self.file_name.rpartition(".")[2].lower()
 
 
-@dataclass(frozen=True)
-class Skipped:
-    """An entry that is not imported: it is not an image, or (``failed``) could not be read."""
-
-    label: str
-    reason: str
-    failed: bool = False
-
-
-def find(text: str, *, recursive: bool = False) -> Iterator[Source | Skipped]:
-    """Yield the sources at the path of a file or folder, or at a URL.
-
-    The path itself can be a symbolic link; links inside folders are not followed. A URL is
-    checked by the URL filter only when it is opened.
-    """
-    if text.lower().startswith(SCHEMES):
-        name = unquote(urlsplit(text).path.rpartition("/")[2])
-        yield Source(_without_query(text), name, partial(_open_url, text))
-    elif os.path.isdir(text):
-        yield from _in_folder(Path(text), recursive)
-    else:
-        yield _file(Path(text), follow=True)
-
-
-def _without_query(url: str) -> str:
-    # Signed URLs carry a credential in the query, and the label is logged.
-    return url.partition("?")[0].partition("#")[0]
-
-
-def _file(path: Path, *, follow: bool) -> Source:
+def file_source(path: Path, *, follow: bool) -> Source:
     open_file = partial(_open_file, path, follow=follow)
     return Source(str(path), path.name, open_file, sidecar.beside(path))
-
-
-def _in_folder(top: Path, recursive: bool) -> Iterator[Source | Skipped]:
-    waiting = [top]
-    while waiting:
-        folder = waiting.pop()
-        try:
-            with os.scandir(folder) as entries:
-                sorted_entries = sorted(entries, key=lambda entry: entry.name)
-        except OSError as error:
-            yield Skipped(str(folder), _why(error), failed=True)
-            continue
-        inner = []
-        for entry in sorted_entries:
-            if recursive and entry.is_dir(follow_symlinks=False):
-                inner.append(folder / entry.name)
-            elif item := _entry(folder / entry.name):
-                yield item
-        waiting += reversed(inner)
-
-
-def _entry(path: Path) -> Source | Skipped | None:
-    """Return the source or skipped entry for a path; None for the sidecar of another file."""
-    try:
-        mode = os.lstat(path).st_mode
-    except OSError as error:
-        return Skipped(str(path), _why(error), failed=True)
-    if not stat.S_ISREG(mode):
-        return Skipped(str(path), f"it is {_kind(mode)}")
-    if path.suffix == sidecar.SUFFIX and os.path.lexists(path.with_suffix("")):
-        return None
-    if path.name.startswith(".") or path.suffix == PART:
-        return Skipped(str(path), "it is hidden or incomplete")
-    source = _file(path, follow=False)
-    if source.extension in EXTENSIONS or os.path.lexists(sidecar.beside(path)):
-        return source
-    try:
-        with source.open() as opened:
-            head = next(opened.blocks, b"")
-    except errors.ImageError as error:
-        return Skipped(str(path), str(error), failed=True)
-    if formats.disk_format_of(head):
-        return source
-    return Skipped(str(path), "it does not look like an image; name it to import it")
 
 
 @contextmanager
@@ -143,12 +69,14 @@ def _open_file(path: Path, *, follow: bool) -> Iterator[Opened]:
     try:
         file = os.open(path, flags if follow else flags | os.O_NOFOLLOW)
     except (OSError, ValueError) as error:  # ValueError: NUL in the name
-        raise errors.Invalid(f"The file cannot be opened: {_why(error)}.") from error
+        raise errors.Invalid(
+            f"The file cannot be opened: {reason_of(error)}."
+        ) from error
     try:
         status = os.fstat(file)
         if not stat.S_ISREG(status.st_mode):
             raise errors.Invalid(
-                f"The source is {_kind(status.st_mode)}, and only regular files are imported. "
+                f"The source is {kind_of(status.st_mode)}, and only regular files are imported. "
                 "Copy it into a file first."
             )
         with suppress(OSError):
@@ -164,7 +92,7 @@ def _blocks(file: int) -> Generator[bytes, None, None]:
             block = os.read(file, BLOCK)
         except OSError as error:
             raise errors.BodyIncomplete(
-                f"The file cannot be read to its end: {_why(error)}."
+                f"The file cannot be read to its end: {reason_of(error)}."
             ) from error
         if not block:
             return
@@ -172,7 +100,7 @@ def _blocks(file: int) -> Generator[bytes, None, None]:
 
 
 @contextmanager
-def _open_url(url: str) -> Iterator[Opened]:
+def open_url(url: str) -> Iterator[Opened]:
     web = stores.get("http")
     size = None
     with suppress(errors.StoreError):
@@ -182,7 +110,7 @@ def _open_url(url: str) -> Iterator[Opened]:
         yield Opened(size, blocks)
 
 
-def _kind(mode: int) -> str:
+def kind_of(mode: int) -> str:
     kinds = {
         stat.S_ISLNK: "a symbolic link",
         stat.S_ISDIR: "a folder",
@@ -192,5 +120,5 @@ def _kind(mode: int) -> str:
     return next((kind for test, kind in kinds.items() if test(mode)), "a device")
 
 
-def _why(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)

@@ -1,0 +1,97 @@
+"""What an import finds at a path or URL: one source, or the images in a folder."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from images import errors, formats
+from images.files import sidecar
+from images.files.sources import (
+    EXTENSIONS,
+    SCHEMES,
+    Source,
+    file_source,
+    kind_of,
+    open_url,
+    reason_of,
+)
+from images.stores.writeback import PART
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """An entry that is not imported: it is not an image, or (``failed``) could not be read."""
+
+    label: str
+    reason: str
+    failed: bool = False
+
+
+def find(text: str, *, recursive: bool = False) -> Iterator[Source | Skipped]:
+    """Yield the sources at the path of a file or folder, or at a URL.
+
+    The path itself can be a symbolic link; links inside folders are not followed. A URL is
+    checked by the URL filter only when it is opened.
+    """
+    if text.lower().startswith(SCHEMES):
+        name = unquote(urlsplit(text).path.rpartition("/")[2])
+        yield Source(_without_query(text), name, partial(open_url, text))
+    elif os.path.isdir(text):
+        yield from _in_folder(Path(text), recursive)
+    else:
+        yield file_source(Path(text), follow=True)
+
+
+def _without_query(url: str) -> str:
+    # Signed URLs carry a credential in the query, and the label is logged.
+    return url.partition("?")[0].partition("#")[0]
+
+
+def _in_folder(top: Path, recursive: bool) -> Iterator[Source | Skipped]:
+    waiting = [top]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            with os.scandir(folder) as entries:
+                sorted_entries = sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            yield Skipped(str(folder), reason_of(error), failed=True)
+            continue
+        inner = []
+        for entry in sorted_entries:
+            if recursive and entry.is_dir(follow_symlinks=False):
+                inner.append(folder / entry.name)
+            elif item := _entry(folder / entry.name):
+                yield item
+        waiting += reversed(inner)
+
+
+def _entry(path: Path) -> Source | Skipped | None:
+    """Return the source or skipped entry for a path; None for the sidecar of another file."""
+    try:
+        mode = os.lstat(path).st_mode
+    except OSError as error:
+        return Skipped(str(path), reason_of(error), failed=True)
+    if not stat.S_ISREG(mode):
+        return Skipped(str(path), f"it is {kind_of(mode)}")
+    if path.suffix == sidecar.SUFFIX and os.path.lexists(path.with_suffix("")):
+        return None
+    if path.name.startswith(".") or path.suffix == PART:
+        return Skipped(str(path), "it is hidden or incomplete")
+    source = file_source(path, follow=False)
+    if source.extension in EXTENSIONS or os.path.lexists(sidecar.beside(path)):
+        return source
+    try:
+        with source.open() as opened:
+            head = next(opened.blocks, b"")
+    except errors.ImageError as error:
+        return Skipped(str(path), str(error), failed=True)
+    if formats.disk_format_of(head):
+        return source
+    return Skipped(str(path), "it does not look like an image; name it to import it")
