@@ -281,7 +281,7 @@ class LifeCycle(RuleBasedStateMachine):
     @rule()
     def worker(self) -> None:
         reaper.reap(BY)
-        lifecycle.sweep()
+        lifecycle.remove_due_objects()
         for expected in self.model.values():
             if expected.status == "saving":
                 expected.status = "queued"
@@ -316,7 +316,7 @@ class LifeCycle(RuleBasedStateMachine):
         """After one round of the worker nothing is stuck, lost or left behind."""
         self.worker()
         make_due()
-        lifecycle.sweep()
+        lifecycle.remove_due_objects()
         self.statuses_agree()
         self.acknowledged_bytes_are_given_out()
         assert list(consistency.check(read_bytes=True)) == []

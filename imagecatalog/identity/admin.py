@@ -50,9 +50,9 @@ class RolesAdmin(ModelAdmin):  # type: ignore[type-arg]
         super().save_formset(request, form, formset, change)
         changed = [row for row, _fields in formset.changed_objects]
         for row in (*formset.new_objects, *changed):
-            roles.given(row, origin_of(request))
+            roles.record_role_given(row, origin_of(request))
         for row in formset.deleted_objects:
-            roles.taken(row, origin_of(request))
+            roles.record_role_removed(row, origin_of(request))
 
 
 class CatalogueUserAdmin(RolesAdmin, UserAdmin):  # type: ignore[type-arg]
@@ -150,14 +150,16 @@ class ApplicationCredentialAdmin(ModelAdmin):  # type: ignore[type-arg]
         self, request: HttpRequest, extra_context: Any = None
     ) -> HttpResponse:
         """Show the list, with a warning if the authentication mode ignores credentials."""
-        warning = application_credentials.USELESS.get(settings.IMAGECATALOG_AUTH)
+        warning = application_credentials.UNUSED_IN_MODES.get(
+            settings.IMAGECATALOG_AUTH
+        )
         if warning:
             self.message_user(request, warning, messages.WARNING)
         return super().changelist_view(request, extra_context)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Return whether the user can add credentials and the authentication mode uses them."""
-        useless = settings.IMAGECATALOG_AUTH in application_credentials.USELESS
+        useless = settings.IMAGECATALOG_AUTH in application_credentials.UNUSED_IN_MODES
         return not useless and super().has_add_permission(request)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:

@@ -18,7 +18,7 @@ from images import access, attributes, errors
 
 LIMIT = 100  # application credentials of one user
 SHORTEST = 12  # characters of a secret that a user chose
-USELESS = {
+UNUSED_IN_MODES = {
     "keystone": "With IMAGECATALOG_AUTH=keystone programs sign in with credentials of "
     "Keystone. Create one there: `openstack application credential create NAME`.",
     "none": "With IMAGECATALOG_AUTH=none there is no sign-in, so a credential is not needed. "
@@ -28,8 +28,8 @@ USELESS = {
 
 def check_useful() -> None:
     """Raise Conflict unless application credentials of this service can be used to sign in."""
-    if settings.IMAGECATALOG_AUTH in USELESS:
-        raise errors.Conflict(USELESS[settings.IMAGECATALOG_AUTH])
+    if settings.IMAGECATALOG_AUTH in UNUSED_IN_MODES:
+        raise errors.Conflict(UNUSED_IN_MODES[settings.IMAGECATALOG_AUTH])
 
 
 def draft(

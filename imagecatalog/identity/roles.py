@@ -28,7 +28,7 @@ def give(
         if before and row.role != before:
             row.save(update_fields=["role"])
         if row.role != before:
-            given(row, origin)
+            record_role_given(row, origin)
     return row.role, before
 
 
@@ -36,16 +36,16 @@ def take(row: RoleAssignment, origin: Origin) -> None:
     """Delete a role assignment, and with it the user's tokens and credentials for the project."""
     with transaction.atomic():
         row.delete()
-        taken(row, origin)
+        record_role_removed(row, origin)
 
 
-def given(row: RoleAssignment, origin: Origin) -> None:
+def record_role_given(row: RoleAssignment, origin: Origin) -> None:
     """Record that an assignment was written; for forms, which write the rows themselves."""
     name = row.user.get_username()
     sign_in_log.record("role_give", name, origin, project=row.project_id, role=row.role)
 
 
-def taken(row: RoleAssignment, origin: Origin) -> None:
+def record_role_removed(row: RoleAssignment, origin: Origin) -> None:
     """Record that an assignment was deleted; for forms, which delete the rows themselves.
 
     This also deletes the user's credentials for the project, which a later assignment must

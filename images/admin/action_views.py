@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from images.admin import bulk_consequences, consequences, formatting
 from images.admin.actions import ACTIONS, Action, Report, get_caller, require, run
 from images.admin.changelist import COUNTED, prefetch
-from images.admin.shortcuts import ReasonForm, context, find
+from images.admin.shortcuts import ReasonForm, context, get_image_or_404
 from images.models import Image
 
 SHOWN = 20  # images of a selection that are listed
@@ -35,7 +35,7 @@ def permitted(request: HttpRequest, verb: str) -> Action:
 
 def run_on_one(request: HttpRequest, image_id: str, verb: str) -> HttpResponse:
     """The confirmation page of an action on one image, and its POST."""
-    action, image = permitted(request, verb), find(image_id)
+    action, image = permitted(request, verb), get_image_or_404(image_id)
     form = ReasonForm(request.POST or None)
     if request.method != "POST" or not form.is_valid():
         return _confirm(request, action, [image], [image.pk], form)

@@ -42,7 +42,7 @@ def _reactivate(image: Image) -> str:
 def _cancel(image: Image) -> str:
     target = next(
         status
-        for status, verb in manual_transitions.possible_moves(image.pk).items()
+        for status, verb in manual_transitions.possible_transitions(image.pk).items()
         if verb == "fail"
     )
     label = Status(target).label

@@ -23,7 +23,7 @@ def context() -> dict[str, Any]:
     return {
         "tiles": _tiles(statistics, next_scrub),
         "stores": _stores(statistics),
-        "graph": graph.picture(counts=statistics["images"]),
+        "graph": graph.diagram(counts=statistics["images"]),
         "taken_at": statistics["taken_at"],
     }
 

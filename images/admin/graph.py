@@ -75,7 +75,7 @@ class Line:
     taken: bool
 
 
-def picture(
+def diagram(
     *,
     counts: Mapping[str, int] | None = None,
     current: str = "",

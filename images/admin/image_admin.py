@@ -238,7 +238,7 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Redirect to the confirmation page of the deletion."""
         require(request)
         # Looked up first: the URL of the action cannot hold every text, but any image's id.
-        image = shortcuts.find(object_id)
+        image = shortcuts.get_image_or_404(object_id)
         return redirect("admin:images_image_move", image.pk, "delete")
 
     def history_view(

@@ -23,7 +23,7 @@ from images.admin import (
 )
 from images.admin.actions import availability, get_caller, may, require
 from images.admin.changelist import project_names
-from images.admin.shortcuts import context, find
+from images.admin.shortcuts import context, get_image_or_404
 from images.http import public_url
 from images.lifecycle import sharing
 from images.models import (
@@ -43,7 +43,7 @@ TRANSFERS = 20
 def show(request: HttpRequest, image_id: str) -> HttpResponse:
     """The page of an image, and the POST of its form."""
     require(request)
-    image = find(image_id)
+    image = get_image_or_404(image_id)
     if request.method != "POST":
         form = forms.ImageForm(image=image, locked=not _editable(request, image))
         shown = properties.rows(sorted(forms.editable(image.properties).items()))
@@ -175,7 +175,7 @@ def _damage(location: ImageLocation) -> str:
 
 def _url(location: ImageLocation) -> str:
     try:
-        return stores.holding(location.store).url(location.key)
+        return stores.get_for_location(location.store).url(location.key)
     except errors.StoreError as error:
         return str(error)
 
@@ -236,7 +236,7 @@ def _timeline(request: HttpRequest, image: Image) -> dict[str, Any]:
     return {
         "events": events[::-1],
         "more_events": min(limit * 5, MAX_EVENTS) if more else 0,
-        "graph": graph.picture(
+        "graph": graph.diagram(
             current=image.status,
             taken={pair for pair in taken if pair[0] != pair[1]},
         ),

@@ -17,11 +17,17 @@ from images import lifecycle
 from images.access import Caller
 from images.admin import formatting
 from images.admin.actions import get_caller, require
-from images.admin.shortcuts import ReasonForm, back, context, find, refusal
+from images.admin.shortcuts import (
+    ReasonForm,
+    context,
+    get_image_or_404,
+    redirect_to_image,
+    try_verb,
+)
 from images.admin.url_forms import LocationForm
 from images.attributes import Changes
 from images.lifecycle import Source
-from images.lifecycle.location_preparation import trusting
+from images.lifecycle.location_preparation import trusts_owners
 from images.models import (
     Image,
     ImageLocation,
@@ -36,7 +42,7 @@ from images.stores import HTTP
 def add(request: HttpRequest, image_id: str) -> HttpResponse:
     """The form that adds a location, and its POST."""
     require(request, "images.add_imagelocation")
-    image = find(image_id)
+    image = get_image_or_404(image_id)
     sent = request.POST if request.method == "POST" else None
     form, reason = LocationForm(sent), ReasonForm(sent, first=False)
     # A list, not a generator: both forms must be validated to show their errors.
@@ -63,7 +69,7 @@ def add(request: HttpRequest, image_id: str) -> HttpResponse:
 def _outcome(image: Image) -> str:
     if image.status == Status.QUEUED:
         return _("The image has no data. Its first location makes it active.")
-    if trusting():
+    if trusts_owners():
         return _(
             "Adds a copy. The data must be the same as the image's; a digest that you "
             "enter is trusted."
@@ -77,7 +83,7 @@ def _outcome(image: Image) -> str:
 def remove(request: HttpRequest, image_id: str, location_id: int) -> HttpResponse:
     """The confirmation page for the removal of a location, and its POST."""
     require(request, "images.delete_imagelocation")
-    image = find(image_id)
+    image = get_image_or_404(image_id)
     locations = image.locations.filter(status=LocationStatus.ACTIVE)
     location = locations.filter(pk=location_id).first()
     if location is None:
@@ -85,10 +91,12 @@ def remove(request: HttpRequest, image_id: str, location_id: int) -> HttpRespons
     reason = ReasonForm(request.POST if request.method == "POST" else None)
     if reason.is_valid():
         actor, text = get_caller(request), reason.cleaned_data["reason"]
-        refused = refusal(
+        refused = try_verb(
             partial(lifecycle.remove_location, image.pk, location_id, actor, text)
         )
-        return back(request, image, refused, _("The location was removed."))
+        return redirect_to_image(
+            request, image, refused, _("The location was removed.")
+        )
     last = locations.count() == 1
     forbidden = settings.IMAGECATALOG_LAST_LOCATION == "forbid"
     return TemplateResponse(
@@ -116,13 +124,13 @@ def _deleted_size(image: Image, location: ImageLocation) -> str:
 def retry(request: HttpRequest, image_id: str, transfer_id: UUID) -> HttpResponse:
     """Repeat a failed web download."""
     require(request, "images.upload_image")
-    image = find(image_id)
+    image = get_image_or_404(image_id)
     failed = image.transfers.filter(status=TransferStatus.FAILED).exclude(source="")
     transfer = failed.filter(pk=transfer_id).first()
     if transfer is None:
         raise Http404(_("The image has no failed web download with this id."))
-    refused = refusal(partial(_restart, image, transfer, get_caller(request)))
-    return back(request, image, refused, _("Import restarted."))
+    refused = try_verb(partial(_restart, image, transfer, get_caller(request)))
+    return redirect_to_image(request, image, refused, _("Import restarted."))
 
 
 def _restart(image: Image, transfer: Transfer, actor: Caller) -> None:

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST
 from images.access import Caller
 from images.admin.actions import get_caller, require
 from images.admin.changelist import project_names
-from images.admin.shortcuts import back, find, refusal
+from images.admin.shortcuts import get_image_or_404, redirect_to_image, try_verb
 from images.lifecycle import sharing
 from images.models import MemberStatus
 
@@ -53,8 +53,8 @@ def change(request: HttpRequest, image_id: str, what: str) -> HttpResponse:
         raise Http404(_("There is no such change."))
     permission, verb, message = CHANGES[what]
     require(request, permission)
-    image = find(image_id)
+    image = get_image_or_404(image_id)
     project = request.POST.get("project", "").strip()
-    refused = refusal(partial(verb, image.pk, project, get_caller(request)))
+    refused = try_verb(partial(verb, image.pk, project, get_caller(request)))
     name = project_names({project}).get(project, project)
-    return back(request, image, refused, message % {"project": name})
+    return redirect_to_image(request, image, refused, message % {"project": name})

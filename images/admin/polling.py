@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from images.admin import dashboard, formatting
 from images.admin.actions import require
-from images.admin.shortcuts import find
+from images.admin.shortcuts import get_image_or_404
 from images.models import Image, Status, Transfer, TransferStatus
 
 MAX_IMAGES = 200  # in one request
@@ -25,7 +25,7 @@ def images(request: HttpRequest) -> HttpResponse:
 def image(request: HttpRequest, image_id: str) -> HttpResponse:
     """Return the status and progress of one image."""
     require(request)
-    image = find(image_id)
+    image = get_image_or_404(image_id)
     return JsonResponse(
         {
             "images": _shown({image.pk: image.status}),

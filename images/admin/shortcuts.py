@@ -38,7 +38,7 @@ def context(request: HttpRequest, **more: Any) -> dict[str, Any]:
     return {**admin.site.each_context(request), "opts": Image._meta, **more}
 
 
-def find(image_id: str) -> Image:
+def get_image_or_404(image_id: str) -> Image:
     """Return an image, including a deleted one. Raises Http404."""
     image = Image.objects.filter(purged=False, pk=image_id).first()
     if image is None:
@@ -46,7 +46,7 @@ def find(image_id: str) -> Image:
     return image
 
 
-def refusal(verb: Callable[[], Any]) -> str:
+def try_verb(verb: Callable[[], Any]) -> str:
     """Run a verb; return why it was refused, or an empty text."""
     try:
         verb()
@@ -55,7 +55,9 @@ def refusal(verb: Callable[[], Any]) -> str:
     return ""
 
 
-def back(request: HttpRequest, image: Image, refused: str, done: Any) -> HttpResponse:
+def redirect_to_image(
+    request: HttpRequest, image: Image, refused: str, done: Any
+) -> HttpResponse:
     """Redirect to the page of an image with the refusal or the success message."""
     level = messages.ERROR if refused else messages.SUCCESS
     messages.add_message(request, level, refused or done)

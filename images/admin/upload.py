@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from images import uploads
 from images.admin import formatting
 from images.admin.actions import may, require
-from images.admin.shortcuts import context, find
+from images.admin.shortcuts import context, get_image_or_404
 from images.models import Image, Status
 
 ACCEPTS_UPLOAD = (Status.QUEUED, Status.UPLOADING, Status.IMPORTING)
@@ -19,7 +19,7 @@ ACCEPTS_UPLOAD = (Status.QUEUED, Status.UPLOADING, Status.IMPORTING)
 def show(request: HttpRequest, image_id: str) -> HttpResponse:
     """The upload page; its script sends the file to the URLs of images/api/v2/browser.py."""
     require(request, "images.upload_image")
-    image = find(image_id)
+    image = get_image_or_404(image_id)
     upload = next(iter(uploads.uploads(image.pk)), None)
     return TemplateResponse(
         request,

@@ -16,7 +16,7 @@ from images.access import Caller
 from images.attributes import Changes
 from images.lifecycle import AddLocation, Source
 from images.lifecycle.fetch_requests import MAX_URL as MAX_SOURCE
-from images.lifecycle.location_preparation import MAX_URL, trusting
+from images.lifecycle.location_preparation import MAX_URL, trusts_owners
 from images.models import Status
 from images.stores import urlfilter
 
@@ -67,7 +67,7 @@ class LocationForm(forms.Form):
 
     def __init__(self, data: QueryDict | None = None) -> None:
         super().__init__(data)
-        if trusting():
+        if trusts_owners():
             self.fields["algorithm"].help_text = _(
                 "If you choose one, it is trusted, unless the image has had data."
             )

@@ -5,9 +5,9 @@ Each exported file has a sidecar, ``NAME.json``, with the image's attributes and
 
 from __future__ import annotations
 
-from images.files.exporting import Folder, exported, written_to
+from images.files.exporting import Folder, export_to, exportable_image
 from images.files.folders import Skipped, find
-from images.files.importing import ImportOptions, Outcome, Plan, bring_in
+from images.files.importing import ImportOptions, Outcome, Plan, import_source
 from images.files.sources import Source
 
 __all__ = [
@@ -17,8 +17,8 @@ __all__ = [
     "Skipped",
     "Source",
     "ImportOptions",
-    "bring_in",
-    "exported",
+    "import_source",
+    "exportable_image",
     "find",
-    "written_to",
+    "export_to",
 ]

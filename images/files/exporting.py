@@ -59,7 +59,7 @@ def _stem(image: Image) -> str:
     return plain.lstrip(".- ").rstrip(". ")
 
 
-def exported(image_id: str) -> Image:
+def exportable_image(image_id: str) -> Image:
     """Return an image to export. Raises NotFound, Conflict if the image has no data."""
     image = Image.objects.existing().filter(pk=image_id).first()
     if image is None:
@@ -69,7 +69,7 @@ def exported(image_id: str) -> Image:
     return image
 
 
-def written_to(
+def export_to(
     path: Path,
     image: Image,
     *,

@@ -73,7 +73,7 @@ class Outcome:
     existing: str | None = None
 
 
-def bring_in(
+def import_source(
     source: Source,
     options: ImportOptions,
     actor: Caller,

@@ -8,21 +8,21 @@ allows the operation.
 
 from __future__ import annotations
 
-from images.lifecycle.changes import change, cleaned
+from images.lifecycle.changes import change, clean_changes
 from images.lifecycle.deactivation import deactivate, reactivate
 from images.lifecycle.deletion import (
     Trashed,
     delete,
     due_until,
     in_trash,
-    late_total,
+    overdue_count,
     remove_due,
+    remove_due_objects,
     restore,
+    retry_due_objects,
     scrub,
     scrub_at,
     scrub_due,
-    sweep,
-    sweep_all,
     trash_total,
 )
 from images.lifecycle.downloading import check_download, read
@@ -37,12 +37,12 @@ from images.lifecycle.location_preparation import (
 from images.lifecycle.locations import add_location, remove_location
 from images.lifecycle.metadata import create, tag, untag, update
 from images.lifecycle.uploading import (
-    check_cap,
     check_formats_set,
     check_pinned_size,
+    check_size_cap,
     receive,
     upload,
-    writable,
+    writable_store,
 )
 
 __all__ = [
@@ -55,17 +55,17 @@ __all__ = [
     "Trashed",
     "add_location",
     "change",
-    "check_cap",
+    "check_size_cap",
     "check_download",
     "check_formats_set",
     "check_pinned_size",
-    "cleaned",
+    "clean_changes",
     "create",
     "deactivate",
     "delete",
     "due_until",
     "in_trash",
-    "late_total",
+    "overdue_count",
     "reactivate",
     "read",
     "receive",
@@ -76,12 +76,12 @@ __all__ = [
     "scrub",
     "scrub_at",
     "scrub_due",
-    "sweep",
-    "sweep_all",
+    "remove_due_objects",
+    "retry_due_objects",
     "tag",
     "trash_total",
     "untag",
     "update",
     "upload",
-    "writable",
+    "writable_store",
 ]

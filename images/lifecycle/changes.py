@@ -16,7 +16,7 @@ SHOWN = 255  # characters
 FORMATS = ("disk_format", "container_format")
 
 
-def cleaned(changes: Changes) -> Changes:
+def clean_changes(changes: Changes) -> Changes:
     """Return the changes with values as they are stored. Raises Invalid, Forbidden, OverLimit."""
     properties = custom_properties.clean_properties(changes.properties)
     property_schema.check(properties)

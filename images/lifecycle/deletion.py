@@ -53,7 +53,7 @@ def delete(image_id: str, actor: Caller, reason: str = "") -> None:
         mark = image.mark_pending_delete if to_trash else image.mark_deleted
         follow(image, mark, "delete", actor, reason=reason)
         for location in held:
-            withdraw(location, None if to_trash else timezone.now())
+            remove_location_row(location, None if to_trash else timezone.now())
     failpoint("delete.marked")
     if not to_trash:
         _remove_all(held, CircuitBreaker())
@@ -65,7 +65,7 @@ def _active_locations(image: Image) -> list[ImageLocation]:
     return list(image.locations.filter(status=LocationStatus.ACTIVE))
 
 
-def withdraw(location: ImageLocation, delete_after: datetime | None) -> None:
+def remove_location_row(location: ImageLocation, delete_after: datetime | None) -> None:
     """Remove a location from its image; its object is removed after ``delete_after``.
 
     None keeps the object for as long as the image is in the trash.
@@ -248,11 +248,11 @@ def _scrubbed(image_id: str, actor: Caller, until: datetime) -> bool:
 def remove_due() -> None:
     """Remove all objects that are due, of locations and of transfers."""
     breaker = CircuitBreaker()
-    sweep(breaker)
+    remove_due_objects(breaker)
     reaper.remove_orphaned_objects(breaker)
 
 
-def sweep(breaker: CircuitBreaker | None = None) -> int:
+def remove_due_objects(breaker: CircuitBreaker | None = None) -> int:
     """Remove the objects of all locations that are due; return the number removed.
 
     ``breaker`` is the circuit breaker: stores that are unavailable are not asked, and new
@@ -269,7 +269,7 @@ def sweep(breaker: CircuitBreaker | None = None) -> int:
     return removed
 
 
-def sweep_all() -> int:
+def retry_due_objects() -> int:
     """Remove the objects of all locations that are due, without waiting between attempts.
 
     Each object is tried once. Returns the number removed.
@@ -278,7 +278,7 @@ def sweep_all() -> int:
     return _remove_all(object_removal.in_batches(_late(), breaker), breaker)
 
 
-def late_total() -> int:
+def overdue_count() -> int:
     """Return the number of objects that should be removed by now and are not."""
     return _late().count()
 

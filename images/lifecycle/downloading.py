@@ -61,12 +61,12 @@ def read(
         return _nothing()
     db.release_connection()
     # One limit for all URLs of the image.
-    until = time.monotonic() + concurrency.PATIENCE
+    until = time.monotonic() + concurrency.WAIT_SECONDS
     for store_id, key in stores.heaviest_first(copies, preferred):
         try:
             if store_id == stores.HTTP.id:
                 return _read_web(key, start, stop, until)
-            return stores.holding(store_id).open(key, start, stop)
+            return stores.get_for_location(store_id).open(key, start, stop)
         except errors.StoreError as error:
             last_error = error
         except errors.Invalid as error:  # the URL filter refuses this URL now

@@ -8,13 +8,13 @@ from images import attributes, db, errors, stores
 from images.access import Caller
 from images.attributes import Changes
 from images.failpoints import failpoint
-from images.lifecycle.changes import change, cleaned
-from images.lifecycle.location_preparation import STORE
+from images.lifecycle.changes import change, clean_changes
+from images.lifecycle.location_preparation import URL_STORE
 from images.lifecycle.uploading import (
-    check_cap,
     check_formats_set,
     check_pinned_size,
-    writable,
+    check_size_cap,
+    writable_store,
 )
 from images.models import Image, Status, Transfer, TransferKind, TransferStatus
 from images.stores import urlfilter
@@ -43,17 +43,17 @@ def probe_source(source: Source) -> Source:
     """
     attributes.clean_text(source.url, "source", longest=MAX_URL)
     urlfilter.check(source.url)
-    writable(source.store_id)
+    writable_store(source.store_id)
     size = _reported_size(source.url) if source.size is None else source.size
-    check_cap(size)
+    check_size_cap(size)
     return replace(source, size=size)
 
 
 def _reported_size(url: str) -> int | None:
     db.release_connection()
-    with concurrency.slot(concurrency.LOOKS):
+    with concurrency.slot(concurrency.PROBES):
         try:
-            return stores.get(STORE).size(url)
+            return stores.get(URL_STORE).size(url)
         except errors.StoreError:
             return None  # the download itself reports the error
 
@@ -67,7 +67,7 @@ def request_fetch(
     already or its size differs from the pin's, Invalid, Forbidden, OverLimit, StoreReadOnly,
     NotFound.
     """
-    changes, source = cleaned(changes), probe_source(source)
+    changes, source = clean_changes(changes), probe_source(source)
     with locked(image_id) as image:
         change(image, changes, actor)
         queue_fetch(image, source, actor)
@@ -91,11 +91,11 @@ def queue_fetch(image: Image, source: Source, actor: Caller) -> None:
             f"A web download for image {image.pk} is waiting already."
         )
     check_pinned_size(image, source.size)
-    quota.check_coming(image, source.size)
+    quota.check_announced(image, source.size)
     transfer = leases.begin(
         image,
         TransferKind.WEB_DOWNLOAD,
-        writable(source.store_id),
+        writable_store(source.store_id),
         actor,
         expected=source.size,
         status_on_failure=source.status_on_failure,

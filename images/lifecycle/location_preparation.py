@@ -16,14 +16,14 @@ import orjson
 from django.conf import settings
 
 from images import attributes, db, errors, stores
-from images.lifecycle.uploading import check_cap
+from images.lifecycle.uploading import check_size_cap
 from images.models import Image, LocationStatus, Status
 from images.stores import urlfilter
 from images.stores.digests import Digests, digesting
 from images.transfers import concurrency
 
 # Locations can be added only in this store: keys of other stores belong to other images.
-STORE = "http"
+URL_STORE = "http"
 MAX_URL = 255  # characters
 MAX_METADATA = 4096  # bytes of JSON
 READ_SECONDS = 600.0  # for reading the data at all URLs of one request
@@ -132,7 +132,7 @@ def prepare(image_id: str, changes: Sequence[LocationChange]) -> list[LocationCh
     if image is None or image.status not in (Status.QUEUED, Status.ACTIVE):
         return list(changes)  # refused under the lock, or the client tries again
     db.release_connection()
-    with concurrency.slot(concurrency.LOOKS):
+    with concurrency.slot(concurrency.PROBES):
         deadline = time.monotonic() + READ_SECONDS
         return [_prepared(image, change, deadline) for change in changes]
 
@@ -140,7 +140,7 @@ def prepare(image_id: str, changes: Sequence[LocationChange]) -> list[LocationCh
 def prepare_first(image: Image, location: AddLocation) -> AddLocation:
     """Prepare the location of an image that is not created yet. Raises as ``prepare`` does."""
     db.release_connection()
-    with concurrency.slot(concurrency.LOOKS):
+    with concurrency.slot(concurrency.PROBES):
         deadline = time.monotonic() + READ_SECONDS
         return replace(location, facts=_probe(image, location, deadline, in_full=False))
 
@@ -158,13 +158,13 @@ def algorithm(image: Image) -> str:
 
 def _prepared(image: Image, change: LocationChange, deadline: float) -> LocationChange:
     if isinstance(change, AddLocation):
-        in_full = image.status == Status.ACTIVE and not trusting()
+        in_full = image.status == Status.ACTIVE and not trusts_owners()
         facts = _probe(image, change, deadline, in_full=in_full)
         first_facts = _undigested(image, deadline) if in_full else None
         return replace(change, facts=facts, first_facts=first_facts)
     if isinstance(change, ReplaceLocations) and image.status == Status.QUEUED:
         # Several copies must have the same bytes, so each is read completely.
-        in_full = len(change.locations) > 1 and not trusting()
+        in_full = len(change.locations) > 1 and not trusts_owners()
         located = tuple(
             replace(location, facts=_probe(image, location, deadline, in_full=in_full))
             for location in change.locations
@@ -185,26 +185,26 @@ def _probe(
     if in_full or (digests and not claimed):
         return _read_in_full(image, change.url, deadline)
     with _unreadable():
-        size = stores.get(STORE).size(change.url)
-    check_cap(size)
+        size = stores.get(URL_STORE).size(change.url)
+    check_size_cap(size)
     return DataFacts(size, claimed.get("checksum"), claimed.get("os_hash_value"))
 
 
-def trusting() -> bool:
+def trusts_owners() -> bool:
     """Whether IMAGECATALOG_LOCATION_DATA trusts an owner's claims about the data at a URL."""
     return bool(settings.IMAGECATALOG_LOCATION_DATA == "trust")
 
 
 def _trusted_digests(image: Image, change: AddLocation) -> dict[str, str]:
     """Return the claimed digests to store unverified, in lower case; none for a pinned image."""
-    if not trusting() or image.pinned:
+    if not trusts_owners() or image.pinned:
         return {}
     return {name: value.lower() for name, value in change.validation.items()}
 
 
 def _undigested(image: Image, deadline: float) -> DataFacts | None:
     """Read the only copy of an image without digests; None for any other image."""
-    locations = image.locations.filter(status=LocationStatus.ACTIVE, store=STORE)
+    locations = image.locations.filter(status=LocationStatus.ACTIVE, store=URL_STORE)
     if image.checksum or len(locations) != 1:
         return None
     return _read_in_full(image, locations[0].key, deadline)
@@ -212,8 +212,8 @@ def _undigested(image: Image, deadline: float) -> DataFacts | None:
 
 def _read_in_full(image: Image, url: str, deadline: float) -> DataFacts:
     with _unreadable(), Digests("md5", algorithm(image)) as digests:
-        for _ in digesting(stores.get(STORE).open(url), digests):
-            check_cap(digests.size)
+        for _ in digesting(stores.get(URL_STORE).open(url), digests):
+            check_size_cap(digests.size)
             _check_time(deadline)
         hexdigests = digests.hexdigests()
     return DataFacts(digests.size, hexdigests["md5"], hexdigests[algorithm(image)])

@@ -15,9 +15,9 @@ from django.utils import timezone
 from images import attributes, errors, stores
 from images.access import Caller
 from images.events import record
-from images.lifecycle.deletion import scrub_at, withdraw
+from images.lifecycle.deletion import remove_location_row, scrub_at
 from images.lifecycle.location_preparation import (
-    STORE,
+    URL_STORE,
     AddLocation,
     DataFacts,
     LocationChange,
@@ -26,7 +26,7 @@ from images.lifecycle.location_preparation import (
     ReplaceLocations,
     algorithm,
     prepare,
-    trusting,
+    trusts_owners,
 )
 from images.lifecycle.uploading import DATA_COLUMNS, check_formats_set, check_same
 from images.models import Image, ImageLocation, LocationStatus, Status
@@ -104,7 +104,7 @@ def _add(image: Image, change: AddLocation, actor: Caller, reason: str) -> None:
     check_formats_set(image)
     locations = _active_locations(image)
     attributes.check_location_count(len(locations) + 1)
-    if any(row.store == STORE and row.key == change.url for row in locations):
+    if any(row.store == URL_STORE and row.key == change.url for row in locations):
         raise errors.Invalid("The location already exists.")
     _check_validation(image, change, facts)
     if image.status == Status.ACTIVE:
@@ -112,7 +112,7 @@ def _add(image: Image, change: AddLocation, actor: Caller, reason: str) -> None:
     check_same(image, facts.size, facts.checksum, facts.hash_value)
     quota.check_adding(image, facts.size)
     ImageLocation.objects.create(
-        image=image, store=STORE, key=change.url, metadata=dict(change.metadata)
+        image=image, store=URL_STORE, key=change.url, metadata=dict(change.metadata)
     )
     if image.status == Status.ACTIVE:
         save(image, *DATA_COLUMNS)
@@ -164,7 +164,7 @@ def _ensure_digests(image: Image, change: AddLocation) -> None:
 
     Raises Conflict if the digests given with the further copy would become the image's.
     """
-    if not trusting():
+    if not trusts_owners():
         _digest_late(image, change.first_facts)
     elif change.validation and not image.os_hash_value:
         raise errors.Conflict(
@@ -193,7 +193,7 @@ def _remove(image: Image, change: Removal, actor: Caller, reason: str) -> None:
     if len(locations) == 1:
         _empty(image, locations, change.facts, actor, reason)
         return
-    withdraw(chosen, _delete_after())
+    remove_location_row(chosen, _delete_after())
     save(image)
     record(image, "remove_location", actor, before=image.status, reason=reason)
 
@@ -224,7 +224,7 @@ def _empty(
         raise errors.Forbidden("Cannot remove last location in the image.")
     _digest_late(image, facts)  # the pin needs digests
     for location in locations:
-        withdraw(location, _delete_after())
+        remove_location_row(location, _delete_after())
     image.pinned = True
     follow(
         image,
@@ -272,7 +272,7 @@ def _replace(
 def _replace_metadata(
     rows: Sequence[ImageLocation], locations: Sequence[AddLocation]
 ) -> None:
-    by_url = {stores.holding(row.store).url(row.key): row for row in rows}
+    by_url = {stores.get_for_location(row.store).url(row.key): row for row in rows}
     if sorted(location.url for location in locations) != sorted(by_url):
         raise errors.Invalid(
             "Only the metadata of an active image's locations can be replaced; "

@@ -12,7 +12,7 @@ from images.access import Caller
 from images.attributes import Changes
 from images.events import record
 from images.failpoints import failpoint
-from images.lifecycle.changes import change, cleaned
+from images.lifecycle.changes import change, clean_changes
 from images.lifecycle.fetch_requests import Source, probe_source, queue_fetch
 from images.lifecycle.location_preparation import (
     AddLocation,
@@ -80,7 +80,7 @@ def update(
     meanwhile. Raises Invalid, Forbidden (a format can be set only before the image has data),
     Conflict, OverLimit, NotFound.
     """
-    changes = cleaned(changes)
+    changes = clean_changes(changes)
     prepared = prepare(image_id, location_changes)
     with locked(image_id) as image:
         change(image, changes, actor)

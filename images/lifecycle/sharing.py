@@ -86,7 +86,9 @@ def add(image_id: str, project: str, actor: Caller) -> Member:
         return _add(image, name, False, actor)
 
 
-def put(image_id: str, project: str, can_share: bool | None, actor: Caller) -> None:
+def set_member(
+    image_id: str, project: str, can_share: bool | None, actor: Caller
+) -> None:
     """Make a project a member, or change whether it may share the image further.
 
     ``can_share`` None leaves a member as it is; for a new member it means False. Members of a

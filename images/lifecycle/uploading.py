@@ -13,7 +13,7 @@ from images.access import Caller
 from images.attributes import Changes
 from images.failpoints import failpoint
 from images.formats import inspection
-from images.lifecycle.changes import change, cleaned
+from images.lifecycle.changes import change, clean_changes
 from images.models import (
     READABLE_STATUSES,
     Image,
@@ -70,9 +70,9 @@ def upload(
     not set, size or checksum mismatch, no such store), OverLimit, ContentRefused, Gone (deleted
     meanwhile), StoreError, what the changes raise, and whatever the sender's stream raises.
     """
-    check_cap(expected_size)
-    store = writable(store_id)
-    changes = changes and cleaned(changes)
+    check_size_cap(expected_size)
+    store = writable_store(store_id)
+    changes = changes and clean_changes(changes)
     with locked(image_id) as image:
         if changes and image.status == Status.QUEUED:
             change(image, changes, actor)
@@ -81,7 +81,7 @@ def upload(
         if image.pinned:
             status_on_failure = Status.QUEUED
         if status_on_failure == Status.QUEUED:
-            quota.check_coming(image, expected_size)
+            quota.check_announced(image, expected_size)
         else:  # a refusal must change the status, so it is raised during the transfer
             blocks = _within_quota(image, expected_size, blocks)
         transfer = leases.begin(
@@ -101,7 +101,7 @@ def upload(
 def _within_quota(
     image: Image, size: int | None, blocks: Iterable[bytes]
 ) -> Iterator[bytes]:
-    quota.check_coming(image, size)
+    quota.check_announced(image, size)
     yield from blocks
 
 
@@ -137,7 +137,7 @@ def receive(
         raise
 
 
-def writable(store_id: str | None) -> stores.Store:
+def writable_store(store_id: str | None) -> stores.Store:
     """Return the store with this id, or the default store. Raises Invalid, StoreReadOnly."""
     store = stores.get(store_id) if store_id else stores.default()
     if store.read_only:
@@ -159,7 +159,7 @@ def check_formats_set(image: Image) -> None:
         )
 
 
-def check_cap(size: int | None) -> None:
+def check_size_cap(size: int | None) -> None:
     """Raise OverLimit if ``size`` (bytes) exceeds IMAGECATALOG_IMAGE_SIZE_CAP."""
     cap = settings.IMAGECATALOG_IMAGE_SIZE_CAP
     if size is not None and size > cap:
@@ -180,7 +180,7 @@ def _receive(
 
     def checked(digests: Digests) -> Iterator[bytes]:
         # Every check of the bytes ends before the store completes the object.
-        counted = _counted(blocks, transfer.bytes_expected, quota.room(image))
+        counted = _counted(blocks, transfer.bytes_expected, quota.remaining(image))
         for block in digesting(heartbeat.keep_alive(transfer, counted), digests):
             inspector.feed(block)
             yield block
@@ -213,7 +213,7 @@ def _counted(
         size += len(block)
         if expected is not None and size > expected:
             raise errors.Invalid(f"Size exceeds: expected {expected} bytes.")
-        check_cap(size)
+        check_size_cap(size)
         if room is not None and size > room:
             raise quota.exceeded()
         yield block

@@ -22,7 +22,7 @@ TOGGLES: dict[str, tuple[Status, Verb]] = {
 }
 
 
-def possible_moves(image_id: str) -> dict[str, str]:
+def possible_transitions(image_id: str) -> dict[str, str]:
     """Return the statuses that ``move_to`` accepts now, each with the name of its operation.
 
     Raises NotFound.
@@ -32,7 +32,7 @@ def possible_moves(image_id: str) -> dict[str, str]:
     }
 
 
-def move_to(image_id: str, target: str, actor: Caller, reason: str) -> None:
+def transition_to(image_id: str, target: str, actor: Caller, reason: str) -> None:
     """Bring an image to the ``target`` status by the operation that leads there.
 
     Raises Conflict, which names the possible statuses, if no operation leads to ``target``, and

@@ -57,7 +57,7 @@ class History:
     limit: int = 20
 
 
-def of_catalogue() -> dict[str, Any]:
+def catalogue_overview() -> dict[str, Any]:
     """Return counts over the whole catalogue, in a number of queries independent of its size.
 
     ``stuck`` and ``failed_last_24h`` count images, as in the admin; ``stuck`` includes
@@ -84,7 +84,7 @@ def _by_status() -> dict[str, int]:
 
 def stuck() -> Q:
     """Return the condition for images in a transient status without a live transfer."""
-    dead = [transfer.image_id for transfer, _ in reaper.expired()]
+    dead = [transfer.image_id for transfer, _ in reaper.dead_transfers()]
     return ownerless() | Q(status__in=TRANSIENT_STATUSES, pk__in=dead)
 
 
@@ -202,12 +202,12 @@ def _stores() -> dict[str, dict[str, int]]:
 
 def _to_remove() -> dict[str, int]:
     return {
-        "locations": lifecycle.late_total(),
+        "locations": lifecycle.overdue_count(),
         "transfers": Transfer.objects.unclean().count(),
     }
 
 
-def of_image(image_id: str, shown: History) -> dict[str, Any] | None:
+def image_overview(image_id: str, shown: History) -> dict[str, Any] | None:
     """Return all details of one image, also a deleted one; None: no image has this id."""
     image = Image.objects.filter(pk=image_id).first()
     if image is None:
@@ -235,7 +235,7 @@ def of_image(image_id: str, shown: History) -> dict[str, Any] | None:
         "updated_at": image.updated_at,
         "deleted_at": image.deleted_at,
         "scrub_at": scrub_at(image),
-        "moves": manual_transitions.possible_moves(image_id),
+        "moves": manual_transitions.possible_transitions(image_id),
         "elsewhere": list(ELSEWHERE.get(Status(image.status), ())),
         "locations": _locations(image),
         "transfers": _transfers(image),

@@ -10,7 +10,7 @@ from django.utils import timezone
 from images import errors, stores
 from images.access import Caller
 from images.events import record
-from images.lifecycle.deletion import withdraw
+from images.lifecycle.deletion import remove_location_row
 from images.models import (
     READABLE_STATUSES,
     TRANSIENT_STATUSES,
@@ -29,7 +29,7 @@ from images.transitions import follow, locked
 OURS = re.compile(rf"[^/]+/(?P<image>[^/]+)\.[0-9a-f]{{32}}(?:{re.escape(PART)})?")
 
 
-def owned(keys: Iterable[str]) -> set[str]:
+def owned_keys(keys: Iterable[str]) -> set[str]:
     """Return the keys that belong to a location, a transfer or an upload chunk, in any store.
 
     The store is ignored: keys are never reused, and a store with a changed id must not lose all
@@ -49,7 +49,7 @@ def owned(keys: Iterable[str]) -> set[str]:
     return {key for key, name in base.items() if name in owners}
 
 
-def maker(key: str) -> str:
+def image_id_of_key(key: str) -> str:
     """Return the id of the image for which this catalogue made the key; empty: no such image."""
     name = OURS.fullmatch(key)
     if name is None or not Image.objects.filter(pk=name["image"]).exists():
@@ -66,20 +66,20 @@ def remove_orphan(store_id: str, key: str, *, foreign: bool = False) -> None:
     StoreError, Invalid.
     """
     store = stores.get(store_id)
-    if not foreign and not maker(key):
+    if not foreign and not image_id_of_key(key):
         raise errors.Conflict(
             "This catalogue has no such image: the object may belong to another catalogue, or be "
             "newer than a restored database. Remove it as foreign "
             "(image_reconcile --foreign) if no catalogue needs it."
         )
-    if owned([key]):
+    if owned_keys([key]):
         raise errors.Conflict(
             "The object belongs to an image or to a running transfer."
         )
     store.delete(key, abandoned=True)
 
 
-def lose_location(
+def remove_missing_location(
     location_id: int, actor: Caller, reason: str = "", *, empty_store: bool = False
 ) -> None:
     """Remove a location whose bytes are missing.
@@ -137,7 +137,7 @@ def _lose(
             "This is the last copy, and without a digest other bytes could replace it. "
             "Put the bytes back, or delete the image."
         )
-    withdraw(lost, timezone.now())
+    remove_location_row(lost, timezone.now())
     detail = {"location": lost.pk, "store": lost.store}
     if not last:
         before = image.status

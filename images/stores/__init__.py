@@ -105,7 +105,7 @@ def by_scheme(name: str) -> Store:
     raise Invalid(f"Store for scheme {name[:64]} not found")
 
 
-def holding(store_id: str) -> Store:
+def get_for_location(store_id: str) -> Store:
     """Return the store that a row names. Raises DataMissing if it is no longer configured."""
     try:
         return get(store_id)

@@ -27,7 +27,7 @@ def remove(
     remove_each(object_removal.in_batches(found), breaker, abandoned=arriving)
 
 
-def remove_useless(breaker: CircuitBreaker) -> None:
+def remove_unneeded(breaker: CircuitBreaker) -> None:
     """Remove the chunks of imported uploads, and chunks that have lost their writer.
 
     Stores that are unavailable by the circuit breaker ``breaker`` are not asked; new failures

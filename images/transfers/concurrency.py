@@ -13,9 +13,9 @@ from threading import BoundedSemaphore
 from images import errors
 
 # Limits per process; their sum is less than its number of threads.
-LOOKS = BoundedSemaphore(8)  # checks of URLs before they are used
+PROBES = BoundedSemaphore(8)  # checks of URLs before they are used
 DOWNLOADS = BoundedSemaphore(16)  # downloads of data at a location's URL
-PATIENCE = 5.0  # seconds
+WAIT_SECONDS = 5.0  # seconds
 
 
 @contextmanager
@@ -25,7 +25,7 @@ def slot(slots: BoundedSemaphore, until: float | None = None) -> Iterator[None]:
     Waits until ``until`` (monotonic clock), or by default for PATIENCE seconds.
     """
     if until is None:
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + WAIT_SECONDS
     if not slots.acquire(timeout=max(0.0, until - time.monotonic())):
         raise errors.StoreError(
             "Too many URLs are being read at once. Try again in a few seconds."

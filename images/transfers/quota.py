@@ -23,7 +23,7 @@ from images.models import (
 LOCK = 7402  # first key of the advisory locks of quotas; the second is a hash of the project
 
 
-def room(image: Image) -> int | None:
+def remaining(image: Image) -> int | None:
     """Return how many more bytes the image's owner is allowed to have; None: no limit.
 
     Running transfers are not counted.
@@ -39,13 +39,13 @@ def room(image: Image) -> int | None:
     return settings.IMAGECATALOG_USER_STORAGE_QUOTA - int(used)
 
 
-def check_coming(image: Image, size: int | None) -> None:
+def check_announced(image: Image, size: int | None) -> None:
     """Raise OverLimit if ``size`` more bytes (None: at least one) exceed the owner's quota.
 
     Called before a transfer, so that no client sends data in vain. Counts the running transfers
     of the owner's other images.
     """
-    left = room(image)
+    left = remaining(image)
     if left is None:
         return
     running = Transfer.objects.filter(
@@ -73,7 +73,7 @@ def check_adding(image: Image, size: int) -> None:
                 "SELECT pg_advisory_xact_lock(%s, hashtext(%s))",
                 [LOCK, image.owner or ""],
             )
-    left = room(image)
+    left = remaining(image)
     if left is not None and size > left:
         raise exceeded()
 

@@ -21,10 +21,10 @@ from images.transfers.heartbeat import is_silent
 from images.transfers.leases import abort, clean
 from images.transfers.workers import is_dead
 
-Expired = tuple[Transfer, errors.LeaseExpired]  # with the reason
+DeadTransfer = tuple[Transfer, errors.LeaseExpired]  # with the reason
 
 
-def expired() -> list[Expired]:
+def dead_transfers() -> list[DeadTransfer]:
     """Return the running transfers that are considered dead, each with the reason.
 
     A transfer is dead if it has had no heartbeat for IMAGECATALOG_LEASE_SECONDS, has passed its
@@ -51,9 +51,9 @@ def _is_late(transfer: Transfer) -> bool:
     return transfer.deadline is not None and transfer.deadline < timezone.now()
 
 
-def end_expired(
+def end_dead_transfers(
     actor: Caller | None = None,
-    through: Callable[[list[Expired]], Iterable[Expired]] = iter,
+    through: Callable[[list[DeadTransfer]], Iterable[DeadTransfer]] = iter,
 ) -> list[Transfer]:
     """Fail the dead transfers and return them; their images return to their status on failure.
 
@@ -62,7 +62,7 @@ def end_expired(
     """
     actor = actor or operator("worker")
     ended = []
-    for transfer, reason in through(expired()):
+    for transfer, reason in through(dead_transfers()):
         failpoint("reap.found")
         # A transfer past its deadline is ended even if it sends heartbeats. But a resumable
         # upload that was resumed since the row was read has a new deadline.
@@ -88,14 +88,14 @@ def remove_orphaned_objects(
         # that chunk to the writer.
         if transfer.kind == TransferKind.STAGE or is_silent(transfer):
             clean(transfer, breaker)
-    chunks.remove_useless(breaker)
+    chunks.remove_unneeded(breaker)
 
 
 def reap(actor: Caller | None = None) -> list[Transfer]:
     """Fail the dead transfers, remove all orphaned objects, and return the failed transfers."""
-    ended = end_expired(actor)
+    ended = end_dead_transfers(actor)
     remove_orphaned_objects(CircuitBreaker())
     return ended
 
 
-DUTIES = (Duty("end dead transfers", end_expired),)
+DUTIES = (Duty("end dead transfers", end_dead_transfers),)

@@ -12,7 +12,7 @@ from images.uploads.staging import (
     begin,
     filename,
     find,
-    kept,
+    find_not_failed,
     phase,
     terminate,
     uploads,
@@ -26,7 +26,7 @@ __all__ = [
     "finish",
     "finish_waiting",
     "terminate",
-    "kept",
+    "find_not_failed",
     "phase",
     "uploads",
 ]

@@ -42,7 +42,7 @@ def finish(upload: Transfer, actor: Caller) -> None:
     Raises Locked while another import is running, Conflict when the upload is not complete or
     has ended, and what ``lifecycle.upload`` raises for invalid data.
     """
-    store = stores.holding(upload.store)
+    store = stores.get_for_location(upload.store)
     with locked(upload.image_id) as image:
         upload = _to_importing(image, upload, actor)
         attempt = leases.begin(

@@ -30,7 +30,7 @@ from images.transfers import chunks, heartbeat, leases
 from images.transfers.workers import this_worker
 from images.transitions import locked
 from images.uploads.finishing import finish
-from images.uploads.staging import find, going_on
+from images.uploads.staging import find, find_running
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ def append(
     stream raises.
     """
     with locked(image_id) as image:
-        upload = going_on(image_id, upload_id)
+        upload = find_running(image_id, upload_id)
         stream = _Stream(iter(blocks), upload, offset, announced, image)
         chunk = _begin_writing(upload)
     failpoint("chunk.begun")
@@ -150,7 +150,7 @@ def _receive(upload: Transfer, chunk: UploadChunk, stream: _Stream) -> None:
     current: UploadChunk | None = chunk
     put = False
     try:
-        store = stores.holding(upload.store)
+        store = stores.get_for_location(upload.store)
         while current and (first := next(stream.blocks, None)) is not None:
             _extend_deadline(upload)
             put = True

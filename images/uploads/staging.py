@@ -31,13 +31,13 @@ def begin(
     Raises Conflict (the image is not queued, or ``size`` differs from the pin's), Invalid
     (formats not set, no such store), OverLimit (the size cap, the quota), StoreReadOnly, NotFound.
     """
-    lifecycle.check_cap(size)
-    store = lifecycle.writable(store_id)
+    lifecycle.check_size_cap(size)
+    store = lifecycle.writable_store(store_id)
     with locked(image_id) as image:
         follow(image, image.mark_uploading, "stage", actor)
         lifecycle.check_formats_set(image)
         lifecycle.check_pinned_size(image, size)
-        quota.check_coming(image, size)
+        quota.check_announced(image, size)
         upload = leases.begin(
             image,
             TransferKind.STAGE,
@@ -65,7 +65,7 @@ def find(image_id: str, upload_id: str) -> Transfer:
     return upload
 
 
-def kept(image_id: str, upload_id: str) -> Transfer:
+def find_not_failed(image_id: str, upload_id: str) -> Transfer:
     """Return a resumable upload that has not failed. Raises NotFound, Gone."""
     upload = find(image_id, upload_id)
     if upload.status == TransferStatus.FAILED:
@@ -73,9 +73,9 @@ def kept(image_id: str, upload_id: str) -> Transfer:
     return upload
 
 
-def going_on(image_id: str, upload_id: str) -> Transfer:
+def find_running(image_id: str, upload_id: str) -> Transfer:
     """Return a running resumable upload. Raises NotFound, Gone, Conflict when it is complete."""
-    upload = kept(image_id, upload_id)
+    upload = find_not_failed(image_id, upload_id)
     if upload.status == TransferStatus.DONE:
         raise errors.Conflict("The upload is complete, and the image has its data.")
     return upload
@@ -103,9 +103,9 @@ def terminate(image_id: str, upload_id: str, actor: Caller) -> None:
 
     Raises NotFound; Gone or Conflict when the upload has ended.
     """
-    upload = going_on(image_id, upload_id)
+    upload = find_running(image_id, upload_id)
     if not leases.fail(upload, errors.Gone("The upload was cancelled."), actor):
-        going_on(
+        find_running(
             image_id, upload_id
         )  # raises the error for how the upload has ended meanwhile
 

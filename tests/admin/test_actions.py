@@ -81,7 +81,7 @@ def test_what_is_offered_is_what_the_life_cycle_allows(
     root: Client, make_image: MakeImage, status: str, verb: str
 ) -> None:
     image = make_image(status)
-    possible = verb in manual_transitions.possible_moves(image.pk).values()
+    possible = verb in manual_transitions.possible_transitions(image.pk).values()
 
     page = root.get(f"{LIST}{image.pk}/change/").content.decode()
 

@@ -86,7 +86,7 @@ def test_each_status_has_its_number_and_its_link(
 
 
 def test_the_picture_has_every_edge_and_no_other() -> None:
-    lines = graph.picture()["lines"]
+    lines = graph.diagram()["lines"]
 
     assert len(lines) == len({(edge.source, edge.target) for edge in EDGES})
 

@@ -92,7 +92,7 @@ def test_bytes_that_could_not_be_removed_are_removed_later(
     settings.IMAGECATALOG_STORES = reachable
     ImageLocation.objects.update(delete_after=timezone.now())
 
-    assert lifecycle.sweep() == 1
+    assert lifecycle.remove_due_objects() == 1
     assert stored() == []
 
 

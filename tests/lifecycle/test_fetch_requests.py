@@ -134,7 +134,7 @@ def test_a_copy_that_was_ended_by_hand_does_not_wait_again(
     image_id = Transfer.objects.get().image_id
 
     def end() -> bool:
-        manual_transitions.move_to(image_id, "killed", admin, "too slow")
+        manual_transitions.transition_to(image_id, "killed", admin, "too slow")
         return True
 
     with pytest.raises(errors.ServerStopping):
@@ -170,11 +170,11 @@ def test_an_operator_ends_a_copy_that_runs(
 
     def end() -> bool:
         if Image.objects.get().status == "saving":
-            assert manual_transitions.possible_moves(image_id) == {
+            assert manual_transitions.possible_transitions(image_id) == {
                 "killed": "fail",
                 "deleted": "delete",
             }
-            manual_transitions.move_to(image_id, "killed", admin, "too slow")
+            manual_transitions.transition_to(image_id, "killed", admin, "too slow")
         return False
 
     with pytest.raises(errors.Gone):

@@ -85,20 +85,20 @@ def test_there_are_at_most_128_members(make_image: Any, member: Caller) -> None:
     with pytest.raises(errors.OverLimit, match="Attempted: 129, Maximum: 128"):
         sharing.add(image.pk, "b", member)
     with pytest.raises(errors.OverLimit):
-        sharing.put(image.pk, "b", None, member)
+        sharing.set_member(image.pk, "b", None, member)
     with pytest.raises(errors.OverLimit):
         sharing.replace(image.pk, some | {"b": None}, member)
 
-    sharing.put(image.pk, "p5", True, member)
+    sharing.set_member(image.pk, "p5", True, member)
     assert len(held(image)) == 128
 
 
 def test_put_leaves_what_is_not_said(make_image: Any, member: Caller) -> None:
     image = make_image()
 
-    sharing.put(image.pk, "b", None, member)
-    sharing.put(image.pk, "c", True, member)
-    sharing.put(image.pk, "c", None, member)
+    sharing.set_member(image.pk, "b", None, member)
+    sharing.set_member(image.pk, "c", True, member)
+    sharing.set_member(image.pk, "c", None, member)
 
     assert held(image) == {"b": False, "c": True}
     assert told(image) == [("add_member", "b"), ("add_member", "c")]
@@ -110,7 +110,7 @@ def test_put_changes_whether_a_member_may_share(
     image = make_image()
     sharing.add(image.pk, "b", member)
 
-    sharing.put(image.pk, "b", True, member)
+    sharing.set_member(image.pk, "b", True, member)
 
     assert held(image) == {"b": True}
     assert Event.objects.last().detail == {"member": "b", "can_share": [False, True]}
@@ -140,9 +140,9 @@ def test_a_public_image_can_be_given_members_and_a_private_one_not(
 ) -> None:
     public, private = (make_image(visibility=it) for it in ("public", "private"))
 
-    sharing.put(public.pk, "b", None, member)
+    sharing.set_member(public.pk, "b", None, member)
     with pytest.raises(errors.Forbidden, match="private"):
-        sharing.put(private.pk, "b", None, member)
+        sharing.set_member(private.pk, "b", None, member)
     with pytest.raises(errors.Forbidden, match="private"):
         sharing.replace(private.pk, {}, member)
 
@@ -208,10 +208,10 @@ def test_who_may_share_is_the_owner_and_whom_the_owner_lets(
         everybody = [admin, member, reader, stranger, silent]
         return [who for who in everybody if sharing.may_share(who, target)]
 
-    sharing.put(image.pk, str(stranger.project), False, member)
+    sharing.set_member(image.pk, str(stranger.project), False, member)
     assert sharers() == [admin, member]
 
-    sharing.put(image.pk, str(stranger.project), True, member)
+    sharing.set_member(image.pk, str(stranger.project), True, member)
     assert sharers() == [admin, member, stranger]
 
 

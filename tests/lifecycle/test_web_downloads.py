@@ -36,7 +36,7 @@ def image(tmp_path: Path, settings: Any, make_image: Any) -> Iterator[Image]:
 @pytest.fixture(autouse=True)
 def one_slot(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(concurrency, "DOWNLOADS", BoundedSemaphore(1))
-    monkeypatch.setattr(concurrency, "PATIENCE", 0.1)
+    monkeypatch.setattr(concurrency, "WAIT_SECONDS", 0.1)
 
 
 def read(image: Image, *part: int) -> Any:
@@ -161,7 +161,7 @@ def test_an_image_with_many_addresses_waits_no_longer_than_one_with_one(
     for number in range(9):
         image.locations.create(store="http", key=f"{url}?{number}")
     blocks = read(image)
-    monkeypatch.setattr(concurrency, "PATIENCE", 1.0)
+    monkeypatch.setattr(concurrency, "WAIT_SECONDS", 1.0)
     began = time.monotonic()
 
     with pytest.raises(errors.StoreError):

@@ -514,14 +514,14 @@ def test_an_image_that_lost_its_last_copy_takes_the_same_bytes_only(
     location = location_of(image)
     stores.default().delete(location.key)
 
-    repair.lose_location(location.pk, member, "the disk broke")
+    repair.remove_missing_location(location.pk, member, "the disk broke")
 
     assert Image.objects.get(pk=image.pk).status == Status.QUEUED
     assert Event.objects.filter(reason="the disk broke").get().to_status == "queued"
     with pytest.raises(errors.Conflict):
         lifecycle.upload(image.pk, [b"other bytes"], member)
     lifecycle.upload(image.pk, [DATA], member)
-    lifecycle.sweep()
+    lifecycle.remove_due_objects()
     assert kinds(read_bytes=True) == []
 
 
@@ -532,7 +532,7 @@ def test_an_image_that_lost_one_of_its_copies_stays_as_it_is(
     image = make_image(status=status)
     lost = image.locations.create(store="local", key="ab/gone.1")
 
-    repair.lose_location(lost.pk, member)
+    repair.remove_missing_location(lost.pk, member)
 
     assert Image.objects.get(pk=image.pk).status == status
     assert ImageLocation.objects.get(pk=lost.pk).status == "pending_delete"
@@ -548,7 +548,7 @@ def test_the_last_copy_of_a_deactivated_image_is_not_given_up(
     stores.default().delete(location_of(image).key)
 
     with pytest.raises(errors.Conflict, match="reactivate"):
-        repair.lose_location(location_of(image).pk, member)
+        repair.remove_missing_location(location_of(image).pk, member)
 
     assert location_of(image).status == "active"
 
@@ -557,7 +557,7 @@ def test_a_copy_that_is_there_is_not_given_up(create: Any, member: Caller) -> No
     image = create()
 
     with pytest.raises(errors.Conflict, match="has the bytes"):
-        repair.lose_location(location_of(image).pk, member)
+        repair.remove_missing_location(location_of(image).pk, member)
 
 
 def test_a_store_whose_folder_is_gone_is_away_and_its_images_are_not_lost(
@@ -577,9 +577,9 @@ def test_a_folder_with_nothing_in_it_costs_no_image_its_data(
     settings.IMAGECATALOG_STORES = f"local=file://{data_dir}/not-mounted"
 
     with pytest.raises(errors.StoreError, match="mounted"):
-        repair.lose_location(location_of(image).pk, member)
+        repair.remove_missing_location(location_of(image).pk, member)
 
-    repair.lose_location(location_of(image).pk, member, empty_store=True)
+    repair.remove_missing_location(location_of(image).pk, member, empty_store=True)
     assert Image.objects.get(pk=image.pk).status == Status.QUEUED
 
 
@@ -592,7 +592,7 @@ def test_the_last_copy_of_data_without_digests_is_not_given_up(
     stores.default().delete(location_of(image).key)
 
     with pytest.raises(errors.Conflict, match="digest"):
-        repair.lose_location(location_of(image).pk, member)
+        repair.remove_missing_location(location_of(image).pk, member)
 
     assert Image.objects.get(pk=image.pk).status == Status.ACTIVE
 
@@ -606,7 +606,7 @@ def test_a_web_address_without_its_bytes_is_given_up(
     monkeypatch.setattr(HttpStore, "size", size)
     lost = create().locations.create(store="http", key="http://example.org/image")
 
-    repair.lose_location(lost.pk, member)
+    repair.remove_missing_location(lost.pk, member)
 
     assert ImageLocation.objects.get(pk=lost.pk).status == "pending_delete"
 

@@ -115,7 +115,7 @@ def test_a_dead_transfer_ends_without_asking_its_store(
     died = f"{this_worker()}0"  # began at another time than the one with its number
     Transfer.objects.update(worker=died)
 
-    (ended,) = reaper.end_expired()
+    (ended,) = reaper.end_dead_transfers()
 
     assert ended.image_id == image.pk
     assert Image.objects.get().status == "queued"
@@ -190,7 +190,7 @@ def test_a_store_that_is_away_hides_no_copy_of_another_one(
     for minutes in (5, 4, 3):
         withdrawn("local", minutes)
 
-    assert lifecycle.sweep() == 3
+    assert lifecycle.remove_due_objects() == 3
 
     assert list(left()) == ["gone"] * 3
 
@@ -213,7 +213,7 @@ def test_all_batches_of_what_would_not_go_are_tried_once_but_for_stores_that_are
     for store in ("gone", "gone", "gone", "gone", "local", "local", "local"):
         withdrawn(store)
 
-    assert lifecycle.sweep_all() == 3
+    assert lifecycle.retry_due_objects() == 3
 
     assert asked == ["gone"] * 3 + ["local"] * 3
 
@@ -224,7 +224,7 @@ def test_the_writer_of_an_attempt_that_was_ended_may_clean_up_himself(
     make_image("saving")
     Transfer.objects.update(deadline=LONG_AGO)  # it beats all the time
 
-    assert len(reaper.end_expired()) == 1
+    assert len(reaper.end_dead_transfers()) == 1
     lifecycle.remove_due()
 
     assert asked == []

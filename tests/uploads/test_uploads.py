@@ -425,7 +425,7 @@ def test_a_complete_upload_cannot_be_given_up(
     [
         lambda upload, actor: uploads.terminate(upload.image_id, str(upload.pk), actor),
         lambda upload, actor: lifecycle.delete(upload.image_id, actor),
-        lambda upload, actor: manual_transitions.move_to(
+        lambda upload, actor: manual_transitions.transition_to(
             upload.image_id, "queued", actor, "why"
         ),
     ],
@@ -493,8 +493,8 @@ def test_a_request_without_a_byte_prolongs_nothing(
 def found_expired(upload: Transfer, monkeypatch: pytest.MonkeyPatch) -> None:
     """The reaper has looked at the upload, and has not ended it yet."""
     Transfer.objects.update(deadline=LONG_AGO)
-    found = reaper.expired()
-    monkeypatch.setattr(reaper, "expired", lambda: found)
+    found = reaper.dead_transfers()
+    monkeypatch.setattr(reaper, "dead_transfers", lambda: found)
 
 
 def test_a_request_without_a_byte_does_not_keep_an_upload_from_its_end(

@@ -46,7 +46,7 @@ class ImageMemberViewSet(V1ViewSet):
         """Share an image with a project, or change the project's permission to share it."""
         can_share = _can_share(request_body.raw(request._request))
         caller = _sharer(request, image_id, "add_member")
-        sharing.put(image_id, member_id, can_share, caller)
+        sharing.set_member(image_id, member_id, can_share, caller)
         return responses.nothing()
 
     def destroy(self, request: Request, image_id: str, member_id: str) -> HttpResponse:

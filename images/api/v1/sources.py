@@ -55,7 +55,7 @@ def store_id(meta: Meta) -> str | None:
     Raises Invalid, StoreReadOnly.
     """
     name = meta.get("store")
-    return lifecycle.writable(stores.by_scheme(name).id).id if name else None
+    return lifecycle.writable_store(stores.by_scheme(name).id).id if name else None
 
 
 def blocks(request: HttpRequest) -> Iterator[bytes]:

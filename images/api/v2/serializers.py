@@ -66,7 +66,7 @@ def _add_locations(document: dict[str, Any], row: Row, caller: Caller) -> None:
 
 def _url(store: str, key: str) -> str:
     try:
-        return stores.holding(store).url(key)
+        return stores.get_for_location(store).url(key)
     except DataMissing:
         return ""  # the operator has removed the store from the configuration
 

@@ -127,7 +127,7 @@ class UploadView(TusView):
     ) -> HttpResponse:
         """Return the offset from which the client can resume an upload."""
         _allowed(request, image_id)
-        upload = uploads.kept(image_id, upload_id)
+        upload = uploads.find_not_failed(image_id, upload_id)
         response = _with_offset(responses.nothing(200), upload)
         response.headers["Upload-Length"] = str(upload.bytes_expected)
         if upload.metadata:

@@ -14,7 +14,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from images import errors
 from images.console import shown, tidy_end, watched
-from images.files import Folder, exported, written_to
+from images.files import Folder, export_to, exportable_image
 from images.management.projects import project_id
 from images.models import READABLE_STATUSES, Image
 
@@ -85,10 +85,10 @@ class Command(BaseCommand):
 
     def _export(self, image_id: str, target: Folder | Path) -> None:
         try:
-            image = exported(image_id)
+            image = exportable_image(image_id)
             path = target.place(image) if isinstance(target, Folder) else target
             bar = partial(watched, what=path.name)
-            written = written_to(path, image, watched=bar, **self.write_options)
+            written = export_to(path, image, watched=bar, **self.write_options)
         except errors.ImageError as error:
             self.counts["failed"] += 1
             self.stderr.write(f"{image_id}: {error}")

@@ -14,7 +14,7 @@ from django.core.management.base import BaseCommand, CommandError
 from images import attributes, custom_properties, errors, lifecycle
 from images.access import operator
 from images.console import shown, tidy_end, watched
-from images.files import ImportOptions, Outcome, Skipped, Source, bring_in, find
+from images.files import ImportOptions, Outcome, Skipped, Source, find, import_source
 from images.files.sidecar import digest
 from images.files.sources import SCHEMES
 from images.management.projects import only_project, project_id
@@ -95,7 +95,7 @@ class Command(BaseCommand):
         bar = partial(watched, what=os.path.basename(label) or label)
         try:
             actor = operator("command")
-            outcome = bring_in(
+            outcome = import_source(
                 item, import_options, actor, watched=bar, dry_run=dry_run
             )
         except errors.ImageError as error:
@@ -144,7 +144,7 @@ def _description(outcome: Outcome) -> str:
 def _import_options(options: dict[str, Any]) -> ImportOptions:
     _check_one_source(options)
     if options["store"]:
-        lifecycle.writable(options["store"])
+        lifecycle.writable_store(options["store"])
     return ImportOptions(
         fields=attributes.clean_fields(_fields(options)),
         properties=custom_properties.clean_properties(_pairs(options["property"])),

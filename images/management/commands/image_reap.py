@@ -34,14 +34,14 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        expired = reaper.expired()
+        expired = reaper.dead_transfers()
         before = _statuses([transfer for transfer, _ in expired])
         if options["dry_run"]:
             for transfer, reason in expired:
                 self._line(transfer, before.get(transfer.image_id, "?"), str(reason))
             self.stdout.write(f"{counted(len(expired), 'transfer')} would be ended.")
             return
-        ended = reaper.end_expired(
+        ended = reaper.end_dead_transfers(
             operator("command"), lambda dead: progress(dead, len(dead), " transfers")
         )
         count = Transfer.objects.unclean().count()

@@ -99,7 +99,7 @@ class Command(BaseCommand):
                 options["yes"],
             )
         # This comes first, because objects whose removal fails below have had their attempt.
-        removed = lifecycle.sweep_all()
+        removed = lifecycle.retry_due_objects()
         scrubbed, breaker = 0, CircuitBreaker()
         for image in progress(due, count):
             scrubbed += self._scrub(image.id, until, options["now"], breaker)
@@ -127,7 +127,7 @@ class Command(BaseCommand):
             f"{counted(scrubbed, 'image')} deleted permanently, "
             f"{counted(removed, 'more object')} removed."
         )
-        if waiting := lifecycle.late_total():
+        if waiting := lifecycle.overdue_count():
             self.stdout.write(
                 f"{counted(waiting, 'object')} could not be removed from the store yet. The service "
                 "retries. The reasons are in the log."

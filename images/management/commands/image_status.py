@@ -82,7 +82,7 @@ class Command(BaseCommand):
         elif ids:
             self._show(ids, options)
         else:
-            facts = overview.of_catalogue()
+            facts = overview.catalogue_overview()
             self._print([_json(facts)] if options["json"] else _catalogue_lines(facts))
 
     def _change_status(self, ids: list[str], target: str, reason: str) -> None:
@@ -95,7 +95,7 @@ class Command(BaseCommand):
         failed = 0
         for image_id in ids:
             try:
-                manual_transitions.move_to(
+                manual_transitions.transition_to(
                     image_id, target, operator("command"), reason
                 )
             except errors.ImageError as error:
@@ -114,7 +114,7 @@ class Command(BaseCommand):
         events = overview.History(**{name: options[name] for name in names})
         documents, missing = [], 0
         for image_id in ids:
-            facts = overview.of_image(image_id, events)
+            facts = overview.image_overview(image_id, events)
             if facts is None:
                 missing += 1
                 self.stderr.write(f"{image_id}: no such image")

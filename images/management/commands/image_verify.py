@@ -68,7 +68,9 @@ class Command(BaseCommand):
         self.breaker = CircuitBreaker()
         try:
             with watching("", None if options["limit"] else total) as self.watch:
-                for copy in islice(consistency.due(due), options["limit"]):
+                for copy in islice(
+                    consistency.in_verification_order(due), options["limit"]
+                ):
                     self._verify(copy, rate)
         except KeyboardInterrupt:
             self._summary()
@@ -83,7 +85,7 @@ class Command(BaseCommand):
             return
         try:
             damage = consistency.damage(
-                copy, lambda blocks: self.watch(consistency.paced(blocks, rate))
+                copy, lambda blocks: self.watch(consistency.rate_limited(blocks, rate))
             )
         except errors.DataMissing:
             damage = "missing-bytes", "the store does not have its data"

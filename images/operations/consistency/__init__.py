@@ -12,21 +12,29 @@ from images.operations.consistency.data_checks import (
     Copy,
     Through,
     damage,
-    due,
-    paced,
+    in_verification_order,
+    rate_limited,
     to_verify,
 )
 from images.operations.consistency.finding import Finding
 from images.operations.consistency.history_checks import broken_histories
 from images.operations.consistency.objects import (
     Listed,
-    at_web_addresses,
-    elsewhere,
+    at_urls,
     in_store,
+    in_unlisted_stores,
 )
 from images.operations.consistency.row_checks import ROW_CHECKS, known_damage
 
-__all__ = ["Copy", "Finding", "check", "damage", "due", "paced", "to_verify"]
+__all__ = [
+    "Copy",
+    "Finding",
+    "check",
+    "damage",
+    "in_verification_order",
+    "rate_limited",
+    "to_verify",
+]
 
 
 def check(
@@ -45,7 +53,7 @@ def check(
     """
     through = read if read_bytes else None
     if store == stores.HTTP.id:
-        yield from at_web_addresses(read)
+        yield from at_urls(read)
         return
     if store is not None:
         yield from in_store(stores.get(store), listed, through)
@@ -57,4 +65,4 @@ def check(
     yield from broken_histories()
     for configured in stores.configured():
         yield from in_store(configured, listed, through)
-    yield from elsewhere(through)
+    yield from in_unlisted_stores(through)

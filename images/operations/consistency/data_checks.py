@@ -106,7 +106,7 @@ def wrong_size(actual: int, expected: int | None) -> tuple[str, str]:
     return "wrong-size", f"{actual} bytes, and should be {expected}"
 
 
-def paced(blocks: Blocks, rate: float) -> Iterator[bytes]:
+def rate_limited(blocks: Blocks, rate: float) -> Iterator[bytes]:
     """Yield the blocks at no more than ``rate`` bytes per second."""
     began, passed = time.monotonic(), 0
     for block in blocks:
@@ -131,7 +131,7 @@ def to_verify(
     return locations
 
 
-def due(locations: QuerySet[ImageLocation]) -> Iterator[Copy]:
+def in_verification_order(locations: QuerySet[ImageLocation]) -> Iterator[Copy]:
     """Yield each location's copy once, the least recently verified first."""
     oldest = F("verified_at").asc(nulls_first=True)
     ordered = locations.order_by(oldest, "pk").values("pk", *COLUMNS)

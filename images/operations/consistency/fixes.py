@@ -72,7 +72,7 @@ def fix(
 def _delete_all_that_is_due(actor: Caller) -> None:
     while lifecycle.scrub_due(actor):
         pass
-    while lifecycle.sweep():
+    while lifecycle.remove_due_objects():
         pass
 
 
@@ -88,7 +88,7 @@ def _remove_location(finding: Finding, fixing: Fixing) -> None:
         image=finding.image_id, store=finding.store, key=finding.key
     ).exclude(status=LocationStatus.DELETED)
     for location in copies.values_list("pk", flat=True):
-        repair.lose_location(
+        repair.remove_missing_location(
             location, fixing.actor, REASON, empty_store=fixing.empty_store
         )
 

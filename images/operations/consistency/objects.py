@@ -111,11 +111,11 @@ def _wrong(
 
 def _orphans(store: stores.Store, listing: Listing) -> Iterator[Finding]:
     for batch in listing.left():
-        owned = repair.owned(batch)
+        owned = repair.owned_keys(batch)
         for key, size in batch.items():
             if key in owned or _is_missing(store, key):
                 continue
-            image_id = repair.maker(key)
+            image_id = repair.image_id_of_key(key)
             whose = "" if image_id else "; not of this catalogue"
             yield Finding(
                 "orphan-bytes",
@@ -135,7 +135,7 @@ def _is_missing(store: stores.Store, key: str) -> bool:
     return False
 
 
-def elsewhere(through: Through | None) -> Iterator[Finding]:
+def in_unlisted_stores(through: Through | None) -> Iterator[Finding]:
     """Yield findings for copies in stores that cannot be listed: ``http`` and unknown stores."""
     known = {store.id for store in stores.configured()}
     unlisted = ImageLocation.objects.filter(LIVE).exclude(store__in=known)
@@ -148,10 +148,10 @@ def elsewhere(through: Through | None) -> Iterator[Finding]:
                 store=row["store"],
             )
     if through:
-        yield from at_web_addresses(through)
+        yield from at_urls(through)
 
 
-def at_web_addresses(through: Through) -> Iterator[Finding]:
+def at_urls(through: Through) -> Iterator[Finding]:
     """Read all copies in the store ``http`` and yield findings; its objects cannot be listed."""
     located = ImageLocation.objects.filter(NEEDED, store=stores.HTTP.id)
     for page in batches(located, *COLUMNS):

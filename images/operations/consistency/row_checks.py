@@ -39,7 +39,7 @@ def stuck() -> Iterator[Finding]:
         yield Finding(
             "stuck", f"{row['status']}, and no transfer is running", image_id=row["pk"]
         )
-    for transfer, reason in reaper.expired():
+    for transfer, reason in reaper.dead_transfers():
         yield Finding(
             "stuck",
             f"transfer {transfer.pk}: {reason}",
