@@ -15,6 +15,9 @@ from images import errors
 from images.access import Caller, missing
 from images.events import record
 from images.models import Image
+from images.models.statements import Statement, compiled
+
+_ID = "\0id"  # a placeholder, which cannot be the id of an image
 
 
 @contextmanager
@@ -25,17 +28,19 @@ def locked(image_id: str, *, deleted: bool = False) -> Iterator[Image]:
     transfer no data and call no other service in it. Raises NotFound.
     """
     with transaction.atomic():
-        image = next(iter(Image.objects.raw(_lock(deleted), [image_id])), None)
+        statement = _lock(deleted)
+        rows = Image.objects.raw(statement.sql, statement.bind({_ID: image_id}))
+        image = next(iter(rows), None)
         if image is None:
             raise missing(image_id)
         yield image
 
 
 @cache
-def _lock(deleted: bool) -> str:
-    # Every verb begins with this statement: the ORM makes it once, for any id.
+def _lock(deleted: bool) -> Statement:
+    # Compiled once with a placeholder, because every change of an image executes it.
     images = Image.objects.all() if deleted else Image.objects.existing()
-    return str(images.select_for_update().filter(pk="").query.sql_with_params()[0])
+    return compiled(images.select_for_update().filter(pk=_ID))
 
 
 def follow(

@@ -10,7 +10,8 @@ from images import errors
 from images.access.caller import Caller, implied
 from images.access.rules import check, rule_allows
 from images.models import Image, Member, rows
-from images.models.rows import Row, Statement
+from images.models.rows import Row
+from images.models.statements import Statement
 
 # Placeholders, which cannot be the id of a project or an image.
 _PROJECT, _ID = "\0project", "\0id"
@@ -37,14 +38,14 @@ def see(caller: Caller, image_id: str, *, deleted: bool = False) -> Row:
     Check further rules before showing the row to the caller, unless an allowed request has
     just changed the image. ``deleted`` includes deleted images. Raises NotFound.
     """
-    found = []
+    matching = []
     if caller.roles:
-        sql, stand_ins = _one(caller.is_admin, deleted)
-        values = {_PROJECT: caller.project, _ID: image_id}
-        found = rows.fetch(sql, [values.get(name, name) for name in stand_ins])
-    if not found:
+        statement = _by_id(caller.is_admin, deleted)
+        params = statement.bind({_PROJECT: caller.project, _ID: image_id})
+        matching = rows.fetch(statement.sql, params)
+    if not matching:
         raise missing(image_id)
-    image = found[0]
+    image = matching[0]
     # A caller without permission to see the image must not learn that it exists.
     if not rule_allows(caller, "get_image", image):
         raise missing(image_id)
@@ -80,8 +81,8 @@ def missing(image_id: str) -> errors.NotFound:
 
 
 @cache
-def _one(is_admin: bool, deleted: bool) -> Statement:
-    # Every request for an image asks this: the ORM makes the statement once, with stand-ins.
+def _by_id(is_admin: bool, deleted: bool) -> Statement:
+    # Compiled once with placeholders, because every request for an image executes it.
     roles = implied("admin" if is_admin else "reader")
     caller = Caller(user="", project=_PROJECT, roles=roles)
     images = Image.objects.all() if deleted else Image.objects.existing()

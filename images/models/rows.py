@@ -18,10 +18,10 @@ from django.db import connection
 from django.db.models import F, OrderBy, QuerySet
 
 from images.models import Image, ImageLocation, LocationStatus
+from images.models.statements import Statement, compiled
 
 Row = dict[str, Any]
 Sort = Sequence[tuple[str, bool]]  # (column, descending)
-Statement = tuple[str, tuple[Any, ...]]  # SQL and its parameters
 
 COLUMNS = (
     "id",
@@ -60,8 +60,7 @@ _SELECT = (
 
 def statement(images: QuerySet[Image]) -> Statement:
     """Return the sub-select of the images' ids. Raises EmptyResultSet if no image can match."""
-    sql, params = images.values("pk").query.sql_with_params()
-    return sql, params
+    return compiled(images.values("pk"))
 
 
 def fetch(chosen: str, params: Sequence[Any]) -> list[Row]:

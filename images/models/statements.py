@@ -1,0 +1,24 @@
+"""SQL statements that the ORM compiles once and that are executed with other values each time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from django.db.models import QuerySet
+
+
+class Statement(NamedTuple):
+    """A compiled statement: the SQL and its parameters, of which some can be placeholders."""
+
+    sql: str
+    params: tuple[Any, ...]
+
+    def bind(self, values: Mapping[str, str | None]) -> list[Any]:
+        """Return the parameters, with ``values`` (placeholder -> value) filled in."""
+        return [values.get(param, param) for param in self.params]
+
+
+def compiled(queryset: QuerySet[Any]) -> Statement:
+    """Compile a queryset without executing it. Raises EmptyResultSet if no row can match."""
+    return Statement(*queryset.query.sql_with_params())
