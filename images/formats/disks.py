@@ -101,7 +101,9 @@ class Inspection:
         self._container_format = container_format
         self._size = 0
         self._head = bytearray()
-        self._found: dict[str, Candidate] | None = None  # None: still filling the head
+        self._candidates: dict[str, Candidate] | None = (
+            None  # None: still filling the head
+        )
         self._pending: Candidate | None = None  # needs more than the head
         self._rest = b""
         self._tricks: dict[str, str] = {}
@@ -109,7 +111,7 @@ class Inspection:
     def feed(self, block: bytes) -> None:
         """Inspect the next block, of any size. Raises ContentRefused as soon as it is certain."""
         self._size += len(block)
-        if self._found is None:
+        if self._candidates is None:
             block = self._fill_head(block)
         if self._pending:
             self._follow(self._pending, block)
@@ -117,13 +119,13 @@ class Inspection:
     @property
     def settled(self) -> bool:
         """Whether more data can change only the size."""
-        return self._found is not None and self._pending is None
+        return self._candidates is not None and self._pending is None
 
     def verdict(self) -> int | None:
         """Return the virtual size in bytes, or None. Raises ContentRefused."""
         if not self._size:
             return None
-        if self._found is None:
+        if self._candidates is None:
             self._examine()
         self._finish()
         self._judge()
@@ -146,9 +148,9 @@ class Inspection:
         head = bytes(self._head)
         self._head.clear()
         self._tricks = tricks(head)
-        self._found = detect(head)
+        self._candidates = detect(head)
         # Unsettled candidates have their signature at byte 0, so there is at most one.
-        for candidate in self._found.values():
+        for candidate in self._candidates.values():
             if not candidate.settled:
                 self._pending = candidate
 
@@ -185,22 +187,24 @@ class Inspection:
     def _mismatch(self) -> str | None:
         if self._container_format != "bare":
             return None
-        found = sorted(self._disks()) or ["raw"]
-        if len(found) > 1:
-            return f"Image data looks like several formats at once: {', '.join(found)}."
-        uninspectable = found == ["raw"] and self._disk_format not in oslo.ALL_FORMATS
-        if self._disk_format in ("raw", *found) or uninspectable:
+        formats = sorted(self._disks()) or ["raw"]
+        if len(formats) > 1:
+            return (
+                f"Image data looks like several formats at once: {', '.join(formats)}."
+            )
+        uninspectable = formats == ["raw"] and self._disk_format not in oslo.ALL_FORMATS
+        if self._disk_format in ("raw", *formats) or uninspectable:
             return None
         return (
             f"Image disk_format {self._disk_format} does not match stream data"
-            f" {found[0]}. Set disk_format to what the data is, or convert the data."
+            f" {formats[0]}. Set disk_format to what the data is, or convert the data."
         )
 
     def _disks(self) -> dict[str, Candidate]:
-        found = self._found or {}
-        if found.keys() == HYBRID_ISO:
-            return {"iso": found["iso"]}
-        return found
+        candidates = self._candidates or {}
+        if candidates.keys() == HYBRID_ISO:
+            return {"iso": candidates["iso"]}
+        return candidates
 
     def _check(self, name: str, objections: dict[str, str]) -> None:
         lenient = self._disk_format in NEVER_DISKS or self._container_format in ARCHIVES
@@ -236,7 +240,7 @@ def unsafe(reasons: str) -> ContentRefused:
 
 def detect(head: bytes) -> dict[str, Candidate]:
     """Return the formats whose signature is in the first MiB, without "raw", by name."""
-    found = {}
+    candidates = {}
     for name, make in oslo.ALL_FORMATS.items():
         if name == "raw":
             continue
@@ -248,10 +252,13 @@ def detect(head: bytes) -> dict[str, Candidate]:
             if candidate.settled:
                 break
         if candidate.matches:
-            found[name] = candidate
-    if "vmdk" in found and not found["vmdk"].inspector.region("descriptor").complete:
-        found["vmdk"].broken = True
-    return found
+            candidates[name] = candidate
+    if (
+        "vmdk" in candidates
+        and not candidates["vmdk"].inspector.region("descriptor").complete
+    ):
+        candidates["vmdk"].broken = True
+    return candidates
 
 
 def disk_format_of(head: bytes) -> str | None:
@@ -259,12 +266,12 @@ def disk_format_of(head: bytes) -> str | None:
 
     A bare partition table or LUKS header is a raw disk. Safety is not checked.
     """
-    found = set(detect(head))
-    if found == HYBRID_ISO:
+    formats = set(detect(head))
+    if formats == HYBRID_ISO:
         return "iso"
-    if len(found) != 1:
+    if len(formats) != 1:
         return None
-    (name,) = found
+    (name,) = formats
     return {"gpt": "raw", "luks": "raw", "qed": None}.get(name, name)
 
 

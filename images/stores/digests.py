@@ -57,7 +57,7 @@ class Digests:
 
 
 class _Lane:
-    """One algorithm, its thread and the blocks that wait for it."""
+    """The digest of one algorithm, its thread and the blocks that wait for it."""
 
     def __init__(self, algorithm: str) -> None:
         self._hash = hashlib.new(algorithm, usedforsecurity=False)
