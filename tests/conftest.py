@@ -261,6 +261,12 @@ def unsynced(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def cheap_passwords(settings: Any) -> None:
+    """Half a second less for each password, where the test is not about hashing."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture
 def admin() -> Caller:
     return Caller("root", "project-of-admins", implied("admin"), interface="test")
 

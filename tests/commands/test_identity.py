@@ -21,6 +21,7 @@ from imagecatalog.identity.models import (
     SignInEvent,
 )
 
+pytestmark = pytest.mark.usefixtures("cheap_passwords")
 Run = Callable[..., str]
 
 
