@@ -49,6 +49,7 @@ lint: $(VENV)/tests ## Run the checks that need no test: format, style, types, s
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m mypy
+	$(PY) -m vulture
 	$(PY) manage.py check --fail-level WARNING
 	$(PY) manage.py makemigrations --check --dry-run
 

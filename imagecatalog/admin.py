@@ -17,6 +17,7 @@ class AdminConfig(apps.AdminConfig):
     default_site = "imagecatalog.site.CatalogueSite"
 
     def ready(self) -> None:
+        """Register the system checks, and the default groups after each migration."""
         super().ready()
         from imagecatalog import checks
         from images.admin import roles

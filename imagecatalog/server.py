@@ -18,9 +18,9 @@ from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "imagecatalog.settings")
 
-from django.conf import settings  # noqa: E402
+from django.conf import settings
 
-from images.http import client_address, connection  # noqa: E402
+from images.http import client_address, connection
 
 wsgi_app = "imagecatalog.wsgi"
 # An upload blocks a thread; Django under ASGI would spool the body before the view.

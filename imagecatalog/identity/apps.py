@@ -15,6 +15,7 @@ class IdentityConfig(AppConfig):
     verbose_name = _("Identity")
 
     def ready(self) -> None:
+        """Invalidate the caches of credentials and tokens when their rows change."""
         from imagecatalog.identity import models, tokens, verification
 
         senders = (

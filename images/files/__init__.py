@@ -12,13 +12,13 @@ from images.files.sources import Source
 
 __all__ = [
     "Folder",
+    "ImportOptions",
     "Outcome",
     "Plan",
     "Skipped",
     "Source",
-    "ImportOptions",
-    "import_source",
+    "export_to",
     "exportable_image",
     "find",
-    "export_to",
+    "import_source",
 ]

@@ -58,6 +58,7 @@ class Source:
 
 
 def file_source(path: Path, *, follow: bool) -> Source:
+    """Return a file as a source; ``follow`` allows the path itself to be a link."""
     open_file = partial(_open_file, path, follow=follow)
     return Source(str(path), path.name, open_file, sidecar.beside(path))
 
@@ -101,6 +102,7 @@ def _blocks(file: int) -> Generator[bytes, None, None]:
 
 @contextmanager
 def open_url(url: str) -> Iterator[Opened]:
+    """Open the data at a URL. Raises Invalid for a URL that the filter refuses, StoreError."""
     web = stores.get("http")
     size = None
     with suppress(errors.StoreError):
@@ -111,6 +113,7 @@ def open_url(url: str) -> Iterator[Opened]:
 
 
 def kind_of(mode: int) -> str:
+    """Name the kind of file that has this mode (``st_mode``), with its article."""
     kinds = {
         stat.S_ISLNK: "a symbolic link",
         stat.S_ISDIR: "a folder",
@@ -121,4 +124,5 @@ def kind_of(mode: int) -> str:
 
 
 def reason_of(error: Exception) -> str:
+    """Return the reason of an error, without the path that the error is about."""
     return getattr(error, "strerror", None) or str(error)

@@ -23,10 +23,10 @@ __all__ = [
     "begin",
     "filename",
     "find",
+    "find_not_failed",
     "finish",
     "finish_waiting",
-    "terminate",
-    "find_not_failed",
     "phase",
+    "terminate",
     "uploads",
 ]

@@ -343,8 +343,11 @@ MAGICS = st.sampled_from(
         b"KDMV",
         b"COWD",
         b"LUKS\xba\xbe",
+        b"# x\n",
+        b"version=1\n",
+        b"KDMV\x01\x00\x00\x00\x03\x00\x00\x00",
+        b"LUKS\xba\xbe\x00\x01",
     ]
-    + [b"# x\n", b"version=1\n", b"KDMV\1\0\0\0\3\0\0\0", b"LUKS\xba\xbe\0\1"]
 )
 
 

@@ -422,8 +422,12 @@ def test_a_range_is_the_part_it_names(
         "bytes=a-b",
         "bytes=1",
         "bytes",
-    ]
-    + ["items=0-1", "bytes=+1-2", "bytes=1-2-3", "bytes=٣-", f"bytes={'9' * 5000}-"],
+        "items=0-1",
+        "bytes=+1-2",
+        "bytes=1-2-3",
+        "bytes=٣-",
+        f"bytes={'9' * 5000}-",
+    ],
 )
 def test_a_range_that_is_no_part_is_not_satisfiable(header: str) -> None:
     with pytest.raises(RangeNotSatisfiable) as caught:

@@ -179,8 +179,16 @@ def test_any_tag(
 @fuzz
 @given(
     request=st.sampled_from(
-        ["GET ", "GET /file", "PUT /file", "PUT /tags/t", "PATCH ", "HEAD ", "OPTIONS "]
-        + ["POST /actions/deactivate"]
+        [
+            "GET ",
+            "GET /file",
+            "PUT /file",
+            "PUT /tags/t",
+            "PATCH ",
+            "HEAD ",
+            "OPTIONS ",
+            "POST /actions/deactivate",
+        ]
     ),
     which=st.integers(0, 2),
     fields=fields,

@@ -37,8 +37,16 @@ PLAIN: Final = ("owner", "checksum", "os_hash_algo", "os_hash_value")
 NUMBERS: Final = ("size", "virtual_size", "min_ram", "min_disk")
 TIMES: Final = ("created_at", "updated_at")
 NOT_CONDITIONS: Final = frozenset(
-    ("limit", "marker", "sort", "sort_key", "sort_dir")
-    + ("visibility", "member_status", "deleted")
+    (
+        "limit",
+        "marker",
+        "sort",
+        "sort_key",
+        "sort_dir",
+        "visibility",
+        "member_status",
+        "deleted",
+    )
 )
 REFUSED: Final = frozenset({"changes-since", "properties", "locations"})
 

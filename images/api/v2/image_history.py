@@ -22,8 +22,14 @@ REPEATED: Final = ("actor", "interface", "door", *TIMES, "limit")
 # Callers can see attributes and members, so they see the details of their changes. Details
 # of other events could reveal where the operator keeps data: callers see only harmless ones.
 SHOWN_IN_FULL: Final = frozenset(
-    ("create", "update")
-    + ("add_member", "change_member", "remove_member", "set_member_status")
+    (
+        "create",
+        "update",
+        "add_member",
+        "change_member",
+        "remove_member",
+        "set_member_status",
+    )
 )
 HARMLESS: Final = frozenset({"size"})
 

@@ -124,11 +124,25 @@ def test_filters(query: Any, found: str, api: Any, make_image: Any) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ["size_min=x", "size_max=1.5", "min_ram=", "min_disk=a", "protected=maybe"]
-    + ["is_public=2", "limit=-1", "limit=x", "sort_key=owner", "sort_dir=up"]
-    + ["marker=x", "marker=5f7f6f1e-0000-4000-8000-000000000000", "name=%00"]
-    + ["changes-since=yesterday", "changes-since=9999-99-99", "deleted=perhaps"]
-    + [f"size_min={10**30}"],
+    [
+        "size_min=x",
+        "size_max=1.5",
+        "min_ram=",
+        "min_disk=a",
+        "protected=maybe",
+        "is_public=2",
+        "limit=-1",
+        "limit=x",
+        "sort_key=owner",
+        "sort_dir=up",
+        "marker=x",
+        "marker=5f7f6f1e-0000-4000-8000-000000000000",
+        "name=%00",
+        "changes-since=yesterday",
+        "changes-since=9999-99-99",
+        "deleted=perhaps",
+        f"size_min={10**30}",
+    ],
 )
 def test_what_makes_no_sense_is_400(query: str, api: Any) -> None:
     assert code(api.member, query) == code(api.admin, query) == 400

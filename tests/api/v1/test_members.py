@@ -66,9 +66,16 @@ def test_all_are_replaced(api: Any, make_image: Any) -> None:
 
 @pytest.mark.parametrize(
     "document",
-    [{}, [], {"memberships": {}}, {"memberships": ["b"]}, {"memberships": [{}]}]
-    + [{"memberships": [{"member_id": 5}]}, {"memberships": [{"member_id": ""}]}]
-    + [{"memberships": [{"member_id": "b", "can_share": "yes"}]}],
+    [
+        {},
+        [],
+        {"memberships": {}},
+        {"memberships": ["b"]},
+        {"memberships": [{}]},
+        {"memberships": [{"member_id": 5}]},
+        {"memberships": [{"member_id": ""}]},
+        {"memberships": [{"member_id": "b", "can_share": "yes"}]},
+    ],
 )
 def test_what_is_no_list_of_members_is_400(
     document: Any, api: Any, make_image: Any

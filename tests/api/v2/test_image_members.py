@@ -54,8 +54,18 @@ def test_a_member_is_added(api: Any, make_image: Any) -> None:
 
 @pytest.mark.parametrize(
     "document",
-    [{}, [], ["b"], "b", {"member": ""}, {"member": None}, {"member": 5}]
-    + [{"member": "x" * 256}, {"member": ["b"]}, {"member": "\0"}],
+    [
+        {},
+        [],
+        ["b"],
+        "b",
+        {"member": ""},
+        {"member": None},
+        {"member": 5},
+        {"member": "x" * 256},
+        {"member": ["b"]},
+        {"member": "\x00"},
+    ],
 )
 def test_what_names_no_member_is_400(document: Any, api: Any, make_image: Any) -> None:
     assert add(api.member, make_image(), document).status_code == 400

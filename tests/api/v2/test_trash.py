@@ -179,7 +179,7 @@ def test_the_trash_asks_a_constant_number_of_queries(
     make_image: Any,
     django_assert_max_num_queries: Any,
 ) -> None:
-    marker = [make_image("pending_delete") for _ in range(images)][0]
+    marker = next(make_image("pending_delete") for _ in range(images))
     client = api.admin
 
     with django_assert_max_num_queries(2):

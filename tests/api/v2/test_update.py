@@ -248,8 +248,15 @@ def test_a_property_that_is_not_there_is_409(
 
 @pytest.mark.parametrize(
     "name",
-    ["image_id", "member", "delete", "context", "repo", "base", "__class__", "pinned"]
-    + [
+    [
+        "image_id",
+        "member",
+        "delete",
+        "context",
+        "repo",
+        "base",
+        "__class__",
+        "pinned",
         "extra_properties",
         "properties",
         "metadata",
