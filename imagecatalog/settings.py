@@ -1,4 +1,4 @@
-"""The one settings file: everything that an operator decides comes from the environment.
+"""The settings of the service, read from environment variables.
 
 `make docs` writes the declarations here into docs/configuration.md. A variable that begins with
 IMAGECATALOG is a setting of the same name.
@@ -119,7 +119,7 @@ IMAGECATALOG_POLICY_FILE = env.text(
     "[rules](authentication.md#permissions).",
 )
 
-# What custom properties may be: images/property_schema.py
+# The schema of custom properties: images/property_schema.py
 IMAGECATALOG_PROPERTY_SCHEMA = env.text(
     "IMAGECATALOG_PROPERTY_SCHEMA",
     help="JSON schema of custom properties, in the format of Glance's "
@@ -127,7 +127,7 @@ IMAGECATALOG_PROPERTY_SCHEMA = env.text(
     "properties that it does not describe stay free.",
 )
 
-# Bytes
+# Stores and data
 IMAGECATALOG_STORES = env.text(
     "IMAGECATALOG_STORES",
     f"local={(IMAGECATALOG_DATA_DIR / 'images').as_uri()}",
@@ -220,7 +220,7 @@ IMAGECATALOG_UPLOAD_EXPIRY = env.seconds(
     help="Seconds that a resumable upload may pause.",
 )
 
-# The wire
+# HTTP
 IMAGECATALOG_V1 = env.flag("IMAGECATALOG_V1", True, help="`off` disables API v1.")
 IMAGECATALOG_PUBLIC_URL = env.base_url(
     "IMAGECATALOG_PUBLIC_URL",
@@ -297,8 +297,8 @@ DATABASES = {
     )
 }
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
-    # FULL: a commit that was answered survives a power cut, as the bytes do.
-    # IMMEDIATE: a transaction that reads first and writes later would otherwise fail at once
+    # FULL: an acknowledged commit survives a power cut, as the objects do.
+    # IMMEDIATE: a transaction that first reads and then writes would otherwise fail at once
     # with "database is locked" when another one wrote in between; no timeout helps there.
     DATABASES["default"] |= {
         "CONN_MAX_AGE": None,
@@ -311,14 +311,14 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
                 "PRAGMA journal_size_limit=67108864; PRAGMA temp_store=MEMORY;"
             ),
         },
-        # Threads of a test need a database that they can share: a file.
+        # The threads of a test share one database, which must be a file.
         "TEST": {"NAME": str(IMAGECATALOG_DATA_DIR / "test.sqlite3")},
     }
 else:
     DATABASES["default"]["OPTIONS"] = {
         **DATABASES["default"].get("OPTIONS", {}),
         "pool": {"min_size": 2, "max_size": 16, "timeout": 30},
-        # The statements of the hot path are always the same: PostgreSQL plans them once.
+        # The statements of the hot path never change, so PostgreSQL plans them once.
         "server_side_binding": True,
         "prepare_threshold": 5,
     }
@@ -336,7 +336,7 @@ IMAGECATALOG_BROWSER_MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",  # answers who guesses passwords
 ]
-# They look for the middleware in MIDDLEWARE; a test signs in instead.
+# These checks expect the middleware in MIDDLEWARE. A test signs in instead.
 SILENCED_SYSTEM_CHECKS = ["admin.E408", "admin.E409", "admin.E410", "axes.W002"]
 TEMPLATES = [
     {
@@ -356,7 +356,7 @@ STATIC_URL = "/static/"
 WHITENOISE_USE_FINDERS = True  # from where they are: there is no build step
 LANGUAGES = [("en", "English")]  # a language that is half translated helps nobody
 
-# The API never sees these cookies, and so can never be used with them.
+# The API never receives these cookies, so no page can use it with them.
 SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = "/admin/"
 SESSION_COOKIE_AGE = 12 * 3600  # s
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IMAGECATALOG_PUBLIC_URL.startswith("https")
@@ -369,7 +369,7 @@ AUTHENTICATION_BACKENDS = [
 ]
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
-# Not by name alone: anybody could lock the admin out.
+# Not the name alone, with which anyone could lock the administrator out.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_CLIENT_IP_CALLABLE = "imagecatalog.identity.backends.client_address"
 AXES_LOCKOUT_CALLABLE = "images.admin.error_pages.locked_out"
@@ -414,11 +414,11 @@ LOGGING = {
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
-    # A refused request is the client's business, not a warning in the operator's log.
+    # A refused request is not worth a warning in the operator's log.
     "loggers": {
         "django.request": {"level": "ERROR"},
         "axes": {"level": "WARNING"},  # four lines for each sign-in otherwise
-        # It calls the options of its sign-in plugin unknown, and then uses them.
+        # It reports the options of its sign-in plugin as unknown, and then uses them.
         "keystonemiddleware._common.config": {"level": "ERROR"},
     },
 }
