@@ -18,12 +18,12 @@ from images.lifecycle import AddLocation, Source
 from images.lifecycle.fetch_requests import MAX_URL as MAX_SOURCE
 from images.lifecycle.location_preparation import MAX_URL, trusts_owners
 from images.models import Status
-from images.stores import urlfilter
+from images.stores import url_filter
 
 
 def _check(url: str) -> None:
     try:
-        urlfilter.check(url)
+        url_filter.check(url)
     except errors.ImageError as error:
         raise forms.ValidationError(str(error)) from None
 

@@ -17,7 +17,7 @@ from images.lifecycle.uploading import (
     writable_store,
 )
 from images.models import Image, Status, Transfer, TransferKind, TransferStatus
-from images.stores import urlfilter
+from images.stores import url_filter
 from images.transfers import concurrency, leases, quota
 from images.transitions import locked, save
 
@@ -42,7 +42,7 @@ def probe_source(source: Source) -> Source:
     the store does not exist), StoreReadOnly, OverLimit.
     """
     attributes.clean_text(source.url, "source", longest=MAX_URL)
-    urlfilter.check(source.url)
+    url_filter.check(source.url)
     writable_store(source.store_id)
     size = _reported_size(source.url) if source.size is None else source.size
     check_size_cap(size)

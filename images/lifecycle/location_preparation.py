@@ -18,7 +18,7 @@ from django.conf import settings
 from images import attributes, db, errors, stores
 from images.lifecycle.uploading import check_size_cap
 from images.models import Image, LocationStatus, Status
-from images.stores import urlfilter
+from images.stores import url_filter
 from images.stores.digests import Digests, digesting
 from images.transfers import concurrency
 
@@ -179,7 +179,7 @@ def _probe(
     image: Image, change: AddLocation, deadline: float, *, in_full: bool
 ) -> DataFacts:
     _check_time(deadline)
-    urlfilter.check(change.url)
+    url_filter.check(change.url)
     claimed = _trusted_digests(image, change)
     digests = image.checksum or change.validation
     if in_full or (digests and not claimed):

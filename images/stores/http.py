@@ -21,8 +21,8 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionErro
 
 from images import min_rate
 from images.errors import DataMissing, StoreError, StoreReadOnly
-from images.stores import urlfilter
-from images.stores.urlfilter import Checked
+from images.stores import url_filter
+from images.stores.url_filter import Checked
 
 BLOCK = 1 << 20  # bytes
 TIMEOUT = Timeout(connect=10, read=60)  # s; read: between two chunks
@@ -122,7 +122,7 @@ def _get(url: str, headers: dict[str, str]) -> BaseHTTPResponse:
 def _follow(method: str, url: str, headers: dict[str, str]) -> BaseHTTPResponse:
     """Return the response after all redirects, each of which must pass the URL filter."""
     for _ in range(MOST_REDIRECTS + 1):
-        checked = urlfilter.check(url)
+        checked = url_filter.check(url)
         response = _ask(method, checked, headers)
         if response.status not in REDIRECTS or "Location" not in response.headers:
             return response

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from images.errors import Invalid
-from images.stores import urlfilter
-from images.stores.urlfilter import check
+from images.stores import url_filter
+from images.stores.url_filter import check
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_what_is_no_plain_web_address_is_refused(url: str) -> None:
     with pytest.raises(Invalid) as caught:
         check(url)
 
-    assert str(caught.value) == urlfilter.SYNTAX
+    assert str(caught.value) == url_filter.SYNTAX
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_inner_addresses_are_refused_in_every_form(
     for host in (literal, "evil.example", "mixed.example"):
         with pytest.raises(Invalid) as caught:
             check(f"http://{host}/")
-        assert str(caught.value) == urlfilter.REFUSED
+        assert str(caught.value) == url_filter.REFUSED
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_unknown_names_and_closed_ports_are_refused_in_the_same_words(
     for url in ("http://no.such.name.invalid/", "http://1.1.1.1:22/"):
         with pytest.raises(Invalid) as caught:
             check(url)
-        assert str(caught.value) == urlfilter.REFUSED
+        assert str(caught.value) == url_filter.REFUSED
 
 
 @pytest.mark.parametrize(
