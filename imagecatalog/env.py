@@ -106,7 +106,7 @@ def number(
 
 
 def days(name: str, default: int, minimum: int = 0, *, help: str) -> int:
-    """A number of days that can be counted from today, forwards and backwards."""
+    """Read a number of days, at most as many as dates before and after today allow."""
     return number(name, default, minimum, MANY_DAYS, help=help)
 
 

@@ -15,7 +15,7 @@ def receive(
 ) -> Iterator[bytes]:
     """Pass blocks on; raise ``too_slow()`` when they arrive slower than SLOWEST.
 
-    The time that the reader takes does not count. Closing this generator does not close
+    The time that the consumer of this generator takes does not count. Closing this generator does not close
     ``blocks``: the caller may continue to read them.
     """
     began, size = time.monotonic(), 0

@@ -56,7 +56,8 @@ def follow(
 ) -> None:
     """Follow one transition of the life cycle: check, change, save, and record the event.
 
-    ``mark`` is the transition method of this image, ``also`` names further columns to save.
+    ``mark`` is the transition method of this image, ``verb`` names it in the event and in the
+    error, ``also`` names further columns to save.
     Raises ``refusal`` when the image's status does not allow the transition.
     """
     before = image.status

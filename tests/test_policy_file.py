@@ -131,7 +131,10 @@ def test_who_may_remove_locations_may_exchange_the_last_one(
         path, sent = f"/v2/images/{image.pk}", json.dumps([emptied, add])
         answer = client.patch(path, sent, V2_1)
         # It is not forbidden: only the URL is refused.
-        assert (answer.status_code, b"Use a public URL" in answer.content) == (400, True)
+        assert (answer.status_code, b"Use a public URL" in answer.content) == (
+            400,
+            True,
+        )
 
 
 def formats(disk_format: str) -> dict[str, str]:

@@ -63,7 +63,7 @@ def protect(application: Any) -> Any:
 
 
 def _configuration() -> dict[str, Any]:
-    """Return the options of ``[keystone_authtoken]`` by their names there."""
+    """Return our settings as the options that keystonemiddleware has in ``[keystone_authtoken]``."""
     return {
         "auth_type": "password",
         "auth_url": settings.IMAGECATALOG_KEYSTONE_URL,

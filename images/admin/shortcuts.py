@@ -27,7 +27,7 @@ class ReasonForm(forms.Form):
     )
 
     def __init__(self, data: QueryDict | None = None, *, first: bool = True) -> None:
-        """Make the form; ``first`` sets the focus on its field."""
+        """Make the form; as the ``first`` one of a page it gets the focus."""
         super().__init__(data)
         if first:
             self.fields["reason"].widget.attrs["autofocus"] = True

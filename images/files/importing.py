@@ -81,7 +81,7 @@ def import_source(
     watched: Watched = lambda blocks, size: blocks,
     dry_run: bool = False,
 ) -> Outcome:
-    """Import one source; in a dry run, only plan it.
+    """Import one source; in a dry run, only plan it. ``watched`` wraps the blocks that are read.
 
     On failure the image is deleted again. An image with an id that the operator chose stays
     ``queued`` instead, because ids are never reused; the next import with that id uses the

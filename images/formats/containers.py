@@ -13,7 +13,7 @@ class Inspector(Protocol):
     """The interface of objects that inspect a stream, as ``Inspection`` does."""
 
     def feed(self, block: bytes) -> None:
-        """Inspect the next block, of any size. Raises ContentRefused as soon as it is certain."""
+        """Inspect the next block, of any size. Raises ContentRefused as early as the blocks allow."""
 
     def verdict(self) -> int | None:
         """Return the virtual size in bytes, or None. Raises ContentRefused."""

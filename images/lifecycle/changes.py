@@ -51,9 +51,9 @@ def change(image: Image, changes: Changes, actor: Caller) -> None:
 
 
 def _announced(image: Image, changes: Changes) -> dict[str, Any]:
-    """Return the size announced for data to come.
+    """Return the columns to set for data that is still to come: its announced size, if any.
 
-    Raises Forbidden when the image has data and the size or checksum differs from it.
+    Raises Forbidden when the image has data of another size or checksum than announced.
     """
     if image.status == Status.QUEUED and not image.pinned:
         return {} if changes.size is None else {"size": changes.size}

@@ -163,7 +163,7 @@ def _mark_scrubbed(
 
 
 def scrub_due(actor: Caller | None = None, *, dry_run: bool = False) -> list[str]:
-    """Mark a batch of the oldest images whose scrub time is over as scrubbed; return their ids.
+    """Mark the images whose time in the trash is over as deleted, a batch of the oldest.
 
     No store is asked: ``sweep`` removes the objects of these images later.
     """

@@ -109,7 +109,9 @@ def damaged() -> Q:
 
 
 def statistics() -> dict[str, Any]:
-    """Return the numbers of images by status, objects and bytes by store, the trash, ``taken_at``.
+    """Return counts: images by status, objects and bytes by store, images and bytes in the trash.
+
+    ``taken_at`` is the time of counting.
 
     The background worker counts a large catalogue, see ``recount``; then this function needs one
     query.

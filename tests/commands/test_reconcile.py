@@ -76,7 +76,9 @@ def test_a_finding_is_one_line_of_kind_image_store_and_key(
     code, lines = run()
 
     assert code == 1
-    assert lines[0].startswith(f"orphan-bytes {image.pk} local {key} orphaned object of 5")
+    assert lines[0].startswith(
+        f"orphan-bytes {image.pk} local {key} orphaned object of 5"
+    )
     assert lines[1] == "1 finding: 1 orphan-bytes (5 orphaned bytes)"
 
 

@@ -26,7 +26,10 @@ def user(name: str) -> Any:
 
 
 def project(account: Any, name: str | None) -> Project:
-    """Return a project of the user, by name or id, else the first. Raises CommandError."""
+    """Return the user's project of this name or id; without one, the user's first project.
+
+    Raises CommandError if the user has no role in it.
+    """
     assignments = account.assignments.select_related("project")
     projects: list[Project] = [assignment.project for assignment in assignments]
     matching = [row for row in projects if name in (None, row.name, row.pk)]

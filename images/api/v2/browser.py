@@ -25,7 +25,7 @@ class BrowserSession(SessionAuthentication):
     """
 
     def authenticate(self, request: Request) -> tuple[Caller, None]:
-        """Return the staff user as caller. Raises PermissionDenied."""
+        """Return the session's staff user as caller. Raises PermissionDenied if there is none."""
         authenticated = super().authenticate(request)
         if authenticated is None:
             # Not 401, for which a browser would show its own password prompt.

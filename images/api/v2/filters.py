@@ -74,7 +74,10 @@ def parse(params: QueryDict) -> Listing:
 
 
 def links(params: QueryDict, next_marker: str | None) -> dict[str, str]:
-    """Return the paths ``first`` and, with a marker, ``next``, with every parameter in order."""
+    """Return the paths of the first page and, with a marker, of the next one.
+
+    Both keep the other parameters of the request, in their order.
+    """
     repeated = [(name, value) for name, value in pairs(params) if name != "marker"]
     first = {"first": _path(repeated)}
     if next_marker is None:

@@ -50,7 +50,7 @@ def can_fix(finding: Finding) -> bool:
 def fix(
     findings: Iterable[Finding], fixing: Fixing
 ) -> Iterator[tuple[Finding, str | None]]:
-    """Fix the findings; yield each with None, or with the reason why it is not fixed."""
+    """Fix findings as far as ``fixing`` allows; yield each with None or the reason it stays."""
     findings = list(findings)
     kinds = {finding.kind for finding in findings}
     if "stuck" in kinds:
