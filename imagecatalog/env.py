@@ -1,4 +1,4 @@
-"""Readers of environment variables that fail loudly, naming the variable and what it may be.
+"""Readers of environment variables, whose errors name the variable and its allowed values.
 
 Each reader declares its variable, with the text for docs/configuration.md.
 """
@@ -31,7 +31,7 @@ MANY_DAYS = 365_000  # a thousand years; dates begin with the year 1 and end wit
 
 @dataclass(frozen=True)
 class Variable:
-    """An environment variable as the documentation describes it, in Markdown."""
+    """The description of an environment variable for the documentation, in Markdown."""
 
     name: str
     default: str
@@ -42,12 +42,12 @@ VARIABLES: dict[str, Variable] = {}  # by name, in the order of their declaratio
 
 
 def known() -> set[str]:
-    """Names of all declared variables."""
+    """Return the names of all declared variables."""
     return set(VARIABLES)
 
 
 def misspelt() -> dict[str, list[str]]:
-    """Variables that look like ours and are not, each with the names that may be meant."""
+    """Return undeclared variables with our prefix, each with the declared names it resembles."""
     # Without what they have in common: else all names are much alike.
     ends = [name.removeprefix(PREFIX) for name in known() if name.startswith(PREFIX)]
     return {
@@ -69,13 +69,13 @@ def declare(name: str, default: str = "", *, help: str, shown: str = "") -> None
 
 
 def text(name: str, default: str = "", *, help: str, shown: str = "") -> str:
-    """The value without surrounding whitespace; the default when it is unset or empty."""
+    """Read a text without surrounding whitespace; the default if it is unset or empty."""
     declare(name, default, help=help, shown=shown)
     return os.environ.get(name, "").strip() or default
 
 
 def flag(name: str, default: bool, *, help: str) -> bool:
-    """``on`` or ``off`` (also yes/no, true/false, 1/0), whatever the case."""
+    """Read ``on`` or ``off`` (also yes/no, true/false, 1/0) in any case."""
     value = text(name, "on" if default else "off", help=help).lower()
     if value in ("on", "yes", "true", "1"):
         return True
@@ -93,7 +93,7 @@ def number(
     help: str,
     shown: str = "",
 ) -> int:
-    """A whole number, not below ``minimum`` nor above ``maximum``."""
+    """Read a whole number from ``minimum`` to ``maximum``. Raises ImproperlyConfigured."""
     value = text(name, str(default), help=help, shown=shown)
     whole = re.fullmatch("-?[0-9]{1,18}", value)
     if not whole or int(value) < minimum:
@@ -113,12 +113,12 @@ def days(name: str, default: int, minimum: int = 0, *, help: str) -> int:
 def seconds(
     name: str, default: int, minimum: int = 0, *, help: str, shown: str = ""
 ) -> int:
-    """A number of seconds, likewise."""
+    """Read a number of seconds, with the same limit as for ``days``."""
     return number(name, default, minimum, MANY_DAYS * 86400, help=help, shown=shown)
 
 
 def choice(name: str, default: str, allowed: tuple[str, ...], *, help: str) -> str:
-    """One of the allowed words."""
+    """Read one of the allowed words. Raises ImproperlyConfigured for any other."""
     value = text(name, default, help=help)
     if value not in allowed:
         raise ImproperlyConfigured(
@@ -128,13 +128,13 @@ def choice(name: str, default: str, allowed: tuple[str, ...], *, help: str) -> s
 
 
 def words(name: str, default: str = "", *, help: str) -> tuple[str, ...]:
-    """A comma-separated list."""
+    """Read a comma-separated list of words."""
     values = text(name, default, help=help).split(",")
     return tuple(value.strip() for value in values if value.strip())
 
 
 def numbers(name: str, default: tuple[int, ...], *, help: str) -> tuple[int, ...]:
-    """A comma-separated list of whole numbers."""
+    """Read a comma-separated list of whole numbers. Raises ImproperlyConfigured."""
     values = words(name, ",".join(map(str, default)), help=help)
     if not all(value.isdecimal() for value in values):
         raise ImproperlyConfigured(
@@ -144,7 +144,7 @@ def numbers(name: str, default: tuple[int, ...], *, help: str) -> tuple[int, ...
 
 
 def networks(name: str, *besides: str, help: str) -> tuple[str, ...]:
-    """A comma-separated list of addresses and networks, and of words that may stand besides.
+    """Read a comma-separated list of addresses and networks; ``besides`` lists other words.
 
     Raises ImproperlyConfigured.
     """
@@ -161,7 +161,7 @@ def networks(name: str, *besides: str, help: str) -> tuple[str, ...]:
 
 
 def size(name: str, *, help: str) -> int:
-    """A number of bytes, with a unit (of 1024) if any, as in ``units.parse_size``; 0: unset."""
+    """Read a size in bytes, as ``units.parse_size`` does; 0 if the variable is unset."""
     value = text(name, help=help)
     try:
         return units.parse_size(value) if value else 0
@@ -170,7 +170,7 @@ def size(name: str, *, help: str) -> int:
 
 
 def pairs(name: str, *, help: str) -> tuple[str, ...]:
-    """A comma-separated list of ``NAME:VALUE``."""
+    """Read a comma-separated list of ``NAME:VALUE`` pairs. Raises ImproperlyConfigured."""
     values = words(name, help=help)
     if not all(re.fullmatch("[^:]+:.+", value) for value in values):
         raise ImproperlyConfigured(
@@ -180,7 +180,7 @@ def pairs(name: str, *, help: str) -> tuple[str, ...]:
 
 
 def base_url(name: str, *, help: str, shown: str = "") -> str:
-    """An http(s) URL, without a slash at the end; empty when the variable is unset."""
+    """Read an http(s) URL without its trailing slash; empty if the variable is unset."""
     value = text(name, help=help, shown=shown).rstrip("/")
     if value and not re.match("https?://[^/]", value):
         raise ImproperlyConfigured(
@@ -190,7 +190,7 @@ def base_url(name: str, *, help: str, shown: str = "") -> str:
 
 
 def database(name: str, default: str, *, help: str, shown: str = "") -> dict[str, Any]:
-    """A database URL, as a dictionary for DATABASES."""
+    """Read a database URL as a dictionary for DATABASES. Raises ImproperlyConfigured."""
     value = text(name, default, help=help, shown=shown)
     if not value.startswith(("sqlite:///", "postgresql://", "postgres://")):
         raise ImproperlyConfigured(
@@ -200,9 +200,9 @@ def database(name: str, default: str, *, help: str, shown: str = "") -> dict[str
 
 
 def secret_file(path: Path) -> str:
-    """The secret kept in this file, which is made with a fresh one when it is absent.
+    """Return the secret in this file; if there is no such file, create it with a new secret.
 
-    Of several processes that start at once exactly one writes; the others read its secret.
+    Of several processes that start at once, one writes the file and the others read it.
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

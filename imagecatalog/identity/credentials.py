@@ -95,7 +95,7 @@ def common_role(one: str, other: str) -> str | None:
 
 
 def database_time(moment: datetime) -> Any:
-    """Convert a time to a parameter of plain SQL."""
+    """Convert a time to the form that the database expects as a parameter of raw SQL."""
     return connection.ops.adapt_datetimefield_value(moment)
 
 
@@ -124,7 +124,7 @@ def _credential(name: str) -> Found | None:
 
 
 def _touch(name: str) -> None:
-    """Store that an application credential was used, at most once in LAST_USED_SECONDS."""
+    """Record the time an application credential is used; write once in LAST_USED_SECONDS."""
     if name in _touched and age(_touched[name]) < LAST_USED_SECONDS:
         return
     _touched[name] = time.monotonic()

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 def new_id() -> str:
-    """Return a random UUID without hyphens, as Keystone's ids."""
+    """Return a random UUID without hyphens, like the ids of Keystone."""
     return uuid4().hex
 
 

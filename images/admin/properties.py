@@ -78,7 +78,7 @@ _CHECKS: Mapping[str, Callable[[str], str]] = {
 
 
 def complaint(name: str, value: str) -> str:
-    """Return the error of a property's value, as a sentence; empty if it is valid."""
+    """Return a sentence that says what is wrong with a property's value; empty if it is valid."""
     error = _CHECKS[name](value) if name in _CHECKS else ""
     return f"{name}: {error}." if error else ""
 

@@ -47,7 +47,10 @@ def set_patience(sock: socket.socket, seconds: float) -> None:
 
 
 def receive_into(sock: socket.socket, buffer: memoryview) -> int:
-    """Put at least one received byte into the buffer; return the number. Raises as ``receive``."""
+    """Receive at least one byte into the buffer; return how many.
+
+    Raises the same errors as ``receive``.
+    """
     with _in_words():
         count = sock.recv_into(buffer)
     if not count:

@@ -138,7 +138,7 @@ def prepare(image_id: str, changes: Sequence[LocationChange]) -> list[LocationCh
 
 
 def prepare_first(image: Image, location: AddLocation) -> AddLocation:
-    """Prepare the location of an image that is not created yet. Raises as ``prepare`` does."""
+    """Prepare the location of an image that is not created yet. Raises like ``prepare``."""
     db.release_connection()
     with concurrency.slot(concurrency.PROBES):
         deadline = time.monotonic() + READ_SECONDS

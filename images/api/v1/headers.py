@@ -67,7 +67,7 @@ def decode(request: HttpRequest) -> Meta:
 
 
 def encode(row: Row) -> dict[str, str]:
-    """Return the headers that describe an image."""
+    """Return the ``x-image-meta-…`` headers of an image, its properties included."""
     document = serializers.image(row)
     properties = document.pop("properties")
     fields = {
