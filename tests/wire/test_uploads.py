@@ -136,7 +136,7 @@ def wait_for_sender(service: Service, upload: str) -> None:
     """Until a request has the right to write. Another request would be in its way."""
     pk = upload.rpartition("/")[2].replace("-", "")
     query = (
-        f"SELECT 1 FROM images_chunk WHERE status = 'arriving' AND transfer_id = '{pk}'"
+        f"SELECT 1 FROM images_piece WHERE status = 'arriving' AND transfer_id = '{pk}'"
     )
     evidence = Evidence(service, service.data_dir)
     wait_until(lambda: evidence.rows(query), "the sender")
