@@ -13,7 +13,9 @@ PIP_INSTALL := -m pip -qq --no-input --disable-pip-version-check install \
 unexport PYTHONDONTWRITEBYTECODE
 
 # With loadgroup, tests that share a server run in one process.
-PYTEST := $(PY) -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadgroup
+# One more than there are processors: many tests wait for servers.
+PROCESSES ?= $(shell expr $$(nproc) + 1)
+PYTEST := $(PY) -m pytest --numprocesses=$(PROCESSES) --maxprocesses=4 --dist=loadgroup
 LOCK := pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-emit-index-url --quiet
 
