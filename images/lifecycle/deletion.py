@@ -165,7 +165,7 @@ def _mark_scrubbed(
 def scrub_due(actor: Caller | None = None, *, dry_run: bool = False) -> list[str]:
     """Mark the images whose time in the trash is over as deleted, a batch of the oldest.
 
-    No store is asked: ``sweep`` removes the objects of these images later.
+    No store is asked: ``remove_due_objects`` removes the objects of these images later.
     """
     actor = actor or operator("worker")
     until = due_until()

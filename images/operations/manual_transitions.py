@@ -23,7 +23,7 @@ TOGGLES: dict[str, tuple[Status, Verb]] = {
 
 
 def possible_transitions(image_id: str) -> dict[str, str]:
-    """Return the statuses that ``move_to`` accepts now, each with the name of its operation.
+    """Return the statuses that ``transition_to`` accepts now, each with the name of its operation.
 
     Raises NotFound.
     """
