@@ -1,4 +1,4 @@
-"""What an import finds at a path or URL: one source, or the images in a folder."""
+"""Sources at a path or a URL: a single file, or the images in a folder."""
 
 from __future__ import annotations
 
