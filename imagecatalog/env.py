@@ -106,7 +106,7 @@ def number(
 
 
 def days(name: str, default: int, minimum: int = 0, *, help: str) -> int:
-    """Read a number of days, at most as many as dates before and after today allow."""
+    """Read a number of days, small enough that today plus or minus it is a valid date."""
     return number(name, default, minimum, MANY_DAYS, help=help)
 
 

@@ -41,7 +41,7 @@ class CatalogueSite(AdminSite):
         return super().index(request, extra)
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
-        """Return the view for signed-in staff users; it refuses NUL characters."""
+        """Return the view for staff users; it refuses NUL characters in the path and in forms."""
         return super().admin_view(_without_nul(view), cacheable)
 
     def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:

@@ -15,7 +15,7 @@ INTERFACES = ("v1", "v2", "admin", "command", "worker")
 
 @dataclass(frozen=True)
 class Caller:
-    """The caller of a request; ``interface`` is one of INTERFACES."""
+    """Who makes a request: user, project and roles, through which of the INTERFACES."""
 
     user: str
     project: str | None

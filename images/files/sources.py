@@ -44,7 +44,7 @@ class Opened:
 
 @dataclass(frozen=True)
 class Source:
-    """The source of one image. ``open`` can be called repeatedly."""
+    """A file or URL with the data of one image; each ``open`` reads it from the beginning."""
 
     label: str  # as the operator named it
     file_name: str

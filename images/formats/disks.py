@@ -276,7 +276,7 @@ def disk_format_of(head: bytes) -> str | None:
 
 
 def tricks(head: bytes) -> dict[str, str]:
-    """Return dangers that qemu would open and the inspectors miss: name -> reason."""
+    """Return the dangers in a disk header that the inspectors miss: name -> why qemu must not open it."""
     if VMDK_DESCRIPTOR.match(head):
         return {"descriptor": "The data is a vmdk descriptor that names other files"}
     if head.startswith(VMDK_SPARSE):

@@ -156,7 +156,7 @@ def _lose(
 
 
 def unstick(image_id: str, actor: Caller, reason: str = "") -> None:
-    """Queue an image again that is in a transient status without a running transfer.
+    """Set an image that is stuck in a transient status, without a transfer, back to queued.
 
     Raises Conflict when a transfer is running or the status is not a transient one, NotFound.
     """

@@ -64,7 +64,7 @@ def user(user_id: int, name: str) -> Document:
 
 
 def reference(project: Project) -> Document:
-    """Return a project as other documents refer to it."""
+    """Return the short form of a project that other documents embed."""
     return {"id": project.pk, "name": project.name, "domain": DOMAIN}
 
 
