@@ -113,7 +113,7 @@ def days(name: str, default: int, minimum: int = 0, *, help: str) -> int:
 def seconds(
     name: str, default: int, minimum: int = 0, *, help: str, shown: str = ""
 ) -> int:
-    """Read a number of seconds, with the same limit as for ``days``."""
+    """Read a number of seconds, small enough that now plus or minus it is a valid date."""
     return number(name, default, minimum, MANY_DAYS * 86400, help=help, shown=shown)
 
 

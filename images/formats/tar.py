@@ -149,7 +149,7 @@ def _number(field: bytes) -> int:
 
 
 def _size_in(records: bytes) -> int | None:
-    """Return the size of the next file in an extended header (POSIX.1-2017, pax), or None.
+    """Return the size that an extended header (POSIX.1-2017, pax) gives for the next file, or None.
 
     Raises ContentRefused for a damaged header, or that of a sparse file.
     """

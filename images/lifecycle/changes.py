@@ -51,9 +51,10 @@ def change(image: Image, changes: Changes, actor: Caller) -> None:
 
 
 def _announced(image: Image, changes: Changes) -> dict[str, Any]:
-    """Return the columns to set for data that is still to come: its announced size, if any.
+    """Return the columns to set for the size that a client announces before it sends the data.
 
-    Raises Forbidden when the image has data of another size or checksum than announced.
+    Empty if the image has data or no size is announced. Raises Forbidden when the image has
+    data, and the announced size or checksum differs from that of the data.
     """
     if image.status == Status.QUEUED and not image.pinned:
         return {} if changes.size is None else {"size": changes.size}

@@ -253,7 +253,7 @@ def remove_due() -> None:
 
 
 def remove_due_objects(breaker: CircuitBreaker | None = None) -> int:
-    """Remove the objects of all locations that are due; return the number removed.
+    """Remove the objects of all locations whose time for removal has come; return how many.
 
     ``breaker`` is the circuit breaker: stores that are unavailable are not asked, and new
     failures are counted.
