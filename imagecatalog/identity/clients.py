@@ -47,7 +47,10 @@ def texts(login: Login) -> list[dict[str, Any]]:
 
 
 def context(request: HttpRequest, account: Any) -> dict[str, Any]:
-    """Return the context of a user's page, for the project in the query or the first one."""
+    """Return the template context of a user's page "Client configuration".
+
+    Its project is the one in the query, else the user's first.
+    """
     mode, name = settings.IMAGECATALOG_AUTH, account.get_username()
     embedded = mode == "embedded"
     assignments = account.assignments.select_related("project")

@@ -122,7 +122,10 @@ class Inspection:
         return self._candidates is not None and self._pending is None
 
     def verdict(self) -> int | None:
-        """Return the virtual size in bytes, or None. Raises ContentRefused."""
+        """Complete the inspection: return the disk's virtual size in bytes, or None if it has none.
+
+        Raises ContentRefused for unsafe data, and for data of another format than declared.
+        """
         if not self._size:
             return None
         if self._candidates is None:

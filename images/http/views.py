@@ -91,7 +91,7 @@ class UnknownPathView(ApiView):
     """Any path without a resource: 404 for signed-in callers, 501 for unknown methods."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Authenticate the caller. Raises NotFound for a known method."""
+        """Authenticate the caller, then raise NotFound; unknown methods are answered with 501."""
         super().initial(request, *args, **kwargs)
         if request.method in KNOWN_METHODS:
             raise errors.NotFound("The resource could not be found.")

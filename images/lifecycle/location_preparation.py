@@ -42,7 +42,7 @@ class DataFacts:
 
 @dataclass(frozen=True)
 class AddLocation:
-    """Add a copy at a URL. ``validation`` can have checksum, os_hash_algo and os_hash_value.
+    """A requested change: add a location at a URL. ``validation`` can have checksum, os_hash_algo and os_hash_value.
 
     ``only``: the location must make a queued image active; ``size`` is then the claimed size.
     ``to_active``: the caller has permission to add a further copy to an active image.
@@ -84,7 +84,7 @@ class AddLocation:
 
 @dataclass(frozen=True)
 class RemoveLocation:
-    """Remove the location with this primary key."""
+    """A requested change: remove the location with this primary key."""
 
     location_id: int
     facts: DataFacts | None = None  # set by prepare(), of data without digests
@@ -92,7 +92,7 @@ class RemoveLocation:
 
 @dataclass(frozen=True)
 class RemoveLocationAt:
-    """Remove the location at this index, counted from 0 after the earlier changes are made."""
+    """A requested change: remove the location at this index, after the changes before it."""
 
     index: int
     facts: DataFacts | None = None  # as in RemoveLocation
@@ -100,7 +100,7 @@ class RemoveLocationAt:
 
 @dataclass(frozen=True)
 class ReplaceLocations:
-    """Set all locations at once."""
+    """A requested change: set all locations at once."""
 
     locations: tuple[AddLocation, ...]
     facts: DataFacts | None = None  # as in RemoveLocation

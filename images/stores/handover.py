@@ -26,7 +26,7 @@ class Aborted(Exception):
 
 
 class Handover:
-    """A context manager that runs ``consume`` in its own thread, from entry to exit.
+    """A context manager that hands blocks to ``consume``, which reads them in its own thread.
 
     The normal end of the with block completes the stream; an exception aborts it.
     """

@@ -93,7 +93,7 @@ def _text(name: str, value: str) -> str:
 
 
 def unquoted(text: str) -> str:
-    """Return a fully percent-encoded text decoded, and any other text unchanged.
+    """Decode a text in which every special character is percent-encoded; leave others unchanged.
 
     A URL that has a percent-encoding of its own, which decoding would lose, is unchanged, too.
     """

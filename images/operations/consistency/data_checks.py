@@ -132,7 +132,7 @@ def to_verify(
 
 
 def in_verification_order(locations: QuerySet[ImageLocation]) -> Iterator[Copy]:
-    """Yield each location's copy once, the least recently verified first."""
+    """Yield what to verify of each location, the least recently verified location first."""
     oldest = F("verified_at").asc(nulls_first=True)
     ordered = locations.order_by(oldest, "pk").values("pk", *COLUMNS)
     page = list(ordered[:BATCH])

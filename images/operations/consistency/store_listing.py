@@ -9,7 +9,10 @@ from images.operations.consistency.finding import BATCH
 
 
 class Listing:
-    """A table of keys and their sizes in bytes, from which keys are taken. Needs ``close``."""
+    """The objects of a store (key -> bytes) in a temporary table; known keys are removed from it.
+
+    The keys that remain belong to nothing. Call ``close`` at the end.
+    """
 
     def __init__(self) -> None:
         # Without a name SQLite uses a private temporary file.
