@@ -42,8 +42,9 @@ class DataFacts:
 
 @dataclass(frozen=True)
 class AddLocation:
-    """A requested change: add a location at a URL. ``validation`` can have checksum, os_hash_algo and os_hash_value.
+    """A requested change: add a location at a URL.
 
+    ``validation`` can have checksum, os_hash_algo and os_hash_value.
     ``only``: the location must make a queued image active; ``size`` is then the claimed size.
     ``to_active``: the caller has permission to add a further copy to an active image.
     """
