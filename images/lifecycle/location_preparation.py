@@ -85,7 +85,7 @@ class AddLocation:
 
 @dataclass(frozen=True)
 class RemoveLocation:
-    """A requested change: remove the location with this primary key."""
+    """A requested change, not yet made: the location with this primary key is removed."""
 
     location_id: int
     facts: DataFacts | None = None  # set by prepare(), of data without digests
@@ -93,7 +93,10 @@ class RemoveLocation:
 
 @dataclass(frozen=True)
 class RemoveLocationAt:
-    """A requested change: remove the location at this index, after the changes before it."""
+    """A requested change, not yet made: the location at this index is removed.
+
+    The index counts the locations as they are after the changes before this one.
+    """
 
     index: int
     facts: DataFacts | None = None  # as in RemoveLocation
@@ -101,7 +104,7 @@ class RemoveLocationAt:
 
 @dataclass(frozen=True)
 class ReplaceLocations:
-    """A requested change: set all locations at once."""
+    """A requested change, not yet made: these locations replace all that the image has."""
 
     locations: tuple[AddLocation, ...]
     facts: DataFacts | None = None  # as in RemoveLocation

@@ -28,7 +28,8 @@ class Aborted(Exception):
 class Handover:
     """A context manager that hands blocks to ``consume``, which reads them in its own thread.
 
-    The normal end of the with block completes the stream; an exception aborts it.
+    The with block writes the blocks, ``consume`` reads them as one iterator. A normal end of
+    the with block ends the iterator; after an exception the iterator raises Aborted.
     """
 
     def __init__(self, consume: Callable[[Iterator[bytes]], object]) -> None:

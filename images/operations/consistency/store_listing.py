@@ -9,9 +9,10 @@ from images.operations.consistency.finding import BATCH
 
 
 class Listing:
-    """The objects of a store (key -> bytes) in a temporary table; known keys are removed from it.
+    """The keys and sizes (bytes) of a store's objects, in a temporary table.
 
-    The keys that remain belong to nothing. Call ``close`` at the end.
+    The caller removes the keys that the database knows; no row refers to the keys that remain.
+    ``close`` deletes the table.
     """
 
     def __init__(self) -> None:
