@@ -16,7 +16,10 @@ class Inspector(Protocol):
         """Inspect the next block, of any size. Raises ContentRefused as early as the blocks allow."""
 
     def verdict(self) -> int | None:
-        """Return the virtual size in bytes, or None. Raises ContentRefused."""
+        """Return the disk's virtual size in bytes, or None if it has none.
+
+        Raises ContentRefused for unsafe data, and for data of another format than declared.
+        """
 
 
 def inspection(disk_format: str, container_format: str) -> Inspector:
@@ -45,6 +48,9 @@ class Opened:
         self._inside.feed(block)
 
     def verdict(self) -> int | None:
-        """Return the virtual size in bytes, or None. Raises ContentRefused."""
+        """Return the disk's virtual size in bytes, or None if it has none.
+
+        Raises ContentRefused for unsafe data, and for data of another format than declared.
+        """
         self._inside.finish()
         return self._whole.verdict()
