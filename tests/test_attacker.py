@@ -168,7 +168,7 @@ def snapshot() -> list[list[dict[str, Any]]]:
 
 
 def body(method: str, path: str) -> tuple[bytes, str]:
-    """What the endpoint would take, were the caller somebody else."""
+    """Return a body and content type that the endpoint accepts from a permitted caller."""
     if method == "PUT" and path.endswith("/file"):
         return b"other data", "application/octet-stream"
     if "/uploads" in path:

@@ -346,7 +346,7 @@ def away() -> Any:
 
 
 def make_due() -> None:
-    """What a store that was away has put off is due now."""
+    """Make all deletions due that were postponed because a store was unavailable."""
     ImageLocation.objects.filter(
         status="pending_delete", delete_after__isnull=False
     ).update(delete_after=timezone.now())

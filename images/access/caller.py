@@ -15,7 +15,7 @@ INTERFACES = ("v1", "v2", "admin", "command", "worker")
 
 @dataclass(frozen=True)
 class Caller:
-    """Who makes a request: user, project and roles, through which of the INTERFACES."""
+    """The maker of a request: its user, project and roles, and one of the INTERFACES."""
 
     user: str
     project: str | None

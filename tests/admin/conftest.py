@@ -39,7 +39,7 @@ def root(signed_in: Callable[..., Client]) -> Client:
 
 @pytest.fixture
 def web_folder(tmp_path: Path) -> Path:
-    """What is on the web: ``disk.raw``, with the bytes that images have here."""
+    """The folder of the web server: ``disk.raw``, with the same bytes as the images."""
     folder = tmp_path / "web"
     folder.mkdir()
     (folder / "disk.raw").write_bytes(b"the bytes of an image")

@@ -87,7 +87,7 @@ def test_no_text_of_a_module_goes_around(path: Path) -> None:
 
 
 class Texts(HTMLParser):
-    """What a template says by itself."""
+    """A parser that collects the literal texts of a template."""
 
     attributes = ("title", "aria-label", "placeholder", "alt", "value", "label")
 

@@ -26,7 +26,7 @@ def page(client: Client, image: Image) -> str:
 
 
 def shown_form(client: Client, image: Image) -> dict[str, Any]:
-    """What a browser would send when nothing was changed."""
+    """Return the form data that a browser sends if the user changes nothing."""
     form = client.get(f"{LIST}{image.pk}/change/").context
     data: dict[str, Any] = {}
     for field in form["form"]:

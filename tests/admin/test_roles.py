@@ -127,7 +127,7 @@ def test_a_viewer_can_change_nothing_by_any_url(
 def test_a_viewer_can_change_nothing_by_a_url_of_no_image(
     viewer: Client, make_image: MakeImage
 ) -> None:
-    """What these do cannot depend on one image's status: once, with images in every status."""
+    """Try these URLs once, with images in every status: they concern no single image."""
     image, *_ = [make_image(status, name="disk") for status in Status.values]
     user = User.objects.get(username="viewer")
     paths = [

@@ -274,7 +274,7 @@ class Client:
         entry.copying = said != "refused"
 
     def _look_at_copy(self, entry: Entry) -> None:
-        """What else would be done to it meanwhile could come before the copy or after it."""
+        """Only delete or read the image: another change could come before the copy or after it."""
         if self.dice.random() < 0.1:
             entry.copying = self._delete(entry) != "ack"
             return
@@ -305,7 +305,7 @@ class Client:
             entry.acknowledged(DELETED)
 
     def _make_room(self, entry: Entry) -> None:
-        """What the worker has scrubbed would be in the way of a new image."""
+        """Record an image that the worker has scrubbed as deleted, so that a new one can replace it."""
         row = self.judge.rows([entry.id]).get(entry.id)
         if row and row.status == "deleted":
             entry.acknowledged(DELETED)

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 class Row(NamedTuple):
-    """What the database says of an image."""
+    """The columns of an image in the database."""
 
     status: str
     hash_value: str | None

@@ -63,7 +63,7 @@ class Entry:
 
     @property
     def copied(self) -> frozenset[str]:
-        """What a copy makes of it, whose worker may die; what has had data is not killed."""
+        """The statuses after a copy whose worker may die; queued only if it lost data before."""
         return frozenset(("active", "killed", *(["queued"] if self.emptied else [])))
 
     @property
@@ -71,7 +71,7 @@ class Entry:
         return self.may <= {ABSENT, "deleted"}
 
     def wrong(self, row: Row | None) -> str | None:
-        """What the database says, against what may be; afterwards that is certain."""
+        """Return how the row contradicts what may be, or None; afterwards only the row may be."""
         self.copying = False
         status = row.status if row else ABSENT
         allowed, self.may = self.may, self._certain(status)

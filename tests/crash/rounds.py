@@ -144,7 +144,7 @@ class Rounds:
                 )
 
     def _recover(self) -> None:
-        """What is dead is started again, as an operator or a supervisor would."""
+        """Start dead processes again, as an operator or a supervisor would."""
         self._pass()
         if self.service.process.poll() is None:
             return

@@ -29,7 +29,7 @@ def browser(db: None) -> Client:
 
 @pytest.fixture
 def form(alice: User) -> dict[str, Any]:
-    """What is filled in for a credential of alice's."""
+    """The values of the form that creates a credential for alice."""
     return {
         "user": alice.pk,
         "project": "id-of-lab",

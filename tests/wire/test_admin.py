@@ -405,7 +405,7 @@ def test_the_sign_in_is_accessible(window: Open) -> None:
 
 
 def serious(screen: Screen, path: str) -> list[str]:
-    """What axe-core finds serious or critical on a page."""
+    """Return the serious and critical violations that axe-core finds on a page."""
     screen.page.goto(path)
     found = Axe().run(screen.page).response["violations"]
     screen.complaints.clear()  # about what axe itself has tried to load

@@ -171,7 +171,7 @@ def test_an_image_is_copied_from_the_web_or_left_there(web: str, start: Start) -
 
 @pytest.fixture
 def terminal() -> Iterator[int]:
-    """What the command takes for a person; from anything else it reads data."""
+    """A terminal as standard input: from anything else the command reads data."""
     ours, its = os.openpty()
     yield its
     os.close(ours)

@@ -31,7 +31,7 @@ def begin(service: Service, evidence: Evidence) -> tuple[str, socket.socket]:
 
 
 def answer(sock: socket.socket) -> bytes:
-    """What comes until the service closes."""
+    """Return all bytes until the service closes the connection."""
     received = b""
     with contextlib.suppress(ConnectionResetError):
         while chunk := sock.recv(MIB):

@@ -20,7 +20,7 @@ closed: list[int] = []
 
 
 def count(request: HttpRequest) -> HttpResponse:
-    """What arrived."""
+    """Return the digest and block sizes of the body that arrived."""
     digest, sizes = hashlib.sha256(), []
     try:
         for block in streaming.body(request):

@@ -34,7 +34,7 @@ def web(tmp_path: Path, settings: Any) -> Iterator[str]:
 
 
 def fetch() -> None:
-    """What the background worker does."""
+    """Fetch the waiting copies, as the background worker does."""
     for transfer_id in waiting_copies():
         with suppress(errors.ImageError):
             web_download.fetch(transfer_id)
