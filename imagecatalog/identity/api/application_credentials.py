@@ -13,7 +13,12 @@ from rest_framework.request import Request
 
 from imagecatalog.identity import application_credentials
 from imagecatalog.identity.api import documents
-from imagecatalog.identity.api.views import IdentityViewSet, base, existing
+from imagecatalog.identity.api.views import (
+    IdentityViewSet,
+    base,
+    existing,
+    filter_by_name,
+)
 from imagecatalog.identity.models import ApplicationCredential
 from imagecatalog.identity.origin import origin_of
 from images import errors
@@ -40,9 +45,7 @@ class ApplicationCredentialViewSet(IdentityViewSet):
     def list(self, request: Request, user_id: str) -> HttpResponse:
         """Return the caller's application credentials, without their secrets."""
         url = base(request)
-        rows = self._rows()
-        if "name" in request.GET:
-            rows = rows.filter(name=request.GET["name"].replace("\0", ""))
+        rows = filter_by_name(self._rows(), request)
         credentials = [documents.application_credential(row, url) for row in rows]
         own = f"{url}/users/{user_id}/application_credentials"
         return responses.json(documents.page(f"{NAME}s", credentials, own))

@@ -19,6 +19,7 @@ from imagecatalog.identity.api.views import (
     DOMAIN,
     IdentityViewSet,
     base,
+    filter_by_name,
     is_admin,
     user_key,
 )
@@ -37,9 +38,7 @@ class ProjectViewSet(IdentityViewSet):
     def list(self, request: Request) -> HttpResponse:
         """Return the projects that the caller may see, filtered by the name in the query."""
         url = base(request)
-        rows = _projects(self.token)
-        if "name" in request.GET:
-            rows = rows.filter(name=request.GET["name"].replace("\0", ""))
+        rows = filter_by_name(_projects(self.token), request)
         projects = [documents.project(row, url) for row in rows.order_by("name")]
         if not projects and not is_admin(self.token):
             raise _refused()

@@ -99,6 +99,14 @@ def is_admin(token: Valid) -> bool:
     return token.identity.role == Role.ADMIN and token.identity.actions is None
 
 
+def filter_by_name(rows: QuerySet[Row], request: Request) -> QuerySet[Row]:
+    """Return the rows with the name in the query; all of them if the query has no name."""
+    if "name" not in request.GET:
+        return rows
+    # PostgreSQL fails on NUL.
+    return rows.filter(name=request.GET["name"].replace("\0", ""))
+
+
 def existing(rows: QuerySet[Row]) -> Row:
     """Return the only row. Raises Unauthorized if it was deleted since the token was read."""
     row = rows.first()
