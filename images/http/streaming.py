@@ -94,7 +94,7 @@ def drain(request: HttpRequest) -> None:
                 break
 
 
-def let_go(request: HttpRequest) -> None:
+def release_body(request: HttpRequest) -> None:
     """Release the stream of the request's body after the request; discard what was not read.
 
     Before the end of its body the connection cannot be used for another request. The last

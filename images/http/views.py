@@ -49,7 +49,7 @@ class ApiView(APIView):
         if request.method == "OPTIONS":
             return responses.nothing(200)
         response = super().dispatch(request, *args, **kwargs)
-        streaming.let_go(request)
+        streaming.release_body(request)
         return response
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
