@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import reduce
 from operator import or_
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.models import Q, QuerySet
 
@@ -33,13 +33,21 @@ class Listing:
     as_project: bool = False  # an admin sees only what its project sees
 
 
-def page(caller: Caller, listing: Listing) -> list[Row]:
-    """Return the rows of one page, in one query (two with a marker).
+class Page(NamedTuple):
+    """A page of a list."""
 
-    Raises Invalid for a marker that is not an image which the caller sees.
+    rows: list[Row]
+    marker: str | None  # of the next page; None: this is the last one
+
+
+def page(caller: Caller, listing: Listing) -> Page:
+    """Return one page of a list, in one query (two with a marker).
+
+    An overridden rule get_image can make the page shorter than its limit. Raises Invalid for a
+    marker that is not an image which the caller's project sees.
     """
     if not listing.limit:
-        return []
+        return Page([], None)
     sort = _complete(listing.sort)
     where = listing.where & _after(caller, listing.marker, sort)
     images = _chosen(caller, listing).filter(where)
@@ -47,7 +55,9 @@ def page(caller: Caller, listing: Listing) -> list[Row]:
     branches = [
         images.filter(branch)[: listing.limit] for branch in _branches(caller, listing)
     ]
-    return rows.fetch_page(branches, sort, listing.limit)
+    found = rows.fetch_page(branches, sort, listing.limit)
+    marker = found[-1]["id"] if len(found) == listing.limit else None
+    return Page(access.visible(caller, found), marker)
 
 
 def _chosen(caller: Caller, listing: Listing) -> QuerySet[Image]:
@@ -98,7 +108,7 @@ def _after(caller: Caller, marker: str | None, sort: Sort) -> Q:
         return Q()
     # A deleted image is a valid marker: clients that delete page by page must be able to continue.
     try:
-        row = access.see(caller, marker, deleted=True)
+        row = access.find(caller, marker, deleted=True)
     except errors.NotFound:
         raise errors.Invalid(
             f"Marker {marker} is not an image that you can see. "

@@ -9,11 +9,14 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
-from django.test import Client
+from django.db import connection
+from django.test import Client, override_settings
+from django.test.utils import CaptureQueriesContext
 
 from images import access
 from images.access import Caller, may, rules
 from images.api.v2.patch import V2_1
+from images.models import Image
 
 Policy = Callable[[str], None]
 IMAGE = {"id": "x", "owner": "project-a", "visibility": "private", "protected": False}
@@ -84,7 +87,7 @@ def test_the_language_is_that_of_oslo_policy(
     assert may(member, "delete_image", IMAGE) is allowed
 
 
-def test_a_rule_for_looking_hides_what_it_refuses(
+def test_a_rule_for_looking_hides_also_what_is_in_the_image(
     policy: Policy, client_of: Any, member: Caller, make_image: Any
 ) -> None:
     image = make_image("active")
@@ -93,9 +96,145 @@ def test_a_rule_for_looking_hides_what_it_refuses(
 
     policy('"get_image": "role:admin"')
 
-    for path in ("", "/file", "/members"):
+    for path in ("", "/file", "/members", "/history"):
         assert client.get(f"/v2/images/{image.pk}{path}").status_code == 404
-    assert client.delete(f"/v2/images/{image.pk}").status_code == 404
+    assert client.head(f"/v1/images/{image.pk}").status_code == 404
+
+
+def test_the_rule_for_looking_is_asked_only_when_the_action_is_refused(
+    policy: Policy, client_of: Any, admin: Caller, make_image: Any
+) -> None:
+    others = dict.fromkeys(set(access.RULES) - {"get_image"}, "")
+    policy(json.dumps({"get_image": "!"} | others))
+    image, queued = make_image("active"), make_image("queued")
+    client: Client = client_of(admin)
+    path = f"/v2/images/{image.pk}"
+    rename = json.dumps([{"op": "replace", "path": "/name", "value": "x"}])
+    data = "application/octet-stream"
+
+    codes = [
+        client.get(path).status_code,
+        client.get(f"{path}/file").status_code,
+        client.get(f"/v1/images/{image.pk}").status_code,
+        client.put(f"/v2/images/{queued.pk}/file", b"x", data).status_code,
+        client.patch(path, rename, V2_1).status_code,
+        client.put(f"{path}/tags/x").status_code,
+        client.generic("POST", f"{path}/actions/deactivate").status_code,
+        client.delete(path).status_code,
+    ]
+
+    assert codes == [404, 200, 200, 204, 200, 204, 204, 204]
+
+
+@pytest.mark.parametrize("path", ["/v2/images?", "/v1/images?", "/v1/images/detail?"])
+def test_no_list_shows_what_the_rule_for_looking_hides(
+    policy: Policy, client_of: Any, member: Caller, make_image: Any, path: str
+) -> None:
+    for name in ("secret", "open"):
+        make_image("active", name=name, visibility="public")
+    policy("""get_image: "role:admin or not 'secret':%(name)s\"""")
+
+    images = client_of(member).get(f"{path}sort_key=name").json()["images"]
+    secret = client_of(member).get(f"{path}name=secret").json()["images"]
+
+    assert ([image["name"] for image in images], secret) == (["open"], [])
+
+
+def test_a_page_without_what_is_hidden_still_leads_to_the_next_one(
+    policy: Policy, client_of: Any, member: Caller, make_image: Any
+) -> None:
+    for name in ("a", "secret", "secret", "secret", "z"):
+        make_image("active", name=name)
+    policy("""get_image: "not 'secret':%(name)s\"""")
+    client: Client = client_of(member)
+
+    path, pages = "/v2/images?limit=2&sort=name:asc,created_at:asc", []
+    while path:
+        page = client.get(path).json()
+        pages.append([image["name"] for image in page["images"]])
+        path = page.get("next")
+
+    assert pages == [["a"], [], ["z"]]
+
+
+def test_a_list_takes_as_many_queries_with_an_overridden_rule(
+    policy: Policy,
+    client_of: Any,
+    member: Caller,
+    make_image: Any,
+) -> None:
+    for _ in range(5):
+        make_image("active")
+    client: Client = client_of(member)
+    client.get("/v2/images")
+    policy("""get_image: "not 'secret':%(name)s\"""")
+
+    with CaptureQueriesContext(connection) as changed:
+        client.get("/v2/images")
+    rules._overrides.cache_clear()
+    with (
+        CaptureQueriesContext(connection) as default,
+        override_settings(IMAGECATALOG_POLICY_FILE=""),
+    ):
+        client.get("/v2/images")
+
+    assert len(changed) == len(default)
+
+
+def test_members_are_hidden_by_their_rule(
+    policy: Policy, client_of: Any, member: Caller, make_image: Any
+) -> None:
+    image = make_image("active")
+    image.members.create(member="guest")
+    policy('"get_member": "!"')
+    client: Client = client_of(member)
+    path = f"/v2/images/{image.pk}/members"
+
+    shown = client.get(path)
+    assert (shown.status_code, shown.json()["members"]) == (200, [])
+    assert client.get(f"/v1/images/{image.pk}/members").json() == {"members": []}
+    assert client.get(f"{path}/guest").status_code == 404
+    assert client.delete(f"{path}/guest").status_code == 403
+    assert client.get("/v1/shared-images/guest").json() == {"shared_images": []}
+
+
+def test_a_project_is_not_told_that_a_hidden_image_is_shared_with_it(
+    policy: Policy, client_of: Any, stranger: Caller, make_image: Any
+) -> None:
+    for name in ("secret", "open"):
+        make_image("active", name=name).members.create(member=stranger.project)
+    policy("""get_image: "not 'secret':%(name)s\"""")
+
+    answer = client_of(stranger).get(f"/v1/shared-images/{stranger.project}")
+
+    (shown,) = answer.json()["shared_images"]
+    assert shown["image_id"] == Image.objects.get(name="open").pk
+
+
+@pytest.mark.parametrize("change", ["owner", "visibility"])
+def test_who_takes_an_image_out_of_its_own_sight_is_told_what_was_done(
+    policy: Policy, client_of: Any, member: Caller, make_image: Any, change: str
+) -> None:
+    policy("""{"change_owner": "", "get_image": "not 'private':%(visibility)s"}""")
+    image = make_image("active")
+    value = {"owner": "project-b", "visibility": "private"}[change]
+    sent = json.dumps([{"op": "replace", "path": f"/{change}", "value": value}])
+
+    answer = client_of(member).patch(f"/v2/images/{image.pk}", sent, V2_1)
+
+    assert (answer.status_code, answer.json()[change]) == (200, value)
+
+
+def test_who_gives_an_image_away_by_v1_is_told_what_was_done(
+    policy: Policy, client_of: Any, member: Caller, make_image: Any
+) -> None:
+    policy('"change_owner": ""')
+    image = make_image("active")
+    headers = {"x-image-meta-owner": "project-b"}
+
+    answer = client_of(member).put(f"/v1/images/{image.pk}", headers=headers)
+
+    assert (answer.status_code, answer.json()["image"]["owner"]) == (200, "project-b")
 
 
 def test_a_rule_for_creating_looks_at_all_of_the_new_image(

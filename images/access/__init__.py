@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from images.access.caller import INTERFACES, Caller, implied, operator, staff
 from images.access.rules import (
+    LIMITS,
     RULES,
     Rule,
     Target,
@@ -13,23 +14,30 @@ from images.access.rules import (
     may,
     new_image,
     overrides,
+    rule_allows,
 )
 from images.access.visibility import (
+    current,
+    find,
     get_image,
     get_remembered_image,
     missing,
-    see,
+    require,
     seen_by,
+    visible,
 )
 
 __all__ = [
     "INTERFACES",
+    "LIMITS",
     "RULES",
     "Caller",
     "Rule",
     "Target",
     "check",
     "check_visibility",
+    "current",
+    "find",
     "get_image",
     "get_remembered_image",
     "implied",
@@ -39,7 +47,9 @@ __all__ = [
     "new_image",
     "operator",
     "overrides",
-    "see",
+    "require",
+    "rule_allows",
     "seen_by",
     "staff",
+    "visible",
 ]

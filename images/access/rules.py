@@ -22,6 +22,10 @@ def _owns(caller: Caller, image: Target) -> bool:
     return caller.project is not None and caller.project == image["owner"]
 
 
+def _anybody(caller: Caller, image: Target) -> bool:
+    return True
+
+
 def _admin(caller: Caller, image: Target) -> bool:
     return caller.is_admin
 
@@ -51,6 +55,29 @@ def _service(caller: Caller, image: Target) -> bool:
     return caller.is_admin or "service" in caller.roles
 
 
+def _service_or_own_reader(caller: Caller, image: Target) -> bool:
+    return _service(caller, image) or _own_reader(caller, image)
+
+
+def _owner(caller: Caller, image: Target) -> bool:
+    return caller.is_admin or _owns(caller, image)
+
+
+def _owner_or_service(caller: Caller, image: Target) -> bool:
+    return _owner(caller, image) or _service(caller, image)
+
+
+def _owner_or_sharer(caller: Caller, image: Target) -> bool:
+    # A caller sees the shared image of another project only as a member of that image.
+    is_member = image.get("visibility") == "shared" and image["owner"] is not None
+    return _owner(caller, image) or (caller.project is not None and is_member)
+
+
+def _owner_or_that_member(caller: Caller, image: Target) -> bool:
+    is_member = caller.project is not None and caller.project == image.get("member_id")
+    return _owner(caller, image) or is_member
+
+
 def _second_copy(caller: Caller, image: Target) -> bool:
     """Whether the caller may add a location to an image that has data.
 
@@ -78,7 +105,7 @@ RULES: dict[str, Rule] = {
     "communitize_image": _own_member,
     "change_owner": _admin,
     "download_deactivated": _admin,
-    "get_image_location": _own_reader,
+    "get_image_location": _service_or_own_reader,
     "set_image_location": _own_member,
     "copy_from": _own_member,
     "delete_image_location": _admin,
@@ -94,6 +121,45 @@ RULES: dict[str, Rule] = {
     "restore_image": _admin,
 }
 
+# Each rule's limit: the condition that holds in addition, whatever the policy file says. A
+# change needs the image's own project, so that a rule without a condition on the owner (such
+# as "") does not let one project change the images of another.
+LIMITS: dict[str, Rule] = {
+    "add_image": _owner,
+    "get_image": _anybody,
+    "get_images": _anybody,
+    "modify_image": _owner,
+    "delete_image": _owner,
+    "upload_image": _owner,
+    "download_image": _anybody,
+    "download_from_store": _anybody,
+    "deactivate": _owner,
+    "reactivate": _owner,
+    "publicize_image": _owner,
+    "communitize_image": _owner,
+    "change_owner": _owner,
+    "download_deactivated": _anybody,
+    "get_image_location": _anybody,
+    "set_image_location": _owner,
+    "copy_from": _owner,
+    "delete_image_location": _owner,
+    "get_members": _anybody,
+    "get_member": _anybody,
+    "add_member": _owner_or_sharer,  # a rule can let members share the image further
+    "delete_member": _owner_or_that_member,  # and leave it
+    "modify_member": _owner_or_that_member,
+    "add_location_to_active": _owner_or_service,
+    "get_other_members": _anybody,
+    "get_image_history": _anybody,
+    "restore_image": _owner,
+}
+
+# Actions that show something of an image. By default they are not allowed for an image that
+# an overridden rule get_image hides.
+READING = frozenset(
+    name for name in RULES if name.startswith(("get_", "download_"))
+) - {"get_image", "get_images"}
+
 
 def may(caller: Caller, action: str, image: Target) -> bool:
     """Whether the credential and the rule named ``action`` allow the caller to act on the image."""
@@ -106,9 +172,19 @@ def key_allows(caller: Caller, action: str) -> bool:
 
 
 def rule_allows(caller: Caller, action: str, image: Target) -> bool:
-    """Whether the rule allows the action, regardless of the caller's credential."""
-    rule = overrides().get(action) or RULES[action]
-    return rule(caller, image)
+    """Whether the rule allows the action, regardless of the caller's credential.
+
+    This is the only place that applies rules: every change of an image, through every
+    interface, passes the rule's limit here.
+    """
+    if not LIMITS[action](caller, image):
+        return False
+    changed = overrides()
+    if action in changed:
+        return changed[action](caller, image)
+    if action in READING and not changed.get("get_image", _anybody)(caller, image):
+        return False
+    return RULES[action](caller, image)
 
 
 def overrides() -> Mapping[str, Rule]:

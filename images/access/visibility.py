@@ -1,14 +1,15 @@
-"""The images that a caller sees, and the query that finds an image by its id."""
+"""The images that a caller sees, and the queries that find an image by its id."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 
 from django.db.models import Exists, OuterRef, Q
 
 from images import errors
 from images.access.caller import Caller, implied
-from images.access.rules import check, rule_allows
+from images.access.rules import check, may, overrides, rule_allows
 from images.models import Image, Member, rows
 from images.models.rows import Row
 from images.models.statements import Statement
@@ -32,11 +33,11 @@ def seen_by(caller: Caller) -> Q:
     )
 
 
-def see(caller: Caller, image_id: str, *, deleted: bool = False) -> Row:
-    """Return the row of an image that the caller sees, regardless of the credential. One query.
+def find(caller: Caller, image_id: str, *, deleted: bool = False) -> Row:
+    """Return the row of an image that the caller's project sees, before any rule is asked.
 
-    Check further rules before showing the row to the caller, unless an allowed request has
-    just changed the image. ``deleted`` includes deleted images. Raises NotFound.
+    Check a rule before using the row. ``deleted`` includes deleted images. One query. Raises
+    NotFound.
     """
     matching = []
     if caller.roles:
@@ -45,33 +46,63 @@ def see(caller: Caller, image_id: str, *, deleted: bool = False) -> Row:
         matching = rows.fetch(statement.sql, params)
     if not matching:
         raise missing(image_id)
-    image = matching[0]
-    # A caller without permission to see the image must not learn that it exists.
-    if not rule_allows(caller, "get_image", image):
+    return matching[0]
+
+
+def current(image_id: str) -> Row:
+    """Return the row of an image that an allowed request has just changed. One query.
+
+    A change can take the image out of the caller's own sight; the caller still gets the answer.
+    Raises NotFound if the image is gone meanwhile.
+    """
+    statement = _by_id(is_admin=True, deleted=True)
+    matching = rows.fetch(statement.sql, statement.bind({_ID: image_id}))
+    if not matching:
         raise missing(image_id)
-    return image
+    return matching[0]
+
+
+def require(caller: Caller, action: str, image: Row) -> None:
+    """Raise an error unless ``may`` allows the action on a row that ``find`` returned.
+
+    Raises NotFound if the caller is not allowed to see the image either, so that it does not
+    learn that the image exists; Forbidden otherwise.
+    """
+    if may(caller, action, image):
+        return
+    if not rule_allows(caller, "get_image", image):
+        raise missing(image["id"])
+    check(caller, action, image)
+
+
+def visible(caller: Caller, page: Sequence[Row]) -> list[Row]:
+    """Return the rows of a list without those that an overridden rule get_image hides."""
+    if "get_image" not in overrides():
+        return list(page)
+    return [image for image in page if rule_allows(caller, "get_image", image)]
 
 
 def get_image(
     caller: Caller, image_id: str, action: str = "get_image", *, deleted: bool = False
 ) -> Row:
-    """Return the row of an image if the caller sees it and the action is allowed. One query.
+    """Return the row of an image if the action is allowed. One query.
 
-    ``deleted`` includes deleted images. Raises NotFound when the caller does not see the
-    image, Forbidden when the action is not allowed.
+    The rule ``get_image`` is asked only when the action is refused. ``deleted`` includes deleted
+    images. Raises NotFound when the caller does not see the image, Forbidden when the action is
+    not allowed.
     """
-    image = see(caller, image_id, deleted=deleted)
-    check(caller, action, image)
+    image = find(caller, image_id, deleted=deleted)
+    require(caller, action, image)
     return image
 
 
 def get_remembered_image(caller: Caller, image_id: str, action: str) -> Row:
     """Return a row as ``get_image`` does, also of a deleted image if its history is allowed."""
-    image = see(caller, image_id, deleted=True)
+    image = find(caller, image_id, deleted=True)
     is_deleted = image["deleted_at"] is not None
     if is_deleted and not rule_allows(caller, "get_image_history", image):
         raise missing(image_id)
-    check(caller, action, image)
+    require(caller, action, image)
     return image
 
 

@@ -14,7 +14,7 @@ from django.utils import timezone
 from images import access, attributes, errors
 from images.access import Caller, Target
 from images.events import record
-from images.models import Image, Member, MemberStatus
+from images.models import Image, Member, MemberStatus, rows
 from images.transitions import locked
 
 Members = list[Member]
@@ -22,8 +22,8 @@ Members = list[Member]
 
 def members(image_id: str, only: str | None = None) -> Members:
     """Return the members of an image in the order in which they were added, or ``only`` one."""
-    rows = Member.objects.filter(image=image_id).order_by("pk")
-    return list(rows if only is None else rows.filter(member=only))
+    found = Member.objects.filter(image=image_id).order_by("pk")
+    return list(found if only is None else found.filter(member=only))
 
 
 def member(image: Target, project: str, only: str | None = None) -> Member:
@@ -33,21 +33,38 @@ def member(image: Target, project: str, only: str | None = None) -> Member:
     NotFound, Invalid.
     """
     if image["visibility"] != "shared" or only not in (None, project):
-        raise _no_member(image["id"], project)
+        raise no_member(image["id"], project)
     return _member(image["id"], project)
+
+
+def is_visible(caller: Caller, image: Target, member: Member) -> bool:
+    """Whether the rule ``get_member`` allows the caller to see a member of an image."""
+    target = {**image, "member_id": member.member}
+    return access.rule_allows(caller, "get_member", target)
 
 
 def shared_with(caller: Caller, project: str) -> Members:
     """Return the memberships of a project that the caller is allowed to see, oldest first.
 
     An admin sees all; any other caller sees those of its own project and those in images that
-    its project owns. Raises Invalid.
+    its project owns, unless an overridden rule hides the image or the member. At most two
+    queries. Raises Invalid.
     """
     images = Image.objects.existing().exclude(visibility="private")
     if not caller.is_admin and caller.project != project:
         images = images.filter(owner=caller.project)
-    rows = Member.objects.filter(member=_clean(project), image__in=images)
-    return list(rows.order_by("pk"))
+    name = _clean(project)
+    found = Member.objects.filter(member=name, image__in=images)
+    memberships = list(found.order_by("pk"))
+    if not {"get_image", "get_member"} & access.overrides().keys():
+        return memberships
+    shared = rows.fetch(*rows.statement(images.filter(members__member=name)))
+    shown = {image["id"]: image for image in access.visible(caller, shared)}
+    return [
+        one
+        for one in memberships
+        if one.image_id in shown and is_visible(caller, shown[one.image_id], one)
+    ]
 
 
 def may_share(caller: Caller, image: Target, action: str = "add_member") -> bool:
@@ -55,7 +72,7 @@ def may_share(caller: Caller, image: Target, action: str = "add_member") -> bool
 
     That is so if the access rules allow ``action``, or if the caller's project is a member with
     ``can_share``. Only API v1 sets ``can_share``; it permits both ``add_member`` and
-    ``delete_member``. ``image`` has id, owner and visibility.
+    ``delete_member``. ``image`` is a row.
     """
     if access.may(caller, action, image):
         return True
@@ -64,6 +81,7 @@ def may_share(caller: Caller, image: Target, action: str = "add_member") -> bool
         "member" in caller.roles
         and access.key_allows(caller, action)
         and image["visibility"] == "shared"
+        and access.rule_allows(caller, "get_image", image)
         and Member.objects.filter(can_share).exists()
     )
 
@@ -176,11 +194,12 @@ def _clean(project: object) -> str:
 def _member(image_id: str, project: str) -> Member:
     matching = members(image_id, _clean(project))
     if not matching:
-        raise _no_member(image_id, project)
+        raise no_member(image_id, project)
     return matching[0]
 
 
-def _no_member(image_id: str, project: str) -> errors.NotFound:
+def no_member(image_id: str, project: str) -> errors.NotFound:
+    """Return the error for a project that is no member, or one that the caller does not see."""
     return errors.NotFound(
         f"{project} not found in the member list of the image {image_id}."
     )

@@ -46,7 +46,7 @@ class ImageViewSet(V1ViewSet):
         access.check(caller, "add_image", image)
         access.check_visibility(caller, image, image["visibility"])
         image_id = _create(request._request, caller, meta, source, fields, image)
-        row = access.see(caller, image_id, deleted=True)
+        row = access.current(image_id)
         response = responses.json({"image": serializers.image(row)}, 201)
         base = public_url.base(request._request)
         response.headers["Location"] = f"{base}/v1/images/{image_id}"
@@ -86,7 +86,7 @@ class ImageViewSet(V1ViewSet):
         if row["deleted_at"]:
             raise errors.Forbidden("Forbidden to update deleted image.")
         _update(request._request, caller, meta, source, row)
-        row = access.see(caller, image_id, deleted=True)
+        row = access.current(image_id)
         return responses.json({"image": serializers.image(row)})
 
     def destroy(self, request: Request, image_id: str) -> HttpResponse:
@@ -104,7 +104,7 @@ def _page(request: Request, serialize: Callable[[Row], dict[str, Any]]) -> HttpR
     caller = get_caller(request)
     access.check(caller, "get_images", {"owner": None})
     page = listing.page(caller, filters.parse(request.query_params, caller))
-    return responses.json({"images": [serialize(row) for row in page]})
+    return responses.json({"images": [serialize(row) for row in page.rows]})
 
 
 def _find(caller: Caller, image_id: str, action: str) -> Row:

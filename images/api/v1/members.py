@@ -32,6 +32,7 @@ class ImageMemberViewSet(V1ViewSet):
         documents = [
             _document("member_id", member.member, member.can_share)
             for member in members
+            if sharing.is_visible(caller, image, member)
         ]
         return responses.json({"members": documents})
 
@@ -78,7 +79,7 @@ class SharedImageViewSet(V1ViewSet):
 def _sharer(request: Request, image_id: str, *actions: str) -> Caller:
     """Return the caller if all these actions are allowed. Raises NotFound, Forbidden."""
     caller = get_caller(request)
-    image = access.see(caller, image_id)
+    image = access.find(caller, image_id)
     if not all(sharing.may_share(caller, image, action) for action in actions):
         raise errors.Forbidden(f"No permission to share image {image_id}")
     return caller

@@ -29,7 +29,11 @@ class ImageMemberViewSet(ApiViewSet):
         image = access.get_image(caller, image_id, "get_members")
         sharing.check_shared(image["visibility"])
         members = sharing.members(image_id, _only(caller, image))
-        documents = [_document(member) for member in members]
+        documents = [
+            _document(member)
+            for member in members
+            if sharing.is_visible(caller, image, member)
+        ]
         return responses.json({"members": documents, "schema": "/v2/schemas/members"})
 
     def create(self, request: Request, image_id: str) -> HttpResponse:
@@ -46,7 +50,12 @@ class ImageMemberViewSet(ApiViewSet):
         """Return one member."""
         request_body.refuse(request._request)
         caller = get_caller(request)
-        image = access.get_image(caller, image_id, "get_member")
+        try:
+            image = _image(caller, image_id, member_id, "get_member")
+        except errors.Forbidden:
+            if access.key_allows(caller, "get_member"):
+                raise sharing.no_member(image_id, member_id) from None
+            raise
         member = sharing.member(image, member_id, _only(caller, image))
         return responses.json(_document(member))
 
@@ -57,9 +66,9 @@ class ImageMemberViewSet(ApiViewSet):
             raise errors.Invalid("Status not specified")
         sharing.check_status(document["status"])
         caller = get_caller(request)
-        image = access.get_image(caller, image_id, "get_member")
-        member = sharing.member(image, member_id, _only(caller, image))
-        access.check(caller, "modify_member", {**image, "member_id": member.member})
+        image = _image(caller, image_id, member_id, "get_member")
+        sharing.member(image, member_id, _only(caller, image))
+        access.require(caller, "modify_member", image)
         changed = sharing.set_status(image_id, member_id, document["status"], caller)
         return responses.json(_document(changed))
 
@@ -67,10 +76,24 @@ class ImageMemberViewSet(ApiViewSet):
         """Stop sharing an image with a project."""
         request_body.refuse(request._request)
         caller = get_caller(request)
-        image = access.get_image(caller, image_id, "delete_member")
+        image = _image(caller, image_id, member_id, "delete_member")
+        if not access.rule_allows(caller, "get_member", image):
+            raise errors.Forbidden(
+                "You are not authorized to complete get_member action."
+            )
         sharing.check_shared(image["visibility"])
         sharing.remove(image_id, member_id, caller)
         return responses.nothing()
+
+
+def _image(caller: Caller, image_id: str, member_id: str, action: str) -> Row:
+    """Return an image, with ``member_id``, if the action on that member is allowed.
+
+    Raises NotFound, Forbidden.
+    """
+    image = {**access.find(caller, image_id), "member_id": member_id}
+    access.require(caller, action, image)
+    return image
 
 
 def _only(caller: Caller, image: Row) -> str | None:

@@ -45,13 +45,11 @@ class ImageViewSet(ApiViewSet):
         # Only API v1 has the status killed.
         query = replace(query, where=query.where & ~Q(status=Status.KILLED))
         page = listing.page(caller, query)
-        is_full = bool(page) and len(page) == query.limit
-        marker = page[-1]["id"] if is_full else None
         return responses.json(
             {
-                "images": [serializers.image(row, caller) for row in page],
+                "images": [serializers.image(row, caller) for row in page.rows],
                 "schema": "/v2/schemas/images",
-                **filters.links(request.query_params, marker),
+                **filters.links(request.query_params, page.marker),
             }
         )
 
@@ -89,7 +87,7 @@ class ImageViewSet(ApiViewSet):
         _check_update(caller, image, changes.fields, location_operations)
         location_changes = ImageLocationViewSet.changes(image, location_operations)
         lifecycle.update(image_id, changes, caller, location_changes)
-        updated = access.see(caller, image_id)
+        updated = access.current(image_id)
         return responses.json(serializers.image(updated, caller))
 
     def destroy(self, request: Request, image_id: str) -> HttpResponse:

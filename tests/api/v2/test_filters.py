@@ -28,7 +28,7 @@ def found(admin: Caller, db: None) -> Found:
     """``found("name=a")``: the names of the images in the list, sorted by name."""
 
     def names(query: str) -> list[str | None]:
-        rows = listing.page(admin, filters.parse(QueryDict(query)))
+        rows = listing.page(admin, filters.parse(QueryDict(query))).rows
         return sorted(row["name"] for row in rows)
 
     return names
