@@ -192,6 +192,14 @@ IMAGECATALOG_LAST_LOCATION = env.choice(
     help="When the last location of an image is removed: `requeue` queues the image, "
     "`forbid` refuses the removal, as Glance does.",
 )
+IMAGECATALOG_SHOW_LOCATIONS = env.choice(
+    "IMAGECATALOG_SHOW_LOCATIONS",
+    "owner",
+    ("off", "privileged", "owner"),
+    help="Who sees the URLs of an image's data (`locations` and `direct_url`): `off` nobody, "
+    "`privileged` the roles `admin` and `service`; with `owner`, the project that owns the "
+    "image also sees http(s) URLs of copies elsewhere, but not where a store keeps its data.",
+)
 IMAGECATALOG_LOCATION_DATA = env.choice(
     "IMAGECATALOG_LOCATION_DATA",
     "verify",

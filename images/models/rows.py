@@ -21,6 +21,7 @@ from images.models import Image, ImageLocation, LocationStatus
 from images.models.statements import Statement, compiled
 
 Row = dict[str, Any]
+Location = tuple[str, str, dict[str, Any]]  # store, key, metadata
 Sort = Sequence[tuple[str, bool]]  # (column, descending)
 
 COLUMNS = (

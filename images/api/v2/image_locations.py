@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from images import lifecycle
+from images import errors, lifecycle
+from images.access import Caller
 from images.api.v2.patch import LocationOperation
+from images.api.v2.serializers import visible_locations
 from images.http.views import ApiViewSet
 from images.lifecycle import LocationChange
 from images.models import Status
@@ -25,6 +27,22 @@ class ImageLocationViewSet(ApiViewSet):
         """Yield the names of the rules that must allow the operations on an image."""
         for status, operation in _with_status(image, operations):
             yield from _rules(status, operation)
+
+    @staticmethod
+    def check_positions(
+        caller: Caller, image: Row, operations: Sequence[LocationOperation]
+    ) -> None:
+        """Raise Forbidden for an operation at a position that the caller cannot know.
+
+        A position counts all locations, so a caller that sees only some would miss its aim.
+        """
+        has_position = any(operation.index is not None for operation in operations)
+        hidden = len(image["locations"]) - len(visible_locations(image, caller))
+        if has_position and hidden:
+            raise errors.Forbidden(
+                "You do not see all locations of this image, so you cannot choose one by its "
+                "position. Ask an administrator."
+            )
 
     @staticmethod
     def changes(

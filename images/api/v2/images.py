@@ -119,3 +119,4 @@ def _check_update(
     access.check_visibility(caller, image, fields.get("visibility"))
     for rule in ImageLocationViewSet.rules(image, location_operations):
         access.check(caller, rule, image)
+    ImageLocationViewSet.check_positions(caller, image, location_operations)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
+
 from images import lifecycle, stores
 from images.access import Caller, may
 from images.errors import DataMissing
-from images.models.rows import Row
+from images.models.rows import Location, Row
 
 PLAIN = (
     "name",
@@ -50,18 +52,41 @@ def image(row: Row, caller: Caller) -> dict[str, Any]:
     return document
 
 
+def visible_locations(row: Row, caller: Caller) -> list[Location]:
+    """Return the locations of an image whose URLs the caller may see.
+
+    The URLs of a store reveal where the operator keeps data, so that only privileged callers
+    see them.
+    """
+    shown_to = settings.IMAGECATALOG_SHOW_LOCATIONS
+    if shown_to == "off" or (row["status"] == "deactivated" and not caller.is_admin):
+        return []
+    if not may(caller, "get_image_location", row):
+        return []
+    locations: list[Location] = row["locations"]
+    if caller.is_admin or "service" in caller.roles:
+        return locations
+    if shown_to == "privileged":
+        return []
+    return [location for location in locations if location[0] == stores.HTTP.id]
+
+
 def _add_locations(document: dict[str, Any], row: Row, caller: Caller) -> None:
     if row["status"] == "deactivated" and not caller.is_admin:
         return
     locations = [(store, key) for store, key, _ in row["locations"]]
     heaviest = [store for store, _ in stores.heaviest_first(locations)]
     document["stores"] = ",".join(dict.fromkeys(heaviest))
-    # URLs can reveal where the operator keeps data, so a rule of their own allows them.
-    if may(caller, "get_image_location", row):
-        document["locations"] = [
-            {"url": _url(store, key), "metadata": {**metadata, "store": store}}
-            for store, key, metadata in row["locations"]
-        ]
+    visible = visible_locations(row, caller)
+    if not visible:
+        return
+    document["locations"] = [
+        {"url": _url(store, key), "metadata": {**metadata, "store": store}}
+        for store, key, metadata in visible
+    ]
+    best, *_ = stores.heaviest_first([(store, key) for store, key, _ in visible])
+    if url := _url(*best):
+        document["direct_url"] = url
 
 
 def _url(store: str, key: str) -> str:

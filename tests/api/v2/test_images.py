@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.test import Client
 
+from images.access import Caller, implied
+from images.api import authentication
+from images.api.v2.patch import V2_1
 from images.models import Event, Image, Member, Status
 
 GRIN = "\U0001f600"
@@ -390,18 +395,69 @@ def test_a_content_type_without_a_body_harms_nobody(api: Any, make_image: Any) -
     assert response.status_code == 200
 
 
-def test_the_owner_s_project_sees_where_the_data_is(
-    api: Any, make_image: Any, data_dir: Any
-) -> None:
-    image = make_image("active", visibility="public")
-    path = f"/v2/images/{image.pk}"
+WEB = "https://example.org/image"
 
-    for client in (api.admin, api.member, api.reader):
-        shown = client.get(path).json()
-        (location,) = shown["locations"]
-        assert location["url"].startswith(f"file://{data_dir}/images/")
-        assert location["metadata"] == {"store": "local"}
-        assert shown["stores"] == "local"
+
+@pytest.fixture
+def twice_located(make_image: Any) -> Image:
+    """A public image with a copy in the store and one at a web address."""
+    image = make_image("active", visibility="public")
+    image.locations.create(store="http", key=WEB)
+    return image
+
+
+def shown_urls(client: Any, image: Image) -> list[str]:
+    """The scheme of each location; the first one is that of ``direct_url``."""
+    shown = client.get(f"/v2/images/{image.pk}").json()
+    assert shown["stores"] == "local,http"
+    urls = [location["url"] for location in shown["locations"]]
+    assert urls[:1] == ([shown["direct_url"]] if "direct_url" in shown else [])
+    return [url.partition(":")[0] for url in urls]
+
+
+# setting -> what admins, a service, the owner's member and its reader, and strangers see
+SEEN_URLS = {
+    "off": ([], [], [], [], []),
+    "privileged": (["file", "https"], ["file", "https"], [], [], []),
+    "owner": (["file", "https"], ["file", "https"], ["https"], ["https"], []),
+}
+
+
+@pytest.mark.parametrize("shown_to", SEEN_URLS)
+def test_who_sees_where_the_data_is(
+    api: Any,
+    client_of: Any,
+    twice_located: Image,
+    settings: Any,
+    shown_to: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings.IMAGECATALOG_SHOW_LOCATIONS = shown_to
+    found = [
+        shown_urls(client, twice_located)
+        for client in (api.admin, api.member, api.reader, api.stranger)
+    ]
+    roles = implied("reader", "service")
+    service = Caller("nova", "services", roles, interface="v2")
+    monkeypatch.setitem(authentication.MODES, "embedded", lambda request: service)
+    found.insert(1, shown_urls(Client(), twice_located))
+
+    assert tuple(found) == SEEN_URLS[shown_to]
+
+
+def test_a_location_is_not_chosen_by_a_position_that_is_not_shown(
+    api: Any, twice_located: Image, settings: Any
+) -> None:
+    path = f"/v2/images/{twice_located.pk}"
+    remove = json.dumps([{"op": "remove", "path": "/locations/0"}])
+    settings.IMAGECATALOG_SHOW_LOCATIONS = "off"
+
+    refused = api.admin.patch(path, remove, content_type=V2_1)
+    settings.IMAGECATALOG_SHOW_LOCATIONS = "owner"
+    removed = api.admin.patch(path, remove, content_type=V2_1)
+
+    assert (refused.status_code, removed.status_code) == (403, 200)
+    assert b"do not see all locations" in refused.content
 
 
 def test_others_do_not_see_where_the_data_is(api: Any, make_image: Any) -> None:
@@ -434,7 +490,7 @@ def test_the_heaviest_store_comes_first_and_each_one_once(
     for store in ("heavy", "light"):
         image.locations.create(store=store, key=f"ab/{image.pk}.{uuid4().hex}")
 
-    shown = api.member.get(f"/v2/images/{image.pk}").json()
+    shown = api.admin.get(f"/v2/images/{image.pk}").json()
 
     assert shown["stores"] == "heavy,light"
     assert [one["metadata"]["store"] for one in shown["locations"]] == [
