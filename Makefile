@@ -62,7 +62,7 @@ crash: $(VENV)/tests ## Kill the running service repeatedly; options: make crash
 	@$(PY) -m tests.crash --rounds $(ROUNDS) $(ARGS)
 
 fuzz: $(VENV)/tests ## Send many unusual requests to the running service; options: make fuzz EXAMPLES=60
-	FUZZ_EXAMPLES=$(EXAMPLES) $(PYTEST) tests/wire/test_fuzz.py
+	FUZZ_EXAMPLES=$(EXAMPLES) $(PYTEST) tests/wire/test_fuzz.py tests/test_state_machine.py
 
 conformance: $(VENV)/tests ## Run the Image API tests of Tempest with a real Keystone; options: make conformance ARGS=--help
 	@$(PY) -m tests.conformance $(ARGS)

@@ -212,6 +212,12 @@ def _migrated_template(server: str) -> str:
     return urlsplit(url).path.strip("/")
 
 
+def make_database(data_dir: Path) -> None:
+    """Make the data folder, with a SQLite database that has our tables and nothing in them."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    (data_dir / SQLITE).write_bytes(_migrated_sqlite())
+
+
 @functools.cache
 def _migrated_sqlite() -> bytes:
     """The file of a SQLite database with our tables, and nothing in them."""
@@ -254,10 +260,9 @@ def catalogue(
     full["IMAGECATALOG_ADMIN_PASSWORD"] = ADMIN_PASSWORD
     full |= env or {}
     data_dir = Path(full["IMAGECATALOG_DATA_DIR"])
-    database = data_dir / SQLITE
-    if migrated and not full.get("DATABASE_URL") and not database.exists():
-        data_dir.mkdir(parents=True, exist_ok=True)
-        database.write_bytes(_migrated_sqlite())
+    exists = (data_dir / SQLITE).exists()
+    if migrated and not full.get("DATABASE_URL") and not exists:
+        make_database(data_dir)
     log = folder / f"{address.replace(':', '-')}.log"
     command = [sys.executable, "manage.py", "serve"]
     command += ["--bind", address, "--workers", str(workers)]

@@ -106,8 +106,7 @@ KINDS = (
 
 
 @pytest.fixture(autouse=True)
-def _cheap(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tokens, "_valid", {})
     monkeypatch.setattr(verification, "_verified", {})
 

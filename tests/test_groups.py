@@ -7,9 +7,13 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
+import pytest
+
 SUITE = """
 import os
 from pathlib import Path
+
+import pytest
 
 import pytest
 
@@ -23,6 +27,7 @@ def test_says_where_it_runs(group: str, number: int) -> None:
 """
 
 
+@pytest.mark.slow
 def test_each_group_runs_in_one_process_and_two_groups_in_two(tmp_path: Path) -> None:
     (tmp_path / "pytest.ini").touch()
     (tmp_path / "test_six.py").write_text(SUITE)
@@ -36,3 +41,9 @@ def test_each_group_runs_in_one_process_and_two_groups_in_two(tmp_path: Path) ->
     for path in tmp_path.glob("*-?"):
         processes[path.name[:-2]].add(path.read_text())
     assert sorted(map(sorted, processes.values())) == [["gw0"], ["gw1"]]
+
+
+def test_slow_tests_come_first(request: pytest.FixtureRequest) -> None:
+    quick = [item.get_closest_marker("slow") is None for item in request.session.items]
+
+    assert quick == sorted(quick)

@@ -25,9 +25,8 @@ Count = Callable[..., int]
 
 
 @pytest.fixture(params=["admin", "member"])
-def count(request: pytest.FixtureRequest, settings: Any, db: None) -> Count:
+def count(request: pytest.FixtureRequest, db: None) -> Count:
     """``count("GET", "/v2/images")``: the number of queries, transactions not counted."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     user = User.objects.create_user("alice", password="secret")
     project = Project.objects.create(id="project-a", name="a")
     project.assignments.create(user=user, role=request.param)

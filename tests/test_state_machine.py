@@ -1,12 +1,13 @@
-"""Random sequences of verbs, through several doors and with faults, against a plain model.
+"""Random sequences of verbs, through several interfaces and with faults, against a plain model.
 
 The model is a dictionary of what each image should be. Whatever the sequence, the catalogue
-agrees with it, gives out the acknowledged bytes, and the audit finds nothing.
+agrees with it, gives out the acknowledged bytes, and the check of consistency finds nothing.
 """
 
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import StringIO
@@ -41,6 +42,8 @@ from tests.copies import waiting_copies
 from tests.locations import remove_first
 from tests.web import allow_in_process, serving_folder
 
+# `make fuzz` tries more.
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "10"))
 BY = operator("test")
 CONTENTS = st.sampled_from([b"", b"one", b"two" * 1000])
 INTERFACES = st.sampled_from(["verb", "v2", "v1"])
@@ -368,13 +371,12 @@ def test_no_sequence_of_verbs_and_faults_leads_astray(
 ) -> None:
     LifeCycle.web = web
     settings.IMAGECATALOG_ADMIN_PASSWORD = "of-this-test"
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     first_user.ensure()
 
     run_state_machine_as_test(
         LifeCycle,
         settings=hypothesis.settings(
-            max_examples=40,
+            max_examples=EXAMPLES,
             stateful_step_count=25,
             deadline=None,
             suppress_health_check=list(hypothesis.HealthCheck),

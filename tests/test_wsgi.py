@@ -95,7 +95,6 @@ def test_views_see_the_media_type(
         assert b"Content-Type: application/octet-stream" in body
 
 
-@pytest.mark.usefixtures("cheap_passwords")
 @pytest.mark.parametrize(
     "parameters",
     [

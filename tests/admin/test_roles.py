@@ -80,7 +80,9 @@ def test_the_enumeration_knows_every_url() -> None:
     assert len(found) > 20
 
 
-def try_everything(viewer: Client, paths: list[str], image: Image) -> None:
+def try_everything(
+    viewer: Client, paths: list[str], image: Image, rare_methods: bool = True
+) -> None:
     form = {
         "reason": "forged",
         "name": "forged",
@@ -104,7 +106,8 @@ def try_everything(viewer: Client, paths: list[str], image: Image) -> None:
         viewer.get(path, form)
         viewer.post(path, form)
         for method in (viewer.put, viewer.patch, viewer.delete):
-            method(path)
+            if rare_methods:
+                method(path)
 
 
 @pytest.mark.parametrize("status", Status.values)
@@ -118,7 +121,8 @@ def test_a_viewer_can_change_nothing_by_any_url(
     paths = [path for _, path in found if path.startswith(LIST)]
     before = everything()
 
-    try_everything(viewer, paths, image)
+    # No view looks at the image before it refuses a method that it does not have.
+    try_everything(viewer, paths, image, rare_methods=status == Status.ACTIVE)
 
     assert len(paths) > 20
     assert everything() == before

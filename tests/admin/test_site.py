@@ -16,7 +16,7 @@ PASSWORD = "correct horse battery staple"
 
 
 @pytest.fixture
-def root(db: None, cheap_passwords: None) -> User:
+def root(db: None) -> User:
     return User.objects.create_superuser("root", password=PASSWORD)
 
 

@@ -16,8 +16,7 @@ PASSWORD = "correct horse: battery"
 
 
 @pytest.fixture(autouse=True)
-def _cheap_and_fresh(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verification, "_verified", {})
 
 

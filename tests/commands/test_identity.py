@@ -21,7 +21,6 @@ from imagecatalog.identity.models import (
     SignInEvent,
 )
 
-pytestmark = pytest.mark.usefixtures("cheap_passwords")
 Run = Callable[..., str]
 
 

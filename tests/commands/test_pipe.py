@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import ROOT
+from tests.servers import ROOT, make_database
 
 
 @pytest.fixture(scope="module")
@@ -19,8 +19,7 @@ def env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder: Path = tmp_path_factory.mktemp("data")
     env = os.environ | {"IMAGECATALOG_DATA_DIR": str(folder)}
     env.pop("DATABASE_URL", None)
-    migrate = [sys.executable, "manage.py", "migrate", "--verbosity=0"]
-    subprocess.run(migrate, cwd=ROOT, env=env, check=True)
+    make_database(folder)
     return env
 
 

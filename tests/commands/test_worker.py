@@ -215,6 +215,7 @@ manage.main()
 """
 
 
+@pytest.mark.slow
 def test_a_second_signal_that_comes_at_once_does_not_block_it(tmp_path: Path) -> None:
     env = os.environ | {"IMAGECATALOG_DATA_DIR": str(tmp_path), "DATABASE_URL": ""}
     migrate = [sys.executable, "manage.py", "migrate", "-v0"]

@@ -94,7 +94,6 @@ def test_a_proxy_at_a_unix_socket_is_trusted_by_its_own_word(settings: Any) -> N
 
 @pytest.fixture
 def alice(db: None, settings: Any, monkeypatch: pytest.MonkeyPatch) -> User:
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.IMAGECATALOG_TRUSTED_PROXIES = (INSIDE,)
     monkeypatch.setattr(throttle, "_failures", {})
     return User.objects.create_superuser("alice", password="correct horse")

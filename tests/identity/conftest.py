@@ -77,8 +77,7 @@ class Identity:
 
 
 @pytest.fixture(autouse=True)
-def _cheap_and_fresh(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verification, "_verified", {})
     monkeypatch.setattr(credentials, "_touched", {})
     monkeypatch.setattr(tokens, "_valid", {})

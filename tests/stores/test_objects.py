@@ -186,6 +186,7 @@ def test_a_store_that_nobody_runs_is_told_soon(endpoint_of: Callable[..., str]) 
     assert time.monotonic() - started < 10
 
 
+@pytest.mark.slow
 def test_a_store_that_keeps_silent_is_given_up(
     endpoint_of: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
