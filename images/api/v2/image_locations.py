@@ -35,10 +35,11 @@ class ImageLocationViewSet(ApiViewSet):
         """Raise Forbidden for an operation at a position that the caller cannot know.
 
         A position counts all locations, so a caller that sees only some would miss its aim.
+        The position of an only location is known to all.
         """
         has_position = any(operation.index is not None for operation in operations)
-        hidden = len(image["locations"]) - len(visible_locations(image, caller))
-        if has_position and hidden:
+        count = len(image["locations"])
+        if has_position and count > 1 and count > len(visible_locations(image, caller)):
             raise errors.Forbidden(
                 "You do not see all locations of this image, so you cannot choose one by its "
                 "position. Ask an administrator."
