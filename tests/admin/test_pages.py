@@ -69,6 +69,7 @@ def test_there_are_such_pages() -> None:
     assert len(WITH_IDS) > 30
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "hostile",
     [

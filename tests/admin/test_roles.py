@@ -110,6 +110,7 @@ def try_everything(
                 method(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", Status.values)
 def test_a_viewer_can_change_nothing_by_any_url(
     viewer: Client, make_image: MakeImage, status: str
