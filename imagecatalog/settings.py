@@ -204,9 +204,10 @@ IMAGECATALOG_LOCATION_DATA = env.choice(
     "IMAGECATALOG_LOCATION_DATA",
     "verify",
     ("verify", "trust"),
-    help="`trust` accepts, as Glance does, the digests that an owner states for data at "
-    "a URL, and lets owners add copies to active images. **Owners can then change what "
-    "such an image delivers.**",
+    help="`verify` reads the data at a URL before the image is active, and checks it like "
+    "an upload. `trust` accepts it unread, as Glance does, with the digests that its "
+    "owner states, and lets owners add copies to active images. **Owners can then change "
+    "what such an image delivers.**",
 )
 IMAGECATALOG_LEASE_SECONDS = env.seconds(
     "IMAGECATALOG_LEASE_SECONDS",

@@ -34,6 +34,7 @@ VALUE: Final = "img_signature"
 METHOD: Final = "img_signature_hash_method"
 KIND: Final = "img_signature_key_type"
 CERTIFICATE: Final = "img_signature_certificate_uuid"
+PROPERTIES: Final = (VALUE, METHOD, KIND, CERTIFICATE)
 METHODS: Final[dict[str, hashes.HashAlgorithm]] = {
     "SHA-224": hashes.SHA224(),
     "SHA-256": hashes.SHA256(),
@@ -82,14 +83,22 @@ class Signature:
             self.key.verify(self.value, digest, ec.ECDSA(digested))
 
 
-def of(properties: Mapping[str, str]) -> Signature | None:
-    """Return the signature that an image's properties describe; None unless all four are set.
+def described(properties: Mapping[str, str]) -> dict[str, str]:
+    """Return those of an image's properties that describe its signature."""
+    return {name: properties[name] for name in PROPERTIES if name in properties}
 
-    Raises Invalid when the signature cannot be verified, so that signed data is never accepted
-    without verification.
+
+def of(properties: Mapping[str, str]) -> Signature | None:
+    """Return the signature that an image's properties describe; None if they describe none.
+
+    Raises Invalid when the signature cannot be verified, also when only some of its properties
+    are set, so that signed data is never accepted without verification.
     """
-    if not {VALUE, METHOD, KIND, CERTIFICATE} <= properties.keys():
+    missing = [name for name in PROPERTIES if name not in properties]
+    if len(missing) == len(PROPERTIES):
         return None
+    if missing:
+        raise _unusable(f"the image lacks {', '.join(missing)}")
     method = METHODS.get(properties[METHOD])
     if method is None:
         raise _unusable(f"{METHOD} must be one of {', '.join(METHODS)}")

@@ -19,8 +19,9 @@ from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from django.utils import timezone
 
-from images import errors, lifecycle
+from images import errors, lifecycle, uploads
 from images.access import Caller
+from images.attributes import Changes
 from images.models import Image, Status
 from images.signatures import Signature
 
@@ -205,10 +206,28 @@ def test_a_folder_of_certificates_that_is_not_there_stops_every_command(
         call_command("check")
 
 
-def test_some_of_the_properties_are_no_signature(
-    make_image: Any, member: Caller
+@pytest.mark.parametrize("missing", signed())
+def test_some_of_the_properties_are_refused_before_any_data_comes(
+    missing: str, certificates: Path, make_image: Any, member: Caller
 ) -> None:
-    image = make_image(properties={"img_signature": "x"})
+    properties = signed()
+    del properties[missing]
+    image = make_image(properties=properties)
+
+    with pytest.raises(errors.Invalid, match=f"the image lacks {missing}"):
+        lifecycle.upload(image.pk, never(), member)
+    with pytest.raises(errors.Invalid, match=f"the image lacks {missing}"):
+        uploads.begin(image.pk, 1, member)
+
+    assert Image.objects.get().status == Status.QUEUED
+
+
+def test_a_signature_is_set_property_by_property_before_the_data_comes(
+    certificates: Path, make_image: Any, member: Caller
+) -> None:
+    image = make_image()
+    for name, value in signed().items():
+        lifecycle.update(image.pk, Changes(properties={name: value}), member)
 
     lifecycle.upload(image.pk, [DATA], member)
 

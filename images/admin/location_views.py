@@ -67,8 +67,13 @@ def add(request: HttpRequest, image_id: str) -> HttpResponse:
 
 
 def _outcome(image: Image) -> str:
-    if image.status == Status.QUEUED:
+    if image.status == Status.QUEUED and trusts_owners():
         return _("The image has no data. Its first location makes it active.")
+    if image.status == Status.QUEUED:
+        return _(
+            "The image has no data. Its first location makes it active, once its data is "
+            "read and checked."
+        )
     if trusts_owners():
         return _(
             "Adds a copy. The data must be the same as the image's; a digest that you "

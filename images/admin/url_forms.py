@@ -54,9 +54,7 @@ class LocationForm(forms.Form):
         required=False,
         choices=[("", gettext_lazy("unknown"))]
         + [(name, name) for name in ("sha512", "sha384", "sha256")],
-        help_text=gettext_lazy(
-            "If you choose one, the data is read once and must match it."
-        ),
+        help_text=gettext_lazy("If you choose one, the data must match it."),
     )
     digest = forms.CharField(
         label=gettext_lazy("Digest value"),

@@ -9,6 +9,11 @@ allows the operation.
 from __future__ import annotations
 
 from images.lifecycle.changes import change, clean_changes
+from images.lifecycle.checked_data import (
+    check_pinned_size,
+    check_ready,
+    check_size_cap,
+)
 from images.lifecycle.deactivation import deactivate, reactivate
 from images.lifecycle.deletion import (
     Trashed,
@@ -36,14 +41,7 @@ from images.lifecycle.location_preparation import (
 )
 from images.lifecycle.locations import add_location, remove_location
 from images.lifecycle.metadata import create, tag, untag, update
-from images.lifecycle.uploading import (
-    check_formats_set,
-    check_pinned_size,
-    check_size_cap,
-    receive,
-    upload,
-    writable_store,
-)
+from images.lifecycle.uploading import receive, upload, writable_store
 
 __all__ = [
     "AddLocation",
@@ -56,8 +54,8 @@ __all__ = [
     "add_location",
     "change",
     "check_download",
-    "check_formats_set",
     "check_pinned_size",
+    "check_ready",
     "check_size_cap",
     "clean_changes",
     "create",

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from images import attributes, custom_properties, errors, property_schema
+from images import (
+    attributes,
+    custom_properties,
+    errors,
+    property_schema,
+)
 from images.access import Caller
 from images.attributes import Changes
 from images.events import record
@@ -48,6 +53,13 @@ def change(image: Image, changes: Changes, actor: Caller) -> None:
     if fields or changes.properties or changes.removed:
         save(image, *fields, "properties")
         record(image, "update", actor, before=image.status, detail=detail)
+
+
+def preview(image: Image, changes: Changes) -> None:
+    """Set what cleaned changes will set, on an image that is neither locked nor saved."""
+    for name, value in changes.fields.items():
+        setattr(image, name, value)
+    image.properties = _merged(image.properties, changes.properties, changes.removed)
 
 
 def _announced(image: Image, changes: Changes) -> dict[str, Any]:
@@ -94,12 +106,18 @@ def _shortened(value: str | None) -> str | None:
     return value if value is None or len(value) <= SHOWN else f"{value[:SHOWN]}…"
 
 
+def _merged(
+    before: dict[str, str], properties: dict[str, str], removed: set[str]
+) -> dict[str, str]:
+    kept = {name: value for name, value in before.items() if name not in removed}
+    return kept | properties
+
+
 def _merge_properties(
     image: Image, properties: dict[str, str], removed: set[str]
 ) -> dict[str, Any]:
     before = image.properties
-    kept = {name: value for name, value in before.items() if name not in removed}
-    image.properties = kept | properties
+    image.properties = _merged(before, properties, removed)
     if properties.keys() - before.keys():  # removing properties is always allowed
         custom_properties.check_property_count(
             custom_properties.counted(image.properties)

@@ -9,13 +9,13 @@ from images.access import Caller
 from images.attributes import Changes
 from images.failpoints import failpoint
 from images.lifecycle.changes import change, clean_changes
-from images.lifecycle.location_preparation import URL_STORE
-from images.lifecycle.uploading import (
-    check_formats_set,
+from images.lifecycle.checked_data import (
     check_pinned_size,
+    check_ready,
     check_size_cap,
-    writable_store,
 )
+from images.lifecycle.location_preparation import URL_STORE
+from images.lifecycle.uploading import writable_store
 from images.models import Image, Status, Transfer, TransferKind, TransferStatus
 from images.stores import url_filter
 from images.transfers import concurrency, leases, quota
@@ -84,7 +84,7 @@ def queue_fetch(image: Image, source: Source, actor: Caller) -> None:
         raise errors.AlreadyBegun(
             "Attempted to update Location field for an image not in queued status."
         )
-    check_formats_set(image)
+    check_ready(image)
     waiting = Transfer.objects.filter(image=image, status=TransferStatus.WAITING)
     if waiting.exists():
         raise errors.Conflict(

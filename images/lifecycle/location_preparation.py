@@ -1,4 +1,4 @@
-"""Requested changes of locations, and the checks of their URLs.
+"""Requested changes of locations, and the checks of the data at their URLs.
 
 The checks run before any lock is taken, because they read from external web servers.
 """
@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import string
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,28 +16,27 @@ import orjson
 from django.conf import settings
 
 from images import attributes, db, errors, stores
-from images.lifecycle.uploading import check_size_cap
+from images.attributes import Changes
+from images.lifecycle.changes import preview
+from images.lifecycle.checked_data import (
+    CheckedData,
+    DataFacts,
+    check_ready,
+    check_size_cap,
+    hash_algorithm,
+)
 from images.models import Image, LocationStatus, Status
 from images.stores import url_filter
 from images.stores.digests import Digests, digesting
-from images.transfers import concurrency
+from images.transfers import concurrency, quota
 
 # Locations can be added only in this store: keys of other stores belong to other images.
-URL_STORE = "http"
+URL_STORE = stores.HTTP.id
 MAX_URL = 255  # characters
 MAX_METADATA = 4096  # bytes of JSON
 READ_SECONDS = 600.0  # for reading the data at all URLs of one request
 NEEDED = {"os_hash_algo", "os_hash_value"}  # of validation_data, when there is any
 HEX_DIGITS = {"md5": 32, "sha256": 64, "sha384": 96, "sha512": 128}
-
-
-@dataclass(frozen=True)
-class DataFacts:
-    """The size of data and, where it was read, its digests."""
-
-    size: int  # bytes
-    checksum: str | None = None  # MD5, hexadecimal
-    hash_value: str | None = None  # hexadecimal
 
 
 @dataclass(frozen=True)
@@ -122,23 +121,32 @@ Removal = RemoveLocation | RemoveLocationAt
 LocationChange = AddLocation | Removal | ReplaceLocations
 
 
-def prepare(image_id: str, changes: Sequence[LocationChange]) -> list[LocationChange]:
-    """Ask the URLs of these changes for their size and, where needed, read and digest them.
+def prepare(
+    image_id: str,
+    location_changes: Sequence[LocationChange],
+    changes: Changes | None = None,
+) -> list[LocationChange]:
+    """Read and check the data at the URLs of these changes of an image's locations.
 
-    Raises Invalid for a URL that is refused or cannot be read, and when all this takes too
-    long; OverLimit.
+    ``changes`` are those of the same request, which apply first. Raises Invalid for a URL that
+    is refused or cannot be read, and when all this takes too long, AlreadyBegun, Conflict, and
+    what ``CheckedData`` raises.
     """
-    if not changes:
+    if not location_changes:
         return []
     # Checked before any URL is read: one request must not cause thousands.
-    attributes.check_location_count(sum(map(_count_urls, changes)))
+    attributes.check_location_count(sum(map(_count_urls, location_changes)))
     image = Image.objects.existing().filter(pk=image_id).first()
     if image is None or image.status not in (Status.QUEUED, Status.ACTIVE):
-        return list(changes)  # refused under the lock, or the client tries again
+        return list(
+            location_changes
+        )  # refused under the lock, or the client tries again
+    if changes:
+        preview(image, changes)
     db.release_connection()
     with concurrency.slot(concurrency.PROBES):
         deadline = time.monotonic() + READ_SECONDS
-        return [_prepared(image, change, deadline) for change in changes]
+        return [_prepared(image, change, deadline) for change in location_changes]
 
 
 def prepare_first(image: Image, location: AddLocation) -> AddLocation:
@@ -146,7 +154,16 @@ def prepare_first(image: Image, location: AddLocation) -> AddLocation:
     db.release_connection()
     with concurrency.slot(concurrency.PROBES):
         deadline = time.monotonic() + READ_SECONDS
-        return replace(location, facts=_probe(image, location, deadline, in_full=False))
+        return replace(location, facts=_facts(image, location, deadline))
+
+
+def check_claimed_size(location: AddLocation, size: int) -> None:
+    """Raise Conflict if the claimed size of the data at a URL differs from ``size`` (bytes)."""
+    if location.size not in (None, size):
+        raise errors.Conflict(
+            "Provided image size must match the stored image size. "
+            f"(provided size: {location.size}, stored size: {size})"
+        )
 
 
 def _count_urls(change: LocationChange) -> int:
@@ -155,22 +172,17 @@ def _count_urls(change: LocationChange) -> int:
     return int(isinstance(change, AddLocation))
 
 
-def algorithm(image: Image) -> str:
-    """Return the image's hash algorithm, or the configured one if it has none."""
-    return image.os_hash_algo or settings.IMAGECATALOG_HASH_ALGORITHM
-
-
 def _prepared(image: Image, change: LocationChange, deadline: float) -> LocationChange:
     if isinstance(change, AddLocation):
-        in_full = image.status == Status.ACTIVE and not trusts_owners()
-        facts = _probe(image, change, deadline, in_full=in_full)
-        first_facts = _undigested(image, deadline) if in_full else None
+        if change.only and image.status == Status.ACTIVE:
+            return change  # refused under the lock
+        further = image.status == Status.ACTIVE and not trusts_owners()
+        first_facts = _undigested(image, deadline) if further else None
+        facts = _facts(image, change, deadline)
         return replace(change, facts=facts, first_facts=first_facts)
     if isinstance(change, ReplaceLocations) and image.status == Status.QUEUED:
-        # Several copies must have the same bytes, so each is read completely.
-        in_full = len(change.locations) > 1 and not trusts_owners()
         located = tuple(
-            replace(location, facts=_probe(image, location, deadline, in_full=in_full))
+            replace(location, facts=_facts(image, location, deadline))
             for location in change.locations
         )
         return ReplaceLocations(located)
@@ -179,19 +191,50 @@ def _prepared(image: Image, change: LocationChange, deadline: float) -> Location
     return change
 
 
-def _probe(
-    image: Image, change: AddLocation, deadline: float, *, in_full: bool
-) -> DataFacts:
+def _facts(image: Image, location: AddLocation, deadline: float) -> DataFacts:
+    """Return what is known of the data at a location's URL, which is read if it must be."""
     _check_time(deadline)
-    url_filter.check(change.url)
-    claimed = _trusted_digests(image, change)
-    digests = image.checksum or change.validation
-    if in_full or (digests and not claimed):
-        return _read_in_full(image, change.url, deadline)
+    check_ready(image)
+    url_filter.check(location.url)
+    if location.size is not None:  # a wrong claim is refused before the data is read
+        with suppress(errors.StoreError):
+            check_claimed_size(location, stores.HTTP.size(location.url))
+    if not trusts_owners() or _has_known_digests(image, location):
+        return read_checked(image, location.url, deadline)
     with _unreadable():
-        size = stores.get(URL_STORE).size(change.url)
+        size = stores.HTTP.size(location.url)
     check_size_cap(size)
-    return DataFacts(size, claimed.get("checksum"), claimed.get("os_hash_value"))
+    claimed = {} if image.pinned else location.validation
+    return DataFacts(
+        size, _lower(claimed.get("checksum")), _lower(claimed.get("os_hash_value"))
+    )
+
+
+def _lower(digest: str | None) -> str | None:
+    return digest and digest.lower()
+
+
+def _has_known_digests(image: Image, location: AddLocation) -> bool:
+    """Whether the data must have digests which its owner cannot just claim."""
+    if location.validation and not image.pinned:
+        return False
+    return bool(image.checksum or location.validation)
+
+
+def read_checked(image: Image, url: str, deadline: float) -> DataFacts:
+    """Read the data at a URL, pass it through the checks of the image's data, and keep nothing.
+
+    Raises Invalid also when the data cannot be read before ``deadline`` (monotonic clock), and
+    what ``CheckedData`` raises.
+    """
+    room = quota.remaining(image)
+    db.release_connection()
+    with _unreadable(), closing(stores.HTTP.open(url)) as blocks:
+        data = CheckedData(image, _in_time(blocks, deadline), room=room)
+        with closing(iter(data)) as checked:
+            for _ in checked:
+                pass
+    return data.facts
 
 
 def trusts_owners() -> bool:
@@ -199,28 +242,32 @@ def trusts_owners() -> bool:
     return bool(settings.IMAGECATALOG_LOCATION_DATA == "trust")
 
 
-def _trusted_digests(image: Image, change: AddLocation) -> dict[str, str]:
-    """Return the claimed digests to store unverified, in lower case; none for a pinned image."""
-    if not trusts_owners() or image.pinned:
-        return {}
-    return {name: value.lower() for name, value in change.validation.items()}
-
-
 def _undigested(image: Image, deadline: float) -> DataFacts | None:
     """Read the only copy of an image without digests; None for any other image."""
     locations = image.locations.filter(status=LocationStatus.ACTIVE, store=URL_STORE)
     if image.checksum or len(locations) != 1:
         return None
-    return _read_in_full(image, locations[0].key, deadline)
+    return _digested(image, locations[0].key, deadline)
 
 
-def _read_in_full(image: Image, url: str, deadline: float) -> DataFacts:
-    with _unreadable(), Digests("md5", algorithm(image)) as digests:
-        for _ in digesting(stores.get(URL_STORE).open(url), digests):
+def _digested(image: Image, url: str, deadline: float) -> DataFacts:
+    """Read and digest data that the image has already, so that it is not inspected again."""
+    algorithm = hash_algorithm(image)
+    with (
+        _unreadable(),
+        closing(stores.HTTP.open(url)) as blocks,
+        Digests("md5", algorithm) as digests,
+    ):
+        for _ in digesting(_in_time(blocks, deadline), digests):
             check_size_cap(digests.size)
-            _check_time(deadline)
         hexdigests = digests.hexdigests()
-    return DataFacts(digests.size, hexdigests["md5"], hexdigests[algorithm(image)])
+    return DataFacts(digests.size, hexdigests["md5"], hexdigests[algorithm])
+
+
+def _in_time(blocks: Iterable[bytes], deadline: float) -> Iterator[bytes]:
+    for block in blocks:
+        _check_time(deadline)
+        yield block
 
 
 def _check_time(deadline: float) -> None:

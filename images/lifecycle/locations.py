@@ -15,20 +15,27 @@ from django.utils import timezone
 from images import attributes, errors, stores
 from images.access import Caller
 from images.events import record
+from images.lifecycle.checked_data import (
+    DATA_COLUMNS,
+    Criteria,
+    DataFacts,
+    check_formats_set,
+    check_same,
+    hash_algorithm,
+    set_facts,
+)
 from images.lifecycle.deletion import remove_location_row, scrub_at
 from images.lifecycle.location_preparation import (
     URL_STORE,
     AddLocation,
-    DataFacts,
     LocationChange,
     Removal,
     RemoveLocation,
     ReplaceLocations,
-    algorithm,
+    check_claimed_size,
     prepare,
     trusts_owners,
 )
-from images.lifecycle.uploading import DATA_COLUMNS, check_formats_set, check_same
 from images.models import Image, ImageLocation, LocationStatus, Status
 from images.transfers import quota
 from images.transitions import follow, locked, save
@@ -39,8 +46,8 @@ def add_location(
 ) -> None:
     """Add a copy at an http(s) URL; the first one makes a queued image active.
 
-    If the image has digests, or the location is given with some, the bytes are read and must
-    match. Raises Invalid, Conflict, OverLimit, NotFound.
+    The data is read and passes the checks of an upload, unless owners are trusted. Raises
+    Invalid, Conflict, OverLimit, ContentRefused, NotFound.
     """
     _change(image_id, change, actor, reason)
 
@@ -96,12 +103,9 @@ def _add(image: Image, change: AddLocation, actor: Caller, reason: str) -> None:
     if image.status == Status.ACTIVE and not change.to_active:
         raise _changed()
     facts = _known(change.facts)
-    if change.size not in (None, facts.size):
-        raise errors.Conflict(
-            "Provided image size must match the stored image size. "
-            f"(provided size: {change.size}, stored size: {facts.size})"
-        )
+    check_claimed_size(change, facts.size)
     check_formats_set(image)
+    _check_criteria(image, facts)
     locations = _active_locations(image)
     attributes.check_location_count(len(locations) + 1)
     if any(row.store == URL_STORE and row.key == change.url for row in locations):
@@ -109,7 +113,7 @@ def _add(image: Image, change: AddLocation, actor: Caller, reason: str) -> None:
     _check_validation(image, change, facts)
     if image.status == Status.ACTIVE:
         _ensure_digests(image, change)
-    check_same(image, facts.size, facts.checksum, facts.hash_value)
+    check_same(image, facts)
     quota.check_adding(image, facts.size)
     ImageLocation.objects.create(
         image=image, store=URL_STORE, key=change.url, metadata=dict(change.metadata)
@@ -118,7 +122,7 @@ def _add(image: Image, change: AddLocation, actor: Caller, reason: str) -> None:
         save(image, *DATA_COLUMNS)
         record(image, "add_location", actor, before=image.status, reason=reason)
         return
-    _note_digests(image, facts)
+    set_facts(image, facts)
     image.pinned = False
     follow(
         image,
@@ -136,16 +140,19 @@ def _known(facts: DataFacts | None) -> DataFacts:
     return facts
 
 
+def _check_criteria(image: Image, facts: DataFacts) -> None:
+    """Raise Conflict if the data was checked for other formats or another signature, or not.
+
+    Only where owners are trusted is data accepted that was not read.
+    """
+    if facts.criteria is None and trusts_owners():
+        return
+    if facts.criteria != Criteria.of(image):
+        raise _changed()
+
+
 def _changed() -> errors.Conflict:
     return errors.Conflict("The image was changed by another request. Try again.")
-
-
-def _note_digests(image: Image, facts: DataFacts) -> None:
-    image.size = facts.size
-    if facts.hash_value:
-        image.os_hash_algo = algorithm(image)
-        image.checksum = facts.checksum
-        image.os_hash_value = facts.hash_value
 
 
 def _digest_late(image: Image, facts: DataFacts | None) -> None:
@@ -155,8 +162,8 @@ def _digest_late(image: Image, facts: DataFacts | None) -> None:
     """
     if not image.checksum:
         facts = _known(facts)
-        check_same(image, facts.size, facts.checksum, facts.hash_value)
-        _note_digests(image, facts)
+        check_same(image, facts)
+        set_facts(image, facts)
 
 
 def _ensure_digests(image: Image, change: AddLocation) -> None:
@@ -176,8 +183,8 @@ def _check_validation(image: Image, change: AddLocation, facts: DataFacts) -> No
     claimed = change.validation
     if not claimed:
         return
-    if claimed["os_hash_algo"] != algorithm(image):
-        raise errors.Conflict(f"os_hash_algo must be {algorithm(image)} here.")
+    if claimed["os_hash_algo"] != hash_algorithm(image):
+        raise errors.Conflict(f"os_hash_algo must be {hash_algorithm(image)} here.")
     actual = {"checksum": facts.checksum, "os_hash_value": facts.hash_value}
     for name, value in actual.items():
         if name in claimed and claimed[name].lower() != value:

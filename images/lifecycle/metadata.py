@@ -81,7 +81,7 @@ def update(
     Conflict, OverLimit, NotFound.
     """
     changes = clean_changes(changes)
-    prepared = prepare(image_id, location_changes)
+    prepared = prepare(image_id, location_changes, changes)
     with locked(image_id) as image:
         change(image, changes, actor)
         for location_change in prepared:

@@ -3,49 +3,27 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
 
-from django.conf import settings
-
-from images import db, errors, signatures, stores
+from images import db, errors, stores
 from images.access import Caller
 from images.attributes import Changes
 from images.failpoints import failpoint
-from images.formats import inspection
 from images.lifecycle.changes import change, clean_changes
-from images.models import (
-    READABLE_STATUSES,
-    Image,
-    ImageLocation,
-    Status,
-    Transfer,
-    TransferKind,
+from images.lifecycle.checked_data import (
+    DATA_COLUMNS,
+    CheckedData,
+    DataFacts,
+    check_formats_set,
+    check_size_cap,
+    set_facts,
 )
-from images.stores.digests import Digests, digesting
+from images.models import Image, ImageLocation, Status, Transfer, TransferKind
 from images.transfers import heartbeat, leases, quota
 from images.transitions import follow, locked
 
 log = logging.getLogger(__name__)
-DATA_COLUMNS = (
-    "size",
-    "virtual_size",
-    "checksum",
-    "os_hash_algo",
-    "os_hash_value",
-    "pinned",
-)
-
-
-@dataclass(frozen=True)
-class Received:
-    """The sizes and digests of bytes that have arrived."""
-
-    size: int  # bytes
-    virtual_size: int | None  # bytes
-    checksum: str  # MD5, hexadecimal
-    hash_algorithm: str
-    hash_value: str  # hexadecimal
 
 
 def upload(
@@ -120,13 +98,13 @@ def receive(
     does.
     """
     try:
-        received = _receive(image, transfer, blocks, stores.get(transfer.store))
+        facts = _receive(image, transfer, blocks, stores.get(transfer.store))
         failpoint(f"{TransferKind(transfer.kind).name.lower()}.stored")
         with locked(transfer.image_id, deleted=True) as image:
             leases.finish(transfer)
             if staged is not None:
                 leases.finish(staged)
-            _activate(image, transfer, received, actor)
+            _activate(image, transfer, facts, actor)
         failpoint("data.active")
     except BaseException as error:
         failpoint("data.failed")
@@ -148,127 +126,33 @@ def writable_store(store_id: str | None) -> stores.Store:
     return store
 
 
-def check_formats_set(image: Image) -> None:
-    """Raise Invalid unless the image has both formats, which its data needs."""
-    unset = [
-        name for name in ("disk_format", "container_format") if not getattr(image, name)
-    ]
-    if unset:
-        raise errors.Invalid(
-            f"Properties {', '.join(unset)} must be set prior to saving data."
-        )
-
-
-def check_size_cap(size: int | None) -> None:
-    """Raise OverLimit if ``size`` (bytes) exceeds IMAGECATALOG_IMAGE_SIZE_CAP."""
-    cap = settings.IMAGECATALOG_IMAGE_SIZE_CAP
-    if size is not None and size > cap:
-        raise errors.OverLimit(f"Image exceeds the maximum size of {cap} bytes.")
-
-
 def _receive(
     image: Image, transfer: Transfer, blocks: Iterable[bytes], store: stores.Store
-) -> Received:
-    check_formats_set(image)  # a client may have unset them while the transfer waited
-    algorithm = settings.IMAGECATALOG_HASH_ALGORITHM
-    if image.pinned and image.os_hash_algo:
-        algorithm = image.os_hash_algo
-    signature = signatures.of(image.properties)
-    algorithms = {"md5", algorithm} | ({signature.algorithm} if signature else set())
-    inspector = inspection(image.disk_format or "", image.container_format or "")
-    outcome: list[Received] = []
-
-    def checked(digests: Digests) -> Iterator[bytes]:
-        # Every check of the bytes ends before the store completes the object.
-        counted = _counted(blocks, transfer.bytes_expected, quota.remaining(image))
-        for block in digesting(heartbeat.keep_alive(transfer, counted), digests):
-            inspector.feed(block)
-            yield block
-        hexdigests = digests.hexdigests()
-        received = Received(
-            digests.size,
-            inspector.verdict(),
-            hexdigests["md5"],
-            algorithm,
-            hexdigests[algorithm],
-        )
-        _check_claimed(received, transfer.checksum)
-        if signature:
-            signature.check(hexdigests[signature.algorithm])
-        check_same(image, received.size, received.checksum, received.hash_value)
-        outcome.append(received)
-        heartbeat.send(transfer)  # completing the object can take long
-        failpoint("data.received")
-
-    with Digests(*algorithms) as digests:
-        store.put(transfer.key, checked(digests))
-    return outcome[0]
+) -> DataFacts:
+    data = CheckedData(
+        image,
+        heartbeat.keep_alive(transfer, blocks),
+        expected=transfer.bytes_expected,
+        room=quota.remaining(image),
+        checksum=transfer.checksum,
+    )
+    with closing(_arriving(data, transfer)) as arriving:
+        store.put(transfer.key, arriving)
+    return data.facts
 
 
-def _counted(
-    blocks: Iterable[bytes], expected: int | None, room: int | None
-) -> Iterator[bytes]:
-    size = 0
-    for block in blocks:
-        size += len(block)
-        if expected is not None and size > expected:
-            raise errors.Invalid(f"Size exceeds: expected {expected} bytes.")
-        check_size_cap(size)
-        if room is not None and size > room:
-            raise quota.exceeded()
-        yield block
-    if expected is not None and size < expected:
-        raise errors.Invalid(
-            f"Size mismatch: expected {expected} bytes, got {size} bytes."
-        )
-
-
-def _check_claimed(received: Received, checksum: str | None) -> None:
-    if checksum and checksum.lower() != received.checksum:
-        raise errors.Invalid(
-            f"Supplied checksum ({checksum}) and checksum generated from uploaded image "
-            f"({received.checksum}) did not match."
-        )
-
-
-def check_pinned_size(image: Image, size: int | None) -> None:
-    """Raise Conflict if ``size`` (bytes) differs from the pin's size, where both are known."""
-    if image.pinned and size is not None and image.size not in (None, size):
-        raise errors.Conflict(
-            f"Image {image.pk} has had data of {image.size} bytes and accepts only the same "
-            "bytes again. Send them, or create a new image."
-        )
-
-
-def check_same(
-    image: Image, size: int, checksum: str | None, hash_value: str | None
-) -> None:
-    """Raise Conflict unless the data has the size and digests of the image's known data.
-
-    Bytes that were acknowledged once never change: an image that has data, or had data (pinned),
-    accepts only data of the same size and digests.
-    """
-    if not (image.pinned or image.status in READABLE_STATUSES):
-        return
-    values = {"size": size, "checksum": checksum, "os_hash_value": hash_value}
-    for name, value in values.items():
-        if getattr(image, name) not in (None, value):
-            raise errors.Conflict(
-                f"Image {image.pk} has had other data: the {name} of this data differs. "
-                "Send the same bytes again, or create a new image."
-            )
+def _arriving(data: CheckedData, transfer: Transfer) -> Generator[bytes, None, None]:
+    yield from data
+    heartbeat.send(transfer)  # completing the object can take long
+    failpoint("data.received")
 
 
 def _activate(
-    image: Image, transfer: Transfer, received: Received, actor: Caller
+    image: Image, transfer: Transfer, facts: DataFacts, actor: Caller
 ) -> None:
-    quota.check_adding(image, received.size)
+    quota.check_adding(image, facts.size)
     ImageLocation.objects.create(image=image, store=transfer.store, key=transfer.key)
-    image.size = received.size
-    image.virtual_size = received.virtual_size
-    image.checksum = received.checksum
-    image.os_hash_algo = received.hash_algorithm
-    image.os_hash_value = received.hash_value
+    set_facts(image, facts)
     image.pinned = False
     follow(
         image,
@@ -276,7 +160,7 @@ def _activate(
         "receive",
         actor,
         also=DATA_COLUMNS,
-        detail={"transfer": str(transfer.pk), "size": received.size},
+        detail={"transfer": str(transfer.pk), "size": facts.size},
     )
 
 

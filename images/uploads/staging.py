@@ -29,13 +29,14 @@ def begin(
     client.
 
     Raises Conflict (the image is not queued, or ``size`` differs from the pin's), Invalid
-    (formats not set, no such store), OverLimit (the size cap, the quota), StoreReadOnly, NotFound.
+    (formats not set, a signature that cannot be verified, no such store), OverLimit (the size
+    cap, the quota), StoreReadOnly, NotFound.
     """
     lifecycle.check_size_cap(size)
     store = lifecycle.writable_store(store_id)
     with locked(image_id) as image:
         follow(image, image.mark_uploading, "stage", actor)
-        lifecycle.check_formats_set(image)
+        lifecycle.check_ready(image)
         lifecycle.check_pinned_size(image, size)
         quota.check_announced(image, size)
         upload = leases.begin(

@@ -404,7 +404,8 @@ def test_an_address_that_is_refused_is_marked(
 @pytest.mark.parametrize(
     ("status", "word", "said"),
     [
-        ("queued", "verify", "makes it active"),
+        ("queued", "verify", "once its data is read and checked"),
+        ("queued", "trust", "makes it active."),
         ("active", "verify", "read once and compared"),
         ("active", "trust", "is trusted"),
     ],
@@ -423,7 +424,7 @@ def test_it_is_said_what_becomes_of_a_location(
     page = root.get(f"{LIST}{image.pk}/locations/add/").content.decode()
 
     assert said in page
-    assert ("data is read" in page) == (word == "verify")
+    assert ("is trusted" in page) == (word == "trust")
 
 
 def test_a_location_is_added_for_a_reason(root: Client, image: Image, web: str) -> None:

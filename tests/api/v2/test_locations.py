@@ -70,7 +70,7 @@ def test_a_location_makes_a_queued_image_active(
 
     shown = response.json()
     assert (response.status_code, shown["status"]) == (200, "active")
-    assert (shown["size"], shown["checksum"], shown["stores"]) == (21, None, "http")
+    assert (shown["size"], shown["checksum"], shown["stores"]) == (21, MD5, "http")
     assert shown["locations"] == [
         {"url": f"{web}/image", "metadata": {"store": "http"}}
     ]

@@ -1,0 +1,222 @@
+"""The checks that an image's data passes before the image is active, however the data comes.
+
+One pass over the bytes counts, digests and inspects them, and compares them with the image's
+signature and pin. It knows neither where the bytes come from nor where they go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from django.conf import settings
+
+from images import errors, signatures
+from images.formats import Inspector, inspection
+from images.models import READABLE_STATUSES, Image
+from images.stores.digests import Digests, digesting
+from images.transfers import quota
+
+DATA_COLUMNS = (
+    "size",
+    "virtual_size",
+    "checksum",
+    "os_hash_algo",
+    "os_hash_value",
+    "pinned",
+)
+
+
+@dataclass(frozen=True)
+class Criteria:
+    """The columns of an image that decide whether data is accepted for it."""
+
+    disk_format: str
+    container_format: str
+    hash_algorithm: str
+    signature: Mapping[str, str]
+
+    @classmethod
+    def of(cls, image: Image) -> Criteria:
+        """Return the criteria of an image as it is now."""
+        return cls(
+            image.disk_format or "",
+            image.container_format or "",
+            hash_algorithm(image),
+            signatures.described(image.properties),
+        )
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """The size of data and, where it was read, its digests and its virtual size.
+
+    ``criteria`` are those of the image that accepted the data; None for data that was not
+    inspected.
+    """
+
+    size: int  # bytes
+    checksum: str | None = None  # MD5, hexadecimal
+    hash_value: str | None = None  # hexadecimal
+    virtual_size: int | None = None  # bytes
+    criteria: Criteria | None = None
+
+
+class CheckedData:
+    """The blocks of an image's data, which are checked while they pass; to be read once.
+
+    Every check ends before the iteration does, so that a store never completes an object that
+    is refused. ``facts`` is set when all checks have passed.
+    """
+
+    facts: DataFacts
+
+    def __init__(
+        self,
+        image: Image,
+        blocks: Iterable[bytes],
+        *,
+        expected: int | None = None,
+        room: int | None = None,
+        checksum: str | None = None,
+    ) -> None:
+        """Prepare the checks for an image as it is now. Raises Invalid.
+
+        ``expected`` (bytes) and ``checksum`` (MD5) are claims about the data; ``room`` is the
+        number of bytes that the quota of its owner leaves.
+        """
+        check_formats_set(image)
+        self._image = image
+        self._criteria = Criteria.of(image)
+        self._signature = signatures.of(self._criteria.signature)
+        self._checksum = checksum
+        self._blocks = _counted(blocks, expected, room)
+
+    def __iter__(self) -> Generator[bytes, None, None]:
+        """Pass the blocks on.
+
+        Raises Invalid, OverLimit, ContentRefused, Conflict (the data differs from the pin), and
+        what the iteration of the blocks raises.
+        """
+        formats = self._criteria.disk_format, self._criteria.container_format
+        inspector = inspection(*formats)
+        with Digests(*self._algorithms()) as digests:
+            for block in digesting(self._blocks, digests):
+                inspector.feed(block)
+                yield block
+            self.facts = self._conclude(digests, inspector)
+
+    def _algorithms(self) -> set[str]:
+        algorithms = {"md5", self._criteria.hash_algorithm}
+        return algorithms | ({self._signature.algorithm} if self._signature else set())
+
+    def _conclude(self, digests: Digests, inspector: Inspector) -> DataFacts:
+        hexdigests = digests.hexdigests()
+        facts = DataFacts(
+            digests.size,
+            hexdigests["md5"],
+            hexdigests[self._criteria.hash_algorithm],
+            inspector.verdict(),
+            self._criteria,
+        )
+        _check_claimed(facts, self._checksum)
+        if self._signature:
+            self._signature.check(hexdigests[self._signature.algorithm])
+        check_same(self._image, facts)
+        return facts
+
+
+def hash_algorithm(image: Image) -> str:
+    """Return the image's hash algorithm, or the configured one if it has none."""
+    return image.os_hash_algo or settings.IMAGECATALOG_HASH_ALGORITHM
+
+
+def check_ready(image: Image) -> None:
+    """Raise Invalid unless an image has both formats, and no signature or one to verify."""
+    check_formats_set(image)
+    signatures.of(image.properties)
+
+
+def check_formats_set(image: Image) -> None:
+    """Raise Invalid unless the image has both formats, which its data needs."""
+    unset = [
+        name for name in ("disk_format", "container_format") if not getattr(image, name)
+    ]
+    if unset:
+        raise errors.Invalid(
+            f"Properties {', '.join(unset)} must be set prior to saving data."
+        )
+
+
+def check_size_cap(size: int | None) -> None:
+    """Raise OverLimit if ``size`` (bytes) exceeds IMAGECATALOG_IMAGE_SIZE_CAP."""
+    cap = settings.IMAGECATALOG_IMAGE_SIZE_CAP
+    if size is not None and size > cap:
+        raise errors.OverLimit(f"Image exceeds the maximum size of {cap} bytes.")
+
+
+def check_pinned_size(image: Image, size: int | None) -> None:
+    """Raise Conflict if ``size`` (bytes) differs from the pin's size, where both are known."""
+    if image.pinned and size is not None and image.size not in (None, size):
+        raise errors.Conflict(
+            f"Image {image.pk} has had data of {image.size} bytes and accepts only the same "
+            "bytes again. Send them, or create a new image."
+        )
+
+
+def check_same(image: Image, facts: DataFacts) -> None:
+    """Raise Conflict unless the data has the size and digests of the image's known data.
+
+    Bytes that were acknowledged once never change: an image that has data, or had data (pinned),
+    accepts only data of the same size and digests.
+    """
+    if not (image.pinned or image.status in READABLE_STATUSES):
+        return
+    values = {
+        "size": facts.size,
+        "checksum": facts.checksum,
+        "os_hash_value": facts.hash_value,
+    }
+    for name, value in values.items():
+        if getattr(image, name) not in (None, value):
+            raise errors.Conflict(
+                f"Image {image.pk} has had other data: the {name} of this data differs. "
+                "Send the same bytes again, or create a new image."
+            )
+
+
+def set_facts(image: Image, facts: DataFacts) -> None:
+    """Set the columns of a locked image that describe its data."""
+    image.size = facts.size
+    if facts.hash_value:
+        image.os_hash_algo = hash_algorithm(image)
+        image.checksum = facts.checksum
+        image.os_hash_value = facts.hash_value
+    if facts.criteria:
+        image.virtual_size = facts.virtual_size
+
+
+def _counted(
+    blocks: Iterable[bytes], expected: int | None, room: int | None
+) -> Iterator[bytes]:
+    size = 0
+    for block in blocks:
+        size += len(block)
+        if expected is not None and size > expected:
+            raise errors.Invalid(f"Size exceeds: expected {expected} bytes.")
+        check_size_cap(size)
+        if room is not None and size > room:
+            raise quota.exceeded()
+        yield block
+    if expected is not None and size < expected:
+        raise errors.Invalid(
+            f"Size mismatch: expected {expected} bytes, got {size} bytes."
+        )
+
+
+def _check_claimed(facts: DataFacts, checksum: str | None) -> None:
+    if checksum and checksum.lower() != facts.checksum:
+        raise errors.Invalid(
+            f"Supplied checksum ({checksum}) and checksum generated from uploaded image "
+            f"({facts.checksum}) did not match."
+        )
