@@ -222,6 +222,49 @@ def test_some_of_the_properties_are_refused_before_any_data_comes(
     assert Image.objects.get().status == Status.QUEUED
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        Changes(properties={"img_signature": "x"}),
+        Changes(removed={"img_signature_key_type"}),
+        Changes(removed=set(signed())),
+    ],
+)
+@pytest.mark.parametrize(
+    "status", ["active", "deactivated", "saving", "uploading", "importing"]
+)
+def test_a_signature_is_frozen_once_there_is_data(
+    status: str, change: Changes, make_image: Any, member: Caller
+) -> None:
+    signature = signed()
+    image = make_image(status, properties=signature)
+
+    with pytest.raises(errors.Forbidden, match="before the image has data"):
+        lifecycle.update(image.pk, change, member)
+    lifecycle.update(image.pk, Changes(properties=signature | {"a": "b"}), member)
+
+    assert Image.objects.get().properties == signature | {"a": "b"}
+
+
+def test_data_without_a_signature_is_not_signed_afterwards(
+    make_image: Any, admin: Caller
+) -> None:
+    image = make_image("active")
+
+    with pytest.raises(errors.Forbidden, match="before the image has data"):
+        lifecycle.update(image.pk, Changes(properties=signed()), admin)
+
+
+def test_the_signature_of_a_pinned_image_is_frozen_too(
+    make_image: Any, admin: Caller
+) -> None:
+    image = make_image("active", properties=signed())
+    lifecycle.remove_location(image.pk, image.locations.get().pk, admin)
+
+    with pytest.raises(errors.Forbidden, match="before the image has data"):
+        lifecycle.update(image.pk, Changes(removed=set(signed())), admin)
+
+
 def test_a_signature_is_set_property_by_property_before_the_data_comes(
     certificates: Path, make_image: Any, member: Caller
 ) -> None:
@@ -232,6 +275,15 @@ def test_a_signature_is_set_property_by_property_before_the_data_comes(
     lifecycle.upload(image.pk, [DATA], member)
 
     assert Image.objects.get().status == Status.ACTIVE
+
+
+def test_an_image_of_no_bytes_is_signed_too(
+    certificates: Path, member: Caller, db: None
+) -> None:
+    with pytest.raises(errors.Invalid, match="not the data that was signed"):
+        lifecycle.create({}, signed(), [], member, size=0)
+
+    assert not Image.objects.exists()
 
 
 def test_a_wrong_signature_is_400_on_the_wire(
@@ -247,3 +299,21 @@ def test_a_wrong_signature_is_400_on_the_wire(
     octets = "application/octet-stream"
     assert client.put(f"{path}/file", DATA[1:], octets).status_code == 400
     assert client.put(f"{path}/file", DATA, octets).status_code == 204
+
+
+def test_a_frozen_signature_is_403_on_the_wire(
+    client_of: Any, make_image: Any, member: Caller
+) -> None:
+    image, client = make_image("active", properties=signed()), client_of(member)
+    operation = {"op": "remove", "path": "/img_signature"}
+    patch = "application/openstack-images-v2.1-json-patch"
+    path, keep = f"/v1/images/{image.pk}", {"x-glance-registry-purge-props": "false"}
+    named = {"x-image-meta-name": "new"}
+
+    v2 = client.patch(f"/v2/images/{image.pk}", json.dumps([operation]), patch)
+    purged = client.put(path, headers=named)
+    kept = client.put(path, headers=named | keep)
+
+    assert (v2.status_code, purged.status_code, kept.status_code) == (403, 403, 200)
+    assert b"before the image has data" in v2.content
+    assert Image.objects.get().properties == image.properties

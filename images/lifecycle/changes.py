@@ -10,6 +10,7 @@ from images import (
     custom_properties,
     errors,
     property_schema,
+    signatures,
 )
 from images.access import Caller
 from images.attributes import Changes
@@ -19,6 +20,7 @@ from images.transitions import save
 
 SHOWN = 255  # characters
 FORMATS = ("disk_format", "container_format")
+WITHOUT_DATA = (Status.QUEUED, Status.KILLED)
 
 
 def clean_changes(changes: Changes) -> Changes:
@@ -37,8 +39,9 @@ def clean_changes(changes: Changes) -> Changes:
 def change(image: Image, changes: Changes, actor: Caller) -> None:
     """Apply cleaned changes to a locked image.
 
-    Properties that are not named stay as they are. Raises Forbidden (a format can be set, and
-    a size announced, only before the image has data, and not while data is inspected), OverLimit.
+    Properties that are not named stay as they are. Raises Forbidden (a format or a signature
+    can be set, and a size announced, only before the image has data, and not while data is
+    inspected), OverLimit.
     """
     fields = {**changes.fields, **_announced(image, changes)}
     _check_formats(image, fields)
@@ -113,11 +116,24 @@ def _merged(
     return kept | properties
 
 
+def _check_signature(image: Image, before: Mapping[str, str]) -> None:
+    """Raise Forbidden if the signature changes of data that the image has or is receiving."""
+    if signatures.described(before) == signatures.described(image.properties):
+        return
+    if image.status in WITHOUT_DATA and not image.pinned:
+        return
+    raise errors.Forbidden(
+        "The properties img_signature* can be changed only before the image has data, "
+        "because its data is verified with them. Create a new image."
+    )
+
+
 def _merge_properties(
     image: Image, properties: dict[str, str], removed: set[str]
 ) -> dict[str, Any]:
     before = image.properties
     image.properties = _merged(before, properties, removed)
+    _check_signature(image, before)
     if properties.keys() - before.keys():  # removing properties is always allowed
         custom_properties.check_property_count(
             custom_properties.counted(image.properties)

@@ -6,6 +6,7 @@ signature and pin. It knows neither where the bytes come from nor where they go.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -124,6 +125,14 @@ class CheckedData:
             self._signature.check(hexdigests[self._signature.algorithm])
         check_same(self._image, facts)
         return facts
+
+
+def check_empty(image: Image) -> None:
+    """Raise Invalid if no data at all is not the data that was signed."""
+    signature = signatures.of(image.properties)
+    if signature:
+        nothing = hashlib.new(signature.algorithm, usedforsecurity=False)
+        signature.check(nothing.hexdigest())
 
 
 def hash_algorithm(image: Image) -> str:

@@ -13,6 +13,7 @@ from images.attributes import Changes
 from images.events import record
 from images.failpoints import failpoint
 from images.lifecycle.changes import change, clean_changes
+from images.lifecycle.checked_data import check_empty
 from images.lifecycle.fetch_requests import Source, probe_source, queue_fetch
 from images.lifecycle.location_preparation import (
     AddLocation,
@@ -54,6 +55,8 @@ def create(
     custom_properties.check_properties_length(image.properties)
     property_schema.check_new(image.properties)
     image.updated_at = image.created_at
+    if is_empty:
+        check_empty(image)
     prepared = location and prepare_first(image, location)
     try:
         with transaction.atomic():
