@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import F
 
 from images import access, db, errors, min_rate, stores
 from images.access import Caller, Target
+from images.lifecycle.location_preparation import trusts_owners
 from images.lifecycle.uploading import log
 from images.models import (
     READABLE_STATUSES,
@@ -16,8 +21,10 @@ from images.models import (
     LocationStatus,
     Status,
 )
+from images.stores.digests import Digests, digesting
 from images.transfers import concurrency
 
+KNOWN = ("size", "checksum", "os_hash_algo", "os_hash_value")  # of an image's data
 SLICE = 1 << 16  # bytes
 
 
@@ -43,56 +50,131 @@ def read(
 ) -> Iterator[bytes]:
     """Return bytes [start, stop) of an image, from the first copy that can be opened.
 
-    ``preferred`` stores are tried first, then the others, by descending weight.
+    ``preferred`` stores are tried first, then the others, by descending weight. When all bytes
+    are read from an object store or a URL, their digest is compared before the last block is
+    returned. A file of a folder is not compared: the kernel sends it without the service.
 
     Raises DataMissing or StoreError before the first block: DataMissing also when the status is
     neither active nor deactivated, StoreError also when too many downloads read from URLs.
-    Raises them between two blocks too, StoreError also when the client reads data at a URL far
-    too slowly.
+    Raises them between two blocks too, StoreError also when the data has another digest than the
+    image, and when the client reads data at a URL far too slowly.
     """
     last_error: errors.StoreError = errors.DataMissing("The image has no data.")
-    locations = ImageLocation.objects.filter(
-        image=image_id,
-        image__status__in=READABLE_STATUSES,
-        status=LocationStatus.ACTIVE,
-    ).order_by("pk")
-    copies = [(location.store, location.key) for location in locations]
+    copies = _copies(image_id)
     if not copies and _has_no_bytes(image_id):
         return _nothing()
     db.release_connection()
     # One limit for all URLs of the image.
     until = time.monotonic() + concurrency.WAIT_SECONDS
     for store_id, key in stores.heaviest_first(copies, preferred):
+        part = Part(start, stop, copies[store_id, key])
         try:
-            if store_id == stores.HTTP.id:
-                return _read_web(key, start, stop, until)
-            return stores.get_for_location(store_id).open(key, start, stop)
+            return _open(store_id, key, part, until)
         except errors.StoreError as error:
             last_error = error
         except errors.Invalid as error:  # the URL filter refuses this URL now
             last_error = errors.DataMissing(str(error))
         log.warning(
-            "the copy in store %s cannot be read", store_id, exc_info=last_error
+            "the copy of image %s in store %s cannot be read",
+            image_id,
+            store_id,
+            exc_info=last_error,
         )
     raise last_error
 
 
-def _read_web(
-    url: str, start: int, stop: int | None, until: float
-) -> Generator[bytes, None, None]:
-    blocks = _web_blocks(url, start, stop, until)
-    next(blocks)  # from here on close() releases the slot, also before the first block
-    return blocks
+@dataclass(frozen=True)
+class Part:
+    """The bytes [start, stop) of an image, and what all its bytes must be."""
+
+    start: int
+    stop: int | None
+    image: Mapping[str, Any]  # size and digests
+
+    def digest(self) -> tuple[str, str] | None:
+        """Return the algorithm and the value of the digest of this part, if it is known.
+
+        Only one algorithm, as each costs processor time, and not MD5 if there is another one:
+        the owner of a web server can prepare different data with the same MD5.
+        """
+        size = self.image["size"]
+        whole = self.stop is None or (size is not None and self.stop >= size)
+        if self.start or not whole:
+            return None
+        if self.image["os_hash_value"]:
+            return self.image["os_hash_algo"], self.image["os_hash_value"]
+        return self.image["checksum"] and ("md5", self.image["checksum"])
 
 
-def _web_blocks(
-    url: str, start: int, stop: int | None, until: float
+def _copies(image_id: str) -> dict[tuple[str, str], dict[str, Any]]:
+    locations = ImageLocation.objects.filter(
+        image=image_id,
+        image__status__in=READABLE_STATUSES,
+        status=LocationStatus.ACTIVE,
+    )
+    known = {name: F(f"image__{name}") for name in KNOWN}
+    rows: Any = locations.order_by("pk").values("store", "key", **known)
+    return {(row["store"], row["key"]): row for row in rows}
+
+
+def _open(store_id: str, key: str, part: Part, until: float) -> Iterator[bytes]:
+    if store_id == stores.HTTP.id:
+        return _begun(_web_blocks(key, part, until))
+    blocks = stores.get_for_location(store_id).open(key, part.start, part.stop)
+    if hasattr(blocks, "send_to"):
+        return blocks
+    return _begun(_verified(blocks, part.digest()))
+
+
+def _begun(blocks: Generator[bytes, None, None]) -> Generator[bytes, None, None]:
+    """Return the blocks, of which the first has arrived.
+
+    An error before it is raised here, and ``close()`` releases what the generator holds, which
+    it would not do for a generator that was never started.
+    """
+    begun = _with_first(blocks)
+    next(begun)
+    return begun
+
+
+def _with_first(blocks: Generator[bytes, None, None]) -> Generator[bytes, None, None]:
+    with closing(blocks):
+        first = next(blocks, b"")
+        yield b""
+        yield first
+        del first  # a download can last for hours
+        yield from blocks
+
+
+def _verified(
+    blocks: stores.Blocks, digest: tuple[str, str] | None
 ) -> Generator[bytes, None, None]:
+    """Yield the blocks. Raises StoreError before the last one if they have another digest."""
+    with closing(blocks):
+        if digest is None:
+            yield from blocks
+            return
+        algorithm, value = digest
+        held: bytes | None = None
+        with Digests(algorithm) as digests:
+            for block in digesting(blocks, digests):
+                if held is not None:
+                    yield held
+                held = block
+            if digests.hexdigests()[algorithm] != value:
+                raise _damaged()
+        if held is not None:
+            yield held
+
+
+def _web_blocks(key: str, part: Part, until: float) -> Generator[bytes, None, None]:
+    # An owner who is trusted may change the data.
+    digest = None if trusts_owners() else part.digest()
     with (
         concurrency.slot(concurrency.DOWNLOADS, until),
-        closing(stores.HTTP.open(url, start, stop)) as blocks,
+        closing(stores.HTTP.open(key, part.start, part.stop)) as opened,
+        closing(_verified(opened, digest)) as blocks,
     ):
-        yield b""
         # Other downloads wait for this slot, so a slow client must not hold it.
         yield from min_rate.send(_sliced(blocks), _too_slow)
 
@@ -101,6 +183,13 @@ def _sliced(blocks: Iterable[bytes]) -> Iterator[bytes]:
     for block in blocks:
         for start in range(0, len(block), SLICE):
             yield block[start : start + SLICE]
+
+
+def _damaged() -> errors.StoreError:
+    return errors.StoreError(
+        "The data in the store is not the data of the image: its digest differs. Tell the "
+        "operator, who can verify the copies of the image."
+    )
 
 
 def _too_slow() -> errors.StoreError:

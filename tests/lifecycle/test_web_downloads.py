@@ -28,7 +28,7 @@ def image(tmp_path: Path, settings: Any, make_image: Any) -> Iterator[Image]:
     (tmp_path / "web" / "image").write_bytes(DATA)
     with serving_folder(tmp_path / "web") as web:
         allow_in_process(settings, web)
-        image = make_image("active", size=len(DATA))
+        image = make_image("active", data=DATA)
         image.locations.update(store="http", key=f"{web}/image")
         yield image
 
@@ -107,6 +107,7 @@ def test_a_download_that_cannot_begin_gives_its_slot_back(
 def test_a_download_that_breaks_off_gives_its_slot_back(
     image: Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(downloading, "SLICE", 64)
     blocks = read(image)
     monkeypatch.setattr(min_rate, "GRACE", -1e9)  # as if it had gone on for ages
 

@@ -70,6 +70,24 @@ def test_a_file_is_sent_in_parts_and_a_shortened_one_breaks_the_connection(
             api.data(image_id)
 
 
+def test_a_flipped_bit_in_an_object_store_breaks_the_connection(
+    large_catalogue: servers.Service, s3_server: servers.S3
+) -> None:
+    evidence = Evidence(large_catalogue, s3_server.folder.parent)
+    with Api(large_catalogue) as api:
+        image_id = api.new()
+        assert api.upload(image_id, DATA).status_code == 204
+        sizes = {os.path.getsize(name): name for name in evidence.files(image_id)}
+        with open(sizes[len(DATA)], "r+b") as file:
+            file.seek(5 * MIB)
+            file.write(bytes([DATA[5 * MIB] ^ 1]))
+
+        with pytest.raises(requests.exceptions.ChunkedEncodingError, match="more exp"):
+            api.data(image_id)
+        part = api.get(f"images/{image_id}/file", headers={"Range": "bytes=0-9"})
+        assert part.content == DATA[:10]
+
+
 # The database goes away
 
 
