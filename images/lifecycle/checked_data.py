@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -106,6 +107,13 @@ class CheckedData:
                 inspector.feed(block)
                 yield block
             self.facts = self._conclude(digests, inspector)
+
+    def read(self) -> DataFacts:
+        """Read all blocks and keep none. Raises as the iteration does."""
+        with closing(iter(self)) as blocks:
+            for _ in blocks:
+                pass
+        return self.facts
 
     def _algorithms(self) -> set[str]:
         algorithms = {"md5", self._criteria.hash_algorithm}

@@ -230,11 +230,7 @@ def read_checked(image: Image, url: str, deadline: float) -> DataFacts:
     room = quota.remaining(image)
     db.release_connection()
     with _unreadable(), closing(stores.HTTP.open(url)) as blocks:
-        data = CheckedData(image, _in_time(blocks, deadline), room=room)
-        with closing(iter(data)) as checked:
-            for _ in checked:
-                pass
-    return data.facts
+        return CheckedData(image, _in_time(blocks, deadline), room=room).read()
 
 
 def trusts_owners() -> bool:

@@ -10,6 +10,12 @@ from django.utils import timezone
 from images import errors, stores
 from images.access import Caller
 from images.events import record
+from images.lifecycle.checked_data import (
+    DATA_COLUMNS,
+    Criteria,
+    DataFacts,
+    set_facts,
+)
 from images.lifecycle.deletion import remove_location_row
 from images.models import (
     READABLE_STATUSES,
@@ -23,7 +29,7 @@ from images.models import (
     UploadChunk,
 )
 from images.stores.writeback import PART
-from images.transitions import follow, locked
+from images.transitions import follow, locked, save
 
 # Keys as leases.key_of makes them: "ab/<image>.<transfer or chunk>".
 OURS = re.compile(rf"[^/]+/(?P<image>[^/]+)\.[0-9a-f]{{32}}(?:{re.escape(PART)})?")
@@ -179,3 +185,25 @@ def note_verified(location_id: int, damage: str, actor: Caller) -> None:
             record(image, "verify", actor, before=image.status, detail=detail)
         row.verified_at, row.damage = timezone.now(), damage
         row.save(update_fields=["verified_at", "damage"])
+
+
+def note_digests(location_id: int, facts: DataFacts, actor: Caller) -> bool:
+    """Record the digests of the only copy of an image that has none; False if it cannot be done.
+
+    From then on downloads are compared with them, and further copies must have them.
+    """
+    location = ImageLocation.objects.get(pk=location_id)
+    with locked(location.image_id, deleted=True) as image:
+        copies = image.locations.filter(status=LocationStatus.ACTIVE)
+        if (
+            image.status not in READABLE_STATUSES
+            or image.checksum
+            or facts.criteria != Criteria.of(image)
+            or [copy.pk for copy in copies] != [location_id]
+        ):
+            return False
+        set_facts(image, facts)
+        save(image, *DATA_COLUMNS)
+        detail = {"location": location_id, "checksum": [None, facts.checksum]}
+        record(image, "verify", actor, before=image.status, detail=detail)
+    return True

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -21,6 +23,7 @@ from django.utils import timezone
 from images import stores
 from images.models import Event, Image, ImageLocation
 from tests import servers
+from tests.web import allow_in_process, serving_folder
 
 MIB = 1 << 20
 
@@ -272,3 +275,60 @@ def manage(env: dict[str, str], *command: str) -> str:
     done = servers.manage(env, *command)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+# Data at a URL that was active before it was ever read
+
+
+@pytest.fixture
+def unread(tmp_path: Path, settings: Any, make_image: Any) -> Iterator[Image]:
+    """An active image without digests, whose data is at a URL."""
+    folder = tmp_path / "web"
+    folder.mkdir()
+    (folder / "image").write_bytes(b"the bytes of an image")
+    unknown = dict.fromkeys(("checksum", "os_hash_algo", "os_hash_value"))
+    with serving_folder(folder) as url:
+        allow_in_process(settings, url)
+        image = make_image("active", **unknown)
+        image.locations.update(store="http", key=f"{url}/image")
+        yield image
+
+
+def test_data_that_was_never_read_is_digested(unread: Image, run: Any) -> None:
+    assert run() == (0, [summary(good=1)])
+
+    image = Image.objects.get()
+    assert image.os_hash_value == hashlib.sha512(b"the bytes of an image").hexdigest()
+    assert (image.virtual_size, image.status) == (21, "active")
+    assert Event.objects.get().detail["checksum"] == [None, image.checksum]
+    assert run() == (0, [summary(good=1)])
+    assert Event.objects.count() == 1
+
+
+def test_data_that_was_never_read_and_is_refused_is_damage(
+    unread: Image, run: Any
+) -> None:
+    Image.objects.update(disk_format="qcow2")
+
+    code, lines = run()
+
+    assert (code, lines[-1]) == (1, summary(damaged=1))
+    assert "refused-data: Image disk_format" in lines[0]
+    assert Image.objects.get().checksum is None
+
+
+def test_data_of_a_trusted_owner_stays_without_digests(
+    unread: Image, run: Any, settings: Any
+) -> None:
+    settings.IMAGECATALOG_LOCATION_DATA = "trust"
+
+    assert run() == (0, [summary(none=1)])
+    assert Image.objects.get().checksum is None
+
+
+def test_one_of_several_copies_that_were_never_read_does_not_decide(
+    unread: Image, run: Any
+) -> None:
+    unread.locations.create(store="http", key=f"{unread.locations.get().key}?again")
+
+    assert run() == (0, [summary(none=2)])

@@ -6,6 +6,7 @@ import math
 import sys
 from argparse import ArgumentParser
 from collections import Counter
+from collections.abc import Iterable
 from datetime import timedelta
 from itertools import islice
 from typing import Any
@@ -17,6 +18,7 @@ from django.utils import timezone
 from images import errors, stores
 from images.access import operator
 from images.console import days, positive, positive_integer, say, watching
+from images.lifecycle.location_preparation import trusts_owners
 from images.models import Image
 from images.operations import consistency, repair
 from images.operations.consistency import Copy
@@ -29,7 +31,8 @@ class Command(BaseCommand):
     help = (
         "Verify stored data: read it and compare it with the size and digests of its image. "
         "The copies that were verified longest ago come first. Each result is stored at once: "
-        "after Ctrl-C the next run continues where this one stopped. Prints a line for each "
+        "after Ctrl-C the next run continues where this one stopped. Data at a URL that was never "
+        "read is inspected, and its digests are stored. Prints a line for each "
         "damaged copy: IMAGE STORE KEY DAMAGE. Exit code 1: at least one copy is damaged or "
         "could not be read."
     )
@@ -83,10 +86,16 @@ class Command(BaseCommand):
         if self.breaker.is_open(copy.store):
             self.counts["unreadable"] += 1
             return
+
+        def through(blocks: Iterable[bytes]) -> Iterable[bytes]:
+            return self.watch(consistency.rate_limited(blocks, rate))
+
+        facts = None
         try:
-            damage = consistency.damage(
-                copy, lambda blocks: self.watch(consistency.rate_limited(blocks, rate))
-            )
+            if _is_unread(copy):
+                damage, facts = consistency.examine(copy, through)
+            else:
+                damage = consistency.damage(copy, through)
         except errors.DataMissing:
             damage = "missing-bytes", "the store does not have its data"
         except (errors.StoreError, errors.Invalid) as error:
@@ -98,14 +107,17 @@ class Command(BaseCommand):
         self.breaker.succeeded(copy.store)
         if damage and not copy.is_needed():
             return  # the location was removed while its data was read
-        self._note(copy, f"{damage[0]}: {damage[1]}" if damage else "")
+        known = bool(copy.digests)
+        if facts:
+            known = repair.note_digests(copy.location, facts, operator("command"))
+        self._note(copy, f"{damage[0]}: {damage[1]}" if damage else "", known)
 
-    def _note(self, copy: Copy, damage: str) -> None:
+    def _note(self, copy: Copy, damage: str, known: bool) -> None:
         repair.note_verified(copy.location, damage, operator("command"))
         if damage:
             self.counts["damaged"] += 1
             say(self.stdout, f"{_columns(copy)} {damage}")
-        elif copy.digests:
+        elif known:
             self.counts["good"] += 1
         else:
             self.counts["no digest"] += 1
@@ -127,6 +139,12 @@ class Command(BaseCommand):
             raise CommandError(
                 "Some copies could not be read. Check their stores and repeat the command."
             )
+
+
+def _is_unread(copy: Copy) -> bool:
+    """Whether the copy is at a URL whose data was never read, and whose owner is not trusted."""
+    is_at_url = copy.store == stores.HTTP.id
+    return is_at_url and not copy.digests and not trusts_owners()
 
 
 def _columns(copy: Copy) -> str:

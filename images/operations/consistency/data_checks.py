@@ -5,14 +5,22 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.db.models import F, Q, QuerySet
 
-from images import stores
-from images.models import READABLE_STATUSES, ImageLocation, LocationStatus, Status
+from images import errors, stores
+from images.lifecycle.checked_data import CheckedData, DataFacts
+from images.models import (
+    READABLE_STATUSES,
+    Image,
+    ImageLocation,
+    LocationStatus,
+    Status,
+)
 from images.operations.consistency.finding import BATCH
 from images.stores.digests import Digests, digesting
 
@@ -33,6 +41,7 @@ COLUMNS = (
     "image__os_hash_value",
     "verified_at",
 )
+REFUSALS = (errors.ContentRefused, errors.Invalid, errors.Conflict, errors.OverLimit)
 Blocks = Iterable[bytes]
 Through = Callable[[Blocks], Blocks]
 
@@ -99,6 +108,22 @@ def damage(copy: Copy, through: Through = iter) -> tuple[str, str] | None:
             f"{' and '.join(differing)} differ: the bytes are not those of the image",
         )
     return None
+
+
+def examine(
+    copy: Copy, through: Through = iter
+) -> tuple[tuple[str, str] | None, DataFacts | None]:
+    """Read a copy without known digests as data that comes in: return its damage, or its facts.
+
+    Raises DataMissing, StoreError, Invalid.
+    """
+    image = Image.objects.get(pk=copy.image_id)
+    blocks = stores.get(copy.store).open(copy.key)
+    with closing(blocks):
+        try:
+            return None, CheckedData(image, through(blocks)).read()
+        except REFUSALS as refusal:
+            return ("refused-data", str(refusal)), None
 
 
 def wrong_size(actual: int, expected: int | None) -> tuple[str, str]:
