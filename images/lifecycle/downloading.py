@@ -50,7 +50,8 @@ def read(
 ) -> Iterator[bytes]:
     """Return bytes [start, stop) of an image, from the first copy that can be opened.
 
-    ``preferred`` stores are tried first, then the others, by descending weight. When all bytes
+    ``preferred`` stores are tried first, then the others, by descending weight; copies that are
+    known to be damaged come last. When all bytes
     are read from an object store or a URL, their digest is compared before the last block is
     returned. A file of a folder is not compared: the kernel sends it without the service.
 
@@ -66,7 +67,8 @@ def read(
     db.release_connection()
     # One limit for all URLs of the image.
     until = time.monotonic() + concurrency.WAIT_SECONDS
-    for store_id, key in stores.heaviest_first(copies, preferred):
+    ordered = stores.heaviest_first(copies, preferred)
+    for store_id, key in sorted(ordered, key=lambda copy: copies[copy]["damage"] != ""):
         part = Part(start, stop, copies[store_id, key])
         try:
             return _open(store_id, key, part, until)
@@ -113,7 +115,7 @@ def _copies(image_id: str) -> dict[tuple[str, str], dict[str, Any]]:
         status=LocationStatus.ACTIVE,
     )
     known = {name: F(f"image__{name}") for name in KNOWN}
-    rows: Any = locations.order_by("pk").values("store", "key", **known)
+    rows: Any = locations.order_by("pk").values("store", "key", "damage", **known)
     return {(row["store"], row["key"]): row for row in rows}
 
 

@@ -108,6 +108,20 @@ def test_an_intact_copy_is_read_in_place_of_a_small_one_that_is_not(
     assert b"".join(lifecycle.read(image.pk)) == SMALL
 
 
+def test_a_copy_that_is_known_to_be_damaged_is_read_last(make_image: Any) -> None:
+    image = make_image("active", data=SMALL)
+    damaged, key = image.locations.get(), f"{image.pk}.copy"
+    stores.default().delete(damaged.key)
+    stores.default().put(damaged.key, [SMALL[::-1]])
+    stores.default().put(key, [SMALL])
+    image.locations.create(store=damaged.store, key=key)
+    assert b"".join(lifecycle.read(image.pk)) == SMALL[::-1]
+
+    image.locations.filter(pk=damaged.pk).update(damage="wrong-digest: x")
+
+    assert b"".join(lifecycle.read(image.pk)) == SMALL
+
+
 @pytest.mark.parametrize("data", [b"", SMALL, LARGE, LARGE[: 2 * MIB]])
 @pytest.mark.parametrize(
     "digests",
