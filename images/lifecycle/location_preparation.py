@@ -44,7 +44,8 @@ class AddLocation:
     """A requested change: add a location at a URL.
 
     ``validation`` can have checksum, os_hash_algo and os_hash_value.
-    ``only``: the location must make a queued image active; ``size`` is then the claimed size.
+    ``only``: the location must make a queued image active; ``size`` and ``checksum`` are then
+    claims about its data.
     ``to_active``: the caller has permission to add a further copy to an active image.
     """
 
@@ -52,6 +53,7 @@ class AddLocation:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     validation: Mapping[str, str] = field(default_factory=dict)
     size: int | None = None  # bytes
+    checksum: str | None = None  # MD5, hexadecimal
     only: bool = False
     to_active: bool = True
     # Both are set by prepare(); the second is of the first copy, if that has no digests.
@@ -77,9 +79,9 @@ class AddLocation:
         validation = _parse_validation(value.get("validation_data") or {})
         return cls(value["url"], metadata, validation)
 
-    def as_only(self, size: int | None) -> AddLocation:
-        """Return this location as the only one of an image, with the claimed size in bytes."""
-        return replace(self, size=size, only=True)
+    def as_only(self, size: int | None, checksum: str | None = None) -> AddLocation:
+        """Return this location as the only one of an image, with claims about its data."""
+        return replace(self, size=size, checksum=checksum, only=True)
 
 
 @dataclass(frozen=True)
@@ -166,6 +168,13 @@ def check_claimed_size(location: AddLocation, size: int) -> None:
         )
 
 
+def check_claimed_algorithm(image: Image, location: AddLocation) -> None:
+    """Raise Conflict if the digests given with a location are not of the image's algorithm."""
+    algorithm = hash_algorithm(image)
+    if location.validation.get("os_hash_algo", algorithm) != algorithm:
+        raise errors.Conflict(f"os_hash_algo must be {algorithm} here.")
+
+
 def _count_urls(change: LocationChange) -> int:
     if isinstance(change, ReplaceLocations):
         return len(change.locations)
@@ -195,12 +204,13 @@ def _facts(image: Image, location: AddLocation, deadline: float) -> DataFacts:
     """Return what is known of the data at a location's URL, which is read if it must be."""
     _check_time(deadline)
     check_ready(image)
+    check_claimed_algorithm(image, location)
     url_filter.check(location.url)
     if location.size is not None:  # a wrong claim is refused before the data is read
         with suppress(errors.StoreError):
             check_claimed_size(location, stores.HTTP.size(location.url))
     if not trusts_owners() or _has_known_digests(image, location):
-        return read_checked(image, location.url, deadline)
+        return read_checked(image, location, deadline)
     with _unreadable():
         size = stores.HTTP.size(location.url)
     check_size_cap(size)
@@ -221,16 +231,17 @@ def _has_known_digests(image: Image, location: AddLocation) -> bool:
     return bool(image.checksum or location.validation)
 
 
-def read_checked(image: Image, url: str, deadline: float) -> DataFacts:
-    """Read the data at a URL, pass it through the checks of the image's data, and keep nothing.
+def read_checked(image: Image, location: AddLocation, deadline: float) -> DataFacts:
+    """Read the data of a location, pass it through the checks of the image's data, keep nothing.
 
     Raises Invalid also when the data cannot be read before ``deadline`` (monotonic clock), and
     what ``CheckedData`` raises.
     """
     room = quota.remaining(image)
     db.release_connection()
-    with _unreadable(), closing(stores.HTTP.open(url)) as blocks:
-        return CheckedData(image, _in_time(blocks, deadline), room=room).read()
+    with _unreadable(), closing(stores.HTTP.open(location.url)) as blocks:
+        in_time = _in_time(blocks, deadline)
+        return CheckedData(image, in_time, room=room, checksum=location.checksum).read()
 
 
 def trusts_owners() -> bool:

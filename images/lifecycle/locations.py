@@ -21,7 +21,6 @@ from images.lifecycle.checked_data import (
     DataFacts,
     check_formats_set,
     check_same,
-    hash_algorithm,
     set_facts,
 )
 from images.lifecycle.deletion import remove_location_row, scrub_at
@@ -32,6 +31,7 @@ from images.lifecycle.location_preparation import (
     Removal,
     RemoveLocation,
     ReplaceLocations,
+    check_claimed_algorithm,
     check_claimed_size,
     prepare,
     trusts_owners,
@@ -181,10 +181,7 @@ def _ensure_digests(image: Image, change: AddLocation) -> None:
 
 def _check_validation(image: Image, change: AddLocation, facts: DataFacts) -> None:
     claimed = change.validation
-    if not claimed:
-        return
-    if claimed["os_hash_algo"] != hash_algorithm(image):
-        raise errors.Conflict(f"os_hash_algo must be {hash_algorithm(image)} here.")
+    check_claimed_algorithm(image, change)
     actual = {"checksum": facts.checksum, "os_hash_value": facts.hash_value}
     for name, value in actual.items():
         if name in claimed and claimed[name].lower() != value:

@@ -130,6 +130,16 @@ def test_a_wrong_size_is_refused_before_the_data_is_read(
         lifecycle.update(image.pk, Changes(), member, [location])
 
 
+def test_digests_of_another_algorithm_are_refused_before_the_data_is_read(
+    web: str, make_image: Any, member: Caller, never_read: None
+) -> None:
+    claims = {"os_hash_algo": "sha256", "os_hash_value": "0" * 64}
+    location = AddLocation(f"{web}/image", validation=claims)
+
+    with pytest.raises(errors.Conflict, match="must be sha512"):
+        lifecycle.add_location(make_image().pk, location, member)
+
+
 def test_no_data_is_read_for_an_image_that_has_some(
     web: str, make_image: Any, member: Caller, never_read: None
 ) -> None:

@@ -89,4 +89,4 @@ def fetch_source(request: HttpRequest, meta: Meta, url: str) -> lifecycle.Source
 def location(request: HttpRequest, meta: Meta, url: str) -> lifecycle.AddLocation:
     """Return this URL as the only location of the image. Raises Invalid."""
     change = lifecycle.AddLocation.parse({"url": url})
-    return change.as_only(size(request, meta))
+    return change.as_only(size(request, meta), meta.get("checksum"))

@@ -96,6 +96,17 @@ def test_a_size_that_is_not_the_location_s_is_409(
     assert not ImageLocation.objects.exists()
 
 
+def test_a_checksum_that_is_not_the_location_s_is_400(
+    web: str, api: Any, register: Any
+) -> None:
+    wrong = register(api.member, location=f"{web}/image", checksum="0" * 32)
+    right = register(api.member, location=f"{web}/image", checksum=MD5.upper())
+
+    assert (wrong.status_code, right.status_code) == (400, 201)
+    assert "did not match" in wrong.text
+    assert Image.objects.get().checksum == MD5
+
+
 def test_the_right_size_is_no_error(web: str, api: Any, register: Any) -> None:
     right = {"location": f"{web}/image", "size": len(DATA)}
 
