@@ -146,7 +146,7 @@ def prepare(
     if changes:
         preview(image, changes)
     db.release_connection()
-    with concurrency.slot(concurrency.PROBES):
+    with concurrency.slot(concurrency.READS):
         deadline = time.monotonic() + READ_SECONDS
         return [_prepared(image, change, deadline) for change in location_changes]
 
@@ -154,7 +154,7 @@ def prepare(
 def prepare_first(image: Image, location: AddLocation) -> AddLocation:
     """Prepare the location of an image that is not created yet. Raises like ``prepare``."""
     db.release_connection()
-    with concurrency.slot(concurrency.PROBES):
+    with concurrency.slot(concurrency.READS):
         deadline = time.monotonic() + READ_SECONDS
         return replace(location, facts=_facts(image, location, deadline))
 

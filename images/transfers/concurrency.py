@@ -13,7 +13,8 @@ from threading import BoundedSemaphore
 from images import errors
 
 # Limits per process; their sum is less than its number of threads.
-PROBES = BoundedSemaphore(8)  # checks of URLs before they are used
+PROBES = BoundedSemaphore(4)  # checks of URLs before they are used
+READS = BoundedSemaphore(4)  # complete reads of data before it is used, for minutes
 DOWNLOADS = BoundedSemaphore(16)  # downloads of data at a location's URL
 WAIT_SECONDS = 5.0  # seconds
 
@@ -22,7 +23,7 @@ WAIT_SECONDS = 5.0  # seconds
 def slot(slots: BoundedSemaphore, until: float | None = None) -> Iterator[None]:
     """Hold one of ``slots`` as long as the block runs. Raises StoreError when none becomes free.
 
-    Waits until ``until`` (monotonic clock), or by default for PATIENCE seconds.
+    Waits until ``until`` (monotonic clock), or by default for WAIT_SECONDS.
     """
     if until is None:
         until = time.monotonic() + WAIT_SECONDS
