@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -51,9 +52,9 @@ def read(
     """Return bytes [start, stop) of an image, from the first copy that can be opened.
 
     ``preferred`` stores are tried first, then the others, by descending weight; copies that are
-    known to be damaged come last. When all bytes
-    are read from an object store or a URL, their digest is compared before the last block is
-    returned. A file of a folder is not compared: the kernel sends it without the service.
+    known to be damaged come last. When all bytes are read from an object store or a URL, their
+    digest is compared before the last block is returned. A file of a folder is not compared: the
+    kernel sends it without the service.
 
     Raises DataMissing or StoreError before the first block: DataMissing also when the status is
     neither active nor deactivated, StoreError also when too many downloads read from URLs.
@@ -87,25 +88,29 @@ def read(
 
 @dataclass(frozen=True)
 class Part:
-    """The bytes [start, stop) of an image, and what all its bytes must be."""
+    """The bytes [start, stop) of a copy, and what is known of all its bytes."""
 
     start: int
     stop: int | None
-    image: Mapping[str, Any]  # size and digests
+    copy: Mapping[str, Any]  # its location, and size and digests of its image
 
     def digest(self) -> tuple[str, str] | None:
         """Return the algorithm and the value of the digest of this part, if it is known.
 
         Only one algorithm, as each costs processor time, and not MD5 if there is another one:
-        the owner of a web server can prepare different data with the same MD5.
+        the owner of a web server can prepare different data with the same MD5. An owner who is
+        trusted may change the data at a URL.
         """
-        size = self.image["size"]
+        if self.copy["store"] == stores.HTTP.id and trusts_owners():
+            return None
+        size = self.copy["size"]
         whole = self.stop is None or (size is not None and self.stop >= size)
         if self.start or not whole:
             return None
-        if self.image["os_hash_value"]:
-            return self.image["os_hash_algo"], self.image["os_hash_value"]
-        return self.image["checksum"] and ("md5", self.image["checksum"])
+        algorithm, value = self.copy["os_hash_algo"], self.copy["os_hash_value"]
+        if value and algorithm in hashlib.algorithms_guaranteed:
+            return algorithm, value.lower()
+        return self.copy["checksum"] and ("md5", self.copy["checksum"].lower())
 
 
 def _copies(image_id: str) -> dict[tuple[str, str], dict[str, Any]]:
@@ -115,7 +120,9 @@ def _copies(image_id: str) -> dict[tuple[str, str], dict[str, Any]]:
         status=LocationStatus.ACTIVE,
     )
     known = {name: F(f"image__{name}") for name in KNOWN}
-    rows: Any = locations.order_by("pk").values("store", "key", "damage", **known)
+    rows: Any = locations.order_by("pk").values(
+        "image_id", "store", "key", "damage", **known
+    )
     return {(row["store"], row["key"]): row for row in rows}
 
 
@@ -125,7 +132,7 @@ def _open(store_id: str, key: str, part: Part, until: float) -> Iterator[bytes]:
     blocks = stores.get_for_location(store_id).open(key, part.start, part.stop)
     if hasattr(blocks, "send_to"):
         return blocks
-    return _begun(_verified(blocks, part.digest()))
+    return _begun(_verified(blocks, part))
 
 
 def _begun(blocks: Generator[bytes, None, None]) -> Generator[bytes, None, None]:
@@ -148,10 +155,9 @@ def _with_first(blocks: Generator[bytes, None, None]) -> Generator[bytes, None, 
         yield from blocks
 
 
-def _verified(
-    blocks: stores.Blocks, digest: tuple[str, str] | None
-) -> Generator[bytes, None, None]:
+def _verified(blocks: stores.Blocks, part: Part) -> Generator[bytes, None, None]:
     """Yield the blocks. Raises StoreError before the last one if they have another digest."""
+    digest = part.digest()
     with closing(blocks):
         if digest is None:
             yield from blocks
@@ -164,18 +170,16 @@ def _verified(
                     yield held
                 held = block
             if digests.hexdigests()[algorithm] != value:
-                raise _damaged()
+                raise _damaged(part, algorithm)
         if held is not None:
             yield held
 
 
 def _web_blocks(key: str, part: Part, until: float) -> Generator[bytes, None, None]:
-    # An owner who is trusted may change the data.
-    digest = None if trusts_owners() else part.digest()
     with (
         concurrency.slot(concurrency.DOWNLOADS, until),
         closing(stores.HTTP.open(key, part.start, part.stop)) as opened,
-        closing(_verified(opened, digest)) as blocks,
+        closing(_verified(opened, part)) as blocks,
     ):
         # Other downloads wait for this slot, so a slow client must not hold it.
         yield from min_rate.send(_sliced(blocks), _too_slow)
@@ -187,7 +191,13 @@ def _sliced(blocks: Iterable[bytes]) -> Iterator[bytes]:
             yield block[start : start + SLICE]
 
 
-def _damaged() -> errors.StoreError:
+def _damaged(part: Part, algorithm: str) -> errors.StoreError:
+    log.error(
+        "the data of image %s in store %s has another %s digest than the image",
+        part.copy["image_id"],
+        part.copy["store"],
+        algorithm,
+    )
     return errors.StoreError(
         "The data in the store is not the data of the image: its digest differs. Tell the "
         "operator, who can verify the copies of the image."

@@ -128,6 +128,7 @@ def test_a_copy_that_is_known_to_be_damaged_is_read_last(make_image: Any) -> Non
     [
         {},
         {"os_hash_algo": None, "os_hash_value": None},
+        {"os_hash_algo": "crc32", "os_hash_value": "cbf43926"},
         {"checksum": None, "os_hash_algo": None, "os_hash_value": None},
     ],
 )
