@@ -22,7 +22,7 @@ from django.utils import timezone
 from images import errors, lifecycle, uploads
 from images.access import Caller
 from images.attributes import Changes
-from images.models import Image, Status
+from images.models import Image, Status, Transfer
 from images.signatures import Signature
 
 DATA = b"a disk that somebody signed" * 1000
@@ -220,6 +220,7 @@ def test_some_of_the_properties_are_refused_before_any_data_comes(
         uploads.begin(image.pk, 1, member)
 
     assert Image.objects.get().status == Status.QUEUED
+    assert not Transfer.objects.exists()
 
 
 @pytest.mark.parametrize(

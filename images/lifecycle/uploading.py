@@ -16,6 +16,7 @@ from images.lifecycle.checked_data import (
     CheckedData,
     DataFacts,
     check_formats_set,
+    check_ready,
     check_size_cap,
     set_facts,
 )
@@ -59,6 +60,7 @@ def upload(
         if image.pinned:
             status_on_failure = Status.QUEUED
         if status_on_failure == Status.QUEUED:
+            check_ready(image)
             quota.check_announced(image, expected_size)
         else:  # a refusal must change the status, so it is raised during the transfer
             blocks = _within_quota(image, expected_size, blocks)
