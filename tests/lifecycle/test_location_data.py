@@ -6,6 +6,7 @@ import hashlib
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import Any
 
 import pytest
@@ -13,9 +14,10 @@ import pytest
 from images import errors, lifecycle
 from images.access import Caller
 from images.attributes import Changes
-from images.lifecycle import AddLocation, ReplaceLocations
+from images.lifecycle import AddLocation, ReplaceLocations, Source
 from images.models import Image, ImageLocation, Status
 from images.stores.http import HttpStore
+from images.transfers import concurrency
 from tests.rows import current
 from tests.web import allow_in_process, serving_folder
 
@@ -288,6 +290,21 @@ def test_data_larger_than_the_quota_is_not_read_to_its_end(
 
     with pytest.raises(errors.OverLimit, match="quota"):
         add(make_image(), f"{web}/image", member)
+
+
+def test_slow_reads_leave_room_for_requests_of_web_downloads(
+    web: str, make_image: Any, member: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(concurrency, "READS", BoundedSemaphore(1))
+    monkeypatch.setattr(concurrency, "WAIT_SECONDS", 0.1)
+    url, first, second = f"{web}/image", make_image(), make_image()
+
+    with concurrency.slot(concurrency.READS):
+        with pytest.raises(errors.StoreError, match="Try again in a few seconds"):
+            add(first, url, member)
+        lifecycle.request_fetch(second.pk, Source(url), Changes(), member)
+
+    assert second.transfers.get().bytes_expected == len(DATA)
 
 
 # Where the operator trusts owners
