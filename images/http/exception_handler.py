@@ -18,6 +18,7 @@ from rest_framework.exceptions import (
 
 from images import errors
 from images.http import database, responses
+from images.http.content_headers import EncodedContent
 from images.http.ranges import RangeNotSatisfiable
 from images.http.views import ApiView
 
@@ -38,6 +39,7 @@ STATUS: Mapping[type[Exception], int] = {
     errors.TooManyAttempts: 429,
     errors.ServerStopping: 503,
     errors.StoreError: 503,
+    EncodedContent: 415,
     RangeNotSatisfiable: 416,
 }
 
@@ -104,6 +106,8 @@ def _domain_refusal(exc: errors.ImageError, view: ApiView) -> _Refusal:
     headers = dict(view.error_headers.get(kind, {}))
     if isinstance(exc, RangeNotSatisfiable):
         headers["Content-Range"] = f"bytes */{exc.size}"
+    if isinstance(exc, EncodedContent):
+        headers["Accept-Encoding"] = "identity"  # RFC 9110, 12.5.3
     if isinstance(exc, errors.TooManyAttempts):
         headers["Retry-After"] = str(exc.seconds)  # RFC 9110, 10.2.3
     return _Refusal(table[kind], str(exc), headers)

@@ -8,13 +8,17 @@ import orjson
 from django.http import HttpRequest
 
 from images import errors
-from images.http import streaming
+from images.http import content_headers, streaming
 
 LIMIT = 1 << 20  # bytes, far more than 128 properties need in practice
 
 
 def raw(request: HttpRequest) -> bytes:
-    """Return the whole body, with Content-Length or chunked. Raises OverLimit, BodyIncomplete."""
+    """Return the whole body, with Content-Length or chunked.
+
+    Raises OverLimit, BodyIncomplete; Invalid if the body is only a part, or encoded.
+    """
+    content_headers.check_plain_and_whole(request)
     parts, size = [], 0
     for block in streaming.body(request):
         size += len(block)

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 
 from images import errors, lifecycle, stores
 from images.api.v1.headers import Meta
-from images.http import streaming
+from images.http import content_headers, streaming
 from images.models import Status
 
 MEDIA_TYPE = "application/octet-stream"
@@ -26,7 +26,11 @@ class Sources(NamedTuple):
 
 
 def of(request: HttpRequest, meta: Meta) -> Sources:
-    """Return the source that a request names. Raises Invalid for several, or for other schemes."""
+    """Return the source that a request names.
+
+    Raises Invalid for several, for other schemes, and for a body that is not the data itself.
+    """
+    content_headers.check_plain_and_whole(request)
     sources = Sources(streaming.has_body(request), meta.copy_from, meta.get("location"))
     if sum(map(bool, sources)) > 1:
         raise errors.Invalid("It's invalid to provide multiple image sources.")

@@ -8,7 +8,7 @@ from django.http import HttpResponse, HttpResponseBase
 from rest_framework.request import Request
 
 from images import access, errors, lifecycle, stores
-from images.http import request_body, responses, streaming
+from images.http import content_headers, request_body, responses, streaming
 from images.http.views import ApiView, get_caller
 from images.models import READABLE_STATUSES
 
@@ -60,6 +60,7 @@ def _upload(request: Request, image_id: str) -> HttpResponse:
     if http.content_type != MEDIA_TYPE:
         message = f"Send the data as Content-Type: {MEDIA_TYPE}."
         raise UnsupportedData(message)
+    content_headers.check_plain_and_whole(http)
     size = streaming.body_size(http)
     caller = get_caller(request)
     access.get_image(caller, image_id, "upload_image")

@@ -16,7 +16,13 @@ from rest_framework.request import Request
 
 from images import access, errors, uploads
 from images.access import Caller
-from images.http import public_url, request_body, responses, streaming
+from images.http import (
+    content_headers,
+    public_url,
+    request_body,
+    responses,
+    streaming,
+)
 from images.http.views import ApiView, get_caller
 from images.models import Transfer
 
@@ -142,6 +148,7 @@ class UploadView(TusView):
         http = request._request
         if http.content_type != MEDIA_TYPE:
             raise WrongMediaType(f"Send the data as Content-Type: {MEDIA_TYPE}.")
+        content_headers.check_plain_and_whole(http)
         offset = _number(request, "Upload-Offset")
         size = streaming.content_length(http)
         caller = _allowed(request, image_id)

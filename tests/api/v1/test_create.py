@@ -163,6 +163,24 @@ def test_an_id_is_taken_once(api: Any, register: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("control", "code"),
+    [
+        ({"Content-Range": "bytes 600-999/1000"}, 400),
+        ({"Upload-Complete": "?0"}, 400),
+        ({"Content-Encoding": "gzip"}, 415),
+    ],
+)
+def test_a_part_or_encoded_data_registers_nothing(
+    control: dict[str, str], code: int, api: Any, register: Any
+) -> None:
+    response = register(api.member, DATA, control=control)
+
+    assert response.status_code == code
+    assert not Image.objects.exists()
+    assert not kept()
+
+
+@pytest.mark.parametrize(
     ("fields", "words"),
     [
         ({"foo": "1"}, "Bad header: x-image-meta-foo"),

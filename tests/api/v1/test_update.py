@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from images.models import Event, Image
+from tests.api.v1.conftest import kept
 
 KEEP = {"x-glance-registry-purge-props": "false"}
 PURGE = {"x-glance-registry-purge-props": "True"}
@@ -62,6 +63,25 @@ def test_data_takes_no_properties_away(api: Any, make_image: Any, put: Any) -> N
     assert response.status_code == 200
     assert (now().status, now().name) == ("active", "new")
     assert now().properties == {"a": "1", "b": "2"}
+
+
+@pytest.mark.parametrize(
+    ("control", "code"),
+    [
+        ({"Content-Range": "bytes 600-999/1000"}, 400),
+        ({"Upload-Complete": "?0"}, 400),
+        ({"Content-Encoding": "gzip"}, 415),
+    ],
+)
+def test_a_part_or_encoded_data_changes_nothing(
+    control: dict[str, str], code: int, api: Any, make_image: Any, put: Any
+) -> None:
+    image = make_image(name="old")
+
+    response = put(api.member, image, DATA, name="new", control=control)
+
+    assert response.status_code == code
+    assert (now().status, now().name, kept()) == ("queued", "old", [])
 
 
 def test_properties_of_the_service_itself_stay(

@@ -102,6 +102,62 @@ def test_data_comes_as_octet_stream(
         assert OCTETS in response.content.decode()
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Content-Range", "bytes 600-999/1000"),
+        ("Content-Range", "bytes 0-20/21"),
+        ("Content-Range", "bytes 0-20/*"),
+        ("Content-Range", "nonsense"),
+        ("Upload-Complete", "?0"),
+        ("Upload-Incomplete", "?1"),
+    ],
+)
+@pytest.mark.parametrize("data", [DATA, b""])
+def test_a_part_is_not_taken_for_the_whole(
+    data: bytes, name: str, value: str, api: Any, make_image: Any, data_dir: Path
+) -> None:
+    image = make_image()
+
+    response = put(api.member, image, data, **{name: value})
+
+    assert response.status_code == 400
+    assert "Send all of the data" in response.content.decode()
+    assert_nothing_left(image, data_dir)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "aws-chunked", "identity, gzip"])
+def test_encoded_data_is_not_taken_for_the_data_itself(
+    coding: str, api: Any, make_image: Any, data_dir: Path
+) -> None:
+    image = make_image()
+
+    response = put(api.member, image, Content_Encoding=coding)
+
+    assert response.status_code == 415
+    assert response.headers["Accept-Encoding"] == "identity"
+    assert_nothing_left(image, data_dir)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Content-Encoding", "Identity"),
+        ("Content-Encoding", ""),
+        ("Upload-Complete", "?1"),
+        ("Upload-Incomplete", "?0"),
+        ("Range", "bytes=0-1"),
+    ],
+)
+def test_whole_data_may_say_that_it_is_whole(
+    name: str, value: str, api: Any, make_image: Any
+) -> None:
+    image = make_image()
+
+    assert put(api.member, image, **{name: value}).status_code == 204
+    assert get(api.member, image).getvalue() == DATA
+
+
 @pytest.mark.parametrize("size", ["x", "-1", "1.5", "", "9" * 20])
 def test_a_size_that_is_no_number_is_400(size: str, api: Any, make_image: Any) -> None:
     response = put(api.member, make_image(), x_openstack_image_size=size)

@@ -49,6 +49,17 @@ def test_an_attribute_is_set(
     assert response.json() == api.member.get(f"/v2/images/{image.pk}").json()
 
 
+def test_a_part_of_a_patch_is_not_applied(api: Any, make_image: Any) -> None:
+    image = make_image(name="old")
+    patch = json.dumps([replace("name", "new")])
+    part = {"Content-Range": "bytes 9-99/100"}
+
+    response = api.member.patch(f"/v2/images/{image.pk}", patch, V2_1, headers=part)
+
+    assert response.status_code == 400
+    assert Image.objects.get().name == "old"
+
+
 def test_the_older_dialect_is_understood(
     api: Any, change: Any, make_image: Any
 ) -> None:

@@ -186,6 +186,23 @@ def test_another_media_type_is_415(client: Client, upload: str) -> None:
     assert response.status_code == 415
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "code"),
+    [
+        ("Content-Range", "bytes 4-7/10", 400),
+        ("Upload-Complete", "?0", 400),
+        ("Content-Encoding", "gzip", 415),
+    ],
+)
+def test_another_protocol_s_part_or_an_encoded_one_is_not_appended(
+    name: str, value: str, code: int, client: Client, upload: str
+) -> None:
+    response = send(client, upload, DATA[:4], 0, **{name: value})
+
+    assert response.status_code == code
+    assert client.head(upload, headers=TUS).headers["Upload-Offset"] == "0"
+
+
 def test_more_data_than_announced_is_413(client: Client, upload: str) -> None:
     assert send(client, upload, DATA + b"x", 0).status_code == 413
     assert client.head(upload, headers=TUS).headers["Upload-Offset"] == "0"

@@ -1,0 +1,43 @@
+"""Request headers by which a body is not the data itself: only a part of it, or encoded."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.http import HttpRequest
+
+from images import errors
+
+# The last two are of the IETF's drafts of resumable uploads, which some systems send unasked.
+PARTIAL: Final = {
+    "HTTP_CONTENT_RANGE": None,  # with any value (RFC 9110 section 14.5)
+    "HTTP_UPLOAD_COMPLETE": "?0",
+    "HTTP_UPLOAD_INCOMPLETE": "?1",
+}
+
+
+class EncodedContent(errors.Invalid):
+    """The body is encoded, for example compressed (RFC 9110 section 8.4)."""
+
+    code = "encoded-content"
+
+
+def check_plain_and_whole(request: HttpRequest) -> None:
+    """Raise Invalid for a body that is declared a part of the data, EncodedContent for an encoded one.
+
+    Stored as the data, such a body would corrupt the image without anybody's notice.
+    """
+    for key, value in PARTIAL.items():
+        sent = request.META.get(key)
+        if sent is not None and value in (None, sent.strip()):
+            name = key.removeprefix("HTTP_").replace("_", "-").title()
+            raise errors.Invalid(
+                f"The header {name} declares the body a part of the data. Send all of the "
+                "data in one request without this header, or use a resumable upload."
+            )
+    coding = request.META.get("HTTP_CONTENT_ENCODING", "").strip()
+    if coding.lower() not in ("", "identity"):
+        raise EncodedContent(
+            "Bodies with a Content-Encoding are not supported. Send the data as it is, "
+            "without this header."
+        )
