@@ -1,9 +1,11 @@
-"""Formatting and parsing of sizes and counts."""
+"""Formatting and parsing of sizes, counts and numbers."""
 
 from __future__ import annotations
 
 import re
+from typing import Final
 
+LARGEST: Final = 2**63 - 1  # of a 64-bit column; above every size and limit
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 SIZE = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,3})?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
 
@@ -22,6 +24,17 @@ def size(count: float | None) -> str:
 def counted(number: int, noun: str) -> str:
     """Format a count with its noun: ``1 image``, ``2 images``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def parse_number(text: str) -> int:
+    """Parse decimal digits, with an optional sign, of any length. Raises ValueError.
+
+    A number beyond LARGEST becomes LARGEST, because it is large, not malformed. Python's
+    ``int`` alone refuses more than 4300 digits.
+    """
+    sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text)
+    digits = digits.lstrip("0") or digits[:1]
+    return sign * (LARGEST if len(digits) > 19 else min(int(digits), LARGEST))
 
 
 def parse_size(text: str) -> int:

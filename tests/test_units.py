@@ -48,3 +48,27 @@ def test_what_is_no_size_is_refused(text: str) -> None:
 )
 def test_one_is_no_plural(number: int, words: str) -> None:
     assert units.counted(number, "image") == words
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("0", 0),
+        ("007", 7),
+        ("-12", -12),
+        (str(2**63 - 1), 2**63 - 1),
+        (str(2**63), 2**63 - 1),
+        ("9" * 5000, 2**63 - 1),
+        ("-" + "9" * 5000, 1 - 2**63),
+        ("0" * 5000 + "5", 5),
+        ("0" * 5000, 0),
+    ],
+)
+def test_a_number_of_any_length_is_parsed(text: str, number: int) -> None:
+    assert units.parse_number(text) == number
+
+
+@pytest.mark.parametrize("text", ["", "-", "x", "1.5"])
+def test_what_is_no_number_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="invalid literal"):
+        units.parse_number(text)

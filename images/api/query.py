@@ -11,10 +11,10 @@ from django.http import QueryDict
 
 from images.attributes import clean_text
 from images.errors import Invalid
+from images.units import parse_number
 
 MAX_LIMIT: Final = 1000  # images on a page
 MAX_CONDITIONS: Final = 200  # databases limit the depth of an expression
-LARGEST: Final = 2**63 - 1  # of a 64-bit column
 SORT_KEYS: Final = (
     "name",
     "status",
@@ -28,7 +28,7 @@ SORT_KEYS: Final = (
 
 Order = tuple[tuple[str, bool], ...]  # (column, descending)
 
-_INTEGER = re.compile("-?[0-9]{1,19}")
+_INTEGER = re.compile("-?[0-9]+")
 _TIME = re.compile(
     r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d+)?)?(Z|[+-]\d\d(:?\d\d)?)?)?",
     re.ASCII,
@@ -56,11 +56,14 @@ def check_conditions(count: int) -> None:
 
 
 def integer(name: str, value: str) -> int:
-    """Return a parameter's value as an integer of at most 64 bits. Raises Invalid."""
+    """Return a parameter's value as an integer. Raises Invalid.
+
+    Integers beyond 64 bits become the largest or smallest one, which compares like them.
+    """
     text = value.strip()
-    if not _INTEGER.fullmatch(text) or abs(int(text)) > LARGEST:
-        raise Invalid(f"The value of {name} must be an integer of at most 64 bits.")
-    return int(text)
+    if not _INTEGER.fullmatch(text):
+        raise Invalid(f"The value of {name} must be an integer.")
+    return parse_number(text)
 
 
 def limit(params: QueryDict) -> int:

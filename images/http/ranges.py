@@ -5,14 +5,11 @@ from __future__ import annotations
 import re
 
 from images import errors
+from images.units import parse_number
 
 # At most 8 blanks: without a limit, matching a long header of blanks takes seconds.
-RANGE = re.compile(
-    r"bytes\s{0,8}=\s{0,8}([0-9]{0,19})\s{0,8}-\s{0,8}([0-9]{0,19})", re.I | re.A
-)
-CONTENT_RANGE = re.compile(
-    r"(?:bytes\s+)?([0-9]{1,19})-([0-9]{1,19})/(?:[0-9]{1,19}|\*)", re.I | re.A
-)
+RANGE = re.compile(r"bytes\s{0,8}=\s{0,8}([0-9]*)\s{0,8}-\s{0,8}([0-9]*)", re.I | re.A)
+CONTENT_RANGE = re.compile(r"(?:bytes\s+)?([0-9]+)-([0-9]+)/(?:[0-9]+|\*)", re.I | re.A)
 
 
 class RangeNotSatisfiable(errors.ImageError):
@@ -46,8 +43,9 @@ def parse_range(header: str | None, size: int) -> tuple[int, int] | None:
         raise RangeNotSatisfiable(size)
     first, last = match.groups()
     if not first:
-        return _checked(max(size - int(last), 0), size, size)
-    return _checked(int(first), min(int(last) + 1, size) if last else size, size)
+        return _checked(max(size - parse_number(last), 0), size, size)
+    stop = min(parse_number(last) + 1, size) if last else size
+    return _checked(parse_number(first), stop, size)
 
 
 def parse_content_range(header: str | None, size: int) -> tuple[int, int] | None:
@@ -59,9 +57,9 @@ def parse_content_range(header: str | None, size: int) -> tuple[int, int] | None
     if not header:
         return None
     match = CONTENT_RANGE.fullmatch(header.strip())
-    if match is None or int(match[2]) >= size:
+    if match is None or parse_number(match[2]) >= size:
         raise RangeNotSatisfiable(size)
-    return _checked(int(match[1]), int(match[2]) + 1, size)
+    return _checked(parse_number(match[1]), parse_number(match[2]) + 1, size)
 
 
 def _checked(start: int, stop: int, size: int) -> tuple[int, int]:

@@ -28,9 +28,10 @@ from images import errors, min_rate
 from images.http import chunked, connection
 from images.http.chunked import BLOCK
 from images.http.ranges import parse_content_range, parse_range
+from images.units import parse_number
 
 DRAIN_SECONDS = 5.0
-NUMBER = re.compile(r"[0-9]{1,19}", re.A)
+NUMBER = re.compile(r"[0-9]+", re.A)
 STREAM = "imagecatalog.body"  # the key of the request's environment for the stream of its body
 Stream = Generator[bytes, None, None]
 
@@ -49,7 +50,7 @@ def body_size(request: HttpRequest) -> int | None:
         return content_length(request)
     if not NUMBER.fullmatch(announced):
         raise errors.Invalid("Invalid or missing image size in request headers.")
-    return int(announced)
+    return parse_number(announced)
 
 
 def has_body(request: HttpRequest) -> bool:
@@ -211,13 +212,16 @@ def _nothing() -> Stream:
 
 
 def content_length(request: HttpRequest) -> int | None:
-    """Return Content-Length, the size of the body in bytes, or None. Raises Invalid."""
+    """Return Content-Length, the size of the body in bytes, or None. Raises Invalid.
+
+    Sizes beyond 64 bits become the largest one.
+    """
     stated = request.META.get("CONTENT_LENGTH") or None
     if stated is not None and not NUMBER.fullmatch(stated):
         raise errors.Invalid(
             "The header Content-Length is not a number of bytes. Send the size of the body."
         )
-    return None if stated is None else int(stated)
+    return None if stated is None else parse_number(stated)
 
 
 # Sending

@@ -18,6 +18,7 @@ from images.api.v1 import serializers
 from images.errors import Invalid
 from images.http.request_body import header_text
 from images.models.rows import Row
+from images.units import parse_number
 
 PREFIX: Final = "HTTP_X_IMAGE_META_"
 PROPERTY: Final = "property_"
@@ -27,7 +28,7 @@ TRUE: Final = frozenset({"1", "t", "true", "on", "y", "yes"})
 
 # The output of urllib.parse.quote for any argument ``safe`` of these characters.
 _QUOTED = re.compile(r"(?:[A-Za-z0-9_.~/:=+@,;&-]|%[0-9A-Fa-f]{2})*", re.ASCII)
-_INTEGER = re.compile(r"[+-]?[0-9]{1,19}", re.ASCII)
+_INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f]|^\s|\s$")
 
 
@@ -124,7 +125,7 @@ def _number(name: str, text: str) -> int:
         raise Invalid(
             f"Incoming image {name} of {text[:64]} was not convertible to an integer."
         )
-    number = int(text)
+    number = parse_number(text.removeprefix("+"))
     if number < 0:
         raise Invalid(
             f"Invalid value '{number}' for parameter '{name}': Cannot be a negative value"

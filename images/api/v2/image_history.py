@@ -88,9 +88,9 @@ def _interface(text: str) -> str:
 
 def _limit(params: Params) -> int:
     limit = query.integer("limit", params.get("limit", "100"))
-    if not 1 <= limit <= MAX_LIMIT:
-        raise errors.Invalid(f"The limit must be between 1 and {MAX_LIMIT}.")
-    return limit
+    if limit < 1:
+        raise errors.Invalid("The limit must be at least 1.")
+    return min(limit, MAX_LIMIT)
 
 
 def _marker(params: Params) -> int | None:

@@ -25,11 +25,12 @@ from images.http import (
 )
 from images.http.views import ApiView, get_caller
 from images.models import Transfer
+from images.units import parse_number
 
 VERSION: Final = "1.0.0"
 EXTENSIONS: Final = "creation,expiration,termination"
 MEDIA_TYPE: Final = "application/offset+octet-stream"
-NUMBER = re.compile("[0-9]{1,19}", re.ASCII)
+NUMBER = re.compile("[0-9]+", re.ASCII)
 KEY = re.compile("[!-+\\--~]{1,255}", re.ASCII)  # no blank, no comma
 METADATA_LIMIT: Final = 4096  # characters
 # A stalled request is ended early, because it keeps its client from resuming.
@@ -178,7 +179,7 @@ def _number(request: Request, name: str) -> int:
     text = request.headers.get(name, "")
     if not NUMBER.fullmatch(text):
         raise errors.Invalid(f"The header {name} must be a number of bytes.")
-    return int(text)
+    return parse_number(text)
 
 
 def _metadata(request: Request) -> str:

@@ -191,6 +191,7 @@ def test_a_part_or_encoded_data_registers_nothing(
         ({"min_disk": "-1"}, "Cannot be a negative value"),
         ({"size": "-1"}, "Cannot be a negative value"),
         ({"size": 1 << 41}, "Denying attempt to upload image larger than"),
+        ({"size": 10**30}, "Denying attempt to upload image larger than"),
         ({"disk_format": "x"}, "Invalid disk format &#x27;x&#x27; for image."),
         ({"container_format": "x"}, "Invalid container format &#x27;x&#x27; for image"),
         ({"disk_format": "ami"}, "Invalid mix of disk and container formats"),

@@ -141,7 +141,6 @@ def test_filters(query: Any, found: str, api: Any, make_image: Any) -> None:
         "changes-since=yesterday",
         "changes-since=9999-99-99",
         "deleted=perhaps",
-        f"size_min={10**30}",
     ],
 )
 def test_what_makes_no_sense_is_400(query: str, api: Any) -> None:

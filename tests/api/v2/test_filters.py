@@ -61,13 +61,14 @@ def test_without_parameters_the_first_25_of_the_default_view_are_asked_for() -> 
 
 
 @pytest.mark.parametrize(
-    ("text", "limit"), [("0", 0), ("7", 7), ("1000", 1000), ("1001", 1000)]
+    ("text", "limit"),
+    [("0", 0), ("7", 7), ("1000", 1000), ("1001", 1000), ("9" * 5000, 1000)],
 )
 def test_a_limit_is_capped(text: str, limit: int) -> None:
     assert parse(f"limit={text}").limit == limit
 
 
-@pytest.mark.parametrize("text", ["-1", "", "x", "1.0", "٣", "9" * 5000])
+@pytest.mark.parametrize("text", ["-1", "", "x", "1.0", "٣", "-" + "9" * 5000])
 def test_a_bad_limit_is_refused(text: str) -> None:
     assert refused(f"limit={quote(text)}")
 
@@ -237,6 +238,10 @@ def test_a_bad_operator_or_list_is_refused(query: str) -> None:
         (f"size_min=-{2**63 - 1}", ["a", "b", "c"]),
         (f"min_ram={2**40}", []),
         (f"min_ram_max={2**40}", ["a", "b", "c", "no size"]),
+        (f"size_min={2**63}", []),
+        (f"size_max={'9' * 5000}", ["a", "b", "c"]),
+        (f"size={10**30}", []),
+        (f"min_ram_min=-{10**30}", ["a", "b", "c", "no size"]),
     ],
 )
 def test_numbers_are_compared(found: Found, query: str, names: list[str]) -> None:
@@ -250,8 +255,8 @@ def test_numbers_are_compared(found: Found, query: str, names: list[str]) -> Non
 @pytest.mark.parametrize(
     "name", ["size", "min_disk_min", "virtual_size", "min_ram_max"]
 )
-@pytest.mark.parametrize("value", ["x", "", "1.5", "1e3", "٣", str(2**63), "9" * 5000])
-def test_what_is_no_64_bit_integer_is_refused(name: str, value: str) -> None:
+@pytest.mark.parametrize("value", ["x", "", "1.5", "1e3", "٣"])
+def test_what_is_no_integer_is_refused(name: str, value: str) -> None:
     assert refused(f"{name}={quote(value)}")
 
 

@@ -158,12 +158,24 @@ def test_whole_data_may_say_that_it_is_whole(
     assert get(api.member, image).getvalue() == DATA
 
 
-@pytest.mark.parametrize("size", ["x", "-1", "1.5", "", "9" * 20])
+@pytest.mark.parametrize("size", ["x", "-1", "1.5", ""])
 def test_a_size_that_is_no_number_is_400(size: str, api: Any, make_image: Any) -> None:
     response = put(api.member, make_image(), x_openstack_image_size=size)
 
     assert response.status_code == 400
     assert "Invalid or missing image size" in response.content.decode()
+
+
+@pytest.mark.parametrize("digits", [19, 20, 5000])
+def test_a_size_of_many_digits_is_too_large(
+    digits: int, api: Any, make_image: Any, data_dir: Path
+) -> None:
+    image = make_image()
+
+    response = put(api.member, image, x_openstack_image_size="9" * digits)
+
+    assert response.status_code == 413
+    assert_nothing_left(image, data_dir)
 
 
 @pytest.mark.parametrize("size", [len(DATA) - 1, len(DATA) + 1])

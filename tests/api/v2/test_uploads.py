@@ -126,7 +126,7 @@ def test_malformed_metadata_is_refused(client: Client, image: Image, text: str) 
     assert Image.objects.get().status == Status.QUEUED
 
 
-@pytest.mark.parametrize("length", ["", "-1", "1.5", "ten", "1" * 20, "٣"])
+@pytest.mark.parametrize("length", ["", "-1", "1.5", "ten", "٣"])
 def test_the_length_must_be_a_number(client: Client, image: Image, length: str) -> None:
     response = create(client, image, **{"Upload-Length": length})
 
@@ -140,6 +140,16 @@ def test_an_upload_that_is_too_large_is_413(
     settings.IMAGECATALOG_IMAGE_SIZE_CAP = 9
 
     assert create(client, image).status_code == 413
+
+
+@pytest.mark.parametrize("digits", [20, 5000])
+def test_a_length_of_many_digits_is_too_large(
+    digits: int, client: Client, image: Image
+) -> None:
+    response = create(client, image, **{"Upload-Length": "9" * digits})
+
+    assert response.status_code == 413
+    assert Image.objects.get().status == Status.QUEUED
 
 
 def test_a_store_that_does_not_exist_is_400(client: Client, image: Image) -> None:
@@ -171,9 +181,10 @@ def test_another_offset_is_409(client: Client, upload: str) -> None:
 
     assert send(client, upload, DATA[5:], 5).status_code == 409
     assert send(client, upload, DATA, 0).status_code == 409
+    assert send(client, upload, DATA, "9" * 30).status_code == 409
 
 
-@pytest.mark.parametrize("offset", ["", "-1", "x", "1" * 20])
+@pytest.mark.parametrize("offset", ["", "-1", "x"])
 def test_the_offset_must_be_a_number(client: Client, upload: str, offset: str) -> None:
     assert send(client, upload, DATA, offset).status_code == 400
 
