@@ -20,7 +20,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "imagecatalog.settings")
 
 from django.conf import settings
 
-from images.http import client_address, connection
+from images.http import client_address, connection, expectation
 
 wsgi_app = "imagecatalog.wsgi"
 # An upload blocks a thread; Django under ASGI would spool the body before the view.
@@ -78,11 +78,12 @@ def when_ready(server: Any) -> None:
 
 
 def pre_request(worker: Any, request: Any) -> None:
-    """Drop headers with an underscore in their name, except those of API v1.
+    """Drop headers with an underscore in their name, except those of API v1; defer 100 (Continue).
 
     WSGI does not distinguish an underscore from a hyphen: such a name could forge a header
     that a proxy sets or removes.
     """
+    expectation.defer(request)
     if any("_" in name for name, _ in request.headers):
         request.headers = [
             (name, value)

@@ -19,13 +19,18 @@ def raw(request: HttpRequest) -> bytes:
     Raises OverLimit, BodyIncomplete; Invalid if the body is only a part, or encoded.
     """
     content_headers.check_plain_and_whole(request)
+    _check_size(streaming.content_length(request) or 0)
     parts, size = [], 0
     for block in streaming.body(request):
         size += len(block)
-        if size > LIMIT:
-            raise errors.OverLimit(f"The request body exceeds {LIMIT} bytes.")
+        _check_size(size)
         parts.append(block)
     return b"".join(parts)
+
+
+def _check_size(size: int) -> None:
+    if size > LIMIT:
+        raise errors.OverLimit(f"The request body exceeds {LIMIT} bytes.")
 
 
 def header_text(value: str) -> str:
@@ -57,7 +62,6 @@ def parsed(content: bytes) -> Any:
 
 
 def refuse(request: HttpRequest) -> None:
-    """Raise Invalid if the request has a body."""
-    for block in streaming.body(request):
-        if block:
-            raise errors.Invalid("A body is not expected with this request.")
+    """Raise Invalid if the request has a body; an empty one is none."""
+    if streaming.content_length(request) or any(streaming.body(request)):
+        raise errors.Invalid("A body is not expected with this request.")

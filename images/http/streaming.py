@@ -25,8 +25,9 @@ from gunicorn.http.body import (  # type: ignore[import-untyped]
 from gunicorn.http.unreader import SocketUnreader  # type: ignore[import-untyped]
 
 from images import errors, min_rate
-from images.http import chunked, connection
+from images.http import chunked, connection, expectation
 from images.http.chunked import BLOCK
+from images.http.expectation import ExpectedBody
 from images.http.ranges import parse_content_range, parse_range
 from images.units import parse_number
 
@@ -78,8 +79,11 @@ def drain(request: HttpRequest) -> None:
 
     Most clients read the response only once they have sent the whole body; if the connection
     is closed earlier, they see a broken connection instead of the reason. The function is safe
-    to call however much was read before.
+    to call however much was read before. A client that still waits for 100 (Continue) sends
+    nothing, so nothing is discarded.
     """
+    if expectation.is_pending(request):
+        return
     deadline = time.monotonic() + DRAIN_SECONDS
     sock = request.META.get("gunicorn.socket")
     try:
@@ -137,7 +141,9 @@ def _fresh_unreader(
     This function and `_from_gunicorn` depend on internals of the gunicorn version that
     pyproject.toml names: objects of any other type or state are read as from any WSGI server.
     """
-    if type(source) is not Body or source.buf.tell() or type(sock) is not socket.socket:
+    if type(source) not in (Body, ExpectedBody) or source.buf.tell():
+        return None
+    if type(sock) is not socket.socket:
         return None
     reader = source.reader
     if type(reader) is ChunkedReader:
@@ -158,6 +164,7 @@ def _from_gunicorn(source: Body, unreader: SocketUnreader, patience: float) -> S
     Until the end of the body is reached, it is marked as failed, so that gunicorn does not
     read another request from the connection. Bytes of a following request are given back.
     """
+    expectation.ask(source)
     source.failed = True
     reader, sock = source.reader, unreader.sock
     ahead = unreader.take_buffered()

@@ -268,6 +268,47 @@ def test_a_client_that_never_stops_sending_gets_its_refusal_all_the_same(
     assert answer.startswith(b"HTTP/1.1 413 ")
 
 
+# Bodies that the client announces first
+
+
+def expecting(path: str) -> bytes:
+    return head(path, "Expect: 100-continue", "Content-Length: 5")
+
+
+def test_a_body_is_asked_for_when_it_is_read(server: Server) -> None:
+    with server.connect() as sock:
+        sock.sendall(expecting("/count"))
+        assert sock.recv(MIB) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        sock.sendall(b"hello" + head("/state", "Connection: close", method="GET"))
+        answers = everything(sock)
+
+    assert '"size": 5' in answers
+    assert answers.count("200 OK") == 2
+
+
+def test_a_refused_body_is_not_asked_for(server: Server) -> None:
+    began = time.monotonic()
+    with server.connect() as sock:
+        sock.sendall(expecting("/refuse"))
+        answer = sock.recv(MIB).decode()
+
+    assert answer.startswith("HTTP/1.1 413 ")
+    assert "Connection: close" in answer
+    assert time.monotonic() - began < 1
+
+
+def test_a_client_that_does_not_wait_for_permission_sees_its_refusal(
+    server: Server,
+) -> None:
+    with server.connect() as sock:
+        sock.sendall(expecting("/refuse") + b"hello")
+        sock.sendall(head("/state", "Connection: close", method="GET"))
+        answers = everything(sock)
+
+    assert answers.startswith("HTTP/1.1 413 ")
+    assert answers.count("200 OK") == 1
+
+
 # Downloads
 
 

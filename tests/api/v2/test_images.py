@@ -663,7 +663,6 @@ def test_a_marker_that_is_unknown_or_not_to_be_seen_is_400_alike(
         "created_at=yesterday",
         "size_min=x",
         "size=x",
-        "min_ram=99999999999999999999",
         "changes-since=2026-01-01",
         "properties=x",
         "locations=x",

@@ -1,0 +1,76 @@
+"""The expectation 100-continue: the client waits to be told to send its body.
+
+RFC 9110 section 10.1.1. gunicorn would tell it so before any view has looked at the request.
+This module depends on internals of the gunicorn version that pyproject.toml names.
+"""
+
+from __future__ import annotations
+
+import select
+from contextlib import suppress
+from typing import Any
+
+from django.http import HttpRequest
+from gunicorn.http.body import Body, LengthReader  # type: ignore[import-untyped]
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class ExpectedBody(Body):  # type: ignore[misc]
+    """A body that the client sends once it is asked to, which the first read does.
+
+    A response before that ends the connection: the client may send the body or leave it out.
+    """
+
+    def __init__(self, request: Any) -> None:
+        """Replace the body of a request of gunicorn's."""
+        super().__init__(request.body.reader)
+        self._request, self._must_close = request, request.must_close
+        self.is_awaited = True
+        self.failed = True  # so that gunicorn does not read it after the response
+        request.must_close = True
+
+    def ask(self) -> None:
+        """Ask for the body, unless it was asked for or arrives unasked."""
+        if not self.is_awaited:
+            return
+        if not self.has_begun():
+            with suppress(OSError):  # the following read reports a broken connection
+                self._request.unreader.sock.sendall(CONTINUE)
+        self.is_awaited = self.failed = False
+        self._request.must_close = self._must_close
+
+    def has_begun(self) -> bool:
+        """Return whether bytes of the body have arrived, or the connection has ended."""
+        unreader = self._request.unreader
+        if unreader.buf.getbuffer().nbytes:
+            return True
+        poll = select.poll()
+        poll.register(unreader.sock, select.POLLIN)
+        return bool(poll.poll(0))
+
+    def _read_reader(self, size: int) -> Any:
+        self.ask()
+        return super()._read_reader(size)
+
+
+def defer(request: Any) -> None:
+    """Leave it to the first read of the body to ask the client of a gunicorn request for it."""
+    if not request._expected_100_continue:
+        return
+    request._expected_100_continue = False
+    reader = request.body.reader
+    if type(reader) is not LengthReader or reader.length:
+        request.body = ExpectedBody(request)
+
+
+def is_pending(request: HttpRequest) -> bool:
+    """Return whether the client still waits, with all of its body, for the permission to send it."""
+    body = request.META.get("wsgi.input")
+    return isinstance(body, ExpectedBody) and body.is_awaited and not body.has_begun()
+
+
+def ask(body: object) -> None:
+    """Ask the client for a body that it may not send yet."""
+    if isinstance(body, ExpectedBody):
+        body.ask()
