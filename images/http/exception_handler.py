@@ -19,6 +19,7 @@ from rest_framework.exceptions import (
 from images import errors
 from images.http import database, responses
 from images.http.content_headers import EncodedContent
+from images.http.preconditions import PreconditionFailed
 from images.http.ranges import RangeNotSatisfiable
 from images.http.views import ApiView
 
@@ -39,6 +40,7 @@ STATUS: Mapping[type[Exception], int] = {
     errors.TooManyAttempts: 429,
     errors.ServerStopping: 503,
     errors.StoreError: 503,
+    PreconditionFailed: 412,
     EncodedContent: 415,
     RangeNotSatisfiable: 416,
 }

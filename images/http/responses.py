@@ -27,6 +27,15 @@ def nothing(status: int = 204) -> HttpResponse:
     return _reply(b"", "text/html; charset=UTF-8", status)
 
 
+def not_modified(etag: str | None) -> HttpResponse:
+    """Return the response 304, for a client that has the data already."""
+    response = HttpResponse(status=304)
+    del response.headers["Content-Type"]
+    if etag:
+        response.headers["ETag"] = etag
+    return response
+
+
 def error(request: HttpRequest, status: int, message: str) -> HttpResponse:
     """Return an error response as HTML, JSON or plain text.
 

@@ -16,7 +16,7 @@ from inspect import GEN_CREATED, getgeneratorstate
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from gunicorn.http.body import (  # type: ignore[import-untyped]
     Body,
     ChunkedReader,
@@ -25,13 +25,14 @@ from gunicorn.http.body import (  # type: ignore[import-untyped]
 from gunicorn.http.unreader import SocketUnreader  # type: ignore[import-untyped]
 
 from images import errors, min_rate
-from images.http import chunked, connection, expectation
+from images.http import chunked, connection, expectation, preconditions
 from images.http.chunked import BLOCK
 from images.http.expectation import ExpectedBody
 from images.http.ranges import parse_content_range, parse_range
 from images.units import parse_number
 
 DRAIN_SECONDS = 5.0
+MEDIA_TYPE = "application/octet-stream"
 NUMBER = re.compile(r"[0-9]+", re.A)
 STREAM = "imagecatalog.body"  # the key of the request's environment for the stream of its body
 Stream = Generator[bytes, None, None]
@@ -234,11 +235,16 @@ def content_length(request: HttpRequest) -> int | None:
 # Sending
 
 
-def content_range(request: HttpRequest, size: int) -> tuple[int, int] | None:
+def content_range(
+    request: HttpRequest, size: int, etag: str | None = None
+) -> tuple[int, int] | None:
     """Return the requested range [start, stop) of data of this size; None for all of it.
 
-    Raises Invalid for several ranges, RangeNotSatisfiable for a range that is not within it.
+    If-Range with another tag than the data's ``etag`` asks for all of it. Raises Invalid for
+    several ranges, RangeNotSatisfiable for a range that is not within it.
     """
+    if not preconditions.allows_range(request, etag):
+        return None
     wanted = parse_range(request.headers.get("Range"), size)
     if wanted is not None:
         return wanted
@@ -262,19 +268,38 @@ def download(
     count = stop - start
     direct = sock is not None and hasattr(blocks, "send_to")
     content = _sent(blocks, sock, count) if direct else _exactly(blocks, count)
-    response = StreamingHttpResponse(content, content_type="application/octet-stream")
-    response.headers["Content-Length"] = str(count)
-    # The data may be an HTML page of a user; the browser admin has the same origin.
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    if checksum:
-        response.headers["Content-MD5"] = checksum
+    response = StreamingHttpResponse(content, content_type=MEDIA_TYPE)
+    _describe(response, count, checksum)
     if part:
         response.status_code = 206
         response.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
     # A generator that was never started does not run its `finally` when it is closed.
-    close = getattr(blocks, "close", _nothing)
-    response._resource_closers.append(close)  # type: ignore[attr-defined]
+    response._resource_closers.append(partial(close, blocks))  # type: ignore[attr-defined]
     return response
+
+
+def close(blocks: Iterator[bytes]) -> None:
+    """Close the source of the data, if it can be closed."""
+    if hasattr(blocks, "close"):
+        blocks.close()
+
+
+def description(size: int, checksum: str | None) -> HttpResponse:
+    """Return the response to HEAD: that of a download of everything, without the data."""
+    response = HttpResponse(content_type=MEDIA_TYPE)
+    _describe(response, size, checksum)
+    return response
+
+
+def _describe(
+    response: HttpResponse | StreamingHttpResponse, count: int, checksum: str | None
+) -> None:
+    response.headers["Content-Length"] = str(count)
+    response.headers["Accept-Ranges"] = "bytes"
+    # The data may be an HTML page of a user; the browser admin has the same origin.
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    if checksum:
+        response.headers["Content-MD5"] = checksum
 
 
 def socket_of(request: HttpRequest) -> socket.socket | None:

@@ -173,7 +173,7 @@ IMAGE = MISSING
 ALLOWED = {
     "/v2/images": "GET, POST",
     IMAGE: "GET, PATCH, DELETE",
-    f"{IMAGE}/file": "GET, PUT",
+    f"{IMAGE}/file": "GET, HEAD, PUT",
     f"{IMAGE}/tags/a": "PUT, DELETE",
     f"{IMAGE}/actions/deactivate": "POST",
     f"{IMAGE}/actions/reactivate": "POST",

@@ -495,6 +495,7 @@ def test_a_download_of_everything() -> None:
     assert dict(response.headers) == {
         "Content-Type": "application/octet-stream",
         "Content-Length": "5",
+        "Accept-Ranges": "bytes",
         "Content-MD5": "0" * 32,
         "X-Content-Type-Options": "nosniff",
     }

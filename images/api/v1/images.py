@@ -16,7 +16,13 @@ from images.api.v1 import filters, headers, metadata, serializers, sources
 from images.api.v1.headers import Meta
 from images.api.v1.sources import Sources
 from images.api.v1.views import V1ViewSet
-from images.http import public_url, request_body, responses, streaming
+from images.http import (
+    preconditions,
+    public_url,
+    request_body,
+    responses,
+    streaming,
+)
 from images.http.views import IMAGE_UUID, get_caller
 from images.models import READABLE_STATUSES, Status
 from images.models.rows import Row
@@ -57,7 +63,12 @@ class ImageViewSet(V1ViewSet):
     def metadata(self, request: Request, image_id: str) -> HttpResponse:
         """Return an image's metadata as headers, without its data."""
         row = _find(get_caller(request), image_id, "get_image")
-        response = responses.nothing(200)
+        if preconditions.has_current(request._request, row["checksum"]):
+            return responses.not_modified(row["checksum"])
+        if row["status"] in READABLE_STATUSES:
+            response = streaming.description(row["size"] or 0, row["checksum"])
+        else:
+            response = responses.nothing(200)
         _describe(response, row)
         return response
 
@@ -69,12 +80,13 @@ class ImageViewSet(V1ViewSet):
         lifecycle.check_download(caller, row)
         if row["status"] not in READABLE_STATUSES:
             raise errors.NotFound(f"Image {image_id} is not active")
-        size = row["size"] or 0
-        part = streaming.content_range(request._request, size)
+        http, size, checksum = request._request, row["size"] or 0, row["checksum"]
+        if preconditions.has_current(http, checksum):
+            return responses.not_modified(checksum)
+        part = streaming.content_range(http, size, checksum)
         blocks = lifecycle.read(image_id, *(part or (0, size)))
-        response = streaming.download(
-            blocks, size, part, row["checksum"], streaming.socket_of(request._request)
-        )
+        sock = streaming.socket_of(http)
+        response = streaming.download(blocks, size, part, checksum, sock)
         _describe(response, row)
         return response
 
@@ -83,6 +95,7 @@ class ImageViewSet(V1ViewSet):
         caller, meta = get_caller(request), headers.decode(request._request)
         source = sources.of(request._request, meta)
         row = _find(caller, image_id, "modify_image")
+        preconditions.has_current(request._request, row["checksum"])
         if row["deleted_at"]:
             raise errors.Forbidden("Forbidden to update deleted image.")
         _update(request._request, caller, meta, source, row)
@@ -94,6 +107,7 @@ class ImageViewSet(V1ViewSet):
         request_body.refuse(request._request)
         caller = get_caller(request)
         row = _find(caller, image_id, "delete_image")
+        preconditions.has_current(request._request, row["checksum"])
         if row["status"] == Status.PENDING_DELETE:
             raise errors.Forbidden("Forbidden to delete a pending_delete image.")
         lifecycle.delete(image_id, caller)

@@ -8,9 +8,17 @@ from django.http import HttpResponse, HttpResponseBase
 from rest_framework.request import Request
 
 from images import access, errors, lifecycle, stores
-from images.http import content_headers, request_body, responses, streaming
+from images.access import Caller
+from images.http import (
+    content_headers,
+    preconditions,
+    request_body,
+    responses,
+    streaming,
+)
 from images.http.views import ApiView, get_caller
 from images.models import READABLE_STATUSES
+from images.models.rows import Row
 
 MEDIA_TYPE = "application/octet-stream"
 
@@ -24,7 +32,7 @@ class UnsupportedData(errors.Invalid):
 class ImageDataView(ApiView):
     """``/v2/images/{id}/file``: upload and download of an image's data."""
 
-    http_method_names = ["get", "put"]
+    http_method_names = ["get", "head", "put"]
     error_status: ClassVar = {UnsupportedData: 415, errors.DataMissing: 204}
 
     def put(self, request: Request, image_id: str) -> HttpResponse:
@@ -33,20 +41,40 @@ class ImageDataView(ApiView):
 
     def get(self, request: Request, image_id: str) -> HttpResponseBase:
         """Send an image's data, or the range of the data in the header Range."""
-        request_body.refuse(request._request)
-        caller = get_caller(request)
-        preferred = _preferred(request)
-        image = access.get_image(caller, image_id, "download_image")
-        if preferred:
-            access.check(caller, "download_from_store", image)
-        lifecycle.check_download(caller, image)
-        if image["status"] not in READABLE_STATUSES:
-            return responses.nothing()
-        size = image["size"] or 0
-        part = streaming.content_range(request._request, size)
-        blocks = lifecycle.read(image_id, *(part or (0, size)), preferred=preferred)
-        sock = streaming.socket_of(request._request)
-        return streaming.download(blocks, size, part, image["checksum"], sock)
+        return _download(request, image_id)
+
+    def head(self, request: Request, image_id: str) -> HttpResponseBase:
+        """Answer as GET does for all of the data, without the data."""
+        return _download(request, image_id)
+
+
+def _download(request: Request, image_id: str) -> HttpResponseBase:
+    http = request._request
+    request_body.refuse(http)
+    preferred = _preferred(request)
+    image = _allowed(get_caller(request), image_id, preferred)
+    if image["status"] not in READABLE_STATUSES:
+        return responses.nothing()
+    # The data has no ETag in this API.
+    if preconditions.has_current(http, None):
+        return responses.not_modified(None)
+    size, checksum = image["size"] or 0, image["checksum"]
+    if http.method == "HEAD":
+        # The data is opened, so that the answer is that of GET if it is missing.
+        streaming.close(lifecycle.read(image_id, 0, size, preferred=preferred))
+        return streaming.description(size, checksum)
+    part = streaming.content_range(http, size)
+    blocks = lifecycle.read(image_id, *(part or (0, size)), preferred=preferred)
+    return streaming.download(blocks, size, part, checksum, streaming.socket_of(http))
+
+
+def _allowed(caller: Caller, image_id: str, preferred: list[str]) -> Row:
+    """Return the image if the caller may download it. Raises NotFound, Forbidden."""
+    image = access.get_image(caller, image_id, "download_image")
+    if preferred:
+        access.check(caller, "download_from_store", image)
+    lifecycle.check_download(caller, image)
+    return image
 
 
 def _preferred(request: Request) -> list[str]:
@@ -63,7 +91,8 @@ def _upload(request: Request, image_id: str) -> HttpResponse:
     content_headers.check_plain_and_whole(http)
     size = streaming.body_size(http)
     caller = get_caller(request)
-    access.get_image(caller, image_id, "upload_image")
+    image = access.get_image(caller, image_id, "upload_image")
+    preconditions.has_current(http, None, exists=image["status"] in READABLE_STATUSES)
     lifecycle.upload(
         image_id,
         streaming.body(http),

@@ -201,3 +201,84 @@ def test_what_cannot_be_deleted(api: Any, make_image: Any) -> None:
     assert api.admin.delete(path(gone)).status_code == 404
     assert "is protected" in api.member.delete(path(protected)).text
     assert api.admin.delete(path(protected)).status_code == 403
+
+
+# Conditions
+
+
+def test_head_describes_the_data_as_get_does(api: Any, make_image: Any) -> None:
+    image = make_image("active", data=DATA)
+
+    head, get = api.member.head(path(image)), api.member.get(path(image))
+
+    for name in ("Content-Length", "Content-Type", "Content-MD5", "Accept-Ranges"):
+        assert head[name] == get[name]
+    assert head["Accept-Ranges"] == "bytes"
+
+
+@pytest.mark.parametrize("form", ["{}", '"{}"', 'W/"{}"', '"x", "{}"', "x,{}", "*"])
+@pytest.mark.parametrize("method", ["get", "head"])
+def test_data_that_a_client_has_is_not_sent_again(
+    method: str, form: str, api: Any, make_image: Any
+) -> None:
+    image = make_image("active", data=DATA)
+    known = {"If-None-Match": form.format(image.checksum)}
+
+    response = getattr(api.member, method)(path(image), headers=known)
+
+    assert (response.status_code, response.content) == (304, b"")
+    assert response["ETag"] == image.checksum
+    assert "Content-Type" not in response
+
+
+@pytest.mark.parametrize("known", ['"x"', "", '""', "W/", '"', "a b", "*, *"])
+def test_other_data_is_sent(known: str, api: Any, make_image: Any) -> None:
+    image = make_image("active", data=DATA)
+
+    response = api.member.get(path(image), headers={"If-None-Match": known})
+
+    assert b"".join(response) == DATA
+
+
+@pytest.mark.parametrize(
+    ("required", "met"),
+    [("{}", True), ('"{}"', True), ("*", True), ('W/"{}"', False), ('"x"', False)],
+)
+@pytest.mark.parametrize("method", ["get", "head", "put", "delete"])
+def test_a_request_may_require_the_data(
+    method: str, required: str, met: bool, api: Any, make_image: Any
+) -> None:
+    image = make_image("active", data=DATA)
+    headers = {"If-Match": required.format(image.checksum)}
+
+    response = getattr(api.member, method)(path(image), headers=headers)
+
+    assert response.status_code == (200 if met else 412)
+    if not met:
+        assert Image.objects.get().status == Status.ACTIVE
+
+
+@pytest.mark.parametrize("method", ["put", "delete"])
+def test_a_change_may_require_other_data(
+    method: str, api: Any, make_image: Any
+) -> None:
+    image = make_image("active", data=DATA)
+    headers = {"If-None-Match": image.checksum}
+
+    assert getattr(api.member, method)(path(image), headers=headers).status_code == 412
+
+
+@pytest.mark.parametrize(
+    ("known", "code"),
+    [("{}", 206), ('"{}"', 206), ('W/"{}"', 200), ('"x"', 200), ("*", 200)],
+)
+def test_a_range_is_sent_only_of_the_data_that_the_client_has_begun(
+    known: str, code: int, api: Any, make_image: Any
+) -> None:
+    image = make_image("active", data=DATA)
+    headers = {"Range": "bytes=2-4", "If-Range": known.format(image.checksum)}
+
+    response = api.member.get(path(image), headers=headers)
+
+    assert response.status_code == code
+    assert b"".join(response) == (DATA[2:5] if code == 206 else DATA)

@@ -391,8 +391,111 @@ def test_a_download_says_what_it_is(api: Any, make_image: Any) -> None:
     assert response["Content-Type"] == OCTETS
     assert response["Content-Length"] == str(len(DATA))
     assert response["Content-MD5"] == MD5
-    for name in ("ETag", "Last-Modified", "Accept-Ranges", "Content-Disposition"):
+    assert response["Accept-Ranges"] == "bytes"
+    for name in ("ETag", "Last-Modified", "Content-Disposition"):
         assert name not in response.headers
+
+
+def head(client: Any, image: Image, **headers: str) -> Any:
+    return client.head(f"/v2/images/{image.pk}/file", headers=headers)
+
+
+@pytest.mark.parametrize("headers", [{}, {"Range": "bytes=2-4"}])
+def test_head_describes_the_whole_data(
+    headers: dict[str, str], api: Any, make_image: Any
+) -> None:
+    image = make_image("active", data=DATA)
+
+    response = head(api.member, image, **headers)
+
+    assert (response.status_code, response.content) == (200, b"")
+    of_get = dict(get(api.member, image).headers)
+    del response.headers["x-openstack-request-id"], of_get["x-openstack-request-id"]
+    assert dict(response.headers) == of_get
+    assert response["Content-Length"] == str(len(DATA))
+    assert response["Accept-Ranges"] == "bytes"
+
+
+@pytest.mark.parametrize("status", ["queued", "active", "deactivated", "killed"])
+@pytest.mark.parametrize("caller", ["member", "reader", "stranger", "admin"])
+@pytest.mark.parametrize("visibility", ["public", "private"])
+def test_head_has_the_status_code_of_get(
+    status: str, caller: str, visibility: str, api: Any, make_image: Any
+) -> None:
+    data = DATA if status in ("active", "deactivated") else None
+    image, client = (
+        make_image(status, data, visibility=visibility),
+        getattr(api, caller),
+    )
+
+    assert head(client, image).status_code == get(client, image).status_code
+
+
+def test_head_of_data_that_the_store_has_lost_is_that_of_get(
+    api: Any, make_image: Any, data_dir: Path
+) -> None:
+    image = make_image("active", data=DATA)
+    for path in files(data_dir):
+        path.unlink()
+
+    assert head(api.member, image).status_code == 204
+    assert get(api.member, image).status_code == 204
+
+
+def test_head_leaves_no_file_open(api: Any, make_image: Any) -> None:
+    image = make_image("active", data=DATA)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+
+    head(api.member, image)
+
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+# Without an ETag no tag of a client's is that of the data.
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ({"If-Match": "*"}, 200),
+        ({"If-Match": f'"{MD5}"'}, 412),
+        ({"If-None-Match": "*"}, 304),
+        ({"If-None-Match": f'"{MD5}"'}, 200),
+        ({"If-Modified-Since": "Sat, 01 Jan 2050 00:00:00 GMT"}, 200),
+        ({"If-Unmodified-Since": "Sat, 01 Jan 2000 00:00:00 GMT"}, 200),
+        ({"Range": "bytes=2-4", "If-Range": f'"{MD5}"'}, 200),
+        ({"Range": "bytes=2-4", "If-Range": "Sat, 01 Jan 2050 00:00:00 GMT"}, 200),
+        ({"Range": "bytes=2-4", "If-Match": "*"}, 206),
+    ],
+)
+def test_a_download_may_have_conditions(
+    headers: dict[str, str], code: int, api: Any, make_image: Any
+) -> None:
+    response = get(api.member, make_image("active", data=DATA), **headers)
+
+    assert response.status_code == code
+    if code == 200:
+        assert response.getvalue() == DATA
+
+
+@pytest.mark.parametrize(
+    ("headers", "queued", "active"),
+    [
+        ({"If-None-Match": "*"}, 204, 412),
+        ({"If-None-Match": '"x"'}, 204, 409),
+        ({"If-Match": "*"}, 412, 409),
+        ({"If-Match": '"x"'}, 412, 412),
+    ],
+)
+def test_an_upload_may_have_conditions(
+    headers: dict[str, str], queued: int, active: int, api: Any, make_image: Any
+) -> None:
+    images = make_image(), make_image("active", data=DATA)
+
+    assert [put(api.member, image, **headers).status_code for image in images] == [
+        queued,
+        active,
+    ]
 
 
 def test_without_a_checksum_there_is_none_in_the_answer(
