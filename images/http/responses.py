@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from html import escape
 from http.client import responses
 from typing import Any
 
 import orjson
 from django.http import HttpRequest, HttpResponse
-from django.utils.html import escape
 
 # Clients of this API know the reason phrases of RFC 2616; newer Pythons have newer phrases.
 REASONS = responses | {
@@ -17,9 +17,13 @@ REASONS = responses | {
 }
 
 
+HTML, JSON, TEXT = "text/html", "application/json", "text/plain"
+LONGEST_ACCEPT = 1000  # characters; parsing a longer header would take too long
+
+
 def json(document: Any, status: int = 200) -> HttpResponse:
     """Return a response with a JSON document."""
-    return _reply(orjson.dumps(document), "application/json", status)
+    return _reply(orjson.dumps(document), JSON, status)
 
 
 def nothing(status: int = 204) -> HttpResponse:
@@ -37,28 +41,26 @@ def not_modified(etag: str | None) -> HttpResponse:
 
 
 def error(request: HttpRequest, status: int, message: str) -> HttpResponse:
-    """Return an error response as HTML, JSON or plain text.
-
-    HTML is the default; an empty Accept, which openstacksdk sends, means plain text.
-    """
+    """Return an error response as HTML, JSON or plain text, whichever Accept prefers."""
     if request.method == "HEAD":
         return nothing(status)
-    accept = request.META.get("HTTP_ACCEPT")
+    form = _error_form(request)
     reason = REASONS.get(status, "Error")
     title = f"{status} {reason}"
-    if accept is not None and (not accept or "text/plain" in accept):
-        text = f"{title}\n\n{message}\n\n"
-        return _reply(text.encode(), "text/plain; charset=UTF-8", status)
-    if accept and "application/json" in accept:
+    if form == JSON:
         document = {
-            "message": f"{escape(message)}<br /><br />\n\n\n",
+            "message": f"{message}<br /><br />\n\n\n",
             "code": title,
             "title": reason,
         }
         return json(document, status)
+    if form == TEXT:
+        text = f"{title}\n\n{message}\n\n"
+        return _reply(text.encode(), "text/plain; charset=UTF-8", status)
+    shown = escape(message, quote=False)  # clients print quotes as they are sent
     page = (
         f"<html>\n <head>\n  <title>{title}</title>\n </head>\n <body>\n"
-        f"  <h1>{title}</h1>\n  {escape(message)}<br /><br />\n\n\n\n </body>\n</html>"
+        f"  <h1>{title}</h1>\n  {shown}<br /><br />\n\n\n\n </body>\n</html>"
     )
     return _reply(page.encode(), "text/html; charset=UTF-8", status)
 
@@ -66,6 +68,23 @@ def error(request: HttpRequest, status: int, message: str) -> HttpResponse:
 def instant(moment: datetime) -> str:
     """Format a time for a JSON document: UTC, with microseconds."""
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+
+
+def _error_form(request: HttpRequest) -> str:
+    """Return the media type of errors: the one that Accept prefers, or plain text.
+
+    An empty Accept, which openstacksdk sends with uploads and patches, allows every form. That
+    client shows its user the message of an error in JSON or HTML only.
+    """
+    accept = request.META.get("HTTP_ACCEPT")
+    if accept is None or len(accept) > LONGEST_ACCEPT:
+        return TEXT
+    if not accept.strip():
+        return JSON
+    try:
+        return request.get_preferred_type([HTML, JSON, TEXT]) or TEXT
+    except ValueError:  # a malformed parameter
+        return TEXT
 
 
 def _reply(content: bytes, content_type: str, status: int) -> HttpResponse:

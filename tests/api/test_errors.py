@@ -20,9 +20,12 @@ ID = "x-openstack-request-id"
 # Bodies
 
 
-@pytest.mark.parametrize("headers", [{}, {"Accept": "*/*"}, {"Accept": "text/html"}])
-def test_an_error_is_a_page(headers: dict[str, str], api: Any) -> None:
-    response = api.member.get(MISSING, headers=headers)
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+
+
+@pytest.mark.parametrize("accept", ["*/*", "text/html", BROWSER])
+def test_an_error_is_a_page(accept: str, api: Any) -> None:
+    response = api.member.get(MISSING, headers={"Accept": accept})
 
     assert response.status_code == 404
     assert response["Content-Type"] == "text/html; charset=UTF-8"
@@ -33,8 +36,14 @@ def test_an_error_is_a_page(headers: dict[str, str], api: Any) -> None:
     assert response["Content-Length"] == str(len(response.content))
 
 
-def test_an_error_is_json_for_whom_accepts_that(api: Any) -> None:
-    response = api.member.get(MISSING, headers={"Accept": "application/json"})
+# openstacksdk sends an empty Accept with uploads and patches.
+@pytest.mark.parametrize(
+    "accept", ["application/json", "", " ", "application/json, text/plain, */*"]
+)
+def test_an_error_is_json_for_whom_prefers_that_or_has_no_preference(
+    accept: str, api: Any
+) -> None:
+    response = api.member.get(MISSING, headers={"Accept": accept})
 
     assert response["Content-Type"] == "application/json"
     assert response.json() == {
@@ -44,22 +53,41 @@ def test_an_error_is_json_for_whom_accepts_that(api: Any) -> None:
     }
 
 
-@pytest.mark.parametrize("accept", ["text/plain", ""])
-def test_an_error_is_text_for_whom_accepts_that_or_nothing(
-    accept: str, api: Any
+@pytest.mark.parametrize(
+    "accept",
+    [
+        None,
+        "text/plain",
+        "text/html;q=0.1, text/plain",
+        "application/xml",
+        "*/*;q=0",
+        ",",
+        "text/html; charset*=nothing'en'x",
+        "a/b;q=1," * 5000,
+    ],
+)
+def test_an_error_is_text_for_whom_prefers_that_or_accepts_no_other_form(
+    accept: str | None, api: Any
 ) -> None:
-    response = api.member.get(MISSING, headers={"Accept": accept})
+    headers = {} if accept is None else {"Accept": accept}
+
+    response = api.member.get(MISSING, headers=headers)
 
     assert response["Content-Type"] == "text/plain; charset=UTF-8"
     assert response.content.decode() == f"404 Not Found\n\n{SENTENCE}\n\n"
 
 
-def test_what_the_client_sent_is_escaped_in_a_page(api: Any) -> None:
-    response = api.member.get("/v2/images?marker=<script>")
+def test_what_the_client_sent_is_escaped_in_a_page_and_nowhere_else(api: Any) -> None:
+    def refused(accept: str) -> str:
+        headers = {"Accept": accept}
+        response = api.member.get("/v2/images?marker=<'script'>", headers=headers)
+        assert response.status_code == 400
+        return response.content.decode()
 
-    assert response.status_code == 400
-    assert b"<script>" not in response.content
-    assert b"&lt;script&gt;" in response.content
+    assert "&lt;'script'&gt;" in refused("text/html")
+    assert "<'script'>" not in refused("text/html")
+    assert "<'script'>" in refused("application/json")
+    assert "<'script'>" in refused("text/plain")
 
 
 @pytest.mark.parametrize("accept", ["text/html", "text/plain", ""])

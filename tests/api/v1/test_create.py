@@ -192,8 +192,8 @@ def test_a_part_or_encoded_data_registers_nothing(
         ({"size": "-1"}, "Cannot be a negative value"),
         ({"size": 1 << 41}, "Denying attempt to upload image larger than"),
         ({"size": 10**30}, "Denying attempt to upload image larger than"),
-        ({"disk_format": "x"}, "Invalid disk format &#x27;x&#x27; for image."),
-        ({"container_format": "x"}, "Invalid container format &#x27;x&#x27; for image"),
+        ({"disk_format": "x"}, "Invalid disk format 'x' for image."),
+        ({"container_format": "x"}, "Invalid container format 'x' for image"),
         ({"disk_format": "ami"}, "Invalid mix of disk and container formats"),
         ({"store": "cloud"}, None),
         ({"checksum": "0" * 33}, "Invalid checksum"),
@@ -231,7 +231,7 @@ def test_data_needs_both_formats(missing: str, api: Any, register: Any) -> None:
 
     response = register(api.member, DATA, **{missing: None})
 
-    words = f"Invalid {missing.replace('_', ' ')} &#x27;None&#x27; for image."
+    words = f"Invalid {missing.replace('_', ' ')} 'None' for image."
     assert (response.status_code, words in response.text) == (400, True)
     assert Image.objects.count() == 1
 

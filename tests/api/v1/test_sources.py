@@ -234,7 +234,7 @@ def test_a_copy_needs_formats(web: str, api: Any, register: Any) -> None:
     response = copy(register, api.member, f"{web}/image", disk_format=None)
 
     assert response.status_code == 400
-    assert "Invalid disk format &#x27;None&#x27; for image." in response.text
+    assert "Invalid disk format 'None' for image." in response.text
 
 
 def test_a_copy_goes_to_the_store_that_was_named(

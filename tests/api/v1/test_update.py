@@ -136,7 +136,7 @@ def test_what_must_not_be_changed(api: Any, make_image: Any, put: Any) -> None:
         ):
             assert put(client, image, **fields, name="new").status_code == 403
     assert now().name is None
-    assert "Forbidden to modify &#x27;size&#x27; of active image." in (
+    assert "Forbidden to modify 'size' of active image." in (
         put(api.member, image, size=1).text
     )
 
