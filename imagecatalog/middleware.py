@@ -1,4 +1,4 @@
-"""Middleware: request ids for all requests; sessions and related middleware for browsers only."""
+"""Middleware for all requests; sessions and related middleware for browsers only."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from uuid import uuid4
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.module_loading import import_string
+
+from imagecatalog.identity.api.views import error as identity_error
+from images.http import request_url, responses, streaming
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -37,6 +40,21 @@ def request_id(get_response: GetResponse) -> GetResponse:
         response = get_response(request)
         response.headers[HEADER.lower()] = request.request_id  # type: ignore[attr-defined]
         return response
+
+    return middleware
+
+
+def refuse_broken_urls(get_response: GetResponse) -> GetResponse:
+    """Refuse a URL whose path or query is not UTF-8 (400): Django would read it as other text."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if request_url.is_utf8(request.META):
+            return get_response(request)
+        streaming.drain(request)
+        message = "The URL is not UTF-8. Percent-encode its text in UTF-8."
+        if request.path_info.startswith("/identity/"):
+            return identity_error(400, message)
+        return responses.error(request, 400, message)
 
     return middleware
 

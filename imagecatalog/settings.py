@@ -291,6 +291,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "imagecatalog.middleware.request_id",
+    "imagecatalog.middleware.refuse_broken_urls",
     "imagecatalog.middleware.for_browsers",
 ]
 ROOT_URLCONF = "imagecatalog.urls"

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
 from imagecatalog.identity import keystone
-from images.http import client_address
+from images.http import client_address, request_url
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "imagecatalog.settings")
 _django = get_wsgi_application()
@@ -37,6 +37,7 @@ def application(
     before any view is called. All text is UTF-8.
     """
     environ["CONTENT_TYPE"] = _plain(environ.get("CONTENT_TYPE", ""))
+    request_url.keep_path(environ)
     environ[client_address.CLIENT] = client_address.client_of(environ)
     return _django(environ, start_response)
 

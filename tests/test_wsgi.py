@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import unquote_to_bytes
+from wsgiref.util import setup_testing_defaults
 
 import pytest
 from django.contrib.auth.models import User
@@ -118,3 +120,47 @@ def test_forms_of_the_admin_arrive(parameters: str, boundary: str, db: None) -> 
     status, _ = run(environ | {"CONTENT_TYPE": media_type})
 
     assert status == "302 Found"
+
+
+INTERFACES = ("/v2/images", "/v1/images", "/identity/v3/users", "/admin/login", "/")
+# An é of Latin-1, the beginning of a character, a surrogate, and a slash in two bytes.
+BROKEN = ("caf%E9", "a%C3", "%ED%A0%80", "%C0%AF")
+
+
+def get(url: str) -> tuple[str, bytes]:
+    path, _, query = url.partition("?")
+    decoded = unquote_to_bytes(path).decode("latin-1")
+    environ = {"PATH_INFO": decoded, "QUERY_STRING": query, "REMOTE_ADDR": "::1"}
+    setup_testing_defaults(environ)
+    return run(environ)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("broken", BROKEN)
+@pytest.mark.parametrize("path", INTERFACES)
+@pytest.mark.parametrize("place", ["{}/{}", "{}?{}=a", "{}?name={}", "{}?a=b&{}"])
+def test_a_url_that_is_not_utf_8_is_refused_by_every_interface(
+    place: str, path: str, broken: str
+) -> None:
+    status, body = get(place.format(path, broken))
+
+    assert status == "400 Bad Request"
+    assert b"The URL is not UTF-8." in body
+
+
+@pytest.mark.django_db
+def test_the_identity_api_refuses_it_in_its_own_form() -> None:
+    _, body = get("/identity/v3/users/%E9")
+
+    assert json.loads(body)["error"]["code"] == 400
+
+
+def test_a_percent_sign_in_a_url_is_text(make_image: Any, settings: Any) -> None:
+    settings.IMAGECATALOG_AUTH = "none"
+    image = make_image(tags=["caf%E9"], name="é %E9")
+
+    found = get("/v2/images?name=%C3%A9+%25E9&tag=caf%25E9")
+    nothing = get(f"/v2/images/{image.pk}/tags/caf%25E9")
+
+    assert [row["id"] for row in json.loads(found[1])["images"]] == [image.pk]
+    assert nothing[0] == "405 Method Not Allowed"

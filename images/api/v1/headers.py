@@ -54,7 +54,7 @@ def decode(request: HttpRequest) -> Meta:
         if not key.startswith(PREFIX):
             continue
         if name.startswith(PROPERTY):
-            properties[unquote(name.removeprefix(PROPERTY))] = _text(name, value)
+            properties[_property_name(name)] = _text(name, value)
         elif name in FIELDS:
             text = _text(name, value)
             fields[name] = FIELDS[name](name, text) if text else None
@@ -90,6 +90,19 @@ def _text(name: str, value: str) -> str:
     except UnicodeError:
         raise Invalid(
             f"Bad header: x-image-meta-{name} must be text in UTF-8."
+        ) from None
+
+
+def _property_name(name: str) -> str:
+    """Return the name of a property, whose special characters are percent-encoded.
+
+    Raises Invalid.
+    """
+    try:
+        return unquote(name.removeprefix(PROPERTY), errors="strict")
+    except UnicodeError:
+        raise Invalid(
+            f"Bad header: the name in x-image-meta-{name} must be text in UTF-8."
         ) from None
 
 

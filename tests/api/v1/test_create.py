@@ -378,3 +378,20 @@ def test_nothing_that_headers_can_say_is_too_much(
     if image := Image.objects.filter(status="queued").first():
         code = put(api.admin, image, **fields).status_code
         assert code in (200, 400, 403, 409)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("Property-a%FF", "1"), ("Property-a", "\xff"), ("Name", "caf\xe9")],
+)
+def test_headers_that_are_not_utf_8_are_refused(
+    name: str, value: str, api: Any
+) -> None:
+    environ = {f"HTTP_X_IMAGE_META_{name.upper().replace('-', '_')}": value}
+
+    response = api.member.post(
+        "/v1/images", content_type="application/octet-stream", **environ
+    )
+
+    assert response.status_code == 400
+    assert not Image.objects.exists()

@@ -842,3 +842,10 @@ def test_who_may_delete(
     image = make_image(visibility=visibility)
 
     assert getattr(api, who).delete(f"/v2/images/{image.pk}").status_code == code
+
+
+@pytest.mark.parametrize("value", [b'{"name": "\xff"}', b'{"name": "\\ud800"}'])
+def test_json_that_is_not_utf_8_is_refused(value: bytes, api: Any) -> None:
+    response = api.member.post("/v2/images", value, content_type="application/json")
+
+    assert response.status_code == 400

@@ -1,0 +1,28 @@
+"""The text in the URL of a request, which has to be UTF-8."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import unquote_to_bytes
+
+PATH: Final = "imagecatalog.path"  # a key of the WSGI environment
+
+
+def keep_path(environ: dict[str, Any]) -> None:
+    """Keep the path of a request for ``is_utf8``: Django replaces what it cannot decode."""
+    environ[PATH] = environ.get("PATH_INFO", "")
+
+
+def is_utf8(environ: Mapping[str, Any]) -> bool:
+    """Return whether path and query of a request are UTF-8 when they are percent-decoded."""
+    # WSGI passes the path percent-decoded, the query as it was sent, and both as Latin-1.
+    path, query = environ.get(PATH, ""), environ.get("QUERY_STRING", "")
+    if path.isascii() and query.isascii() and "%" not in query:
+        return True
+    try:
+        path.encode("latin-1").decode()
+        unquote_to_bytes(query.encode("latin-1")).decode()
+    except UnicodeError:
+        return False
+    return True
