@@ -10,8 +10,10 @@ from django.views.generic import RedirectView
 
 from images.api import versions
 from images.http import responses
+from images.http.views import without_body
 
 
+@without_body
 def healthcheck(request: HttpRequest) -> HttpResponse:
     """Answer a health check of a load balancer: the process handles requests."""
     if request.method == "HEAD":

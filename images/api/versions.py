@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import Resolver404, resolve
 
 from images.http import public_url, responses
+from images.http.views import without_body
 
 # Minor versions only announce features: all run the same code. The list has exactly the
 # versions whose features the service has.
@@ -18,11 +19,13 @@ V1 = ("1.1", "1.0")
 MEDIA_TYPE = re.compile(r"application/vnd\.openstack\.images-v2(\.\d+)?\b")
 
 
+@without_body
 def versions(request: HttpRequest) -> HttpResponse:
     """Return the list of API versions (``GET /versions``)."""
     return responses.json(_document(request))
 
 
+@without_body
 def fallback(request: HttpRequest) -> HttpResponseBase:
     """Answer a path without a version: with the version in Accept, else with all of them (300)."""
     if MEDIA_TYPE.search(request.META.get("HTTP_ACCEPT", "")):

@@ -62,6 +62,8 @@ def parsed(content: bytes) -> Any:
 
 
 def refuse(request: HttpRequest) -> None:
-    """Raise Invalid if the request has a body; an empty one is none."""
+    """Raise Invalid if the request has a body that nobody has read; an empty one is none."""
+    if streaming.STREAM in request.META:
+        return
     if streaming.content_length(request) or any(streaming.body(request)):
         raise errors.Invalid("A body is not expected with this request.")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
+from functools import wraps
 from typing import Any, ClassVar, cast
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -12,12 +13,14 @@ from rest_framework.viewsets import ViewSetMixin
 
 from images import errors
 from images.access import Caller
-from images.http import responses, streaming
+from images.http import request_body, responses, streaming
 from images.http.challenge import challenge
 
 IMAGE_UUID = "[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
 IMAGE_ID = f"(?P<image_id>{IMAGE_UUID})"  # the segment of a path with the image's id
 KNOWN_METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"}
+View = Callable[[HttpRequest], HttpResponseBase]
+WITHOUT_BODY = {"GET", "HEAD", "DELETE"}
 
 
 class ApiView(APIView):
@@ -30,6 +33,8 @@ class ApiView(APIView):
     http_method_names = ["get", "post", "put", "patch", "delete"]
     error_status: ClassVar[Mapping[type[Exception], int]] = {}
     error_headers: ClassVar[Mapping[type[Exception], Mapping[str, str]]] = {}
+    # Actions that ignore a body, although their method has none.
+    ignoring_body: ClassVar[Container[str]] = ()
 
     def error_response(
         self, request: HttpRequest, status: int, message: str
@@ -53,10 +58,15 @@ class ApiView(APIView):
         return response
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Authenticate the caller. Raises NotAuthenticated, AuthenticationFailed, Forbidden."""
+        """Authenticate the caller, and refuse a body where the method has none.
+
+        Raises NotAuthenticated, AuthenticationFailed, Forbidden, Invalid.
+        """
         # No content negotiation: Accept only decides the form of errors. Views check
         # permissions themselves, because most permissions depend on the image.
         self.perform_authentication(request)
+        if getattr(self, "action", None) not in self.ignoring_body:
+            _refuse_body(request._request)
 
     def handle_exception(self, exc: Exception) -> HttpResponse:  # type: ignore[override]
         """Return the response to an error, after reading the rest of the request's body."""
@@ -102,6 +112,26 @@ class UnknownPathView(ApiView):
         """Return 501 for an unknown method."""
         message = f"The method {request.method} is not implemented."
         return responses.error(request._request, 501, message)
+
+
+def without_body(view: View) -> View:
+    """Let a view refuse a body where the method has none."""
+
+    @wraps(view)
+    def refusing(request: HttpRequest) -> HttpResponseBase:
+        try:
+            _refuse_body(request)
+        except errors.ImageError as error:
+            streaming.drain(request)
+            return responses.error(request, 400, str(error))
+        return view(request)
+
+    return refusing
+
+
+def _refuse_body(request: HttpRequest) -> None:
+    if request.method in WITHOUT_BODY:
+        request_body.refuse(request)
 
 
 def get_caller(request: Request) -> Caller:

@@ -22,10 +22,10 @@ SUBJECT = "X-Subject-Token"
 class AuthViewSet(IdentityViewSet):
     """``/v3/auth``: tokens, and the projects and services that a token gives access to."""
 
-    def initial(self, request: Request, *args: object, **kwargs: object) -> None:
+    def perform_authentication(self, request: Request) -> None:
         """Read the token, unless the request is a sign-in. Raises Unauthorized."""
         if self.action != "issue":  # a sign-in comes without X-Auth-Token
-            super().initial(request, *args, **kwargs)
+            super().perform_authentication(request)
 
     @action(detail=False, methods=["post"], url_path="tokens")
     def issue(self, request: Request) -> HttpResponse:

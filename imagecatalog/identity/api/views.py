@@ -52,9 +52,13 @@ class IdentityViewSet(ApiViewSet, KeystoneForm):
 
     token: Valid
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Read the token. Raises Unauthorized, and NotFound for NUL in the path."""
+    def perform_authentication(self, request: Request) -> None:
+        """Read the token. Raises Unauthorized."""
         self.token = require(request)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Read the token. Raises Unauthorized, Invalid, and NotFound for NUL in the path."""
+        super().initial(request, *args, **kwargs)
         if any("\0" in text for text in kwargs.values()):  # PostgreSQL fails on NUL
             raise errors.NotFound("There is nothing with this id.")
 
@@ -62,7 +66,7 @@ class IdentityViewSet(ApiViewSet, KeystoneForm):
 class OpenViewSet(IdentityViewSet):
     """A ViewSet for requests without credentials."""
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+    def perform_authentication(self, request: Request) -> None:
         """Accept the request without a token."""
 
 

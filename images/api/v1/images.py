@@ -16,13 +16,7 @@ from images.api.v1 import filters, headers, metadata, serializers, sources
 from images.api.v1.headers import Meta
 from images.api.v1.sources import Sources
 from images.api.v1.views import V1ViewSet
-from images.http import (
-    preconditions,
-    public_url,
-    request_body,
-    responses,
-    streaming,
-)
+from images.http import preconditions, public_url, responses, streaming
 from images.http.views import IMAGE_UUID, get_caller
 from images.models import READABLE_STATUSES, Status
 from images.models.rows import Row
@@ -74,7 +68,6 @@ class ImageViewSet(V1ViewSet):
 
     def retrieve(self, request: Request, image_id: str) -> HttpResponseBase:
         """Send an image's data, with its metadata as headers."""
-        request_body.refuse(request._request)
         caller = get_caller(request)
         row = access.get_image(caller, image_id, "download_image")
         lifecycle.check_download(caller, row)
@@ -104,7 +97,6 @@ class ImageViewSet(V1ViewSet):
 
     def destroy(self, request: Request, image_id: str) -> HttpResponse:
         """Delete an image, to the trash where it has data and deletion is delayed."""
-        request_body.refuse(request._request)
         caller = get_caller(request)
         row = _find(caller, image_id, "delete_image")
         preconditions.has_current(request._request, row["checksum"])

@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from images import access, attributes, errors, history
 from images.access import Caller
 from images.api import query
-from images.http import request_body, responses
+from images.http import responses
 from images.http.views import ApiViewSet, get_caller
 
 MAX_LIMIT: Final = 1000  # events on a page
@@ -41,7 +41,6 @@ class ImageHistoryViewSet(ApiViewSet):
 
     def list(self, request: Request, image_id: str) -> HttpResponse:
         """Return a page of events and the error of the last failed transfer."""
-        request_body.refuse(request._request)
         caller, params = get_caller(request), _params(request)
         access.get_remembered_image(caller, image_id, "get_image_history")
         limit = _limit(params)
