@@ -49,8 +49,8 @@ def clean_property_name(name: object) -> str:
     Raises Invalid, Forbidden.
     """
     text = clean_text(name, "property name")
-    if not text:
-        raise Invalid("Invalid property name: it must not be empty.")
+    if not text.strip():
+        raise Invalid("Invalid property name: it must not be empty or only blanks.")
     check_settable(text)
     if text in BASE or text in READ_ONLY_ONCE_CREATED:
         raise Invalid(f"'{text}' is an attribute and cannot be a custom property.")

@@ -18,6 +18,7 @@ from images.http.challenge import challenge
 
 IMAGE_UUID = "[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
 IMAGE_ID = f"(?P<image_id>{IMAGE_UUID})"  # the segment of a path with the image's id
+NAME = "(?s:.*[^/])"  # the end of a path with a text, which can have slashes itself
 KNOWN_METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"}
 View = Callable[[HttpRequest], HttpResponseBase]
 WITHOUT_BODY = {"GET", "HEAD", "DELETE"}

@@ -11,7 +11,7 @@ from images import access, errors
 from images.access import Caller
 from images.api.v1.views import V1ViewSet
 from images.http import request_body, responses
-from images.http.views import get_caller
+from images.http.views import NAME, get_caller
 from images.lifecycle import sharing
 from images.models.rows import Row
 
@@ -20,7 +20,7 @@ class ImageMemberViewSet(V1ViewSet):
     """``/v1/images/{id}/members``: the projects with which an image is shared."""
 
     lookup_url_kwarg = "member_id"
-    lookup_value_regex = "[^/]+"
+    lookup_value_regex = NAME
     # 404, so that a caller without permission to share does not learn that the image exists.
     error_status: ClassVar = V1ViewSet.error_status | {errors.Forbidden: 404}
 
@@ -61,7 +61,7 @@ class SharedImageViewSet(V1ViewSet):
     """``/v1/shared-images/{member_id}``: the images that are shared with a project."""
 
     lookup_url_kwarg = "member_id"
-    lookup_value_regex = "[^/]+"
+    lookup_value_regex = NAME
 
     def retrieve(self, request: Request, member_id: str) -> HttpResponse:
         """Return the memberships of a project that the caller may see."""

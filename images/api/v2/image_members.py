@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from images import access, errors, models
 from images.access import Caller
 from images.http import request_body, responses
-from images.http.views import ApiViewSet, get_caller
+from images.http.views import NAME, ApiViewSet, get_caller
 from images.lifecycle import sharing
 from images.models.rows import Row
 
@@ -20,7 +20,7 @@ class ImageMemberViewSet(ApiViewSet):
     """``/v2/images/{id}/members``: the projects with which an image is shared."""
 
     lookup_url_kwarg = "member_id"
-    lookup_value_regex = "[^/]+"
+    lookup_value_regex = NAME
 
     def list(self, request: Request, image_id: str) -> HttpResponse:
         """Return the members that the caller may see."""

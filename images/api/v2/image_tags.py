@@ -7,14 +7,14 @@ from rest_framework.request import Request
 
 from images import access, lifecycle
 from images.http import request_body, responses
-from images.http.views import ApiViewSet, get_caller
+from images.http.views import NAME, ApiViewSet, get_caller
 
 
 class ImageTagViewSet(ApiViewSet):
     """``/v2/images/{id}/tags/{tag}``: the tags of an image."""
 
     lookup_url_kwarg = "tag"
-    lookup_value_regex = "[^/]+"
+    lookup_value_regex = NAME
 
     def update(self, request: Request, image_id: str, tag: str) -> HttpResponse:
         """Add a tag to an image, unless the image has it already."""

@@ -41,7 +41,8 @@ class Operation:
     """An operation of a JSON patch."""
 
     op: Op
-    path: tuple[str, ...]
+    path: tuple[str, ...]  # stripped of blanks
+    unstripped: str  # the first part of the path
     value: object = None
     only_new: bool = False  # add does not overwrite, as in the draft
 
@@ -146,27 +147,33 @@ def _read_v2_0(element: dict[str, object]) -> Operation:
 def _operation(
     op: Op, pointer: object, element: dict[str, object], only_new: bool = False
 ) -> Operation:
-    path = _segments(pointer)
+    segments = _segments(pointer)
+    unstripped = _unescaped(segments[0])
+    path = tuple(_unescaped(segment.strip()) for segment in segments)
     if op == "remove":
-        return Operation(op, path)
+        return Operation(op, path, unstripped)
     if "value" not in element:
         raise Invalid(f"The operation '{op}' needs the member 'value'.")
     _check_value(element["value"])
-    return Operation(op, path, element["value"], only_new)
+    return Operation(op, path, unstripped, element["value"], only_new)
 
 
-def _segments(pointer: object) -> tuple[str, ...]:
-    """Return the segments of a JSON pointer (RFC 6901), stripped of blanks. Raises Invalid."""
+def _segments(pointer: object) -> list[str]:
+    """Return the segments of a JSON pointer (RFC 6901), still escaped. Raises Invalid."""
     if not isinstance(pointer, str) or not pointer.startswith("/"):
         raise Invalid("A JSON pointer must be a string that starts with '/'.")
     if _BAD_ESCAPE.search(pointer):
         raise Invalid(
             "The JSON pointer has a '~' outside '~0' and '~1'. Write '~' as '~0'."
         )
-    segments = [segment.strip() for segment in pointer[1:].split("/")]
-    if not all(segments):
+    segments = pointer[1:].split("/")
+    if not all(segment.strip() for segment in segments):
         raise Invalid("A JSON pointer must not end with '/' or have empty parts.")
-    return tuple(part.replace("~1", "/").replace("~0", "~") for part in segments)
+    return segments
+
+
+def _unescaped(segment: str) -> str:
+    return segment.replace("~1", "/").replace("~0", "~")
 
 
 def _check_value(value: object) -> None:
@@ -192,6 +199,8 @@ def _children(value: object) -> list[object]:
 
 def _apply(operation: Operation, draft: _Draft) -> Iterator[LocationOperation]:
     name = operation.path[0]
+    if operation.unstripped in draft.properties:
+        name = operation.unstripped  # the blanks belong to the name
     if name == "locations":
         yield _location_operation(operation)
         return

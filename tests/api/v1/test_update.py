@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -247,3 +248,20 @@ def test_both_versions_see_the_same_image(api: Any, register: Any, put: Any) -> 
     head = api.admin.head(f"/v1/images/{image_id}")
     assert head["x-image-meta-is_public"] == "False"
     assert head["x-image-meta-property-kernel"] == "6"
+
+
+# The names that a client of API v2 can create.
+@pytest.mark.parametrize(
+    "name", [" sp ", "\tx", "a/b", "~1", "a\n", "A-b", "%20", "é", "É", "a:b", "é "]
+)
+def test_a_property_of_any_name_is_shown_and_changed(
+    name: str, api: Any, put: Any, make_image: Any
+) -> None:
+    image = make_image(properties={name: "1", "other": "2"})
+    header = f"x-image-meta-property-{quote(name, safe='')}"
+
+    shown = api.member.head(f"/v1/images/{image.pk}")
+    changed = put(api.member, image, properties={quote(name, safe=""): "3"})
+
+    assert shown[header] == "1"
+    assert changed.json()["image"]["properties"] == {name: "3"}

@@ -38,22 +38,15 @@ def test_a_tag_that_is_not_there_is_404(api: Any, make_image: Any) -> None:
     assert api.member.delete(path(make_image(), "a")).status_code == 404
 
 
-@pytest.mark.parametrize("tag", ["é", "日本", "a b", "a+b", "a%b", ".", "?", "tags"])
-def test_a_tag_may_have_any_characters_but_a_slash(
-    tag: str, api: Any, make_image: Any
-) -> None:
+@pytest.mark.parametrize(
+    "tag", ["é", "日本", "a b", " ", "a+b", "a%b", ".", "?", "tags", "a/b", "/a"]
+)
+def test_a_tag_may_have_any_characters(tag: str, api: Any, make_image: Any) -> None:
     image = make_image()
 
     assert api.member.put(path(image, tag)).status_code == 204
     assert api.member.get(f"/v2/images/{image.pk}").json()["tags"] == [tag]
     assert api.member.delete(path(image, tag)).status_code == 204
-
-
-def test_a_tag_with_a_slash_cannot_be_addressed(api: Any, make_image: Any) -> None:
-    image = make_image(tags=["a/b"])
-
-    assert api.member.put(path(image, "a/b")).status_code == 404
-    assert api.member.delete(path(image, "a/b")).status_code == 404
 
 
 @pytest.mark.parametrize("tag", ["x" * 256, "\U0001f600", "nul\0"])

@@ -416,3 +416,47 @@ def test_a_patch_that_is_far_too_long_is_413(api: Any, make_image: Any) -> None:
     body = json.dumps([add("os", "x" * (1 << 20))])
 
     assert api.member.patch(path, body, content_type=V2_1).status_code == 413
+
+
+ODD = [" sp ", "\tx", "a/b", "/", "~", "~1", "-", "a\n", "A-b", "%20", "é", "a "]
+
+
+def pointer(name: str) -> str:
+    return "/" + name.replace("~", "~0").replace("/", "~1")
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_property_that_can_be_created_can_be_changed_and_removed(
+    name: str, api: Any, create: Any, change: Any
+) -> None:
+    created = create(api.member, **{name: "1"})
+    image = Image.objects.get(pk=created.json()["id"])
+
+    replaced = change(
+        api.member, image, {"op": "replace", "path": pointer(name), "value": "2"}
+    )
+    removed = change(api.member, image, {"op": "remove", "path": pointer(name)})
+
+    assert (replaced.status_code, replaced.json()[name]) == (200, "2")
+    assert (removed.status_code, name in removed.json()) == (200, False)
+
+
+def test_blanks_around_a_name_count_only_if_a_property_has_them(
+    api: Any, make_image: Any, change: Any
+) -> None:
+    image = make_image(properties={"a ": "1", "a": "2", "b": "3"})
+    steps = [("/a ", "4"), ("/ a", "5"), ("/ b ", "6"), ("/ c ", "7")]
+
+    changed = change(
+        api.member,
+        image,
+        *({"op": "add", "path": path, "value": value} for path, value in steps),
+    )
+
+    properties = {name: changed.json().get(name) for name in ("a ", "a", "b", "c")}
+    assert properties == {"a ": "4", "a": "5", "b": "6", "c": "7"}
+
+
+@pytest.mark.parametrize("name", ["", " ", "\t\n", "\xa0"])
+def test_a_property_needs_a_name(name: str, api: Any, create: Any) -> None:
+    assert create(api.member, **{name: "1"}).status_code == 400
