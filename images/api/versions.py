@@ -6,7 +6,7 @@ import re
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.urls import Resolver404, resolve
+from django.urls import resolve
 
 from images.http import public_url, responses
 from images.http.views import without_body
@@ -16,7 +16,7 @@ from images.http.views import without_body
 CURRENT = "2.7"
 SUPPORTED = ("2.5", "2.4", "2.3", "2.2", "2.1", "2.0")
 V1 = ("1.1", "1.0")
-MEDIA_TYPE = re.compile(r"application/vnd\.openstack\.images-v2(\.\d+)?\b")
+MEDIA_TYPE = re.compile(r"application/vnd\.openstack\.images-(v[12])(?:\.\d+)?\b")
 
 
 @without_body
@@ -28,16 +28,12 @@ def versions(request: HttpRequest) -> HttpResponse:
 @without_body
 def fallback(request: HttpRequest) -> HttpResponseBase:
     """Answer a path without a version: with the version in Accept, else with all of them (300)."""
-    if MEDIA_TYPE.search(request.META.get("HTTP_ACCEPT", "")):
-        try:
-            match = resolve(f"/v2{request.path_info}")
-        except Resolver404:
-            pass
-        else:
-            response: HttpResponseBase = match.func(
-                request, *match.args, **match.kwargs
-            )
-            return response
+    named = MEDIA_TYPE.search(request.META.get("HTTP_ACCEPT", ""))
+    if named and (named[1] != "v1" or settings.IMAGECATALOG_V1):
+        request.path_info = f"/{named[1]}{request.path_info}"
+        match = resolve(request.path_info)
+        response: HttpResponseBase = match.func(request, *match.args, **match.kwargs)
+        return response
     return responses.json(_document(request), status=300)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json as standard_json
 from datetime import UTC, datetime
 from html import escape
 from http.client import responses
@@ -24,6 +25,14 @@ LONGEST_ACCEPT = 1000  # characters; parsing a longer header would take too long
 def json(document: Any, status: int = 200) -> HttpResponse:
     """Return a response with a JSON document."""
     return _reply(orjson.dumps(document), JSON, status)
+
+
+def spaced_json(document: Any, status: int = 200) -> HttpResponse:
+    """Return a response with a JSON document as Python's json module writes it.
+
+    That is six times as slow as ``json``: for clients that compare bytes.
+    """
+    return _reply(standard_json.dumps(document).encode(), JSON, status)
 
 
 def nothing(status: int = 204) -> HttpResponse:

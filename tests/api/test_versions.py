@@ -5,6 +5,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from images.models import Event
+
+V1 = "application/vnd.openstack.images-v1"
 V2 = "application/vnd.openstack.images-v2"
 
 
@@ -107,11 +110,38 @@ def test_accept_can_choose_the_version(accept: str, api: Any, make_image: Any) -
     assert response.json()["id"] == image.pk
 
 
+@pytest.mark.parametrize("accept", [V1, f"{V1}.1"])
+def test_accept_can_choose_the_first_version(
+    accept: str, api: Any, make_image: Any
+) -> None:
+    image = make_image()
+
+    listed = api.member.get("/images", headers={"Accept": accept})
+    deleted = api.member.delete(f"/images/{image.pk}", headers={"Accept": accept})
+
+    assert (listed.status_code, listed.json().keys()) == (200, {"images"})
+    assert [found["id"] for found in listed.json()["images"]] == [image.pk]
+    assert deleted.status_code == 200
+    assert Event.objects.get().interface == "v1"
+
+
+def test_a_version_that_is_switched_off_cannot_be_chosen(
+    api: Any, settings: Any
+) -> None:
+    settings.IMAGECATALOG_V1 = False
+
+    response = api.member.get("/images", headers={"Accept": V1})
+
+    assert response.status_code == 300
+
+
 def test_accept_does_not_reach_what_needs_sign_in(client: Client) -> None:
     assert client.get("/images", headers={"Accept": V2}).status_code == 401
 
 
-@pytest.mark.parametrize("accept", ["application/vnd.openstack.images-v1", "*/*", ""])
+@pytest.mark.parametrize(
+    "accept", [f"{V2}1", "application/vnd.openstack.images-v3", "*/*", ""]
+)
 def test_other_things_that_are_accepted_choose_nothing(accept: str, api: Any) -> None:
     response = api.member.get("/images", headers={"Accept": accept})
 

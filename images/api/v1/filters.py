@@ -65,11 +65,13 @@ def _number(name: str, value: str) -> Q:
         number = query.integer(name, value)
     except Invalid:
         raise _bad(name, value) from None
+    if number < 0:
+        raise _bad(name, value)
     # An image without a size is shown with size 0.
     if name == "size_min":
-        return Q(size__gte=number) if number > 0 else EVERYTHING
+        return Q(size__gte=number) if number else EVERYTHING
     if name == "size_max":
-        return Q(size__lte=number) | Q(size=None) if number >= 0 else Q(pk__in=[])
+        return Q(size__lte=number) | Q(size=None)
     return Q((name, number))
 
 

@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote
 
 from django.http import HttpRequest
 
+from images.api import query
 from images.api.v1 import serializers
 from images.errors import Invalid
 from images.http.request_body import header_text
@@ -24,6 +25,7 @@ PREFIX: Final = "HTTP_X_IMAGE_META_"
 PROPERTY: Final = "property_"
 COPY_FROM: Final = "HTTP_X_GLANCE_API_COPY_FROM"
 PURGE: Final = "HTTP_X_GLANCE_REGISTRY_PURGE_PROPS"
+URLS: Final = ("location", "copy_from")  # the fields that must not be empty
 TRUE: Final = frozenset({"1", "t", "true", "on", "y", "yes"})
 
 # The output of urllib.parse.quote for any argument ``safe`` of these characters.
@@ -57,14 +59,21 @@ def decode(request: HttpRequest) -> Meta:
             properties[_property_name(name)] = _text(name, value)
         elif name in FIELDS:
             text = _text(name, value)
-            fields[name] = FIELDS[name](name, text) if text else None
+            fields[name] = FIELDS[name](name, text) if text or name in URLS else None
         else:
             raise Invalid(f"Bad header: x-image-meta-{name}")
-    source = _text("copy_from", request.META.get(COPY_FROM, ""))
     purge = request.META.get(PURGE, "true")
-    return Meta(
-        fields, properties, source or fields.get("copy_from"), _flag("purge", purge)
-    )
+    return Meta(fields, properties, _copy_from(request, fields), _flag("purge", purge))
+
+
+def _copy_from(request: HttpRequest, fields: Mapping[str, Any]) -> str | None:
+    named = fields.get("copy_from")
+    if COPY_FROM not in request.META:
+        return named
+    source = _url("copy_from", _text("copy_from", request.META[COPY_FROM]))
+    if named not in (None, source):
+        raise Invalid("It's invalid to provide multiple image sources.")
+    return source
 
 
 def encode(row: Row) -> dict[str, str]:
@@ -141,7 +150,7 @@ def _number(name: str, text: str) -> int:
     number = parse_number(text.removeprefix("+"))
     if number < 0:
         raise Invalid(
-            f"Invalid value '{number}' for parameter '{name}': Cannot be a negative value"
+            f"Invalid value '{text[:64]}' for parameter '{name}': Cannot be a negative value"
         )
     return number
 
@@ -154,6 +163,23 @@ def _checksum(name: str, text: str) -> str:
     return text
 
 
+def _virtual_size(name: str, text: str) -> int | None:
+    # The historic replicator sends what it finds in its own catalogue.
+    return None if text.lower() == "none" else _number(name, text)
+
+
+def _time(name: str, text: str) -> str:
+    """Return a time, which has no effect, if it is one. Raises Invalid."""
+    query.instant(f"x-image-meta-{name}", text)
+    return text
+
+
+def _url(name: str, text: str) -> str:
+    if not text.strip():
+        raise Invalid(f"Bad header: x-image-meta-{name} must not be empty.")
+    return text
+
+
 def _plain(name: str, text: str) -> str:
     return text
 
@@ -162,8 +188,10 @@ FIELDS: Final[dict[str, Callable[[str, str], Any]]] = {
     **dict.fromkeys(("id", "name", "disk_format", "container_format"), _plain),
     **dict.fromkeys(("status", "owner"), _plain),
     "checksum": _checksum,
-    **dict.fromkeys(("location", "store", "uri", "copy_from"), _plain),
-    **dict.fromkeys(("created_at", "updated_at", "deleted_at"), _plain),
-    **dict.fromkeys(("size", "virtual_size", "min_disk", "min_ram"), _number),
+    **dict.fromkeys(("store", "uri"), _plain),
+    **dict.fromkeys(URLS, _url),
+    **dict.fromkeys(("created_at", "updated_at", "deleted_at"), _time),
+    **dict.fromkeys(("size", "min_disk", "min_ram"), _number),
+    "virtual_size": _virtual_size,
     **dict.fromkeys(("is_public", "protected", "deleted"), _flag),
 }

@@ -47,7 +47,7 @@ class ImageViewSet(V1ViewSet):
         access.check_visibility(caller, image, image["visibility"])
         image_id = _create(request._request, caller, meta, source, fields, image)
         row = access.current(image_id)
-        response = responses.json({"image": serializers.image(row)}, 201)
+        response = responses.spaced_json({"image": serializers.image(row)}, 201)
         base = public_url.base(request._request)
         response.headers["Location"] = f"{base}/v1/images/{image_id}"
         if row["checksum"]:
@@ -93,7 +93,7 @@ class ImageViewSet(V1ViewSet):
             raise errors.Forbidden("Forbidden to update deleted image.")
         _update(request._request, caller, meta, source, row)
         row = access.current(image_id)
-        return responses.json({"image": serializers.image(row)})
+        return responses.spaced_json({"image": serializers.image(row)})
 
     def destroy(self, request: Request, image_id: str) -> HttpResponse:
         """Delete an image, to the trash where it has data and deletion is delayed."""
@@ -106,11 +106,21 @@ class ImageViewSet(V1ViewSet):
         return responses.nothing(200)
 
 
+class ImageRootViewSet(ImageViewSet):
+    """``/v1/`` and ``/v1/images/``, which exist only for the methods of the list."""
+
+    def http_method_not_allowed(  # type: ignore[override]
+        self, request: Request, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Raise NotFound: the path of an image needs an id."""
+        raise errors.NotFound("The resource could not be found.")
+
+
 def _page(request: Request, serialize: Callable[[Row], dict[str, Any]]) -> HttpResponse:
     caller = get_caller(request)
     access.check(caller, "get_images", {"owner": None})
     page = listing.page(caller, filters.parse(request.query_params, caller))
-    return responses.json({"images": [serialize(row) for row in page.rows]})
+    return responses.spaced_json({"images": [serialize(row) for row in page.rows]})
 
 
 def _find(caller: Caller, image_id: str, action: str) -> Row:

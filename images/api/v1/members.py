@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from django.http import HttpResponse
 from rest_framework.request import Request
@@ -14,6 +14,8 @@ from images.http import request_body, responses
 from images.http.views import NAME, get_caller
 from images.lifecycle import sharing
 from images.models.rows import Row
+
+FALSE: Final = frozenset({"", "0", "f", "false", "n", "no", "none", "null", "off"})
 
 
 class ImageMemberViewSet(V1ViewSet):
@@ -34,19 +36,19 @@ class ImageMemberViewSet(V1ViewSet):
             for member in members
             if sharing.is_visible(caller, image, member)
         ]
-        return responses.json({"members": documents})
+        return responses.spaced_json({"members": documents})
 
     def replace(self, request: Request, image_id: str) -> HttpResponse:
         """Replace all members of an image."""
-        memberships = _memberships(request_body.json(request._request))
         caller = _sharer(request, image_id, "add_member", "delete_member")
+        memberships = _memberships(request_body.json(request._request))
         sharing.replace(image_id, memberships, caller)
         return responses.nothing()
 
     def update(self, request: Request, image_id: str, member_id: str) -> HttpResponse:
         """Share an image with a project, or change the project's permission to share it."""
-        can_share = _can_share(request_body.raw(request._request))
         caller = _sharer(request, image_id, "add_member")
+        can_share = _can_share(request_body.raw(request._request))
         sharing.set_member(image_id, member_id, can_share, caller)
         return responses.nothing()
 
@@ -72,7 +74,7 @@ class SharedImageViewSet(V1ViewSet):
             _document("image_id", membership.image_id, membership.can_share)
             for membership in memberships
         ]
-        return responses.json({"shared_images": documents})
+        return responses.spaced_json({"shared_images": documents})
 
 
 def _sharer(request: Request, image_id: str, *actions: str) -> Caller:
@@ -126,7 +128,8 @@ def _can_share(content: bytes) -> bool | None:
 
 
 def _flag(entry: dict[str, Any]) -> bool | None:
-    flag = entry.get("can_share")
-    if flag is not None and not isinstance(flag, bool):
-        raise errors.Invalid("can_share must be true or false.")
-    return flag
+    """Return ``can_share`` by the truth of its value, which may be a word; None if it is not given."""
+    if "can_share" not in entry:
+        return None
+    flag = entry["can_share"]
+    return flag.strip().lower() not in FALSE if isinstance(flag, str) else bool(flag)

@@ -28,9 +28,12 @@ class Sources(NamedTuple):
 def of(request: HttpRequest, meta: Meta) -> Sources:
     """Return the source that a request names.
 
-    Raises Invalid for several, for other schemes, and for a body that is not the data itself.
+    Raises Invalid for several sources, for other schemes, for a store that does not exist, and
+    for a body that is not the data itself.
     """
     content_headers.check_plain_and_whole(request)
+    if name := meta.get("store"):
+        stores.by_scheme(name)
     sources = Sources(streaming.has_body(request), meta.copy_from, meta.get("location"))
     if sum(map(bool, sources)) > 1:
         raise errors.Invalid("It's invalid to provide multiple image sources.")

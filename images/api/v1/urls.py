@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import re_path
 from rest_framework.routers import Route, SimpleRouter
 
-from images.api.v1.images import ImageViewSet
+from images.api.v1.images import ImageRootViewSet, ImageViewSet
 from images.api.v1.members import ImageMemberViewSet, SharedImageViewSet
 from images.http.views import IMAGE_ID, UnknownPathView
 
@@ -46,7 +46,9 @@ router.register("shared-images", SharedImageViewSet, basename="shared-image")
 
 urlpatterns = [
     # The root and a trailing slash mean the list, as they always did in API v1.
-    re_path(r"^(?:images/)?$", ImageViewSet.as_view({"get": "list", "post": "create"})),
+    re_path(
+        r"^(?:images/)?$", ImageRootViewSet.as_view({"get": "list", "post": "create"})
+    ),
     *router.urls,
     re_path(r"", UnknownPathView.as_view()),
 ]

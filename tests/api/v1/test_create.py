@@ -395,3 +395,70 @@ def test_headers_that_are_not_utf_8_are_refused(
 
     assert response.status_code == 400
     assert not Image.objects.exists()
+
+
+EMPTY = ("x-image-meta-location", "x-image-meta-copy-from", "x-glance-api-copy-from")
+
+
+@pytest.mark.parametrize("value", ["", " ", "%20"])
+@pytest.mark.parametrize("name", EMPTY)
+def test_a_source_without_a_url_is_refused(
+    name: str, value: str, api: Any, register: Any, put: Any, make_image: Any
+) -> None:
+    response = register(api.member, control={name: value})
+    changed = put(api.member, make_image(), control={name: value})
+
+    assert (response.status_code, changed.status_code) == (400, 400)
+    assert "must not be empty" in response.text
+    assert Image.objects.count() == 1
+
+
+def test_two_urls_to_copy_from_are_refused(api: Any, register: Any) -> None:
+    other = {"x-glance-api-copy-from": "http://h/2"}
+
+    response = register(api.member, copy_from="http://h/1", control=other)
+
+    assert (response.status_code, Image.objects.exists()) == (400, False)
+
+
+@pytest.mark.parametrize("name", ["created_at", "updated_at", "deleted_at"])
+def test_a_time_has_no_effect_but_must_be_one(
+    name: str, api: Any, register: Any
+) -> None:
+    times = ("2013-11-25T10:11:12", "2013-11-25T10:11:12.123456Z", "2013-11-25 10:11")
+    for time in ("yesterday", "2013-13-01", "1385374272"):
+        assert register(api.member, **{name: time}).status_code == 400
+    for time in ("", *times):
+        assert register(api.member, **{name: time}).status_code == 201
+
+
+@pytest.mark.parametrize("value", ["None", "none", ""])
+def test_an_unknown_virtual_size_may_be_named(
+    value: str, api: Any, register: Any
+) -> None:
+    response = register(api.member, virtual_size=value)
+
+    assert response.status_code == 201
+    assert response.json()["image"]["virtual_size"] is None
+
+
+@pytest.mark.parametrize("digits", [19, 20, 5000])
+def test_a_large_number_is_too_large_and_not_malformed(
+    digits: int, api: Any, register: Any
+) -> None:
+    size = register(api.member, size="9" * digits)
+    disk = register(api.member, min_disk="9" * digits)
+
+    assert (size.status_code, disk.status_code) == (400, 400)
+    assert "larger than" in size.text
+    assert "Cannot be greater than" in disk.text
+    assert register(api.member, min_disk="0" * digits + "7").status_code == 201
+
+
+def test_a_store_that_does_not_exist_is_refused_also_without_data(
+    api: Any, register: Any
+) -> None:
+    response = register(api.member, store="nowhere")
+
+    assert (response.status_code, Image.objects.exists()) == (400, False)
+    assert "nowhere" in response.text
