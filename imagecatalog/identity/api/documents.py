@@ -50,11 +50,13 @@ def token(valid: Valid, catalog: list[Document] | None) -> Document:
 def catalog(base: str) -> list[Document]:
     """Return the service catalog: the image service and the identity service.
 
+    They have the names that clients such as Apache Libcloud look for.
+
     ``base`` has no trailing slash.
     """
     return [
-        _service("image", "imagecatalog", base),
-        _service("identity", "imagecatalog-identity", f"{base}/identity"),
+        _service("image", "glance", base),
+        _service("identity", "keystone", f"{base}/identity"),
     ]
 
 
