@@ -41,7 +41,7 @@ def create(
     ``size`` (bytes) is the announced size of its data. An image of 0 bytes, or one with a
     ``location``, is ``active`` at once. The background worker downloads the data of ``copied``.
     Raises Invalid, Forbidden, OverLimit, and Conflict if the id is taken, also by a deleted
-    image.
+    image or in the other case.
     """
     is_empty = size == 0 and not (location or copied)
     copied = copied and probe_source(copied)
@@ -60,6 +60,8 @@ def create(
     prepared = location and prepare_first(image, location)
     try:
         with transaction.atomic():
+            if "id" in fields:
+                _check_unused(image.pk)
             image.save(force_insert=True)
             record(image, "create", actor, before="")
             if prepared:
@@ -67,8 +69,20 @@ def create(
             if copied:
                 queue_fetch(image, copied, actor)
     except IntegrityError:
-        raise errors.Conflict(f"Image ID {image.pk} already exists!") from None
+        raise _taken(image.pk) from None
     return image
+
+
+def _check_unused(image_id: str) -> None:
+    """Raise Conflict if another image has this id in lower or in upper case."""
+    # Two ids that people take for the same must not name different data.
+    others = {image_id.lower(), image_id.upper()} - {image_id}
+    if Image.objects.filter(pk__in=others).exists():
+        raise _taken(image_id)
+
+
+def _taken(image_id: str) -> errors.Conflict:
+    return errors.Conflict(f"Image ID {image_id} already exists!")
 
 
 def update(

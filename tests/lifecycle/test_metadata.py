@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from images import errors, lifecycle
 from images.access import Caller
@@ -37,6 +40,28 @@ def test_an_id_is_never_given_twice(
 
     with pytest.raises(errors.Conflict, match="already exists"):
         lifecycle.create({"id": image.pk}, {}, [], stranger)
+
+
+@pytest.mark.parametrize("status", ["queued", "deleted"])
+@pytest.mark.parametrize("existing", [str.lower, str.upper])
+@pytest.mark.parametrize("wanted", [str.lower, str.upper, str.title])
+def test_an_id_is_taken_in_every_case(
+    existing: Any, wanted: Any, status: str, member: Caller, make_image: Any
+) -> None:
+    image_id = "abcdef01-89ab-cdef-0123-456789abcdef"
+    make_image(status, id=existing(image_id))
+
+    with pytest.raises(errors.Conflict, match="already exists"):
+        lifecycle.create({"id": wanted(image_id)}, {}, [], member)
+
+
+def test_a_chosen_id_costs_one_query_more(member: Caller, db: None) -> None:
+    with CaptureQueriesContext(connection) as random:
+        lifecycle.create({}, {}, [], member)
+    with CaptureQueriesContext(connection) as chosen:
+        lifecycle.create({"id": str(uuid4())}, {}, [], member)
+
+    assert len(chosen) == len(random) + 1
 
 
 def test_an_id_keeps_its_case(member: Caller) -> None:
