@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64encode
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.admindocs.views import simplify_regex
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
@@ -17,6 +19,7 @@ from imagecatalog.identity import (
     tokens,
     verification,
 )
+from imagecatalog.identity.api import urls as identity_urls
 from imagecatalog.identity.models import ApplicationCredential, SignInEvent
 from images.api.v2.patch import V2_1 as PATCH
 from images.models import Image
@@ -400,6 +403,62 @@ def test_it_knows_of_its_user_s_tokens_only_its_own(
     assert identity.get("auth/tokens", limited, **own).status_code == 200
     assert identity.delete("auth/tokens", limited, **own).status_code == 204
     assert identity.get("auth/projects", limited).status_code == 401
+
+
+def test_one_for_some_actions_sees_nothing_else_of_its_user(
+    identity: Any, alice: User, make: Any
+) -> None:
+    own, other = make(name="mirror", actions=["get_image"]), make(name="other-one")
+    signed_in = identity.try_credential(own["secret"], id=own["id"])
+    token = signed_in.headers["X-Subject-Token"]
+    credentials = f"users/{alice.pk}/application_credentials"
+
+    codes = {
+        path: identity.get(path, token).status_code
+        for path in (
+            credentials,
+            f"{credentials}/{other['id']}",
+            "projects/id-of-archive",
+        )
+    }
+    shown = identity.get(f"{credentials}/{own['id']}", token).json()
+    deleted = identity.delete(f"{credentials}/{own['id']}", token)
+
+    assert set(codes.values()) == {403}, codes
+    assert shown["application_credential"]["name"] == "mirror"
+    assert deleted.status_code == 403
+
+
+def test_no_path_tells_one_for_some_actions_of_other_projects_or_credentials(
+    identity: Any, alice: User, make: Any
+) -> None:
+    own = make(name="mirror", actions=["get_image"])
+    make(name="other-one")
+    signed_in = identity.try_credential(own["secret"], id=own["id"])
+    token = signed_in.headers["X-Subject-Token"]
+    ids = {"user_id": alice.pk, "project_id": "id-of-lab", "role_id": "member"}
+
+    for pattern in identity_urls.urlpatterns:
+        path = re.sub(
+            r"<(\w+)>",
+            lambda name: str(ids.get(name[1], own["id"])),
+            simplify_regex(str(pattern.pattern)),
+        ).replace("//", "/")
+        text = identity.get(path.removeprefix("/v3/"), token).content.decode()
+        assert "other-one" not in text, path
+        assert "archive" not in text, path
+
+
+@pytest.mark.parametrize("path", ["auth/projects", "projects"])
+def test_it_knows_of_its_user_s_projects_only_its_own(
+    path: str, identity: Any, make: Any
+) -> None:
+    made = make()
+    signed_in = identity.try_credential(made["secret"], id=made["id"])
+
+    listed = identity.get(path, signed_in.headers["X-Subject-Token"]).json()
+
+    assert [project["name"] for project in listed["projects"]] == ["lab"]
 
 
 # What it costs

@@ -34,12 +34,23 @@ class ApplicationCredentialViewSet(IdentityViewSet):
     lookup_value_regex = "[^/]+"
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Read the token. Raises Unauthorized, and Forbidden for another user's credentials."""
+        """Read the token. Raises Unauthorized, and Forbidden for credentials out of reach.
+
+        Those are the credentials of other users and, for a credential that is limited to some
+        actions, all but itself.
+        """
         super().initial(request, *args, **kwargs)
         if kwargs["user_id"] != str(self.token.claims.user_id):
             raise errors.Forbidden(
                 "You are not authorized to see or change the application credentials of "
                 "another user."
+            )
+        token = self.token
+        is_limited = token.identity.actions is not None
+        if is_limited and kwargs.get("credential_id") != token.claims.credential:
+            raise errors.Forbidden(
+                "An application credential that is limited to some actions can see only "
+                "itself. Sign in with your password."
             )
 
     def list(self, request: Request, user_id: str) -> HttpResponse:

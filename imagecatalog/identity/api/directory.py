@@ -21,6 +21,7 @@ from imagecatalog.identity.api.views import (
     base,
     filter_by_name,
     is_admin,
+    own_projects,
     user_key,
 )
 from imagecatalog.identity.models import Project, Role
@@ -94,7 +95,7 @@ class RoleViewSet(IdentityViewSet):
 def _projects(token: Valid) -> QuerySet[Project]:
     if is_admin(token):
         return Project.objects.all()
-    return Project.objects.filter(assignments__user=token.claims.user_id)
+    return own_projects(token)
 
 
 def _refused() -> errors.Forbidden:

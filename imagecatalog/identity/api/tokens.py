@@ -9,8 +9,12 @@ from rest_framework.request import Request
 from imagecatalog.identity import sign_in_log, tokens
 from imagecatalog.identity.api import documents
 from imagecatalog.identity.api.sign_in import sign_in
-from imagecatalog.identity.api.views import IdentityViewSet, base, is_admin
-from imagecatalog.identity.models import Project
+from imagecatalog.identity.api.views import (
+    IdentityViewSet,
+    base,
+    is_admin,
+    own_projects,
+)
 from imagecatalog.identity.origin import origin_of
 from imagecatalog.identity.tokens import Valid
 from images import errors
@@ -63,10 +67,10 @@ class AuthViewSet(IdentityViewSet):
 
     @action(detail=False, methods=["get"])
     def projects(self, request: Request) -> HttpResponse:
-        """Return the projects in which the token's user has a role."""
+        """Return the projects that a token can be for."""
         url = base(request)
-        rows = Project.objects.filter(assignments__user=self.token.claims.user_id)
-        projects = [documents.project(row, url) for row in rows.order_by("name")]
+        rows = own_projects(self.token).order_by("name")
+        projects = [documents.project(row, url) for row in rows]
         page = documents.page("projects", projects, f"{url}/auth/projects")
         return responses.json(page)
 

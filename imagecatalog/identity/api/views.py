@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from rest_framework.request import Request
 
 from imagecatalog.identity import tokens
-from imagecatalog.identity.models import Role
+from imagecatalog.identity.models import Project, Role
 from imagecatalog.identity.tokens import Valid
 from images import errors
 from images.http import public_url, responses
@@ -101,6 +101,15 @@ def is_admin(token: Valid) -> bool:
     A credential limited to some actions has no such permission.
     """
     return token.identity.role == Role.ADMIN and token.identity.actions is None
+
+
+def own_projects(token: Valid) -> QuerySet[Project]:
+    """Return the projects of the token's user; of an application credential only its own one."""
+    claims = token.claims
+    projects = Project.objects.filter(assignments__user=claims.user_id)
+    if claims.credential is None:
+        return projects
+    return projects.filter(pk=claims.project)
 
 
 def filter_by_name(rows: QuerySet[Row], request: Request) -> QuerySet[Row]:
