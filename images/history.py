@@ -47,6 +47,14 @@ def events(
     return list(matching.order_by("pk").values(*COLUMNS)[:limit])
 
 
+def last_change_of_owner(image_id: str) -> int:
+    """Return the id of the event that last changed the owner; 0 if none did. One query."""
+    changed = Event.objects.filter(
+        image=image_id, verb="update", detail__has_key="owner"
+    )
+    return changed.order_by("-pk").values_list("pk", flat=True).first() or 0
+
+
 def newest(
     image_id: str,
     *,

@@ -51,8 +51,10 @@ class ImageHistoryViewSet(ApiViewSet):
             limit=limit + 1,  # one more shows that there is a next page
         )
         page = events[:limit]
+        # A new owner does not read what the image had before it was given away.
+        handed_over = 0 if caller.is_admin else history.last_change_of_owner(image_id)
         document: dict[str, Any] = {
-            "history": [_event(event, caller) for event in page],
+            "history": [_event(event, caller, handed_over) for event in page],
             "last_error": _last_error(history.last_error(image_id)),
         }
         if len(events) > limit:
@@ -103,7 +105,13 @@ def _next(image_id: str, params: Params, last: int) -> str:
     return f"/v2/images/{image_id}/history?{urlencode([*repeated, ('marker', last)])}"
 
 
-def _event(event: Mapping[str, Any], caller: Caller) -> dict[str, Any]:
+def _event(
+    event: Mapping[str, Any], caller: Caller, handed_over: int
+) -> dict[str, Any]:
+    """Return an event as a JSON object.
+
+    Values of events up to the change of owner ``handed_over`` are null, except the owners.
+    """
     shown = {
         **event,
         "at": responses.instant(event["at"]),
@@ -112,6 +120,11 @@ def _event(event: Mapping[str, Any], caller: Caller) -> dict[str, Any]:
     if not caller.is_admin and event["verb"] not in SHOWN_IN_FULL:
         detail = event["detail"].items()
         shown["detail"] = {name: value for name, value in detail if name in HARMLESS}
+    if event["id"] <= handed_over:
+        shown["detail"] = {
+            name: value if name == "owner" else None
+            for name, value in shown["detail"].items()
+        }
     return shown
 
 

@@ -254,7 +254,7 @@ def test_a_history_asks_a_constant_number_of_queries(
         remember(image, "update")
     client = api.member
 
-    with django_assert_max_num_queries(4):
+    with django_assert_max_num_queries(5):
         verbs(client, image)
 
 
@@ -289,3 +289,42 @@ def test_a_later_success_ends_the_last_error(
     lifecycle.upload(image.pk, [b"long enough"], member)
 
     assert history(api.member, image).json()["last_error"] is None
+
+
+def test_a_new_owner_reads_no_values_of_the_old_one(
+    api: Any, make_image: Any, change: Any
+) -> None:
+    image = make_image(properties={"password": "s3cret"})
+    change(api.member, image, {"op": "replace", "path": "/password", "value": "hidden"})
+    api.member.post(
+        f"/v2/images/{image.pk}/members", '{"member": "a-partner"}', "application/json"
+    )
+    change(
+        api.admin,
+        image,
+        {"op": "remove", "path": "/password"},
+        {"op": "replace", "path": "/owner", "value": "project-b"},
+    )
+    change(api.stranger, image, {"op": "add", "path": "/mine", "value": "own-value"})
+
+    seen = history(api.stranger, image).json()["history"]
+    known = history(api.admin, image).content.decode()
+
+    assert [event["detail"] for event in seen] == [
+        {"password": None},
+        {"member": None, "can_share": None},
+        {"owner": ["project-a", "project-b"], "password": None},
+        {"mine": [None, "own-value"]},
+    ]
+    assert all(word in known for word in ("s3cret", "hidden", "a-partner"))
+
+
+def test_an_owner_reads_the_values_of_its_own_time(
+    api: Any, make_image: Any, change: Any
+) -> None:
+    image = make_image(properties={"a": "1"})
+    change(api.member, image, {"op": "remove", "path": "/a"})
+
+    assert history(api.member, image).json()["history"][0]["detail"] == {
+        "a": ["1", None]
+    }
