@@ -19,6 +19,11 @@ from imagecatalog.identity.origin import Origin
 from imagecatalog.identity.verification import NOWHERE, Found, Identity, age, verify
 from images.access import implied
 
+# One sentence for all reasons: a client that guesses does not learn which guess is right.
+REFUSED = (
+    "The user name, password or key is wrong, or the user has no role in any project. "
+    "An operator can assign roles."
+)
 LAST_USED_SECONDS = 300  # precision of `last_used_at`: few reads cause a write
 
 # Nearly every request runs these queries. They are plain SQL, because building a query with

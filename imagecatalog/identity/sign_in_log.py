@@ -22,11 +22,20 @@ def record(verb: str, user: str, origin: Origin, **detail: object) -> None:
 
 
 def refused(user: str, origin: Origin, how: str) -> None:
-    """Record a wrong password or secret. ``how`` names the method of the sign-in."""
-    log.warning("sign-in refused: %s of %r from %s", how, user[:150], origin.source)
-    known = "\0" not in user and get_user_model().objects.filter(username=user).exists()
+    """Record a wrong password or secret, or a user without a role, whatever its password is.
+
+    ``how`` names the method of the sign-in.
+    """
+    users = get_user_model().objects.filter(username=user)
+    known = "\0" not in user and users.exists()
+    without_role = known and not users.filter(assignments__isnull=False).exists()
+    reason = {"reason": "no role in any project"} if without_role else {}
+    shown = "".join(f", {text}" for text in reason.values())
+    log.warning(
+        "sign-in refused: %s of %r from %s%s", how, user[:150], origin.source, shown
+    )
     if known:
-        _write("refused", user, origin, {"method": how})
+        _write("refused", user, origin, {"method": how, **reason})
 
 
 def _write(verb: str, user: str, origin: Origin, detail: dict[str, object]) -> None:

@@ -41,7 +41,7 @@ def _embedded(request: HttpRequest) -> Caller:
     """Authenticate with HTTP Basic, ``Authorization: Bearer`` or ``X-Auth-Token``."""
     identity = _identity(request)
     if identity is None:
-        raise AuthenticationFailed("The user name, password or key is wrong.")
+        raise AuthenticationFailed(credentials.REFUSED)
     return _caller(request, identity)
 
 

@@ -93,7 +93,10 @@ def test_a_wrong_user_or_password_is_401(
     )
 
     assert response.status_code == 401
-    assert b"The user name, password or key is wrong." in response.content
+    assert (
+        b"The user name, password or key is wrong, or the user has no role"
+        in response.content
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from base64 import b64encode
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from imagecatalog.identity import throttle, tokens, verification
 from imagecatalog.identity.models import Project, RevokedToken, SignInEvent
+from tests.identity.conftest import user
 
 PASSWORD = "correct horse battery"
 BASE = "http://images.example.org"
@@ -463,6 +465,43 @@ def test_what_happened_is_on_record(identity: Any, alice: User) -> None:
         ("token_issue", "alice", "127.0.0.1"),
         ("token_revoke", "alice", "127.0.0.1"),
     ]
+
+
+def test_a_user_without_a_role_is_refused_with_any_password_alike(
+    identity: Any, db: None
+) -> None:
+    user("carol")
+
+    def asked(name: str, password: str) -> list[tuple[int, bytes]]:
+        basic = b64encode(f"{name}:{password}".encode()).decode()
+        headers = {"Authorization": f"Basic {basic}"}
+        answers = [
+            identity.try_password(name, password),
+            identity.try_password(name, password, "lab"),
+            identity.client.get("/v2/images", headers=headers),
+        ]
+        return [(answer.status_code, answer.content) for answer in answers]
+
+    right = asked("carol", PASSWORD)
+
+    assert {code for code, _ in right} == {401}
+    assert all(b"the user has no role in any project" in text for _, text in right)
+    assert right == asked("carol", "a wrong one") == asked("nobody", PASSWORD)
+
+
+def test_the_operator_reads_that_a_user_has_no_role(
+    identity: Any, alice: User, caplog: pytest.LogCaptureFixture
+) -> None:
+    user("carol")
+
+    for name in ("carol", "alice"):
+        identity.try_password(name, "a wrong one")
+
+    assert [event.detail for event in SignInEvent.objects.order_by("id")] == [
+        {"method": "password", "reason": "no role in any project"},
+        {"method": "password"},
+    ]
+    assert caplog.text.count("no role in any project") == 1
 
 
 def test_no_secret_is_on_record(

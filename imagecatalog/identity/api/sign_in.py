@@ -66,7 +66,7 @@ def _by_password(
     name = _user_name(user) or f"\0{user.get('id', '')}"
     identity = credentials.by_password(name, password, origin)
     if identity is None:
-        raise Unauthorized
+        raise Unauthorized(credentials.REFUSED)
     row = existing(get_user_model().objects.filter(username=name))
     return tokens.issue(row.pk, _project(scope), ["password"])
 
