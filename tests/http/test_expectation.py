@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from django.core.signals import request_finished, request_started
@@ -29,7 +28,7 @@ from images.models import Image
 
 OCTETS = "Content-Type: application/octet-stream"
 OFFSET = "Content-Type: application/offset+octet-stream"
-MISSING = uuid4()
+MISSING = "0b5e9d44-7c1a-4f0e-9d55-3f6a1c2b7e90"
 
 
 class Client:
