@@ -140,9 +140,8 @@ def prepare(
     attributes.check_location_count(sum(map(_count_urls, location_changes)))
     image = Image.objects.existing().filter(pk=image_id).first()
     if image is None or image.status not in (Status.QUEUED, Status.ACTIVE):
-        return list(
-            location_changes
-        )  # refused under the lock, or the client tries again
+        # Refused under the lock, or the client tries again.
+        return list(location_changes)
     if changes:
         preview(image, changes)
     db.release_connection()
@@ -185,9 +184,9 @@ def _prepared(image: Image, change: LocationChange, deadline: float) -> Location
     if isinstance(change, AddLocation):
         if change.only and image.status == Status.ACTIVE:
             return change  # refused under the lock
+        facts = _facts(image, change, deadline)
         further = image.status == Status.ACTIVE and not trusts_owners()
         first_facts = _undigested(image, deadline) if further else None
-        facts = _facts(image, change, deadline)
         return replace(change, facts=facts, first_facts=first_facts)
     if isinstance(change, ReplaceLocations) and image.status == Status.QUEUED:
         located = tuple(
