@@ -7,7 +7,7 @@ from collections.abc import Callable
 from uuid import uuid4
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.utils.module_loading import import_string
 
 from imagecatalog.identity.api.views import error as identity_error
@@ -75,6 +75,23 @@ def for_browsers(get_response: GetResponse) -> GetResponse:
         if request.path_info.startswith(paths):
             return chain(request)
         return get_response(request)
+
+    return middleware
+
+
+def refuse_broken_forms(get_response: GetResponse) -> GetResponse:
+    """Refuse a form that is not UTF-8 (400): Django would read it as other text."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if request.content_type != "application/x-www-form-urlencoded":
+            return get_response(request)
+        try:
+            form = request.body
+        except UnreadablePostError:
+            return responses.error(request, 400, "The form is cut off. Send it again.")
+        if request_url.is_text(form):
+            return get_response(request)
+        return responses.error(request, 400, "The form is not UTF-8.")
 
     return middleware
 

@@ -340,6 +340,7 @@ IMAGECATALOG_BROWSER_MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "imagecatalog.middleware.content_security_policy",
+    "imagecatalog.middleware.refuse_broken_forms",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -146,6 +147,33 @@ def test_a_url_that_is_not_utf_8_is_refused_by_every_interface(
 
     assert status == "400 Bad Request"
     assert b"The URL is not UTF-8." in body
+
+
+@pytest.mark.django_db
+def test_a_form_that_is_cut_off_is_refused() -> None:
+    class CutOff(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            raise OSError
+
+    request = RequestFactory().post(
+        "/admin/login/", b"a=b", "application/x-www-form-urlencoded"
+    )
+
+    status, body = run(request.environ | {"wsgi.input": CutOff()})
+
+    assert (status, b"cut off" in body) == ("400 Bad Request", True)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("form", [b"username=caf%E9", b"caf\xe9=x", b"a=b&c=%ED%A0%80"])
+def test_a_form_that_is_not_utf_8_is_refused(form: bytes) -> None:
+    media_type = "application/x-www-form-urlencoded"
+    request = RequestFactory().post("/admin/login/", form, media_type)
+
+    status, body = run(request.environ)
+
+    assert status == "400 Bad Request"
+    assert b"The form is not UTF-8." in body
 
 
 @pytest.mark.django_db

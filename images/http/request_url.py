@@ -20,9 +20,17 @@ def is_utf8(environ: Mapping[str, Any]) -> bool:
     path, query = environ.get(PATH, ""), environ.get("QUERY_STRING", "")
     if path.isascii() and query.isascii() and "%" not in query:
         return True
+    return _decodes(path.encode("latin-1")) and is_text(query.encode("latin-1"))
+
+
+def is_text(encoded: bytes) -> bool:
+    """Return whether a percent-encoded query or form is UTF-8."""
+    return _decodes(unquote_to_bytes(encoded))
+
+
+def _decodes(text: bytes) -> bool:
     try:
-        path.encode("latin-1").decode()
-        unquote_to_bytes(query.encode("latin-1")).decode()
+        text.decode()
     except UnicodeError:
         return False
     return True
