@@ -163,9 +163,9 @@ def _checksum(name: str, text: str) -> str:
     return text
 
 
-def _virtual_size(name: str, text: str) -> int | None:
-    # The historic replicator sends what it finds in its own catalogue.
-    return None if text.lower() == "none" else _number(name, text)
+def _or_none(check: Callable[[str, str], Any]) -> Callable[[str, str], Any]:
+    """Let a field have the word None, which the historic replicator sends for null."""
+    return lambda name, text: None if text.lower() == "none" else check(name, text)
 
 
 def _time(name: str, text: str) -> str:
@@ -190,8 +190,8 @@ FIELDS: Final[dict[str, Callable[[str, str], Any]]] = {
     "checksum": _checksum,
     **dict.fromkeys(("store", "uri"), _plain),
     **dict.fromkeys(URLS, _url),
-    **dict.fromkeys(("created_at", "updated_at", "deleted_at"), _time),
+    **dict.fromkeys(("created_at", "updated_at", "deleted_at"), _or_none(_time)),
     **dict.fromkeys(("size", "min_disk", "min_ram"), _number),
-    "virtual_size": _virtual_size,
+    "virtual_size": _or_none(_number),
     **dict.fromkeys(("is_public", "protected", "deleted"), _flag),
 }
