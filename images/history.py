@@ -47,12 +47,12 @@ def events(
     return list(matching.order_by("pk").values(*COLUMNS)[:limit])
 
 
-def last_change_of_owner(image_id: str) -> int:
-    """Return the id of the event that last changed the owner; 0 if none did. One query."""
+def last_change_of_owner(image_id: str) -> tuple[int, datetime] | None:
+    """Return id and time of the event that last changed the owner, or None. One query."""
     changed = Event.objects.filter(
         image=image_id, verb="update", detail__has_key="owner"
     )
-    return changed.order_by("-pk").values_list("pk", flat=True).first() or 0
+    return changed.order_by("-pk").values_list("pk", "at").first()
 
 
 def newest(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -34,6 +35,7 @@ SHOWN_IN_FULL: Final = frozenset(
 HARMLESS: Final = frozenset({"size"})
 
 Params = Mapping[str, str]
+Handover = tuple[int, datetime] | None  # id and time of the last change of owner
 
 
 class ImageHistoryViewSet(ApiViewSet):
@@ -52,10 +54,10 @@ class ImageHistoryViewSet(ApiViewSet):
         )
         page = events[:limit]
         # A new owner does not read what the image had before it was given away.
-        handed_over = 0 if caller.is_admin else history.last_change_of_owner(image_id)
+        handover = None if caller.is_admin else history.last_change_of_owner(image_id)
         document: dict[str, Any] = {
-            "history": [_event(event, caller, handed_over) for event in page],
-            "last_error": _last_error(history.last_error(image_id)),
+            "history": [_event(event, caller, handover) for event in page],
+            "last_error": _last_error(history.last_error(image_id), handover),
         }
         if len(events) > limit:
             document["next"] = _next(image_id, params, page[-1]["id"])
@@ -106,11 +108,11 @@ def _next(image_id: str, params: Params, last: int) -> str:
 
 
 def _event(
-    event: Mapping[str, Any], caller: Caller, handed_over: int
+    event: Mapping[str, Any], caller: Caller, handover: Handover
 ) -> dict[str, Any]:
     """Return an event as a JSON object.
 
-    Values of events up to the change of owner ``handed_over`` are null, except the owners.
+    Values of events up to the handover are null, except the owners.
     """
     shown = {
         **event,
@@ -120,7 +122,7 @@ def _event(
     if not caller.is_admin and event["verb"] not in SHOWN_IN_FULL:
         detail = event["detail"].items()
         shown["detail"] = {name: value for name, value in detail if name in HARMLESS}
-    if event["id"] <= handed_over:
+    if handover and event["id"] <= handover[0]:
         shown["detail"] = {
             name: value if name == "owner" else None
             for name, value in shown["detail"].items()
@@ -128,12 +130,15 @@ def _event(
     return shown
 
 
-def _last_error(error: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def _last_error(
+    error: Mapping[str, Any] | None, handover: Handover
+) -> dict[str, Any] | None:
     if error is None:
         return None
+    is_older = handover is not None and error["at"] < handover[1]
     return {
         "code": error["code"],
-        "message": error["error"],
+        "message": None if is_older else error["error"],
         "request_id": error["request_id"],
         "time": responses.instant(error["at"]),
     }

@@ -328,3 +328,18 @@ def test_an_owner_reads_the_values_of_its_own_time(
     assert history(api.member, image).json()["history"][0]["detail"] == {
         "a": ["1", None]
     }
+
+
+def test_a_new_owner_reads_no_message_of_an_older_error(
+    api: Any, make_image: Any, member: Any, change: Any
+) -> None:
+    image = make_image()
+    with pytest.raises(errors.Invalid):
+        lifecycle.upload(image.pk, [b"short"], member, expected_size=9)
+    change(api.admin, image, {"op": "replace", "path": "/owner", "value": "project-b"})
+
+    seen = history(api.stranger, image).json()["last_error"]
+    known = history(api.admin, image).json()["last_error"]
+
+    assert (seen["code"], seen["message"]) == ("invalid", None)
+    assert known["message"].startswith("Size mismatch")
