@@ -25,7 +25,6 @@ def versions(request: HttpRequest) -> HttpResponse:
     return responses.json(_document(request))
 
 
-@without_body
 def fallback(request: HttpRequest) -> HttpResponseBase:
     """Answer a path without a version: with the version in Accept, else with all of them (300)."""
     named = MEDIA_TYPE.search(request.META.get("HTTP_ACCEPT", ""))
@@ -34,6 +33,11 @@ def fallback(request: HttpRequest) -> HttpResponseBase:
         match = resolve(request.path_info)
         response: HttpResponseBase = match.func(request, *match.args, **match.kwargs)
         return response
+    return _choices(request)
+
+
+@without_body
+def _choices(request: HttpRequest) -> HttpResponse:
     return responses.json(_document(request), status=300)
 
 

@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from images import errors
 from images.http import content_headers, streaming
 
+NOT_EXPECTED = "A body is not expected with this request."
 LIMIT = 1 << 20  # bytes, far more than 128 properties need in practice
 
 
@@ -65,5 +66,8 @@ def refuse(request: HttpRequest) -> None:
     """Raise Invalid if the request has a body that nobody has read; an empty one is none."""
     if streaming.STREAM in request.META:
         return
-    if streaming.content_length(request) or any(streaming.body(request)):
-        raise errors.Invalid("A body is not expected with this request.")
+    # A body of announced length is refused unread; an empty chunked one is none. A client that
+    # sends nothing must not hold a thread, because some paths need no sign-in.
+    size = streaming.content_length(request)
+    if size or any(streaming.body(request, streaming.DRAIN_SECONDS)):
+        raise errors.Invalid(NOT_EXPECTED)

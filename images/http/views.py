@@ -66,8 +66,9 @@ class ApiView(APIView):
         # No content negotiation: Accept only decides the form of errors. Views check
         # permissions themselves, because most permissions depend on the image.
         self.perform_authentication(request)
-        if getattr(self, "action", None) not in self.ignoring_body:
-            _refuse_body(request._request)
+        ignored = getattr(self, "action", None) in self.ignoring_body
+        if request.method in WITHOUT_BODY and not ignored:
+            request_body.refuse(request._request)
 
     def handle_exception(self, exc: Exception) -> HttpResponse:  # type: ignore[override]
         """Return the response to an error, after reading the rest of the request's body."""
@@ -120,19 +121,16 @@ def without_body(view: View) -> View:
 
     @wraps(view)
     def refusing(request: HttpRequest) -> HttpResponseBase:
+        # The body is not read: a client that has not signed in must not hold a thread.
         try:
-            _refuse_body(request)
-        except errors.ImageError as error:
-            streaming.drain(request)
+            has_body = streaming.has_body(request)
+        except errors.Invalid as error:
             return responses.error(request, 400, str(error))
+        if has_body and request.method in WITHOUT_BODY:
+            return responses.error(request, 400, request_body.NOT_EXPECTED)
         return view(request)
 
     return refusing
-
-
-def _refuse_body(request: HttpRequest) -> None:
-    if request.method in WITHOUT_BODY:
-        request_body.refuse(request)
 
 
 def get_caller(request: Request) -> Caller:

@@ -88,3 +88,5 @@ def test_so_is_one_where_no_sign_in_is_needed(path: str, client: Client) -> None
     response = client.generic("GET", path, b"x")
 
     assert (response.status_code, REFUSED in response.content) == (400, True)
+    malformed = client.get(path, headers={"Content-Length": "9" * 40})
+    assert malformed.status_code == 400
