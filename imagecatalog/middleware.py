@@ -26,17 +26,10 @@ POLICY = (
 
 
 def request_id(get_response: GetResponse) -> GetResponse:
-    """Use the client's request id, prefixed with ``req-`` if necessary, or generate an id.
-
-    An id that is too long or has characters other than letters, digits, ``-``, ``_`` and
-    ``.`` is replaced, because the id is written to logs and headers.
-    """
+    """Give each request an id, see ``request_id_of``, and return it with the response."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        value = request.headers.get(HEADER, "")
-        if not ACCEPTABLE.fullmatch(value):
-            value = str(uuid4())
-        request.request_id = value if value.startswith("req-") else f"req-{value}"  # type: ignore[attr-defined]
+        request.request_id = request_id_of(request)  # type: ignore[attr-defined]
         response = get_response(request)
         response.headers[HEADER.lower()] = request.request_id  # type: ignore[attr-defined]
         return response
@@ -57,6 +50,18 @@ def refuse_broken_urls(get_response: GetResponse) -> GetResponse:
         return responses.error(request, 400, message)
 
     return middleware
+
+
+def request_id_of(request: HttpRequest) -> str:
+    """Return the client's request id, prefixed with ``req-`` if necessary, or a new id.
+
+    An id that is too long or has characters other than letters, digits, ``-``, ``_`` and
+    ``.`` is replaced, because the id is written to logs and headers.
+    """
+    value = request.headers.get(HEADER, "")
+    if not ACCEPTABLE.fullmatch(value):
+        value = str(uuid4())
+    return value if value.startswith("req-") else f"req-{value}"
 
 
 def for_browsers(get_response: GetResponse) -> GetResponse:

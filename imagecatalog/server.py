@@ -19,12 +19,13 @@ from typing import Any
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "imagecatalog.settings")
 
 from django.conf import settings
+from gunicorn.http import message  # type: ignore[import-untyped]
 
-from images.http import client_address, connection, expectation
+from images.http import client_address, connection, expectation, request_head
 
 wsgi_app = "imagecatalog.wsgi"
 # An upload blocks a thread; Django under ASGI would spool the body before the view.
-worker_class = "gthread"
+worker_class = "imagecatalog.web_worker.WebWorker"
 workers = settings.IMAGECATALOG_WORKERS
 # This limits the slow transfers of one process; unused threads cost nothing. The number is above
 # the limits of images.transfers.concurrency: external web servers could else block all threads.
@@ -54,7 +55,8 @@ accesslog = "-" if settings.IMAGECATALOG_ACCESS_LOG else None
 
 # Tokens are large, and API v1 has one header for each property. (reuse_port stays off, because a
 # second server could otherwise listen on the same port unnoticed.)
-limit_request_line = 8190
+# A filter by 1,000 ids has 39,000 characters.
+limit_request_line = message.MAX_REQUEST_LINE = 1 << 17  # gunicorn stops at 8190
 limit_request_fields = 256
 limit_request_field_size = 1 << 16
 
@@ -78,11 +80,12 @@ def when_ready(server: Any) -> None:
 
 
 def pre_request(worker: Any, request: Any) -> None:
-    """Drop headers with an underscore in their name, except those of API v1; defer 100 (Continue).
+    """Check the head of a request, and drop headers with an underscore, except those of API v1.
 
     WSGI does not distinguish an underscore from a hyphen: such a name could forge a header
     that a proxy sets or removes.
     """
+    request_head.check(request)
     expectation.defer(request)
     if any("_" in name for name, _ in request.headers):
         request.headers = [

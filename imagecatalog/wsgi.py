@@ -35,11 +35,20 @@ def application(
     Django would decode the query string in the charset that a client declares, and fail for
     some charsets; it would also parse some parameters in quadratic time. Both would happen
     before any view is called. All text is UTF-8.
+
+    The response to HEAD has the headers of that to GET, but no body (RFC 9110 section 9.3.2).
     """
     environ["CONTENT_TYPE"] = _plain(environ.get("CONTENT_TYPE", ""))
     request_url.keep_path(environ)
     environ[client_address.CLIENT] = client_address.client_of(environ)
-    return _django(environ, start_response)
+    response = _django(environ, start_response)
+    return _without_body(response) if environ["REQUEST_METHOD"] == "HEAD" else response
+
+
+def _without_body(response: Any) -> Iterable[bytes]:
+    if hasattr(response, "close"):
+        response.close()
+    return ()
 
 
 def _plain(content_type: str) -> str:

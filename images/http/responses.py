@@ -16,6 +16,7 @@ REASONS = responses | {
     413: "Request Entity Too Large",
     416: "Requested Range Not Satisfiable",
 }
+SERVICE_FAILED = "The service failed. The operator finds the reason in its log."
 
 
 HTML, JSON, TEXT = "text/html", "application/json", "text/plain"
@@ -51,8 +52,6 @@ def not_modified(etag: str | None) -> HttpResponse:
 
 def error(request: HttpRequest, status: int, message: str) -> HttpResponse:
     """Return an error response as HTML, JSON or plain text, whichever Accept prefers."""
-    if request.method == "HEAD":
-        return nothing(status)
     form = _error_form(request)
     reason = REASONS.get(status, "Error")
     title = f"{status} {reason}"

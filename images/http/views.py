@@ -140,8 +140,7 @@ def get_caller(request: Request) -> Caller:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Answer 500 without internal details (Django's handler500)."""
-    message = "The service failed. The operator finds the reason in its log."
-    return responses.error(request, 500, message)
+    return responses.error(request, 500, responses.SERVICE_FAILED)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -1,0 +1,124 @@
+"""The web process: gunicorn's threads, with the API's own form for what gunicorn refuses itself.
+
+gunicorn refuses malformed requests before Django sees them.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any, Final
+
+from django.http import HttpRequest, HttpResponse
+from gunicorn.http import errors  # type: ignore[import-untyped]
+from gunicorn.http.message import TOKEN_RE, Request  # type: ignore[import-untyped]
+from gunicorn.http.wsgi import Response, default_environ  # type: ignore[import-untyped]
+from gunicorn.util import http_date  # type: ignore[import-untyped]
+from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
+
+from imagecatalog.middleware import HEADER, request_id_of
+from images.http import client_address, responses
+
+SERVICE_FAILED: Final = 500, responses.SERVICE_FAILED
+LOGGED: Final = 200  # characters of what was malformed
+REFUSALS: Final = {
+    errors.LimitRequestLine: (
+        414,
+        "The URL is too long. Use fewer or shorter query parameters.",
+    ),
+    errors.LimitRequestHeaders: (
+        431,
+        "The request headers are too many or too large. Send fewer or shorter ones.",
+    ),
+    errors.ExpectationFailed: (
+        417,
+        "The header Expect has an unknown value. Use only '100-continue'.",
+    ),
+    errors.UnsupportedTransferCoding: (
+        501,
+        "The transfer coding of the body is not supported. Use only 'chunked'.",
+    ),
+    errors.InvalidRequestLine: (400, "The request line is malformed."),
+    errors.ObsoleteFolding: (400, "A header is folded. Send it in one line."),
+    errors.ParseException: (400, "The request is malformed."),
+}
+
+
+class WebWorker(ThreadWorker):  # type: ignore[misc]
+    """A worker with threads that answers every refused request in the form of the API."""
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
+        """Answer a request that gunicorn cannot handle, and log it. The connection then ends."""
+        if not isinstance(req, Request):
+            req = getattr(exc, "req", None)
+        parsed = req if isinstance(req, Request) else None
+        request = _request(parsed)
+        response = responses.error(request, *_refusal(exc))
+        response.headers[HEADER.lower()] = request_id_of(request)
+        request.META["REMOTE_ADDR"] = addr[0] if isinstance(addr, tuple) else ""
+        self._log_refusal(response, request, exc)
+        if parsed is not None:
+            self._log_access(response, request, parsed, client)
+        with suppress(OSError):
+            client.sendall(_message(response, request))
+
+    def _log_refusal(
+        self, response: HttpResponse, request: HttpRequest, exc: Exception
+    ) -> None:
+        request_id = response.headers[HEADER.lower()]
+        if response.status_code == 500:
+            self.log.error("request %s failed", request_id, exc_info=exc)
+            return
+        reason = f"{type(exc).__name__}: {exc}"[:LOGGED]
+        sender = client_address.client(request)
+        self.log.warning("refused request %s of %s: %s", request_id, sender, reason)
+
+    def _log_access(
+        self, response: HttpResponse, request: HttpRequest, parsed: Any, client: Any
+    ) -> None:
+        answer = Response(parsed, client, self.cfg)
+        answer.status = f"{response.status_code} {response.reason_phrase}"
+        answer.headers = list(response.headers.items())
+        environ = default_environ(parsed, client, self.cfg)
+        environ[client_address.CLIENT] = client_address.client(request)
+        self.log.access(answer, parsed, environ, timedelta())
+
+
+def _request(parsed: Any) -> HttpRequest:
+    """Return Django's request with what the form of an error depends on, as far as it is known."""
+    request = HttpRequest()
+    request.method = parsed.method if parsed else "GET"
+    for name, value in parsed.headers if parsed else ():
+        request.META[f"HTTP_{name.replace('-', '_')}"] = value
+    return request
+
+
+def _refusal(exc: Exception) -> tuple[int, str]:
+    """Return status code and message for an error of gunicorn's; 500 for any other error."""
+    sent_by_us = errors.InvalidResponseHeader, errors.InvalidResponseHeaderName
+    if isinstance(exc, (*sent_by_us, errors.ConfigurationProblem)):
+        return SERVICE_FAILED
+    if isinstance(exc, errors.InvalidRequestMethod) and TOKEN_RE.fullmatch(exc.method):
+        return 501, "The method of the request is not implemented."
+    if isinstance(exc, errors.InvalidHTTPVersion) and isinstance(exc.version, tuple):
+        return 505, "This version of HTTP is not supported. Use HTTP/1.1."
+    if isinstance(exc, errors.InvalidHeader | errors.InvalidHeaderName):
+        return 400, f"{_named(exc.hdr)} is missing, repeated or malformed."
+    for kind in type(exc).__mro__:
+        if kind in REFUSALS:
+            return REFUSALS[kind]
+    return SERVICE_FAILED
+
+
+def _named(header: str) -> str:
+    is_name = TOKEN_RE.fullmatch(header) and len(header) <= LOGGED
+    return f"The header {header.title()}" if is_name else "A header"
+
+
+def _message(response: HttpResponse, request: HttpRequest) -> bytes:
+    """Return the response as it goes over the wire."""
+    response.headers["Date"] = http_date()
+    response.headers["Connection"] = "close"
+    line = f"HTTP/1.1 {response.status_code} {response.reason_phrase}\r\n"
+    content = b"" if request.method == "HEAD" else response.content
+    return line.encode() + response.serialize_headers() + b"\r\n\r\n" + content
