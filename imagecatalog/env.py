@@ -127,6 +127,24 @@ def choice(name: str, default: str, allowed: tuple[str, ...], *, help: str) -> s
     return value
 
 
+def relaxed(
+    name: str, strict: str, allowed: tuple[str, ...], *, help: str
+) -> tuple[str, ...]:
+    """Read a comma-separated list of the allowed words; none of them if it is ``strict``.
+
+    Raises ImproperlyConfigured for any other word.
+    """
+    values = words(name, strict, help=help)
+    if values == (strict,):
+        return ()
+    for value in values:
+        if value not in allowed:
+            raise ImproperlyConfigured(
+                f"{name} has {value!r}; it may be {strict!r}, or a list of: {', '.join(allowed)}."
+            )
+    return values
+
+
 def words(name: str, default: str = "", *, help: str) -> tuple[str, ...]:
     """Read a comma-separated list of words."""
     values = text(name, default, help=help).split(",")

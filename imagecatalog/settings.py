@@ -12,6 +12,7 @@ from pathlib import Path
 from django.core.exceptions import ImproperlyConfigured
 
 from imagecatalog import env
+from images import format_checks
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DEBUG = False
@@ -151,6 +152,14 @@ IMAGECATALOG_REQUIRE_FORMAT_MATCH = env.flag(
     True,
     help="Refuse data whose format is not the declared one (`raw` accepts any data, as "
     "in Glance). `off` accepts it; the safety checks stay.",
+)
+IMAGECATALOG_FORMAT_CHECKS = env.relaxed(
+    "IMAGECATALOG_FORMAT_CHECKS",
+    "strict",
+    format_checks.RELAXABLE,
+    help="`strict`, or comma-separated names of safety checks of image data that only warn: "
+    + ", ".join(f"`{name}`" for name in format_checks.RELAXABLE)
+    + ". See [Safety checks](operations.md#safety-checks-of-image-data).",
 )
 IMAGECATALOG_IMAGE_SIZE_CAP = env.number(
     "IMAGECATALOG_IMAGE_SIZE_CAP",

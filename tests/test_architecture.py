@@ -17,7 +17,16 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Upwards: a room may import the rooms of the floors below its own, and none beside it.
 FLOORS: list[set[str]] = [
-    {"errors", "units", "console", "min_rate", "failpoints", "db", "duty"},
+    {
+        "errors",
+        "units",
+        "console",
+        "min_rate",
+        "failpoints",
+        "db",
+        "duty",
+        "format_checks",
+    },
     {"models", "stores", "formats", "attributes"},
     {"custom_properties", "signatures"},
     {"property_schema"},

@@ -5,7 +5,9 @@ from __future__ import annotations
 import zlib
 
 from images.errors import ContentRefused
-from images.formats.disks import HEAD, INSIDE, Inspection, unsafe
+from images.formats.detection import HEAD
+from images.formats.disks import INSIDE, Inspection
+from images.formats.verdicts import refused
 
 MOST_PARTS = 100  # in the inflated part of a file
 MOST_INFLATED = 16 << 20  # bytes
@@ -59,4 +61,4 @@ class Gzip:
 
 
 def _refused(why: str) -> ContentRefused:
-    return unsafe(f"of its gzip file, {why}.")
+    return refused("compression", f"Of its gzip file, {why}")

@@ -6,7 +6,8 @@ import re
 import tarfile
 
 from images.errors import ContentRefused
-from images.formats.disks import INSIDE, Inspection, unsafe
+from images.formats.disks import INSIDE, Inspection
+from images.formats.verdicts import refused
 
 MOST_FILES = 1000  # of an OVA, which has a description, disks and their checksums
 MOST_RECORDS = 1 << 20  # bytes of all extended headers
@@ -171,4 +172,4 @@ def _size_in(records: bytes) -> int | None:
 
 
 def _refused(why: str) -> ContentRefused:
-    return unsafe(f"of its tar archive, {why}.")
+    return refused("archive", f"Of its tar archive, {why}")

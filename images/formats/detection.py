@@ -1,0 +1,157 @@
+"""Detection of disk formats in the first MiB of data.
+
+oslo.utils recognises the formats and collects the parts of their headers. The modules beside this
+one decide what is unsafe; each says in which way oslo.utils is too narrow or too wide.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from oslo_utils.imageutils import format_inspector as oslo
+
+from images.formats.iso import Iso
+from images.formats.luks import Luks
+from images.formats.partitions import Partitions
+from images.formats.qcow2 import Qcow2
+from images.formats.qed import Qed
+from images.formats.vdi import Vdi
+from images.formats.verdicts import Objection
+from images.formats.vhd import Vhd
+from images.formats.vhdx import Vhdx
+from images.formats.vmdk import Vmdk
+
+log = logging.getLogger(__name__)
+
+HEAD = 1 << 20  # bytes; contains the signature of every format
+SLICE = 64 << 10  # bytes; fixed, because some inspectors depend on the sizes of blocks
+# A hybrid ISO has a partition table only for booting from a USB stick.
+HYBRID_ISO = {"iso", "gpt"}
+
+
+class Disk(Protocol):
+    """The interface of the inspectors: those of oslo.utils, and our checks."""
+
+    NAME: str
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything that is needed has been read."""
+
+    @property
+    def format_match(self) -> bool:
+        """Whether the data has the signature of the format."""
+
+    @property
+    def virtual_size(self) -> int:
+        """The size of the disk, in bytes."""
+
+    def eat_chunk(self, chunk: bytes) -> None:
+        """Read the next bytes."""
+
+    def finish(self) -> None:
+        """Take note that there are no more bytes."""
+
+    def objections(self, size: int | None) -> Iterator[Objection]:
+        """Return failed checks; ``size`` is that of the whole data, once it is known."""
+
+
+FORMATS: Final[dict[str, Callable[[], Disk]]] = {
+    "qcow2": Qcow2,
+    "vhd": Vhd,
+    "vhdx": Vhdx,
+    "vmdk": Vmdk,
+    "vdi": Vdi,
+    "qed": Qed,
+    "iso": Iso,
+    "gpt": Partitions,
+    "luks": Luks,
+}
+INSPECTABLE: Final = frozenset({"raw", *FORMATS})
+
+
+@dataclass
+class Candidate:
+    """A format that the data can have, and the state of its inspector."""
+
+    inspector: Disk
+    broken: bool = False
+
+    def read(self, data: bytes) -> None:
+        """Pass the next bytes to the inspector. Never raises."""
+        try:
+            self.inspector.eat_chunk(data)
+        except Exception as error:
+            log.debug("%s: not readable: %s", self.inspector, error)
+            self.broken = True
+
+    @property
+    def matches(self) -> bool:
+        """Whether the data has the signature of the format."""
+        try:
+            return self.inspector.format_match
+        except Exception:
+            return False
+
+    @property
+    def settled(self) -> bool:
+        """Whether more data cannot change the result."""
+        return self.broken or self.inspector.complete
+
+    @property
+    def lacks_only_the_end(self) -> bool:
+        """Whether just the last bytes of the data are missing."""
+        regions = getattr(self.inspector, "_capture_regions", {}).values()
+        missing = [region for region in regions if not region.complete]
+        return bool(missing) and all(
+            isinstance(region, oslo.EndCaptureRegion) for region in missing
+        )
+
+    def objections(self, size: int | None) -> list[Objection]:
+        """Return failed safety checks. Unreadable headers count as unsafe."""
+        name = self.inspector.NAME
+        if self.broken:
+            return [Objection("incomplete", f"Its {name} headers cannot be read")]
+        if not self.inspector.complete:
+            return [Objection("incomplete", f"Its {name} headers are incomplete")]
+        try:
+            return list(self.inspector.objections(size))
+        except Exception as error:
+            log.debug("%s: not readable: %s", self.inspector, error)
+            return [Objection("incomplete", f"Its {name} headers cannot be read")]
+
+
+def detect(head: bytes) -> dict[str, Candidate]:
+    """Return the formats whose signature is in the first MiB, without "raw", by name."""
+    candidates = {}
+    for name, make in FORMATS.items():
+        candidate = Candidate(make())
+        # The vmdk inspector parses its descriptor from one block only, so it gets the whole head.
+        step = HEAD if name == "vmdk" else SLICE
+        for start in range(0, len(head), step):
+            candidate.read(head[start : start + step])
+            if candidate.settled:
+                break
+        if candidate.matches:
+            candidates[name] = candidate
+    vmdk = candidates.get("vmdk")
+    if vmdk and isinstance(vmdk.inspector, Vmdk) and vmdk.inspector.descriptor is None:
+        vmdk.broken = True
+    return candidates
+
+
+def disk_format_of(head: bytes) -> str | None:
+    """Return the disk_format of data with this first MiB; None if it is not certain.
+
+    A bare partition table or LUKS header is a raw disk. Safety is not checked.
+    """
+    formats = set(detect(head))
+    if formats == HYBRID_ISO:
+        return "iso"
+    if len(formats) != 1:
+        return None
+    (name,) = formats
+    return {"gpt": "raw", "luks": "raw", "qed": None}.get(name, name)

@@ -1,0 +1,43 @@
+"""Inspection of LUKS headers, of both versions: their data is opaque, so it may be anything.
+
+oslo.utils knows version 1 only.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from oslo_utils.imageutils import format_inspector as oslo
+
+from images.formats.verdicts import Objection
+
+BINARY = 4096  # bytes before the JSON area of version 2
+SLICE = 64 << 10
+
+
+class Luks(oslo.LUKSInspector):
+    """The inspector of an encrypted disk."""
+
+    def _initialize(self) -> None:
+        super()._initialize()
+        # The beginning of the JSON area, which is 12 KiB long unless one asks for more.
+        self.new_region("json", oslo.CaptureRegion(0, SLICE, min_length=592))
+
+    @property
+    def version(self) -> int:
+        """The version of the header."""
+        return int.from_bytes(self.region("header").data[6:8], "big")
+
+    def objections(self, size: int | None) -> Iterator[Objection]:
+        """Return failed checks; ``size`` is that of the whole data, once it is known."""
+        if self.version not in (1, 2):
+            yield Objection("luks_version", f"LUKS version {self.version} is unknown")
+
+    def payload_offset(self) -> int:
+        """Return the place of the encrypted data, in bytes. Raises an exception if there is none."""
+        if self.version == 1:
+            return 512 * int(self.header_items["payload_offset"])
+        area = bytes(self.region("json").data[BINARY:]).partition(b"\0")[0]
+        segments = json.loads(area)["segments"].values()
+        return min(int(segment["offset"]) for segment in segments)

@@ -1,0 +1,50 @@
+"""The verdict about failed safety checks: refused, or accepted with a warning by the operator's choice."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from django.conf import settings
+
+from images.errors import ContentRefused
+from images.format_checks import ADVICE, RELAXABLE
+
+log = logging.getLogger(__name__)
+
+
+class Objection(NamedTuple):
+    """A failed safety check: its name (in ``images.format_checks``), and what was found."""
+
+    check: str
+    found: str
+
+
+def judge(objections: Iterable[Objection]) -> None:
+    """Raise ContentRefused for the objections, except those that the operator relaxed."""
+    fatal = []
+    for objection in objections:
+        if objection.check in settings.IMAGECATALOG_FORMAT_CHECKS:
+            log.warning("%s (%s). The operator allows it.", objection.found, objection.check)  # fmt: skip
+        else:
+            fatal.append(objection)
+    if fatal:
+        raise ContentRefused(_message(fatal))
+
+
+def refused(check: str, found: str) -> ContentRefused:
+    """Return the error for a check that the operator cannot relax."""
+    return ContentRefused(_message([Objection(check, found)]))
+
+
+def _message(objections: list[Objection]) -> str:
+    reasons = " ".join(
+        f"{found} ({check}). {ADVICE[check]}" for check, found in objections
+    )
+    names = sorted({objection.check for objection in objections})
+    if set(names) <= set(RELAXABLE):
+        setting = f"The operator can allow it: IMAGECATALOG_FORMAT_CHECKS={','.join(names)}."  # fmt: skip
+    else:
+        setting = "No setting allows it."
+    return f"Image failed safety checks: {reasons} {setting}"
