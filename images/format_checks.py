@@ -39,6 +39,13 @@ ADVICE: Final[dict[str, str]] = {
     "luks_version": "Encrypt it with LUKS version 1 or 2.",
     "incomplete": WHOLE,
     "archive": PACK,
+    "archive_cut_off": WHOLE,
+    "archive_files": PACK,
+    "archive_trailing_data": PACK,
+    "ovf_references": "Let it refer to files of its own package only, by their plain names.",
     "compression": "Compress it once, with gzip, bzip2 or xz, or upload it uncompressed.",
+    "compression_cut_off": WHOLE,
+    "compression_limits": "Upload it uncompressed.",
+    "container": "Set container_format to what the data is, for example bare.",
 }
 RELAXABLE: Final = ("gpt_mbr", "iso_cut_off", "luks_version", "qcow2_corrupt")

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from images.formats.disks import Inspection
-from images.formats.gzipped import Gzip
-from images.formats.tar import Tar
+from images.formats.compressed import OPENED, Budget, Compressed, compression_of
+from images.formats.disks import INSIDE, Inspection
+from images.formats.ovf import Ovf, looks_like_ovf
+from images.formats.tar import BLOCK, Tar, is_tar
+from images.formats.verdicts import refused
+
+MOST_LAYERS = 4  # of archives and compressions in one another
+OPAQUE = ("bare", "ami", "ari", "aki")  # their data is a disk, and never opened
+PACKED = ("ova", "docker", "compressed")
 
 
 class Inspector(Protocol):
@@ -23,34 +29,113 @@ class Inspector(Protocol):
 
 
 def inspection(disk_format: str, container_format: str) -> Inspector:
-    """Return the inspector for the formats: of each file in an OVA, of gzip content, of plain data.
+    """Return the inspector for the formats: of each file in an OVA, of compressed data, of a disk.
 
-    Gzip is inflated only as far as the headers of a disk reach, which limits the time. Data
-    that is declared an OVA or compressed, but is neither tar nor gzip, is inspected as plain.
+    The data must be what the container says. Only the files in a docker archive are not looked
+    into: they are file systems, in which no consumer looks for disks.
     """
-    whole = Inspection(disk_format, container_format)
-    if container_format == "ova":
-        return Opened(whole, Tar())
-    if container_format == "compressed":
-        return Opened(whole, Gzip(disk_format))
-    return whole
+    if container_format in OPAQUE or not container_format:
+        return Inspection(disk_format, container_format)
+    return Content(disk_format, container_format, Budget())
 
 
-class Opened:
-    """The inspector of a container and of the data in it."""
+class Content:
+    """The inspector of data of any kind, which it opens if that is an archive or compressed.
 
-    def __init__(self, whole: Inspection, inside: Tar | Gzip) -> None:
-        self._whole, self._inside = whole, inside
+    It is inspected as a disk, too: a file can be both.
+    """
+
+    def __init__(
+        self,
+        disk_format: str,
+        container_format: str,
+        budget: Budget,
+        layers: int = 1,
+        name: str = "",
+    ) -> None:
+        self._disk_format, self._container = disk_format, container_format
+        self._budget, self._layers, self._name = budget, layers, name
+        self._disk = Inspection(disk_format, container_format)
+        self._begin = b""  # until there is enough to know what it is
+        self._known = False
+        self._opened: Tar | Compressed | Ovf | None = None
 
     def feed(self, block: bytes) -> None:
-        """Inspect the next block. Raises ContentRefused."""
-        self._whole.feed(block)
-        self._inside.feed(block)
+        """Inspect the next block, of any size. Raises ContentRefused."""
+        self._disk.feed(block)
+        if not self._known:
+            block = self._begin + block
+            self._begin = block
+            if len(block) < BLOCK:
+                return
+            self._open()
+        if self._opened:
+            self._opened.feed(block)
+
+    @property
+    def settled(self) -> bool:
+        """Whether more data cannot change the verdict."""
+        opened = self._opened is None or self._opened.settled
+        return self._known and self._disk.settled and opened
 
     def verdict(self) -> int | None:
-        """Return the disk's virtual size in bytes, or None if it has none.
+        """Return the disk's virtual size in bytes, or None if it has none. Raises ContentRefused."""
+        if not self._known and self._begin:
+            begin = self._begin
+            self._open()
+            if self._opened:
+                self._opened.feed(begin)
+        if self._opened:
+            self._opened.verdict()
+        return self._disk.verdict()
 
-        Raises ContentRefused for unsafe data, and for data of another format than declared.
-        """
-        self._inside.finish()
-        return self._whole.verdict()
+    def _open(self) -> None:
+        """Choose how to look into the data, by its beginning. Raises ContentRefused."""
+        begin, self._begin, self._known = self._begin, b"", True
+        method = compression_of(begin)
+        kind = "tar" if is_tar(begin) else method
+        if self._container in PACKED and self._layers == 1:
+            self._check_container(kind)
+        if self._container == "docker":
+            return
+        if self._layers > MOST_LAYERS and kind:
+            raise refused(
+                "archive", f"It has more than {MOST_LAYERS} layers of archives"
+            )
+        if kind == "tar":
+            self._opened = Tar(self._inside)
+        elif kind in OPENED:
+            self._opened = Compressed(kind, self._inside(""), self._budget)
+        elif kind:
+            raise refused("compression", f"Its {kind} data cannot be looked into")
+        elif self._is_ovf(begin):
+            self._opened = Ovf()
+
+    def _check_container(self, kind: str | None) -> None:
+        """Raise ContentRefused unless the data is what the declared container says."""
+        if self._container == "compressed" and kind != "tar" and kind is not None:
+            return
+        if self._container == "docker" and kind is not None:
+            return
+        if self._container == "ova" and kind == "tar":
+            return
+        wanted = {
+            "ova": "an uncompressed tar archive",
+            "docker": "a tar archive",
+            "compressed": "compressed data",
+        }[self._container]
+        what = f"{kind} data" if kind else "something else"
+        raise refused(
+            "container",
+            f"Image container_format {self._container} needs {wanted}, and the data is {what}",
+        )
+
+    def _inside(self, name: str) -> Content:
+        """Return the inspector of a file in this archive, or of decompressed data."""
+        disk_format = self._disk_format if self._container == "compressed" else ""
+        return Content(disk_format, INSIDE, self._budget, self._layers + 1, name)
+
+    def _is_ovf(self, begin: bytes) -> bool:
+        if self._name.lower().endswith(".ovf"):
+            return True
+        return self._layers == 1 and self._container == "ovf" and looks_like_ovf(begin)
