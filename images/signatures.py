@@ -45,6 +45,8 @@ CURVES: Final = {"ECC_SECP384R1": "secp384r1", "ECC_SECP521R1": "secp521r1"}
 KINDS: Final = ("RSA-PSS", "DSA", *CURVES)
 UUID: Final = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 LARGEST: Final = 1 << 16  # bytes of a certificate
+# Bits of RSA and DSA keys: NIST SP 800-131A disallows shorter ones.
+SHORTEST_KEY: Final = 2048
 
 
 Key = rsa.RSAPublicKey | dsa.DSAPublicKey | ec.EllipticCurvePublicKey
@@ -138,6 +140,14 @@ def _key(certificate: Certificate, kind: str) -> Key:
         key = certificate.public_key()
     except (UnsupportedAlgorithm, ValueError):
         raise _unusable("the key of the certificate cannot be read") from None
+    if (
+        isinstance(key, rsa.RSAPublicKey | dsa.DSAPublicKey)
+        and key.key_size < SHORTEST_KEY
+    ):
+        raise _unusable(
+            f"the key of the certificate has {key.key_size} bits, and it needs at least"
+            f" {SHORTEST_KEY} bits"
+        )
     if kind == "RSA-PSS" and isinstance(key, rsa.RSAPublicKey):
         return key
     if kind == "DSA" and isinstance(key, dsa.DSAPublicKey):

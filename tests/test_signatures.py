@@ -175,6 +175,24 @@ def test_a_key_of_another_type_is_refused_before_any_data_comes(
         lifecycle.upload(image.pk, never(), member)
 
 
+@pytest.mark.parametrize(
+    ("kind", "key"),
+    [
+        ("RSA-PSS", rsa.generate_private_key(65537, 1024)),
+        ("RSA-PSS", rsa.generate_private_key(65537, 2040)),
+        ("DSA", dsa.generate_private_key(1024)),
+    ],
+)
+def test_a_key_that_is_too_short_verifies_nothing(
+    kind: str, key: Any, certificates: Path, make_image: Any, member: Caller
+) -> None:
+    (certificates / f"{UUID}.pem").write_bytes(certify(key))
+    image = make_image(properties=signed(kind))
+
+    with pytest.raises(errors.Invalid, match="at least 2048 bits"):
+        lifecycle.upload(image.pk, never(), member)
+
+
 def never() -> Iterator[bytes]:
     pytest.fail("the data is read")
     yield b""
