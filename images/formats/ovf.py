@@ -10,13 +10,15 @@ from xml.parsers import expat
 from images.formats.verdicts import refused
 
 LARGEST = 4 << 20  # bytes; usual ones have less than 100 KiB
-BEGINNINGS = (b"<", b"\xef\xbb\xbf<", b"\xff\xfe<\0", b"\xfe\xff\0<")
+BEGINNING = re.compile(
+    rb"(\xef\xbb\xbf)?\s*<(\?xml|!--|([\w.-]+:)?Envelope)|\xff\xfe<\0|\xfe\xff\0<"
+)
 FOREIGN = re.compile(r"[a-z][a-z0-9+.-]*:|[/\\]|(.*[/\\])?\.\.([/\\]|$)", re.I | re.S)
 
 
 def looks_like_ovf(begin: bytes) -> bool:
     """Whether data that begins so can be an OVF descriptor."""
-    return begin.lstrip().startswith(BEGINNINGS)
+    return BEGINNING.match(begin) is not None
 
 
 class Ovf:

@@ -195,7 +195,7 @@ def _values_in(records: bytes) -> dict[bytes, bytes]:
             raise _refused("a header in it is damaged")
         name, _, value = records[length.end() : end - 1].partition(b"=")
         if name.startswith(b"GNU.sparse"):
-            raise _refused("it has sparse files")
+            raise _refused("it has sparse files", "archive_files")
         if name == b"size" and not re.fullmatch(rb"[0-9]{1,18}", value):
             raise _refused("a header in it is damaged")
         if name in (b"size", b"path"):

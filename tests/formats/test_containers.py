@@ -316,6 +316,11 @@ def test_an_ovf_that_refers_to_its_own_files_passes():
         assert inspect(data, "vmdk", "ovf") is None
 
 
+@pytest.mark.parametrize("begin", [b"<<< A Virtual Disk Image >>>", b"<x", b"<"])
+def test_an_angle_bracket_makes_no_ovf(begin):
+    assert inspect(begin.ljust(2000, b"\0"), "raw", "ovf") is None
+
+
 def test_a_host_resource_that_is_a_file_of_the_host_is_refused():
     data = ovf(resource="file:///dev/sda")
 
