@@ -18,10 +18,10 @@ from images.formats.verdicts import refused
 STEP = 1 << 20  # bytes that are decompressed at once
 MOST_PARTS = 100  # of one file
 MOST_MEMORY = 80 << 20  # bytes; xz -9 needs 65 MiB
-# Bytes of gzip in a whole image. They take about 5 seconds at most.
+# Bytes of gzip in a whole image. They take about 5 seconds of a processor at most.
 MOST_EXAMINED = 1 << 30
 MOST_VERIFIED = 1 << 30
-COST: Final = {"gzip": 1, "xz": 2, "bzip2": 8}  # of a byte, compared with gzip
+COST: Final = {"gzip": 1, "xz": 2, "bzip2": 32}  # of a byte, compared with gzip
 
 # Beginnings of files (all but gzip and xz as in file's magic database).
 OPENED: Final = {
