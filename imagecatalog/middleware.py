@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from uuid import uuid4
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
@@ -12,11 +10,9 @@ from django.utils.module_loading import import_string
 
 from imagecatalog.identity.api.views import error as identity_error
 from images.http import request_url, responses, streaming
+from images.http.request_ids import HEADER, request_id_of
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
-
-HEADER = "X-OpenStack-Request-ID"
-ACCEPTABLE = re.compile(r"(?:req-)?[A-Za-z0-9_.-]{1,60}", re.ASCII)
 
 # Pages load only the service's own files: no inline script, no style attribute, no CDN.
 POLICY = (
@@ -50,18 +46,6 @@ def refuse_broken_urls(get_response: GetResponse) -> GetResponse:
         return responses.error(request, 400, message)
 
     return middleware
-
-
-def request_id_of(request: HttpRequest) -> str:
-    """Return the client's request id, prefixed with ``req-`` if necessary, or a new id.
-
-    An id that is too long or has characters other than letters, digits, ``-``, ``_`` and
-    ``.`` is replaced, because the id is written to logs and headers.
-    """
-    value = request.headers.get(HEADER, "")
-    if not ACCEPTABLE.fullmatch(value):
-        value = str(uuid4())
-    return value if value.startswith("req-") else f"req-{value}"
 
 
 def for_browsers(get_response: GetResponse) -> GetResponse:

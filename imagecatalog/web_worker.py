@@ -16,8 +16,8 @@ from gunicorn.http.wsgi import Response, default_environ  # type: ignore[import-
 from gunicorn.util import http_date  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
 
-from imagecatalog.middleware import HEADER, request_id_of
 from images.http import client_address, responses
+from images.http.request_ids import HEADER, request_id_of
 
 SERVICE_FAILED: Final = 500, responses.SERVICE_FAILED
 LOGGED: Final = 200  # characters of what was malformed

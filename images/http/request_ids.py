@@ -1,0 +1,23 @@
+"""Request ids, which clients and logs use to refer to a request."""
+
+from __future__ import annotations
+
+import re
+from uuid import uuid4
+
+from django.http import HttpRequest
+
+HEADER = "X-OpenStack-Request-ID"
+ACCEPTABLE = re.compile(r"(?:req-)?[A-Za-z0-9_.-]{1,60}", re.ASCII)
+
+
+def request_id_of(request: HttpRequest) -> str:
+    """Return the client's request id, prefixed with ``req-`` if necessary, or a new id.
+
+    An id that is too long or has characters other than letters, digits, ``-``, ``_`` and
+    ``.`` is replaced, because the id is written to logs and headers.
+    """
+    value = request.headers.get(HEADER, "")
+    if not ACCEPTABLE.fullmatch(value):
+        value = str(uuid4())
+    return value if value.startswith("req-") else f"req-{value}"
