@@ -29,7 +29,8 @@ def check_plain_and_whole(request: HttpRequest) -> None:
     """
     for key, value in PARTIAL.items():
         sent = request.META.get(key)
-        if sent is not None and value in (None, sent.strip()):
+        # The value of these fields can have parameters (RFC 9651 section 3.3).
+        if sent is not None and value in (None, sent.partition(";")[0].strip()):
             name = key.removeprefix("HTTP_").replace("_", "-").title()
             raise errors.Invalid(
                 f"The header {name} declares the body a part of the data. Send all of the "

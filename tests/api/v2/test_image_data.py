@@ -110,6 +110,7 @@ def test_data_comes_as_octet_stream(
         ("Content-Range", "bytes 0-20/*"),
         ("Content-Range", "nonsense"),
         ("Upload-Complete", "?0"),
+        ("Upload-Complete", " ?0 ;a=b"),
         ("Upload-Incomplete", "?1"),
     ],
 )
