@@ -437,6 +437,7 @@ LOGGING = {
     # A refused request is not worth a warning in the operator's log.
     "loggers": {
         "django.request": {"level": "ERROR"},
+        "django.security.DisallowedRedirect": {"level": "CRITICAL"},
         "axes": {"level": "WARNING"},  # four lines for each sign-in otherwise
         # It reports the options of its sign-in plugin as unknown, and then uses them.
         "keystonemiddleware._common.config": {"level": "ERROR"},

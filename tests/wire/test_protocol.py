@@ -166,6 +166,22 @@ def test_a_request_line_of_64_kib_is_read(any_catalogue: Service) -> None:
     assert (code, json.loads(body)["images"]) == (200, [])
 
 
+@pytest.mark.parametrize("path", ["/", "/v2/", "/v1/", "/identity/v3/", "/admin/a/"])
+@pytest.mark.parametrize("part", ["a", "/", "%FF", "?a=b&"])
+def test_a_long_url_causes_no_error_of_the_service(
+    any_catalogue: Service, path: str, part: str
+) -> None:
+    before = any_catalogue.log.stat().st_size
+    target = path + part * (LINE // len(part))
+
+    code, _, _ = ask(any_catalogue, plain(f"GET {target} HTTP/1.1", HOST))
+
+    assert code < 500
+    with any_catalogue.log.open("rb") as log:
+        log.seek(before)
+        assert b"Traceback" not in log.read()
+
+
 def test_a_longer_request_line_is_414_in_the_form_of_the_api(
     any_catalogue: Service,
 ) -> None:
