@@ -44,6 +44,24 @@ def test_a_catalogue_manager_uploads_by_session(
     assert (event.actor, event.interface) == ("catalogue manager", "admin")
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "code"),
+    [("Content-Range", "bytes 0-9/20", 400), ("Content-Encoding", "gzip", 415)],
+)
+def test_a_part_or_encoded_data_is_not_stored(
+    name: str,
+    value: str,
+    code: int,
+    signed_in: Callable[..., Client],
+    make_image: Any,
+) -> None:
+    client, image = signed_in("catalogue manager"), make_image()
+    path = path_of(image, create(client, image))
+
+    assert send(client, path, **{name: value}).status_code == code
+    assert client.head(path, headers=TUS).headers["Upload-Offset"] == "0"
+
+
 @pytest.mark.parametrize("role", ["viewer", "operator"])
 def test_other_roles_do_not(
     role: str, root: Client, signed_in: Callable[..., Client], make_image: Any
