@@ -44,6 +44,8 @@ def test_an_empty_variable_means_the_default(
         (lambda: env.days(NAME, 1, help=""), "1000000"),
         (lambda: env.seconds(NAME, 1, help=""), "99999999999"),
         (lambda: env.choice(NAME, "a", ("a", "b"), help=""), "c"),
+        (lambda: env.relaxed(NAME, "strict", ("a", "b"), help=""), "a,c"),
+        (lambda: env.relaxed(NAME, "strict", ("a", "b"), help=""), "strict,a"),
         (lambda: env.numbers(NAME, (80,), help=""), "80,x"),
         (lambda: env.pairs(NAME, help=""), "key-without-user"),
         (lambda: env.size(NAME, help=""), "5 parsecs"),
@@ -113,6 +115,18 @@ def test_a_misspelt_variable_is_warned_of(
     for it in meant:
         assert f"Did you mean {it}" in str(caught.value)
     assert ("Did you mean" in str(caught.value)) == bool(meant)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("", ()), ("strict", ()), ("b", ("b",)), (" a , b ", ("a", "b"))],
+)
+def test_checks_are_strict_unless_they_are_named(
+    value: str, expected: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(NAME, value)
+
+    assert env.relaxed(NAME, "strict", ("a", "b"), help="") == expected
 
 
 @pytest.mark.parametrize(
