@@ -361,7 +361,7 @@ def test_data_that_is_compressed_several_times_is_opened():
     assert "more than 4 layers" in refusal(layers, "raw", "compressed")
 
 
-@pytest.mark.parametrize("compress", COMPRESSORS)
+@pytest.mark.parametrize("compress", [gzip.compress, lzma.compress])
 def test_a_disk_whose_headers_come_late_is_decompressed_further(made, compress):
     assert inspect(compress(made("vhdx")), "vhdx", "compressed") is None
     disk = with_footer(made("vmdk"))
@@ -386,7 +386,7 @@ def small_budget(monkeypatch):
 
 @pytest.mark.parametrize("compress", COMPRESSORS)
 def test_decompression_is_bounded(made, compress, small_budget):
-    late = compress(with_footer(made("vmdk") + bytes(17 * MIB)))
+    late = compress(with_footer(made("vmdk-stream") + bytes(17 * MIB)))
     early = compress(bytes(17 * MIB))
 
     assert "Upload it uncompressed" in refusal(late, "vmdk", "compressed")
@@ -394,7 +394,7 @@ def test_decompression_is_bounded(made, compress, small_budget):
 
 
 def test_the_files_of_an_ova_share_one_budget(made, small_budget):
-    disk = gzip.compress(with_footer(made("vmdk") + bytes(2 * MIB)))
+    disk = gzip.compress(with_footer(made("vmdk-stream") + bytes(2 * MIB)))
     early = gzip.compress(bytes(2 * MIB))
 
     assert inspect(packed(*[("x", early)] * 9), "vmdk", "ova") is None
