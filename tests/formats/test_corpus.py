@@ -15,6 +15,8 @@ import pytest
 from tests.formats.corpus import DISKS, PACKAGES, Entry, make, needs
 from tests.qemu import inspect, outcome
 
+pytestmark = pytest.mark.slow
+
 FORMATS = [
     "raw",
     "qcow2",
