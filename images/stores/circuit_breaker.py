@@ -15,10 +15,12 @@ class CircuitBreaker:
 
     def __init__(self) -> None:
         self._failures: Counter[str] = Counter()  # by store id
+        self.failures = 0  # of all stores
 
     def failed(self, store_id: str) -> None:
         """Count a failure of a store."""
         self._failures[store_id] += 1
+        self.failures += 1
 
     def succeeded(self, store_id: str) -> None:
         """Forget the earlier failures of a store."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from images.failpoints import failpoint
 from images.models import ChunkStatus, Transfer, TransferStatus, UploadChunk
@@ -27,19 +27,13 @@ def remove(
     remove_each(object_removal.in_batches(found), breaker, abandoned=arriving)
 
 
-def remove_unneeded(breaker: CircuitBreaker) -> None:
-    """Remove the chunks of imported uploads, and chunks that have lost their writer.
-
-    Stores that are unavailable by the circuit breaker ``breaker`` are not asked; new failures
-    are counted.
-    """
+def unneeded() -> QuerySet[UploadChunk]:
+    """Return the chunks of imported uploads, and chunks that have lost their writer."""
     useless = UploadChunk.objects.filter(
         Q(transfer__status=TransferStatus.DONE)
         | Q(transfer__status=TransferStatus.RUNNING, status=ChunkStatus.LOST)
     )
-    found = useless.select_related("transfer")
-    each = object_removal.in_batches(found, breaker, "transfer__store")
-    remove_each(each, breaker, abandoned=True)
+    return useless.select_related("transfer")
 
 
 def remove_each(

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Iterator
-from typing import TypeVar
+from itertools import chain
+from operator import attrgetter
+from typing import Any, TypeVar
 
 from django.db.models import Model, QuerySet
 
@@ -14,7 +17,11 @@ from images.stores.circuit_breaker import CircuitBreaker
 log = logging.getLogger(__name__)
 
 BATCH = 500
+STUCK_AT_MOST = 10_000  # remembered primary keys of each model
 Row = TypeVar("Row", bound=Model)
+
+# The rows whose objects this process could not remove, by model.
+_stuck: defaultdict[str, set[Any]] = defaultdict(set)
 
 
 def delete(
@@ -56,6 +63,45 @@ def in_batches(
     while batch := list(_reachable(rest, breaker, store)[:BATCH]):
         yield from batch
         rest = ordered.filter(pk__gt=batch[-1].pk)
+
+
+def stuck_last(
+    found: QuerySet[Row], breaker: CircuitBreaker, store: str = "store"
+) -> Iterator[Row]:
+    """Yield the rows as ``in_batches`` does, first those that ``fresh_and_stuck`` calls fresh."""
+    return chain(*fresh_and_stuck(found, breaker, store))
+
+
+def fresh_and_stuck(
+    found: QuerySet[Row], breaker: CircuitBreaker, store: str = "store"
+) -> tuple[Iterator[Row], Iterator[Row]]:
+    """Return the rows in two parts, each as ``in_batches`` yields them.
+
+    The second part has the rows whose objects could not be removed before. They come last: they
+    would open the circuit of their store in every round, and the rows behind them would never
+    be reached.
+    """
+    stuck = _stuck[found.model._meta.label]
+    if len(stuck) > STUCK_AT_MOST:
+        stuck.clear()
+    known = list(stuck)
+    return (
+        _remembering(found.exclude(pk__in=known), breaker, store, stuck),
+        _remembering(found.filter(pk__in=known), breaker, store, stuck),
+    )
+
+
+def _remembering(
+    found: QuerySet[Row], breaker: CircuitBreaker, store: str, stuck: set[Any]
+) -> Iterator[Row]:
+    store_of = attrgetter(store.replace("__", "."))
+    for row in in_batches(found, breaker, store):
+        before, pk = breaker.failures, row.pk
+        yield row
+        if breaker.failures > before:
+            stuck.add(pk)
+        elif not breaker.is_open(store_of(row)):
+            stuck.discard(pk)
 
 
 def _reachable(

@@ -81,14 +81,18 @@ def remove_orphaned_objects(
     Stores that are unavailable by the circuit breaker ``breaker`` are not asked; new failures
     are counted. The transfers pass ``through``, which can report progress.
     """
-    unclean = object_removal.in_batches(Transfer.objects.unclean(), breaker)
+    fresh, stuck = object_removal.fresh_and_stuck(
+        chunks.unneeded(), breaker, "transfer__store"
+    )
+    chunks.remove_each(fresh, breaker, abandoned=True)
+    unclean = object_removal.stuck_last(Transfer.objects.unclean(), breaker)
     for transfer in through(unclean):
         # A live writer removes its own data and has one lease period for it after the end of the
         # transfer. In a resumable upload only the arriving chunk has a writer; `clean` leaves
         # that chunk to the writer.
         if transfer.kind == TransferKind.STAGE or is_silent(transfer):
             clean(transfer, breaker)
-    chunks.remove_unneeded(breaker)
+    chunks.remove_each(stuck, breaker, abandoned=True)
 
 
 def reap(actor: Caller | None = None) -> list[Transfer]:

@@ -171,6 +171,26 @@ def test_one_object_that_cannot_be_removed_keeps_no_other_one(
     assert list(left()) == ["local"] * 3
 
 
+@pytest.mark.parametrize("stuck", ["broken_off", "chunk"])
+def test_objects_that_cannot_be_removed_hide_nothing_behind_them_for_long(
+    broken_off: Any, chunk: Any, data_dir: Path, stuck: str
+) -> None:
+    """More of them than a store may fail times in a row, and on each side of the others."""
+    make = {"broken_off": broken_off, "chunk": chunk}
+    for _ in range(5):
+        at = data_dir / "images" / make[stuck]("local").key
+        at.unlink(missing_ok=True)
+        (at / "a folder").mkdir(parents=True)
+    for _ in range(3):
+        broken_off("local")
+        chunk("local")
+
+    for _ in range(5):
+        lifecycle.remove_due()
+
+    assert list(left()) == ["local"] * 5
+
+
 def test_what_cannot_be_removed_is_tried_once_a_round(
     chunk: Any, broken_off: Any, asked: list[str], small_batches: None
 ) -> None:
