@@ -174,7 +174,7 @@ IMAGECATALOG_USER_STORAGE_QUOTA = env.size(
 IMAGECATALOG_URL_ALLOWED_HOSTS = env.words(
     "IMAGECATALOG_URL_ALLOWED_HOSTS",
     help="Comma-separated host names, addresses and networks that locations and web "
-    "downloads may use although their addresses are not public.",
+    "downloads may use although their addresses are not public. Their ports must be allowed, too.",
 )
 IMAGECATALOG_URL_ALLOWED_PORTS = env.numbers(
     "IMAGECATALOG_URL_ALLOWED_PORTS",

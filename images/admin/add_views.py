@@ -162,7 +162,9 @@ _LOCATION = AddMethod(
     "add_by_location",
     location,
     gettext_lazy("By location"),
-    gettext_lazy("Register data that stays at its URL. Nothing is copied."),
+    gettext_lazy(
+        "Register data that stays at its URL. It is read and checked once; nothing is copied."
+    ),
     ("images.add_image", "images.add_imagelocation"),
 )
 _METADATA = AddMethod(
