@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from images.errors import ContentRefused
 from images.formats.compressed import OPENED, Budget, Compressed, compression_of
 from images.formats.disks import INSIDE, Inspection
 from images.formats.ovf import Ovf, looks_like_ovf
@@ -94,10 +95,11 @@ class Content:
         begin, self._begin, self._known = self._begin, b"", True
         method = compression_of(begin)
         kind = "tar" if is_tar(begin) else method
+        if self._container == "docker":
+            self._open_docker(kind)
+            return
         if self._container in PACKED and self._layers == 1:
             self._check_container(kind)
-        if self._container == "docker":
-            return
         if self._layers > MOST_LAYERS and kind:
             raise refused(
                 "archive", f"It has more than {MOST_LAYERS} layers of archives"
@@ -115,17 +117,27 @@ class Content:
         """Raise ContentRefused unless the data is what the declared container says."""
         if self._container == "compressed" and kind != "tar" and kind is not None:
             return
-        if self._container == "docker" and kind is not None:
-            return
         if self._container == "ova" and kind == "tar":
             return
+        raise self._wrong_container(kind)
+
+    def _open_docker(self, kind: str | None) -> None:
+        """Look for a tar archive, which may be compressed once. Raises ContentRefused."""
+        if kind == "tar":
+            return
+        if kind not in OPENED or self._layers > 1:
+            raise self._wrong_container(kind)
+        inside = Content(self._disk_format, "docker", self._budget, self._layers + 1)
+        self._opened = Compressed(kind, inside, self._budget)
+
+    def _wrong_container(self, kind: str | None) -> ContentRefused:
         wanted = {
             "ova": "an uncompressed tar archive",
-            "docker": "a tar archive",
+            "docker": "a tar archive, compressed at most once",
             "compressed": "compressed data",
         }[self._container]
         what = f"{kind} data" if kind else "something else"
-        raise refused(
+        return refused(
             "container",
             f"Image container_format {self._container} needs {wanted}, and the data is {what}",
         )

@@ -200,6 +200,12 @@ def test_an_ova_that_is_compressed_itself_is_refused():
     assert "No setting allows it" in said
 
 
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress])
+def test_compressed_data_is_docker_only_with_an_archive_in_it(compress):
+    for data in (b"x" * 4096, compress(packed(("layer.tar", b"x" * 512)))):
+        assert "needs a tar archive" in refusal(compress(data), "raw", "docker")
+
+
 def test_the_file_systems_in_a_docker_archive_are_not_looked_into():
     layer = packed(("tests/data/unsafe.qed", UNSAFE))
 
