@@ -16,7 +16,12 @@ from inspect import GEN_CREATED, getgeneratorstate
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    StreamingHttpResponse,
+)
 from gunicorn.http.body import (  # type: ignore[import-untyped]
     Body,
     ChunkedReader,
@@ -300,6 +305,12 @@ def _describe(
     response.headers["X-Content-Type-Options"] = "nosniff"
     if checksum:
         response.headers["Content-MD5"] = checksum
+
+
+def without_ranges(response: HttpResponseBase) -> HttpResponseBase:
+    """Return a response that tells that ranges of the data are not served (RFC 9110, 14.3)."""
+    response.headers["Accept-Ranges"] = "none"
+    return response
 
 
 def socket_of(request: HttpRequest) -> socket.socket | None:

@@ -30,7 +30,7 @@ from images.lifecycle.deletion import (
     scrub_due,
     trash_total,
 )
-from images.lifecycle.downloading import check_download, read
+from images.lifecycle.downloading import check_download, read, serves_ranges
 from images.lifecycle.fetch_requests import Source, request_fetch
 from images.lifecycle.location_preparation import (
     AddLocation,
@@ -76,6 +76,7 @@ __all__ = [
     "scrub",
     "scrub_at",
     "scrub_due",
+    "serves_ranges",
     "tag",
     "trash_total",
     "untag",

@@ -42,6 +42,16 @@ def check_download(caller: Caller, image: Target) -> None:
         )
 
 
+def serves_ranges(image: Target) -> bool:
+    """Whether parts of an image's data can be sent on their own.
+
+    They cannot if only external web servers have the data: no digest tells whether a part is
+    still the one that was checked.
+    """
+    copies = {store for store, *_ in image["locations"]}
+    return trusts_owners() or copies != {stores.HTTP.id}
+
+
 def read(
     image_id: str,
     start: int = 0,
@@ -94,6 +104,13 @@ class Part:
     stop: int | None
     copy: Mapping[str, Any]  # its location, and size and digests of its image
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the part is all of the data."""
+        size = self.copy["size"]
+        ends = self.stop is None or (size is not None and self.stop >= size)
+        return not self.start and ends
+
     def digest(self) -> tuple[str, str] | None:
         """Return the algorithm and the value of the digest of this part, if it is known.
 
@@ -103,9 +120,7 @@ class Part:
         """
         if self.copy["store"] == stores.HTTP.id and trusts_owners():
             return None
-        size = self.copy["size"]
-        whole = self.stop is None or (size is not None and self.stop >= size)
-        if self.start or not whole:
+        if not self.is_whole:
             return None
         algorithm, value = self.copy["os_hash_algo"], self.copy["os_hash_value"]
         if value and algorithm in hashlib.algorithms_guaranteed:
@@ -128,6 +143,10 @@ def _copies(image_id: str) -> dict[tuple[str, str], dict[str, Any]]:
 
 def _open(store_id: str, key: str, part: Part, until: float) -> Iterator[bytes]:
     if store_id == stores.HTTP.id:
+        if not (part.is_whole or trusts_owners()):
+            raise errors.StoreError(
+                "A part of data at a URL is not sent, because it cannot be compared."
+            )
         return _begun(_web_blocks(key, part, until))
     blocks = stores.get_for_location(store_id).open(key, part.start, part.stop)
     if hasattr(blocks, "send_to"):

@@ -61,6 +61,8 @@ class ImageViewSet(V1ViewSet):
             return responses.not_modified(row["checksum"])
         if row["status"] in READABLE_STATUSES:
             response = streaming.description(row["size"] or 0, row["checksum"])
+            if not lifecycle.serves_ranges(row):
+                streaming.without_ranges(response)
         else:
             response = responses.nothing(200)
         _describe(response, row)
@@ -76,12 +78,13 @@ class ImageViewSet(V1ViewSet):
         http, size, checksum = request._request, row["size"] or 0, row["checksum"]
         if preconditions.has_current(http, checksum):
             return responses.not_modified(checksum)
-        part = streaming.content_range(http, size, checksum)
+        ranged = lifecycle.serves_ranges(row)
+        part = streaming.content_range(http, size, checksum) if ranged else None
         blocks = lifecycle.read(image_id, *(part or (0, size)))
         sock = streaming.socket_of(http)
         response = streaming.download(blocks, size, part, checksum, sock)
         _describe(response, row)
-        return response
+        return response if ranged else streaming.without_ranges(response)
 
     def update(self, request: Request, image_id: str) -> HttpResponse:
         """Change an image's metadata, and add the data of a queued image if the request has it."""

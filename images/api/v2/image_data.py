@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from django.http import HttpResponse, HttpResponseBase
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    StreamingHttpResponse,
+)
 from rest_framework.request import Request
 
 from images import access, errors, lifecycle, stores
@@ -58,13 +63,23 @@ def _download(request: Request, image_id: str) -> HttpResponseBase:
     # The data has no ETag in this API.
     if preconditions.has_current(http, None):
         return responses.not_modified(None)
+    response = _response(http, image, preferred)
+    if lifecycle.serves_ranges(image):
+        return response
+    return streaming.without_ranges(response)
+
+
+def _response(
+    http: HttpRequest, image: Row, preferred: list[str]
+) -> HttpResponse | StreamingHttpResponse:
     size, checksum = image["size"] or 0, image["checksum"]
     if http.method == "HEAD":
         # The data is opened, so that the answer is that of GET if it is missing.
-        streaming.close(lifecycle.read(image_id, 0, size, preferred=preferred))
+        streaming.close(lifecycle.read(image["id"], 0, size, preferred=preferred))
         return streaming.description(size, checksum)
-    part = streaming.content_range(http, size)
-    blocks = lifecycle.read(image_id, *(part or (0, size)), preferred=preferred)
+    ranged = lifecycle.serves_ranges(image)
+    part = streaming.content_range(http, size) if ranged else None
+    blocks = lifecycle.read(image["id"], *(part or (0, size)), preferred=preferred)
     return streaming.download(blocks, size, part, checksum, streaming.socket_of(http))
 
 

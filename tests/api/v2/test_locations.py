@@ -82,6 +82,22 @@ def test_the_data_at_a_location_is_given_out(api: Any, located: Image) -> None:
     assert response.getvalue() == DATA
 
 
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_a_range_of_data_at_a_url_is_all_of_it(
+    api: Any, located: Image, settings: Any, version: str
+) -> None:
+    end = {"v1": "", "v2": "/file"}[version]
+    path = f"/{version}/images/{located.pk}{end}"
+
+    whole = api.member.get(path, headers={"Range": "bytes=3-5"})
+    announced = api.member.head(path).headers["Accept-Ranges"]
+    settings.IMAGECATALOG_LOCATION_DATA = "trust"
+    part = api.member.get(path, headers={"Range": "bytes=3-5"})
+
+    assert (whole.status_code, whole.getvalue(), announced) == (200, DATA, "none")
+    assert (part.status_code, part.getvalue()) == (206, DATA[3:6])
+
+
 def test_metadata_of_a_location_is_kept(
     web: str, api: Any, change: Any, make_image: Any
 ) -> None:
