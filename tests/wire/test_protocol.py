@@ -191,7 +191,7 @@ def test_a_longer_request_line_is_414_in_the_form_of_the_api(
 
     assert code == 414
     assert "x-openstack-request-id" in fields
-    assert b"<title>414 Request-URI Too Long</title>" in body
+    assert b"414 Request-URI Too Long\n\n" in body
 
 
 @pytest.mark.parametrize(
