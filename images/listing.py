@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import reduce
 from operator import or_
@@ -40,24 +40,28 @@ class Page(NamedTuple):
     marker: str | None  # of the next page; None: this is the last one
 
 
-def page(caller: Caller, listing: Listing) -> Page:
+def page(caller: Caller, listing: Listing, *, trusted: bool = False) -> Page:
     """Return one page of a list, in one query (two with a marker).
 
     An overridden rule get_image can make the page shorter than its limit. Raises Invalid for a
-    marker that is not an image which the caller's project sees.
+    marker that is not an image which the caller sees; a ``trusted`` marker is of our own.
     """
     if not listing.limit:
         return Page([], None)
     sort = _complete(listing.sort)
-    where = listing.where & _after(caller, listing.marker, sort)
+    where = listing.where & _after(caller, listing.marker, sort, trusted)
     images = _chosen(caller, listing).filter(where)
     images = images.order_by(*(rows.order_by(*key) for key in sort))
     branches = [
         images.filter(branch)[: listing.limit] for branch in _branches(caller, listing)
     ]
     found = rows.fetch_page(branches, sort, listing.limit)
-    marker = found[-1]["id"] if len(found) == listing.limit else None
-    return Page(access.visible(caller, found), marker)
+    shown = access.visible(caller, found)
+    is_last = len(found) < listing.limit
+    if not shown and not is_last:
+        # No link may name an image that the caller is not allowed to see.
+        return page(caller, replace(listing, marker=found[-1]["id"]), trusted=True)
+    return Page(shown, None if is_last else shown[-1]["id"])
 
 
 def _chosen(caller: Caller, listing: Listing) -> QuerySet[Image]:
@@ -103,12 +107,14 @@ def _complete(sort: Sort) -> Sort:
     return [*sort, *((column, last) for column in TIE_BREAKERS if column not in named)]
 
 
-def _after(caller: Caller, marker: str | None, sort: Sort) -> Q:
+def _after(caller: Caller, marker: str | None, sort: Sort, trusted: bool) -> Q:
     if marker is None:
         return Q()
     # A deleted image is a valid marker: clients that delete page by page must be able to continue.
     try:
         row = access.find(caller, marker, deleted=True)
+        if not trusted and not access.visible(caller, [row]):
+            raise access.missing(marker)
     except errors.NotFound:
         raise errors.Invalid(
             f"Marker {marker} is not an image that you can see. "

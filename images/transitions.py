@@ -12,7 +12,7 @@ from django.utils import timezone
 from django_fsm import can_proceed
 
 from images import errors
-from images.access import Caller, missing
+from images.access import Caller, check_owner, missing
 from images.events import record
 from images.models import Image
 from images.models.statements import Statement, compiled
@@ -21,11 +21,14 @@ _ID = "\0id"  # a placeholder, which cannot be the id of an image
 
 
 @contextmanager
-def locked(image_id: str, *, deleted: bool = False) -> Iterator[Image]:
+def locked(
+    image_id: str, owned_by: Caller | None = None, *, deleted: bool = False
+) -> Iterator[Image]:
     """Lock an image's row in a transaction; ``deleted`` includes deleted images.
 
     On SQLite the transaction itself is the lock (IMMEDIATE). Keep the transaction short:
-    transfer no data and call no other service in it. Raises NotFound.
+    transfer no data and call no other service in it. Raises NotFound, and Forbidden unless the
+    image is in the project of the caller ``owned_by`` or the caller is an admin.
     """
     with transaction.atomic():
         statement = _lock(deleted)
@@ -33,6 +36,8 @@ def locked(image_id: str, *, deleted: bool = False) -> Iterator[Image]:
         image = next(iter(rows), None)
         if image is None:
             raise missing(image_id)
+        if owned_by is not None:
+            check_owner(owned_by, image.owner)
         yield image
 
 

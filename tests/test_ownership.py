@@ -16,12 +16,13 @@ from django.db import transaction
 from django.test import Client
 from django.urls import URLPattern
 
-from images import uploads
+from images import errors, lifecycle, uploads
 from images.access import LIMITS, RULES, Caller, implied, rules
 from images.api import authentication
 from images.api.v1 import urls as v1_urls
 from images.api.v2 import urls as v2_urls
 from images.api.v2.patch import V2_1
+from images.attributes import Changes
 from images.models import Image, Member
 
 MINE, THEIRS = "project-of-the-caller", "another-project"
@@ -184,7 +185,7 @@ VERBS: dict[str, tuple[str, list[Do]]] = {
 # API v1 ignores an owner that the caller may not choose: the new image is the caller's own.
 IGNORE_OWNER = {"v1 ImageViewSet.create", "v1 ImageRootViewSet.create"}
 # What members of a shared image may do where the operator's rule allows it.
-OF_MEMBERS = {"v2 ImageMemberViewSet.create", "v1 ImageMemberViewSet.update"}
+OF_MEMBERS = {"v2 ImageMemberViewSet.create"}
 
 
 def routes() -> Iterator[str]:
@@ -323,3 +324,45 @@ def test_members_may_leave_and_share_on_where_the_rule_allows_it(
         204,
     )
     assert set(Member.objects.values_list("member", flat=True)) == {"third", "x"}
+
+
+def test_an_image_that_is_taken_over_during_a_request_is_not_changed_by_it(
+    image_of: Any,
+) -> None:
+    image = image_of("private", "own", "queued")
+    former = Caller("alice", MINE, implied("member"), interface="v2")
+    Image.objects.filter(pk=image.pk).update(owner=THEIRS)
+    before = state(image)
+    attempts: list[Callable[[], Any]] = [
+        lambda: lifecycle.update(image.pk, Changes({"owner": MINE}), former),
+        lambda: lifecycle.tag(image.pk, "x", former),
+        lambda: lifecycle.untag(image.pk, "green", former),
+        lambda: lifecycle.upload(image.pk, [b"x"], former),
+        lambda: lifecycle.delete(image.pk, former),
+        lambda: lifecycle.deactivate(image.pk, former),
+        lambda: lifecycle.reactivate(image.pk, former),
+        lambda: uploads.begin(image.pk, 5, former),
+    ]
+
+    for attempt in attempts:
+        with pytest.raises(errors.Forbidden, match="another project by now"):
+            attempt()
+
+    assert state(image) == before
+
+
+def test_an_upload_ends_without_data_in_an_image_that_was_taken_over(
+    image_of: Any,
+) -> None:
+    image = image_of("private", "own", "queued")
+    former = Caller("alice", MINE, implied("member"), interface="v2")
+
+    def blocks() -> Iterator[bytes]:
+        yield b"x"
+        Image.objects.filter(pk=image.pk).update(owner=THEIRS)
+
+    with pytest.raises(errors.Forbidden, match="another project by now"):
+        lifecycle.upload(image.pk, blocks(), former)
+
+    image = Image.objects.get(pk=image.pk)
+    assert (image.status, image.locations.count()) == ("queued", 0)

@@ -154,7 +154,19 @@ def test_a_page_without_what_is_hidden_still_leads_to_the_next_one(
         pages.append([image["name"] for image in page["images"]])
         path = page.get("next")
 
-    assert pages == [["a"], [], ["z"]]
+    assert pages == [["a"], ["z"], []]
+
+
+def test_no_list_tells_by_its_link_that_a_hidden_image_matches(
+    policy: Policy, client_of: Any, member: Caller, make_image: Any
+) -> None:
+    hidden = make_image("active", name="secret")
+    policy("""get_image: "not 'secret':%(name)s\"""")
+    client: Client = client_of(member)
+
+    assert "next" not in client.get("/v2/images?name=secret&limit=1").json()
+    for path in ("/v2/images", "/v1/images"):
+        assert client.get(f"{path}?marker={hidden.pk}").status_code == 400
 
 
 def test_a_list_takes_as_many_queries_with_an_overridden_rule(

@@ -197,6 +197,22 @@ def _overrides(path: str) -> Mapping[str, Rule]:
     return policy_file.overrides(path, RULES)
 
 
+def owns(caller: Caller, owner: str | None) -> bool:
+    """Whether an image of this owner is in the caller's project, or the caller is an admin."""
+    return _owner(caller, {"owner": owner})
+
+
+def check_owner(caller: Caller, owner: str | None) -> None:
+    """Raise Forbidden unless ``owns`` says so at the moment of the change itself.
+
+    The rules were asked before, and the owner can be another one by now.
+    """
+    if not owns(caller, owner):
+        raise errors.Forbidden(
+            "The image belongs to another project by now. Nothing was changed."
+        )
+
+
 def check(caller: Caller, action: str, image: Target) -> None:
     """Raise Forbidden unless ``may`` allows the action."""
     if not may(caller, action, image):

@@ -14,7 +14,7 @@ def deactivate(image_id: str, actor: Caller, reason: str = "") -> None:
     No error if the image is deactivated already. Raises Forbidden in any status except
     active and deactivated, NotFound.
     """
-    with locked(image_id) as image:
+    with locked(image_id, actor) as image:
         if image.status != Status.DEACTIVATED:
             follow(
                 image,
@@ -32,7 +32,7 @@ def reactivate(image_id: str, actor: Caller, reason: str = "") -> None:
     No error if the image is active already. Raises Forbidden in any status except
     active and deactivated, NotFound.
     """
-    with locked(image_id) as image:
+    with locked(image_id, actor) as image:
         if image.status != Status.ACTIVE:
             follow(
                 image,

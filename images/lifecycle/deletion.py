@@ -38,7 +38,7 @@ def delete(image_id: str, actor: Caller, reason: str = "") -> None:
     A running transfer is ended. An unavailable store is no failure: its objects are removed
     later. Raises Forbidden when the image is protected, NotFound.
     """
-    with locked(image_id) as image:
+    with locked(image_id, actor) as image:
         if image.protected:
             raise errors.Forbidden(
                 f"Image {image_id} is protected and cannot be deleted. "
@@ -83,7 +83,7 @@ def restore(image_id: str, actor: Caller, reason: str = "") -> None:
     ``pending_delete``, StoreError when no store can answer, NotFound.
     """
     readable = _readable_copy(image_id)
-    with locked(image_id, deleted=True) as image:
+    with locked(image_id, actor, deleted=True) as image:
         locations = _trashed_locations(image)
         follow(image, image.mark_restored, "restore", actor, reason=reason)
         if locations and readable not in {location.pk for location in locations}:
@@ -149,7 +149,7 @@ def scrub(
 def _mark_scrubbed(
     image_id: str, actor: Caller, reason: str, until: datetime | None
 ) -> list[ImageLocation]:
-    with locked(image_id, deleted=True) as image:
+    with locked(image_id, actor, deleted=True) as image:
         follow(image, image.mark_scrubbed, "scrub", actor, reason=reason)
         if until and image.deleted_at and image.deleted_at > until:
             # The image was restored and deleted again after the caller selected it.

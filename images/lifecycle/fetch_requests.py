@@ -68,7 +68,7 @@ def request_fetch(
     NotFound.
     """
     changes, source = clean_changes(changes), probe_source(source)
-    with locked(image_id) as image:
+    with locked(image_id, actor) as image:
         change(image, changes, actor)
         queue_fetch(image, source, actor)
     failpoint("web_download.requested")

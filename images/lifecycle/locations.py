@@ -66,7 +66,7 @@ def remove_location(
 
 def _change(image_id: str, change: LocationChange, actor: Caller, reason: str) -> None:
     (prepared,) = prepare(image_id, [change])
-    with locked(image_id) as image:
+    with locked(image_id, actor) as image:
         apply(image, prepared, actor, reason)
 
 

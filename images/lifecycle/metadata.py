@@ -99,7 +99,7 @@ def update(
     """
     changes = clean_changes(changes)
     prepared = prepare(image_id, location_changes, changes)
-    with locked(image_id) as image:
+    with locked(image_id, actor) as image:
         change(image, changes, actor)
         for location_change in prepared:
             apply(image, location_change, actor)
@@ -110,7 +110,7 @@ def update(
 def tag(image_id: str, name: str, actor: Caller) -> None:
     """Add a tag to an image; no error if it has the tag. Raises Invalid, OverLimit, NotFound."""
     (name,) = attributes.clean_tags([name])
-    with locked(image_id) as image:
+    with locked(image_id, actor) as image:
         if name in image.tags:
             return
         _set_tags(image, sorted([*image.tags, name]), actor)
@@ -119,7 +119,7 @@ def tag(image_id: str, name: str, actor: Caller) -> None:
 def untag(image_id: str, name: str, actor: Caller) -> None:
     """Remove a tag from an image. Raises Invalid, NotFound (also when it lacks the tag)."""
     (name,) = attributes.clean_tags([name])
-    with locked(image_id) as image:
+    with locked(image_id, actor) as image:
         if name not in image.tags:
             raise errors.NotFound("The image does not have this tag.")
         _set_tags(image, [other for other in image.tags if other != name], actor)

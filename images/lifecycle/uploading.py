@@ -52,7 +52,7 @@ def upload(
     check_size_cap(expected_size)
     store = writable_store(store_id)
     changes = changes and clean_changes(changes)
-    with locked(image_id) as image:
+    with locked(image_id, actor) as image:
         if changes and image.status == Status.QUEUED:
             change(image, changes, actor)
         follow(image, image.mark_saving, "upload", actor)
@@ -102,7 +102,7 @@ def receive(
     try:
         facts = _receive(image, transfer, blocks, stores.get(transfer.store))
         failpoint(f"{TransferKind(transfer.kind).name.lower()}.stored")
-        with locked(transfer.image_id, deleted=True) as image:
+        with locked(transfer.image_id, actor, deleted=True) as image:
             leases.finish(transfer)
             if staged is not None:
                 leases.finish(staged)

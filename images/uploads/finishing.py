@@ -43,7 +43,7 @@ def finish(upload: Transfer, actor: Caller) -> None:
     has ended, and what ``lifecycle.upload`` raises for invalid data.
     """
     store = stores.get_for_location(upload.store)
-    with locked(upload.image_id) as image:
+    with locked(upload.image_id, actor) as image:
         upload = _to_importing(image, upload, actor)
         attempt = leases.begin(
             image,

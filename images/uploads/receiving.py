@@ -63,7 +63,7 @@ def append(
     ContentRefused as soon as that is certain, what ``finish`` raises, and what the sender's
     stream raises.
     """
-    with locked(image_id) as image:
+    with locked(image_id, actor) as image:
         upload = find_running(image_id, upload_id)
         stream = _Stream(iter(blocks), upload, offset, announced, image)
         chunk = _begin_writing(upload)

@@ -34,7 +34,7 @@ def begin(
     """
     lifecycle.check_size_cap(size)
     store = lifecycle.writable_store(store_id)
-    with locked(image_id) as image:
+    with locked(image_id, actor) as image:
         follow(image, image.mark_uploading, "stage", actor)
         lifecycle.check_ready(image)
         lifecycle.check_pinned_size(image, size)
