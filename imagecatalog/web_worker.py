@@ -50,7 +50,7 @@ REFUSALS: Final = {
 
 
 class WebWorker(ThreadWorker):  # type: ignore[misc]
-    """A worker with threads that answers every refused request in the form of the API."""
+    """gunicorn's threaded worker, with its own refusals of requests in the form of the API."""
 
     def handle(self, conn: Any) -> Any:
         """Handle a request, and end a connection that is not used again.

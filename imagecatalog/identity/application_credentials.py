@@ -76,7 +76,10 @@ def draft(
 
 
 def store(row: ApplicationCredential, origin: Origin) -> None:
-    """Store a credential of ``draft``. Raises Conflict if the user has one with this name."""
+    """Store a credential that ``draft`` returned, and log who did so from where.
+
+    Raises Conflict if the user has one with this name.
+    """
     try:
         with transaction.atomic():
             row.save(force_insert=True)

@@ -114,7 +114,7 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     @admin.display(description=_("name"), ordering=F("name").asc(nulls_first=True))
     def named(self, image: Image) -> str:
-        """The name as a link, with the id and the marks."""
+        """Return the name as a link, with the id and labels such as "protected" and "hidden"."""
         return format_html(
             '<a href="{}">{}</a><br><code class="id">{}</code>{}',
             reverse("admin:images_image_change", args=[image.pk]),

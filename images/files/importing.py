@@ -49,7 +49,7 @@ class ImportOptions:
 
 @dataclass(frozen=True)
 class Plan:
-    """The image that an import creates."""
+    """The attributes of the image that ``image_import`` will create from a file."""
 
     fields: dict[str, Any]
     properties: dict[str, str]

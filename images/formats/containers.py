@@ -30,7 +30,9 @@ class Inspector(Protocol):
 
 
 def inspection(disk_format: str, container_format: str) -> Inspector:
-    """Return the inspector for the formats: of each file in an OVA, of compressed data, of a disk.
+    """Return an inspector for data of these formats.
+
+    It looks at the disk itself, at each file in an OVA, or into compressed data.
 
     The data must be what the container says. Only the files in a docker archive are not looked
     into: they are file systems, in which no consumer looks for disks.
@@ -114,7 +116,7 @@ class Content:
             self._opened = Ovf()
 
     def _check_container(self, kind: str | None) -> None:
-        """Raise ContentRefused unless the data is what the declared container says."""
+        """Raise ContentRefused unless the detected ``kind`` of data fits the declared container."""
         if self._container == "compressed" and kind != "tar" and kind is not None:
             return
         if self._container == "ova" and kind == "tar":

@@ -41,7 +41,7 @@ def create(
     ``size`` (bytes) is the announced size of its data. An image of 0 bytes, or one with a
     ``location``, is ``active`` at once. The background worker downloads the data of ``copied``.
     Raises Invalid, Forbidden, OverLimit, and Conflict if the id is taken, also by a deleted
-    image or in the other case.
+    image, and regardless of upper and lower case.
     """
     is_empty = size == 0 and not (location or copied)
     copied = copied and probe_source(copied)

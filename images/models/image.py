@@ -171,7 +171,8 @@ class Image(FSMModelMixin, models.Model):
     def __str__(self) -> str:
         return f"{self.name or 'unnamed'} ({self.id})"
 
-    # The transitions of the life cycle. Only the modules of the life cycle call them.
+    # The transitions of the life cycle. Only the modules of the life cycle call them. Their
+    # docstrings say when, and the admin shows them.
 
     @transition(status, source=Status.QUEUED, target=Status.SAVING)
     def mark_saving(self) -> None:

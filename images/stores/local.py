@@ -146,7 +146,10 @@ class LocalStore:
 
 @contextmanager
 def _store_errors() -> Iterator[None]:
-    """Turn errors of the file system into errors of the domain. Never wrap a producer in it."""
+    """Turn errors of the file system into StoreError.
+
+    The iteration of blocks must stay outside, because their source has errors of its own.
+    """
     try:
         yield
     except OSError as error:

@@ -94,6 +94,6 @@ def fetch_source(request: HttpRequest, meta: Meta, url: str) -> lifecycle.Source
 
 
 def location(request: HttpRequest, meta: Meta, url: str) -> lifecycle.AddLocation:
-    """Return this URL as the only location of the image. Raises Invalid."""
+    """Return the change that makes this URL the only location of the image. Raises Invalid."""
     change = lifecycle.AddLocation.parse({"url": url})
     return change.as_only(size(request, meta), meta.get("checksum"))

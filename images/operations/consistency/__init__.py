@@ -50,8 +50,8 @@ def check(
 
     ``read_bytes`` also reads all data and compares it with the digests. ``store`` checks only
     the objects of that store, not the rows. The check can run while the service works: running
-    operations cause no findings. Listings of stores pass through ``listed``, the blocks of
-    copies through ``read``. Raises Invalid for a store that is not configured.
+    operations cause no findings. ``listed`` and ``read`` wrap the listings of stores and the blocks
+    of copies, for example in a progress bar. Raises Invalid for a store that is not configured.
     """
     through = read if read_bytes else None
     if store == stores.HTTP.id:
