@@ -13,7 +13,7 @@ class Edge(NamedTuple):
     name: str  # name of the transition method
     source: str
     target: str
-    meaning: str  # docstring of the transition method
+    meaning: str  # a sentence for users
 
 
 def _edges() -> tuple[Edge, ...]:
@@ -23,12 +23,17 @@ def _edges() -> tuple[Edge, ...]:
             transition.name,
             str(transition.source),
             str(target),
-            (transition.method.__doc__ or "").strip(),
+            _meaning(transition.method.__doc__ or ""),
         )
         for transition in field.get_all_transitions(Image)
         for target in getattr(transition.target, "allowed_states", [transition.target])
     ]
     return tuple(sorted(edges))
+
+
+def _meaning(docstring: str) -> str:
+    sentence = docstring.splitlines()[0].partition(": ")[2]
+    return sentence[:1].upper() + sentence[1:]
 
 
 EDGES = _edges()

@@ -171,34 +171,34 @@ class Image(FSMModelMixin, models.Model):
     def __str__(self) -> str:
         return f"{self.name or 'unnamed'} ({self.id})"
 
-    # The transitions of the life cycle. Only the modules of the life cycle call them. Their
-    # docstrings say when, and the admin shows them.
+    # The transitions of the life cycle. Only the modules of the life cycle call them. The
+    # admin shows what their docstrings say behind the colon.
 
     @transition(status, source=Status.QUEUED, target=Status.SAVING)
     def mark_saving(self) -> None:
-        """An upload begins."""
+        """Change the status without saving: an upload begins."""
 
     @transition(status, source=Status.QUEUED, target=Status.UPLOADING)
     def mark_uploading(self) -> None:
-        """Staging or a resumable upload begins."""
+        """Change the status without saving: staging or a resumable upload begins."""
 
     @transition(
         status, source=[Status.QUEUED, Status.UPLOADING], target=Status.IMPORTING
     )
     def mark_importing(self) -> None:
-        """An import begins, with or without staged data."""
+        """Change the status without saving: an import begins, with or without staged data."""
 
     @transition(status, source=[Status.SAVING, Status.IMPORTING], target=Status.ACTIVE)
     def mark_received(self) -> None:
-        """The data has arrived."""
+        """Change the status without saving: the data has arrived."""
 
     @transition(status, source=Status.QUEUED, target=Status.ACTIVE)
     def mark_located(self) -> None:
-        """The first locations are added."""
+        """Change the status without saving: the first locations are added."""
 
     @transition(status, source=Status.SAVING, target=Status.KILLED)
     def mark_killed(self) -> None:
-        """An upload or web download through API v1 fails."""
+        """Change the status without saving: an upload or web download through API v1 fails."""
 
     @transition(
         status,
@@ -206,19 +206,19 @@ class Image(FSMModelMixin, models.Model):
         target=Status.QUEUED,
     )
     def mark_requeued(self) -> None:
-        """The transfer fails or is cancelled. It can be retried."""
+        """Change the status without saving: the transfer fails or is cancelled. It can be retried."""
 
     @transition(status, source=Status.ACTIVE, target=Status.QUEUED)
     def mark_unlocated(self) -> None:
-        """The last location is removed. Size and digests stay, as the pin."""
+        """Change the status without saving: the last location is removed. Size and digests stay, as the pin."""
 
     @transition(status, source=Status.ACTIVE, target=Status.DEACTIVATED)
     def mark_deactivated(self) -> None:
-        """Only admins can download the data from now on."""
+        """Change the status without saving: only admins can download the data from now on."""
 
     @transition(status, source=Status.DEACTIVATED, target=Status.ACTIVE)
     def mark_reactivated(self) -> None:
-        """The data can be downloaded again."""
+        """Change the status without saving: the data can be downloaded again."""
 
     @transition(
         status,
@@ -226,7 +226,7 @@ class Image(FSMModelMixin, models.Model):
         target=Status.PENDING_DELETE,
     )
     def mark_pending_delete(self) -> None:
-        """The image goes to the trash; its data stays for the scrub time."""
+        """Change the status without saving: the image goes to the trash; its data stays for the scrub time."""
         self.status_before_delete = self.status
         self.deleted_at = timezone.now()
 
@@ -236,14 +236,17 @@ class Image(FSMModelMixin, models.Model):
         target=RETURN_VALUE(Status.ACTIVE, Status.DEACTIVATED),
     )
     def mark_restored(self) -> str:
-        """The image returns to its status before the deletion."""
+        """Change the status without saving: the image returns to its status before the deletion.
+
+        Returns that status.
+        """
         before, self.status_before_delete = self.status_before_delete, ""
         self.deleted_at = None
         return before
 
     @transition(status, source=Status.PENDING_DELETE, target=Status.DELETED)
     def mark_scrubbed(self) -> None:
-        """The image and its data are deleted permanently."""
+        """Change the status without saving: the image and its data are deleted permanently."""
 
     @transition(
         status,
@@ -259,5 +262,5 @@ class Image(FSMModelMixin, models.Model):
         target=Status.DELETED,
     )
     def mark_deleted(self) -> None:
-        """The image is deleted permanently, without the trash."""
+        """Change the status without saving: the image is deleted permanently, without the trash."""
         self.deleted_at = timezone.now()

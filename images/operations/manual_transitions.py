@@ -51,7 +51,7 @@ def transition_to(image_id: str, target: str, actor: Caller, reason: str) -> Non
 def fail(image_id: str, actor: Caller, reason: str = "") -> None:
     """Fail an image's running transfers: the image returns to its status on failure.
 
-    An image in a transient status without a running transfer is queued. Raises Conflict when the
+    The status of an image without a running transfer becomes ``queued``. Raises Conflict when the
     image is in no transient status, NotFound.
     """
     error = errors.Gone(f"An operator ended the transfer. {reason}".strip())

@@ -22,7 +22,9 @@ Fields = dict[str, Any]
 
 
 def sign_in(document: object, origin: Origin) -> tuple[str, Valid]:
-    """Issue a token and return it as text and read.
+    """Check the credentials in a Keystone request body, and issue a token.
+
+    Returns the token as text, and the identity and claims in it.
 
     Raises Invalid, Unauthorized, Forbidden, TooManyAttempts.
     """

@@ -164,7 +164,7 @@ def _checksum(name: str, text: str) -> str:
 
 
 def _or_none(check: Callable[[str, str], Any]) -> Callable[[str, str], Any]:
-    """Let a field have the word None, which the historic replicator sends for null."""
+    """Return a check that takes the word None, which the historic replicator sends for null."""
     return lambda name, text: None if text.lower() == "none" else check(name, text)
 
 
