@@ -22,6 +22,8 @@ class Line:
         self._rate = rate
         self._ends: set[socket.socket] = set()
         self._whole = True
+        self._moving = threading.Event()
+        self._moving.set()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = "http://{}:{}".format(*self._listener.getsockname())
         threading.Thread(target=self._accept, daemon=True).start()
@@ -29,6 +31,7 @@ class Line:
     def close(self) -> None:
         self._listener.close()
         self.cut()
+        self._moving.set()
 
     def cut(self) -> None:
         """Break every connection, and all later ones, until it is mended."""
@@ -37,8 +40,13 @@ class Line:
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
 
+    def freeze(self) -> None:
+        """Pass no more bytes on, and break no connection, until the line is mended."""
+        self._moving.clear()
+
     def mend(self) -> None:
         self._whole = True
+        self._moving.set()
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
@@ -55,6 +63,9 @@ class Line:
         self._ends |= {source, target}
         with contextlib.suppress(OSError):
             while block := source.recv(BLOCK):
+                self._moving.wait()
+                if not self._whole:
+                    break
                 target.sendall(block)
                 if rate:
                     time.sleep(len(block) / rate)

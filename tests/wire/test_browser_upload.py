@@ -84,6 +84,25 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha512").hexdigest()
 
 
+def test_a_connection_that_falls_silent_counts_as_lost(
+    screen: Screen, line: Line, api: Api, large: Path
+) -> None:
+    page, image_id = screen.page, api.new(name="silent")
+    page.goto(f"{LIST}{image_id}/upload/")
+    choose(screen, large)
+    page.get_by_role("button", name="Upload", exact=True).click()
+    wait_until(lambda: percent(screen) >= 5, "some percent", 120)
+
+    line.freeze()
+    lost = page.get_by_role("status")
+    expect(lost).to_contain_text("The connection is lost", timeout=60_000)
+    stopped = arrived(api, image_id)
+    line.cut()  # the old connection, so that the service lets another one send
+    line.mend()
+
+    wait_until(lambda: arrived(api, image_id) > stopped, "more", 120)
+
+
 def test_a_large_file_survives_a_lost_connection_and_a_reload(
     screen: Screen, line: Line, api: Api, large: Path
 ) -> None:
@@ -105,7 +124,8 @@ def test_a_large_file_survives_a_lost_connection_and_a_reload(
     screen.shoot("upload-under-way")
 
     line.cut()
-    expect(page.get_by_role("status")).to_contain_text("The connection is lost")
+    lost = page.get_by_role("status")
+    expect(lost).to_contain_text("The connection is lost", timeout=60_000)
     screen.shoot("upload-offline")
     stopped = arrived(api, image_id)
     line.mend()

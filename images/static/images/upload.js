@@ -7,6 +7,7 @@
   form.hidden = false;
   const CHUNK = 64 * 2 ** 20; // bytes in a request; the service stores upload chunks of this size
   const DELAYS = [1, 2, 4, 8, 15]; // seconds between attempts
+  const PATIENCE = 15; // seconds without progress after which a connection counts as lost
   const texts = form.dataset;
   const token = form.querySelector("[name=csrfmiddlewaretoken]").value;
   const input = form.querySelector("input[type=file]");
@@ -83,11 +84,29 @@
         request.setRequestHeader(name, value);
       }
       const sent = request;
-      if (body) request.upload.onprogress = (event) => showSending(offset + event.loaded);
+      if (body) watch(sent);
+      else sent.timeout = 2 * PATIENCE * 1000;
       request.onload = () => resolve(sent);
       request.onerror = request.onabort = request.ontimeout = () => reject(new Error());
       request.send(body);
     });
+  }
+
+  // Aborts a request whose body makes no progress: a connection can be lost without a sign of it.
+  function watch(sent) {
+    let timer = null;
+    const stop = () => window.clearTimeout(timer);
+    const restart = () => {
+      stop();
+      timer = window.setTimeout(() => sent.abort(), PATIENCE * 1000);
+    };
+    sent.upload.onprogress = (event) => {
+      restart();
+      showSending(offset + event.loaded);
+    };
+    sent.upload.onload = stop; // the response may take long
+    sent.onloadend = stop;
+    restart();
   }
 
   function showSending(sent) {
