@@ -35,6 +35,7 @@ from images.models import (
     Transfer,
     TransferKind,
 )
+from images.transfers import object_removal
 from tests import servers
 
 PROJECT = "project-a"
@@ -263,6 +264,12 @@ def unsynced(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files of this process do not wait for the disk. tests/stores overrides this."""
     monkeypatch.setattr(os, "fsync", lambda file: None)
     monkeypatch.setattr(os, "fdatasync", lambda file: None)
+
+
+@pytest.fixture(autouse=True)
+def nothing_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No rows that another test, whose database is gone, could not clean up."""
+    monkeypatch.setattr(object_removal, "_stuck", {})
 
 
 @pytest.fixture(autouse=True)

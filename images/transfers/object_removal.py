@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
-from collections.abc import Iterator
-from itertools import chain
-from operator import attrgetter
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any, TypeVar
 
 from django.db.models import Model, QuerySet
@@ -17,11 +15,11 @@ from images.stores.circuit_breaker import CircuitBreaker
 log = logging.getLogger(__name__)
 
 BATCH = 500
-STUCK_AT_MOST = 10_000  # remembered primary keys of each model
+STUCK_AT_MOST = 10_000  # remembered rows
 Row = TypeVar("Row", bound=Model)
 
-# The rows whose objects this process could not remove, by model.
-_stuck: defaultdict[str, set[Any]] = defaultdict(set)
+# The rows whose objects this process could not remove, in the order of the last attempts.
+_stuck: dict[Model, None] = {}
 
 
 def delete(
@@ -65,43 +63,39 @@ def in_batches(
         rest = ordered.filter(pk__gt=batch[-1].pk)
 
 
-def stuck_last(
+def fresh(
     found: QuerySet[Row], breaker: CircuitBreaker, store: str = "store"
 ) -> Iterator[Row]:
-    """Yield the rows as ``in_batches`` does, first those that ``fresh_and_stuck`` calls fresh."""
-    return chain(*fresh_and_stuck(found, breaker, store))
+    """Yield the rows as ``in_batches`` does, without those that ``stuck`` returns.
 
-
-def fresh_and_stuck(
-    found: QuerySet[Row], breaker: CircuitBreaker, store: str = "store"
-) -> tuple[Iterator[Row], Iterator[Row]]:
-    """Return the rows in two parts, each as ``in_batches`` yields them.
-
-    The second part has the rows whose objects could not be removed before. They come last: they
-    would open the circuit of their store in every round, and the rows behind them would never
-    be reached.
+    These would open the circuit of their store in every round, and the rows behind them would
+    never be reached.
     """
-    stuck = _stuck[found.model._meta.label]
-    if len(stuck) > STUCK_AT_MOST:
-        stuck.clear()
-    known = list(stuck)
-    return (
-        _remembering(found.exclude(pk__in=known), breaker, store, stuck),
-        _remembering(found.filter(pk__in=known), breaker, store, stuck),
-    )
+    known = [row.pk for row in _stuck if isinstance(row, found.model)]
+    rows = in_batches(found.exclude(pk__in=known), breaker, store)
+    return remembering(rows, breaker)
 
 
-def _remembering(
-    found: QuerySet[Row], breaker: CircuitBreaker, store: str, stuck: set[Any]
-) -> Iterator[Row]:
-    store_of = attrgetter(store.replace("__", "."))
-    for row in in_batches(found, breaker, store):
-        before, pk = breaker.failures, row.pk
+def stuck() -> list[Model]:
+    """Return rows whose objects this process could not remove, the longest untried ones first."""
+    return list(islice(_stuck, BATCH))
+
+
+def remembering(rows: Iterable[Row], breaker: CircuitBreaker) -> Iterator[Row]:
+    """Yield the rows, and remember those whose objects could not be removed meanwhile."""
+    for row in rows:
+        before, store_id = breaker.failures, _store_id(row)
         yield row
         if breaker.failures > before:
-            stuck.add(pk)
-        elif not breaker.is_open(store_of(row)):
-            stuck.discard(pk)
+            _stuck.pop(row, None)
+            if len(_stuck) < STUCK_AT_MOST:
+                _stuck[row] = None
+        elif not breaker.is_open(store_id):
+            _stuck.pop(row, None)
+
+
+def _store_id(row: Any) -> str:
+    return str(row.store if hasattr(row, "store") else row.transfer.store)
 
 
 def _reachable(

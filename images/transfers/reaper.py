@@ -14,6 +14,7 @@ from images.models import (
     Transfer,
     TransferKind,
     TransferStatus,
+    UploadChunk,
 )
 from images.stores.circuit_breaker import CircuitBreaker
 from images.transfers import chunks, object_removal
@@ -81,18 +82,25 @@ def remove_orphaned_objects(
     Stores that are unavailable by the circuit breaker ``breaker`` are not asked; new failures
     are counted. The transfers pass ``through``, which can report progress.
     """
-    fresh, stuck = object_removal.fresh_and_stuck(
-        chunks.unneeded(), breaker, "transfer__store"
-    )
-    chunks.remove_each(fresh, breaker, abandoned=True)
-    unclean = object_removal.stuck_last(Transfer.objects.unclean(), breaker)
+    stuck = object_removal.stuck()
+    unneeded = object_removal.fresh(chunks.unneeded(), breaker, "transfer__store")
+    chunks.remove_each(unneeded, breaker, abandoned=True)
+    unclean = object_removal.fresh(Transfer.objects.unclean(), breaker)
     for transfer in through(unclean):
-        # A live writer removes its own data and has one lease period for it after the end of the
-        # transfer. In a resumable upload only the arriving chunk has a writer; `clean` leaves
-        # that chunk to the writer.
-        if transfer.kind == TransferKind.STAGE or is_silent(transfer):
-            clean(transfer, breaker)
-    chunks.remove_each(stuck, breaker, abandoned=True)
+        _clean_if_abandoned(transfer, breaker)
+    for row in object_removal.remembering(stuck, breaker):
+        if isinstance(row, Transfer):
+            _clean_if_abandoned(row, breaker)
+        elif isinstance(row, UploadChunk):
+            chunks.remove_each([row], breaker, abandoned=True)
+
+
+def _clean_if_abandoned(transfer: Transfer, breaker: CircuitBreaker) -> None:
+    # A live writer removes its own data and has one lease period for it after the end of the
+    # transfer. In a resumable upload only the arriving chunk has a writer; `clean` leaves that
+    # chunk to the writer.
+    if transfer.kind == TransferKind.STAGE or is_silent(transfer):
+        clean(transfer, breaker)
 
 
 def reap(actor: Caller | None = None) -> list[Transfer]:
