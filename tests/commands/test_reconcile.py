@@ -30,12 +30,12 @@ class Terminal(io.StringIO):
 
 
 @pytest.fixture
-def create(db: None, member: Caller) -> Callable[[], Image]:
+def create(db: None, admin: Caller) -> Callable[[], Image]:
     """An active image as the service makes it, with its history."""
 
     def create() -> Image:
-        image = lifecycle.create(FORMATS, {}, [], member)
-        lifecycle.upload(image.pk, [DATA], member)
+        image = lifecycle.create(FORMATS, {}, [], admin)
+        lifecycle.upload(image.pk, [DATA], admin)
         return image
 
     return create
@@ -174,10 +174,10 @@ def test_an_empty_folder_is_not_believed(
     assert Image.objects.filter(status=Status.QUEUED).count() == len(images)
 
 
-def test_what_is_overdue_is_deleted(create: Any, member: Caller, run: Any) -> None:
+def test_what_is_overdue_is_deleted(create: Any, admin: Caller, run: Any) -> None:
     trashed, emptied = create(), create()
-    lifecycle.delete(trashed.pk, member)
-    lifecycle.remove_location(emptied.pk, emptied.locations.get().pk, member)
+    lifecycle.delete(trashed.pk, admin)
+    lifecycle.remove_location(emptied.pk, emptied.locations.get().pk, admin)
     Image.objects.filter(pk=trashed.pk).update(deleted_at=LONG_AGO)
     ImageLocation.objects.filter(image=emptied).update(delete_after=LONG_AGO)
 

@@ -42,13 +42,13 @@ def slow(settings: Any) -> Iterator[str]:
 
 
 @pytest.fixture
-def ask(slow: str, make_image: Any, member: Caller) -> Any:
+def ask(slow: str, make_image: Any, admin: Caller) -> Any:
     """Have an image copied for each of these owners, one after the other."""
 
     def ask(*owners: str | None) -> None:
         for owner in owners:
             image = make_image(owner=owner)
-            lifecycle.request_fetch(image.pk, Source(slow), Changes(), member)
+            lifecycle.request_fetch(image.pk, Source(slow), Changes(), admin)
 
     return ask
 

@@ -24,29 +24,29 @@ def quota(settings: Any) -> int:
     return 250
 
 
-def test_what_fits_is_taken_to_the_last_byte(make_image: Any, member: Caller) -> None:
+def test_what_fits_is_taken_to_the_last_byte(make_image: Any, admin: Caller) -> None:
     make_image("active", DATA, owner=PROJECT)
     image = make_image(owner=PROJECT)
 
-    lifecycle.upload(image.pk, [b"x" * 150], member)
+    lifecycle.upload(image.pk, [b"x" * 150], admin)
 
     assert Image.objects.get(pk=image.pk).status == Status.ACTIVE
 
 
 def test_an_announced_size_that_does_not_fit_is_refused_before_it_comes(
-    make_image: Any, member: Caller
+    make_image: Any, admin: Caller
 ) -> None:
     make_image("deactivated", DATA, owner=PROJECT)
     image = make_image(owner=PROJECT)
 
     with pytest.raises(errors.OverLimit, match="250 bytes"):
-        lifecycle.upload(image.pk, [], member, expected_size=151)
+        lifecycle.upload(image.pk, [], admin, expected_size=151)
 
     assert not Transfer.objects.exists()
 
 
 def test_data_of_unknown_size_is_refused_when_it_does_not_fit_any_more(
-    make_image: Any, member: Caller
+    make_image: Any, admin: Caller
 ) -> None:
     image, sent = make_image(owner=PROJECT), []
 
@@ -56,54 +56,54 @@ def test_data_of_unknown_size_is_refused_when_it_does_not_fit_any_more(
             yield DATA
 
     with pytest.raises(errors.OverLimit):
-        lifecycle.upload(image.pk, blocks(), member)
+        lifecycle.upload(image.pk, blocks(), admin)
 
     assert len(sent) == 3
     assert Image.objects.get().status == Status.QUEUED
     assert not ImageLocation.objects.exists()
 
 
-def test_what_is_on_its_way_counts(make_image: Any, member: Caller) -> None:
+def test_what_is_on_its_way_counts(make_image: Any, admin: Caller) -> None:
     other = make_image("saving", owner=PROJECT)
     Transfer.objects.filter(image=other).update(bytes_expected=200)
     image = make_image(owner=PROJECT)
 
     with pytest.raises(errors.OverLimit):
-        lifecycle.upload(image.pk, [DATA], member, expected_size=len(DATA))
+        lifecycle.upload(image.pk, [DATA], admin, expected_size=len(DATA))
 
 
-def test_each_copy_counts(make_image: Any, member: Caller) -> None:
+def test_each_copy_counts(make_image: Any, admin: Caller) -> None:
     twice = make_image("active", DATA, owner=PROJECT)
     twice.locations.create(store="elsewhere", key="ab/copy")
     image = make_image(owner=PROJECT)
 
     with pytest.raises(errors.OverLimit):
-        lifecycle.upload(image.pk, [DATA], member)
+        lifecycle.upload(image.pk, [DATA], admin)
 
 
 @pytest.mark.parametrize("other", ["q", None])
 def test_images_of_others_do_not_count(
-    other: str | None, make_image: Any, member: Caller
+    other: str | None, make_image: Any, admin: Caller
 ) -> None:
     make_image("active", DATA * 3, owner=other)
     image = make_image(owner=PROJECT)
 
-    lifecycle.upload(image.pk, [DATA], member)
+    lifecycle.upload(image.pk, [DATA], admin)
 
 
-def test_who_deletes_has_room_at_once(make_image: Any, member: Caller) -> None:
+def test_who_deletes_has_room_at_once(make_image: Any, admin: Caller) -> None:
     full = make_image("active", DATA * 2, owner=PROJECT)
-    lifecycle.delete(full.pk, member)
+    lifecycle.delete(full.pk, admin)
     image = make_image(owner=PROJECT)
 
-    lifecycle.upload(image.pk, [DATA], member)
+    lifecycle.upload(image.pk, [DATA], admin)
 
     assert Image.objects.get(pk=full.pk).status == Status.PENDING_DELETE
 
 
 @pytest.mark.django_db(transaction=True)
 def test_of_uploads_that_end_together_only_those_that_fit_are_taken(
-    make_image: Any, member: Caller
+    make_image: Any, admin: Caller
 ) -> None:
     images = [make_image(owner=PROJECT) for _ in range(4)]
     together = threading.Barrier(len(images))
@@ -114,7 +114,7 @@ def test_of_uploads_that_end_together_only_those_that_fit_are_taken(
 
     def upload(image: Image) -> bool:
         try:
-            lifecycle.upload(image.pk, blocks(), member)
+            lifecycle.upload(image.pk, blocks(), admin)
         except errors.OverLimit:
             return False
         finally:
