@@ -5,8 +5,6 @@ gunicorn refuses malformed requests before Django sees them.
 
 from __future__ import annotations
 
-import socket
-import time
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
@@ -22,9 +20,6 @@ from images.http import client_address, responses
 from images.http.request_ids import HEADER, request_id_of
 
 SERVICE_FAILED: Final = 500, responses.SERVICE_FAILED
-LINGER_SECONDS: Final = 2.0
-LINGER_BYTES: Final = 1 << 20
-BLOCK: Final = 1 << 16  # bytes
 LOGGED: Final = 200  # characters of what was malformed
 REFUSALS: Final = {
     errors.LimitRequestLine: (
@@ -51,16 +46,6 @@ REFUSALS: Final = {
 
 class WebWorker(ThreadWorker):  # type: ignore[misc]
     """gunicorn's threaded worker, with its own refusals of requests in the form of the API."""
-
-    def handle(self, conn: Any) -> Any:
-        """Handle a request, and end a connection that is not used again.
-
-        gunicorn would wait for the client to close in the only thread that accepts connections.
-        """
-        is_reused = super().handle(conn)
-        if is_reused is False:
-            _end(conn.sock)
-        return is_reused
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
         """Answer a request that gunicorn cannot handle, and log it. The connection then ends."""
@@ -97,21 +82,6 @@ class WebWorker(ThreadWorker):  # type: ignore[misc]
         environ = default_environ(parsed, client, self.cfg)
         environ[client_address.CLIENT] = client_address.client(request)
         self.log.access(answer, parsed, environ, timedelta())
-
-
-def _end(sock: socket.socket) -> None:
-    """Let the client read the response before the connection is closed (RFC 9112 section 9.6)."""
-    deadline, left = time.monotonic() + LINGER_SECONDS, LINGER_BYTES
-    with suppress(OSError):
-        sock.shutdown(socket.SHUT_WR)
-        while left > 0 and (patience := deadline - time.monotonic()) > 0:
-            sock.settimeout(patience)
-            block = sock.recv(BLOCK)
-            if not block:
-                break
-            left -= len(block)
-    with suppress(OSError):
-        sock.shutdown(socket.SHUT_RD)  # so that gunicorn does not wait again
 
 
 def _request(parsed: Any) -> HttpRequest:

@@ -309,29 +309,6 @@ def test_a_client_that_does_not_wait_for_permission_sees_its_refusal(
     assert answers.count("200 OK") == 1
 
 
-# Connections that end
-
-
-@pytest.mark.parametrize(
-    "request_",
-    [head("/state", "Connection: close", method="GET"), b"x\r\n\r\n", b"\r\n"],
-    ids=["closed by wish", "malformed", "begun"],
-)
-def test_a_client_that_does_not_close_holds_up_nobody(
-    server: Server, request_: bytes
-) -> None:
-    with contextlib.ExitStack() as open_ones:
-        for _ in range(3):
-            sock = open_ones.enter_context(server.connect())
-            sock.sendall(request_)
-            if len(request_) > 2:
-                assert sock.recv(MIB).startswith(b"HTTP/1.1 ")
-        began = time.monotonic()
-
-        assert server.answers()
-        assert time.monotonic() - began < 1.5
-
-
 # Downloads
 
 
