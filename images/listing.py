@@ -40,14 +40,27 @@ class Page(NamedTuple):
     marker: str | None  # of the next page; None: this is the last one
 
 
-def page(caller: Caller, listing: Listing, *, trusted: bool = False) -> Page:
+def page(caller: Caller, listing: Listing) -> Page:
     """Return one page of a list, in one query (two with a marker).
 
     An overridden rule get_image can make the page shorter than its limit. Raises Invalid for a
-    marker that is not an image which the caller sees; a ``trusted`` marker is of our own.
+    marker that is not an image which the caller sees.
     """
     if not listing.limit:
         return Page([], None)
+    trusted = False  # the client's marker has to be an image that it sees
+    while True:
+        found = _fetch(caller, listing, trusted)
+        shown = access.visible(caller, found)
+        if len(found) < listing.limit:
+            return Page(shown, None)
+        if shown:
+            return Page(shown, shown[-1]["id"])
+        # No link may name an image that the caller is not allowed to see.
+        listing, trusted = replace(listing, marker=found[-1]["id"]), True
+
+
+def _fetch(caller: Caller, listing: Listing, trusted: bool) -> list[Row]:
     sort = _complete(listing.sort)
     where = listing.where & _after(caller, listing.marker, sort, trusted)
     images = _chosen(caller, listing).filter(where)
@@ -55,13 +68,7 @@ def page(caller: Caller, listing: Listing, *, trusted: bool = False) -> Page:
     branches = [
         images.filter(branch)[: listing.limit] for branch in _branches(caller, listing)
     ]
-    found = rows.fetch_page(branches, sort, listing.limit)
-    shown = access.visible(caller, found)
-    is_last = len(found) < listing.limit
-    if not shown and not is_last:
-        # No link may name an image that the caller is not allowed to see.
-        return page(caller, replace(listing, marker=found[-1]["id"]), trusted=True)
-    return Page(shown, None if is_last else shown[-1]["id"])
+    return rows.fetch_page(branches, sort, listing.limit)
 
 
 def _chosen(caller: Caller, listing: Listing) -> QuerySet[Image]:

@@ -157,6 +157,20 @@ def test_a_page_without_what_is_hidden_still_leads_to_the_next_one(
     assert pages == [["a"], ["z"], []]
 
 
+@pytest.mark.slow
+def test_any_number_of_hidden_images_may_stand_before_a_shown_one(
+    policy: Policy, client_of: Any, member: Caller, make_image: Any
+) -> None:
+    make_image("active", name="shown")
+    hidden = {"name": "secret", "owner": member.project}
+    Image.objects.bulk_create(Image(**hidden) for _ in range(1100))
+    policy("""get_image: "not 'secret':%(name)s\"""")
+
+    (image,) = client_of(member).get("/v2/images?limit=1").json()["images"]
+
+    assert image["name"] == "shown"
+
+
 def test_no_list_tells_by_its_link_that_a_hidden_image_matches(
     policy: Policy, client_of: Any, member: Caller, make_image: Any
 ) -> None:
