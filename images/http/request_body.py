@@ -64,7 +64,7 @@ def parsed(content: bytes) -> Any:
 
 def refuse(request: HttpRequest) -> None:
     """Raise Invalid if the request has a body that nobody has read; an empty one is none."""
-    if streaming.STREAM in request.META:
+    if streaming.STREAM in request.META or not streaming.has_body(request):
         return
     # A body of announced length is refused unread; an empty chunked one is none. A client that
     # sends nothing must not hold a thread, because some paths need no sign-in.

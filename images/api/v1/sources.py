@@ -13,7 +13,6 @@ from images.api.v1.headers import Meta
 from images.http import content_headers, streaming
 from images.models import Status
 
-MEDIA_TYPE = "application/octet-stream"
 SCHEMES = ("http://", "https://")
 
 
@@ -71,8 +70,8 @@ def blocks(request: HttpRequest) -> Iterator[bytes]:
     The check runs with the first block, so that a wrong Content-Type fails the upload.
     Raises Invalid.
     """
-    if request.content_type != MEDIA_TYPE:
-        raise errors.Invalid(f"Content-Type must be {MEDIA_TYPE}")
+    if request.content_type != streaming.MEDIA_TYPE:
+        raise errors.Invalid(f"Content-Type must be {streaming.MEDIA_TYPE}")
     yield from streaming.body(request)
 
 

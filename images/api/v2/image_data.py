@@ -17,15 +17,12 @@ from images.access import Caller
 from images.http import (
     content_headers,
     preconditions,
-    request_body,
     responses,
     streaming,
 )
 from images.http.views import ApiView, get_caller
 from images.models import READABLE_STATUSES
 from images.models.rows import Row
-
-MEDIA_TYPE = "application/octet-stream"
 
 
 class UnsupportedData(errors.Invalid):
@@ -55,7 +52,6 @@ class ImageDataView(ApiView):
 
 def _download(request: Request, image_id: str) -> HttpResponseBase:
     http = request._request
-    request_body.refuse(http)
     preferred = _preferred(request)
     image = _allowed(get_caller(request), image_id, preferred)
     if image["status"] not in READABLE_STATUSES:
@@ -63,21 +59,19 @@ def _download(request: Request, image_id: str) -> HttpResponseBase:
     # The data has no ETag in this API.
     if preconditions.has_current(http, None):
         return responses.not_modified(None)
-    response = _response(http, image, preferred)
-    if lifecycle.serves_ranges(image):
-        return response
-    return streaming.without_ranges(response)
+    ranged = lifecycle.serves_ranges(image)
+    response = _response(http, image, preferred, ranged)
+    return response if ranged else streaming.without_ranges(response)
 
 
 def _response(
-    http: HttpRequest, image: Row, preferred: list[str]
+    http: HttpRequest, image: Row, preferred: list[str], ranged: bool
 ) -> HttpResponse | StreamingHttpResponse:
     size, checksum = image["size"] or 0, image["checksum"]
     if http.method == "HEAD":
         # The data is opened, so that the answer is that of GET if it is missing.
         streaming.close(lifecycle.read(image["id"], 0, size, preferred=preferred))
         return streaming.description(size, checksum)
-    ranged = lifecycle.serves_ranges(image)
     part = streaming.content_range(http, size) if ranged else None
     blocks = lifecycle.read(image["id"], *(part or (0, size)), preferred=preferred)
     return streaming.download(blocks, size, part, checksum, streaming.socket_of(http))
@@ -100,8 +94,8 @@ def _preferred(request: Request) -> list[str]:
 
 def _upload(request: Request, image_id: str) -> HttpResponse:
     http = request._request
-    if http.content_type != MEDIA_TYPE:
-        message = f"Send the data as Content-Type: {MEDIA_TYPE}."
+    if http.content_type != streaming.MEDIA_TYPE:
+        message = f"Send the data as Content-Type: {streaming.MEDIA_TYPE}."
         raise UnsupportedData(message)
     content_headers.check_plain_and_whole(http)
     size = streaming.body_size(http)

@@ -74,19 +74,19 @@ def visible_locations(row: Row, caller: Caller) -> list[Location]:
 def _add_locations(document: dict[str, Any], row: Row, caller: Caller) -> None:
     if row["status"] == "deactivated" and not caller.is_admin:
         return
-    locations = [(store, key) for store, key, _ in row["locations"]]
-    heaviest = [store for store, _ in stores.heaviest_first(locations)]
-    document["stores"] = ",".join(dict.fromkeys(heaviest))
+    copies = [(store, key) for store, key, _ in row["locations"]]
+    heaviest = stores.heaviest_first(copies)
+    document["stores"] = ",".join(dict.fromkeys(store for store, _ in heaviest))
     visible = visible_locations(row, caller)
     if not visible:
         return
+    urls = {(store, key): _url(store, key) for store, key, _ in visible}
     document["locations"] = [
-        {"url": _url(store, key), "metadata": {**metadata, "store": store}}
+        {"url": urls[store, key], "metadata": {**metadata, "store": store}}
         for store, key, metadata in visible
     ]
-    best, *_ = stores.heaviest_first([(store, key) for store, key, _ in visible])
-    if url := _url(*best):
-        document["direct_url"] = url
+    if best := next(urls[copy] for copy in heaviest if copy in urls):
+        document["direct_url"] = best
 
 
 def _url(store: str, key: str) -> str:

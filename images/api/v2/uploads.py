@@ -92,7 +92,6 @@ class UploadsView(TusView):
 
     def get(self, request: Request, image_id: str) -> HttpResponse:
         """Return the open upload of an image, in a list of at most one."""
-        request_body.refuse(request._request)
         _allowed(request, image_id)
         documents = [_document(upload) for upload in uploads.uploads(image_id)]
         return responses.json({"uploads": documents})
@@ -125,7 +124,6 @@ class UploadView(TusView):
         self, request: Request, image_id: str, upload_id: str, **kwargs: str
     ) -> HttpResponse:
         """Return an upload as a JSON object, also one that has ended."""
-        request_body.refuse(request._request)
         _allowed(request, image_id)
         return responses.json(_document(uploads.find(image_id, upload_id)))
 
@@ -163,7 +161,6 @@ class UploadView(TusView):
         self, request: Request, image_id: str, upload_id: str, **kwargs: str
     ) -> HttpResponse:
         """Cancel an upload and remove its bytes (tus: termination)."""
-        request_body.refuse(request._request)
         uploads.terminate(image_id, upload_id, _allowed(request, image_id))
         return responses.nothing()
 
