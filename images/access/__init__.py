@@ -16,6 +16,7 @@ from images.access.rules import (
     new_image,
     overrides,
     owns,
+    refused,
     rule_allows,
 )
 from images.access.visibility import (
@@ -51,6 +52,7 @@ __all__ = [
     "operator",
     "overrides",
     "owns",
+    "refused",
     "require",
     "rule_allows",
     "seen_by",

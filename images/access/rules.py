@@ -46,9 +46,14 @@ def _member(caller: Caller, image: Target) -> bool:
     return "member" in caller.roles
 
 
+def _is_that_member(caller: Caller, image: Target) -> bool:
+    return caller.project is not None and caller.project == image.get("member_id")
+
+
 def _that_member(caller: Caller, image: Target) -> bool:
-    is_member = caller.project is not None and caller.project == image.get("member_id")
-    return caller.is_admin or ("member" in caller.roles and is_member)
+    return caller.is_admin or (
+        "member" in caller.roles and _is_that_member(caller, image)
+    )
 
 
 def _service(caller: Caller, image: Target) -> bool:
@@ -74,8 +79,7 @@ def _owner_or_sharer(caller: Caller, image: Target) -> bool:
 
 
 def _owner_or_that_member(caller: Caller, image: Target) -> bool:
-    is_member = caller.project is not None and caller.project == image.get("member_id")
-    return _owner(caller, image) or is_member
+    return _owner(caller, image) or _is_that_member(caller, image)
 
 
 def _second_copy(caller: Caller, image: Target) -> bool:
@@ -216,7 +220,12 @@ def check_owner(caller: Caller, owner: str | None) -> None:
 def check(caller: Caller, action: str, image: Target) -> None:
     """Raise Forbidden unless ``may`` allows the action."""
     if not may(caller, action, image):
-        raise errors.Forbidden(f"You are not authorized to complete {action} action.")
+        raise refused(action)
+
+
+def refused(action: str) -> errors.Forbidden:
+    """Return the error for an action that is not allowed."""
+    return errors.Forbidden(f"You are not authorized to complete {action} action.")
 
 
 def new_image(

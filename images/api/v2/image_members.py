@@ -75,9 +75,7 @@ class ImageMemberViewSet(ApiViewSet):
         caller = get_caller(request)
         image = _image(caller, image_id, member_id, "delete_member")
         if not access.rule_allows(caller, "get_member", image):
-            raise errors.Forbidden(
-                "You are not authorized to complete get_member action."
-            )
+            raise access.refused("get_member")
         sharing.check_shared(image["visibility"])
         sharing.remove(image_id, member_id, caller)
         return responses.nothing()
