@@ -227,7 +227,7 @@ def policy(
 
 @pytest.fixture
 def client(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Client:
-    """Of a member of MINE."""
+    """A client of a caller with the role member in MINE."""
     settings.IMAGECATALOG_DELAYED_DELETE = True
     caller = Caller("alice", MINE, implied("member"), interface="v2")
     monkeypatch.setitem(authentication.MODES, "embedded", lambda request: caller)

@@ -29,13 +29,16 @@ def refused(user: str, origin: Origin, how: str) -> None:
     users = get_user_model().objects.filter(username=user)
     known = "\0" not in user and users.exists()
     without_role = known and not users.filter(assignments__isnull=False).exists()
-    reason = {"reason": "no role in any project"} if without_role else {}
-    shown = "".join(f", {text}" for text in reason.values())
+    reason = "no role in any project" if without_role else ""
+    shown = f", {reason}" if reason else ""
     log.warning(
         "sign-in refused: %s of %r from %s%s", how, user[:150], origin.source, shown
     )
     if known:
-        _write("refused", user, origin, {"method": how, **reason})
+        detail: dict[str, object] = {"method": how}
+        if reason:
+            detail["reason"] = reason
+        _write("refused", user, origin, detail)
 
 
 def _write(verb: str, user: str, origin: Origin, detail: dict[str, object]) -> None:

@@ -87,7 +87,7 @@ class Decoder(Protocol):
 
     @property
     def unused_data(self) -> bytes:
-        """What follows the part."""
+        """The bytes that follow the part."""
 
     def decompress(self, data: bytes, max_length: int) -> bytes:
         """Return at most that many bytes."""
@@ -107,7 +107,7 @@ class Gunzip:
 
     @property
     def unused_data(self) -> bytes:
-        """What follows the part."""
+        """The bytes that follow the part."""
         return self._zlib.unused_data
 
     def decompress(self, data: bytes, max_length: int) -> bytes:

@@ -24,11 +24,11 @@ from images.formats.iso import Iso
 from images.formats.luks import Luks
 from images.formats.verdicts import Objection, judge
 from images.formats.vhd import FixedVhd
+from images.units import LARGEST
 
 log = logging.getLogger(__name__)
 
 FOOTER = 1536  # bytes; the end of a streamOptimized vmdk, and more than that of a VHD
-LARGEST_DISK = 2**63 - 1  # bytes; the limit of qemu and of a bigint column
 INSIDE = "ovf"  # for data in a container: any disk_format, with all safety checks
 # Kernels can have the signature of a partition table without being a disk.
 NEVER_DISKS = ("aki", "ari")
@@ -189,7 +189,7 @@ class Inspection:
             judge(candidate.inspector.cut_off(self._size))
             return self._size
         size = parsed_size(candidate, self._size)
-        if size is None or not 0 <= size <= LARGEST_DISK:
+        if size is None or not 0 <= size <= LARGEST:
             raise ContentRefused(
                 f"Image data is {self._disk_format}, but its headers give no possible"
                 " virtual size. Check that the file is whole, then upload it again."

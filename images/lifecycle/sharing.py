@@ -71,8 +71,8 @@ def may_share(caller: Caller, image: Target, action: str = "add_member") -> bool
     """Whether the caller is allowed to change the members of an image.
 
     That is so if the access rules allow ``action`` and the caller's project owns the image, or if
-    that project is a member with ``can_share``. Only API v1 sets ``can_share``; it permits both ``add_member`` and
-    ``delete_member``. ``image`` is a row.
+    that project is a member with ``can_share``. Only API v1 sets ``can_share``; it permits both
+    ``add_member`` and ``delete_member``. ``image`` is a row.
     """
     if access.owns(caller, image["owner"]):
         return access.may(caller, action, image)

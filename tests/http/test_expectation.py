@@ -59,7 +59,7 @@ class Client:
         return int(self.response.status[:3])
 
     def received(self) -> bytes:
-        """What the server has sent before its final response."""
+        """The bytes that the server has sent before its final response."""
         self.near.shutdown(socket.SHUT_WR)
         return self.far.recv(1 << 16)
 

@@ -56,7 +56,7 @@ def replace(image: Image, url: str, actor: Caller) -> None:
 
 
 def register(image: Image, url: str, actor: Caller) -> None:
-    """As API v1 does for an image that exists."""
+    """Add a location as API v1 does to an image that exists."""
     change = AddLocation(url).as_only(None)
     lifecycle.update(image.pk, Changes(), actor, [change])
 

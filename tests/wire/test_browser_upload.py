@@ -69,6 +69,13 @@ def choose(screen: Screen, path: Path) -> None:
     screen.page.get_by_label("File", exact=True).set_input_files(path)
 
 
+def begin(screen: Screen, image_id: str, path: Path) -> None:
+    """Choose a file for an image that exists, and begin its upload."""
+    screen.page.goto(f"{LIST}{image_id}/upload/")
+    choose(screen, path)
+    screen.page.get_by_role("button", name="Upload", exact=True).click()
+
+
 def percent(screen: Screen) -> int:
     text = screen.page.locator("[data-show=percent]").inner_text()
     return int(text.rstrip("%") or 0)
@@ -88,9 +95,7 @@ def test_a_connection_that_falls_silent_counts_as_lost(
     screen: Screen, line: Line, api: Api, large: Path
 ) -> None:
     page, image_id = screen.page, api.new(name="silent")
-    page.goto(f"{LIST}{image_id}/upload/")
-    choose(screen, large)
-    page.get_by_role("button", name="Upload", exact=True).click()
+    begin(screen, image_id, large)
     wait_until(lambda: percent(screen) >= 5, "some percent", 120)
 
     line.freeze()
@@ -153,9 +158,7 @@ def test_a_paused_upload_goes_on_and_a_cancelled_one_leaves_nothing(
     screen: Screen, api: Api, large: Path, service: Service
 ) -> None:
     page, image_id = screen.page, api.new(name="paused")
-    page.goto(f"{LIST}{image_id}/upload/")
-    choose(screen, large)
-    page.get_by_role("button", name="Upload", exact=True).click()
+    begin(screen, image_id, large)
     wait_until(lambda: percent(screen) >= 3, "the first bytes", 60)
 
     page.get_by_role("button", name="Pause").click()
@@ -176,9 +179,7 @@ def test_another_file_is_not_taken_for_the_one_that_stopped(
     screen: Screen, api: Api, large: Path, small: Path
 ) -> None:
     page, image_id = screen.page, api.new()
-    page.goto(f"{LIST}{image_id}/upload/")
-    choose(screen, large)
-    page.get_by_role("button", name="Upload", exact=True).click()
+    begin(screen, image_id, large)
     wait_until(lambda: percent(screen) >= 1, "the first bytes", 60)
     page.reload()
 
@@ -192,9 +193,7 @@ def test_another_file_is_not_taken_for_the_one_that_stopped(
 
 def test_a_file_that_is_refused_says_why(screen: Screen, api: Api, small: Path) -> None:
     page, image_id = screen.page, api.new(disk_format="qcow2", name="no-qcow2")
-    page.goto(f"{LIST}{image_id}/upload/")
-    choose(screen, small)
-    page.get_by_role("button", name="Upload", exact=True).click()
+    begin(screen, image_id, small)
 
     expect(page.get_by_role("status")).to_contain_text("qcow2")
     screen.shoot("upload-refused")

@@ -1,4 +1,4 @@
-"""What is malformed, too large or unusual in HTTP itself: one form for every refusal."""
+"""Requests that are malformed, too large or unusual in HTTP: one form for every refusal."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def sign_in(service: Service) -> str:
 def names(
     any_catalogue: Service, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, str]:
-    """What the words of the commands stand for."""
+    """The values of the placeholders in the commands."""
     file = tmp_path_factory.mktemp("reasons") / "data"
     file.write_bytes(b"x" * 1000)
     with Api(any_catalogue) as api:
