@@ -24,6 +24,7 @@ from django.test import Client
 from django.utils import timezone
 from whitenoise.middleware import WhiteNoiseMiddleware
 
+from imagecatalog.identity import attempt_counts, throttle
 from imagecatalog.identity.models import Project, RoleAssignment
 from images import stores
 from images.access import Caller, implied
@@ -270,6 +271,13 @@ def unsynced(monkeypatch: pytest.MonkeyPatch) -> None:
 def nothing_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
     """No rows that another test, whose database is gone, could not clean up."""
     monkeypatch.setattr(object_removal, "_stuck", {})
+
+
+@pytest.fixture(autouse=True)
+def no_guesses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No address that has to wait because of another test, whose database is gone."""
+    monkeypatch.setattr(throttle, "_refused", {})
+    monkeypatch.setattr(attempt_counts, "_own", {})
 
 
 @pytest.fixture(autouse=True)

@@ -7,17 +7,30 @@ from typing import Any
 from django.contrib.auth.backends import ModelBackend
 from django.http import HttpRequest
 
-from imagecatalog.identity import verification
+from imagecatalog.identity import throttle, verification
+from imagecatalog.identity.origin import NOWHERE, origin_of
 from images.http.client_address import client
 
 
 class Passwords(ModelBackend):
-    """The backend of Django, which hashes one password at a time in each process."""
+    """The backend of Django, with the limits of the APIs on guesses and on hashing."""
 
-    def authenticate(self, *args: Any, **kwargs: Any) -> Any:
+    def authenticate(
+        self,
+        request: HttpRequest | None,
+        username: str | None = None,
+        password: str | None = None,
+        **credentials: Any,
+    ) -> Any:
         """Return the user with this password, or None. Raises TooManyAttempts."""
-        with verification.hashing_slot():
-            return super().authenticate(*args, **kwargs)
+        if username is None or password is None:
+            return None
+        origin = origin_of(request) if request else NOWHERE
+        with verification.hashing_slot(username, origin) as guess:
+            user = super().authenticate(request, username, password, **credentials)
+        if guess and user:
+            throttle.succeeded(guess)
+        return user
 
 
 def client_address(request: HttpRequest) -> str | None:

@@ -15,8 +15,8 @@ from django.db import connection
 from django.utils import timezone
 
 from imagecatalog.identity.models import ApplicationCredential, RoleAssignment
-from imagecatalog.identity.origin import Origin
-from imagecatalog.identity.verification import NOWHERE, Found, Identity, age, verify
+from imagecatalog.identity.origin import NOWHERE, Origin
+from imagecatalog.identity.verification import Found, Identity, age, verify
 from images.access import implied
 
 # One sentence for all reasons: a client that guesses does not learn which guess is right.

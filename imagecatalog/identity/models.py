@@ -162,6 +162,25 @@ class RevokedToken(models.Model):
         return self.audit_id
 
 
+class AttemptCount(models.Model):
+    """The sign-in attempts of a name, an address or both within a minute; see throttle.py.
+
+    The key is a keyed hash. The row of a name and an address tells, by ``right_at``, whether the
+    name has signed in from there. Times are seconds since 1970.
+    """
+
+    key = models.CharField(primary_key=True, max_length=64)
+    since = models.BigIntegerField(db_index=True)
+    count = models.IntegerField(db_default=1)
+    right_at = models.BigIntegerField(null=True)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.count} since {self.since}"
+
+
 class SignInEvent(models.Model):
     """An event of the sign-in log: append-only, read by operators, removed after months."""
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from ipaddress import IPv6Network
 
 from django.http import HttpRequest
 
@@ -15,6 +17,19 @@ class Origin:
 
     source: str = ""  # the address of the client
     request_id: str = ""
+
+    @cached_property
+    def network(self) -> str:
+        """The address, or the /64 network of an IPv6 address, which one client has to itself."""
+        if ":" not in self.source:
+            return self.source
+        try:
+            return str(IPv6Network((self.source, 64), strict=False))
+        except ValueError:  # not the address of a client
+            return self.source
+
+
+NOWHERE = Origin()
 
 
 def origin_of(request: HttpRequest) -> Origin:

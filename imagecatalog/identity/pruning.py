@@ -1,7 +1,8 @@
-"""Removal of old sign-in records and sessions, which the background worker runs."""
+"""Removal of old sign-in records, counts and sessions, which the background worker runs."""
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from importlib import import_module
 from typing import Any
@@ -11,6 +12,7 @@ from django.conf import settings
 from django.db.models import Model, QuerySet
 from django.utils import timezone
 
+from imagecatalog.identity import attempt_counts
 from imagecatalog.identity.models import SignInEvent
 from images.duty import Duty
 
@@ -27,15 +29,19 @@ RECORDS: dict[type[Model], str] = {
 
 
 def prune() -> None:
-    """Remove expired sessions, and records older than IMAGECATALOG_SIGN_IN_RECORD_DAYS."""
+    """Remove expired sessions, counts of attempts, and records of too many days ago.
+
+    IMAGECATALOG_SIGN_IN_RECORD_DAYS says how many days records are kept.
+    """
     import_module(settings.SESSION_ENGINE).SessionStore.clear_expired()
+    _remove(attempt_counts.due(time.time()).order_by("since"))
     days = settings.IMAGECATALOG_SIGN_IN_RECORD_DAYS
     if not days:
         return
     before = timezone.now() - timedelta(days=days)
-    for model, time in RECORDS.items():
-        due = model._default_manager.filter(**{f"{time}__lt": before})
-        _remove(due.order_by(time))  # the order of the index, if there is one
+    for model, field in RECORDS.items():
+        due = model._default_manager.filter(**{f"{field}__lt": before})
+        _remove(due.order_by(field))  # the order of the index, if there is one
 
 
 def _remove(due: QuerySet[Any]) -> None:

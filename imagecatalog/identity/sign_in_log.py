@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 
 from django.contrib.auth import get_user_model
+from django.db import Error
 
 from imagecatalog.identity.models import SignInEvent
 from imagecatalog.identity.origin import Origin
@@ -38,7 +39,17 @@ def refused(user: str, origin: Origin, how: str) -> None:
         detail: dict[str, object] = {"method": how}
         if reason:
             detail["reason"] = reason
-        _write("refused", user, origin, detail)
+        _try_to_write("refused", user, origin, detail)
+
+
+def _try_to_write(
+    verb: str, user: str, origin: Origin, detail: dict[str, object]
+) -> None:
+    """Write a record that only names of existing users cause: a failure would tell them."""
+    try:
+        _write(verb, user, origin, detail)
+    except Error as error:
+        log.warning("the sign-in log cannot be written: %s", error)
 
 
 def _write(verb: str, user: str, origin: Origin, detail: dict[str, object]) -> None:

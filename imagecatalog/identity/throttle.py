@@ -1,56 +1,105 @@
-"""Limits on failed sign-ins, counted by name and address in each process.
+"""Limits on failed sign-ins: for a name, for an address, and for one name from one address.
 
-No account is locked: a password that was correct before still works from the same address, and
-a generated secret works from every address (see verification.py); all others can be tried again
-after a minute. The total cost of all guesses is limited elsewhere: a process hashes one password
-at a time.
+No account is locked. A password that was correct before still works from the same address, and a
+generated secret works from every address (see verification.py); neither is counted. The limit for
+a name does not apply to an address from which the name has signed in before. Everybody else can
+try again after a minute.
+
+Attempts are counted before the secret is hashed, so that no more are hashed than a limit allows,
+however many arrive at once. A successful attempt is taken back.
 """
 
 from __future__ import annotations
 
-import math
-import threading
 import time
+from typing import Final, NamedTuple
 
+from django.utils.crypto import salted_hmac
+
+from imagecatalog.identity import attempt_counts
+from imagecatalog.identity.attempt_counts import WINDOW, Count
+from imagecatalog.identity.origin import Origin
 from images import errors
 
-FAILURES = 10  # allowed in one window
-WINDOW = 60.0  # seconds, from the first failure
-REMEMBERED_AT_MOST = 10_000
+# Attempts in one window. An address can be that of many users; a name is tried from few.
+BY_BOTH: Final = 10
+BY_ADDRESS: Final = 20
+BY_NAME: Final = 30
+REMEMBERED_AT_MOST: Final = 10_000
 
-Attempt = tuple[str, str]  # the name and the address of the client
+# Keys that were refused, with the end of their window: a flood of refused attempts costs the
+# database nothing.
+_refused: dict[str, int] = {}
 
-_lock = threading.Lock()
-_failures: dict[Attempt, tuple[float, int]] = {}  # start, number; oldest first
+
+class Attempt(NamedTuple):
+    """An attempt that was counted: the keys of its name and address, and their counts."""
+
+    by_name: str
+    by_both: str
+    by_address: str  # empty if the address is unknown
+    counts: list[Count]
 
 
-def check(attempt: Attempt) -> None:
-    """Raise TooManyAttempts if there were too many failures for this name and address."""
-    since, count = _failures.get(attempt, (0.0, 0))
-    left = since + WINDOW - time.monotonic()
-    if count >= FAILURES and left > 0:
-        seconds = math.ceil(left)
+def count(name: str, origin: Origin) -> Attempt:
+    """Count an attempt, before its secret is checked. Raises TooManyAttempts."""
+    attempt = _attempt(name, origin)
+    now = int(time.time())
+    _check_refused(attempt, now)
+    limits = {attempt.by_name: BY_NAME, attempt.by_both: BY_BOTH}
+    if attempt.by_address:
+        limits[attempt.by_address] = BY_ADDRESS
+    attempt = attempt._replace(counts=attempt_counts.add(limits, now))
+    if _is_known(attempt):
+        del limits[attempt.by_name]
+    over = [it for it in attempt.counts if it.number > limits.get(it.key, it.number)]
+    if over:
+        # A refused attempt uses up no other limit: one address cannot exhaust that of a name.
+        attempt_counts.subtract(attempt.counts)
+        _remember_refused(attempt, over)
+        _check_refused(attempt, now)
+    return attempt
+
+
+def succeeded(attempt: Attempt) -> None:
+    """Take back a successful attempt, and forget the failures of its name from its address."""
+    now = int(time.time())
+    attempt_counts.subtract(attempt.counts, right=attempt.by_both, now=now)
+
+
+def _attempt(name: str, origin: Origin) -> Attempt:
+    network = origin.network
+    by_address = _key("address", network) if network else ""
+    by_both = _key("name and address", f"{network} {name}")
+    return Attempt(_key("name", name), by_both, by_address, [])
+
+
+def _key(kind: str, text: str) -> str:
+    """Return a key that hides the text: people type passwords as names."""
+    salt = f"imagecatalog.identity.throttle {kind}"
+    return salted_hmac(salt, text, algorithm="sha256").hexdigest()
+
+
+def _is_known(attempt: Attempt) -> bool:
+    """Return whether this name has signed in from this address before."""
+    return any(it.right_at for it in attempt.counts if it.key == attempt.by_both)
+
+
+def _remember_refused(attempt: Attempt, over: list[Count]) -> None:
+    for count in over:
+        # The limit for a name does not refuse all addresses.
+        key = attempt.by_both if count.key == attempt.by_name else count.key
+        if len(_refused) >= REMEMBERED_AT_MOST:
+            _refused.clear()
+        _refused[key] = max(count.since + WINDOW, _refused.get(key, 0))
+
+
+def _check_refused(attempt: Attempt, now: int) -> None:
+    ends = (_refused.get(key, 0) for key in (attempt.by_both, attempt.by_address))
+    seconds = max(ends) - now
+    if seconds > 0:
         raise errors.TooManyAttempts(
             "There were too many failed attempts to sign in. "
             f"Try again in {seconds} seconds.",
             seconds,
         )
-
-
-def failed(attempt: Attempt) -> None:
-    """Count a failed attempt."""
-    now = time.monotonic()
-    with _lock:
-        since, count = _failures.get(attempt, (now, 0))
-        if now - since >= WINDOW:
-            del _failures[attempt]
-            since, count = now, 0
-        if attempt not in _failures and len(_failures) >= REMEMBERED_AT_MOST:
-            del _failures[next(iter(_failures))]
-        _failures[attempt] = (since, count + 1)
-
-
-def succeeded(attempt: Attempt) -> None:
-    """Clear the failures of this name and address after a successful sign-in."""
-    with _lock:
-        _failures.pop(attempt, None)

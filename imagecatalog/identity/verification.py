@@ -8,13 +8,14 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 from django.contrib.auth.hashers import check_password, make_password
 
 from imagecatalog.identity import sign_in_log, throttle
 from imagecatalog.identity.origin import Origin
+from imagecatalog.identity.throttle import Attempt
 from images import db, errors
 
 REMEMBERED_SECONDS = 300  # a correct password is not hashed again
@@ -48,30 +49,35 @@ class _Verified:
     change: object  # the last change that was known before the look-up
 
 
-NOWHERE = Origin()
 Found = tuple[str, Identity]  # the hash that the secret must match, and its identity
 _verified: dict[bytes, _Verified] = {}
 _change = object()  # the last known change of users, roles and credentials here
 
 
 @contextmanager
-def hashing_slot(was_right: bool = False) -> Iterator[None]:
-    """Let the caller hash alone in this process. Raises TooManyAttempts if too many wait.
+def hashing_slot(
+    name: str, origin: Origin, *, is_guess: bool = True, was_right: bool = False
+) -> Iterator[Attempt | None]:
+    """Count a guess, and let the caller hash alone in this process. Raises TooManyAttempts.
 
-    A secret that ``was_right`` from this address before is never refused: it is no guess.
+    A secret that ``was_right`` from this address before waits with however many others.
     """
-    db.release_connection()
-    if was_right:
+    with nullcontext() if was_right else _place():
+        attempt = throttle.count(name, origin) if is_guess else None
+        db.release_connection()
         with _hashing:
-            yield
-        return
+            yield attempt
+
+
+@contextmanager
+def _place() -> Iterator[None]:
+    """Take one of the places of those who wait. Raises TooManyAttempts if there is none left."""
     if not _places.acquire(blocking=False):
         raise errors.TooManyAttempts(
             "Too many clients are signing in at once. Try again in a few seconds."
         )
     try:
-        with _hashing:
-            yield
+        yield
     finally:
         _places.release()
 
@@ -106,27 +112,32 @@ def verify(
     """
     method, name = login
     anywhere = _digest(method, name, secret)
-    here = _digest(method, name, secret, origin.source)
+    here = _digest(method, name, secret, origin.network)
     known, change = _verified.get(here), _change
     if known and _is_fresh(known):
         return known.identity
     encoded, identity = look_up(name) or (None, None)
     if identity and known and _still_holds(known, encoded):
         return _remember((here,), identity, known.encoded, known.hashed_at, change)
-    attempt = (name[:150], origin.source)
-    if not _is_no_guess(secret, encoded, known):
-        throttle.check(attempt)
     if encoded is None and method == "secret":
         # Ids of application credentials are not secret: a slow response would hide nothing.
         # They cannot be guessed either, so the failure is not counted.
         sign_in_log.refused(name, origin, method)
         return None
-    hashed_at = _hashed(secret, encoded, here, anywhere)
+    is_guess = not _is_no_guess(secret, encoded, known)
+    if encoded and encoded.startswith(GENERATED):
+        hashed_at = _unless_guess(is_guess, name, origin)
+    else:
+        was_right = here in _verified
+        with hashing_slot(
+            name, origin, is_guess=is_guess, was_right=was_right
+        ) as guess:
+            hashed_at = _hashed(secret, encoded, anywhere)
+        if guess and hashed_at is not None:
+            throttle.succeeded(guess)
     if hashed_at is None or not (identity and encoded):
-        throttle.failed(attempt)
         sign_in_log.refused(identity.user if identity else name, origin, method)
         return None
-    throttle.succeeded(attempt)
     return _remember((here, anywhere), identity, encoded, hashed_at, change)
 
 
@@ -153,23 +164,26 @@ def _is_generated(secret: str, encoded: str) -> bool:
     return hmac.compare_digest(hashed.encode(), encoded.encode())
 
 
-def _hashed(
-    secret: str, encoded: str | None, here: bytes, anywhere: bytes
-) -> float | None:
+def _unless_guess(is_guess: bool, name: str, origin: Origin) -> float | None:
+    """Return the time for a generated secret, which is right or a guess; None for a guess."""
+    if not is_guess:
+        return time.monotonic()
+    throttle.count(name, origin)
+    return None
+
+
+def _hashed(secret: str, encoded: str | None, anywhere: bytes) -> float | None:
     """Return the time at which the secret was found to match the hash; None if it does not."""
-    if encoded and encoded.startswith(GENERATED):
-        return time.monotonic() if _is_generated(secret, encoded) else None
-    with hashing_slot(was_right=here in _verified):
-        if encoded is None:
-            make_password(secret)  # takes as long as for an existing name
-            return None
-        # Requests that waited with the same secret hash it once, from all addresses. The cache
-        # is read only after the wait: an attacker whose request is refused while waiting must
-        # not learn whether the secret is correct.
-        known = _verified.get(anywhere)
-        if known and _still_holds(known, encoded):
-            return known.hashed_at
-        return time.monotonic() if check_password(secret, encoded) else None
+    if encoded is None:
+        make_password(secret)  # takes as long as for an existing name
+        return None
+    # Requests that waited with the same secret hash it once, from all addresses. The cache is
+    # read only after the wait: an attacker whose request is refused while waiting must not learn
+    # whether the secret is correct.
+    known = _verified.get(anywhere)
+    if known and _still_holds(known, encoded):
+        return known.hashed_at
+    return time.monotonic() if check_password(secret, encoded) else None
 
 
 def _digest(*parts: str) -> bytes:

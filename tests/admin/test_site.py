@@ -10,7 +10,9 @@ from axes.models import AccessAttempt
 from django.contrib.auth.models import User
 from django.test import Client
 
-from imagecatalog.identity import verification
+from imagecatalog.identity import credentials, throttle, verification
+from imagecatalog.identity.models import AttemptCount
+from imagecatalog.identity.origin import Origin
 
 PASSWORD = "correct horse battery staple"
 
@@ -47,6 +49,39 @@ def test_the_sixth_guess_of_a_password_is_not_looked_at(
     assert (response.status_code, response["Retry-After"]) == (429, "900")
     assert "Try again in 15 minutes." in response.content.decode()
     assert client.get("/admin/").status_code == 302
+
+
+# Guesses are counted with those of the APIs
+
+
+def test_many_names_are_tried_only_so_often_from_one_address(
+    client: Client, root: User
+) -> None:
+    for number in range(throttle.BY_ADDRESS):
+        assert sign_in(client, "a guess", f"user-{number}").status_code == 200
+
+    response = sign_in(client)
+    assert response.status_code == 429
+    assert "too many failed attempts to sign in" in response.content.decode()
+
+
+def test_guesses_at_the_api_count_at_the_admin(client: Client, root: User) -> None:
+    origins = [Origin(f"10.0.2.{number}") for number in range(throttle.BY_NAME)]
+    for origin in origins:
+        assert credentials.by_password("root", "a guess", origin) is None
+
+    assert sign_in(client).status_code == 429
+
+
+def test_guesses_do_not_lock_out_an_address_that_signed_in_before(
+    client: Client, root: User
+) -> None:
+    assert sign_in(client).status_code == 302
+    for number in range(throttle.BY_NAME):
+        credentials.by_password("root", "a guess", Origin(f"10.0.2.{number}"))
+
+    assert sign_in(client).status_code == 302
+    assert not AttemptCount.objects.filter(right_at__gt=0, count__gt=0).exists()
 
 
 # The password is hashed in turn with those of the API

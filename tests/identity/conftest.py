@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.http import HttpResponse
 from django.test import Client
 
-from imagecatalog.identity import credentials, throttle, tokens, verification
+from imagecatalog.identity import credentials, tokens, verification
 from imagecatalog.identity.models import Project, RoleAssignment
 
 PASSWORD = "correct horse battery"
@@ -81,7 +81,6 @@ def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verification, "_verified", {})
     monkeypatch.setattr(credentials, "_touched", {})
     monkeypatch.setattr(tokens, "_valid", {})
-    monkeypatch.setattr(throttle, "_failures", {})
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -11,8 +12,8 @@ from django.db.models import Model
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from imagecatalog.identity import pruning
-from imagecatalog.identity.models import SignInEvent
+from imagecatalog.identity import attempt_counts, pruning
+from imagecatalog.identity.models import AttemptCount, SignInEvent
 
 pytestmark = pytest.mark.django_db
 MINUTE = timedelta(minutes=1)
@@ -79,3 +80,19 @@ def test_sessions_that_have_expired_go() -> None:
     pruning.prune()
 
     assert [it.session_key for it in Session.objects.all()] == ["open"]
+
+
+def test_counts_of_attempts_go_and_known_addresses_stay(settings: Any) -> None:
+    settings.IMAGECATALOG_SIGN_IN_RECORD_DAYS = 0
+    now = int(time.time())
+    ended = now - attempt_counts.WINDOW - 1
+    forgotten = now - attempt_counts.KNOWN - 1
+    rows = {"running": (now, None), "ended": (ended, None), "known": (ended, ended)}
+    rows["forgotten"] = (forgotten, forgotten)
+    for key, (since, right_at) in rows.items():
+        AttemptCount.objects.create(key=key, since=since, right_at=right_at)
+
+    pruning.prune()
+
+    kept = AttemptCount.objects.values_list("key", flat=True)
+    assert set(kept) == {"running", "known"}
