@@ -30,6 +30,7 @@ class AdminConfig(apps.AdminConfig):
             checks.certificates,
         ):
             register(check)
+        register(checks.interpreter, "interpreter", deploy=True)
         # This receiver runs after that of django.contrib.auth, which creates the permissions.
         post_migrate.connect(roles.ensure, sender=installed.get_app_config("images"))
 

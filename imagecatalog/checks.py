@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import http.cookies
 import os
+import platform
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -74,6 +77,22 @@ def certificates(**options: Any) -> list[CheckMessage]:
             f"IMAGECATALOG_SIGNATURE_CERTIFICATES: {folder} is not a folder that can be "
             "read. Name one, or leave the variable unset.",
             id="imagecatalog.E004",
+        )
+    ]
+
+
+def interpreter(**options: Any) -> list[Warning]:
+    """Warn about a Python that parses cookies in quadratic time (CVE-2024-7592).
+
+    Distributions have the fix in older versions, too.
+    """
+    if sys.version_info >= (3, 13) or hasattr(http.cookies, "_unquote_sub"):
+        return []
+    return [
+        Warning(
+            f"Python {platform.python_version()} parses cookies too slowly (CVE-2024-7592).",
+            hint="Update to Python 3.11.10, 3.12.6, 3.13 or newer.",
+            id="imagecatalog.W003",
         )
     ]
 

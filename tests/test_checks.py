@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import http.cookies
 import os
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 
+from imagecatalog import checks
 from tests import servers
 
 
@@ -66,3 +69,19 @@ def test_a_database_without_tables_is_said_to_be_so(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "`manage.py migrate` prepares a new database" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def check_interpreter() -> None:
+    call_command("check", deploy=True, tags=["interpreter"], fail_level="WARNING")
+
+
+def test_a_python_with_slow_cookies_is_warned_of(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(checks, "sys", SimpleNamespace(version_info=(3, 12, 5)))
+    monkeypatch.delattr(http.cookies, "_unquote_sub", raising=False)
+    with pytest.raises(SystemCheckError, match="CVE-2024-7592"):
+        check_interpreter()
+
+    monkeypatch.setattr(http.cookies, "_unquote_sub", None, raising=False)  # the fix
+    check_interpreter()

@@ -75,6 +75,7 @@ class Command(BaseCommand):
         """Run the service until it ends; return the exit code."""
         host, port = _address(options["bind"])
         _refuse_unprotected(host)
+        self.check(tags=["interpreter"], include_deployment_checks=True)
         with _listen(host, port) as listener:
             with _exclusive():
                 call_command("migrate", interactive=False, verbosity=0)
