@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from django.conf import settings
+from django.contrib import admin
+from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
+from django.urls import reverse
 from django.utils.module_loading import import_string
 
 from imagecatalog.identity.api.views import error as identity_error
+from images.admin import error_pages
 from images.http import request_url, responses, streaming
 from images.http.request_ids import HEADER, request_id_of
+
+COOKIES = 4096  # characters of the header Cookie
+SIGN_IN_FORM = 1 << 16  # bytes
+FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -68,21 +76,65 @@ def for_browsers(get_response: GetResponse) -> GetResponse:
     return middleware
 
 
-def refuse_broken_forms(get_response: GetResponse) -> GetResponse:
-    """Refuse a form that is not UTF-8 (400): Django would read it as other text."""
+def limit_cookies(get_response: GetResponse) -> GetResponse:
+    """Refuse too many or too large cookies (431) before anything parses them.
+
+    Some versions of Python parse them in quadratic time (CVE-2024-7592).
+    """
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        if request.content_type != "application/x-www-form-urlencoded":
+        if len(request.META.get("HTTP_COOKIE", "")) <= COOKIES:
             return get_response(request)
-        try:
-            form = request.body
-        except UnreadablePostError:
-            return responses.error(request, 400, "The form is cut off. Send it again.")
-        if request_url.is_text(form):
-            return get_response(request)
-        return responses.error(request, 400, "The form is not UTF-8.")
+        streaming.drain(request)
+        message = "The cookies are too large. Delete those of this site, and sign in."
+        return responses.error(request, 431, message)
 
     return middleware
+
+
+def check_forms(get_response: GetResponse) -> GetResponse:
+    """Refuse the form of a stranger or a too large one unread, and one that is not UTF-8.
+
+    Django would parse a form, and read it into memory, before it asks who sends it, and it would
+    read what is not UTF-8 as other text.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if request.content_type not in FORMS:  # nothing else is parsed
+            return get_response(request)
+        refusal = _unread(request) or _broken(request)
+        return refusal or get_response(request)
+
+    return middleware
+
+
+def _unread(request: HttpRequest) -> HttpResponse | None:
+    """Return the refusal of a form that the head of the request decides, or None."""
+    is_sign_in = request.path_info == reverse("admin:login")
+    limit = SIGN_IN_FORM if is_sign_in else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    refusal: HttpResponse | None = None
+    if not (is_sign_in or admin.site.has_permission(request)):
+        is_sign_out = request.path_info == reverse("admin:logout")
+        page = reverse("admin:index") if is_sign_out else request.get_full_path()
+        refusal = redirect_to_login(page, reverse("admin:login"))
+    elif int(request.META.get("CONTENT_LENGTH") or 0) > limit:
+        refusal = error_pages.too_large(request, limit)
+    if refusal is not None:
+        streaming.drain(request)
+    return refusal
+
+
+def _broken(request: HttpRequest) -> HttpResponse | None:
+    """Return the refusal of a form that is cut off or not UTF-8, or None."""
+    if request.content_type != "application/x-www-form-urlencoded":
+        return None
+    try:
+        form = request.body
+    except UnreadablePostError:
+        return responses.error(request, 400, "The form is cut off. Send it again.")
+    if request_url.is_text(form):
+        return None
+    return responses.error(request, 400, "The form is not UTF-8.")
 
 
 def content_security_policy(get_response: GetResponse) -> GetResponse:

@@ -347,11 +347,12 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 IMAGECATALOG_BROWSER_PATHS = ("/admin/", "/static/")
 IMAGECATALOG_BROWSER_MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "imagecatalog.middleware.limit_cookies",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "imagecatalog.middleware.content_security_policy",
-    "imagecatalog.middleware.refuse_broken_forms",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "imagecatalog.middleware.check_forms",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",  # answers who guesses passwords
@@ -374,6 +375,7 @@ TEMPLATES = [
 ]
 STATIC_URL = "/static/"
 WHITENOISE_USE_FINDERS = True  # from where they are: there is no build step
+FILE_UPLOAD_HANDLERS = ["images.http.form_files.RefuseFiles"]
 LANGUAGES = [("en", "English")]  # a language that is half translated helps nobody
 
 # The API never receives these cookies, so no page can use it with them.

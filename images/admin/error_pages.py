@@ -1,4 +1,4 @@
-"""Error pages in the layout of the admin: 403, 404 and 429."""
+"""Error pages in the layout of the admin: 403, 404, 413 and 429."""
 
 from __future__ import annotations
 
@@ -33,6 +33,12 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     is_sentence = isinstance(message, str) and message
     sentence = message if is_sentence else _("There is no such page.")
     return _page(request, 404, _("Not found"), sentence)
+
+
+def too_large(request: HttpRequest, limit: int) -> HttpResponse:
+    """Return the page for a form with more bytes than the limit (413)."""
+    sentence = _("The form has more than %(limit)s bytes. Send less at once.")
+    return _page(request, 413, _("Too large"), sentence % {"limit": f"{limit:,}"})
 
 
 def too_many(request: HttpRequest, error: errors.TooManyAttempts) -> HttpResponse:

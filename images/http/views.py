@@ -15,6 +15,7 @@ from images import errors
 from images.access import Caller
 from images.http import request_body, responses, streaming
 from images.http.challenge import challenge
+from images.http.form_files import FileRefused
 
 IMAGE_UUID = "[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
 IMAGE_ID = f"(?P<image_id>{IMAGE_UUID})"  # the segment of a path with the image's id
@@ -145,4 +146,6 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer 400 for a request that Django itself refuses (Django's handler400)."""
-    return responses.error(request, 400, "The request is malformed.")
+    is_told = isinstance(exception, FileRefused)
+    message = str(exception) if is_told else "The request is malformed."
+    return responses.error(request, 400, message)
