@@ -223,6 +223,17 @@ def check(caller: Caller, action: str, image: Target) -> None:
         raise refused(action)
 
 
+def check_may_add(caller: Caller) -> None:
+    """Raise Forbidden for a caller who can add no image, whatever image it is.
+
+    An overridden rule can depend on the image; the default one needs only the caller's project.
+    """
+    image = {"owner": caller.project}
+    by_rule = "add_image" in overrides() or rule_allows(caller, "add_image", image)
+    if not (by_rule and key_allows(caller, "add_image")):
+        raise refused("add_image")
+
+
 def refused(action: str) -> errors.Forbidden:
     """Return the error for an action that is not allowed."""
     return errors.Forbidden(f"You are not authorized to complete {action} action.")

@@ -21,6 +21,7 @@ from images.http import database, responses
 from images.http.content_headers import EncodedContent
 from images.http.preconditions import PreconditionFailed
 from images.http.ranges import RangeNotSatisfiable
+from images.http.request_body import BodyTooLarge
 from images.http.views import ApiView
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,7 @@ STATUS: Mapping[type[Exception], int] = {
     errors.StoreReadOnly: 410,
     errors.OverLimit: 413,
     errors.StoreFull: 413,
+    BodyTooLarge: 413,
     errors.ContentRefused: 415,
     errors.TooManyAttempts: 429,
     errors.ServerStopping: 503,

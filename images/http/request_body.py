@@ -12,26 +12,33 @@ from images.http import content_headers, streaming
 
 NOT_EXPECTED = "A body is not expected with this request."
 LIMIT = 1 << 20  # bytes, far more than 128 properties need in practice
+SMALL = 1 << 16  # bytes, for documents with few and short values
 
 
-def raw(request: HttpRequest) -> bytes:
-    """Return the whole body, with Content-Length or chunked.
+class BodyTooLarge(errors.OverLimit):
+    """The body has more bytes than the limit of its path."""
 
-    Raises OverLimit, BodyIncomplete; Invalid if the body is only a part, or encoded.
+    code = "body-too-large"
+
+
+def raw(request: HttpRequest, limit: int = LIMIT) -> bytes:
+    """Return the whole body of at most ``limit`` bytes, with Content-Length or chunked.
+
+    Raises BodyTooLarge, BodyIncomplete; Invalid if the body is only a part, or encoded.
     """
     content_headers.check_plain_and_whole(request)
-    _check_size(streaming.content_length(request) or 0)
+    _check_size(streaming.content_length(request) or 0, limit)
     parts, size = [], 0
     for block in streaming.body(request):
         size += len(block)
-        _check_size(size)
+        _check_size(size, limit)
         parts.append(block)
     return b"".join(parts)
 
 
-def _check_size(size: int) -> None:
-    if size > LIMIT:
-        raise errors.OverLimit(f"The request body exceeds {LIMIT} bytes.")
+def _check_size(size: int, limit: int) -> None:
+    if size > limit:
+        raise BodyTooLarge(f"The request body exceeds {limit} bytes.")
 
 
 def header_text(value: str) -> str:
@@ -39,9 +46,9 @@ def header_text(value: str) -> str:
     return value.encode("latin-1").decode()  # WSGI decodes headers as Latin-1
 
 
-def json(request: HttpRequest) -> Any:
+def json(request: HttpRequest, limit: int = LIMIT) -> Any:
     """Return the body parsed as a JSON object or list; Content-Type is ignored. Raises Invalid."""
-    return document(raw(request))
+    return document(raw(request, limit))
 
 
 def document(content: bytes) -> Any:

@@ -70,7 +70,9 @@ class ApplicationCredentialViewSet(IdentityViewSet):
                 "This token has no project. Sign in to the project that the credential "
                 "is for."
             )
-        attributes = _attributes(request_body.json(request._request))
+        attributes = _attributes(
+            request_body.json(request._request, request_body.SMALL)
+        )
         row, secret = application_credentials.draft(
             existing(get_user_model().objects.filter(pk=claims.user_id)),
             claims.project,

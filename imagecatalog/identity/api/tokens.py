@@ -34,9 +34,9 @@ class AuthViewSet(IdentityViewSet):
     @action(detail=False, methods=["post"], url_path="tokens")
     def issue(self, request: Request) -> HttpResponse:
         """Sign in: return a new token in X-Subject-Token and as a document."""
-        text, valid = sign_in(
-            request_body.json(request._request), origin_of(request._request)
-        )
+        http = request._request
+        document = request_body.json(http, request_body.SMALL)
+        text, valid = sign_in(document, origin_of(http))
         return _token_response(request, text, valid, 201)
 
     @issue.mapping.get

@@ -12,7 +12,7 @@ from imagecatalog.identity import tokens
 from imagecatalog.identity.models import Project, Role
 from imagecatalog.identity.tokens import Valid
 from images import errors
-from images.http import public_url, responses
+from images.http import public_url, request_body, responses, streaming
 from images.http.views import ApiView, ApiViewSet
 
 Row = TypeVar("Row", bound=Model)
@@ -67,7 +67,9 @@ class OpenViewSet(IdentityViewSet):
     """A ViewSet for requests without credentials."""
 
     def perform_authentication(self, request: Request) -> None:
-        """Accept the request without a token."""
+        """Accept the request without a token. Raises Invalid for a body, without reading it."""
+        if streaming.has_body(request._request):
+            raise errors.Invalid(request_body.NOT_EXPECTED)
 
 
 class UnknownPathView(KeystoneForm):

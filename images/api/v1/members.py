@@ -48,7 +48,7 @@ class ImageMemberViewSet(V1ViewSet):
     def update(self, request: Request, image_id: str, member_id: str) -> HttpResponse:
         """Share an image with a project, or change the project's permission to share it."""
         caller = _sharer(request, image_id, "add_member")
-        can_share = _can_share(request_body.raw(request._request))
+        can_share = _can_share(request_body.raw(request._request, request_body.SMALL))
         sharing.set_member(image_id, member_id, can_share, caller)
         return responses.nothing()
 

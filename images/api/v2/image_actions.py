@@ -17,27 +17,27 @@ class ImageActionViewSet(ApiViewSet):
     @action(detail=False, methods=["post"])
     def deactivate(self, request: Request, image_id: str) -> HttpResponse:
         """Withhold the image's data from all callers but administrators."""
-        request_body.refuse(request._request)
         caller = get_caller(request)
         access.get_image(caller, image_id, "deactivate")
+        request_body.refuse(request._request)
         lifecycle.deactivate(image_id, caller)
         return responses.nothing()
 
     @action(detail=False, methods=["post"])
     def reactivate(self, request: Request, image_id: str) -> HttpResponse:
         """Make the image's data available for download again."""
-        request_body.refuse(request._request)
         caller = get_caller(request)
         access.get_image(caller, image_id, "reactivate")
+        request_body.refuse(request._request)
         lifecycle.reactivate(image_id, caller)
         return responses.nothing()
 
     @action(detail=False, methods=["post"])
     def restore(self, request: Request, image_id: str) -> HttpResponse:
         """Restore the image from the trash (an extension of the Image API)."""
-        request_body.refuse(request._request)
         caller = get_caller(request)
         access.get_remembered_image(caller, image_id, "restore_image")
+        request_body.refuse(request._request)
         lifecycle.restore(image_id, caller, _reason(request))
         return responses.nothing()
 

@@ -37,11 +37,11 @@ class ImageMemberViewSet(ApiViewSet):
 
     def create(self, request: Request, image_id: str) -> HttpResponse:
         """Share an image with a project."""
+        caller = get_caller(request)
+        access.get_image(caller, image_id, "add_member")
         document = _object(request)
         if "member" not in document:
             raise errors.Invalid("Member to be added not specified")
-        caller = get_caller(request)
-        access.get_image(caller, image_id, "add_member")
         member = sharing.add(image_id, document["member"], caller)
         return responses.json(_document(member))
 
@@ -59,14 +59,14 @@ class ImageMemberViewSet(ApiViewSet):
 
     def update(self, request: Request, image_id: str, member_id: str) -> HttpResponse:
         """Set the status of a member: accepted, pending or rejected."""
-        document = _object(request)
-        if "status" not in document:
-            raise errors.Invalid("Status not specified")
-        sharing.check_status(document["status"])
         caller = get_caller(request)
         image = _image(caller, image_id, member_id, "get_member")
         sharing.member(image, member_id, _only(caller, image))
         access.require(caller, "modify_member", image)
+        document = _object(request)
+        if "status" not in document:
+            raise errors.Invalid("Status not specified")
+        sharing.check_status(document["status"])
         changed = sharing.set_status(image_id, member_id, document["status"], caller)
         return responses.json(_document(changed))
 
@@ -97,7 +97,7 @@ def _only(caller: Caller, image: Row) -> str | None:
 
 
 def _object(request: Request) -> dict[str, Any]:
-    document = request_body.json(request._request)
+    document = request_body.json(request._request, request_body.SMALL)
     if not isinstance(document, dict):
         raise errors.Invalid("Unexpected body type. Expected a JSON object.")
     return document

@@ -18,9 +18,9 @@ class ImageTagViewSet(ApiViewSet):
 
     def update(self, request: Request, image_id: str, tag: str) -> HttpResponse:
         """Add a tag to an image, unless the image has it already."""
-        request_body.refuse(request._request)
         caller = get_caller(request)
         access.get_image(caller, image_id, "modify_image")
+        request_body.refuse(request._request)
         lifecycle.tag(image_id, tag, caller)
         return responses.nothing()
 

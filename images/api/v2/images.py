@@ -57,6 +57,7 @@ class ImageViewSet(ApiViewSet):
     def create(self, request: Request) -> HttpResponse:
         """Create a queued image from a JSON object."""
         caller = get_caller(request)
+        access.check_may_add(caller)
         fields, properties, tags = custom_properties.parse_new_image(
             request_body.json(request._request)
         )
@@ -80,9 +81,9 @@ class ImageViewSet(ApiViewSet):
     def partial_update(self, request: Request, image_id: str) -> HttpResponse:
         """Apply a JSON patch to an image's attributes, properties, tags and locations."""
         caller = get_caller(request)
+        image = access.get_image(caller, image_id, "modify_image")
         content_type = request.META.get("CONTENT_TYPE", "")
         operations = patch.parse(content_type, request_body.raw(request._request))
-        image = access.get_image(caller, image_id, "modify_image")
         changes, location_operations = patch.plan(operations, image)
         _check_update(caller, image, changes.fields, location_operations)
         location_changes = ImageLocationViewSet.changes(image, location_operations)

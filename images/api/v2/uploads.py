@@ -100,8 +100,8 @@ class UploadsView(TusView):
         """Open an upload of Upload-Length bytes for a queued image (tus: creation)."""
         size = _number(request, "Upload-Length")
         metadata = _metadata(request)
-        request_body.refuse(request._request)
         caller = _allowed(request, image_id)
+        request_body.refuse(request._request)
         upload = uploads.begin(
             image_id,
             size,

@@ -72,10 +72,11 @@ def test_what_names_no_member_is_400(document: Any, api: Any, make_image: Any) -
 
 
 def test_a_member_needs_a_body(api: Any, make_image: Any) -> None:
-    image = make_image()
+    image = make_image(visibility="shared")
+    image.members.create(member=GUEST)
 
     assert api.member.post(path(image)).status_code == 400
-    assert api.member.put(path(image, GUEST)).status_code == 400
+    assert api.admin.put(path(image, GUEST)).status_code == 400
 
 
 @pytest.mark.parametrize("visibility", NOT_SHARED)
