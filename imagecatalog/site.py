@@ -18,6 +18,8 @@ from django.utils.translation import gettext_lazy as _
 
 from images import errors
 
+QUERY = 4096  # characters
+SEARCH = 500  # characters, more than the longest name has
 View = Callable[..., HttpResponseBase]
 
 
@@ -41,8 +43,8 @@ class CatalogueSite(AdminSite):
         return super().index(request, extra)
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
-        """Return the view for staff users; it refuses NUL characters in the path and in forms."""
-        return super().admin_view(_without_nul(view), cacheable)
+        """Return the view for staff users; it refuses texts on which queries fail or take long."""
+        return super().admin_view(_checked(view), cacheable)
 
     def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """Sign a user in; after too many attempts return an error page."""
@@ -68,13 +70,20 @@ class CatalogueSite(AdminSite):
         return [path("live/", view, name="live"), *super().get_urls()]
 
 
-def _without_nul(view: View) -> View:
-    """Return a view that refuses NUL characters, on which queries of PostgreSQL fail."""
+def _checked(view: View) -> View:
+    """Return a view that refuses NUL characters, and long queries and searches.
+
+    Queries of PostgreSQL fail on NUL. Each word of a search is a condition, and each number of an
+    order is a column.
+    """
 
     @wraps(view)
     def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if "\0" in request.path_info:
             raise Http404
+        search = request.GET.get("q", "") + request.GET.get("term", "")
+        if len(request.META.get("QUERY_STRING", "")) > QUERY or len(search) > SEARCH:
+            raise BadRequest
         if any("\0" in text for text in _texts(request)):
             raise BadRequest
         return view(request, *args, **kwargs)

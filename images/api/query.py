@@ -14,7 +14,7 @@ from images.errors import Invalid
 from images.units import parse_number
 
 MAX_LIMIT: Final = 1000  # images on a page
-MAX_CONDITIONS: Final = 200  # databases limit the depth of an expression
+MAX_CONDITIONS: Final = 100  # databases limit the depth of an expression
 SORT_KEYS: Final = (
     "name",
     "status",
@@ -79,6 +79,10 @@ def order(keys: list[tuple[str, str]]) -> Order:
 
     The default direction is descending.
     """
+    if len(keys) > MAX_CONDITIONS:
+        raise Invalid(
+            f"A list takes at most {MAX_CONDITIONS} sort keys. Leave some out."
+        )
     chosen: dict[str, bool] = {}
     for key, direction in keys:
         key, direction = key.strip(), direction.strip() or "desc"

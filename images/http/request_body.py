@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import orjson
@@ -13,6 +14,7 @@ from images.http import content_headers, streaming
 NOT_EXPECTED = "A body is not expected with this request."
 LIMIT = 1 << 20  # bytes, far more than 128 properties need in practice
 SMALL = 1 << 16  # bytes, for documents with few and short values
+MAX_VALUES = 10_000  # in a document, however short they are
 
 
 class BodyTooLarge(errors.OverLimit):
@@ -62,11 +64,32 @@ def document(content: bytes) -> Any:
 
 
 def parsed(content: bytes) -> Any:
-    """Parse any JSON value. Raises Invalid."""
+    """Parse any JSON value. Raises Invalid, and BodyTooLarge for too many values in it."""
     try:
-        return orjson.loads(content)
+        value = orjson.loads(content)
     except ValueError:
         raise errors.Invalid("Malformed JSON in request body.") from None
+    _check_count(value)
+    return value
+
+
+def _check_count(value: object) -> None:
+    count, level = 0, [value]
+    while level:
+        below: list[object] = []
+        for item in level:
+            children = _children(item)
+            count += len(children)
+            if count > MAX_VALUES:
+                raise BodyTooLarge(f"The body has more than {MAX_VALUES} values.")
+            below.extend(children)
+        level = below
+
+
+def _children(value: object) -> Collection[object]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def refuse(request: HttpRequest) -> None:

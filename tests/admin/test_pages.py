@@ -40,6 +40,20 @@ def test_a_page_is_there(root: Client, make_image: MakeImage, path: str) -> None
     assert root.get(path).status_code == 200
 
 
+# Searches that would take long
+
+
+@pytest.mark.parametrize("page", [LIST, "/admin/auth/user/"])
+@pytest.mark.parametrize("query", ["q=" + "a+" * 251, "o=" + "1." * 2048])
+def test_a_long_search_is_refused(root: Client, page: str, query: str) -> None:
+    assert root.get(f"{page}?{query}").status_code == 400
+
+
+@pytest.mark.parametrize("page", [LIST, "/admin/auth/user/"])
+def test_a_search_of_many_words_is_none(root: Client, page: str) -> None:
+    assert root.get(f"{page}?q={'a+' * 250}").status_code == 200
+
+
 # Ids that nobody has
 
 

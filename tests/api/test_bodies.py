@@ -220,3 +220,22 @@ def test_a_body_has_the_limit_of_its_path(
 
     assert response.status_code == 413
     assert f"exceeds {limit} bytes" in response.content.decode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" + b"0," * request_body.MAX_VALUES + b"0]",
+        b"[" + b"[]," * request_body.MAX_VALUES + b"0]",
+        b"[" + b"[[[0]]]," * (request_body.MAX_VALUES // 4) + b"[[[0]]]]",
+        b"{"
+        + b",".join(b'"k%d":0' % key for key in range(request_body.MAX_VALUES + 1))
+        + b"}",
+    ],
+    ids=["numbers", "lists", "nested", "objects"],
+)
+def test_a_body_has_not_too_many_values(body: bytes, api: Any) -> None:
+    response = api.member.post("/v2/images", body, content_type="application/json")
+
+    assert response.status_code == 413
+    assert b"more than 10000 values" in response.content

@@ -31,6 +31,7 @@ from images.errors import Invalid
 from images.listing import Listing
 
 MAX_IN: Final = 1000  # databases limit the length of a list
+MAX_IN_ALL: Final = 2000  # of all lists in a request
 MEMBER_STATUSES: Final = ("accepted", "pending", "rejected", "all")
 TEXTS: Final = ("name", "id", "status", "container_format", "disk_format")
 PLAIN: Final = ("owner", "checksum", "os_hash_algo", "os_hash_value")
@@ -129,6 +130,10 @@ def _classic_sort(keys: list[str], directions: list[str]) -> Order:
 def _where(params: QueryDict) -> Q:
     filters = [pair for pair in pairs(params) if pair[0] not in NOT_CONDITIONS]
     check_conditions(len(filters))
+    if sum(value.count(",") for _, value in filters) > MAX_IN_ALL:
+        raise Invalid(
+            f"The lists have more than {MAX_IN_ALL} values together. Leave some out."
+        )
     # Lists leave hidden images out. The trash has them, so that operators can restore them.
     with_hidden = "os_hidden" in params or _asks_for_trash(params)
     conditions = [] if with_hidden else [Q(os_hidden=False)]
@@ -182,10 +187,10 @@ def _items(name: str, text: str) -> list[str]:
         quoted, bare, comma = match.groups()
         items.append(bare if quoted is None else _ESCAPED.sub(r"\1", quoted))
         position, more = match.end(), bool(comma)
-    if len(items) > MAX_IN:
-        raise Invalid(
-            f"The list for {name} has more than {MAX_IN} values. Leave some out."
-        )
+        if len(items) > MAX_IN:
+            raise Invalid(
+                f"The list for {name} has more than {MAX_IN} values. Leave some out."
+            )
     return items
 
 

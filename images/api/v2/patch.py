@@ -26,6 +26,8 @@ Op = Literal["add", "remove", "replace"]
 OPS: Final[tuple[Op, ...]] = ("add", "remove", "replace")
 CHANGEABLE: Final = attributes.BASE - attributes.READ_ONLY_ONCE_CREATED
 
+MAX_POINTER: Final = 1024  # characters; a name has at most 255
+
 _BAD_ESCAPE = re.compile("~(?![01])")
 _INDEX = re.compile("[0-9]{1,9}")
 
@@ -162,6 +164,8 @@ def _segments(pointer: object) -> list[str]:
     """Return the segments of a JSON pointer (RFC 6901), still escaped. Raises Invalid."""
     if not isinstance(pointer, str) or not pointer.startswith("/"):
         raise Invalid("A JSON pointer must be a string that starts with '/'.")
+    if len(pointer) > MAX_POINTER:
+        raise Invalid(f"A JSON pointer must have at most {MAX_POINTER} characters.")
     if _BAD_ESCAPE.search(pointer):
         raise Invalid(
             "The JSON pointer has a '~' outside '~0' and '~1'. Write '~' as '~0'."

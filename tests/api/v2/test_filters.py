@@ -114,8 +114,20 @@ def test_characters_that_no_image_can_have_are_refused(character: str) -> None:
 
 
 def test_too_many_filters_are_refused() -> None:
-    with pytest.raises(Invalid, match="at most 200 filters. Leave some out"):
-        parse("&".join(f"p{number}=x" for number in range(201)))
+    with pytest.raises(Invalid, match="at most 100 filters. Leave some out"):
+        parse("&".join(f"p{number}=x" for number in range(101)))
+
+
+def test_too_many_sort_keys_are_refused() -> None:
+    with pytest.raises(Invalid, match="at most 100 sort keys"):
+        parse("sort=" + "id," * 100 + "id")
+
+
+def test_lists_are_limited_alone_and_together() -> None:
+    with pytest.raises(Invalid, match="list for id has more than 1000 values"):
+        parse("id=in:" + ",".join(["x"] * 1001))
+    with pytest.raises(Invalid, match="more than 2000 values together"):
+        parse("&".join(["id=in:" + ",".join(["x"] * 900)] * 3))
 
 
 # The order
