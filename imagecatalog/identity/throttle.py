@@ -86,12 +86,13 @@ def _is_known(attempt: Attempt) -> bool:
 
 
 def _remember_refused(attempt: Attempt, over: list[Count]) -> None:
-    for count in over:
+    for limited in over:
         # The limit for a name does not refuse all addresses.
-        key = attempt.by_both if count.key == attempt.by_name else count.key
+        is_name = limited.key == attempt.by_name
+        key = attempt.by_both if is_name else limited.key
         if len(_refused) >= REMEMBERED_AT_MOST:
             _refused.clear()
-        _refused[key] = max(count.since + WINDOW, _refused.get(key, 0))
+        _refused[key] = max(limited.since + WINDOW, _refused.get(key, 0))
 
 
 def _check_refused(attempt: Attempt, now: int) -> None:

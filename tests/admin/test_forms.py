@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.conf import settings
@@ -16,6 +17,7 @@ from django.urls import URLPattern
 
 from imagecatalog import middleware
 from images.http import streaming
+from images.models import Image
 from tests.bodies import Unread
 
 FORMS = {
@@ -65,6 +67,20 @@ def test_the_form_of_a_stranger_is_not_read(
 
     assert (response.status_code, body.is_read) == (302, False)
     assert response["Location"].startswith("/admin/login/?next=/admin/")
+
+
+@pytest.mark.parametrize("role", ["", "viewer"])
+def test_the_data_of_who_may_not_upload_is_not_read(
+    role: str, signed_in: Callable[..., Client], make_image: Callable[..., Image]
+) -> None:
+    client, body = signed_in(role) if role else Client(), Unread()
+    path = f"/admin/images/image/{make_image().pk}/uploads/{uuid4()}"
+    environ: dict[str, Any] = {"wsgi.input": body, "CONTENT_LENGTH": "5"}
+    media_type = "application/offset+octet-stream"
+
+    response = client.patch(path, content_type=media_type, **environ)
+
+    assert (response.status_code, body.is_read) == (403, False)
 
 
 @pytest.mark.django_db
