@@ -16,6 +16,8 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path
 from django.utils.translation import gettext_lazy as _
 
+from imagecatalog.identity import throttle, verification
+from imagecatalog.identity.origin import origin_of
 from images import errors
 
 QUERY = 4096  # characters
@@ -54,6 +56,24 @@ class CatalogueSite(AdminSite):
             return super().login(request, extra_context)
         except errors.TooManyAttempts as error:
             return error_pages.too_many(request, error)
+
+    def password_change(  # type: ignore[override]
+        self, request: HttpRequest, extra_context: Any = None
+    ) -> HttpResponse:
+        """Change the user's own password; the old one has the limits of a sign-in."""
+        from images.admin import error_pages
+
+        if request.method != "POST":
+            return super().password_change(request, extra_context)
+        name, origin = request.user.get_username(), origin_of(request)
+        try:
+            with verification.hashing_slot(name, origin) as guess:
+                response = super().password_change(request, extra_context)
+        except errors.TooManyAttempts as error:
+            return error_pages.too_many(request, error)
+        if guess and response.status_code == 302:
+            throttle.succeeded(guess)
+        return response
 
     def get_app_list(
         self, request: HttpRequest, app_label: str | None = None

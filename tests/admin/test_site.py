@@ -84,6 +84,27 @@ def test_guesses_do_not_lock_out_an_address_that_signed_in_before(
     assert not AttemptCount.objects.filter(right_at__gt=0, count__gt=0).exists()
 
 
+def change_password(client: Client, old: str) -> Any:
+    new = "another horse battery staple"
+    form = {"old_password": old, "new_password1": new, "new_password2": new}
+    return client.post("/admin/password_change/", form)
+
+
+def test_an_old_password_is_guessed_only_so_often(client: Client, root: User) -> None:
+    sign_in(client)
+    for _ in range(throttle.BY_BOTH):
+        assert change_password(client, "a guess").status_code == 200
+
+    assert change_password(client, PASSWORD).status_code == 429
+
+
+def test_who_knows_the_old_password_changes_it(client: Client, root: User) -> None:
+    sign_in(client)
+
+    assert change_password(client, PASSWORD).status_code == 302
+    assert not AttemptCount.objects.filter(count__gt=0).exists()
+
+
 # The password is hashed in turn with those of the API
 
 
