@@ -12,6 +12,7 @@ from django.conf import settings
 from django.http import HttpRequest
 
 CLIENT = "imagecatalog.client"  # a key of the request's environment, for the access log
+HOPS = 32  # proxies in a chain; looking at thousands would take long
 UNIX = "unix"  # a trusted proxy: any peer that connects by a Unix socket
 _WITH_PORT = re.compile(r"(?:\[(.*)\]|([0-9.]+))(?::[0-9]+)?")
 
@@ -29,7 +30,7 @@ def client_of(environ: Mapping[str, Any]) -> str:
     address is in IMAGECATALOG_TRUSTED_PROXIES.
     """
     address: str = environ.get("REMOTE_ADDR", "")
-    hops = environ.get("HTTP_X_FORWARDED_FOR", "").split(",")
+    hops = environ.get("HTTP_X_FORWARDED_FOR", "").rsplit(",", HOPS)
     while hops and _is_trusted(address):
         hop = _parsed(hops.pop())
         if hop is None:

@@ -71,6 +71,8 @@ def test_without_trusted_proxies_nobody_speaks_for_others() -> None:
         (f"::ffff:{PROXY}", f"::ffff:{SOMEBODY}", SOMEBODY),
         (SOMEBODY, "203.0.113.1", SOMEBODY),  # no proxy of ours
         ("", "203.0.113.1", ""),
+        (PROXY, f"{SOMEBODY}{', 10.0.0.2' * 32}", SOMEBODY),
+        (PROXY, f"{SOMEBODY}{', 10.0.0.2' * 33}", "10.0.0.2"),  # no chain is so long
     ],
 )
 def test_the_last_address_is_the_clients_that_is_no_trusted_proxy(
