@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from imagecatalog.identity import (
     application_credentials,
+    throttle,
     tokens,
     verification,
 )
@@ -197,6 +198,22 @@ def test_a_wrong_secret_is_401(identity: Any, make: Any) -> None:
     assert code(**{"X-Auth-Token": f"{made['id']}.wrong"}) == 401
     assert code(**{"X-Auth-Token": f"{'0' * 32}.{made['secret']}"}) == 401
     assert code(**{"X-Auth-Token": made["secret"]}) == 401
+
+
+@pytest.mark.parametrize("name", ["robot", "nothing"])
+@pytest.mark.parametrize("user", ["alice", "nobody"])
+def test_whether_a_name_exists_does_not_show_in_how_often_one_may_try(
+    user: str, name: str, identity: Any, make: Any
+) -> None:
+    make()
+    which = {"name": name, "user": {"name": user, "domain": {"id": "default"}}}
+
+    codes = [
+        identity.try_credential("wrong", **which).status_code
+        for _ in range(throttle.BY_BOTH + 1)
+    ]
+
+    assert codes == [401] * throttle.BY_BOTH + [429]
 
 
 def test_its_token_is_for_its_project_and_is_not_exchanged(

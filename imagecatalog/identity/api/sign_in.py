@@ -11,7 +11,7 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 
-from imagecatalog.identity import credentials, sign_in_log, tokens
+from imagecatalog.identity import credentials, sign_in_log, throttle, tokens
 from imagecatalog.identity.api.views import DOMAIN, Unauthorized, existing, user_key
 from imagecatalog.identity.models import ApplicationCredential, Project
 from imagecatalog.identity.origin import Origin
@@ -101,7 +101,7 @@ def _by_application_credential(
         raise Unauthorized(
             "An application credential is for one project. Leave the scope out."
         )
-    credential_id = _credential_id(fields)
+    credential_id = _credential_id(fields, origin)
     identity = credentials.by_secret(credential_id, secret, origin)
     row = ApplicationCredential.objects.filter(pk=credential_id).first()
     if identity is None or row is None:
@@ -118,14 +118,22 @@ METHODS: dict[str, Callable[[Fields, object, Origin], tuple[str, Valid] | None]]
 }
 
 
-def _credential_id(fields: Fields) -> str:
+def _credential_id(fields: Fields, origin: Origin) -> str:
+    """Return the id of the credential that a document names; empty if there is none.
+
+    Raises Invalid, TooManyAttempts.
+    """
     if "id" in fields:
         return _text(fields, "id")
-    user = _user_name(_object(fields, "user"))
+    user, name = _object(fields, "user"), _text(fields, "name")
     rows = ApplicationCredential.objects.filter(
-        user__username=user or "", name=_text(fields, "name")
+        user__username=_user_name(user), name=name
     )
-    return rows.values_list("pk", flat=True).first() or ""
+    found = rows.values_list("pk", flat=True).first()
+    if found is None:
+        # The limit would otherwise tell which names exist.
+        throttle.count(f"\0{user.get('id', user.get('name'))} {name}", origin)
+    return found or ""
 
 
 def _user_name(user: Fields) -> str:
