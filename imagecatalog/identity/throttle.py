@@ -27,9 +27,19 @@ BY_ADDRESS: Final = 20
 BY_NAME: Final = 30
 REMEMBERED_AT_MOST: Final = 10_000
 
-# Keys that were refused, with the end of their window: a flood of refused attempts costs the
-# database nothing.
-_refused: dict[str, int] = {}
+# A flood of refused attempts must cost the database nothing. Attempts that other processes take
+# back count again soon.
+ASKED_AGAIN: Final = 2  # seconds after a refusal
+
+
+class Refusal(NamedTuple):
+    """A refused key. Times are seconds since 1970."""
+
+    asked_again: int
+    ends: int  # when the window of its attempts ends
+
+
+_refused: dict[str, Refusal] = {}
 
 
 class Attempt(NamedTuple):
@@ -39,6 +49,11 @@ class Attempt(NamedTuple):
     by_both: str
     by_address: str  # empty if the address is unknown
     counts: list[Count]
+
+
+def check(name: str, origin: Origin) -> None:
+    """Raise TooManyAttempts if this process has just refused the name or the address."""
+    _check_refused(_attempt(name, origin), int(time.time()))
 
 
 def count(name: str, origin: Origin) -> Attempt:
@@ -56,7 +71,7 @@ def count(name: str, origin: Origin) -> Attempt:
     if over:
         # A refused attempt uses up no other limit: one address cannot exhaust that of a name.
         attempt_counts.subtract(attempt.counts)
-        _remember_refused(attempt, over)
+        _remember_refused(attempt, over, now)
         _check_refused(attempt, now)
     return attempt
 
@@ -85,20 +100,21 @@ def _is_known(attempt: Attempt) -> bool:
     return any(it.right_at for it in attempt.counts if it.key == attempt.by_both)
 
 
-def _remember_refused(attempt: Attempt, over: list[Count]) -> None:
-    for limited in over:
+def _remember_refused(attempt: Attempt, over: list[Count], now: int) -> None:
+    for limited in sorted(over, key=lambda it: it.since):
         # The limit for a name does not refuse all addresses.
         is_name = limited.key == attempt.by_name
         key = attempt.by_both if is_name else limited.key
         if len(_refused) >= REMEMBERED_AT_MOST:
             _refused.clear()
-        _refused[key] = max(limited.since + WINDOW, _refused.get(key, 0))
+        _refused[key] = Refusal(now + ASKED_AGAIN, limited.since + WINDOW)
 
 
 def _check_refused(attempt: Attempt, now: int) -> None:
-    ends = (_refused.get(key, 0) for key in (attempt.by_both, attempt.by_address))
-    seconds = max(ends) - now
-    if seconds > 0:
+    refusals = (_refused.get(key) for key in (attempt.by_both, attempt.by_address))
+    ends = [it.ends for it in refusals if it and now < min(it.asked_again, it.ends)]
+    if ends:
+        seconds = max(ends) - now
         raise errors.TooManyAttempts(
             "There were too many failed attempts to sign in. "
             f"Try again in {seconds} seconds.",

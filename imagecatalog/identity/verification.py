@@ -8,7 +8,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from django.contrib.auth.hashers import check_password, make_password
@@ -26,6 +26,7 @@ GENERATED = "sha256$"  # prefix of fast hashes, enough for unguessable secrets
 
 # Password guesses must neither use all processors nor block all threads.
 _hashing = threading.Lock()
+_guessing = threading.Lock()
 _places = threading.BoundedSemaphore(WAITING_AT_MOST)
 _secret = secrets.token_bytes(32)
 
@@ -58,15 +59,25 @@ _change = object()  # the last known change of users, roles and credentials here
 def hashing_slot(
     name: str, origin: Origin, *, is_guess: bool = True, was_right: bool = False
 ) -> Iterator[Attempt | None]:
-    """Count a guess, and let the caller hash alone in this process. Raises TooManyAttempts.
+    """Let the caller hash alone in this process, and count a guess. Raises TooManyAttempts.
 
-    A secret that ``was_right`` from this address before waits with however many others.
+    A secret that ``was_right`` from this address before waits with however many others. Guesses
+    are counted one after the other: right passwords that arrive together, each of which is taken
+    back afterwards, must not use up a limit.
     """
-    with nullcontext() if was_right else _place():
-        attempt = throttle.count(name, origin) if is_guess else None
-        db.release_connection()
-        with _hashing:
-            yield attempt
+    guess = None
+    if is_guess:
+        throttle.check(name, origin)
+    db.release_connection()
+    with ExitStack() as locks:
+        if not was_right:
+            locks.enter_context(_place())
+        if is_guess:
+            locks.enter_context(_guessing)
+            guess = throttle.count(name, origin)
+            db.release_connection()
+        locks.enter_context(_hashing)
+        yield guess
 
 
 @contextmanager

@@ -23,8 +23,7 @@ from imagecatalog.identity import (
 )
 from imagecatalog.identity.models import AttemptCount, SignInEvent
 from imagecatalog.identity.origin import Origin
-
-PASSWORD = "correct horse battery"
+from tests.identity.conftest import PASSWORD, user
 
 
 def ask(
@@ -285,6 +284,18 @@ def test_a_refused_attempt_costs_the_database_nothing_but_the_look_up(
     assert len(queries) == 1
 
 
+def test_what_other_processes_take_back_counts_soon(
+    alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guess()
+    assert basic(PASSWORD) == 429
+    AttemptCount.objects.update(count=0)
+    later = time.time() + throttle.ASKED_AGAIN
+    monkeypatch.setattr(throttle.time, "time", lambda: later)
+
+    assert basic(PASSWORD) == 200
+
+
 def test_an_attempt_is_counted_by_one_statement_and_taken_back_by_one(
     alice: User,
 ) -> None:
@@ -323,6 +334,40 @@ def test_of_many_at_once_no_more_are_hashed_than_allowed(
 
     assert codes.count(401) == len(hashed) == throttle.BY_ADDRESS
     assert codes.count(429) == 40
+
+
+@pytest.fixture
+def _slow_hashing(monkeypatch: pytest.MonkeyPatch) -> None:
+    check = verification.check_password
+
+    def check_slowly(password: str, encoded: str) -> bool:
+        time.sleep(0.05)  # others arrive meanwhile
+        return check(password, encoded)
+
+    monkeypatch.setattr(verification, "check_password", check_slowly)
+
+
+@pytest.mark.usefixtures("_slow_hashing")
+@pytest.mark.parametrize("users", [1, throttle.BY_ADDRESS + 4])
+def test_right_passwords_that_arrive_at_once_are_no_guesses(
+    transactional_db: None, users: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verification, "_places", BoundedSemaphore(60))
+    names = [f"user-{number}" for number in range(users)]
+    for name in names:
+        user(name, lab="member")
+    at_once = throttle.BY_ADDRESS + 4
+
+    def sign_in(number: int) -> int:
+        try:
+            return basic(PASSWORD, name=names[number % users])
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(at_once) as threads:
+        codes = list(threads.map(sign_in, range(at_once)))
+
+    assert codes == [200] * at_once
 
 
 # A database that cannot be written
