@@ -22,9 +22,10 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 from uuid import uuid4
 
+import psutil
 import psycopg
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -188,6 +189,40 @@ def postgres() -> Iterator[str]:
         with running(serve, os.environ, log, signal.SIGINT, user=user) as process:
             wait_until(lambda: _connects(url), "PostgreSQL", process=process, log=log)
             yield url
+
+
+class StoppablePostgres:
+    """A PostgreSQL of ``postgres`` that can be stopped and started."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        folder = Path(unquote(urlsplit(url).netloc.partition("@")[2]))
+        pid_file = folder / "data" / "postmaster.pid"
+        self._process = psutil.Process(int(pid_file.read_text().split()[0]))
+        self._command = self._process.cmdline()
+        self._user = self._process.uids().real
+
+    def stop(self, number: signal.Signals = signal.SIGQUIT) -> None:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            self._process.send_signal(number)
+            self._process.wait(20)
+
+    def start(self) -> None:
+        command = dying_with_us(self._command, signal.SIGINT, self._user)
+        log = subprocess.DEVNULL
+        self._process = psutil.Popen(command, cwd="/", stdout=log, stderr=log)
+        wait_until(lambda: _connects(self.url), "PostgreSQL, again")
+
+
+@contextlib.contextmanager
+def stoppable_postgres() -> Iterator[StoppablePostgres]:
+    """A fresh PostgreSQL that can be stopped and started, also by the end of the context."""
+    with postgres() as url:
+        server = StoppablePostgres(url)
+        try:
+            yield server
+        finally:
+            server.stop(signal.SIGINT)
 
 
 def new_database(server: str, template: str = "template1") -> str:

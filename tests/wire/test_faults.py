@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
-import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import psutil
 import psycopg
@@ -91,52 +88,11 @@ def test_a_flipped_bit_in_an_object_store_breaks_the_connection(
 # The database goes away
 
 
-class Postgres:
-    """A PostgreSQL that can be stopped and started."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        folder = Path(unquote(urlsplit(url).netloc.partition("@")[2]))
-        self._pid_file = folder / "data" / "postmaster.pid"
-        self._process = self._find()
-        self._command = self._process.cmdline()
-        self._user = self._process.uids().real
-        self._again: subprocess.Popen[bytes] | None = None
-
-    def _find(self) -> psutil.Process:
-        return psutil.Process(int(self._pid_file.read_text().split()[0]))
-
-    def stop(self) -> None:
-        self._process.send_signal(signal.SIGQUIT)
-        with suppress(psutil.NoSuchProcess):
-            self._process.wait(20)
-
-    def start(self) -> None:
-        command = servers.dying_with_us(self._command, signal.SIGINT, self._user)
-        log = subprocess.DEVNULL
-        self._again = subprocess.Popen(command, cwd="/", stdout=log, stderr=log)
-        servers.wait_until(self._answers, "PostgreSQL, again")
-
-    def _answers(self) -> bool:
-        try:
-            psycopg.connect(self.url).close()
-        except psycopg.OperationalError:
-            return False
-        return True
-
-    def end(self) -> None:
-        if self._again:
-            self._again.send_signal(signal.SIGINT)
-            self._again.wait(20)
-
-
 @pytest.fixture
-def database() -> Iterator[Postgres]:
+def database() -> Iterator[servers.StoppablePostgres]:
     try:
-        with servers.postgres() as url:
-            postgres = Postgres(url)
-            yield postgres
-            postgres.end()
+        with servers.stoppable_postgres() as server:
+            yield server
     except servers.Missing as missing:
         pytest.skip(str(missing))
 
@@ -144,7 +100,7 @@ def database() -> Iterator[Postgres]:
 @pytest.mark.slow
 @pytest.mark.needs_postgres
 def test_an_upload_during_which_the_database_goes_away_can_be_repeated(
-    database: Postgres, tmp_path: Path
+    database: servers.StoppablePostgres, tmp_path: Path
 ) -> None:
     env = LEASE | {"DATABASE_URL": database.url}
     with servers.catalogue(tmp_path, env) as service:
@@ -174,7 +130,7 @@ def test_an_upload_during_which_the_database_goes_away_can_be_repeated(
 
 @pytest.mark.needs_postgres
 def test_a_database_that_dropped_its_connections_costs_one_request(
-    database: Postgres, tmp_path: Path
+    database: servers.StoppablePostgres, tmp_path: Path
 ) -> None:
     env = {"DATABASE_URL": database.url}
     running = servers.catalogue(tmp_path, env, workers=1)
