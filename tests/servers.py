@@ -10,6 +10,7 @@ import contextlib
 import functools
 import importlib.util
 import os
+import re
 import shutil
 import signal
 import socket
@@ -307,6 +308,40 @@ def catalogue(
         yield Service(url, process, log, data_dir, full)
     clean = process.returncode in (0, -signal.SIGKILL)
     assert clean, f"serve ended with {process.returncode}:\n{_tail(log)}"
+
+
+@contextlib.contextmanager
+def nginx(folder: Path, service: str) -> Iterator[str]:
+    """The proxy of docs/operations.md in front of the service with this URL; yields its own."""
+    program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+    if program is None:
+        raise Missing("nginx is not installed")
+    address, log = f"127.0.0.1:{free_port()}", folder / "nginx.log"
+    config = folder / "nginx.conf"
+    config.write_text(_nginx_config(address, urlsplit(service).netloc))
+    command = [program, "-p", folder, "-c", config, "-e", log]
+    command += ["-g", "daemon off; pid nginx.pid;"]
+    with running(command, os.environ, log) as process:
+        url = f"http://{address}"
+        wait_until(lambda: _status(url), "nginx", process=process, log=log)
+        yield url
+
+
+def _nginx_config(address: str, service: str) -> str:
+    """The documented block, with addresses of this machine and files in the current prefix."""
+    (config,) = re.findall(
+        r"^```nginx\n(.*?)^```$", (ROOT / "docs/operations.md").read_text(), re.M | re.S
+    )
+    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    files = [f"{kind}_temp_path {kind};" for kind in kinds]
+    for documented, here in {
+        "# listen, server_name and certificates": f"listen {address};",
+        "server 127.0.0.1:9292;": f"server {service};",
+        "http {": "\n".join(["http {", "access_log off;", *files]),
+    }.items():
+        assert config.count(documented) == 1, documented
+        config = config.replace(documented, here)
+    return config
 
 
 @contextlib.contextmanager

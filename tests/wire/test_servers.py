@@ -24,6 +24,7 @@ start = {
     "catalogue": lambda: servers.catalogue(folder, workers=1),
     "nanio": lambda: servers.nanio(folder),
     "postgres": servers.postgres,
+    "nginx": lambda: servers.nginx(folder, "http://127.0.0.1:1"),
 }[kind]
 try:
     with start():
@@ -46,7 +47,7 @@ def helper(kind: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-@pytest.mark.parametrize("kind", ["catalogue", "nanio", "postgres"])
+@pytest.mark.parametrize("kind", ["catalogue", "nanio", "postgres", "nginx"])
 def test_a_killed_run_leaves_no_server(kind: str, tmp_path: Path) -> None:
     with helper(kind, tmp_path) as process:
         assert process.stdout

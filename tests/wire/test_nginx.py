@@ -1,0 +1,109 @@
+"""The service behind nginx, which is configured by the block in docs/operations.md."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from dataclasses import replace
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import pytest
+
+from tests import servers
+from tests.servers import Service
+from tests.wire.api import Api, ApiV1, connect, head, upload_head
+
+MIB = 1 << 20
+DATA = bytes(range(256)) * (4 * MIB // 256)
+
+
+@pytest.fixture(scope="module")
+def behind_nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service with an access log; its URL is that of the proxy."""
+    folder = tmp_path_factory.mktemp("nginx")
+    env = {
+        "IMAGECATALOG_TRUSTED_PROXIES": "127.0.0.1",
+        "IMAGECATALOG_ACCESS_LOG": "on",
+    }
+    with servers.catalogue(folder, env, workers=1) as service:
+        try:
+            with servers.nginx(folder, service.url) as url:
+                yield replace(service, url=url)
+        except servers.Missing as missing:
+            pytest.skip(str(missing))
+
+
+@pytest.fixture
+def api(behind_nginx: Service) -> Iterator[Api]:
+    with Api(behind_nginx) as session:
+        yield session
+
+
+def test_data_goes_up_in_chunks_and_comes_down_whole(api: Api) -> None:
+    image_id = api.new()
+
+    answer = api.upload(
+        image_id, (DATA[at : at + MIB] for at in range(0, 4 * MIB, MIB))
+    )
+
+    assert answer.status_code == 204
+    assert api.data(image_id) == DATA
+
+
+def test_an_upload_reaches_the_service_while_it_is_sent(
+    behind_nginx: Service, api: Api
+) -> None:
+    image_id = api.new()
+    with connect(behind_nginx) as sock:
+        sock.sendall(upload_head(behind_nginx, image_id, "Content-Length: 2"))
+        sock.sendall(b"x")
+
+        def saving() -> bool:
+            return api.image(image_id)["status"] == "saving"
+
+        servers.wait_until(saving, "the status saving")
+
+
+def test_a_filter_by_a_thousand_ids_fits_into_the_request_line(api: Api) -> None:
+    ids = [api.new(), *(str(uuid4()) for _ in range(999))]
+
+    answer = api.get("images", params={"id": f"in:{','.join(ids)}"})
+
+    assert [image["id"] for image in answer.json()["images"]] == ids[:1]
+
+
+def test_the_many_headers_of_api_v1_pass_both_ways(behind_nginx: Service) -> None:
+    properties = {f"property-p_{number}": "x" * 800 for number in range(60)}
+    with ApiV1(behind_nginx) as v1:
+        created = v1.register(**properties).json()["image"]["id"]
+
+        shown = v1.head(f"images/{created}").headers
+
+    assert shown["x-image-meta-property-p_59"] == "x" * 800
+
+
+def test_the_client_is_known_by_its_own_address_and_cannot_state_another(
+    behind_nginx: Service,
+) -> None:
+    forged = head(
+        behind_nginx,
+        "GET",
+        "/v2/images?name=forged",
+        "X-Forwarded-For: 192.0.2.1",
+        "Connection: close",
+    )
+    proxy = urlsplit(behind_nginx.url)
+    with socket.socket() as sock:
+        sock.bind(("127.0.1.7", 0))
+        sock.connect((proxy.hostname, proxy.port))
+        sock.sendall(forged)
+        while sock.recv(4096):
+            pass
+
+    def logged() -> list[str]:
+        lines = behind_nginx.log.read_text().splitlines()
+        return [line for line in lines if "name=forged" in line]
+
+    servers.wait_until(logged, "the line of the access log")
+    assert logged()[0].startswith("127.0.1.7 ")
