@@ -32,15 +32,18 @@ class Caller:
 
 
 def implied(*roles: str) -> frozenset[str]:
-    """Return roles together with the roles that they imply."""
+    """Return the given roles and those that they imply: admin implies member, member reader."""
     return frozenset().union(*(IMPLIED.get(role, {role}) for role in roles))
 
 
 def operator(interface: str) -> Caller:
-    """Return the caller of commands and the background worker. Has every permission."""
+    """Return the caller for commands and the background worker, which has every permission."""
     return Caller(user="", project=None, roles=implied("admin"), interface=interface)
 
 
 def staff(user: str, request_id: str) -> Caller:
-    """Return the caller for a staff user of the admin, whose Django permissions were checked."""
+    """Return the caller for a staff user of the browser admin; it has the role ``admin``.
+
+    Check the user's Django permissions first: nothing else restricts this caller.
+    """
     return Caller(user, None, implied("admin"), "admin", request_id)

@@ -21,7 +21,11 @@ ADMIN = "context_is_admin"  # a policy file cannot change which callers are admi
 
 
 def overrides(path: str, defaults: Mapping[str, Rule]) -> dict[str, Rule]:
-    """Return the rules that the policy file changes. Raises ImproperlyConfigured."""
+    """Return the rules that the policy file at ``path`` changes, by name; none for an empty path.
+
+    ``defaults`` has all rules by name. Raises ImproperlyConfigured if the file cannot be read
+    or is malformed, or if the package oslo.policy is not installed.
+    """
     if not path:
         return {}
     texts = _texts(path)
@@ -60,7 +64,7 @@ def _enforcer(
         raise _missing_package() from None
 
     class Default(policy.Check):
-        """A default rule to which the file refers."""
+        """A check of oslo.policy that applies the default rule of that name."""
 
         def __call__(self, target: Any, creds: Any, *args: Any, **kwargs: Any) -> bool:
             return defaults[self.match](creds["caller"], creds["image"])
@@ -101,7 +105,7 @@ def _rule(name: str, enforce: Callable[[str, Any, Mapping[str, Any]], bool]) -> 
 def _report_unknown(
     texts: Mapping[str, str], defaults: Mapping[str, Rule], path: str
 ) -> None:
-    """Log the rules that are never checked: misspelt ones, or those of missing features."""
+    """Log a warning for names in the file that are no rules and that no other entry refers to."""
     used = " ".join(texts.values())
     unknown = [
         name for name in texts if name not in defaults and f"rule:{name}" not in used

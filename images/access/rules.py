@@ -83,9 +83,10 @@ def _owner_or_that_member(caller: Caller, image: Target) -> bool:
 
 
 def _second_copy(caller: Caller, image: Target) -> bool:
-    """Whether the caller may add a location to an image that has data.
+    """Whether the caller may add a location to an image that has data already.
 
-    Other locations serve the same data unverified, so only callers whom the operator trusts may.
+    With IMAGECATALOG_LOCATION_DATA=trust, members of the owning project may; otherwise only
+    admins and callers with the role ``service``.
     """
     if settings.IMAGECATALOG_LOCATION_DATA == "trust":
         return _own_member(caller, image)
@@ -179,7 +180,7 @@ def rule_allows(caller: Caller, action: str, image: Target) -> bool:
     """Whether the rule allows the action, regardless of the caller's credential.
 
     This is the only place that applies rules: every change of an image, through every
-    interface, passes the rule's limit here.
+    interface, passes here the limit that the policy file cannot lift.
     """
     if not LIMITS[action](caller, image):
         return False
@@ -192,7 +193,10 @@ def rule_allows(caller: Caller, action: str, image: Target) -> bool:
 
 
 def overrides() -> Mapping[str, Rule]:
-    """Return the rules that IMAGECATALOG_POLICY_FILE changes. Raises ImproperlyConfigured."""
+    """Return the rules that IMAGECATALOG_POLICY_FILE changes, by name.
+
+    Raises ImproperlyConfigured if the file cannot be read or is malformed.
+    """
     return _overrides(settings.IMAGECATALOG_POLICY_FILE)
 
 
@@ -202,14 +206,15 @@ def _overrides(path: str) -> Mapping[str, Rule]:
 
 
 def owns(caller: Caller, owner: str | None) -> bool:
-    """Whether an image of this owner is in the caller's project, or the caller is an admin."""
+    """Whether the caller's project is ``owner``, or the caller is an admin."""
     return _owner(caller, {"owner": owner})
 
 
 def check_owner(caller: Caller, owner: str | None) -> None:
-    """Raise Forbidden unless ``owns`` says so at the moment of the change itself.
+    """Raise Forbidden unless the caller's project is ``owner``, or the caller is an admin.
 
-    The rules were asked before, and the owner can be another one by now.
+    Call it under the lock of a change: the rules were checked before the lock, and the owner
+    can have changed since.
     """
     if not owns(caller, owner):
         raise errors.Forbidden(
@@ -218,7 +223,7 @@ def check_owner(caller: Caller, owner: str | None) -> None:
 
 
 def check(caller: Caller, action: str, image: Target) -> None:
-    """Raise Forbidden unless ``may`` allows the action."""
+    """Raise Forbidden unless credential and rule allow the caller this action on the image."""
     if not may(caller, action, image):
         raise refused(action)
 
@@ -242,12 +247,12 @@ def refused(action: str) -> errors.Forbidden:
 def new_image(
     fields: Mapping[str, Any], properties: Mapping[str, str], tags: Sequence[str]
 ) -> Target:
-    """Return the target of rules for an image that is to be created."""
+    """Return an image that is to be created in the form that rules check. Writes nothing."""
     return rows.row_of(Image(**fields, properties=properties, tags=tags))
 
 
 def check_visibility(caller: Caller, image: Target, wanted: str | None) -> None:
-    """Raise Forbidden unless the caller may set this visibility; None: it does not change."""
+    """Raise Forbidden unless the caller may set the visibility ``wanted``; None is always fine."""
     if wanted == "public":
         check(caller, "publicize_image", image)
     if wanted == "community":

@@ -19,7 +19,10 @@ _PROJECT, _ID = "\0project", "\0id"
 
 
 def seen_by(caller: Caller) -> Q:
-    """Return the condition for images that the caller sees by their id."""
+    """Return the query condition for the images that a caller can see, given their ids.
+
+    Rules, and so the policy file, are not applied.
+    """
     if caller.is_admin:
         return Q()
     if "reader" not in caller.roles:
@@ -34,10 +37,10 @@ def seen_by(caller: Caller) -> Q:
 
 
 def find(caller: Caller, image_id: str, *, deleted: bool = False) -> Row:
-    """Return the row of an image that the caller's project sees, before any rule is asked.
+    """Return the row of an image that the caller can see, without checking any rule. One query.
 
-    Check a rule before using the row. ``deleted`` includes deleted images. One query. Raises
-    NotFound.
+    Check a rule before using the row. ``deleted`` includes deleted images. Raises NotFound if
+    there is no such image or the caller cannot see it.
     """
     matching = []
     if caller.roles:
@@ -50,10 +53,9 @@ def find(caller: Caller, image_id: str, *, deleted: bool = False) -> Row:
 
 
 def current(image_id: str) -> Row:
-    """Return the row of an image that an allowed request has just changed. One query.
+    """Return the row of an image after a change, even if the caller cannot see it now. One query.
 
-    A change can take the image out of the caller's own sight; the caller still gets the answer.
-    Raises NotFound if the image is gone meanwhile.
+    Raises NotFound if the image no longer exists.
     """
     statement = _by_id(is_admin=True, deleted=True)
     matching = rows.fetch(statement.sql, statement.bind({_ID: image_id}))
@@ -63,7 +65,7 @@ def current(image_id: str) -> Row:
 
 
 def require(caller: Caller, action: str, image: Row) -> None:
-    """Raise an error unless ``may`` allows the action on a row that ``find`` returned.
+    """Raise an error unless the caller may do ``action`` on a row that ``find`` returned.
 
     Raises NotFound if the caller is not allowed to see the image either, so that it does not
     learn that the image exists; Forbidden otherwise.
@@ -76,7 +78,7 @@ def require(caller: Caller, action: str, image: Row) -> None:
 
 
 def visible(caller: Caller, page: Sequence[Row]) -> list[Row]:
-    """Return the rows of a list without those that an overridden rule get_image hides."""
+    """Return the rows of a list without those that the rule get_image of the policy file hides."""
     if "get_image" not in overrides():
         return list(page)
     return [image for image in page if rule_allows(caller, "get_image", image)]
@@ -97,7 +99,11 @@ def get_image(
 
 
 def get_remembered_image(caller: Caller, image_id: str, action: str) -> Row:
-    """Return a row as ``get_image`` does, also of a deleted image if its history is allowed."""
+    """Return the row of an image, even of a deleted one, if the action is allowed.
+
+    A deleted image is returned only to callers with permission to read its history. Raises
+    NotFound when the caller does not see the image, Forbidden when the action is not allowed.
+    """
     image = find(caller, image_id, deleted=True)
     is_deleted = image["deleted_at"] is not None
     if is_deleted and not rule_allows(caller, "get_image_history", image):
