@@ -25,7 +25,11 @@ REPORT = "admin/images/image/report.html"
 
 
 def permitted(request: HttpRequest, verb: str) -> Action:
-    """Return the action of this name. Raises Http404, PermissionDenied."""
+    """Return the action named ``verb``, such as ``delete``.
+
+    Raises Http404 if there is no such action, PermissionDenied if the user lacks its
+    permission.
+    """
     if verb not in ACTIONS:
         raise Http404(_("There is no such action."))
     action = ACTIONS[verb]
@@ -34,7 +38,10 @@ def permitted(request: HttpRequest, verb: str) -> Action:
 
 
 def run_on_one(request: HttpRequest, image_id: str, verb: str) -> HttpResponse:
-    """The confirmation page of an action on one image, and its POST."""
+    """Show the confirmation page of an action on one image; a POST runs the action.
+
+    ``verb`` is the name of the action, such as ``delete``.
+    """
     action, image = permitted(request, verb), get_image_or_404(image_id)
     form = ReasonForm(request.POST or None)
     if request.method != "POST" or not form.is_valid():
@@ -47,10 +54,10 @@ def run_on_one(request: HttpRequest, image_id: str, verb: str) -> HttpResponse:
 def run_on_many(
     request: HttpRequest, images: QuerySet[Image], action: Action
 ) -> HttpResponse:
-    """The action of the list: first a confirmation page, then a report for each image.
+    """Show the confirmation page of an action on many images; once confirmed, run it and report.
 
-    ``confirmed`` is the number of images that was confirmed: the number that matches the
-    filters can grow in the meantime, and the user has not agreed to the additional images.
+    The form field ``confirmed`` is the number of images that the user has agreed to. If
+    another number matches by now, the page asks again.
     """
     permitted(request, action.verb)
     ids = list(
@@ -84,7 +91,10 @@ def _confirm(
     *,
     grown: bool = False,
 ) -> HttpResponse:
-    """The confirmation page: ``images`` are listed, the action runs on all ``ids``."""
+    """Return the confirmation page, which lists ``images``; the action will run on all ``ids``.
+
+    ``grown`` says that the selection has changed since the user confirmed it.
+    """
     prefetch(images)
     count = len(ids)
     single = images[0] if count == 1 and images else None

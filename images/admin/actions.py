@@ -24,7 +24,7 @@ Verb = Callable[[str, Caller, str], None]
 
 @dataclass(frozen=True)
 class Action:
-    """An action on images: a verb of the life cycle, for one image or for many."""
+    """An action that staff users run on one image or on many, such as delete or restore."""
 
     verb: str
     run: Verb
@@ -99,14 +99,14 @@ ACTIONS: Mapping[str, Action] = {
 
 @dataclass(frozen=True)
 class Availability:
-    """An action for one image; ``refusal`` is the reason when it is not available."""
+    """An action on one image; ``refusal`` says why it is not available, and is empty if it is."""
 
     action: Action
     refusal: str = ""
 
 
 def availability(request: HttpRequest, image: Image) -> list[Availability]:
-    """Return every action, with the reason if it is not available to this user."""
+    """Return every action on an image, each with the reason if this user cannot run it now."""
     return [
         Availability(action, _refusal(request, action, image))
         for action in ACTIONS.values()
@@ -142,20 +142,20 @@ def require(request: HttpRequest, *permissions: str) -> None:
 
 
 def get_caller(request: HttpRequest) -> Caller:
-    """Return the signed-in user as a caller of the life cycle; checks no permission."""
+    """Return the signed-in user as a Caller with the role ``admin``. Checks no permission."""
     return staff(request.user.get_username(), request.request_id)  # type: ignore[attr-defined]
 
 
 @dataclass
 class Report:
-    """The outcome of an action for each image."""
+    """The outcome of an action: the images on which it was done, and those it was refused for."""
 
     done: list[str]  # ids
     refused: dict[str, str]  # id -> reason
 
 
 def run(action: Action, ids: Iterable[str], actor: Caller, reason: str) -> Report:
-    """Run an action on each image; a refusal for one image does not stop the others."""
+    """Run an action on each image and report; a refusal for one image does not stop the others."""
     report = Report([], {})
     for image_id in ids:
         try:

@@ -26,7 +26,10 @@ SourceForm = LocationForm | FetchForm
 
 @dataclass(frozen=True)
 class AddMethod:
-    """A method of adding an image, at ``images/image/add/PATH/``, URL ``images_image_NAME``."""
+    """One way to add an image: the page ``images/image/add/PATH/``, its texts and permissions.
+
+    The page's URL has the name ``images_image_NAME``.
+    """
 
     path: str
     name: str
@@ -37,7 +40,10 @@ class AddMethod:
 
 
 def choose(request: HttpRequest) -> HttpResponse:
-    """The page "Add image", with the methods that the user has permission for."""
+    """Show the page "Add image", with the methods that the user has permission for.
+
+    Raises PermissionDenied if there are none.
+    """
     methods = [method for method in ADD_METHODS if _allowed(request, method)]
     if not methods:
         raise PermissionDenied
@@ -53,22 +59,25 @@ def _allowed(request: HttpRequest, method: AddMethod) -> bool:
 
 
 def file(request: HttpRequest) -> HttpResponse:
-    """Create an image for a file of the user; the upload page follows."""
+    """Show the form for an image whose data is a file of the user; a POST creates the image.
+
+    After the POST the browser is sent to the upload page.
+    """
     return _create(request, _FILE, None)
 
 
 def metadata(request: HttpRequest) -> HttpResponse:
-    """Create an image without data."""
+    """Show the form for an image without data; a POST creates the image."""
     return _create(request, _METADATA, None)
 
 
 def location(request: HttpRequest) -> HttpResponse:
-    """Create an image whose data stays at a URL."""
+    """Show the form for an image whose data stays at a URL; a POST creates the image."""
     return _create(request, _LOCATION, LocationForm(request.POST or None))
 
 
 def url(request: HttpRequest) -> HttpResponse:
-    """Create an image whose data is downloaded from a URL."""
+    """Show the form for an image with data from a URL; a POST creates it and requests the data."""
     return _create(request, _URL, FetchForm(request.POST or None))
 
 
@@ -120,7 +129,7 @@ def own_project(request: HttpRequest) -> str:
 
 
 def projects() -> list[tuple[str, str]]:
-    """Return (id, name) of the projects that are suggested as owners."""
+    """Return (id, name) of the projects to suggest as owners, at most SUGGESTED."""
     return list(Project.objects.order_by("name").values_list("pk", "name")[:SUGGESTED])
 
 

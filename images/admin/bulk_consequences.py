@@ -16,19 +16,22 @@ from images.models import READABLE_STATUSES, Image, Transfer, TransferStatus
 
 
 class Total(NamedTuple):
-    """A number of images and a sum of bytes."""
+    """A number of images and the sum of their sizes in bytes."""
 
     images: int
     size: int
 
     @property
     def words(self) -> dict[str, str]:
-        """The values for interpolation into a sentence."""
+        """The number of images and their size as text, to be filled into a sentence."""
         return {"count": f"{self.images:,}", "size": formatting.amount(self.size)}
 
 
 def before(action: Action, ids: Sequence[str]) -> str:
-    """Return what an action will do to these images and how many it refuses, line by line."""
+    """Return sentences, one per line, on what an action will do to these images.
+
+    The last one says how many images the action refuses, if any.
+    """
     total = _total(ids, _possible(action))
     sentences = _BEFORE[action.verb](ids, total) if total.images else []
     if refused := len(ids) - total.images:
@@ -42,7 +45,7 @@ def before(action: Action, ids: Sequence[str]) -> str:
 
 
 def deleted_size(action: Action, ids: Sequence[str]) -> int:
-    """Return how many bytes of data an action will delete permanently."""
+    """Return how many bytes of data an action will delete permanently; 0 if it deletes none."""
     at_once = action.verb == "delete" and not settings.IMAGECATALOG_DELAYED_DELETE
     if action.verb != "scrub" and not at_once:
         return 0
@@ -132,7 +135,10 @@ def _scrub(ids: Sequence[str], total: Total) -> list[str]:
 
 
 def _cancelled(ids: Sequence[str], **conditions: bool) -> list[str]:
-    """Return a sentence on the transfers that are cancelled; empty if none is running."""
+    """Return a sentence on the transfers that are cancelled, in a list; empty if none is running.
+
+    ``conditions`` narrow the transfers, as arguments of a queryset's ``filter``.
+    """
     running = Transfer.objects.filter(
         image__in=ids, status=TransferStatus.RUNNING, **conditions
     )

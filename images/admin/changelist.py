@@ -40,10 +40,10 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]
 
 
 class ImageList(ChangeList):
-    """The list, filtered by FilterForm; fetches the values of all rows in a few queries."""
+    """The list of images in the admin, filtered by FilterForm; reads a page in a few queries."""
 
     def get_filters_params(self, params: Any = None) -> dict[str, Any]:
-        """Return no parameters for Django to filter columns by: FilterForm reads them all."""
+        """Return no parameters: FilterForm filters the list, not Django."""
         return {}
 
     def get_queryset(
@@ -75,7 +75,7 @@ class ImageList(ChangeList):
 
     @property
     def tabs(self) -> list[dict[str, Any]]:
-        """The saved views, as tabs."""
+        """The saved views as tabs: title and URL of each, and whether it is the current one."""
         shown = self.params.get("view", "")
         return [
             {
@@ -89,7 +89,7 @@ class ImageList(ChangeList):
 
     @property
     def chips(self) -> list[dict[str, str]]:
-        """The active filters, each with the URL of the list without it."""
+        """The active filters: the label and value of each, and the URL of the list without it."""
         return [
             {
                 "label": str(self.form.fields[name].label),
@@ -117,7 +117,7 @@ class ImageList(ChangeList):
 
     @property
     def empty_text(self) -> str:
-        """The sentence for a view without images."""
+        """The sentence that the current view shows when it has no images."""
         return str(EMPTY.get(self.params.get("view", ""), EMPTY[""]))
 
     @property
@@ -133,9 +133,9 @@ class ImageList(ChangeList):
 
 
 def prefetch(images: list[Image]) -> None:
-    """Set the values that pages show beside the columns of images. Three queries.
+    """Set the attributes of each image that pages show besides its columns. Three queries.
 
-    The attributes are ``copies`` (store ids), ``transfer`` (the running one), ``owner_name``,
+    They are ``copies`` (store ids), ``transfer`` (the running one or None), ``owner_name``,
     ``shown_size`` and ``badge``.
     """
     ids = [image.pk for image in images]
@@ -157,6 +157,6 @@ def prefetch(images: list[Image]) -> None:
 
 
 def project_names(ids: set[str]) -> dict[str, str]:
-    """Return id -> name of the projects that this catalogue knows. One query."""
+    """Return id -> name of those projects that this catalogue has. One query."""
     known = Project.objects.filter(pk__in=ids)
     return dict(known.values_list("pk", "name"))

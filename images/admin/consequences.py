@@ -24,7 +24,7 @@ from images.operations import manual_transitions, overview
 
 
 def before(action: Action, image: Image) -> str:
-    """Return what an action will do to an image, or why it is not possible."""
+    """Return a sentence on what an action will do to an image, or on why it is not possible."""
     return not_possible(action, image) or _BEFORE[action.verb](image)
 
 
@@ -82,7 +82,7 @@ def _size(image: Image) -> str:
 
 
 def restorable_until() -> str:
-    """Return until when an image that is moved to the trash now can be restored."""
+    """Return, as text, until when an image that is moved to the trash now can be restored."""
     return formatting.when(lifecycle.scrub_at(timezone.now()))
 
 
@@ -120,7 +120,7 @@ _BEFORE: Mapping[str, Callable[[Image], str]] = {
 
 
 def after(action: Action, image: Image) -> str:
-    """Return what an action did to an image that was read after the action."""
+    """Return a sentence on what an action did to an image, which was read after the action."""
     scrub_at = overview.scrub_at(image)
     if scrub_at:
         return _(

@@ -17,7 +17,7 @@ from images.operations import overview
 
 
 def context() -> dict[str, Any]:
-    """Return the context of the template; the number of queries is constant."""
+    """Return the template context of the front page. The number of queries is constant."""
     statistics = overview.statistics()
     next_scrub = overview.next_scrub()
     return {
@@ -29,7 +29,7 @@ def context() -> dict[str, Any]:
 
 
 def numbers() -> dict[str, str]:
-    """Return the numbers that the page refreshes: element -> text."""
+    """Return the numbers that the front page refreshes: name of an element of the page -> text."""
     statistics = overview.statistics()
     tiles = _tiles(statistics, overview.next_scrub())
     counts = {
@@ -40,7 +40,7 @@ def numbers() -> dict[str, str]:
 
 
 def _count(view: str) -> int:
-    """Return the number of images in a view of the list."""
+    """Return the number of images in a saved view of the list, such as ``stuck``."""
     _title, condition = VIEWS[view]
     return Image.objects.filter(condition()).count()
 

@@ -42,7 +42,7 @@ def too_large(request: HttpRequest, limit: int) -> HttpResponse:
 
 
 def too_many(request: HttpRequest, error: errors.TooManyAttempts) -> HttpResponse:
-    """Return the page for a sign-in that has to wait (429)."""
+    """Return the page for too many sign-in attempts (429); Retry-After has the seconds to wait."""
     response = _page(request, 429, _("Please wait"), str(error))
     response.headers["Retry-After"] = str(error.seconds)
     return response

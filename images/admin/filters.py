@@ -84,7 +84,7 @@ class SizeField(forms.CharField):
     """A field for a size such as ``1.5 GiB``; its value is the number of bytes."""
 
     def to_python(self, value: Any) -> Any:
-        """Return the number of bytes; None if the text is empty. Raises ValidationError."""
+        """Return the number of bytes; None for an empty text. Raises ValidationError if invalid."""
         text = super().to_python(value)
         if not text:
             return None
@@ -162,7 +162,10 @@ class FilterForm(forms.Form):
         self.fields["status"].choices = [("", _("any")), *Status.choices]  # type: ignore[attr-defined]
 
     def clean_property(self) -> dict[str, str]:
-        """Return the property as {name: value}; empty if the text is empty."""
+        """Return the property as {name: value}; empty if the text is empty.
+
+        Raises ValidationError if the text is not ``name=value``.
+        """
         text = self.cleaned_data["property"]
         name, equals, value = text.partition("=")
         if text and not (name.strip() and equals):
@@ -173,7 +176,10 @@ class FilterForm(forms.Form):
         return {name.strip(): value.strip()} if text else {}
 
     def condition(self) -> Q:
-        """Return the condition of a valid form."""
+        """Return the query condition for images that match the view and all filters of the form.
+
+        The form must be valid.
+        """
         values = self.cleaned_data
         condition = self._view()
         plain = {
@@ -215,7 +221,10 @@ def _midnight(day: Any, later: timedelta = timedelta()) -> datetime | None:
 
 
 def matching(text: str) -> Q:
-    """Return the condition of a search: part of a name, a tag, an id's beginning or a digest."""
+    """Return the query condition for images that match a search text.
+
+    It matches part of a name, a whole tag, the beginning of an id, or a whole digest.
+    """
     text = text.strip()
     condition = Q(name__icontains=text) | Q(tags__holds=[text])
     lower = text.lower()

@@ -22,13 +22,13 @@ def status(value: str) -> str:
 
 
 def badge(status: str) -> SafeString:
-    """Return a status as a coloured badge."""
+    """Return a status as a coloured badge, in HTML."""
     label = Status(status).label if status in Status.values else status
     return format_html('<span class="badge status-{}">{}</span>', status, label)
 
 
 def ago(at: datetime | None) -> SafeString | str:
-    """Return how long ago a time was, with the exact time as a tooltip."""
+    """Return how long ago a time was, as HTML with the exact time as a tooltip; – for None."""
     if at is None:
         return "–"
     return format_html(
@@ -54,13 +54,13 @@ def when(at: datetime) -> str:
 
 
 def duration(seconds: int) -> str:
-    """Return a duration in its largest unit."""
+    """Return a duration as text in its largest unit, such as ``2 days``."""
     now = timezone.now()
     return timesince(now - timedelta(seconds=seconds), now, depth=1)
 
 
 def size(count: int | None) -> str:
-    """Return a number of bytes in its largest unit."""
+    """Return a number of bytes as text in its largest unit; – for None."""
     return "–" if count is None else units.size(count)
 
 
@@ -70,14 +70,17 @@ def amount(count: int) -> str:
 
 
 def kind(transfer: Transfer) -> str:
-    """Return the name of the kind of a transfer."""
+    """Return the name of a transfer's kind for people, such as "Resumable upload"."""
     if transfer.kind == TransferKind.STAGE:
         return _("Resumable upload")
     return str(TransferKind(transfer.kind).label)
 
 
 def progress(transfer: Transfer) -> dict[str, Any]:
-    """Return the progress of a transfer, for pages and for their polling."""
+    """Return a transfer's id, percentage, bytes as text, and average rate, for pages and polling.
+
+    The percentage is None if the size of the data is unknown.
+    """
     now = timezone.now() if transfer.ended_at is None else transfer.ended_at
     seconds = max((now - transfer.started_at).total_seconds(), 1.0)
     expected, received = transfer.bytes_expected, transfer.bytes_received
@@ -96,7 +99,7 @@ def progress(transfer: Transfer) -> dict[str, Any]:
 
 
 def bar(transfer: Transfer | None) -> SafeString | str:
-    """Return a progress bar; for a transfer that is not running, the numbers only."""
+    """Return a progress bar as HTML; only the numbers for a transfer that has ended; – for None."""
     if transfer is None:
         return "–"
     state = progress(transfer)
@@ -117,5 +120,5 @@ def bar(transfer: Transfer | None) -> SafeString | str:
 
 
 def title(image: Image) -> str:
-    """Return the title of a page about an image."""
+    """Return the title of a page about an image: the image's name, or "unnamed image"."""
     return image.name or _("unnamed image")

@@ -120,7 +120,7 @@ class ImageForm(forms.Form):
 
     @property
     def attributes(self) -> dict[str, Any]:
-        """All values, as lifecycle expects them."""
+        """All values of a valid form, by name; None for a name, owner or format that is empty."""
         return {
             name: (value or None) if name in NULLABLE else value
             for name, value in self.cleaned_data.items()
@@ -128,7 +128,7 @@ class ImageForm(forms.Form):
 
     @property
     def changed(self) -> dict[str, Any]:
-        """The values that the user has changed."""
+        """The values that the user has changed, by name."""
         return {name: self.attributes[name] for name in self.changed_data}
 
 
@@ -141,7 +141,7 @@ def _initial(image: Image | None) -> dict[str, Any] | None:
 
 
 class PropertyRows:
-    """Custom properties as rows of names and values, with the names and values first shown."""
+    """The rows of custom properties in a submitted form, and the rows that were first shown."""
 
     def __init__(self, post: QueryDict) -> None:
         shown = post.getlist(
@@ -174,7 +174,7 @@ class PropertyRows:
 
     @property
     def complaints(self) -> list[str]:
-        """A sentence for each error."""
+        """A sentence for each error in the rows; empty if there is none."""
         nameless = any(value and not name for name, value in self.pairs)
         twice = len([name for name, _value in self.pairs if name]) > len(self.values)
         complaints = [complaint(name, value) for name, value in self.changed.items()]
@@ -211,7 +211,10 @@ def _complete(form: ImageForm, rows: PropertyRows) -> bool:
 
 
 def update(image: Image, form: ImageForm, rows: PropertyRows, actor: Caller) -> bool:
-    """Save the changes of a form; return False, with errors in the form, if refused."""
+    """Save the changes of a form to an image; return False, with errors in the form, if refused.
+
+    True if there was nothing to save.
+    """
     if not _complete(form, rows):
         return False
     changes = Changes(form.changed, rows.changed, rows.removed)

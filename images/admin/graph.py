@@ -47,28 +47,28 @@ class Node:
 
     @property
     def shown(self) -> str:
-        """The number of images, as text."""
+        """The number of images in this status, as text; empty if it is not shown."""
         return "" if self.count is None else f"{self.count:,}"
 
     @property
     def text_y(self) -> float:
-        """The y of the label."""
+        """The y coordinate of the label in the diagram."""
         return self.y + TALL / 2 + (5 if self.count is None else -4)
 
     @property
     def count_y(self) -> float:
-        """The y of the number of images."""
+        """The y coordinate of the number of images in the diagram."""
         return self.y + TALL / 2 + 14
 
     @property
     def middle(self) -> float:
-        """The x of the texts."""
+        """The x coordinate of the label and the number: the centre of the box."""
         return self.x + BOX / 2
 
 
 @dataclass(frozen=True)
 class Line:
-    """A transition, as an SVG path."""
+    """A transition as an SVG path, with its meaning as text; highlighted if ``taken``."""
 
     path: str
     meaning: str
@@ -81,7 +81,7 @@ def diagram(
     current: str = "",
     taken: Collection[tuple[str, str]] = (),
 ) -> dict[str, Any]:
-    """Return the boxes and lines of the diagram; each status links to its images.
+    """Return the template context of the diagram; the box of each status links to its images.
 
     ``counts`` are the numbers in the boxes, ``current`` is the highlighted status, ``taken``
     are the (source, target) pairs of the highlighted transitions.
@@ -138,7 +138,11 @@ def _path(source: str, target: str) -> str:
 def _border(
     x: float, y: float, dx: float, dy: float, gap: float
 ) -> tuple[float, float]:
-    """Return where a line from (x, y), relative to the centre of a box, leaves the box."""
+    """Return the point, relative to the centre of a box, at which a line leaves the box.
+
+    The line begins at (x, y), relative to the centre, and runs in the direction (dx, dy).
+    ``gap`` widens the box on each side.
+    """
     half_x, half_y = BOX / 2 + gap, TALL / 2 + gap
     to_side = (half_x - x * (1 if dx > 0 else -1)) / abs(dx) if dx else inf
     to_edge = (half_y - y * (1 if dy > 0 else -1)) / abs(dy) if dy else inf
@@ -147,7 +151,7 @@ def _border(
 
 
 def _around(source: str) -> str:
-    """Return the path of a transition to `deleted`, along the upper or lower margin."""
+    """Return the SVG path of a transition to `deleted`, along the upper or lower margin."""
     x, y = CENTRES[source]
     end_x, end_y = CENTRES[Status.DELETED]
     upper = y < HEIGHT / 2

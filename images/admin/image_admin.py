@@ -38,7 +38,7 @@ IN_TRASH = ("trash_age", "scrub_age")  # columns of the trash, instead of ACTIVE
 
 
 class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """The list ``images/image/``, the page of an image and the URLs below them."""
+    """Django's admin for images: the list, the page of an image, and the pages below it."""
 
     list_display = (
         "status_badge",
@@ -72,7 +72,7 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return ImageList
 
     def get_list_display(self, request: HttpRequest) -> Any:
-        """Return the columns, which differ for the trash."""
+        """Return the names of the list's columns; the trash has other ones."""
         columns = self.list_display
         if request.GET.get("view") == "trash":
             return (*[name for name in columns if name not in ACTIVE], *IN_TRASH)
@@ -81,13 +81,16 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Image], search_term: str
     ) -> tuple[QuerySet[Image], bool]:
-        """Return the images that match the search term."""
+        """Return the images that match the search term; and False, because none occurs twice."""
         if search_term.strip():
             queryset = queryset.filter(matching(search_term))
         return queryset, False
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        """Return the actions that the user has permission for, without Django's own deletion."""
+        """Return the actions of the list that the user has permission for, by name.
+
+        Django's own action for deletion is left out.
+        """
         return {
             action.verb: (partial(_action, action.verb), action.verb, action.label)
             for action in ACTIONS.values()
@@ -95,7 +98,7 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         }
 
     def action_checkbox(self, image: Image) -> SafeString:
-        """Return Django's checkbox without its template, which took a fifth of the page's time."""
+        """Return the checkbox that selects an image, as HTML; Django's own template is slow."""
         return format_html(
             '<input type="checkbox" name="{}" value="{}" class="action-select"'
             ' aria-label="{}">',
@@ -229,13 +232,13 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         form_url: str = "",
         extra_context: Any = None,
     ) -> HttpResponse:
-        """Show the page of an image."""
+        """Show the page of an image; a POST saves its form."""
         return image_page.show(request, object_id)
 
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: Any = None
     ) -> HttpResponse:
-        """Redirect to the confirmation page of the deletion."""
+        """Redirect to the confirmation page for the deletion of an image. Raises Http404."""
         require(request)
         # Looked up first: the URL of the action cannot hold every text, but any image's id.
         image = shortcuts.get_image_or_404(object_id)

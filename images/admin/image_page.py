@@ -41,7 +41,10 @@ TRANSFERS = 20
 
 
 def show(request: HttpRequest, image_id: str) -> HttpResponse:
-    """The page of an image, and the POST of its form."""
+    """Show the page of an image; a POST saves its form.
+
+    Raises Http404, or PermissionDenied without permission to view or to change images.
+    """
     require(request)
     image = get_image_or_404(image_id)
     if request.method != "POST":
@@ -115,7 +118,7 @@ def _details(image: Image) -> list[tuple[str, Any]]:
 
 
 def _last_error(image: Image) -> dict[str, Any] | None:
-    """Return the error of the last transfer with a title; None if it did not fail."""
+    """Return the error of an image's last transfer, with a title; None if that did not fail."""
     error = history.last_error(image.pk)
     if error is None:
         return None
@@ -244,7 +247,7 @@ def _timeline(request: HttpRequest, image: Image) -> dict[str, Any]:
 
 
 def _changes(detail: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return a line for each changed value, with old and new, and for each other detail."""
+    """Return a line for each detail of an event; a value [before, after] is shown as a change."""
     return [
         {"name": name, "before": value[0], "after": value[1], "changed": True}
         if isinstance(value, list) and len(value) == 2

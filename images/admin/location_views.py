@@ -40,7 +40,7 @@ from images.stores import HTTP
 
 
 def add(request: HttpRequest, image_id: str) -> HttpResponse:
-    """The form that adds a location, and its POST."""
+    """Show the form that adds a location to an image; a POST adds the location."""
     require(request, "images.add_imagelocation")
     image = get_image_or_404(image_id)
     sent = request.POST if request.method == "POST" else None
@@ -86,7 +86,7 @@ def _outcome(image: Image) -> str:
 
 
 def remove(request: HttpRequest, image_id: str, location_id: int) -> HttpResponse:
-    """The confirmation page for the removal of a location, and its POST."""
+    """Show the confirmation page for the removal of a location; a POST removes the location."""
     require(request, "images.delete_imagelocation")
     image = get_image_or_404(image_id)
     locations = image.locations.filter(status=LocationStatus.ACTIVE)
@@ -121,13 +121,13 @@ def remove(request: HttpRequest, image_id: str, location_id: int) -> HttpRespons
 
 
 def _deleted_size(image: Image, location: ImageLocation) -> str:
-    """Return the size of the copy that is deleted; empty if its store is read-only."""
+    """Return, as text, the size of the copy that is deleted; empty if its store is read-only."""
     return formatting.amount(image.size or 0) if location.store != HTTP.id else ""
 
 
 @require_POST
 def retry(request: HttpRequest, image_id: str, transfer_id: UUID) -> HttpResponse:
-    """Repeat a failed web download."""
+    """Request a failed web download again, and redirect to the page of the image. POST only."""
     require(request, "images.upload_image")
     image = get_image_or_404(image_id)
     failed = image.transfers.filter(status=TransferStatus.FAILED).exclude(source="")

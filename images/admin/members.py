@@ -48,7 +48,10 @@ CHANGES: Mapping[str, tuple[str, Callable[[str, str, Caller], Any], Any]] = {
 
 @require_POST
 def change(request: HttpRequest, image_id: str, what: str) -> HttpResponse:
-    """Add or remove the member ``project``, or set its status."""
+    """Add or remove the member that the POST names as ``project``, or set its status.
+
+    ``what`` is ``add``, ``remove`` or the new status.
+    """
     if what not in CHANGES:
         raise Http404(_("There is no such change."))
     permission, verb, message = CHANGES[what]

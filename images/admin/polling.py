@@ -15,7 +15,7 @@ MAX_IMAGES = 200  # in one request
 
 
 def images(request: HttpRequest) -> HttpResponse:
-    """Return the status and progress of the images of the query ``?ids=A,B``."""
+    """Return the status and progress of the images of the query ``?ids=A,B``, as JSON."""
     require(request)
     ids = request.GET.get("ids", "").split(",")[:MAX_IMAGES]
     statuses = dict(Image.objects.filter(pk__in=ids).values_list("pk", "status"))
@@ -23,7 +23,7 @@ def images(request: HttpRequest) -> HttpResponse:
 
 
 def image(request: HttpRequest, image_id: str) -> HttpResponse:
-    """Return the status and progress of one image."""
+    """Return the status and progress of one image, as JSON."""
     require(request)
     image = get_image_or_404(image_id)
     return JsonResponse(
@@ -35,7 +35,7 @@ def image(request: HttpRequest, image_id: str) -> HttpResponse:
 
 
 def overview(request: HttpRequest) -> HttpResponse:
-    """Return the numbers of the front page: the text of each element with ``data-live``."""
+    """Return the numbers of the front page as JSON: the text of each element with ``data-live``."""
     require(request)
     return JsonResponse({"live": dashboard.numbers()})
 

@@ -89,7 +89,7 @@ def rows(pairs: Iterable[tuple[str, Any]]) -> list[dict[str, Any]]:
 
 
 def kind(name: str) -> str:
-    """Return the type of a property, for display in the form."""
+    """Return the type of a property for people: number, true or false, image id, or text."""
     if name in NUMBERS:
         return _("number")
     if name in SWITCHES:

@@ -31,7 +31,10 @@ ROLES = {"viewer": VIEWER, "operator": OPERATOR, "catalogue manager": MANAGER}
 
 
 def ensure(**signal: Any) -> None:
-    """Create the groups that are missing and change none; a receiver of post_migrate."""
+    """Create the predefined groups that are missing, after each migration (signal post_migrate).
+
+    Groups that exist are not changed.
+    """
     known = set(Group.objects.values_list("name", flat=True))
     for name, codenames in ROLES.items():
         if name not in known:

@@ -17,7 +17,7 @@ from images.models import Image
 
 
 class ReasonForm(forms.Form):
-    """The reason of an action, which the history of each image records."""
+    """A form for the reason of an action, which the history of each image records."""
 
     reason = forms.CharField(
         label=gettext_lazy("Reason"),
@@ -34,12 +34,12 @@ class ReasonForm(forms.Form):
 
 
 def context(request: HttpRequest, **more: Any) -> dict[str, Any]:
-    """Return the template context of the admin, with the values of the page."""
+    """Return the template context of a page of the admin: Django's own values, and ``more``."""
     return {**admin.site.each_context(request), "opts": Image._meta, **more}
 
 
 def get_image_or_404(image_id: str) -> Image:
-    """Return an image, including a deleted one. Raises Http404."""
+    """Return an image, including a deleted one. Raises Http404 if there is none or it is purged."""
     image = Image.objects.filter(purged=False, pk=image_id).first()
     if image is None:
         raise Http404(_("There is no image with this id."))
@@ -47,7 +47,7 @@ def get_image_or_404(image_id: str) -> Image:
 
 
 def try_verb(verb: Callable[[], Any]) -> str:
-    """Run a verb; return why it was refused, or an empty text."""
+    """Call a function that changes an image; return why it was refused, empty if it was not."""
     try:
         verb()
     except errors.ImageError as error:
@@ -58,7 +58,7 @@ def try_verb(verb: Callable[[], Any]) -> str:
 def redirect_to_image(
     request: HttpRequest, image: Image, refused: str, done: Any
 ) -> HttpResponse:
-    """Redirect to the page of an image with the refusal or the success message."""
+    """Redirect to the page of an image, which shows the error ``refused`` or else ``done``."""
     level = messages.ERROR if refused else messages.SUCCESS
     messages.add_message(request, level, refused or done)
     return redirect("admin:images_image_change", image.pk)

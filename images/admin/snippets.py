@@ -9,7 +9,11 @@ USER = "USER"  # a placeholder for the name of the user
 
 
 def for_image(image: Image, base_url: str) -> list[dict[str, str]]:
-    """Return the title and text of each snippet; ``base_url`` has no slash at its end."""
+    """Return the title and text of each snippet that downloads the image or uploads its data.
+
+    ``base_url`` is the URL of the service without a slash at its end. There are no snippets
+    for images that can do neither.
+    """
     if image.status in READABLE_STATUSES:
         return _download(image, base_url)
     return _upload(image, base_url) if image.status == "queued" else []

@@ -17,7 +17,7 @@ ACCEPTS_UPLOAD = (Status.QUEUED, Status.UPLOADING, Status.IMPORTING)
 
 
 def show(request: HttpRequest, image_id: str) -> HttpResponse:
-    """The upload page; its script sends the file to the URLs of images/api/v2/browser.py."""
+    """Show the upload page; its script sends the file to the URLs of images/api/v2/browser.py."""
     require(request, "images.upload_image")
     image = get_image_or_404(image_id)
     upload = next(iter(uploads.uploads(image.pk)), None)
@@ -39,7 +39,7 @@ def show(request: HttpRequest, image_id: str) -> HttpResponse:
 
 
 def link(request: HttpRequest, image: Image) -> str:
-    """Return the label of the link to this page; empty if there is nothing to upload."""
+    """Return the label of the link to the upload page; empty if this user has nothing to upload."""
     if not may(request, "images.upload_image"):
         return ""
     if image.status == Status.QUEUED:

@@ -43,7 +43,7 @@ def _url(longest: int, outcome: Promise) -> forms.CharField:
 
 
 class LocationForm(forms.Form):
-    """A URL whose data stays there, and the digest of the data if it is known."""
+    """A form for a URL at which the data stays, and for the digest of the data if it is known."""
 
     url = _url(
         MAX_URL,
@@ -71,7 +71,10 @@ class LocationForm(forms.Form):
             )
 
     def clean(self) -> dict[str, Any]:
-        """Return the values, and keep them as the change of the image."""
+        """Check URL and digest, keep them as ``change`` for ``apply``, and return the values.
+
+        Raises ValidationError for an incomplete digest or a URL that is not accepted.
+        """
         values = self.cleaned_data
         if bool(values.get("algorithm")) != bool(values.get("digest")):
             raise forms.ValidationError(
@@ -110,7 +113,7 @@ def _writable() -> list[tuple[str, str]]:
 
 
 class FetchForm(forms.Form):
-    """A URL from which a background worker downloads the data."""
+    """A form for a URL from which the background worker downloads the data."""
 
     url = _url(
         MAX_SOURCE,
@@ -127,7 +130,10 @@ class FetchForm(forms.Form):
     )
 
     def apply(self, image_id: str, actor: Caller) -> bool:
-        """Request the download; return False, with an error in the form, if refused."""
+        """Request the download into an image; return False, with an error in the form, if it fails.
+
+        The background worker downloads the data later.
+        """
         values = self.cleaned_data
         source = Source(
             values["url"],
