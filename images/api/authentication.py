@@ -26,10 +26,14 @@ SAFE_METHODS = ("GET", "HEAD", "OPTIONS")  # RFC 9110, 9.2.1, without TRACE
 
 
 class CallerAuthentication(BaseAuthentication):
-    """Authentication of callers in the mode of IMAGECATALOG_AUTH."""
+    """Authentication of API requests in the mode of IMAGECATALOG_AUTH."""
 
     def authenticate(self, request: HttpRequest) -> tuple[Caller, None]:
-        """Return the caller. Raises AuthenticationFailed, NotAuthenticated, Forbidden."""
+        """Return the caller, and None, which stands for no token.
+
+        Raises AuthenticationFailed for wrong credentials, NotAuthenticated for missing ones,
+        and Forbidden for a password that a browser sends from a page of another site.
+        """
         return MODES[settings.IMAGECATALOG_AUTH](request), None
 
     def authenticate_header(self, request: HttpRequest) -> str:
@@ -38,7 +42,10 @@ class CallerAuthentication(BaseAuthentication):
 
 
 def _embedded(request: HttpRequest) -> Caller:
-    """Authenticate with HTTP Basic, ``Authorization: Bearer`` or ``X-Auth-Token``."""
+    """Return the caller of HTTP Basic, ``Authorization: Bearer`` or ``X-Auth-Token``.
+
+    Raises AuthenticationFailed for wrong credentials, NotAuthenticated for missing ones.
+    """
     identity = _identity(request)
     if identity is None:
         raise AuthenticationFailed(credentials.REFUSED)
@@ -46,9 +53,10 @@ def _embedded(request: HttpRequest) -> Caller:
 
 
 def _none(request: HttpRequest) -> Caller:
-    """Return an administrator, without credentials. Raises NotAuthenticated for remote requests.
+    """Return an administrator, without credentials.
 
-    IMAGECATALOG_AUTH_NONE_REMOTE allows remote requests.
+    Raises NotAuthenticated for requests that are not from this machine, unless
+    IMAGECATALOG_AUTH_NONE_REMOTE is on.
     """
     if not (settings.IMAGECATALOG_AUTH_NONE_REMOTE or _is_local(request)):
         raise NotAuthenticated(

@@ -36,7 +36,7 @@ _TIME = re.compile(
 
 
 def pairs(params: QueryDict) -> Iterator[tuple[str, str]]:
-    """Yield every parameter in order, once with each of its values."""
+    """Yield (name, value) for each query parameter; once per value if a name has several values."""
     for name, values in params.lists():
         for value in values:
             yield name, str(value)
@@ -56,9 +56,10 @@ def check_conditions(count: int) -> None:
 
 
 def integer(name: str, value: str) -> int:
-    """Return a parameter's value as an integer. Raises Invalid.
+    """Return the value of the parameter ``name`` as an integer. Raises Invalid if it is none.
 
-    Integers beyond 64 bits become the largest or smallest one, which compares like them.
+    Integers beyond 64 bits become the largest or smallest 64-bit integer, so that they still
+    compare correctly.
     """
     text = value.strip()
     if not _INTEGER.fullmatch(text):
@@ -67,7 +68,10 @@ def integer(name: str, value: str) -> int:
 
 
 def limit(params: QueryDict) -> int:
-    """Return the size of a page in images: 25 by default, at most MAX_LIMIT. Raises Invalid."""
+    """Return how many images a page has: the parameter ``limit``, 25 without it, at most MAX_LIMIT.
+
+    Raises Invalid if it is negative or not an integer.
+    """
     number = integer("limit", params.get("limit", "25"))
     if number < 0:
         raise Invalid("The limit must not be negative.")
@@ -75,9 +79,9 @@ def limit(params: QueryDict) -> int:
 
 
 def order(keys: list[tuple[str, str]]) -> Order:
-    """Return the order that (sort key, direction) pairs ask for. Raises Invalid.
+    """Return (column, descending) for each (sort key, direction); "" is descending.
 
-    The default direction is descending.
+    Only the first of equal keys counts. Raises Invalid for unknown keys and directions.
     """
     if len(keys) > MAX_CONDITIONS:
         raise Invalid(
@@ -98,7 +102,8 @@ def instant(name: str, text: str) -> tuple[datetime, datetime]:
     """Return the start (inclusive) and the end (exclusive) of a time given in ISO 8601.
 
     A time without a fraction stands for its whole second. Start and end of a time with a
-    fraction are the same. Raises Invalid.
+    fraction are the same. Raises Invalid, with the ``name`` of the parameter, if the text is
+    not a time.
     """
     try:
         return _instant(text)

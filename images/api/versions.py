@@ -26,7 +26,7 @@ def versions(request: HttpRequest) -> HttpResponse:
 
 
 def fallback(request: HttpRequest) -> HttpResponseBase:
-    """Answer a path without a version: with the version in Accept, else with all of them (300)."""
+    """Answer a path without a version: as the version in Accept, else list all versions (300)."""
     named = MEDIA_TYPE.search(request.META.get("HTTP_ACCEPT", ""))
     if named and (named[1] != "v1" or settings.IMAGECATALOG_V1):
         request.path_info = f"/{named[1]}{request.path_info}"

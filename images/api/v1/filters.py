@@ -22,7 +22,10 @@ EVERYTHING: Final = Q()
 
 
 def parse(params: QueryDict, caller: Caller) -> Listing:
-    """Return the page that the parameters ask for. Raises Invalid for malformed values."""
+    """Return the filters, order and page that the query parameters ask for, as a Listing.
+
+    Raises Invalid for malformed values.
+    """
     query.check_text(params)
     is_public = _boolean(params, "is_public", True)
     all_projects = caller.is_admin and is_public is not True

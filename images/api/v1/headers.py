@@ -44,7 +44,7 @@ class Meta:
     purge: bool  # remove the properties that the request does not name
 
     def get(self, name: str) -> Any:
-        """Return the value of a field, or None."""
+        """Return the value of a field; None if its header is empty or was not sent."""
         return self.fields.get(name)
 
 
@@ -77,7 +77,7 @@ def _copy_from(request: HttpRequest, fields: Mapping[str, Any]) -> str | None:
 
 
 def encode(row: Row) -> dict[str, str]:
-    """Return the ``x-image-meta-…`` headers of an image, its properties included."""
+    """Return the response headers of an image: ``x-image-meta-…`` for each value, and ETag."""
     document = serializers.image(row)
     properties = document.pop("properties")
     fields = {
@@ -93,7 +93,10 @@ def encode(row: Row) -> dict[str, str]:
 
 
 def _text(name: str, value: str) -> str:
-    """Return the text of a header, which is UTF-8, percent-encoded or not. Raises Invalid."""
+    """Return the text of a header, which is UTF-8, percent-encoded or not.
+
+    Raises Invalid if it is not UTF-8.
+    """
     try:
         return unquoted(header_text(value))
     except UnicodeError:
@@ -103,9 +106,9 @@ def _text(name: str, value: str) -> str:
 
 
 def _property_name(name: str) -> str:
-    """Return the name of a property, whose special characters are percent-encoded.
+    """Return the name of a property from that of its header, percent-decoded.
 
-    Raises Invalid.
+    Raises Invalid if it is not UTF-8.
     """
     try:
         return unquote(name.removeprefix(PROPERTY), errors="strict")
@@ -116,9 +119,10 @@ def _property_name(name: str) -> str:
 
 
 def unquoted(text: str) -> str:
-    """Decode a text in which every special character is percent-encoded; leave others unchanged.
+    """Decode a text if it is percent-encoded; return any other text unchanged.
 
-    A URL that has a percent-encoding of its own, which decoding would lose, is unchanged, too.
+    A text is percent-encoded if all its special characters are. A URL that has
+    percent-encodings of its own, which decoding would lose, is unchanged, too.
     """
     if "%" not in text or not _QUOTED.fullmatch(text):
         return text
@@ -164,12 +168,15 @@ def _checksum(name: str, text: str) -> str:
 
 
 def _or_none(check: Callable[[str, str], Any]) -> Callable[[str, str], Any]:
-    """Return a check that takes the word None, which the historic replicator sends for null."""
+    """Return a check that accepts the word None as well and returns None for it.
+
+    The historic Glance replicator sends this word for null.
+    """
     return lambda name, text: None if text.lower() == "none" else check(name, text)
 
 
 def _time(name: str, text: str) -> str:
-    """Return a time, which has no effect, if it is one. Raises Invalid."""
+    """Return the text of a time unchanged. Raises Invalid if it is not a time in ISO 8601."""
     query.instant(f"x-image-meta-{name}", text)
     return text
 

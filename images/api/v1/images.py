@@ -55,7 +55,7 @@ class ImageViewSet(V1ViewSet):
         return response
 
     def metadata(self, request: Request, image_id: str) -> HttpResponse:
-        """Return an image's metadata as headers, without its data."""
+        """Return an image's metadata as headers, without its data (HEAD)."""
         row = _find(get_caller(request), image_id, "get_image")
         if preconditions.has_current(request._request, row["checksum"]):
             return responses.not_modified(row["checksum"])
@@ -99,7 +99,7 @@ class ImageViewSet(V1ViewSet):
         return responses.spaced_json({"image": serializers.image(row)})
 
     def destroy(self, request: Request, image_id: str) -> HttpResponse:
-        """Delete an image, to the trash where it has data and deletion is delayed."""
+        """Delete an image; it goes to the trash if it has data and deletion is delayed."""
         caller = get_caller(request)
         row = _find(caller, image_id, "delete_image")
         preconditions.has_current(request._request, row["checksum"])
@@ -110,12 +110,12 @@ class ImageViewSet(V1ViewSet):
 
 
 class ImageRootViewSet(ImageViewSet):
-    """``/v1/`` and ``/v1/images/``, which exist only for the methods of the list."""
+    """The paths ``/v1/`` and ``/v1/images/``, at which images can only be listed and created."""
 
     def http_method_not_allowed(  # type: ignore[override]
         self, request: Request, *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        """Raise NotFound: the path of an image needs an id."""
+        """Raise NotFound for all other methods: the path of an image needs an id."""
         raise errors.NotFound("The resource could not be found.")
 
 
@@ -127,7 +127,10 @@ def _page(request: Request, serialize: Callable[[Row], dict[str, Any]]) -> HttpR
 
 
 def _find(caller: Caller, image_id: str, action: str) -> Row:
-    """Return an image that the caller sees; administrators also see deleted ones."""
+    """Return an image that the caller sees if the action is allowed; admins also see deleted ones.
+
+    Raises NotFound, Forbidden.
+    """
     return access.get_image(caller, image_id, action, deleted=caller.is_admin)
 
 

@@ -39,7 +39,7 @@ class ImageMemberViewSet(V1ViewSet):
         return responses.spaced_json({"members": documents})
 
     def replace(self, request: Request, image_id: str) -> HttpResponse:
-        """Replace all members of an image."""
+        """Replace all members of an image by those in the JSON body."""
         caller = _sharer(request, image_id, "add_member", "delete_member")
         memberships = _memberships(request_body.json(request._request))
         sharing.replace(image_id, memberships, caller)
@@ -66,7 +66,7 @@ class SharedImageViewSet(V1ViewSet):
     lookup_value_regex = NAME
 
     def retrieve(self, request: Request, member_id: str) -> HttpResponse:
-        """Return the memberships of a project that the caller may see."""
+        """Return the images shared with a project, without those that the caller may not see."""
         caller = get_caller(request)
         access.check(caller, "get_images", {"owner": None})
         memberships = sharing.shared_with(caller, member_id)
@@ -78,7 +78,11 @@ class SharedImageViewSet(V1ViewSet):
 
 
 def _sharer(request: Request, image_id: str, *actions: str) -> Caller:
-    """Return the caller if all these actions are allowed. Raises NotFound, Forbidden."""
+    """Return the caller if it may do all these actions on the members of an image.
+
+    Raises NotFound if the caller does not see the image, Forbidden if an action is not
+    allowed.
+    """
     caller = get_caller(request)
     image = access.find(caller, image_id)
     if not all(sharing.may_share(caller, image, action) for action in actions):
@@ -87,7 +91,7 @@ def _sharer(request: Request, image_id: str, *actions: str) -> Caller:
 
 
 def _only(caller: Caller, image: Row) -> str | None:
-    """Return the one member that the caller may see, or None for all of them."""
+    """Return the only project that the caller may see as a member; None if it may see all."""
     all_of_them = access.may(caller, "get_other_members", image) or sharing.may_share(
         caller, image
     )
@@ -99,7 +103,10 @@ def _document(name: str, value: str, can_share: bool) -> dict[str, Any]:
 
 
 def _memberships(document: Any) -> dict[str, bool | None]:
-    """Parse ``{"memberships": [{"member_id", "can_share"?}]}``. Raises Invalid."""
+    """Parse ``{"memberships": [{"member_id", "can_share"?}]}`` into project -> can_share.
+
+    None: ``can_share`` is not given. Raises Invalid for anything else.
+    """
     entries = document.get("memberships") if isinstance(document, dict) else None
     if not isinstance(entries, list):
         raise errors.Invalid(
@@ -117,7 +124,10 @@ def _membership(entry: Any) -> tuple[str, bool | None]:
 
 
 def _can_share(content: bytes) -> bool | None:
-    """Parse ``{"member": {"can_share": …}}`` or an empty body. Raises Invalid."""
+    """Parse ``{"member": {"can_share": …}}``; None if it is not given or the body is empty.
+
+    Raises Invalid for anything else.
+    """
     if not content:
         return None
     document = request_body.parsed(content)
@@ -128,7 +138,7 @@ def _can_share(content: bytes) -> bool | None:
 
 
 def _flag(entry: dict[str, Any]) -> bool | None:
-    """Return ``can_share`` by the truth of its value, which may be a word; None if it is not given."""
+    """Return ``can_share`` as a boolean, also for words such as "no"; None if it is not given."""
     if "can_share" not in entry:
         return None
     flag = entry["can_share"]

@@ -21,10 +21,11 @@ IMMUTABLE: Final = ("id", "status")
 
 
 def new(meta: Meta, caller: Caller, needs_formats: bool) -> dict[str, Any]:
-    """Return the attributes of a new image. Raises Invalid.
+    """Return the attributes of a new image. Raises Invalid for malformed values.
 
     The owner is the caller's project, unless an admin names another one. Fields that only the
-    service sets, such as the status, are ignored.
+    service sets, such as the status, are ignored. ``needs_formats``: both formats must be
+    given.
     """
     fields = {name: meta.get(name) for name in ("id", *PLAIN)}
     fields |= _formats(meta, {}, needs_formats)
@@ -35,10 +36,11 @@ def new(meta: Meta, caller: Caller, needs_formats: bool) -> dict[str, Any]:
 
 
 def changes(meta: Meta, row: Row, caller: Caller, source: Sources) -> Changes:
-    """Return the changes that a request makes to an image. Raises Invalid, Forbidden.
+    """Return the changes that the headers of a request make to an image. Writes nothing.
 
     Properties that the request leaves out are removed, unless it has data in its body or the
-    header ``x-glance-registry-purge-props: false``.
+    header ``x-glance-registry-purge-props: false``. Raises Invalid for malformed values,
+    Forbidden for another id or status.
     """
     _check_immutable(meta, row)
     wanted = {name: meta.get(name) for name in PLAIN}
@@ -92,10 +94,10 @@ def _formats(
 
 
 def _owner(meta: Meta, row: Row, caller: Caller) -> str | None:
-    """Return the new owner, or None for no change. Raises Forbidden.
+    """Return the new owner, or None for no change.
 
-    The owner is ignored if the caller has no permission to change it. An admin whose
-    application credential does not allow the change gets an error instead.
+    The owner is ignored if the caller has no permission to change it; but Forbidden is raised
+    for an admin whose application credential does not allow the change.
     """
     wanted: str | None = meta.get("owner")
     if wanted is None or wanted == row["owner"]:
@@ -119,7 +121,10 @@ def _visibility(meta: Meta, row: Row) -> str | None:
 
 
 def _properties(meta: Meta, row: Row) -> tuple[dict[str, str], set[str]]:
-    """Return the properties in a request, with their names in the image, and the names not sent."""
+    """Return the properties that a request sets, and the names of those that it leaves out.
+
+    Headers do not keep case and dashes: the names are those that the image has.
+    """
     names = {_as_sent(name): name for name in row["properties"]}
     names |= {name: name for name in row["properties"]}
     sent = {names.get(name, name): value for name, value in meta.properties.items()}

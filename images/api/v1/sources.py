@@ -43,7 +43,10 @@ def of(request: HttpRequest, meta: Meta) -> Sources:
 
 
 def size(request: HttpRequest, meta: Meta) -> int | None:
-    """Return the announced size of the data in bytes, or None. Raises Invalid above the limit."""
+    """Return the announced size of the data in bytes, or None.
+
+    Raises Invalid above IMAGECATALOG_IMAGE_SIZE_CAP.
+    """
     announced: int | None = meta.get("size")
     if announced is None and streaming.has_body(request):
         announced = streaming.body_size(request)
@@ -56,9 +59,9 @@ def size(request: HttpRequest, meta: Meta) -> int | None:
 
 
 def store_id(meta: Meta) -> str | None:
-    """Return the id of the store that a request names by id or type, or None.
+    """Return the id of the store that a request names by id or by type; None if it names none.
 
-    Raises Invalid, StoreReadOnly.
+    Raises Invalid if there is no such store, StoreReadOnly if it cannot be written.
     """
     name = meta.get("store")
     return lifecycle.writable_store(stores.by_scheme(name).id).id if name else None
@@ -67,8 +70,7 @@ def store_id(meta: Meta) -> str | None:
 def blocks(request: HttpRequest) -> Iterator[bytes]:
     """Yield the request body, which must be application/octet-stream.
 
-    The check runs with the first block, so that a wrong Content-Type fails the upload.
-    Raises Invalid.
+    Raises Invalid with the first block for any other Content-Type, so that the upload fails.
     """
     if request.content_type != streaming.MEDIA_TYPE:
         raise errors.Invalid(f"Content-Type must be {streaming.MEDIA_TYPE}")
@@ -76,7 +78,11 @@ def blocks(request: HttpRequest) -> Iterator[bytes]:
 
 
 def upload_options(request: HttpRequest, meta: Meta) -> dict[str, Any]:
-    """Return the arguments of an upload of the body. Raises Invalid, StoreReadOnly."""
+    """Return the keyword arguments with which ``lifecycle.upload`` takes the request body.
+
+    Raises Invalid for a size above the limit or an unknown store, StoreReadOnly for a store
+    that cannot be written.
+    """
     return {
         "expected_size": size(request, meta),
         "expected_checksum": meta.get("checksum"),
@@ -86,13 +92,20 @@ def upload_options(request: HttpRequest, meta: Meta) -> dict[str, Any]:
 
 
 def fetch_source(request: HttpRequest, meta: Meta, url: str) -> lifecycle.Source:
-    """Return the source of a web download from this URL. Raises Invalid, StoreReadOnly."""
+    """Return the source of a web download from this URL, with its store, size and checksum.
+
+    Raises Invalid for a size above the limit or an unknown store, StoreReadOnly for a store
+    that cannot be written.
+    """
     return lifecycle.Source(
         url, size(request, meta), meta.get("checksum"), store_id(meta)
     )
 
 
 def location(request: HttpRequest, meta: Meta, url: str) -> lifecycle.AddLocation:
-    """Return the change that makes this URL the only location of the image. Raises Invalid."""
+    """Return the change that makes this URL the only location of the image. Writes nothing.
+
+    Raises Invalid for a URL that is not accepted or a size above the limit.
+    """
     change = lifecycle.AddLocation.parse({"url": url})
     return change.as_only(size(request, meta), meta.get("checksum"))

@@ -11,7 +11,7 @@ from images.http.views import IMAGE_ID, UnknownPathView
 
 
 class V1Router(SimpleRouter):
-    """Routes with the methods of API v1: HEAD of an image, PUT of a list of members."""
+    """A router with the methods of API v1, such as HEAD of an image and PUT of all its members."""
 
     routes = [
         Route(

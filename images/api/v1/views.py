@@ -9,7 +9,7 @@ from images.http.views import ApiViewSet
 
 
 class V1ViewSet(ApiViewSet):
-    """A ViewSet with the status codes of API v1."""
+    """The base of the ViewSets of API v1, whose status codes for errors differ from API v2."""
 
     error_status: ClassVar = {
         errors.AlreadyBegun: 400,

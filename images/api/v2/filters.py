@@ -61,7 +61,10 @@ TRASH: Final = (Q(status="pending_delete"), Q(status__in=["pending_delete"]))
 
 
 def parse(params: QueryDict) -> Listing:
-    """Return the page that the parameters ask for. Raises Invalid for malformed parameters."""
+    """Return the filters, order and page that the query parameters ask for, as a Listing.
+
+    Raises Invalid for malformed values.
+    """
     check_text(params)
     return Listing(
         where=_where(params),
@@ -77,7 +80,7 @@ def parse(params: QueryDict) -> Listing:
 def links(params: QueryDict, next_marker: str | None) -> dict[str, str]:
     """Return the paths of the first page and, with a marker, of the next one.
 
-    Both keep the other parameters of the request, in their order.
+    Both keep the other parameters of the request; values of one name follow each other.
     """
     repeated = [(name, value) for name, value in pairs(params) if name != "marker"]
     first = {"first": _path(repeated)}
@@ -173,9 +176,10 @@ def _text(name: str, value: str) -> Q:
 
 
 def _items(name: str, text: str) -> list[str]:
-    """Return the values of a list such as ``a,"b,c"``. Raises Invalid.
+    """Return the values of a list such as ``a,"b,c"``, in which a backslash escapes in quotes.
 
-    In quotes, a backslash makes the next character literal.
+    Raises Invalid if the list is malformed or longer than MAX_IN; ``name`` is for the
+    message.
     """
     items, position, more = [], 0, True
     while more:
@@ -227,9 +231,10 @@ def _tag(name: str, value: str) -> Q:
 
 
 def _time(name: str, value: str) -> Q:
-    """Return the condition that compares a time. Raises Invalid.
+    """Return the query condition for a time with an operator, such as ``gte:2026-01-31``.
 
-    A time without a fraction stands for its whole second, because the API shows whole seconds.
+    A time without a fraction stands for its whole second, because the API shows whole
+    seconds. Raises Invalid for malformed values.
     """
     match = _TIME_OPERATOR.fullmatch(value)
     op, text = match.groups() if match else ("eq", value)

@@ -78,7 +78,10 @@ def _response(
 
 
 def _allowed(caller: Caller, image_id: str, preferred: list[str]) -> Row:
-    """Return the image if the caller may download it. Raises NotFound, Forbidden."""
+    """Return the image if the caller may download it, also with a choice of stores.
+
+    Raises NotFound if the caller does not see the image, Forbidden if it may not download it.
+    """
     image = access.get_image(caller, image_id, "download_image")
     if preferred:
         access.check(caller, "download_from_store", image)
@@ -87,7 +90,10 @@ def _allowed(caller: Caller, image_id: str, preferred: list[str]) -> Row:
 
 
 def _preferred(request: Request) -> list[str]:
-    """Return the stores of ``?prefer=a,b``, to read from first. Raises Invalid."""
+    """Return the ids of the stores of ``?prefer=a,b``, which are to be read first.
+
+    Raises Invalid if a store does not exist.
+    """
     text = request._request.GET.get("prefer", "")
     return [stores.get(name).id for name in text.replace(",", " ").split()]
 

@@ -42,7 +42,7 @@ class ImageHistoryViewSet(ApiViewSet):
     """``/v2/images/{id}/history``: the events of an image, oldest first."""
 
     def list(self, request: Request, image_id: str) -> HttpResponse:
-        """Return a page of events and the error of the last failed transfer."""
+        """Return a page of events, and the error of the last transfer if it failed."""
         caller, params = get_caller(request), _params(request)
         access.get_remembered_image(caller, image_id, "get_image_history")
         limit = _limit(params)
@@ -110,9 +110,10 @@ def _next(image_id: str, params: Params, last: int) -> str:
 def _event(
     event: Mapping[str, Any], caller: Caller, handover: Handover
 ) -> dict[str, Any]:
-    """Return an event as a JSON object.
+    """Return an event as a JSON object, without details that this caller may not see.
 
-    Values of events up to the handover are null, except the owners.
+    ``handover`` is the last change of owner: a new owner sees only null for the values of
+    older events. None shows all of them.
     """
     shown = {
         **event,

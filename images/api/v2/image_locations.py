@@ -34,8 +34,8 @@ class ImageLocationViewSet(ApiViewSet):
     ) -> None:
         """Raise Forbidden for an operation at a position that the caller cannot know.
 
-        A position counts all locations, so a caller that sees only some would miss its aim.
-        The position of an only location is known to all.
+        A position counts all locations, so a caller that sees only some could choose the
+        wrong one. The position of an only location is known to all.
         """
         has_position = any(operation.index is not None for operation in operations)
         count = len(image["locations"])
@@ -49,7 +49,7 @@ class ImageLocationViewSet(ApiViewSet):
     def changes(
         image: Row, operations: Sequence[LocationOperation]
     ) -> list[LocationChange]:
-        """Return the operations on an image as changes of its locations.
+        """Return the operations on an image as changes of its locations. Writes nothing.
 
         Raises Invalid, Conflict and OverLimit for a value that is not a location.
         """

@@ -82,9 +82,10 @@ class ImageMemberViewSet(ApiViewSet):
 
 
 def _image(caller: Caller, image_id: str, member_id: str, action: str) -> Row:
-    """Return an image, with ``member_id``, if the action on that member is allowed.
+    """Return an image, with ``member_id`` added, if the action on that member is allowed.
 
-    Raises NotFound, Forbidden.
+    Raises NotFound if the caller does not see the image, Forbidden if the action is not
+    allowed.
     """
     image = {**access.find(caller, image_id), "member_id": member_id}
     access.require(caller, action, image)
@@ -92,7 +93,7 @@ def _image(caller: Caller, image_id: str, member_id: str, action: str) -> Row:
 
 
 def _only(caller: Caller, image: Row) -> str | None:
-    """Return the one member that the caller may see, or None for all of them."""
+    """Return the only project that the caller may see as a member; None if it may see all."""
     return None if access.may(caller, "get_other_members", image) else caller.project
 
 

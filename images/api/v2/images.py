@@ -55,7 +55,7 @@ class ImageViewSet(ApiViewSet):
         )
 
     def create(self, request: Request) -> HttpResponse:
-        """Create a queued image from a JSON object."""
+        """Create an image from a JSON object. It is queued: it has no data yet."""
         caller = get_caller(request)
         access.check_may_add(caller)
         fields, properties, tags = custom_properties.parse_new_image(
@@ -92,7 +92,7 @@ class ImageViewSet(ApiViewSet):
         return responses.json(serializers.image(updated, caller))
 
     def destroy(self, request: Request, image_id: str) -> HttpResponse:
-        """Delete an image, to the trash where it has data and deletion is delayed."""
+        """Delete an image; it goes to the trash if it has data and deletion is delayed."""
         caller = get_caller(request)
         access.get_image(caller, image_id, "delete_image")
         lifecycle.delete(image_id, caller)

@@ -79,10 +79,11 @@ def parse(content_type: str, content: bytes) -> list[Operation]:
 def plan(
     operations: list[Operation], image: Mapping[str, Any]
 ) -> tuple[Changes, list[LocationOperation]]:
-    """Return the changes that the operations, applied in order, make to ``image``.
+    """Return the changes that the operations make to ``image``, and those on its locations.
 
-    ``image`` needs only its key ``properties`` (a dict). Raises Invalid, Forbidden for
-    read-only attributes, Conflict for names that exist already or do not exist, and OverLimit.
+    The operations are applied in order, in memory only. ``image`` needs only its key
+    ``properties`` (a dict). Raises Invalid, Forbidden for read-only attributes, Conflict for
+    names that exist already or do not exist, and OverLimit for too many properties.
     """
     draft = _Draft(dict(image["properties"]))
     locations = [
@@ -107,7 +108,7 @@ def plan(
 
 @dataclass
 class _Draft:
-    """An image's properties and attributes while the operations are applied."""
+    """The properties and attributes of an image while the operations of a patch are applied."""
 
     properties: dict[str, str]
     fields: dict[str, Any] = field(default_factory=dict)
@@ -161,7 +162,7 @@ def _operation(
 
 
 def _segments(pointer: object) -> list[str]:
-    """Return the segments of a JSON pointer (RFC 6901), still escaped. Raises Invalid."""
+    """Return the segments of a JSON pointer (RFC 6901), still escaped. Raises Invalid if bad."""
     if not isinstance(pointer, str) or not pointer.startswith("/"):
         raise Invalid("A JSON pointer must be a string that starts with '/'.")
     if len(pointer) > MAX_POINTER:

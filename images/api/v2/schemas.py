@@ -19,7 +19,7 @@ Schema = dict[str, Any]
 
 
 def image() -> Schema:
-    """Return the schema of an image, whose other members are custom properties: strings."""
+    """Return the JSON schema of an image; names that it does not list are properties (strings)."""
     base = _settable() | _read_only() | {"locations": _locations()}
     return {
         "name": "image",
@@ -34,7 +34,7 @@ def image() -> Schema:
 
 
 def images() -> Schema:
-    """Return the schema of a page of images."""
+    """Return the JSON schema of a page of images."""
     return {
         "name": "images",
         "properties": {
@@ -52,7 +52,7 @@ def images() -> Schema:
 
 
 def member() -> Schema:
-    """Return the schema of a member: a project with which an image is shared."""
+    """Return the JSON schema of a member: a project with which an image is shared."""
     return {
         "name": "member",
         "properties": {
@@ -74,7 +74,7 @@ def member() -> Schema:
 
 
 def members() -> Schema:
-    """Return the schema of the members of an image."""
+    """Return the JSON schema of the list of an image's members."""
     return {
         "name": "members",
         "properties": {

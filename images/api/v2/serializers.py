@@ -33,7 +33,7 @@ PLAIN = (
 
 
 def image(row: Row, caller: Caller) -> dict[str, Any]:
-    """Return an image as clients see it: properties on the same level as attributes."""
+    """Return an image as a JSON object of API v2: custom properties stand beside the attributes."""
     path = f"/v2/images/{row['id']}"
     document = {**row["properties"], **{name: row[name] for name in PLAIN}}
     document["created_at"] = _time(row["created_at"])

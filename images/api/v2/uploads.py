@@ -62,7 +62,7 @@ class TusView(ApiView):
     def dispatch(
         self, request: HttpRequest, *args: Any, **kwargs: Any
     ) -> HttpResponseBase:
-        """Answer with the headers of tus. X-HTTP-Method-Override replaces the method."""
+        """Answer a request with the headers of tus. X-HTTP-Method-Override replaces the method."""
         if override := request.headers.get("X-HTTP-Method-Override"):
             request.method = override.upper()
         response = super().dispatch(request, *args, **kwargs)
@@ -166,7 +166,7 @@ class UploadView(TusView):
 
 
 def _allowed(request: Request, image_id: str) -> Caller:
-    """Return the caller. Raises NotFound, and Forbidden without permission to upload."""
+    """Return the caller if it may upload data to the image. Raises NotFound, Forbidden if not."""
     caller = get_caller(request)
     access.get_image(caller, image_id, "upload_image")
     return caller
@@ -180,7 +180,10 @@ def _number(request: Request, name: str) -> int:
 
 
 def _metadata(request: Request) -> str:
-    """Return Upload-Metadata unchanged, which has pairs of a key and base64. Raises Invalid."""
+    """Return the header Upload-Metadata unchanged.
+
+    Raises Invalid unless it is a list of different keys, each with a value in base64.
+    """
     text = request.headers.get("Upload-Metadata", "")
     pairs = [pair.strip().partition(" ") for pair in text.split(",") if pair.strip()]
     keys = {key for key, _, value in pairs if KEY.fullmatch(key) and _decodes(value)}
