@@ -60,7 +60,7 @@ def _stem(image: Image) -> str:
 
 
 def exportable_image(image_id: str) -> Image:
-    """Return an image to export. Raises NotFound, Conflict if the image has no data."""
+    """Return an image for an export. Raises NotFound, and Conflict if the image has no data."""
     image = Image.objects.existing().filter(pk=image_id).first()
     if image is None:
         raise missing(image_id)
@@ -78,10 +78,12 @@ def export_to(
     skip_existing: bool = False,
     watched: Watched = lambda blocks, size: blocks,
 ) -> bool:
-    """Write an image's bytes and its sidecar to files; False if ``path`` has them already.
+    """Write an image's data and its sidecar to files; False if ``path`` has them already.
 
-    On any failure no new file is left. Raises Conflict for a file that must not be overwritten,
-    StoreError for bytes that are missing or damaged, and for errors of the disk.
+    Without ``metadata`` no sidecar is written. ``force`` overwrites files; ``skip_existing``
+    accepts a file that is complete. ``watched`` wraps the blocks, to show progress. On any
+    failure no new file is left. Raises Conflict for a file that must not be overwritten,
+    StoreError for data that is missing or damaged, and for errors of the disk.
     """
     if not force and os.path.lexists(path):
         with _disk_errors():
@@ -110,7 +112,7 @@ def export_to(
 
 
 def _known(image: Image) -> dict[str, str]:
-    """Return the digests that the catalogue has, the strongest first."""
+    """Return the digests of an image's data that the catalogue has, the strongest first."""
     known = {}
     if image.os_hash_algo in sidecar.ALGORITHMS and image.os_hash_value:
         known[str(image.os_hash_algo)] = image.os_hash_value
@@ -138,7 +140,10 @@ def _verify(image: Image, size: int, hexdigests: Mapping[str, str]) -> None:
 
 
 def _holds(path: Path, image: Image, metadata: bool) -> bool:
-    """Whether a file is complete and of this image; if so, its sidecar is brought up to date."""
+    """Whether the file at ``path`` has all data of the image; if so, its sidecar is updated.
+
+    Without ``metadata`` the sidecar stays as it is.
+    """
     if path.is_symlink() or not path.is_file():
         return False
     size = path.stat().st_size
@@ -194,7 +199,7 @@ def _check_sidecar_replaceable(path: Path) -> None:
 
 @contextmanager
 def _removed_on_failure(path: Path) -> Generator[None, None, None]:
-    """Remove the file if the block fails."""
+    """Remove the file at ``path`` if the context fails."""
     try:
         yield
     except BaseException:
@@ -219,7 +224,11 @@ def _write(file: int, blocks: Iterable[bytes]) -> None:
 
 @contextmanager
 def _placed(path: Path, force: bool) -> Generator[int, None, None]:
-    """Open a file that gets this name when the block succeeds and is removed when it fails."""
+    """Open a file that is renamed to ``path`` if the context succeeds, and removed if it fails.
+
+    A context manager that yields the file descriptor. Raises Conflict if ``path`` exists by
+    the end, unless ``force``.
+    """
     part = path.with_name(path.name + PART)
     with _disk_errors():
         file = _locked(part)
@@ -242,7 +251,10 @@ def _placed(path: Path, force: bool) -> Generator[int, None, None]:
 
 
 def _locked(part: Path) -> int:
-    """Open, lock and empty the part file. Raises Conflict while another process is writing it."""
+    """Open, lock and empty a file that is being written; return its descriptor.
+
+    Raises Conflict while another process is writing it.
+    """
     while True:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         file = os.open(part, flags, MODE)

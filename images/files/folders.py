@@ -26,7 +26,7 @@ from images.stores.writeback import PART
 
 @dataclass(frozen=True)
 class Skipped:
-    """An entry that is not imported: it is not an image, or (``failed``) could not be read."""
+    """A path that is not imported: it is not an image, or (``failed``) could not be read."""
 
     label: str
     reason: str

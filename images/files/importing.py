@@ -49,7 +49,10 @@ class ImportOptions:
 
 @dataclass(frozen=True)
 class Plan:
-    """The attributes of the image that ``image_import`` will create from a file."""
+    """The image that an import creates from a source: attributes, expected size and digests.
+
+    ``notes`` are remarks for the operator.
+    """
 
     fields: dict[str, Any]
     properties: dict[str, str]
@@ -81,11 +84,11 @@ def import_source(
     watched: Watched = lambda blocks, size: blocks,
     dry_run: bool = False,
 ) -> Outcome:
-    """Import one source; in a dry run, only plan it. ``watched`` wraps the blocks that are read.
+    """Import one source as a new image; in a dry run, only plan it. ``watched`` wraps its blocks.
 
     On failure the image is deleted again. An image with an id that the operator chose stays
     ``queued`` instead, because ids are never reused; the next import with that id uses the
-    image. Raises ImageError.
+    image. Raises ImageError if the source cannot be read or its data is refused.
     """
     with source.open() as opened:
         opened, head = _peeked(opened)
@@ -103,7 +106,7 @@ def import_source(
 
 
 def _peeked(opened: Opened) -> tuple[Opened, bytes]:
-    """Return the source, still complete, and its blocks MiB, which a server may send in parts."""
+    """Return the source with all its blocks, and the first MiB of its data."""
     blocks, length = [], 0
     for block in opened.blocks:
         blocks.append(block)
@@ -175,9 +178,9 @@ def _fields(
 
 
 def _name(source: Source) -> tuple[str, bool]:
-    """Derive the image's name from the file name without the suffix of a format.
+    """Return the image's name, which is the file name without the suffix of a disk format.
 
-    The second value says whether characters were replaced.
+    The second value says whether characters were replaced. Raises Invalid if no name is left.
     """
     stem = source.file_name
     if source.extension in EXTENSIONS:
@@ -198,7 +201,10 @@ def _disk_format(source: Source, head: bytes) -> str | None:
 
 
 def _strongest(described: Sidecar | None) -> dict[str, str]:
-    """Return the strongest digest only, because computing each one costs processor time."""
+    """Return the strongest digest of a sidecar, because each one costs processor time to verify.
+
+    Empty without a sidecar or a digest.
+    """
     if described is None:
         return {}
     strongest = [name for name in sidecar.ALGORITHMS if name in described.digests][:1]
@@ -284,7 +290,10 @@ def _upload(
 def _verified(
     blocks: Iterable[bytes], digests: Digests, expected: Mapping[str, str]
 ) -> Iterator[bytes]:
-    """Yield the blocks. Raises Invalid at their end, before a store completes the object."""
+    """Yield the blocks; at their end, raise Invalid if a digest differs from the expected one.
+
+    The store has not completed the object by then.
+    """
     yield from digesting(blocks, digests)
     for algorithm, value in digests.hexdigests().items():
         if value != expected[algorithm]:

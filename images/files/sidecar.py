@@ -36,7 +36,7 @@ ATTRIBUTES: Final = (
 
 @dataclass(frozen=True)
 class Sidecar:
-    """The checked content of a sidecar."""
+    """The checked content of a sidecar: a JSON file with the metadata of an exported image."""
 
     image_id: str
     status: str
@@ -48,12 +48,12 @@ class Sidecar:
 
 
 def beside(path: Path) -> Path:
-    """Return the path of a file's sidecar."""
+    """Return the path of a file's sidecar: its own path with ``.json`` appended."""
     return path.with_name(path.name + SUFFIX)
 
 
 def document(image: Image, size: int, digests: Mapping[str, str]) -> bytes:
-    """Return the sidecar of an image whose bytes have this size and these digests."""
+    """Return the text of an image's sidecar, whose data has this size (bytes) and these digests."""
     properties = {
         name: value
         for name, value in image.properties.items()
@@ -76,7 +76,10 @@ def document(image: Image, size: int, digests: Mapping[str, str]) -> bytes:
 
 
 def read(path: Path) -> Sidecar | None:
-    """Read and check a sidecar; None if the file does not exist. Raises Invalid."""
+    """Read and check a sidecar; None if the file does not exist.
+
+    Raises Invalid if it cannot be read or was not written by an export.
+    """
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise _unusable("it is not a regular file")
@@ -97,7 +100,7 @@ def read(path: Path) -> Sidecar | None:
 
 
 def digest(algorithm: str, text: object) -> str:
-    """Check a digest and return it as hashlib writes it, in lower case. Raises Invalid."""
+    """Return a hexadecimal digest in lower case. Raises Invalid if it is none of this algorithm."""
     length = ALGORITHMS.get(algorithm)
     if length is None:
         known = ", ".join(ALGORITHMS)

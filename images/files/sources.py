@@ -102,7 +102,10 @@ def _blocks(file: int) -> Generator[bytes, None, None]:
 
 @contextmanager
 def open_url(url: str) -> Iterator[Opened]:
-    """Open the data at a URL. Raises Invalid for a URL that the filter refuses, StoreError."""
+    """Open the data at a URL as blocks of bytes, within a context.
+
+    Raises Invalid for a URL that the URL filter refuses, StoreError if the web server fails.
+    """
     web = stores.get("http")
     size = None
     with suppress(errors.StoreError):
@@ -113,7 +116,7 @@ def open_url(url: str) -> Iterator[Opened]:
 
 
 def kind_of(mode: int) -> str:
-    """Name the kind of file that has this mode (``st_mode``), with its article."""
+    """Return the kind of a file with this mode (``st_mode``), with its article: "a folder"."""
     kinds = {
         stat.S_ISLNK: "a symbolic link",
         stat.S_ISDIR: "a folder",
