@@ -43,7 +43,7 @@ BZIP2_BLOCKS = (b"1AY&SY", b"\x17rE8P\x90")  # what follows the level
 
 
 def compression_of(begin: bytes) -> str | None:
-    """Return the name of the compression of data that begins so, or None."""
+    """Return the compression of data with this beginning, such as ``gzip``; None: there is none."""
     for name, magics in (OPENED | UNKNOWN).items():
         if begin.startswith(magics) and (
             name != "bzip2" or begin[4:10] in BZIP2_BLOCKS
@@ -53,21 +53,24 @@ def compression_of(begin: bytes) -> str | None:
 
 
 class Inside(Protocol):
-    """The interface of the inspector of decompressed data."""
+    """The interface of an inspector of the data inside compressed data or an archive."""
 
     def feed(self, block: bytes) -> None:
-        """Inspect the next block."""
+        """Inspect the next block. Raises ContentRefused if the data is unsafe."""
 
     @property
     def settled(self) -> bool:
-        """Whether more data cannot change the verdict."""
+        """Whether no further data can change if this data is accepted or refused."""
 
     def verdict(self) -> int | None:
-        """End the inspection."""
+        """End the inspection; return the virtual size of the disk in bytes, None if there is none.
+
+        Raises ContentRefused if the data is unsafe.
+        """
 
 
 class Budget:
-    """How much may still be decompressed to inspect an image, and to verify that it is whole."""
+    """The bytes that may still be decompressed: to inspect an image, and to see if it is whole."""
 
     def __init__(self) -> None:
         self.examined = MOST_EXAMINED
@@ -75,22 +78,28 @@ class Budget:
 
 
 class Decoder(Protocol):
-    """The interface of a decompressor of one part, as bz2 and lzma have it."""
+    """The interface of a decompressor, as in the modules bz2 and lzma.
+
+    A decompressor reads one part of a compressed file, which can have several.
+    """
 
     @property
     def eof(self) -> bool:
-        """Whether the part has ended."""
+        """Whether the end of the part was reached."""
 
     @property
     def needs_input(self) -> bool:
-        """Whether there is no more output without more input."""
+        """Whether ``decompress`` returns more only if it is given more input."""
 
     @property
     def unused_data(self) -> bytes:
-        """The bytes that follow the part."""
+        """The bytes of the input that follow the part."""
 
     def decompress(self, data: bytes, max_length: int) -> bytes:
-        """Return at most that many bytes."""
+        """Take input, and return at most ``max_length`` bytes of output.
+
+        The rest of the input is kept for later calls.
+        """
 
 
 class Gunzip:
@@ -102,16 +111,19 @@ class Gunzip:
 
     @property
     def eof(self) -> bool:
-        """Whether the part has ended."""
+        """Whether the end of the part was reached."""
         return self._zlib.eof
 
     @property
     def unused_data(self) -> bytes:
-        """The bytes that follow the part."""
+        """The bytes of the input that follow the part."""
         return self._zlib.unused_data
 
     def decompress(self, data: bytes, max_length: int) -> bytes:
-        """Return at most that many bytes."""
+        """Take input, and return at most ``max_length`` bytes of output.
+
+        The rest of the input is kept for later calls.
+        """
         output = self._zlib.decompress(self._zlib.unconsumed_tail + data, max_length)
         self.needs_input = not self._zlib.unconsumed_tail and len(output) < max_length
         return output
@@ -125,10 +137,10 @@ DECODERS: Final[dict[str, Callable[[], Decoder]]] = {
 
 
 class Compressed:
-    """The inspector of compressed data, in any number of parts.
+    """The inspector of compressed data: it decompresses the data and inspects what is inside.
 
-    The data is decompressed until the verdict about its content is certain, and after that as far
-    as the budget allows, to find out whether it is whole.
+    It decompresses until it is certain whether the data inside is accepted, and after that as
+    far as the budget allows, to find out whether the data is whole.
     """
 
     def __init__(self, method: str, inside: Inside, budget: Budget) -> None:
@@ -140,7 +152,10 @@ class Compressed:
         self._given_up = False  # whether the budget is used up
 
     def feed(self, block: bytes) -> None:
-        """Inspect the next block of the file. Raises ContentRefused."""
+        """Inspect the next block of the compressed data.
+
+        Raises ContentRefused if it is damaged, or if the data inside is unsafe.
+        """
         while block and not self._given_up:
             if self._between:
                 block = self._next_part(block)
@@ -149,7 +164,11 @@ class Compressed:
                 block = self._rest()
 
     def verdict(self) -> None:
-        """End the inspection. Raises ContentRefused."""
+        """End the inspection.
+
+        Raises ContentRefused if the compressed data is cut off, or if the data inside is
+        unsafe.
+        """
         if self._given_up:
             return
         if not self._between or self._begin:
@@ -160,7 +179,7 @@ class Compressed:
 
     @property
     def settled(self) -> bool:
-        """Whether more data cannot change the verdict, except that it may be cut off."""
+        """Whether further data can change the result only by ending too early."""
         return self._inside.settled
 
     def _read(self, block: bytes) -> None:
@@ -178,7 +197,11 @@ class Compressed:
             block = b""
 
     def _pay(self, cost: int) -> None:
-        """Charge the budget; when it is used up, refuse what is not yet certain, or stop."""
+        """Subtract ``cost`` from the budget; its unit is the cost of decompressing a byte of gzip.
+
+        When nothing is left, raises ContentRefused if it is still uncertain whether the data
+        inside is accepted; otherwise the rest is not decompressed.
+        """
         if self._inside.settled:
             self._budget.verified -= cost
             self._given_up = self._budget.verified < 0
@@ -192,14 +215,18 @@ class Compressed:
             )
 
     def _rest(self) -> bytes:
-        """Return what follows the current part, if that has ended."""
+        """Return the bytes that follow the current part; empty if the part has not ended."""
         if not self._decoder.eof:
             return b""
         self._between = True
         return self._decoder.unused_data
 
     def _next_part(self, block: bytes) -> bytes:
-        """Begin the next part, if there is one: return its data. Zeros may be between parts."""
+        """Begin the next part with ``block``; return its data, empty if too little has arrived.
+
+        Skips zeros between parts. Raises ContentRefused for anything else, and for too many
+        parts.
+        """
         data = (self._begin + block).lstrip(b"\0") if not self._begin else self._begin + block  # fmt: skip
         self._begin = data[:4]
         if not any(

@@ -17,10 +17,10 @@ PACKED = ("ova", "docker", "compressed")
 
 
 class Inspector(Protocol):
-    """The interface of objects that inspect a stream, as ``Inspection`` does."""
+    """The interface of an inspector of image data: ``feed`` each block, then call ``verdict``."""
 
     def feed(self, block: bytes) -> None:
-        """Inspect the next block, of any size. Raises ContentRefused as early as the blocks allow."""
+        """Inspect the next block, of any size. Raises ContentRefused once the data is unsafe."""
 
     def verdict(self) -> int | None:
         """Return the disk's virtual size in bytes, or None if it has none.
@@ -43,9 +43,9 @@ def inspection(disk_format: str, container_format: str) -> Inspector:
 
 
 class Content:
-    """The inspector of data of any kind, which it opens if that is an archive or compressed.
+    """The inspector of any data: a disk, an archive or compressed data, with all that is inside.
 
-    It is inspected as a disk, too: a file can be both.
+    An archive is inspected as a disk, too: a file can be both.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Content:
         self._opened: Tar | Compressed | Ovf | None = None
 
     def feed(self, block: bytes) -> None:
-        """Inspect the next block, of any size. Raises ContentRefused."""
+        """Inspect the next block, of any size. Raises ContentRefused if the data is unsafe."""
         self._disk.feed(block)
         if not self._known:
             block = self._begin + block
@@ -77,12 +77,15 @@ class Content:
 
     @property
     def settled(self) -> bool:
-        """Whether more data cannot change the verdict."""
+        """Whether no further data can change if this data is accepted or refused."""
         opened = self._opened is None or self._opened.settled
         return self._known and self._disk.settled and opened
 
     def verdict(self) -> int | None:
-        """Return the disk's virtual size in bytes, or None if it has none. Raises ContentRefused."""
+        """End the inspection. Return the virtual size of the disk in bytes, or None if it has none.
+
+        Raises ContentRefused for unsafe data, and for data of another format than declared.
+        """
         if not self._known and self._begin:
             begin = self._begin
             self._open()
@@ -93,7 +96,11 @@ class Content:
         return self._disk.verdict()
 
     def _open(self) -> None:
-        """Choose how to look into the data, by its beginning. Raises ContentRefused."""
+        """Recognise an archive or compressed data by its beginning, and choose its inspector.
+
+        Raises ContentRefused if the container is not the declared one, or is of an unknown
+        kind.
+        """
         begin, self._begin, self._known = self._begin, b"", True
         method = compression_of(begin)
         kind = "tar" if is_tar(begin) else method
@@ -124,7 +131,10 @@ class Content:
         raise self._wrong_container(kind)
 
     def _open_docker(self, kind: str | None) -> None:
-        """Look for a tar archive, which may be compressed once. Raises ContentRefused."""
+        """Choose the inspector of a docker archive: a tar archive, compressed at most once.
+
+        Raises ContentRefused for any other ``kind`` of data.
+        """
         if kind == "tar":
             return
         if kind not in OPENED or self._layers > 1:
@@ -145,7 +155,7 @@ class Content:
         )
 
     def _inside(self, name: str) -> Content:
-        """Return the inspector of a file in this archive, or of decompressed data."""
+        """Return the inspector of a file in an archive, by its name, or of decompressed data."""
         disk_format = self._disk_format if self._container == "compressed" else ""
         return Content(disk_format, INSIDE, self._budget, self._layers + 1, name)
 

@@ -33,13 +33,13 @@ HYBRID_ISO = {"iso", "gpt"}
 
 
 class Disk(Protocol):
-    """The interface of the inspectors: those of oslo.utils, and our checks."""
+    """The interface of an inspector of one disk format: that of oslo.utils, and ``objections``."""
 
     NAME: str
 
     @property
     def complete(self) -> bool:
-        """Whether everything that is needed has been read."""
+        """Whether the inspector has read all that it needs."""
 
     @property
     def format_match(self) -> bool:
@@ -47,16 +47,16 @@ class Disk(Protocol):
 
     @property
     def virtual_size(self) -> int:
-        """The size of the disk, in bytes."""
+        """The size of the virtual disk in bytes, as its headers say."""
 
     def eat_chunk(self, chunk: bytes) -> None:
-        """Read the next bytes."""
+        """Read the next bytes of the data."""
 
     def finish(self) -> None:
-        """Take note that there are no more bytes."""
+        """Tell the inspector that the data has ended."""
 
     def objections(self, size: int | None) -> Iterator[Objection]:
-        """Return failed checks; ``size`` is that of the whole data, once it is known."""
+        """Yield the failed safety checks. ``size`` (bytes) is None before the end of the data."""
 
 
 FORMATS: Final[dict[str, Callable[[], Disk]]] = {
@@ -75,13 +75,13 @@ INSPECTABLE: Final = frozenset({"raw", *FORMATS})
 
 @dataclass
 class Candidate:
-    """A format that the data can have, and the state of its inspector."""
+    """A disk format that the data can have, with its inspector; ``broken`` if that has failed."""
 
     inspector: Disk
     broken: bool = False
 
     def read(self, data: bytes) -> None:
-        """Pass the next bytes to the inspector. Never raises."""
+        """Pass the next bytes to the inspector. If it raises an error, this is ``broken``."""
         try:
             self.inspector.eat_chunk(data)
         except Exception as error:
@@ -98,12 +98,12 @@ class Candidate:
 
     @property
     def settled(self) -> bool:
-        """Whether more data cannot change the result."""
+        """Whether the inspector has read all that it needs, or has failed."""
         return self.broken or self.inspector.complete
 
     @property
     def lacks_only_the_end(self) -> bool:
-        """Whether just the last bytes of the data are missing."""
+        """Whether the inspector has read all that it needs except the last bytes of the data."""
         regions = getattr(self.inspector, "_capture_regions", {}).values()
         missing = [region for region in regions if not region.complete]
         return bool(missing) and all(
@@ -111,7 +111,10 @@ class Candidate:
         )
 
     def objections(self, size: int | None) -> list[Objection]:
-        """Return failed safety checks. Unreadable headers count as unsafe."""
+        """Return the failed safety checks; headers that cannot be read count as one.
+
+        ``size`` (bytes) is that of all data, None before its end.
+        """
         name = self.inspector.NAME
         if self.broken:
             return [Objection("incomplete", f"Its {name} headers cannot be read")]
@@ -125,7 +128,7 @@ class Candidate:
 
 
 def detect(head: bytes) -> dict[str, Candidate]:
-    """Return the formats whose signature is in the first MiB, without "raw", by name."""
+    """Return the disk formats whose signature the first MiB of data has, by name; never "raw"."""
     candidates = {}
     for name, make in FORMATS.items():
         candidate = Candidate(make())

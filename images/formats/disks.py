@@ -57,7 +57,7 @@ class Inspection:
         self._dangers: list[Objection] = []
 
     def feed(self, block: bytes) -> None:
-        """Inspect the next block, of any size. Raises ContentRefused as soon as it is certain."""
+        """Inspect the next block, of any size. Raises ContentRefused once the data is unsafe."""
         self._size += len(block)
         if self._candidates is None:
             block = self._fill_head(block)
@@ -66,11 +66,11 @@ class Inspection:
 
     @property
     def settled(self) -> bool:
-        """Whether more data can change only the size."""
+        """Whether further data can change nothing but the size."""
         return self._candidates is not None and self._pending is None
 
     def verdict(self) -> int | None:
-        """Complete the inspection: return the disk's virtual size in bytes, or None if it has none.
+        """End the inspection. Return the virtual size of the disk in bytes, or None if it has none.
 
         Raises ContentRefused for unsafe data, and for data of another format than declared.
         """
@@ -137,7 +137,11 @@ class Inspection:
             self._candidates = {"vhd": pending}
 
     def _judge(self, size: int | None = None) -> None:
-        """Raise ContentRefused for what is certain now; the pending candidate is checked later."""
+        """Raise ContentRefused if what is known by now is unsafe or not of the declared format.
+
+        ``size`` (bytes) is that of all data, None before its end. A format whose inspector
+        still needs data is checked later.
+        """
         required = settings.IMAGECATALOG_REQUIRE_FORMAT_MATCH
         if required and (mismatch := self._mismatch()):
             raise ContentRefused(
@@ -198,9 +202,9 @@ class Inspection:
 
 
 def parsed_size(candidate: Candidate, size: int) -> int | None:
-    """Return the virtual size in the headers, in bytes; None if they are invalid.
+    """Return the virtual size of a disk in bytes, from its headers; None if they are invalid.
 
-    `size` is that of the whole data: a LUKS disk is the data after its header.
+    ``size`` is that of all data: a LUKS disk is the data after its header.
     """
     inspector = candidate.inspector
     try:

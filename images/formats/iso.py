@@ -23,7 +23,7 @@ PADDING = 150 * SECTOR  # that some tools count and others leave out
 
 
 class Iso(oslo.ISOInspector):
-    """The inspector of an optical disc."""
+    """The inspector of an optical disc image (ISO 9660 or UDF)."""
 
     def _initialize(self) -> None:
         super()._initialize()
@@ -49,11 +49,11 @@ class Iso(oslo.ISOInspector):
         return 0
 
     def objections(self, size: int | None) -> Iterator[Objection]:
-        """Return nothing: a volume names no other files."""
+        """Yield nothing: a volume cannot refer to other files."""
         return iter(())
 
     def cut_off(self, size: int) -> Iterator[Objection]:
-        """Return the objection to a volume of which the end is missing."""
+        """Yield an objection if the volume is larger than the data, which has ``size`` bytes."""
         if self.volume_size > size + PADDING:
             yield Objection(
                 "iso_cut_off",

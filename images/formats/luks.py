@@ -17,7 +17,7 @@ SLICE = 64 << 10
 
 
 class Luks(oslo.LUKSInspector):
-    """The inspector of an encrypted disk."""
+    """The inspector of a disk that is encrypted with LUKS."""
 
     def _initialize(self) -> None:
         super()._initialize()
@@ -26,16 +26,16 @@ class Luks(oslo.LUKSInspector):
 
     @property
     def version(self) -> int:
-        """The version of the header."""
+        """The version in the LUKS header."""
         return int.from_bytes(self.region("header").data[6:8], "big")
 
     def objections(self, size: int | None) -> Iterator[Objection]:
-        """Return failed checks; ``size`` is that of the whole data, once it is known."""
+        """Yield the failed safety checks. ``size`` (bytes) is None before the end of the data."""
         if self.version not in (1, 2):
             yield Objection("luks_version", f"LUKS version {self.version} is unknown")
 
     def payload_offset(self) -> int:
-        """Return the place of the encrypted data, in bytes. Raises an exception if there is none."""
+        """Return where the encrypted data begins, in bytes. Raises any error for a bad header."""
         if self.version == 1:
             return 512 * int(self.header_items["payload_offset"])
         area = bytes(self.region("json").data[BINARY:]).partition(b"\0")[0]

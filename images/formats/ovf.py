@@ -17,7 +17,7 @@ FOREIGN = re.compile(r"[a-z][a-z0-9+.-]*:|[/\\]|(.*[/\\])?\.\.([/\\]|$)", re.I |
 
 
 def looks_like_ovf(begin: bytes) -> bool:
-    """Whether data that begins so can be an OVF descriptor."""
+    """Whether data with this beginning can be an OVF descriptor."""
     return BEGINNING.match(begin) is not None
 
 
@@ -36,14 +36,18 @@ class Ovf:
         self._parser.EndElementHandler = self._end
 
     def feed(self, block: bytes) -> None:
-        """Inspect the next block of the descriptor. Raises ContentRefused."""
+        """Inspect the next block of the descriptor.
+
+        Raises ContentRefused if it is not valid XML or refers to files outside of its
+        package.
+        """
         self._left -= len(block)
         if self._left < 0:
             raise refused("ovf_references", "Its OVF descriptor is too long")
         self._parse(block)
 
     def verdict(self) -> None:
-        """End the inspection. Raises ContentRefused."""
+        """End the inspection. Raises ContentRefused if the descriptor is not complete XML."""
         if self._left < LARGEST:
             self._parse(b"", is_final=True)
 

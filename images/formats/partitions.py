@@ -22,7 +22,7 @@ LINUX_KERNEL = b"HdrS"  # at 514; the fields of the boot protocol resemble a tab
 
 
 class Partition(NamedTuple):
-    """An entry of a partition table."""
+    """An entry of an MBR partition table; ``first`` and ``length`` are in blocks."""
 
     flag: int
     kind: int
@@ -31,7 +31,7 @@ class Partition(NamedTuple):
 
 
 class Partitions(oslo.GPTInspector):
-    """The inspector of a partitioned disk."""
+    """The inspector of a raw disk with a partition table (MBR or GPT)."""
 
     def _initialize(self) -> None:
         super()._initialize()
@@ -50,7 +50,7 @@ class Partitions(oslo.GPTInspector):
         )
 
     def objections(self, size: int | None) -> Iterator[Objection]:
-        """Return failed checks; ``size`` is that of the whole data, once it is known."""
+        """Yield the failed safety checks. ``size`` (bytes) is None before the end of the data."""
         protective = [entry for entry in self._table() if entry.kind == PROTECTIVE]
         if protective and all(entry.first != 1 for entry in protective):
             yield Objection(

@@ -25,7 +25,7 @@ MOST_SNAPSHOTS = 65536  # as in qemu
 
 
 class Header(NamedTuple):
-    """The fields of a header; version 2 ends before `incompatible`."""
+    """The fields of a qcow2 header; a header of version 2 ends before ``incompatible``."""
 
     version: int
     backing_at: int
@@ -52,12 +52,12 @@ class Qcow2(oslo.QcowInspector):
         self.new_region("extensions", oslo.CaptureRegion(0, REACH, min_length=512))
 
     def region_complete(self, region_name: str) -> None:
-        """Parse the header, once it is there."""
+        """Parse the header when it has been read. Called when a region of the file is complete."""
         if region_name == "header":
             super().region_complete(region_name)
 
     def objections(self, size: int | None) -> Iterator[Objection]:
-        """Return failed checks; ``size`` is that of the whole data, once it is known."""
+        """Yield the failed safety checks. ``size`` (bytes) is None before the end of the data."""
         header = Header._make(HEADER.unpack_from(self.region("header").data))
         if header.version == 2:
             header = header._replace(incompatible=0, refcount_order=4, length=72)
@@ -94,7 +94,7 @@ class Qcow2(oslo.QcowInspector):
 
 
 def _absurd(header: Header) -> str | None:
-    """Return a value with which no consumer should open the disk, or None."""
+    """Return a description of a value that makes the disk unsafe to open, or None."""
     if not 9 <= header.cluster_bits <= 21:
         return f"clusters of 2^{header.cluster_bits} bytes"
     cluster = 1 << header.cluster_bits

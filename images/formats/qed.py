@@ -13,5 +13,5 @@ class Qed(oslo.QEDInspector):
     """The inspector of a QED disk, which refuses it."""
 
     def objections(self, size: int | None) -> Iterator[Objection]:
-        """Return the refusal."""
+        """Yield one failed check, because the format is not allowed."""
         yield Objection("qed_banned", "This file format is not allowed")

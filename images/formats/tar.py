@@ -22,7 +22,7 @@ RECORD = re.compile(rb"([1-9][0-9]{0,8}) ")
 
 
 class Tar:
-    """The inspector of the files in a tar archive (ustar, pax, GNU), in their order.
+    """The inspector of a tar archive (ustar, pax, GNU), which inspects its files in their order.
 
     Archives that tar readers interpret differently are refused, because other readers might
     find other files. ``inside`` makes the inspector of a file, by its name.
@@ -44,7 +44,10 @@ class Tar:
         self._name: bytes | None = None  # likewise
 
     def feed(self, block: bytes) -> None:
-        """Inspect the next block of the archive. Raises ContentRefused."""
+        """Inspect the next block of the archive.
+
+        Raises ContentRefused for a damaged or ambiguous archive, or an unsafe file in it.
+        """
         at = 0
         while at < len(block) and not self._over:
             if self._left:
@@ -88,7 +91,7 @@ class Tar:
         self._records = self._file = None
 
     def _apply(self, records: bytes) -> None:
-        """Take over what an extended header says of the next file."""
+        """Keep the name and the size of the next file that an extended header gives."""
         if self._extension == tarfile.GNUTYPE_LONGNAME:
             self._name = records.partition(b"\0")[0]
         if self._extension not in EXTENDED:
@@ -157,7 +160,10 @@ def _sum(block: bytes) -> int:
 
 
 def _kind(block: bytes) -> bytes:
-    """Return the type of a file. Raises ContentRefused unless all readers accept its header."""
+    """Return the type of a file from its header, one byte as in the module tarfile.
+
+    Raises ContentRefused unless all tar readers accept the header.
+    """
     if _number(block[148:156]) != _sum(block):
         raise _refused("a header in it is damaged")
     kind = block[156:157]
@@ -166,14 +172,17 @@ def _kind(block: bytes) -> bytes:
 
 
 def _name(block: bytes) -> bytes:
-    """Return the name in a header."""
+    """Return the name of the file in a header."""
     name, prefix = (part.partition(b"\0")[0] for part in (block[:100], block[345:500]))
     is_posix = block[257:263] == b"ustar\0"  # GNU has times in place of the prefix
     return prefix + b"/" + name if prefix and is_posix else name
 
 
 def _number(field: bytes) -> int:
-    """Parse octal digits or GNU's base 256. Raises ContentRefused unless all readers can."""
+    """Parse a number in a header: octal digits or GNU's base 256.
+
+    Raises ContentRefused unless all tar readers can parse it.
+    """
     if field[0] == 0x80:
         return int.from_bytes(field[1:], "big")
     octal = OCTAL.fullmatch(field)

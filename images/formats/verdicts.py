@@ -22,7 +22,7 @@ class Objection(NamedTuple):
 
 
 def judge(objections: Iterable[Objection]) -> None:
-    """Raise ContentRefused for the objections, except those that the operator relaxed."""
+    """Raise ContentRefused for failed checks; log those that the operator relaxes instead."""
     fatal = []
     for objection in objections:
         if objection.check in settings.IMAGECATALOG_FORMAT_CHECKS:
@@ -34,7 +34,10 @@ def judge(objections: Iterable[Objection]) -> None:
 
 
 def refused(check: str, found: str) -> ContentRefused:
-    """Return the error for a check that the operator cannot relax."""
+    """Return the error for one failed check, which the operator cannot relax.
+
+    ``check`` is its name, ``found`` says what is wrong with the data.
+    """
     return ContentRefused(_message([Objection(check, found)]))
 
 

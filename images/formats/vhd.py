@@ -20,7 +20,7 @@ MOST_BLOCKS = 1 << 23  # entries of the block table: 32 MiB
 
 
 class Vhd(oslo.VHDInspector):
-    """The inspector of a dynamic VHD."""
+    """The inspector of a dynamic VHD disk, whose footer has a copy at the beginning."""
 
     def _initialize(self) -> None:
         super()._initialize()
@@ -28,7 +28,7 @@ class Vhd(oslo.VHDInspector):
         self.new_region("footer", oslo.EndCaptureRegion(SECTOR))
 
     def objections(self, size: int | None) -> Iterator[Objection]:
-        """Return failed checks; ``size`` is that of the whole data, once it is known."""
+        """Yield the failed safety checks. ``size`` (bytes) is None before the end of the data."""
         copy, dynamic = self.region("header").data, self.region("dynamic").data
         footer = self.region("footer").data if size is not None else copy
         if DIFFERENCING in (_type(copy), _type(footer)):
@@ -43,7 +43,7 @@ class Vhd(oslo.VHDInspector):
 
     @property
     def virtual_size(self) -> int:
-        """The current size in the footer, in bytes."""
+        """The size of the virtual disk in bytes, as its footer says."""
         return _current_size(self.region("header").data)
 
 
@@ -62,7 +62,7 @@ class FixedVhd(oslo.FileInspector):
         return self.region("footer").data.startswith(COOKIE)
 
     def objections(self, size: int | None) -> Iterator[Objection]:
-        """Return failed checks; ``size`` is that of the whole data, once it is known."""
+        """Yield the failed safety checks. ``size`` (bytes) is None before the end of the data."""
         footer = self.region("footer").data
         if size is None:
             return
@@ -75,7 +75,7 @@ class FixedVhd(oslo.FileInspector):
 
     @property
     def virtual_size(self) -> int:
-        """The current size in the footer, in bytes."""
+        """The size of the virtual disk in bytes, as its footer says."""
         return _current_size(self.region("footer").data)
 
 
@@ -88,12 +88,12 @@ def _current_size(footer: bytes | bytearray) -> int:
 
 
 def _identity(footer: bytes | bytearray) -> tuple[bytes | bytearray, ...]:
-    """Return what two copies of a footer must agree on: offset, sizes, type, identifier."""
+    """Return the fields in which two copies of a footer must agree, such as sizes and type."""
     return footer[:8], footer[16:24], footer[40:56], footer[60:64], footer[68:84]
 
 
 def _absurd(footer: bytes | bytearray, dynamic: bytes | bytearray) -> str | None:
-    """Return a value with which no consumer should open the disk, or None."""
+    """Return a description of a value that makes the disk unsafe to open, or None."""
     if _type(footer) != DYNAMIC:
         return f"the type {_type(footer)}, which is none of a dynamic disk"
     if int.from_bytes(footer[16:24], "big") != SECTOR:

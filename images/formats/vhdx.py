@@ -31,7 +31,7 @@ class Vhdx(oslo.VHDXInspector):
         self.new_region("header2", oslo.CaptureRegion(256 * KIB, TABLE))
 
     def post_process(self) -> None:
-        """Find the regions whose places have just become known."""
+        """Add the regions of the file whose offsets have just become known."""
         super().post_process()
         if self.has_region("vds") and not self.has_region("parameters"):
             at = self._items().get(FILE_PARAMETERS)
@@ -41,11 +41,11 @@ class Vhdx(oslo.VHDXInspector):
 
     @property
     def complete(self) -> bool:
-        """Whether everything that is needed has been read."""
+        """Whether the inspector has read all that it needs."""
         return self.has_region("parameters") and bool(super().complete)
 
     def objections(self, size: int | None) -> Iterator[Objection]:
-        """Return failed checks; ``size`` is that of the whole data, once it is known."""
+        """Yield the failed safety checks. ``size`` (bytes) is None before the end of the data."""
         block, flags = struct.unpack("<II", self.region("parameters").data)
         if flags & HAS_PARENT or PARENT_LOCATOR in self._items():
             yield Objection("vhdx_parent", "The VHDX has a parent disk")
@@ -61,7 +61,7 @@ class Vhdx(oslo.VHDXInspector):
             yield Objection("vhdx_log", "Its log has changes that are not yet written")
 
     def _items(self) -> dict[str, int]:
-        """Return the places of metadata items in the file, by their identifiers."""
+        """Return the offsets of the metadata items in the file, in bytes, by their GUIDs."""
         metadata = self.region("metadata")
         (count,) = struct.unpack_from("<H", metadata.data, 10)
         items = {}

@@ -39,13 +39,13 @@ class Vmdk(oslo.VMDKInspector):
     descriptor: bytes | None = None
 
     def region_complete(self, region_name: str) -> None:
-        """Keep the descriptor, which ends with the first null byte."""
+        """Keep the descriptor when it has been read; called for each region of the file."""
         if region_name == "descriptor":
             region = self.region(region_name)
             self.descriptor = bytes(region.data).partition(b"\0")[0]
 
     def objections(self, size: int | None) -> Iterator[Objection]:
-        """Return failed checks; ``size`` is that of the whole data, once it is known."""
+        """Yield the failed safety checks. ``size`` (bytes) is None before the end of the data."""
         header = bytes(self.region("header").data)
         if absurd := _absurd(header):
             yield Objection("vmdk_header", f"Its header has {absurd}")
@@ -62,12 +62,15 @@ class Vmdk(oslo.VMDKInspector):
 
     @property
     def virtual_size(self) -> int:
-        """The capacity in the header, in bytes."""
+        """The size of the virtual disk in bytes, as its header says."""
         return 512 * int.from_bytes(self.region("header").data[12:20], "little")
 
 
 def dangers(head: bytes) -> Iterator[Objection]:
-    """Return what makes data unsafe, although it may not look like a VMDK to the inspector."""
+    """Yield failed checks of data that consumers may open as a VMDK, whatever the inspectors find.
+
+    ``head`` is the first MiB of the data.
+    """
     if BARE_DESCRIPTOR.match(head):
         yield Objection(
             "vmdk_extents", "The data is a vmdk descriptor that names other files"
@@ -82,7 +85,7 @@ def dangers(head: bytes) -> Iterator[Objection]:
 
 
 def _descriptor(text: bytes) -> Iterator[Objection]:
-    """Return what is wrong with a descriptor of which every line must be understood."""
+    """Yield the failed checks of a VMDK descriptor: each of its lines must be understood."""
     values: dict[bytes, set[bytes]] = {}
     extents = 0
     for line in map(bytes.strip, text.split(b"\n")):
@@ -114,7 +117,7 @@ def _descriptor(text: bytes) -> Iterator[Objection]:
 
 
 def _absurd(header: bytes) -> str | None:
-    """Return a value with which no consumer should open the disk, or None."""
+    """Return a description of a value that makes the disk unsafe to open, or None."""
     grain = int.from_bytes(header[20:28], "little")
     (entries,) = struct.unpack_from("<I", header, 44)
     if not 0 < grain <= LARGEST_GRAIN or grain.bit_count() != 1:
