@@ -27,7 +27,7 @@ TRAILER_LINE = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:" + TEXT + rb"\r")
 
 
 class Framing:
-    """The state of decoding one chunked body. Reads nothing itself."""
+    """The state of decoding one chunked body; ``done`` at its end. Reads nothing itself."""
 
     def __init__(self) -> None:
         self.done = False
@@ -38,11 +38,11 @@ class Framing:
     def cut(
         self, buffer: bytearray, start: int, stop: int, views: list[memoryview]
     ) -> int:
-        """Append the payload within buffer[start:stop] to ``views``, as views of it.
+        """Append the payload in buffer[start:stop] to ``views``; return where the rest begins.
 
-        Return the position up to which the buffer is decoded: that of an unfinished line, of
-        at most LINE_LIMIT bytes, or the end of the body. Raise BodyIncomplete for a malformed
-        body.
+        The rest is an unfinished line of at most LINE_LIMIT bytes, or what follows the body
+        once ``done`` is true. It can be longer when ``views`` has MAX_VIEWS elements: empty
+        the list and call again. Raises BodyIncomplete for a malformed body.
         """
         view = memoryview(buffer)
         while not self.done and start < stop and len(views) < MAX_VIEWS:
@@ -94,11 +94,12 @@ class Framing:
 def blocks(
     receive: Callable[[memoryview], int], ahead: bytes
 ) -> Generator[bytes, None, bytes]:
-    """Yield the payload in blocks of about 1 MiB; return the bytes that follow the body.
+    """Yield the payload of a chunked body in blocks of about 1 MiB; return what follows the body.
 
-    ``receive`` puts bytes from the connection into a buffer and returns their number, at least
-    one, or raises; ``ahead`` are bytes that were read from the connection before. Each byte is
-    copied once, from a reused buffer, which stays in the processor's cache, to its block.
+    ``receive`` puts bytes from the connection into a buffer and returns their number, at
+    least one, or raises; ``ahead`` are bytes that were read from the connection before. Each
+    byte is copied once, from a reused buffer, which stays in the processor's cache, to its
+    block.
     """
     framing = Framing()
     buffer = bytearray(max(BLOCK, 2 * len(ahead)))

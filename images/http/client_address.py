@@ -18,7 +18,7 @@ _WITH_PORT = re.compile(r"(?:\[(.*)\]|([0-9.]+))(?::[0-9]+)?")
 
 
 def client(request: HttpRequest) -> str:
-    """Return the address of the client that sent this request; see ``client_of``."""
+    """Return the address of the client that sent this request, also behind trusted proxies."""
     return client_of(request.META)
 
 
@@ -40,7 +40,7 @@ def client_of(environ: Mapping[str, Any]) -> str:
 
 
 def as_peers(trusted: tuple[str, ...]) -> list[str]:
-    """Return the trusted networks, without UNIX and with each IPv4 network also as mapped to IPv6.
+    """Return the trusted networks without UNIX; IPv4 networks also as mapped to IPv6.
 
     A socket of both families reports IPv4 peers as IPv4-mapped IPv6 addresses.
     """

@@ -21,7 +21,7 @@ _lock = threading.Lock()
 
 @contextmanager
 def receiving(sock: socket.socket, seconds: float) -> Iterator[None]:
-    """Limit each read within this context to ``seconds`` without a byte, and end it at ``stop``."""
+    """Limit each read within this context to ``seconds`` without a byte; ``stop`` ends it, too."""
     before = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _TIMEVAL.size)
     set_patience(sock, seconds)
     with _lock:
@@ -49,7 +49,8 @@ def set_patience(sock: socket.socket, seconds: float) -> None:
 def receive_into(sock: socket.socket, buffer: memoryview) -> int:
     """Receive at least one byte into the buffer; return how many.
 
-    Raises the same errors as ``receive``.
+    Raises BodyIncomplete when no byte arrives in time or the connection ends, ServerStopping
+    once the service is stopping.
     """
     with _in_words():
         count = sock.recv_into(buffer)
@@ -59,7 +60,11 @@ def receive_into(sock: socket.socket, buffer: memoryview) -> int:
 
 
 def receive(sock: socket.socket, count: int) -> bytes:
-    """Return ``count`` bytes, or fewer at a timeout. Raises BodyIncomplete, ServerStopping."""
+    """Return ``count`` bytes, or fewer at a timeout.
+
+    Raises BodyIncomplete when no byte arrives in time or the connection ends, ServerStopping
+    once the service is stopping.
+    """
     with _in_words():
         block = sock.recv(count, socket.MSG_WAITALL)
     if not block:
@@ -93,7 +98,7 @@ def stalled() -> errors.BodyIncomplete:
 
 
 def check_service() -> None:
-    """Raise ServerStopping if ``stop`` was called."""
+    """Raise ServerStopping once the service is stopping."""
     if _stopping.is_set():
         raise errors.ServerStopping(
             "The service is stopping and could not wait for the remaining data. "

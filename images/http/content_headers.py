@@ -23,9 +23,10 @@ class EncodedContent(errors.Invalid):
 
 
 def check_plain_and_whole(request: HttpRequest) -> None:
-    """Raise Invalid for a body that is declared a part of the data, EncodedContent for an encoded one.
+    """Raise an error if the headers of a request say that its body is not simply the data.
 
-    Stored as the data, such a body would corrupt the image without anybody's notice.
+    Invalid: the body is only a part of the data. EncodedContent: it is encoded. Stored as the
+    data, such a body would corrupt the image without anybody's notice.
     """
     for key, value in PARTIAL.items():
         sent = request.META.get(key)

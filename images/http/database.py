@@ -10,7 +10,7 @@ _renewing = threading.Lock()
 
 
 def renew() -> None:
-    """Replace the broken idle connections of this process, in the background.
+    """Replace the broken idle database connections of this process, in the background.
 
     Otherwise each of them would fail one more request, perhaps much later. (A check before
     every request would cost a round trip each time.)

@@ -17,13 +17,13 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class ExpectedBody(Body):  # type: ignore[misc]
-    """A body that the client sends once it is asked to, which the first read does.
+    """A request body that the client sends only after 100 (Continue), which the first read sends.
 
     A response before that ends the connection: the client may send the body or leave it out.
     """
 
     def __init__(self, request: Any) -> None:
-        """Replace the body of a request of gunicorn's."""
+        """Make the body of a gunicorn request, in place of ``request.body``."""
         super().__init__(request.body.reader)
         self._request, self._must_close = request, request.must_close
         self.is_awaited = True
@@ -31,7 +31,7 @@ class ExpectedBody(Body):  # type: ignore[misc]
         request.must_close = True
 
     def ask(self) -> None:
-        """Ask for the body, unless it was asked for or arrives unasked."""
+        """Send 100 (Continue), unless it was sent already or the body arrives without it."""
         if not self.is_awaited:
             return
         if not self.has_begun():
@@ -55,7 +55,7 @@ class ExpectedBody(Body):  # type: ignore[misc]
 
 
 def defer(request: Any) -> None:
-    """Leave it to the first read of the body to ask the client of a gunicorn request for it."""
+    """Make a gunicorn request send 100 (Continue) at the first read of its body, not before."""
     if not request._expected_100_continue:
         return
     request._expected_100_continue = False
@@ -65,12 +65,12 @@ def defer(request: Any) -> None:
 
 
 def is_pending(request: HttpRequest) -> bool:
-    """Return whether the client still waits, with all of its body, for the permission to send it."""
+    """Return whether the client still waits for 100 (Continue) and has sent nothing of its body."""
     body = request.META.get("wsgi.input")
     return isinstance(body, ExpectedBody) and body.is_awaited and not body.has_begun()
 
 
 def ask(body: object) -> None:
-    """Ask the client for a body that it may not send yet."""
+    """Send 100 (Continue) if this is a body whose client waits for it."""
     if isinstance(body, ExpectedBody):
         body.ask()

@@ -17,7 +17,7 @@ SAFE = ("GET", "HEAD")
 
 
 class PreconditionFailed(errors.ImageError):
-    """The data is not in the state that the request requires."""
+    """A condition in the headers of the request, such as If-Match, is not met by the data."""
 
     code = "precondition-failed"
 
@@ -26,7 +26,7 @@ def has_current(request: HttpRequest, etag: str | None, *, exists: bool = True) 
     """Return whether a client that reads has this data already, so that the answer is 304.
 
     ``etag`` is that of the data, None if it has none; ``exists`` tells whether there is any
-    data. Raises PreconditionFailed.
+    data. Raises PreconditionFailed if If-Match or If-None-Match forbids the request.
     """
     required = request.META.get("HTTP_IF_MATCH")
     if required is not None and not _names(required, etag, exists, weak=False):
@@ -40,7 +40,7 @@ def has_current(request: HttpRequest, etag: str | None, *, exists: bool = True) 
 
 
 def allows_range(request: HttpRequest, etag: str | None) -> bool:
-    """Return whether a range of the data is wanted: not by If-Range for other data."""
+    """Return whether a part of the data may be sent: not if If-Range names other data."""
     known = request.META.get("HTTP_IF_RANGE")
     return known is None or _names(known, etag, False, weak=False)
 

@@ -44,7 +44,7 @@ def _check_size(size: int, limit: int) -> None:
 
 
 def header_text(value: str) -> str:
-    """Decode the value of a header as UTF-8, which clients send. Raises UnicodeError."""
+    """Decode the value of a header as UTF-8. Raises UnicodeError if it is not UTF-8."""
     return value.encode("latin-1").decode()  # WSGI decodes headers as Latin-1
 
 
@@ -54,7 +54,7 @@ def json(request: HttpRequest, limit: int = LIMIT) -> Any:
 
 
 def document(content: bytes) -> Any:
-    """Parse a JSON object or list. Raises Invalid."""
+    """Parse a JSON object or list. Raises Invalid for anything else."""
     if not content:
         raise errors.Invalid("Body expected in request.")
     value = parsed(content)
@@ -93,7 +93,7 @@ def _children(value: object) -> Collection[object]:
 
 
 def refuse(request: HttpRequest) -> None:
-    """Raise Invalid if the request has a body that nobody has read; an empty one is none."""
+    """Raise Invalid if the request has a body that is not empty and was not read before."""
     if streaming.STREAM in request.META or not streaming.has_body(request):
         return
     # A body of announced length is refused unread; an empty chunked one is none. A client that

@@ -21,9 +21,10 @@ HOST = re.compile(
 
 
 def check(request: Any) -> None:
-    """Raise InvalidHeader without a valid Host, UnsupportedTransferCoding for any but chunked.
+    """Check the headers of a gunicorn request; the host of an absolute target becomes Host.
 
-    The host in an absolute target replaces the header (RFC 9112 section 3.2.2).
+    Raises InvalidHeader without a valid Host, UnsupportedTransferCoding for any coding but
+    chunked (RFC 9112).
     """
     host, codings = None, []
     for name, value in request.headers:

@@ -13,7 +13,7 @@ _NOT_ASCII = re.compile(rb"%[89A-Fa-f]|[\x80-\xff]")
 
 
 def keep_path(environ: dict[str, Any]) -> None:
-    """Keep the path of a request for ``is_utf8``: Django replaces what it cannot decode."""
+    """Keep the path of a request for ``is_utf8``, because Django replaces what it cannot decode."""
     environ[PATH] = environ.get("PATH_INFO", "")
 
 

@@ -47,10 +47,10 @@ Stream = Generator[bytes, None, None]
 
 
 def body_size(request: HttpRequest) -> int | None:
-    """Return the announced size of the data in bytes, or None. Raises Invalid.
+    """Return the announced size of the data in bytes; None if the request announces none.
 
     ``x-openstack-image-size`` announces the size of a chunked upload and overrides
-    Content-Length.
+    Content-Length. Raises Invalid if the size is not a number.
     """
     announced = request.headers.get("x-openstack-image-size")
     if announced is None:
@@ -61,7 +61,10 @@ def body_size(request: HttpRequest) -> int | None:
 
 
 def has_body(request: HttpRequest) -> bool:
-    """Return whether the request has a body, even an empty chunked one. Raises Invalid."""
+    """Return whether the request has a body, even an empty chunked one.
+
+    Raises Invalid for a malformed Content-Length.
+    """
     coded = request.META.get("HTTP_TRANSFER_ENCODING", "").strip()
     return bool(coded or content_length(request))
 
@@ -165,7 +168,7 @@ def _fresh_unreader(
 
 
 def _from_gunicorn(source: Body, unreader: SocketUnreader, patience: float) -> Stream:
-    """Read from the socket without gunicorn's readers, whose copying costs more than all else.
+    """Yield the body from the socket without gunicorn's readers, whose copying costs most.
 
     Until the end of the body is reached, it is marked as failed, so that gunicorn does not
     read another request from the connection. Bytes of a following request are given back.
@@ -201,7 +204,7 @@ def _counted(sock: socket.socket, left: int) -> Stream:
 def _from_server(
     source: Any, sock: socket.socket | None, length: int | None, patience: float
 ) -> Stream:
-    """Read as from any WSGI server. Each server has its own exceptions for a broken body."""
+    """Yield the body as from any WSGI server. Each server has its own errors for a broken body."""
     left = length
     with connection.receiving(sock, patience) if sock else nullcontext():
         while left is None or left:
@@ -225,9 +228,9 @@ def _nothing() -> Stream:
 
 
 def content_length(request: HttpRequest) -> int | None:
-    """Return Content-Length, the size of the body in bytes, or None. Raises Invalid.
+    """Return the header Content-Length, the size of the body in bytes; None without it.
 
-    Sizes beyond 64 bits become the largest one.
+    Sizes beyond 64 bits become the largest one. Raises Invalid if it is not a number.
     """
     stated = request.META.get("CONTENT_LENGTH") or None
     if stated is not None and not NUMBER.fullmatch(stated):
@@ -243,10 +246,10 @@ def content_length(request: HttpRequest) -> int | None:
 def content_range(
     request: HttpRequest, size: int, etag: str | None = None
 ) -> tuple[int, int] | None:
-    """Return the requested range [start, stop) of data of this size; None for all of it.
+    """Return the requested range [start, stop) of data of ``size`` bytes; None for all of it.
 
     If-Range with another tag than the data's ``etag`` asks for all of it. Raises Invalid for
-    several ranges, RangeNotSatisfiable for a range that is not within it.
+    several ranges, RangeNotSatisfiable for a range that is not within the data.
     """
     if not preconditions.allows_range(request, etag):
         return None
@@ -290,7 +293,10 @@ def close(blocks: Iterator[bytes]) -> None:
 
 
 def description(size: int, checksum: str | None) -> HttpResponse:
-    """Return the response to HEAD: that of a download of everything, without the data."""
+    """Return the response to HEAD: that to a download of all data, but without the data.
+
+    ``size`` is in bytes; ``checksum`` is the MD5 in hexadecimal.
+    """
     response = HttpResponse(content_type=MEDIA_TYPE)
     _describe(response, size, checksum)
     return response
@@ -308,7 +314,7 @@ def _describe(
 
 
 def without_ranges(response: HttpResponseBase) -> HttpResponseBase:
-    """Return a response that tells that ranges of the data are not served (RFC 9110, 14.3)."""
+    """Make a response say that ranges of the data are not served (RFC 9110, 14.3); return it."""
     response.headers["Accept-Ranges"] = "none"
     return response
 

@@ -26,7 +26,7 @@ WITHOUT_BODY = {"GET", "HEAD", "DELETE"}
 
 
 class ApiView(APIView):
-    """A DRF view that authenticates before routing and answers in the API's own forms.
+    """The base of API views: authentication before routing, and errors in the form of the API.
 
     A view overrides attributes and methods only where its resource answers differently.
     """
@@ -51,7 +51,7 @@ class ApiView(APIView):
     def dispatch(
         self, request: HttpRequest, *args: Any, **kwargs: Any
     ) -> HttpResponseBase:
-        """Answer a request, and read the rest of its body."""
+        """Answer a request, and discard what is left of its body."""
         # Browsers send OPTIONS without credentials.
         if request.method == "OPTIONS":
             return responses.nothing(200)
@@ -62,7 +62,8 @@ class ApiView(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Authenticate the caller, and refuse a body where the method has none.
 
-        Raises NotAuthenticated, AuthenticationFailed, Forbidden, Invalid.
+        Raises NotAuthenticated, AuthenticationFailed or Forbidden for the caller, Invalid for
+        the body.
         """
         # No content negotiation: Accept only decides the form of errors. Views check
         # permissions themselves, because most permissions depend on the image.
@@ -72,7 +73,7 @@ class ApiView(APIView):
             request_body.refuse(request._request)
 
     def handle_exception(self, exc: Exception) -> HttpResponse:  # type: ignore[override]
-        """Return the response to an error, after reading the rest of the request's body."""
+        """Return the response to an error, and discard what is left of the request's body."""
         response: HttpResponse = super().handle_exception(exc)
         # Most clients read the response only after they have sent the whole body.
         streaming.drain(self.request._request)
@@ -118,7 +119,7 @@ class UnknownPathView(ApiView):
 
 
 def without_body(view: View) -> View:
-    """Let a view refuse a body where the method has none."""
+    """Return the view, but with 400 for GET, HEAD and DELETE requests that have a body."""
 
     @wraps(view)
     def refusing(request: HttpRequest) -> HttpResponseBase:
