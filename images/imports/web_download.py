@@ -19,14 +19,17 @@ from images.transitions import follow, locked
 
 
 class Waiting(NamedTuple):
-    """A web download that no worker has claimed yet."""
+    """The transfer id and the image's owner of a web download that no worker has claimed yet."""
 
     transfer_id: UUID
     owner: str  # of the image; empty: no owner
 
 
 def next_waiting(begun: Collection[UUID], busy: Collection[str]) -> Waiting | None:
-    """Return the oldest waiting web download, without those ``begun`` and of ``busy`` owners."""
+    """Return the oldest web download that waits for a worker; None if there is none.
+
+    ``begun`` are transfer ids and ``busy`` are owners that are left out.
+    """
     waiting = Transfer.objects.filter(status=TransferStatus.WAITING)
     row = (
         waiting.exclude(pk__in=begun)
@@ -42,10 +45,10 @@ def next_waiting(begun: Collection[UUID], busy: Collection[str]) -> Waiting | No
 def fetch(transfer_id: UUID, stopping: Callable[[], bool] = lambda: False) -> bool:
     """Carry out a web download: queued -> saving -> active, or on failure killed.
 
-    Returns False when the transfer cannot be claimed. A pinned image is queued instead of
-    killed, because the same bytes can still be uploaded. When the worker is ``stopping``, the
-    web download is queued again for the next worker. Raises every error that prevents the
-    download; the image has then left ``saving``.
+    Returns False when another worker has begun it or the image is no longer queued. A pinned
+    image is queued instead of killed, because the same bytes can still be uploaded. When the
+    worker is ``stopping``, the web download is queued again for the next worker. Raises every
+    error that prevents the download; the image has then left ``saving``.
     """
     transfer = Transfer.objects.get(pk=transfer_id)
     actor = replace(operator("worker"), request_id=transfer.request_id)

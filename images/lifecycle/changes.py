@@ -24,7 +24,10 @@ WITHOUT_DATA = (Status.QUEUED, Status.KILLED)
 
 
 def clean_changes(changes: Changes) -> Changes:
-    """Return the changes with values as they are stored. Raises Invalid, Forbidden, OverLimit."""
+    """Check changes of an image; return them with values as they are stored. Writes nothing.
+
+    Raises Invalid, Forbidden for reserved names, OverLimit.
+    """
     properties = custom_properties.clean_properties(changes.properties)
     property_schema.check(properties)
     return Changes(
@@ -37,7 +40,7 @@ def clean_changes(changes: Changes) -> Changes:
 
 
 def change(image: Image, changes: Changes, actor: Caller) -> None:
-    """Apply cleaned changes to a locked image.
+    """Apply checked changes to a locked image: save it, and record an event.
 
     Properties that are not named stay as they are. Raises Forbidden (a format or a signature
     can be set, and a size announced, only before the image has data, and not while data is
@@ -59,14 +62,14 @@ def change(image: Image, changes: Changes, actor: Caller) -> None:
 
 
 def preview(image: Image, changes: Changes) -> None:
-    """Set what cleaned changes will set, on an image that is neither locked nor saved."""
+    """Apply checked changes to an image in memory only, to examine what it would become."""
     for name, value in changes.fields.items():
         setattr(image, name, value)
     image.properties = _merged(image.properties, changes.properties, changes.removed)
 
 
 def _announced(image: Image, changes: Changes) -> dict[str, Any]:
-    """Return the columns to set for the size that a client announces before it sends the data.
+    """Return the column to set for a size that a client announces before it sends the data.
 
     Empty if the image has data or no size is announced. Raises Forbidden when the image has
     data, and the announced size or checksum differs from that of the data.
@@ -117,7 +120,10 @@ def _merged(
 
 
 def _check_signature(image: Image, before: Mapping[str, str]) -> None:
-    """Raise Forbidden if the signature changes of data that the image has or is receiving."""
+    """Raise Forbidden if properties of the signature change once the image has or receives data.
+
+    ``before`` are the properties before the change.
+    """
     if signatures.described(before) == signatures.described(image.properties):
         return
     if image.status in WITHOUT_DATA and not image.pinned:

@@ -82,10 +82,11 @@ class CheckedData:
         room: int | None = None,
         checksum: str | None = None,
     ) -> None:
-        """Prepare the checks for an image as it is now. Raises Invalid.
+        """Prepare the checks for an image as it is now.
 
         ``expected`` (bytes) and ``checksum`` (MD5) are claims about the data; ``room`` is the
-        number of bytes that the quota of its owner leaves.
+        number of bytes that the quota of its owner leaves. Raises Invalid if the image lacks
+        a format or its signature cannot be verified.
         """
         check_formats_set(image)
         self._image = image
@@ -95,10 +96,10 @@ class CheckedData:
         self._blocks = _counted(blocks, expected, room)
 
     def __iter__(self) -> Generator[bytes, None, None]:
-        """Pass the blocks on.
+        """Yield the blocks, and check them while they pass.
 
-        Raises Invalid, OverLimit, ContentRefused, Conflict (the data differs from the pin), and
-        what the iteration of the blocks raises.
+        Raises Invalid, OverLimit, ContentRefused, Conflict (the image is pinned to other
+        data), and what the iteration of the blocks raises.
         """
         formats = self._criteria.disk_format, self._criteria.container_format
         inspector = inspection(*formats)
@@ -109,7 +110,10 @@ class CheckedData:
             self.facts = self._conclude(digests, inspector)
 
     def read(self) -> DataFacts:
-        """Read all blocks and keep none. Raises as the iteration does."""
+        """Read and check all blocks without keeping them; return the facts about the data.
+
+        Raises the errors of the checks, as the iteration does.
+        """
         with closing(iter(self)) as blocks:
             for _ in blocks:
                 pass
@@ -136,7 +140,7 @@ class CheckedData:
 
 
 def check_empty(image: Image) -> None:
-    """Raise Invalid if no data at all is not the data that was signed."""
+    """Raise Invalid if the image has a signature that is not one of data of 0 bytes."""
     signature = signatures.of(image.properties)
     if signature:
         nothing = hashlib.new(signature.algorithm, usedforsecurity=False)
@@ -149,7 +153,7 @@ def hash_algorithm(image: Image) -> str:
 
 
 def check_ready(image: Image) -> None:
-    """Raise Invalid unless an image has both formats, and no signature or one to verify."""
+    """Raise Invalid unless an image can take data: it has both formats and no bad signature."""
     check_formats_set(image)
     signatures.of(image.properties)
 
@@ -173,7 +177,7 @@ def check_size_cap(size: int | None) -> None:
 
 
 def check_pinned_size(image: Image, size: int | None) -> None:
-    """Raise Conflict if ``size`` (bytes) differs from the pin's size, where both are known."""
+    """Raise Conflict if the image is pinned to earlier data that does not have ``size`` bytes."""
     if image.pinned and size is not None and image.size not in (None, size):
         raise errors.Conflict(
             f"Image {image.pk} has had data of {image.size} bytes and accepts only the same "
@@ -182,10 +186,10 @@ def check_pinned_size(image: Image, size: int | None) -> None:
 
 
 def check_same(image: Image, facts: DataFacts) -> None:
-    """Raise Conflict unless the data has the size and digests of the image's known data.
+    """Raise Conflict unless the data has the size and digests of the image's present or past data.
 
-    Bytes that were acknowledged once never change: an image that has data, or had data (pinned),
-    accepts only data of the same size and digests.
+    Bytes that were acknowledged once never change: an image that has data, or had data
+    (pinned), accepts only data of the same size and digests.
     """
     if not (image.pinned or image.status in READABLE_STATUSES):
         return
@@ -203,7 +207,7 @@ def check_same(image: Image, facts: DataFacts) -> None:
 
 
 def set_facts(image: Image, facts: DataFacts) -> None:
-    """Set the columns of a locked image that describe its data."""
+    """Set the columns that describe the data, such as size and digests, without saving."""
     image.size = facts.size
     if facts.hash_value:
         image.os_hash_algo = hash_algorithm(image)

@@ -11,8 +11,8 @@ from images.transitions import follow, locked
 def deactivate(image_id: str, actor: Caller, reason: str = "") -> None:
     """Deactivate an image: only admins can download its data.
 
-    No error if the image is deactivated already. Raises Forbidden in any status except
-    active and deactivated, NotFound.
+    No error if the image is deactivated already. Raises NotFound, and Forbidden in any status
+    except active and deactivated.
     """
     with locked(image_id, actor) as image:
         if image.status != Status.DEACTIVATED:
@@ -29,8 +29,8 @@ def deactivate(image_id: str, actor: Caller, reason: str = "") -> None:
 def reactivate(image_id: str, actor: Caller, reason: str = "") -> None:
     """Reactivate an image: its data can be downloaded again.
 
-    No error if the image is active already. Raises Forbidden in any status except
-    active and deactivated, NotFound.
+    No error if the image is active already. Raises NotFound, and Forbidden in any status
+    except active and deactivated.
     """
     with locked(image_id, actor) as image:
         if image.status != Status.ACTIVE:

@@ -33,10 +33,10 @@ RETRY = timedelta(minutes=1)  # doubled with each attempt
 
 
 def delete(image_id: str, actor: Caller, reason: str = "") -> None:
-    """Delete an image; with delayed deletion it can be restored until its scrub time is over.
+    """Delete an image; with delayed deletion one that has data moves to the trash.
 
     A running transfer is ended. An unavailable store is no failure: its objects are removed
-    later. Raises Forbidden when the image is protected, NotFound.
+    later. Raises NotFound, and Forbidden when the image is protected.
     """
     with locked(image_id, actor) as image:
         if image.protected:
@@ -66,7 +66,7 @@ def _active_locations(image: Image) -> list[ImageLocation]:
 
 
 def remove_location_row(location: ImageLocation, delete_after: datetime | None) -> None:
-    """Remove a location from its image; its object is removed after ``delete_after``.
+    """Mark a location as removed and save it; its object is removed after ``delete_after``.
 
     None keeps the object for as long as the image is in the trash.
     """
@@ -78,9 +78,9 @@ def remove_location_row(location: ImageLocation, delete_after: datetime | None) 
 def restore(image_id: str, actor: Caller, reason: str = "") -> None:
     """Restore an image from the trash, with the status and everything else that it had.
 
-    At least one of its copies must still be in its store with its original size; an image of 0
-    bytes needs no copy. Raises Conflict when no copy is left or the image is not
-    ``pending_delete``, StoreError when no store can answer, NotFound.
+    At least one of its copies must still be in its store with its original size; an image of
+    0 bytes needs no copy. Raises NotFound, Conflict when no copy is left or the image is not
+    in the trash, and StoreError when no store can answer.
     """
     readable = _readable_copy(image_id)
     with locked(image_id, actor, deleted=True) as image:
@@ -99,9 +99,10 @@ def restore(image_id: str, actor: Caller, reason: str = "") -> None:
 def _readable_copy(image_id: str) -> int | None:
     """Return the pk of a location in the trash whose object exists; None if none is needed.
 
-    Also None when the image is not in the trash. Asks the stores, so it must not run under the
-    lock. The object can be removed only after the image is scrubbed, and then the image's status
-    refuses the restore.
+    Also None when the image is not in the trash. Asks the stores, so it must not run under
+    the lock. The object can be removed only after the image is scrubbed, and then the image's
+    status refuses the restore. Raises Conflict if no copy is left, StoreError if no store can
+    answer.
     """
     image = Image.objects.in_trash().filter(pk=image_id).first()
     if image is None:
@@ -136,11 +137,11 @@ def scrub(
     until: datetime | None = None,
     breaker: CircuitBreaker | None = None,
 ) -> None:
-    """Delete a ``pending_delete`` image permanently, regardless of its scrub time.
+    """Delete an image in the trash permanently, even before its time in the trash is over.
 
     ``breaker`` is the circuit breaker that calls for several images share: failures of stores
-    are counted in it, and unavailable stores are not asked. Raises Conflict in any other status,
-    and when the image was deleted after ``until``; NotFound.
+    are counted in it, and unavailable stores are not asked. Raises NotFound, and Conflict if
+    the image is not in the trash or was deleted after ``until``.
     """
     held = _mark_scrubbed(image_id, actor, reason, until)
     _remove_all(held, CircuitBreaker() if breaker is None else breaker)
@@ -163,9 +164,10 @@ def _mark_scrubbed(
 
 
 def scrub_due(actor: Caller | None = None, *, dry_run: bool = False) -> list[str]:
-    """Mark the images whose time in the trash is over as deleted, a batch of the oldest.
+    """Mark a batch of images whose time in the trash is over as deleted; return their ids.
 
-    No store is asked: ``remove_due_objects`` removes the objects of these images later.
+    The oldest come first. No store is asked: ``remove_due_objects`` removes the objects of
+    these images later. ``dry_run`` returns the ids only.
     """
     actor = actor or operator("worker")
     until = due_until()
@@ -178,12 +180,12 @@ def scrub_due(actor: Caller | None = None, *, dry_run: bool = False) -> list[str
 
 
 def scrub_at(deleted_at: datetime) -> datetime:
-    """Return when the scrub time of an image deleted at ``deleted_at`` is over."""
+    """Return when an image that was deleted at this time is to be deleted permanently."""
     return deleted_at + _scrub_time()
 
 
 def due_until() -> datetime:
-    """Return the time until which an image was deleted if its scrub time is over now."""
+    """Return the time before which an image must have been deleted to leave the trash now."""
     return timezone.now() - _scrub_time()
 
 
@@ -203,10 +205,10 @@ class Trashed(NamedTuple):
 def in_trash(
     *, since: datetime | None = None, until: datetime | None = None
 ) -> Iterator[Trashed]:
-    """Return the ``pending_delete`` images deleted from ``since`` to ``until``, oldest first.
+    """Yield the images in the trash that were deleted from ``since`` to ``until``, oldest first.
 
-    The images are read in batches: the trash can have any size, and images can be restored or
-    scrubbed meanwhile.
+    None stands for no limit. The images are read in batches: the trash can have any size, and
+    images can be restored or scrubbed meanwhile.
     """
     images = _trash(since, until).order_by("deleted_at", "pk")
     while True:
@@ -223,7 +225,10 @@ def in_trash(
 def trash_total(
     *, since: datetime | None = None, until: datetime | None = None
 ) -> tuple[int, int]:
-    """How many images ``in_trash`` gives, and the sum of their sizes in bytes. One query."""
+    """Return how many images in the trash were deleted in a period, and the sum of their bytes.
+
+    The period is from ``since`` to ``until``; None stands for no limit. One query.
+    """
     total = _trash(since, until).aggregate(count=Count("pk"), size=Sum("size"))
     return total["count"], total["size"] or 0
 
@@ -246,14 +251,14 @@ def _scrubbed(image_id: str, actor: Caller, until: datetime) -> bool:
 
 
 def remove_due() -> None:
-    """Remove all objects that are due, of locations and of transfers."""
+    """Remove the stored objects of removed locations and of failed transfers that are due."""
     breaker = CircuitBreaker()
     remove_due_objects(breaker)
     reaper.remove_orphaned_objects(breaker)
 
 
 def remove_due_objects(breaker: CircuitBreaker | None = None) -> int:
-    """Remove the objects of all locations whose time for removal has come; return how many.
+    """Remove the stored objects of all locations whose time for removal has come; return how many.
 
     ``breaker`` is the circuit breaker: stores that are unavailable are not asked, and new
     failures are counted.
@@ -270,7 +275,7 @@ def remove_due_objects(breaker: CircuitBreaker | None = None) -> int:
 
 
 def retry_due_objects() -> int:
-    """Remove the objects of all locations that are due, without waiting between attempts.
+    """Remove the stored objects of all locations that are due, even if an attempt failed just now.
 
     Each object is tried once. Returns the number removed.
     """
@@ -279,7 +284,7 @@ def retry_due_objects() -> int:
 
 
 def overdue_count() -> int:
-    """Return the number of objects that should be removed by now and are not."""
+    """Return the number of stored objects that should be removed by now and are not."""
     return _late().count()
 
 

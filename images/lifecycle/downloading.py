@@ -106,7 +106,7 @@ class Part:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the part is all of the data."""
+        """Whether the part is all of the copy's data."""
         size = self.copy["size"]
         ends = self.stop is None or (size is not None and self.stop >= size)
         return not self.start and ends
@@ -155,10 +155,10 @@ def _open(store_id: str, key: str, part: Part, until: float) -> Iterator[bytes]:
 
 
 def _begun(blocks: Generator[bytes, None, None]) -> Generator[bytes, None, None]:
-    """Return the blocks, of which the first has arrived.
+    """Read the first block, and return an iterator over all blocks.
 
-    An error before it is raised here, and ``close()`` releases what the generator holds, which
-    it would not do for a generator that was never started.
+    An error before the first block is raised here, and ``close()`` releases what the
+    generator holds, which it would not do for a generator that was never started.
     """
     begun = _with_first(blocks)
     next(begun)

@@ -39,7 +39,7 @@ def probe_source(source: Source) -> Source:
     """Check a source; return it with the size that the web server reports, unless it has one.
 
     The size stays None if the server does not report one. Raises Invalid (the URL is refused,
-    the store does not exist), StoreReadOnly, OverLimit.
+    the store does not exist), StoreReadOnly, OverLimit (the size exceeds the cap).
     """
     attributes.clean_text(source.url, "source", longest=MAX_URL)
     url_filter.check(source.url)
@@ -63,9 +63,10 @@ def request_fetch(
 ) -> None:
     """Change a queued image and request a web download of its data, both or neither.
 
-    Raises AlreadyBegun unless the image is queued, Conflict when a web download is waiting
-    already or its size differs from the pin's, Invalid, Forbidden, OverLimit, StoreReadOnly,
-    NotFound.
+    Raises NotFound, AlreadyBegun unless the image is queued, Conflict when a web download is
+    waiting already or the image is pinned to data of another size, Forbidden for a change
+    that is not allowed, and Invalid, OverLimit or StoreReadOnly for a source that is not
+    accepted.
     """
     changes, source = clean_changes(changes), probe_source(source)
     with locked(image_id, actor) as image:
@@ -77,8 +78,9 @@ def request_fetch(
 def queue_fetch(image: Image, source: Source, actor: Caller) -> None:
     """Queue a web download for a locked image, from a source that ``probe_source`` returned.
 
-    Raises AlreadyBegun, Conflict (a web download is waiting already, or its size differs from
-    the pin's), Invalid, OverLimit, StoreReadOnly.
+    Raises AlreadyBegun unless the image is queued, Conflict when a web download is waiting
+    already or the image is pinned to data of another size, Invalid (formats not set),
+    OverLimit (the quota), StoreReadOnly.
     """
     if image.status != Status.QUEUED:
         raise errors.AlreadyBegun(

@@ -62,7 +62,11 @@ class AddLocation:
 
     @classmethod
     def parse(cls, value: object) -> AddLocation:
-        """Parse ``{"url", "metadata"?, "validation_data"?}``. Raises Invalid, Conflict."""
+        """Parse ``{"url", "metadata"?, "validation_data"?}``.
+
+        Raises Invalid if it is malformed, Conflict for a malformed digest or unknown
+        algorithm.
+        """
         if not isinstance(value, dict) or not isinstance(value.get("url"), str):
             raise errors.Invalid("A location is an object with a 'url' and 'metadata'.")
         unknown = set(value) - {"url", "metadata", "validation_data"}
@@ -86,7 +90,7 @@ class AddLocation:
 
 @dataclass(frozen=True)
 class RemoveLocation:
-    """A requested change, not yet made: the location with this primary key is removed."""
+    """A requested change: remove the location with this primary key."""
 
     location_id: int
     facts: DataFacts | None = None  # set by prepare(), of data without digests
@@ -94,7 +98,7 @@ class RemoveLocation:
 
 @dataclass(frozen=True)
 class RemoveLocationAt:
-    """A requested change, not yet made: the location at this index is removed.
+    """A requested change: remove the location at this index.
 
     The index counts the locations as they are after the changes before this one.
     """
@@ -105,14 +109,17 @@ class RemoveLocationAt:
 
 @dataclass(frozen=True)
 class ReplaceLocations:
-    """A requested change, not yet made: these locations replace all that the image has."""
+    """A requested change: replace all locations of the image by these."""
 
     locations: tuple[AddLocation, ...]
     facts: DataFacts | None = None  # as in RemoveLocation
 
     @classmethod
     def parse(cls, value: object) -> ReplaceLocations:
-        """Parse a list of locations. Raises Invalid, Conflict, OverLimit."""
+        """Parse a list of locations as clients send it.
+
+        Raises Invalid or Conflict for a malformed one, OverLimit for too many.
+        """
         if not isinstance(value, list):
             raise errors.Invalid("Locations must be a list.")
         attributes.check_location_count(len(value))
@@ -128,11 +135,11 @@ def prepare(
     location_changes: Sequence[LocationChange],
     changes: Changes | None = None,
 ) -> list[LocationChange]:
-    """Read and check the data at the URLs of these changes of an image's locations.
+    """Read and check the data at the URLs of requested changes; return the changes with the facts.
 
-    ``changes`` are those of the same request, which apply first. Raises Invalid for a URL that
-    is refused or cannot be read, and when all this takes too long, AlreadyBegun, Conflict, and
-    what ``CheckedData`` raises.
+    Takes no lock and writes nothing. ``changes`` are those of the same request, which apply
+    first. Raises Invalid for a URL that is refused or cannot be read, and when all this takes
+    too long, AlreadyBegun, Conflict, and the errors of checks that an upload must pass too.
     """
     if not location_changes:
         return []
@@ -151,7 +158,10 @@ def prepare(
 
 
 def prepare_first(image: Image, location: AddLocation) -> AddLocation:
-    """Prepare the location of an image that is not created yet. Raises like ``prepare``."""
+    """Read and check the data at the location of a new image; return the location with the facts.
+
+    Writes nothing. Raises like ``prepare``.
+    """
     db.release_connection()
     with concurrency.slot(concurrency.READS):
         deadline = time.monotonic() + READ_SECONDS
@@ -168,7 +178,7 @@ def check_claimed_size(location: AddLocation, size: int) -> None:
 
 
 def check_claimed_algorithm(image: Image, location: AddLocation) -> None:
-    """Raise Conflict if the digests given with a location are not of the image's algorithm."""
+    """Raise Conflict if the digest given with a location is not of the image's algorithm."""
     algorithm = hash_algorithm(image)
     if location.validation.get("os_hash_algo", algorithm) != algorithm:
         raise errors.Conflict(f"os_hash_algo must be {algorithm} here.")
@@ -200,7 +210,7 @@ def _prepared(image: Image, change: LocationChange, deadline: float) -> Location
 
 
 def _facts(image: Image, location: AddLocation, deadline: float) -> DataFacts:
-    """Return what is known of the data at a location's URL, which is read if it must be."""
+    """Return what is known of the data at a location's URL; the data is read only if it must be."""
     _check_time(deadline)
     check_ready(image)
     check_claimed_algorithm(image, location)
@@ -224,17 +234,17 @@ def _lower(digest: str | None) -> str | None:
 
 
 def _has_known_digests(image: Image, location: AddLocation) -> bool:
-    """Whether the data must have digests which its owner cannot just claim."""
+    """Whether the data must match digests that its owner cannot simply claim."""
     if location.validation and not image.pinned:
         return False
     return bool(image.checksum or location.validation)
 
 
 def read_checked(image: Image, location: AddLocation, deadline: float) -> DataFacts:
-    """Read the data of a location, pass it through the checks of the image's data, keep nothing.
+    """Read the data at a location's URL and check it like an upload; return what is known of it.
 
-    Raises Invalid also when the data cannot be read before ``deadline`` (monotonic clock), and
-    what ``CheckedData`` raises.
+    Stores nothing. Raises Invalid also when the data cannot be read before ``deadline``
+    (monotonic clock), and the errors of the checks.
     """
     room = quota.remaining(image)
     db.release_connection()
@@ -249,7 +259,7 @@ def trusts_owners() -> bool:
 
 
 def _undigested(image: Image, deadline: float) -> DataFacts | None:
-    """Read the only copy of an image without digests; None for any other image."""
+    """Read the only copy of an image without digests; return its digests. None: no such image."""
     locations = image.locations.filter(status=LocationStatus.ACTIVE, store=URL_STORE)
     if image.checksum or len(locations) != 1:
         return None
@@ -257,7 +267,7 @@ def _undigested(image: Image, deadline: float) -> DataFacts | None:
 
 
 def _digested(image: Image, url: str, deadline: float) -> DataFacts:
-    """Read and digest data that the image has already, so that it is not inspected again."""
+    """Read data that the image has already, and return its size and digests. Inspects nothing."""
     algorithm = hash_algorithm(image)
     with (
         _unreadable(),

@@ -47,7 +47,8 @@ def add_location(
     """Add a copy at an http(s) URL; the first one makes a queued image active.
 
     The data is read and passes the checks of an upload, unless owners are trusted. Raises
-    Invalid, Conflict, OverLimit, ContentRefused, NotFound.
+    NotFound, Conflict for a wrong status or other data than the image's, Invalid for a URL
+    that is refused or cannot be read, OverLimit, ContentRefused.
     """
     _change(image_id, change, actor, reason)
 
@@ -57,9 +58,10 @@ def remove_location(
 ) -> None:
     """Remove the location with this primary key from an active image.
 
-    Without its last location the image is queued again, and only the same bytes make it active
-    again. Raises Forbidden (for the last one, if IMAGECATALOG_LAST_LOCATION is ``forbid``),
-    Invalid, Conflict, NotFound.
+    Without its last location the image is queued again, and only the same bytes make it
+    active again. Raises NotFound, Forbidden (for the last one, if IMAGECATALOG_LAST_LOCATION
+    is ``forbid``), Conflict for a wrong status, Invalid if the digests of the last copy
+    cannot be read.
     """
     _change(image_id, RemoveLocation(location_id), actor, reason)
 
@@ -73,7 +75,10 @@ def _change(image_id: str, change: LocationChange, actor: Caller, reason: str) -
 def apply(
     image: Image, change: LocationChange, actor: Caller, reason: str = ""
 ) -> None:
-    """Apply one prepared change to a locked image."""
+    """Make one change, with the facts that ``prepare`` has added, to a locked image; save it.
+
+    Raises Conflict if the image has changed since it was prepared.
+    """
     if isinstance(change, AddLocation):
         _add(image, change, actor, reason)
     elif isinstance(change, Removal):
@@ -141,9 +146,9 @@ def _known(facts: DataFacts | None) -> DataFacts:
 
 
 def _check_criteria(image: Image, facts: DataFacts) -> None:
-    """Raise Conflict if the data was checked for other formats or another signature, or not.
+    """Raise Conflict unless the data was checked for the image's present formats and signature.
 
-    Only where owners are trusted is data accepted that was not read.
+    Data that was not read is accepted only where owners are trusted.
     """
     if facts.criteria is None and trusts_owners():
         return
@@ -253,10 +258,7 @@ def _delete_after() -> datetime:
 def _replace(
     image: Image, change: ReplaceLocations, actor: Caller, reason: str
 ) -> None:
-    """Set all locations of a queued image.
-
-    For an active image, remove all locations or replace their metadata.
-    """
+    """Set the locations of a queued image; remove all of an active one, or set their metadata."""
     _require(image, "replace", Status.QUEUED, Status.ACTIVE)
     if not change.locations and _last_must_stay():
         raise errors.Forbidden("Cannot set locations to empty list.")

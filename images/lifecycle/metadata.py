@@ -39,9 +39,10 @@ def create(
     """Create an image and return it. The image is ``queued``: it has no data yet.
 
     ``size`` (bytes) is the announced size of its data. An image of 0 bytes, or one with a
-    ``location``, is ``active`` at once. The background worker downloads the data of ``copied``.
-    Raises Invalid, Forbidden, OverLimit, and Conflict if the id is taken, also by a deleted
-    image, and regardless of upper and lower case.
+    ``location``, is ``active`` at once. The background worker downloads the data of
+    ``copied``. Raises Invalid, Forbidden and OverLimit for values that are not accepted, and
+    Conflict if the id is taken, also by a deleted image, and regardless of upper and lower
+    case.
     """
     is_empty = size == 0 and not (location or copied)
     copied = copied and probe_source(copied)
@@ -74,7 +75,7 @@ def create(
 
 
 def _check_unused(image_id: str) -> None:
-    """Raise Conflict if another image has this id in lower or in upper case."""
+    """Raise Conflict if another image has the same id, but all in lower or all in upper case."""
     # Two ids that people take for the same must not name different data.
     others = {image_id.lower(), image_id.upper()} - {image_id}
     if Image.objects.filter(pk__in=others).exists():
@@ -94,8 +95,8 @@ def update(
     """Change attributes, properties and locations, all or none.
 
     Properties that are not named stay as they are, also when another request changes them
-    meanwhile. Raises Invalid, Forbidden (a format can be set only before the image has data),
-    Conflict, OverLimit, NotFound.
+    meanwhile. Raises NotFound, Invalid, Forbidden (a format can be set only before the image
+    has data), Conflict, OverLimit.
     """
     changes = clean_changes(changes)
     prepared = prepare(image_id, location_changes, changes)
@@ -108,7 +109,10 @@ def update(
 
 
 def tag(image_id: str, name: str, actor: Caller) -> None:
-    """Add a tag to an image; no error if it has the tag. Raises Invalid, OverLimit, NotFound."""
+    """Add a tag to an image; no error if it has the tag.
+
+    Raises NotFound, Invalid for a tag that cannot be stored, OverLimit for too many tags.
+    """
     (name,) = attributes.clean_tags([name])
     with locked(image_id, actor) as image:
         if name in image.tags:
@@ -117,7 +121,11 @@ def tag(image_id: str, name: str, actor: Caller) -> None:
 
 
 def untag(image_id: str, name: str, actor: Caller) -> None:
-    """Remove a tag from an image. Raises Invalid, NotFound (also when it lacks the tag)."""
+    """Remove a tag from an image.
+
+    Raises NotFound, also when the image does not have the tag, and Invalid for an impossible
+    tag.
+    """
     (name,) = attributes.clean_tags([name])
     with locked(image_id, actor) as image:
         if name not in image.tags:

@@ -21,7 +21,10 @@ Members = list[Member]
 
 
 def members(image_id: str, only: str | None = None) -> Members:
-    """Return the members of an image in the order in which they were added, or ``only`` one."""
+    """Return the members of an image, in the order in which they were added.
+
+    ``only`` is a project: no other member is returned.
+    """
     found = Member.objects.filter(image=image_id).order_by("pk")
     return list(found if only is None else found.filter(member=only))
 
@@ -29,8 +32,9 @@ def members(image_id: str, only: str | None = None) -> Members:
 def member(image: Target, project: str, only: str | None = None) -> Member:
     """Return one member of a ``shared`` image.
 
-    ``only`` is the one project whose membership the caller is allowed to see; None: all. Raises
-    NotFound, Invalid.
+    ``only`` is the one project whose membership the caller is allowed to see; None: all.
+    Raises NotFound if there is no such member or the caller must not see it, Invalid for an
+    impossible project id.
     """
     if image["visibility"] != "shared" or only not in (None, project):
         raise no_member(image["id"], project)
@@ -48,7 +52,7 @@ def shared_with(caller: Caller, project: str) -> Members:
 
     An admin sees all; any other caller sees those of its own project and those in images that
     its project owns, unless an overridden rule hides the image or the member. At most two
-    queries. Raises Invalid.
+    queries. Raises Invalid for an impossible project id.
     """
     images = Image.objects.existing().exclude(visibility="private")
     if not caller.is_admin and caller.project != project:
@@ -89,8 +93,9 @@ def may_share(caller: Caller, image: Target, action: str = "add_member") -> bool
 def add(image_id: str, project: str, actor: Caller) -> Member:
     """Share an image with a project, which can then see and download it. Return the member.
 
-    The member's status is ``pending``. Raises Forbidden (the image is not ``shared``), Conflict
-    (the project is a member already), OverLimit, Invalid, NotFound.
+    The member's status is ``pending``. Raises NotFound, Forbidden (the image is not
+    ``shared``), Conflict (the project is a member already), OverLimit (too many members),
+    Invalid.
     """
     name = _clean(project)
     with locked(image_id) as image:
@@ -110,8 +115,8 @@ def set_member(
     """Make a project a member, or change whether it may share the image further.
 
     ``can_share`` None leaves a member as it is; for a new member it means False. Members of a
-    public image have no effect until the image is ``shared``. Raises Forbidden for a private
-    image, OverLimit, Invalid, NotFound.
+    public image have no effect until the image is ``shared``. Raises NotFound, Forbidden for
+    a private image, OverLimit for too many members, Invalid.
     """
     name = _clean(project)
     with locked(image_id) as image:
@@ -122,9 +127,11 @@ def set_member(
 
 
 def replace(image_id: str, wanted: Mapping[str, bool | None], actor: Caller) -> None:
-    """Replace the members by these projects; the values are ``can_share`` as in ``put``.
+    """Replace all members of an image by these projects, each with its ``can_share``.
 
-    Raises what ``put`` raises; then no member has changed.
+    ``can_share`` None leaves a member as it is; for a new member it means False. Raises
+    NotFound, Forbidden for a private image, OverLimit for too many members, Invalid; then no
+    member has changed.
     """
     chosen = {_clean(project): can_share for project, can_share in wanted.items()}
     with locked(image_id) as image:
@@ -138,7 +145,10 @@ def replace(image_id: str, wanted: Mapping[str, bool | None], actor: Caller) -> 
 
 
 def remove(image_id: str, project: str, actor: Caller) -> None:
-    """Stop sharing an image with a project. Raises NotFound, Invalid."""
+    """Stop sharing an image with a project.
+
+    Raises NotFound if the project is not a member, Invalid for an impossible project id.
+    """
     with locked(image_id) as image:
         _remove(image, _member(image_id, project), actor)
 
@@ -146,7 +156,8 @@ def remove(image_id: str, project: str, actor: Caller) -> None:
 def set_status(image_id: str, project: str, status: str, actor: Caller) -> Member:
     """Set whether a project accepts an image: only accepted images are in the project's lists.
 
-    Returns the member. Raises Forbidden (the image is not ``shared``), Invalid, NotFound.
+    Returns the member. Raises NotFound, Forbidden (the image is not ``shared``), Invalid (no
+    such status).
     """
     check_status(status)
     with locked(image_id) as image:

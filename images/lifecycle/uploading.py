@@ -41,13 +41,14 @@ def upload(
     """Receive an image's data: queued -> saving -> active.
 
     The bytes stream once, from the sender through the digests and the inspection into the
-    store; no transaction is open meanwhile. On any failure no object stays in the store and the
-    image returns to ``status_on_failure``; a pinned image is queued instead, because the same
+    store; no transaction is open meanwhile. On any failure no object stays in the store and
+    the image gets ``status_on_failure``; a pinned image is queued instead, because the same
     bytes can still be uploaded. ``changes`` are applied when the upload begins.
 
-    Raises Conflict (the image is not queued, or the bytes differ from the pin), Invalid (formats
-    not set, size or checksum mismatch, no such store), OverLimit, ContentRefused, Gone (deleted
-    meanwhile), StoreError, what the changes raise, and whatever the sender's stream raises.
+    Raises Conflict (the image is not queued, or is pinned to other data), Invalid (formats
+    not set, size or checksum mismatch, no such store), OverLimit, ContentRefused, Gone
+    (deleted meanwhile), StoreError, what the changes raise, and whatever the sender's stream
+    raises.
     """
     check_size_cap(expected_size)
     store = writable_store(store_id)
@@ -95,9 +96,9 @@ def receive(
 ) -> None:
     """Store the data of a transfer that has begun and activate the image.
 
-    On failure the image returns to the transfer's status on failure. ``staged`` is the resumable
-    upload that the blocks come from; it ends together with the transfer. Raises as ``upload``
-    does.
+    On failure the image gets the transfer's ``status_on_failure``. ``staged`` is the
+    resumable upload that the blocks come from; it ends together with the transfer. Raises the
+    errors of ``upload`` for its data.
     """
     try:
         facts = _receive(image, transfer, blocks, stores.get(transfer.store))
@@ -118,7 +119,10 @@ def receive(
 
 
 def writable_store(store_id: str | None) -> stores.Store:
-    """Return the store with this id, or the default store. Raises Invalid, StoreReadOnly."""
+    """Return the store with this id, or the default store.
+
+    Raises Invalid if there is no such store, StoreReadOnly if it cannot be written.
+    """
     store = stores.get(store_id) if store_id else stores.default()
     if store.read_only:
         raise errors.StoreReadOnly(
