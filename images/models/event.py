@@ -9,7 +9,7 @@ from images.models.image import Image
 
 
 class Event(models.Model):
-    """A change of an image. Events are never modified."""
+    """An entry of an image's history: one change of the image. Events are never modified."""
 
     image = models.ForeignKey(Image, models.CASCADE, related_name="events")
     at = models.DateTimeField(default=timezone.now)

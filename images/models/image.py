@@ -32,7 +32,7 @@ DELETED_STATUSES = (Status.PENDING_DELETE, Status.DELETED)
 
 
 class ImageQuerySet(models.QuerySet["Image"]):
-    """Common selections of images."""
+    """Filters that select images."""
 
     def existing(self) -> Self:
         """Exclude deleted images, including those in the trash."""

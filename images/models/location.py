@@ -22,7 +22,7 @@ class LocationStatus(models.TextChoices):
 
 
 class ImageLocationQuerySet(models.QuerySet["ImageLocation"]):
-    """Common selections of locations."""
+    """Filters that select locations."""
 
     def damaged(self) -> Self:
         """Select the locations whose data was damaged when it was last verified."""
@@ -86,17 +86,17 @@ class ImageLocation(FSMModelMixin, models.Model):
         status, source=LocationStatus.ACTIVE, target=LocationStatus.PENDING_DELETE
     )
     def mark_pending_delete(self) -> None:
-        """The location is removed from its image; the object still exists."""
+        """Change the status without saving: the location is removed, its object still exists."""
 
     @transition(
         status, source=LocationStatus.PENDING_DELETE, target=LocationStatus.ACTIVE
     )
     def mark_restored(self) -> None:
-        """The location is restored with its image."""
+        """Change the status without saving: the location is restored with its image."""
         self.delete_after = None
 
     @transition(
         status, source=LocationStatus.PENDING_DELETE, target=LocationStatus.DELETED
     )
     def mark_deleted(self) -> None:
-        """The object is removed."""
+        """Change the status without saving: the object is removed."""

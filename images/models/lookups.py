@@ -22,20 +22,20 @@ class Holds(Lookup):
     lookup_name = "holds"
 
     def get_prep_lookup(self) -> Any:
-        """Return the value unchanged: it is not JSON text."""
+        """Return the compared value unchanged; Django itself would encode it as JSON."""
         return self.rhs
 
     def as_postgresql(
         self, compiler: SQLCompiler, connection: BaseDatabaseWrapper
     ) -> tuple[str, list[Any]]:
-        """Return the SQL and parameters for PostgreSQL."""
+        """Return the SQL of the condition for PostgreSQL, and its parameters."""
         column, params = self.process_lhs(compiler, connection)
         return f"{column} @> %s", [*params, Jsonb(self.rhs)]
 
     def as_sqlite(
         self, compiler: SQLCompiler, connection: BaseDatabaseWrapper
     ) -> tuple[str, list[Any]]:
-        """Return the SQL and parameters for SQLite."""
+        """Return the SQL of the condition for SQLite, and its parameters."""
         column, params = self.process_lhs(compiler, connection)
         row = f"SELECT 1 FROM json_each({column}) AS item WHERE"
         if isinstance(self.rhs, dict):

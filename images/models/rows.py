@@ -60,12 +60,18 @@ _SELECT = (
 
 
 def statement(images: QuerySet[Image]) -> Statement:
-    """Return the sub-select of the images' ids. Raises EmptyResultSet if no image can match."""
+    """Return the SQL that selects the ids of these images, for ``fetch``.
+
+    Raises EmptyResultSet if no image can match.
+    """
     return compiled(images.values("pk"))
 
 
 def fetch(chosen: str, params: Sequence[Any]) -> list[Row]:
-    """Return the rows of the images that a sub-select chooses, in the form of ``row_of``."""
+    """Return the rows of the images whose ids the SQL ``chosen`` selects. One query.
+
+    A row is a dict of columns and ``locations``, a list of (store, key, metadata).
+    """
     return _rows(chosen, params, "")
 
 
@@ -93,9 +99,9 @@ def fetch_page(
 
 
 def row_of(image: Image) -> Row:
-    """Return the row of an image without locations.
+    """Return an image that has no locations as a row: a dict of its columns and ``locations``.
 
-    ``locations`` is a list of (store, key, metadata); times are text in UTC, or None.
+    Times are text in UTC, or None. No query.
     """
     row = {column: getattr(image, column) for column in COLUMNS}
     return row | {

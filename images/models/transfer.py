@@ -39,14 +39,14 @@ UNCLEAN = Q(status=TransferStatus.FAILED, cleaned=False)
 
 
 class TransferQuerySet(models.QuerySet["Transfer"]):
-    """Common selections of transfers."""
+    """Filters that select transfers."""
 
     def unclean(self) -> Self:
         """Select the failed transfers whose partial data is not removed yet."""
         return self.filter(UNCLEAN)
 
     def with_bytes(self) -> Self:
-        """Select the transfers whose key can have an object that belongs to no location."""
+        """Select the transfers whose stored object, if there is one, belongs to no location."""
         return self.filter(Q(status=TransferStatus.RUNNING) | UNCLEAN)
 
 
@@ -54,8 +54,9 @@ class Transfer(models.Model):
     """An attempt to bring data in, with a lease: without heartbeats it is considered dead.
 
     Every transfer has its own key, so that a transfer that ends late can never remove the
-    data of another one. The partial data of a failed transfer is removed once ``cleaned`` is
-    set. A STAGE can pause until its deadline: its data is in its chunks.
+    data of another one. ``cleaned`` says that the partial data of a failed transfer is
+    removed. A STAGE (a resumable upload) can pause until its deadline: its data is in its
+    chunks.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid4)
@@ -114,7 +115,10 @@ class Transfer(models.Model):
 
 
 def ownerless() -> Q:
-    """Return the condition for images in a transient status without a running transfer."""
+    """Return the query condition for images that wait for a transfer, but none is running.
+
+    Such images are saving, uploading or importing.
+    """
     running = Transfer.objects.filter(
         image=OuterRef("pk"), status=TransferStatus.RUNNING
     )
@@ -132,8 +136,9 @@ class ChunkStatus(models.TextChoices):
 class UploadChunk(models.Model):
     """Bytes [start, start + size) of a resumable upload, stored as a separate object.
 
-    An upload has at most one arriving chunk, which is the right to write. A chunk counts once
-    it is stored; a lost chunk never counts. The object is removed before the row.
+    An upload has at most one arriving chunk; the request that created it has the right to
+    write. A chunk counts once it is stored; a lost chunk never counts. The object is removed
+    before the row.
     """
 
     transfer = models.ForeignKey(Transfer, models.CASCADE, related_name="chunks")
