@@ -23,9 +23,9 @@ TOGGLES: dict[str, tuple[Status, Verb]] = {
 
 
 def possible_transitions(image_id: str) -> dict[str, str]:
-    """Return the statuses that ``transition_to`` accepts now, each with the name of its operation.
+    """Return the statuses that an operator can give an image now: status -> name of the operation.
 
-    Raises NotFound.
+    Raises NotFound if there is no such image.
     """
     return {
         target: verb.__name__ for target, verb in _operations(_image(image_id)).items()
@@ -49,10 +49,10 @@ def transition_to(image_id: str, target: str, actor: Caller, reason: str) -> Non
 
 
 def fail(image_id: str, actor: Caller, reason: str = "") -> None:
-    """Fail an image's running transfers: the image returns to its status on failure.
+    """End the running transfers of an image as failed; the image is then queued, or killed (v1).
 
-    The status of an image without a running transfer becomes ``queued``. Raises Conflict when the
-    image is in no transient status, NotFound.
+    An image without a running transfer is queued. Raises NotFound, and Conflict unless the
+    image is saving, uploading or importing.
     """
     error = errors.Gone(f"An operator ended the transfer. {reason}".strip())
     ended = [

@@ -48,7 +48,7 @@ FORGET = 600.0  # seconds; an older count means that no background worker runs
 
 @dataclass(frozen=True)
 class History:
-    """The filter and limit for the events of an image that are shown."""
+    """A selection of the events of an image: filters, and the number of the newest ones to show."""
 
     actor: str | None = None
     interface: str | None = None
@@ -60,8 +60,8 @@ class History:
 def catalogue_overview() -> dict[str, Any]:
     """Return counts over the whole catalogue, in a number of queries independent of its size.
 
-    ``stuck`` and ``failed_last_24h`` count images, as in the admin; ``stuck`` includes
-    ``ownerless``.
+    ``stuck`` and ``failed_last_24h`` count images, as in the admin. ``ownerless`` are the
+    stuck images without a running transfer.
     """
     return {
         "images": _by_status(),
@@ -83,13 +83,19 @@ def _by_status() -> dict[str, int]:
 
 
 def stuck() -> Q:
-    """Return the condition for images in a transient status without a live transfer."""
+    """Return the query condition for saving, uploading and importing images without live transfer.
+
+    Their transfer is dead, or there is none.
+    """
     dead = [transfer.image_id for transfer, _ in reaper.dead_transfers()]
     return ownerless() | Q(status__in=TRANSIENT_STATUSES, pk__in=dead)
 
 
 def failed(since: datetime | None = None) -> Q:
-    """Return the condition for images without data whose transfer failed (after ``since``)."""
+    """Return the query condition for images without data whose transfer failed.
+
+    ``since`` selects the transfers that failed since then.
+    """
     attempts = Transfer.objects.filter(status=TransferStatus.FAILED)
     # Transfers ended by deletion of the image, or manually, do not count as failures.
     attempts = attempts.exclude(error_code=errors.Gone.code)
@@ -99,22 +105,20 @@ def failed(since: datetime | None = None) -> Q:
 
 
 def failed_lately() -> Q:
-    """Return the condition for images without data whose transfer failed in the last 24 hours."""
+    """Return the query condition for images without data whose transfer failed within 24 hours."""
     return failed(timezone.now() - timedelta(hours=24))
 
 
 def damaged() -> Q:
-    """Return the condition for images with a copy that was damaged when it was last read."""
+    """Return the query condition for images with a copy that was damaged when it was last read."""
     return Q(deleted_at=None, pk__in=ImageLocation.objects.damaged().values("image"))
 
 
 def statistics() -> dict[str, Any]:
     """Return counts: images by status, objects and bytes by store, images and bytes in the trash.
 
-    ``taken_at`` is the time of counting.
-
-    The background worker counts a large catalogue, see ``recount``; then this function needs one
-    query.
+    ``taken_at`` is the time of counting. A large catalogue is counted by the background
+    worker from time to time; then this function needs one query.
     """
     last = Statistics.objects.first()
     if last and last.seconds > QUICK and _age(last) < FORGET:
@@ -123,9 +127,10 @@ def statistics() -> dict[str, Any]:
 
 
 def recount() -> None:
-    """Recount a large catalogue after RECOUNT seconds or 20 times the duration of the last count.
+    """Count a large catalogue again and store the counts, if the last count is old enough.
 
-    So counting takes at most a twentieth of the time.
+    It is old after RECOUNT seconds, but not before 20 times its own duration: so counting
+    takes at most a twentieth of the time.
     """
     last = Statistics.objects.first()
     if last and last.seconds > QUICK and _age(last) > max(RECOUNT, last.seconds * 20):
@@ -210,7 +215,10 @@ def _to_remove() -> dict[str, int]:
 
 
 def image_overview(image_id: str, shown: History) -> dict[str, Any] | None:
-    """Return all details of one image, also a deleted one; None: no image has this id."""
+    """Return all details of one image, also a deleted one; None: no image has this id.
+
+    ``shown`` selects the events.
+    """
     image = Image.objects.filter(pk=image_id).first()
     if image is None:
         return None

@@ -28,11 +28,12 @@ def purge_deleted(
     release_ids: bool = False,
     dry_run: bool = False,
 ) -> list[str]:
-    """Purge a batch of images deleted ``before`` a time, with ids above ``after``; return the ids.
+    """Purge a batch of images that were deleted ``before`` a time; return their ids.
 
-    Runs one short transaction; returns no ids when no image is left. The row stays, empty, to
-    reserve the id; ``release_ids`` deletes the row too, also of images that were purged before.
-    An image whose bytes may still be in a store is skipped.
+    Takes images with ids above ``after`` in one short transaction; no ids are returned when
+    no image is left. The row stays, empty, to reserve the id; ``release_ids`` deletes the row
+    too, also of images that were purged before. An image whose bytes may still be in a store
+    is skipped.
     """
     with transaction.atomic():
         due = _due(before, release_ids).filter(_no_bytes(), pk__gt=after).order_by("pk")
@@ -47,7 +48,10 @@ def purge_deleted(
 
 
 def purge_total(before: datetime, *, release_ids: bool = False) -> tuple[int, int]:
-    """Return how many images ``purge_deleted`` would purge, and how many still have bytes."""
+    """Return how many images are ready to be purged, and how many are not: their data still exists.
+
+    The arguments are those of ``purge_deleted``.
+    """
     due = _due(before, release_ids)
     ready = due.filter(_no_bytes()).count()
     return ready, due.count() - ready

@@ -64,12 +64,12 @@ def image_id_of_key(key: str) -> str:
 
 
 def remove_orphan(store_id: str, key: str, *, foreign: bool = False) -> None:
-    """Delete an orphaned object.
+    """Delete a stored object that belongs to no image.
 
     Ids stay in the catalogue permanently. So the object of an unknown image is from another
     catalogue, or newer than a database restored from a backup: it is deleted only with
-    ``foreign``. Raises Conflict when the object is owned, or foreign without ``foreign``,
-    StoreError, Invalid.
+    ``foreign``. Raises Invalid for an unknown store, StoreError if the store fails, Conflict
+    when the object belongs to an image or a transfer, or when it needs ``foreign``.
     """
     store = stores.get(store_id)
     if not foreign and not image_id_of_key(key):
@@ -90,13 +90,15 @@ def remove_missing_location(
 ) -> None:
     """Remove a location whose bytes are missing.
 
-    Without its last location an active image is queued and pinned: only the same bytes make it
-    active again. The last location stays if no digest is known, because different bytes could
-    then be uploaded. It also stays for a deactivated image, which has no transition to queued,
-    and all locations of a deleted image stay, because they are needed only for a restore. An
-    empty store is probably not mounted; ``empty_store`` says that it is mounted and empty.
+    Without its last location an active image is queued and pinned: only the same bytes make
+    it active again. The last location stays if no digest is known, because different bytes
+    could then be uploaded. It also stays for a deactivated image, which has no transition to
+    queued, and all locations of a deleted image stay, because they are needed only for a
+    restore. An empty store is probably not mounted; ``empty_store`` says that it is mounted
+    and empty.
 
-    Raises Conflict when the location must stay or its bytes exist, StoreError.
+    Raises StoreError when the store fails or seems not to be mounted, Conflict when the
+    location must stay or its bytes exist.
     """
     location = ImageLocation.objects.filter(pk=location_id).first()
     if location is None:
@@ -162,9 +164,9 @@ def _lose(
 
 
 def unstick(image_id: str, actor: Caller, reason: str = "") -> None:
-    """Set an image that is stuck in a transient status, without a transfer, back to queued.
+    """Queue an image again that is saving, uploading or importing without a running transfer.
 
-    Raises Conflict when a transfer is running or the status is not a transient one, NotFound.
+    Raises NotFound, and Conflict when a transfer is running or the image has another status.
     """
     with locked(image_id) as image:
         running = image.transfers.filter(status=TransferStatus.RUNNING)
@@ -174,7 +176,7 @@ def unstick(image_id: str, actor: Caller, reason: str = "") -> None:
 
 
 def note_verified(location_id: int, damage: str, actor: Caller) -> None:
-    """Record that a copy was read now, and its ``damage``; empty: the copy is intact."""
+    """Save that a copy was read now, with its ``damage`` (empty: none); record a changed result."""
     location = ImageLocation.objects.filter(pk=location_id).first()
     if location is None:
         return
@@ -190,7 +192,8 @@ def note_verified(location_id: int, damage: str, actor: Caller) -> None:
 def note_digests(location_id: int, facts: DataFacts, actor: Caller) -> bool:
     """Record the digests of the only copy of an image that has none; False if it cannot be done.
 
-    From then on downloads are compared with them, and further copies must have them.
+    ``facts`` are those of the copy's data. From then on downloads are compared with the
+    digests, and further copies must have them.
     """
     location = ImageLocation.objects.get(pk=location_id)
     with locked(location.image_id, deleted=True) as image:

@@ -46,12 +46,13 @@ def check(
     listed: Listed = iter,
     read: Through = iter,
 ) -> Iterator[Finding]:
-    """Yield all findings, in constant memory.
+    """Run all consistency checks and yield their findings, in constant memory.
 
     ``read_bytes`` also reads all data and compares it with the digests. ``store`` checks only
-    the objects of that store, not the rows. The check can run while the service works: running
-    operations cause no findings. ``listed`` and ``read`` wrap the listings of stores and the blocks
-    of copies, for example in a progress bar. Raises Invalid for a store that is not configured.
+    the objects of that store, not the rows. The check can run while the service works:
+    running operations cause no findings. ``listed`` and ``read`` wrap the listings of stores
+    and the blocks of copies, for example in a progress bar. Raises Invalid for a store that
+    is not configured.
     """
     through = read if read_bytes else None
     if store == stores.HTTP.id:

@@ -60,7 +60,7 @@ class Copy:
 
     @classmethod
     def of(cls, row: dict[str, Any]) -> Copy:
-        """Create a copy from a row with ``pk`` and COLUMNS."""
+        """Return the copy that a database row describes, a dict of ``pk`` and COLUMNS."""
         known = {
             "md5": row["image__checksum"],
             row["image__os_hash_algo"]: row["image__os_hash_value"],
@@ -88,8 +88,9 @@ class Copy:
 def damage(copy: Copy, through: Through = iter) -> tuple[str, str] | None:
     """Read a copy and compare it: return (kind of finding, message), or None if it is intact.
 
-    The blocks pass ``through``, which can report progress or limit the rate.
-    Raises DataMissing, StoreError, Invalid.
+    The blocks pass ``through``, which can report progress or limit the rate. Raises
+    DataMissing if the store does not have the copy, StoreError if the store fails, Invalid if
+    the URL is refused.
     """
     blocks = stores.get(copy.store).open(copy.key)
     try:
@@ -113,9 +114,11 @@ def damage(copy: Copy, through: Through = iter) -> tuple[str, str] | None:
 def examine(
     copy: Copy, through: Through = iter
 ) -> tuple[tuple[str, str] | None, DataFacts | None]:
-    """Read a copy without known digests as data that comes in: return its damage, or its facts.
+    """Read a copy without digests and check it like an upload; return its damage, or its facts.
 
-    Raises DataMissing, StoreError, Invalid.
+    One of the two is None. Damage is (kind of finding, message); facts are the size and the
+    digests of the data. Writes nothing. Raises DataMissing, StoreError, Invalid as ``damage``
+    does.
     """
     image = Image.objects.get(pk=copy.image_id)
     blocks = stores.get(copy.store).open(copy.key)
@@ -145,7 +148,10 @@ def rate_limited(blocks: Blocks, rate: float) -> Iterator[bytes]:
 def to_verify(
     before: datetime, ids: Sequence[str] = (), store: str | None = None
 ) -> QuerySet[ImageLocation]:
-    """Return the needed locations that were not verified since ``before``."""
+    """Return the locations to verify: images need them, and none was verified since ``before``.
+
+    ``ids`` and ``store`` narrow them to these images and to this store.
+    """
     locations = ImageLocation.objects.filter(
         NEEDED, Q(verified_at=None) | Q(verified_at__lt=before)
     )
@@ -157,7 +163,7 @@ def to_verify(
 
 
 def in_verification_order(locations: QuerySet[ImageLocation]) -> Iterator[Copy]:
-    """Yield what to verify of each location, the least recently verified location first."""
+    """Yield each location as a copy to verify, the least recently verified one first."""
     oldest = F("verified_at").asc(nulls_first=True)
     ordered = locations.order_by(oldest, "pk").values("pk", *COLUMNS)
     page = list(ordered[:BATCH])

@@ -50,7 +50,7 @@ def can_fix(finding: Finding) -> bool:
 def fix(
     findings: Iterable[Finding], fixing: Fixing
 ) -> Iterator[tuple[Finding, str | None]]:
-    """Fix findings as far as ``fixing`` allows; yield each with None or the reason it stays."""
+    """Fix findings as far as ``fixing`` allows; yield each with None or why it is not fixed."""
     findings = list(findings)
     kinds = {finding.kind for finding in findings}
     if "stuck" in kinds:

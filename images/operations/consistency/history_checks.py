@@ -13,7 +13,10 @@ LEGAL = frozenset((edge.source, edge.target) for edge in EDGES)
 
 
 def broken_histories() -> Iterator[Finding]:
-    """Yield findings for images whose events do not chain. Purged images have no history."""
+    """Yield findings for images whose events do not lead, one by one, to the image's status.
+
+    Purged images have no history.
+    """
     for page in batches(Image.objects.filter(purged=False), "status"):
         statuses = {row["pk"]: row["status"] for row in page}
         for image_id, fault in _confirmed(list(faults(statuses))).items():
@@ -21,7 +24,10 @@ def broken_histories() -> Iterator[Finding]:
 
 
 def _confirmed(suspects: list[str]) -> dict[str, str]:
-    """Check the suspects again under a lock, because an image can change between two queries."""
+    """Check these images again under a lock, and return the first fault of each, by id.
+
+    An image can change between two queries, which looks like a fault.
+    """
     if not suspects:
         return {}
     rows = Image.objects.filter(pk__in=suspects, purged=False).order_by("pk")
@@ -30,7 +36,10 @@ def _confirmed(suspects: list[str]) -> dict[str, str]:
 
 
 def faults(statuses: Mapping[str, str]) -> dict[str, str]:
-    """Return the first fault in each image's history, by id, given the images' statuses."""
+    """Return the first fault in the history of each image, by id, given the images' statuses.
+
+    An image without a fault is left out.
+    """
     last: dict[str, str] = {}
     wrong: dict[str, str] = {}
     # Ordered by image first: PostgreSQL would otherwise scan all events in the order of ids.

@@ -136,7 +136,10 @@ def _is_missing(store: stores.Store, key: str) -> bool:
 
 
 def in_unlisted_stores(through: Through | None) -> Iterator[Finding]:
-    """Yield findings for copies in stores that cannot be listed: ``http`` and unknown stores."""
+    """Yield findings for copies in stores that cannot be listed: ``http`` and unknown stores.
+
+    The blocks of copies pass ``through``; None: no copy is read.
+    """
     known = {store.id for store in stores.configured()}
     unlisted = ImageLocation.objects.filter(LIVE).exclude(store__in=known)
     counted = unlisted.values("store").annotate(copies=Count("pk")).order_by("store")
@@ -152,7 +155,10 @@ def in_unlisted_stores(through: Through | None) -> Iterator[Finding]:
 
 
 def at_urls(through: Through) -> Iterator[Finding]:
-    """Read all copies in the store ``http`` and yield findings; its objects cannot be listed."""
+    """Read all copies in the store ``http`` and yield findings; its objects cannot be listed.
+
+    The blocks of copies pass ``through``, which can report progress.
+    """
     located = ImageLocation.objects.filter(NEEDED, store=stores.HTTP.id)
     for page in batches(located, *COLUMNS):
         for copy in map(Copy.of, page):

@@ -26,7 +26,7 @@ MANY_ATTEMPTS = 10  # they take more than four hours
 
 
 def illegal_statuses() -> Iterator[Finding]:
-    """Yield findings for images whose status is none of the life cycle."""
+    """Yield findings for images whose status is not one of the life cycle."""
     for row in _rows(Image.objects.exclude(status__in=Status.values), "status"):
         yield Finding(
             "illegal-status", f"'{row['status']}' is not a status", image_id=row["pk"]
@@ -34,7 +34,10 @@ def illegal_statuses() -> Iterator[Finding]:
 
 
 def stuck() -> Iterator[Finding]:
-    """Yield findings for transient statuses without a transfer, and for dead transfers."""
+    """Yield findings for dead transfers, and for images that wait for a transfer that is gone.
+
+    Such images are saving, uploading or importing.
+    """
     for row in _rows(Image.objects.filter(ownerless()), "status"):
         yield Finding(
             "stuck", f"{row['status']}, and no transfer is running", image_id=row["pk"]
@@ -70,7 +73,7 @@ def without_location() -> Iterator[Finding]:
 
 
 def stray_locations() -> Iterator[Finding]:
-    """Yield findings for locations of images that should have none in their status."""
+    """Yield findings for locations that their image should not have in its present status."""
     active = Q(status=LocationStatus.ACTIVE)
     waiting = Q(status=LocationStatus.PENDING_DELETE, delete_after=None)
     strays = ImageLocation.objects.filter(
@@ -114,7 +117,7 @@ def overdue() -> Iterator[Finding]:
 
 
 def known_damage() -> Iterator[Finding]:
-    """Yield findings for copies that were damaged when ``image_verify`` last read them."""
+    """Yield findings for copies that were damaged when the command ``image_verify`` read them."""
     columns = ("store", "key", "image_id", "damage", "verified_at")
     for row in _rows(ImageLocation.objects.damaged(), *columns):
         yield Finding(

@@ -41,7 +41,7 @@ class Listing:
         return dict(removed.fetchall())
 
     def left(self) -> Iterator[dict[str, int]]:
-        """Yield the sizes of the remaining keys, in batches of BATCH."""
+        """Yield the remaining keys with their sizes (bytes), as dicts of at most BATCH keys."""
         after = ""
         while batch := self._page(after):
             yield batch
