@@ -17,7 +17,11 @@ from images.stores.http import HttpStore
 
 
 class Blocks(Protocol):
-    """The data of an object as an iterator; that of the local store has ``send_to`` too."""
+    """An iterator over the data of an object; close it to release the file or the connection.
+
+    That of a local store has ``send_to`` too, which sends data to a socket without copying
+    it.
+    """
 
     def __iter__(self) -> Iterator[bytes]: ...
 
@@ -32,11 +36,11 @@ class Store(Protocol):
 
     @property
     def id(self) -> str:
-        """The id in settings.IMAGECATALOG_STORES."""
+        """The id of the store in settings.IMAGECATALOG_STORES."""
 
     @property
     def type(self) -> str:
-        """The type: file, s3, gs, az, …, http."""
+        """The type of the store: file, s3, gs, az, …, http."""
 
     @property
     def weight(self) -> int:
@@ -54,28 +58,33 @@ class Store(Protocol):
         """Store an object; when the call returns, the object is complete and durable.
 
         Exceptions of ``blocks`` are passed on unchanged; after any exception no partial data
-        stays. Raises StoreFull, StoreReadOnly, StoreError. Blocks must not change afterwards.
+        stays. Blocks must not change afterwards. Raises StoreFull, StoreReadOnly, and
+        StoreError if the key exists or the store fails.
         """
 
     def open(self, key: str, start: int = 0, stop: int | None = None) -> Blocks:
         """Return bytes [start, stop), or up to the object's end, in blocks of about 1 MiB.
 
-        The call raises DataMissing and StoreError; the iteration can also raise StoreError.
-        ``close()`` releases the file or the connection.
+        The call raises DataMissing if there is no such object, StoreError if the store fails;
+        the iteration can also raise StoreError. ``close()`` releases the file or the
+        connection.
         """
 
     def size(self, key: str) -> int:
-        """Return the size in bytes. Raises DataMissing, StoreError."""
+        """Return the size of an object in bytes.
+
+        Raises DataMissing if there is no such object, StoreError if the store fails.
+        """
 
     def delete(self, key: str, *, abandoned: bool = False) -> None:
         """Remove an object. Safe to call twice; does nothing in a read-only store.
 
         ``abandoned``: the writer may have died, so that partial data may exist. Raises
-        StoreError.
+        StoreError if the store fails.
         """
 
     def keys(self) -> Iterator[tuple[str, int]]:
-        """Return (key, size in bytes) of all objects, including partial data."""
+        """Yield (key, size in bytes) of all objects, including partial data."""
 
     def url(self, key: str) -> str:
         """Return the URL of an object, which only privileged callers are allowed to see."""
@@ -85,7 +94,7 @@ HTTP = HttpStore()
 
 
 def get(store_id: str) -> Store:
-    """Return a configured store, or ``http``. Raises Invalid for other ids."""
+    """Return the configured store with this id, or ``http``. Raises Invalid for other ids."""
     if store_id == HTTP.id:
         return HTTP
     try:
@@ -95,7 +104,10 @@ def get(store_id: str) -> Store:
 
 
 def by_scheme(name: str) -> Store:
-    """Return the store with this id, or the first store of this type. Raises Invalid."""
+    """Return the store with this id, or the first store of this type.
+
+    Raises Invalid if there is neither.
+    """
     for store in (*configured(), HTTP):
         if name == store.id:
             return store
@@ -106,7 +118,10 @@ def by_scheme(name: str) -> Store:
 
 
 def get_for_location(store_id: str) -> Store:
-    """Return the store that a row names. Raises DataMissing if it is no longer configured."""
+    """Return the store with the id that a location has.
+
+    Raises DataMissing if it is no longer configured.
+    """
     try:
         return get(store_id)
     except Invalid:

@@ -8,9 +8,10 @@ THRESHOLD = 3  # consecutive failures
 
 
 class CircuitBreaker:
-    """Counts the consecutive failures of each store; a store with THRESHOLD of them is open.
+    """Counts the consecutive failures of each store, so that a failing one is not asked again.
 
-    The circuit of a store never closes by itself: each round of work starts with a new breaker.
+    After THRESHOLD failures without a success between them a store is open: it must not be
+    asked any more. It never closes by itself: each round of work starts with a new breaker.
     """
 
     def __init__(self) -> None:

@@ -16,7 +16,10 @@ CLOUDS = ("s3", "s3a", "gs", "az", "adl", "azure", "abfs", "abfss")
 
 
 def parse(raw: str) -> dict[str, LocalStore | ObjectStore]:
-    """Parse comma-separated ``id=URL`` pairs, in order. Raises ImproperlyConfigured."""
+    """Return the stores of comma-separated ``id=URL`` pairs, by id and in this order.
+
+    Raises ImproperlyConfigured if the text is malformed or names no store.
+    """
     stores: dict[str, LocalStore | ObjectStore] = {}
     for pair in filter(None, map(str.strip, raw.split(","))):
         store_id, equals, url = pair.partition("=")

@@ -16,13 +16,14 @@ DEPTH = 4  # blocks that can wait for one thread; limits the memory
 
 
 class Digests:
-    """The digests of one stream; a context manager whose threads live from entry to exit.
+    """Computes digests of a stream, such as MD5 and SHA-512, each in a thread of its own.
 
-    ``size`` is the number of bytes fed so far.
+    A context manager: the threads live from entry to exit. ``feed`` takes the blocks,
+    ``hexdigests`` returns the digests. ``size`` is the number of bytes fed so far.
     """
 
     def __init__(self, *algorithms: str) -> None:
-        """Create digests for the given hashlib names. Raises ValueError for unknown names."""
+        """Prepare the digests with these names of hashlib. Raises ValueError for unknown names."""
         self.size = 0
         self._lanes = {name: _Lane(name) for name in algorithms}
 
@@ -37,14 +38,14 @@ class Digests:
     def feed(self, block: bytes) -> None:
         """Pass one block to every thread; wait while a thread is DEPTH blocks behind.
 
-        The block must not change afterwards. Raises the error of a thread.
+        The block must not change afterwards. Raises the error with which a thread has failed.
         """
         self.size += len(block)
         for lane in self._lanes.values():
             lane.feed(block)
 
     def hexdigests(self) -> dict[str, str]:
-        """End feeding and return the digests: algorithm -> lower-case hexadecimal."""
+        """End the computation and return the digests: algorithm -> lower-case hexadecimal."""
         self._end()
         return {name: lane.hexdigest() for name, lane in self._lanes.items()}
 
@@ -75,7 +76,7 @@ class _Lane:
         self.blocks.put(block)
 
     def hexdigest(self) -> str:
-        """Return the digest. Raises the error of the thread."""
+        """Return the digest in hexadecimal. Raises the error with which the thread has failed."""
         if self._error is not None:
             raise self._error
         return self._hash.hexdigest()

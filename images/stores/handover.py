@@ -57,7 +57,7 @@ class Handover:
         self._queue.put(block)
 
     def result(self) -> None:
-        """Raise the consumer's error, if any. Call after the with block."""
+        """Raise the error with which the consumer has failed, if any. Call after the context."""
         if self._error is not None:
             raise self._error
 

@@ -35,7 +35,7 @@ INTERRUPTED = "The web server interrupted the download."
 
 
 class HttpStore:
-    """The store ``http``, in which every key is a URL."""
+    """The read-only store of data on external web servers; every key is a URL."""
 
     id = "http"
     type = "http"
@@ -44,16 +44,16 @@ class HttpStore:
     read_only = True
 
     def put(self, key: str, blocks: Iterable[bytes]) -> None:
-        """Raise StoreReadOnly."""
+        """Raise StoreReadOnly: data cannot be stored at a URL."""
         raise StoreReadOnly("Data cannot be stored at a URL. Choose another store.")
 
     def open(
         self, key: str, start: int = 0, stop: int | None = None
     ) -> Generator[bytes, None, None]:
-        """Return bytes [start, stop) in blocks of 1 MiB.
+        """Return bytes [start, stop) of the data at a URL, in blocks of 1 MiB.
 
-        The call raises Invalid (URL refused), DataMissing and StoreError; the iteration raises
-        StoreError when the body is shorter than announced or arrives too slowly.
+        The call raises Invalid (URL refused), DataMissing and StoreError; the iteration
+        raises StoreError when the body is shorter than announced or arrives too slowly.
         """
         if stop is not None and stop <= start:
             self.size(key)
@@ -72,7 +72,8 @@ class HttpStore:
     def size(self, key: str) -> int:
         """Return the size in bytes as the web server reports it.
 
-        Raises Invalid, DataMissing, StoreError.
+        Raises Invalid (URL refused), DataMissing, and StoreError if the server fails or does
+        not report the size.
         """
         response = _follow("HEAD", key, {})
         response.close()
@@ -91,7 +92,7 @@ class HttpStore:
         """Do nothing: the data belongs to another service."""
 
     def keys(self) -> Iterator[tuple[str, int]]:
-        """Return nothing: objects of other services are not listed."""
+        """Return no keys: objects of other services are not listed."""
         return iter(())
 
     def url(self, key: str) -> str:
@@ -120,7 +121,10 @@ def _get(url: str, headers: dict[str, str]) -> BaseHTTPResponse:
 
 
 def _follow(method: str, url: str, headers: dict[str, str]) -> BaseHTTPResponse:
-    """Return the response after all redirects, each of which must pass the URL filter."""
+    """Send a request; return the response after all redirects, which must pass the URL filter.
+
+    Raises Invalid for a URL that the filter refuses, StoreError if a server fails.
+    """
     for _ in range(MOST_REDIRECTS + 1):
         checked = url_filter.check(url)
         response = _ask(method, checked, headers)
@@ -231,7 +235,10 @@ def _length(response: BaseHTTPResponse) -> int | None:
 def _cut(
     response: BaseHTTPResponse, start: int, stop: int | None
 ) -> Generator[bytes, None, None]:
-    """Return bytes [start, stop), even if the server sends all of the data."""
+    """Return bytes [start, stop) of the data, even if the server sends all of it.
+
+    Raises StoreError if the server sent another part, or reports neither size nor end.
+    """
     if response.status == 416:
         return _blocks(response, 0, 0)
     chunked = "chunked" in response.headers.get("Transfer-Encoding", "").lower()
@@ -246,7 +253,10 @@ def _cut(
 
 
 def _end_of_part(response: BaseHTTPResponse, start: int, stop: int | None) -> int:
-    """Return the end of the part that is sent: ``stop``, or the end of the data."""
+    """Return the end of the part that the server sends: ``stop``, or the end of the data.
+
+    Raises StoreError if the part does not begin at ``start`` or ends too early.
+    """
     sent = CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
     if sent and int(sent[1]) == start:
         end, total = int(sent[2]) + 1, sent[3]

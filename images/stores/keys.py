@@ -16,7 +16,7 @@ def is_key(text: str) -> bool:
 
 
 def checked(key: str) -> str:
-    """Return the key. Raises StoreError for a key that could lead out of the store."""
+    """Return the key unchanged. Raises StoreError for a key that could lead out of the store."""
     if not is_key(key):
         raise StoreError(
             "The store refuses this key: it is not the key of a stored image."

@@ -27,7 +27,7 @@ NOT_MOUNTED = "The store's folder does not exist. Is it mounted?"
 
 
 class LocalStore:
-    """A folder of files; ``root`` is created when the first object is stored."""
+    """A store in a local folder; ``root`` is created when the first object is stored."""
 
     type = "file"
     read_only = False
@@ -68,7 +68,10 @@ class LocalStore:
             _close(file)
 
     def open(self, key: str, start: int = 0, stop: int | None = None) -> _Part:
-        """Return bytes [start, stop) in blocks of 1 MiB. Raises DataMissing, StoreError."""
+        """Return bytes [start, stop) of an object in blocks of 1 MiB.
+
+        Raises DataMissing if there is no such object, StoreError if the store fails.
+        """
         with self._reading():
             file = os.open(self._path(key), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
             try:
@@ -80,12 +83,18 @@ class LocalStore:
         return _Part(file, start, size if stop is None else min(stop, size))
 
     def size(self, key: str) -> int:
-        """Return the size in bytes. Raises DataMissing, StoreError."""
+        """Return the size of an object in bytes.
+
+        Raises DataMissing if there is no such object, StoreError if the store fails.
+        """
         with self._reading():
             return _regular(os.lstat(self._path(key)))
 
     def delete(self, key: str, *, abandoned: bool = False) -> None:
-        """Remove an object and any part file of its key. Safe to call twice. Raises StoreError."""
+        """Remove an object and any part file of its key. Safe to call twice.
+
+        Raises StoreError if the store fails.
+        """
         path = self._path(key)
         # The part file first: if it is renamed meanwhile, the final name is still removed.
         for name in (path.with_name(path.name + PART), path):
@@ -94,7 +103,7 @@ class LocalStore:
                 sync_folder(path.parent)
 
     def keys(self) -> Iterator[tuple[str, int]]:
-        """Return (key, size in bytes) of every file, including part files of dead processes."""
+        """Yield (key, size in bytes) of every file, including part files of dead processes."""
         # Without the folder no object was stored yet; if one was, opening it raises StoreError.
         return self._walk("") if self.root.is_dir() else iter(())
 
@@ -132,7 +141,10 @@ class LocalStore:
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
-        """Turn errors into DataMissing for a missing file, StoreError for a missing store."""
+        """Turn errors of the file system within the context into errors of a store.
+
+        A missing file becomes DataMissing; everything else, also a missing store, StoreError.
+        """
         try:
             with _store_errors():
                 yield
@@ -146,7 +158,7 @@ class LocalStore:
 
 @contextmanager
 def _store_errors() -> Iterator[None]:
-    """Turn errors of the file system into StoreError.
+    """Turn errors of the file system within the context into StoreError or StoreFull.
 
     The iteration of blocks must stay outside, because their source has errors of its own.
     """
@@ -229,7 +241,7 @@ class _Part(Iterator[bytes]):
     def send_to(self, sock: socket.socket, most: int) -> int:
         """Send up to ``most`` bytes with sendfile and return how many were sent; 0 at the end.
 
-        Raises StoreError, and OSError as ``sock.send`` does.
+        Raises StoreError if the file has become shorter, and OSError as ``sock.send`` does.
         """
         if self._file < 0 or self._position >= self._stop:
             return 0

@@ -31,7 +31,7 @@ SECRET = ("key", "secret", "token", "password", "credential", "sas", "sig")
 
 
 class ObjectStore:
-    """A bucket, or a prefix in a bucket."""
+    """A store in object storage (S3, Google Cloud Storage, Azure): a bucket, or a prefix in one."""
 
     read_only = False
 
@@ -43,9 +43,11 @@ class ObjectStore:
         weight: int = 0,
         description: str = "",
     ) -> None:
-        """Connect to a store. Raises ImproperlyConfigured.
+        """Prepare the client of a store at a URL such as ``s3://bucket/prefix``.
 
-        ``options`` are those of obstore, and ``part_mib``.
+        ``options`` are those of obstore, and ``part_mib`` (size of the parts of an upload, in
+        MiB). Raises ImproperlyConfigured for a bad URL or option, and for a credential among
+        the options.
         """
         self.id = store_id
         self.weight = weight
@@ -82,7 +84,10 @@ class ObjectStore:
     def open(
         self, key: str, start: int = 0, stop: int | None = None
     ) -> Generator[bytes, None, None]:
-        """Return bytes [start, stop) in blocks of about 1 MiB. Raises DataMissing, StoreError."""
+        """Return bytes [start, stop) of an object in blocks of about 1 MiB.
+
+        Raises DataMissing if there is no such object, StoreError if the store fails.
+        """
         if start == 0 and stop is None:
             return self._stream(key, {})
         # Stores respond differently to a range outside the object, so none is requested.
@@ -93,7 +98,10 @@ class ObjectStore:
         return self._stream(key, {"range": (start, stop)})
 
     def size(self, key: str) -> int:
-        """Return the size in bytes. Raises DataMissing, StoreError."""
+        """Return the size of an object in bytes.
+
+        Raises DataMissing if there is no such object, StoreError if the store fails.
+        """
         with _reading():
             return obstore.head(self._client, keys.checked(key))["size"]
 
@@ -101,7 +109,7 @@ class ObjectStore:
         """Remove an object; with ``abandoned`` also the parts of unfinished multipart uploads.
 
         Safe to call twice. Clouds other than S3 remove such parts themselves within a week.
-        Raises StoreError.
+        Raises StoreError if the store fails.
         """
         with suppress(DataMissing), _reading():
             obstore.delete(self._client, keys.checked(key))
@@ -109,7 +117,7 @@ class ObjectStore:
             unfinished.abort(self._url, self._options, key)
 
     def keys(self) -> Iterator[tuple[str, int]]:
-        """Return (key, size in bytes) of every object.
+        """Yield (key, size in bytes) of every object.
 
         Unfinished multipart uploads are not included: obstore cannot list them.
         """
@@ -156,7 +164,10 @@ class ObjectStore:
 
 @contextmanager
 def _store_errors() -> Iterator[None]:
-    """Turn errors of obstore into errors of the domain. Never wrap a producer in it."""
+    """Turn errors of obstore within the context into StoreError or StoreFull.
+
+    The iteration of blocks must stay outside, because their source has errors of its own.
+    """
     try:
         yield
     except (BaseError, OSError, ValueError) as error:

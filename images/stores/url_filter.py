@@ -102,15 +102,16 @@ class Checked:
 
     @property
     def url(self) -> str:
-        """The normalised URL, the base of relative redirects."""
+        """The normalised URL, to which relative redirects refer."""
         return f"{self.scheme}://{self.netloc}{self.target}"
 
 
 def check(url: str) -> Checked:
-    """Resolve the host of a URL and check all its addresses. Raises Invalid.
+    """Check a URL, resolve its host, and return both; refuse addresses that are not public.
 
     Exceptions are settings.IMAGECATALOG_URL_ALLOWED_HOSTS (names, addresses, networks) and
-    IMAGECATALOG_URL_ALLOWED_PORTS.
+    IMAGECATALOG_URL_ALLOWED_PORTS. Raises Invalid for a malformed URL, an unknown host, and
+    an address or a port that is not allowed.
     """
     parts, port = _split(url)
     host = _host(parts.hostname or "")
@@ -157,7 +158,7 @@ def _host(host: str) -> str:
 
 
 def _address(text: str, kind: type[Address]) -> Address:
-    """Parse an address in its canonical spelling: no octal, no short form. Raises Invalid."""
+    """Parse an IP address in its canonical spelling; raise Invalid for octal and short forms."""
     try:
         return kind(text)
     except ValueError:

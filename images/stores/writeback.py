@@ -22,7 +22,10 @@ def sync_folder(folder: Path) -> None:
 
 
 class WriteBack:
-    """The writer of one open file; a context manager that ends its thread on exit."""
+    """Writes one open file, and syncs it in the background while more data arrives.
+
+    A context manager that ends its thread on exit. ``finish`` makes the data durable.
+    """
 
     def __init__(self, file: int) -> None:
         self._file = file
