@@ -24,11 +24,11 @@ _ID = "\0id"  # a placeholder, which cannot be the id of an image
 def locked(
     image_id: str, owned_by: Caller | None = None, *, deleted: bool = False
 ) -> Iterator[Image]:
-    """Lock an image's row in a transaction; ``deleted`` includes deleted images.
+    """Lock an image's row in a transaction within the context; ``deleted`` includes deleted images.
 
     On SQLite the transaction itself is the lock (IMMEDIATE). Keep the transaction short:
-    transfer no data and call no other service in it. Raises NotFound, and Forbidden unless the
-    image is in the project of the caller ``owned_by`` or the caller is an admin.
+    transfer no data and call no other service in it. Raises NotFound, and Forbidden unless
+    the image is in the project of the caller ``owned_by`` or the caller is an admin.
     """
     with transaction.atomic():
         statement = _lock(deleted)
@@ -62,8 +62,8 @@ def follow(
     """Follow one transition of the life cycle: check, change, save, and record the event.
 
     ``mark`` is the transition method of this image, ``verb`` names it in the event and in the
-    error, ``also`` names further columns to save.
-    Raises ``refusal`` when the image's status does not allow the transition.
+    error, ``also`` names further columns to save. Raises ``refusal`` when the image's status
+    does not allow the transition.
     """
     before = image.status
     if not can_proceed(mark):

@@ -15,11 +15,11 @@ from images.transfers import object_removal
 def remove(
     transfer: Transfer, breaker: CircuitBreaker, *, arriving: bool = False
 ) -> None:
-    """Remove the chunks of a transfer that has ended; chunks that cannot be removed now stay.
+    """Remove the chunks of a transfer that has ended: first each object, then its row.
 
-    The writer of an arriving chunk removes that chunk itself; ``arriving`` says that the writer
-    is gone, and includes the chunk. Stores that are unavailable by the circuit breaker
-    ``breaker`` are not asked. Idempotent.
+    Chunks that cannot be removed now stay. The writer of an arriving chunk removes that chunk
+    itself; ``arriving`` says that the writer is gone, and includes the chunk. Stores that are
+    unavailable by the circuit breaker ``breaker`` are not asked. Idempotent.
     """
     found = UploadChunk.objects.filter(transfer=transfer).select_related("transfer")
     if not arriving:
@@ -28,7 +28,7 @@ def remove(
 
 
 def unneeded() -> QuerySet[UploadChunk]:
-    """Return the chunks of imported uploads, and chunks that have lost their writer."""
+    """Return the chunks to remove: those of imported uploads, and those without a writer."""
     useless = UploadChunk.objects.filter(
         Q(transfer__status=TransferStatus.DONE)
         | Q(transfer__status=TransferStatus.RUNNING, status=ChunkStatus.LOST)
@@ -39,10 +39,11 @@ def unneeded() -> QuerySet[UploadChunk]:
 def remove_each(
     found: Iterable[UploadChunk], breaker: CircuitBreaker, *, abandoned: bool = False
 ) -> None:
-    """Remove these chunks from their stores, except from unavailable ones.
+    """Remove these chunks from their stores and the database, except from unavailable stores.
 
-    The background worker tries the remaining chunks again. ``abandoned``: the writers of chunks
-    that are not stored may have died and left partial data. ``breaker`` is the circuit breaker.
+    The background worker tries the remaining chunks again. ``abandoned``: the writers of
+    chunks that are not stored may have died and left partial data. ``breaker`` is the circuit
+    breaker.
     """
     for chunk in found:
         half = abandoned and chunk.status != ChunkStatus.STORED

@@ -21,7 +21,7 @@ WAIT_SECONDS = 5.0  # seconds
 
 @contextmanager
 def slot(slots: BoundedSemaphore, until: float | None = None) -> Iterator[None]:
-    """Hold one of ``slots`` as long as the block runs. Raises StoreError when none becomes free.
+    """Hold one of ``slots`` within the context. Raises StoreError if none becomes free in time.
 
     Waits until ``until`` (monotonic clock), or by default for WAIT_SECONDS.
     """

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 def keep_alive(transfer: Transfer, blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the blocks, and send a heartbeat with the byte count at each interval.
+    """Yield the blocks, and save a heartbeat with the byte count at each interval.
 
     Raises Gone as soon as the transfer is no longer running.
     """
@@ -43,7 +43,10 @@ def interval() -> float:
 
 
 def send(transfer: Transfer) -> None:
-    """Send a heartbeat and the byte count. Raises Gone when the transfer is no longer running."""
+    """Save a heartbeat and the byte count. Raises Gone when the transfer is no longer running.
+
+    If the database does not answer, the heartbeat is skipped.
+    """
     running = Transfer.objects.filter(pk=transfer.pk, status=TransferStatus.RUNNING)
     try:
         updated = running.update(

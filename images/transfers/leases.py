@@ -46,7 +46,9 @@ def begin(
 ) -> Transfer:
     """Begin a transfer for a locked image. Its key in the store is unique and never reused.
 
-    A transfer with a ``source`` waits until a background worker claims it.
+    A transfer with a ``source`` waits until a background worker claims it. ``expected``
+    (bytes) and ``checksum`` (MD5) are claims about the data; ``metadata`` is kept for the
+    client of a resumable upload.
     """
     transfer_id = uuid4()
     return Transfer.objects.create(
@@ -68,7 +70,7 @@ def begin(
 
 
 def deadline(kind: str) -> datetime:
-    """Return the deadline of a transfer of this kind that begins or is resumed now."""
+    """Return the time by which a transfer of this kind must end if it begins or resumes now."""
     seconds = settings.IMAGECATALOG_TRANSFER_SECONDS
     if kind == TransferKind.STAGE:  # a client can pause it
         seconds = settings.IMAGECATALOG_UPLOAD_EXPIRY
@@ -81,7 +83,7 @@ def key_of(image_id: str, attempt: UUID) -> str:
 
 
 def claim(transfer: Transfer) -> bool:
-    """Claim a waiting transfer for this process; False when it no longer waits."""
+    """Mark a waiting transfer as running in this process; False when it no longer waits."""
     transfer.status = TransferStatus.RUNNING
     transfer.worker = this_worker()
     transfer.heartbeat_at = timezone.now()
@@ -113,7 +115,7 @@ def _waiting(transfer: Transfer) -> QuerySet[Transfer]:
 
 
 def fail(transfer: Transfer, error: BaseException, actor: Caller) -> bool:
-    """Fail a transfer and remove its data; the image returns to its status on failure.
+    """End a transfer as failed, set its image to the status on failure, and remove its data.
 
     Idempotent. Returns False when the transfer was not running any more.
     """
@@ -129,10 +131,10 @@ def abort(
     *,
     if_unchanged: bool = False,
 ) -> bool:
-    """Fail a transfer but leave its data: no store is asked. False when it was not running.
+    """End a transfer as failed and set its image to the status on failure, but leave its data.
 
-    A web download interrupted by the worker's shutdown is queued again in the same transaction.
-
+    No store is asked. Returns False when the transfer was not running. A web download
+    interrupted by the worker's shutdown is queued again in the same transaction.
     ``if_unchanged``: abort only if the transfer's heartbeat (for a resumable upload, its
     deadline) has not changed since ``transfer`` was read.
     """
@@ -187,7 +189,7 @@ def _queue_again(image: Image, transfer: Transfer, actor: Caller) -> None:
 
 
 def record_fetch_request(image: Image, transfer: Transfer, actor: Caller) -> None:
-    """Record the event that a web download for a locked image is waiting."""
+    """Write into the history of a locked image that a web download waits for a worker."""
     detail = {"transfer": str(transfer.pk), "size": transfer.bytes_expected}
     record(image, "request_copy", actor, before=image.status, detail=detail)
 
@@ -221,7 +223,7 @@ def finish(transfer: Transfer) -> None:
 
 
 def cancel(image: Image) -> None:
-    """Fail every open transfer of a locked image that is being deleted."""
+    """End every open transfer of a locked image that is being deleted as failed."""
     now = timezone.now()
     Transfer.objects.filter(image=image, status__in=OPEN_STATUSES).update(
         status=TransferStatus.FAILED,

@@ -51,11 +51,11 @@ def delete(
 def in_batches(
     found: QuerySet[Row], breaker: CircuitBreaker | None = None, store: str = "store"
 ) -> Iterator[Row]:
-    """Yield the rows in the order of their primary keys, read in batches of BATCH.
+    """Yield database rows in the order of their primary keys, read in batches of BATCH.
 
-    Each row is yielded once, also if its object cannot be removed. A batch excludes rows whose
-    store the circuit breaker ``breaker`` reports as unavailable by then; ``store`` is the column
-    with the store's id.
+    Each row is yielded once, also if the caller cannot remove its stored object. A batch
+    excludes rows whose store the circuit breaker ``breaker`` reports as unavailable by then;
+    ``store`` is the column with the store's id.
     """
     ordered = rest = found.order_by("pk")
     while batch := list(_reachable(rest, breaker, store)[:BATCH]):
@@ -66,10 +66,11 @@ def in_batches(
 def fresh(
     found: QuerySet[Row], breaker: CircuitBreaker, store: str = "store"
 ) -> Iterator[Row]:
-    """Yield the rows as ``in_batches`` does, without those that ``stuck`` returns.
+    """Yield the rows whose stored objects this process has not failed to remove before.
 
-    These would open the circuit of their store in every round, and the rows behind them would
-    never be reached.
+    The other rows would make their store unavailable in every round, and the rows behind them
+    would never be reached. Rows are read in batches, without those of stores that ``breaker``
+    reports as unavailable; ``store`` is the column with the store's id.
     """
     known = [row.pk for row in _stuck if isinstance(row, found.model)]
     rows = in_batches(found.exclude(pk__in=known), breaker, store)
@@ -77,12 +78,16 @@ def fresh(
 
 
 def stuck() -> list[Model]:
-    """Return rows whose objects this process could not remove, the longest untried ones first."""
+    """Return rows whose stored objects this process could not remove, longest untried first."""
     return list(islice(_stuck, BATCH))
 
 
 def remembering(rows: Iterable[Row], breaker: CircuitBreaker) -> Iterator[Row]:
-    """Yield the rows, and remember those whose objects could not be removed meanwhile."""
+    """Yield the rows, and remember each one whose stored object the caller cannot remove.
+
+    The caller reports failures to ``breaker`` before it asks for the next row. ``stuck``
+    returns the remembered rows.
+    """
     for row in rows:
         before, store_id = breaker.failures, _store_id(row)
         yield row

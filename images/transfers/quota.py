@@ -24,7 +24,7 @@ LOCK = 7402  # first key of the advisory locks of quotas; the second is a hash o
 
 
 def remaining(image: Image) -> int | None:
-    """Return how many more bytes the image's owner is allowed to have; None: no limit.
+    """Return how many more bytes the image's owner is allowed to store; None: no limit.
 
     Running transfers are not counted.
     """
@@ -60,10 +60,10 @@ def check_announced(image: Image, size: int | None) -> None:
 
 
 def check_adding(image: Image, size: int) -> None:
-    """Raise OverLimit if ``size`` more bytes exceed the quota, in the transaction that adds them.
+    """Raise OverLimit if ``size`` more bytes exceed the quota of the image's owner.
 
-    This is the decisive check: when several images of a project are completed at once, each
-    check sees the images before it.
+    Call it in the transaction that adds the bytes. This is the decisive check: when several
+    images of a project are completed at once, each check sees the images before it.
     """
     if not settings.IMAGECATALOG_USER_STORAGE_QUOTA:
         return

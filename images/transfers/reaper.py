@@ -56,10 +56,10 @@ def end_dead_transfers(
     actor: Caller | None = None,
     through: Callable[[list[DeadTransfer]], Iterable[DeadTransfer]] = iter,
 ) -> list[Transfer]:
-    """Fail the dead transfers and return them; their images return to their status on failure.
+    """End the dead transfers as failed and return them; their images are queued or killed.
 
-    No store is asked: ``remove_orphaned_objects`` removes their data. The list of dead transfers
-    passes ``through``, which can report progress.
+    No store is asked: ``remove_orphaned_objects`` removes their data. The list of dead
+    transfers passes ``through``, which can report progress.
     """
     actor = actor or operator("worker")
     ended = []
@@ -80,7 +80,7 @@ def remove_orphaned_objects(
     """Remove the data that failed transfers have left in their stores.
 
     Stores that are unavailable by the circuit breaker ``breaker`` are not asked; new failures
-    are counted. The transfers pass ``through``, which can report progress.
+    are counted. The failed transfers pass ``through``, which can report progress.
     """
     stuck = object_removal.stuck()
     unneeded = object_removal.fresh(chunks.unneeded(), breaker, "transfer__store")
@@ -104,7 +104,7 @@ def _clean_if_abandoned(transfer: Transfer, breaker: CircuitBreaker) -> None:
 
 
 def reap(actor: Caller | None = None) -> list[Transfer]:
-    """Fail the dead transfers, remove all orphaned objects, and return the failed transfers."""
+    """End the dead transfers as failed, remove all orphaned objects, and return these transfers."""
     ended = end_dead_transfers(actor)
     remove_orphaned_objects(CircuitBreaker())
     return ended
