@@ -65,7 +65,7 @@ def finish(upload: Transfer, actor: Caller) -> None:
 
 
 def _to_importing(image: Image, upload: Transfer, actor: Caller) -> Transfer:
-    """Mark the locked image as importing, and return the upload as it is now.
+    """Give a locked image the status importing, and return its upload as it is now.
 
     Raises Conflict when the upload is not complete or has ended, Locked while it is imported.
     """
@@ -117,7 +117,11 @@ def _is_temporary(error: errors.ImageError) -> bool:
 
 
 def finish_waiting(actor: Caller | None = None) -> list[str]:
-    """Finish the complete uploads whose import is due; return the ids of the images."""
+    """Import the data of complete uploads that wait for it; return the ids of the images.
+
+    An import is due when no request carries it out, and after a failed one when its delay is
+    over.
+    """
     actor = actor or operator("worker")
     attempt = Q(
         image__transfers__kind=TransferKind.IMPORT,

@@ -99,7 +99,11 @@ class _Stream:
         announced: int | None,
         image: Image,
     ) -> None:
-        """Raise Conflict for a wrong offset, OverLimit for too many announced bytes."""
+        """Raise Conflict for a wrong offset, OverLimit for too many announced bytes.
+
+        ``offset`` is where the sender continues; ``announced`` is the number of bytes it will
+        send, None if it is unknown.
+        """
         assert upload.bytes_expected is not None
         self.room = upload.bytes_expected - upload.bytes_received
         self.announced = announced
@@ -203,9 +207,10 @@ def _put(store: stores.Store, key: str, first: bytes, stream: _Stream) -> int:
 
 
 def _begin_writing(upload: Transfer) -> UploadChunk:
-    """Create the arriving chunk, which is the right to write. Call with the image locked.
+    """Create the arriving chunk, which gives this request the right to write.
 
-    Raises Locked when a live request has that right, OverLimit when there are too many chunks.
+    The image must be locked. Raises Locked when another live request has that right,
+    OverLimit when there are too many chunks.
     """
     arriving = upload.chunks.filter(status=ChunkStatus.ARRIVING)
     if arriving.exists():

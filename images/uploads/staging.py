@@ -28,9 +28,9 @@ def begin(
     upload of 0 bytes is complete and imported at once. ``metadata`` is kept unchanged for the
     client.
 
-    Raises Conflict (the image is not queued, or ``size`` differs from the pin's), Invalid
-    (formats not set, a signature that cannot be verified, no such store), OverLimit (the size
-    cap, the quota), StoreReadOnly, NotFound.
+    Raises NotFound, Conflict (the image is not queued, or is pinned to data of another size),
+    Invalid (formats not set, a signature that cannot be verified, no such store), OverLimit
+    (the size cap, the quota), StoreReadOnly.
     """
     lifecycle.check_size_cap(size)
     store = lifecycle.writable_store(store_id)
@@ -59,7 +59,7 @@ def uploads(image_id: str) -> list[Transfer]:
 
 
 def find(image_id: str, upload_id: str) -> Transfer:
-    """Return a resumable upload in any state. Raises NotFound."""
+    """Return a resumable upload, also one that has ended. Raises NotFound."""
     upload = _uploads(image_id).filter(pk=upload_id).first()
     if upload is None:
         raise errors.NotFound(f"Image {image_id} has no upload {upload_id}.")
@@ -67,7 +67,7 @@ def find(image_id: str, upload_id: str) -> Transfer:
 
 
 def find_not_failed(image_id: str, upload_id: str) -> Transfer:
-    """Return a resumable upload that has not failed. Raises NotFound, Gone."""
+    """Return a resumable upload. Raises NotFound, and Gone if it has failed or was cancelled."""
     upload = find(image_id, upload_id)
     if upload.status == TransferStatus.FAILED:
         raise errors.Gone(f"The upload has ended. {upload.error}".strip())
@@ -75,7 +75,11 @@ def find_not_failed(image_id: str, upload_id: str) -> Transfer:
 
 
 def find_running(image_id: str, upload_id: str) -> Transfer:
-    """Return a running resumable upload. Raises NotFound, Gone, Conflict when it is complete."""
+    """Return a resumable upload that has not ended.
+
+    Raises NotFound, Gone if it has failed or was cancelled, Conflict if the image has its
+    data.
+    """
     upload = find_not_failed(image_id, upload_id)
     if upload.status == TransferStatus.DONE:
         raise errors.Conflict("The upload is complete, and the image has its data.")
@@ -83,7 +87,7 @@ def find_running(image_id: str, upload_id: str) -> Transfer:
 
 
 def filename(upload: Transfer) -> str:
-    """Return the file name in the client's metadata; empty if there is none."""
+    """Return the name of the uploaded file, as the client stated it; empty if it stated none."""
     for pair in upload.metadata.split(","):
         name, _, value = pair.strip().partition(" ")
         if name == "filename":
