@@ -73,7 +73,7 @@ def later(text: str) -> datetime:
 
 
 def moment(text: str) -> datetime:
-    """Parse a time: a duration before now, or ISO 8601 (UTC unless it has an offset)."""
+    """Parse a time (an argparse type): ISO 8601, in UTC by default, or a duration before now."""
     text = text.strip()
     try:
         if span := _span(text):
@@ -110,7 +110,10 @@ def progress(
 def watched(
     blocks: Iterator[bytes], size: int | None = None, *, what: str
 ) -> Iterator[bytes]:
-    """Pass blocks on, with a progress bar on stderr if that is a terminal. ``size``: bytes."""
+    """Yield the blocks, with a progress bar on standard error if that is a terminal.
+
+    ``size`` is the number of bytes, None if it is unknown; ``what`` is the label of the bar.
+    """
     with watching(what, size) as watch:
         yield from watch(blocks)
 
@@ -119,7 +122,11 @@ def watched(
 def watching(
     what: str, size: int | None
 ) -> Iterator[Callable[[Iterable[bytes]], Iterator[bytes]]]:
-    """Show one progress bar for many streams of blocks, which have ``size`` bytes together."""
+    """Yield a function that passes blocks on; one progress bar counts the bytes of all its calls.
+
+    A context manager. ``size`` is the number of bytes of all blocks, None if it is unknown;
+    ``what`` is the label of the bar.
+    """
     bar = tqdm(
         desc=what[:40],
         total=size,
@@ -166,7 +173,7 @@ def confirm(question: str, yes: bool) -> None:
 
 @contextmanager
 def tidy_end() -> Generator[None, None, None]:
-    """Turn SIGTERM and SIGINT into SystemExit, so that unfinished work is cleaned up."""
+    """Turn SIGTERM and SIGINT within the context into SystemExit, so that work is cleaned up."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -8,7 +8,10 @@ from imagecatalog.identity.models import Project
 
 
 def project_id(text: str) -> str:
-    """Return the id of the project with this id, else with this name. Raises CommandError."""
+    """Return the id of the project with this id, else with this name.
+
+    Raises CommandError if there is none.
+    """
     project = (
         Project.objects.filter(pk=text).first()
         or Project.objects.filter(name=text).first()

@@ -23,7 +23,7 @@ DANGER = (
 
 
 def batch(text: str) -> int:
-    """Convert an argument to a number of images in one transaction. Raises ArgumentTypeError.
+    """Parse a number of images in one transaction, from 1 to MOST (an argparse type).
 
     The number is limited, because other writers wait for the transaction.
     """

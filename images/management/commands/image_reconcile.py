@@ -102,7 +102,7 @@ class Command(BaseCommand):
         return counts, kept
 
     def fix(self, findings: list[Finding], options: dict[str, Any]) -> int:
-        """Try to fix the findings; return the number that remains."""
+        """Try to fix the findings and print each result; return the number that remains."""
         fixing = fixes.Fixing(
             operator("command"), options["foreign"], options["empty_store"]
         )

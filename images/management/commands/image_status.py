@@ -21,7 +21,7 @@ Facts = dict[str, Any]
 
 
 def whole_number(text: str) -> int:
-    """Convert an argument to a whole number from 0 to 999999999. Raises ArgumentTypeError."""
+    """Parse a whole number from 0 to 999999999 (an argparse type)."""
     if not text.isdecimal() or len(text) > 9:
         raise ArgumentTypeError(
             f"{text!r} is not a whole number of at least 0. Use for example 20."

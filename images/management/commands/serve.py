@@ -89,7 +89,7 @@ class Command(BaseCommand):
         return _supervise(web)
 
     def greet(self, listener: socket.socket, password: str | None) -> None:
-        """Print the URLs of the service, a new password and an example request."""
+        """Print the URLs of the service, the password of a new user, and an example request."""
         url = _url(listener)
         self.stdout.write(
             f"\nThe image catalogue API is at {url}; the browser admin is at {url}/admin/"
@@ -147,7 +147,10 @@ def _refuse_unprotected(host: str) -> None:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Open the socket for gunicorn, before any other step, because this step may fail."""
+    """Open the socket for gunicorn. Raises CommandError if the address cannot be used.
+
+    This comes before any other step, because it may fail.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
@@ -160,7 +163,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 @contextlib.contextmanager
 def _exclusive() -> Iterator[None]:
-    """Lock the preparation of the database, so that services that start at once take turns."""
+    """Let one service at a time prepare the database, within the context; others wait."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
@@ -201,7 +204,7 @@ def _gunicorn(listener: socket.socket, options: dict[str, Any]) -> list[str]:
 
 
 def _start(*command: str, pass_fds: list[int] | None = None) -> subprocess.Popen[bytes]:
-    """Start a Python process in the same folder and environment that ends with this process."""
+    """Start a Python process that ends when this one ends, in the same folder and environment."""
     path = [str(settings.BASE_DIR), os.environ.get("PYTHONPATH", "")]
     return subprocess.Popen(
         [sys.executable, "-c", CHILD, str(os.getpid()), *command],
