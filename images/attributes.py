@@ -89,7 +89,7 @@ def is_internal(name: str) -> bool:
 
 
 def check_settable(name: str) -> None:
-    """Raise Forbidden for a name that a client may not set on a new image."""
+    """Raise Forbidden for the name of an attribute or property that no client may set."""
     if name in READ_ONLY:
         raise Forbidden(f"Attribute '{name}' is read-only.")
     if name in RESERVED or is_internal(name):
@@ -113,24 +113,25 @@ def check_limit(what: str, attempted: int) -> None:
 
 
 def check_tag_count(count: int) -> None:
-    """Raise OverLimit when there are too many tags."""
+    """Raise OverLimit when ``count`` exceeds the limit of an image's tags."""
     check_limit("tags", count)
 
 
 def check_member_count(count: int) -> None:
-    """Raise OverLimit when there are too many members."""
+    """Raise OverLimit when ``count`` exceeds the limit of an image's members."""
     check_limit("members", count)
 
 
 def check_location_count(count: int) -> None:
-    """Raise OverLimit when there are too many locations."""
+    """Raise OverLimit when ``count`` exceeds the limit of an image's locations."""
     check_limit("locations", count)
 
 
 def clean_text(value: object, what: str, longest: int | None = MAX_LENGTH) -> str:
-    """Return the text if every database can store it; ``longest`` is in characters.
+    """Return the value if it is text that every database can store.
 
-    Raises Invalid.
+    Raises Invalid otherwise, and above ``longest`` characters (None: no limit). ``what``
+    names the value in the message.
     """
     if not isinstance(value, str):
         raise Invalid(f"Invalid {what}: it must be a string.")
@@ -145,12 +146,16 @@ def clean_text(value: object, what: str, longest: int | None = MAX_LENGTH) -> st
 
 
 def clean_fields(fields: Mapping[str, object]) -> dict[str, Any]:
-    """Return settable attributes with their values as they are stored. Raises Invalid."""
+    """Check attributes of an image, given by name; return their values as they are stored.
+
+    Raises Invalid for a bad value or an attribute that cannot be set, OverLimit for too many
+    tags.
+    """
     return {name: _clean_field(name, value) for name, value in fields.items()}
 
 
 def clean_size(size: int | None) -> int | None:
-    """Return a size in bytes, or None when the size is unknown. Raises Invalid."""
+    """Return a size in bytes; None: the size is unknown. Raises Invalid if it is impossible."""
     if size is None or 0 <= size <= MAX_SIZE:
         return size
     raise Invalid(f"Invalid size: it must be between 0 and {MAX_SIZE} bytes.")
@@ -159,7 +164,7 @@ def clean_size(size: int | None) -> int | None:
 def clean_tags(tags: object) -> list[str]:
     """Return tags as they are stored: sorted, without duplicates, at most ``LIMITS["tags"]``.
 
-    Raises Invalid, OverLimit.
+    Raises Invalid for a value that is not a list of texts, OverLimit for too many tags.
     """
     if not isinstance(tags, (list, tuple, set, frozenset)):
         raise Invalid("Invalid tags: they must be a list of strings.")

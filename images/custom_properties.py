@@ -24,12 +24,12 @@ MAX_PROPERTIES: Final = (
 
 
 def check_property_count(count: int) -> None:
-    """Raise OverLimit when there are too many custom properties; see ``counted``."""
+    """Raise OverLimit when ``count`` exceeds the limit of an image's custom properties."""
     check_limit("properties", count)
 
 
 def check_properties_length(properties: Mapping[str, str]) -> None:
-    """Raise OverLimit when the custom properties of an image are too long together."""
+    """Raise OverLimit when all custom properties of an image together have too many characters."""
     attempted = sum(len(name) + len(value) for name, value in properties.items())
     if attempted > MAX_PROPERTIES:
         raise OverLimit(
@@ -39,14 +39,15 @@ def check_properties_length(properties: Mapping[str, str]) -> None:
 
 
 def counted(names: Iterable[str]) -> int:
-    """Return how many properties count towards the limit: all but those of the service itself."""
+    """Return how many of these properties count towards the limit: not the service's own ones."""
     return sum(not is_internal(name) for name in names)
 
 
 def clean_property_name(name: object) -> str:
-    """Return the name of a custom property if it is neither an attribute nor reserved.
+    """Return the name of a custom property if clients may use it.
 
-    Raises Invalid, Forbidden.
+    Raises Invalid for text that cannot be stored and for the name of an attribute, Forbidden
+    for a reserved name.
     """
     text = clean_text(name, "property name")
     if not text.strip():
@@ -58,14 +59,18 @@ def clean_property_name(name: object) -> str:
 
 
 def clean_property_value(name: str, value: object) -> str:
-    """Return the value of a custom property, at most MAX_VALUE characters. Raises Invalid."""
+    """Return the value of a custom property if it is text of at most MAX_VALUE characters.
+
+    Raises Invalid otherwise; ``name`` is for the message.
+    """
     return clean_text(value, f"value for property '{name}'", longest=MAX_VALUE)
 
 
 def clean_properties(properties: Mapping[str, object]) -> dict[str, str]:
-    """Return custom properties as they are stored, at most ``LIMITS["properties"]``.
+    """Check custom properties; return them as they are stored, at most ``LIMITS["properties"]``.
 
-    Raises Invalid, Forbidden, OverLimit.
+    Raises Invalid for a bad name or value, Forbidden for a reserved name, OverLimit for too
+    many.
     """
     check_property_count(len(properties))
     names = {name: clean_property_name(name) for name in properties}
@@ -78,9 +83,10 @@ def clean_properties(properties: Mapping[str, object]) -> dict[str, str]:
 def parse_new_image(
     document: object,
 ) -> tuple[dict[str, Any], dict[str, str], list[str]]:
-    """Split the body that creates an image into (attributes, custom properties, tags), cleaned.
+    """Split the body that creates an image into (attributes, custom properties, tags), checked.
 
-    Raises Invalid, Forbidden and OverLimit.
+    Raises Invalid for malformed values, Forbidden for names that clients may not set,
+    OverLimit for too many tags or properties.
     """
     if not isinstance(document, dict):
         raise Invalid("Unexpected body type. Expected a JSON object.")

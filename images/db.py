@@ -6,10 +6,10 @@ from django.db import connection
 
 
 def release_connection() -> None:
-    """Return this thread's connection to the pool while the thread waits for data or a free slot.
+    """Return this thread's database connection to the pool; the next query takes one again.
 
-    Otherwise as many slow clients as the pool has connections would stop the service. Does
-    nothing inside a transaction.
+    Call it before waiting for data or a free slot: otherwise as many slow clients as the pool
+    has connections would stop the service. Does nothing inside a transaction.
     """
     if not connection.in_atomic_block:
         connection.close_if_unusable_or_obsolete()

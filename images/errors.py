@@ -38,7 +38,7 @@ class Conflict(ImageError):
 
 
 class AlreadyBegun(Conflict):
-    """The image has left the status in which the source of its data can be set."""
+    """It is too late to set the source of the image's data: the image is no longer queued."""
 
     code = "already-begun"
 

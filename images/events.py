@@ -17,7 +17,11 @@ def record(
     reason: str = "",
     detail: dict[str, Any] | None = None,
 ) -> None:
-    """Append an event to the image's history."""
+    """Write an event into the image's history, in the current transaction.
+
+    ``before`` is the image's status before the change; its status now is recorded as the new
+    one. ``verb`` names the change, such as ``update``; ``detail`` has its values.
+    """
     Event.objects.create(
         image=image,
         verb=verb,

@@ -48,7 +48,7 @@ def events(
 
 
 def last_change_of_owner(image_id: str) -> tuple[int, datetime] | None:
-    """Return id and time of the event that last changed the owner, or None. One query."""
+    """Return (id, time) of the event that last changed the owner, None without one. One query."""
     changed = Event.objects.filter(
         image=image_id, verb="update", detail__has_key="owner"
     )
@@ -64,7 +64,10 @@ def newest(
     until: datetime | None = None,
     limit: int = 100,
 ) -> list[Record]:
-    """Return the last ``limit`` events, oldest first, as ``events`` does. One query."""
+    """Return the last ``limit`` events of an image, oldest first, each as a dict of COLUMNS.
+
+    ``since`` is inclusive, ``until`` exclusive. One query.
+    """
     matching = _matching(image_id, actor, interface, since, until)
     return list(matching.order_by("-pk").values(*COLUMNS)[:limit])[::-1]
 

@@ -20,7 +20,7 @@ TIE_BREAKERS = ("created_at", "id")
 
 @dataclass(frozen=True)
 class Listing:
-    """The parameters of one page of a list."""
+    """The parameters of one page of a list: filters, order, and where the page begins."""
 
     where: Q = field(default_factory=Q)
     visibility: str | None = None  # None: the default list; "all"; or a visibility
@@ -34,17 +34,17 @@ class Listing:
 
 
 class Page(NamedTuple):
-    """A page of a list."""
+    """A page of a list: its rows, and the marker with which the next page begins."""
 
     rows: list[Row]
     marker: str | None  # of the next page; None: this is the last one
 
 
 def page(caller: Caller, listing: Listing) -> Page:
-    """Return one page of a list, in one query (two with a marker).
+    """Return one page of the images that a caller sees, in one query (two with a marker).
 
-    An overridden rule get_image can make the page shorter than its limit. Raises Invalid for a
-    marker that is not an image which the caller sees.
+    An overridden rule get_image can make the page shorter than its limit. Raises Invalid for
+    a marker that is not an image which the caller sees.
     """
     if not listing.limit:
         return Page([], None)

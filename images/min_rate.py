@@ -13,10 +13,10 @@ GRACE = 60.0  # seconds
 def receive(
     blocks: Iterable[bytes], too_slow: Callable[[], Exception]
 ) -> Iterator[bytes]:
-    """Pass blocks on; raise ``too_slow()`` when they arrive slower than SLOWEST.
+    """Yield the blocks; raise ``too_slow()`` if they arrive more slowly than SLOWEST (bytes/s).
 
-    The time that the consumer of this generator takes does not count. Closing this generator does not close
-    ``blocks``: the caller may continue to read them.
+    The time that the consumer of this generator takes does not count. Closing this generator
+    does not close ``blocks``: the caller may continue to read them.
     """
     began, size = time.monotonic(), 0
     for block in blocks:
@@ -29,10 +29,10 @@ def receive(
 
 
 def send(blocks: Iterable[bytes], too_slow: Callable[[], Exception]) -> Iterator[bytes]:
-    """Pass blocks on; raise ``too_slow()`` when the reader takes them slower than SLOWEST.
+    """Yield the blocks; raise ``too_slow()`` if the reader takes them more slowly than SLOWEST.
 
-    The time in which they arrive does not count. The rate is checked only when the reader
-    asks for the next block, so blocks should be small.
+    SLOWEST is in bytes a second. The time in which the blocks arrive does not count. The rate
+    is checked only when the reader asks for the next block, so blocks should be small.
     """
     spent, size = 0.0, 0
     for block in blocks:

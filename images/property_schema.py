@@ -20,7 +20,7 @@ from images.custom_properties import clean_property_name
 
 
 class Described(NamedTuple):
-    """The content of the schema file."""
+    """The content of the schema file: schemas by property name, and two validators made of them."""
 
     properties: Mapping[str, Mapping[str, Any]]
     of_some: Any  # validator of a subset of an image's properties
@@ -28,7 +28,10 @@ class Described(NamedTuple):
 
 
 def described() -> Mapping[str, Mapping[str, Any]]:
-    """Return the described properties: name -> JSON schema. Raises ImproperlyConfigured."""
+    """Return the properties that the operator's schema describes: name -> JSON schema.
+
+    Raises ImproperlyConfigured if the file cannot be read or is not a valid schema.
+    """
     return _read(settings.IMAGECATALOG_PROPERTY_SCHEMA).properties
 
 
@@ -38,7 +41,7 @@ def check(properties: Mapping[str, str]) -> None:
 
 
 def check_new(properties: Mapping[str, str]) -> None:
-    """Raise Invalid as ``check`` does, and when a required property of a new image is missing."""
+    """Raise Invalid for a value that the schema does not allow, or if a required one is missing."""
     _check(_read(settings.IMAGECATALOG_PROPERTY_SCHEMA).of_all, properties)
 
 
@@ -78,7 +81,10 @@ def _read(path: str) -> Described:
 
 
 def _parts(path: str, document: Any) -> tuple[dict[str, Any], Any]:
-    """Return the schemas by property name, and the names of required properties."""
+    """Return the schemas by property name, and the names of required properties.
+
+    Raises ImproperlyConfigured if the document does not have this form.
+    """
     schemas, required = document, []
     if isinstance(document, dict) and set(document) <= {"properties", "required"}:
         schemas = document.get("properties", {})

@@ -62,7 +62,7 @@ class Signature:
 
     @property
     def algorithm(self) -> str:
-        """The name that hashlib has for the digest which ``check`` needs."""
+        """The name of the digest that ``check`` takes, as hashlib spells it, such as ``sha256``."""
         return self.method.name
 
     def check(self, hexdigest: str) -> None:

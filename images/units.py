@@ -27,10 +27,10 @@ def counted(number: int, noun: str) -> str:
 
 
 def parse_number(text: str) -> int:
-    """Parse decimal digits, with an optional sign, of any length. Raises ValueError.
+    """Parse decimal digits, with an optional minus sign, of any length.
 
     A number beyond LARGEST becomes LARGEST, because it is large, not malformed. Python's
-    ``int`` alone refuses more than 4300 digits.
+    ``int`` alone refuses more than 4300 digits. Raises ValueError for any other text.
     """
     sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text)
     digits = digits.lstrip("0") or digits[:1]
@@ -38,9 +38,9 @@ def parse_number(text: str) -> int:
 
 
 def parse_size(text: str) -> int:
-    """Parse a size such as ``1.5 GiB``, ``256M`` or ``1048576`` into bytes. Raises ValueError.
+    """Parse a size such as ``1.5 GiB``, ``256M`` or ``1048576`` into bytes.
 
-    Units are powers of 1024.
+    Units are powers of 1024. Raises ValueError for any other text.
     """
     match = SIZE.fullmatch(text.strip())
     if not match:
