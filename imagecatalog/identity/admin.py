@@ -46,7 +46,7 @@ class RolesAdmin(ModelAdmin):  # type: ignore[type-arg]
     def save_formset(
         self, request: HttpRequest, form: Any, formset: Any, change: bool
     ) -> None:
-        """Save the role assignments and record the changes."""
+        """Save the role assignments, and record the changes in the sign-in log."""
         super().save_formset(request, form, formset, change)
         changed = [row for row, _fields in formset.changed_objects]
         for row in (*formset.new_objects, *changed):
@@ -116,7 +116,10 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
         )
 
     def clean(self) -> dict[str, Any]:
-        """Return the values, with a draft of the credential. Raises ValidationError."""
+        """Prepare the credential and its secret from the values, without storing them.
+
+        Returns the values. Raises ValidationError if no such credential can be created.
+        """
         values = super().clean() or {}
         if self.errors:
             return values
@@ -137,7 +140,7 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
 
 @admin.register(ApplicationCredential)
 class ApplicationCredentialAdmin(ModelAdmin):  # type: ignore[type-arg]
-    """The pages of application credentials, which can be created and deleted only."""
+    """The pages of application credentials, which can be created and deleted, but not changed."""
 
     form = CredentialForm
     list_display = ("name", "user", "project", "role", "expires_at", "last_used_at")
@@ -174,7 +177,7 @@ class ApplicationCredentialAdmin(ModelAdmin):  # type: ignore[type-arg]
     def save_model(
         self, request: HttpRequest, obj: Any, form: Any, change: bool
     ) -> None:
-        """Store the new credential and record it."""
+        """Store the new credential, and record it in the sign-in log."""
         application_credentials.store(obj, origin_of(request))
         obj.plain_secret = form.plain_secret
 
@@ -194,11 +197,11 @@ class ApplicationCredentialAdmin(ModelAdmin):  # type: ignore[type-arg]
         return TemplateResponse(request, "admin/identity/credential.html", context)
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        """Delete the credential and record it."""
+        """Delete the credential, and record it in the sign-in log."""
         application_credentials.delete(obj, origin_of(request))
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        """Delete the credentials and record each of them."""
+        """Delete the credentials, and record each of them in the sign-in log."""
         for row in queryset.select_related("user"):
             application_credentials.delete(row, origin_of(request))
 

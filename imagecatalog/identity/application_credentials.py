@@ -43,11 +43,12 @@ def draft(
     expires_at: datetime | None = None,
     actions: Iterable[str] | None = None,
 ) -> tuple[ApplicationCredential, str]:
-    """Return a credential that is not stored yet, and its secret, which cannot be read later.
+    """Return a new credential that is not stored yet, and its secret, which cannot be read later.
 
     Without ``role`` the credential has the user's role in the project; ``actions`` are names
     of rules (`access.RULES`), None means all of them. Raises Invalid, Forbidden (a role that
-    the user does not have), OverLimit, Conflict (see ``check_useful``).
+    the user does not have), OverLimit (too many credentials), and Conflict if the
+    authentication mode does not use credentials of this service.
     """
     check_useful()
     name = attributes.clean_text(name, "name")
@@ -76,9 +77,10 @@ def draft(
 
 
 def store(row: ApplicationCredential, origin: Origin) -> None:
-    """Store a credential that ``draft`` returned, and log who did so from where.
+    """Store a credential that ``draft`` returned, and record its creation in the sign-in log.
 
-    Raises Conflict if the user has one with this name.
+    ``origin`` is the client that created it. Raises Conflict if the user has one with this
+    name.
     """
     try:
         with transaction.atomic():
@@ -92,7 +94,10 @@ def store(row: ApplicationCredential, origin: Origin) -> None:
 
 
 def delete(row: ApplicationCredential, origin: Origin) -> None:
-    """Delete a credential, which also invalidates all tokens that were issued for it."""
+    """Delete a credential, which also invalidates all tokens that were issued for it.
+
+    Records the deletion in the sign-in log.
+    """
     _record("application_credential_delete", row, origin)
     row.delete()
 

@@ -25,7 +25,10 @@ class Login:
 
 
 def texts(login: Login) -> dict[str, str]:
-    """Return title -> text, for the configured authentication mode."""
+    """Return the client configurations for a sign-in: title -> text.
+
+    They depend on the configured authentication mode.
+    """
     auth_type, auth = _auth(login)
     result = {
         "clouds.yaml": clouds_yaml(login, auth_type, auth),
@@ -49,7 +52,7 @@ def clouds_yaml(login: Login, auth_type: str, auth: Values) -> str:
 
 
 def openrc(login: Login, auth_type: str, auth: Values) -> str:
-    """Return the environment variables for a shell: ``. openrc``."""
+    """Return shell commands that set the environment variables of a client, for ``. openrc``."""
     values = {"auth_type": auth_type, **auth}
     if "auth_url" in auth:
         values |= {
@@ -63,7 +66,7 @@ def openrc(login: Login, auth_type: str, auth: Values) -> str:
 
 
 def terraform(auth: Values) -> str:
-    """Return the provider block of terraform-provider-openstack."""
+    """Return the provider block of terraform-provider-openstack for these credentials."""
     names = {
         "username": "user_name",
         "project_name": "tenant_name",
@@ -80,7 +83,7 @@ def terraform(auth: Values) -> str:
 
 
 def curl(login: Login) -> str:
-    """Return a command line that lists the images."""
+    """Return a curl command that lists the images."""
     images = shlex.quote(f"{login.url}/v2/images")
     return f"{signed_in_curl(*(login.credential or (login.user, '')))} {images}"
 
@@ -96,7 +99,10 @@ def signed_in_curl(user: str, secret: str = "") -> str:
 
 
 def _quoted(text: str) -> str:
-    """Return a string literal of YAML and HCL: that of JSON, but without surrogate pairs."""
+    """Return a string literal that YAML and HCL both read as this text.
+
+    It is a literal of JSON, but without surrogate pairs.
+    """
     return "".join(
         char if char.isprintable() else f"\\U{ord(char):08x}"
         for char in json.dumps(text, ensure_ascii=False)
@@ -104,7 +110,7 @@ def _quoted(text: str) -> str:
 
 
 def _no_template(text: str) -> str:
-    """Return a string literal of HCL in which ``${`` and ``%{`` are plain text.
+    """Return a string literal of HCL (Terraform) in which ``${`` and ``%{`` are plain text.
 
     HCL's escape, doubling the first character, is ambiguous after another such character.
     """

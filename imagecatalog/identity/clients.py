@@ -39,7 +39,7 @@ USES = {
 
 
 def texts(login: Login) -> list[dict[str, Any]]:
-    """Return the title, text and use of each text for a sign-in."""
+    """Return the client configurations for a sign-in: the title, text and use of each."""
     return [
         {"title": title, "text": text, "use": USES[title]}
         for title, text in client_config.texts(login).items()
@@ -49,7 +49,7 @@ def texts(login: Login) -> list[dict[str, Any]]:
 def context(request: HttpRequest, account: Any) -> dict[str, Any]:
     """Return the template context of a user's page "Client configuration".
 
-    Its project is the one in the query, else the user's first.
+    The page is about the project in the query, else the user's first.
     """
     mode, name = settings.IMAGECATALOG_AUTH, account.get_username()
     embedded = mode == "embedded"

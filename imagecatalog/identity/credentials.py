@@ -48,17 +48,18 @@ _touched: dict[str, float] = {}
 
 
 def by_password(user: str, password: str, origin: Origin = NOWHERE) -> Identity | None:
-    """Return the identity of the user with this password, or None. Raises TooManyAttempts.
+    """Return the identity of the user with this password, or None.
 
     Hashing a password deliberately takes a third of a second. A correct password is therefore
-    not hashed again for some minutes: the process keeps a keyed digest of it together with the
-    hash that it matched, and compares this hash with the user's current one. A changed
+    not hashed again for some minutes: the process keeps a keyed digest of it together with
+    the hash that it matched, and compares this hash with the user's current one. A changed
     password, a disabled user or a removed role takes effect at once in this process, and
     within a second in all others.
 
     The process also keeps, for longer, from which address a password was correct: from there
     the throttle never delays it again. From other addresses it delays a correct password like
-    a wrong one; otherwise the response would tell an attacker which guess is correct.
+    a wrong one; otherwise the response would tell an attacker which guess is correct. Raises
+    TooManyAttempts after too many failures, or while too many sign-ins wait.
     """
     return verify(("password", user), password, _row, origin)
 
@@ -66,7 +67,7 @@ def by_password(user: str, password: str, origin: Origin = NOWHERE) -> Identity 
 def by_secret(name: str, secret: str, origin: Origin = NOWHERE) -> Identity | None:
     """Return the identity of the application credential with this id and secret, or None.
 
-    Raises TooManyAttempts.
+    Saves the time of use. Raises TooManyAttempts after too many failures.
     """
     identity = verify(("secret", name), secret, _credential, origin)
     if identity:
@@ -75,9 +76,10 @@ def by_secret(name: str, secret: str, origin: Origin = NOWHERE) -> Identity | No
 
 
 def by_key(key: str, origin: Origin = NOWHERE) -> Identity | None:
-    """Return the identity of a key, or None. Raises TooManyAttempts.
+    """Return the identity of a key, or None.
 
     A key is one of IMAGECATALOG_STATIC_KEYS, or ``ID.SECRET`` of an application credential.
+    Raises TooManyAttempts after too many failures.
     """
     owner = None
     for entry in settings.IMAGECATALOG_STATIC_KEYS:
@@ -93,7 +95,7 @@ def by_key(key: str, origin: Origin = NOWHERE) -> Identity | None:
 
 
 def common_role(one: str, other: str) -> str | None:
-    """Return the one of two roles that both include, or None."""
+    """Return the lesser of two roles if the other one includes it; None otherwise."""
     return next(
         (role for role in (one, other) if {role} <= implied(one) & implied(other)), None
     )
@@ -129,7 +131,7 @@ def _credential(name: str) -> Found | None:
 
 
 def _touch(name: str) -> None:
-    """Record the time an application credential is used; write once in LAST_USED_SECONDS."""
+    """Save the time at which a credential is used, at most once in LAST_USED_SECONDS."""
     if name in _touched and age(_touched[name]) < LAST_USED_SECONDS:
         return
     _touched[name] = time.monotonic()

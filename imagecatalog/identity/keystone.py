@@ -18,7 +18,10 @@ REMEMBERED_AT_MOST = 10_000
 
 
 def protect(application: Any) -> Any:
-    """Return the application behind keystonemiddleware. Raises ImproperlyConfigured."""
+    """Return the WSGI application wrapped in keystonemiddleware, which checks the tokens.
+
+    Raises ImproperlyConfigured if the package keystonemiddleware is not installed.
+    """
     try:
         from keystoneauth1 import exceptions as failures
         from keystonemiddleware import auth_token
@@ -38,7 +41,10 @@ def protect(application: Any) -> Any:
 
     class Protocol(auth_token.AuthProtocol):  # type: ignore[misc]
         def fetch_token(self, *args: Any, **kwargs: Any) -> Any:
-            """Check a token; return 503 instead of 401 when Keystone does not answer."""
+            """Check a token; raise HTTPServiceUnavailable (503) when Keystone does not answer.
+
+            The middleware itself would answer 401.
+            """
             try:
                 return super().fetch_token(*args, **kwargs)
             except auth_token.InvalidToken as error:
@@ -49,7 +55,7 @@ def protect(application: Any) -> Any:
                 raise
 
         def process_response(self, response: Any) -> Any:
-            """Return the response unchanged: the application has added the challenge."""
+            """Return the response unchanged: the application itself has set WWW-Authenticate."""
             return response
 
     protected = Protocol(application, _configuration())
@@ -63,7 +69,7 @@ def protect(application: Any) -> Any:
 
 
 def _configuration() -> dict[str, Any]:
-    """Return our settings as the options that keystonemiddleware has in ``[keystone_authtoken]``."""
+    """Return our settings as options of keystonemiddleware, as in ``[keystone_authtoken]``."""
     return {
         "auth_type": "password",
         "auth_url": settings.IMAGECATALOG_KEYSTONE_URL,

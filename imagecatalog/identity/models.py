@@ -138,7 +138,7 @@ class ApplicationCredential(models.Model):
 
 
 class TokenGeneration(models.Model):
-    """The generation of a user's tokens; increasing the number revokes all of them."""
+    """A number that all valid tokens of a user have; increasing it revokes all of them."""
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL,

@@ -17,7 +17,7 @@ def give(
     """Assign a role in a project; return the user's role there and the previous one, if any.
 
     Without ``role`` the user keeps its role, or becomes a member. The change and its record
-    are written in one transaction.
+    in the sign-in log are written in one transaction.
     """
     with transaction.atomic():
         row, is_new = RoleAssignment.objects.select_for_update().get_or_create(
@@ -33,20 +33,23 @@ def give(
 
 
 def take(row: RoleAssignment, origin: Origin) -> None:
-    """Delete a role assignment, and with it the user's tokens and credentials for the project."""
+    """Delete a role assignment, and with it the user's tokens and credentials for the project.
+
+    Records the removal in the sign-in log.
+    """
     with transaction.atomic():
         row.delete()
         record_role_removed(row, origin)
 
 
 def record_role_given(row: RoleAssignment, origin: Origin) -> None:
-    """Record that an assignment was written; for forms, which write the rows themselves."""
+    """Record in the sign-in log that a role was assigned; for forms, which save the rows."""
     name = row.user.get_username()
     sign_in_log.record("role_give", name, origin, project=row.project_id, role=row.role)
 
 
 def record_role_removed(row: RoleAssignment, origin: Origin) -> None:
-    """Record that an assignment was deleted; for forms, which delete the rows themselves.
+    """Record in the sign-in log that a role was removed; for forms, which delete the rows.
 
     This also deletes the user's credentials for the project, which a later assignment must
     not make valid again.

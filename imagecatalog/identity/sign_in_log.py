@@ -18,13 +18,14 @@ log = logging.getLogger(__name__)
 
 
 def record(verb: str, user: str, origin: Origin, **detail: object) -> None:
-    """Record a successful action on a token, credential or role."""
+    """Write a successful action on a token, credential or role into the sign-in log."""
     _write(verb, user, origin, detail)
 
 
 def refused(user: str, origin: Origin, how: str) -> None:
-    """Record a wrong password or secret, or a user without a role, whatever its password is.
+    """Record a refused sign-in: a wrong password or secret, or a user without a role.
 
+    It is written to the process log and, if there is a user of this name, to the sign-in log.
     ``how`` names the method of the sign-in.
     """
     users = get_user_model().objects.filter(username=user)

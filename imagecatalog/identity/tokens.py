@@ -72,7 +72,7 @@ class Claims:
 
 @dataclass(frozen=True)
 class Valid:
-    """A valid token and its current identity, which has no role without a project."""
+    """The claims of a valid token, and its present identity: without a project it has no role."""
 
     claims: Claims
     identity: Identity
@@ -89,10 +89,10 @@ def issue(
     credential: str | None = None,
     parent: Claims | None = None,
 ) -> tuple[str, Valid] | None:
-    """Issue a token; return it with its identity, or None if the user has no role in the project.
+    """Issue a token; return its text and content, or None if the user has no role in the project.
 
-    A token that is issued for a ``parent`` expires with it, and is revoked with the first token
-    of such a chain.
+    A token that is issued for a ``parent`` expires with it, and is revoked with the first
+    token of such a chain. ``project`` None makes a token without a project. Writes nothing.
     """
     now = int(time.time())
     audit_ids = (uuid4().hex, *(parent.audit_ids[-1:] if parent else ()))
@@ -117,7 +117,7 @@ def issue(
 
 
 def read(text: str) -> Valid | None:
-    """Return the claims and the identity of a token, or None if it is not valid."""
+    """Return the claims and the present identity of a token, or None if it is not valid."""
     if not text.startswith(PREFIX):
         return None
     digest = hashlib.sha256(text.encode()).digest()
@@ -156,7 +156,7 @@ def revoke_all(user_id: int) -> None:
 
 
 def forget(**signal: object) -> None:
-    """Clear the cache of valid tokens; a signal receiver for changed users, roles and credentials."""
+    """Clear the cache of valid tokens; receives the signals of changed users and credentials."""
     _valid.clear()
 
 

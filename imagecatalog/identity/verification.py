@@ -33,7 +33,10 @@ _secret = secrets.token_bytes(32)
 
 @dataclass(frozen=True)
 class Identity:
-    """A user in one of its projects: the first, or that of the credential or token."""
+    """A user in one project: its role there, and the actions to which the credential is limited.
+
+    The project is the user's first one, or that of the credential or token.
+    """
 
     user: str
     project: str | None
@@ -94,14 +97,17 @@ def _place() -> Iterator[None]:
 
 
 def hash_secret(secret: str, generated: bool) -> str:
-    """Return the hash of an application credential's secret, for storage."""
+    """Return the hash of an application credential's secret, for storage.
+
+    A secret that the service has generated gets a fast hash, because it cannot be guessed.
+    """
     if not generated:
         return make_password(secret)
     return GENERATED + hashlib.sha256(secret.encode()).hexdigest()
 
 
 def forget(**signal: object) -> None:
-    """Make all identities be looked up again; a signal receiver for changed users and roles.
+    """Let all identities be looked up again; receives the signals of changed users and roles.
 
     The cache of correct secrets is kept, together with the hashes that they matched. Changed
     credentials send the signal too.
@@ -119,7 +125,8 @@ def verify(
     """Return the identity of a login if the secret is correct, else None.
 
     ``login`` is the method (``password`` or ``secret``) and the name; ``look_up`` returns the
-    hash and the identity of a name. Raises TooManyAttempts.
+    hash and the identity of a name. Counts failures, and writes them into the sign-in log.
+    Raises TooManyAttempts.
     """
     method, name = login
     anywhere = _digest(method, name, secret)

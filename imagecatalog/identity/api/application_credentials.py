@@ -34,10 +34,10 @@ class ApplicationCredentialViewSet(IdentityViewSet):
     lookup_value_regex = "[^/]+"
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Read the token. Raises Unauthorized, and Forbidden for credentials out of reach.
+        """Read the token, and check that its user may reach the credentials in the path.
 
-        Those are the credentials of other users and, for a credential that is limited to some
-        actions, all but itself.
+        Raises Unauthorized without a valid token, and Forbidden for credentials of other
+        users. A credential that is limited to some actions may reach only itself.
         """
         super().initial(request, *args, **kwargs)
         if kwargs["user_id"] != str(self.token.claims.user_id):
@@ -123,7 +123,11 @@ class ApplicationCredentialViewSet(IdentityViewSet):
 
 
 def _attributes(document: object) -> dict[str, Any]:
-    """Return the attributes of a new application credential. Raises Invalid, Forbidden."""
+    """Return the attributes of a new application credential from a request body.
+
+    Raises Invalid for a malformed body or access rules, Forbidden for an unrestricted
+    credential.
+    """
     attributes = document.get(NAME) if isinstance(document, dict) else None
     if not isinstance(attributes, dict):
         raise errors.Invalid(f"'{NAME}' must be an object. Send {{\"{NAME}\": {{…}}}}.")
@@ -146,7 +150,10 @@ def _attributes(document: object) -> dict[str, Any]:
 
 
 def _role(roles: object) -> str | None:
-    """Return the named role that includes the other named ones; None if none is named."""
+    """Return the highest of the requested roles; None if none is requested.
+
+    Raises Invalid if no requested role is known.
+    """
     if not roles:
         return None
     names = [
@@ -175,7 +182,7 @@ def _time(text: object) -> datetime | None:
 
 
 def _in_utc(time: datetime) -> datetime:
-    """Return a time in UTC, which is also the zone of times without one. Raises OverflowError."""
+    """Return a time in UTC; one without a zone is taken as UTC. Raises OverflowError."""
     if time.tzinfo is None:
         return time.replace(tzinfo=UTC)
     return time.astimezone(UTC)

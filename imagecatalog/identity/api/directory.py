@@ -46,7 +46,7 @@ class ProjectViewSet(IdentityViewSet):
         return responses.json(documents.page("projects", projects, f"{url}/projects"))
 
     def retrieve(self, request: Request, project_id: str) -> HttpResponse:
-        """Return a project."""
+        """Return a project that the caller may see. Raises Forbidden, NotFound otherwise."""
         row = _projects(self.token).filter(pk=project_id).first()
         if row is None and not is_admin(self.token):
             raise _refused()
@@ -86,7 +86,7 @@ class RoleViewSet(IdentityViewSet):
         return responses.json(documents.page("roles", roles, f"{url}/roles"))
 
     def retrieve(self, request: Request, role_id: str) -> HttpResponse:
-        """Return a role. The id of a role is its name."""
+        """Return a role. The id of a role is its name. Raises NotFound for any other id."""
         if role_id not in Role.values:
             raise errors.NotFound(f"Could not find role: {role_id[:64]}.")
         return responses.json({"role": _role(role_id, base(request))})

@@ -17,9 +17,10 @@ Document = dict[str, Any]
 
 
 def token(valid: Valid, catalog: list[Document] | None) -> Document:
-    """Return a token as its holder sees it. Raises Unauthorized.
+    """Return a token as a JSON document, with the service catalog unless that is None.
 
-    Makes one query for the name of the project and one for that of the application credential.
+    Makes one query for the name of the project and one for that of the application
+    credential. Raises Unauthorized if one of them was deleted meanwhile.
     """
     claims, identity = valid.claims, valid.identity
     document: Document = {
@@ -61,7 +62,7 @@ def catalog(base: str) -> list[Document]:
 
 
 def user(user_id: int, name: str) -> Document:
-    """Return a user as other documents refer to it."""
+    """Return the short form of a user that other documents embed."""
     return {"id": str(user_id), "name": name, "domain": DOMAIN}
 
 
@@ -111,7 +112,7 @@ def application_credential(row: ApplicationCredential, base: str) -> Document:
 
 
 def page(name: str, rows: list[Document], url: str) -> Document:
-    """Return a list in one page."""
+    """Return a list of documents as the only page; ``name`` is its key, ``url`` its own URL."""
     return {name: rows, "links": {"self": url, "previous": None, "next": None}}
 
 

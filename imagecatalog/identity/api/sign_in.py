@@ -24,9 +24,9 @@ Fields = dict[str, Any]
 def sign_in(document: object, origin: Origin) -> tuple[str, Valid]:
     """Check the credentials in a Keystone request body, and issue a token.
 
-    Returns the token as text, and the identity and claims in it.
-
-    Raises Invalid, Unauthorized, Forbidden, TooManyAttempts.
+    Returns the token as text, and the identity and claims in it. Records the sign-in. Raises
+    Invalid for a malformed body, Unauthorized for wrong credentials or a project without a
+    role, Forbidden for a token of an application credential, TooManyAttempts.
     """
     auth = _object(document, "auth")
     identity = _object(auth, "identity")
@@ -137,7 +137,7 @@ def _credential_id(fields: Fields, origin: Origin) -> str:
 
 
 def _user_name(user: Fields) -> str:
-    """Return the name of the user that a document names; empty if no such user can exist."""
+    """Return the name of the user that a document names by id or name; empty if there is none."""
     if "id" in user:
         users = get_user_model().objects.filter(pk=user_key(_text(user, "id")))
         return users.values_list("username", flat=True).first() or ""
@@ -169,7 +169,10 @@ def _project(scope: object) -> str | None:
 
 
 def _is_ours(domain: object) -> bool:
-    """Return whether this is the only domain, for which None stands, too. Raises Invalid."""
+    """Return whether this is the only domain that exists, by id or name; None stands for it.
+
+    Raises Invalid if it is malformed.
+    """
     if domain is None:
         return True
     if not isinstance(domain, dict):

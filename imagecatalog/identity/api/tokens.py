@@ -27,7 +27,7 @@ class AuthViewSet(IdentityViewSet):
     """``/v3/auth``: tokens, and the projects and services that a token gives access to."""
 
     def perform_authentication(self, request: Request) -> None:
-        """Read the token, unless the request is a sign-in. Raises Unauthorized."""
+        """Read the token, unless the request is a sign-in. Raises Unauthorized without one."""
         if self.action != "issue":  # a sign-in comes without X-Auth-Token
             super().perform_authentication(request)
 
@@ -47,7 +47,7 @@ class AuthViewSet(IdentityViewSet):
 
     @issue.mapping.head
     def check(self, request: Request) -> HttpResponse:
-        """Return whether the token in X-Subject-Token is valid."""
+        """Answer 200 if the token in X-Subject-Token is valid, else 404, without a body (HEAD)."""
         text, _ = _subject(request, self.token)
         response = responses.nothing(200)
         response.headers[SUBJECT] = text
@@ -67,7 +67,10 @@ class AuthViewSet(IdentityViewSet):
 
     @action(detail=False, methods=["get"])
     def projects(self, request: Request) -> HttpResponse:
-        """Return the projects that a token can be for."""
+        """Return the projects in which the token's user has a role.
+
+        For an application credential that is only its own project.
+        """
         url = base(request)
         rows = own_projects(self.token).order_by("name")
         projects = [documents.project(row, url) for row in rows]
@@ -76,7 +79,7 @@ class AuthViewSet(IdentityViewSet):
 
     @action(detail=False, methods=["get"])
     def catalog(self, request: Request) -> HttpResponse:
-        """Return the services that the token's project can use."""
+        """Return the services that the token's project can use. Raises Forbidden if it has none."""
         if self.token.claims.project is None:
             raise errors.Forbidden(
                 "This token has no project. Sign in to a project to see its catalog."
@@ -87,10 +90,11 @@ class AuthViewSet(IdentityViewSet):
 
 
 def _subject(request: Request, asking: Valid) -> tuple[str, Valid]:
-    """Return the token in X-Subject-Token, as text and read. Raises NotFound.
+    """Return the token in X-Subject-Token, as text and read.
 
-    Callers may name tokens of their own user, with an application credential only the token
-    that they send; administrators may name any token.
+    The caller may name tokens of its own user; with an application credential only the token
+    that it sends. Administrators may name any token. Raises NotFound for others and invalid
+    ones.
     """
     text = request.headers.get(SUBJECT, "")
     subject = tokens.read(text)

@@ -17,11 +17,11 @@ class VersionViewSet(OpenViewSet):
     """The version documents of the identity API, which need no credentials."""
 
     def list(self, request: Request) -> HttpResponse:
-        """Return the only version as the choice (300)."""
+        """Return the list of versions, which has only version 3, with status code 300."""
         return responses.json({"versions": {"values": [_version(request)]}}, 300)
 
     def retrieve(self, request: Request) -> HttpResponse:
-        """Return version 3."""
+        """Return the document of version 3."""
         return responses.json({"version": _version(request)})
 
 

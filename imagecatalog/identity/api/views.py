@@ -48,16 +48,19 @@ class KeystoneForm(ApiView):
 
 
 class IdentityViewSet(ApiViewSet, KeystoneForm):
-    """A ViewSet for holders of a token, which is ``self.token``."""
+    """A ViewSet for requests with a token, which is read from X-Auth-Token into ``self.token``."""
 
     token: Valid
 
     def perform_authentication(self, request: Request) -> None:
-        """Read the token. Raises Unauthorized."""
+        """Read the token in X-Auth-Token into ``self.token``. Raises Unauthorized without one."""
         self.token = require(request)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Read the token. Raises Unauthorized, Invalid, and NotFound for NUL in the path."""
+        """Read the token, and check the request. Raises Unauthorized without a valid token.
+
+        Raises Invalid for a body where the method has none, and NotFound for NUL in the path.
+        """
         super().initial(request, *args, **kwargs)
         if any("\0" in text for text in kwargs.values()):  # PostgreSQL fails on NUL
             raise errors.NotFound("There is nothing with this id.")
@@ -73,10 +76,10 @@ class OpenViewSet(IdentityViewSet):
 
 
 class UnknownPathView(KeystoneForm):
-    """Every other path: 404, also for those that only Keystone has."""
+    """Every path that the identity API does not have: 404, also for those that Keystone has."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Raise NotFound."""
+        """Raise NotFound, whatever the request is."""
         raise errors.NotFound(
             "The identity service of the image catalogue does not have this resource. "
             "It has tokens, application credentials, projects, users and roles."
@@ -84,7 +87,7 @@ class UnknownPathView(KeystoneForm):
 
 
 def require(request: Request) -> Valid:
-    """Return the token in X-Auth-Token. Raises Unauthorized."""
+    """Return the token in X-Auth-Token. Raises Unauthorized if it is missing or not valid."""
     valid = tokens.read(request.META.get("HTTP_X_AUTH_TOKEN", ""))
     if valid is None:
         raise Unauthorized
@@ -106,7 +109,7 @@ def is_admin(token: Valid) -> bool:
 
 
 def own_projects(token: Valid) -> QuerySet[Project]:
-    """Return the projects of the token's user; of an application credential only its own one."""
+    """Return the projects of the token's user; with an application credential only its project."""
     claims = token.claims
     projects = Project.objects.filter(assignments__user=claims.user_id)
     if claims.credential is None:
@@ -123,7 +126,7 @@ def filter_by_name(rows: QuerySet[Row], request: Request) -> QuerySet[Row]:
 
 
 def existing(rows: QuerySet[Row]) -> Row:
-    """Return the only row. Raises Unauthorized if it was deleted since the token was read."""
+    """Return the first row. Raises Unauthorized if it was deleted since the token was read."""
     row = rows.first()
     if row is None:
         raise Unauthorized

@@ -18,7 +18,7 @@ CONSOLE = Origin("console")
 
 
 def user(name: str) -> Any:
-    """Return the user of this name. Raises CommandError."""
+    """Return the user of this name. Raises CommandError if there is none."""
     row = get_user_model().objects.filter(username=name).first()
     if row is None:
         raise CommandError(f"There is no user {name}. `user_list` shows all.")
@@ -71,7 +71,10 @@ def add_credential_options(parser: ArgumentParser) -> None:
 def make_credential(
     name: str, options: dict[str, Any]
 ) -> tuple[ApplicationCredential, str]:
-    """Create an application credential of the user; return it and its secret. Raises CommandError."""
+    """Create and store an application credential for a command; return it and its secret.
+
+    Raises CommandError if it is refused.
+    """
     try:
         application_credentials.check_useful()  # first, because the user may not exist in these modes
         account = user(options["user"])
