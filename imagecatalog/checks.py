@@ -32,7 +32,7 @@ def variables(**options: Any) -> list[Warning]:
 
 
 def places(**options: Any) -> list[CheckMessage]:
-    """Check the configuration of the stores, so that errors appear before the first upload."""
+    """Check that the stores are configured correctly and that their folders can be written."""
     try:
         configured = stores.configured()
     except ImproperlyConfigured as error:
@@ -50,12 +50,15 @@ def places(**options: Any) -> list[CheckMessage]:
 
 
 def rules(**options: Any) -> list[CheckMessage]:
-    """Check that the policy file can be read; else its rules would be missing."""
+    """Check that the policy file can be read. Returns an error if not.
+
+    Its rules would otherwise be missing unnoticed.
+    """
     return _readable(access.overrides, "imagecatalog.E002")
 
 
 def properties(**options: Any) -> list[CheckMessage]:
-    """Check that the property schema can be read; else properties would not be validated."""
+    """Check that the property schema can be read. Returns an error if not."""
     return _readable(property_schema.described, "imagecatalog.E003")
 
 
@@ -68,7 +71,10 @@ def _readable(read: Callable[[], object], check_id: str) -> list[CheckMessage]:
 
 
 def certificates(**options: Any) -> list[CheckMessage]:
-    """Check that the folder of certificates can be read; else every signed image would be refused."""
+    """Check that the folder of certificates can be read. Returns an error if not.
+
+    Every signed image would be refused without it.
+    """
     folder = settings.IMAGECATALOG_SIGNATURE_CERTIFICATES
     if not folder or (os.path.isdir(folder) and os.access(folder, os.R_OK | os.X_OK)):
         return []

@@ -47,7 +47,7 @@ def known() -> set[str]:
 
 
 def misspelt() -> dict[str, list[str]]:
-    """Return undeclared variables with our prefix, each with the declared names it resembles."""
+    """Return the set variables with our prefix that are not declared -> similar declared names."""
     # Without what they have in common: else all names are much alike.
     ends = [name.removeprefix(PREFIX) for name in known() if name.startswith(PREFIX)]
     return {
@@ -60,7 +60,7 @@ def misspelt() -> dict[str, list[str]]:
 
 
 def declare(name: str, default: str = "", *, help: str, shown: str = "") -> None:
-    """Describe a variable without reading it.
+    """Declare a variable for the documentation, without reading it.
 
     ``shown`` is the default as Markdown, for one that is computed.
     """
@@ -69,13 +69,20 @@ def declare(name: str, default: str = "", *, help: str, shown: str = "") -> None
 
 
 def text(name: str, default: str = "", *, help: str, shown: str = "") -> str:
-    """Read a text without surrounding whitespace; the default if it is unset or empty."""
+    """Declare a variable and read its text, without whitespace around it; or return the default.
+
+    ``help`` and ``shown`` are Markdown for the documentation; ``shown`` is the default, if
+    that is computed.
+    """
     declare(name, default, help=help, shown=shown)
     return os.environ.get(name, "").strip() or default
 
 
 def flag(name: str, default: bool, *, help: str) -> bool:
-    """Read ``on`` or ``off`` (also yes/no, true/false, 1/0) in any case."""
+    """Read ``on`` or ``off`` (also yes/no, true/false, 1/0) in any case.
+
+    Raises ImproperlyConfigured for any other text.
+    """
     value = text(name, "on" if default else "off", help=help).lower()
     if value in ("on", "yes", "true", "1"):
         return True
@@ -93,7 +100,10 @@ def number(
     help: str,
     shown: str = "",
 ) -> int:
-    """Read a whole number from ``minimum`` to ``maximum``. Raises ImproperlyConfigured."""
+    """Read a whole number from ``minimum`` to ``maximum``; None stands for no limit.
+
+    Raises ImproperlyConfigured for any other text.
+    """
     value = text(name, str(default), help=help, shown=shown)
     whole = re.fullmatch("-?[0-9]{1,18}", value)
     if not whole or int(value) < minimum:
@@ -106,14 +116,20 @@ def number(
 
 
 def days(name: str, default: int, minimum: int = 0, *, help: str) -> int:
-    """Read a number of days, small enough that today plus or minus it is a valid date."""
+    """Read a number of days, so small that today plus or minus it is a valid date.
+
+    Raises ImproperlyConfigured for any other text.
+    """
     return number(name, default, minimum, MANY_DAYS, help=help)
 
 
 def seconds(
     name: str, default: int, minimum: int = 0, *, help: str, shown: str = ""
 ) -> int:
-    """Read a number of seconds, small enough that now plus or minus it is a valid date."""
+    """Read a number of seconds, so small that now plus or minus it is a valid date.
+
+    Raises ImproperlyConfigured for any other text.
+    """
     return number(name, default, minimum, MANY_DAYS * 86400, help=help, shown=shown)
 
 
@@ -130,7 +146,7 @@ def choice(name: str, default: str, allowed: tuple[str, ...], *, help: str) -> s
 def relaxed(
     name: str, strict: str, allowed: tuple[str, ...], *, help: str
 ) -> tuple[str, ...]:
-    """Read a comma-separated list of the allowed words; none of them if it is ``strict``.
+    """Read a comma-separated list of the allowed words; empty if it is the word ``strict``.
 
     Raises ImproperlyConfigured for any other word.
     """
@@ -152,7 +168,7 @@ def words(name: str, default: str = "", *, help: str) -> tuple[str, ...]:
 
 
 def numbers(name: str, default: tuple[int, ...], *, help: str) -> tuple[int, ...]:
-    """Read a comma-separated list of whole numbers. Raises ImproperlyConfigured."""
+    """Read a comma-separated list of whole numbers. Raises ImproperlyConfigured for other text."""
     values = words(name, ",".join(map(str, default)), help=help)
     if not all(value.isdecimal() for value in values):
         raise ImproperlyConfigured(
@@ -162,9 +178,9 @@ def numbers(name: str, default: tuple[int, ...], *, help: str) -> tuple[int, ...
 
 
 def networks(name: str, *besides: str, help: str) -> tuple[str, ...]:
-    """Read a comma-separated list of addresses and networks; ``besides`` lists other words.
+    """Read a comma-separated list of IP addresses and networks; ``besides`` are also accepted.
 
-    Raises ImproperlyConfigured.
+    Raises ImproperlyConfigured for any other word.
     """
     values = words(name, help=help)
     for value in values:
@@ -179,7 +195,10 @@ def networks(name: str, *besides: str, help: str) -> tuple[str, ...]:
 
 
 def size(name: str, *, help: str) -> int:
-    """Read a size in bytes, as ``units.parse_size`` does; 0 if the variable is unset."""
+    """Read a size such as ``500GB`` as a number of bytes; 0 if the variable is unset.
+
+    Raises ImproperlyConfigured if it is not a size.
+    """
     value = text(name, help=help)
     try:
         return units.parse_size(value) if value else 0
@@ -188,7 +207,10 @@ def size(name: str, *, help: str) -> int:
 
 
 def pairs(name: str, *, help: str) -> tuple[str, ...]:
-    """Read a comma-separated list of ``NAME:VALUE`` pairs. Raises ImproperlyConfigured."""
+    """Read a comma-separated list of ``NAME:VALUE`` pairs, each as text.
+
+    Raises ImproperlyConfigured if one is malformed.
+    """
     values = words(name, help=help)
     if not all(re.fullmatch("[^:]+:.+", value) for value in values):
         raise ImproperlyConfigured(
@@ -198,7 +220,10 @@ def pairs(name: str, *, help: str) -> tuple[str, ...]:
 
 
 def base_url(name: str, *, help: str, shown: str = "") -> str:
-    """Read an http(s) URL without its trailing slash; empty if the variable is unset."""
+    """Read an http(s) URL without its trailing slash; empty if the variable is unset.
+
+    Raises ImproperlyConfigured for any other text.
+    """
     value = text(name, help=help, shown=shown).rstrip("/")
     if value and not re.match("https?://[^/]", value):
         raise ImproperlyConfigured(
@@ -208,7 +233,10 @@ def base_url(name: str, *, help: str, shown: str = "") -> str:
 
 
 def database(name: str, default: str, *, help: str, shown: str = "") -> dict[str, Any]:
-    """Read a database URL as a dictionary for DATABASES. Raises ImproperlyConfigured."""
+    """Read a database URL as a dictionary for Django's setting DATABASES.
+
+    Raises ImproperlyConfigured unless it is a URL of PostgreSQL or SQLite.
+    """
     value = text(name, default, help=help, shown=shown)
     if not value.startswith(("sqlite:///", "postgresql://", "postgres://")):
         raise ImproperlyConfigured(
@@ -221,6 +249,7 @@ def secret_file(path: Path) -> str:
     """Return the secret in this file; if there is no such file, create it with a new secret.
 
     Of several processes that start at once, one writes the file and the others read it.
+    Raises ImproperlyConfigured if its folder cannot be created.
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -30,7 +30,7 @@ POLICY = (
 
 
 def request_id(get_response: GetResponse) -> GetResponse:
-    """Give each request an id, see ``request_id_of``, and return it with the response."""
+    """Give each request an id, the client's own if it is usable, and return it in the response."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         request.request_id = request_id_of(request)  # type: ignore[attr-defined]
@@ -42,7 +42,7 @@ def request_id(get_response: GetResponse) -> GetResponse:
 
 
 def refuse_broken_urls(get_response: GetResponse) -> GetResponse:
-    """Refuse a URL whose path or query is not UTF-8 (400): Django would read it as other text."""
+    """Refuse a URL whose path or query is not UTF-8 (400): Django would change it silently."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         if request_url.is_utf8(request.META):

@@ -67,7 +67,7 @@ MARGIN = min(
 
 
 def when_ready(server: Any) -> None:
-    """Set timeouts on the listening sockets, which accepted connections inherit.
+    """Set timeouts on the listening sockets, which accepted connections inherit (gunicorn hook).
 
     gunicorn sets none: a client that stops within a header, or does not receive its response,
     would block a thread for ever. (Request bodies have their own, shorter timeout.)
@@ -82,8 +82,8 @@ def when_ready(server: Any) -> None:
 def pre_request(worker: Any, request: Any) -> None:
     """Check the head of a request, and drop headers with an underscore, except those of API v1.
 
-    WSGI does not distinguish an underscore from a hyphen: such a name could forge a header
-    that a proxy sets or removes.
+    A hook of gunicorn. WSGI does not distinguish an underscore from a hyphen: such a name
+    could forge a header that a proxy sets or removes.
     """
     request_head.check(request)
     expectation.defer(request)
@@ -111,7 +111,7 @@ def worker_int(worker: Any) -> None:
 
 
 def _end_in_time(worker: Any) -> None:
-    """Let uploads that are still running fail in an orderly manner before gunicorn kills the process.
+    """Let running uploads fail in an orderly manner before gunicorn kills the process.
 
     This function runs in a thread, because gunicorn has no hook for the signal, and a signal
     handler can do very little.
@@ -136,5 +136,5 @@ def _refuse_connections(worker: Any, deadline: float) -> None:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Return whether a record is to be logged: timeouts of clients are not errors of the service."""
+    """Return whether to log a record of gunicorn: not for timeouts of clients."""
     return not (record.exc_info and isinstance(record.exc_info[1], BlockingIOError))

@@ -45,7 +45,7 @@ REFUSALS: Final = {
 
 
 class WebWorker(ThreadWorker):  # type: ignore[misc]
-    """gunicorn's threaded worker, with its own refusals of requests in the form of the API."""
+    """gunicorn's threaded worker, which answers requests that gunicorn refuses like the API."""
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
         """Answer a request that gunicorn cannot handle, and log it. The connection then ends."""
@@ -85,7 +85,7 @@ class WebWorker(ThreadWorker):  # type: ignore[misc]
 
 
 def _request(parsed: Any) -> HttpRequest:
-    """Return Django's request with what the form of an error depends on, as far as it is known."""
+    """Return a Django request with the method and headers that gunicorn has parsed, if any."""
     request = HttpRequest()
     request.method = parsed.method if parsed else "GET"
     for name, value in parsed.headers if parsed else ():
@@ -94,7 +94,7 @@ def _request(parsed: Any) -> HttpRequest:
 
 
 def _refusal(exc: Exception) -> tuple[int, str]:
-    """Return status code and message for an error of gunicorn's; 500 for any other error."""
+    """Return status code and message for an error that gunicorn has raised; 500 if unknown."""
     sent_by_us = errors.InvalidResponseHeader, errors.InvalidResponseHeaderName
     if isinstance(exc, (*sent_by_us, errors.ConfigurationProblem)):
         return SERVICE_FAILED
@@ -116,7 +116,7 @@ def _named(header: str) -> str:
 
 
 def _message(response: HttpResponse, request: HttpRequest) -> bytes:
-    """Return the response as it goes over the wire."""
+    """Return the response as the bytes that are sent to the client."""
     response.headers["Date"] = http_date()
     response.headers["Connection"] = "close"
     line = f"HTTP/1.1 {response.status_code} {response.reason_phrase}\r\n"

@@ -52,7 +52,10 @@ def _without_body(response: Any) -> Iterable[bytes]:
 
 
 def _plain(content_type: str) -> str:
-    """Remove all parameters except the boundary that forms need (RFC 2046 section 5.1.1)."""
+    """Return a media type without its parameters, except the boundary that forms need.
+
+    See RFC 2046 section 5.1.1.
+    """
     media_type, _, parameters = content_type.partition(";")
     media_type = media_type.strip().lower()[:LONGEST]
     if media_type == "multipart/form-data":
