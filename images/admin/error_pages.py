@@ -50,7 +50,7 @@ def too_many(request: HttpRequest, error: errors.TooManyAttempts) -> HttpRespons
 
 def locked_out(request: HttpRequest, *args: Any) -> HttpResponse:
     """Return the page after too many wrong passwords; django-axes' AXES_LOCKOUT_CALLABLE."""
-    # Each attempt restarts the lockout, so its whole duration remains.
+    # At most: the lockout began with the last attempt that was looked at.
     seconds = int(settings.AXES_COOLOFF_TIME.total_seconds())
     sentence = _("Too many wrong passwords. Try again in %(minutes)d minutes.") % {
         "minutes": seconds // 60

@@ -51,6 +51,19 @@ def test_the_sixth_guess_of_a_password_is_not_looked_at(
     assert client.get("/admin/").status_code == 302
 
 
+def test_attempts_that_are_not_looked_at_leave_no_trace(
+    client: Client, root: User
+) -> None:
+    for _ in range(5):
+        sign_in(client, "a guess")
+    before = AccessAttempt.objects.values().get()
+
+    for _ in range(3):
+        assert sign_in(client, "a guess").status_code == 429
+
+    assert AccessAttempt.objects.values().get() == before
+
+
 # Guesses are counted with those of the APIs
 
 
