@@ -9,6 +9,7 @@ import _thread
 import gc
 import logging
 import os
+import resource
 import socket
 import struct
 import threading
@@ -25,11 +26,18 @@ from images.http import client_address, connection, expectation, request_head
 
 wsgi_app = "imagecatalog.wsgi"
 # An upload blocks a thread; Django under ASGI would spool the body before the view.
-worker_class = "imagecatalog.web_worker.WebWorker"
+worker_class = "imagecatalog.web.worker.WebWorker"
 workers = settings.IMAGECATALOG_WORKERS
 # This limits the slow transfers of one process; unused threads cost nothing. The number is above
 # the limits of images.transfers.concurrency: external web servers could else block all threads.
 threads = 32
+CONNECTIONS = 8192  # of one process
+OTHER_FILES = 256
+FILES = 2 * CONNECTIONS + OTHER_FILES  # a download has its connection and its file
+_most_files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+if not 0 <= _most_files < FILES:  # a negative number is no limit
+    _most_files = FILES
+worker_connections = max((_most_files - OTHER_FILES) // 2, threads + 1)
 keepalive = 60  # s
 timeout = 120  # s without a heartbeat of a main thread; does not limit requests
 graceful_timeout = settings.IMAGECATALOG_GRACE_SECONDS
@@ -58,7 +66,7 @@ accesslog = "-" if settings.IMAGECATALOG_ACCESS_LOG else None
 # A filter by 1,000 ids has 39,000 characters.
 limit_request_line = message.MAX_REQUEST_LINE = 1 << 17  # gunicorn stops at 8190
 limit_request_fields = 256
-limit_request_field_size = 1 << 16
+limit_request_field_size = 1 << 16  # all together: see imagecatalog.web.connection
 
 SILENCE = 60  # s that a connection can stay open without a byte sent or received
 MARGIN = min(
@@ -96,8 +104,11 @@ def pre_request(worker: Any, request: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Prepare a web process: its log filter, its garbage collection and its orderly end."""
+    """Prepare a web process: its log, its files, its garbage collection and its orderly end."""
     logging.getLogger("gunicorn.error").addFilter(_is_news)
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= now < _most_files:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (_most_files, most))
     # A page of a list has tens of thousands of objects, which contain hardly any cycles.
     gc.set_threshold(100_000, 20, 20)
     threading.Thread(target=_end_in_time, args=[worker], daemon=True).start()

@@ -36,7 +36,7 @@ def test_it_is_not_the_senders_fault_when_the_reader_takes_his_time(
 
 
 def test_who_takes_data_too_slowly_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(min_rate, "GRACE", 0.05)
+    monkeypatch.setattr(min_rate, "PAUSE", 0.05)
 
     blocks = min_rate.send([b"x"] * 1000, TimeoutError)
 
@@ -47,7 +47,7 @@ def test_who_takes_data_too_slowly_is_given_up(monkeypatch: pytest.MonkeyPatch) 
 def test_but_not_when_it_is_the_data_that_comes_slowly(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(min_rate, "GRACE", 0.5)
+    monkeypatch.setattr(min_rate, "PAUSE", 0.5)
 
     def dripping() -> Iterator[bytes]:
         for _ in range(2):
@@ -58,6 +58,6 @@ def test_but_not_when_it_is_the_data_that_comes_slowly(
 
 
 def test_nor_once_he_has_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(min_rate, "GRACE", 0.05)
+    monkeypatch.setattr(min_rate, "PAUSE", 0.05)
 
     take(min_rate.send([b"x"], TimeoutError), 0.2)

@@ -39,6 +39,14 @@ def client_of(environ: Mapping[str, Any]) -> str:
     return address
 
 
+def network_of(address: str) -> str:
+    """Return the network of one client: the address, or the /64 of an IPv6 address."""
+    parsed = _parsed(address)
+    if isinstance(parsed, IPv6Address):
+        return str(ip_network((parsed, 64), strict=False))
+    return address if parsed is None else str(parsed)
+
+
 def as_peers(trusted: tuple[str, ...]) -> list[str]:
     """Return the trusted networks without UNIX; IPv4 networks also as mapped to IPv6.
 

@@ -8,39 +8,51 @@ from __future__ import annotations
 import socket
 import struct
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import TypeVar
 
 from images import errors
 
+CLOSE = (
+    "imagecatalog.close"  # the key of the environment for closing after the response
+)
+LONGEST_READ = 5.0  # seconds; a slow client is noticed between two reads
 _TIMEVAL = struct.Struct("@ll")  # seconds, microseconds
 _stopping = threading.Event()
-_receiving: set[socket.socket] = set()
+_receiving: dict[socket.socket, float] = {}  # the patience of each, in seconds
 _lock = threading.Lock()
+_Read = TypeVar("_Read")
 
 
 @contextmanager
 def receiving(sock: socket.socket, seconds: float) -> Iterator[None]:
-    """Limit each read within this context to ``seconds`` without a byte; ``stop`` ends it, too."""
+    """Limit each silence within this context to ``seconds``, and end it at ``stop``."""
     before = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _TIMEVAL.size)
-    set_patience(sock, seconds)
     with _lock:
-        _receiving.add(sock)
+        _receiving[sock] = seconds
+    set_patience(sock, seconds)
     try:
         check_service()
         yield
     finally:
         with _lock:
-            _receiving.discard(sock)
+            del _receiving[sock]
         with suppress(OSError):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, before)
 
 
 def set_patience(sock: socket.socket, seconds: float) -> None:
-    """Set the timeout of each read from the socket, in seconds.
+    """Set how many seconds without a byte are accepted while the socket is read.
 
-    This is the timeout of the kernel, because a Python timeout costs one poll for each read.
+    The timeout of a read is that of the kernel, because a Python timeout costs one poll for
+    each read.
     """
+    with _lock:
+        if sock in _receiving:
+            _receiving[sock] = seconds
+    seconds = min(seconds, LONGEST_READ)
     whole = int(seconds)
     limit = _TIMEVAL.pack(whole, max(int((seconds - whole) * 1e6), 0 if whole else 1))
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
@@ -52,35 +64,34 @@ def receive_into(sock: socket.socket, buffer: memoryview) -> int:
     Raises BodyIncomplete when no byte arrives in time or the connection ends, ServerStopping
     once the service is stopping.
     """
-    with _in_words():
-        count = sock.recv_into(buffer)
+    count = _patiently(sock, lambda: sock.recv_into(buffer))
     if not count:
         raise cut_off()
     return count
 
 
 def receive(sock: socket.socket, count: int) -> bytes:
-    """Return ``count`` bytes, or fewer at a timeout.
-
-    Raises BodyIncomplete when no byte arrives in time or the connection ends, ServerStopping
-    once the service is stopping.
-    """
-    with _in_words():
-        block = sock.recv(count, socket.MSG_WAITALL)
+    """Return ``count`` bytes, or those of 5 seconds. Raises BodyIncomplete, ServerStopping."""
+    block = _patiently(sock, lambda: sock.recv(count, socket.MSG_WAITALL))
     if not block:
         raise cut_off()
     return block
 
 
-@contextmanager
-def _in_words() -> Iterator[None]:
-    try:
-        yield
-    except (BlockingIOError, TimeoutError) as error:
-        raise stalled() from error
-    except OSError as error:
-        raise cut_off() from error
-    check_service()
+def _patiently(sock: socket.socket, read: Callable[[], _Read]) -> _Read:
+    began = time.monotonic()
+    while True:
+        try:
+            result = read()
+        except (BlockingIOError, TimeoutError) as error:
+            check_service()
+            if time.monotonic() - began >= _receiving.get(sock, 0):
+                raise stalled() from error
+        except OSError as error:
+            raise cut_off() from error
+        else:
+            check_service()
+            return result
 
 
 def cut_off() -> errors.BodyIncomplete:

@@ -15,6 +15,7 @@ NOT_EXPECTED = "A body is not expected with this request."
 LIMIT = 1 << 20  # bytes, far more than 128 properties need in practice
 SMALL = 1 << 16  # bytes, for documents with few and short values
 MAX_VALUES = 10_000  # in a document, however short they are
+PATIENCE = 5.0  # seconds for a body that is refused
 
 
 class BodyTooLarge(errors.OverLimit):
@@ -99,5 +100,5 @@ def refuse(request: HttpRequest) -> None:
     # A body of announced length is refused unread; an empty chunked one is none. A client that
     # sends nothing must not hold a thread, because some paths need no sign-in.
     size = streaming.content_length(request)
-    if size or any(streaming.body(request, streaming.DRAIN_SECONDS)):
+    if size or any(streaming.body(request, PATIENCE)):
         raise errors.Invalid(NOT_EXPECTED)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import re
 import socket
-import time
 from collections.abc import Generator, Iterator
 from contextlib import closing, nullcontext, suppress
 from functools import partial
@@ -36,7 +35,7 @@ from images.http.expectation import ExpectedBody
 from images.http.ranges import parse_content_range, parse_range
 from images.units import parse_number
 
-DRAIN_SECONDS = 5.0
+DISCARDED = 4 << 20  # bytes of an unread body; a client may send for ever
 MEDIA_TYPE = "application/octet-stream"
 NUMBER = re.compile(r"[0-9]+", re.A)
 STREAM = "imagecatalog.body"  # the key of the request's environment for the stream of its body
@@ -84,28 +83,30 @@ def body(request: HttpRequest, patience: float = math.inf) -> Iterator[bytes]:
 
 
 def drain(request: HttpRequest) -> None:
-    """Discard what the client is still sending, for at most 5 seconds.
+    """Discard what has arrived of the rest of the body, without waiting for more.
 
-    Most clients read the response only once they have sent the whole body; if the connection
-    is closed earlier, they see a broken connection instead of the reason. The function is safe
-    to call however much was read before. A client that still waits for 100 (Continue) sends
-    nothing, so nothing is discarded.
+    If that is not all, the connection ends after the response; the server then goes on to
+    discard what arrives. The function is safe to call however much was read before. A client
+    that still waits for 100 (Continue) sends nothing, so nothing is discarded.
     """
     if expectation.is_pending(request):
         return
-    deadline = time.monotonic() + DRAIN_SECONDS
     sock = request.META.get("gunicorn.socket")
-    try:
-        stream = request.META.get(STREAM) or _stream(request, DRAIN_SECONDS)
-    except errors.Invalid:
-        return  # the end of such a body is unknown
-    # ValueError: another thread is still reading the body.
-    with suppress(errors.ImageError, OSError, ValueError), closing(stream):
-        while (left := deadline - time.monotonic()) > 0:
-            if sock is not None and getgeneratorstate(stream) != GEN_CREATED:
-                connection.set_patience(sock, left)
-            if next(stream, None) is None:
-                break
+    left = DISCARDED
+    # Invalid: the end of such a body is unknown. ValueError: another thread is reading it.
+    with suppress(errors.ImageError, OSError, ValueError):
+        stream = request.META.get(STREAM) or _stream(request, 0)
+        with closing(stream):
+            while left > 0:
+                if sock is not None and getgeneratorstate(stream) != GEN_CREATED:
+                    connection.set_patience(sock, 0)
+                block = next(stream, None)
+                if block is None:
+                    return
+                left -= len(block)
+    close_after_response = request.META.get(connection.CLOSE)
+    if close_after_response is not None:
+        close_after_response()
 
 
 def release_body(request: HttpRequest) -> None:

@@ -272,7 +272,8 @@ def _blocks(
     size = -skip
     try:
         yield b""
-        for block in min_rate.receive(_sent(response, skip, wanted), _too_slow):
+        sent = _sent(response, skip, wanted)
+        for block in min_rate.receive(sent, _too_slow, min_rate.PAUSE):
             size += len(block)
             if size > 0:
                 yield block

@@ -211,7 +211,7 @@ def test_a_copy_is_too_large_before_or_after_the_source_says_so(
 def test_a_source_that_is_far_too_slow_is_left(
     waiting: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(min_rate, "GRACE", -1e9)  # as if it had gone on for ages
+    monkeypatch.setattr(min_rate, "PAUSE", -1e9)  # as if it had gone on for ages
 
     with pytest.raises(errors.StoreError, match="slowly"):
         web_download.fetch(waiting)

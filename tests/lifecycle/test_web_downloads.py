@@ -109,7 +109,7 @@ def test_a_download_that_breaks_off_gives_its_slot_back(
 ) -> None:
     monkeypatch.setattr(downloading, "SLICE", 64)
     blocks = read(image)
-    monkeypatch.setattr(min_rate, "GRACE", -1e9)  # as if it had gone on for ages
+    monkeypatch.setattr(min_rate, "PAUSE", -1e9)  # as if it had gone on for ages
 
     with pytest.raises(errors.StoreError, match="slowly"):
         list(blocks)
@@ -121,7 +121,7 @@ def test_who_takes_a_download_too_slowly_loses_its_slot(
     image: Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(downloading, "SLICE", 64)
-    monkeypatch.setattr(min_rate, "GRACE", 0.05)
+    monkeypatch.setattr(min_rate, "PAUSE", 0.05)
 
     slowly = (time.sleep(0.2) for _ in read(image))
 

@@ -272,7 +272,7 @@ def test_a_body_that_stalls_is_an_error(
 def test_a_body_that_comes_far_too_slowly_is_left_also_while_it_is_skipped(
     start: int, web: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(min_rate, "GRACE", -1e9)  # as if it had gone on for ages
+    monkeypatch.setattr(min_rate, "PAUSE", -1e9)  # as if it had gone on for ages
     blocks = STORE.open(f"{web}/plain", start)
 
     with pytest.raises(errors.StoreError, match="slowly"):

@@ -94,8 +94,8 @@ def head(path: str, *fields: str, method: str = "PUT") -> bytes:
     return "\r\n".join(lines).encode()
 
 
-CHUNKED = head("/count", "Transfer-Encoding: chunked")
-COUNTED = head("/count", "Content-Length: 10")
+CHUNKED = head("/v2/images/count/file", "Transfer-Encoding: chunked")
+COUNTED = head("/v2/images/count/file", "Content-Length: 10")
 
 
 def everything(sock: socket.socket) -> str:
@@ -112,14 +112,16 @@ def everything(sock: socket.socket) -> str:
 
 @pytest.mark.parametrize("size", [1000, 65536, 2 * MIB])
 def test_a_chunked_body_arrives_whole(server: Server, size: int) -> None:
-    answer = requests.put(f"{server.url}/count", data=parts(DATA, size)).json()
+    answer = requests.put(
+        f"{server.url}/v2/images/count/file", data=parts(DATA, size)
+    ).json()
 
     assert (answer["size"], answer["sha256"]) == (len(DATA), DIGEST)
     assert answer["largest"] <= MIB
 
 
 def test_a_body_of_stated_length_arrives_whole(server: Server) -> None:
-    answer = requests.put(f"{server.url}/count", data=DATA).json()
+    answer = requests.put(f"{server.url}/v2/images/count/file", data=DATA).json()
 
     assert (answer["size"], answer["sha256"]) == (len(DATA), DIGEST)
     assert answer["largest"] <= MIB
@@ -127,14 +129,17 @@ def test_a_body_of_stated_length_arrives_whole(server: Server) -> None:
 
 @pytest.mark.parametrize("body", [b"", iter(())])
 def test_an_empty_body_is_no_error(server: Server, body: object) -> None:
-    assert requests.put(f"{server.url}/count", data=body).json()["size"] == 0
+    assert (
+        requests.put(f"{server.url}/v2/images/count/file", data=body).json()["size"]
+        == 0
+    )
 
 
 @pytest.mark.parametrize("body", [DATA, iter([DATA])], ids=["counted", "chunked"])
 def test_the_fast_readers_fit_the_installed_gunicorn(
     server: Server, body: object
 ) -> None:
-    answer = requests.put(f"{server.url}/count", data=body).json()
+    answer = requests.put(f"{server.url}/v2/images/count/file", data=body).json()
 
     assert answer["reader"] == "_from_gunicorn"
 
@@ -144,7 +149,7 @@ def test_a_connection_goes_on_after_bodies_of_both_kinds(server: Server) -> None
     connection.connect()
     sock = connection.sock
     for body in (DATA, parts(DATA, 70000), b"", parts(b"", 1), b"end"):
-        connection.request("PUT", "/count", body, encode_chunked=True)
+        connection.request("PUT", "/v2/images/count/file", body, encode_chunked=True)
         answer = connection.getresponse()
         assert (answer.status, bool(answer.read())) == (200, True)
         assert connection.sock is sock
@@ -160,7 +165,9 @@ def test_a_request_sent_right_behind_a_body_is_answered(
 ) -> None:
     with server.connect() as sock:
         sock.sendall(
-            first + head("/count", "Connection: close", "Content-Length: 3") + b"abc"
+            first
+            + head("/v2/images/count/file", "Connection: close", "Content-Length: 3")
+            + b"abc"
         )
         answers = everything(sock)
 
@@ -171,7 +178,13 @@ def test_a_request_sent_right_behind_a_body_is_answered(
 
 def test_a_slow_body_is_handed_on_while_it_comes(server: Server) -> None:
     with server.connect() as sock:
-        sock.sendall(head("/count", "Transfer-Encoding: chunked", "Connection: close"))
+        sock.sendall(
+            head(
+                "/v2/images/count/file",
+                "Transfer-Encoding: chunked",
+                "Connection: close",
+            )
+        )
         for _ in range(4):
             sock.sendall(b"2\r\nab\r\n")
             time.sleep(0.7)
@@ -242,7 +255,9 @@ def test_an_ordinary_client_sees_why_its_upload_was_refused(
     large = bytes(60 * MIB)
     body = parts(large, 65536) if kind == "chunked" else large
 
-    answer = requests.put(f"{server.url}/refuse?after={after}", data=body)
+    answer = requests.put(
+        f"{server.url}/v2/images/refuse/file?after={after}", data=body
+    )
 
     assert (answer.status_code, answer.text) == (413, "too much")
 
@@ -252,7 +267,7 @@ def test_a_client_that_never_stops_sending_gets_its_refusal_all_the_same(
     server: Server,
 ) -> None:
     sock = server.connect()
-    sock.sendall(head("/refuse?after=1", "Transfer-Encoding: chunked"))
+    sock.sendall(head("/v2/images/refuse/file?after=1", "Transfer-Encoding: chunked"))
 
     def send() -> None:
         with contextlib.suppress(OSError):
@@ -277,7 +292,7 @@ def expecting(path: str) -> bytes:
 
 def test_a_body_is_asked_for_when_it_is_read(server: Server) -> None:
     with server.connect() as sock:
-        sock.sendall(expecting("/count"))
+        sock.sendall(expecting("/v2/images/count/file"))
         assert sock.recv(MIB) == b"HTTP/1.1 100 Continue\r\n\r\n"
         sock.sendall(b"hello" + head("/state", "Connection: close", method="GET"))
         answers = everything(sock)
@@ -289,7 +304,7 @@ def test_a_body_is_asked_for_when_it_is_read(server: Server) -> None:
 def test_a_refused_body_is_not_asked_for(server: Server) -> None:
     began = time.monotonic()
     with server.connect() as sock:
-        sock.sendall(expecting("/refuse"))
+        sock.sendall(expecting("/v2/images/refuse/file"))
         answer = sock.recv(MIB).decode()
 
     assert answer.startswith("HTTP/1.1 413 ")
@@ -301,7 +316,7 @@ def test_a_client_that_does_not_wait_for_permission_sees_its_refusal(
     server: Server,
 ) -> None:
     with server.connect() as sock:
-        sock.sendall(expecting("/refuse") + b"hello")
+        sock.sendall(expecting("/v2/images/refuse/file") + b"hello")
         sock.sendall(head("/state", "Connection: close", method="GET"))
         answers = everything(sock)
 
@@ -349,7 +364,7 @@ def test_the_source_is_closed_when_the_reader_goes_away(server: Server) -> None:
 
 
 def test_no_connection_waits_for_ever(server: Server) -> None:
-    requests.put(f"{server.url}/count", data=DATA)
+    requests.put(f"{server.url}/v2/images/count/file", data=DATA)
 
     assert requests.get(f"{server.url}/state").json()["silence"] == [60, 60]
 
@@ -420,7 +435,7 @@ def test_an_ordinary_client_in_full_swing_is_told_that_the_service_stops(
     blocks = itertools.repeat(bytes(1 << 16))
     threading.Timer(0.3, server.process.terminate).start()
 
-    answer = requests.put(f"{server.url}/count", data=iter(blocks))
+    answer = requests.put(f"{server.url}/v2/images/count/file", data=iter(blocks))
 
     assert answer.text.startswith("server-stopping")
     assert server.process.wait(GRACE) == 0

@@ -78,8 +78,8 @@ def state(request: HttpRequest) -> HttpResponse:
 
 
 urlpatterns = [
-    path("count", count),
-    path("refuse", refuse),
+    path("v2/images/count/file", count),
+    path("v2/images/refuse/file", refuse),
     path("data", data),
     path("state", state),
 ]

@@ -1,7 +1,4 @@
-"""The web process: gunicorn's threads, with the API's own form for what gunicorn refuses itself.
-
-gunicorn refuses malformed requests before Django sees them.
-"""
+"""Answers in the API's own form to requests that are refused before Django sees them."""
 
 from __future__ import annotations
 
@@ -14,14 +11,36 @@ from gunicorn.http import errors  # type: ignore[import-untyped]
 from gunicorn.http.message import TOKEN_RE, Request  # type: ignore[import-untyped]
 from gunicorn.http.wsgi import Response, default_environ  # type: ignore[import-untyped]
 from gunicorn.util import http_date  # type: ignore[import-untyped]
-from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
 
+from imagecatalog.web.connection import LimitRequestBody
 from images.http import client_address, responses
 from images.http.request_ids import HEADER, request_id_of
 
 SERVICE_FAILED: Final = 500, responses.SERVICE_FAILED
+RETRY_SECONDS: Final = 5
 LOGGED: Final = 200  # characters of what was malformed
-REFUSALS: Final = {
+
+
+class TooSlow(Exception):
+    """The rest of a request did not arrive in time."""
+
+
+class TooManyConnections(Exception):
+    """The connection was closed to make room for others."""
+
+
+OVER_LIMIT: Final = (
+    errors.LimitRequestLine,
+    errors.LimitRequestHeaders,
+    LimitRequestBody,
+)
+REFUSALS: Final[dict[type[Exception], tuple[int, str]]] = {
+    TooSlow: (408, "The request arrived too slowly. Send it again."),
+    TooManyConnections: (
+        503,
+        "Too many connections are open. Use fewer, and try again in a few seconds.",
+    ),
+    LimitRequestBody: (413, "The body is too large. Send it in larger chunks."),
     errors.LimitRequestLine: (
         414,
         "The URL is too long. Use fewer or shorter query parameters.",
@@ -44,44 +63,50 @@ REFUSALS: Final = {
 }
 
 
-class WebWorker(ThreadWorker):  # type: ignore[misc]
-    """gunicorn's threaded worker, which answers requests that gunicorn refuses like the API."""
+def answer(worker: Any, req: Any, client: Any, addr: Any, exc: Exception) -> None:
+    """Send the refusal of a request that did not reach Django, and log it."""
+    if not isinstance(req, Request):
+        req = getattr(exc, "req", None)
+    parsed = req if isinstance(req, Request) else None
+    request = _request(parsed)
+    status, message = _refusal(exc)
+    response = responses.error(request, status, message)
+    response.headers[HEADER.lower()] = request_id_of(request)
+    if status == 503:
+        response.headers["Retry-After"] = str(RETRY_SECONDS)
+    request.META["REMOTE_ADDR"] = addr[0] if isinstance(addr, tuple) else ""
+    _log_refusal(worker, response, request, exc)
+    if parsed is not None:
+        _log_access(worker, response, request, parsed, client)
+    with suppress(OSError):
+        client.sendall(_message(response, request))
 
-    def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
-        """Answer a request that gunicorn cannot handle, and log it. The connection then ends."""
-        if not isinstance(req, Request):
-            req = getattr(exc, "req", None)
-        parsed = req if isinstance(req, Request) else None
-        request = _request(parsed)
-        response = responses.error(request, *_refusal(exc))
-        response.headers[HEADER.lower()] = request_id_of(request)
-        request.META["REMOTE_ADDR"] = addr[0] if isinstance(addr, tuple) else ""
-        self._log_refusal(response, request, exc)
-        if parsed is not None:
-            self._log_access(response, request, parsed, client)
-        with suppress(OSError):
-            client.sendall(_message(response, request))
 
-    def _log_refusal(
-        self, response: HttpResponse, request: HttpRequest, exc: Exception
-    ) -> None:
-        request_id = response.headers[HEADER.lower()]
-        if response.status_code == 500:
-            self.log.error("request %s failed", request_id, exc_info=exc)
-            return
-        reason = f"{type(exc).__name__}: {exc}"[:LOGGED]
-        sender = client_address.client(request)
-        self.log.warning("refused request %s of %s: %s", request_id, sender, reason)
+def _log_refusal(
+    worker: Any, response: HttpResponse, request: HttpRequest, exc: Exception
+) -> None:
+    request_id = response.headers[HEADER.lower()]
+    if response.status_code == 500:
+        worker.log.error("request %s failed", request_id, exc_info=exc)
+        return
+    reason = f"{type(exc).__name__}: {exc}"[:LOGGED]
+    sender = client_address.client(request)
+    worker.log.warning("refused request %s of %s: %s", request_id, sender, reason)
 
-    def _log_access(
-        self, response: HttpResponse, request: HttpRequest, parsed: Any, client: Any
-    ) -> None:
-        answer = Response(parsed, client, self.cfg)
-        answer.status = f"{response.status_code} {response.reason_phrase}"
-        answer.headers = list(response.headers.items())
-        environ = default_environ(parsed, client, self.cfg)
-        environ[client_address.CLIENT] = client_address.client(request)
-        self.log.access(answer, parsed, environ, timedelta())
+
+def _log_access(
+    worker: Any,
+    response: HttpResponse,
+    request: HttpRequest,
+    parsed: Any,
+    client: Any,
+) -> None:
+    answer = Response(parsed, client, worker.cfg)
+    answer.status = f"{response.status_code} {response.reason_phrase}"
+    answer.headers = list(response.headers.items())
+    environ = default_environ(parsed, client, worker.cfg)
+    environ[client_address.CLIENT] = client_address.client(request)
+    worker.log.access(answer, parsed, environ, timedelta())
 
 
 def _request(parsed: Any) -> HttpRequest:

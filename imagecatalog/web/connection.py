@@ -1,0 +1,234 @@
+"""One connection, and what has arrived of its next request while no thread is needed.
+
+A thread gets a request once the head is there and, unless the body is the data of an image,
+the body too. Everything here happens in the main thread and never blocks.
+
+This module depends on internals of the gunicorn version that pyproject.toml names.
+"""
+
+from __future__ import annotations
+
+import re
+import ssl
+import time
+from contextlib import suppress
+from typing import Any, Final
+
+from django.conf import settings
+from gunicorn.http.body import (  # type: ignore[import-untyped]
+    ChunkedReader,
+    LengthReader,
+)
+from gunicorn.http.errors import (  # type: ignore[import-untyped]
+    LimitRequestHeaders,
+    LimitRequestLine,
+)
+from gunicorn.http.parser import RequestParser  # type: ignore[import-untyped]
+from gunicorn.workers.gthread import TConn  # type: ignore[import-untyped]
+
+from images import errors, min_rate
+from images.http import chunked, client_address, expectation, request_body
+
+BLOCK: Final = 1 << 16  # bytes received at once
+HEAD_LIMIT: Final = (
+    1 << 17
+)  # bytes; gunicorn would parse longer heads in quadratic time
+BODY_LIMIT: Final = request_body.LIMIT
+FRAMING_LIMIT: Final = 1 << 16  # bytes of chunk sizes: tiny chunks take long to decode
+HEAD_SECONDS: Final = 10.0  # for a whole head, and until the first byte of a connection
+END_OF_HEAD: Final = b"\r\n\r\n"
+FORWARDED_FOR: Final = "X-FORWARDED-FOR"
+BARE_LF = re.compile(rb"(?<!\r)\n")
+# Their bodies are read by a thread as they arrive.
+DATA_REQUEST = re.compile(
+    "PUT /v2[^/]*/images/[^/]+/(?:file|stage)"
+    "|(?:PATCH|POST) /v2[^/]*/images/[^/]+/uploads/[^/]+"
+    "|(?:POST|PUT) /v1[^/]*/(?:images(?:/[^/]*)?)?"
+)
+
+
+class LimitRequestBody(Exception):
+    """The body is too large for a request without the data of an image."""
+
+
+class Parser(RequestParser):  # type: ignore[misc]
+    """gunicorn's parser, which gives a thread the request that was parsed before."""
+
+    _parsed: Any = None
+    _failure: Exception | None = None
+
+    def parse(self, data: bytes) -> Any:
+        """Parse a whole head, and return the request; None if ``next`` will raise its error."""
+        self.unreader.unread(data)
+        try:
+            self._parsed = super().__next__()
+        except Exception as error:
+            self._failure = error
+        return self._parsed
+
+    def __next__(self) -> Any:
+        """Return the parsed request, or raise the error of parsing it."""
+        parsed, failure = self._parsed, self._failure
+        self._parsed = self._failure = None
+        if failure is not None:
+            raise failure
+        return parsed or super().__next__()
+
+    next = __next__
+
+
+class Connection(TConn):  # type: ignore[misc]
+    """gunicorn's connection, with the bytes of a request that is not whole yet."""
+
+    def __init__(
+        self, cfg: Any, sock: Any, client: Any, server: Any, tls: ssl.SSLContext | None
+    ) -> None:
+        """Take an accepted socket. Raises OSError if the client of TLS is already gone."""
+        super().__init__(cfg, sock, client, server)
+        if tls is not None:
+            self.sock = tls.wrap_socket(
+                sock, server_side=True, do_handshake_on_connect=False
+            )
+        self.parser = Parser(cfg, self.sock, client)
+        self.initialized = True
+        self.is_secure = self._is_shaking_hands = tls is not None
+        self.peer = client[0] if isinstance(client, tuple) else ""
+        self.address = client_address.network_of(self.peer)
+        self.deadline = time.monotonic() + HEAD_SECONDS
+        self.is_new = True  # nobody has tried to read from it
+        self.is_lingering = False  # the last response is sent
+        self.held = 0  # bytes that this process holds for the connection
+        self.restart()
+
+    def restart(self) -> None:
+        """Expect another request."""
+        self.request: Any = None
+        self._data = bytearray()
+        self._searched = 0  # bytes in which the end of the head is not
+        self._body_began = 0.0
+        self._framing: chunked.Framing | None = None
+        self._decoded = self._payload = 0  # bytes of a chunked body
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a part of a request has arrived."""
+        return self.request is not None or bool(self._data)
+
+    def is_finished(self) -> bool:
+        """Return whether the client has sent all that it will send, and all of it was read."""
+        request = self.parser.mesg
+        if request is None or self.request is None or request.body.failed:
+            return False
+        reader = request.body.reader
+        is_read = not (reader.length if type(reader) is LengthReader else reader.parser)
+        buffered = self.parser.unreader.buf.getbuffer().nbytes
+        return bool(is_read and not buffered and request.should_close())
+
+    def receive(self) -> bytes | None:
+        """Return bytes that have arrived, b"" at the end of the connection, or None."""
+        try:
+            if self._is_shaking_hands:
+                self.sock.do_handshake()
+                self._is_shaking_hands = False
+            data: bytes = self.sock.recv(BLOCK)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return None
+        except OSError:
+            return b""
+        return data
+
+    def add(self, data: bytes) -> bool:
+        """Add bytes of the request; return whether a thread can take it.
+
+        Raises LimitRequestLine, LimitRequestHeaders, LimitRequestBody.
+        """
+        if not self.has_begun:
+            self.deadline = time.monotonic() + HEAD_SECONDS
+        self._data += data
+        self.held += len(data)
+        is_ready = self._has_head() if self.request is None else self._has_body()
+        if is_ready:
+            self.give_back()
+        return is_ready
+
+    def give_back(self) -> None:
+        """Let gunicorn read first what has arrived."""
+        self.parser.unreader.unread(bytes(self._data))
+        self._data = bytearray()
+
+    def _has_head(self) -> bool:
+        end = self._data.find(END_OF_HEAD, max(self._searched - 3, 0))
+        if (len(self._data) if end < 0 else end) > HEAD_LIMIT:
+            if b"\r\n" in self._data[:HEAD_LIMIT]:
+                raise LimitRequestHeaders("the head is too large")
+            raise LimitRequestLine(len(self._data), HEAD_LIMIT)
+        if end < 0:
+            # gunicorn refuses such a head, which might never end.
+            is_malformed = BARE_LF.search(self._data, max(self._searched - 1, 0))
+            self._searched = len(self._data)
+            return is_malformed is not None
+        self.request = self.parser.parse(bytes(self._data))
+        self._data = bytearray(self.parser.unreader.take_buffered())
+        if self.request is None:
+            return True
+        return self._needs_no_body() or self._has_body()
+
+    def _needs_no_body(self) -> bool:
+        request, reader = self.request, self.request.body.reader
+        if settings.IMAGECATALOG_TRUSTED_PROXIES:
+            self._count_by_client()
+        if DATA_REQUEST.fullmatch(f"{request.method} {request.path}"):
+            return True
+        if type(reader) is LengthReader and not 0 < reader.length <= BODY_LIMIT:
+            return True
+        if type(reader) is ChunkedReader:
+            self._framing = chunked.Framing()
+        self._body_began = time.monotonic()
+        if request._expected_100_continue and not self._data:
+            request._expected_100_continue = False
+            self._ask_for_body()
+        return False
+
+    def _ask_for_body(self) -> None:
+        with suppress(OSError):  # the next event shows that the connection is broken
+            self.sock.send(expectation.CONTINUE)
+
+    def _count_by_client(self) -> None:
+        forwarded = [v for name, v in self.request.headers if name == FORWARDED_FOR]
+        environ = {
+            "REMOTE_ADDR": self.peer,
+            "HTTP_X_FORWARDED_FOR": ",".join(forwarded),
+        }
+        client = client_address.client_of(environ)
+        self.address = client_address.network_of(client)
+
+    def _has_body(self) -> bool:
+        if self._framing is None:
+            is_whole = bool(len(self._data) >= self.request.body.reader.length)
+        else:
+            is_whole = self._is_decoded(self._framing)
+        now = time.monotonic()
+        earned = min_rate.GRACE + len(self._data) / min_rate.SLOWEST
+        self.deadline = min(
+            self._body_began + earned, now + settings.IMAGECATALOG_BODY_TIMEOUT
+        )
+        return is_whole
+
+    def _is_decoded(self, framing: chunked.Framing) -> bool:
+        """Return whether a chunked body has ended, or a thread will refuse it."""
+        views: list[memoryview] = []
+        try:
+            while not framing.done and self._payload <= BODY_LIMIT:
+                before = self._decoded
+                self._decoded = framing.cut(self._data, before, len(self._data), views)
+                self._payload += sum(map(len, views))
+                views.clear()
+                if self._decoded == before:
+                    break
+        except errors.BodyIncomplete:
+            return True
+        if framing.done or self._payload > BODY_LIMIT:
+            return True
+        if self._decoded - self._payload > FRAMING_LIMIT:
+            raise LimitRequestBody
+        return False

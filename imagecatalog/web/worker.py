@@ -1,0 +1,297 @@
+"""The worker of a web process: gunicorn's threads, of which slow clients hold none.
+
+The main thread receives requests, and ends connections, without blocking. A thread gets a
+request when the request is whole; only the data of images is read by the thread.
+"""
+
+from __future__ import annotations
+
+import errno
+import selectors
+import socket
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from typing import Any, Final
+
+from gunicorn import sock as gunicorn_sock  # type: ignore[import-untyped]
+from gunicorn.http import wsgi  # type: ignore[import-untyped]
+from gunicorn.workers import gthread  # type: ignore[import-untyped]
+
+from imagecatalog.web import refusals
+from imagecatalog.web.connection import Connection
+from images.http import connection
+
+HELD_LIMIT: Final = 32 << 20  # bytes of requests that are not answered, in one process
+LINGER_SECONDS: Final = 5.0
+DISCARDED_AT_ONCE: Final = 1 << 18  # bytes
+SWEEP_SECONDS: Final = 1.0
+RELIEF: Final = 64  # of the places or bytes, one part in so many is freed at once
+NO_FILES: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+NO_CLIENT: Final = {errno.EAGAIN, errno.ECONNABORTED}
+
+
+class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
+    """gunicorn's threaded worker, whose threads get whole requests."""
+
+    alive: bool
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._waiting: dict[Connection, None] = {}  # the oldest first
+        self._held = 0  # bytes
+        self._next_sweep = 0.0
+        self._tls = gunicorn_sock.ssl_context(self.cfg) if self.cfg.is_ssl else None
+        self._discarded = bytearray(DISCARDED_AT_ONCE)
+
+    # Receiving
+
+    def accept(self, listener: Any) -> None:
+        """Accept a connection, and read what has arrived on it."""
+        if self.nr_conns >= self.worker_connections - 1:
+            self._free_places()
+        try:
+            sock, client = listener.accept()
+        except OSError as error:
+            if error.errno in NO_FILES:
+                self._free_places()
+            elif error.errno not in NO_CLIENT:
+                raise
+            return
+        self.nr_conns += 1
+        try:
+            server = listener.getsockname()
+            conn = Connection(self.cfg, sock, client, server, self._tls)
+        except OSError:
+            self.nr_conns -= 1
+            sock.close()
+            return
+        self._on_readable(conn, sock)
+
+    def _on_readable(self, conn: Connection, _sock: Any) -> None:
+        if not conn.is_new and conn not in self._waiting:
+            return  # ended by an earlier event of the same round
+        conn.is_new = False
+        try:
+            self._linger(conn) if conn.is_lingering else self._receive(conn)
+        except Exception:
+            self.log.exception("A connection failed.")
+            self._close(conn)
+
+    def _receive(self, conn: Connection) -> None:
+        data = conn.receive()
+        while data:
+            if self._add(conn, data):
+                return
+            # The poller does not see bytes that TLS has already decrypted.
+            data = conn.receive() if conn.is_secure else None
+        if data is None:
+            self._wait(conn)
+        elif conn.request is not None:
+            conn.give_back()  # a thread answers that the body is cut off
+            self._dispatch(conn)
+        else:
+            self._close(conn)
+
+    def _add(self, conn: Connection, data: bytes) -> bool:
+        """Return whether the connection needs no further bytes for now."""
+        self._held += len(data)
+        try:
+            is_ready = conn.add(data)
+        except refusals.OVER_LIMIT as error:
+            self._refuse(conn, error)
+            return True
+        if is_ready:
+            self._dispatch(conn)
+        elif self._held > HELD_LIMIT:
+            self._free_bytes()
+            return conn not in self._waiting
+        return is_ready
+
+    def _dispatch(self, conn: Connection) -> None:
+        self._leave(conn)
+        self.enqueue_req(conn)
+
+    def _wait(self, conn: Connection) -> None:
+        if conn not in self._waiting:
+            self._waiting[conn] = None
+            callback = partial(self._on_readable, conn)
+            self.poller.register(conn.sock, selectors.EVENT_READ, callback)
+
+    def _leave(self, conn: Connection) -> None:
+        if conn in self._waiting:
+            del self._waiting[conn]
+            self.poller.unregister(conn.sock)
+
+    # In a thread
+
+    def handle_request(self, req: Any, conn: Connection) -> bool:
+        """Answer a request, as gunicorn does; return whether the connection can go on."""
+        self.cfg.pre_request(self, req)
+        began = datetime.now()
+        resp, environ = wsgi.create(req, conn.sock, conn.client, conn.server, self.cfg)
+        environ["wsgi.multithread"] = True
+        environ[connection.CLOSE] = resp.force_close
+        self._count_request()
+        if not self.alive or not self.cfg.keepalive:
+            resp.force_close()
+        try:
+            self._respond(resp, environ, began)
+        except OSError:
+            raise
+        except Exception as error:
+            if not resp.headers_sent:
+                raise
+            self.log.exception("Error handling request")
+            raise StopIteration from error
+        return not resp.should_close()
+
+    def _count_request(self) -> None:
+        self.nr += 1
+        if self.nr >= self.max_requests and self.alive:
+            self.log.info("Autorestarting worker after current request.")
+            self.alive = False
+
+    def _respond(self, resp: Any, environ: dict[str, Any], began: datetime) -> None:
+        content = self.wsgi(environ, resp.start_response)
+        try:
+            for block in content:
+                resp.write(block)
+            resp.close()
+        finally:
+            self.log.access(resp, resp.req, environ, datetime.now() - began)
+            if hasattr(content, "close"):
+                content.close()
+
+    # Ending
+
+    def finish_request(self, conn: Connection, fs: Any) -> None:
+        """Wait for the next request on a connection, or end it."""
+        self._held -= conn.held
+        conn.held = 0
+        try:
+            if not fs.cancelled() and fs.result():
+                self._keep(conn)
+            else:
+                self._end(conn)
+        except Exception:
+            self.log.exception("A connection failed.")
+            self._close(conn)
+
+    def _keep(self, conn: Connection) -> None:
+        seconds = self.cfg.keepalive if self.alive else gthread.STOP_KEEPALIVE_LINGER
+        conn.restart()
+        conn.deadline = time.monotonic() + seconds
+        conn.sock.setblocking(False)
+        # A client may send its next request before it has the response.
+        data = conn.parser.unreader.take_buffered()
+        if data and self._add(conn, data):
+            return
+        if conn.is_secure:
+            self._receive(conn)
+        else:
+            self._wait(conn)
+
+    def _end(self, conn: Connection) -> None:
+        """End a connection after its last response, which the client must be able to read."""
+        if conn.is_finished():
+            self._close(conn)
+            return
+        try:
+            conn.sock.setblocking(False)
+            conn.sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            self._close(conn)
+            return
+        conn.is_lingering = True
+        seconds = LINGER_SECONDS if self.alive else gthread.STOP_KEEPALIVE_LINGER
+        conn.deadline = time.monotonic() + seconds
+        self._linger(conn)
+
+    def _linger(self, conn: Connection) -> None:
+        """Discard what the client still sends, until it ends.
+
+        The kernel would answer bytes after a close with a reset, and the client would lose
+        the response.
+        """
+        try:
+            count = conn.sock.recv_into(self._discarded)
+        except BlockingIOError:
+            self._wait(conn)
+            return
+        except OSError:
+            count = 0
+        if count:
+            self._wait(conn)
+        else:
+            self._close(conn)
+
+    def _refuse(self, conn: Connection, error: Exception) -> None:
+        self._leave(conn)
+        self.handle_error(conn.request, conn.sock, conn.client, error)
+        self._end(conn)
+
+    def _close(self, conn: Connection) -> None:
+        self._leave(conn)
+        self._held -= conn.held
+        conn.held = 0
+        self.nr_conns -= 1
+        conn.close()
+
+    # Limits
+
+    def murder_keepalived(self, force: bool = False) -> None:
+        """End connections on which too little has arrived for too long."""
+        now = time.monotonic()
+        if now < self._next_sweep and not force:
+            return
+        self._next_sweep = now + SWEEP_SECONDS
+        for conn in list(self._waiting):
+            if not force and conn.deadline > now:
+                continue
+            if conn.has_begun and not conn.is_lingering:
+                self._refuse(conn, refusals.TooSlow())
+            else:
+                self._close(conn)
+
+    def _cap_keepalive(self, deadline: float) -> None:
+        """Let all connections without a running request end by ``deadline``."""
+        for conn in self._waiting:
+            conn.deadline = min(conn.deadline, deadline)
+
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        """Handle events, and look more often whether a stopping process can end."""
+        super().wait_for_and_dispatch_events(timeout if self.alive else 0.1)
+
+    def _free_places(self) -> None:
+        self._evict(lambda conn: 1, max(self.worker_connections // RELIEF, 1))
+
+    def _free_bytes(self) -> None:
+        self._evict(lambda conn: conn.held, HELD_LIMIT // RELIEF)
+
+    def _evict(self, weight: Callable[[Connection], int], excess: int) -> None:
+        """End the oldest waiting connections of the addresses that hold most."""
+        holders: dict[str, deque[Connection]] = defaultdict(deque)
+        totals: dict[str, int] = defaultdict(int)
+        for conn in self._waiting:
+            if weight(conn):
+                holders[conn.address].append(conn)
+                totals[conn.address] += weight(conn)
+        while excess > 0 and totals:
+            largest = max(totals, key=totals.__getitem__)
+            conn = holders[largest].popleft()
+            totals[largest] -= weight(conn)
+            excess -= weight(conn)
+            if not holders[largest]:
+                del totals[largest]
+            if conn.has_begun and not conn.is_lingering:
+                self.handle_error(
+                    conn.request, conn.sock, conn.client, refusals.TooManyConnections()
+                )
+            self._close(conn)
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
+        """Answer a request that gunicorn cannot handle, and log it. The connection then ends."""
+        refusals.answer(self, req, client, addr, exc)
