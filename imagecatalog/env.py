@@ -133,9 +133,11 @@ def seconds(
     return number(name, default, minimum, MANY_DAYS * 86400, help=help, shown=shown)
 
 
-def choice(name: str, default: str, allowed: tuple[str, ...], *, help: str) -> str:
+def choice(
+    name: str, default: str, allowed: tuple[str, ...], *, help: str, shown: str = ""
+) -> str:
     """Read one of the allowed words. Raises ImproperlyConfigured for any other."""
-    value = text(name, default, help=help)
+    value = text(name, default, help=help, shown=shown)
     if value not in allowed:
         raise ImproperlyConfigured(
             f"{name} is {value!r}; it may be one of: {', '.join(allowed)}."

@@ -12,6 +12,8 @@ from django.urls import reverse
 from django.utils.module_loading import import_string
 
 from imagecatalog.identity.api.views import error as identity_error
+from images import logs
+from images.access import staff
 from images.admin import error_pages
 from images.http import request_url, responses, streaming
 from images.http.request_ids import HEADER, request_id_of
@@ -30,12 +32,14 @@ POLICY = (
 
 
 def request_id(get_response: GetResponse) -> GetResponse:
-    """Give each request an id, the client's own if it is usable, and return it in the response."""
+    """Give each request an id, the client's own if it is usable; the response and the log have it."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        request.request_id = request_id_of(request)  # type: ignore[attr-defined]
+        own_id = request_id_of(request)
+        request.request_id = own_id  # type: ignore[attr-defined]
+        logs.bind(logs.Context(own_id))
         response = get_response(request)
-        response.headers[HEADER.lower()] = request.request_id  # type: ignore[attr-defined]
+        response.headers[HEADER.lower()] = own_id
         return response
 
     return middleware
@@ -71,6 +75,20 @@ def for_browsers(get_response: GetResponse) -> GetResponse:
     def middleware(request: HttpRequest) -> HttpResponse:
         if request.path_info.startswith(paths):
             return chain(request)
+        return get_response(request)
+
+    return middleware
+
+
+def user_in_log(get_response: GetResponse) -> GetResponse:
+    """Name the signed-in user of the browser admin in log records."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        user = ""
+        if settings.SESSION_COOKIE_NAME in request.COOKIES:
+            user = request.user.get_username()
+        own_id = request.request_id  # type: ignore[attr-defined]
+        logs.bind(staff(user, own_id).log_context)
         return get_response(request)
 
     return middleware

@@ -20,8 +20,11 @@ from typing import Any
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "imagecatalog.settings")
 
 from django.conf import settings
+from django.utils.log import configure_logging
+from gunicorn import glogging  # type: ignore[import-untyped]
 from gunicorn.http import message  # type: ignore[import-untyped]
 
+from images import logs
 from images.http import client_address, connection, expectation, request_head
 
 wsgi_app = "imagecatalog.wsgi"
@@ -52,14 +55,27 @@ if settings.IMAGECATALOG_TRUSTED_PROXIES:
         client_address.as_peers(settings.IMAGECATALOG_TRUSTED_PROXIES)
     )
 forwarder_headers = ""  # no header can change the path of a request
-# The user name is left out, because an unknown client can put any text into its header.
-access_log_format = " ".join(
-    (
-        f"%({{{client_address.CLIENT}}}e)s %(t)s",
-        '"%(r)s" %(s)s %({content-length}o)s %(M)s ms %({x-openstack-request-id}o)s',
-    )
+# Request id, user and project are in every record, see images.logs.
+access_log_format = (
+    f'%({{{client_address.CLIENT}}}e)s "%(r)s" %(s)s %({{content-length}}o)s %(M)s ms'
 )
 accesslog = "-" if settings.IMAGECATALOG_ACCESS_LOG else None
+loglevel = settings.LOG_LEVEL.lower()
+configure_logging(settings.LOGGING_CONFIG, settings.LOGGING)
+
+
+class Logger(glogging.Logger):  # type: ignore[misc]
+    """gunicorn's logger, whose records go the same way as all others."""
+
+    def setup(self, cfg: Any) -> None:
+        """Prepare the loggers, without the handlers that gunicorn adds."""
+        super().setup(cfg)
+        for log in (self.error_log, self.access_log):
+            log.handlers.clear()
+            log.propagate = True
+
+
+logger_class = Logger
 
 # Tokens are large, and API v1 has one header for each property. (reuse_port stays off, because a
 # second server could otherwise listen on the same port unnoticed.)
@@ -101,6 +117,11 @@ def pre_request(worker: Any, request: Any) -> None:
             for name, value in request.headers
             if "_" not in name or name.startswith("X-IMAGE-META-")
         ]
+
+
+def post_request(worker: Any, request: Any, environ: Any, response: Any) -> None:
+    """Forget the request: what this thread logs next does not belong to it."""
+    logs.bind(logs.Context())
 
 
 def post_worker_init(worker: Any) -> None:
@@ -148,4 +169,5 @@ def _refuse_connections(worker: Any, deadline: float) -> None:
 
 def _is_news(record: logging.LogRecord) -> bool:
     """Return whether to log a record of gunicorn: not for timeouts of clients."""
-    return not (record.exc_info and isinstance(record.exc_info[1], BlockingIOError))
+    error = record.exc_info[1] if record.exc_info else None
+    return not (isinstance(error, BlockingIOError) or getattr(error, "logged", False))

@@ -283,8 +283,8 @@ IMAGECATALOG_GRACE_SECONDS = env.seconds(
 IMAGECATALOG_ACCESS_LOG = env.flag(
     "IMAGECATALOG_ACCESS_LOG",
     False,
-    help="`on` writes one line per request to standard output: client, time, request "
-    "line, status, bytes, duration and request id.",
+    help="`on` writes one line per request to the log: client, request line, status, "
+    "bytes and duration.",
 )
 
 INSTALLED_APPS = [
@@ -352,6 +352,7 @@ IMAGECATALOG_BROWSER_MIDDLEWARE = [
     "imagecatalog.middleware.content_security_policy",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "imagecatalog.middleware.user_in_log",
     "imagecatalog.middleware.check_forms",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -418,12 +419,26 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": None,
 }
 
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LOG_LEVEL = env.choice(
-    "LOG_LEVEL",
-    "INFO",
-    ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
-    help="Least severe level in the log on standard error: `DEBUG`, `INFO`, `WARNING`, "
-    "`ERROR` or `CRITICAL`.",
+    "IMAGECATALOG_LOG_LEVEL",
+    env.choice(
+        "LOG_LEVEL",
+        "INFO",
+        LOG_LEVELS,
+        help="Default of `IMAGECATALOG_LOG_LEVEL`.",
+    ),
+    LOG_LEVELS,
+    shown="`INFO`",
+    help="Least severe level in the log: `DEBUG`, `INFO`, `WARNING`, `ERROR` or "
+    "`CRITICAL`. Also read from `LOG_LEVEL`.",
+)
+IMAGECATALOG_LOG_FORMAT = env.choice(
+    "IMAGECATALOG_LOG_FORMAT",
+    "text",
+    ("text", "json"),
+    help="Format of the log: `text` for people, or `json`, one object per line. See "
+    "[Logs](operations.md#logs).",
 )
 env.declare(
     "IMAGECATALOG_CRASH_FILE",
@@ -434,13 +449,20 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}
+        "text": {"()": "images.logs.TextFormatter"},
+        "json": {"()": "images.logs.JsonFormatter"},
     },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"failures_only": {"()": "images.logs.FailuresOnly"}},
+    "handlers": {
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "formatter": IMAGECATALOG_LOG_FORMAT,
+        }
+    },
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     # A refused request is not worth a warning in the operator's log.
     "loggers": {
-        "django.request": {"level": "ERROR"},
+        "django.request": {"level": "ERROR", "filters": ["failures_only"]},
         "django.security.DisallowedRedirect": {"level": "CRITICAL"},
         "axes": {"level": "WARNING"},  # four lines for each sign-in otherwise
         # It reports the options of its sign-in plugin as unknown, and then uses them.

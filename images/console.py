@@ -152,14 +152,6 @@ def say(out: OutputWrapper, line: str) -> None:
         out.write(line)
 
 
-def shown(text: str) -> str:
-    """Return a text in one line, with characters that are not printable escaped."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode()
-        for char in text
-    )
-
-
 def confirm(question: str, yes: bool) -> None:
     """Ask for confirmation on a terminal, unless ``yes``. Raises CommandError for any other answer.
 

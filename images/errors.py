@@ -11,6 +11,7 @@ class ImageError(Exception):
     """The base class of errors that are shown to callers; ``str(error)`` is the message."""
 
     code = "error"
+    logged = False  # whether the log already has this failure, with its details
 
 
 class Invalid(ImageError):

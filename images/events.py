@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+from functools import partial
 from typing import Any
 
+from django.db import transaction
+
 from images.access import Caller
+from images.logs import word
 from images.models import Event, Image
+
+log = logging.getLogger(__name__)
+
+FAILURES = ("fail", "lose")  # verbs
+FIGURES = ("transfer", "received", "size", "store", "damage")  # details
 
 
 def record(
@@ -17,12 +27,12 @@ def record(
     reason: str = "",
     detail: dict[str, Any] | None = None,
 ) -> None:
-    """Write an event into the image's history, in the current transaction.
+    """Write an event into the image's history; log it once the transaction is committed.
 
     ``before`` is the image's status before the change; its status now is recorded as the new
     one. ``verb`` names the change, such as ``update``; ``detail`` has its values.
     """
-    Event.objects.create(
+    event = Event.objects.create(
         image=image,
         verb=verb,
         from_status=before,
@@ -34,3 +44,28 @@ def record(
         reason=reason,
         detail=detail or {},
     )
+    transaction.on_commit(partial(_log, event, actor))
+
+
+def _log(event: Event, actor: Caller) -> None:
+    facts = {
+        "image": event.image_id,
+        "verb": event.verb,
+        "from": event.from_status,
+        "to": event.to_status,
+        **_figures(event),
+        "reason": event.reason,
+    }
+    words = [f"{name}={word(value)}" for name, value in facts.items() if value]
+    log.log(_level(event), "%s", " ".join(words), extra={"context": actor.log_context})
+
+
+def _figures(event: Event) -> dict[str, str]:
+    if event.verb == "update":  # its details are named by users
+        return {}
+    return {name: str(event.detail[name]) for name in FIGURES if event.detail.get(name)}
+
+
+def _level(event: Event) -> int:
+    damaged = event.verb == "verify" and event.detail.get("damage")
+    return logging.WARNING if damaged or event.verb in FAILURES else logging.INFO

@@ -271,6 +271,7 @@ def unsynced(monkeypatch: pytest.MonkeyPatch) -> None:
 def nothing_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
     """No rows that another test, whose database is gone, could not clean up."""
     monkeypatch.setattr(object_removal, "_stuck", {})
+    monkeypatch.setattr(object_removal, "_logged", {})
 
 
 @pytest.fixture(autouse=True)

@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Upwards: a room may import the rooms of the floors below its own, and none beside it.
 FLOORS: list[set[str]] = [
+    {"text"},
     {
         "errors",
         "units",
@@ -27,7 +28,7 @@ FLOORS: list[set[str]] = [
         "duty",
         "format_checks",
     },
-    {"models", "stores", "formats", "attributes"},
+    {"models", "stores", "formats", "attributes", "logs"},
     {"custom_properties", "signatures"},
     {"property_schema"},
     {"access"},
@@ -42,6 +43,8 @@ FLOORS: list[set[str]] = [
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 IDENTITY_KNOWS = {
     "errors",
+    "logs",
+    "text",
     "units",
     "console",
     "db",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from images import logs
+
 # A role implies others, as in Keystone.
 IMPLIED = {
     "admin": frozenset({"admin", "member", "reader"}),
@@ -29,6 +31,12 @@ class Caller:
     def is_admin(self) -> bool:
         """Whether the caller has the role ``admin``."""
         return "admin" in self.roles
+
+    @property
+    def log_context(self) -> logs.Context:
+        """What log records about this caller's actions name."""
+        project = self.project or ""
+        return logs.Context(self.request_id, self.user, project, self.interface)
 
 
 def implied(*roles: str) -> frozenset[str]:

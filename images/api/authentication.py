@@ -15,7 +15,7 @@ from imagecatalog.identity import credentials, tokens
 from imagecatalog.identity.credentials import CREDENTIAL_ID
 from imagecatalog.identity.origin import Origin, origin_of
 from imagecatalog.identity.verification import Identity
-from images import errors
+from images import errors, logs
 from images.access import Caller, implied
 from images.http import client_address, public_url
 from images.http.challenge import challenge
@@ -34,7 +34,9 @@ class CallerAuthentication(BaseAuthentication):
         Raises AuthenticationFailed for wrong credentials, NotAuthenticated for missing ones,
         and Forbidden for a password that a browser sends from a page of another site.
         """
-        return MODES[settings.IMAGECATALOG_AUTH](request), None
+        caller = MODES[settings.IMAGECATALOG_AUTH](request)
+        logs.bind(caller.log_context)
+        return caller, None
 
     def authenticate_header(self, request: HttpRequest) -> str:
         """Return the value of WWW-Authenticate for a response 401."""

@@ -29,8 +29,10 @@ class Inspector(Protocol):
         """
 
 
-def inspection(disk_format: str, container_format: str) -> Inspector:
-    """Return an inspector for data of these formats.
+def inspection(
+    disk_format: str, container_format: str, label: str = "data"
+) -> Inspector:
+    """Return an inspector for data of these formats; ``label`` names the data in the log.
 
     It looks at the disk itself, at each file in an OVA, or into compressed data.
 
@@ -38,8 +40,8 @@ def inspection(disk_format: str, container_format: str) -> Inspector:
     into: they are file systems, in which no consumer looks for disks.
     """
     if container_format in OPAQUE or not container_format:
-        return Inspection(disk_format, container_format)
-    return Content(disk_format, container_format, Budget())
+        return Inspection(disk_format, container_format, label)
+    return Content(disk_format, container_format, label, Budget())
 
 
 class Content:
@@ -52,13 +54,15 @@ class Content:
         self,
         disk_format: str,
         container_format: str,
+        label: str,
         budget: Budget,
         layers: int = 1,
         name: str = "",
     ) -> None:
         self._disk_format, self._container = disk_format, container_format
-        self._budget, self._layers, self._name = budget, layers, name
-        self._disk = Inspection(disk_format, container_format)
+        self._label, self._budget = label, budget
+        self._layers, self._name = layers, name
+        self._disk = Inspection(disk_format, container_format, label)
         self._begin = b""  # until there is enough to know what it is
         self._known = False
         self._opened: Tar | Compressed | Ovf | None = None
@@ -139,7 +143,9 @@ class Content:
             return
         if kind not in OPENED or self._layers > 1:
             raise self._wrong_container(kind)
-        inside = Content(self._disk_format, "docker", self._budget, self._layers + 1)
+        inside = Content(
+            self._disk_format, "docker", self._label, self._budget, self._layers + 1
+        )
         self._opened = Compressed(kind, inside, self._budget)
 
     def _wrong_container(self, kind: str | None) -> ContentRefused:
@@ -157,7 +163,8 @@ class Content:
     def _inside(self, name: str) -> Content:
         """Return the inspector of a file in an archive, by its name, or of decompressed data."""
         disk_format = self._disk_format if self._container == "compressed" else ""
-        return Content(disk_format, INSIDE, self._budget, self._layers + 1, name)
+        layers = self._layers + 1
+        return Content(disk_format, INSIDE, self._label, self._budget, layers, name)
 
     def _is_ovf(self, begin: bytes) -> bool:
         if self._name.lower().endswith(".ovf"):

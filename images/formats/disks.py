@@ -5,7 +5,6 @@ Knows nothing of models, stores or HTTP.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 
 from django.conf import settings
@@ -22,11 +21,9 @@ from images.formats.detection import (
 )
 from images.formats.iso import Iso
 from images.formats.luks import Luks
-from images.formats.verdicts import Objection, judge
+from images.formats.verdicts import Objection, Verdicts
 from images.formats.vhd import FixedVhd
 from images.units import LARGEST
-
-log = logging.getLogger(__name__)
 
 FOOTER = 1536  # bytes; the end of a streamOptimized vmdk, and more than that of a VHD
 INSIDE = "ovf"  # for data in a container: any disk_format, with all safety checks
@@ -44,7 +41,8 @@ class Inspection:
     Memory is constant (1 MiB), and the result does not depend on the sizes of blocks.
     """
 
-    def __init__(self, disk_format: str, container_format: str) -> None:
+    def __init__(self, disk_format: str, container_format: str, label: str) -> None:
+        self._verdicts = Verdicts(label)
         self._disk_format = disk_format
         self._container_format = container_format
         self._size = 0
@@ -81,9 +79,7 @@ class Inspection:
         self._finish()
         self._judge(self._size)
         if mismatch := self._mismatch():
-            log.warning(
-                "The data is accepted, because format matching is off: %s", mismatch
-            )
+            self._verdicts.allow(mismatch)
             return None
         return self._virtual_size() or None
 
@@ -147,7 +143,7 @@ class Inspection:
             raise ContentRefused(
                 f"{mismatch} The operator can allow it: IMAGECATALOG_REQUIRE_FORMAT_MATCH=off."
             )
-        judge(self._dangers)
+        self._verdicts.judge(self._dangers)
         for name, candidate in self._disks().items():
             if candidate is not self._pending:
                 self._check(name, candidate.objections(size))
@@ -179,7 +175,7 @@ class Inspection:
 
     def _check(self, name: str, objections: Iterable[Objection]) -> None:
         if not (name == "gpt" and self._disk_format in NEVER_DISKS):
-            judge(objections)
+            self._verdicts.judge(objections)
 
     def _virtual_size(self) -> int | None:
         if self._container_format != "bare":
@@ -190,7 +186,7 @@ class Inspection:
         if candidate is None:
             return None
         if isinstance(candidate.inspector, Iso):
-            judge(candidate.inspector.cut_off(self._size))
+            self._verdicts.judge(candidate.inspector.cut_off(self._size))
             return self._size
         size = parsed_size(candidate, self._size)
         if size is None or not 0 <= size <= LARGEST:

@@ -21,16 +21,32 @@ class Objection(NamedTuple):
     found: str
 
 
-def judge(objections: Iterable[Objection]) -> None:
-    """Raise ContentRefused for failed checks; log those that the operator relaxes instead."""
-    fatal = []
-    for objection in objections:
-        if objection.check in settings.IMAGECATALOG_FORMAT_CHECKS:
-            log.warning("%s (%s). The operator allows it.", objection.found, objection.check)  # fmt: skip
-        else:
-            fatal.append(objection)
-    if fatal:
-        raise ContentRefused(_message(fatal))
+class Verdicts:
+    """The verdicts about one stream of data; what the operator allows is logged once.
+
+    ``label`` names the data in the log.
+    """
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._allowed: set[str] = set()
+
+    def judge(self, objections: Iterable[Objection]) -> None:
+        """Raise ContentRefused for the objections, except those that the operator relaxed."""
+        fatal = []
+        for objection in objections:
+            if objection.check in settings.IMAGECATALOG_FORMAT_CHECKS:
+                self.allow(f"{objection.found} ({objection.check}).")
+            else:
+                fatal.append(objection)
+        if fatal:
+            raise ContentRefused(_message(fatal))
+
+    def allow(self, found: str) -> None:
+        """Log what was found and is accepted, because the operator allows it."""
+        if found not in self._allowed:
+            self._allowed.add(found)
+            log.warning("%s: %s The operator allows it.", self._label, found)
 
 
 def refused(check: str, found: str) -> ContentRefused:

@@ -79,7 +79,7 @@ def handle(exc: Exception, context: dict[str, Any]) -> HttpResponse | None:
 
 def _refusal(exc: Exception, request: HttpRequest, view: ApiView) -> _Refusal | None:
     if isinstance(exc, errors.ImageError):
-        return _domain_refusal(exc, view)
+        return _domain_refusal(exc, request, view)
     if isinstance(exc, NotAuthenticated | AuthenticationFailed):
         return _Refusal(401, str(exc.detail))
     if isinstance(exc, MethodNotAllowed):
@@ -102,11 +102,13 @@ def _refusal(exc: Exception, request: HttpRequest, view: ApiView) -> _Refusal | 
     return None
 
 
-def _domain_refusal(exc: errors.ImageError, view: ApiView) -> _Refusal:
+def _domain_refusal(
+    exc: errors.ImageError, request: HttpRequest, view: ApiView
+) -> _Refusal:
     table = {**STATUS, **view.error_status}
     kind = next(kind for kind in type(exc).__mro__ if kind in table)
-    if isinstance(exc, errors.StoreError) and table[kind] == 503:
-        log.error("a store failed", exc_info=exc)
+    if table[kind] >= 500 and not exc.logged:
+        log.error("%s %s failed", request.method, request.path, exc_info=exc)
     headers = dict(view.error_headers.get(kind, {}))
     if isinstance(exc, RangeNotSatisfiable):
         headers["Content-Range"] = f"bytes */{exc.size}"

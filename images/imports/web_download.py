@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db.models import Value
 from django.db.models.functions import Coalesce
 
-from images import db, errors, lifecycle, stores
+from images import db, errors, lifecycle, logs, stores
 from images.access import Caller, operator
 from images.failpoints import failpoint
 from images.models import Image, Status, Transfer, TransferStatus
@@ -52,6 +52,7 @@ def fetch(transfer_id: UUID, stopping: Callable[[], bool] = lambda: False) -> bo
     """
     transfer = Transfer.objects.get(pk=transfer_id)
     actor = replace(operator("worker"), request_id=transfer.request_id)
+    logs.bind(actor.log_context)
     image = _claim(transfer, actor)
     if image is None:
         return False

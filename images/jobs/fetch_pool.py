@@ -58,8 +58,8 @@ class FetchPool:
     def _fetch(self, transfer_id: UUID) -> None:
         try:
             web_download.fetch(transfer_id, self._stopping.is_set)
-        except errors.ImageError as error:
-            log.info("web download %s: %s", transfer_id, error)
+        except errors.ImageError:
+            pass  # an event of the image, which is logged
         except Exception:
             log.exception("web download %s failed", transfer_id)
         finally:

@@ -10,6 +10,8 @@ import time
 from django.db import close_old_connections, connections
 
 from imagecatalog.identity import pruning
+from images import logs
+from images.access import operator
 from images.duty import Duty
 from images.jobs.fetch_pool import FetchPool
 from images.lifecycle import deletion
@@ -40,6 +42,7 @@ def run(interval: float, downloads: int) -> None:
     # The signals are waited for, not handled: if two arrive together, the handler of the second
     # could wait for a lock that the handler of the first holds.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    logs.bind(operator("worker").log_context)
     stop = threading.Event()
     for duty in DUTIES:
         if duty.may_block:
@@ -60,6 +63,7 @@ def run(interval: float, downloads: int) -> None:
 def _repeat_in_thread(duty: Duty, interval: float, stop: threading.Event) -> None:
     # A daemon thread: a duty that is killed with the process is repeated by the next worker.
     def repeat() -> None:
+        logs.bind(operator("worker").log_context)
         while not stop.is_set():
             _attempt(duty)
             stop.wait(duty.period or interval)

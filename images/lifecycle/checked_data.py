@@ -102,7 +102,7 @@ class CheckedData:
         data), and what the iteration of the blocks raises.
         """
         formats = self._criteria.disk_format, self._criteria.container_format
-        inspector = inspection(*formats)
+        inspector = inspection(*formats, f"image {self._image.pk}")
         with Digests(*self._algorithms()) as digests:
             for block in digesting(self._blocks, digests):
                 inspector.feed(block)

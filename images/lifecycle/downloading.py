@@ -93,6 +93,7 @@ def read(
             store_id,
             exc_info=last_error,
         )
+        last_error.logged = True
     raise last_error
 
 
@@ -217,10 +218,12 @@ def _damaged(part: Part, algorithm: str) -> errors.StoreError:
         part.copy["store"],
         algorithm,
     )
-    return errors.StoreError(
+    error = errors.StoreError(
         "The data in the store is not the data of the image: its digest differs. Tell the "
         "operator, who can verify the copies of the image."
     )
+    error.logged = True
+    return error
 
 
 def _too_slow() -> errors.StoreError:

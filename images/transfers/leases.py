@@ -164,9 +164,8 @@ def _apply_status_on_failure(
     mark = image.mark_requeued
     if transfer.status_on_failure == Status.KILLED:
         mark = image.mark_killed
-    follow(
-        image, mark, "fail", actor, reason=reason, detail={"transfer": str(transfer.pk)}
-    )
+    detail = {"transfer": str(transfer.pk), "received": transfer.bytes_received}
+    follow(image, mark, "fail", actor, reason=reason, detail=detail)
 
 
 def _queue_again(image: Image, transfer: Transfer, actor: Caller) -> None:

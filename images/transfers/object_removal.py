@@ -20,6 +20,8 @@ Row = TypeVar("Row", bound=Model)
 
 # The rows whose objects this process could not remove, in the order of the last attempts.
 _stuck: dict[Model, None] = {}
+# The failure of each store that this process has logged last, until a removal succeeds.
+_logged: dict[str, str] = {}
 
 
 def delete(
@@ -37,14 +39,18 @@ def delete(
         stores.get(store_id).delete(key, abandoned=abandoned)
     except errors.ImageError as error:
         breaker.failed(store_id)
-        log.warning(
-            "object %s could not be removed from store %s; it is tried again later",
-            key,
-            store_id,
-            exc_info=error,
-        )
+        if _logged.get(store_id) != str(error):
+            _logged[store_id] = str(error)
+            log.warning(
+                "object %s, perhaps with others, cannot be removed from store %s and is "
+                "tried again later",
+                key,
+                store_id,
+                exc_info=error,
+            )
         return False
     breaker.succeeded(store_id)
+    _logged.pop(store_id, None)
     return True
 
 

@@ -81,6 +81,13 @@ def append(
         failpoint("import.due")
         finish(upload, actor)
     elif stream.interruption:
+        log.warning(
+            "upload %s of image %s was interrupted after %d bytes: %s",
+            upload_id,
+            image_id,
+            stream.received,
+            stream.interruption,
+        )
         raise stream.interruption
     return find(image_id, upload_id)
 
@@ -106,6 +113,7 @@ class _Stream:
         """
         assert upload.bytes_expected is not None
         self.room = upload.bytes_expected - upload.bytes_received
+        self.received = 0
         self.announced = announced
         self.interruption: errors.ImageError | None = None
         if offset != upload.bytes_received:
@@ -121,7 +129,7 @@ class _Stream:
         if not offset:
             # Invalid data is refused at its first MiB, before the client sends the rest in vain.
             formats = image.disk_format or "", image.container_format or ""
-            self.inspection = inspection(*formats)
+            self.inspection = inspection(*formats, f"image {image.pk}")
 
     def _checked(
         self, blocks: Iterator[bytes], upload: Transfer
@@ -131,6 +139,7 @@ class _Stream:
                 if len(block) > self.room:
                     raise _too_much(upload)
                 self.room -= len(block)
+                self.received += len(block)
                 if self.announced is not None:
                     self.announced -= len(block)
                 if self.inspection:

@@ -234,6 +234,6 @@ def test_the_scheme_is_believed_from_whom_the_address_is(
         assert found["versions"][0]["links"][0]["href"].startswith(f"{scheme}://")
         client = "192.0.2.7" if trusted.startswith("127.") else "127.0.0.1"
         assert f"'admin' from {client}" in service.log_tail()
-        line = rf'{client} \[.+\] "GET /v2/images HTTP/1.1" 401 \d+ \d+ ms req-\S+'
+        line = rf'request=req-\S+ .+ {client} "GET /v2/images HTTP/1.1" 401 \d+ \d+ ms'
         # It is written when the client has had its answer.
         servers.wait_until(lambda: re.search(line, service.log_tail()), "a line")

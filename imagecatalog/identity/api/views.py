@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from imagecatalog.identity import tokens
 from imagecatalog.identity.models import Project, Role
 from imagecatalog.identity.tokens import Valid
-from images import errors
+from images import errors, logs
 from images.http import public_url, request_body, responses, streaming
 from images.http.views import ApiView, ApiViewSet
 
@@ -91,6 +91,9 @@ def require(request: Request) -> Valid:
     valid = tokens.read(request.META.get("HTTP_X_AUTH_TOKEN", ""))
     if valid is None:
         raise Unauthorized
+    identity = valid.identity
+    own_id = request._request.request_id  # type: ignore[attr-defined]
+    logs.bind(logs.Context(own_id, identity.user, identity.project or "", "identity"))
     return valid
 
 

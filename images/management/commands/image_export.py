@@ -13,10 +13,11 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from images import errors
-from images.console import shown, tidy_end, watched
+from images.console import tidy_end, watched
 from images.files import Folder, export_to, exportable_image
 from images.management.projects import project_id
 from images.models import READABLE_STATUSES, Image
+from images.text import printable
 
 EPILOG = """\
 Each image is written to NAME.FORMAT, or to ID.FORMAT if it has no name, or to NAME-ID.FORMAT
@@ -96,7 +97,7 @@ class Command(BaseCommand):
         self.counts["written" if written else "skipped"] += 1
         self.size += (image.size or 0) if written else 0
         outcome = "exported to" if written else "is already in"
-        self.stdout.write(f"{image_id}: {outcome} {shown(str(path))}")
+        self.stdout.write(f"{image_id}: {outcome} {printable(str(path))}")
         self.stdout.flush()
 
     def _sum_up(self) -> None:

@@ -13,11 +13,12 @@ from django.core.management.base import BaseCommand, CommandError
 
 from images import attributes, custom_properties, errors, lifecycle
 from images.access import operator
-from images.console import shown, tidy_end, watched
+from images.console import tidy_end, watched
 from images.files import ImportOptions, Outcome, Skipped, Source, find, import_source
 from images.files.sidecar import digest
 from images.files.sources import SCHEMES
 from images.management.projects import only_project, project_id
+from images.text import printable
 
 EPILOG = """\
 SOURCE is a file, a folder or an http(s) URL. From a folder, the command imports the regular
@@ -88,7 +89,7 @@ class Command(BaseCommand):
     def _import(
         self, item: Source | Skipped, import_options: ImportOptions, dry_run: bool
     ) -> None:
-        label = shown(item.label)
+        label = printable(item.label)
         if isinstance(item, Skipped):
             self._count("failed" if item.failed else "skipped", label, item.reason)
             return
@@ -115,7 +116,7 @@ class Command(BaseCommand):
 
     def _count(self, result: str, label: str, reason: str) -> None:
         self.counts[result] += 1
-        self.stderr.write(f"{label}: {result}: {shown(reason)}", self.style.NOTICE)
+        self.stderr.write(f"{label}: {result}: {printable(reason)}", self.style.NOTICE)
 
     def _sum_up(self, dry_run: bool) -> None:
         counts = self.counts
@@ -135,7 +136,7 @@ def _description(outcome: Outcome) -> str:
     fields = plan.fields
     size = "size unknown" if plan.size is None else f"{plan.size} bytes"
     line = (
-        f"{shlex.quote(shown(fields['name'] or ''))} ({fields['disk_format']}/"
+        f"{shlex.quote(printable(fields['name'] or ''))} ({fields['disk_format']}/"
         f"{fields['container_format']}, {size}, owner {fields.get('owner')})"
     )
     return line + "".join(f"; {note}" for note in plan.notes)

@@ -1,0 +1,144 @@
+"""The format of log records, as text or JSON, and the request that each record belongs to."""
+
+from __future__ import annotations
+
+import logging
+import re
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import orjson
+from django.db import DataError, InterfaceError, OperationalError
+
+from images import errors
+from images.text import printable, printable_lines
+
+# Failures of stores, clients and the database: their message says it all.
+KNOWN_FAILURES = (
+    errors.ImageError,
+    DataError,
+    InterfaceError,
+    OperationalError,
+)
+PLAIN = re.compile(r"[^\s\"=\\]+")
+QUOTED = str.maketrans({'"': '\\"', "\\": "\\\\"})
+
+
+class Context(NamedTuple):
+    """The request that a log record belongs to, and its caller; empty where unknown."""
+
+    request_id: str = ""
+    user: str = ""
+    project: str = ""
+    interface: str = ""
+
+
+_context: ContextVar[Context] = ContextVar("log_context", default=Context())  # noqa: B039
+
+
+def bind(context: Context) -> None:
+    """Set the context of all following records of this thread."""
+    _context.set(context)
+
+
+def bound() -> Context:
+    """Return the context of this thread, for a thread that works for it."""
+    return _context.get()
+
+
+class TextFormatter(logging.Formatter):
+    """One line for a record, and indented lines for the traceback of an unknown failure."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as text. No message can contain or imitate another record."""
+        context = _context_of(record)
+        line = (
+            f"{_timestamp(record)} {record.levelname} {record.name} "
+            f"request={word(context.request_id)} user={word(context.user)} "
+            f"project={word(context.project)} interface={word(context.interface)} "
+            f"{printable(_message(record))}"
+        )
+        if traceback := self._traceback(record):
+            line += printable_lines(f"\n{traceback}").replace("\n", "\n  ")
+        return line
+
+    def _traceback(self, record: logging.LogRecord) -> str:
+        if not record.exc_info or _known_failure(record):
+            return ""
+        return self.formatException(record.exc_info)
+
+
+class JsonFormatter(TextFormatter):
+    """One JSON object in one line for a record."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as JSON."""
+        fields: dict[str, str | None] = {
+            "timestamp": _timestamp(record),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": _message(record),
+        }
+        for name, value in _context_of(record)._asdict().items():
+            fields[name] = value or None
+        if traceback := self._traceback(record):
+            fields["exc_info"] = traceback
+        try:
+            return orjson.dumps(fields).decode()
+        except orjson.JSONEncodeError:  # a lone surrogate
+            return orjson.dumps(
+                {name: _encodable(fields[name]) for name in fields}
+            ).decode()
+
+
+class FailuresOnly(logging.Filter):
+    """The filter of Django's records: those of exceptions pass, those of status codes do not.
+
+    Where the service itself answers with an error status, it logs the reason.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether the record reports an exception."""
+        return bool(record.exc_info)
+
+
+def word(value: str) -> str:
+    """Return a value for ``name=value``: ``-`` if empty, and quoted unless it is one word."""
+    if not value:
+        return "-"
+    if value != "-" and PLAIN.fullmatch(value):
+        return printable(value)
+    return printable(f'"{value.translate(QUOTED)}"')
+
+
+def reason(error: BaseException) -> str:
+    """Return the message of an error, and what caused it unless the message has that too."""
+    cause = error.__cause__
+    if cause is None or str(cause) in str(error):
+        return str(error)
+    return f"{error} ({type(cause).__name__}: {cause})"
+
+
+def _message(record: logging.LogRecord) -> str:
+    message = record.getMessage()
+    known = _known_failure(record)
+    return f"{message}: {reason(known)}" if known else message
+
+
+def _known_failure(record: logging.LogRecord) -> BaseException | None:
+    error = record.exc_info[1] if record.exc_info else None
+    return error if isinstance(error, KNOWN_FAILURES) else None
+
+
+def _context_of(record: logging.LogRecord) -> Context:
+    return getattr(record, "context", None) or _context.get()
+
+
+def _timestamp(record: logging.LogRecord) -> str:
+    moment = datetime.fromtimestamp(record.created, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03}Z"
+
+
+def _encodable(value: str | None) -> str | None:
+    return value and value.encode(errors="backslashreplace").decode()

@@ -1,0 +1,60 @@
+"""The log of the real service: one format for gunicorn, Django and the worker."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests import servers
+from tests.servers import Service
+from tests.test_logs import LINE
+from tests.wire.api import Api, connect, upload_head
+
+
+def test_an_upload_of_a_client_that_goes_away_is_a_warning_with_its_bytes(
+    catalogue: Service, api: Api
+) -> None:
+    image_id = api.new()
+    before = catalogue.log.stat().st_size
+    with connect(catalogue) as sock:
+        sock.sendall(upload_head(catalogue, image_id, "Content-Length: 100") + b"12345")
+
+    servers.wait_until(lambda: "verb=fail" in since(catalogue, before), "the line")
+    lines = [it for it in since(catalogue, before).splitlines() if image_id in it]
+    begun, failed = (LINE.fullmatch(line) for line in lines)
+    assert begun
+    assert failed
+    assert (begun["level"], failed["level"]) == ("INFO", "WARNING")
+    assert begun["request_id"] == failed["request_id"]
+    assert (failed["user"], failed["interface"]) == ("admin", "v2")
+    assert " received=5 " in failed["message"]
+
+
+def since(service: Service, before: int) -> str:
+    with service.log.open("rb") as log:
+        log.seek(before)
+        return log.read().decode()
+
+
+@pytest.mark.slow
+def test_every_line_is_json_where_json_is_wanted(tmp_path: Path) -> None:
+    env = {"IMAGECATALOG_LOG_FORMAT": "json", "IMAGECATALOG_ACCESS_LOG": "on"}
+    with servers.catalogue(tmp_path, env, workers=1) as service:
+        headers = {"X-OpenStack-Request-ID": "req-findme"}
+        url = f"{service.url}/v2/images"
+        requests.post(url, json={"name": "x"}, auth=service.auth, headers=headers)
+        servers.wait_until(
+            lambda: service.log.read_text().count("findme") == 2, "lines"
+        )
+
+    logged = service.log.read_text().partition("/v2/images\n")[2]
+    records = [json.loads(line) for line in logged.splitlines()]
+    assert records[0]["message"].startswith("Starting gunicorn")
+    of_request = [it for it in records if it["request_id"] == "req-findme"]
+    assert [it["logger"] for it in of_request] == ["images.events", "gunicorn.access"]
+    assert {(it["user"], it["interface"]) for it in of_request} == {("admin", "v2")}
+    assert " verb=create " in of_request[0]["message"]
+    assert '"POST /v2/images HTTP/1.1" 201' in of_request[1]["message"]
