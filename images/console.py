@@ -1,4 +1,4 @@
-"""Helpers for commands: argument types, questions, progress bars, output lines, clean exit."""
+"""Helpers for commands: their base, argument types, questions, progress bars, clean exit."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from argparse import ArgumentTypeError
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from django.core.management.base import CommandError, OutputWrapper
+from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from tqdm import tqdm
+
+from images import logs
+from images.text import printable, printable_lines
 
 T = TypeVar("T")
 
@@ -24,6 +27,40 @@ SPAN = re.compile(r"([0-9]{1,9})\s*([smhdw])")
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}  # in seconds
 LATER = "'12h' or '90d' (units: s, m, h, d, w)"
 MOMENT = "'2h' or '3d' ago (units: s, m, h, d, w), or a time such as 2026-11-23T14:00"
+
+
+class SafeOutput(OutputWrapper):
+    """A stream that escapes what could control the terminal, such as names of users have."""
+
+    def write(  # type: ignore[override]
+        self,
+        msg: str = "",
+        style_func: Callable[[str], str] | None = None,
+        ending: str | None = None,
+    ) -> None:
+        """Write a text. One with a style of its own is written as it is."""
+        safe = msg if style_func else printable_lines(msg)
+        super().write(safe, style_func, ending)
+
+
+class CatalogueCommand(BaseCommand):
+    """The base of our commands: their output is safe for terminals, and the log names them."""
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        """Run the command with safe streams."""
+        logs.bind(logs.Context(interface="command"))
+        self.stdout = _safe(options.pop("stdout", None) or self.stdout)
+        self.stderr = _safe(options.pop("stderr", None) or self.stderr)
+        return super().execute(*args, **options)
+
+
+def _safe(out: Any) -> SafeOutput:
+    safe = SafeOutput(out)
+    if isinstance(out, OutputWrapper):
+        # The text is escaped, but not the colours around it.
+        safe.style_func, out.style_func = out.style_func, None
+        out.ending = ""
+    return safe
 
 
 def positive_integer(text: str) -> int:
@@ -128,7 +165,7 @@ def watching(
     ``what`` is the label of the bar.
     """
     bar = tqdm(
-        desc=what[:40],
+        desc=printable(what[:40]),
         total=size,
         unit="B",
         unit_scale=True,
@@ -149,7 +186,7 @@ def watching(
 def say(out: OutputWrapper, line: str) -> None:
     """Write a line of output without damaging a progress bar on the same terminal."""
     with tqdm.external_write_mode(file=sys.stdout):
-        out.write(line)
+        out.write(printable(line))
 
 
 def confirm(question: str, yes: bool) -> None:

@@ -17,9 +17,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Upwards: a room may import the rooms of the floors below its own, and none beside it.
 FLOORS: list[set[str]] = [
-    {"text"},
+    {"errors", "text"},
+    {"logs"},
     {
-        "errors",
         "units",
         "console",
         "min_rate",
@@ -28,7 +28,7 @@ FLOORS: list[set[str]] = [
         "duty",
         "format_checks",
     },
-    {"models", "stores", "formats", "attributes", "logs"},
+    {"models", "stores", "formats", "attributes"},
     {"custom_properties", "signatures"},
     {"property_schema"},
     {"access"},

@@ -10,10 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from images import errors
-from images.console import tidy_end, watched
+from images.console import CatalogueCommand, tidy_end, watched
 from images.files import Folder, export_to, exportable_image
 from images.management.projects import project_id
 from images.models import READABLE_STATUSES, Image
@@ -33,7 +33,7 @@ export: it skips files whose sidecar, or, without one, whose data, matches the i
 BATCH = 500
 
 
-class Command(BaseCommand):
+class Command(CatalogueCommand):
     help = "Export images to files, each with a sidecar that holds the metadata of the image."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

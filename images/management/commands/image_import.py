@@ -9,11 +9,11 @@ from collections import Counter
 from functools import partial
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from images import attributes, custom_properties, errors, lifecycle
 from images.access import operator
-from images.console import tidy_end, watched
+from images.console import CatalogueCommand, tidy_end, watched
 from images.files import ImportOptions, Outcome, Skipped, Source, find, import_source
 from images.files.sidecar import digest
 from images.files.sources import SCHEMES
@@ -38,7 +38,7 @@ continues with it. Exit code 1: at least one source was not imported.
 ONE_ONLY = ("name", "id", "checksum")
 
 
-class Command(BaseCommand):
+class Command(CatalogueCommand):
     help = "Import files, folders or URLs as images."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -7,10 +7,17 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from images.console import confirm, days, iso, positive_integer, progress, say
+from images.console import (
+    CatalogueCommand,
+    confirm,
+    days,
+    iso,
+    positive_integer,
+    progress,
+    say,
+)
 from images.operations import purge
 from images.operations.purge import BATCH
 from images.units import counted
@@ -33,7 +40,7 @@ def batch(text: str) -> int:
     return number
 
 
-class Command(BaseCommand):
+class Command(CatalogueCommand):
     help = (
         "Purge images that were deleted permanently long ago: remove their history, transfers, "
         "locations, members, name, owner, properties and all other values from the database. "

@@ -5,17 +5,15 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
 from images.access import operator
-from images.console import iso, progress
+from images.console import CatalogueCommand, iso, progress
 from images.models import Image, Transfer
 from images.stores.circuit_breaker import CircuitBreaker
 from images.transfers import reaper
 from images.units import counted
 
 
-class Command(BaseCommand):
+class Command(CatalogueCommand):
     help = (
         "End dead transfers: those whose process has ended, that had no heartbeat for "
         "IMAGECATALOG_LEASE_SECONDS, or that took longer than IMAGECATALOG_TRANSFER_SECONDS. "

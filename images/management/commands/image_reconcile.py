@@ -8,20 +8,20 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db.models import Sum
 from django.utils import timezone
 
 from images import errors, stores
 from images.access import operator
-from images.console import confirm, progress, say, watching
+from images.console import CatalogueCommand, confirm, progress, say, watching
 from images.operations import consistency
 from images.operations.consistency import fixes
 from images.operations.consistency.finding import Finding
 from images.units import counted
 
 
-class Command(BaseCommand):
+class Command(CatalogueCommand):
     help = (
         "Check that the catalogue agrees with its stores and with its own rules. Prints a line "
         "for each finding: KIND IMAGE STORE KEY MESSAGE. Changes nothing without --fix. Exit "

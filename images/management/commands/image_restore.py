@@ -6,17 +6,17 @@ from argparse import ArgumentParser
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils import timezone
 
 from images import errors, lifecycle
 from images.access import operator
-from images.console import MOMENT, iso, moment, progress, say
+from images.console import MOMENT, CatalogueCommand, iso, moment, progress, say
 from images.models import Image, Status
 from images.units import counted, size
 
 
-class Command(BaseCommand):
+class Command(CatalogueCommand):
     help = (
         "Restore images from the trash (status pending_delete) to the status that they had, "
         "with locations, tags, properties and members. The command can be used while the "

@@ -7,18 +7,18 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils import timezone
 
 from images import errors, lifecycle
 from images.access import operator
-from images.console import confirm, iso, progress, say
+from images.console import CatalogueCommand, confirm, iso, progress, say
 from images.models import Image, Status
 from images.stores.circuit_breaker import CircuitBreaker
 from images.units import counted, size
 
 
-class Command(BaseCommand):
+class Command(CatalogueCommand):
     help = (
         "Scrub the trash: delete permanently the images whose scrub time "
         "(IMAGECATALOG_SCRUB_TIME) is over, and remove objects that are due for removal. The "

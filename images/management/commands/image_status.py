@@ -7,14 +7,15 @@ from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.core.serializers.json import DjangoJSONEncoder
 
 from images import errors
 from images.access import INTERFACES, operator
-from images.console import MOMENT, iso, moment
+from images.console import MOMENT, CatalogueCommand, iso, moment
 from images.models import Status, TransferStatus
 from images.operations import manual_transitions, overview
+from images.text import printable
 from images.units import counted, size
 
 Facts = dict[str, Any]
@@ -29,7 +30,7 @@ def whole_number(text: str) -> int:
     return int(text)
 
 
-class Command(BaseCommand):
+class Command(CatalogueCommand):
     help = (
         "Without an id, show an overview of the catalogue. With ids, show for each image its "
         "status, the possible transitions, its locations, its transfers, its last error and "
@@ -121,7 +122,7 @@ class Command(BaseCommand):
             elif options["json"]:
                 documents.append(facts)
             else:
-                self._print(_image_lines(facts))
+                self._print(map(printable, _image_lines(facts)))
         if options["json"]:
             self._print([_json(documents)])
         if missing:

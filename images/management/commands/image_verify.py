@@ -11,13 +11,20 @@ from datetime import timedelta
 from itertools import islice
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db.models import Sum
 from django.utils import timezone
 
 from images import errors, stores
 from images.access import operator
-from images.console import days, positive, positive_integer, say, watching
+from images.console import (
+    CatalogueCommand,
+    days,
+    positive,
+    positive_integer,
+    say,
+    watching,
+)
 from images.lifecycle.location_preparation import trusts_owners
 from images.models import Image
 from images.operations import consistency, repair
@@ -27,7 +34,7 @@ from images.stores.circuit_breaker import CircuitBreaker
 MIB = 1 << 20
 
 
-class Command(BaseCommand):
+class Command(CatalogueCommand):
     help = (
         "Verify stored data: read it and compare it with the size and digests of its image. "
         "The copies that were verified longest ago come first. Each result is stored at once: "

@@ -5,13 +5,11 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
-from images.console import positive, positive_integer
+from images.console import CatalogueCommand, positive, positive_integer
 from images.jobs import worker
 
 
-class Command(BaseCommand):
+class Command(CatalogueCommand):
     help = (
         "Run a background worker. It ends dead transfers, scrubs images that are due, fetches "
         "web downloads, imports the data of complete resumable uploads, and removes old "

@@ -22,11 +22,11 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import connection, connections
 
 from imagecatalog.identity import first_user
-from images.console import positive_integer
+from images.console import CatalogueCommand, positive_integer
 
 MIGRATION_LOCK = 0x696D6167  # a number that other programs on the database do not use
 STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
@@ -45,7 +45,7 @@ if os.getppid() == int(sys.argv[1]): os.execv(sys.executable, [sys.executable, *
 """
 
 
-class Command(BaseCommand):
+class Command(CatalogueCommand):
     help = "Serve the catalogue: prepare the database, start the web server and a background worker."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -6,14 +6,15 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from imagecatalog.identity import client_config
 from imagecatalog.identity.client_config import Login
 from imagecatalog.identity.management import arguments
+from images.console import CatalogueCommand
 
 
-class Command(BaseCommand):
+class Command(CatalogueCommand):
     help = (
         "Print the configuration of a user's clients: clouds.yaml, an openrc for the shell, "
         "the provider block of Terraform, and a curl command. With --credential the command "

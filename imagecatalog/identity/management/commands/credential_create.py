@@ -5,12 +5,11 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
 from imagecatalog.identity.management import arguments
+from images.console import CatalogueCommand
 
 
-class Command(BaseCommand):
+class Command(CatalogueCommand):
     help = (
         "Create an application credential, with which a program signs in as the user in one "
         "project. The secret is printed only once. A program can also send KEY directly, as "

@@ -5,14 +5,15 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from imagecatalog.identity import application_credentials
 from imagecatalog.identity.management import arguments
 from imagecatalog.identity.models import ApplicationCredential
+from images.console import CatalogueCommand
 
 
-class Command(BaseCommand):
+class Command(CatalogueCommand):
     help = (
         "Delete application credentials, which also invalidates the tokens that were issued "
         "for them."

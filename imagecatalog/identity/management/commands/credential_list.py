@@ -5,14 +5,12 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
 from imagecatalog.identity.management import arguments
 from imagecatalog.identity.models import ApplicationCredential
-from images.console import iso
+from images.console import CatalogueCommand, iso, say
 
 
-class Command(BaseCommand):
+class Command(CatalogueCommand):
     help = "List the application credentials of one user or of all users."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -23,8 +21,9 @@ class Command(BaseCommand):
         if options["user"]:
             rows = rows.filter(user=arguments.user(options["user"]))
         for row in rows:
-            self.stdout.write(
+            say(
+                self.stdout,
                 f"{row.pk}  {row.name}: {row.role} of {row.user} in {row.project}, "
                 f"{', '.join(row.actions) if row.actions else 'all actions'}, "
-                f"expires {iso(row.expires_at)}, last used {iso(row.last_used_at)}"
+                f"expires {iso(row.expires_at)}, last used {iso(row.last_used_at)}",
             )

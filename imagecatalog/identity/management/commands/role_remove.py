@@ -5,13 +5,12 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
 from imagecatalog.identity import roles
 from imagecatalog.identity.management import arguments
+from images.console import CatalogueCommand
 
 
-class Command(BaseCommand):
+class Command(CatalogueCommand):
     help = (
         "Remove a user's role in a project. The user's application credentials for this "
         "project are deleted and its tokens for it become invalid; images stay with the project."

@@ -5,14 +5,14 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
 from django.utils import timezone
 
 from imagecatalog.identity import sign_in_log, tokens
 from imagecatalog.identity.management import arguments
+from images.console import CatalogueCommand
 
 
-class Command(BaseCommand):
+class Command(CatalogueCommand):
     help = (
         "Revoke all of a user's tokens. The password and the application credentials (API "
         "keys) stay valid and can be used to get new tokens. To lock a user out, change the "

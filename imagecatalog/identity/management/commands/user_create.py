@@ -10,15 +10,16 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import transaction
 
 from imagecatalog.identity import roles
 from imagecatalog.identity.management import arguments
 from imagecatalog.identity.models import Project, Role
+from images.console import CatalogueCommand
 
 
-class Command(BaseCommand):
+class Command(CatalogueCommand):
     help = (
         "Create a user, or assign another role in a project to an existing user. The project "
         "is created if it does not exist. The password of a new user is the value of the "

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.core.management.base import BaseCommand
+
+from images.console import CatalogueCommand, say
 
 
-class Command(BaseCommand):
+class Command(CatalogueCommand):
     help = "List users and their roles in projects."
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -20,4 +21,4 @@ class Command(BaseCommand):
             ]
             state = "" if user.is_active else " (disabled)"
             summary = ", ".join(roles) or "no role"
-            self.stdout.write(f"{user.get_username()}{state}: {summary}")
+            say(self.stdout, f"{user.get_username()}{state}: {summary}")
