@@ -7,9 +7,14 @@ import os
 import signal
 import sys
 
+from imagecatalog import __version__
+
 
 def main() -> None:
     """Run the command that the command line names, and exit with its exit code."""
+    if "--version" in sys.argv or sys.argv[1:] == ["version"]:
+        print(f"imagecatalog {__version__}")
+        return
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "imagecatalog.settings")
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
@@ -25,10 +30,9 @@ def main() -> None:
     except (OperationalError, ProgrammingError) as error:
         if "--traceback" in sys.argv:
             raise
-        sys.exit(
-            f"The database cannot be used: {str(error).strip()}\nCheck DATABASE_URL. "
-            "`manage.py migrate` prepares a new database; `manage.py serve` does so too."
-        )
+        from images import data_folder
+
+        sys.exit(data_folder.database_sentence(error))
     except BrokenPipeError:
         # The reader has closed the pipe, as in ``| head``. Python ignores SIGPIPE, which ends
         # other programs. Python writes its buffer at exit, so the output needs a target.

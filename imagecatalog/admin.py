@@ -28,6 +28,8 @@ class AdminConfig(apps.AdminConfig):
             checks.rules,
             checks.properties,
             checks.certificates,
+            checks.secret_key,
+            checks.owner,
         ):
             register(check)
         register(checks.interpreter, "interpreter", deploy=True)

@@ -15,7 +15,7 @@ from django.core.checks import CheckMessage, Error, Warning
 from django.core.exceptions import ImproperlyConfigured
 
 from imagecatalog import env
-from images import access, property_schema, stores
+from images import access, data_folder, property_schema, stores
 from images.stores.local import LocalStore
 
 
@@ -99,6 +99,34 @@ def interpreter(**options: Any) -> list[Warning]:
             f"Python {platform.python_version()} parses cookies too slowly (CVE-2024-7592).",
             hint="Update to Python 3.11.10, 3.12.6, 3.13 or newer.",
             id="imagecatalog.W003",
+        )
+    ]
+
+
+def secret_key(**options: Any) -> list[Warning]:
+    """Warn about a secret key that can be guessed; `serve` refuses it for a new catalogue."""
+    configured = os.environ.get("IMAGECATALOG_SECRET_KEY", "").strip()
+    if not configured or not data_folder.is_weak(configured):
+        return []
+    hint = "Everyone has to sign in again after the change."
+    return [Warning(data_folder.WEAK_KEY, hint=hint, id="imagecatalog.W010")]
+
+
+def owner(**options: Any) -> list[Warning]:
+    """Warn about a command of root, which would make files that the service cannot use."""
+    folder = settings.IMAGECATALOG_DATA_DIR
+    if os.geteuid() != 0 or not folder.exists():
+        return []
+    uid = folder.stat().st_uid
+    if uid == 0:
+        return []
+    name = data_folder.name_of(uid)
+    return [
+        Warning(
+            f"The data folder {folder} belongs to the user {name}, and this command runs as "
+            "root: the service could not use the files that it creates.",
+            hint=f"Run it as that user: sudo -u {name} …",
+            id="imagecatalog.W011",
         )
     ]
 

@@ -9,11 +9,7 @@ import difflib
 import ipaddress
 import os
 import re
-import secrets
-import tempfile
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import dj_database_url
@@ -245,25 +241,3 @@ def database(name: str, default: str, *, help: str, shown: str = "") -> dict[str
             f"{name} must begin with 'postgresql://' or 'sqlite:///'."
         )
     return dict(dj_database_url.parse(value))
-
-
-def secret_file(path: Path) -> str:
-    """Return the secret in this file; if there is no such file, create it with a new secret.
-
-    Of several processes that start at once, one writes the file and the others read it.
-    Raises ImproperlyConfigured if its folder cannot be created.
-    """
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise ImproperlyConfigured(
-            f"The data folder {path.parent} cannot be made: {error.strerror}. "
-            "Set IMAGECATALOG_DATA_DIR to a folder that you may write."
-        ) from None
-    if not path.exists():
-        with tempfile.NamedTemporaryFile("w", dir=path.parent) as fresh:
-            fresh.write(secrets.token_urlsafe(50))
-            fresh.flush()
-            with suppress(FileExistsError):
-                os.link(fresh.name, path)
-    return path.read_text()

@@ -7,12 +7,14 @@ IMAGECATALOG is a setting of the same name.
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.functional import SimpleLazyObject
 
 from imagecatalog import env
-from images import format_checks
+from images import data_folder, format_checks
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DEBUG = False
@@ -30,9 +32,11 @@ IMAGECATALOG_DATA_DIR = Path(
 SECRET_KEY = env.text(
     "IMAGECATALOG_SECRET_KEY",
     shown="kept in `DATA_DIR/secret-key`",
-    help="Key that signs tokens and sessions. Machines that run one service need the "
-    "same value.",
-) or env.secret_file(IMAGECATALOG_DATA_DIR / "secret-key")
+    help="Key that signs tokens and sessions, at least 32 characters. Machines that run one "
+    "service need the same value.",
+) or SimpleLazyObject(  # created where it is needed first, not by `manage.py help`
+    partial(data_folder.secret_key, IMAGECATALOG_DATA_DIR / "secret-key")
+)
 
 # Sign-in
 IMAGECATALOG_AUTH = env.choice(
@@ -50,7 +54,8 @@ IMAGECATALOG_AUTH_NONE_REMOTE = env.flag(
 IMAGECATALOG_ADMIN_PASSWORD = env.text(
     "IMAGECATALOG_ADMIN_PASSWORD",
     shown="generated and printed once",
-    help="Password of the first user, `admin`. Used when the database has no users.",
+    help="Password of the first user, `admin`, at least 8 characters. Used when the database "
+    "has no users.",
 )
 env.declare(
     "IMAGECATALOG_USER_PASSWORD",

@@ -20,6 +20,7 @@ FLOORS: list[set[str]] = [
     {"errors", "text"},
     {"logs"},
     {
+        "data_folder",
         "units",
         "console",
         "min_rate",
@@ -42,6 +43,7 @@ FLOORS: list[set[str]] = [
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 IDENTITY_KNOWS = {
+    "data_folder",
     "errors",
     "logs",
     "text",

@@ -65,18 +65,6 @@ def test_a_wrong_value_is_refused_by_name(
         read()
 
 
-def test_a_secret_is_made_once_and_for_its_owner_only(tmp_path: Path) -> None:
-    path = tmp_path / "data" / "secret-key"
-
-    secret = env.secret_file(path)
-
-    assert len(secret) > 40
-    assert env.secret_file(path) == secret
-    assert path.stat().st_mode & 0o777 == 0o600
-    assert path.parent.stat().st_mode & 0o777 == 0o700
-    assert list(path.parent.iterdir()) == [path]
-
-
 @pytest.mark.parametrize(
     ("value", "size"), [("", 0), ("70", 70), ("2KB", 2048), ("3 gb", 3 << 30)]
 )

@@ -6,11 +6,14 @@ import secrets
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.db import transaction
 
 from imagecatalog.identity import roles
 from imagecatalog.identity.models import Project, Role
 from imagecatalog.identity.origin import Origin
+from images import data_folder
 
 FIRST_START = Origin(source="first start")
 
@@ -18,15 +21,30 @@ FIRST_START = Origin(source="first start")
 def ensure() -> str | None:
     """Create the user ``admin`` if there are no users; return its password if it was generated.
 
-    The password is IMAGECATALOG_ADMIN_PASSWORD if that is set.
+    The password is IMAGECATALOG_ADMIN_PASSWORD if that is set. Raises ImproperlyConfigured if it
+    or the secret key can be guessed; a service that has users already keeps its secret key.
     """
     users = get_user_model().objects
     with transaction.atomic():
         if users.exists():
             return None
+        if data_folder.is_weak(str(settings.SECRET_KEY)):
+            raise ImproperlyConfigured(data_folder.WEAK_KEY)
         configured = settings.IMAGECATALOG_ADMIN_PASSWORD
+        if configured:
+            _check(configured)
         password = configured or secrets.token_urlsafe(12)
         user = users.create_superuser("admin", password=password)
         project, _ = Project.objects.get_or_create(name="admin")
         roles.give(user, project, Role.ADMIN, FIRST_START)
     return None if configured else password
+
+
+def _check(password: str) -> None:
+    try:
+        validate_password(password, get_user_model()(username="admin"))
+    except ValidationError as error:
+        raise ImproperlyConfigured(
+            f"IMAGECATALOG_ADMIN_PASSWORD: {' '.join(error.messages)} Choose another one, or "
+            "leave the variable unset to have one generated."
+        ) from None

@@ -72,7 +72,7 @@ def test_every_command_of_ours_writes_safely() -> None:
     ours = [
         load_command_class(app, name)
         for name, app in get_commands().items()
-        if app in ("images", "imagecatalog.identity")
+        if app in ("images", "imagecatalog.identity") and name != "migrate"
     ]
 
     assert len(ours) > 10

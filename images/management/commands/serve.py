@@ -26,6 +26,7 @@ from django.core.management.base import CommandError
 from django.db import connection, connections
 
 from imagecatalog.identity import first_user
+from images import data_folder
 from images.console import CatalogueCommand, positive_integer
 
 MIGRATION_LOCK = 0x696D6167  # a number that other programs on the database do not use
@@ -77,6 +78,7 @@ class Command(CatalogueCommand):
         _refuse_unprotected(host)
         self.check(tags=["interpreter"], include_deployment_checks=True)
         with _listen(host, port) as listener:
+            data_folder.prepare()
             with _exclusive():
                 call_command("migrate", interactive=False, verbosity=0)
                 password = first_user.ensure()
@@ -172,8 +174,10 @@ def _exclusive() -> Iterator[None]:
             finally:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [MIGRATION_LOCK])
         return
-    settings.IMAGECATALOG_DATA_DIR.mkdir(parents=True, exist_ok=True)
-    with (settings.IMAGECATALOG_DATA_DIR / "migrate.lock").open("w") as lock:
+    path = settings.IMAGECATALOG_DATA_DIR / "migrate.lock"
+    with data_folder.explained(path):
+        lock = path.open("w")
+    with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

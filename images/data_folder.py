@@ -1,0 +1,138 @@
+"""The data folder, which the commands that need it create, and its secret key.
+
+Failures are one sentence: what failed, for which user, and what to do.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import pwd
+import secrets
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connection
+
+log = logging.getLogger(__name__)
+
+FOLDER_MODE = 0o750
+NEW_FILE_MODE = 0o600
+FILE_MODE = 0o640  # what an existing file may have: the group can be that of a backup
+SHORTEST_KEY = 32  # characters
+FEWEST_DIFFERENT = 5
+WEAK_KEY = (
+    f"IMAGECATALOG_SECRET_KEY can be guessed: it has fewer than {SHORTEST_KEY} characters, or "
+    f"fewer than {FEWEST_DIFFERENT} different ones. Use a random one (openssl rand -base64 48), "
+    "or leave the variable unset to have one generated."
+)
+ADVICE = {
+    errno.ENOSPC: "Free space on its disk.",
+    errno.EDQUOT: "Free space on its disk.",
+    errno.EROFS: "Mount its disk writable, or set IMAGECATALOG_DATA_DIR to another folder.",
+}
+
+
+def prepare() -> None:
+    """Create the data folder and the SQLite database's file, and let no other user read them.
+
+    Raises ImproperlyConfigured.
+    """
+    folder = settings.IMAGECATALOG_DATA_DIR
+    _make(folder)
+    _restrict(folder, FOLDER_MODE)
+    if connection.vendor == "sqlite":
+        database = Path(connection.settings_dict["NAME"])
+        with explained(database):
+            # SQLite gives its other files the mode of this one.
+            os.close(os.open(database, os.O_WRONLY | os.O_CREAT, NEW_FILE_MODE))
+        for suffix in ("", "-wal", "-shm"):
+            _restrict(Path(f"{database}{suffix}"), FILE_MODE)
+
+
+def secret_key(path: Path) -> str:
+    """Return the secret key in this file; if there is no such file, create it with a new key.
+
+    Of several processes that start at once, one writes the file and the others read it. Raises
+    ImproperlyConfigured.
+    """
+    _make(path.parent)
+    with explained(path):
+        if not path.exists():
+            with tempfile.NamedTemporaryFile("w", dir=path.parent) as fresh:
+                fresh.write(secrets.token_urlsafe(50))
+                fresh.flush()
+                with suppress(FileExistsError):
+                    os.link(fresh.name, path)
+                    log.info("a new secret key was made: %s", path)
+        return path.read_text()
+
+
+def is_weak(key: str) -> bool:
+    """Return whether a secret key is so short or simple that it can be guessed."""
+    return len(key) < SHORTEST_KEY or len(set(key)) < FEWEST_DIFFERENT
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn an error of the file system at this path into ImproperlyConfigured."""
+    try:
+        yield
+    except OSError as error:
+        raise ImproperlyConfigured(sentence(path, error)) from error
+
+
+def sentence(path: Path, error: OSError) -> str:
+    """Return what failed, for which user, and what to do."""
+    name = user()
+    advice = ADVICE.get(
+        error.errno or 0,
+        f"Let {name} own the folder (chown -R {name} {path.parent}), or set "
+        "IMAGECATALOG_DATA_DIR to a folder that this user may write.",
+    )
+    return f"The user {name} cannot use {path}: {error.strerror}. {advice}"
+
+
+def database_sentence(error: Exception) -> str:
+    """Return why a command cannot use the database, for which user, and what to do."""
+    name = "the database"
+    if connection.vendor == "sqlite":
+        name = f"the database {connection.settings_dict['NAME']}"
+    reason = str(error).strip()
+    if "disk is full" in reason:
+        return f"The user {user()} cannot use {name}: {reason}. {ADVICE[errno.ENOSPC]}"
+    return (
+        f"The user {user()} cannot use {name}: {reason}\nCheck DATABASE_URL. "
+        "`manage.py migrate` prepares a new database; `manage.py serve` does so too."
+    )
+
+
+def user() -> str:
+    """Return the name of the user of this process."""
+    return name_of(os.geteuid())
+
+
+def name_of(uid: int) -> str:
+    """Return the name of a user, or its number if it has no name."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _make(folder: Path) -> None:
+    with explained(folder):
+        folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+
+
+def _restrict(path: Path, mode: int) -> None:
+    # Without the right to do it, or without the file, there is nothing to be done.
+    with suppress(PermissionError, FileNotFoundError):
+        before = path.stat().st_mode & 0o7777
+        if before & ~mode:
+            path.chmod(before & mode)
