@@ -31,6 +31,9 @@ POLICY = (
 )
 
 
+YEAR = 365 * 86400  # seconds
+
+
 def request_id(get_response: GetResponse) -> GetResponse:
     """Give each request an id, the client's own if it is usable; the response and the log have it."""
 
@@ -40,6 +43,27 @@ def request_id(get_response: GetResponse) -> GetResponse:
         logs.bind(logs.Context(own_id))
         response = get_response(request)
         response.headers[HEADER.lower()] = own_id
+        return response
+
+    return middleware
+
+
+def safe_headers(get_response: GetResponse) -> GetResponse:
+    """Keep JSON out of caches, responses from being guessed at, and browsers on TLS.
+
+    A cache knows by Authorization that a response is for one caller only (RFC 9111 section 3.5),
+    but not by X-Auth-Token. HSTS (RFC 6797) needs an https IMAGECATALOG_PUBLIC_URL.
+    """
+    has_tls = settings.IMAGECATALOG_PUBLIC_URL.startswith("https:")
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        headers = response.headers
+        headers.setdefault("X-Content-Type-Options", "nosniff")
+        if headers.get("Content-Type") == responses.JSON:
+            headers.setdefault("Cache-Control", "no-store")
+        if has_tls:
+            headers["Strict-Transport-Security"] = f"max-age={YEAR}"
         return response
 
     return middleware

@@ -250,7 +250,7 @@ IMAGECATALOG_PUBLIC_URL = env.base_url(
     shown="from the request",
     help="Base of the links that the service returns, such as "
     "`https://images.example.org`. Required for the admin behind a proxy that "
-    "terminates TLS.",
+    "terminates TLS. With `https`, browsers are told to use TLS only (HSTS, one year).",
 )
 IMAGECATALOG_TRUSTED_PROXIES = env.networks(
     "IMAGECATALOG_TRUSTED_PROXIES",
@@ -305,6 +305,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "imagecatalog.middleware.request_id",
+    "imagecatalog.middleware.safe_headers",
     "imagecatalog.middleware.refuse_broken_urls",
     "imagecatalog.middleware.for_browsers",
 ]

@@ -116,7 +116,6 @@ def _token_response(
     response = responses.json(documents.token(valid, catalog), status)
     response.headers[SUBJECT] = text
     response.headers["Vary"] = "X-Auth-Token"
-    response.headers["Cache-Control"] = "no-store"
     return response
 
 
