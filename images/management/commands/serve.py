@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import ipaddress
+import logging
 import os
 import shlex
 import signal
@@ -28,6 +29,8 @@ from django.db import connection, connections
 from imagecatalog.identity import first_user
 from images import data_folder
 from images.console import CatalogueCommand, positive_integer
+
+log = logging.getLogger(__name__)
 
 MIGRATION_LOCK = 0x696D6167  # a number that other programs on the database do not use
 STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
@@ -87,8 +90,7 @@ class Command(CatalogueCommand):
             self.stdout.flush()
             # From here on the loop in `_supervise` receives all signals.
             signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS | {signal.SIGCHLD})
-            web = _start(*_gunicorn(listener, options), pass_fds=[listener.fileno()])
-        return _supervise(web)
+            return _supervise(listener, _gunicorn(listener, options))
 
     def greet(self, listener: socket.socket, password: str | None) -> None:
         """Print the URLs of the service, the password of a new user, and an example request."""
@@ -223,20 +225,42 @@ def _start_worker() -> subprocess.Popen[bytes]:
     return _start(manage, "image_worker", "--skip-checks")
 
 
-def _supervise(web: subprocess.Popen[bytes]) -> int:
-    """Restart the background worker whenever it ends, until gunicorn ends; return the exit code."""
-    worker, restart_at, stopping = _start_worker(), 0.0, False
-    while web.poll() is None:
+def _supervise(listener: socket.socket, command: list[str]) -> int:
+    """Run gunicorn and the background worker until gunicorn ends; return the exit code.
+
+    The worker is restarted whenever it ends, and gunicorn when it is killed: new connections wait
+    in the queue of ``listener`` meanwhile.
+    """
+
+    def start_web() -> subprocess.Popen[bytes]:
+        return _start(*command, pass_fds=[listener.fileno()])
+
+    web, worker, restart_at, stopping = start_web(), _start_worker(), 0.0, False
+    while web.poll() is None or (web.returncode < 0 and not stopping):
         caught = signal.sigtimedwait(STOP_SIGNALS | {signal.SIGCHLD}, 1)
         if caught and caught.si_signo in STOP_SIGNALS:
             stopping = True
+            listener.close()  # else new clients would wait in its queue
             _forward(caught.si_signo, web, worker)
-        elif worker.poll() is not None and not stopping:
+        elif not stopping and (_has_ended(web) or _has_ended(worker)):
             restart_at = restart_at or time.monotonic() + RESTART_PAUSE
             if time.monotonic() >= restart_at:
-                worker, restart_at = _start_worker(), 0.0
+                web = start_web() if _was_killed(web) else web
+                worker = _start_worker() if _has_ended(worker) else worker
+                restart_at = 0.0
     _end(worker)
     return 0 if stopping and web.returncode < 0 else abs(web.returncode)
+
+
+def _has_ended(process: subprocess.Popen[bytes]) -> bool:
+    return process.poll() is not None
+
+
+def _was_killed(web: subprocess.Popen[bytes]) -> bool:
+    if not _has_ended(web) or web.returncode >= 0:
+        return False
+    log.warning("gunicorn was killed by signal %s; it is restarted", -web.returncode)
+    return True
 
 
 def _end(worker: subprocess.Popen[bytes]) -> None:
