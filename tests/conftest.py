@@ -36,6 +36,7 @@ from images.models import (
     Transfer,
     TransferKind,
 )
+from images.stores.local import MARKER
 from images.transfers import object_removal
 from tests import servers
 
@@ -257,6 +258,7 @@ def data_dir(settings: Any, tmp_path: Path) -> Path:
     settings.IMAGECATALOG_DATA_DIR = tmp_path
     settings.IMAGECATALOG_STORES = f"local=file://{tmp_path}/images"
     (tmp_path / "images").mkdir()
+    (tmp_path / "images" / MARKER).touch()  # as a store that was used before
     return tmp_path
 
 

@@ -41,7 +41,12 @@ from images.lifecycle.location_preparation import (
 )
 from images.lifecycle.locations import add_location, remove_location
 from images.lifecycle.metadata import create, tag, untag, update
-from images.lifecycle.uploading import receive, upload, writable_store
+from images.lifecycle.uploading import (
+    check_mounted,
+    receive,
+    upload,
+    writable_store,
+)
 
 __all__ = [
     "AddLocation",
@@ -54,6 +59,7 @@ __all__ = [
     "add_location",
     "change",
     "check_download",
+    "check_mounted",
     "check_pinned_size",
     "check_ready",
     "check_size_cap",

@@ -132,9 +132,15 @@ def writable_store(store_id: str | None) -> stores.Store:
     return store
 
 
+def check_mounted(store: stores.Store) -> None:
+    """Raise StoreError if the catalogue has data in a store whose folder is empty."""
+    store.check_mounted(ImageLocation.objects.filter(store=store.id).exists)
+
+
 def _receive(
     image: Image, transfer: Transfer, blocks: Iterable[bytes], store: stores.Store
 ) -> DataFacts:
+    check_mounted(store)
     data = CheckedData(
         image,
         heartbeat.keep_alive(transfer, blocks),

@@ -117,6 +117,8 @@ def remove_missing_location(
 
 def _check_missing(location: ImageLocation, empty_store: bool) -> None:
     store = stores.get(location.store)
+    if empty_store:
+        store.check_mounted(in_use=lambda: False)
     try:
         store.size(location.key)
     except errors.DataMissing:

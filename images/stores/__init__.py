@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Protocol
 
@@ -53,6 +53,12 @@ class Store(Protocol):
     @property
     def read_only(self) -> bool:
         """Whether objects can only be read."""
+
+    def check_mounted(self, in_use: Callable[[], bool]) -> None:
+        """Prepare the store for objects. Raises StoreError for a folder that is not mounted.
+
+        That is an empty one of a store that is ``in_use``: the catalogue has objects in it.
+        """
 
     def put(self, key: str, blocks: Iterable[bytes]) -> None:
         """Store an object; when the call returns, the object is complete and durable.

@@ -11,7 +11,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import urljoin
@@ -42,6 +42,9 @@ class HttpStore:
     weight = 0
     description = "URLs, read-only"
     read_only = True
+
+    def check_mounted(self, in_use: Callable[[], bool]) -> None:
+        """Do nothing: only a folder can be missing without an error."""
 
     def put(self, key: str, blocks: Iterable[bytes]) -> None:
         """Raise StoreReadOnly: data cannot be stored at a URL."""

@@ -9,7 +9,7 @@ import errno
 import os
 import socket
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -24,10 +24,15 @@ FILE_MODE = 0o640  # the group can be that of a web server, which sends the file
 FOLDER_MODE = 0o750
 MISSING = "The data is no longer in the store."
 NOT_MOUNTED = "The store's folder does not exist. Is it mounted?"
+MARKER = ".imagecatalog"  # a file in every folder that is a store
+EMPTY = (
+    "The store's folder is empty, although the catalogue has data in it. Is it mounted? If the "
+    f"data is lost, create the file {MARKER} in the folder."
+)
 
 
 class LocalStore:
-    """A store in a local folder; ``root`` is created when the first object is stored."""
+    """A store in a local folder; ``root`` is created when it is first used."""
 
     type = "file"
     read_only = False
@@ -40,6 +45,17 @@ class LocalStore:
         self._base = root.as_uri() + "/"
         self.weight = weight
         self.description = description
+
+    def check_mounted(self, in_use: Callable[[], bool]) -> None:
+        """Make the folder, with its marker. Raises StoreError for an empty one that is in use."""
+        marker = self.root / MARKER
+        if marker.exists():
+            return
+        if self._is_empty() and in_use():
+            raise StoreError(EMPTY)
+        with _store_errors():
+            _make_folder(self.root)
+            marker.touch(FILE_MODE)
 
     def put(self, key: str, blocks: Iterable[bytes]) -> None:
         """Store an object: write ``<key>.part``, sync it, rename it, sync the folder.
@@ -111,6 +127,12 @@ class LocalStore:
         """Return the ``file:///…`` URL of an object."""
         return self._base + keys.checked(key)
 
+    def _is_empty(self) -> bool:
+        """Whether nothing in the folder is a key. The folders of removed objects stay."""
+        with _store_errors(), suppress(FileNotFoundError):
+            return not any(map(keys.is_key, os.listdir(self.root)))
+        return True
+
     def _path(self, key: str) -> Path:
         return self.root / keys.checked(key)
 
@@ -153,6 +175,8 @@ class LocalStore:
                 raise
             if not self.root.is_dir():
                 raise StoreError(NOT_MOUNTED) from error.__cause__
+            if self._is_empty() and not (self.root / MARKER).exists():
+                raise StoreError(EMPTY) from error.__cause__
             raise DataMissing(MISSING) from error.__cause__
 
 

@@ -6,7 +6,7 @@ that has used an object store must not fork: the child would hang in obstore's e
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
@@ -59,6 +59,9 @@ class ObjectStore:
             store_id, client_options.pop("part_mib", str(PART_MIB))
         )
         self._client = _client(store_id, url, client_options)
+
+    def check_mounted(self, in_use: Callable[[], bool]) -> None:
+        """Do nothing: only a folder can be missing without an error."""
 
     def put(self, key: str, blocks: Iterable[bytes]) -> None:
         """Store an object by a multipart upload, so that only complete objects are visible.

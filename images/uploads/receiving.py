@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from images import db, errors, stores
+from images import db, errors, lifecycle, stores
 from images.access import Caller
 from images.failpoints import failpoint
 from images.formats import Inspector, inspection
@@ -164,6 +164,7 @@ def _receive(upload: Transfer, chunk: UploadChunk, stream: _Stream) -> None:
     put = False
     try:
         store = stores.get_for_location(upload.store)
+        lifecycle.check_mounted(store)
         while current and (first := next(stream.blocks, None)) is not None:
             _extend_deadline(upload)
             put = True

@@ -78,7 +78,7 @@ def only_image() -> Image:
 
 
 def stored(data_dir: Path) -> list[Path]:
-    return [it for it in (data_dir / "images").rglob("*") if it.is_file()]
+    return [it for it in (data_dir / "images").glob("*/*") if it.is_file()]
 
 
 def nothing_left(data_dir: Path) -> bool:

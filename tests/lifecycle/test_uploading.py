@@ -22,7 +22,7 @@ def files(data_dir: Path) -> Callable[[], list[Path]]:
     """What is in the store's folder, whatever its name."""
 
     def found() -> list[Path]:
-        return [path for path in (data_dir / "images").rglob("*") if path.is_file()]
+        return [path for path in (data_dir / "images").glob("*/*") if path.is_file()]
 
     return found
 

@@ -17,7 +17,7 @@ import pytest
 
 from images import errors
 from images.stores import writeback
-from images.stores.local import LocalStore
+from images.stores.local import MARKER, LocalStore
 
 MIB = 1 << 20
 KEY = "ab/image.1"
@@ -52,6 +52,51 @@ def test_a_folder_that_is_not_mounted_is_no_missing_object(
         ask(store, KEY)
 
     assert not isinstance(caught.value, errors.DataMissing)
+
+
+@pytest.mark.parametrize("ask", [LocalStore.open, LocalStore.size, LocalStore.delete])
+def test_an_empty_folder_without_its_marker_is_no_missing_object(
+    store: LocalStore, ask: Callable[[LocalStore, str], object]
+) -> None:
+    store.root.mkdir(parents=True)
+    (store.root / "lost+found").mkdir()
+
+    with pytest.raises(errors.StoreError, match="mounted") as caught:
+        ask(store, KEY)
+
+    assert not isinstance(caught.value, errors.DataMissing)
+
+
+def test_a_new_store_is_made_with_its_marker(store: LocalStore) -> None:
+    store.check_mounted(lambda: False)
+
+    assert files(store.root) == [MARKER]
+    with pytest.raises(errors.DataMissing):
+        store.size(KEY)
+    store.delete(KEY)
+
+
+def test_an_empty_folder_of_a_store_in_use_is_refused_until_its_marker_is_made(
+    store: LocalStore,
+) -> None:
+    store.root.mkdir(parents=True)
+
+    with pytest.raises(errors.StoreError, match="create the file"):
+        store.check_mounted(lambda: True)
+    assert files(store.root) == []
+    (store.root / MARKER).touch()
+
+    store.check_mounted(lambda: True)
+
+
+def test_a_folder_with_objects_of_an_older_version_gets_its_marker(
+    store: LocalStore,
+) -> None:
+    store.put(KEY, [b"x"])
+
+    store.check_mounted(lambda: True)
+
+    assert sorted(files(store.root)) == [MARKER, KEY]
 
 
 def test_a_store_that_was_never_used_holds_nothing(store: LocalStore) -> None:

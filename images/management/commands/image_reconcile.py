@@ -66,6 +66,8 @@ class Command(CatalogueCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["fix"] and options["empty_store"]:
+            _accept_empty_folders()
         counts, findings = self.show(options)
         if not counts:
             self.stdout.write("Nothing is wrong.")
@@ -138,3 +140,12 @@ def _columns(finding: Finding) -> str:
 
 def _line(finding: Finding) -> str:
     return f"{_columns(finding)} {finding.message}"
+
+
+def _accept_empty_folders() -> None:
+    """Use empty folders as stores, although the catalogue has data in them."""
+    for store in stores.configured():
+        try:
+            store.check_mounted(in_use=lambda: False)
+        except errors.StoreError as error:
+            raise CommandError(f"The store {store.id!r}: {error}") from None

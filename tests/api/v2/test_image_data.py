@@ -35,7 +35,7 @@ def get(client: Any, image: Image, **headers: str) -> Any:
 
 
 def files(data_dir: Path) -> list[Path]:
-    return [path for path in (data_dir / "images").rglob("*") if path.is_file()]
+    return [path for path in (data_dir / "images").glob("*/*") if path.is_file()]
 
 
 # Upload
