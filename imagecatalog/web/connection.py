@@ -26,6 +26,7 @@ from gunicorn.http.errors import (  # type: ignore[import-untyped]
 from gunicorn.http.parser import RequestParser  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import TConn  # type: ignore[import-untyped]
 
+from imagecatalog.web.sending import Download
 from images import errors, min_rate
 from images.http import chunked, client_address, expectation, request_body
 
@@ -97,6 +98,7 @@ class Connection(TConn):  # type: ignore[misc]
         self.deadline = time.monotonic() + HEAD_SECONDS
         self.is_new = True  # nobody has tried to read from it
         self.is_lingering = False  # the last response is sent
+        self.download: Download | None = None  # the rest of a response
         self.held = 0  # bytes that this process holds for the connection
         self.restart()
 
@@ -136,6 +138,10 @@ class Connection(TConn):  # type: ignore[misc]
         except OSError:
             return b""
         return data
+
+    def send_rest(self, blocks: Any, left: int) -> None:
+        """Leave the rest of the response to the thread that sends downloads."""
+        self.download = Download(self.sock, blocks, left)
 
     def add(self, data: bytes) -> bool:
         """Add bytes of the request; return whether a thread can take it.

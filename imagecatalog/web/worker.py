@@ -22,6 +22,7 @@ from gunicorn.workers import gthread  # type: ignore[import-untyped]
 
 from imagecatalog.web import refusals
 from imagecatalog.web.connection import Connection
+from imagecatalog.web.sending import Download, Sender, TooSlow
 from images.http import connection
 
 HELD_LIMIT: Final = 32 << 20  # bytes of requests that are not answered, in one process
@@ -45,6 +46,12 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
         self._next_sweep = 0.0
         self._tls = gunicorn_sock.ssl_context(self.cfg) if self.cfg.is_ssl else None
         self._discarded = bytearray(DISCARDED_AT_ONCE)
+        self._sender = Sender(self._is_sent)
+
+    def init_process(self) -> None:
+        """Start the thread for downloads, and serve."""
+        self._sender.start()
+        super().init_process()
 
     # Receiving
 
@@ -134,11 +141,12 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
         resp, environ = wsgi.create(req, conn.sock, conn.client, conn.server, self.cfg)
         environ["wsgi.multithread"] = True
         environ[connection.CLOSE] = resp.force_close
+        environ[connection.SEND_REST] = conn.send_rest
         self._count_request()
         if not self.alive or not self.cfg.keepalive:
             resp.force_close()
         try:
-            self._respond(resp, environ, began)
+            self._respond(conn, resp, environ, began)
         except OSError:
             raise
         except Exception as error:
@@ -154,14 +162,23 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
             self.log.info("Autorestarting worker after current request.")
             self.alive = False
 
-    def _respond(self, resp: Any, environ: dict[str, Any], began: datetime) -> None:
+    def _respond(
+        self, conn: Connection, resp: Any, environ: dict[str, Any], began: datetime
+    ) -> None:
+        def log(sent: int = 0) -> None:
+            resp.sent += sent
+            self.log.access(resp, resp.req, environ, datetime.now() - began)
+
         content = self.wsgi(environ, resp.start_response)
         try:
             for block in content:
                 resp.write(block)
             resp.close()
         finally:
-            self.log.access(resp, resp.req, environ, datetime.now() - began)
+            if conn.download is None:
+                log()
+            else:
+                conn.download.log = log
             if hasattr(content, "close"):
                 content.close()
 
@@ -171,11 +188,31 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
         """Wait for the next request on a connection, or end it."""
         self._held -= conn.held
         conn.held = 0
+        can_go_on = not fs.cancelled() and fs.exception() is None and fs.result()
+        if conn.download is None:
+            self._go_on(conn, can_go_on)
+        else:
+            conn.download.can_go_on = can_go_on
+            self._sender.add(conn, conn.download)
+
+    def _is_sent(
+        self, conn: Connection, download: Download, error: Exception | None
+    ) -> None:
+        """Finish a download, in the thread that sent it."""
+        conn.download = None
+        download.close()
+        if download.log is not None:
+            download.log(download.sent)
+        if isinstance(error, TooSlow):
+            connection.discard_unsent(conn.sock)
+        elif error is not None and not isinstance(error, OSError):
+            self.log.error("A download was aborted: %s", error)
+        can_go_on = download.can_go_on and error is None
+        self.method_queue.defer(self._go_on, conn, can_go_on)
+
+    def _go_on(self, conn: Connection, can_go_on: bool) -> None:
         try:
-            if not fs.cancelled() and fs.result():
-                self._keep(conn)
-            else:
-                self._end(conn)
+            self._keep(conn) if can_go_on else self._end(conn)
         except Exception:
             self.log.exception("A connection failed.")
             self._close(conn)

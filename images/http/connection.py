@@ -11,13 +11,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from images import errors
 
 CLOSE = (
     "imagecatalog.close"  # the key of the environment for closing after the response
 )
+# The key for the function that sends the rest of a file without the thread of the request.
+SEND_REST = "imagecatalog.send_rest"
+UNSENT = 1 << 18  # bytes
 LONGEST_READ = 5.0  # seconds; a slow client is noticed between two reads
 _TIMEVAL = struct.Struct("@ll")  # seconds, microseconds
 _stopping = threading.Event()
@@ -92,6 +95,28 @@ def _patiently(sock: socket.socket, read: Callable[[], _Read]) -> _Read:
         else:
             check_service()
             return result
+
+
+def send_at_once(sock: socket.socket, blocks: Any, most: int) -> int:
+    """Send what the client's socket takes without waiting; return how many bytes it took.
+
+    The kernel takes no more than UNSENT bytes ahead: it has one limit for all connections, and
+    many clients that do not read would otherwise slow every other connection down.
+    """
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
+    sock.setblocking(False)
+    try:
+        sent: int = blocks.send_to(sock, most)
+    except BlockingIOError:
+        return 0
+    finally:
+        sock.setblocking(True)
+    return sent
+
+
+def discard_unsent(sock: socket.socket) -> None:
+    """Let a close discard what the client has not read; the kernel would keep it for minutes."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def cut_off() -> errors.BodyIncomplete:

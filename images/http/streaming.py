@@ -8,11 +8,11 @@ from __future__ import annotations
 import math
 import re
 import socket
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, nullcontext, suppress
 from functools import partial
 from inspect import GEN_CREATED, getgeneratorstate
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.http import (
@@ -265,18 +265,18 @@ def download(
     size: int,
     part: tuple[int, int] | None,
     checksum: str | None,
-    sock: socket.socket | None = None,
+    direct: Direct | None = None,
 ) -> StreamingHttpResponse:
     """Return the response with the data, or with its range ``part``, which ``blocks`` yields.
 
     ``size`` and ``checksum`` (MD5, hexadecimal) are those of the whole data; ``part`` is
     [start, stop). When ``blocks`` ends early the connection is closed, so that no client
-    considers the data complete. A file is sent to the client's ``sock`` without copying.
+    considers the data complete. A file is sent by the kernel if the connection is ``direct``.
     """
     start, stop = part or (0, size)
     count = stop - start
-    direct = sock is not None and hasattr(blocks, "send_to")
-    content = _sent(blocks, sock, count) if direct else _exactly(blocks, count)
+    is_file = direct is not None and hasattr(blocks, "send_to")
+    content = _sent(blocks, direct, count) if is_file else _exactly(blocks, count)
     response = StreamingHttpResponse(content, content_type=MEDIA_TYPE)
     _describe(response, count, checksum)
     if part:
@@ -320,19 +320,31 @@ def without_ranges(response: HttpResponseBase) -> HttpResponseBase:
     return response
 
 
-def socket_of(request: HttpRequest) -> socket.socket | None:
+class Direct(NamedTuple):
+    """A connection to which the kernel can write a file."""
+
+    sock: socket.socket
+    send_rest: Callable[[Any, int], None] | None
+
+
+def direct_to(request: HttpRequest) -> Direct | None:
     """Return the client's connection if plain bytes can be written to it, else None."""
     sock = request.META.get("gunicorn.socket")
-    return (
-        sock if type(sock) is socket.socket else None
-    )  # a TLS socket has another class
+    if type(sock) is not socket.socket:  # a TLS socket has another class
+        return None
+    return Direct(sock, request.META.get(connection.SEND_REST))
 
 
-def _sent(blocks: Any, sock: Any, count: int) -> Iterator[bytes]:
+def _sent(blocks: Any, direct: Any, count: int) -> Iterator[bytes]:
     yield b""  # makes the server send the status line and the headers first
     left = count
+    if direct.send_rest is not None:
+        left -= connection.send_at_once(direct.sock, blocks, left)
+        if left:
+            direct.send_rest(blocks.take(), left)
+        return
     while left:
-        sent = blocks.send_to(sock, left)
+        sent = blocks.send_to(direct.sock, left)
         if not sent:
             raise _too_short(left)
         left -= sent

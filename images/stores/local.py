@@ -275,6 +275,11 @@ class _Part(Iterator[bytes]):
         self._advance(sent)
         return sent
 
+    def take(self) -> _Part:
+        """Return an object for the rest of the data, which now closes the file."""
+        file, self._file = self._file, -1
+        return _Part(file, self._position, self._stop)
+
     def close(self) -> None:
         """Close the file. Safe to call twice."""
         file, self._file = self._file, -1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import time
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import pytest
 from tests.servers import Service
 from tests.wire.api import Api, connect, head
 
+DATA = os.urandom(24 << 20)  # more than the kernel buffers for a connection
 MANY = 80  # more than the service has threads
 BODY = "Content-Length: 100000"
 UPLOAD = "PUT /v2/images/0b5e9d44-7c1a-4f0e-9d55-3f6a1c2b7e90/file HTTP/1.1"
@@ -159,3 +161,43 @@ def test_a_client_that_sends_a_refused_upload_to_its_end_sees_the_refusal(
     with connect(any_catalogue) as sock:
         sock.sendall(request + bytes(size))
         assert answers(sock) == [401]
+
+
+# Downloads
+
+
+@pytest.fixture
+def image_id(api: Api) -> str:
+    image_id = api.new(name="large")
+    api.upload(image_id, DATA)
+    return image_id
+
+
+def test_others_are_served_while_many_do_not_read_their_download(
+    image_id: str, any_catalogue: Service, api: Api
+) -> None:
+    request = head(any_catalogue, "GET", f"/v2/images/{image_id}/file")
+    with connections(any_catalogue, request) as opened:
+        for sock in opened:
+            assert sock.recv(12) == b"HTTP/1.1 200"
+        assert health(any_catalogue) < 3
+        assert api.data(image_id) == DATA
+
+
+def test_a_download_that_is_read_slowly_arrives_whole(
+    image_id: str, any_catalogue: Service
+) -> None:
+    request = head(any_catalogue, "GET", f"/v2/images/{image_id}/file")
+    last = head(any_catalogue, "GET", "/v2/none", "Connection: close")
+    received = bytearray()
+    with connect(any_catalogue) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+        sock.sendall(request + last)
+        while part := sock.recv(1 << 18):
+            received += part
+            time.sleep(0.001)
+
+    start, _, rest = received.partition(b"\r\n\r\n")
+    assert b"\r\nConnection: keep-alive\r\n" in start
+    assert rest[: len(DATA)] == DATA
+    assert rest[len(DATA) :].startswith(b"HTTP/1.1 404")

@@ -81,8 +81,8 @@ class ImageViewSet(V1ViewSet):
         ranged = lifecycle.serves_ranges(row)
         part = streaming.content_range(http, size, checksum) if ranged else None
         blocks = lifecycle.read(image_id, *(part or (0, size)))
-        sock = streaming.socket_of(http)
-        response = streaming.download(blocks, size, part, checksum, sock)
+        direct = streaming.direct_to(http)
+        response = streaming.download(blocks, size, part, checksum, direct)
         _describe(response, row)
         return response if ranged else streaming.without_ranges(response)
 

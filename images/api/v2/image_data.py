@@ -74,7 +74,7 @@ def _response(
         return streaming.description(size, checksum)
     part = streaming.content_range(http, size) if ranged else None
     blocks = lifecycle.read(image["id"], *(part or (0, size)), preferred=preferred)
-    return streaming.download(blocks, size, part, checksum, streaming.socket_of(http))
+    return streaming.download(blocks, size, part, checksum, streaming.direct_to(http))
 
 
 def _allowed(caller: Caller, image_id: str, preferred: list[str]) -> Row:

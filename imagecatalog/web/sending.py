@@ -1,0 +1,132 @@
+"""Downloads whose rest is sent by one thread for all of them, however slowly clients read."""
+
+from __future__ import annotations
+
+import fcntl
+import selectors
+import socket
+import struct
+import termios
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final
+
+from gunicorn.workers.gthread import (  # type: ignore[import-untyped]
+    PollableMethodQueue,
+)
+
+from images import errors, min_rate
+
+SENT_AT_ONCE: Final = 1 << 20  # bytes; then the next client gets some
+CHECK_SECONDS: Final = 5.0
+
+
+class TooSlow(Exception):
+    """A client reads its download too slowly."""
+
+
+class Download:
+    """The rest of a response's data, and its connection."""
+
+    def __init__(self, sock: socket.socket, blocks: Any, left: int) -> None:
+        """Take ``left`` bytes of ``blocks``, which this object closes."""
+        self._sock, self._blocks, self._left = sock, blocks, left
+        self.can_go_on = False  # whether the connection takes requests afterwards
+        self.log: Callable[[int], None] | None = None
+        self.sent = 0
+        self._delivered, self._unread_before = 0, _unread(sock)
+        self._began = self._progress_at = time.monotonic()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all bytes were sent."""
+        return not self._left
+
+    def send(self) -> None:
+        """Send what the client takes at once, up to 1 MiB. Raises OSError, StoreError."""
+        with suppress(BlockingIOError):
+            sent = self._blocks.send_to(self._sock, min(self._left, SENT_AT_ONCE))
+            if not sent:
+                raise errors.StoreError(
+                    f"The store ended the data {self._left} bytes early."
+                )
+            self._left -= sent
+            self.sent += sent
+
+    def is_too_slow(self, now: float) -> bool:
+        """Return whether the client has read nothing for a minute, or far too little so far."""
+        delivered = self.sent + self._unread_before - _unread(self._sock)
+        if delivered > self._delivered:
+            self._delivered, self._progress_at = delivered, now
+        expected = (now - self._began - min_rate.PAUSE) * min_rate.SLOWEST
+        return now - self._progress_at > min_rate.PAUSE or delivered < expected
+
+    def close(self) -> None:
+        """Close the source of the data."""
+        self._blocks.close()
+
+
+def _unread(sock: socket.socket) -> int:
+    """Return how many bytes the client's machine has not taken from the kernel of this one."""
+    count: int = struct.unpack("i", fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)))[0]
+    return count
+
+
+class Sender:
+    """A thread that sends the rest of downloads, in fair shares."""
+
+    def __init__(
+        self, finished: Callable[[Any, Download, Exception | None], None]
+    ) -> None:
+        """Call ``finished`` in the thread for each download that ends."""
+        self._finished = finished
+        self._poller = selectors.DefaultSelector()
+        self._calls = PollableMethodQueue()
+        self._next_check = 0.0
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._calls.init()
+        self._poller.register(self._calls.fileno(), selectors.EVENT_READ)
+        threading.Thread(target=self._run, name="sender", daemon=True).start()
+
+    def add(self, conn: Any, download: Download) -> None:
+        """Send a download on a connection. To be called in any thread."""
+        self._calls.defer(self._add, conn, download)
+
+    def _add(self, conn: Any, download: Download) -> None:
+        conn.sock.setblocking(False)
+        self._poller.register(conn.sock, selectors.EVENT_WRITE, (conn, download))
+
+    def _run(self) -> None:
+        while True:
+            for key, _ in self._poller.select(CHECK_SECONDS):
+                if key.data is None:
+                    self._calls.run_callbacks(key.fileobj)
+                else:
+                    self._send(*key.data)
+            now = time.monotonic()
+            if now >= self._next_check:
+                self._next_check = now + CHECK_SECONDS
+                self._end_slow_ones(now)
+
+    def _send(self, conn: Any, download: Download) -> None:
+        try:
+            download.send()
+        except Exception as error:  # this thread must not end
+            self._end(conn, download, error)
+        else:
+            if download.is_whole:
+                self._end(conn, download, None)
+
+    def _end_slow_ones(self, now: float) -> None:
+        for key in list(self._poller.get_map().values()):
+            if key.data is not None and key.data[1].is_too_slow(now):
+                conn, download = key.data
+                self._end(conn, download, TooSlow())
+
+    def _end(self, conn: Any, download: Download, error: Exception | None) -> None:
+        self._poller.unregister(conn.sock)
+        self._finished(conn, download, error)

@@ -1,0 +1,127 @@
+"""Downloads that one thread sends, without a server."""
+
+from __future__ import annotations
+
+import os
+import queue
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from imagecatalog.web.sending import Download, Sender, TooSlow
+from images import errors, min_rate
+from images.stores.local import LocalStore
+
+DATA = os.urandom(8 << 20)
+KEY = f"ab/{'a' * 8}-{'b' * 4}-{'c' * 4}-{'d' * 4}-{'e' * 12}.{'f' * 32}"
+Finished = queue.SimpleQueue[Any]
+
+
+@pytest.fixture
+def finished() -> Finished:
+    return queue.SimpleQueue()
+
+
+@pytest.fixture
+def sender(finished: Finished) -> Sender:
+    sender = Sender(lambda *ended: finished.put(ended))
+    sender.start()
+    return sender
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    listener = socket.create_server(("127.0.0.1", 0))
+    far = socket.create_connection(listener.getsockname())
+    near, _ = listener.accept()
+    with listener, far, near:
+        yield near, far
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalStore:
+    store = LocalStore("local", tmp_path)
+    store.put(KEY, [DATA])
+    return store
+
+
+def test_a_client_gets_all_bytes(
+    sender: Sender,
+    finished: Finished,
+    pair: tuple[socket.socket, socket.socket],
+    store: LocalStore,
+) -> None:
+    near, far = pair
+    download = Download(near, store.open(KEY, 5), len(DATA) - 5)
+    sender.add(SimpleNamespace(sock=near), download)
+
+    received = b""
+    while len(received) < len(DATA) - 5:
+        received += far.recv(1 << 20)
+
+    assert received == DATA[5:]
+    assert finished.get(timeout=5)[2] is None
+
+
+def test_data_that_is_shorter_than_announced_is_an_error(
+    sender: Sender,
+    finished: Finished,
+    pair: tuple[socket.socket, socket.socket],
+    store: LocalStore,
+) -> None:
+    near, _ = pair
+    sender.add(
+        SimpleNamespace(sock=near), Download(near, store.open(KEY, len(DATA) - 9), 10)
+    )
+
+    assert isinstance(finished.get(timeout=5)[2], errors.StoreError)
+
+
+def test_a_client_that_goes_away_ends_its_download(
+    sender: Sender,
+    finished: Finished,
+    pair: tuple[socket.socket, socket.socket],
+    store: LocalStore,
+) -> None:
+    near, far = pair
+    far.close()
+    sender.add(SimpleNamespace(sock=near), Download(near, store.open(KEY), len(DATA)))
+
+    assert isinstance(finished.get(timeout=5)[2], OSError)
+
+
+def test_a_client_that_does_not_read_is_ended(
+    sender: Sender,
+    finished: Finished,
+    pair: tuple[socket.socket, socket.socket],
+    store: LocalStore,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(min_rate, "PAUSE", -1.0)
+    monkeypatch.setattr("imagecatalog.web.sending.CHECK_SECONDS", 0.05)
+    near, _ = pair
+    sender.add(SimpleNamespace(sock=near), Download(near, store.open(KEY), len(DATA)))
+
+    assert isinstance(finished.get(timeout=10)[2], TooSlow)
+
+
+def test_what_the_kernel_has_but_the_client_does_not_counts_as_unread(
+    pair: tuple[socket.socket, socket.socket], store: LocalStore
+) -> None:
+    near, far = pair
+    near.setblocking(False)
+    download = Download(near, store.open(KEY), len(DATA))
+    for _ in range(20):
+        download.send()
+    now = time.monotonic()
+
+    # The buffers of both kernels hold megabytes, but the client has taken none of them.
+    assert download.sent > 1 << 20
+    assert download.is_too_slow(now + min_rate.PAUSE + len(DATA) / min_rate.SLOWEST)
+    far.recv(1)
+    assert not download.is_too_slow(now)
