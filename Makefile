@@ -19,7 +19,7 @@ PYTEST := $(PY) -m pytest --numprocesses=$(PROCESSES) --maxprocesses=4 --dist=lo
 LOCK := pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-emit-index-url --quiet
 
-.PHONY: help run test test-all test-postgres test-fast lint bench crash fuzz conformance docs screenshots changelog lock clean
+.PHONY: help run test test-all test-postgres test-fast lint bench crash attack fuzz conformance docs screenshots changelog lock clean
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -60,6 +60,9 @@ bench: $(VENV)/tests ## Measure the running service; options: make bench ARGS=--
 
 crash: $(VENV)/tests ## Kill the running service repeatedly; options: make crash ROUNDS=500 ARGS=--help
 	@$(PY) -m tests.crash --rounds $(ROUNDS) $(ARGS)
+
+attack: $(VENV)/tests ## Attack a running service, and compare what others notice with limits; options: make attack ARGS=--help
+	@$(PY) -m tests.attack $(ARGS)
 
 fuzz: $(VENV)/tests ## Send many unusual requests to the running service; options: make fuzz EXAMPLES=60
 	FUZZ_EXAMPLES=$(EXAMPLES) $(PYTEST) tests/wire/test_fuzz.py tests/test_state_machine.py

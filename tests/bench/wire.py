@@ -28,6 +28,8 @@ class Endpoint:
     port: int
     prefix: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+    source: str = ""  # the address to connect from; empty: any
+    timeout: float = TIMEOUT
 
     @classmethod
     def of(cls, url: str, headers: Mapping[str, str] | None = None) -> Endpoint:
@@ -39,7 +41,8 @@ class Endpoint:
 
     def connect(self) -> socket.socket:
         """A new connection."""
-        sock = socket.create_connection((self.host, self.port), TIMEOUT)
+        source = (self.source, 0) if self.source else None
+        sock = socket.create_connection((self.host, self.port), self.timeout, source)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return sock
 
