@@ -18,7 +18,9 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "imagecatalog.settings")
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
-    from django.db import OperationalError, ProgrammingError
+    from django.db import Error, ProgrammingError
+
+    from images import outages
 
     try:
         try:
@@ -27,8 +29,9 @@ def main() -> None:
             print(end="", flush=True)  # at exit an error could no longer be caught
     except ImproperlyConfigured as error:
         sys.exit(str(error))
-    except (OperationalError, ProgrammingError) as error:
-        if "--traceback" in sys.argv:
+    except Error as error:
+        is_known = isinstance(error, ProgrammingError) or outages.is_outage(error)
+        if "--traceback" in sys.argv or not is_known:
             raise
         from images import data_folder
 

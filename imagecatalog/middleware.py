@@ -7,12 +7,13 @@ from collections.abc import Callable
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.views import redirect_to_login
+from django.db import connection
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.urls import reverse
 from django.utils.module_loading import import_string
 
 from imagecatalog.identity.api.views import error as identity_error
-from images import logs
+from images import logs, outages
 from images.access import staff
 from images.admin import error_pages
 from images.http import request_url, responses, streaming
@@ -64,6 +65,18 @@ def safe_headers(get_response: GetResponse) -> GetResponse:
             headers.setdefault("Cache-Control", "no-store")
         if has_tls:
             headers["Strict-Transport-Security"] = f"max-age={YEAR}"
+        return response
+
+    return middleware
+
+
+def notice_database(get_response: GetResponse) -> GetResponse:
+    """Notice that the database works again, by the first response that used it."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if response.status_code < 500 and connection.connection is not None:
+            outages.record_success()
         return response
 
     return middleware

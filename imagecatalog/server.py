@@ -24,7 +24,7 @@ from django.utils.log import configure_logging
 from gunicorn import glogging  # type: ignore[import-untyped]
 from gunicorn.http import message  # type: ignore[import-untyped]
 
-from images import logs
+from images import db, logs
 from images.http import client_address, connection, expectation, request_head
 
 wsgi_app = "imagecatalog.wsgi"
@@ -125,7 +125,8 @@ def post_request(worker: Any, request: Any, environ: Any, response: Any) -> None
 
 
 def post_worker_init(worker: Any) -> None:
-    """Prepare a web process: its log, its files, its garbage collection and its orderly end."""
+    """Prepare a web process: its limits, log, files, garbage collection and orderly end."""
+    db.limit_waiting()
     logging.getLogger("gunicorn.error").addFilter(_is_news)
     now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     if 0 <= now < _most_files:

@@ -306,6 +306,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "imagecatalog.middleware.request_id",
     "imagecatalog.middleware.safe_headers",
+    "imagecatalog.middleware.notice_database",
     "imagecatalog.middleware.refuse_broken_urls",
     "imagecatalog.middleware.for_browsers",
 ]
@@ -340,13 +341,27 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "TEST": {"NAME": str(IMAGECATALOG_DATA_DIR / "test.sqlite3")},
     }
 else:
+    DATABASES["default"]["ENGINE"] = "imagecatalog.postgresql"
     DATABASES["default"]["OPTIONS"] = {
+        # A server that has vanished from the network is noticed within seconds.
+        "connect_timeout": 2,
+        "tcp_user_timeout": 5000,  # ms
+        "keepalives_idle": 30,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
         **DATABASES["default"].get("OPTIONS", {}),
-        "pool": {"min_size": 2, "max_size": 16, "timeout": 30},
+        "pool": {"size": 16, "timeout": 2},
         # The statements of the hot path never change, so PostgreSQL plans them once.
         "server_side_binding": True,
         "prepare_threshold": 5,
     }
+IMAGECATALOG_DATABASE_SECONDS = env.seconds(
+    "IMAGECATALOG_DATABASE_SECONDS",
+    5,
+    minimum=1,
+    help="Seconds that one statement of a web request may take in the database, after which "
+    "the answer is 503. Commands and the background worker have no such limit.",
+)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # The browser admin. Nothing of this touches the API.

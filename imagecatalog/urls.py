@@ -45,4 +45,4 @@ if settings.IMAGECATALOG_AUTH == "embedded":
 handler400 = "images.http.views.bad_request"
 handler403 = "images.admin.error_pages.forbidden"
 handler404 = "images.admin.error_pages.not_found"
-handler500 = "images.http.views.server_error"
+handler500 = "images.admin.error_pages.server_error"

@@ -19,6 +19,8 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 
+from images import outages
+
 log = logging.getLogger(__name__)
 
 FOLDER_MODE = 0o750
@@ -103,12 +105,12 @@ def database_sentence(error: Exception) -> str:
     name = "the database"
     if connection.vendor == "sqlite":
         name = f"the database {connection.settings_dict['NAME']}"
-    reason = str(error).strip()
+    reason = outages.reason(error)
     if "disk is full" in reason:
         return f"The user {user()} cannot use {name}: {reason}. {ADVICE[errno.ENOSPC]}"
     return (
-        f"The user {user()} cannot use {name}: {reason}\nCheck DATABASE_URL. "
-        "`manage.py migrate` prepares a new database; `manage.py serve` does so too."
+        "Check DATABASE_URL. `manage.py migrate` prepares a new database; `manage.py serve` "
+        f"does so too.\nThe user {user()} cannot use {name}: {reason}"
     )
 
 

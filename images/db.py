@@ -1,8 +1,9 @@
-"""The pool of database connections, which has fewer connections than there are threads."""
+"""The database connections of a process: fewer than its threads, and none waits for ever."""
 
 from __future__ import annotations
 
-from django.db import connection
+from django.conf import settings
+from django.db import DEFAULT_DB_ALIAS, connection, connections
 
 
 def release_connection() -> None:
@@ -13,3 +14,13 @@ def release_connection() -> None:
     """
     if not connection.in_atomic_block:
         connection.close_if_unusable_or_obsolete()
+
+
+def limit_waiting() -> None:
+    """Let every statement of this process fail after IMAGECATALOG_DATABASE_SECONDS.
+
+    Requests need an answer in time; commands and the background worker rather wait.
+    """
+    option = "timeout" if connection.vendor == "sqlite" else "patience"
+    options = connections.settings[DEFAULT_DB_ALIAS]["OPTIONS"]
+    options[option] = settings.IMAGECATALOG_DATABASE_SECONDS

@@ -1,4 +1,4 @@
-"""Error pages in the layout of the admin: 403, 404, 413 and 429."""
+"""Error pages in the layout of the admin: 403, 404, 413, 429 and 503."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from django.conf import settings
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 from django.views import defaults
 
-from images import errors
+from images import errors, outages
+from images.http import views
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -56,6 +58,26 @@ def locked_out(request: HttpRequest, *args: Any) -> HttpResponse:
         "minutes": seconds // 60
     }
     return too_many(request, errors.TooManyAttempts(sentence, seconds))
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Return the page for an outage of the database (503); Django's handler500.
+
+    Other errors, and those of the APIs, have the form of the API.
+    """
+    is_page = request.path_info.startswith(settings.IMAGECATALOG_BROWSER_PATHS)
+    outage = views.current_outage() if is_page else None
+    if outage is None:
+        return views.server_error(request)
+    # Without the request: what a page says about its user is in the database.
+    context = {
+        "site_title": admin.site.site_title,
+        "site_header": admin.site.site_header,
+        "title": _("Not available"),
+        "sentence": outages.sentence(outage),
+    }
+    page = render_to_string("admin/images/refusal.html", context)
+    return views.unavailable(HttpResponse(page, status=503))
 
 
 def _page(request: HttpRequest, status: int, title: str, sentence: str) -> HttpResponse:

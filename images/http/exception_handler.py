@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from django.core.exceptions import SuspiciousOperation
-from django.db import DataError, InterfaceError, OperationalError
+from django.db import DataError
 from django.http import HttpRequest, HttpResponse
 from rest_framework.exceptions import (
     APIException,
@@ -16,8 +16,8 @@ from rest_framework.exceptions import (
     NotAuthenticated,
 )
 
-from images import errors
-from images.http import database, responses
+from images import errors, outages
+from images.http import responses
 from images.http.content_headers import EncodedContent
 from images.http.preconditions import PreconditionFailed
 from images.http.ranges import RangeNotSatisfiable
@@ -95,10 +95,10 @@ def _refusal(exc: Exception, request: HttpRequest, view: ApiView) -> _Refusal | 
         return _Refusal(
             400, "The request has a value that the database cannot store or compare."
         )
-    if isinstance(exc, OperationalError | InterfaceError):
-        log.exception("the database is not available")
-        database.renew()
-        return _Refusal(503, "The database is not available. Retry later.")
+    if outages.is_outage(exc):
+        outages.record(exc)
+        headers = {"Retry-After": str(outages.RETRY_AFTER)}
+        return _Refusal(503, outages.sentence(exc), headers)
     return None
 
 

@@ -36,6 +36,11 @@ def spaced_json(document: Any, status: int = 200) -> HttpResponse:
     return _reply(standard_json.dumps(document).encode(), JSON, status)
 
 
+def text(content: str, status: int = 200) -> HttpResponse:
+    """Return a response with plain text."""
+    return _reply(content.encode(), TEXT, status)
+
+
 def nothing(status: int = 204) -> HttpResponse:
     """Return an empty response."""
     return _reply(b"", "text/html; charset=UTF-8", status)
@@ -71,6 +76,11 @@ def error(request: HttpRequest, status: int, message: str) -> HttpResponse:
         f"  <h1>{title}</h1>\n  {shown}<br /><br />\n\n\n\n </body>\n</html>"
     )
     return _reply(page.encode(), "text/html; charset=UTF-8", status)
+
+
+def suppress_log(response: HttpResponse) -> None:
+    """Keep Django from logging a response, whose reason is in the log already."""
+    response._has_been_logged = True  # type: ignore[attr-defined]
 
 
 def instant(moment: datetime) -> str:

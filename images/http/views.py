@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Container, Mapping
 from functools import wraps
 from typing import Any, ClassVar, cast
@@ -11,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSetMixin
 
-from images import errors
+from images import errors, outages
 from images.access import Caller
 from images.http import request_body, responses, streaming
 from images.http.challenge import challenge
@@ -141,8 +142,26 @@ def get_caller(request: Request) -> Caller:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer 500 without internal details (Django's handler500)."""
+    """Answer 500 without internal details, and 503 during an outage of the database."""
+    if outage := current_outage():
+        return unavailable(responses.error(request, 503, outages.sentence(outage)))
     return responses.error(request, 500, responses.SERVICE_FAILED)
+
+
+def current_outage() -> BaseException | None:
+    """Return the exception that is being handled, and recorded, if it is an outage."""
+    error = sys.exc_info()[1]
+    if error is None or not outages.is_outage(error):
+        return None
+    outages.record(error)
+    return error
+
+
+def unavailable(response: HttpResponse) -> HttpResponse:
+    """Complete the response to an outage of the database."""
+    response.headers["Retry-After"] = str(outages.RETRY_AFTER)  # RFC 9110, 10.2.3
+    responses.suppress_log(response)
+    return response
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.db import connections
 
-from images import errors
+from images import errors, outages
 from images.imports import web_download
 
 log = logging.getLogger(__name__)
@@ -60,8 +60,8 @@ class FetchPool:
             web_download.fetch(transfer_id, self._stopping.is_set)
         except errors.ImageError:
             pass  # an event of the image, which is logged
-        except Exception:
-            log.exception("web download %s failed", transfer_id)
+        except Exception as error:
+            outages.report(error, log, "web download %s failed", transfer_id)
         finally:
             connections.close_all()
             del self._running[transfer_id]

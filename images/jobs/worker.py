@@ -10,7 +10,7 @@ import time
 from django.db import close_old_connections, connections
 
 from imagecatalog.identity import pruning
-from images import logs
+from images import logs, outages
 from images.access import operator
 from images.duty import Duty
 from images.jobs.fetch_pool import FetchPool
@@ -77,5 +77,8 @@ def _attempt(duty: Duty) -> None:
     try:
         close_old_connections()
         duty.run()
-    except Exception:
-        log.exception("duty %r failed; it is tried again at its next period", duty.name)
+    except Exception as error:
+        message = "duty %r failed; it is tried again at its next period"
+        outages.report(error, log, message, duty.name)
+    else:
+        outages.record_success()

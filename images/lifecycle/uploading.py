@@ -6,7 +6,7 @@ import logging
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 
-from images import db, errors, stores
+from images import db, errors, outages, stores
 from images.access import Caller
 from images.attributes import Changes
 from images.failpoints import failpoint
@@ -179,7 +179,7 @@ def _activate(
 def _fail(transfer: Transfer, error: BaseException, actor: Caller) -> bool:
     try:
         return leases.fail(transfer, error, actor)
-    except Exception:
+    except Exception as failure:
         # The reaper ends the transfer when its lease expires; the sender gets the first error.
-        log.exception("transfer %s could not be ended", transfer.pk)
+        outages.report(failure, log, "transfer %s could not be ended", transfer.pk)
         return True

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
 from django.conf import settings
-from django.db import OperationalError
+from django.db import Error
 from django.utils import timezone
 
-from images import db, errors
+from images import db, errors, outages
 from images.failpoints import failpoint
 from images.models import (
     Transfer,
     TransferStatus,
 )
 from images.transfers.workers import is_dead
-
-log = logging.getLogger(__name__)
 
 
 def keep_alive(transfer: Transfer, blocks: Iterable[bytes]) -> Iterator[bytes]:
@@ -52,15 +49,14 @@ def send(transfer: Transfer) -> None:
         updated = running.update(
             heartbeat_at=timezone.now(), bytes_received=transfer.bytes_received
         )
-        db.release_connection()
-    except OperationalError:
+    except Error as error:
+        if not outages.is_outage(error):
+            raise
         # A lease is several heartbeats long: the next one may reach the database again.
-        log.warning(
-            "the heartbeat of transfer %s could not be saved",
-            transfer.pk,
-            exc_info=True,
-        )
+        outages.record(error)
         return
+    finally:
+        db.release_connection()  # a broken connection would fail the next heartbeat too
     if not updated:
         raise gone(transfer)
 

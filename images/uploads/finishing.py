@@ -11,7 +11,7 @@ from typing import Any
 from django.db.models import Count, F, Max, Q, QuerySet
 from django.utils import timezone
 
-from images import db, errors, lifecycle, stores
+from images import db, errors, lifecycle, outages, stores
 from images.access import Caller, operator
 from images.duty import Duty
 from images.failpoints import failpoint
@@ -157,8 +157,8 @@ def _finished(upload: Transfer, actor: Caller) -> bool:
     except errors.ImageError as error:
         log.warning("upload %s is not finished", upload.pk, exc_info=error)
         return False
-    except Exception:  # an unexpected error must not stop the other uploads
-        log.exception("upload %s cannot be finished", upload.pk)
+    except Exception as error:  # an unexpected error must not stop the other uploads
+        outages.report(error, log, "upload %s cannot be finished", upload.pk)
         return False
     return True
 

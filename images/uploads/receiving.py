@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from images import db, errors, lifecycle, stores
+from images import db, errors, lifecycle, outages, stores
 from images.access import Caller
 from images.failpoints import failpoint
 from images.formats import Inspector, inspection
@@ -295,7 +295,7 @@ def _abandon(chunk: UploadChunk, put: bool) -> None:
             return
         _own_arriving(chunk).update(status=ChunkStatus.LOST)
         chunks.remove_each([chunk], CircuitBreaker())
-    except Exception:
+    except Exception as failure:
         # Without a heartbeat another request can write after a lease. The sender gets the first
         # error.
-        log.exception("chunk %s could not be removed", chunk.pk)
+        outages.report(failure, log, "chunk %s could not be removed", chunk.pk)

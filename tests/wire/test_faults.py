@@ -11,7 +11,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import psutil
-import psycopg
 import pytest
 import requests
 
@@ -83,76 +82,6 @@ def test_a_flipped_bit_in_an_object_store_breaks_the_connection(
             api.data(image_id)
         part = api.get(f"images/{image_id}/file", headers={"Range": "bytes=0-9"})
         assert part.content == DATA[:10]
-
-
-# The database goes away
-
-
-@pytest.fixture
-def database() -> Iterator[servers.StoppablePostgres]:
-    try:
-        with servers.stoppable_postgres() as server:
-            yield server
-    except servers.Missing as missing:
-        pytest.skip(str(missing))
-
-
-@pytest.mark.slow
-@pytest.mark.needs_postgres
-def test_an_upload_during_which_the_database_goes_away_can_be_repeated(
-    database: servers.StoppablePostgres, tmp_path: Path
-) -> None:
-    env = LEASE | {"DATABASE_URL": database.url}
-    with servers.catalogue(tmp_path, env) as service:
-        evidence = Evidence(service, service.data_dir / "images")
-        with Api(service) as api:
-            image_id = api.new()
-        with connect(service) as sock:
-            announced = f"Content-Length: {len(DATA)}"
-            sock.settimeout(90)
-            sock.sendall(upload_head(service, image_id, announced) + DATA[:MIB])
-            evidence.wait_for(image_id, "saving")
-            database.stop()
-            sock.sendall(DATA[MIB:])
-            began = time.monotonic()
-            answer = reply(sock)
-        print(f"answered after {time.monotonic() - began:.0f} s")
-        assert answer.startswith(b"HTTP/1.1 503 ")
-        database.start()
-
-        evidence.wait_for(image_id, "queued", 40)
-        evidence.wait_for_nothing_left(image_id)
-        with Api(service) as api:
-            # Each connection that was open before tells once more that it is broken.
-            servers.wait_until(lambda: api.upload(image_id, DATA).ok, "an upload", 10)
-            servers.wait_until(lambda: api.data(image_id) == DATA, "its data", 10)
-
-
-@pytest.mark.needs_postgres
-def test_a_database_that_dropped_its_connections_costs_one_request(
-    database: servers.StoppablePostgres, tmp_path: Path
-) -> None:
-    env = {"DATABASE_URL": database.url}
-    running = servers.catalogue(tmp_path, env, workers=1)
-    with running as service, Api(service) as api:
-        image_id = api.new()
-        ask = f"images/{image_id}"
-        with ThreadPoolExecutor(16) as pool:
-            assert {it.status_code for it in pool.map(api.get, [ask] * 64)} == {200}
-            with psycopg.connect(database.url) as connection:
-                connection.execute(DROP_OTHERS)
-            servers.wait_until(
-                lambda: api.get(ask).status_code == 503, "the first to notice"
-            )
-            time.sleep(1)
-
-            assert {it.status_code for it in pool.map(api.get, [ask] * 64)} == {200}
-
-
-DROP_OTHERS = """
-    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-    WHERE pid <> pg_backend_pid() AND datname = current_database()
-"""
 
 
 # The store does not answer

@@ -1,0 +1,64 @@
+"""The database backend; Django finds it by the name of this module."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.db.backends.base.base import NO_DB_ALIAS
+from django.db.backends.postgresql import base
+
+from imagecatalog.postgresql.connection import Connection
+from imagecatalog.postgresql.pool import Pool
+
+# For a row that another transaction has locked. PostgreSQL can wait so long twice: for its
+# turn among those who wait for the row, and for the row.
+LOCK_SECONDS = 1.5
+IDLE_SECONDS = 30.0  # for a transaction whose process does nothing
+LIMITS = """
+    SELECT set_config('statement_timeout', %s, false), set_config('lock_timeout', %s, false),
+        set_config('idle_in_transaction_session_timeout', %s, false)
+"""
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    """Django's backend with the pool of this package.
+
+    ``OPTIONS["pool"]`` has the arguments of the pool. ``OPTIONS["patience"]`` is the number of
+    seconds that a statement may take; without it nothing is limited, as commands need.
+    """
+
+    _pools: ClassVar[dict[str, Pool]] = {}  # by the alias of the database
+
+    @property
+    def pool(self) -> Pool | None:
+        """The pool of this process; none for the connections that make databases for tests."""
+        options = self.settings_dict["OPTIONS"].get("pool")
+        if self.alias == NO_DB_ALIAS or not options:
+            return None
+        if self.alias not in self._pools:
+            self._pools.setdefault(self.alias, Pool(self._connect, **options))
+        return self._pools[self.alias]
+
+    def close_pool(self) -> None:
+        """Close the connections of this process."""
+        if pool := self._pools.pop(self.alias, None):
+            pool.close()
+
+    def get_connection_params(self) -> dict[str, Any]:
+        """Return the arguments for psycopg."""
+        params: dict[str, Any] = super().get_connection_params()
+        params.pop("patience", None)
+        return params
+
+    def _connect(self) -> Connection:
+        params = self.get_connection_params() | {"autocommit": True}
+        connection = Connection.connect(**params)
+        self._configure_connection(connection)  # type: ignore[attr-defined]
+        patience: float | None = self.settings_dict["OPTIONS"].get("patience")
+        if patience is not None:
+            # Not as startup parameters, which PgBouncer refuses.
+            limits = patience, min(LOCK_SECONDS, patience), IDLE_SECONDS
+            in_ms = [str(round(limit * 1000)) for limit in limits]
+            connection.execute(LIMITS, in_ms)
+            connection.patience = patience
+        return connection

@@ -1,0 +1,76 @@
+"""A connection that does not wait for a silent server longer than the process allows."""
+
+from __future__ import annotations
+
+import select
+import time
+from typing import Any, Final
+
+import psycopg
+from psycopg.pq import TransactionStatus
+
+LIFETIME: Final = 3600.0  # seconds
+RECHECK_SECONDS: Final = 1.0  # after which a read-only session is replaced
+MARGIN: Final = 0.5  # seconds that the server has to report its own timeout
+READ_ONLY: Final = ("default_transaction_read_only", "in_hot_standby")
+
+
+class Connection(psycopg.Connection[Any]):
+    """psycopg's connection, whose ``patience`` also ends the wait for a server that hangs.
+
+    ``statement_timeout`` does not help there: the server itself watches that.
+    """
+
+    patience: float | None = None  # seconds
+    silence: str | None = None  # the error after the server did not answer in time
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._opened_at = time.monotonic()
+        self.returned_at = self._opened_at
+
+    def wait(self, *args: Any, **kwargs: Any) -> Any:
+        """Wait for the server. Raises OperationalError after ``patience`` and a margin."""
+        if self.patience is not None:
+            kwargs.setdefault("timeout", self.patience + MARGIN)
+        try:
+            return super().wait(*args, **kwargs)
+        except psycopg.OperationalError as error:
+            if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
+                self.pgconn.finish()  # else its late answer would be that of the next query
+                self.silence = str(error)
+            raise
+
+    def is_reusable(self) -> bool:
+        """Whether a later request can use the connection, as far as known without asking."""
+        is_idle = self.pgconn.transaction_status == TransactionStatus.IDLE
+        return is_idle and self._age() < LIFETIME
+
+    def is_usable(self) -> bool:
+        """Whether the connection still works. Asks the server only if it has sent something.
+
+        A server that ends a connection says so, and its socket is then readable. A session that
+        began read-only stays so when the database no longer is.
+        """
+        if not self.is_reusable() or (self._has_news() and not self._answers()):
+            return False
+        return self._age() < RECHECK_SECONDS or not self._is_read_only()
+
+    def _age(self) -> float:
+        return time.monotonic() - self._opened_at
+
+    def _has_news(self) -> bool:
+        poll = select.poll()
+        poll.register(self.pgconn.socket, select.POLLIN)
+        return bool(poll.poll(0))
+
+    def _answers(self) -> bool:
+        try:
+            self.execute("")
+        except psycopg.Error:
+            return False
+        return True
+
+    def _is_read_only(self) -> bool:
+        status = self.pgconn.parameter_status
+        return any(status(name.encode()) == b"on" for name in READ_ONLY)

@@ -1,0 +1,127 @@
+"""The connections of a process, which has more threads than connections.
+
+psycopg's own pool is made for servers that come back slowly: it connects in the background, with
+growing pauses, and lets every request wait meanwhile. This pool connects in the thread that
+needs the connection, so the request fails at once with the reason, and succeeds at once
+after the outage.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+import psycopg
+
+from imagecatalog.postgresql.connection import Connection
+
+IDLE_SECONDS: Final = 600.0  # after which a connection that nobody needed is closed
+RETRY_SECONDS: Final = 0.5  # between two attempts to connect during an outage
+
+
+class Pool:
+    """At most ``size`` connections, for one of which a thread waits at most ``timeout`` s."""
+
+    def __init__(
+        self, connect: Callable[[], Connection], size: int, timeout: float
+    ) -> None:
+        self._connect = connect
+        self._timeout = timeout
+        self._places = threading.Semaphore(size)
+        self._idle: deque[Connection] = deque()  # the last used one is the first reused
+        self._closed = False
+        self._failure: str | None = None  # of the last attempt to connect
+        self._retry_at = 0.0
+        self._retrying = threading.Lock()
+
+    def open(self) -> None:
+        """Do nothing: connections are opened when they are needed (called by Django)."""
+
+    def close(self) -> None:
+        """Close the idle connections, and the others when they are returned."""
+        self._closed = True
+        while (connection := self._take_idle()) is not None:
+            connection.close()
+
+    def getconn(self) -> Connection:
+        """Return a connection that works. Raises psycopg.OperationalError."""
+        if not self._places.acquire(timeout=self._timeout):
+            raise psycopg.OperationalError(
+                f"no connection became free within {self._timeout:g} seconds"
+            )
+        try:
+            connection = self._usable() or self._opened()
+        except BaseException:
+            self._places.release()
+            raise
+        connection._pool = self  # type: ignore[assignment]
+        return connection
+
+    def putconn(self, connection: Connection) -> None:
+        """Take a connection back."""
+        connection._pool = None
+        if connection.silence:
+            self._remember(connection.silence)
+        if self._closed or not connection.is_reusable():
+            connection.close()
+        else:
+            connection.returned_at = time.monotonic()
+            self._idle.append(connection)
+        self._places.release()
+        self._close_unneeded()
+
+    def _usable(self) -> Connection | None:
+        while (connection := self._take_idle()) is not None:
+            if connection.is_usable():
+                return connection
+            connection.close()
+        return None
+
+    def _take_idle(self) -> Connection | None:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None
+
+    def _close_unneeded(self) -> None:
+        """Close the connection that has been idle for longest, if that is too long."""
+        try:
+            connection = self._idle.popleft()
+        except IndexError:
+            return
+        if time.monotonic() - connection.returned_at < IDLE_SECONDS:
+            self._idle.appendleft(connection)
+        else:
+            connection.close()
+
+    def _opened(self) -> Connection:
+        if self._failure is None:
+            return self._attempt()
+        # During an outage one thread at a time tries to connect; the others get its error.
+        if not self._retrying.acquire(timeout=RETRY_SECONDS):
+            raise self._failed_again()
+        try:
+            if self._failure is not None and time.monotonic() < self._retry_at:
+                raise self._failed_again()
+            return self._attempt()
+        finally:
+            self._retrying.release()
+
+    def _attempt(self) -> Connection:
+        try:
+            connection = self._connect()
+        except psycopg.Error as error:
+            self._remember(str(error))
+            raise
+        self._failure = None
+        return connection
+
+    def _remember(self, failure: str) -> None:
+        self._failure = failure
+        self._retry_at = time.monotonic() + RETRY_SECONDS
+
+    def _failed_again(self) -> psycopg.OperationalError:
+        return psycopg.OperationalError(self._failure or "the connection failed")

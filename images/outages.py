@@ -1,0 +1,128 @@
+"""Outages of the database: which errors are one, what a client is told, and two log lines each.
+
+An outage is any error of the database itself, whatever its class: it is away, full, read-only,
+too slow, or locked by somebody else. Statements that are wrong, and values or rows that it
+refuses, are errors of the service or of the client.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Final
+
+from django.db import (
+    DatabaseError,
+    DataError,
+    Error,
+    IntegrityError,
+    NotSupportedError,
+    ProgrammingError,
+)
+
+log = logging.getLogger(__name__)
+
+RETRY_AFTER: Final = 2  # seconds that a client is asked to wait
+QUIET_SECONDS: Final = 5.0  # without an error, after which an outage is over
+
+NOT_AVAILABLE: Final = "The database is not available. Retry later."
+READ_ONLY: Final = "The database is read-only: nothing can be changed. Retry later."
+LOCKED: Final = "The row is locked by somebody else for too long. Retry later."
+TOO_SLOW: Final = "The database took too long to answer. Retry later, or ask for less."
+FULL: Final = "The database has no space left. Retry later, or tell the operator."
+# By PostgreSQL's SQLSTATE, or the name of SQLite's result code without its detail.
+SENTENCES: Final = {
+    "25006": READ_ONLY,
+    "SQLITE_READONLY": READ_ONLY,
+    "55P03": LOCKED,
+    "40P01": LOCKED,
+    "SQLITE_BUSY": LOCKED,
+    "SQLITE_LOCKED": LOCKED,
+    "57014": TOO_SLOW,
+    "53100": FULL,
+    "SQLITE_FULL": FULL,
+}
+
+
+@dataclass
+class _Outage:
+    began: float
+    last: float  # error
+    failures: int = 0
+    sentences: set[str] = field(default_factory=set)
+
+
+_lock = threading.Lock()
+_current: _Outage | None = None
+
+
+def is_outage(error: BaseException) -> bool:
+    """Return whether an exception means that the database cannot be used at present."""
+    if isinstance(error, ProgrammingError | NotSupportedError):
+        return False
+    if isinstance(error, DataError | IntegrityError):
+        return False
+    if type(error) is DatabaseError and error.__cause__ is None:
+        return False  # raised by Django itself, for a row that has vanished
+    return isinstance(error, Error)
+
+
+def sentence(error: BaseException) -> str:
+    """Return what a client is told about an outage."""
+    return SENTENCES.get(_code(error), NOT_AVAILABLE)
+
+
+def reason(error: BaseException) -> str:
+    """Return the database's own message in one line, for operators."""
+    return " ".join(str(error).split())
+
+
+def report(
+    error: Exception, logger: logging.Logger, message: str, *args: object
+) -> None:
+    """Log the failure of work in the background: with its traceback, unless it is an outage."""
+    if is_outage(error):
+        record(error)
+    else:
+        logger.error(message, *args, exc_info=error)
+
+
+def record(error: BaseException) -> None:
+    """Count a failure, and log the first one of its kind in this outage."""
+    global _current
+    now = time.monotonic()
+    with _lock:
+        _current = _current or _Outage(began=now, last=now)
+        _current.last = now
+        _current.failures += 1
+        is_known = sentence(error) in _current.sentences
+        _current.sentences.add(sentence(error))
+    if not is_known:
+        log.error("the database fails: %s", reason(error))
+
+
+def record_success() -> None:
+    """Log the end of an outage, if there was one, after QUIET_SECONDS without a failure."""
+    global _current
+    if _current is None:
+        return
+    with _lock:
+        ended = _current
+        if ended is None or time.monotonic() - ended.last < QUIET_SECONDS:
+            return
+        _current = None
+    log.warning(
+        "the database works again: it failed for %.0f s, and with it %d requests or duties of "
+        "this process",
+        ended.last - ended.began,
+        ended.failures,
+    )
+
+
+def _code(error: BaseException) -> str:
+    cause = error.__cause__
+    state: str | None = getattr(cause, "sqlstate", None)
+    name: str = getattr(cause, "sqlite_errorname", "")
+    return state or "_".join(name.split("_")[:2])
