@@ -4,24 +4,10 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
-from images.api import versions
-from images.http import responses
-from images.http.views import without_body
-
-
-@without_body
-def healthcheck(request: HttpRequest) -> HttpResponse:
-    """Answer a health check of a load balancer: the process handles requests."""
-    if request.method == "HEAD":
-        return responses.nothing()
-    return HttpResponse(
-        "OK", content_type="text/plain", headers={"Content-Length": "2"}
-    )
-
+from images.api import health, versions
 
 V1 = (
     path("v1", RedirectView.as_view(url="/v1/")),
@@ -29,7 +15,7 @@ V1 = (
 )
 urlpatterns = [
     re_path(r"^versions/?$", versions.versions),
-    path("healthcheck", healthcheck),
+    path("healthcheck", health.healthcheck),
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/images/image/", include("images.api.v2.browser")),
     path("admin/", admin.site.urls),

@@ -16,6 +16,8 @@ from images.http.views import without_body
 CURRENT = "2.7"
 SUPPORTED = ("2.5", "2.4", "2.3", "2.2", "2.1", "2.0")
 V1 = ("1.1", "1.0")
+# The root, other versions, and the images of a client that names no version.
+OF_THE_API = re.compile(r"/(?:v\d.*|images(?:/.*)?)?\Z", re.DOTALL)
 MEDIA_TYPE = re.compile(r"application/vnd\.openstack\.images-(v[12])(?:\.\d+)?\b")
 
 
@@ -26,19 +28,30 @@ def versions(request: HttpRequest) -> HttpResponse:
 
 
 def fallback(request: HttpRequest) -> HttpResponseBase:
-    """Answer a path without a version: as the version in Accept, else list all versions (300)."""
+    """Answer a path without a version: as the version in Accept, else list all versions (300).
+
+    Paths of no API are not found: probes and browsers would take 300 for success.
+    """
     named = MEDIA_TYPE.search(request.META.get("HTTP_ACCEPT", ""))
     if named and (named[1] != "v1" or settings.IMAGECATALOG_V1):
         request.path_info = f"/{named[1]}{request.path_info}"
         match = resolve(request.path_info)
         response: HttpResponseBase = match.func(request, *match.args, **match.kwargs)
         return response
-    return _choices(request)
+    if OF_THE_API.match(request.path_info):
+        return _choices(request)
+    return _not_found(request)
 
 
 @without_body
 def _choices(request: HttpRequest) -> HttpResponse:
     return responses.json(_document(request), status=300)
+
+
+@without_body
+def _not_found(request: HttpRequest) -> HttpResponse:
+    message = "The resource could not be found. The paths of the API begin with /v2/."
+    return responses.error(request, 404, message)
 
 
 def _document(request: HttpRequest) -> dict[str, list[dict[str, object]]]:

@@ -15,7 +15,7 @@ from images.access import operator
 from images.duty import Duty
 from images.jobs.fetch_pool import FetchPool
 from images.lifecycle import deletion
-from images.operations import overview
+from images.operations import health, overview
 from images.transfers import reaper
 from images.uploads import finishing
 
@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 POLL_SECONDS = 1.0  # between two queries for waiting web downloads
 
+REPORT = Duty("report", health.report)
 DUTIES: tuple[Duty, ...] = (
     *reaper.DUTIES,
     *deletion.DUTIES,
@@ -47,9 +48,11 @@ def run(interval: float, downloads: int) -> None:
     for duty in DUTIES:
         if duty.may_block:
             _repeat_in_thread(duty, interval, stop)
-    pool, due, pause = FetchPool(downloads), 0.0, 0.0
+    pool, pause, due, report_due = FetchPool(downloads), 0.0, 0.0, 0.0
     while not signal.sigtimedwait(STOP_SIGNALS, pause):
         pause = min(POLL_SECONDS, interval)
+        if time.monotonic() >= report_due and _attempt(REPORT):
+            report_due = time.monotonic() + health.REPORT_SECONDS
         _attempt(Duty("begin web downloads", pool.begin))
         if time.monotonic() >= due:
             for duty in DUTIES:
@@ -72,7 +75,7 @@ def _repeat_in_thread(duty: Duty, interval: float, stop: threading.Event) -> Non
     threading.Thread(target=repeat, daemon=True).start()
 
 
-def _attempt(duty: Duty) -> None:
+def _attempt(duty: Duty) -> bool:
     # A failing duty, or an unavailable database, must not end the other duties.
     try:
         close_old_connections()
@@ -80,5 +83,6 @@ def _attempt(duty: Duty) -> None:
     except Exception as error:
         message = "duty %r failed; it is tried again at its next period"
         outages.report(error, log, message, duty.name)
-    else:
-        outages.record_success()
+        return False
+    outages.record_success()
+    return True

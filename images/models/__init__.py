@@ -24,6 +24,7 @@ from images.models.transfer import (
     UploadChunk,
     ownerless,
 )
+from images.models.worker_report import WorkerReport
 
 __all__ = [
     "DELETED_STATUSES",
@@ -46,5 +47,6 @@ __all__ = [
     "TransferKind",
     "TransferStatus",
     "UploadChunk",
+    "WorkerReport",
     "ownerless",
 ]

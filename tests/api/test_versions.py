@@ -64,7 +64,7 @@ def test_an_api_that_is_switched_off_is_not_announced(
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
 @pytest.mark.parametrize(
-    "path", ["/v3", "/images", "/v2.99/images", "/v2images", "/favicon.ico", "/v22/"]
+    "path", ["/v3", "/images", "/images/x", "/v2.99/images", "/v2images", "/v22/"]
 )
 def test_whatever_is_no_version_gets_the_choices(
     path: str, method: str, client: Client
@@ -73,6 +73,18 @@ def test_whatever_is_no_version_gets_the_choices(
 
     assert response.status_code == 300
     assert response.json()["versions"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/healthz", "/livez", "/readyz", "/metrics", "/favicon.ico", "/robots.txt"),
+        *("/health", "/-/healthy", "/.well-known/security.txt", "/imagesx", "/version"),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+def test_a_path_of_no_api_is_not_found(path: str, method: str, client: Client) -> None:
+    assert client.generic(method, path).status_code == 404
 
 
 def test_the_bare_version_leads_to_the_slash(client: Client) -> None:
@@ -150,7 +162,3 @@ def test_other_things_that_are_accepted_choose_nothing(accept: str, api: Any) ->
 
 def test_a_path_without_a_version_is_404_in_the_one_that_was_chosen(api: Any) -> None:
     assert api.member.get("/nothing", headers={"Accept": V2}).status_code == 404
-
-
-def test_load_balancers_need_not_sign_in(client: Client) -> None:
-    assert client.get("/healthcheck").content == b"OK"

@@ -121,12 +121,12 @@ def test_a_refusal_by_the_server_is_logged_with_its_request_id(
 @pytest.mark.parametrize(
     "request_",
     [
-        plain("GET /healthcheck HTTP/1.0"),
-        plain("GET /healthcheck HTTP/1.1", "Host: some_name:9292"),
-        plain("GET /healthcheck HTTP/1.1", "Host: [::1]:9292"),
-        plain("GET /healthcheck HTTP/1.1", "Host: a.example.:"),
-        plain("GET http://elsewhere/healthcheck HTTP/1.1", "Host: x"),
-        plain("GET /healthcheck HTTP/1.1", HOST, "Expect: 100-continue"),
+        plain("GET /versions HTTP/1.0"),
+        plain("GET /versions HTTP/1.1", "Host: some_name:9292"),
+        plain("GET /versions HTTP/1.1", "Host: [::1]:9292"),
+        plain("GET /versions HTTP/1.1", "Host: a.example.:"),
+        plain("GET http://elsewhere/versions HTTP/1.1", "Host: x"),
+        plain("GET /versions HTTP/1.1", HOST, "Expect: 100-continue"),
     ],
 )
 def test_what_is_unusual_but_valid_is_answered(
@@ -134,7 +134,8 @@ def test_what_is_unusual_but_valid_is_answered(
 ) -> None:
     code, _, body = ask(any_catalogue, request_)
 
-    assert (code, body) == (200, b"OK")
+    assert code == 200
+    assert b"versions" in body
 
 
 def test_the_host_of_an_absolute_target_comes_before_the_header(

@@ -211,7 +211,7 @@ def test_a_refusal_of_head_has_no_body(any_catalogue: Service) -> None:
     with Api(any_catalogue) as api, connect(any_catalogue) as sock:
         path = f"/v2/images/{api.new()}/uploads/{'0' * 8}-0000-0000-0000-{'0' * 12}"
         sock.sendall(head(any_catalogue, "HEAD", path, "Tus-Resumable: 1.0.0"))
-        sock.sendall(head(any_catalogue, "GET", "/healthcheck", "Connection: close"))
+        sock.sendall(head(any_catalogue, "GET", "/versions", "Connection: close"))
         answers = b"".join(iter(lambda: sock.recv(MIB), b""))
 
     first, second = answers.split(b"\r\n\r\n", 1)

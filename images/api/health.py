@@ -1,0 +1,22 @@
+"""The health check of load balancers and container platforms. No sign-in is needed."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+
+from images.http import responses
+from images.http.views import without_body
+from images.operations import health
+
+
+@without_body
+def healthcheck(request: HttpRequest) -> HttpResponse:
+    """Answer 200 ``OK`` (204 to HEAD) if the service works, else 503 with the reason."""
+    problem = health.problem()
+    status = 503 if problem else 200
+    if request.method == "HEAD":
+        return responses.nothing(status if problem else 204)
+    if "application/json" in request.META.get("HTTP_ACCEPT", ""):
+        document = {"detailed": False, "reasons": [problem or "OK"]}
+        return responses.json(document, status)
+    return responses.text(problem or "OK", status)

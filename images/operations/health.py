@@ -1,0 +1,84 @@
+"""Whether the service works: its database answers, and a background worker reports to it.
+
+A worker that hangs, has ended or cannot write to the database does not report.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final
+
+from django.db import DEFAULT_DB_ALIAS, Error, connections
+from django.utils import timezone
+
+from images import outages
+from images.models import WorkerReport
+
+REPORT_SECONDS: Final = 10.0  # between two reports of a worker
+SILENCE_SECONDS: Final = (
+    60.0  # without a report, after which no worker counts as running
+)
+ANSWER_SECONDS: Final = 0.8  # that a caller waits for the database
+FRESH_SECONDS: Final = 1.0  # that a result is used again
+
+SILENT: Final = "The database does not answer."
+NO_WORKER: Final = "No background worker has reported in the last minute. Start one, or look into its log."
+
+_lock = threading.Lock()
+_thread = ThreadPoolExecutor(1, thread_name_prefix="health")
+_last: Future[str | None] | None = None
+_began = 0.0
+
+
+def report() -> None:
+    """Report that this background worker works."""
+    WorkerReport.objects.update_or_create(
+        pk=1, defaults={"reported_at": timezone.now()}
+    )
+
+
+def problem() -> str | None:
+    """Return what is wrong with the service; None if it works. Takes less than a second.
+
+    One look at the database at a time in each process, whatever the number of callers.
+    """
+    try:
+        return _current_look().result(ANSWER_SECONDS)
+    except TimeoutError:
+        return SILENT
+
+
+def _current_look() -> Future[str | None]:
+    global _last, _began
+    with _lock:
+        if _last and not _last.done():
+            return _last
+        if _last is None or time.monotonic() - _began > FRESH_SECONDS:
+            _began = time.monotonic()
+            _last = _thread.submit(_look)
+        return _last
+
+
+def _look() -> str | None:
+    try:
+        _leave_pool()
+        report = WorkerReport.objects.filter(pk=1).first()
+    except Error as error:
+        return outages.sentence(error)
+    finally:
+        connections.close_all()
+    if report is None:
+        return NO_WORKER
+    age = (timezone.now() - report.reported_at).total_seconds()
+    return None if age < SILENCE_SECONDS else NO_WORKER
+
+
+def _leave_pool() -> None:
+    """Give this thread a connection of its own, so that it never waits for one of the pool."""
+    connection = connections.create_connection(DEFAULT_DB_ALIAS)
+    options = connection.settings_dict["OPTIONS"]
+    own = {name: value for name, value in options.items() if name != "pool"}
+    connection.settings_dict = {**connection.settings_dict, "OPTIONS": own}
+    connections[DEFAULT_DB_ALIAS] = connection
