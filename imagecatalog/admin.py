@@ -6,7 +6,7 @@ import axes.apps
 from django.apps import AppConfig
 from django.apps import apps as installed
 from django.contrib.admin import apps
-from django.core.checks import register
+from django.core.checks import Tags, register
 from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
@@ -33,6 +33,7 @@ class AdminConfig(apps.AdminConfig):
         ):
             register(check)
         register(checks.interpreter, "interpreter", deploy=True)
+        register(checks.needed_stores, Tags.database)
         # This receiver runs after that of django.contrib.auth, which creates the permissions.
         post_migrate.connect(roles.ensure, sender=installed.get_app_config("images"))
 

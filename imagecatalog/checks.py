@@ -6,16 +6,19 @@ import http.cookies
 import os
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
 from django.core.exceptions import ImproperlyConfigured
+from django.db import DatabaseError, connection
 
 from imagecatalog import env
-from images import access, data_folder, property_schema, stores
+from images import access, data_folder, outages, property_schema, stores
+from images.models import ImageLocation
+from images.operations import unconfigured_stores
 from images.stores.local import LocalStore
 
 
@@ -103,6 +106,32 @@ def interpreter(**options: Any) -> list[Warning]:
     ]
 
 
+def needed_stores(
+    databases: Collection[str] | None = None, **options: Any
+) -> list[CheckMessage]:
+    """Warn about images whose store is not configured: they cannot be downloaded."""
+    if not databases:
+        return []
+    try:
+        needed = unconfigured_stores.images_by_store() if _has_tables() else {}
+    except DatabaseError as error:
+        message = f"The database cannot be used: {outages.reason(error)}"
+        hint = "Check DATABASE_URL, and whether the database is running."
+        return [Error(message, hint=hint, id="imagecatalog.E005")]
+    except ImproperlyConfigured:
+        return []  # reported by `places`
+    if not needed:
+        return []
+    return [
+        Warning(
+            "Images need stores that are not configured: "
+            f"{unconfigured_stores.summary(needed)}.",
+            hint="Add the stores to IMAGECATALOG_STORES.",
+            id="imagecatalog.W004",
+        )
+    ]
+
+
 def secret_key(**options: Any) -> list[Warning]:
     """Warn about a secret key that can be guessed; `serve` refuses it for a new catalogue."""
     configured = os.environ.get("IMAGECATALOG_SECRET_KEY", "").strip()
@@ -129,6 +158,14 @@ def owner(**options: Any) -> list[Warning]:
             id="imagecatalog.W011",
         )
     ]
+
+
+def _has_tables() -> bool:
+    database = connection.settings_dict["NAME"]
+    # Connecting would create the file.
+    if connection.vendor == "sqlite" and not os.path.exists(database):
+        return False
+    return ImageLocation._meta.db_table in connection.introspection.table_names()
 
 
 def _may_write(folder: Path) -> bool:

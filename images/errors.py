@@ -114,6 +114,12 @@ class StoreFull(StoreError):
     code = "store-full"
 
 
+class StoreNotConfigured(StoreError):
+    """The data is in a store that the service does not know."""
+
+    code = "store-not-configured"
+
+
 class DataMissing(StoreError):
     """The store does not have the object."""
 

@@ -283,8 +283,11 @@ def catalogue(
     env: Mapping[str, str] | None = None,
     workers: int = 2,
     migrated: bool = True,
+    root: Path = ROOT,
 ) -> Iterator[Service]:
     """Our service on a free port, with its data below ``folder`` unless ``env`` says otherwise.
+
+    ``root`` is the folder of its code.
 
     Settings of the caller's own environment do not reach it. At the end it must stop cleanly
     on SIGTERM, unless it was killed on purpose. A SQLite database that is not there yet is a
@@ -302,7 +305,7 @@ def catalogue(
     log = folder / f"{address.replace(':', '-')}.log"
     command = [sys.executable, "manage.py", "serve"]
     command += ["--bind", address, "--workers", str(workers)]
-    with running(command, full, log, seconds=60) as process:
+    with running(command, full, log, seconds=60, root=root) as process:
         url = f"http://{address}"
         wait_until(lambda: _status(url), "serve", 60, process, log)
         yield Service(url, process, log, data_dir, full)
@@ -352,6 +355,7 @@ def running(
     stop: signal.Signals = signal.SIGTERM,
     seconds: float = 30,
     user: int | None = None,
+    root: Path = ROOT,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """The process, in a group of its own of which nothing is left at the end.
 
@@ -360,7 +364,7 @@ def running(
     with log.open("ab") as output:
         process = subprocess.Popen(
             dying_with_us(command, stop, user),
-            cwd=ROOT if user is None else "/",
+            cwd=root if user is None else "/",
             env=env,
             stdin=subprocess.DEVNULL,
             stdout=output,

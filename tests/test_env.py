@@ -79,6 +79,7 @@ def test_a_size_may_have_a_unit(
 # Names that are none
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize(
     ("name", "meant"),
     [
@@ -117,6 +118,7 @@ def test_checks_are_strict_unless_they_are_named(
     assert env.relaxed(NAME, "strict", ("a", "b"), help="") == expected
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -1,18 +1,60 @@
-"""Data that migrations change."""
+"""Data that migrations change, and what the previous release makes of their tables."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib import import_module
 from types import SimpleNamespace
 
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import Permission
-from django.db import connection
+from django.core.management.base import CommandError
+from django.db import connection, migrations
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.operations import AddField
+from django.db.migrations.operations.base import Operation
+from django.db.migrations.recorder import MigrationRecorder
 
-pytestmark = pytest.mark.django_db
+from images.management import schema
+
+RELEASED = {"identity": "0003_words", "images": "0009_words"}  # the newest of a release
+REMOVALS = (
+    migrations.RemoveField,
+    migrations.RenameField,
+    migrations.DeleteModel,
+    migrations.RenameModel,
+    migrations.AlterModelTable,
+)
 
 
+def operations_of(app: str) -> Iterator[tuple[str, Operation]]:
+    """What migrations of no release do to the tables."""
+    loader = MigrationLoader(None)
+    for (label, name), migration in loader.disk_migrations.items():
+        if label == app and name > RELEASED[app]:
+            for operation in migration.operations:
+                if isinstance(operation, migrations.SeparateDatabaseAndState):
+                    yield from ((name, it) for it in operation.database_operations)
+                else:
+                    yield name, operation
+
+
+@pytest.mark.parametrize("app", RELEASED)
+def test_the_previous_release_can_use_the_tables(app: str) -> None:
+    removals = [it for it in operations_of(app) if isinstance(it[1], REMOVALS)]
+    columns = [it for it in operations_of(app) if isinstance(it[1], AddField)]
+    required = [
+        (name, operation.name)
+        for name, operation in columns
+        if not operation.field.null and not operation.field.has_db_default()
+    ]
+
+    assert not removals, "remove it one release after the last one that uses it"
+    assert not required, "it does not know this column, which needs a db_default"
+
+
+@pytest.mark.django_db
 def test_existing_permissions_are_renamed_and_renamed_back() -> None:
     migration = import_module("images.migrations.0011_permission_names")
     named = Permission.objects.filter(content_type__app_label="images")
@@ -29,3 +71,18 @@ def test_existing_permissions_are_renamed_and_renamed_back() -> None:
     changed = {codename for codename in new if old[codename] != new[codename]}
     assert changed == {"fail_image", "scrub_image"}
     assert dict(named.values_list("codename", "name")) == new
+
+
+@pytest.mark.django_db
+def test_a_database_of_a_newer_release_is_refused() -> None:
+    MigrationRecorder(connection).record_applied("images", "9999_later")
+
+    with pytest.raises(CommandError, match=r"images\.9999_later.*allow-newer-database"):
+        schema.refuse_newer()
+
+
+@pytest.mark.django_db
+def test_migrations_of_other_apps_are_their_own_affair() -> None:
+    MigrationRecorder(connection).record_applied("axes", "9999_later")
+
+    schema.refuse_newer()

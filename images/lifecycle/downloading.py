@@ -71,7 +71,7 @@ def read(
     Raises them between two blocks too, StoreError also when the data has another digest than the
     image, and when the client reads data at a URL far too slowly.
     """
-    last_error: errors.StoreError = errors.DataMissing("The image has no data.")
+    failure: errors.StoreError = errors.DataMissing("The image has no data.")
     copies = _copies(image_id)
     if not copies and _has_no_bytes(image_id):
         return _nothing()
@@ -84,17 +84,20 @@ def read(
         try:
             return _open(store_id, key, part, until)
         except errors.StoreError as error:
-            last_error = error
+            last = error
         except errors.Invalid as error:  # the URL filter refuses this URL now
-            last_error = errors.DataMissing(str(error))
+            last = errors.DataMissing(str(error))
         log.warning(
             "the copy of image %s in store %s cannot be read",
             image_id,
             store_id,
-            exc_info=last_error,
+            exc_info=last,
         )
-        last_error.logged = True
-    raise last_error
+        last.logged = True
+        # While any copy may exist, the image is not said to have none.
+        if isinstance(failure, errors.DataMissing):
+            failure = last
+    raise failure
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from django.conf import settings
 
-from images.errors import DataMissing, Invalid
+from images.errors import Invalid, StoreNotConfigured
 from images.stores import config
 from images.stores.http import HttpStore
 
@@ -126,12 +126,15 @@ def by_scheme(name: str) -> Store:
 def get_for_location(store_id: str) -> Store:
     """Return the store with the id that a location has.
 
-    Raises DataMissing if it is no longer configured.
+    Raises StoreNotConfigured if it is no longer configured.
     """
     try:
         return get(store_id)
     except Invalid:
-        raise DataMissing("The data is in a store that is not configured.") from None
+        raise StoreNotConfigured(
+            "The data is in a store that is not configured. Tell the operator, who can "
+            "configure the store again."
+        ) from None
 
 
 def heaviest_first(

@@ -9,7 +9,7 @@ from django.conf import settings
 
 from images import lifecycle, stores
 from images.access import Caller, may
-from images.errors import DataMissing
+from images.errors import StoreNotConfigured
 from images.models.rows import Location, Row
 
 PLAIN = (
@@ -92,7 +92,7 @@ def _add_locations(document: dict[str, Any], row: Row, caller: Caller) -> None:
 def _url(store: str, key: str) -> str:
     try:
         return stores.get_for_location(store).url(key)
-    except DataMissing:
+    except StoreNotConfigured:
         return ""  # the operator has removed the store from the configuration
 
 

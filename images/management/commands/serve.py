@@ -1,7 +1,6 @@
 """The command that runs the whole service: it prepares the database and runs two processes.
 
-The processes are gunicorn with the web workers, and a background worker. The module does not
-use images.
+The processes are gunicorn with the web workers, and a background worker.
 """
 
 from __future__ import annotations
@@ -22,13 +21,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.conf import settings
-from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connection, connections
 
 from imagecatalog.identity import first_user
 from images import data_folder
 from images.console import CatalogueCommand, positive_integer
+from images.management import schema
+from images.operations import unconfigured_stores
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +68,16 @@ class Command(CatalogueCommand):
             help="number of requests that each web process handles at once (default: 32); up to "
             "24 of them can wait for external web servers that have the data of images",
         )
+        parser.add_argument(
+            "--allow-missing-stores",
+            action="store_true",
+            help="serve although images need stores that are not configured",
+        )
+        parser.add_argument(
+            "--allow-newer-database",
+            action="store_true",
+            help="serve although a newer release has migrated the database",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -83,8 +93,12 @@ class Command(CatalogueCommand):
         with _listen(host, port) as listener:
             data_folder.prepare()
             with _exclusive():
-                call_command("migrate", interactive=False, verbosity=0)
+                if not options["allow_newer_database"]:
+                    schema.refuse_newer()
+                schema.upgrade()
                 password = first_user.ensure()
+            if not options["allow_missing_stores"]:
+                _refuse_missing_stores()
             _close_database()
             self.greet(listener, password)
             self.stdout.flush()
@@ -147,6 +161,15 @@ def _refuse_unprotected(host: str) -> None:
             f"With IMAGECATALOG_AUTH=none every client that can reach {host} would have every "
             "permission. Bind to 127.0.0.1, or set IMAGECATALOG_AUTH_NONE_REMOTE=on to allow "
             "this."
+        )
+
+
+def _refuse_missing_stores() -> None:
+    if needed := unconfigured_stores.images_by_store():
+        raise CommandError(
+            f"Images need stores that are not configured: {unconfigured_stores.summary(needed)}. "
+            "Add them to IMAGECATALOG_STORES, or serve without their data: "
+            "--allow-missing-stores."
         )
 
 

@@ -1,0 +1,18 @@
+"""Django's command, which looks into the database too."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.commands import check
+from django.db import DEFAULT_DB_ALIAS
+
+from images.console import CatalogueCommand
+
+
+class Command(CatalogueCommand, check.Command):
+    help = "Check the configuration, the database, and whether all stores that images need are configured."
+
+    def handle(self, *app_labels: Any, **options: Any) -> None:
+        options["databases"] = options["databases"] or [DEFAULT_DB_ALIAS]
+        super().handle(*app_labels, **options)

@@ -1,0 +1,58 @@
+"""The tables of the database: whether this release knows all of them, and their migration."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from django.core.management.commands import migrate
+from django.db import connection
+from django.db.migrations.loader import MigrationLoader
+
+log = logging.getLogger(__name__)
+
+APPS = ("identity", "images")
+
+
+class Migrate(migrate.Command):
+    """Django's command, which logs each migration when it begins."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__()
+        self._level = level
+
+    def migration_progress_callback(
+        self, action: str, migration: Any = None, fake: bool = False
+    ) -> None:
+        """Log the begin of a migration."""
+        if action == "apply_start":
+            log.log(self._level, "migrating the database: %s", migration)
+
+
+def refuse_newer() -> None:
+    """Raise CommandError if a newer release has migrated the database.
+
+    That release's tables serve this one while both run, but a start is better noticed: this
+    release may have been deployed by mistake.
+    """
+    if unknown := _unknown_migrations():
+        raise CommandError(
+            f"A newer release has migrated the database ({', '.join(unknown)}). Start that "
+            "release. To serve with this one until all machines are upgraded, add "
+            "--allow-newer-database."
+        )
+
+
+def upgrade() -> None:
+    """Apply the migrations that the database does not have yet."""
+    is_new = not MigrationLoader(connection).applied_migrations
+    level = logging.DEBUG if is_new else logging.INFO
+    call_command(Migrate(level), interactive=False, verbosity=0)
+
+
+def _unknown_migrations() -> list[str]:
+    loader = MigrationLoader(connection)
+    unknown = set(loader.applied_migrations) - set(loader.disk_migrations)
+    return sorted(f"{app}.{name}" for app, name in unknown if app in APPS)

@@ -1,0 +1,109 @@
+"""A rolling upgrade: this code and the previous release's serve one catalogue together."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import tarfile
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests import servers
+from tests.servers import ROOT, Service
+from tests.wire.api import Api
+
+# The code before the first tag.
+FIRST = "99d2105c5905004fbaca7056fd8d91739e7e826f"
+CLIENTS = 4
+
+
+def git(*command: str) -> bytes:
+    done = subprocess.run(["git", "-C", ROOT, *command], capture_output=True)
+    if done.returncode:
+        pytest.skip(f"the previous release is not here: {done.stderr.decode()}")
+    return done.stdout
+
+
+@pytest.fixture
+def previous(tmp_path: Path) -> Path:
+    """The folder with the code of the last release."""
+    tags = git("tag", "--merged", "HEAD~1", "--sort=-creatordate").decode().split()
+    archive = git("archive", tags[0] if tags else FIRST)
+    folder = tmp_path / "previous"
+    with tarfile.open(fileobj=io.BytesIO(archive)) as files:
+        files.extractall(folder, filter="data")
+    return folder
+
+
+@contextmanager
+def in_use(first: Service, second: Service | None = None) -> Iterator[list[str]]:
+    """Clients, each of which changes at one service and reads at the other; their lives."""
+    lives: list[str] = []
+    stop = threading.Event()
+
+    def use(number: int) -> None:
+        here, there = first, second or first
+        while not stop.is_set():
+            with Api(here) as writer, Api(there) as reader:
+                lives.append(live(writer, reader))
+            here, there = there, here
+
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        users = [pool.submit(use, number) for number in range(CLIENTS)]
+        try:
+            yield lives
+        finally:
+            stop.set()
+        for user in users:
+            user.result()
+
+
+def live(writer: Api, reader: Api) -> str:
+    """One image from its creation to its deletion; its id."""
+    image_id = writer.new(name="upgraded")
+    data = os.urandom(10_000)
+    assert writer.upload(image_id, data).status_code == 204
+    listed = reader.get("images", params={"name": "upgraded", "limit": 1000})
+    assert image_id in [image["id"] for image in listed.json()["images"]]
+    assert reader.data(image_id) == data
+    assert reader.put(f"images/{image_id}/tags/seen").status_code == 204
+    assert writer.image(image_id)["tags"] == ["seen"]
+    assert writer.delete(f"images/{image_id}").status_code == 204
+    assert reader.get(f"images/{image_id}").status_code == 404
+    return image_id
+
+
+@pytest.mark.slow
+def test_the_previous_release_goes_on_while_this_one_migrates_and_serves(
+    previous: Path, postgres_url: str, tmp_path: Path
+) -> None:
+    env = {
+        "DATABASE_URL": servers.new_database(postgres_url),
+        "IMAGECATALOG_STORES": f"shared=file://{tmp_path}/images",
+        "IMAGECATALOG_SECRET_KEY": "the same on both machines, and long enough for both",
+    }
+    old_folder, new_folder = tmp_path / "old", tmp_path / "new"
+    old_folder.mkdir()
+    new_folder.mkdir()
+    old_start = servers.catalogue(old_folder, env, migrated=False, root=previous)
+    with old_start as old, ExitStack() as stack:
+        with in_use(old) as before:
+            servers.wait_until(lambda: len(before) > CLIENTS, "the first images")
+            new = stack.enter_context(
+                servers.catalogue(new_folder, env, migrated=False)
+            )
+        with in_use(old, new) as together:
+            enough = 5 * CLIENTS
+            servers.wait_until(lambda: len(together) > enough, "images of both")
+        stack.close()
+        with Api(old) as api:
+            assert live(api, api)
+
+    assert "migrating the database" in new.log.read_text()
+    assert "Traceback" not in old.log.read_text() + new.log.read_text()
