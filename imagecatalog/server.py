@@ -26,14 +26,14 @@ from gunicorn.http import message  # type: ignore[import-untyped]
 
 from images import db, logs
 from images.http import client_address, connection, expectation, request_head
+from images.transfers import concurrency
 
 wsgi_app = "imagecatalog.wsgi"
 # An upload blocks a thread; Django under ASGI would spool the body before the view.
 worker_class = "imagecatalog.web.worker.WebWorker"
 workers = settings.IMAGECATALOG_WORKERS
-# This limits the slow transfers of one process; unused threads cost nothing. The number is above
-# the limits of images.transfers.concurrency: external web servers could else block all threads.
-threads = 32
+# Unused threads cost nothing. How many of them transfers get: images.transfers.concurrency.
+threads = 64
 CONNECTIONS = 8192  # of one process
 OTHER_FILES = 256
 FILES = 2 * CONNECTIONS + OTHER_FILES  # a download has its connection and its file
@@ -128,6 +128,7 @@ def post_worker_init(worker: Any) -> None:
     """Prepare a web process: its limits, log, files, garbage collection and orderly end."""
     db.limit_waiting()
     logging.getLogger("gunicorn.error").addFilter(_is_news)
+    concurrency.share(worker.cfg.threads)
     now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     if 0 <= now < _most_files:
         resource.setrlimit(resource.RLIMIT_NOFILE, (_most_files, most))

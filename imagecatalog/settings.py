@@ -277,7 +277,7 @@ IMAGECATALOG_WORKERS = env.number(
     "IMAGECATALOG_WORKERS",
     2,
     minimum=1,
-    help="Number of web processes. Each serves 32 requests at a time.",
+    help="Number of web processes. Each serves 64 requests at a time.",
 )
 IMAGECATALOG_GRACE_SECONDS = env.seconds(
     "IMAGECATALOG_GRACE_SECONDS",

@@ -72,6 +72,12 @@ class TooManyAttempts(ImageError):
         self.seconds = seconds
 
 
+class TooManyTransfers(ImageError):
+    """Too much data is sent or received at once; the request may succeed in a few seconds."""
+
+    code = "too-many-transfers"
+
+
 class ContentRefused(ImageError):
     """The inspected data is not in the format that the image claims, or is not safe."""
 

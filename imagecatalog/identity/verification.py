@@ -21,7 +21,9 @@ from images import db, errors
 REMEMBERED_SECONDS = 300  # a correct password is not hashed again
 FRESH_SECONDS = 1.0  # an identity is not looked up again
 REMEMBERED_AT_MOST = 10_000
-WAITING_AT_MOST = 16  # for hashing: half of the threads of a process, see server.py
+WAITING_AT_MOST = (
+    16  # for hashing: a quarter of the threads of a process, see server.py
+)
 GENERATED = "sha256$"  # prefix of fast hashes, enough for unguessable secrets
 
 # Password guesses must neither use all processors nor block all threads.

@@ -43,7 +43,7 @@ BARE_LF = re.compile(rb"(?<!\r)\n")
 # Their bodies are read by a thread as they arrive.
 DATA_REQUEST = re.compile(
     "PUT /v2[^/]*/images/[^/]+/(?:file|stage)"
-    "|(?:PATCH|POST) /v2[^/]*/images/[^/]+/uploads/[^/]+"
+    "|(?:PATCH|POST) (?:/v2[^/]*/images|/admin/images/image)/[^/]+/uploads/[^/]+"
     "|(?:POST|PUT) /v1[^/]*/(?:images(?:/[^/]*)?)?"
 )
 

@@ -25,6 +25,7 @@ from images.http.request_body import BodyTooLarge
 from images.http.views import ApiView
 
 log = logging.getLogger(__name__)
+RETRY_SECONDS = 5
 
 STATUS: Mapping[type[Exception], int] = {
     errors.ImageError: 500,
@@ -41,6 +42,7 @@ STATUS: Mapping[type[Exception], int] = {
     errors.ContentRefused: 415,
     errors.TooManyAttempts: 429,
     errors.ServerStopping: 503,
+    errors.TooManyTransfers: 503,
     errors.StoreError: 503,
     PreconditionFailed: 412,
     EncodedContent: 415,
@@ -114,6 +116,8 @@ def _domain_refusal(
         headers["Content-Range"] = f"bytes */{exc.size}"
     if isinstance(exc, EncodedContent):
         headers["Accept-Encoding"] = "identity"  # RFC 9110, 12.5.3
+    if isinstance(exc, errors.TooManyTransfers):
+        headers["Retry-After"] = str(RETRY_SECONDS)
     if isinstance(exc, errors.TooManyAttempts):
         headers["Retry-After"] = str(exc.seconds)  # RFC 9110, 10.2.3
     return _Refusal(table[kind], str(exc), headers)

@@ -25,6 +25,7 @@ from imagecatalog.wsgi import application
 from images.access import Caller
 from images.http.expectation import CONTINUE
 from images.models import Image
+from images.transfers import concurrency
 
 OCTETS = "Content-Type: application/octet-stream"
 OFFSET = "Content-Type: application/offset+octet-stream"
@@ -158,6 +159,25 @@ def test_somebody_else_s_image_takes_no_body(
     fields = OCTETS, "Content-Length: 900000"
 
     assert client.ask("PUT", f"/v2/images/{image.pk}/file", *fields) == 403
+    assert client.received() == b""
+
+
+@pytest.mark.parametrize(
+    ("path", "method"), [("/v2/images/{}/file", "PUT"), ("/v1/images/{}", "PUT")]
+)
+def test_a_body_over_the_share_of_its_project_is_not_asked_for(
+    path: str,
+    method: str,
+    client: Client,
+    member: Caller,
+    make_image: Callable[..., Image],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(concurrency, "_shares", concurrency.Shares(2))
+    concurrency.shares().take("", member.project)
+    fields = OCTETS, "Content-Length: 900000"
+
+    assert client.ask(method, path.format(make_image().pk), *fields) == 503
     assert client.received() == b""
 
 

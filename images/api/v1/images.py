@@ -12,6 +12,7 @@ from rest_framework.request import Request
 
 from images import access, errors, lifecycle, listing
 from images.access import Caller, Target
+from images.api import transfer_shares
 from images.api.v1 import filters, headers, metadata, serializers, sources
 from images.api.v1.headers import Meta
 from images.api.v1.sources import Sources
@@ -81,8 +82,7 @@ class ImageViewSet(V1ViewSet):
         ranged = lifecycle.serves_ranges(row)
         part = streaming.content_range(http, size, checksum) if ranged else None
         blocks = lifecycle.read(image_id, *(part or (0, size)))
-        direct = streaming.direct_to(http)
-        response = streaming.download(blocks, size, part, checksum, direct)
+        response = transfer_shares.download(http, caller, blocks, size, part, checksum)
         _describe(response, row)
         return response if ranged else streaming.without_ranges(response)
 
@@ -159,8 +159,9 @@ def _create(
         return create(size=size).pk
     access.check(caller, "upload_image", image)
     options = sources.upload_options(request, meta)
-    image_id = create(size=size or None).pk
-    lifecycle.upload(image_id, sources.blocks(request), caller, **options)
+    with transfer_shares.upload(request, caller):
+        image_id = create(size=size or None).pk
+        lifecycle.upload(image_id, sources.blocks(request), caller, **options)
     return image_id
 
 
@@ -173,7 +174,8 @@ def _update(
         access.check(caller, "upload_image", row)
         options = sources.upload_options(request, meta)
         blocks = sources.blocks(request)
-        lifecycle.upload(row["id"], blocks, caller, changes=changes, **options)
+        with transfer_shares.upload(request, caller):
+            lifecycle.upload(row["id"], blocks, caller, changes=changes, **options)
     elif source.copy_from:
         access.check(caller, "copy_from", row)
         fetch = sources.fetch_source(request, meta, source.copy_from)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.http import (
-    HttpRequest,
     HttpResponse,
     HttpResponseBase,
     StreamingHttpResponse,
@@ -14,6 +13,7 @@ from rest_framework.request import Request
 
 from images import access, errors, lifecycle, stores
 from images.access import Caller
+from images.api import transfer_shares
 from images.http import (
     content_headers,
     preconditions,
@@ -60,13 +60,14 @@ def _download(request: Request, image_id: str) -> HttpResponseBase:
     if preconditions.has_current(http, None):
         return responses.not_modified(None)
     ranged = lifecycle.serves_ranges(image)
-    response = _response(http, image, preferred, ranged)
+    response = _response(request, image, preferred, ranged)
     return response if ranged else streaming.without_ranges(response)
 
 
 def _response(
-    http: HttpRequest, image: Row, preferred: list[str], ranged: bool
+    request: Request, image: Row, preferred: list[str], ranged: bool
 ) -> HttpResponse | StreamingHttpResponse:
+    http = request._request
     size, checksum = image["size"] or 0, image["checksum"]
     if http.method == "HEAD":
         # The data is opened, so that the answer is that of GET if it is missing.
@@ -74,7 +75,8 @@ def _response(
         return streaming.description(size, checksum)
     part = streaming.content_range(http, size) if ranged else None
     blocks = lifecycle.read(image["id"], *(part or (0, size)), preferred=preferred)
-    return streaming.download(blocks, size, part, checksum, streaming.direct_to(http))
+    caller = get_caller(request)
+    return transfer_shares.download(http, caller, blocks, size, part, checksum)
 
 
 def _allowed(caller: Caller, image_id: str, preferred: list[str]) -> Row:
@@ -108,11 +110,12 @@ def _upload(request: Request, image_id: str) -> HttpResponse:
     caller = get_caller(request)
     image = access.get_image(caller, image_id, "upload_image")
     preconditions.has_current(http, None, exists=image["status"] in READABLE_STATUSES)
-    lifecycle.upload(
-        image_id,
-        streaming.body(http),
-        caller,
-        expected_size=size,
-        store_id=request.headers.get("x-image-meta-store"),
-    )
+    with transfer_shares.upload(http, caller):
+        lifecycle.upload(
+            image_id,
+            streaming.body(http),
+            caller,
+            expected_size=size,
+            store_id=request.headers.get("x-image-meta-store"),
+        )
     return responses.nothing()

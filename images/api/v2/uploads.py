@@ -16,6 +16,7 @@ from rest_framework.request import Request
 
 from images import access, errors, uploads
 from images.access import Caller
+from images.api import transfer_shares
 from images.http import (
     content_headers,
     public_url,
@@ -152,9 +153,10 @@ class UploadView(TusView):
         size = streaming.content_length(http)
         caller = _allowed(request, image_id)
         blocks = streaming.body(http, PATIENCE)
-        upload = uploads.append(
-            image_id, upload_id, offset, blocks, caller, announced=size
-        )
+        with transfer_shares.upload(http, caller):
+            upload = uploads.append(
+                image_id, upload_id, offset, blocks, caller, announced=size
+            )
         return _with_offset(responses.nothing(), upload)
 
     def delete(

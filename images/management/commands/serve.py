@@ -65,8 +65,9 @@ class Command(CatalogueCommand):
         parser.add_argument(
             "--threads",
             type=positive_integer,
-            help="number of requests that each web process handles at once (default: 32); up to "
-            "24 of them can wait for external web servers that have the data of images",
+            help="number of requests that each web process handles at once (default: 64); "
+            "three quarters of them can send or receive data, for one client and one project "
+            "half of these",
         )
         parser.add_argument(
             "--allow-missing-stores",

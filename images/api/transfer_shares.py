@@ -1,0 +1,56 @@
+"""Uploads and downloads that hold a thread, within the shares of their client and project."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+from django.http import HttpRequest, StreamingHttpResponse
+
+from images import errors
+from images.access import Caller
+from images.http import client_address, streaming
+from images.transfers import concurrency
+
+
+@contextmanager
+def upload(request: HttpRequest, caller: Caller) -> Iterator[None]:
+    """Hold a place while the data of a request is received. Raises TooManyTransfers."""
+    shares = concurrency.shares()
+    place = shares.take(_address(request), caller.project)
+    try:
+        yield
+    finally:
+        shares.release(place)
+
+
+def download(
+    request: HttpRequest,
+    caller: Caller,
+    blocks: Iterator[bytes],
+    size: int,
+    part: tuple[int, int] | None,
+    checksum: str | None,
+) -> StreamingHttpResponse:
+    """Return the response of ``streaming.download``. Raises TooManyTransfers.
+
+    It holds a place while a thread sends the data; a file holds none.
+    """
+    direct = streaming.direct_to(request)
+    if direct is not None and hasattr(blocks, "send_to"):
+        return streaming.download(blocks, size, part, checksum, direct)
+    shares = concurrency.shares()
+    try:
+        place = shares.take(_address(request), caller.project)
+    except errors.TooManyTransfers:
+        streaming.close(blocks)
+        raise
+    response = streaming.download(blocks, size, part, checksum)
+    release = partial(shares.release, place)
+    response._resource_closers.append(release)  # type: ignore[attr-defined]
+    return response
+
+
+def _address(request: HttpRequest) -> str:
+    return client_address.network_of(client_address.client(request))
