@@ -174,7 +174,7 @@ IMAGECATALOG_IMAGE_SIZE_CAP = env.number(
 IMAGECATALOG_USER_STORAGE_QUOTA = env.size(
     "IMAGECATALOG_USER_STORAGE_QUOTA",
     help="Bytes (or, for example, `500GB`) that the images of one project may use in "
-    "total. Every copy counts, the trash does not. Unset: no limit.",
+    "total. Every copy and all data on its way count, the trash does not. Unset: no limit.",
 )
 IMAGECATALOG_URL_ALLOWED_HOSTS = env.words(
     "IMAGECATALOG_URL_ALLOWED_HOSTS",

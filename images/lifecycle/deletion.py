@@ -26,7 +26,7 @@ from images.models import (
     LocationStatus,
 )
 from images.stores.circuit_breaker import CircuitBreaker
-from images.transfers import backoff, leases, object_removal, reaper
+from images.transfers import backoff, leases, object_removal, quota, reaper
 from images.transitions import follow, locked
 
 RETRY = timedelta(minutes=1)  # doubled with each attempt
@@ -80,7 +80,8 @@ def restore(image_id: str, actor: Caller, reason: str = "") -> None:
 
     At least one of its copies must still be in its store with its original size; an image of
     0 bytes needs no copy. Raises NotFound, Conflict when no copy is left or the image is not
-    in the trash, and StoreError when no store can answer.
+    in the trash, OverLimit when its bytes do not fit in the quota any more, and StoreError when
+    no store can answer.
     """
     readable = _readable_copy(image_id)
     with locked(image_id, actor, deleted=True) as image:
@@ -90,6 +91,7 @@ def restore(image_id: str, actor: Caller, reason: str = "") -> None:
             raise errors.Conflict(
                 f"Image {image_id} was changed while its data was looked for. Try again."
             )
+        quota.check_adding(image, (image.size or 0) * len(locations))
         for location in locations:
             location.mark_restored()
             location.save(update_fields=["status", "delete_after"])

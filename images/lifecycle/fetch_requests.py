@@ -93,7 +93,7 @@ def queue_fetch(image: Image, source: Source, actor: Caller) -> None:
             f"A web download for image {image.pk} is waiting already."
         )
     check_pinned_size(image, source.size)
-    quota.check_announced(image, source.size)
+    reserved = quota.reserve(image, source.size)
     transfer = leases.begin(
         image,
         TransferKind.WEB_DOWNLOAD,
@@ -103,6 +103,7 @@ def queue_fetch(image: Image, source: Source, actor: Caller) -> None:
         status_on_failure=source.status_on_failure,
         checksum=source.checksum,
         source=source.url,
+        reserved=reserved,
     )
     if not image.pinned and source.size not in (None, image.size):
         image.size = source.size

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import closing
 
 from images import db, errors, outages, stores
@@ -60,11 +60,11 @@ def upload(
         check_formats_set(image)
         if image.pinned:
             status_on_failure = Status.QUEUED
+        reserved = None
         if status_on_failure == Status.QUEUED:
             check_ready(image)
-            quota.check_announced(image, expected_size)
-        else:  # a refusal must change the status, so it is raised during the transfer
-            blocks = _within_quota(image, expected_size, blocks)
+            # Else a refusal must change the status, so it is raised during the transfer.
+            reserved = quota.reserve(image, expected_size)
         transfer = leases.begin(
             image,
             TransferKind.UPLOAD,
@@ -73,17 +73,11 @@ def upload(
             expected=expected_size,
             status_on_failure=status_on_failure,
             checksum=expected_checksum,
+            reserved=reserved,
         )
     failpoint("upload.begun")
     db.release_connection()
     receive(image, transfer, blocks, actor)
-
-
-def _within_quota(
-    image: Image, size: int | None, blocks: Iterable[bytes]
-) -> Iterator[bytes]:
-    quota.check_announced(image, size)
-    yield from blocks
 
 
 def receive(
@@ -143,9 +137,8 @@ def _receive(
     check_mounted(store)
     data = CheckedData(
         image,
-        heartbeat.keep_alive(transfer, blocks),
+        heartbeat.keep_alive(transfer, quota.reserving(transfer, blocks)),
         expected=transfer.bytes_expected,
-        room=quota.remaining(image),
         checksum=transfer.checksum,
     )
     with closing(_arriving(data, transfer)) as arriving:
@@ -162,7 +155,7 @@ def _arriving(data: CheckedData, transfer: Transfer) -> Generator[bytes, None, N
 def _activate(
     image: Image, transfer: Transfer, facts: DataFacts, actor: Caller
 ) -> None:
-    quota.check_adding(image, facts.size)
+    quota.check_adding(image, facts.size, transfer)
     ImageLocation.objects.create(image=image, store=transfer.store, key=transfer.key)
     set_facts(image, facts)
     image.pinned = False

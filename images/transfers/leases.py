@@ -43,12 +43,13 @@ def begin(
     checksum: str | None = None,
     source: str = "",
     metadata: str = "",
+    reserved: int | None = None,
 ) -> Transfer:
     """Begin a transfer for a locked image. Its key in the store is unique and never reused.
 
     A transfer with a ``source`` waits until a background worker claims it. ``expected``
     (bytes) and ``checksum`` (MD5) are claims about the data; ``metadata`` is kept for the
-    client of a resumable upload.
+    client of a resumable upload; ``reserved`` is what ``quota.reserve`` returned.
     """
     transfer_id = uuid4()
     return Transfer.objects.create(
@@ -62,6 +63,7 @@ def begin(
         worker="" if source else this_worker(),
         request_id=actor.request_id,
         bytes_expected=expected,
+        bytes_reserved=reserved,
         checksum=checksum,
         source=source,
         metadata=metadata,
@@ -183,6 +185,7 @@ def _queue_again(image: Image, transfer: Transfer, actor: Caller) -> None:
         status_on_failure=Status(status_on_failure.get(pk=transfer.pk)),
         checksum=transfer.checksum,
         source=transfer.source,
+        reserved=transfer.bytes_reserved,
     )
     record_fetch_request(image, queued, actor)
 

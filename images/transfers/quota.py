@@ -1,16 +1,22 @@
 """The storage quota of a project, in bytes: IMAGECATALOG_USER_STORAGE_QUOTA.
 
 Each copy of an image counts. Images in the trash do not count, so deletion frees space at once.
+
+A transfer reserves bytes before they come, in its own row: the reservation ends with the
+transfer, however that ends. The sum over the copies and the reservation are computed under one
+advisory lock of the project, so that no stored total can differ from the rows.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from django.conf import settings
-from django.db import connection
-from django.db.models import Sum
+from django.db import connection, transaction
+from django.db.models import F, Q, Sum
 from django.db.models.functions import Coalesce
 
-from images import errors
+from images import db, errors
 from images.models import (
     Image,
     ImageLocation,
@@ -19,14 +25,19 @@ from images.models import (
     Transfer,
     TransferStatus,
 )
+from images.transfers.heartbeat import gone
 
 LOCK = 7402  # first key of the advisory locks of quotas; the second is a hash of the project
+STEP = 64 << 20  # bytes reserved ahead of data whose size is unknown
+SHARE = (
+    8  # at most this part of what is left is reserved ahead, so that others can go on
+)
 
 
 def remaining(image: Image) -> int | None:
     """Return how many more bytes the image's owner is allowed to store; None: no limit.
 
-    Running transfers are not counted.
+    Open transfers are not counted.
     """
     if not settings.IMAGECATALOG_USER_STORAGE_QUOTA:
         return None
@@ -39,41 +50,53 @@ def remaining(image: Image) -> int | None:
     return settings.IMAGECATALOG_USER_STORAGE_QUOTA - int(used)
 
 
-def check_announced(image: Image, size: int | None) -> None:
-    """Raise OverLimit if ``size`` more bytes (None: at least one) exceed the owner's quota.
+def reserve(image: Image, size: int | None) -> int | None:
+    """Return the bytes to reserve for a transfer that begins, with its image locked.
 
-    Called before a transfer, so that no client sends data in vain. Counts the running transfers
-    of the owner's other images.
+    The ``size`` of the data, or one byte if that is unknown; None without a quota. Raises
+    OverLimit. The caller saves the number in the transfer, in the same transaction.
     """
-    left = remaining(image)
-    if left is None:
-        return
-    running = Transfer.objects.filter(
-        status=TransferStatus.RUNNING, image__owner=image.owner
-    ).exclude(
-        status_on_failure=Status.IMPORTING
-    )  # an import has the same bytes as its resumable upload
-    coming = Sum(Coalesce("bytes_expected", "bytes_received"))
-    left -= running.exclude(image=image).aggregate(coming=coming)["coming"] or 0
-    if (1 if size is None else size) > left:
+    if not settings.IMAGECATALOG_USER_STORAGE_QUOTA:
+        return None
+    least = 1 if size is None else size
+    if _granted(image, least, least) is None:
         raise exceeded()
+    return least
 
 
-def check_adding(image: Image, size: int) -> None:
+def reserving(transfer: Transfer, blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the blocks of a running transfer, and reserve their bytes before they are used.
+
+    Raises OverLimit, and Gone as soon as the transfer is no longer running.
+    """
+    if not settings.IMAGECATALOG_USER_STORAGE_QUOTA:
+        yield from blocks
+        return
+    expected, received = transfer.bytes_expected, 0
+    if expected is not None and expected > (transfer.bytes_reserved or 0):
+        _extend(transfer, expected, expected)
+    for block in blocks:
+        received += len(block)
+        if expected is None and received > (transfer.bytes_reserved or 0):
+            _extend(transfer, received, received + STEP)
+        yield block
+
+
+def check_adding(image: Image, size: int, transfer: Transfer | None = None) -> None:
     """Raise OverLimit if ``size`` more bytes exceed the quota of the image's owner.
 
-    Call it in the transaction that adds the bytes. This is the decisive check: when several
-    images of a project are completed at once, each check sees the images before it.
+    Call it in the transaction that adds the bytes. What the ending ``transfer`` has reserved
+    always fits. This is the decisive check: when several images of a project are completed at
+    once, each check sees the images before it.
+    """
     """
     if not settings.IMAGECATALOG_USER_STORAGE_QUOTA:
         return
-    if connection.vendor == "postgresql":  # SQLite allows one writer at a time
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT pg_advisory_xact_lock(%s, hashtext(%s))",
-                [LOCK, image.owner or ""],
-            )
-    left = remaining(image)
+    if transfer and transfer.bytes_reserved and size <= transfer.bytes_reserved:
+        _lock(image)  # others count either the reservation or the copy
+        return
+    _lock(image)
+    left = _left(image, F("bytes_reserved"))
     if left is not None and size > left:
         raise exceeded()
 
@@ -85,3 +108,55 @@ def exceeded() -> errors.OverLimit:
         f"{settings.IMAGECATALOG_USER_STORAGE_QUOTA} bytes. "
         "Delete images that are not needed, or ask for a larger quota."
     )
+
+
+def _extend(transfer: Transfer, least: int, most: int) -> None:
+    with transaction.atomic():
+        image = Image.objects.only("owner").get(pk=transfer.image_id)
+        granted = _granted(image, least, most)
+        # A refused transfer gives back what it has at once, so that of several transfers that
+        # reach the quota together one can go on.
+        transfer.bytes_reserved = granted or 0
+        running = Transfer.objects.filter(pk=transfer.pk, status=TransferStatus.RUNNING)
+        if not running.update(bytes_reserved=transfer.bytes_reserved):
+            raise gone(transfer)
+    db.release_connection()
+    if granted is None:
+        raise exceeded()
+
+
+def _granted(image: Image, least: int, most: int) -> int | None:
+    """Return the number of bytes that the image's transfer is allowed to reserve in total.
+
+    Between ``least`` and ``most``; None if not even ``least`` fit.
+    """
+    _lock(image)
+    # A transfer that began without a quota, or in an earlier release, has reserved nothing.
+    left = _left(image, Coalesce("bytes_reserved", "bytes_expected", "bytes_received"))
+    if left is None:
+        return most
+    if least > left:
+        return None
+    return min(most, least + (left - least) // SHARE)
+
+
+def _left(image: Image, reserved: F | Coalesce) -> int | None:
+    """Return the bytes that the open transfers of the owner's other images leave."""
+    left = remaining(image)
+    if left is None:
+        return None
+    # Not IN: each of the two statuses has an index of its own.
+    is_open = Q(status=TransferStatus.RUNNING) | Q(status=TransferStatus.WAITING)
+    others = Transfer.objects.filter(is_open, image__owner=image.owner)
+    # An import has the same bytes as its resumable upload.
+    others = others.exclude(status_on_failure=Status.IMPORTING).exclude(image=image)
+    return left - int(others.aggregate(total=Sum(reserved))["total"] or 0)
+
+
+def _lock(image: Image) -> None:
+    if connection.vendor == "postgresql":  # SQLite allows one writer at a time
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_advisory_xact_lock(%s, hashtext(%s))",
+                [LOCK, image.owner or ""],
+            )

@@ -52,6 +52,7 @@ def finish(upload: Transfer, actor: Caller) -> None:
             actor,
             expected=upload.bytes_expected,
             status_on_failure=Status.IMPORTING,
+            reserved=upload.bytes_reserved,
         )
     failpoint("import.begun")
     db.release_connection()

@@ -38,7 +38,7 @@ def begin(
         follow(image, image.mark_uploading, "stage", actor)
         lifecycle.check_ready(image)
         lifecycle.check_pinned_size(image, size)
-        quota.check_announced(image, size)
+        reserved = quota.reserve(image, size)
         upload = leases.begin(
             image,
             TransferKind.STAGE,
@@ -47,6 +47,7 @@ def begin(
             expected=size,
             status_on_failure=Status.QUEUED,
             metadata=metadata,
+            reserved=reserved,
         )
     if not size:
         finish(upload, actor)

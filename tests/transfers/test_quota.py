@@ -1,16 +1,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
-from images import errors, lifecycle
+from images import errors, lifecycle, uploads
 from images.access import Caller
-from images.models import Image, ImageLocation, Status, Transfer
+from images.attributes import Changes
+from images.models import Image, ImageLocation, Status, Transfer, TransferStatus
+from images.transfers import reaper
 
 DATA = b"x" * 100
 PROJECT = "p"
@@ -101,29 +106,146 @@ def test_who_deletes_has_room_at_once(make_image: Any, admin: Caller) -> None:
     assert Image.objects.get(pk=full.pk).status == Status.PENDING_DELETE
 
 
-@pytest.mark.django_db(transaction=True)
-def test_of_uploads_that_end_together_only_those_that_fit_are_taken(
+def test_a_restore_counts_too(make_image: Any, admin: Caller) -> None:
+    deleted = make_image("active", DATA * 2, owner=PROJECT)
+    lifecycle.delete(deleted.pk, admin)
+    make_image("active", DATA, owner=PROJECT)
+
+    with pytest.raises(errors.OverLimit):
+        lifecycle.restore(deleted.pk, admin)
+
+    assert Image.objects.get(pk=deleted.pk).status == Status.PENDING_DELETE
+
+
+def test_a_known_size_is_reserved_before_the_first_byte(
     make_image: Any, admin: Caller
 ) -> None:
-    images = [make_image(owner=PROJECT) for _ in range(4)]
-    together = threading.Barrier(len(images))
+    image, seen = make_image(owner=PROJECT), []
+
+    def blocks() -> Iterator[bytes]:
+        seen.append(Transfer.objects.get().bytes_reserved)
+        yield DATA
+
+    lifecycle.upload(image.pk, blocks(), admin, expected_size=len(DATA))
+
+    assert seen == [len(DATA)]
+
+
+def test_bytes_reserved_by_a_waiting_web_download_count(
+    make_image: Any, admin: Caller, settings: Any
+) -> None:
+    settings.IMAGECATALOG_URL_ALLOWED_HOSTS = ("127.0.0.1",)
+    other, image = make_image(owner=PROJECT), make_image(owner=PROJECT)
+    source = lifecycle.Source("http://127.0.0.1/image", size=200)
+    lifecycle.request_fetch(other.pk, source, Changes(), admin)
+
+    with pytest.raises(errors.OverLimit):
+        lifecycle.upload(image.pk, [DATA], admin, expected_size=len(DATA))
+
+
+def test_an_import_needs_no_more_than_its_resumable_upload(
+    make_image: Any, admin: Caller
+) -> None:
+    image = make_image(owner=PROJECT)
+    upload = uploads.begin(image.pk, 250, admin)
+
+    uploads.append(image.pk, str(upload.pk), 0, [b"x" * 250], admin)
+
+    assert Image.objects.get().status == Status.ACTIVE
+
+
+def test_a_dead_transfer_reserves_nothing_any_more(
+    make_image: Any, admin: Caller
+) -> None:
+    other, image = make_image("saving", owner=PROJECT), make_image(owner=PROJECT)
+    long_ago = timezone.now() - timedelta(days=1)
+    Transfer.objects.update(bytes_reserved=250, heartbeat_at=long_ago)
+    reaper.reap()
+
+    lifecycle.upload(image.pk, [DATA], admin, expected_size=len(DATA))
+
+    assert Image.objects.get(pk=other.pk).status == Status.QUEUED
+
+
+def test_a_transfer_without_a_quota_reserves_nothing(
+    make_image: Any, admin: Caller, settings: Any
+) -> None:
+    settings.IMAGECATALOG_USER_STORAGE_QUOTA = 0
+
+    lifecycle.upload(make_image().pk, [DATA], admin, expected_size=len(DATA))
+
+    assert Transfer.objects.get().bytes_reserved is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_parallel_uploads_of_known_size_exactly_those_that_fit_are_taken(
+    make_image: Any, admin: Caller
+) -> None:
+    def blocks() -> Iterator[bytes]:
+        yield b"x" * 50
+
+    outcome = upload_together(make_image, admin, 8, blocks, expected_size=50)
+
+    assert outcome == {Status.ACTIVE: 5, Status.QUEUED: 3}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_parallel_uploads_of_unknown_size_never_have_more_than_the_quota(
+    make_image: Any, admin: Caller, quota: int
+) -> None:
+    totals = []
+
+    def blocks() -> Iterator[bytes]:
+        for _ in range(12):
+            yield b"x" * 10
+            running = Transfer.objects.filter(status=TransferStatus.RUNNING)
+            totals.append(sum(transfer.bytes_reserved or 0 for transfer in running))
+
+    outcome = upload_together(make_image, admin, 6, blocks)
+
+    assert 1 <= outcome[Status.ACTIVE] <= 2
+    assert outcome.total() == 6
+    assert max(totals) <= quota
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_uploads_that_began_without_a_quota_those_that_fit_are_taken(
+    make_image: Any, admin: Caller, settings: Any
+) -> None:
+    settings.IMAGECATALOG_USER_STORAGE_QUOTA = 0
+
+    def introduce_quota() -> None:
+        settings.IMAGECATALOG_USER_STORAGE_QUOTA = 250
+
+    together = threading.Barrier(4, introduce_quota)
 
     def blocks() -> Iterator[bytes]:
         yield DATA
         together.wait(30)
 
-    def upload(image: Image) -> bool:
+    outcome = upload_together(make_image, admin, 4, blocks)
+
+    assert outcome == {Status.ACTIVE: 2, Status.QUEUED: 2}
+
+
+def upload_together(
+    make_image: Any,
+    admin: Caller,
+    number: int,
+    blocks: Callable[[], Iterator[bytes]],
+    **announced: int,
+) -> Counter[str]:
+    """Upload to as many images at once; return how many images are in each status."""
+
+    def upload(image: Image) -> None:
         try:
-            lifecycle.upload(image.pk, blocks(), admin)
+            lifecycle.upload(image.pk, blocks(), admin, **announced)
         except errors.OverLimit:
-            return False
+            pass
         finally:
             connection.close()
-        return True
 
-    with ThreadPoolExecutor(len(images)) as pool:
-        taken = list(pool.map(upload, images))
-
-    assert sum(taken) == 2
-    assert Image.objects.filter(status=Status.ACTIVE).count() == 2
-    assert Image.objects.filter(status=Status.QUEUED).count() == 2
+    images = [make_image(owner=PROJECT) for _ in range(number)]
+    with ThreadPoolExecutor(number) as pool:
+        list(pool.map(upload, images))
+    return Counter(Image.objects.values_list("status", flat=True))
