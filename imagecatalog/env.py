@@ -192,14 +192,14 @@ def networks(name: str, *besides: str, help: str) -> tuple[str, ...]:
     return values
 
 
-def size(name: str, *, help: str) -> int:
-    """Read a size such as ``500GB`` as a number of bytes; 0 if the variable is unset.
+def size(name: str, *, help: str, shown: str = "") -> int | None:
+    """Read a size such as ``500GB`` as a number of bytes; None if the variable is unset.
 
     Raises ImproperlyConfigured if it is not a size.
     """
-    value = text(name, help=help)
+    value = text(name, help=help, shown=shown)
     try:
-        return units.parse_size(value) if value else 0
+        return units.parse_size(value) if value else None
     except ValueError as error:
         raise ImproperlyConfigured(f"{name}: {error}") from None
 

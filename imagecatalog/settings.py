@@ -141,6 +141,12 @@ IMAGECATALOG_STORES = env.text(
     help="Comma-separated `ID=URL` pairs, the default store first. See "
     "[Stores](#stores).",
 )
+IMAGECATALOG_STORE_RESERVE = env.size(
+    "IMAGECATALOG_STORE_RESERVE",
+    shown="1 GiB, or 2 % of a file system below 50 GiB",
+    help="Bytes (or, for example, `5GB`) that uploads leave free on the file system of a folder "
+    "store; `0` keeps nothing free.",
+)
 IMAGECATALOG_HASH_ALGORITHM = env.choice(
     "IMAGECATALOG_HASH_ALGORITHM",
     "sha512",

@@ -66,10 +66,11 @@ def test_a_wrong_value_is_refused_by_name(
 
 
 @pytest.mark.parametrize(
-    ("value", "size"), [("", 0), ("70", 70), ("2KB", 2048), ("3 gb", 3 << 30)]
+    ("value", "size"),
+    [("", None), ("0", 0), ("70", 70), ("2KB", 2048), ("3 gb", 3 << 30)],
 )
 def test_a_size_may_have_a_unit(
-    value: str, size: int, monkeypatch: pytest.MonkeyPatch
+    value: str, size: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(NAME, value)
 

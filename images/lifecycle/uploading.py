@@ -142,7 +142,7 @@ def _receive(
         checksum=transfer.checksum,
     )
     with closing(_arriving(data, transfer)) as arriving:
-        store.put(transfer.key, arriving)
+        store.put(transfer.key, arriving, transfer.bytes_expected)
     return data.facts
 
 

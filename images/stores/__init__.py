@@ -60,8 +60,10 @@ class Store(Protocol):
         That is an empty one of a store that is ``in_use``: the catalogue has objects in it.
         """
 
-    def put(self, key: str, blocks: Iterable[bytes]) -> None:
+    def put(self, key: str, blocks: Iterable[bytes], size: int | None = None) -> None:
         """Store an object; when the call returns, the object is complete and durable.
+
+        With its ``size`` a full store can refuse it before the first block is read.
 
         Exceptions of ``blocks`` are passed on unchanged; after any exception no partial data
         stays. Blocks must not change afterwards. Raises StoreFull, StoreReadOnly, and

@@ -46,7 +46,7 @@ class HttpStore:
     def check_mounted(self, in_use: Callable[[], bool]) -> None:
         """Do nothing: only a folder can be missing without an error."""
 
-    def put(self, key: str, blocks: Iterable[bytes]) -> None:
+    def put(self, key: str, blocks: Iterable[bytes], size: int | None = None) -> None:
         """Raise StoreReadOnly: data cannot be stored at a URL."""
         raise StoreReadOnly("Data cannot be stored at a URL. Choose another store.")
 

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from images.errors import DataMissing, StoreError, StoreFull
+from images.errors import DataMissing, StoreError
 from images.failpoints import failpoint
-from images.stores import keys
+from images.stores import free_space, keys
 from images.stores.writeback import PART, WriteBack, sync_folder
 
 BLOCK = 1 << 20  # bytes
@@ -57,23 +57,26 @@ class LocalStore:
             _make_folder(self.root)
             marker.touch(FILE_MODE)
 
-    def put(self, key: str, blocks: Iterable[bytes]) -> None:
+    def put(self, key: str, blocks: Iterable[bytes], size: int | None = None) -> None:
         """Store an object: write ``<key>.part``, sync it, rename it, sync the folder.
 
         The part file reserves the key: a second writer of the same key is refused, and so is
-        an existing key. Raises StoreFull, StoreError, and the exceptions of ``blocks``.
+        an existing key. Raises StoreFull, StoreError, and the exceptions of ``blocks``;
+        StoreFull before the first block, if data of ``size`` bytes does not fit.
         """
         final = self._path(key)
         part = final.with_name(final.name + PART)
         with ExitStack() as undo:
             with _store_errors():
                 _make_folder(final.parent)
+                claim = free_space.Claim(final.parent, size)
+                undo.callback(claim.release)
                 file = _create(part)
                 undo.callback(_remove, part)
                 undo.callback(_close, file)
                 failpoint("local.created")
                 _refuse_existing(final)
-            _write(file, blocks)
+            _write(file, blocks, claim)
             with _store_errors():
                 _refuse_existing(final)
                 os.rename(part, final)
@@ -81,6 +84,7 @@ class LocalStore:
                 failpoint("local.renamed")
                 self._sync_folders(final.parent)
             undo.pop_all()
+            claim.release()
             _close(file)
 
     def open(self, key: str, start: int = 0, stop: int | None = None) -> _Part:
@@ -190,9 +194,7 @@ def _store_errors() -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StoreFull(
-                "The store is full. Free space in it, or use another store."
-            ) from error
+            raise free_space.full() from error
         raise StoreError(
             f"The store failed: {os.strerror(error.errno or errno.EIO)}."
         ) from error
@@ -221,10 +223,11 @@ def _refuse_existing(path: Path) -> None:
         raise StoreError("The store refuses a key that exists already.")
 
 
-def _write(file: int, blocks: Iterable[bytes]) -> None:
+def _write(file: int, blocks: Iterable[bytes], claim: free_space.Claim) -> None:
     with WriteBack(file) as write_back:
         for block in blocks:
             with _store_errors():
+                claim.use(len(block))
                 write_back.write(block)
         with _store_errors():
             write_back.finish()

@@ -63,7 +63,7 @@ class ObjectStore:
     def check_mounted(self, in_use: Callable[[], bool]) -> None:
         """Do nothing: only a folder can be missing without an error."""
 
-    def put(self, key: str, blocks: Iterable[bytes]) -> None:
+    def put(self, key: str, blocks: Iterable[bytes], size: int | None = None) -> None:
         """Store an object by a multipart upload, so that only complete objects are visible.
 
         A conditional write of S3 would need the whole object in memory, so the existence of

@@ -89,7 +89,6 @@ def check_adding(image: Image, size: int, transfer: Transfer | None = None) -> N
     always fits. This is the decisive check: when several images of a project are completed at
     once, each check sees the images before it.
     """
-    """
     if not settings.IMAGECATALOG_USER_STORAGE_QUOTA:
         return
     if transfer and transfer.bytes_reserved and size <= transfer.bytes_reserved:

@@ -12,6 +12,7 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -112,6 +113,54 @@ def test_a_full_disk_is_told_and_leaves_nothing_behind(small_disk: Path) -> None
     assert files(small_disk) == []
     assert str(small_disk) not in str(caught.value)
     store.put(KEY, [b"x" * MIB])  # there is room again
+
+
+def test_a_reserve_stays_free(small_disk: Path, settings: Any) -> None:
+    settings.IMAGECATALOG_STORE_RESERVE = 4 * MIB
+    store = LocalStore("local", small_disk / "images")
+
+    store.put(KEY, [b"x" * MIB] * 3)
+    with pytest.raises(errors.StoreFull):
+        store.put("ab/other", [b"x" * MIB] * 2)
+
+    assert files(small_disk) == [f"images/{KEY}"]
+
+
+def test_data_larger_than_the_free_space_is_refused_before_it_is_read(
+    small_disk: Path,
+) -> None:
+    def blocks() -> Iterator[bytes]:
+        pytest.fail("the data is read")
+        yield b""
+
+    with pytest.raises(errors.StoreFull):
+        LocalStore("local", small_disk / "images").put(KEY, blocks(), 8 * MIB)
+
+
+def test_data_on_its_way_has_its_space_already(small_disk: Path) -> None:
+    store = LocalStore("local", small_disk / "images")
+
+    def blocks() -> Iterator[bytes]:
+        with pytest.raises(errors.StoreFull):
+            store.put("ab/other", [b"x" * 4 * MIB], 4 * MIB)
+        yield from [b"x" * MIB] * 6
+
+    store.put(KEY, blocks(), 6 * MIB)
+
+    assert store.size(KEY) == 6 * MIB
+
+
+@pytest.mark.parametrize("size", [None, 4 * MIB])
+def test_data_that_failed_or_is_stored_has_no_claim_any_more(
+    size: int | None, small_disk: Path
+) -> None:
+    store = LocalStore("local", small_disk / "images")
+
+    for _ in range(4):
+        with pytest.raises(ZeroDivisionError):
+            store.put(KEY, (bytes(MIB // number) for number in (1, 0)), size)
+
+    store.put(KEY, [bytes(MIB)] * 6, 6 * MIB)
 
 
 def test_a_disk_without_room_for_the_folder_is_full_too(small_disk: Path) -> None:

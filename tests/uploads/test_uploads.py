@@ -579,10 +579,10 @@ def test_chunks_of_a_running_upload_are_no_orphans(
 def fail_once(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     put, failures = LocalStore.put, [error]
 
-    def failing(self: LocalStore, key: str, blocks: Any) -> None:
+    def failing(self: LocalStore, key: str, *data: Any) -> None:
         if failures and Transfer.objects.filter(key=key).exists():
             raise failures.pop()
-        put(self, key, blocks)
+        put(self, key, *data)
 
     monkeypatch.setattr(LocalStore, "put", failing)
 
@@ -651,12 +651,12 @@ def test_formats_stay_while_the_data_is_inspected_as_what_they_say(
     put, refusals = LocalStore.put, []
     changes = Changes({"disk_format": "qcow2"})
 
-    def put_meanwhile(self: LocalStore, key: str, blocks: Any) -> None:
+    def put_meanwhile(self: LocalStore, key: str, *data: Any) -> None:
         if Transfer.objects.filter(key=key).exists():
             with pytest.raises(errors.Forbidden, match="disk_format") as refused:
                 lifecycle.update(upload.image_id, changes, member)
             refusals.append(refused)
-        put(self, key, blocks)
+        put(self, key, *data)
 
     monkeypatch.setattr(LocalStore, "put", put_meanwhile)
     send(upload, 0, DATA)
@@ -771,8 +771,8 @@ def test_an_attempt_whose_upload_was_ended_does_not_become_an_image(
 ) -> None:
     put = LocalStore.put
 
-    def late(self: LocalStore, key: str, blocks: Any) -> None:
-        put(self, key, blocks)
+    def late(self: LocalStore, key: str, *data: Any) -> None:
+        put(self, key, *data)
         if Transfer.objects.filter(key=key).exists():
             manual_transitions.fail(upload.image_id, member)
             Image.objects.update(status=Status.SAVING)  # somebody else's upload

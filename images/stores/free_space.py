@@ -1,0 +1,79 @@
+"""The space that stays free on a file system: IMAGECATALOG_STORE_RESERVE.
+
+What else is on it, such as the database in the data folder, can still be written when the store
+refuses data.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+from threading import Lock
+
+from django.conf import settings
+
+from images.errors import StoreFull
+
+STEP = 64 << 20  # bytes claimed ahead of data whose size is unknown
+MOST = 1 << 30  # bytes kept free by default, on file systems of 50 GiB and more
+PART = 50  # of smaller ones a fiftieth is kept free
+
+_lock = Lock()
+_coming: Counter[int] = Counter()  # bytes claimed and not yet written, by device
+
+
+class Claim:
+    """The space that one writer has claimed and not yet used.
+
+    Claims of other processes are not seen, only what these have written.
+    """
+
+    def __init__(self, folder: Path, size: int | None) -> None:
+        """Claim space for data of ``size`` bytes; for None, as it comes. Raises as ``extend``."""
+        self._folder, self._device = folder, os.stat(folder).st_dev
+        self._left = 0
+        self.extend(size or 0)
+
+    def extend(self, count: int) -> None:
+        """Claim ``count`` bytes. Raises StoreFull if they would use the reserve; OSError."""
+        with _lock:
+            status = os.statvfs(self._folder)
+            free = status.f_bavail * status.f_frsize - _coming[self._device]
+            if count > free - _reserve(status):
+                raise full()
+            self._change(count)
+
+    def use(self, count: int) -> None:
+        """Use ``count`` bytes of the claim, which grows if it must. Raises as ``extend`` does."""
+        if count > self._left:
+            self._grow(count - self._left)
+        with _lock:
+            self._change(-count)
+
+    def release(self) -> None:
+        """Give back what was not used."""
+        with _lock:
+            self._change(-self._left)
+
+    def _grow(self, least: int) -> None:
+        try:
+            self.extend(max(least, STEP))
+        except StoreFull:
+            self.extend(least)
+
+    def _change(self, count: int) -> None:
+        self._left += count
+        _coming[self._device] += count
+
+
+def full() -> StoreFull:
+    """Return the error for data that does not fit."""
+    return StoreFull("The store is full. Free space in it, or use another store.")
+
+
+def _reserve(status: os.statvfs_result) -> int:
+    configured = settings.IMAGECATALOG_STORE_RESERVE
+    if configured is not None:
+        return int(configured)
+    return min(MOST, status.f_blocks * status.f_frsize // PART)
