@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('images', '0011_permission_names'),
+        ('images', '0013_reservations'),
     ]
 
     operations = [
