@@ -182,6 +182,14 @@ IMAGECATALOG_USER_STORAGE_QUOTA = env.size(
     help="Bytes (or, for example, `500GB`) that the images of one project may use in "
     "total. Every copy and all data on its way count, the trash does not. Unset: no limit.",
 )
+IMAGECATALOG_USER_TRASH_QUOTA = env.size(
+    "IMAGECATALOG_USER_TRASH_QUOTA",
+    shown="`IMAGECATALOG_USER_STORAGE_QUOTA`",
+    help="Bytes (or, for example, `500GB`) that the trash of one project may have. A deletion "
+    "beyond them permanently deletes the oldest images of that trash. `0`: no limit.",
+)
+if IMAGECATALOG_USER_TRASH_QUOTA is None:
+    IMAGECATALOG_USER_TRASH_QUOTA = IMAGECATALOG_USER_STORAGE_QUOTA
 IMAGECATALOG_URL_ALLOWED_HOSTS = env.words(
     "IMAGECATALOG_URL_ALLOWED_HOSTS",
     help="Comma-separated host names, addresses and networks that locations and web "

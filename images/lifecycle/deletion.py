@@ -6,6 +6,7 @@ Rows are marked and committed first; objects are removed afterwards by an idempo
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import NamedTuple
@@ -36,7 +37,9 @@ def delete(image_id: str, actor: Caller, reason: str = "") -> None:
     """Delete an image; with delayed deletion one that has data moves to the trash.
 
     A running transfer is ended. An unavailable store is no failure: its objects are removed
-    later. Raises NotFound, and Forbidden when the image is protected.
+    later. Where the project's trash has a quota, its oldest images make room for this one; an
+    image larger than the quota is deleted permanently. Raises NotFound, and Forbidden when the
+    image is protected.
     """
     with locked(image_id, actor) as image:
         if image.protected:
@@ -47,16 +50,49 @@ def delete(image_id: str, actor: Caller, reason: str = "") -> None:
         if image.status not in READABLE_STATUSES:
             leases.cancel(image)
         held = _active_locations(image)
+        size = _stored_bytes(image, held)
         to_trash = (
-            settings.IMAGECATALOG_DELAYED_DELETE and image.status in READABLE_STATUSES
+            settings.IMAGECATALOG_DELAYED_DELETE
+            and image.status in READABLE_STATUSES
+            and size <= (settings.IMAGECATALOG_USER_TRASH_QUOTA or size)
         )
         mark = image.mark_pending_delete if to_trash else image.mark_deleted
         follow(image, mark, "delete", actor, reason=reason)
         for location in held:
             remove_location_row(location, None if to_trash else timezone.now())
     failpoint("delete.marked")
-    if not to_trash:
+    if to_trash:
+        _make_room(image, size, actor)
+    else:
         _remove_all(held, CircuitBreaker())
+
+
+def _stored_bytes(image: Image, locations: Iterable[ImageLocation]) -> int:
+    copies = sum(location.store != stores.HTTP.id for location in locations)
+    return copies * (image.size or 0)
+
+
+def _make_room(deleted: Image, size: int, actor: Caller) -> None:
+    """Scrub the oldest images in a project's trash, which ``size`` more bytes were moved to.
+
+    A trash that was over its quota before stays as large as it was.
+    """
+    excess = min(quota.trash_excess(deleted.owner), size)
+    if excess <= 0:
+        return
+    breaker = CircuitBreaker()
+    stored = ImageLocation.objects.exclude(store=stores.HTTP.id).values("image")
+    others = Image.objects.in_trash().filter(owner=deleted.owner).exclude(pk=deleted.pk)
+    oldest = others.filter(size__gt=0, pk__in=stored).order_by("deleted_at", "pk")
+    while excess > 0 and (image := oldest.first()) is not None:
+        with suppress(
+            errors.Conflict, errors.NotFound
+        ):  # restored or scrubbed meanwhile
+            held = _mark_scrubbed(
+                image.pk, actor, "the trash is full", image.deleted_at
+            )
+            _remove_all(held, breaker)
+            excess -= _stored_bytes(image, held)
 
 
 def _active_locations(image: Image) -> list[ImageLocation]:

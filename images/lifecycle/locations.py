@@ -202,7 +202,7 @@ def _remove(image: Image, change: Removal, actor: Caller, reason: str) -> None:
     if len(locations) == 1:
         _empty(image, locations, change.facts, actor, reason)
         return
-    remove_location_row(chosen, _delete_after())
+    remove_location_row(chosen, _delete_after(image))
     save(image)
     record(image, "remove_location", actor, before=image.status, reason=reason)
 
@@ -233,7 +233,7 @@ def _empty(
         raise errors.Forbidden("Cannot remove last location in the image.")
     _digest_late(image, facts)  # the pin needs digests
     for location in locations:
-        remove_location_row(location, _delete_after())
+        remove_location_row(location, _delete_after(image))
     image.pinned = True
     follow(
         image,
@@ -249,8 +249,10 @@ def _last_must_stay() -> bool:
     return bool(settings.IMAGECATALOG_LAST_LOCATION == "forbid")
 
 
-def _delete_after() -> datetime:
-    if not settings.IMAGECATALOG_DELAYED_DELETE:
+def _delete_after(image: Image) -> datetime:
+    # A removed copy cannot be restored, so it takes no room in the trash from what can be.
+    full = quota.trash_excess(image.owner, image.size or 0) > 0
+    if full or not settings.IMAGECATALOG_DELAYED_DELETE:
         return timezone.now()
     return scrub_at(timezone.now())
 

@@ -1,6 +1,7 @@
 """The storage quota of a project, in bytes: IMAGECATALOG_USER_STORAGE_QUOTA.
 
-Each copy of an image counts. Images in the trash do not count, so deletion frees space at once.
+Each copy of an image counts. Images in the trash do not count, so deletion frees space at once;
+the trash has a quota of its own, IMAGECATALOG_USER_TRASH_QUOTA.
 
 A transfer reserves bytes before they come, in its own row: the reservation ends with the
 transfer, however that ends. The sum over the copies and the reservation are computed under one
@@ -15,8 +16,9 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F, Q, Sum
 from django.db.models.functions import Coalesce
+from django.utils import timezone
 
-from images import db, errors
+from images import db, errors, stores
 from images.models import (
     Image,
     ImageLocation,
@@ -98,6 +100,24 @@ def check_adding(image: Image, size: int, transfer: Transfer | None = None) -> N
     left = _left(image, F("bytes_reserved"))
     if left is not None and size > left:
         raise exceeded()
+
+
+def trash_excess(owner: str | None, more: int = 0) -> int:
+    """Return by how many bytes the trash of a project exceeds its quota; at most 0 if it does not.
+
+    With ``more`` bytes in it. Every copy in our stores counts that is kept for a while; objects
+    that are due to be removed do not.
+    """
+    most = settings.IMAGECATALOG_USER_TRASH_QUOTA
+    if not most:
+        return 0
+    kept = ImageLocation.objects.filter(
+        Q(delete_after=None) | Q(delete_after__gt=timezone.now()),
+        status=LocationStatus.PENDING_DELETE,
+        image__owner=owner,
+    ).exclude(store=stores.HTTP.id)
+    total = kept.aggregate(total=Sum("image__size"))["total"] or 0
+    return int(total) + more - int(most)
 
 
 def exceeded() -> errors.OverLimit:

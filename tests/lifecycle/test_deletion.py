@@ -174,6 +174,99 @@ def test_an_image_that_was_deleted_again_gets_its_whole_time_again(
     assert current(image).status == Status.PENDING_DELETE
 
 
+def test_a_trash_that_is_full_loses_its_oldest_images(
+    make_image: Any, member: Caller, settings: Any
+) -> None:
+    settings.IMAGECATALOG_USER_TRASH_QUOTA = 250
+    images = [make_image("active", b"x" * 100) for _ in range(3)]
+
+    for image in images:
+        lifecycle.delete(image.pk, member)
+
+    assert [current(image).status for image in images] == [
+        Status.DELETED,
+        Status.PENDING_DELETE,
+        Status.PENDING_DELETE,
+    ]
+    assert len(stored()) == 2
+    assert Event.objects.get(verb="scrub").reason == "the trash is full"
+
+
+def test_an_image_larger_than_the_trash_is_deleted_permanently_alone(
+    make_image: Any, member: Caller, settings: Any
+) -> None:
+    settings.IMAGECATALOG_USER_TRASH_QUOTA = 250
+    small, large = make_image("active", b"x"), make_image("active", b"x" * 251)
+
+    lifecycle.delete(small.pk, member)
+    lifecycle.delete(large.pk, member)
+
+    assert current(small).status == Status.PENDING_DELETE
+    assert current(large).status == Status.DELETED
+    assert len(stored()) == 1
+
+
+def test_a_trash_that_exceeds_a_new_quota_stays_as_large_as_it_is(
+    make_image: Any, member: Caller, settings: Any
+) -> None:
+    settings.IMAGECATALOG_USER_TRASH_QUOTA = 250
+    trashed = [make_image("pending_delete", b"x" * 100) for _ in range(5)]
+    image = make_image("active", b"x" * 100)
+
+    lifecycle.delete(image.pk, member)
+
+    assert [current(row).status for row in trashed] == [
+        Status.DELETED,
+        *[Status.PENDING_DELETE] * 4,
+    ]
+
+
+@pytest.mark.parametrize("owner", ["another-project", None])
+def test_the_trash_of_others_does_not_count(
+    owner: str | None, make_image: Any, member: Caller, settings: Any
+) -> None:
+    settings.IMAGECATALOG_USER_TRASH_QUOTA = 250
+    theirs = make_image("pending_delete", b"x" * 200, owner=owner)
+    image = make_image("active", b"x" * 200)
+
+    lifecycle.delete(image.pk, member)
+
+    assert current(theirs).status == Status.PENDING_DELETE
+    assert current(image).status == Status.PENDING_DELETE
+
+
+def test_an_image_whose_data_is_elsewhere_stays_in_a_full_trash(
+    make_image: Any, member: Caller, settings: Any
+) -> None:
+    settings.IMAGECATALOG_USER_TRASH_QUOTA = 250
+    elsewhere = make_image("pending_delete", b"x" * 200)
+    elsewhere.locations.update(store=stores.HTTP.id)
+    images = [make_image("active", b"x" * 200) for _ in range(2)]
+
+    for image in images:
+        lifecycle.delete(image.pk, member)
+
+    assert current(elsewhere).status == Status.PENDING_DELETE
+    assert [current(image).status for image in images] == [
+        Status.DELETED,
+        Status.PENDING_DELETE,
+    ]
+
+
+def test_a_removed_copy_that_does_not_fit_in_the_trash_goes_at_once(
+    make_image: Any, member: Caller, settings: Any
+) -> None:
+    settings.IMAGECATALOG_USER_TRASH_QUOTA = 250
+    trashed = make_image("pending_delete", b"x" * 200)
+    image = make_image("active", b"x" * 200)
+
+    lifecycle.remove_location(image.pk, image.locations.get().pk, member)
+    lifecycle.remove_due()
+
+    assert len(stored()) == 1
+    assert current(trashed).status == Status.PENDING_DELETE
+
+
 def test_a_dry_run_of_the_scrubber_changes_nothing(
     make_image: Any, member: Caller, settings: Any
 ) -> None:
