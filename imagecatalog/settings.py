@@ -188,6 +188,14 @@ IMAGECATALOG_USER_TRASH_QUOTA = env.size(
     help="Bytes (or, for example, `500GB`) that the trash of one project may have. A deletion "
     "beyond them permanently deletes the oldest images of that trash. `0`: no limit.",
 )
+IMAGECATALOG_USER_STAGING_QUOTA = env.size(
+    "IMAGECATALOG_USER_STAGING_QUOTA",
+    shown="`IMAGECATALOG_USER_STORAGE_QUOTA`",
+    help="Bytes (or, for example, `500GB`) that the resumable uploads of one project may have "
+    "in total, by their announced sizes. `0`: no limit.",
+)
+if IMAGECATALOG_USER_STAGING_QUOTA is None:
+    IMAGECATALOG_USER_STAGING_QUOTA = IMAGECATALOG_USER_STORAGE_QUOTA
 if IMAGECATALOG_USER_TRASH_QUOTA is None:
     IMAGECATALOG_USER_TRASH_QUOTA = IMAGECATALOG_USER_STORAGE_QUOTA
 IMAGECATALOG_URL_ALLOWED_HOSTS = env.words(

@@ -1,7 +1,8 @@
 """The storage quota of a project, in bytes: IMAGECATALOG_USER_STORAGE_QUOTA.
 
 Each copy of an image counts. Images in the trash do not count, so deletion frees space at once;
-the trash has a quota of its own, IMAGECATALOG_USER_TRASH_QUOTA.
+the trash and the chunks of resumable uploads have quotas of their own,
+IMAGECATALOG_USER_TRASH_QUOTA and IMAGECATALOG_USER_STAGING_QUOTA.
 
 A transfer reserves bytes before they come, in its own row: the reservation ends with the
 transfer, however that ends. The sum over the copies and the reservation are computed under one
@@ -25,7 +26,9 @@ from images.models import (
     LocationStatus,
     Status,
     Transfer,
+    TransferKind,
     TransferStatus,
+    UploadChunk,
 )
 from images.transfers.heartbeat import gone
 
@@ -100,6 +103,33 @@ def check_adding(image: Image, size: int, transfer: Transfer | None = None) -> N
     left = _left(image, F("bytes_reserved"))
     if left is not None and size > left:
         raise exceeded()
+
+
+def check_staging(image: Image, size: int) -> None:
+    """Raise OverLimit if a resumable upload of ``size`` bytes exceeds the project's staging quota.
+
+    Called with the image locked, in the transaction that begins the upload. Counts the announced
+    sizes of its other uploads, and the chunks of ended ones that are not removed yet.
+    """
+    most = settings.IMAGECATALOG_USER_STAGING_QUOTA
+    if not most:
+        return
+    _lock(image)
+    staged = Transfer.objects.filter(
+        kind=TransferKind.STAGE,
+        status=TransferStatus.RUNNING,
+        image__owner=image.owner,
+    ).aggregate(total=Sum("bytes_expected"))
+    left_over = (
+        UploadChunk.objects.filter(transfer__image__owner=image.owner)
+        .exclude(transfer__status=TransferStatus.RUNNING)
+        .aggregate(total=Sum("size"))
+    )
+    if size + (staged["total"] or 0) + (left_over["total"] or 0) > most:
+        raise errors.OverLimit(
+            f"The project's resumable uploads would exceed its quota of {most} bytes. Finish or "
+            "cancel other uploads, or send the data in one request."
+        )
 
 
 def trash_excess(owner: str | None, more: int = 0) -> int:

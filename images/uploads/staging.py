@@ -30,7 +30,7 @@ def begin(
 
     Raises NotFound, Conflict (the image is not queued, or is pinned to data of another size),
     Invalid (formats not set, a signature that cannot be verified, no such store), OverLimit
-    (the size cap, the quota), StoreReadOnly.
+    (the size cap, a quota), StoreReadOnly.
     """
     lifecycle.check_size_cap(size)
     store = lifecycle.writable_store(store_id)
@@ -38,6 +38,7 @@ def begin(
         follow(image, image.mark_uploading, "stage", actor)
         lifecycle.check_ready(image)
         lifecycle.check_pinned_size(image, size)
+        quota.check_staging(image, size)
         reserved = quota.reserve(image, size)
         upload = leases.begin(
             image,

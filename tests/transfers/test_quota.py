@@ -154,6 +154,34 @@ def test_an_import_needs_no_more_than_its_resumable_upload(
     assert Image.objects.get().status == Status.ACTIVE
 
 
+def test_resumable_uploads_have_a_quota_of_their_own(
+    make_image: Any, admin: Caller, settings: Any
+) -> None:
+    settings.IMAGECATALOG_USER_STAGING_QUOTA = 150
+    uploads.begin(make_image(owner=PROJECT).pk, 100, admin)
+    image = make_image(owner=PROJECT)
+
+    with pytest.raises(errors.OverLimit, match="150 bytes"):
+        uploads.begin(image.pk, 51, admin)
+    uploads.begin(make_image(owner="q").pk, 150, admin)
+    uploads.begin(image.pk, 50, admin)
+
+
+def test_chunks_of_an_ended_upload_count_until_they_are_removed(
+    make_image: Any, admin: Caller, settings: Any
+) -> None:
+    settings.IMAGECATALOG_USER_STAGING_QUOTA = 150
+    ended, image = make_image(owner=PROJECT), make_image(owner=PROJECT)
+    upload = uploads.begin(ended.pk, 100, admin)
+    uploads.append(ended.pk, str(upload.pk), 0, [b"x" * 60], admin, announced=60)
+    lifecycle.delete(ended.pk, admin)
+
+    with pytest.raises(errors.OverLimit):
+        uploads.begin(image.pk, 100, admin)
+    reaper.reap()
+    uploads.begin(image.pk, 100, admin)
+
+
 def test_a_dead_transfer_reserves_nothing_any_more(
     make_image: Any, admin: Caller
 ) -> None:
