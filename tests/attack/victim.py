@@ -53,13 +53,12 @@ class Seen:
 class Victim:
     """The client's loop. A failure counts as the time that was spent in vain.
 
-    It asks for ``path``, by default for an image of its own. ``size`` is that of its transfers;
-    with 0 there are none.
+    It asks for ``path``. ``size`` is that of its transfers; with 0 there are none.
     """
 
     def __init__(self, endpoint: Endpoint, size: int, path: str) -> None:
         self.endpoint, self.size, self.seen = endpoint, size, Seen()
-        self.path = path or f"/v2/images/{create(endpoint)}"
+        self.path = path
         self.line: socket.socket | None = None
         self.block = bytes(range(256)) * (BLOCK // 256)
 
@@ -149,9 +148,13 @@ def create(endpoint: Endpoint) -> str:
 
 
 class Watch:
-    """The process of a ``Victim``, from now on until ``end`` is called."""
+    """The process of a ``Victim``, from now on until ``end`` is called.
+
+    By default it asks for an image of its own, which is created here, before an attack.
+    """
 
     def __init__(self, endpoint: Endpoint, size: int = SIZE, path: str = "") -> None:
+        path = path or f"/v2/images/{create(endpoint)}"
         self._pipe, theirs = SPAWN.Pipe()
         self._process = SPAWN.Process(
             target=_watch, args=(endpoint, size, path, theirs), daemon=True
