@@ -25,7 +25,8 @@ class Figure:
         """Title, value, limit, unit, verdict, note."""
         bound = f"{'>=' if self.least else '<='} {self.limit:g}"
         verdict = "ok" if self.kept else "BROKEN"
-        return (self.title, _shown(self.value), bound, self.unit, verdict, self.note)
+        note = " ".join(self.note.split())
+        return (self.title, _shown(self.value), bound, self.unit, verdict, note)
 
 
 def percentile(samples: Sequence[float], share: float) -> float:
