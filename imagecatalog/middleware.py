@@ -181,13 +181,12 @@ def _unread(request: HttpRequest) -> HttpResponse | None:
 
 def _broken(request: HttpRequest) -> HttpResponse | None:
     """Return the refusal of a form that is cut off or not UTF-8, or None."""
-    if request.content_type != "application/x-www-form-urlencoded":
-        return None
     try:
         form = request.body
     except UnreadablePostError:
         return responses.error(request, 400, "The form is cut off. Send it again.")
-    if request_url.is_text(form):
+    is_multipart = request.content_type == "multipart/form-data"
+    if request_url.decodes(form) if is_multipart else request_url.is_text(form):
         return None
     return responses.error(request, 400, "The form is not UTF-8.")
 

@@ -149,25 +149,38 @@ def test_a_url_that_is_not_utf_8_is_refused_by_every_interface(
     assert b"The URL is not UTF-8." in body
 
 
+URLENCODED = "application/x-www-form-urlencoded"
+MULTIPART = "multipart/form-data; boundary=b"
+
+
 @pytest.mark.django_db
-def test_a_form_that_is_cut_off_is_refused() -> None:
+@pytest.mark.parametrize("media_type", [URLENCODED, MULTIPART])
+def test_a_form_that_is_cut_off_is_refused(media_type: str) -> None:
     class CutOff(io.BytesIO):
         def read(self, size: int | None = -1) -> bytes:
             raise OSError
 
-    request = RequestFactory().post(
-        "/admin/login/", b"a=b", "application/x-www-form-urlencoded"
-    )
+    request = RequestFactory().post("/admin/login/", b"a=b", media_type)
 
     status, body = run(request.environ | {"wsgi.input": CutOff()})
 
     assert (status, b"cut off" in body) == ("400 Bad Request", True)
 
 
+PART = b'--b\r\nContent-Disposition: form-data; name="username"\r\n\r\n%b\r\n--b--\r\n'
+
+
 @pytest.mark.django_db
-@pytest.mark.parametrize("form", [b"username=caf%E9", b"caf\xe9=x", b"a=b&c=%ED%A0%80"])
-def test_a_form_that_is_not_utf_8_is_refused(form: bytes) -> None:
-    media_type = "application/x-www-form-urlencoded"
+@pytest.mark.parametrize(
+    ("media_type", "form"),
+    [
+        (URLENCODED, b"username=caf%E9"),
+        (URLENCODED, b"caf\xe9=x"),
+        (URLENCODED, b"a=b&c=%ED%A0%80"),
+        (MULTIPART, PART % b"caf\xe9"),
+    ],
+)
+def test_a_form_that_is_not_utf_8_is_refused(media_type: str, form: bytes) -> None:
     request = RequestFactory().post("/admin/login/", form, media_type)
 
     status, body = run(request.environ)

@@ -23,16 +23,17 @@ def is_utf8(environ: Mapping[str, Any]) -> bool:
     path, query = environ.get(PATH, ""), environ.get("QUERY_STRING", "")
     if path.isascii() and query.isascii() and "%" not in query:
         return True
-    return _decodes(path.encode("latin-1")) and is_text(query.encode("latin-1"))
+    return decodes(path.encode("latin-1")) and is_text(query.encode("latin-1"))
 
 
 def is_text(encoded: bytes) -> bool:
     """Return whether a percent-encoded query or form is UTF-8."""
     # Decoding a form of some MiB takes a hundred times as long as this search.
-    return not _NOT_ASCII.search(encoded) or _decodes(unquote_to_bytes(encoded))
+    return not _NOT_ASCII.search(encoded) or decodes(unquote_to_bytes(encoded))
 
 
-def _decodes(text: bytes) -> bool:
+def decodes(text: bytes) -> bool:
+    """Return whether bytes are UTF-8."""
     try:
         text.decode()
     except UnicodeError:
