@@ -222,8 +222,6 @@ class Rounds:
         if not victims:
             return False
         self.dice.choice(victims).kill()
-        if kind == MASTER:
-            self.service.process.wait(30)
         return True
 
     def _die_reaping(self) -> bool:
