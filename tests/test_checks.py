@@ -35,6 +35,7 @@ def test_stores_that_cannot_be_read_stop_every_command(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.django_db
 def test_rules_that_cannot_be_read_stop_every_command(settings: Any) -> None:
     settings.IMAGECATALOG_POLICY_FILE = "/nowhere/policy.yaml"
 
@@ -42,6 +43,7 @@ def test_rules_that_cannot_be_read_stop_every_command(settings: Any) -> None:
         call_command("check")
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize("place", ["file", "file/below"])
 def test_a_folder_that_cannot_be_made_is_warned_of(
     place: str, tmp_path: Path, settings: Any
@@ -55,6 +57,7 @@ def test_a_folder_that_cannot_be_made_is_warned_of(
         call_command("check", fail_level="WARNING")
 
 
+@pytest.mark.django_db
 def test_a_folder_that_the_first_upload_will_make_is_no_fault(
     tmp_path: Path, settings: Any
 ) -> None:
