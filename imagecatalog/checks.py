@@ -16,7 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connection
 
 from imagecatalog import env
-from images import access, data_folder, outages, property_schema, stores
+from images import access, data_folder, db, outages, property_schema, stores
 from images.models import ImageLocation
 from images.operations import unconfigured_stores
 from images.stores.local import LocalStore
@@ -161,11 +161,8 @@ def owner(**options: Any) -> list[Warning]:
 
 
 def _has_tables() -> bool:
-    database = connection.settings_dict["NAME"]
-    # Connecting would create the file.
-    if connection.vendor == "sqlite" and not os.path.exists(database):
-        return False
-    return ImageLocation._meta.db_table in connection.introspection.table_names()
+    table = ImageLocation._meta.db_table
+    return db.exists() and table in connection.introspection.table_names()
 
 
 def _may_write(folder: Path) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connection, connections
 
@@ -14,6 +16,16 @@ def release_connection() -> None:
     """
     if not connection.in_atomic_block:
         connection.close_if_unusable_or_obsolete()
+
+
+def exists() -> bool:
+    """Return whether there is a database, as far as known without a connection.
+
+    A connection to SQLite would create its file.
+    """
+    return connection.vendor != "sqlite" or os.path.exists(
+        connection.settings_dict["NAME"]
+    )
 
 
 def limit_waiting() -> None:

@@ -74,6 +74,15 @@ def test_a_database_without_tables_is_said_to_be_so(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_catalogue_that_was_never_served_is_checked_without_making_it(
+    tmp_path: Path,
+) -> None:
+    done = run(tmp_path / "new", "check", "--fail-level", "WARNING")
+
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "new").exists()
+
+
 def check_interpreter() -> None:
     call_command("check", deploy=True, tags=["interpreter"], fail_level="WARNING")
 

@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management.commands import check
 from django.db import DEFAULT_DB_ALIAS
 
+from images import db
 from images.console import CatalogueCommand
 
 
@@ -14,5 +15,6 @@ class Command(CatalogueCommand, check.Command):
     help = "Check the configuration, the database, and whether all stores that images need are configured."
 
     def handle(self, *app_labels: Any, **options: Any) -> None:
-        options["databases"] = options["databases"] or [DEFAULT_DB_ALIAS]
+        if not options["databases"] and db.exists():
+            options["databases"] = [DEFAULT_DB_ALIAS]
         super().handle(*app_labels, **options)
