@@ -23,6 +23,7 @@ def context() -> dict[str, Any]:
     return {
         "tiles": _tiles(statistics, next_scrub),
         "stores": _stores(statistics),
+        "projects": _projects(statistics),
         "graph": graph.diagram(counts=statistics["images"]),
         "taken_at": statistics["taken_at"],
     }
@@ -114,4 +115,16 @@ def _stores(statistics: dict[str, Any]) -> list[dict[str, Any]]:
             "url": f"{url}?store={store}",
         }
         for store, totals in statistics["stores"].items()
+    ]
+
+
+def _projects(statistics: dict[str, Any]) -> list[dict[str, Any]]:
+    # An earlier release counted no projects.
+    return [
+        {"id": row["project"] or _("(none)")}
+        | {
+            name: formatting.size(row[name])
+            for name in ("used", "reserved", "chunks", "trash")
+        }
+        for row in statistics.get("projects", [])
     ]

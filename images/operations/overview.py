@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Min, Q, Sum
+from django.db.models import Count, Min, Q, QuerySet, Sum
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from images import errors, history, lifecycle
@@ -21,10 +23,11 @@ from images.models import (
     Status,
     Transfer,
     TransferStatus,
+    UploadChunk,
     ownerless,
 )
 from images.operations import manual_transitions
-from images.transfers import reaper
+from images.transfers import quota, reaper
 
 WITHOUT_DATA = (Status.QUEUED, Status.KILLED)
 
@@ -41,6 +44,7 @@ ELSEWHERE = {
     Status.ACTIVE: ("queued (the last location is removed)",),
 }
 
+LARGEST = 10  # projects that are listed with their bytes
 QUICK = 0.05  # seconds; a catalogue counted faster is counted on every request
 RECOUNT = 60.0  # seconds
 FORGET = 600.0  # seconds; an older count means that no background worker runs
@@ -115,7 +119,7 @@ def damaged() -> Q:
 
 
 def statistics() -> dict[str, Any]:
-    """Return counts: images by status, objects and bytes by store, images and bytes in the trash.
+    """Return counts: images by status, objects and bytes by store and project, and the trash.
 
     ``taken_at`` is the time of counting. A large catalogue is counted by the background
     worker from time to time; then this function needs one query.
@@ -147,7 +151,12 @@ def _as_dict(statistics: Statistics) -> dict[str, Any]:
 
 def _count() -> Statistics:
     begin = time.monotonic()
-    counts = {"images": _by_status(), "stores": _stores(), "trash": _trash_size()}
+    counts = {
+        "images": _by_status(),
+        "stores": _stores(),
+        "trash": _trash_size(),
+        "projects": _projects(),
+    }
     seconds = time.monotonic() - begin
     statistics = Statistics(
         pk=1, taken_at=timezone.now(), seconds=seconds, counts=counts
@@ -205,6 +214,35 @@ def _stores() -> dict[str, dict[str, int]]:
         store: {"objects": count, "bytes": size or 0}
         for store, count, size in rows.order_by("store")
     }
+
+
+def _projects() -> list[dict[str, Any]]:
+    """Return the bytes of the projects that have most: used, reserved, in chunks, in the trash."""
+    locations = ImageLocation.objects.all()
+    totals = {
+        "used": _by_owner(
+            locations.filter(status=LocationStatus.ACTIVE), "image__size"
+        ),
+        "reserved": _by_owner(quota.reserving_transfers(), quota.RESERVED),
+        "chunks": _by_owner(UploadChunk.objects.all(), "size", "transfer__image"),
+        "trash": _by_owner(
+            locations.filter(status=LocationStatus.PENDING_DELETE), "image__size"
+        ),
+    }
+    overall = sum(map(Counter, totals.values()), Counter[str | None]())
+    return [
+        {"project": owner}
+        | {name: total.get(owner, 0) for name, total in totals.items()}
+        for owner, _total in overall.most_common(LARGEST)
+    ]
+
+
+def _by_owner(
+    rows: QuerySet[Any], size: str | Coalesce, image: str = "image"
+) -> dict[str | None, int]:
+    owner = f"{image}__owner"
+    totals = rows.order_by().values_list(owner).annotate(bytes=Sum(size))
+    return {owner: total for owner, total in totals if total}
 
 
 def _to_remove() -> dict[str, int]:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F, Q, Sum
+from django.db.models import F, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -34,9 +34,9 @@ from images.transfers.heartbeat import gone
 
 LOCK = 7402  # first key of the advisory locks of quotas; the second is a hash of the project
 STEP = 64 << 20  # bytes reserved ahead of data whose size is unknown
-SHARE = (
-    8  # at most this part of what is left is reserved ahead, so that others can go on
-)
+SHARE = 8  # at most an eighth of what is left is reserved ahead; others need the rest
+# A transfer that began without a quota, or in an earlier release, has reserved nothing.
+RESERVED = Coalesce("bytes_reserved", "bytes_expected", "bytes_received")
 
 
 def remaining(image: Image) -> int | None:
@@ -103,6 +103,14 @@ def check_adding(image: Image, size: int, transfer: Transfer | None = None) -> N
     left = _left(image, F("bytes_reserved"))
     if left is not None and size > left:
         raise exceeded()
+
+
+def reserving_transfers() -> QuerySet[Transfer]:
+    """Return the transfers whose bytes count although no image has them yet."""
+    # Not IN: each of the two statuses has an index of its own.
+    is_open = Q(status=TransferStatus.RUNNING) | Q(status=TransferStatus.WAITING)
+    # An import has the same bytes as its resumable upload.
+    return Transfer.objects.filter(is_open).exclude(status_on_failure=Status.IMPORTING)
 
 
 def check_staging(image: Image, size: int) -> None:
@@ -180,8 +188,7 @@ def _granted(image: Image, least: int, most: int) -> int | None:
     Between ``least`` and ``most``; None if not even ``least`` fit.
     """
     _lock(image)
-    # A transfer that began without a quota, or in an earlier release, has reserved nothing.
-    left = _left(image, Coalesce("bytes_reserved", "bytes_expected", "bytes_received"))
+    left = _left(image, RESERVED)
     if left is None:
         return most
     if least > left:
@@ -194,11 +201,7 @@ def _left(image: Image, reserved: F | Coalesce) -> int | None:
     left = remaining(image)
     if left is None:
         return None
-    # Not IN: each of the two statuses has an index of its own.
-    is_open = Q(status=TransferStatus.RUNNING) | Q(status=TransferStatus.WAITING)
-    others = Transfer.objects.filter(is_open, image__owner=image.owner)
-    # An import has the same bytes as its resumable upload.
-    others = others.exclude(status_on_failure=Status.IMPORTING).exclude(image=image)
+    others = reserving_transfers().filter(image__owner=image.owner).exclude(image=image)
     return left - int(others.aggregate(total=Sum(reserved))["total"] or 0)
 
 

@@ -113,7 +113,7 @@ def test_the_front_page_asks_as_often_for_many_as_for_few(
     with CaptureQueriesContext(connection) as queries:
         root.get("/admin/")
 
-    assert len(queries) <= 14, [query["sql"][:150] for query in queries]
+    assert len(queries) <= 16, [query["sql"][:150] for query in queries]
 
 
 # A large catalogue
@@ -165,3 +165,23 @@ def test_the_worker_leaves_a_small_catalogue_uncounted(make_image: MakeImage) ->
     overview.recount()
 
     assert not Statistics.objects.exists()
+
+
+def test_the_bytes_of_each_project_are_listed_by_what_they_count_for(
+    root: Client, make_image: MakeImage
+) -> None:
+    make_image("active", b"x" * 100, owner="p")
+    make_image("pending_delete", b"x" * 20, owner="p")
+    upload = make_image("uploading", owner="p").transfers.get()
+    upload.bytes_reserved = 70
+    upload.save(update_fields=["bytes_reserved"])
+    upload.chunks.create(start=0, size=30, key="ab/chunk", status="stored")
+    make_image("active", b"x", owner=None)
+
+    page = root.get("/admin/").content.decode()
+
+    rows = re.findall(r'<th scope="row">([^<]*)</th>(.*)</tr>', page)
+    assert [(name, re.findall(">([^<]+)</td>", cells)) for name, cells in rows] == [
+        ("p", ["100 B", "70 B", "30 B", "20 B"]),
+        ("(none)", ["1 B", "0 B", "0 B", "0 B"]),
+    ]
