@@ -37,7 +37,7 @@ from images.models import (
     TransferKind,
 )
 from images.stores.local import MARKER
-from images.transfers import object_removal
+from images.transfers import concurrency, object_removal
 from tests import servers
 
 PROJECT = "project-a"
@@ -260,6 +260,12 @@ def data_dir(settings: Any, tmp_path: Path) -> Path:
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / MARKER).touch()  # as a store that was used before
     return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def unshared() -> None:
+    """No test holds a share of another: Django's test client leaves downloads open."""
+    concurrency.share(64)
 
 
 @pytest.fixture(autouse=True)

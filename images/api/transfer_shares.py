@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 
 from django.http import HttpRequest, StreamingHttpResponse
 
@@ -47,7 +47,8 @@ def download(
         streaming.close(blocks)
         raise
     response = streaming.download(blocks, size, part, checksum)
-    release = partial(shares.release, place)
+    # At its close, or when it is lost: then nobody closes it.
+    release = weakref.finalize(response, shares.release, place)
     response._resource_closers.append(release)  # type: ignore[attr-defined]
     return response
 
