@@ -152,6 +152,7 @@ def test_the_sentence_says_what_to_do(number: int, advice: str) -> None:
     assert advice in said
 
 
+@pytest.mark.django_db
 def test_root_is_warned_of_a_folder_of_another_user(
     data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -118,6 +118,7 @@ def test_the_schema_of_images_shows_what_is_described(
         ({"required": [7]}, "must be a string"),
     ],
 )
+@pytest.mark.django_db
 def test_a_file_that_is_wrong_stops_every_command(
     content: Any, words: str, describe: Describe
 ) -> None:
@@ -127,6 +128,7 @@ def test_a_file_that_is_wrong_stops_every_command(
         call_command("check")
 
 
+@pytest.mark.django_db
 def test_a_file_that_is_not_there_stops_every_command(settings: Any) -> None:
     settings.IMAGECATALOG_PROPERTY_SCHEMA = "/nowhere/schema-image.json"
 

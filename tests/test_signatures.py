@@ -215,6 +215,7 @@ def test_without_certificates_signed_data_is_refused(
         lifecycle.upload(image.pk, [DATA], member)
 
 
+@pytest.mark.django_db
 def test_a_folder_of_certificates_that_is_not_there_stops_every_command(
     settings: Any,
 ) -> None:

@@ -348,7 +348,7 @@ def test_a_copy_in_a_store_that_was_taken_away_is_passed_over(
 
     assert b"".join(lifecycle.read(image.pk)) == DATA
     image.locations.exclude(store="gone").delete()
-    with pytest.raises(errors.DataMissing):
+    with pytest.raises(errors.StoreNotConfigured):
         lifecycle.read(image.pk)
 
 

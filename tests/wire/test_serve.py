@@ -119,7 +119,8 @@ def test_an_address_that_is_none_is_refused(tmp_path: Path, bind: str) -> None:
 def test_a_misspelt_variable_is_warned_of_at_the_start(tmp_path: Path) -> None:
     done = serve(tmp_path, "--bind", "nowhere", IMAGECATALOG_STORE="a=file:///srv")
 
-    assert "Did you mean IMAGECATALOG_STORES?" in done.stderr
+    hint = done.stderr.partition("Did you mean ")[2]
+    assert "IMAGECATALOG_STORES" in hint
 
 
 @pytest.mark.parametrize("bind", ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"])
