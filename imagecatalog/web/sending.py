@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from contextvars import copy_context
 from typing import Any, Final
 
 from gunicorn.workers.gthread import (  # type: ignore[import-untyped]
@@ -28,13 +29,14 @@ class TooSlow(Exception):
 
 
 class Download:
-    """The rest of a response's data, and its connection."""
+    """The part of an image's data that a response still lacks, and the client's connection."""
 
     def __init__(self, sock: socket.socket, blocks: Any, left: int) -> None:
-        """Take ``left`` bytes of ``blocks``, which this object closes."""
+        """Take ``left`` bytes of ``blocks``, which this object closes, in the request's thread."""
         self._sock, self._blocks, self._left = sock, blocks, left
         self.can_go_on = False  # whether the connection takes requests afterwards
-        self.log: Callable[[int], None] | None = None
+        self.log: Callable[[], None] | None = None  # the record of the request
+        self.context = copy_context()  # names the request in log records
         self.sent = 0
         self._delivered, self._unread_before = 0, _unread(sock)
         self._began = self._progress_at = time.monotonic()
@@ -129,4 +131,4 @@ class Sender:
 
     def _end(self, conn: Any, download: Download, error: Exception | None) -> None:
         self._poller.unregister(conn.sock)
-        self._finished(conn, download, error)
+        download.context.run(self._finished, conn, download, error)

@@ -154,6 +154,8 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
                 raise
             self.log.exception("Error handling request")
             raise StopIteration from error
+        finally:
+            self.cfg.post_request(self, req, environ, resp)
         return not resp.should_close()
 
     def _count_request(self) -> None:
@@ -165,8 +167,7 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
     def _respond(
         self, conn: Connection, resp: Any, environ: dict[str, Any], began: datetime
     ) -> None:
-        def log(sent: int = 0) -> None:
-            resp.sent += sent
+        def log() -> None:
             self.log.access(resp, resp.req, environ, datetime.now() - began)
 
         content = self.wsgi(environ, resp.start_response)
@@ -202,7 +203,7 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
         conn.download = None
         download.close()
         if download.log is not None:
-            download.log(download.sent)
+            download.log()
         if isinstance(error, TooSlow):
             connection.discard_unsent(conn.sock)
         elif error is not None and not isinstance(error, OSError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 import requests
@@ -39,22 +39,54 @@ def since(service: Service, before: int) -> str:
         return log.read().decode()
 
 
-@pytest.mark.slow
-def test_every_line_is_json_where_json_is_wanted(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def json_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service that logs JSON, and each request."""
     env = {"IMAGECATALOG_LOG_FORMAT": "json", "IMAGECATALOG_ACCESS_LOG": "on"}
-    with servers.catalogue(tmp_path, env, workers=1) as service:
-        headers = {"X-OpenStack-Request-ID": "req-findme"}
-        url = f"{service.url}/v2/images"
-        requests.post(url, json={"name": "x"}, auth=service.auth, headers=headers)
-        servers.wait_until(
-            lambda: service.log.read_text().count("findme") == 2, "lines"
-        )
+    folder = tmp_path_factory.mktemp("json")
+    with servers.catalogue(folder, env, workers=1) as service:
+        yield service
 
+
+def records_of(service: Service) -> list[dict[str, str]]:
     logged = service.log.read_text().partition("/v2/images\n")[2]
-    records = [json.loads(line) for line in logged.splitlines()]
+    return [json.loads(line) for line in logged.splitlines()]
+
+
+@pytest.mark.slow
+def test_every_line_is_json_where_json_is_wanted(json_service: Service) -> None:
+    service = json_service
+    headers = {"X-OpenStack-Request-ID": "req-findme"}
+    url = f"{service.url}/v2/images"
+    requests.post(url, json={"name": "x"}, auth=service.auth, headers=headers)
+    servers.wait_until(lambda: service.log.read_text().count("findme") == 2, "lines")
+
+    records = records_of(service)
     assert records[0]["message"].startswith("Starting gunicorn")
     of_request = [it for it in records if it["request_id"] == "req-findme"]
     assert [it["logger"] for it in of_request] == ["images.events", "gunicorn.access"]
     assert {(it["user"], it["interface"]) for it in of_request} == {("admin", "v2")}
     assert " verb=create " in of_request[0]["message"]
     assert '"POST /v2/images HTTP/1.1" 201' in of_request[1]["message"]
+
+
+@pytest.mark.slow
+def test_the_record_of_a_long_download_has_its_request_and_its_caller(
+    json_service: Service,
+) -> None:
+    headers = {"X-OpenStack-Request-ID": "req-download"}
+    with Api(json_service) as api:
+        image_id = api.new()
+        assert api.upload(image_id, bytes(32 << 20)).status_code == 204
+    url = f"{json_service.url}/v2/images/{image_id}/file"
+    data = requests.get(url, auth=json_service.auth, headers=headers).content
+
+    assert len(data) == 32 << 20
+    servers.wait_until(
+        lambda: "req-download" in json_service.log.read_text(), "the line"
+    )
+    of_request = [
+        it for it in records_of(json_service) if it["request_id"] == "req-download"
+    ]
+    assert [it["logger"] for it in of_request] == ["gunicorn.access"]
+    assert {(it["user"], it["interface"]) for it in of_request} == {("admin", "v2")}
