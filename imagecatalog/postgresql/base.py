@@ -11,8 +11,9 @@ from imagecatalog.postgresql.connection import Connection
 from imagecatalog.postgresql.pool import Pool
 
 # For a row that another transaction has locked. PostgreSQL can wait so long twice: for its
-# turn among those who wait for the row, and for the row.
-LOCK_SECONDS = 1.5
+# turn among those who wait for the row, and for the row. Short, so that those who wait give
+# their connections back before others have waited for one in vain.
+LOCK_SECONDS = 1.0
 IDLE_SECONDS = 30.0  # for a transaction whose process does nothing
 LIMITS = """
     SELECT set_config('statement_timeout', %s, false), set_config('lock_timeout', %s, false),
