@@ -33,12 +33,12 @@ def download(
     part: tuple[int, int] | None,
     checksum: str | None,
 ) -> StreamingHttpResponse:
-    """Return the response of ``streaming.download``. Raises TooManyTransfers.
+    """Return the response with the data, or with its range ``part``. Raises TooManyTransfers.
 
-    It holds a place while a thread sends the data; a file holds none.
+    The parameters are those of ``streaming.download``. The response holds a place until it is
+    closed; none if the kernel sends a file.
     """
-    direct = streaming.direct_to(request)
-    if direct is not None and hasattr(blocks, "send_to"):
+    if direct := streaming.direct_to(request, blocks):
         return streaming.download(blocks, size, part, checksum, direct)
     shares = concurrency.shares()
     try:

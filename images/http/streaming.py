@@ -271,12 +271,11 @@ def download(
 
     ``size`` and ``checksum`` (MD5, hexadecimal) are those of the whole data; ``part`` is
     [start, stop). When ``blocks`` ends early the connection is closed, so that no client
-    considers the data complete. A file is sent by the kernel if the connection is ``direct``.
+    considers the data complete. ``direct`` is what ``direct_to`` returned for the blocks.
     """
     start, stop = part or (0, size)
     count = stop - start
-    is_file = direct is not None and hasattr(blocks, "send_to")
-    content = _sent(blocks, direct, count) if is_file else _exactly(blocks, count)
+    content = _sent(blocks, direct, count) if direct else _exactly(blocks, count)
     response = StreamingHttpResponse(content, content_type=MEDIA_TYPE)
     _describe(response, count, checksum)
     if part:
@@ -321,21 +320,25 @@ def without_ranges(response: HttpResponseBase) -> HttpResponseBase:
 
 
 class Direct(NamedTuple):
-    """A connection to which the kernel can write a file."""
+    """A client's connection to which the kernel can write a file."""
 
     sock: socket.socket
     send_rest: Callable[[Any, int], None] | None
 
 
-def direct_to(request: HttpRequest) -> Direct | None:
-    """Return the client's connection if plain bytes can be written to it, else None."""
+def direct_to(request: HttpRequest, blocks: Iterator[bytes]) -> Direct | None:
+    """Return the client's connection if the kernel can write the data to it; None if not.
+
+    The data must be a file, and the connection without TLS.
+    """
     sock = request.META.get("gunicorn.socket")
-    if type(sock) is not socket.socket:  # a TLS socket has another class
+    # A TLS socket has another class.
+    if type(sock) is not socket.socket or not hasattr(blocks, "send_to"):
         return None
     return Direct(sock, request.META.get(connection.SEND_REST))
 
 
-def _sent(blocks: Any, direct: Any, count: int) -> Iterator[bytes]:
+def _sent(blocks: Any, direct: Direct, count: int) -> Iterator[bytes]:
     yield b""  # makes the server send the status line and the headers first
     left = count
     if direct.send_rest is not None:
