@@ -17,7 +17,6 @@ from images.http import client_address, responses
 from images.http.request_ids import HEADER, request_id_of
 
 SERVICE_FAILED: Final = 500, responses.SERVICE_FAILED
-RETRY_SECONDS: Final = 5
 LOGGED: Final = 200  # characters of what was malformed
 
 
@@ -73,7 +72,7 @@ def answer(worker: Any, req: Any, client: Any, addr: Any, exc: Exception) -> Non
     response = responses.error(request, status, message)
     response.headers[HEADER.lower()] = request_id_of(request)
     if status == 503:
-        response.headers["Retry-After"] = str(RETRY_SECONDS)
+        response.headers["Retry-After"] = str(responses.RETRY_SECONDS)
     request.META["REMOTE_ADDR"] = addr[0] if isinstance(addr, tuple) else ""
     _log_refusal(worker, response, request, exc)
     if parsed is not None:

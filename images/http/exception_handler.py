@@ -25,7 +25,6 @@ from images.http.request_body import BodyTooLarge
 from images.http.views import ApiView
 
 log = logging.getLogger(__name__)
-RETRY_SECONDS = 5
 
 STATUS: Mapping[type[Exception], int] = {
     errors.ImageError: 500,
@@ -117,7 +116,7 @@ def _domain_refusal(
     if isinstance(exc, EncodedContent):
         headers["Accept-Encoding"] = "identity"  # RFC 9110, 12.5.3
     if isinstance(exc, errors.TooManyTransfers):
-        headers["Retry-After"] = str(RETRY_SECONDS)
+        headers["Retry-After"] = str(responses.RETRY_SECONDS)
     if isinstance(exc, errors.TooManyAttempts):
         headers["Retry-After"] = str(exc.seconds)  # RFC 9110, 10.2.3
     return _Refusal(table[kind], str(exc), headers)

@@ -17,7 +17,7 @@ REASONS = responses | {
     416: "Requested Range Not Satisfiable",
 }
 SERVICE_FAILED = "The service failed. The operator finds the reason in its log."
-
+RETRY_SECONDS = 5  # for Retry-After while the service is busy (RFC 9110, 10.2.3)
 
 HTML, JSON, TEXT = "text/html", "application/json", "text/plain"
 LONGEST_ACCEPT = 1000  # characters; parsing a longer header would take too long
