@@ -17,10 +17,12 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
@@ -213,6 +215,35 @@ class StoppablePostgres:
         log = subprocess.DEVNULL
         self._process = psutil.Popen(command, cwd="/", stdout=log, stderr=log)
         wait_until(lambda: _connects(self.url), "PostgreSQL, again")
+
+
+@contextlib.contextmanager
+def frozen(process: psutil.Process) -> Iterator[None]:
+    """Suspend a process and its descendants."""
+    processes = [process, *process.children(recursive=True)]
+    for one in processes:
+        one.suspend()
+    try:
+        yield
+    finally:
+        for one in processes:
+            one.resume()
+
+
+@contextlib.contextmanager
+def in_threads(
+    count: int, work: Callable[[int, threading.Event], None]
+) -> Iterator[None]:
+    """Let threads work until the end of the context, which sets the event; raise what one raised."""
+    stop = threading.Event()
+    with ThreadPoolExecutor(count) as pool:
+        working = [pool.submit(work, number, stop) for number in range(count)]
+        try:
+            yield
+        finally:
+            stop.set()
+        for one in working:
+            one.result()
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ import os
 import queue
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -50,62 +50,61 @@ def store(tmp_path: Path) -> LocalStore:
     return store
 
 
+@pytest.fixture
+def begin(
+    sender: Sender, pair: tuple[socket.socket, socket.socket], store: LocalStore
+) -> Callable[..., None]:
+    def begin(start: int = 0, left: int = len(DATA)) -> None:
+        near, _ = pair
+        download = Download(near, store.open(KEY, start), left)
+        sender.add(SimpleNamespace(sock=near), download)
+
+    return begin
+
+
 def test_a_client_gets_all_bytes(
-    sender: Sender,
+    begin: Callable[..., None],
     finished: Finished,
     pair: tuple[socket.socket, socket.socket],
-    store: LocalStore,
 ) -> None:
-    near, far = pair
-    download = Download(near, store.open(KEY, 5), len(DATA) - 5)
-    sender.add(SimpleNamespace(sock=near), download)
+    begin(5, len(DATA) - 5)
 
     received = b""
     while len(received) < len(DATA) - 5:
-        received += far.recv(1 << 20)
+        received += pair[1].recv(1 << 20)
 
     assert received == DATA[5:]
     assert finished.get(timeout=5)[2] is None
 
 
 def test_data_that_is_shorter_than_announced_is_an_error(
-    sender: Sender,
+    begin: Callable[..., None],
     finished: Finished,
-    pair: tuple[socket.socket, socket.socket],
-    store: LocalStore,
 ) -> None:
-    near, _ = pair
-    sender.add(
-        SimpleNamespace(sock=near), Download(near, store.open(KEY, len(DATA) - 9), 10)
-    )
+    begin(len(DATA) - 9, 10)
 
     assert isinstance(finished.get(timeout=5)[2], errors.StoreError)
 
 
 def test_a_client_that_goes_away_ends_its_download(
-    sender: Sender,
+    begin: Callable[..., None],
     finished: Finished,
     pair: tuple[socket.socket, socket.socket],
-    store: LocalStore,
 ) -> None:
-    near, far = pair
-    far.close()
-    sender.add(SimpleNamespace(sock=near), Download(near, store.open(KEY), len(DATA)))
+    pair[1].close()
+    begin()
 
     assert isinstance(finished.get(timeout=5)[2], OSError)
 
 
 def test_a_client_that_does_not_read_is_ended(
-    sender: Sender,
+    begin: Callable[..., None],
     finished: Finished,
-    pair: tuple[socket.socket, socket.socket],
-    store: LocalStore,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(min_rate, "PAUSE", -1.0)
     monkeypatch.setattr("imagecatalog.web.sending.CHECK_SECONDS", 0.05)
-    near, _ = pair
-    sender.add(SimpleNamespace(sock=near), Download(near, store.open(KEY), len(DATA)))
+    begin()
 
     assert isinstance(finished.get(timeout=10)[2], TooSlow)
 

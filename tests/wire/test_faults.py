@@ -222,12 +222,5 @@ def held(evidence: Evidence, image_id: str) -> int:
 @contextmanager
 def frozen(service: servers.Service) -> Iterator[None]:
     """No process of it gets to run."""
-    root = psutil.Process(service.process.pid)
-    processes = [root, *root.children(recursive=True)]
-    for process in processes:
-        process.suspend()
-    try:
+    with servers.frozen(psutil.Process(service.process.pid)):
         yield
-    finally:
-        for process in processes:
-            process.resume()

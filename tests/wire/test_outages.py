@@ -41,14 +41,8 @@ class Postgres(servers.StoppablePostgres):
     @contextmanager
     def frozen(self) -> Iterator[None]:
         """It takes connections, and never answers."""
-        processes = [self._process, *self._process.children()]
-        for process in processes:
-            process.suspend()
-        try:
+        with servers.frozen(self._process):
             yield
-        finally:
-            for process in processes:
-                process.resume()
 
     def execute(self, statement: str) -> None:
         may_write = "-c default_transaction_read_only=off"
@@ -111,22 +105,15 @@ def timed(ask: Callable[[], requests.Response]) -> Answer:
 def clients(service: Service, path: str) -> Iterator[list[Answer]]:
     """Many clients, which ask for the same path all the time."""
     answers: list[Answer] = []
-    stop = threading.Event()
 
-    def ask(number: int) -> None:
+    def ask(number: int, stop: threading.Event) -> None:
         with Api(service) as api:
             while not stop.is_set():
                 answers.append(timed(lambda: api.get(path)))
                 stop.wait(0.1)
 
-    with ThreadPoolExecutor(CLIENTS) as pool:
-        asking = [pool.submit(ask, number) for number in range(CLIENTS)]
-        try:
-            yield answers
-        finally:
-            stop.set()
-        for one in asking:
-            one.result()
+    with servers.in_threads(CLIENTS, ask):
+        yield answers
 
 
 def lines(service: Service) -> int:

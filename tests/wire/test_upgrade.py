@@ -8,7 +8,6 @@ import subprocess
 import tarfile
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -45,23 +44,16 @@ def previous(tmp_path: Path) -> Path:
 def in_use(first: Service, second: Service | None = None) -> Iterator[list[str]]:
     """Clients, each of which changes at one service and reads at the other; their lives."""
     lives: list[str] = []
-    stop = threading.Event()
 
-    def use(number: int) -> None:
+    def use(number: int, stop: threading.Event) -> None:
         here, there = first, second or first
         while not stop.is_set():
             with Api(here) as writer, Api(there) as reader:
                 lives.append(live(writer, reader))
             here, there = there, here
 
-    with ThreadPoolExecutor(CLIENTS) as pool:
-        users = [pool.submit(use, number) for number in range(CLIENTS)]
-        try:
-            yield lives
-        finally:
-            stop.set()
-        for user in users:
-            user.result()
+    with servers.in_threads(CLIENTS, use):
+        yield lives
 
 
 def live(writer: Api, reader: Api) -> str:
