@@ -22,6 +22,7 @@ from images.http.request_ids import HEADER, request_id_of
 COOKIES = 4096  # characters of the header Cookie
 SIGN_IN_FORM = 1 << 16  # bytes
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+YEAR = 365 * 86400  # seconds
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -30,9 +31,6 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-
-
-YEAR = 365 * 86400  # seconds
 
 
 def request_id(get_response: GetResponse) -> GetResponse:

@@ -48,7 +48,7 @@ def bound() -> Context:
 
 
 class TextFormatter(logging.Formatter):
-    """One line for a record, and indented lines for the traceback of an unknown failure."""
+    """The formatter of log records as text: one line, and a traceback for unknown failures."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as text. No message can contain or imitate another record."""
@@ -70,7 +70,7 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(TextFormatter):
-    """One JSON object in one line for a record."""
+    """The formatter of log records as JSON: one object in one line."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as JSON."""

@@ -104,7 +104,7 @@ class TokenCache:
         return value if time.monotonic() < until else None
 
     def set(self, key: str, value: Any, time: int = 0, timeout: int = 0) -> bool:
-        """Keep a value for a number of seconds, ``time`` or ``timeout``."""
+        """Keep a value for ``time`` seconds, or ``timeout`` if that is 0. Always returns True."""
         with self._lock:
             if len(self._kept) >= REMEMBERED_AT_MOST:
                 self._kept.clear()

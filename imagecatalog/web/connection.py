@@ -1,4 +1,4 @@
-"""One connection, and what has arrived of its next request while no thread is needed.
+"""A client's connection, and the part of its next request that has arrived without a thread.
 
 A thread gets a request once the head is there and, unless the body is the data of an image,
 the body too. Everything here happens in the main thread and never blocks.
@@ -31,9 +31,8 @@ from images import errors, min_rate
 from images.http import chunked, client_address, expectation, request_body
 
 BLOCK: Final = 1 << 16  # bytes received at once
-HEAD_LIMIT: Final = (
-    1 << 17
-)  # bytes; gunicorn would parse longer heads in quadratic time
+# Bytes. gunicorn would parse longer heads in quadratic time.
+HEAD_LIMIT: Final = 1 << 17
 BODY_LIMIT: Final = request_body.LIMIT
 FRAMING_LIMIT: Final = 1 << 16  # bytes of chunk sizes: tiny chunks take long to decode
 HEAD_SECONDS: Final = 10.0  # for a whole head, and until the first byte of a connection

@@ -34,7 +34,7 @@ class Caller:
 
     @property
     def log_context(self) -> logs.Context:
-        """What log records about this caller's actions name."""
+        """The request, user, project and interface that log records of this caller name."""
         project = self.project or ""
         return logs.Context(self.request_id, self.user, project, self.interface)
 

@@ -64,7 +64,7 @@ def _enforcer(
         raise _missing_package() from None
 
     class Default(policy.Check):
-        """A check of oslo.policy that applies the default rule of that name."""
+        """A check of oslo.policy that applies the built-in rule with the name in ``match``."""
 
         def __call__(self, target: Any, creds: Any, *args: Any, **kwargs: Any) -> bool:
             return defaults[self.match](creds["caller"], creds["image"])

@@ -26,7 +26,7 @@ SourceForm = LocationForm | FetchForm
 
 @dataclass(frozen=True)
 class AddMethod:
-    """One way to add an image: the page ``images/image/add/PATH/``, its texts and permissions.
+    """A way to add an image: the page ``images/image/add/PATH/``, its texts and permissions.
 
     The page's URL has the name ``images_image_NAME``.
     """

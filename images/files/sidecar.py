@@ -100,7 +100,10 @@ def read(path: Path) -> Sidecar | None:
 
 
 def digest(algorithm: str, text: object) -> str:
-    """Return a hexadecimal digest in lower case. Raises Invalid if it is none of this algorithm."""
+    """Return the digest that ``text`` is, in lower case.
+
+    Raises Invalid unless ``text`` is a hexadecimal digest of this algorithm.
+    """
     length = ALGORITHMS.get(algorithm)
     if length is None:
         known = ", ".join(ALGORITHMS)

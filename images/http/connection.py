@@ -15,10 +15,9 @@ from typing import Any, TypeVar
 
 from images import errors
 
-CLOSE = (
-    "imagecatalog.close"  # the key of the environment for closing after the response
-)
-# The key for the function that sends the rest of a file without the thread of the request.
+# The keys of a request's environment for the function that lets the connection end after the
+# response, and for the one that sends the rest of a file without the thread of the request.
+CLOSE = "imagecatalog.close"
 SEND_REST = "imagecatalog.send_rest"
 UNSENT = 1 << 18  # bytes
 LONGEST_READ = 5.0  # seconds; a slow client is noticed between two reads

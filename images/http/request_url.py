@@ -13,7 +13,10 @@ _NOT_ASCII = re.compile(rb"%[89A-Fa-f]|[\x80-\xff]")
 
 
 def keep_path(environ: dict[str, Any]) -> None:
-    """Keep the path of a request for ``is_utf8``, because Django replaces what it cannot decode."""
+    """Copy the undecoded path of a request to the key PATH of its environment, for ``is_utf8``.
+
+    Django replaces what it cannot decode in the path.
+    """
     environ[PATH] = environ.get("PATH_INFO", "")
 
 

@@ -51,10 +51,10 @@ class Criteria:
 
 @dataclass(frozen=True)
 class DataFacts:
-    """The size of data and, where it was read, its digests and its virtual size.
+    """The size of data; if the data was read, also its digests and its virtual size.
 
-    ``criteria`` are those of the image that accepted the data; None for data that was not
-    inspected.
+    ``criteria`` are the formats, the hash algorithm and the signature that the data was checked
+    for; None for data that was not read.
     """
 
     size: int  # bytes

@@ -85,12 +85,10 @@ def _make_room(deleted: Image, size: int, actor: Caller) -> None:
     others = Image.objects.in_trash().filter(owner=deleted.owner).exclude(pk=deleted.pk)
     oldest = others.filter(size__gt=0, pk__in=stored).order_by("deleted_at", "pk")
     while excess > 0 and (image := oldest.first()) is not None:
-        with suppress(
-            errors.Conflict, errors.NotFound
-        ):  # restored or scrubbed meanwhile
-            held = _mark_scrubbed(
-                image.pk, actor, "the trash is full", image.deleted_at
-            )
+        until = image.deleted_at
+        # Conflict, NotFound: it was restored or scrubbed meanwhile.
+        with suppress(errors.Conflict, errors.NotFound):
+            held = _mark_scrubbed(image.pk, actor, "the trash is full", until)
             _remove_all(held, breaker)
             excess -= _stored_bytes(image, held)
 

@@ -17,9 +17,7 @@ from images import outages
 from images.models import WorkerReport
 
 REPORT_SECONDS: Final = 10.0  # between two reports of a worker
-SILENCE_SECONDS: Final = (
-    60.0  # without a report, after which no worker counts as running
-)
+SILENCE_SECONDS: Final = 60.0  # without a report: then no worker counts as running
 ANSWER_SECONDS: Final = 0.8  # that a caller waits for the database
 FRESH_SECONDS: Final = 1.0  # that a result is used again
 
@@ -42,7 +40,7 @@ def report() -> None:
 def problem() -> str | None:
     """Return what is wrong with the service; None if it works. Takes less than a second.
 
-    One look at the database at a time in each process, whatever the number of callers.
+    However many callers there are, each process asks the database only once at a time.
     """
     try:
         return _current_look().result(ANSWER_SECONDS)

@@ -27,7 +27,7 @@ def summary(images: dict[str, int]) -> str:
 
 
 def _stores_in_use() -> list[str]:
-    """Return the ids in the locations, each by one look into their index."""
+    """Return the ids of all stores that have the data of images. One query for each store."""
     found: list[str] = []
     rows = _active()
     while store := rows.aggregate(first=Min("store"))["first"]:

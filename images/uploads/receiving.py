@@ -256,7 +256,7 @@ def _lost(upload: Transfer) -> Iterable[UploadChunk]:
 
 
 def _count(chunk: UploadChunk, size: int, has_more: bool) -> UploadChunk | None:
-    """Mark a chunk as stored and count its bytes; return the next chunk, None without one.
+    """Mark a chunk as stored and count its bytes; return the next chunk if the data ``has_more``.
 
     Raises Gone when the upload has ended or another request has taken over.
     """

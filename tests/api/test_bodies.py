@@ -103,7 +103,7 @@ def test_so_is_one_where_no_sign_in_is_needed(path: str, client: Client) -> None
 
 @pytest.fixture
 def _nothing_drained(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is still on its way is discarded after the answer is decided, and not here."""
+    """Discard nothing of a body: that happens after the answer is decided."""
     monkeypatch.setattr(streaming, "drain", lambda request: None)
 
 

@@ -28,14 +28,14 @@ PATIENCE = 3.0  # of this time until a client gives up
 
 @dataclass(frozen=True)
 class Result:
-    """Of one download: its end, how long it took, and what was wrong."""
+    """The result of a download: how long it took, and what was wrong."""
 
     seconds: float
     fault: str = ""
 
 
 class Download:
-    """One client, which reads no faster than its line allows."""
+    """A client that reads no faster than its line allows."""
 
     def __init__(self, endpoint: Endpoint, path: str, size: int) -> None:
         self.size, self.begin = size, time.monotonic()

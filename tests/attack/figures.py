@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Figure:
-    """One line of the table. ``value`` is at most the limit, or at least, as ``least`` says."""
+    """A line of the table. ``value`` is at most the limit, or at least, as ``least`` says."""
 
     title: str
     value: float

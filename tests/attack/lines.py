@@ -30,7 +30,7 @@ NEVER_READ = 16 * BLOCK  # bytes of the image that is downloaded
 
 @dataclass(frozen=True)
 class Line:
-    """One connection: its opening bytes, the byte that follows now and then, and who reads."""
+    """A connection: its opening bytes, the byte that follows now and then, and whether it reads."""
 
     kind: str
     source: str
@@ -41,7 +41,7 @@ class Line:
 
 @dataclass
 class Report:
-    """What became of the connections, by kind."""
+    """The ends of the connections, counted by kind."""
 
     refused: Counter[str] = field(default_factory=Counter)  # could not be opened
     ended: Counter[str] = field(default_factory=Counter)  # by the other side

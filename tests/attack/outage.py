@@ -31,7 +31,7 @@ READ_ONLY = "default_transaction_read_only"
 
 @dataclass(frozen=True)
 class Answer:
-    """Of one request: when it was sent, how long it took, its status, and Retry-After."""
+    """The answer to a request: when that was sent, how long it took, status and Retry-After."""
 
     at: float
     seconds: float
