@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from ipaddress import IPv6Network
 
 from django.http import HttpRequest
 
@@ -21,12 +20,7 @@ class Origin:
     @cached_property
     def network(self) -> str:
         """The address, or the /64 network of an IPv6 address, which one client has to itself."""
-        if ":" not in self.source:
-            return self.source
-        try:
-            return str(IPv6Network((self.source, 64), strict=False))
-        except ValueError:  # not the address of a client
-            return self.source
+        return client_address.network_of(self.source)
 
 
 NOWHERE = Origin()

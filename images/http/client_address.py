@@ -40,7 +40,10 @@ def client_of(environ: Mapping[str, Any]) -> str:
 
 
 def network_of(address: str) -> str:
-    """Return the network of one client: the address, or the /64 of an IPv6 address."""
+    """Return the network of one client: the address, or the /64 network of an IPv6 address.
+
+    Text that is no address is returned as it is.
+    """
     parsed = _parsed(address)
     if isinstance(parsed, IPv6Address):
         return str(ip_network((parsed, 64), strict=False))
