@@ -58,6 +58,8 @@ class ApiView(APIView):
             return responses.nothing(200)
         response = super().dispatch(request, *args, **kwargs)
         streaming.release_body(request)
+        # View and request refer to each other: the response would stay until a collection.
+        del self.response
         return response
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:

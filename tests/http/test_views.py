@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Callable, Iterator
+
+import pytest
+from django.http import HttpResponse
+from django.test import RequestFactory
+from rest_framework.request import Request
+
+from images.http import responses
+from images.http.views import ApiView, ApiViewSet
+
+
+class View(ApiView):
+    authentication_classes = ()
+
+    def get(self, request: Request) -> HttpResponse:
+        return responses.json({})
+
+
+class ViewSet(ApiViewSet):
+    authentication_classes = ()
+
+    def list(self, request: Request) -> HttpResponse:
+        return responses.json({})
+
+
+@pytest.fixture
+def no_collection() -> Iterator[None]:
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_collection")
+@pytest.mark.parametrize("view", [View.as_view(), ViewSet.as_view({"get": "list"})])
+def test_a_response_that_was_sent_does_not_wait_for_garbage_collection(
+    view: Callable[..., HttpResponse], rf: RequestFactory
+) -> None:
+    response = weakref.ref(view(rf.get("/")))
+
+    assert response() is None
