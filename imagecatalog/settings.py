@@ -349,6 +349,7 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # IMMEDIATE: a transaction that first reads and then writes would otherwise fail at once
     # with "database is locked" when another one wrote in between; no timeout helps there.
     DATABASES["default"] |= {
+        "ENGINE": "imagecatalog.sqlite",
         "CONN_MAX_AGE": None,
         "OPTIONS": {
             "transaction_mode": "IMMEDIATE",
