@@ -18,7 +18,7 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "imagecatalog.settings")
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
-    from django.db import Error, ProgrammingError
+    from django.db import Error, OperationalError, ProgrammingError
 
     from images import outages
 
@@ -30,7 +30,8 @@ def main() -> None:
     except ImproperlyConfigured as error:
         sys.exit(str(error))
     except Error as error:
-        is_known = isinstance(error, ProgrammingError) or outages.is_outage(error)
+        wrong_tables = isinstance(error, OperationalError | ProgrammingError)
+        is_known = wrong_tables or outages.is_outage(error)
         if "--traceback" in sys.argv or not is_known:
             raise
         from images import data_folder

@@ -9,18 +9,13 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 import orjson
-from django.db import DataError, InterfaceError, OperationalError
+from django.db import DataError
 
-from images import errors
+from images import errors, outages
 from images.text import printable, printable_lines
 
-# Failures of stores, clients and the database: their message says it all.
-KNOWN_FAILURES = (
-    errors.ImageError,
-    DataError,
-    InterfaceError,
-    OperationalError,
-)
+# Failures of stores and clients, and outages of the database: their message says it all.
+KNOWN_FAILURES = (errors.ImageError, DataError)
 PLAIN = re.compile(r"[^\s\"=\\]+")
 QUOTED = str.maketrans({'"': '\\"', "\\": "\\\\"})
 
@@ -128,7 +123,10 @@ def _message(record: logging.LogRecord) -> str:
 
 def _known_failure(record: logging.LogRecord) -> BaseException | None:
     error = record.exc_info[1] if record.exc_info else None
-    return error if isinstance(error, KNOWN_FAILURES) else None
+    if error is None:
+        return None
+    is_known = isinstance(error, KNOWN_FAILURES) or outages.is_outage(error)
+    return error if is_known else None
 
 
 def _context_of(record: logging.LogRecord) -> Context:

@@ -44,6 +44,7 @@ SENTENCES: Final = {
     "53100": FULL,
     "SQLITE_FULL": FULL,
 }
+WRONG_STATEMENT: Final = "SQLITE_ERROR"  # Django makes it an OperationalError
 
 
 @dataclass
@@ -66,6 +67,8 @@ def is_outage(error: BaseException) -> bool:
         return False
     if type(error) is DatabaseError and error.__cause__ is None:
         return False  # raised by Django itself, for a row that has vanished
+    if _code(error) == WRONG_STATEMENT:
+        return False
     return isinstance(error, Error)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import OperationalError, transaction
+from django.db import OperationalError, connection, transaction
 from django.test import Client
 
 from images import errors, lifecycle, listing, logs
@@ -175,6 +175,17 @@ def test_a_known_failure_names_its_cause_once() -> None:
         "The store failed. (PermissionError: [Errno 13] Permission denied: '/srv/images')"
     )
     assert logs.reason(same) == "refused"
+
+
+@pytest.mark.sqlite
+@pytest.mark.django_db
+def test_a_wrong_statement_keeps_its_traceback() -> None:
+    with pytest.raises(OperationalError) as caught, connection.cursor() as cursor:
+        cursor.execute("SELECT nothing FROM nowhere")
+
+    text = TextFormatter().format(record("failed", error=caught.value))
+
+    assert "Traceback" in text
 
 
 def test_an_unknown_failure_keeps_its_traceback() -> None:

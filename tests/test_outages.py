@@ -60,7 +60,6 @@ def test_a_statement_that_takes_too_long_is_an_outage(db: None) -> None:
     assert outages.sentence(error) == outages.TOO_SLOW
 
 
-@pytest.mark.postgres
 def test_a_wrong_statement_is_no_outage(db: None) -> None:
     assert not outages.is_outage(failure("SELECT nothing FROM nowhere"))
 
