@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Final
 
+from django.conf import settings
 from django.db import (
     DatabaseError,
     DataError,
@@ -25,7 +26,6 @@ from django.db import (
 log = logging.getLogger(__name__)
 
 RETRY_AFTER: Final = 2  # seconds that a client is asked to wait
-QUIET_SECONDS: Final = 5.0  # without an error, after which an outage is over
 
 NOT_AVAILABLE: Final = "The database is not available. Retry later."
 READ_ONLY: Final = "The database is read-only: nothing can be changed. Retry later."
@@ -107,13 +107,18 @@ def record(error: BaseException) -> None:
 
 
 def record_success() -> None:
-    """Log the end of an outage, if there was one, after QUIET_SECONDS without a failure."""
+    """Log the end of an outage, if there was one, after some seconds without a failure.
+
+    They are more than a request can wait for the database: a lock would otherwise seem to end
+    whenever somebody waits for it.
+    """
     global _current
     if _current is None:
         return
     with _lock:
         ended = _current
-        if ended is None or time.monotonic() - ended.last < QUIET_SECONDS:
+        quiet = 2 * settings.IMAGECATALOG_DATABASE_SECONDS
+        if ended is None or time.monotonic() - ended.last < quiet:
             return
         _current = None
     log.warning(

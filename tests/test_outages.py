@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.db import Error, connection, transaction
+from django.db import Error, OperationalError, connection, transaction
 from django.test import Client
 
 from images import outages
@@ -80,3 +81,22 @@ def test_an_outage_of_an_interface_is_answered_with_503(
 
     assert (response.status_code, response["Retry-After"]) == (503, "2")
     assert outages.READ_ONLY in response.content.decode()
+
+
+def test_an_outage_lasts_while_requests_wait_for_a_lock(
+    caplog: pytest.LogCaptureFixture, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    for _ in range(3):
+        outages.record(OperationalError("database is locked"))
+        now += settings.IMAGECATALOG_DATABASE_SECONDS + 1
+        outages.record_success()
+    now += settings.IMAGECATALOG_DATABASE_SECONDS
+    outages.record_success()
+    outages.record_success()
+
+    began, ended = caplog.messages
+    assert began == "the database fails: database is locked"
+    assert "works again" in ended
+    assert "3 requests" in ended
