@@ -64,9 +64,11 @@ def _look() -> str | None:
         _leave_pool()
         report = WorkerReport.objects.filter(pk=1).first()
     except Error as error:
+        outages.record(error)
         return outages.sentence(error)
     finally:
         connections.close_all()
+    outages.record_success()
     if report is None:
         return NO_WORKER
     age = (timezone.now() - report.reported_at).total_seconds()

@@ -12,6 +12,7 @@ from django.db import Error, connections
 from django.test import Client
 from django.utils import timezone
 
+from images import outages
 from images.models import WorkerReport
 from images.operations import health
 
@@ -51,8 +52,10 @@ def test_a_worker_that_stops_reporting_is_noticed(client: Client) -> None:
 
 
 def test_a_failing_database_is_named_without_its_details(
-    client: Client, monkeypatch: pytest.MonkeyPatch
+    client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    monkeypatch.setattr(outages, "_current", None)
+
     def fail(alias: str) -> Any:
         raise Error("password of catalogue@db refused")
 
@@ -62,6 +65,9 @@ def test_a_failing_database_is_named_without_its_details(
 
     assert response.status_code == 503
     assert response.content == b"The database is not available. Retry later."
+    assert caplog.messages == [
+        "the database fails: password of catalogue@db refused",
+    ]
 
 
 def test_many_callers_look_once_and_none_waits_for_a_silent_database(
