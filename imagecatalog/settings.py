@@ -29,6 +29,14 @@ IMAGECATALOG_DATA_DIR = Path(
         "(`DATA_DIR` below).",
     )
 ).absolute()
+IMAGECATALOG_NEW_CATALOGUE = env.choice(
+    "IMAGECATALOG_NEW_CATALOGUE",
+    "auto",
+    ("auto", "on", "off"),
+    help="Whether `serve` makes a new catalogue where it finds no database: `on`, `off`, or "
+    "`auto`: unless a store in a folder has data. See "
+    "[Missing disks](operations.md#missing-disks).",
+)
 SECRET_KEY = env.text(
     "IMAGECATALOG_SECRET_KEY",
     shown="kept in `DATA_DIR/secret-key`",

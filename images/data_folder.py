@@ -57,6 +57,13 @@ def prepare() -> None:
             _restrict(Path(f"{database}{suffix}"), FILE_MODE)
 
 
+def database_name() -> str:
+    """Return the database in words, for messages."""
+    if connection.vendor == "sqlite":
+        return f"the database {connection.settings_dict['NAME']}"
+    return "the database"
+
+
 def secret_key(path: Path) -> str:
     """Return the secret key in this file; if there is no such file, create it with a new key.
 
@@ -102,9 +109,7 @@ def sentence(path: Path, error: OSError) -> str:
 
 def database_sentence(error: Exception) -> str:
     """Return why a command cannot use the database, for which user, and what to do."""
-    name = "the database"
-    if connection.vendor == "sqlite":
-        name = f"the database {connection.settings_dict['NAME']}"
+    name = database_name()
     reason = outages.reason(error)
     if "disk is full" in reason:
         return f"The user {user()} cannot use {name}: {reason}. {ADVICE[errno.ENOSPC]}"

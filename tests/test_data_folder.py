@@ -18,6 +18,7 @@ from django.core.management.base import SystemCheckError
 from imagecatalog import __version__
 from imagecatalog.identity import first_user
 from images import data_folder
+from images.management import schema
 from tests import servers
 
 KEY = "IMAGECATALOG_SECRET_KEY"
@@ -164,6 +165,62 @@ def test_root_is_warned_of_a_folder_of_another_user(
         call_command("check", fail_level="WARNING")
 
     assert "sudo -u 4711" in str(caught.value)
+
+
+# Disks that are not mounted
+
+
+def test_without_its_database_a_catalogue_is_not_begun_anew_beside_data(
+    tmp_path: Path,
+) -> None:
+    store = tmp_path / "images" / "ab"
+    store.mkdir(parents=True)
+    (store / "image.1").write_bytes(b"data")
+    stores = f"local=file://{tmp_path}/images"
+
+    done = run(
+        tmp_path / "data",
+        *("serve", "--bind", "127.0.0.1:0"),
+        IMAGECATALOG_STORES=stores,
+    )
+
+    assert done.returncode == 1
+    assert f"There is no catalogue in the database {tmp_path}/data/" in done.stderr
+    assert "but the store 'local' has data. Mount its disk" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_new_catalogue_can_be_forbidden(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+
+    done = run(
+        folder,
+        *("serve", "--bind", "127.0.0.1:0"),
+        IMAGECATALOG_NEW_CATALOGUE="off",
+    )
+
+    assert done.returncode == 1
+    assert f"There is no catalogue in the database {folder}/" in done.stderr
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.django_db
+def test_a_database_with_tables_is_not_new() -> None:
+    assert not schema.is_new()
+
+
+def test_a_new_postgresql_is_new(tmp_path: Path, postgres_url: str) -> None:
+    done = run(
+        tmp_path,
+        *("serve", "--bind", "127.0.0.1:0"),
+        DATABASE_URL=servers.new_database(postgres_url),
+        IMAGECATALOG_NEW_CATALOGUE="off",
+    )
+
+    assert done.returncode == 1
+    assert "There is no catalogue in the database. Mount its disk" in done.stderr
 
 
 # Secrets

@@ -10,6 +10,9 @@ from django.core.management.base import CommandError
 from django.core.management.commands import migrate
 from django.db import connection
 from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
+
+from images import db
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +34,11 @@ class Migrate(migrate.Command):
             log.log(self._level, "migrating the database: %s", migration)
 
 
+def is_new() -> bool:
+    """Return whether no migration was applied, or there is no database. Creates no file."""
+    return not (db.exists() and MigrationRecorder(connection).applied_migrations())
+
+
 def refuse_newer() -> None:
     """Raise CommandError if a newer release has migrated the database.
 
@@ -47,8 +55,7 @@ def refuse_newer() -> None:
 
 def upgrade() -> None:
     """Apply the migrations that the database does not have yet."""
-    is_new = not MigrationLoader(connection).applied_migrations
-    level = logging.DEBUG if is_new else logging.INFO
+    level = logging.DEBUG if is_new() else logging.INFO
     call_command(Migrate(level), interactive=False, verbosity=0)
 
 

@@ -25,7 +25,7 @@ from django.core.management.base import CommandError
 from django.db import connection, connections
 
 from imagecatalog.identity import first_user
-from images import data_folder
+from images import data_folder, errors, stores
 from images.console import CatalogueCommand, positive_integer
 from images.management import schema
 from images.operations import unconfigured_stores
@@ -92,6 +92,7 @@ class Command(CatalogueCommand):
         _refuse_unprotected(host)
         self.check(tags=["interpreter"], include_deployment_checks=True)
         with _listen(host, port) as listener:
+            _refuse_unexpected_catalogue()
             data_folder.prepare()
             with _exclusive():
                 if not options["allow_newer_database"]:
@@ -172,6 +173,33 @@ def _refuse_missing_stores() -> None:
             "Add them to IMAGECATALOG_STORES, or serve without their data: "
             "--allow-missing-stores."
         )
+
+
+def _refuse_unexpected_catalogue() -> None:
+    """Raise CommandError for a new catalogue where an old one is more likely not mounted."""
+    if not schema.is_new():
+        return
+    if settings.IMAGECATALOG_NEW_CATALOGUE == "off":
+        raise _no_catalogue()
+    if settings.IMAGECATALOG_NEW_CATALOGUE == "auto":
+        for store in stores.configured():
+            if store.type == "file" and _has_data(store):
+                raise _no_catalogue(f", but the store {store.id!r} has data")
+    log.warning("a new catalogue is made in %s", data_folder.database_name())
+
+
+def _no_catalogue(found: str = "") -> CommandError:
+    return CommandError(
+        f"There is no catalogue in {data_folder.database_name()}{found}. Mount its disk, or "
+        "correct IMAGECATALOG_DATA_DIR and DATABASE_URL. IMAGECATALOG_NEW_CATALOGUE=on makes "
+        "a new catalogue."
+    )
+
+
+def _has_data(store: stores.Store) -> bool:
+    with contextlib.suppress(errors.StoreError):  # the system checks have warned of it
+        return next(store.keys(), None) is not None
+    return False
 
 
 def _listen(host: str, port: int) -> socket.socket:
