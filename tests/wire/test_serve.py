@@ -19,6 +19,7 @@ import pytest
 import requests
 
 from tests import servers
+from tests.wire.api import Api
 
 Serve = Callable[..., subprocess.Popen[bytes]]
 OWN_PASSWORD = {"IMAGECATALOG_ADMIN_PASSWORD": ""}  # have one made
@@ -235,6 +236,24 @@ def test_an_upload_under_way_at_the_end_leaves_its_image_to_be_tried_again(
     with servers.catalogue(tmp_path) as again:
         image = image.replace(service.url, again.url)
         assert requests.get(image, auth=again.auth).json()["status"] == "queued"
+
+
+@pytest.mark.sqlite
+def test_no_image_is_acknowledged_while_the_database_file_is_away(
+    service: servers.Service,
+) -> None:
+    file = service.data_dir / servers.SQLITE
+    with Api(service) as api:
+        image_id = api.new()
+        away = file.rename(file.with_suffix(".away"))
+
+        refused = api.post("images", json={"name": "lost"})
+
+        assert refused.status_code == 503
+        assert int(refused.headers["Retry-After"]) > 0
+        assert not file.exists()
+        away.rename(file)
+        servers.wait_until(lambda: api.get(f"images/{image_id}").ok, "the database")
 
 
 @pytest.mark.parametrize(
