@@ -41,6 +41,7 @@ WITHIN = {
     "add_member": "admin member",
     "delete_member": "admin member",
     "modify_member": "admin",
+    "stores_info_detail": "admin service",
     "get_image_history": "admin member reader",
     "restore_image": "admin",
 }
@@ -51,6 +52,7 @@ ELSEWHERE = dict.fromkeys(WITHIN, "admin") | {
     "download_from_store": "admin member",
     "add_location_to_active": "admin service",
     "get_image_location": "admin service",
+    "stores_info_detail": "admin service",
     "get_members": "admin member reader",
     "get_member": "admin member reader",
 }

@@ -120,6 +120,7 @@ RULES: dict[str, Rule] = {
     "delete_member": _own_member,
     "modify_member": _that_member,  # checked with the member's id as "member_id"
     "add_location_to_active": _second_copy,
+    "stores_info_detail": _service,
     # Additional rules, for actions that the Image API does not have or does not name.
     "get_other_members": _own_reader,
     "get_image_history": _own_reader,
@@ -154,6 +155,7 @@ LIMITS: dict[str, Rule] = {
     "delete_member": _owner_or_that_member,  # and leave it
     "modify_member": _owner_or_that_member,
     "add_location_to_active": _owner_or_service,
+    "stores_info_detail": _anybody,
     "get_other_members": _anybody,
     "get_image_history": _anybody,
     "restore_image": _owner,

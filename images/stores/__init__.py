@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Protocol
 
@@ -53,6 +53,10 @@ class Store(Protocol):
     @property
     def read_only(self) -> bool:
         """Whether objects can only be read."""
+
+    @property
+    def properties(self) -> Mapping[str, object]:
+        """The settings of the store that privileged callers see, by the Image API's names."""
 
     def check_mounted(self, in_use: Callable[[], bool]) -> None:
         """Prepare the store for objects. Raises StoreError for a folder that is not mounted.

@@ -11,7 +11,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import urljoin
@@ -42,6 +42,8 @@ class HttpStore:
     weight = 0
     description = "URLs, read-only"
     read_only = True
+
+    properties: Mapping[str, object] = {}
 
     def check_mounted(self, in_use: Callable[[], bool]) -> None:
         """Do nothing: only a folder can be missing without an error."""

@@ -46,6 +46,15 @@ class LocalStore:
         self.weight = weight
         self.description = description
 
+    @property
+    def properties(self) -> dict[str, object]:
+        """The folder, and the size of the blocks in which data is read and written."""
+        return {
+            "data_dir": str(self.root),
+            "chunk_size": BLOCK,
+            "thin_provisioning": False,
+        }
+
     def check_mounted(self, in_use: Callable[[], bool]) -> None:
         """Make the folder, with its marker. Raises StoreError for an empty one that is in use."""
         marker = self.root / MARKER

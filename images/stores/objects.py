@@ -60,6 +60,18 @@ class ObjectStore:
         )
         self._client = _client(store_id, url, client_options)
 
+    @property
+    def properties(self) -> dict[str, object]:
+        """The size of the parts of an upload, in MiB, and their number at once; S3 only."""
+        if self.type not in S3:
+            return {}
+        part_mib = self._part_size >> 20
+        return {
+            "s3_store_large_object_size": part_mib,
+            "s3_store_large_object_chunk_size": part_mib,
+            "s3_store_thread_pools": PARTS_AT_ONCE,
+        }
+
     def check_mounted(self, in_use: Callable[[], bool]) -> None:
         """Do nothing: only a folder can be missing without an error."""
 

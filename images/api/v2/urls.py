@@ -13,6 +13,7 @@ from images.api.v2.image_locations import ImageLocationViewSet
 from images.api.v2.image_members import ImageMemberViewSet
 from images.api.v2.image_tags import ImageTagViewSet
 from images.api.v2.images import ImageViewSet
+from images.api.v2.info import StoreInfoViewSet
 from images.http.views import IMAGE_ID, UnknownPathView
 
 IMAGE = f"images/{IMAGE_ID}"
@@ -25,6 +26,7 @@ router.register(f"{IMAGE}/history", ImageHistoryViewSet, basename="image-history
 router.register(f"{IMAGE}/locations", ImageLocationViewSet, basename="image-location")
 router.register(f"{IMAGE}/members", ImageMemberViewSet, basename="image-member")
 router.register(f"{IMAGE}/tags", ImageTagViewSet, basename="image-tag")
+router.register("info/stores", StoreInfoViewSet, basename="store-info")
 router.register("schemas", SchemaViewSet, basename="schema")
 
 urlpatterns = [
