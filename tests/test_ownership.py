@@ -101,6 +101,10 @@ VERBS: dict[str, tuple[str, list[Do]]] = {
         ],
     ),
     "v2 ImageViewSet.destroy": ("active", [sent("DELETE", V2)]),
+    "v2 ImageStoreViewSet.destroy": (
+        "active",
+        [sent("DELETE", "/v2/stores/local/{id}")],
+    ),
     "v2 ImageTagViewSet.update": ("active", [sent("PUT", f"{V2}/tags/x")]),
     "v2 ImageTagViewSet.destroy": ("active", [sent("DELETE", f"{V2}/tags/green")]),
     "v2 ImageActionViewSet.deactivate": (

@@ -39,7 +39,11 @@ from images.lifecycle.location_preparation import (
     RemoveLocationAt,
     ReplaceLocations,
 )
-from images.lifecycle.locations import add_location, remove_location
+from images.lifecycle.locations import (
+    add_location,
+    remove_from_store,
+    remove_location,
+)
 from images.lifecycle.metadata import create, tag, untag, update
 from images.lifecycle.uploading import (
     check_mounted,
@@ -75,6 +79,7 @@ __all__ = [
     "receive",
     "remove_due",
     "remove_due_objects",
+    "remove_from_store",
     "remove_location",
     "request_fetch",
     "restore",

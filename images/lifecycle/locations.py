@@ -66,6 +66,30 @@ def remove_location(
     _change(image_id, RemoveLocation(location_id), actor, reason)
 
 
+def remove_from_store(
+    image_id: str, store_id: str, actor: Caller, reason: str = ""
+) -> None:
+    """Remove the locations in one store from an active image that has data in another store.
+
+    Raises NotFound, also if the store has no data of the image, Conflict for a wrong status,
+    and Forbidden if no other store has the data.
+    """
+    with locked(image_id, actor) as image:
+        _require(image, "remove", Status.ACTIVE)
+        locations = _active_locations(image)
+        stored = [location for location in locations if location.store == store_id]
+        if not stored:
+            raise errors.NotFound(
+                f"Image {image_id} is not stored in store {store_id}."
+            )
+        if len(stored) == len(locations):
+            raise errors.Forbidden(
+                "Cannot delete image data from the only store containing it. Consider "
+                "deleting the image instead."
+            )
+        _withdraw(image, stored, actor, reason)
+
+
 def _change(image_id: str, change: LocationChange, actor: Caller, reason: str) -> None:
     (prepared,) = prepare(image_id, [change])
     with locked(image_id, actor) as image:
@@ -202,7 +226,15 @@ def _remove(image: Image, change: Removal, actor: Caller, reason: str) -> None:
     if len(locations) == 1:
         _empty(image, locations, change.facts, actor, reason)
         return
-    remove_location_row(chosen, _delete_after(image))
+    _withdraw(image, [chosen], actor, reason)
+
+
+def _withdraw(
+    image: Image, locations: Sequence[ImageLocation], actor: Caller, reason: str
+) -> None:
+    """Remove some of the locations of an active image, which keeps others."""
+    for location in locations:
+        remove_location_row(location, _delete_after(image))
     save(image)
     record(image, "remove_location", actor, before=image.status, reason=reason)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.http import HttpResponse
 from django.test import Client
 
+from images import stores
 from images.access import Caller
 from images.api.v2.patch import V2_1
 from images.models import Image
@@ -68,3 +70,17 @@ def change() -> Callable[..., HttpResponse]:
         return client.patch(path, json.dumps(operations), content_type=media_type)
 
     return patch
+
+
+@pytest.fixture
+def two_copies(make_image: Any, settings: Any, tmp_path: Path) -> Image:
+    """An image with a copy in store ``a``, and in the heavier ``b`` one that can be told apart."""
+    settings.IMAGECATALOG_STORES = (
+        f"a=file://{tmp_path}/a,b=file://{tmp_path}/b?weight=9"
+    )
+    image: Image = make_image("active", size=1)
+    image.locations.all().delete()
+    for store in stores.configured():
+        store.put(f"ab/{store.id}", [store.id.encode()])
+        image.locations.create(store=store.id, key=f"ab/{store.id}")
+    return image

@@ -11,6 +11,7 @@ from images.api.v2.image_actions import ImageActionViewSet
 from images.api.v2.image_history import ImageHistoryViewSet
 from images.api.v2.image_locations import ImageLocationViewSet
 from images.api.v2.image_members import ImageMemberViewSet
+from images.api.v2.image_stores import ImageStoreViewSet
 from images.api.v2.image_tags import ImageTagViewSet
 from images.api.v2.images import ImageViewSet
 from images.api.v2.info import StoreInfoViewSet
@@ -27,6 +28,9 @@ router.register(f"{IMAGE}/locations", ImageLocationViewSet, basename="image-loca
 router.register(f"{IMAGE}/members", ImageMemberViewSet, basename="image-member")
 router.register(f"{IMAGE}/tags", ImageTagViewSet, basename="image-tag")
 router.register("info/stores", StoreInfoViewSet, basename="store-info")
+router.register(
+    r"stores/(?P<store_id>[^/]+)", ImageStoreViewSet, basename="image-store"
+)
 router.register("schemas", SchemaViewSet, basename="schema")
 
 urlpatterns = [

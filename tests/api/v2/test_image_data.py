@@ -278,20 +278,6 @@ def test_the_store_can_be_chosen(
     assert api.member.get(f"/v2/images/{image.pk}").json()["stores"] == "b"
 
 
-@pytest.fixture
-def two_copies(make_image: Any, settings: Any, tmp_path: Path) -> Image:
-    """An image with a copy in store ``a``, and in the heavier ``b`` one that can be told apart."""
-    settings.IMAGECATALOG_STORES = (
-        f"a=file://{tmp_path}/a,b=file://{tmp_path}/b?weight=9"
-    )
-    image: Image = make_image("active", size=1)
-    image.locations.all().delete()
-    for store in stores.configured():
-        store.put(f"ab/{store.id}", [store.id.encode()])
-        image.locations.create(store=store.id, key=f"ab/{store.id}")
-    return image
-
-
 @pytest.mark.parametrize(
     ("query", "first"), [("", b"b"), ("?prefer=a", b"a"), ("?prefer=b,a", b"b")]
 )
