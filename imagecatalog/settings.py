@@ -185,6 +185,37 @@ IMAGECATALOG_IMAGE_SIZE_CAP = env.number(
     1 << 40,
     help="Size of the largest image, in bytes.",
 )
+IMAGECATALOG_IMAGE_COUNT_TOTAL = env.number(
+    "IMAGECATALOG_IMAGE_COUNT_TOTAL",
+    -1,
+    -1,
+    help="Images that one project may have; deleted ones do not count. `-1`: no limit. Every "
+    "creation counts them, which takes some milliseconds for 10,000 images.",
+)
+IMAGECATALOG_IMAGE_PROPERTY_QUOTA = env.number(
+    "IMAGECATALOG_IMAGE_PROPERTY_QUOTA",
+    128,
+    -1,
+    help="Custom properties that an image may have. `-1`: no limit.",
+)
+IMAGECATALOG_IMAGE_TAG_QUOTA = env.number(
+    "IMAGECATALOG_IMAGE_TAG_QUOTA",
+    128,
+    -1,
+    help="Tags that an image may have. `-1`: no limit.",
+)
+IMAGECATALOG_IMAGE_MEMBER_QUOTA = env.number(
+    "IMAGECATALOG_IMAGE_MEMBER_QUOTA",
+    128,
+    -1,
+    help="Projects with which an image may be shared. `-1`: no limit.",
+)
+IMAGECATALOG_IMAGE_LOCATION_QUOTA = env.number(
+    "IMAGECATALOG_IMAGE_LOCATION_QUOTA",
+    10,
+    -1,
+    help="Locations that an image may have. `-1`: no limit.",
+)
 IMAGECATALOG_USER_STORAGE_QUOTA = env.size(
     "IMAGECATALOG_USER_STORAGE_QUOTA",
     help="Bytes (or, for example, `500GB`) that the images of one project may use in "

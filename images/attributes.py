@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
+from django.conf import settings
+
 from images.errors import Forbidden, Invalid, OverLimit
 
 DISK_FORMATS: Final = (
@@ -40,7 +42,6 @@ VISIBILITIES: Final = ("community", "public", "private", "shared")
 MAX_LENGTH: Final = 255  # characters: names, owners, names of properties, tags
 MAX_INTEGER: Final = 2**31 - 1  # MiB of min_ram, GiB of min_disk
 MAX_SIZE: Final = 2**63 - 1  # bytes
-LIMITS: Final = {"properties": 128, "tags": 128, "members": 128, "locations": 10}
 ID_PATTERN: Final = (
     "^([0-9a-fA-F]){8}-([0-9a-fA-F]){4}-([0-9a-fA-F]){4}"
     "-([0-9a-fA-F]){4}-([0-9a-fA-F]){12}$"
@@ -103,28 +104,28 @@ def check_changeable(name: str) -> None:
     check_settable(name)
 
 
-def check_limit(what: str, attempted: int) -> None:
-    """Raise OverLimit when the number attempted exceeds the limit of ``what`` (a key of LIMITS)."""
-    if attempted > LIMITS[what]:
+def check_limit(what: str, attempted: int, maximum: int) -> None:
+    """Raise OverLimit when the number attempted exceeds the maximum; a negative one is no limit."""
+    if 0 <= maximum < attempted:
         raise OverLimit(
             f"The image would have too many {what}. "
-            f"Attempted: {attempted}, Maximum: {LIMITS[what]}"
+            f"Attempted: {attempted}, Maximum: {maximum}"
         )
 
 
 def check_tag_count(count: int) -> None:
     """Raise OverLimit when ``count`` exceeds the limit of an image's tags."""
-    check_limit("tags", count)
+    check_limit("tags", count, settings.IMAGECATALOG_IMAGE_TAG_QUOTA)
 
 
 def check_member_count(count: int) -> None:
     """Raise OverLimit when ``count`` exceeds the limit of an image's members."""
-    check_limit("members", count)
+    check_limit("members", count, settings.IMAGECATALOG_IMAGE_MEMBER_QUOTA)
 
 
 def check_location_count(count: int) -> None:
     """Raise OverLimit when ``count`` exceeds the limit of an image's locations."""
-    check_limit("locations", count)
+    check_limit("locations", count, settings.IMAGECATALOG_IMAGE_LOCATION_QUOTA)
 
 
 def clean_text(value: object, what: str, longest: int | None = MAX_LENGTH) -> str:
@@ -162,7 +163,7 @@ def clean_size(size: int | None) -> int | None:
 
 
 def clean_tags(tags: object) -> list[str]:
-    """Return tags as they are stored: sorted, without duplicates, at most ``LIMITS["tags"]``.
+    """Return tags as they are stored: sorted, without duplicates, at most IMAGECATALOG_IMAGE_TAG_QUOTA.
 
     Raises Invalid for a value that is not a list of texts, OverLimit for too many tags.
     """

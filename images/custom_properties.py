@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from django.conf import settings
+
 from images.attributes import (
     BASE,
     READ_ONLY_ONCE_CREATED,
@@ -25,7 +27,7 @@ MAX_PROPERTIES: Final = (
 
 def check_property_count(count: int) -> None:
     """Raise OverLimit when ``count`` exceeds the limit of an image's custom properties."""
-    check_limit("properties", count)
+    check_limit("properties", count, settings.IMAGECATALOG_IMAGE_PROPERTY_QUOTA)
 
 
 def check_properties_length(properties: Mapping[str, str]) -> None:
@@ -67,7 +69,7 @@ def clean_property_value(name: str, value: object) -> str:
 
 
 def clean_properties(properties: Mapping[str, object]) -> dict[str, str]:
-    """Check custom properties; return them as they are stored, at most ``LIMITS["properties"]``.
+    """Check custom properties; return them as they are stored, at most IMAGECATALOG_IMAGE_PROPERTY_QUOTA.
 
     Raises Invalid for a bad name or value, Forbidden for a reserved name, OverLimit for too
     many.

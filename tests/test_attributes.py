@@ -259,3 +259,24 @@ def test_whatever_is_sent_as_a_new_image_is_taken_or_refused(document: Any) -> N
     assert set(fields) <= attributes.BASE
     assert not set(properties) & (attributes.BASE | attributes.READ_ONLY)
     assert tags == sorted(set(tags))
+
+
+@pytest.mark.parametrize(
+    ("name", "check"),
+    [
+        ("PROPERTY", custom_properties.check_property_count),
+        ("TAG", attributes.check_tag_count),
+        ("MEMBER", attributes.check_member_count),
+        ("LOCATION", attributes.check_location_count),
+    ],
+)
+def test_the_operator_sets_the_limits_of_an_image(
+    name: str, check: Any, settings: Any
+) -> None:
+    setattr(settings, f"IMAGECATALOG_IMAGE_{name}_QUOTA", 2)
+    with pytest.raises(OverLimit, match="Attempted: 3, Maximum: 2"):
+        check(3)
+    check(2)
+
+    setattr(settings, f"IMAGECATALOG_IMAGE_{name}_QUOTA", -1)
+    check(1_000_000)

@@ -12,6 +12,7 @@ from images.access import Caller
 from images.attributes import Changes
 from images.events import record
 from images.failpoints import failpoint
+from images.lifecycle import image_count
 from images.lifecycle.changes import change, clean_changes
 from images.lifecycle.checked_data import check_empty
 from images.lifecycle.fetch_requests import Source, probe_source, queue_fetch
@@ -63,6 +64,7 @@ def create(
         with transaction.atomic():
             if "id" in fields:
                 _check_unused(image.pk)
+            image_count.check_adding(image.owner)
             image.save(force_insert=True)
             record(image, "create", actor, before="")
             if prepared:
@@ -117,6 +119,7 @@ def tag(image_id: str, name: str, actor: Caller) -> None:
     with locked(image_id, actor) as image:
         if name in image.tags:
             return
+        attributes.check_tag_count(len(image.tags) + 1)
         _set_tags(image, sorted([*image.tags, name]), actor)
 
 
@@ -134,7 +137,6 @@ def untag(image_id: str, name: str, actor: Caller) -> None:
 
 
 def _set_tags(image: Image, tags: list[str], actor: Caller) -> None:
-    attributes.check_tag_count(len(tags))
     before, image.tags = image.tags, tags
     save(image, "tags")
     record(

@@ -122,7 +122,8 @@ def set_member(
     with locked(image_id) as image:
         _check_not_private(image)
         present = {entry.member: entry for entry in members(image_id)}
-        attributes.check_member_count(len({*present, name}))
+        if name not in present:
+            attributes.check_member_count(len(present) + 1)
         _put(image, present.get(name), name, can_share, actor)
 
 
@@ -136,8 +137,9 @@ def replace(image_id: str, wanted: Mapping[str, bool | None], actor: Caller) -> 
     chosen = {_clean(project): can_share for project, can_share in wanted.items()}
     with locked(image_id) as image:
         _check_not_private(image)
-        attributes.check_member_count(len(chosen))
         present = {entry.member: entry for entry in members(image_id)}
+        if chosen.keys() - present.keys():
+            attributes.check_member_count(len(chosen))
         for name in present.keys() - chosen.keys():
             _remove(image, present[name], actor)
         for name, can_share in chosen.items():

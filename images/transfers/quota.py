@@ -97,9 +97,9 @@ def check_adding(image: Image, size: int, transfer: Transfer | None = None) -> N
     if not settings.IMAGECATALOG_USER_STORAGE_QUOTA:
         return
     if transfer and transfer.bytes_reserved and size <= transfer.bytes_reserved:
-        _lock(image)  # others count either the reservation or the copy
+        lock_project(image.owner)  # others count either the reservation or the copy
         return
-    _lock(image)
+    lock_project(image.owner)
     left = _left(image, F("bytes_reserved"))
     if left is not None and size > left:
         raise exceeded()
@@ -122,7 +122,7 @@ def check_staging(image: Image, size: int) -> None:
     most = settings.IMAGECATALOG_USER_STAGING_QUOTA
     if not most:
         return
-    _lock(image)
+    lock_project(image.owner)
     staged = Transfer.objects.filter(
         kind=TransferKind.STAGE,
         status=TransferStatus.RUNNING,
@@ -187,7 +187,7 @@ def _granted(image: Image, least: int, most: int) -> int | None:
 
     Between ``least`` and ``most``; None if not even ``least`` fit.
     """
-    _lock(image)
+    lock_project(image.owner)
     left = _left(image, RESERVED)
     if left is None:
         return most
@@ -205,10 +205,11 @@ def _left(image: Image, reserved: F | Coalesce) -> int | None:
     return left - int(others.aggregate(total=Sum(reserved))["total"] or 0)
 
 
-def _lock(image: Image) -> None:
+def lock_project(owner: str | None) -> None:
+    """Lock the quotas of a project until the transaction ends."""
     if connection.vendor == "postgresql":  # SQLite allows one writer at a time
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT pg_advisory_xact_lock(%s, hashtext(%s))",
-                [LOCK, image.owner or ""],
+                [LOCK, owner or ""],
             )

@@ -195,6 +195,17 @@ def test_a_tag_that_is_not_there_cannot_be_taken_off(
         lifecycle.untag(image.pk, "a", member)
 
 
+def test_tags_above_a_lowered_limit_can_be_taken_off(
+    make_image: Any, member: Caller, settings: Any
+) -> None:
+    image = make_image(tags=["a", "b", "c"])
+    settings.IMAGECATALOG_IMAGE_TAG_QUOTA = 1
+
+    lifecycle.untag(image.pk, "a", member)
+
+    assert current(image).tags == ["b", "c"]
+
+
 def test_there_is_a_limit_to_tags(make_image: Any, member: Caller) -> None:
     image = make_image(tags=[f"{number:03}" for number in range(128)])
 

@@ -244,3 +244,17 @@ def test_a_limited_credential_of_a_member_that_may_share_does_only_what_it_may(
     assert sharing.may_share(limited, target, "add_member")
     assert not sharing.may_share(limited, target, "delete_member")
     assert sharing.may_share(stranger, target, "delete_member")
+
+
+def test_members_above_a_lowered_limit_can_be_changed(
+    make_image: Any, member: Caller, settings: Any
+) -> None:
+    image = make_image()
+    for project in ("b", "c", "d"):
+        sharing.add(image.pk, project, member)
+    settings.IMAGECATALOG_IMAGE_MEMBER_QUOTA = 1
+
+    sharing.set_member(image.pk, "b", True, member)
+    sharing.replace(image.pk, {"b": None, "c": None}, member)
+
+    assert [entry.member for entry in sharing.members(image.pk)] == ["b", "c"]

@@ -1,0 +1,37 @@
+"""The number of images that a project may have: IMAGECATALOG_IMAGE_COUNT_TOTAL.
+
+Deleted images do not count, nor do those in the trash.
+"""
+
+from __future__ import annotations
+
+from django.conf import settings
+
+from images import errors
+from images.models import Image
+from images.transfers import quota
+
+# More images than requests can create at once: so far below the limit no lock is needed.
+MARGIN = 1000
+
+
+def check_adding(owner: str | None) -> None:
+    """Raise OverLimit if a project has all its images, in the transaction that adds one."""
+    limit = settings.IMAGECATALOG_IMAGE_COUNT_TOTAL
+    if limit < 0 or not _has(owner, limit - MARGIN):
+        return
+    quota.lock_project(owner)
+    if _has(owner, limit):
+        raise errors.OverLimit(
+            f"The project has {limit} images, which is the limit. "
+            "Delete images that are not needed, or ask for a higher limit."
+        )
+
+
+def _has(owner: str | None, number: int) -> bool:
+    """Whether a project has at least ``number`` images."""
+    if number <= 0:
+        return True
+    own = Image.objects.existing().filter(owner=owner)
+    # The order is that of an index, of which no more is read than needed.
+    return own.order_by("-created_at", "-id")[number - 1 : number].exists()
