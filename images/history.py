@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from django.db.models import F, QuerySet
+from django.db.models import Count, F, QuerySet, RowRange, Sum, TextField, Window
+from django.db.models.functions import Cast, Coalesce, Length
 
 from images.models import OPEN_STATUSES, Event, Transfer, TransferStatus
 
@@ -23,7 +24,26 @@ COLUMNS = (
     "detail",
 )
 
+MAX_LENGTH = 4 << 20  # characters of the details on a page
+
 Record = dict[str, Any]
+
+_LENGTH_BEFORE = Coalesce(
+    Window(
+        Sum(Length(Cast("detail", TextField()))),
+        order_by="pk",
+        frame=RowRange(start=None, end=-1),
+    ),
+    0,
+)
+_COUNT = Window(Count("pk"))
+
+
+class Page(NamedTuple):
+    """A page of a history."""
+
+    events: list[Record]
+    has_more: bool  # later events match, too
 
 
 def events(
@@ -35,16 +55,24 @@ def events(
     until: datetime | None = None,
     after: int | None = None,
     limit: int = 100,
-) -> list[Record]:
+) -> Page:
     """Return a page of an image's events, oldest first, each as a dict of COLUMNS.
 
     ``after`` is the id of the last event of the previous page; ``since`` is inclusive,
-    ``until`` exclusive. An unknown image has no events. One query.
+    ``until`` exclusive. The page ends early when its details have MAX_LENGTH characters. An
+    unknown image has no events. One query.
     """
     matching = _matching(image_id, actor, interface, since, until)
     if after is not None:
         matching = matching.filter(pk__gt=after)
-    return list(matching.order_by("pk").values(*COLUMNS)[:limit])
+    first = matching.order_by("pk").values("pk")[: limit + 1]  # one more: has_more
+    measured = Event.objects.filter(pk__in=first).annotate(before=_LENGTH_BEFORE)
+    short = measured.annotate(matching=_COUNT).filter(before__lt=MAX_LENGTH)
+    fetched = list(short.order_by("pk").values(*COLUMNS, "matching")[:limit])
+    has_more = bool(fetched) and fetched[0]["matching"] > len(fetched)
+    return Page(
+        [{name: event[name] for name in COLUMNS} for event in fetched], has_more
+    )
 
 
 def last_change_of_owner(image_id: str) -> tuple[int, datetime] | None:

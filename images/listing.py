@@ -10,12 +10,14 @@ from typing import Any, NamedTuple
 
 from django.db.models import Q, QuerySet
 
-from images import access, errors
+from images import access, custom_properties, errors
 from images.access import Caller
 from images.models import Image, Member, rows
-from images.models.rows import NULLABLE, Row, Sort
+from images.models.rows import NULLABLE, Fetched, Row, Sort
 
 TIE_BREAKERS = ("created_at", "id")
+# Characters of properties and tags on a page: what 25 images, the default page, can have.
+MAX_LENGTH = 25 * custom_properties.MAX_PROPERTIES
 
 
 @dataclass(frozen=True)
@@ -38,29 +40,31 @@ class Page(NamedTuple):
 
     rows: list[Row]
     marker: str | None  # of the next page; None: this is the last one
+    is_cut: bool = False  # it has fewer images than its limit because they are long
 
 
 def page(caller: Caller, listing: Listing) -> Page:
     """Return one page of the images that a caller sees, in one query (two with a marker).
 
-    An overridden rule get_image can make the page shorter than its limit. Raises Invalid for
-    a marker that is not an image which the caller sees.
+    A page ends early when its images have MAX_LENGTH characters of properties and tags, and an
+    overridden rule get_image can leave images out. Raises Invalid for a marker that is not an
+    image which the caller sees.
     """
     if not listing.limit:
         return Page([], None)
     trusted = False  # the client's marker has to be an image that it sees
     while True:
-        found = _fetch(caller, listing, trusted)
+        found, is_cut = _fetch(caller, listing, trusted)
         shown = access.visible(caller, found)
-        if len(found) < listing.limit:
+        if len(found) < listing.limit and not is_cut:
             return Page(shown, None)
         if shown:
-            return Page(shown, shown[-1]["id"])
+            return Page(shown, shown[-1]["id"], is_cut)
         # No link may name an image that the caller is not allowed to see.
         listing, trusted = replace(listing, marker=found[-1]["id"]), True
 
 
-def _fetch(caller: Caller, listing: Listing, trusted: bool) -> list[Row]:
+def _fetch(caller: Caller, listing: Listing, trusted: bool) -> Fetched:
     sort = _complete(listing.sort)
     where = listing.where & _after(caller, listing.marker, sort, trusted)
     images = _chosen(caller, listing).filter(where)
@@ -68,7 +72,7 @@ def _fetch(caller: Caller, listing: Listing, trusted: bool) -> list[Row]:
     branches = [
         images.filter(branch)[: listing.limit] for branch in _branches(caller, listing)
     ]
-    return rows.fetch_page(branches, sort, listing.limit)
+    return rows.fetch_page(branches, sort, listing.limit, MAX_LENGTH)
 
 
 def _chosen(caller: Caller, listing: Listing) -> QuerySet[Image]:

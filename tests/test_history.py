@@ -31,7 +31,7 @@ def test_events_come_oldest_first_and_only_of_this_image(
     leave(make_image(), "other")
     leave(image, "two")
 
-    assert verbs(history.events(image.pk)) == ["one", "two"]
+    assert verbs(history.events(image.pk).events) == ["one", "two"]
 
 
 def test_the_next_page_begins_behind_the_last_event(image: Image) -> None:
@@ -40,8 +40,35 @@ def test_the_next_page_begins_behind_the_last_event(image: Image) -> None:
 
     first = history.events(image.pk, limit=2)
 
-    assert verbs(first) == ["one", "two"]
-    assert verbs(history.events(image.pk, after=first[-1]["id"])) == ["three"]
+    assert verbs(first.events) == ["one", "two"]
+    assert first.has_more
+    assert verbs(history.events(image.pk, after=first.events[-1]["id"]).events) == [
+        "three"
+    ]
+
+
+def test_a_page_of_long_events_ends_early(
+    image: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "MAX_LENGTH", 150)
+    for verb in ("one", "two", "three"):
+        leave(image, verb, detail={"text": "x" * 100})
+
+    first = history.events(image.pk)
+    rest = history.events(image.pk, after=first.events[-1]["id"])
+
+    assert (verbs(first.events), first.has_more) == (["one", "two"], True)
+    assert (verbs(rest.events), rest.has_more) == (["three"], False)
+
+
+def test_an_event_longer_than_a_page_is_a_page(
+    image: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "MAX_LENGTH", 50)
+    for verb in ("one", "two"):
+        leave(image, verb, detail={"text": "x" * 100})
+
+    assert verbs(history.events(image.pk).events) == ["one"]
 
 
 def test_events_are_chosen_by_actor_interface_and_time(image: Image) -> None:
@@ -49,10 +76,10 @@ def test_events_are_chosen_by_actor_interface_and_time(image: Image) -> None:
     leave(image, "old", at=now - timedelta(days=2))
     leave(image, "new", at=now, actor="eve", interface="admin")
 
-    assert verbs(history.events(image.pk, actor="eve")) == ["new"]
-    assert verbs(history.events(image.pk, interface="v2")) == ["old"]
-    assert verbs(history.events(image.pk, since=now)) == ["new"]
-    assert verbs(history.events(image.pk, until=now)) == ["old"]
+    assert verbs(history.events(image.pk, actor="eve").events) == ["new"]
+    assert verbs(history.events(image.pk, interface="v2").events) == ["old"]
+    assert verbs(history.events(image.pk, since=now).events) == ["new"]
+    assert verbs(history.events(image.pk, until=now).events) == ["old"]
 
 
 def test_the_newest_events_keep_their_order(image: Image) -> None:
@@ -63,7 +90,7 @@ def test_the_newest_events_keep_their_order(image: Image) -> None:
 
 
 def test_an_unknown_image_has_no_history(db: None) -> None:
-    assert history.events("nothing") == []
+    assert history.events("nothing") == ([], False)
     assert history.last_error("nothing") is None
 
 

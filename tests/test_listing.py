@@ -346,3 +346,62 @@ def test_a_limit_of_nothing_is_an_empty_page(
     make_image()
 
     assert page(member, Listing(limit=0)) == []
+
+
+# Pages of long images
+
+
+@pytest.fixture
+def long_images(
+    make_image: Callable[..., Image], monkeypatch: pytest.MonkeyPatch
+) -> list[str]:
+    """Names of five images of 100 characters and more, on pages of 250, in their order."""
+    monkeypatch.setattr(listing, "MAX_LENGTH", 250)
+    for name in "abcde":
+        make_image(name=name, properties={"text": "x" * 100})
+    return list("abcde")
+
+
+def test_a_page_ends_at_a_number_of_characters(
+    long_images: list[str], admin: Caller
+) -> None:
+    shown = listing.page(admin, Listing(sort=(("name", False),), limit=1000))
+
+    assert [row["name"] for row in shown.rows] == ["a", "b", "c"]
+    assert (shown.marker, shown.is_cut) == (shown.rows[-1]["id"], True)
+
+
+@pytest.mark.parametrize("who", ["admin", "member"])
+def test_short_pages_are_the_whole_list(
+    who: str, long_images: list[str], request: pytest.FixtureRequest
+) -> None:
+    caller, asked = request.getfixturevalue(who), Listing(sort=(("name", False),))
+    names = []
+    while True:
+        shown = listing.page(caller, asked)
+        names += [row["name"] for row in shown.rows]
+        if shown.marker is None:
+            break
+        asked = replace(asked, marker=shown.marker)
+
+    assert names == long_images
+
+
+def test_an_image_longer_than_a_page_is_a_page(
+    make_image: Callable[..., Image], admin: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "MAX_LENGTH", 50)
+    for name in "ab":
+        make_image(name=name, properties={"text": "x" * 100})
+
+    assert names(admin, sort=(("name", False),)) == {"a"}
+
+
+def test_locations_do_not_count_as_images_of_a_page(
+    make_image: Callable[..., Image], admin: Caller
+) -> None:
+    image = make_image()
+    for number in range(3):
+        image.locations.create(store="local", key=str(number))
+
+    assert not listing.page(admin, EVERYTHING).is_cut

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from django.core.exceptions import EmptyResultSet
@@ -50,13 +50,13 @@ COLUMNS = (
 NULLABLE = frozenset({"name", "size", "disk_format", "container_format"})
 
 _IMAGES = f'"{Image._meta.db_table}"'
-_SELECT = (
-    "SELECT "
-    + ", ".join(f'i."{column}"' for column in COLUMNS)
-    + ', live."store", live."key", live."metadata"'
-    + f' FROM {_IMAGES} i LEFT JOIN "{ImageLocation._meta.db_table}" live'
-    + f' ON live."image_id" = i."id" AND live."status" = \'{LocationStatus.ACTIVE}\''
+_COLUMNS = ", ".join(f'i."{column}"' for column in COLUMNS)
+_LIVE = 'live."store", live."key", live."metadata"'
+_JOIN = (
+    f'LEFT JOIN "{ImageLocation._meta.db_table}" live'
+    f' ON live."image_id" = i."id" AND live."status" = \'{LocationStatus.ACTIVE}\''
 )
+_LENGTH = 'LENGTH(CAST(i."properties" AS TEXT)) + LENGTH(CAST(i."tags" AS TEXT))'
 
 
 def statement(images: QuerySet[Image]) -> Statement:
@@ -67,35 +67,49 @@ def statement(images: QuerySet[Image]) -> Statement:
     return compiled(images.values("pk"))
 
 
+class Fetched(NamedTuple):
+    """The rows of a page; ``is_cut`` when its last images were left out for their length."""
+
+    rows: list[Row]
+    is_cut: bool
+
+
 def fetch(chosen: str, params: Sequence[Any]) -> list[Row]:
     """Return the rows of the images whose ids the SQL ``chosen`` selects. One query.
 
     A row is a dict of columns and ``locations``, a list of (store, key, metadata).
     """
-    return _rows(chosen, params, "")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {_COLUMNS}, {_LIVE} FROM {_IMAGES} i {_JOIN}"
+            f' WHERE i."id" IN ({chosen}) ORDER BY i."id", live."id"',
+            params,
+        )
+        return _rows(cursor.fetchall())
 
 
 def fetch_page(
-    branches: Sequence[QuerySet[Image]], sort: Sort, limit: int
-) -> list[Row]:
+    branches: Sequence[QuerySet[Image]], sort: Sort, limit: int, length: int
+) -> Fetched:
     """Return the first rows of several ordered and limited querysets merged, each image once.
 
     Every branch is limited before the merge. One query with OR would scan the whole catalogue
-    for a project that owns few images (0.5 s with a million images).
+    for a project that owns few images (0.5 s with a million images). Ends with the image that
+    reaches ``length`` characters of properties and tags.
     """
     statements = list(_statements(branches))
     if not statements:
-        return []
+        return Fetched([], False)
     order = ", ".join(f"i.{_order_sql(*key)}" for key in sort)
     if len(statements) == 1:
-        return _rows(*statements[0], order)
+        return _page(*statements[0], order, length)
     parts = [f"SELECT * FROM ({sql}) AS b{n}" for n, (sql, _) in enumerate(statements)]
     merged = (
         f'SELECT i."id" FROM {_IMAGES} i WHERE i."id" IN ({" UNION ".join(parts)})'
         f" ORDER BY {order} LIMIT {limit:d}"
     )
     params = [param for _, values in statements for param in values]
-    return _rows(merged, params, order)
+    return _page(merged, params, order, length)
 
 
 def row_of(image: Image) -> Row:
@@ -133,11 +147,29 @@ def _statements(branches: Iterable[QuerySet[Image]]) -> Iterator[Statement]:
             yield statement(branch)
 
 
-def _rows(chosen: str, params: Sequence[Any], order: str) -> list[Row]:
-    order = ", ".join(filter(None, [order, 'i."id"', 'live."id"']))
+def _page(chosen: str, params: Sequence[Any], order: str, length: int) -> Fetched:
+    before = (
+        f"COALESCE(SUM({_LENGTH}) OVER (ORDER BY {order}"
+        " ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)"
+    )
+    # Without the long columns: SQLite would copy those of all images.
+    measured = (
+        f'SELECT i."id", {before} AS "before", COUNT(*) OVER () AS "found"'
+        f' FROM {_IMAGES} i WHERE i."id" IN ({chosen})'
+    )
     with connection.cursor() as cursor:
-        cursor.execute(f'{_SELECT} WHERE i."id" IN ({chosen}) ORDER BY {order}', params)
+        cursor.execute(
+            f'SELECT {_COLUMNS}, m."found", {_LIVE} FROM ({measured}) m'
+            f' JOIN {_IMAGES} i ON i."id" = m."id" {_JOIN}'
+            f' WHERE m."before" < {length:d} ORDER BY {order}, i."id", live."id"',
+            params,
+        )
         fetched = cursor.fetchall()
+    rows = _rows(fetched)
+    return Fetched(rows, bool(rows) and fetched[0][len(COLUMNS)] > len(rows))
+
+
+def _rows(fetched: Sequence[tuple[Any, ...]]) -> list[Row]:
     # An image with several locations has several consecutive rows.
     return [
         _row(list(locations)) for _, locations in groupby(fetched, key=itemgetter(0))

@@ -222,7 +222,7 @@ def test_a_source_that_is_far_too_slow_is_left(
 def test_the_history_does_not_tell_where_the_source_is(waiting: UUID, url: str) -> None:
     web_download.fetch(waiting)
 
-    events = history.events(Image.objects.get().pk)
+    events = history.events(Image.objects.get().pk).events
     assert url not in str(events)
     assert {it["request_id"] for it in events} == {""}
     assert nothing_is_wrong()

@@ -45,22 +45,20 @@ class ImageHistoryViewSet(ApiViewSet):
         """Return a page of events, and the error of the last transfer if it failed."""
         caller, params = get_caller(request), _params(request)
         access.get_remembered_image(caller, image_id, "get_image_history")
-        limit = _limit(params)
-        events = history.events(
+        page = history.events(
             image_id,
             **_filters(params),
             after=_marker(params),
-            limit=limit + 1,  # one more shows that there is a next page
+            limit=_limit(params),
         )
-        page = events[:limit]
         # A new owner does not read what the image had before it was given away.
         handover = None if caller.is_admin else history.last_change_of_owner(image_id)
         document: dict[str, Any] = {
-            "history": [_event(event, caller, handover) for event in page],
+            "history": [_event(event, caller, handover) for event in page.events],
             "last_error": _last_error(history.last_error(image_id), handover),
         }
-        if len(events) > limit:
-            document["next"] = _next(image_id, params, page[-1]["id"])
+        if page.has_more:
+            document["next"] = _next(image_id, params, page.events[-1]["id"])
         return responses.json(document)
 
 

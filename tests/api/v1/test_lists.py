@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import pytest
 from django.test import Client
 
+from images import listing
 from images.models import Image
 
 BRIEF = {"id", "name", "disk_format", "container_format", "checksum", "size"}
@@ -244,3 +245,16 @@ def test_documents_are_written_as_by_the_standard_library(
         response = api.member.get(f"/v1/{path}")
         assert response.content == json.dumps(response.json()).encode()
         assert response["Content-Length"] == str(len(response.content))
+
+
+def test_a_page_with_too_much_metadata_names_the_limit_that_fits(
+    api: Any, make_image: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "MAX_LENGTH", 150)
+    for name in "abc":
+        make_image(name=name, properties={"text": "x" * 100})
+
+    refused = api.member.get("/v1/images/detail")
+
+    assert (refused.status_code, "limit=2." in refused.text) == (413, True)
+    assert len(names(api.member, limit=2)) == 2
