@@ -15,10 +15,10 @@ from images import (
 from images.access import Caller
 from images.attributes import Changes
 from images.events import record
+from images.lifecycle import event_details
 from images.models import Image, Status, Transfer, TransferKind, TransferStatus
 from images.transitions import save
 
-SHOWN = 255  # characters
 FORMATS = ("disk_format", "container_format")
 WITHOUT_DATA = (Status.QUEUED, Status.KILLED)
 
@@ -58,6 +58,7 @@ def change(image: Image, changes: Changes, actor: Caller) -> None:
     } | _merge_properties(image, changes.properties, changes.removed)
     if fields or changes.properties or changes.removed:
         save(image, *fields, "properties")
+        detail = event_details.shortened(detail)
         record(image, "update", actor, before=image.status, detail=detail)
 
 
@@ -107,11 +108,6 @@ def _import_is_running(image: Image) -> bool:
     ).exists()
 
 
-def _shortened(value: str | None) -> str | None:
-    # The history says what was changed; it does not archive long texts.
-    return value if value is None or len(value) <= SHOWN else f"{value[:SHOWN]}…"
-
-
 def _merged(
     before: dict[str, str], properties: dict[str, str], removed: set[str]
 ) -> dict[str, str]:
@@ -148,7 +144,7 @@ def _merge_properties(
         custom_properties.check_properties_length(image.properties)
     names = {*properties, *removed}
     return {
-        name: [_shortened(before.get(name)), _shortened(image.properties.get(name))]
+        name: [before.get(name), image.properties.get(name)]
         for name in sorted(names)
         if before.get(name) != image.properties.get(name)
     }

@@ -12,7 +12,7 @@ from images.access import Caller
 from images.attributes import Changes
 from images.events import record
 from images.failpoints import failpoint
-from images.lifecycle import image_count
+from images.lifecycle import event_details, image_count
 from images.lifecycle.changes import change, clean_changes
 from images.lifecycle.checked_data import check_empty
 from images.lifecycle.fetch_requests import Source, probe_source, queue_fetch
@@ -144,5 +144,5 @@ def _set_tags(image: Image, tags: list[str], actor: Caller) -> None:
         "update",
         actor,
         before=image.status,
-        detail={"tags": [before, image.tags]},
+        detail=event_details.shortened({"tags": [before, image.tags]}),
     )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 from uuid import uuid4
 
@@ -168,12 +169,45 @@ def test_there_is_a_limit_to_the_length_of_all_properties(
     assert current(image).properties["0"] == ""
 
 
-def test_the_history_does_not_keep_long_values(make_image: Any, member: Caller) -> None:
+def test_the_history_keeps_digest_and_length_of_long_values(
+    make_image: Any, member: Caller
+) -> None:
+    image, long = make_image(properties={"a": "x" * 255}), "é" * 60_000
+
+    lifecycle.update(image.pk, Changes(properties={"a": long}), member)
+
+    digest = hashlib.sha256(long.encode()).hexdigest()
+    kept = ["x" * 255, f"sha256:{digest} (60000 characters)"]
+    assert Event.objects.get().detail == {"a": kept}
+
+
+def test_the_history_keeps_digests_of_many_values_of_medium_length(
+    make_image: Any, member: Caller
+) -> None:
     image = make_image()
+    properties = {f"{number}": "x" * 255 for number in range(100)} | {"short": "y"}
 
-    lifecycle.update(image.pk, Changes(properties={"a": "x" * 60_000}), member)
+    lifecycle.update(image.pk, Changes(properties=properties), member)
 
-    assert len(Event.objects.get().detail["a"][1]) < 300
+    detail = Event.objects.get().detail
+    assert detail["short"] == [None, "y"]
+    assert detail["0"][1].endswith("(255 characters)")
+
+
+def test_the_history_keeps_the_digest_of_many_long_tags(
+    make_image: Any, member: Caller
+) -> None:
+    image = make_image(tags=["a" * 200])
+
+    lifecycle.update(
+        image.pk,
+        Changes(fields={"tags": [f"{number:0200}" for number in range(100)]}),
+        member,
+    )
+
+    before, after = Event.objects.get().detail["tags"]
+    assert before == ["a" * 200]
+    assert after.startswith("sha256:")
 
 
 def test_a_tag_is_put_once(make_image: Any, member: Caller) -> None:
