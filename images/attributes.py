@@ -149,8 +149,7 @@ def clean_text(value: object, what: str, longest: int | None = MAX_LENGTH) -> st
 def clean_fields(fields: Mapping[str, object]) -> dict[str, Any]:
     """Check attributes of an image, given by name; return their values as they are stored.
 
-    Raises Invalid for a bad value or an attribute that cannot be set, OverLimit for too many
-    tags.
+    Raises Invalid for a bad value or an attribute that cannot be set.
     """
     return {name: _clean_field(name, value) for name, value in fields.items()}
 
@@ -163,15 +162,19 @@ def clean_size(size: int | None) -> int | None:
 
 
 def clean_tags(tags: object) -> list[str]:
-    """Return tags as they are stored: sorted, without duplicates, at most IMAGECATALOG_IMAGE_TAG_QUOTA.
+    """Return the tags of a new image as they are stored: sorted, without duplicates.
 
     Raises Invalid for a value that is not a list of texts, OverLimit for too many tags.
     """
-    if not isinstance(tags, (list, tuple, set, frozenset)):
-        raise Invalid("Invalid tags: they must be a list of strings.")
-    cleaned = sorted({_clean_tag(tag) for tag in tags})
+    cleaned = _sorted_tags(tags)
     check_tag_count(len(cleaned))
     return cleaned
+
+
+def _sorted_tags(tags: object) -> list[str]:
+    if not isinstance(tags, (list, tuple, set, frozenset)):
+        raise Invalid("Invalid tags: they must be a list of strings.")
+    return sorted({_clean_tag(tag) for tag in tags})
 
 
 def _clean_tag(tag: object) -> str:
@@ -250,7 +253,7 @@ _CLEANERS: Final[dict[str, Callable[[object], Any]]] = {
     "owner": partial(_text_or_null, "owner"),
     "os_hidden": partial(_flag, "os_hidden"),
     "id": _image_id,
-    "tags": clean_tags,
+    "tags": _sorted_tags,  # how many a changed image may have depends on those before
 }
 
 BASE: Final = frozenset(_CLEANERS)  # names that a client may set on a new image

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from django.conf import settings
@@ -30,14 +31,23 @@ def check_property_count(count: int) -> None:
     check_limit("properties", count, settings.IMAGECATALOG_IMAGE_PROPERTY_QUOTA)
 
 
-def check_properties_length(properties: Mapping[str, str]) -> None:
-    """Raise OverLimit when all custom properties of an image together have too many characters."""
-    attempted = sum(len(name) + len(value) for name, value in properties.items())
-    if attempted > MAX_PROPERTIES:
+def check_properties_length(
+    properties: Mapping[str, str], before: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """Raise OverLimit when all custom properties of an image together have too many characters.
+
+    Those that an image had ``before`` the change can have too many, but not more.
+    """
+    attempted = _length(properties)
+    if attempted > max(MAX_PROPERTIES, _length(before)):
         raise OverLimit(
             "The properties of the image would be too long. "
             f"Attempted: {attempted} characters, Maximum: {MAX_PROPERTIES}"
         )
+
+
+def _length(properties: Mapping[str, str]) -> int:
+    return sum(len(name) + len(value) for name, value in properties.items())
 
 
 def counted(names: Iterable[str]) -> int:
@@ -69,12 +79,10 @@ def clean_property_value(name: str, value: object) -> str:
 
 
 def clean_properties(properties: Mapping[str, object]) -> dict[str, str]:
-    """Check custom properties; return them as they are stored, at most IMAGECATALOG_IMAGE_PROPERTY_QUOTA.
+    """Check custom properties; return them as they are stored.
 
-    Raises Invalid for a bad name or value, Forbidden for a reserved name, OverLimit for too
-    many.
+    Raises Invalid for a bad name or value, Forbidden for a reserved name.
     """
-    check_property_count(len(properties))
     names = {name: clean_property_name(name) for name in properties}
     return {
         names[name]: clean_property_value(names[name], value)
@@ -101,4 +109,5 @@ def parse_new_image(
         check_settable(name)
     tags = clean_tags(settable.pop("tags", []))
     base = {name: settable.pop(name) for name in BASE if name in settable}
+    check_property_count(len(settable))
     return clean_fields(base), clean_properties(settable), tags

@@ -16,7 +16,7 @@ from images.models import Image, Member, rows
 from images.models.rows import NULLABLE, Fetched, Row, Sort
 
 TIE_BREAKERS = ("created_at", "id")
-# Characters of properties and tags on a page: what 25 images, the default page, can have.
+# Characters of long properties and tags on a page: what 25 images, the default page, can have.
 MAX_LENGTH = 25 * custom_properties.MAX_PROPERTIES
 
 
@@ -46,9 +46,9 @@ class Page(NamedTuple):
 def page(caller: Caller, listing: Listing) -> Page:
     """Return one page of the images that a caller sees, in one query (two with a marker).
 
-    A page ends early when its images have MAX_LENGTH characters of properties and tags, and an
-    overridden rule get_image can leave images out. Raises Invalid for a marker that is not an
-    image which the caller sees.
+    Images with long properties take a few queries more. A page ends early when those have
+    MAX_LENGTH characters, and an overridden rule get_image can leave images out. Raises Invalid
+    for a marker that is not an image which the caller sees.
     """
     if not listing.limit:
         return Page([], None)

@@ -16,7 +16,7 @@ from images import access, errors, listing
 from images.access import Caller, implied
 from images.api.query import SORT_KEYS
 from images.listing import Listing
-from images.models import Image, LocationStatus, Member
+from images.models import Image, LocationStatus, Member, rows
 from images.models.rows import NULLABLE, Row
 
 THEN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -350,15 +350,18 @@ def test_a_limit_of_nothing_is_an_empty_page(
 
 # Pages of long images
 
+LONG = {"text": "x" * 5000}
+
 
 @pytest.fixture
 def long_images(
     make_image: Callable[..., Image], monkeypatch: pytest.MonkeyPatch
 ) -> list[str]:
-    """Names of five images of 100 characters and more, on pages of 250, in their order."""
-    monkeypatch.setattr(listing, "MAX_LENGTH", 250)
+    """Names of five long images, on pages of 12,000 characters, in their order."""
+    monkeypatch.setattr(listing, "MAX_LENGTH", 12_000)
+    monkeypatch.setattr(rows, "PORTION", 2)
     for name in "abcde":
-        make_image(name=name, properties={"text": "x" * 100})
+        make_image(name=name, properties=LONG, tags=["t"])
     return list("abcde")
 
 
@@ -368,6 +371,9 @@ def test_a_page_ends_at_a_number_of_characters(
     shown = listing.page(admin, Listing(sort=(("name", False),), limit=1000))
 
     assert [row["name"] for row in shown.rows] == ["a", "b", "c"]
+    assert [(row["properties"], row["tags"]) for row in shown.rows] == [
+        (LONG, ["t"])
+    ] * 3
     assert (shown.marker, shown.is_cut) == (shown.rows[-1]["id"], True)
 
 
@@ -388,20 +394,47 @@ def test_short_pages_are_the_whole_list(
 
 
 def test_an_image_longer_than_a_page_is_a_page(
-    make_image: Callable[..., Image], admin: Caller, monkeypatch: pytest.MonkeyPatch
+    long_images: list[str], admin: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listing, "MAX_LENGTH", 50)
-    for name in "ab":
-        make_image(name=name, properties={"text": "x" * 100})
 
     assert names(admin, sort=(("name", False),)) == {"a"}
+
+
+def test_long_and_short_images_keep_their_order(
+    long_images: list[str], make_image: Callable[..., Image], admin: Caller
+) -> None:
+    for name in ("aa", "ba", "ca"):
+        make_image(name=name, properties={"text": "short"})
+
+    shown = listing.page(admin, Listing(sort=(("name", False),)))
+
+    assert [row["name"] for row in shown.rows] == ["a", "aa", "b", "ba", "c", "ca"]
+    assert [len(row["properties"]["text"]) for row in shown.rows] == [5000, 5] * 3
+
+
+@pytest.mark.parametrize(("texts", "queries"), [("short", 1), ("x" * 5000, 2)])
+def test_only_long_images_take_another_query(
+    texts: str,
+    queries: int,
+    make_image: Callable[..., Image],
+    admin: Caller,
+    django_assert_num_queries: Any,
+) -> None:
+    make_image(properties={"text": texts})
+
+    with django_assert_num_queries(queries):
+        listing.page(admin, Listing(limit=1000))
 
 
 def test_locations_do_not_count_as_images_of_a_page(
     make_image: Callable[..., Image], admin: Caller
 ) -> None:
-    image = make_image()
+    image = make_image(properties=LONG)
     for number in range(3):
         image.locations.create(store="local", key=str(number))
 
-    assert not listing.page(admin, EVERYTHING).is_cut
+    shown = listing.page(admin, Listing(limit=1000))
+
+    assert [len(row["locations"]) for row in shown.rows] == [3]
+    assert not shown.is_cut

@@ -26,7 +26,7 @@ WITHOUT_DATA = (Status.QUEUED, Status.KILLED)
 def clean_changes(changes: Changes) -> Changes:
     """Check changes of an image; return them with values as they are stored. Writes nothing.
 
-    Raises Invalid, Forbidden for reserved names, OverLimit.
+    Raises Invalid, and Forbidden for reserved names.
     """
     properties = custom_properties.clean_properties(changes.properties)
     property_schema.check(properties)
@@ -48,6 +48,7 @@ def change(image: Image, changes: Changes, actor: Caller) -> None:
     """
     fields = {**changes.fields, **_announced(image, changes)}
     _check_formats(image, fields)
+    _check_tags(image, fields)
     before = {name: getattr(image, name) for name in fields}
     for name, value in fields.items():
         setattr(image, name, value)
@@ -101,6 +102,12 @@ def _check_formats(image: Image, fields: Mapping[str, Any]) -> None:
         )
 
 
+def _check_tags(image: Image, fields: Mapping[str, Any]) -> None:
+    wanted = set(fields.get("tags", ()))
+    if wanted - set(image.tags):  # removing tags is always allowed
+        attributes.check_tag_count(len(wanted))
+
+
 def _import_is_running(image: Image) -> bool:
     # The running import inspects the data with the formats that were set when it began.
     return Transfer.objects.filter(
@@ -140,8 +147,7 @@ def _merge_properties(
         custom_properties.check_property_count(
             custom_properties.counted(image.properties)
         )
-    if properties:
-        custom_properties.check_properties_length(image.properties)
+    custom_properties.check_properties_length(image.properties, before)
     names = {*properties, *removed}
     return {
         name: [before.get(name), image.properties.get(name)]

@@ -47,6 +47,7 @@ def create(
     """
     is_empty = size == 0 and not (location or copied)
     copied = copied and probe_source(copied)
+    custom_properties.check_property_count(len(properties))
     image = Image(
         **attributes.clean_fields(fields),
         properties=custom_properties.clean_properties(properties),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from itertools import groupby
+from itertools import chain, groupby
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -49,14 +49,26 @@ COLUMNS = (
 )
 NULLABLE = frozenset({"name", "size", "disk_format", "container_format"})
 
+# Characters of properties and tags that are read with the other columns of a page.
+SHORT = 4096
+PORTION = 25  # images with longer ones that are read together
+REMOVED = ("{}", "[]")  # of an image that is purged meanwhile
+
 _IMAGES = f'"{Image._meta.db_table}"'
-_COLUMNS = ", ".join(f'i."{column}"' for column in COLUMNS)
-_LIVE = 'live."store", live."key", live."metadata"'
-_JOIN = (
-    f'LEFT JOIN "{ImageLocation._meta.db_table}" live'
+_TEXTS = ("properties", "tags")
+_ALL = ", ".join(f'i."{column}"' for column in COLUMNS)
+_LOCATION = 'live."store", live."key", live."metadata"'
+_FROM = (
+    f'{_IMAGES} i LEFT JOIN "{ImageLocation._meta.db_table}" live'
     f' ON live."image_id" = i."id" AND live."status" = \'{LocationStatus.ACTIVE}\''
 )
-_LENGTH = 'LENGTH(CAST(i."properties" AS TEXT)) + LENGTH(CAST(i."tags" AS TEXT))'
+# PostgreSQL compresses long values. To tell the length of one would decompress it.
+_IS_SHORT = {
+    "postgresql": 'pg_column_compression(i."properties") IS NULL'
+    ' AND pg_column_compression(i."tags") IS NULL'
+    f' AND pg_column_size(i."properties") + pg_column_size(i."tags") <= {SHORT}',
+    "sqlite": f'LENGTH(i."properties") + LENGTH(i."tags") <= {SHORT}',
+}
 
 
 def statement(images: QuerySet[Image]) -> Statement:
@@ -79,13 +91,7 @@ def fetch(chosen: str, params: Sequence[Any]) -> list[Row]:
 
     A row is a dict of columns and ``locations``, a list of (store, key, metadata).
     """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT {_COLUMNS}, {_LIVE} FROM {_IMAGES} i {_JOIN}"
-            f' WHERE i."id" IN ({chosen}) ORDER BY i."id", live."id"',
-            params,
-        )
-        return _rows(cursor.fetchall())
+    return _select(_ALL, chosen, params, "")
 
 
 def fetch_page(
@@ -94,22 +100,18 @@ def fetch_page(
     """Return the first rows of several ordered and limited querysets merged, each image once.
 
     Every branch is limited before the merge. One query with OR would scan the whole catalogue
-    for a project that owns few images (0.5 s with a million images). Ends with the image that
-    reaches ``length`` characters of properties and tags.
+    for a project that owns few images (0.5 s with a million images). The page ends with the
+    image whose long properties and tags, together with those before it, reach ``length``
+    characters. One query, and one for each PORTION of images that have long ones.
     """
     statements = list(_statements(branches))
     if not statements:
         return Fetched([], False)
     order = ", ".join(f"i.{_order_sql(*key)}" for key in sort)
-    if len(statements) == 1:
-        return _page(*statements[0], order, length)
-    parts = [f"SELECT * FROM ({sql}) AS b{n}" for n, (sql, _) in enumerate(statements)]
-    merged = (
-        f'SELECT i."id" FROM {_IMAGES} i WHERE i."id" IN ({" UNION ".join(parts)})'
-        f" ORDER BY {order} LIMIT {limit:d}"
-    )
-    params = [param for _, values in statements for param in values]
-    return _page(merged, params, order, length)
+    chosen, params = _merged(statements, order, limit)
+    if limit <= PORTION:
+        return Fetched(_select(_ALL, chosen, params, order), False)
+    return _completed(_select(_without_long(), chosen, params, order), length)
 
 
 def row_of(image: Image) -> Row:
@@ -147,33 +149,70 @@ def _statements(branches: Iterable[QuerySet[Image]]) -> Iterator[Statement]:
             yield statement(branch)
 
 
-def _page(chosen: str, params: Sequence[Any], order: str, length: int) -> Fetched:
-    before = (
-        f"COALESCE(SUM({_LENGTH}) OVER (ORDER BY {order}"
-        " ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)"
+def _merged(statements: Sequence[Statement], order: str, limit: int) -> Statement:
+    if len(statements) == 1:
+        return statements[0]
+    parts = [f"SELECT * FROM ({sql}) AS b{n}" for n, (sql, _) in enumerate(statements)]
+    merged = (
+        f'SELECT i."id" FROM {_IMAGES} i WHERE i."id" IN ({" UNION ".join(parts)})'
+        f" ORDER BY {order} LIMIT {limit:d}"
     )
-    # Without the long columns: SQLite would copy those of all images.
-    measured = (
-        f'SELECT i."id", {before} AS "before", COUNT(*) OVER () AS "found"'
-        f' FROM {_IMAGES} i WHERE i."id" IN ({chosen})'
+    return Statement(merged, tuple(chain.from_iterable(it.params for it in statements)))
+
+
+def _without_long() -> str:
+    """Return the columns to select, with NULL for long properties and tags."""
+    is_short = _IS_SHORT[connection.vendor]
+    return ", ".join(
+        f'CASE WHEN {is_short} THEN i."{column}" END'
+        if column in _TEXTS
+        else f'i."{column}"'
+        for column in COLUMNS
     )
+
+
+def _select(columns: str, chosen: str, params: Sequence[Any], order: str) -> list[Row]:
+    order = ", ".join(filter(None, [order, 'i."id"', 'live."id"']))
     with connection.cursor() as cursor:
         cursor.execute(
-            f'SELECT {_COLUMNS}, m."found", {_LIVE} FROM ({measured}) m'
-            f' JOIN {_IMAGES} i ON i."id" = m."id" {_JOIN}'
-            f' WHERE m."before" < {length:d} ORDER BY {order}, i."id", live."id"',
+            f'SELECT {columns}, {_LOCATION} FROM {_FROM} WHERE i."id" IN ({chosen})'
+            f" ORDER BY {order}",
             params,
         )
         fetched = cursor.fetchall()
-    rows = _rows(fetched)
-    return Fetched(rows, bool(rows) and fetched[0][len(COLUMNS)] > len(rows))
-
-
-def _rows(fetched: Sequence[tuple[Any, ...]]) -> list[Row]:
     # An image with several locations has several consecutive rows.
     return [
         _row(list(locations)) for _, locations in groupby(fetched, key=itemgetter(0))
     ]
+
+
+def _completed(page: list[Row], length: int) -> Fetched:
+    """Read the long properties and tags of a page, as far as they have ``length`` characters."""
+    long = [n for n, row in enumerate(page) if row["properties"] is None]
+    for first in range(0, len(long), PORTION):
+        portion = long[first : first + PORTION]
+        texts = _texts([page[n]["id"] for n in portion])
+        for n in portion:
+            if length <= 0:
+                return Fetched(page[:n], True)
+            properties, tags = texts.get(page[n]["id"], REMOVED)
+            length -= len(properties) + len(tags)
+            page[n] |= {
+                "properties": orjson.loads(properties),
+                "tags": orjson.loads(tags),
+            }
+    return Fetched(page, False)
+
+
+def _texts(ids: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Return the properties and tags of these images by id, as JSON."""
+    marks = ", ".join(["%s"] * len(ids))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f'SELECT "id", "properties", "tags" FROM {_IMAGES} WHERE "id" IN ({marks})',
+            ids,
+        )
+        return {pk: (properties, tags) for pk, properties, tags in cursor.fetchall()}
 
 
 def _row(locations: list[tuple[Any, ...]]) -> Row:
@@ -181,8 +220,8 @@ def _row(locations: list[tuple[Any, ...]]) -> Row:
     # The values have the types of the database driver.
     row["protected"] = bool(row["protected"])
     row["os_hidden"] = bool(row["os_hidden"])
-    row["properties"] = orjson.loads(row["properties"])
-    row["tags"] = orjson.loads(row["tags"])
+    for column in _TEXTS:
+        row[column] = row[column] and orjson.loads(row[column])
     row["created_at"] = str(row["created_at"])
     row["updated_at"] = str(row["updated_at"])
     row["deleted_at"] = row["deleted_at"] and str(row["deleted_at"])

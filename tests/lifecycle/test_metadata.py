@@ -157,6 +157,30 @@ def test_too_many_properties_can_still_become_fewer(
     assert len(current(image).properties) == 129
 
 
+def test_properties_above_a_lowered_limit_can_be_sent_again(
+    make_image: Any, member: Caller, settings: Any
+) -> None:
+    image = make_image(properties={"a": "1", "b": "2", "c": "3"})
+    settings.IMAGECATALOG_IMAGE_PROPERTY_QUOTA = 1
+
+    changes = Changes(properties={"a": "1", "b": "new"}, removed={"c"})
+    lifecycle.update(image.pk, changes, member)
+
+    assert current(image).properties == {"a": "1", "b": "new"}
+
+
+def test_properties_that_are_too_long_can_become_shorter(
+    make_image: Any, member: Caller
+) -> None:
+    image = make_image(properties={str(number): "x" * 60_000 for number in range(6)})
+
+    with pytest.raises(errors.OverLimit):
+        lifecycle.update(image.pk, Changes(properties={"0": "x" * 60_001}), member)
+    lifecycle.update(image.pk, Changes(properties={"0": "x"}), member)
+
+    assert current(image).properties["0"] == "x"
+
+
 def test_there_is_a_limit_to_the_length_of_all_properties(
     make_image: Any, member: Caller
 ) -> None:
@@ -236,8 +260,19 @@ def test_tags_above_a_lowered_limit_can_be_taken_off(
     settings.IMAGECATALOG_IMAGE_TAG_QUOTA = 1
 
     lifecycle.untag(image.pk, "a", member)
+    lifecycle.update(image.pk, Changes({"tags": ["c", "b"], "name": "new"}), member)
 
     assert current(image).tags == ["b", "c"]
+
+
+def test_tags_above_a_lowered_limit_cannot_be_exchanged(
+    make_image: Any, member: Caller, settings: Any
+) -> None:
+    image = make_image(tags=["a", "b", "c"])
+    settings.IMAGECATALOG_IMAGE_TAG_QUOTA = 1
+
+    with pytest.raises(errors.OverLimit, match="Attempted: 2, Maximum: 1"):
+        lifecycle.update(image.pk, Changes({"tags": ["a", "new"]}), member)
 
 
 def test_there_is_a_limit_to_tags(make_image: Any, member: Caller) -> None:

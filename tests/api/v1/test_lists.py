@@ -250,11 +250,11 @@ def test_documents_are_written_as_by_the_standard_library(
 def test_a_page_with_too_much_metadata_names_the_limit_that_fits(
     api: Any, make_image: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listing, "MAX_LENGTH", 150)
+    monkeypatch.setattr(listing, "MAX_LENGTH", 6000)
     for name in "abc":
-        make_image(name=name, properties={"text": "x" * 100})
+        make_image(name=name, properties={"text": "x" * 5000})
 
-    refused = api.member.get("/v1/images/detail")
+    refused = api.member.get("/v1/images/detail", {"limit": 1000})
 
     assert (refused.status_code, "limit=2." in refused.text) == (413, True)
     assert len(names(api.member, limit=2)) == 2
