@@ -30,7 +30,7 @@ FLOORS: list[set[str]] = [
         "format_checks",
     },
     {"models", "stores", "formats", "attributes"},
-    {"custom_properties", "signatures"},
+    {"custom_properties", "expected_digests", "signatures"},
     {"property_schema"},
     {"access"},
     {"events", "http", "listing", "history"},

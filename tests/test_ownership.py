@@ -28,7 +28,7 @@ from images.models import Image, Member
 MINE, THEIRS = "project-of-the-caller", "another-project"
 VISIBILITIES = ("private", "shared", "community", "public")
 OWNERSHIPS = ("member", "foreign", "nobody's")
-READING = ("get_", "download_")
+READING = ("get_", "download_", "fetch_")
 
 CHANGING = [name for name in RULES if not name.startswith(READING)]
 WIDEST = "everything that changes an image"
@@ -47,6 +47,7 @@ FILES = {
 TUS = {"Tus-Resumable": "1.0.0"}
 BYTES = "application/octet-stream"
 LOCATION = {"url": "http://127.0.0.1:9/x", "metadata": {}}
+URL = "http://93.184.215.14/x"  # which the filter allows, and nobody asks
 
 Answer = Any
 Do = Callable[[Client, Image], Answer]
@@ -156,6 +157,10 @@ VERBS: dict[str, tuple[str, list[Do]]] = {
     "v2 UploadView.delete": (
         "uploading",
         [sent("DELETE", f"{V2}/uploads/{{upload}}", **TUS)],
+    ),
+    "v2 ImageLocationViewSet.create": (
+        "queued",
+        [sent("POST", f"{V2}/locations", {"url": LOCATION["url"]})],
     ),
     "v1 ImageViewSet.create": (
         "active",
@@ -346,6 +351,7 @@ def test_an_image_that_is_taken_over_during_a_request_is_not_changed_by_it(
         lambda: lifecycle.deactivate(image.pk, former),
         lambda: lifecycle.reactivate(image.pk, former),
         lambda: uploads.begin(image.pk, 5, former),
+        lambda: lifecycle.request_location(image.pk, URL, {}, former),
     ]
 
     for attempt in attempts:

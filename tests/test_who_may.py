@@ -35,23 +35,23 @@ RELATION = {
 OPERATIONS = (
     "show", "download", "rename", "tag", "untag", "deactivate", "reactivate",
     "publish", "give away", "add location", "remove location", "share", "history",
-    "restore", "delete",
+    "restore", "delete", "read locations", "new location",
 )  # fmt: skip
 # Of an active image, private or whatever the row is about. 409: may, but it cannot be.
 CODES = {
-    ("admin", "all"):     (200, 200, 200, 204, 404, 204, 204, 200, 200, 400, 200, None, 200, 409, 204),
-    ("member", "own"):    (200, 200, 200, 204, 404, 204, 204, 403, 403, 403, 403, None, 200, 403, 204),
-    ("member", "seen"):   (200, 200, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403,  403, 403, 403),
-    ("member", "hidden"): (404,) * 15,
-    ("reader", "own"):    (200, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403,  200, 403, 403),
-    ("reader", "seen"):   (200, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403,  403, 403, 403),
-    ("reader", "hidden"): (404,) * 15,
-    ("service", "own"):   (404,) * 15,
-    ("service", "seen"):  (404,) * 15,
-    ("service", "hidden"): (404,) * 15,
-    ("none", "own"):      (404,) * 15,
-    ("none", "seen"):     (404,) * 15,
-    ("none", "hidden"):   (404,) * 15,
+    ("admin", "all"):     (200, 200, 200, 204, 404, 204, 204, 200, 200, 400, 200, None, 200, 409, 204, 200, 409),
+    ("member", "own"):    (200, 200, 200, 204, 404, 204, 204, 403, 403, 403, 403, None, 200, 403, 204, 403, 409),
+    ("member", "seen"):   (200, 200, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403,  403, 403, 403, 403, 403),
+    ("member", "hidden"): (404,) * 17,
+    ("reader", "own"):    (200, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403,  200, 403, 403, 403, 403),
+    ("reader", "seen"):   (200, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403,  403, 403, 403, 403, 403),
+    ("reader", "hidden"): (404,) * 17,
+    ("service", "own"):   (*(404,) * 15, 200, 409),
+    ("service", "seen"):  (*(404,) * 15, 200, 409),
+    ("service", "hidden"): (404,) * 17,
+    ("none", "own"):      (404,) * 17,
+    ("none", "seen"):     (404,) * 17,
+    ("none", "hidden"):   (404,) * 17,
 }  # fmt: skip
 # What depends on the visibility: only shared images have members.
 SHARE = {"private": 403, "shared": 200, "community": 403, "public": 403}
@@ -90,6 +90,7 @@ everybody = pytest.mark.parametrize(
     ("role", "visibility", "ownership"),
     [*product(ROLES, VISIBILITIES, OWNERSHIPS)],
 )
+PUBLIC_URL = "http://93.184.215.14/x"  # which the filter allows, and nobody asks
 MINE = "project-of-the-caller"
 THEIRS = "another-project"
 
@@ -156,6 +157,10 @@ def do(client: Client, operation: str, image: Image) -> int:
         "history": lambda: client.get(f"{path}/history"),
         "restore": lambda: client.generic("POST", f"{path}/actions/restore"),
         "delete": lambda: client.delete(path),
+        "read locations": lambda: client.get(f"{path}/locations"),
+        "new location": lambda: client.post(
+            f"{path}/locations", {"url": PUBLIC_URL}, content_type="application/json"
+        ),
     }
     response = answers[operation]()
     b"".join(response)

@@ -33,6 +33,11 @@ class Caller:
         return "admin" in self.roles
 
     @property
+    def is_service(self) -> bool:
+        """Whether the caller has the role ``service``, which other services of a cloud have."""
+        return "service" in self.roles
+
+    @property
     def log_context(self) -> logs.Context:
         """The request, user, project and interface that log records of this caller name."""
         project = self.project or ""

@@ -57,11 +57,15 @@ def _that_member(caller: Caller, image: Target) -> bool:
 
 
 def _service(caller: Caller, image: Target) -> bool:
-    return caller.is_admin or "service" in caller.roles
+    return caller.is_admin or caller.is_service
 
 
 def _service_or_own_reader(caller: Caller, image: Target) -> bool:
     return _service(caller, image) or _own_reader(caller, image)
+
+
+def _service_or_own_member(caller: Caller, image: Target) -> bool:
+    return _service(caller, image) or _own_member(caller, image)
 
 
 def _owner(caller: Caller, image: Target) -> bool:
@@ -121,6 +125,8 @@ RULES: dict[str, Rule] = {
     "modify_member": _that_member,  # checked with the member's id as "member_id"
     "add_location_to_active": _second_copy,
     "stores_info_detail": _service,
+    "add_image_location": _service_or_own_member,
+    "fetch_image_location": _service,
     # Additional rules, for actions that the Image API does not have or does not name.
     "get_other_members": _own_reader,
     "get_image_history": _own_reader,
@@ -156,6 +162,8 @@ LIMITS: dict[str, Rule] = {
     "modify_member": _owner_or_that_member,
     "add_location_to_active": _owner_or_service,
     "stores_info_detail": _anybody,
+    "add_image_location": _owner_or_service,
+    "fetch_image_location": _anybody,
     "get_other_members": _anybody,
     "get_image_history": _anybody,
     "restore_image": _owner,
@@ -164,7 +172,7 @@ LIMITS: dict[str, Rule] = {
 # Actions that show something of an image. By default they are not allowed for an image that
 # an overridden rule get_image hides.
 READING = frozenset(
-    name for name in RULES if name.startswith(("get_", "download_"))
+    name for name in RULES if name.startswith(("get_", "download_", "fetch_"))
 ) - {"get_image", "get_images"}
 
 

@@ -12,7 +12,7 @@ from django.utils.translation import ngettext
 from images.admin import formatting
 from images.admin.actions import Action
 from images.admin.consequences import restorable_until
-from images.models import READABLE_STATUSES, Image, Transfer, TransferStatus
+from images.models import READABLE_STATUSES, Image, Transfer
 
 
 class Total(NamedTuple):
@@ -139,9 +139,7 @@ def _cancelled(ids: Sequence[str], **conditions: bool) -> list[str]:
 
     ``conditions`` narrow the transfers, as arguments of a queryset's ``filter``.
     """
-    running = Transfer.objects.filter(
-        image__in=ids, status=TransferStatus.RUNNING, **conditions
-    )
+    running = Transfer.objects.owning().filter(image__in=ids, **conditions)
     # An import of staged data runs beside its upload; both have received the same bytes.
     received: dict[str, int] = {}
     for image_id, size in running.values_list("image", "bytes_received"):

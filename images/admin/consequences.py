@@ -17,8 +17,8 @@ from images.models import (
     TRANSIENT_STATUSES,
     Image,
     Status,
+    Transfer,
     TransferKind,
-    TransferStatus,
 )
 from images.operations import manual_transitions, overview
 
@@ -87,7 +87,7 @@ def restorable_until() -> str:
 
 
 def _cancelled(image: Image) -> str:
-    running = image.transfers.filter(status=TransferStatus.RUNNING)
+    running = Transfer.objects.owning().filter(image=image)
     # An import of staged data runs beside its upload; both have received the same bytes.
     totals = running.aggregate(kind=Max("kind"), received=Max("bytes_received"))
     if totals["kind"] is None:
@@ -108,6 +108,7 @@ _KINDS: Mapping[str, Callable[[], str]] = {
     TransferKind.STAGE: lambda: _("upload"),
     TransferKind.IMPORT: lambda: _("import"),
     TransferKind.WEB_DOWNLOAD: lambda: _("web download"),
+    TransferKind.LOCATION: lambda: _("check of the location"),
 }
 _BEFORE: Mapping[str, Callable[[Image], str]] = {
     "deactivate": _deactivate,

@@ -32,6 +32,8 @@ from images.models import (
     LocationStatus,
     MemberStatus,
     Status,
+    TransferKind,
+    TransferStatus,
 )
 from images.operations import overview
 
@@ -195,7 +197,9 @@ def _transfers(request: HttpRequest, image: Image) -> dict[str, Any]:
                 "rate": formatting.progress(transfer)["rate"],
                 "started": formatting.ago(transfer.started_at),
                 "heartbeat": formatting.ago(transfer.heartbeat_at),
-                "retry": retries and transfer.source and transfer.status == "failed",
+                "retry": retries
+                and transfer.kind == TransferKind.WEB_DOWNLOAD
+                and transfer.status == TransferStatus.FAILED,
             }
             for transfer in newest
         ]

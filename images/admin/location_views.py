@@ -34,6 +34,7 @@ from images.models import (
     LocationStatus,
     Status,
     Transfer,
+    TransferKind,
     TransferStatus,
 )
 from images.stores import HTTP
@@ -130,7 +131,9 @@ def retry(request: HttpRequest, image_id: str, transfer_id: UUID) -> HttpRespons
     """Request a failed web download again, and redirect to the page of the image. POST only."""
     require(request, "images.upload_image")
     image = get_image_or_404(image_id)
-    failed = image.transfers.filter(status=TransferStatus.FAILED).exclude(source="")
+    failed = image.transfers.filter(
+        status=TransferStatus.FAILED, kind=TransferKind.WEB_DOWNLOAD
+    )
     transfer = failed.filter(pk=transfer_id).first()
     if transfer is None:
         raise Http404(_("The image has no failed web download with this id."))

@@ -1,4 +1,4 @@
-"""Web download: a background worker fetches an image's data from a URL."""
+"""A background worker fetches an image's data from a URL: web downloads and new locations."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from django.db.models.functions import Coalesce
 from images import db, errors, lifecycle, logs, stores
 from images.access import Caller, operator
 from images.failpoints import failpoint
-from images.models import Image, Status, Transfer, TransferStatus
+from images.models import Image, Status, Transfer, TransferKind, TransferStatus
 from images.transfers import leases
 from images.transitions import follow, locked
 
 
 class Waiting(NamedTuple):
-    """The transfer id and the image's owner of a web download that no worker has claimed yet."""
+    """The transfer id and the image's owner of a fetch that no worker has claimed yet."""
 
     transfer_id: UUID
     owner: str  # of the image; empty: no owner
 
 
 def next_waiting(begun: Collection[UUID], busy: Collection[str]) -> Waiting | None:
-    """Return the oldest web download that waits for a worker; None if there is none.
+    """Return the oldest fetch that waits for a worker; None if there is none.
 
     ``begun`` are transfer ids and ``busy`` are owners that are left out.
     """
@@ -45,10 +45,11 @@ def next_waiting(begun: Collection[UUID], busy: Collection[str]) -> Waiting | No
 def fetch(transfer_id: UUID, stopping: Callable[[], bool] = lambda: False) -> bool:
     """Carry out a web download: queued -> saving -> active, or on failure killed.
 
-    Returns False when another worker has begun it or the image is no longer queued. A pinned
-    image is queued instead of killed, because the same bytes can still be uploaded. When the
-    worker is ``stopping``, the web download is queued again for the next worker. Raises every
-    error that prevents the download; the image has then left ``saving``.
+    The data of a new location is only read: importing -> active, or on failure queued. Returns
+    False when another worker has begun it or the image no longer waits for it. A pinned image
+    is queued instead of killed, because the same bytes can still be uploaded. When the worker
+    is ``stopping``, the fetch waits for the next worker. Raises every error that prevents it;
+    the image has then left ``saving`` or ``importing``.
     """
     transfer = Transfer.objects.get(pk=transfer_id)
     actor = replace(operator("worker"), request_id=transfer.request_id)
@@ -56,15 +57,16 @@ def fetch(transfer_id: UUID, stopping: Callable[[], bool] = lambda: False) -> bo
     image = _claim(transfer, actor)
     if image is None:
         return False
-    failpoint("web_download.claimed")
+    failpoint(f"{TransferKind(transfer.kind).name.lower()}.claimed")
     db.release_connection()
     lifecycle.receive(image, transfer, _blocks(transfer, stopping), actor)
     return True
 
 
 def _claim(transfer: Transfer, actor: Caller) -> Image | None:
+    located = transfer.kind == TransferKind.LOCATION
     with locked(transfer.image_id, deleted=True) as image:
-        if image.status != Status.QUEUED:
+        if image.status != (Status.IMPORTING if located else Status.QUEUED):
             leases.cancel_waiting(
                 transfer,
                 "The image is not queued any more: another request has changed it.",
@@ -74,7 +76,8 @@ def _claim(transfer: Transfer, actor: Caller) -> Image | None:
             transfer.status_on_failure = Status.QUEUED
         if not leases.claim(transfer):
             return None
-        follow(image, image.mark_saving, "copy", actor)
+        if not located:
+            follow(image, image.mark_saving, "copy", actor)
     return image
 
 
@@ -83,8 +86,10 @@ def _blocks(transfer: Transfer, stopping: Callable[[], bool]) -> Iterator[bytes]
         if stopping():
             transfer.status_on_failure = Status.QUEUED
             raise errors.ServerStopping(
-                "The worker is being stopped. The web download is repeated when it is back."
+                "The worker is being stopped. The data is fetched again when it is back."
             )
         yield block
-        failpoint("web_download.streaming")
-    failpoint("web_download.received")
+        if transfer.kind == TransferKind.WEB_DOWNLOAD:
+            failpoint("web_download.streaming")
+    if transfer.kind == TransferKind.WEB_DOWNLOAD:
+        failpoint("web_download.received")

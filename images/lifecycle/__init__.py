@@ -39,6 +39,7 @@ from images.lifecycle.location_preparation import (
     RemoveLocationAt,
     ReplaceLocations,
 )
+from images.lifecycle.location_requests import request_location
 from images.lifecycle.locations import (
     add_location,
     remove_from_store,
@@ -82,6 +83,7 @@ __all__ = [
     "remove_from_store",
     "remove_location",
     "request_fetch",
+    "request_location",
     "restore",
     "retry_due_objects",
     "scrub",

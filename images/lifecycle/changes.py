@@ -16,7 +16,7 @@ from images.access import Caller
 from images.attributes import Changes
 from images.events import record
 from images.lifecycle import event_details
-from images.models import Image, Status, Transfer, TransferKind, TransferStatus
+from images.models import Image, Status, Transfer, TransferKind
 from images.transitions import save
 
 FORMATS = ("disk_format", "container_format")
@@ -97,7 +97,7 @@ def _check_formats(image: Image, fields: Mapping[str, Any]) -> None:
         )
     if _import_is_running(image):
         raise errors.Forbidden(
-            f"Attribute {named[0]} cannot be replaced while the uploaded data is "
+            f"Attribute {named[0]} cannot be replaced while the data is "
             "imported. Try again when the import has ended."
         )
 
@@ -109,10 +109,10 @@ def _check_tags(image: Image, fields: Mapping[str, Any]) -> None:
 
 
 def _import_is_running(image: Image) -> bool:
-    # The running import inspects the data with the formats that were set when it began.
-    return Transfer.objects.filter(
-        image=image, kind=TransferKind.IMPORT, status=TransferStatus.RUNNING
-    ).exists()
+    # An import inspects the data with the formats that were set when it began. A resumable
+    # upload whose import has failed waits for the next one.
+    owning = Transfer.objects.owning().filter(image=image)
+    return owning.exclude(kind=TransferKind.STAGE).exists()
 
 
 def _merged(

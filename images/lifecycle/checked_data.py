@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from images import errors, signatures
+from images import errors, expected_digests, signatures
 from images.formats import Inspector, inspection
 from images.models import READABLE_STATUSES, Image
 from images.stores.digests import Digests, digesting
@@ -81,11 +81,12 @@ class CheckedData:
         expected: int | None = None,
         room: int | None = None,
         checksum: str | None = None,
+        digests: Mapping[str, str] | None = None,
     ) -> None:
         """Prepare the checks for an image as it is now.
 
-        ``expected`` (bytes) and ``checksum`` (MD5) are claims about the data; ``room`` is the
-        number of bytes that the quota of its owner leaves. Raises Invalid if the image lacks
+        ``expected`` (bytes), ``checksum`` (MD5) and ``digests`` are claims about the data;
+        ``room`` is the number of bytes that the quota of its owner leaves. Raises Invalid if the image lacks
         a format or its signature cannot be verified.
         """
         check_formats_set(image)
@@ -93,6 +94,7 @@ class CheckedData:
         self._criteria = Criteria.of(image)
         self._signature = signatures.of(self._criteria.signature)
         self._checksum = checksum
+        self._expected_digests = digests or {}
         self._blocks = _counted(blocks, expected, room)
 
     def __iter__(self) -> Generator[bytes, None, None]:
@@ -120,7 +122,7 @@ class CheckedData:
         return self.facts
 
     def _algorithms(self) -> set[str]:
-        algorithms = {"md5", self._criteria.hash_algorithm}
+        algorithms = {"md5", self._criteria.hash_algorithm, *self._expected_digests}
         return algorithms | ({self._signature.algorithm} if self._signature else set())
 
     def _conclude(self, digests: Digests, inspector: Inspector) -> DataFacts:
@@ -133,6 +135,7 @@ class CheckedData:
             self._criteria,
         )
         _check_claimed(facts, self._checksum)
+        expected_digests.check(self._expected_digests, hexdigests)
         if self._signature:
             self._signature.check(hexdigests[self._signature.algorithm])
         check_same(self._image, facts)

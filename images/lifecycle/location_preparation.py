@@ -5,7 +5,6 @@ The checks run before any lock is taken, because they read from external web ser
 
 from __future__ import annotations
 
-import string
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -17,6 +16,7 @@ from django.conf import settings
 
 from images import attributes, db, errors, stores
 from images.attributes import Changes
+from images.expected_digests import HEX_DIGITS, is_digest
 from images.lifecycle.changes import preview
 from images.lifecycle.checked_data import (
     CheckedData,
@@ -36,7 +36,8 @@ MAX_URL = 255  # characters
 MAX_METADATA = 4096  # bytes of JSON
 READ_SECONDS = 600.0  # for reading the data at all URLs of one request
 NEEDED = {"os_hash_algo", "os_hash_value"}  # of validation_data, when there is any
-HEX_DIGITS = {"md5": 32, "sha256": 64, "sha384": 96, "sha512": 128}
+# An image's digest is one of these.
+ALGORITHMS = ("md5", "sha256", "sha384", "sha512")
 
 
 @dataclass(frozen=True)
@@ -75,10 +76,7 @@ class AddLocation:
         metadata = value.get("metadata", {})
         if not isinstance(metadata, dict):
             raise errors.Invalid("The metadata of a location must be an object.")
-        if len(value["url"]) > MAX_URL:
-            raise errors.Invalid(
-                f"A location URL must have at most {MAX_URL} characters."
-            )
+        check_url_length(value["url"])
         _check_metadata(metadata)
         validation = _parse_validation(value.get("validation_data") or {})
         return cls(value["url"], metadata, validation)
@@ -182,6 +180,12 @@ def check_claimed_algorithm(image: Image, location: AddLocation) -> None:
     algorithm = hash_algorithm(image)
     if location.validation.get("os_hash_algo", algorithm) != algorithm:
         raise errors.Conflict(f"os_hash_algo must be {algorithm} here.")
+
+
+def check_url_length(url: str) -> None:
+    """Raise Invalid if the URL of a location has more than MAX_URL characters."""
+    if len(url) > MAX_URL:
+        raise errors.Invalid(f"A location URL must have at most {MAX_URL} characters.")
 
 
 def _count_urls(change: LocationChange) -> int:
@@ -329,7 +333,7 @@ def _parse_validation(value: object) -> dict[str, str]:
 
 
 def _check_hex(name: str, value: str, kind: str) -> None:
-    if kind not in HEX_DIGITS:
-        raise errors.Conflict(f"os_hash_algo must be one of {', '.join(HEX_DIGITS)}.")
-    if len(value) != HEX_DIGITS[kind] or not set(value) <= set(string.hexdigits):
+    if kind not in ALGORITHMS:
+        raise errors.Conflict(f"os_hash_algo must be one of {', '.join(ALGORITHMS)}.")
+    if not is_digest(kind, value):
         raise errors.Conflict(f"{name} must be {HEX_DIGITS[kind]} hexadecimal digits.")

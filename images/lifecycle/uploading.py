@@ -90,6 +90,7 @@ def receive(
 ) -> None:
     """Store the data of a transfer that has begun and activate the image.
 
+    The data at a location is only checked, because it stays where it is.
     On failure the image gets the transfer's ``status_on_failure``. ``staged`` is the
     resumable upload that the blocks come from; it ends together with the transfer. Raises the
     errors of ``upload`` for its data.
@@ -140,7 +141,10 @@ def _receive(
         heartbeat.keep_alive(transfer, quota.reserving(transfer, blocks)),
         expected=transfer.bytes_expected,
         checksum=transfer.checksum,
+        digests=transfer.expected_digests,
     )
+    if transfer.kind == TransferKind.LOCATION:
+        return data.read()
     with closing(_arriving(data, transfer)) as arriving:
         store.put(transfer.key, arriving, transfer.bytes_expected)
     return data.facts
@@ -156,7 +160,12 @@ def _activate(
     image: Image, transfer: Transfer, facts: DataFacts, actor: Caller
 ) -> None:
     quota.check_adding(image, facts.size, transfer)
-    ImageLocation.objects.create(image=image, store=transfer.store, key=transfer.key)
+    stays = transfer.kind == TransferKind.LOCATION
+    ImageLocation.objects.create(
+        image=image,
+        store=transfer.store,
+        key=transfer.source if stays else transfer.key,
+    )
     set_facts(image, facts)
     image.pinned = False
     follow(

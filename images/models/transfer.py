@@ -6,7 +6,7 @@ from typing import Self
 from uuid import uuid4
 
 from django.db import models
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, Value
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -20,6 +20,7 @@ class TransferKind(models.TextChoices):
     STAGE = "stage", _("Stage")
     IMPORT = "import", _("Import")
     WEB_DOWNLOAD = "copy", _("Web download")
+    LOCATION = "locate", _("Location")  # the data is read where it is, and not stored
 
 
 class TransferStatus(models.TextChoices):
@@ -28,7 +29,7 @@ class TransferStatus(models.TextChoices):
     WAITING = (
         "waiting",
         _("Waiting"),
-    )  # for a worker; does not own the image's status yet
+    )  # for a worker; only a location owns the image's status already
     RUNNING = "running", _("Running")
     DONE = "done", _("Done")
     FAILED = "failed", _("Failed")
@@ -40,6 +41,15 @@ UNCLEAN = Q(status=TransferStatus.FAILED, cleaned=False)
 
 class TransferQuerySet(models.QuerySet["Transfer"]):
     """Filters that select transfers."""
+
+    def owning(self) -> Self:
+        """Select the transfers that own the status of their image.
+
+        They are the running ones, and each location that waits for a worker.
+        """
+        # Not IN: each of the two statuses has an index of its own.
+        waiting = Q(status=TransferStatus.WAITING, kind=TransferKind.LOCATION)
+        return self.filter(Q(status=TransferStatus.RUNNING) | waiting)
 
     def unclean(self) -> Self:
         """Select the failed transfers whose partial data is not removed yet."""
@@ -80,6 +90,10 @@ class Transfer(models.Model):
     # Of the project's storage quota, while the transfer is open; NULL: begun without a quota.
     bytes_reserved = models.BigIntegerField(null=True)
     checksum = models.CharField(max_length=32, null=True, help_text="MD5 expected")  # noqa: DJ001
+    # What the data must have: algorithm -> hexadecimal digest.
+    expected_digests = models.JSONField(
+        default=dict, db_default=Value({}, models.JSONField())
+    )
     started_at = models.DateTimeField(default=timezone.now)
     heartbeat_at = models.DateTimeField(default=timezone.now)
     # The transfer ends by then, even if it still has heartbeats.
@@ -117,14 +131,12 @@ class Transfer(models.Model):
 
 
 def ownerless() -> Q:
-    """Return the query condition for images that wait for a transfer, but none is running.
+    """Return the query condition for images that wait for a transfer, but none owns their status.
 
     Such images are saving, uploading or importing.
     """
-    running = Transfer.objects.filter(
-        image=OuterRef("pk"), status=TransferStatus.RUNNING
-    )
-    return Q(~Exists(running), status__in=TRANSIENT_STATUSES)
+    owning = Transfer.objects.owning().filter(image=OuterRef("pk"))
+    return Q(~Exists(owning), status__in=TRANSIENT_STATUSES)
 
 
 class ChunkStatus(models.TextChoices):

@@ -10,7 +10,7 @@ from images import errors
 from images.access import Caller, missing
 from images.lifecycle.deactivation import deactivate, reactivate
 from images.lifecycle.deletion import delete, restore, scrub
-from images.models import TRANSIENT_STATUSES, Image, Status, Transfer, TransferStatus
+from images.models import TRANSIENT_STATUSES, Image, Status, Transfer
 from images.operations.repair import unstick
 from images.transfers import leases
 
@@ -49,14 +49,14 @@ def transition_to(image_id: str, target: str, actor: Caller, reason: str) -> Non
 
 
 def fail(image_id: str, actor: Caller, reason: str = "") -> None:
-    """End the running transfers of an image as failed; the image is then queued, or killed (v1).
+    """End the transfers of an image as failed; the image is then queued, or killed (v1).
 
-    An image without a running transfer is queued. Raises NotFound, and Conflict unless the
+    An image that no transfer owns is queued. Raises NotFound, and Conflict unless the
     image is saving, uploading or importing.
     """
     error = errors.Gone(f"An operator ended the transfer. {reason}".strip())
     ended = [
-        leases.fail(transfer, error, actor) for transfer in _running_transfers(image_id)
+        leases.fail(transfer, error, actor) for transfer in _owning_transfers(image_id)
     ]
     if not any(ended):
         unstick(image_id, actor, reason)
@@ -69,9 +69,8 @@ def _image(image_id: str) -> Image:
     return image
 
 
-def _running_transfers(image_id: str) -> list[Transfer]:
-    running = Transfer.objects.filter(image=image_id, status=TransferStatus.RUNNING)
-    return list(running)
+def _owning_transfers(image_id: str) -> list[Transfer]:
+    return list(Transfer.objects.owning().filter(image=image_id))
 
 
 def _operations(image: Image) -> dict[str, Verb]:
@@ -81,7 +80,7 @@ def _operations(image: Image) -> dict[str, Verb]:
         return {image.status_before_delete: restore, Status.DELETED: scrub}
     if image.status in TRANSIENT_STATUSES:
         status_on_failure = {
-            transfer.status_on_failure for transfer in _running_transfers(image.pk)
+            transfer.status_on_failure for transfer in _owning_transfers(image.pk)
         }
         # When an import of staged data fails manually, `fail` also ends its upload.
         target = next(iter(status_on_failure - {Status.IMPORTING}), Status.QUEUED)

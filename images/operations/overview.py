@@ -36,6 +36,7 @@ ELSEWHERE = {
     Status.QUEUED: (
         "saving (an upload, or a web download)",
         "uploading (a resumable upload)",
+        "importing (the data at a new location is checked)",
         "active (a location is added)",
     ),
     Status.SAVING: ("active (the data has arrived)",),

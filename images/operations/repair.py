@@ -25,7 +25,6 @@ from images.models import (
     LocationStatus,
     Status,
     Transfer,
-    TransferStatus,
     UploadChunk,
 )
 from images.stores.writeback import PART
@@ -166,13 +165,14 @@ def _lose(
 
 
 def unstick(image_id: str, actor: Caller, reason: str = "") -> None:
-    """Queue an image again that is saving, uploading or importing without a running transfer.
+    """Queue an image again that is saving, uploading or importing without a transfer.
 
-    Raises NotFound, and Conflict when a transfer is running or the image has another status.
+    Raises NotFound, and Conflict when a transfer owns the status or the image has another
+    status.
     """
     with locked(image_id) as image:
-        running = image.transfers.filter(status=TransferStatus.RUNNING)
-        if image.status not in TRANSIENT_STATUSES or running.exists():
+        owning = Transfer.objects.owning().filter(image=image)
+        if image.status not in TRANSIENT_STATUSES or owning.exists():
             raise errors.Conflict(f"The image is {image.status} and not stuck.")
         follow(image, image.mark_requeued, "fail", actor, reason=reason)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -31,6 +32,10 @@ from images.transitions import follow, locked
 
 log = logging.getLogger(__name__)
 
+FETCHED = (TransferKind.WEB_DOWNLOAD, TransferKind.LOCATION)  # by a background worker
+# The data of a resumable upload is in its chunks only, that of a location is not stored.
+WITHOUT_OBJECT = (TransferKind.STAGE, TransferKind.LOCATION)
+
 
 def begin(
     image: Image,
@@ -41,6 +46,7 @@ def begin(
     expected: int | None,
     status_on_failure: Status,
     checksum: str | None = None,
+    digests: Mapping[str, str] | None = None,
     source: str = "",
     metadata: str = "",
     reserved: int | None = None,
@@ -48,8 +54,8 @@ def begin(
     """Begin a transfer for a locked image. Its key in the store is unique and never reused.
 
     A transfer with a ``source`` waits until a background worker claims it. ``expected``
-    (bytes) and ``checksum`` (MD5) are claims about the data; ``metadata`` is kept for the
-    client of a resumable upload; ``reserved`` is what ``quota.reserve`` returned.
+    (bytes), ``checksum`` (MD5) and ``digests`` are claims about the data; ``metadata`` is kept
+    for the client of a resumable upload; ``reserved`` is what ``quota.reserve`` returned.
     """
     transfer_id = uuid4()
     return Transfer.objects.create(
@@ -65,6 +71,7 @@ def begin(
         bytes_expected=expected,
         bytes_reserved=reserved,
         checksum=checksum,
+        expected_digests=dict(digests or {}),
         source=source,
         metadata=metadata,
         deadline=None if source else deadline(kind),
@@ -135,8 +142,8 @@ def abort(
 ) -> bool:
     """End a transfer as failed and set its image to the status on failure, but leave its data.
 
-    No store is asked. Returns False when the transfer was not running. A web download
-    interrupted by the worker's shutdown is queued again in the same transaction.
+    No store is asked. Returns False when the transfer was not open. What the worker was
+    fetching when it was shut down waits again, in the same transaction.
     ``if_unchanged``: abort only if the transfer's heartbeat (for a resumable upload, its
     deadline) has not changed since ``transfer`` was read.
     """
@@ -171,23 +178,27 @@ def _apply_status_on_failure(
 
 
 def _queue_again(image: Image, transfer: Transfer, actor: Caller) -> None:
-    """Queue an interrupted web download for the next worker; other clients retry themselves."""
-    if transfer.kind != TransferKind.WEB_DOWNLOAD or image.status != Status.QUEUED:
+    """Let an interrupted transfer wait for the next worker; other clients retry themselves."""
+    if transfer.kind not in FETCHED or image.status != Status.QUEUED:
         return
     # Read from the row: on this instance it was set to queued for the interruption.
     status_on_failure = Transfer.objects.values_list("status_on_failure", flat=True)
+    if transfer.kind == TransferKind.LOCATION:
+        follow(image, image.mark_importing, "import", actor)
     queued = begin(
         image,
-        TransferKind.WEB_DOWNLOAD,
+        TransferKind(transfer.kind),
         stores.get(transfer.store),
         actor,
         expected=transfer.bytes_expected,
         status_on_failure=Status(status_on_failure.get(pk=transfer.pk)),
         checksum=transfer.checksum,
+        digests=transfer.expected_digests,
         source=transfer.source,
         reserved=transfer.bytes_reserved,
     )
-    record_fetch_request(image, queued, actor)
+    if transfer.kind == TransferKind.WEB_DOWNLOAD:
+        record_fetch_request(image, queued, actor)
 
 
 def record_fetch_request(image: Image, transfer: Transfer, actor: Caller) -> None:
@@ -203,7 +214,7 @@ def _end(
     message: str = "",
     if_unchanged: bool = False,
 ) -> bool:
-    running = Transfer.objects.filter(pk=transfer.pk, status=TransferStatus.RUNNING)
+    running = Transfer.objects.owning().filter(pk=transfer.pk)
     if if_unchanged and transfer.kind == TransferKind.STAGE:
         # A request without bytes renews the heartbeat; only received bytes move the deadline.
         running = running.filter(deadline=transfer.deadline)
@@ -246,7 +257,7 @@ def clean(transfer: Transfer, breaker: CircuitBreaker) -> None:
     failed = Transfer.objects.filter(pk=transfer.pk, status=TransferStatus.FAILED)
     if breaker.is_open(transfer.store) or not failed.exists():
         return
-    if transfer.kind != TransferKind.STAGE:  # its data is in its chunks only
+    if transfer.kind not in WITHOUT_OBJECT:
         abandoned = transfer.worker != this_worker()
         if not object_removal.delete(
             transfer.store, transfer.key, breaker, abandoned=abandoned

@@ -204,9 +204,8 @@ MOVES = {
 }
 
 
-# What is not shown of a usual image: no verb uses it, after API v1, without delayed deletion.
+# What is not shown of a usual image: after API v1, without delayed deletion.
 UNUSUAL = {
-    ("queued", "importing"),
     ("saving", "killed"),
     ("active", "deleted"),
     ("deactivated", "deleted"),

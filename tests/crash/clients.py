@@ -282,8 +282,9 @@ class Client:
         if answer is None or answer.status_code != 200:
             return
         status = frozenset((answer.json()["status"],))
-        if status in (ACTIVE, KILLED):
-            entry.copying = False
+        # An image whose location was accepted is importing; queued, it was refused.
+        if status in (ACTIVE, KILLED) or (entry.locating and status == QUEUED):
+            entry.copying = entry.locating = False
             entry.acknowledged(status)
 
     def _delete(self, entry: Entry) -> str:
@@ -335,6 +336,11 @@ class Client:
         value = {"url": url, "metadata": {}, "validation_data": digest}
         self._patch(entry, ACTIVE, "add", "/locations/-", value=value)
 
+    def _request_location(self, entry: Entry) -> None:
+        path, url = f"images/{entry.id}/locations", f"{self.web}{entry.body.number}"
+        said = self._do(entry, ACTIVE | QUEUED, "POST", path, json={"url": url})
+        entry.copying = entry.locating = said != "refused"
+
     def _rename(self, entry: Entry) -> None:
         name = f"{self.dice.random()}"
         said = self._patch(entry, entry.may, "replace", "/name", value=name)
@@ -359,6 +365,7 @@ VERBS: dict[str, list[Verb]] = {
         Client._upload_and_delete,
         Client._break_off,
         Client._add_location,
+        *([Client._request_location] * 2),
         Client._rename,
         Client._delete,
     ],

@@ -49,6 +49,7 @@ class Entry:
     names: set[str] = field(default_factory=set)
     upload: str = ""  # the path of a resumable one of which the end is not known
     copying: bool = False  # a worker fetches it, or is to
+    locating: bool = False  # that worker only reads it
     emptied: bool = False  # it has had data, perhaps
 
     def acknowledged(self, status: frozenset[str]) -> None:
@@ -72,7 +73,7 @@ class Entry:
 
     def wrong(self, row: Row | None) -> str | None:
         """Return how the row contradicts what may be, or None; afterwards only the row may be."""
-        self.copying = False
+        self.copying = self.locating = False
         status = row.status if row else ABSENT
         allowed, self.may = self.may, self._certain(status)
         if status not in allowed:

@@ -1,26 +1,72 @@
-"""The locations of an image, which the JSON patch of the image changes at ``/locations``."""
+"""The locations of an image; the JSON patch of the image changes them too, at ``/locations``."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
-from images import errors, lifecycle
+from django.http import HttpResponse
+from rest_framework.request import Request
+
+from images import access, errors, lifecycle
 from images.access import Caller
+from images.api.v2 import serializers
 from images.api.v2.patch import LocationOperation
-from images.api.v2.serializers import visible_locations
-from images.http.views import ApiViewSet
+from images.expected_digests import is_digest
+from images.http import request_body, responses
+from images.http.views import ApiViewSet, get_caller
 from images.lifecycle import LocationChange
 from images.models import Status
 from images.models.rows import Row
 
+VALIDATION_ALGORITHMS = ("md5", "sha1", "sha256", "sha512")
+
+
+class NewLocation(NamedTuple):
+    """The URL of a location to be added, and the digest that its data must have, if any."""
+
+    url: str
+    digests: dict[str, str]  # algorithm -> hexadecimal
+
+    @classmethod
+    def parse(cls, document: object) -> NewLocation:
+        """Parse ``{"url", "validation_data"?}``. Raises Invalid if it is malformed."""
+        if not isinstance(document, dict) or not isinstance(document.get("url"), str):
+            raise errors.Invalid("Send an object with 'url'.")
+        if unknown := set(document) - {"url", "validation_data"}:
+            raise errors.Invalid(
+                f"Additional properties are not allowed: {', '.join(sorted(unknown))}."
+            )
+        return cls(document["url"], _digests(document.get("validation_data", {})))
+
 
 class ImageLocationViewSet(ApiViewSet):
-    """The locations of an image, which have no requests of their own yet.
+    """``/v2/images/{id}/locations``: the locations of an image.
 
-    The PATCH of an image hands its operations on locations to ``rules`` and ``changes``. The
-    router maps no URL to this ViewSet until it has actions (Image API 2.17: list, create).
+    The PATCH of an image hands its operations on locations to ``rules`` and ``changes``.
     """
+
+    def list(self, request: Request, image_id: str) -> HttpResponse:
+        """Return all locations of an image, for other services of the cloud."""
+        caller = get_caller(request)
+        image = access.get_image(caller, image_id, "fetch_image_location")
+        hidden = image["status"] == Status.DEACTIVATED and not caller.is_admin
+        visible = [] if hidden else image["locations"]
+        return responses.json(serializers.locations(visible))
+
+    def create(self, request: Request, image_id: str) -> HttpResponse:
+        """Request that a queued image has its data at a URL; a worker checks the data."""
+        caller = get_caller(request)
+        access.get_image(caller, image_id, "add_image_location")
+        new = NewLocation.parse(request_body.json(request._request, request_body.SMALL))
+        is_web = new.url.lower().startswith(("http://", "https://"))
+        if not (is_web or caller.is_service):
+            raise errors.Forbidden(
+                "http store must be enabled to use location API by normal user."
+            )
+        lifecycle.request_location(image_id, *new, caller)
+        return responses.nothing(202)
 
     @staticmethod
     def rules(image: Row, operations: Sequence[LocationOperation]) -> Iterator[str]:
@@ -39,7 +85,11 @@ class ImageLocationViewSet(ApiViewSet):
         """
         has_position = any(operation.index is not None for operation in operations)
         count = len(image["locations"])
-        if has_position and count > 1 and count > len(visible_locations(image, caller)):
+        if (
+            has_position
+            and count > 1
+            and count > len(serializers.visible_locations(image, caller))
+        ):
             raise errors.Forbidden(
                 "You do not see all locations of this image, so you cannot choose one by its "
                 "position. Ask an administrator."
@@ -48,7 +98,7 @@ class ImageLocationViewSet(ApiViewSet):
     @staticmethod
     def changes(
         image: Row, operations: Sequence[LocationOperation]
-    ) -> list[LocationChange]:
+    ) -> Sequence[LocationChange]:
         """Return the operations on an image as changes of its locations. Writes nothing.
 
         Raises Invalid, Conflict and OverLimit for a value that is not a location.
@@ -57,6 +107,28 @@ class ImageLocationViewSet(ApiViewSet):
             _change(status, operation)
             for status, operation in _with_status(image, operations)
         ]
+
+
+def _digests(validation: object) -> dict[str, str]:
+    if validation == {}:
+        return {}
+    if not isinstance(validation, dict) or set(validation) != {
+        "os_hash_algo",
+        "os_hash_value",
+    }:
+        raise errors.Invalid(
+            "validation_data must be an object with os_hash_algo and os_hash_value."
+        )
+    algorithm, value = validation["os_hash_algo"], validation["os_hash_value"]
+    if algorithm not in VALIDATION_ALGORITHMS:
+        raise errors.Invalid(
+            f"os_hash_algo must be one of {', '.join(VALIDATION_ALGORITHMS)}."
+        )
+    if not isinstance(value, str) or not is_digest(algorithm, value):
+        raise errors.Invalid(
+            f"os_hash_value ({value}) is not a valid hexadecimal value of {algorithm}."
+        )
+    return {algorithm: value.lower()}
 
 
 def _with_status(

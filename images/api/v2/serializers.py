@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -64,11 +65,19 @@ def visible_locations(row: Row, caller: Caller) -> list[Location]:
     if not may(caller, "get_image_location", row):
         return []
     locations: list[Location] = row["locations"]
-    if caller.is_admin or "service" in caller.roles:
+    if caller.is_admin or caller.is_service:
         return locations
     if shown_to == "privileged":
         return []
     return [location for location in locations if location[0] == stores.HTTP.id]
+
+
+def locations(visible: Iterable[Location]) -> list[dict[str, Any]]:
+    """Return locations as JSON objects."""
+    return [
+        {"url": _url(store, key), "metadata": {**metadata, "store": store}}
+        for store, key, metadata in visible
+    ]
 
 
 def _add_locations(document: dict[str, Any], row: Row, caller: Caller) -> None:
@@ -81,10 +90,7 @@ def _add_locations(document: dict[str, Any], row: Row, caller: Caller) -> None:
     if not visible:
         return
     urls = {(store, key): _url(store, key) for store, key, _ in visible}
-    document["locations"] = [
-        {"url": urls[store, key], "metadata": {**metadata, "store": store}}
-        for store, key, metadata in visible
-    ]
+    document["locations"] = locations(visible)
     if best := next(urls[copy] for copy in heaviest if copy in urls):
         document["direct_url"] = best
 

@@ -1,0 +1,71 @@
+"""Requests to make an image active with data at a URL, which a background worker checks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from images import errors
+from images.access import Caller
+from images.failpoints import failpoint
+from images.lifecycle.checked_data import check_ready
+from images.lifecycle.location_preparation import (
+    AddLocation,
+    check_url_length,
+    prepare,
+    trusts_owners,
+)
+from images.lifecycle.locations import apply
+from images.models import Image, Status, TransferKind
+from images.stores import HTTP, url_filter
+from images.transfers import leases, quota
+from images.transitions import follow, locked
+
+
+def request_location(
+    image_id: str, url: str, digests: Mapping[str, str], actor: Caller
+) -> None:
+    """Request that a queued image has its data at a URL: queued -> importing.
+
+    A background worker reads the data and checks it like an upload; then the image is active.
+    ``digests`` are expected of the data: algorithm -> hexadecimal. Where owners are trusted and
+    expect no digest, the data is not read, and the image is active at once.
+
+    The role ``service`` can do this for images of other projects. Raises NotFound, Forbidden,
+    Conflict unless the image is queued, Invalid for a URL that is refused, OverLimit, and the
+    errors of checks that an upload must pass too.
+    """
+    check_url_length(url)
+    url_filter.check(url)
+    trusted = []
+    if trusts_owners() and not digests:
+        trusted = prepare(image_id, [AddLocation(url)])
+    with locked(image_id, None if actor.is_service else actor) as image:
+        _check_queued(image)
+        for location in trusted:
+            apply(image, location, actor)
+        if not trusted:
+            _begin(image, url, digests, actor)
+    failpoint("location.requested")
+
+
+def _check_queued(image: Image) -> None:
+    if image.status != Status.QUEUED:
+        raise errors.Conflict(
+            f"It's not allowed to add locations if image status is {image.status}."
+        )
+
+
+def _begin(image: Image, url: str, digests: Mapping[str, str], actor: Caller) -> None:
+    check_ready(image)
+    follow(image, image.mark_importing, "import", actor)
+    leases.begin(
+        image,
+        TransferKind.LOCATION,
+        HTTP,
+        actor,
+        expected=None,
+        status_on_failure=Status.QUEUED,
+        digests=digests,
+        source=url,
+        reserved=quota.reserve(image, None),
+    )
