@@ -216,6 +216,13 @@ IMAGECATALOG_IMAGE_LOCATION_QUOTA = env.number(
     -1,
     help="Locations that an image may have. `-1`: no limit.",
 )
+IMAGECATALOG_IMAGE_CHANGE_RATE = env.number(
+    "IMAGECATALOG_IMAGE_CHANGE_RATE",
+    60,
+    help="Changes of one image by one project in a minute that one machine accepts, apart from "
+    "changes of the status; ten times as many may come at once. Each is an event of the "
+    "image's history. More are refused (429). `0`: no limit.",
+)
 IMAGECATALOG_USER_STORAGE_QUOTA = env.size(
     "IMAGECATALOG_USER_STORAGE_QUOTA",
     help="Bytes (or, for example, `500GB`) that the images of one project may use in "
@@ -306,6 +313,12 @@ IMAGECATALOG_UPLOAD_EXPIRY = env.seconds(
 
 # HTTP
 IMAGECATALOG_V1 = env.flag("IMAGECATALOG_V1", True, help="`off` disables API v1.")
+IMAGECATALOG_RATE_LIMIT = env.number(
+    "IMAGECATALOG_RATE_LIMIT",
+    0,
+    help="API requests of one project in a minute that one machine answers; so many may also "
+    "come at once. More are refused (429). `0`: no limit.",
+)
 IMAGECATALOG_PUBLIC_URL = env.base_url(
     "IMAGECATALOG_PUBLIC_URL",
     shown="from the request",

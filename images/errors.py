@@ -62,14 +62,20 @@ class OverLimit(ImageError):
     code = "over-limit"
 
 
-class TooManyAttempts(ImageError):
-    """Too many sign-in attempts; another attempt may succeed after ``seconds``."""
+class TooManyRequests(ImageError):
+    """Requests come too often; another one may succeed after ``seconds``."""
 
-    code = "too-many-attempts"
+    code = "too-many-requests"
 
     def __init__(self, message: str, seconds: int = 1) -> None:
         super().__init__(message)
         self.seconds = seconds
+
+
+class TooManyAttempts(TooManyRequests):
+    """Too many sign-in attempts; another attempt may succeed after ``seconds``."""
+
+    code = "too-many-attempts"
 
 
 class TooManyTransfers(ImageError):

@@ -6,8 +6,10 @@ import logging
 from functools import partial
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 
+from images import request_rate
 from images.access import Caller
 from images.logs import word
 from images.models import Event, Image
@@ -15,6 +17,8 @@ from images.models import Event, Image
 log = logging.getLogger(__name__)
 
 FAILURES = ("fail", "lose")  # verbs
+AT_ONCE = 10  # minutes of IMAGECATALOG_IMAGE_CHANGE_RATE
+CHANGED_TOO_OFTEN = "Your project changes this image too often."
 FIGURES = ("transfer", "received", "size", "store", "damage")  # details
 
 
@@ -30,8 +34,11 @@ def record(
     """Write an event into the image's history; log it once the transaction is committed.
 
     ``before`` is the image's status before the change; its status now is recorded as the new
-    one. ``verb`` names the change, such as ``update``; ``detail`` has its values.
+    one. ``verb`` names the change, such as ``update``; ``detail`` has its values. Raises
+    TooManyRequests if a client makes too many changes that leave the status as it is.
     """
+    if before == image.status and actor.interface not in ("command", "worker"):
+        _count_change(image, actor)
     event = Event.objects.create(
         image=image,
         verb=verb,
@@ -45,6 +52,12 @@ def record(
         detail=detail or {},
     )
     transaction.on_commit(partial(_log, event, actor))
+
+
+def _count_change(image: Image, actor: Caller) -> None:
+    most = settings.IMAGECATALOG_IMAGE_CHANGE_RATE
+    key = f"image {image.pk} {actor.project or ''}"
+    request_rate.count(key, most, AT_ONCE * most, CHANGED_TOO_OFTEN)
 
 
 def _log(event: Event, actor: Caller) -> None:

@@ -24,6 +24,7 @@ FLOORS: list[set[str]] = [
         "units",
         "console",
         "min_rate",
+        "request_rate",
         "failpoints",
         "db",
         "duty",

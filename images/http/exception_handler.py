@@ -39,7 +39,7 @@ STATUS: Mapping[type[Exception], int] = {
     errors.StoreFull: 413,
     BodyTooLarge: 413,
     errors.ContentRefused: 415,
-    errors.TooManyAttempts: 429,
+    errors.TooManyRequests: 429,
     errors.ServerStopping: 503,
     errors.TooManyTransfers: 503,
     errors.StoreError: 503,
@@ -117,6 +117,6 @@ def _domain_refusal(
         headers["Accept-Encoding"] = "identity"  # RFC 9110, 12.5.3
     if isinstance(exc, errors.TooManyTransfers):
         headers["Retry-After"] = str(responses.RETRY_SECONDS)
-    if isinstance(exc, errors.TooManyAttempts):
+    if isinstance(exc, errors.TooManyRequests):
         headers["Retry-After"] = str(exc.seconds)  # RFC 9110, 10.2.3
     return _Refusal(table[kind], str(exc), headers)

@@ -7,12 +7,13 @@ from collections.abc import Callable, Container, Mapping
 from functools import wraps
 from typing import Any, ClassVar, cast
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSetMixin
 
-from images import errors, outages
+from images import errors, outages, request_rate
 from images.access import Caller
 from images.http import request_body, responses, streaming
 from images.http.challenge import challenge
@@ -24,6 +25,7 @@ NAME = "(?s:.*[^/])"  # the end of a path with a text, which can have slashes it
 KNOWN_METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"}
 View = Callable[[HttpRequest], HttpResponseBase]
 WITHOUT_BODY = {"GET", "HEAD", "DELETE"}
+TOO_OFTEN = "Your project sends too many requests."
 
 
 class ApiView(APIView):
@@ -62,11 +64,21 @@ class ApiView(APIView):
         del self.response
         return response
 
+    def perform_authentication(self, request: Request) -> None:
+        """Authenticate the caller, and count the request for the caller's project.
+
+        Raises NotAuthenticated, AuthenticationFailed, Forbidden or TooManyRequests.
+        """
+        super().perform_authentication(request)
+        most = settings.IMAGECATALOG_RATE_LIMIT
+        key = f"project {get_caller(request).project or ''}"
+        request_rate.count(key, most, most, TOO_OFTEN)
+
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Authenticate the caller, and refuse a body where the method has none.
 
-        Raises NotAuthenticated, AuthenticationFailed or Forbidden for the caller, Invalid for
-        the body.
+        Raises NotAuthenticated, AuthenticationFailed, Forbidden or TooManyRequests for the
+        caller, Invalid for the body.
         """
         # No content negotiation: Accept only decides the form of errors. Views check
         # permissions themselves, because most permissions depend on the image.
