@@ -223,6 +223,13 @@ IMAGECATALOG_IMAGE_CHANGE_RATE = env.number(
     "changes of the status; ten times as many may come at once. Each is an event of the "
     "image's history. More are refused (429). `0`: no limit.",
 )
+IMAGECATALOG_IMAGE_COUNT_UPLOADING = env.number(
+    "IMAGECATALOG_IMAGE_COUNT_UPLOADING",
+    -1,
+    -1,
+    help="Images of one project to which data may be on its way at a time; requested web "
+    "downloads count, too. `-1`: no limit.",
+)
 IMAGECATALOG_USER_STORAGE_QUOTA = env.size(
     "IMAGECATALOG_USER_STORAGE_QUOTA",
     help="Bytes (or, for example, `500GB`) that the images of one project may use in "

@@ -21,7 +21,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("v2", RedirectView.as_view(url="/v2/")),
     # Minor versions do not change the behaviour, so every existing one is accepted.
-    re_path(r"^v2(?:\.(?:[0-9]|10|15|17))?/", include("images.api.v2.urls")),
+    re_path(r"^v2(?:\.(?:[0-9]|10|13|15|17))?/", include("images.api.v2.urls")),
     *(V1 if settings.IMAGECATALOG_V1 else ()),
     re_path(r"", versions.fallback),
 ]

@@ -93,6 +93,7 @@ def queue_fetch(image: Image, source: Source, actor: Caller) -> None:
             f"A web download for image {image.pk} is waiting already."
         )
     check_pinned_size(image, source.size)
+    quota.check_uploading(image)
     reserved = quota.reserve(image, source.size)
     transfer = leases.begin(
         image,

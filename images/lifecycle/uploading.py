@@ -58,6 +58,7 @@ def upload(
             change(image, changes, actor)
         follow(image, image.mark_saving, "upload", actor)
         check_formats_set(image)
+        quota.check_uploading(image)
         if image.pinned:
             status_on_failure = Status.QUEUED
         reserved = None

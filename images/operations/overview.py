@@ -27,7 +27,7 @@ from images.models import (
     ownerless,
 )
 from images.operations import manual_transitions
-from images.transfers import quota, reaper
+from images.transfers import reaper, usage
 
 WITHOUT_DATA = (Status.QUEUED, Status.KILLED)
 
@@ -224,7 +224,7 @@ def _projects() -> list[dict[str, Any]]:
         "used": _by_owner(
             locations.filter(status=LocationStatus.ACTIVE), "image__size"
         ),
-        "reserved": _by_owner(quota.reserving_transfers(), quota.RESERVED),
+        "reserved": _by_owner(usage.reserving_transfers(), usage.RESERVED),
         "chunks": _by_owner(UploadChunk.objects.all(), "size", "transfer__image"),
         "trash": _by_owner(
             locations.filter(status=LocationStatus.PENDING_DELETE), "image__size"

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F, Q, QuerySet, Sum
+from django.db.models import F, Q, Sum
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -24,19 +24,16 @@ from images.models import (
     Image,
     ImageLocation,
     LocationStatus,
-    Status,
     Transfer,
-    TransferKind,
     TransferStatus,
-    UploadChunk,
 )
+from images.transfers import limits, usage
 from images.transfers.heartbeat import gone
+from images.units import counted
 
 LOCK = 7402  # first key of the advisory locks of quotas; the second is a hash of the project
 STEP = 64 << 20  # bytes reserved ahead of data whose size is unknown
 SHARE = 8  # at most an eighth of what is left is reserved ahead; others need the rest
-# A transfer that began without a quota, or in an earlier release, has reserved nothing.
-RESERVED = Coalesce("bytes_reserved", "bytes_expected", "bytes_received")
 
 
 def remaining(image: Image) -> int | None:
@@ -46,13 +43,7 @@ def remaining(image: Image) -> int | None:
     """
     if not settings.IMAGECATALOG_USER_STORAGE_QUOTA:
         return None
-    locations = ImageLocation.objects.filter(
-        status=LocationStatus.ACTIVE,
-        image__owner=image.owner,
-        image__deleted_at=None,
-    )
-    used = locations.aggregate(used=Sum("image__size"))["used"] or 0
-    return settings.IMAGECATALOG_USER_STORAGE_QUOTA - int(used)
+    return int(settings.IMAGECATALOG_USER_STORAGE_QUOTA) - usage.stored(image.owner)
 
 
 def reserve(image: Image, size: int | None) -> int | None:
@@ -105,12 +96,21 @@ def check_adding(image: Image, size: int, transfer: Transfer | None = None) -> N
         raise exceeded()
 
 
-def reserving_transfers() -> QuerySet[Transfer]:
-    """Return the transfers whose bytes count although no image has them yet."""
-    # Not IN: each of the two statuses has an index of its own.
-    is_open = Q(status=TransferStatus.RUNNING) | Q(status=TransferStatus.WAITING)
-    # An import has the same bytes as its resumable upload.
-    return Transfer.objects.filter(is_open).exclude(status_on_failure=Status.IMPORTING)
+def check_uploading(image: Image) -> None:
+    """Raise OverLimit if data is on its way to as many images of the project as is allowed.
+
+    Called with the image locked, in the transaction that begins a transfer for it. Requested
+    web downloads count while they wait for a worker, too.
+    """
+    most = limits.defaults()[limits.COUNT_UPLOADING]
+    if most is None:
+        return
+    lock_project(image.owner)
+    if usage.uploading(image.owner).exclude(pk=image.pk).count() >= most:
+        raise errors.OverLimit(
+            f"Data is on its way to {counted(most, 'image')} of the project, which is the limit. "
+            "Wait until it has arrived, or ask for a higher limit."
+        )
 
 
 def check_staging(image: Image, size: int) -> None:
@@ -123,17 +123,7 @@ def check_staging(image: Image, size: int) -> None:
     if not most:
         return
     lock_project(image.owner)
-    staged = Transfer.objects.filter(
-        kind=TransferKind.STAGE,
-        status=TransferStatus.RUNNING,
-        image__owner=image.owner,
-    ).aggregate(total=Sum("bytes_expected"))
-    left_over = (
-        UploadChunk.objects.filter(transfer__image__owner=image.owner)
-        .exclude(transfer__status=TransferStatus.RUNNING)
-        .aggregate(total=Sum("size"))
-    )
-    if size + (staged["total"] or 0) + (left_over["total"] or 0) > most:
+    if size + usage.staged(image.owner) > most:
         raise errors.OverLimit(
             f"The project's resumable uploads would exceed its quota of {most} bytes. Finish or "
             "cancel other uploads, or send the data in one request."
@@ -188,7 +178,7 @@ def _granted(image: Image, least: int, most: int) -> int | None:
     Between ``least`` and ``most``; None if not even ``least`` fit.
     """
     lock_project(image.owner)
-    left = _left(image, RESERVED)
+    left = _left(image, usage.RESERVED)
     if left is None:
         return most
     if least > left:
@@ -201,7 +191,8 @@ def _left(image: Image, reserved: F | Coalesce) -> int | None:
     left = remaining(image)
     if left is None:
         return None
-    others = reserving_transfers().filter(image__owner=image.owner).exclude(image=image)
+    others = usage.reserving_transfers().filter(image__owner=image.owner)
+    others = others.exclude(image=image)
     return left - int(others.aggregate(total=Sum(reserved))["total"] or 0)
 
 

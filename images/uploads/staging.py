@@ -38,6 +38,7 @@ def begin(
         follow(image, image.mark_uploading, "stage", actor)
         lifecycle.check_ready(image)
         lifecycle.check_pinned_size(image, size)
+        quota.check_uploading(image)
         quota.check_staging(image, size)
         reserved = quota.reserve(image, size)
         upload = leases.begin(

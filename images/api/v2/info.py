@@ -1,4 +1,4 @@
-"""What clients can ask about the service itself: its stores."""
+"""What clients can ask about the service itself: its stores, and what a project uses."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from images import access, stores
 from images.http import responses
 from images.http.views import ApiViewSet, get_caller
 from images.stores import Store
+from images.transfers import limits, usage
 
 
 class StoreInfoViewSet(ApiViewSet):
@@ -36,6 +37,28 @@ class StoreInfoViewSet(ApiViewSet):
                     }
                     for one in _all()
                 ]
+            }
+        )
+
+
+class UsageViewSet(ApiViewSet):
+    """``/v2/info/usage``: what the caller's project has, and its limits."""
+
+    def list(self, request: Request) -> HttpResponse:
+        """Return usage and limit by name, sizes in MiB; nothing where nothing is limited."""
+        project = get_caller(request).project
+        allowed = limits.defaults()
+        is_limited = any(limit is not None for limit in allowed.values())
+        used = usage.of(project) if project and is_limited else {}
+        return responses.json(
+            {
+                "usage": {
+                    name: {
+                        "usage": number // limits.UNITS[name],
+                        "limit": limits.in_units(name, allowed[name]),
+                    }
+                    for name, number in used.items()
+                }
             }
         )
 

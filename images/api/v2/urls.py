@@ -14,7 +14,7 @@ from images.api.v2.image_members import ImageMemberViewSet
 from images.api.v2.image_stores import ImageStoreViewSet
 from images.api.v2.image_tags import ImageTagViewSet
 from images.api.v2.images import ImageViewSet
-from images.api.v2.info import StoreInfoViewSet
+from images.api.v2.info import StoreInfoViewSet, UsageViewSet
 from images.http.views import IMAGE_ID, UnknownPathView
 
 IMAGE = f"images/{IMAGE_ID}"
@@ -28,6 +28,7 @@ router.register(f"{IMAGE}/locations", ImageLocationViewSet, basename="image-loca
 router.register(f"{IMAGE}/members", ImageMemberViewSet, basename="image-member")
 router.register(f"{IMAGE}/tags", ImageTagViewSet, basename="image-tag")
 router.register("info/stores", StoreInfoViewSet, basename="store-info")
+router.register("info/usage", UsageViewSet, basename="usage")
 router.register(
     r"stores/(?P<store_id>[^/]+)", ImageStoreViewSet, basename="image-store"
 )

@@ -100,3 +100,60 @@ def test_the_stores_are_only_read(path: str, method: str, api: Any) -> None:
     response = api.admin.generic(method, f"/v2/info/{path}")
 
     assert (response.status_code, response["Allow"]) == (405, "GET")
+
+
+MIB = 1 << 20
+
+
+def test_nothing_is_told_of_usage_where_nothing_is_limited(
+    api: Any, make_image: Any
+) -> None:
+    make_image("active")
+
+    assert api.member.get("/v2/info/usage").json() == {"usage": {}}
+
+
+def test_usage_and_limits_are_in_mebibytes_and_images(
+    api: Any, make_image: Any, settings: Any
+) -> None:
+    settings.IMAGECATALOG_USER_STORAGE_QUOTA = 50 * MIB + 1
+    settings.IMAGECATALOG_USER_STAGING_QUOTA = 20 * MIB
+    settings.IMAGECATALOG_IMAGE_COUNT_UPLOADING = 5
+    twice = make_image("active", size=3 * MIB)
+    twice.locations.create(store="elsewhere", key="ab/copy")
+    make_image("active", size=100 * MIB, owner="another")
+    make_image("pending_delete", size=100 * MIB)
+    saving, staging = make_image("saving"), make_image("uploading")
+    saving.transfers.update(bytes_reserved=2 * MIB)
+    staging.transfers.update(bytes_expected=4 * MIB - 1, status_on_failure="queued")
+
+    assert api.member.get("/v2/info/usage").json() == {
+        "usage": {
+            "image_size_total": {"usage": 11, "limit": 50},
+            "image_stage_total": {"usage": 3, "limit": 20},
+            "image_count_total": {"usage": 3, "limit": -1},
+            "image_count_uploading": {"usage": 2, "limit": 5},
+        }
+    }
+
+
+def test_usage_needs_a_token(client: Client) -> None:
+    assert client.get("/v2/info/usage").status_code == 401
+
+
+@pytest.mark.parametrize("images", [1, 30])
+def test_usage_is_counted_in_a_constant_number_of_queries(
+    images: int,
+    api: Any,
+    make_image: Any,
+    settings: Any,
+    django_assert_max_num_queries: Any,
+) -> None:
+    settings.IMAGECATALOG_IMAGE_COUNT_TOTAL = 50
+    for _ in range(images):
+        make_image("active")
+        make_image("uploading")
+    api.member.get("/v2/info/usage")
+
+    with django_assert_max_num_queries(8):
+        api.member.get("/v2/info/usage")

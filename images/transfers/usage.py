@@ -1,0 +1,78 @@
+"""What a project has of all that is limited, computed from the rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Q, QuerySet, Sum
+from django.db.models.functions import Coalesce
+
+from images.models import (
+    Image,
+    ImageLocation,
+    LocationStatus,
+    Status,
+    Transfer,
+    TransferKind,
+    TransferStatus,
+    UploadChunk,
+)
+from images.transfers import limits
+
+# A transfer that began without a quota, or in an earlier release, has reserved nothing.
+RESERVED = Coalesce("bytes_reserved", "bytes_expected", "bytes_received")
+
+
+def of(owner: str | None) -> dict[str, int]:
+    """Return what a project has, in bytes and images, by the names of its limits. Six queries."""
+    reserved = reserving_transfers().filter(image__owner=owner)
+    return {
+        limits.SIZE_TOTAL: stored(owner) + _total(reserved, RESERVED),
+        limits.STAGE_TOTAL: staged(owner),
+        limits.COUNT_TOTAL: Image.objects.existing().filter(owner=owner).count(),
+        limits.COUNT_UPLOADING: uploading(owner).count(),
+    }
+
+
+def stored(owner: str | None) -> int:
+    """Return the bytes of all copies of a project's images, without those in the trash."""
+    locations = ImageLocation.objects.filter(
+        status=LocationStatus.ACTIVE, image__owner=owner, image__deleted_at=None
+    )
+    return _total(locations, "image__size")
+
+
+def staged(owner: str | None) -> int:
+    """Return the bytes of a project's resumable uploads.
+
+    Those are the announced sizes of the open ones, and the chunks of ended ones that are not
+    removed yet.
+    """
+    uploads = Transfer.objects.filter(
+        kind=TransferKind.STAGE,
+        status=TransferStatus.RUNNING,
+        image__owner=owner,
+    )
+    left_over = UploadChunk.objects.filter(transfer__image__owner=owner).exclude(
+        transfer__status=TransferStatus.RUNNING
+    )
+    return _total(uploads, "bytes_expected") + _total(left_over, "size")
+
+
+def uploading(owner: str | None) -> QuerySet[Image]:
+    """Return the images of a project whose data is on its way, or waits for a worker."""
+    return Image.objects.filter(
+        owner=owner, pk__in=reserving_transfers().values("image")
+    )
+
+
+def reserving_transfers() -> QuerySet[Transfer]:
+    """Return the transfers whose bytes count although no image has them yet."""
+    # Not IN: each of the two statuses has an index of its own.
+    is_open = Q(status=TransferStatus.RUNNING) | Q(status=TransferStatus.WAITING)
+    # An import has the same bytes as its resumable upload.
+    return Transfer.objects.filter(is_open).exclude(status_on_failure=Status.IMPORTING)
+
+
+def _total(rows: QuerySet[Any], size: str | Coalesce) -> int:
+    return int(rows.aggregate(total=Sum(size))["total"] or 0)
