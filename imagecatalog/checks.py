@@ -142,7 +142,10 @@ def secret_key(**options: Any) -> list[Warning]:
 
 
 def owner(**options: Any) -> list[Warning]:
-    """Warn about a command of root, which would make files that the service cannot use."""
+    """Warn if root runs a command, but the data folder belongs to another user.
+
+    The service could not use the files that the command creates.
+    """
     folder = settings.IMAGECATALOG_DATA_DIR
     if os.geteuid() != 0 or not folder.exists():
         return []

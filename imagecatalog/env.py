@@ -43,7 +43,7 @@ def known() -> set[str]:
 
 
 def misspelt() -> dict[str, list[str]]:
-    """Return the set variables with our prefix that are not declared -> similar declared names."""
+    """Return each undeclared ``IMAGECATALOG_*`` variable in use -> similar declared names."""
     # Without what they have in common: else all names are much alike.
     ends = [name.removeprefix(PREFIX) for name in known() if name.startswith(PREFIX)]
     return {
@@ -144,9 +144,10 @@ def choice(
 def relaxed(
     name: str, strict: str, allowed: tuple[str, ...], *, help: str
 ) -> tuple[str, ...]:
-    """Read a comma-separated list of the allowed words; empty if it is the word ``strict``.
+    """Read a comma-separated list of the allowed words.
 
-    Raises ImproperlyConfigured for any other word.
+    The word ``strict``, the default, stands for an empty list. Raises ImproperlyConfigured
+    for any other word.
     """
     values = words(name, strict, help=help)
     if values == (strict,):
@@ -160,7 +161,7 @@ def relaxed(
 
 
 def words(name: str, default: str = "", *, help: str) -> tuple[str, ...]:
-    """Read a comma-separated list of words."""
+    """Read a comma-separated list of words, without whitespace around them and empty ones."""
     values = text(name, default, help=help).split(",")
     return tuple(value.strip() for value in values if value.strip())
 
@@ -176,9 +177,9 @@ def numbers(name: str, default: tuple[int, ...], *, help: str) -> tuple[int, ...
 
 
 def networks(name: str, *besides: str, help: str) -> tuple[str, ...]:
-    """Read a comma-separated list of IP addresses and networks; ``besides`` are also accepted.
+    """Read a comma-separated list of IP addresses and networks.
 
-    Raises ImproperlyConfigured for any other word.
+    The words in ``besides`` are also accepted. Raises ImproperlyConfigured for any other.
     """
     values = words(name, help=help)
     for value in values:

@@ -48,7 +48,7 @@ def request_id(get_response: GetResponse) -> GetResponse:
 
 
 def safe_headers(get_response: GetResponse) -> GetResponse:
-    """Keep JSON out of caches, responses from being guessed at, and browsers on TLS.
+    """Set security headers: JSON is not cached, no media type is guessed, browsers stay on TLS.
 
     A cache knows by Authorization that a response is for one caller only (RFC 9111 section 3.5),
     but not by X-Auth-Token. HSTS (RFC 6797) needs an https IMAGECATALOG_PUBLIC_URL.
@@ -69,7 +69,7 @@ def safe_headers(get_response: GetResponse) -> GetResponse:
 
 
 def notice_database(get_response: GetResponse) -> GetResponse:
-    """Notice that the database works again, by the first response that used it."""
+    """Record after each successful response that used the database that the database works."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
@@ -146,10 +146,10 @@ def limit_cookies(get_response: GetResponse) -> GetResponse:
 
 
 def check_forms(get_response: GetResponse) -> GetResponse:
-    """Refuse the form of a stranger or a too large one unread, and one that is not UTF-8.
+    """Refuse forms that are too large, cut off, not UTF-8, or of users who are not signed in.
 
     Django would parse a form, and read it into memory, before it asks who sends it, and it would
-    read what is not UTF-8 as other text.
+    read what is not UTF-8 as other text. The sign-in form needs no signed-in user.
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
@@ -162,7 +162,11 @@ def check_forms(get_response: GetResponse) -> GetResponse:
 
 
 def _unread(request: HttpRequest) -> HttpResponse | None:
-    """Return the refusal of a form that the head of the request decides, or None."""
+    """Return the response that refuses a form unread, or None if the form can be read.
+
+    A form is too large by its Content-Length (413), or its user is not signed in (redirect to
+    the sign-in page).
+    """
     is_sign_in = request.path_info == reverse("admin:login")
     limit = SIGN_IN_FORM if is_sign_in else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     refusal: HttpResponse | None = None
@@ -178,7 +182,7 @@ def _unread(request: HttpRequest) -> HttpResponse | None:
 
 
 def _broken(request: HttpRequest) -> HttpResponse | None:
-    """Return the refusal of a form that is cut off or not UTF-8, or None."""
+    """Read a form; return a response with 400 if it is cut off or not UTF-8, else None."""
     try:
         form = request.body
     except UnreadablePostError:

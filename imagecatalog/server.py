@@ -65,10 +65,10 @@ configure_logging(settings.LOGGING_CONFIG, settings.LOGGING)
 
 
 class Logger(glogging.Logger):  # type: ignore[misc]
-    """gunicorn's logger, whose records go the same way as all others."""
+    """gunicorn's logger, whose records are written by the service's own log configuration."""
 
     def setup(self, cfg: Any) -> None:
-        """Prepare the loggers, without the handlers that gunicorn adds."""
+        """Prepare gunicorn's loggers, whose records go to the root logger only."""
         super().setup(cfg)
         for log in (self.error_log, self.access_log):
             log.handlers.clear()
@@ -120,7 +120,7 @@ def pre_request(worker: Any, request: Any) -> None:
 
 
 def post_request(worker: Any, request: Any, environ: Any, response: Any) -> None:
-    """Forget the request: what this thread logs next does not belong to it."""
+    """Clear the log context after a request, for what this thread logs next (gunicorn hook)."""
     logs.bind(logs.Context())
 
 
@@ -170,6 +170,6 @@ def _refuse_connections(worker: Any, deadline: float) -> None:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Return whether to log a record of gunicorn: not for timeouts of clients."""
+    """Return whether to log a record of gunicorn: no timeouts of clients, and nothing twice."""
     error = record.exc_info[1] if record.exc_info else None
     return not (isinstance(error, BlockingIOError) or getattr(error, "logged", False))

@@ -45,7 +45,7 @@ class CatalogueSite(AdminSite):
         return super().index(request, extra)
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
-        """Return the view for staff users; it refuses texts on which queries fail or take long."""
+        """Return a view for staff users that refuses NUL characters and overlong queries."""
         return super().admin_view(_checked(view), cacheable)
 
     def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
@@ -60,7 +60,7 @@ class CatalogueSite(AdminSite):
     def password_change(  # type: ignore[override]
         self, request: HttpRequest, extra_context: Any = None
     ) -> HttpResponse:
-        """Change the user's own password; the old one has the limits of a sign-in."""
+        """Change the user's own password; wrong old passwords count as failed sign-ins."""
         from images.admin import error_pages
 
         if request.method != "POST":
@@ -93,8 +93,8 @@ class CatalogueSite(AdminSite):
 def _checked(view: View) -> View:
     """Return a view that refuses NUL characters, and long queries and searches.
 
-    Queries of PostgreSQL fail on NUL. Each word of a search is a condition, and each number of an
-    order is a column.
+    Queries of PostgreSQL fail on NUL. Long ones are slow: each word of a search becomes a
+    condition, and each number of an order a column.
     """
 
     @wraps(view)

@@ -57,7 +57,7 @@ _own: dict[str, Count] = {}  # oldest first
 
 
 def add(keys: Iterable[str], now: int) -> list[Count]:
-    """Count one attempt for each key, and return the counts with it."""
+    """Count one attempt for each key, and return the new counts."""
     ordered = sorted(keys)
     ended = now - WINDOW
     try:
@@ -83,7 +83,7 @@ def subtract(counts: Iterable[Count], right: str = "", now: int = 0) -> None:
 
 
 def due(now: float) -> QuerySet[AttemptCount]:
-    """Return the rows that are of no more use."""
+    """Return the rows to delete: their window has ended, and no recent sign-in needs them."""
     ended = Q(since__lt=now - WINDOW)
     forgotten = Q(right_at=None) | Q(right_at__lt=now - KNOWN)
     return AttemptCount.objects.filter(ended & forgotten)

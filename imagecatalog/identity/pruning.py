@@ -29,7 +29,7 @@ RECORDS: dict[type[Model], str] = {
 
 
 def prune() -> None:
-    """Remove expired sessions, counts of attempts, and records of too many days ago.
+    """Remove expired sessions, unneeded counts of sign-in attempts, and old sign-in records.
 
     IMAGECATALOG_SIGN_IN_RECORD_DAYS says how many days records are kept.
     """

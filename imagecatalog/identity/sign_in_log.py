@@ -46,7 +46,10 @@ def refused(user: str, origin: Origin, how: str) -> None:
 def _try_to_write(
     verb: str, user: str, origin: Origin, detail: dict[str, object]
 ) -> None:
-    """Write a record that only names of existing users cause: a failure would tell them."""
+    """Write a record; if that fails, only write a warning into the process log.
+
+    Only names of existing users cause such a record: an error response would reveal them.
+    """
     try:
         _write(verb, user, origin, detail)
     except Error as error:

@@ -33,7 +33,10 @@ ASKED_AGAIN: Final = 2  # seconds after a refusal
 
 
 class Refusal(NamedTuple):
-    """A refused key. Times are seconds since 1970."""
+    """How long attempts are refused for an address, or for a name from an address.
+
+    Times are seconds since 1970. From ``asked_again`` on, the database is asked again.
+    """
 
     asked_again: int
     ends: int  # when the window of its attempts ends
@@ -43,7 +46,7 @@ _refused: dict[str, Refusal] = {}
 
 
 class Attempt(NamedTuple):
-    """An attempt that was counted: the keys of its name and address, and their counts."""
+    """A counted sign-in attempt: the keys of its name and address, and their counts."""
 
     by_name: str
     by_both: str
@@ -57,7 +60,10 @@ def check(name: str, origin: Origin) -> None:
 
 
 def count(name: str, origin: Origin) -> Attempt:
-    """Count an attempt, before its secret is checked. Raises TooManyAttempts."""
+    """Count an attempt, before its secret is checked.
+
+    Raises TooManyAttempts if a limit is exceeded.
+    """
     attempt = _attempt(name, origin)
     now = int(time.time())
     _check_refused(attempt, now)
@@ -77,7 +83,10 @@ def count(name: str, origin: Origin) -> Attempt:
 
 
 def succeeded(attempt: Attempt) -> None:
-    """Take back a successful attempt, and forget the failures of its name from its address."""
+    """Do not count a successful attempt, and forget earlier failures of its name.
+
+    Forgotten are those from the same address.
+    """
     now = int(time.time())
     attempt_counts.subtract(attempt.counts, right=attempt.by_both, now=now)
 
@@ -90,7 +99,7 @@ def _attempt(name: str, origin: Origin) -> Attempt:
 
 
 def _key(kind: str, text: str) -> str:
-    """Return a key that hides the text: people type passwords as names."""
+    """Return a keyed hash of the text: people type passwords as names."""
     salt = f"imagecatalog.identity.throttle {kind}"
     return salted_hmac(salt, text, algorithm="sha256").hexdigest()
 

@@ -64,11 +64,13 @@ _change = object()  # the last known change of users, roles and credentials here
 def hashing_slot(
     name: str, origin: Origin, *, is_guess: bool = True, was_right: bool = False
 ) -> Iterator[Attempt | None]:
-    """Let the caller hash alone in this process, and count a guess. Raises TooManyAttempts.
+    """Let the caller alone hash a secret in this process, and count the attempt as a guess.
 
-    A secret that ``was_right`` from this address before waits with however many others. Guesses
-    are counted one after the other: right passwords that arrive together, each of which is taken
-    back afterwards, must not use up a limit.
+    Yields the counted attempt, or None without ``is_guess``. Raises TooManyAttempts if a limit
+    on guesses is exceeded, or if too many callers wait. A secret that ``was_right`` from this
+    address before waits with however many others. Guesses are counted one after the other: right
+    passwords that arrive together, each of which is taken back afterwards, must not use up a
+    limit.
     """
     guess = None
     if is_guess:
@@ -87,7 +89,7 @@ def hashing_slot(
 
 @contextmanager
 def _place() -> Iterator[None]:
-    """Take one of the places of those who wait. Raises TooManyAttempts if there is none left."""
+    """Be one of the limited number of callers that wait. Raises TooManyAttempts at the limit."""
     if not _places.acquire(blocking=False):
         raise errors.TooManyAttempts(
             "Too many clients are signing in at once. Try again in a few seconds."
@@ -185,7 +187,11 @@ def _is_generated(secret: str, encoded: str) -> bool:
 
 
 def _unless_guess(is_guess: bool, name: str, origin: Origin) -> float | None:
-    """Return the time for a generated secret, which is right or a guess; None for a guess."""
+    """Return the present monotonic time if this is no guess; else count the guess.
+
+    Returns None for a guess: a generated secret that is no guess is correct. Raises
+    TooManyAttempts if a limit is exceeded.
+    """
     if not is_guess:
         return time.monotonic()
     throttle.count(name, origin)
@@ -193,7 +199,11 @@ def _unless_guess(is_guess: bool, name: str, origin: Origin) -> float | None:
 
 
 def _hashed(secret: str, encoded: str | None, anywhere: bytes) -> float | None:
-    """Return the time at which the secret was found to match the hash; None if it does not."""
+    """Return the monotonic time at which the secret was found to match the hash ``encoded``.
+
+    Returns None if the secret does not match, and takes as long if there is no hash.
+    ``anywhere`` is the key of the secret in the cache.
+    """
     if encoded is None:
         make_password(secret)  # takes as long as for an existing name
         return None

@@ -32,7 +32,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     @property
     def pool(self) -> Pool | None:
-        """The pool of this process; none for the connections that make databases for tests."""
+        """The connection pool of this process; None if no pool is to be used.
+
+        That is so without ``OPTIONS["pool"]``, and for connections that create test databases.
+        """
         options = self.settings_dict["OPTIONS"].get("pool")
         if self.alias == NO_DB_ALIAS or not options:
             return None
@@ -46,7 +49,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             pool.close()
 
     def get_connection_params(self) -> dict[str, Any]:
-        """Return the arguments for psycopg."""
+        """Return the arguments for ``psycopg.connect``."""
         params: dict[str, Any] = super().get_connection_params()
         params.pop("patience", None)
         return params

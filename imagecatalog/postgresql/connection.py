@@ -1,4 +1,4 @@
-"""A connection that does not wait for a silent server longer than the process allows."""
+"""A connection to PostgreSQL that limits the wait for a server that does not answer."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ class Connection(psycopg.Connection[Any]):
         self.returned_at = self._opened_at
 
     def wait(self, *args: Any, **kwargs: Any) -> Any:
-        """Wait for the server. Raises OperationalError after ``patience`` and a margin."""
+        """Wait for the server as psycopg does, but not much longer than ``patience``.
+
+        Raises OperationalError after ``patience`` and half a second.
+        """
         if self.patience is not None:
             kwargs.setdefault("timeout", self.patience + MARGIN)
         try:
@@ -42,15 +45,19 @@ class Connection(psycopg.Connection[Any]):
             raise
 
     def is_reusable(self) -> bool:
-        """Whether a later request can use the connection, as far as known without asking."""
+        """Return whether a later request can use the connection, without asking the server.
+
+        It must have no open transaction and be less than an hour old.
+        """
         is_idle = self.pgconn.transaction_status == TransactionStatus.IDLE
         return is_idle and self._age() < LIFETIME
 
     def is_usable(self) -> bool:
-        """Whether the connection still works. Asks the server only if it has sent something.
+        """Return whether the connection still works; ask the server only if it has sent bytes.
 
-        A server that ends a connection says so, and its socket is then readable. A session that
-        began read-only stays so when the database no longer is.
+        A server that ends a connection says so, and its socket is then readable. A read-only
+        session is not usable for more than a second: it stays read-only even after the database
+        has become writable.
         """
         if not self.is_reusable() or (self._has_news() and not self._answers()):
             return False

@@ -23,7 +23,7 @@ RETRY_SECONDS: Final = 0.5  # between two attempts to connect during an outage
 
 
 class Pool:
-    """At most ``size`` connections, for one of which a thread waits at most ``timeout`` s."""
+    """A pool of at most ``size`` connections; a thread waits at most ``timeout`` s for one."""
 
     def __init__(
         self, connect: Callable[[], Connection], size: int, timeout: float
@@ -47,7 +47,10 @@ class Pool:
             connection.close()
 
     def getconn(self) -> Connection:
-        """Return a connection that works. Raises psycopg.OperationalError."""
+        """Return a connection that works.
+
+        Raises psycopg.OperationalError if none became free in time, or none can be opened.
+        """
         if not self._places.acquire(timeout=self._timeout):
             raise psycopg.OperationalError(
                 f"no connection became free within {self._timeout:g} seconds"
@@ -61,7 +64,7 @@ class Pool:
         return connection
 
     def putconn(self, connection: Connection) -> None:
-        """Take a connection back."""
+        """Take a connection back, and close it unless it is reusable."""
         connection._pool = None
         if connection.silence:
             self._remember(connection.silence)
@@ -87,7 +90,7 @@ class Pool:
             return None
 
     def _close_unneeded(self) -> None:
-        """Close the connection that has been idle for longest, if that is too long."""
+        """Close the longest idle connection if nobody has used it for 10 minutes."""
         try:
             connection = self._idle.popleft()
         except IndexError:

@@ -11,27 +11,28 @@ from django.db.backends.sqlite3 import base
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """Django's backend, which uses only the file that is there, and creates none.
+    """Django's SQLite backend, which never creates the file and notices its replacement.
 
-    SQLite itself goes on in a file that was removed or replaced, where all changes are lost.
+    SQLite itself would continue in a file that was removed or replaced, where all changes are
+    lost.
     """
 
     _opened: tuple[int, int] | None = None
 
     def get_connection_params(self) -> dict[str, Any]:
-        """Return the arguments for sqlite3."""
+        """Return the arguments for ``sqlite3.connect``, which then creates no file."""
         params: dict[str, Any] = super().get_connection_params()
         params["database"] = f"file:{quote(str(params['database']))}?mode=rw"
         return params
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> sqlite3.Connection:
-        """Open the file. Raises OperationalError if there is none."""
+        """Open the file. Raises OperationalError if it does not exist."""
         connection: sqlite3.Connection = super().get_new_connection(conn_params)
         self._opened = self._file()
         return connection
 
     def close_if_unusable_or_obsolete(self) -> None:
-        """Close the connection if it is of no use, also because its file is no longer there."""
+        """Close the connection as Django does, or if its file was removed or replaced."""
         if self.connection is not None and self._file() != self._opened:
             self.close()
         super().close_if_unusable_or_obsolete()

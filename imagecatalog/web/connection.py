@@ -1,4 +1,4 @@
-"""A client's connection, and the part of its next request that has arrived without a thread.
+"""A client's connection, which collects a request's bytes until a thread can take it.
 
 A thread gets a request once the head is there and, unless the body is the data of an image,
 the body too. Everything here happens in the main thread and never blocks.
@@ -52,13 +52,17 @@ class LimitRequestBody(Exception):
 
 
 class Parser(RequestParser):  # type: ignore[misc]
-    """gunicorn's parser, which gives a thread the request that was parsed before."""
+    """gunicorn's parser, which keeps a parsed request until a thread asks for the next one."""
 
     _parsed: Any = None
     _failure: Exception | None = None
 
     def parse(self, data: bytes) -> Any:
-        """Parse a whole head, and return the request; None if ``next`` will raise its error."""
+        """Parse ``data``, which has a whole request head, and return the request.
+
+        An error is kept for the thread that calls ``next``, which raises it; the result is
+        then None.
+        """
         self.unreader.unread(data)
         try:
             self._parsed = super().__next__()
@@ -67,7 +71,7 @@ class Parser(RequestParser):  # type: ignore[misc]
         return self._parsed
 
     def __next__(self) -> Any:
-        """Return the parsed request, or raise the error of parsing it."""
+        """Return the request that ``parse`` has kept, or the next one; raise a kept error."""
         parsed, failure = self._parsed, self._failure
         self._parsed = self._failure = None
         if failure is not None:
@@ -83,7 +87,7 @@ class Connection(TConn):  # type: ignore[misc]
     def __init__(
         self, cfg: Any, sock: Any, client: Any, server: Any, tls: ssl.SSLContext | None
     ) -> None:
-        """Take an accepted socket. Raises OSError if the client of TLS is already gone."""
+        """Wrap an accepted socket. Raises OSError if the client has already disconnected."""
         super().__init__(cfg, sock, client, server)
         if tls is not None:
             self.sock = tls.wrap_socket(
@@ -102,7 +106,7 @@ class Connection(TConn):  # type: ignore[misc]
         self.restart()
 
     def restart(self) -> None:
-        """Expect another request."""
+        """Clear the state of the last request, so that the next one can arrive."""
         self.request: Any = None
         self._data = bytearray()
         self._searched = 0  # bytes in which the end of the head is not
@@ -126,7 +130,7 @@ class Connection(TConn):  # type: ignore[misc]
         return bool(is_read and not buffered and request.should_close())
 
     def receive(self) -> bytes | None:
-        """Return bytes that have arrived, b"" at the end of the connection, or None."""
+        """Return received bytes; b"" after the end of the connection, None if there are none."""
         try:
             if self._is_shaking_hands:
                 self.sock.do_handshake()
@@ -139,13 +143,17 @@ class Connection(TConn):  # type: ignore[misc]
         return data
 
     def send_rest(self, blocks: Any, left: int) -> None:
-        """Leave the rest of the response to the thread that sends downloads."""
+        """Leave the rest of the response to the thread that sends downloads.
+
+        The rest is ``left`` bytes, read from ``blocks``.
+        """
         self.download = Download(self.sock, blocks, left)
 
     def add(self, data: bytes) -> bool:
-        """Add bytes of the request; return whether a thread can take it.
+        """Add bytes of the request; return whether a thread can take the request.
 
-        Raises LimitRequestLine, LimitRequestHeaders, LimitRequestBody.
+        A thread also takes a malformed request, in order to refuse it. Raises LimitRequestLine,
+        LimitRequestHeaders or LimitRequestBody if that part of the request is too large.
         """
         if not self.has_begun:
             self.deadline = time.monotonic() + HEAD_SECONDS
@@ -157,7 +165,7 @@ class Connection(TConn):  # type: ignore[misc]
         return is_ready
 
     def give_back(self) -> None:
-        """Let gunicorn read first what has arrived."""
+        """Put the collected bytes where gunicorn's parser reads them before the socket."""
         self.parser.unreader.unread(bytes(self._data))
         self._data = bytearray()
 
@@ -220,7 +228,11 @@ class Connection(TConn):  # type: ignore[misc]
         return is_whole
 
     def _is_decoded(self, framing: chunked.Framing) -> bool:
-        """Return whether a chunked body has ended, or a thread will refuse it."""
+        """Decode the chunked body as far as it has arrived; return whether a thread can take it.
+
+        A thread also takes a malformed or too large body, in order to refuse it. Raises
+        LimitRequestBody if the chunk sizes take too many bytes.
+        """
         views: list[memoryview] = []
         try:
             while not framing.done and self._payload <= BODY_LIMIT:

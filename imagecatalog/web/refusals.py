@@ -1,4 +1,4 @@
-"""Answers in the API's own form to requests that are refused before Django sees them."""
+"""Error responses, in the form of the API, to requests that Django never sees."""
 
 from __future__ import annotations
 
@@ -63,7 +63,11 @@ REFUSALS: Final[dict[type[Exception], tuple[int, str]]] = {
 
 
 def answer(worker: Any, req: Any, client: Any, addr: Any, exc: Exception) -> None:
-    """Send the refusal of a request that did not reach Django, and log it."""
+    """Send an error response to a request that did not reach Django, and log it.
+
+    ``req`` is the request as far as gunicorn has parsed it, ``client`` the socket, and ``exc``
+    the reason.
+    """
     if not isinstance(req, Request):
         req = getattr(exc, "req", None)
     parsed = req if isinstance(req, Request) else None
@@ -109,7 +113,7 @@ def _log_access(
 
 
 def _request(parsed: Any) -> HttpRequest:
-    """Return a Django request with the method and headers that gunicorn has parsed, if any."""
+    """Return a Django request with the parsed method and headers; a GET if there are none."""
     request = HttpRequest()
     request.method = parsed.method if parsed else "GET"
     for name, value in parsed.headers if parsed else ():

@@ -1,4 +1,4 @@
-"""Downloads whose rest is sent by one thread for all of them, however slowly clients read."""
+"""One thread that sends the rest of all downloads, however slowly the clients read."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ class Download:
     """The part of an image's data that a response still lacks, and the client's connection."""
 
     def __init__(self, sock: socket.socket, blocks: Any, left: int) -> None:
-        """Take ``left`` bytes of ``blocks``, which this object closes, in the request's thread."""
+        """Prepare to send ``left`` more bytes of ``blocks``, which ``close`` closes.
+
+        Runs in the thread of the request, whose log context it keeps.
+        """
         self._sock, self._blocks, self._left = sock, blocks, left
         self.can_go_on = False  # whether the connection takes requests afterwards
         self.log: Callable[[], None] | None = None  # the record of the request
@@ -71,18 +74,22 @@ class Download:
 
 
 def _unread(sock: socket.socket) -> int:
-    """Return how many bytes the client's machine has not taken from the kernel of this one."""
+    """Return how many bytes are in the send buffer of the socket: the client lacks them."""
     count: int = struct.unpack("i", fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)))[0]
     return count
 
 
 class Sender:
-    """A thread that sends the rest of downloads, in fair shares."""
+    """A thread that sends the rest of downloads, in turn a part of each."""
 
     def __init__(
         self, finished: Callable[[Any, Download, Exception | None], None]
     ) -> None:
-        """Call ``finished`` in the thread for each download that ends."""
+        """Prepare the thread, which calls ``finished`` for each download that ends.
+
+        The arguments are the connection, the download, and an error, or None if all bytes were
+        sent.
+        """
         self._finished = finished
         self._poller = selectors.DefaultSelector()
         self._calls = PollableMethodQueue()
@@ -95,7 +102,7 @@ class Sender:
         threading.Thread(target=self._run, name="sender", daemon=True).start()
 
     def add(self, conn: Any, download: Download) -> None:
-        """Send a download on a connection. To be called in any thread."""
+        """Let the thread send a download on a connection. Any thread can call this."""
         self._calls.defer(self._add, conn, download)
 
     def _add(self, conn: Any, download: Download) -> None:

@@ -1,4 +1,4 @@
-"""The worker of a web process: gunicorn's threads, of which slow clients hold none.
+"""The gunicorn worker of a web process, whose threads are not occupied by slow clients.
 
 The main thread receives requests, and ends connections, without blocking. A thread gets a
 request when the request is whole; only the data of images is read by the thread.
@@ -103,7 +103,11 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
             self._close(conn)
 
     def _add(self, conn: Connection, data: bytes) -> bool:
-        """Return whether the connection needs no further bytes for now."""
+        """Add bytes of a request, and hand it to a thread if it is complete.
+
+        Returns False if the connection must wait for more bytes; True if the request was handed
+        to a thread or refused, or the connection was closed to free memory.
+        """
         self._held += len(data)
         try:
             is_ready = conn.add(data)
@@ -135,7 +139,7 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
     # In a thread
 
     def handle_request(self, req: Any, conn: Connection) -> bool:
-        """Answer a request, as gunicorn does; return whether the connection can go on."""
+        """Answer a request in a thread; return whether the connection stays open."""
         self.cfg.pre_request(self, req)
         began = datetime.now()
         resp, environ = wsgi.create(req, conn.sock, conn.client, conn.server, self.cfg)
@@ -186,7 +190,10 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
     # Ending
 
     def finish_request(self, conn: Connection, fs: Any) -> None:
-        """Wait for the next request on a connection, or end it."""
+        """Keep or close a connection after a request, once its download has been sent.
+
+        ``fs`` is the future of ``handle_request``.
+        """
         self._held -= conn.held
         conn.held = 0
         can_go_on = not fs.cancelled() and fs.exception() is None and fs.result()
@@ -199,7 +206,11 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
     def _is_sent(
         self, conn: Connection, download: Download, error: Exception | None
     ) -> None:
-        """Finish a download, in the thread that sent it."""
+        """Clean up after a download, and return its connection to the main thread.
+
+        Runs in the thread that sends downloads. ``error`` is why the download was aborted, or
+        None.
+        """
         conn.download = None
         download.close()
         if download.log is not None:
@@ -233,7 +244,7 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
             self._wait(conn)
 
     def _end(self, conn: Connection) -> None:
-        """End a connection after its last response, which the client must be able to read."""
+        """Close a connection in such a way that the client can still read its last response."""
         if conn.is_finished():
             self._close(conn)
             return
@@ -249,7 +260,7 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
         self._linger(conn)
 
     def _linger(self, conn: Connection) -> None:
-        """Discard what the client still sends, until it ends.
+        """Discard what the client still sends, and close the connection when the client ends it.
 
         The kernel would answer bytes after a close with a reset, and the client would lose
         the response.
@@ -281,7 +292,11 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
     # Limits
 
     def murder_keepalived(self, force: bool = False) -> None:
-        """End connections on which too little has arrived for too long."""
+        """Close waiting connections whose deadline is over, at most once a second.
+
+        The client of an incomplete request gets an error response. ``force`` closes all waiting
+        connections, at once.
+        """
         now = time.monotonic()
         if now < self._next_sweep and not force:
             return
@@ -300,7 +315,7 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
             conn.deadline = min(conn.deadline, deadline)
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
-        """Handle events, and look more often whether a stopping process can end."""
+        """Wait for events and handle them; wait at most 0.1 s if the process is stopping."""
         super().wait_for_and_dispatch_events(timeout if self.alive else 0.1)
 
     def _free_places(self) -> None:
@@ -310,7 +325,11 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
         self._evict(lambda conn: conn.held, HELD_LIMIT // RELIEF)
 
     def _evict(self, weight: Callable[[Connection], int], excess: int) -> None:
-        """End the oldest waiting connections of the addresses that hold most."""
+        """Close waiting connections until ``excess`` is freed, measured by ``weight``.
+
+        Each time the address with the largest total loses the connection that has waited for
+        longest.
+        """
         holders: dict[str, deque[Connection]] = defaultdict(deque)
         totals: dict[str, int] = defaultdict(int)
         for conn in self._waiting:

@@ -90,7 +90,7 @@ class AuthViewSet(IdentityViewSet):
 
 
 def _subject(request: Request, asking: Valid) -> tuple[str, Valid]:
-    """Return the token in X-Subject-Token, as text and read.
+    """Return the token in X-Subject-Token, as text and with its claims.
 
     The caller may name tokens of its own user; with an application credential only the token
     that it sends. Administrators may name any token. Raises NotFound for others and invalid
