@@ -80,19 +80,30 @@ OF_AN_IMAGE = (
     "/v2/images/{}/actions/reactivate",
     "/v2/images/{}/actions/restore",
     "/v2/images/{}/history",
+    "/v2/images/{}/locations",
     "/v2/images/{}/members",
     "/v2/images/{}/members/project-a",
     "/v2/images/{}/members/project-c",
     "/v2/images/{}/tags/green",
     "/v2/images/{}/uploads",
     "/v2/images/{}/uploads/{upload}",
+    "/v2/stores/local/{}",
     "/v1/images/{}",
     "/v1/images/{}/members",
     "/v1/images/{}/members/project-a",
     "/v1/images/{}/members/project-c",
 )
 LISTS_OF_V1 = ("/v1/images", "/v1/", "/v1/images/detail", "/v1/shared-images/project-a")
-ELSEWHERE = ("/v2/images", "/v2/schemas/image", "/v2/nothing", "/v1/x", *LISTS_OF_V1)
+ELSEWHERE = (
+    "/v2/images",
+    "/v2/info/stores",
+    "/v2/info/stores/detail",
+    "/v2/info/usage",
+    "/v2/schemas/image",
+    "/v2/nothing",
+    "/v1/x",
+    *LISTS_OF_V1,
+)
 KINDS = (
     Image,
     ImageLocation,
@@ -176,6 +187,7 @@ def body(method: str, path: str) -> tuple[bytes, str]:
         move = [{"op": "replace", "path": "/owner", "value": "project-c"}]
         return json.dumps(move).encode(), V2_1
     documents: Mapping[str, Any] = {
+        "/locations": {"url": "http://127.0.0.1:9/data"},
         "/members": {"member": "project-c"},
         "/members/project-c": {"status": "accepted"},
         "/members/project-a": {"status": "accepted"},

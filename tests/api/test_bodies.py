@@ -30,6 +30,7 @@ WITH_BODY = {
     "POST /v2/images",
     "PATCH /v2/images/<image_id>",
     "PUT /v2/images/<image_id>/file",
+    "POST /v2/images/<image_id>/locations",
     "POST /v2/images/<image_id>/members",
     "PUT /v2/images/<image_id>/members/<member_id>",
     "PATCH /v2/images/<image_id>/uploads/<upload_id>",
