@@ -1,4 +1,4 @@
-"""Digests that a client expects its data to have: algorithm -> hexadecimal digest."""
+"""Digests that a client expects its data to have: algorithm -> hexadecimal, in lower case."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ def is_digest(algorithm: str, value: str) -> bool:
 def check(expected: Mapping[str, str], actual: Mapping[str, str]) -> None:
     """Raise DigestMismatch unless the data has all expected digests."""
     for algorithm, digest in expected.items():
-        if actual[algorithm] != digest.lower():
+        if actual[algorithm] != digest:
+            name = algorithm.replace("sha", "sha-")  # as in RFC 9530
             raise DigestMismatch(
-                f"Digest mismatch: {algorithm} is {actual[algorithm]}, expected {digest}"
+                f"Digest mismatch: {name} is {actual[algorithm]}, expected {digest}"
             )

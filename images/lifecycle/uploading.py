@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import closing
 
 from images import db, errors, outages, stores
@@ -34,6 +34,7 @@ def upload(
     *,
     expected_size: int | None = None,
     expected_checksum: str | None = None,
+    expected_digests: Mapping[str, str] | None = None,
     store_id: str | None = None,
     changes: Changes | None = None,
     status_on_failure: Status = Status.QUEUED,
@@ -46,7 +47,7 @@ def upload(
     bytes can still be uploaded. ``changes`` are applied when the upload begins.
 
     Raises Conflict (the image is not queued, or is pinned to other data), Invalid (formats
-    not set, size or checksum mismatch, no such store), OverLimit, ContentRefused, Gone
+    not set, size, checksum or digest mismatch, no such store), OverLimit, ContentRefused, Gone
     (deleted meanwhile), StoreError, what the changes raise, and whatever the sender's stream
     raises.
     """
@@ -74,6 +75,7 @@ def upload(
             expected=expected_size,
             status_on_failure=status_on_failure,
             checksum=expected_checksum,
+            digests=expected_digests,
             reserved=reserved,
         )
     failpoint("upload.begun")

@@ -159,6 +159,8 @@ class UploadChunk(models.Model):
     start = models.BigIntegerField(help_text="bytes")
     size = models.BigIntegerField(default=0, help_text="bytes")
     key = models.TextField()
+    # Empty: received by an earlier release.
+    digest = models.CharField(max_length=64, blank=True, default="", db_default="")
     status = models.CharField(
         max_length=8, choices=ChunkStatus.choices, default=ChunkStatus.ARRIVING
     )

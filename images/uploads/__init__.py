@@ -7,7 +7,7 @@ can pause, and an import passes the staged data through the same checks as every
 from __future__ import annotations
 
 from images.uploads.finishing import finish, finish_waiting
-from images.uploads.receiving import append
+from images.uploads.receiving import ChecksumMismatch, append
 from images.uploads.staging import (
     begin,
     filename,
@@ -19,6 +19,7 @@ from images.uploads.staging import (
 )
 
 __all__ = [
+    "ChecksumMismatch",
     "append",
     "begin",
     "filename",

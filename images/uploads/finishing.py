@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,14 +22,23 @@ from images.models import (
     Transfer,
     TransferKind,
     TransferStatus,
+    UploadChunk,
 )
 from images.stores.circuit_breaker import CircuitBreaker
+from images.stores.digests import Digests, digesting
 from images.transfers import backoff, chunks, heartbeat, leases, object_removal
 from images.transitions import follow, locked
 
 log = logging.getLogger(__name__)
 
 RETRY = timedelta(seconds=1)  # doubled with each attempt
+CHUNK_DIGEST = "sha256"  # the algorithm of UploadChunk.digest
+
+
+class ChunkDamaged(errors.StoreError):
+    """A chunk in a store is not as it was received."""
+
+    code = "chunk-damaged"
 
 
 def finish(upload: Transfer, actor: Caller) -> None:
@@ -52,6 +61,7 @@ def finish(upload: Transfer, actor: Caller) -> None:
             actor,
             expected=upload.bytes_expected,
             status_on_failure=Status.IMPORTING,
+            digests=upload.expected_digests,
             reserved=upload.bytes_reserved,
         )
     failpoint("import.begun")
@@ -107,12 +117,23 @@ def _blocks(upload: Transfer, store: stores.Store) -> Iterator[bytes]:
     for chunk in object_removal.in_batches(stored):
         db.release_connection()
         with closing(store.open(chunk.key)) as blocks:
-            yield from blocks
+            yield from _verified(blocks, chunk)
+
+
+def _verified(blocks: Iterable[bytes], chunk: UploadChunk) -> Iterator[bytes]:
+    """Yield the blocks of a chunk. Raises ChunkDamaged if they are not those that arrived."""
+    with Digests(CHUNK_DIGEST) as digests:
+        yield from digesting(blocks, digests)
+        digest = digests.hexdigests()[CHUNK_DIGEST]
+    if chunk.digest not in ("", digest):
+        raise ChunkDamaged(
+            "A part of the uploaded data was damaged in its store. Upload the data again."
+        )
 
 
 def _is_temporary(error: errors.ImageError) -> bool:
     """Whether a later import of the same data can succeed."""
-    if isinstance(error, errors.DataMissing | errors.StoreReadOnly):
+    if isinstance(error, errors.DataMissing | errors.StoreReadOnly | ChunkDamaged):
         return False
     return isinstance(error, errors.StoreError | errors.Gone)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from datetime import timedelta
 from itertools import chain
@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from images import db, errors, lifecycle, outages, stores
+from images import db, errors, expected_digests, lifecycle, outages, stores
 from images.access import Caller
 from images.failpoints import failpoint
 from images.formats import Inspector, inspection
@@ -26,10 +26,11 @@ from images.models import (
     UploadChunk,
 )
 from images.stores.circuit_breaker import CircuitBreaker
+from images.stores.digests import Digests, digesting
 from images.transfers import chunks, heartbeat, leases
 from images.transfers.workers import this_worker
 from images.transitions import locked
-from images.uploads.finishing import finish
+from images.uploads.finishing import CHUNK_DIGEST, finish
 from images.uploads.staging import find, find_running
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,12 @@ SMALL_CHUNKS = 10_000
 SMALL = 1 << 20  # bytes
 
 
+class ChecksumMismatch(expected_digests.DigestMismatch):
+    """The bytes of one request do not have the digest that the client has sent with them."""
+
+    code = "checksum-mismatch"
+
+
 def append(
     image_id: str,
     upload_id: str,
@@ -52,20 +59,23 @@ def append(
     actor: Caller,
     *,
     announced: int | None = None,
+    expected_digests: Mapping[str, str] | None = None,
 ) -> Transfer:
     """Append bytes to an upload from ``offset`` on; after the last byte, import the data.
 
     The bytes that have arrived are kept even if the sender's stream fails. ``announced`` is the
     number of bytes to come, if known. Returns the upload as it is at the end.
 
-    Raises Conflict (the upload resumes at another byte), Locked (another request is sending),
+    With ``expected_digests`` the bytes count only together, when all have arrived and have
+    these digests. Raises ChecksumMismatch if they have not, Conflict (the upload resumes at another byte), Locked (another request is sending),
     OverLimit (more bytes than the upload's size, or too many chunks), NotFound, Gone, StoreError,
     ContentRefused as soon as that is certain, what ``finish`` raises, and what the sender's
     stream raises.
     """
     with locked(image_id, actor) as image:
         upload = find_running(image_id, upload_id)
-        stream = _Stream(iter(blocks), upload, offset, announced, image)
+        digests = expected_digests or {}
+        stream = _Stream(iter(blocks), upload, offset, announced, image, digests)
         chunk = _begin_writing(upload)
     failpoint("chunk.begun")
     chunks.remove_each(_lost(upload), CircuitBreaker(), abandoned=True)
@@ -105,16 +115,18 @@ class _Stream:
         offset: int,
         announced: int | None,
         image: Image,
+        digests: Mapping[str, str],
     ) -> None:
         """Raise Conflict for a wrong offset, OverLimit for too many announced bytes.
 
         ``offset`` is where the sender continues; ``announced`` is the number of bytes it will
-        send, None if it is unknown.
+        send, None if it is unknown; ``digests`` are expected of these bytes.
         """
         assert upload.bytes_expected is not None
         self.room = upload.bytes_expected - upload.bytes_received
         self.received = 0
         self.announced = announced
+        self.expected_digests = digests
         self.interruption: errors.ImageError | None = None
         if offset != upload.bytes_received:
             raise errors.Conflict(
@@ -148,6 +160,15 @@ class _Stream:
         except (errors.BodyIncomplete, errors.ServerStopping) as error:
             self.interruption = error
 
+    def check_digests(self, actual: Mapping[str, str]) -> None:
+        """Raise the interruption or ChecksumMismatch unless the bytes have the expected digests."""
+        try:
+            expected_digests.check(self.expected_digests, actual)
+        except expected_digests.DigestMismatch as error:
+            if self.interruption:
+                raise self.interruption from None
+            raise ChecksumMismatch(f"{error}. Send these bytes again.") from None
+
     def has_more(self) -> bool:
         """Whether more bytes are expected, as far as is known without waiting for the sender."""
         return bool(self.room and self.announced != 0 and not self.interruption)
@@ -168,9 +189,9 @@ def _receive(upload: Transfer, chunk: UploadChunk, stream: _Stream) -> None:
         while current and (first := next(stream.blocks, None)) is not None:
             _extend_deadline(upload)
             put = True
-            size = _put(store, current.key, first, stream)
+            current.size, current.digest = _put(store, current, first, stream)
             failpoint("chunk.stored")
-            current = _count(current, size, stream.has_more())
+            current = _count(current, stream.has_more())
             put = False
             failpoint("chunk.counted")
             db.release_connection()
@@ -199,21 +220,32 @@ def _extend_deadline(upload: Transfer) -> None:
     db.release_connection()
 
 
-def _put(store: stores.Store, key: str, first: bytes, stream: _Stream) -> int:
-    """Store the next chunk and return its size in bytes."""
-    size = 0
+def _put(
+    store: stores.Store, chunk: UploadChunk, first: bytes, stream: _Stream
+) -> tuple[int, str]:
+    """Store the next chunk; return its size in bytes and its digest."""
+    with Digests(*{CHUNK_DIGEST, *stream.expected_digests}) as digests:
+        blocks = digesting(chain([first], stream.blocks), digests)
+        store.put(chunk.key, _one_chunk(blocks, digests, stream, chunk.transfer))
+        return digests.size, digests.hexdigests()[CHUNK_DIGEST]
 
-    def chunk() -> Iterator[bytes]:
-        nonlocal size
-        due = time.monotonic() + heartbeat.interval()
-        for block in chain([first], stream.blocks):
-            size += len(block)
-            yield block
-            if stream.room and (size >= CHUNK or time.monotonic() > due):
-                return
 
-    store.put(key, chunk())
-    return size
+def _one_chunk(
+    blocks: Iterator[bytes], digests: Digests, stream: _Stream, upload: Transfer
+) -> Iterator[bytes]:
+    """Yield blocks until the chunk is large or old enough; all if they count only together."""
+    due = time.monotonic() + heartbeat.interval()
+    for block in blocks:
+        yield block
+        is_old = time.monotonic() > due
+        if stream.expected_digests:
+            if is_old:
+                heartbeat.send(upload)
+                _extend_deadline(upload)
+                due = time.monotonic() + heartbeat.interval()
+        elif stream.room and (is_old or digests.size >= CHUNK):
+            return
+    stream.check_digests(digests.hexdigests())
 
 
 def _begin_writing(upload: Transfer) -> UploadChunk:
@@ -255,21 +287,24 @@ def _lost(upload: Transfer) -> Iterable[UploadChunk]:
     return lost.select_related("transfer")
 
 
-def _count(chunk: UploadChunk, size: int, has_more: bool) -> UploadChunk | None:
+def _count(chunk: UploadChunk, has_more: bool) -> UploadChunk | None:
     """Mark a chunk as stored and count its bytes; return the next chunk if the data ``has_more``.
 
     Raises Gone when the upload has ended or another request has taken over.
     """
     upload = chunk.transfer
     with locked(upload.image_id, deleted=True):
-        if not _own_arriving(chunk).update(status=ChunkStatus.STORED, size=size):
+        stored = _own_arriving(chunk).update(
+            status=ChunkStatus.STORED, size=chunk.size, digest=chunk.digest
+        )
+        if not stored:
             raise _ended()
         Transfer.objects.filter(pk=upload.pk).update(
-            bytes_received=F("bytes_received") + size,
+            bytes_received=F("bytes_received") + chunk.size,
             heartbeat_at=timezone.now(),
             deadline=leases.deadline(upload.kind),
         )
-        return _next(upload, chunk.start + size) if has_more else None
+        return _next(upload, chunk.start + chunk.size) if has_more else None
 
 
 def _own_arriving(chunk: UploadChunk) -> QuerySet[UploadChunk]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64decode
+from collections.abc import Mapping
 
 from django.db.models import QuerySet
 
@@ -21,12 +22,13 @@ def begin(
     *,
     store_id: str | None = None,
     metadata: str = "",
+    expected_digests: Mapping[str, str] | None = None,
 ) -> Transfer:
     """Begin a resumable upload of ``size`` bytes: queued -> uploading.
 
     The upload expires IMAGECATALOG_UPLOAD_EXPIRY seconds after the last byte that arrived. An
     upload of 0 bytes is complete and imported at once. ``metadata`` is kept unchanged for the
-    client.
+    client; ``expected_digests`` are those of the whole data.
 
     Raises NotFound, Conflict (the image is not queued, or is pinned to data of another size),
     Invalid (formats not set, a signature that cannot be verified, no such store), OverLimit
@@ -49,6 +51,7 @@ def begin(
             expected=size,
             status_on_failure=Status.QUEUED,
             metadata=metadata,
+            digests=expected_digests,
             reserved=reserved,
         )
     if not size:

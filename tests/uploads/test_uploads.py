@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 import os
 import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -133,6 +135,92 @@ def test_an_upload_in_chunks_ends_as_an_active_image(
         ("import", "importing"),
         ("receive", "active"),
     ]
+
+
+def digests(data: bytes) -> dict[str, str]:
+    return {"sha1": hashlib.sha1(data, usedforsecurity=False).hexdigest()}
+
+
+def test_bytes_with_a_digest_count_only_together(
+    upload: Transfer, member: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receiving, "CHUNK", 100)
+    blocks = [DATA[start : start + 30] for start in range(0, len(DATA), 30)]
+    where = upload.image_id, str(upload.pk), 0
+
+    with pytest.raises(errors.BodyIncomplete):
+        uploads.append(
+            *where, broken(*blocks[:9]), member, expected_digests=digests(DATA)
+        )
+    assert (keys(), UploadChunk.objects.count()) == ([], 0)
+
+    uploads.append(*where, blocks, member, expected_digests=digests(DATA))
+    assert data(upload) == DATA
+
+
+def test_a_sender_that_vanishes_behind_bytes_with_their_digest_has_sent_them(
+    upload: Transfer, member: Caller
+) -> None:
+    where = upload.image_id, str(upload.pk), 0
+    part = DATA[:300]
+
+    with pytest.raises(errors.BodyIncomplete):
+        uploads.append(*where, broken(part), member, expected_digests=digests(part))
+
+    assert uploads.find(*where[:2]).bytes_received == 300
+
+
+def test_a_long_request_whose_bytes_count_together_stays_alive(
+    upload: Transfer, member: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receiving.heartbeat, "interval", lambda: -1.0)
+    seen = []
+
+    def blocks() -> Iterator[bytes]:
+        for block in (DATA[:500], DATA[500:]):
+            Transfer.objects.update(heartbeat_at=LONG_AGO, deadline=timezone.now())
+            yield block
+            row = Transfer.objects.filter(pk=upload.pk)
+            seen.append(row.values_list("heartbeat_at", "bytes_received").get())
+
+    uploads.append(
+        upload.image_id,
+        str(upload.pk),
+        0,
+        blocks(),
+        member,
+        expected_digests=digests(DATA),
+    )
+
+    assert all(beat > timezone.now() - timedelta(minutes=1) for beat, _ in seen)
+    assert [received for _, received in seen] == [0, 0]
+    assert data(upload) == DATA
+
+
+def test_a_chunk_that_is_damaged_in_its_store_does_not_become_an_image(
+    upload: Transfer, send: Send, data_dir: Path
+) -> None:
+    send(upload, 0, DATA[:600])
+    (path,) = (data_dir / "images").rglob(f"*{upload.image_id}*")
+    path.write_bytes(DATA[1:600] + b"?")
+
+    with pytest.raises(errors.StoreError, match="damaged in its store"):
+        send(upload, 600, DATA[600:])
+
+    assert_nothing_is_left(upload)
+    failed = Transfer.objects.get(pk=upload.pk)
+    assert failed.error_code == "chunk-damaged"
+
+
+def test_a_chunk_of_an_earlier_release_has_no_digest(
+    upload: Transfer, send: Send
+) -> None:
+    send(upload, 0, DATA[:600])
+    UploadChunk.objects.update(digest="")
+
+    send(upload, 600, DATA[600:])
+
+    assert data(upload) == DATA
 
 
 def test_an_upload_of_no_bytes_is_whole_at_once(begin: Begin) -> None:

@@ -101,6 +101,20 @@ def test_tuspy_uploads_a_file(
     assert len(evidence.files(image_id)) == 1 + ("DATABASE_URL" in catalogue.env)
 
 
+@pytest.mark.parametrize("chunk_size", [5 * MIB, 99 * MIB])
+def test_tuspy_sends_a_checksum_with_each_request(
+    catalogue: Service, api: Api, chunk_size: int
+) -> None:
+    image_id = api.new()
+
+    tus_client(catalogue, image_id).uploader(
+        file_stream=BytesIO(DATA), chunk_size=chunk_size, upload_checksum=True
+    ).upload()
+
+    assert api.image(image_id)["status"] == "active"
+    assert api.data(image_id) == DATA
+
+
 @pytest.mark.parametrize("leave", [socket.socket.close, reset], ids=["FIN", "RST"])
 @pytest.mark.parametrize("framing", ["counted", "chunked"])
 def test_after_a_broken_connection_it_goes_on_at_the_byte_that_was_last(

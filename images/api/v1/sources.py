@@ -10,7 +10,7 @@ from django.http import HttpRequest
 
 from images import errors, lifecycle, stores
 from images.api.v1.headers import Meta
-from images.http import content_headers, streaming
+from images.http import content_headers, digest_fields, streaming
 from images.models import Status
 
 SCHEMES = ("http://", "https://")
@@ -80,12 +80,13 @@ def blocks(request: HttpRequest) -> Iterator[bytes]:
 def upload_options(request: HttpRequest, meta: Meta) -> dict[str, Any]:
     """Return the keyword arguments with which ``lifecycle.upload`` takes the request body.
 
-    Raises Invalid for a size above the limit or an unknown store, StoreReadOnly for a store
-    that cannot be written.
+    Raises Invalid for a size above the limit, a malformed digest or an unknown store,
+    StoreReadOnly for a store that cannot be written.
     """
     return {
         "expected_size": size(request, meta),
         "expected_checksum": meta.get("checksum"),
+        "expected_digests": digest_fields.expected(request),
         "store_id": store_id(meta),
         "status_on_failure": Status.KILLED,
     }

@@ -16,6 +16,7 @@ from images.access import Caller
 from images.api import transfer_shares
 from images.http import (
     content_headers,
+    digest_fields,
     preconditions,
     responses,
     streaming,
@@ -61,6 +62,8 @@ def _download(request: Request, image_id: str) -> HttpResponseBase:
         return responses.not_modified(None)
     ranged = lifecycle.serves_ranges(image)
     response = _response(request, image, preferred, ranged)
+    if digest := digest_fields.field({image["os_hash_algo"]: image["os_hash_value"]}):
+        response.headers["Repr-Digest"] = digest
     return response if ranged else streaming.without_ranges(response)
 
 
@@ -106,7 +109,7 @@ def _upload(request: Request, image_id: str) -> HttpResponse:
         message = f"Send the data as Content-Type: {streaming.MEDIA_TYPE}."
         raise UnsupportedData(message)
     content_headers.check_plain_and_whole(http)
-    size = streaming.body_size(http)
+    size, digests = streaming.body_size(http), digest_fields.expected(http)
     caller = get_caller(request)
     image = access.get_image(caller, image_id, "upload_image")
     preconditions.has_current(http, None, exists=image["status"] in READABLE_STATUSES)
@@ -116,6 +119,7 @@ def _upload(request: Request, image_id: str) -> HttpResponse:
             streaming.body(http),
             caller,
             expected_size=size,
+            expected_digests=digests,
             store_id=request.headers.get("x-image-meta-store"),
         )
     return responses.nothing()

@@ -1,6 +1,6 @@
 """Resumable uploads with the protocol tus 1.0.0 (https://tus.io), an extension of the Image API.
 
-Supported: the core protocol, creation, expiration and termination.
+Supported: the core protocol, creation, checksum, expiration and termination.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from images.access import Caller
 from images.api import transfer_shares
 from images.http import (
     content_headers,
+    digest_fields,
     public_url,
     request_body,
     responses,
@@ -29,7 +30,8 @@ from images.models import Transfer
 from images.units import parse_number
 
 VERSION: Final = "1.0.0"
-EXTENSIONS: Final = "creation,expiration,termination"
+EXTENSIONS: Final = "creation,checksum,expiration,termination"
+CHECKSUMS: Final = ("sha1", "sha256", "sha512")
 MEDIA_TYPE: Final = "application/offset+octet-stream"
 NUMBER = re.compile("[0-9]+", re.ASCII)
 KEY = re.compile("[!-+\\--~]{1,255}", re.ASCII)  # no blank, no comma
@@ -57,6 +59,7 @@ class TusView(ApiView):
         WrongVersion: 412,
         WrongMediaType: 415,
         errors.Locked: 423,
+        uploads.ChecksumMismatch: 460,
     }
     error_headers: ClassVar = {errors.Locked: {"Retry-After": "2"}}
 
@@ -74,6 +77,7 @@ class TusView(ApiView):
         if request.method == "OPTIONS" or response.status_code == 412:
             response.headers["Tus-Version"] = VERSION
             response.headers["Tus-Extension"] = EXTENSIONS
+            response.headers["Tus-Checksum-Algorithm"] = ",".join(CHECKSUMS)
             response.headers["Tus-Max-Size"] = str(settings.IMAGECATALOG_IMAGE_SIZE_CAP)
         return response
 
@@ -101,6 +105,7 @@ class UploadsView(TusView):
         """Open an upload of Upload-Length bytes for a queued image (tus: creation)."""
         size = _number(request, "Upload-Length")
         metadata = _metadata(request)
+        digests = digest_fields.expected(request._request, "Repr-Digest")
         caller = _allowed(request, image_id)
         request_body.refuse(request._request)
         upload = uploads.begin(
@@ -109,6 +114,7 @@ class UploadsView(TusView):
             caller,
             store_id=request.headers.get("x-image-meta-store"),
             metadata=metadata,
+            expected_digests=digests,
         )
         response = responses.nothing(201)
         base = public_url.base(request._request)
@@ -151,11 +157,18 @@ class UploadView(TusView):
         content_headers.check_plain_and_whole(http)
         offset = _number(request, "Upload-Offset")
         size = streaming.content_length(http)
+        digests = _chunk_digests(http)
         caller = _allowed(request, image_id)
         blocks = streaming.body(http, PATIENCE)
         with transfer_shares.upload(http, caller):
             upload = uploads.append(
-                image_id, upload_id, offset, blocks, caller, announced=size
+                image_id,
+                upload_id,
+                offset,
+                blocks,
+                caller,
+                announced=size,
+                expected_digests=digests,
             )
         return _with_offset(responses.nothing(), upload)
 
@@ -179,6 +192,25 @@ def _number(request: Request, name: str) -> int:
     if not NUMBER.fullmatch(text):
         raise errors.Invalid(f"The header {name} must be a number of bytes.")
     return parse_number(text)
+
+
+def _chunk_digests(request: HttpRequest) -> dict[str, str]:
+    """Return the digests of the body, from Upload-Checksum and Content-Digest.
+
+    Raises Invalid if they are malformed, contradict each other, or need another algorithm.
+    """
+    digests = digest_fields.expected(request, "Content-Digest")
+    header = request.headers.get("Upload-Checksum")
+    if header is None:
+        return digests
+    algorithm, _, text = header.partition(" ")
+    digest = digest_fields.decoded(algorithm, text) if algorithm in CHECKSUMS else None
+    if digest is None or digests.setdefault(algorithm, digest) != digest:
+        raise errors.Invalid(
+            "Upload-Checksum must be the digest of the body: "
+            f"{', '.join(CHECKSUMS)}, with a blank and the digest in base64."
+        )
+    return digests
 
 
 def _metadata(request: Request) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from base64 import b64encode
 from typing import Any
 from uuid import uuid4
 
@@ -281,6 +282,22 @@ def test_a_wrong_checksum_kills(api: Any, register: Any) -> None:
 
     failed(response, 400)
     assert f"checksum generated from uploaded image ({MD5}) did not" in response.text
+
+
+def test_a_wrong_digest_kills(api: Any, register: Any) -> None:
+    other = b64encode(bytes(32)).decode()
+
+    response = register(api.member, DATA, control={"Repr-Digest": f"sha-256=:{other}:"})
+
+    assert response.status_code == 400
+    assert "Digest mismatch: sha-256 is" in response.text
+    assert Image.objects.get().status == "killed"
+
+
+def test_a_malformed_digest_creates_nothing(api: Any, register: Any) -> None:
+    response = register(api.member, DATA, control={"Repr-Digest": "sha-256=:YQ==:"})
+
+    assert (response.status_code, Image.objects.exists()) == (400, False)
 
 
 def test_the_right_checksum_does_not(api: Any, register: Any) -> None:

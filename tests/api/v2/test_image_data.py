@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,82 @@ def test_an_upload_makes_the_image_active(api: Any, make_image: Any) -> None:
     )
     assert shown["os_hash_value"] == hashlib.sha512(DATA).hexdigest()
     assert shown["stores"] == "local"
+
+
+def digest_of(data: bytes, algorithm: str = "sha256") -> str:
+    digest = b64encode(hashlib.new(algorithm, data).digest()).decode()
+    return f"{algorithm.replace('sha', 'sha-')}=:{digest}:"
+
+
+@pytest.mark.parametrize("field", ["Repr-Digest", "Content-Digest"])
+@pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
+def test_data_with_the_digest_that_its_sender_states_is_taken(
+    field: str, algorithm: str, api: Any, make_image: Any
+) -> None:
+    headers = {field: digest_of(DATA, algorithm)}
+
+    assert put(api.member, make_image(), **headers).status_code == 204
+
+
+@pytest.mark.parametrize("field", ["Repr-Digest", "Content-Digest"])
+def test_data_with_another_digest_is_refused_and_leaves_nothing_behind(
+    field: str, api: Any, make_image: Any, data_dir: Path
+) -> None:
+    image = make_image()
+    good, bad = digest_of(DATA, "sha512"), digest_of(b"other")
+
+    response = put(api.member, image, **{field: f"{good}, {bad}"})
+
+    expected = (
+        f"Digest mismatch: sha-256 is {hashlib.sha256(DATA).hexdigest()}, "
+        f"expected {hashlib.sha256(b'other').hexdigest()}"
+    )
+    assert (response.status_code, expected in response.text) == (400, True)
+    shown = api.member.get(f"/v2/images/{image.pk}").json()
+    assert (shown["status"], shown["size"], files(data_dir)) == ("queued", None, [])
+    history = api.member.get(f"/v2/images/{image.pk}/history").json()
+    assert history["last_error"]["code"] == "digest-mismatch"
+    assert put(api.member, image).status_code == 204
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Repr-Digest": "sha-256=:YQ==:"},
+        {"Content-Digest": "sha-256"},
+        {"Repr-Digest": digest_of(DATA), "Content-Digest": digest_of(b"other")},
+    ],
+)
+def test_a_malformed_digest_begins_no_upload(
+    headers: dict[str, str], api: Any, make_image: Any
+) -> None:
+    image = make_image()
+
+    assert put(api.member, image, **headers).status_code == 400
+
+    assert not image.transfers.exists()
+
+
+@pytest.mark.parametrize("method", ["get", "head"])
+@pytest.mark.parametrize("part", [{}, {"Range": "bytes=3-5"}])
+def test_a_download_names_the_digest_of_all_of_the_data(
+    method: str, part: dict[str, str], api: Any, make_image: Any
+) -> None:
+    path = f"/v2/images/{make_image('active', data=DATA).pk}/file"
+
+    response = getattr(api.member, method)(path, headers=part)
+
+    assert response.headers["Repr-Digest"] == digest_of(DATA, "sha512")
+
+
+def test_a_download_names_no_digest_that_has_no_name_in_http(
+    api: Any, make_image: Any
+) -> None:
+    image = make_image("active", data=DATA, os_hash_algo="md5", os_hash_value=MD5)
+    unknown = make_image("active", data=DATA, os_hash_algo=None, os_hash_value=None)
+
+    for it in (image, unknown):
+        assert "Repr-Digest" not in get(api.member, it).headers
 
 
 def test_no_bytes_at_all_are_an_image_too(api: Any, make_image: Any) -> None:

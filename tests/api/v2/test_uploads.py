@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from base64 import b64encode
 from collections.abc import Callable
 from datetime import timedelta
@@ -15,7 +16,7 @@ from django.test import Client
 from django.utils import timezone
 from django.utils.http import parse_http_date
 
-from images import lifecycle
+from images import lifecycle, stores
 from images.access import Caller
 from images.models import Image, Status, Transfer, UploadChunk
 
@@ -62,7 +63,9 @@ def test_options_tell_what_is_spoken_and_need_no_sign_in(
     assert response.status_code == 200
     assert response.headers["Tus-Resumable"] == "1.0.0"
     assert response.headers["Tus-Version"] == "1.0.0"
-    assert response.headers["Tus-Extension"] == "creation,expiration,termination"
+    extensions = "creation,checksum,expiration,termination"
+    assert response.headers["Tus-Extension"] == extensions
+    assert response.headers["Tus-Checksum-Algorithm"] == "sha1,sha256,sha512"
     assert response.headers["Tus-Max-Size"] == str(settings.IMAGECATALOG_IMAGE_SIZE_CAP)
 
 
@@ -123,6 +126,89 @@ def test_metadata_is_given_back_as_it_came(client: Client, image: Image) -> None
 )
 def test_malformed_metadata_is_refused(client: Client, image: Image, text: str) -> None:
     assert create(client, image, **{"Upload-Metadata": text}).status_code == 400
+    assert Image.objects.get().status == Status.QUEUED
+
+
+def checksum(data: bytes, algorithm: str = "sha1") -> dict[str, str]:
+    digest = b64encode(hashlib.new(algorithm, data).digest()).decode()
+    return {"Upload-Checksum": f"{algorithm} {digest}"}
+
+
+def content_digest(data: bytes) -> dict[str, str]:
+    digest = b64encode(hashlib.sha256(data).digest()).decode()
+    return {"Content-Digest": f"sha-256=:{digest}:"}
+
+
+@pytest.mark.parametrize("algorithm", ["sha1", "sha256", "sha512"])
+def test_the_bytes_of_a_request_come_with_their_checksum(
+    algorithm: str, client: Client, image: Image, upload: str
+) -> None:
+    first = send(client, upload, DATA[:4], 0, **checksum(DATA[:4], algorithm))
+    last = send(client, upload, DATA[4:], 4, **checksum(DATA[4:], algorithm))
+
+    assert (first.status_code, last.status_code) == (204, 204)
+    assert b"".join(lifecycle.read(image.pk)) == DATA
+
+
+@pytest.mark.parametrize("headers", [checksum(b"other"), content_digest(b"other")])
+@pytest.mark.parametrize("sent", [DATA[4:7], DATA[4:]], ids=["a part", "the rest"])
+def test_bytes_with_another_checksum_do_not_count(
+    sent: bytes, headers: dict[str, str], client: Client, image: Image, upload: str
+) -> None:
+    send(client, upload, DATA[:4], 0)
+
+    response = send(client, upload, sent, 4, **headers)
+
+    assert response.status_code == 460
+    assert client.head(upload, headers=TUS).headers["Upload-Offset"] == "4"
+    assert len(list(stores.default().keys())) == 1
+    send(client, upload, DATA[4:], 4, **content_digest(DATA[4:]))
+    assert b"".join(lifecycle.read(image.pk)) == DATA
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Upload-Checksum": ""},
+        {"Upload-Checksum": "sha1"},
+        {"Upload-Checksum": "sha1 *"},
+        {"Upload-Checksum": "sha1 YQ=="},
+        {"Upload-Checksum": "md5 1B2M2Y8AsgTpgAmY7PhCfg=="},
+        {"Content-Digest": "sha-256=:YQ==:"},
+        checksum(DATA, "sha256") | content_digest(b"other"),
+    ],
+)
+def test_a_malformed_checksum_is_refused_before_the_bytes_are_read(
+    headers: dict[str, str], client: Client, upload: str
+) -> None:
+    assert send(client, upload, DATA, 0, **headers).status_code == 400
+
+    assert client.head(upload, headers=TUS).headers["Upload-Offset"] == "0"
+
+
+def repr_digest(data: bytes) -> dict[str, str]:
+    return {"Repr-Digest": content_digest(data)["Content-Digest"]}
+
+
+@pytest.mark.parametrize(
+    ("expected", "code", "status"), [(DATA, 204, "active"), (b"other", 400, "queued")]
+)
+def test_all_of_the_data_must_have_the_digest_of_the_creation(
+    expected: bytes, code: int, status: str, client: Client, image: Image
+) -> None:
+    location = create(client, image, **repr_digest(expected)).headers["Location"]
+
+    response = send(client, urlsplit(location).path, DATA, 0)
+
+    assert response.status_code == code
+    assert Image.objects.get().status == status
+    assert len(list(stores.default().keys())) == (status == "active")
+
+
+def test_a_malformed_digest_begins_no_upload(client: Client, image: Image) -> None:
+    response = create(client, image, **{"Repr-Digest": "sha-256=:x:"})
+
+    assert response.status_code == 400
     assert Image.objects.get().status == Status.QUEUED
 
 

@@ -1,0 +1,80 @@
+"""The fields Repr-Digest and Content-Digest (RFC 9530)."""
+
+from __future__ import annotations
+
+import binascii
+import re
+from base64 import b64decode, b64encode
+from typing import Final
+
+from django.http import HttpRequest
+
+from images import errors
+from images.expected_digests import is_digest
+
+# RFC 9530 section 5: the algorithms that are not deprecated. Others are ignored.
+ALGORITHMS: Final = {"sha-256": "sha256", "sha-512": "sha512"}
+
+# A member of a dictionary (RFC 9651 section 3.2): its key and its value.
+KEY = r"([a-z*][a-z0-9_.*-]*)"
+ITEM = r':[A-Za-z0-9+/=]*:|"(?:[ !#-\[\]-~]|\\["\\])*"|\?[01]|[A-Za-z0-9*.+/:%_-]+'
+PARAMETERS = rf"(?:;\ *{KEY[1:-1]}(?:=(?:{ITEM}))?)*"
+MEMBER: Final = re.compile(rf"{KEY}(?:=({ITEM}))?{PARAMETERS}", re.ASCII)
+COMMA: Final = re.compile(r"[ \t]*,[ \t]*", re.ASCII)
+
+
+def expected(request: HttpRequest, *names: str) -> dict[str, str]:
+    """Return the digests that the named fields of a request state: algorithm -> hexadecimal.
+
+    Both fields by default: the two say the same of a body that is the whole data and not
+    encoded. Raises Invalid for a malformed field, and if the fields contradict each other.
+    """
+    digests: dict[str, str] = {}
+    for name in names or ("Repr-Digest", "Content-Digest"):
+        for algorithm, digest in _parse(name, request.headers.get(name, "")).items():
+            if digests.setdefault(algorithm, digest) != digest:
+                raise errors.Invalid("Repr-Digest and Content-Digest differ.")
+    return digests
+
+
+def field(digests: dict[str, str]) -> str:
+    """Return the value of Repr-Digest for digests, without those that have no name in it."""
+    return ", ".join(
+        f"{name}=:{b64encode(bytes.fromhex(digests[algorithm])).decode()}:"
+        for name, algorithm in ALGORITHMS.items()
+        if algorithm in digests
+    )
+
+
+def decoded(algorithm: str, text: str) -> str | None:
+    """Return a digest in base64 as hexadecimal; None if it is malformed."""
+    try:
+        digest = b64decode(text, validate=True).hex()
+    except binascii.Error:
+        return None
+    return digest if is_digest(algorithm, digest) else None
+
+
+def _parse(name: str, text: str) -> dict[str, str]:
+    digests, position = {}, 0
+    while position < len(text):
+        member = MEMBER.match(text, position)
+        if member is None:
+            raise _malformed(name)
+        key, value = member[1], member[2] or ""
+        if algorithm := ALGORITHMS.get(key):
+            digest = decoded(algorithm, value[1:-1]) if value[:1] == ":" else None
+            if digest is None:
+                raise _malformed(name)
+            digests[algorithm] = digest
+        position = member.end()
+        if position < len(text):
+            comma = COMMA.match(text, position)
+            if comma is None or comma.end() == len(text):
+                raise _malformed(name)
+            position = comma.end()
+    return digests
+
+
+def _malformed(name: str) -> errors.Invalid:
+    return errors.Invalid(f"The header {name} must be like sha-256=:BASE64:.")
