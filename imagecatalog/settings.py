@@ -155,6 +155,17 @@ IMAGECATALOG_STORE_RESERVE = env.size(
     help="Bytes (or, for example, `5GB`) that uploads leave free on the file system of a folder "
     "store; `0` keeps nothing free.",
 )
+IMAGECATALOG_CACHE_DIR = env.text(
+    "IMAGECATALOG_CACHE_DIR",
+    help="Folder on this machine in which data from stores that are not local is cached. Unset: "
+    "no cache. See [Cache](operations.md#cache).",
+)
+IMAGECATALOG_CACHE_MAX_SIZE = env.size(
+    "IMAGECATALOG_CACHE_MAX_SIZE",
+    shown="`10GiB`",
+    help="Bytes (or, for example, `500GB`) that the cache has at most. The images whose last "
+    "download is longest ago make room.",
+)
 IMAGECATALOG_HASH_ALGORITHM = env.choice(
     "IMAGECATALOG_HASH_ALGORITHM",
     "sha512",

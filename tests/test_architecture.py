@@ -31,7 +31,7 @@ FLOORS: list[set[str]] = [
         "format_checks",
     },
     {"models", "stores", "formats", "attributes"},
-    {"custom_properties", "expected_digests", "signatures"},
+    {"cache", "custom_properties", "expected_digests", "signatures"},
     {"property_schema"},
     {"access"},
     {"events", "http", "listing", "history"},

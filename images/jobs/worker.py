@@ -14,7 +14,7 @@ from images import logs, outages
 from images.access import operator
 from images.duty import Duty
 from images.jobs.fetch_pool import FetchPool
-from images.lifecycle import deletion
+from images.lifecycle import caching, deletion
 from images.operations import health, overview
 from images.transfers import reaper
 from images.uploads import finishing
@@ -28,6 +28,7 @@ REPORT = Duty("report", health.report)
 DUTIES: tuple[Duty, ...] = (
     *reaper.DUTIES,
     *deletion.DUTIES,
+    *caching.DUTIES,
     *overview.DUTIES,
     *finishing.DUTIES,
     *pruning.DUTIES,

@@ -8,6 +8,7 @@ allows the operation.
 
 from __future__ import annotations
 
+from images.lifecycle.caching import cache_later, cache_queued, tidy_cache
 from images.lifecycle.changes import change, clean_changes
 from images.lifecycle.checked_data import (
     check_pinned_size,
@@ -62,6 +63,8 @@ __all__ = [
     "Source",
     "Trashed",
     "add_location",
+    "cache_later",
+    "cache_queued",
     "change",
     "check_download",
     "check_mounted",
@@ -91,6 +94,7 @@ __all__ = [
     "scrub_due",
     "serves_ranges",
     "tag",
+    "tidy_cache",
     "trash_total",
     "untag",
     "update",

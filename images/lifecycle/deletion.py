@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import Count, F, Q, QuerySet, Sum
 from django.utils import timezone
 
-from images import errors, stores
+from images import cache, errors, stores
 from images.access import Caller, operator
 from images.duty import Duty
 from images.failpoints import failpoint
@@ -61,6 +61,7 @@ def delete(image_id: str, actor: Caller, reason: str = "") -> None:
         for location in held:
             remove_location_row(location, None if to_trash else timezone.now())
     failpoint("delete.marked")
+    cache.forget(image_id)
     if to_trash:
         _make_room(image, size, actor)
     else:

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db.models import F
 
-from images import access, db, errors, min_rate, stores
+from images import access, cache, db, errors, min_rate, stores
 from images.access import Caller, Target
 from images.lifecycle.location_preparation import trusts_owners
 from images.lifecycle.uploading import log
@@ -23,6 +23,7 @@ from images.models import (
     Status,
 )
 from images.stores.digests import Digests, digesting
+from images.stores.local import FilePart
 from images.transfers import concurrency
 
 KNOWN = ("size", "checksum", "os_hash_algo", "os_hash_value")  # of an image's data
@@ -64,7 +65,7 @@ def read(
     ``preferred`` stores are tried first, then the others, by descending weight; copies that are
     known to be damaged come last. When all bytes are read from an object store or a URL, their
     digest is compared before the last block is returned. A file of a folder is not compared: the
-    kernel sends it without the service.
+    kernel sends it without the service. What this machine has cached is read from its cache.
 
     Raises DataMissing or StoreError before the first block: DataMissing also when the status is
     neither active nor deactivated, StoreError also when too many downloads read from URLs.
@@ -122,14 +123,29 @@ class Part:
         the owner of a web server can prepare different data with the same MD5. An owner who is
         trusted may change the data at a URL.
         """
-        if self.copy["store"] == stores.HTTP.id and trusts_owners():
+        return _digest(self.copy) if self.is_whole else None
+
+    def content(self) -> cache.Content | None:
+        """Return the data of the copy as the cache knows it; None for data that it does not take.
+
+        Data that has no known digest cannot be compared, and local data is as fast as the cache.
+        """
+        copy, digest = self.copy, _digest(self.copy)
+        if not cache.is_on() or not digest or not copy["size"]:
             return None
-        if not self.is_whole:
+        if not stores.get_for_location(copy["store"]).cached:
             return None
-        algorithm, value = self.copy["os_hash_algo"], self.copy["os_hash_value"]
-        if value and algorithm in hashlib.algorithms_guaranteed:
-            return algorithm, value.lower()
-        return self.copy["checksum"] and ("md5", self.copy["checksum"].lower())
+        image_id, checksum = str(copy["image_id"]), copy["checksum"]
+        return cache.Content(image_id, copy["size"], *digest, checksum)
+
+
+def _digest(copy: Mapping[str, Any]) -> tuple[str, str] | None:
+    if copy["store"] == stores.HTTP.id and trusts_owners():
+        return None
+    algorithm, value = copy["os_hash_algo"], copy["os_hash_value"]
+    if value and algorithm in hashlib.algorithms_guaranteed:
+        return algorithm, value.lower()
+    return copy["checksum"] and ("md5", copy["checksum"].lower())
 
 
 def _copies(image_id: str) -> dict[tuple[str, str], dict[str, Any]]:
@@ -146,6 +162,21 @@ def _copies(image_id: str) -> dict[tuple[str, str], dict[str, Any]]:
 
 
 def _open(store_id: str, key: str, part: Part, until: float) -> Iterator[bytes]:
+    content = part.content()
+    if content is None:
+        return _open_copy(store_id, key, part, until)
+    cached = cache.read(content, part.start, part.stop)
+    if cached is not None:
+        return cached
+    blocks = _open_copy(store_id, key, part, until)
+    if not part.is_whole:
+        return blocks
+    if isinstance(blocks, FilePart):  # is not compared otherwise
+        blocks = _begun(_verified(blocks, part))
+    return cache.Filling(blocks, content)
+
+
+def _open_copy(store_id: str, key: str, part: Part, until: float) -> Iterator[bytes]:
     if store_id == stores.HTTP.id:
         if not (part.is_whole or trusts_owners()):
             raise errors.StoreError(

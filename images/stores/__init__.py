@@ -51,6 +51,10 @@ class Store(Protocol):
         """The operator's description of the store."""
 
     @property
+    def cached(self) -> bool:
+        """Whether machines that have a cache keep data of this store in it."""
+
+    @property
     def read_only(self) -> bool:
         """Whether objects can only be read."""
 

@@ -43,12 +43,15 @@ def _store(store_id: str, url: str) -> LocalStore | ObjectStore:
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     weight = _weight(store_id, options.pop("weight", "0"))
     description = options.pop("description", "")
-    if parts.scheme == "file":
+    is_folder = parts.scheme == "file"
+    cached = _cached(store_id, options.pop("cache", "off" if is_folder else "on"))
+    if is_folder:
         if options:
             raise _wrong(f"a file store has no option {min(options)!r}", store_id)
-        return LocalStore(store_id, _folder(store_id, parts), weight, description)
+        folder = _folder(store_id, parts)
+        return LocalStore(store_id, folder, weight, description, cached=cached)
     plain = parts._replace(query="").geturl()
-    return ObjectStore(store_id, plain, options, weight, description)
+    return ObjectStore(store_id, plain, options, weight, description, cached=cached)
 
 
 def _split(store_id: str, url: str) -> SplitResult:
@@ -73,6 +76,12 @@ def _weight(store_id: str, text: str) -> int:
     if not re.fullmatch(r"-?[0-9]{1,9}", text):
         raise _wrong("weight must be a whole number", store_id)
     return int(text)
+
+
+def _cached(store_id: str, text: str) -> bool:
+    if text not in ("on", "off"):
+        raise _wrong("cache must be 'on' or 'off'", store_id)
+    return text == "on"
 
 
 def _wrong(why: str, store_id: str = "") -> ImproperlyConfigured:

@@ -40,6 +40,7 @@ class HttpStore:
     id = "http"
     type = "http"
     weight = 0
+    cached = True
     description = "URLs, read-only"
     read_only = True
 

@@ -38,13 +38,20 @@ class LocalStore:
     read_only = False
 
     def __init__(
-        self, store_id: str, root: Path, weight: int = 0, description: str = ""
+        self,
+        store_id: str,
+        root: Path,
+        weight: int = 0,
+        description: str = "",
+        *,
+        cached: bool = False,
     ) -> None:
         self.id = store_id
         self.root = root
         self._base = root.as_uri() + "/"
         self.weight = weight
         self.description = description
+        self.cached = cached
 
     @property
     def properties(self) -> dict[str, object]:
@@ -96,7 +103,7 @@ class LocalStore:
             claim.release()
             _close(file)
 
-    def open(self, key: str, start: int = 0, stop: int | None = None) -> _Part:
+    def open(self, key: str, start: int = 0, stop: int | None = None) -> FilePart:
         """Return bytes [start, stop) of an object in blocks of 1 MiB.
 
         Raises DataMissing if there is no such object, StoreError if the store fails.
@@ -109,7 +116,7 @@ class LocalStore:
             except BaseException:
                 os.close(file)
                 raise
-        return _Part(file, start, size if stop is None else min(stop, size))
+        return FilePart(file, start, size if stop is None else min(stop, size))
 
     def size(self, key: str) -> int:
         """Return the size of an object in bytes.
@@ -260,10 +267,11 @@ def _regular(status: os.stat_result) -> int:
     return status.st_size
 
 
-class _Part(Iterator[bytes]):
+class FilePart(Iterator[bytes]):
     """Bytes [position, stop) of an open file, read as blocks or sent by the kernel."""
 
     def __init__(self, file: int, position: int, stop: int) -> None:
+        """Take over the descriptor ``file``, which this object closes."""
         self._file, self._position, self._stop = file, position, stop
 
     def __next__(self) -> bytes:
@@ -287,10 +295,14 @@ class _Part(Iterator[bytes]):
         self._advance(sent)
         return sent
 
-    def take(self) -> _Part:
+    def take(self) -> FilePart:
         """Return an object for the rest of the data, which now closes the file."""
         file, self._file = self._file, -1
-        return _Part(file, self._position, self._stop)
+        return FilePart(file, self._position, self._stop)
+
+    def status(self) -> os.stat_result:
+        """Return the status of the file."""
+        return os.fstat(self._file)
 
     def close(self) -> None:
         """Close the file. Safe to call twice."""

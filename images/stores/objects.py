@@ -42,6 +42,8 @@ class ObjectStore:
         options: Mapping[str, str],
         weight: int = 0,
         description: str = "",
+        *,
+        cached: bool = True,
     ) -> None:
         """Prepare the client of a store at a URL such as ``s3://bucket/prefix``.
 
@@ -52,6 +54,7 @@ class ObjectStore:
         self.id = store_id
         self.weight = weight
         self.description = description
+        self.cached = cached
         self.type = url.partition(":")[0]
         self._url = url.rstrip("/")
         self._options = client_options = dict(options)

@@ -1,0 +1,151 @@
+"""The read cache of this machine: a folder with data of images in stores that are not local.
+
+It can be removed at any moment. Knows no database: a reader has looked up the image, and knows
+which digest its data must have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from contextlib import suppress
+
+from images.cache import counts, entries, filling, folder
+from images.cache.counts import Counts
+from images.cache.entries import Content, Entry
+from images.cache.filling import Filling, limit
+from images.cache.folder import DATA, PARTS, QUEUE, is_on
+from images.stores.local import FilePart
+
+__all__ = [
+    "Content",
+    "Counts",
+    "Entry",
+    "Filling",
+    "clean",
+    "clear",
+    "clear_queue",
+    "contents",
+    "dequeue",
+    "enqueue",
+    "forget",
+    "image_ids",
+    "is_being_filled",
+    "is_on",
+    "limit",
+    "prune",
+    "queued",
+    "read",
+    "remove",
+    "statistics",
+]
+
+
+def read(content: Content, start: int, stop: int | None) -> FilePart | None:
+    """Return bytes [start, stop) of an image's data from the cache; None if it is not cached.
+
+    A failure of the cache is logged, and the answer is None.
+    """
+    part = None
+    with folder.failures_logged():
+        part = entries.read(content, start, stop)
+        if part is None:
+            with folder.locked():
+                counts.add(misses=1)
+    return part
+
+
+def contents() -> list[Entry]:
+    """Return all entries, the one whose last use is longest ago first. Raises StoreError."""
+    with folder.failures_raised():
+        return entries.listed()
+
+
+def image_ids() -> set[str]:
+    """Return the ids of all images of which the cache has something. Raises StoreError."""
+    with folder.failures_raised():
+        return {entries.image_of(name) for name in folder.names(DATA)}
+
+
+def is_being_filled(image_id: str) -> bool:
+    """Return whether a download fills the cache with this image. Raises StoreError."""
+    with folder.failures_raised():
+        return any(entries.image_of(name) == image_id for name in folder.names(PARTS))
+
+
+def statistics() -> Counts:
+    """Return what the cache has done since its folder was created. Raises StoreError."""
+    with folder.failures_raised():
+        return counts.total()
+
+
+def remove(image_ids: Collection[str]) -> int:
+    """Remove the data of images; return the number of entries. Raises StoreError."""
+    with folder.failures_raised(), folder.locked():
+        names = [
+            name for name in folder.names(DATA) if entries.image_of(name) in image_ids
+        ]
+        return sum(map(entries.remove, names))
+
+
+def forget(image_id: str) -> None:
+    """Remove what this machine has of a deleted image. A failure of the cache is logged."""
+    if is_on():
+        with folder.failures_logged():
+            remove([image_id])
+            dequeue(image_id)
+
+
+def clear() -> None:
+    """Remove the data of all images. Raises StoreError."""
+    remove(image_ids())
+
+
+def clean() -> int:
+    """Remove damaged data and what a dead process left behind; return how much of both.
+
+    Raises StoreError.
+    """
+    with folder.failures_raised(), folder.locked():
+        return entries.remove_damaged() + filling.remove_dead_parts()
+
+
+def prune() -> tuple[int, int]:
+    """Evict entries until the cache has at most its size; return how many and their bytes.
+
+    Those whose last use is longest ago are evicted first. Raises StoreError.
+    """
+    with folder.failures_raised(), folder.locked():
+        return filling.prune()
+
+
+def enqueue(image_id: str) -> None:
+    """Let the worker of this machine cache an image. Raises StoreError."""
+    with folder.failures_raised(), folder.locked():
+        folder.path(QUEUE, image_id).touch(folder.FILE_MODE)
+
+
+def dequeue(image_id: str) -> bool:
+    """Take an image from the queue; return whether it was there. Raises StoreError."""
+    with folder.failures_raised(), suppress(FileNotFoundError):
+        folder.path(QUEUE, image_id).unlink()
+        return True
+    return False
+
+
+def queued() -> list[str]:
+    """Return the ids of the images that wait to be cached, oldest first. Raises StoreError."""
+    with folder.failures_raised():
+        since = {name: _since(name) for name in folder.names(QUEUE)}
+        return sorted(since, key=lambda name: since[name])
+
+
+def clear_queue() -> None:
+    """Take all images from the queue. Raises StoreError."""
+    for image_id in queued():
+        dequeue(image_id)
+
+
+def _since(image_id: str) -> int:
+    with suppress(FileNotFoundError):  # dequeued meanwhile
+        return folder.path(QUEUE, image_id).stat().st_mtime_ns
+    return 0

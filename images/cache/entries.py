@@ -1,0 +1,197 @@
+"""The entries of the cache: the data of images, each with a record of its uses.
+
+A record is a line of JSON that describes the file with the data, then one byte for each use; its
+time of modification is that of the last use. So a hit takes no lock, and data that was written
+to after it was complete is never used.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from images.cache import counts, folder
+from images.cache.folder import DATA, USES
+from images.stores.local import FilePart
+
+LONGEST_LINE = 4096  # bytes
+
+
+@dataclass(frozen=True)
+class Content:
+    """The data of an image: whose it is, and the size and digest that it must have."""
+
+    image_id: str
+    size: int  # bytes
+    algorithm: str
+    digest: str  # hexadecimal, lower case
+    checksum: str | None  # MD5, hexadecimal
+
+    @property
+    def name(self) -> str:
+        """The name of its files. The digest keeps the data of a reused id apart."""
+        return f"{self.image_id}.{self.digest[:32]}"
+
+
+class Entry(NamedTuple):
+    """Cached data and its uses."""
+
+    name: str
+    size: int  # bytes
+    checksum: str | None
+    hits: int
+    used_at: float  # seconds since the epoch
+
+    @property
+    def image_id(self) -> str:
+        """The id of its image."""
+        return image_of(self.name)
+
+
+class _Record(NamedTuple):
+    description: dict[str, Any]
+    hits: int
+    used_at: float
+
+    def fits(self, facts: dict[str, Any]) -> bool:
+        """Return whether the description has these facts."""
+        return self.description == self.description | facts
+
+
+def image_of(name: str) -> str:
+    """Return the id of the image to which files of this name belong."""
+    return name.partition(".")[0]
+
+
+def read(content: Content, start: int, stop: int | None) -> FilePart | None:
+    """Return bytes [start, stop) of cached data, and count the use; None if it is not cached.
+
+    Data that is not as it was filled is removed. Raises OSError.
+    """
+    stop = content.size if stop is None else min(stop, content.size)
+    with suppress(FileNotFoundError):
+        file = _opened(DATA, content.name, os.O_RDONLY)
+        os.posix_fadvise(file, start, 0, os.POSIX_FADV_SEQUENTIAL)
+        part = FilePart(file, start, stop)
+        if _use(content, part):
+            counts.add(hits=1, hit_bytes=stop - start)
+            return part
+        part.close()
+        with folder.locked():
+            if not is_intact(content.name):
+                remove(content.name)
+    return None
+
+
+def add(content: Content, status: os.stat_result) -> None:
+    """Write the record of data whose file has this status. Under the lock. Raises OSError."""
+    description = _facts(content) | _state(status) | {"checksum": content.checksum}
+    line = json.dumps(description).encode() + b"\n"
+    folder.path(USES, content.name).write_bytes(line)
+
+
+def is_intact(name: str) -> bool:
+    """Return whether data of this name is cached, and is as it was filled. Raises OSError."""
+    with suppress(FileNotFoundError):
+        status = folder.path(DATA, name).lstat()
+        record = _record(name)
+        return record is not None and record.fits(_state(status))
+    return False
+
+
+def remove(name: str) -> bool:
+    """Remove an entry; return whether there was one. Under the lock. Raises OSError."""
+    removed = False
+    for part in (DATA, USES):
+        with suppress(FileNotFoundError):
+            os.unlink(folder.path(part, name))
+            removed = True
+    return removed
+
+
+def remove_damaged() -> int:
+    """Remove what is not as it was filled; return how many. Under the lock. Raises OSError."""
+    found = {*folder.names(DATA), *folder.names(USES)}
+    return sum(remove(name) for name in found if not is_intact(name))
+
+
+def listed() -> list[Entry]:
+    """Return all entries, the one whose last use is longest ago first. Raises OSError."""
+    found = [entry for name in folder.names(DATA) if (entry := _entry(name))]
+    return sorted(found, key=lambda entry: entry.used_at)
+
+
+def evict(entries: Iterable[Entry]) -> tuple[int, int]:
+    """Remove entries; return how many and their bytes. Under the lock. Raises OSError."""
+    evicted = [entry.size for entry in entries if remove(entry.name)]
+    counts.add(evictions=len(evicted))
+    return len(evicted), sum(evicted)
+
+
+def _use(content: Content, part: FilePart) -> bool:
+    """Count a use of open data; return False if the data is not as it was filled."""
+    uses = _opened(USES, content.name, os.O_RDWR | os.O_APPEND)
+    try:
+        record = _parsed(uses)
+        if record is None or not record.fits(_facts(content) | _state(part.status())):
+            return False
+        os.write(uses, b".")
+    finally:
+        os.close(uses)
+    return True
+
+
+def _entry(name: str) -> Entry | None:
+    with suppress(FileNotFoundError):  # removed meanwhile
+        status = folder.path(DATA, name).stat()
+        if record := _record(name):
+            checksum = record.description.get("checksum")
+            return Entry(
+                name,
+                status.st_size,
+                checksum,
+                record.hits,
+                record.used_at,
+            )
+    return None
+
+
+def _record(name: str) -> _Record | None:
+    uses = _opened(USES, name, os.O_RDONLY)
+    try:
+        return _parsed(uses)
+    finally:
+        os.close(uses)
+
+
+def _parsed(uses: int) -> _Record | None:
+    line = os.pread(uses, LONGEST_LINE, 0).partition(b"\n")[0]
+    status = os.fstat(uses)
+    try:
+        description = json.loads(line)
+    except ValueError:  # of a process that was killed while it wrote
+        return None
+    if not isinstance(description, dict):
+        return None
+    return _Record(description, status.st_size - len(line) - 1, status.st_mtime)
+
+
+def _facts(content: Content) -> dict[str, Any]:
+    return {"algorithm": content.algorithm, "digest": content.digest}
+
+
+def _state(status: os.stat_result) -> dict[str, int]:
+    """Describe a file, so that one that was written to or replaced has another description."""
+    return {
+        "size": status.st_size,
+        "inode": status.st_ino,
+        "changed": status.st_ctime_ns,
+    }
+
+
+def _opened(part: str, name: str, flags: int) -> int:
+    return os.open(folder.path(part, name), flags | os.O_CLOEXEC | os.O_NOFOLLOW)

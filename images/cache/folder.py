@@ -1,0 +1,84 @@
+"""The folder of the cache: its parts, its lock, and its failures.
+
+``data`` has the cached data, ``uses`` one file for each of its files, ``parts`` the data that is
+being written, each file locked by its writer, and ``queue`` an empty file for each image that
+waits to be cached.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from django.conf import settings
+
+from images import errors
+
+log = logging.getLogger(__name__)
+
+DATA: Final = "data"
+USES: Final = "uses"
+PARTS: Final = "parts"
+QUEUE: Final = "queue"
+LOCK: Final = "lock"
+# Others may read neither the data of private images nor their ids.
+FOLDER_MODE = 0o700
+FILE_MODE = 0o600
+
+
+def is_on() -> bool:
+    """Return whether this machine has a cache."""
+    return bool(settings.IMAGECATALOG_CACHE_DIR)
+
+
+def path(*names: str) -> Path:
+    """Return the path of something in the folder."""
+    return Path(settings.IMAGECATALOG_CACHE_DIR, *names)
+
+
+def names(folder: str) -> list[str]:
+    """Return the names of all files in a part of the folder. Raises OSError."""
+    with suppress(FileNotFoundError):
+        return sorted(os.listdir(path(folder)))
+    return []
+
+
+@contextmanager
+def locked() -> Iterator[None]:
+    """Keep all other threads and processes of this machine from changing the set of files.
+
+    Hits do not take this lock. Raises OSError.
+    """
+    for folder in (DATA, USES, PARTS, QUEUE):
+        path(folder).mkdir(FOLDER_MODE, parents=True, exist_ok=True)
+    file = os.open(path(LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(file)
+
+
+@contextmanager
+def failures_logged() -> Iterator[None]:
+    """Log an error of the cache within the context: a download can do without the cache."""
+    try:
+        yield
+    except (OSError, errors.StoreError) as error:
+        log.warning("the cache in %s cannot be used: %s", path(), error)
+
+
+@contextmanager
+def failures_raised() -> Iterator[None]:
+    """Turn an error of the file system within the context into StoreError."""
+    try:
+        yield
+    except OSError as error:
+        raise errors.StoreError(
+            f"The cache cannot be used: {os.strerror(error.errno or 0)}."
+        ) from error

@@ -1,0 +1,66 @@
+"""What keeps the cache of this machine up to date: images to be cached, images that are gone."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+from images import cache, errors
+from images.duty import Duty
+from images.lifecycle import downloading
+from images.lifecycle.uploading import log
+from images.models import READABLE_STATUSES, Image, Status
+from images.models.rows import Row
+
+BATCH = 500
+PERIOD = 5.0  # seconds
+
+
+def cache_later(image: Row) -> None:
+    """Let the worker of this machine cache an image. Raises Invalid if it is not active."""
+    if image["status"] != Status.ACTIVE:
+        raise errors.Invalid(
+            f"Image {image['id']} is {image['status']}: only active images can be cached."
+        )
+    cache.enqueue(image["id"])
+
+
+def cache_queued() -> None:
+    """Read the queued images, so that they are cached; those whose store fails stay queued."""
+    for image_id in cache.queued() if cache.is_on() else ():
+        # Another process that is filling the cache would read all of the data a second time.
+        if not cache.is_being_filled(image_id) and _is_cached(image_id):
+            cache.dequeue(image_id)
+
+
+def _is_cached(image_id: str) -> bool:
+    """Cache an image; return False if it is worth another attempt."""
+    try:
+        with closing(downloading.read(image_id)) as blocks:  # type: ignore[type-var]
+            # A file needs no reading: it is in the cache already, or it is local.
+            for _ in () if hasattr(blocks, "send_to") else blocks:
+                pass
+    except errors.DataMissing as error:
+        log.warning("image %s cannot be cached: %s", image_id, error)
+    except errors.StoreError as error:
+        log.warning("image %s cannot be cached yet: %s", image_id, error)
+        return False
+    return True
+
+
+def tidy_cache() -> None:
+    """Remove damaged data, data of images that were deleted, and what is beyond the size."""
+    if not cache.is_on():
+        return
+    cache.clean()
+    cache.prune()
+    ids = sorted(cache.image_ids())
+    for start in range(0, len(ids), BATCH):
+        batch = ids[start : start + BATCH]
+        images = Image.objects.filter(pk__in=batch, status__in=READABLE_STATUSES)
+        cache.remove(set(batch) - set(images.values_list("pk", flat=True)))
+
+
+DUTIES = (
+    Duty("cache queued images", cache_queued, PERIOD, may_block=True),
+    Duty("tidy the cache", tidy_cache, may_block=True),
+)
