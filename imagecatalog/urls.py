@@ -13,6 +13,7 @@ V1 = (
     path("v1", RedirectView.as_view(url="/v1/")),
     re_path(r"^v1(?:\.[01])?/", include("images.api.v1.urls")),
 )
+OF_THE_CACHE = "|14|16|18" if settings.IMAGECATALOG_CACHE_DIR else ""
 urlpatterns = [
     re_path(r"^versions/?$", versions.versions),
     path("healthcheck", health.healthcheck),
@@ -21,7 +22,10 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("v2", RedirectView.as_view(url="/v2/")),
     # Minor versions do not change the behaviour, so every existing one is accepted.
-    re_path(r"^v2(?:\.(?:[0-9]|10|13|15|17))?/", include("images.api.v2.urls")),
+    re_path(
+        rf"^v2(?:\.(?:[0-9]|10|13|15|17{OF_THE_CACHE}))?/",
+        include("images.api.v2.urls"),
+    ),
     *(V1 if settings.IMAGECATALOG_V1 else ()),
     re_path(r"", versions.fallback),
 ]

@@ -44,6 +44,17 @@ WITHIN = {
     "delete_member": "admin member",
     "modify_member": "admin",
     "stores_info_detail": "admin service",
+    **dict.fromkeys(
+        (
+            "cache_list",
+            "cache_image",
+            "cache_delete",
+            "cache_clean",
+            "cache_prune",
+            "list_cached_nodes",
+        ),
+        "admin",
+    ),
     "get_image_history": "admin member reader",
     "restore_image": "admin",
 }

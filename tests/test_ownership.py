@@ -106,6 +106,11 @@ VERBS: dict[str, tuple[str, list[Do]]] = {
         "active",
         [sent("DELETE", "/v2/stores/local/{id}")],
     ),
+    "v2 ImageCacheViewSet.update": ("active", [sent("PUT", "/v2/cache/{id}")]),
+    "v2 ImageCacheViewSet.destroy": ("active", [sent("DELETE", "/v2/cache/{id}")]),
+    "v2 ImageCacheViewSet.clear": ("active", [sent("DELETE", "/v2/cache")]),
+    "v2 ImageCacheViewSet.clean": ("active", [sent("POST", "/v2/cache/clean")]),
+    "v2 ImageCacheViewSet.prune": ("active", [sent("POST", "/v2/cache/prune")]),
     "v2 ImageTagViewSet.update": ("active", [sent("PUT", f"{V2}/tags/x")]),
     "v2 ImageTagViewSet.destroy": ("active", [sent("DELETE", f"{V2}/tags/green")]),
     "v2 ImageActionViewSet.deactivate": (
@@ -235,8 +240,9 @@ def policy(
 
 
 @pytest.fixture
-def client(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Client:
+def client(monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path) -> Client:
     """A client of a caller with the role member in MINE."""
+    settings.IMAGECATALOG_CACHE_DIR = str(tmp_path / "cache")
     settings.IMAGECATALOG_DELAYED_DELETE = True
     caller = Caller("alice", MINE, implied("member"), interface="v2")
     monkeypatch.setitem(authentication.MODES, "embedded", lambda request: caller)

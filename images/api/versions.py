@@ -15,6 +15,7 @@ from images.http.views import without_body
 # versions whose features the service has.
 CURRENT = "2.15"
 SUPPORTED = ("2.13", "2.10", "2.8", "2.7", "2.5", "2.4", "2.3", "2.2", "2.1", "2.0")
+OF_THE_CACHE = ("2.18", "2.16", "2.14")
 V1 = ("1.1", "1.0")
 # The root, other versions, and the images of a client that names no version.
 OF_THE_API = re.compile(r"/(?:v\d.*|images(?:/.*)?)?\Z", re.DOTALL)
@@ -56,6 +57,7 @@ def _not_found(request: HttpRequest) -> HttpResponse:
 
 def _document(request: HttpRequest) -> dict[str, list[dict[str, object]]]:
     base = public_url.base(request)
+    cached = OF_THE_CACHE if settings.IMAGECATALOG_CACHE_DIR else ()
     v1 = V1 if settings.IMAGECATALOG_V1 else ()
     return {
         "versions": [
@@ -64,6 +66,6 @@ def _document(request: HttpRequest) -> dict[str, list[dict[str, object]]]:
                 "status": "CURRENT" if number == CURRENT else "SUPPORTED",
                 "links": [{"rel": "self", "href": f"{base}/v{number[0]}/"}],
             }
-            for number in (CURRENT, *SUPPORTED, *v1)
+            for number in (CURRENT, *cached, *SUPPORTED, *v1)
         ]
     }

@@ -6,9 +6,12 @@ which digest its data must have.
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Collection
 from contextlib import suppress
 
+from images import errors
 from images.cache import counts, entries, filling, folder
 from images.cache.counts import Counts
 from images.cache.entries import Content, Entry
@@ -36,6 +39,7 @@ __all__ = [
     "queued",
     "read",
     "remove",
+    "remove_or_dequeue",
     "statistics",
 ]
 
@@ -87,6 +91,13 @@ def remove(image_ids: Collection[str]) -> int:
         return sum(map(entries.remove, names))
 
 
+def remove_or_dequeue(image_id: str) -> None:
+    """Remove an image from the cache and its queue. Raises NotFound if it is in neither."""
+    is_removed, is_dequeued = remove([image_id]) > 0, dequeue(image_id)
+    if not (is_removed or is_dequeued):
+        raise errors.NotFound(f"Image {image_id} is neither cached nor queued.")
+
+
 def forget(image_id: str) -> None:
     """Remove what this machine has of a deleted image. A failure of the cache is logged."""
     if is_on():
@@ -122,6 +133,8 @@ def enqueue(image_id: str) -> None:
     """Let the worker of this machine cache an image. Raises StoreError."""
     with folder.failures_raised(), folder.locked():
         folder.path(QUEUE, image_id).touch(folder.FILE_MODE)
+        # The clock of the file system is too coarse for an order.
+        os.utime(folder.path(QUEUE, image_id), ns=(0, time.time_ns()))
 
 
 def dequeue(image_id: str) -> bool:

@@ -44,7 +44,8 @@ class Entry(NamedTuple):
     size: int  # bytes
     checksum: str | None
     hits: int
-    used_at: float  # seconds since the epoch
+    filled_at: float  # seconds since the epoch
+    used_at: float
 
     @property
     def image_id(self) -> str:
@@ -155,6 +156,7 @@ def _entry(name: str) -> Entry | None:
                 status.st_size,
                 checksum,
                 record.hits,
+                status.st_mtime,
                 record.used_at,
             )
     return None

@@ -8,6 +8,7 @@ from rest_framework.routers import SimpleRouter
 from images.api.v2 import image_data, uploads
 from images.api.v2.discovery import SchemaViewSet
 from images.api.v2.image_actions import ImageActionViewSet
+from images.api.v2.image_cache import ImageCacheViewSet
 from images.api.v2.image_history import ImageHistoryViewSet
 from images.api.v2.image_locations import ImageLocationViewSet
 from images.api.v2.image_members import ImageMemberViewSet
@@ -36,6 +37,14 @@ router.register("schemas", SchemaViewSet, basename="schema")
 
 urlpatterns = [
     *router.urls,
+    re_path(r"^cache$", ImageCacheViewSet.as_view({"get": "list", "delete": "clear"})),
+    re_path(
+        rf"^cache/{IMAGE_ID}$",
+        ImageCacheViewSet.as_view({"put": "update", "delete": "destroy"}),
+    ),
+    re_path(r"^cache/clean$", ImageCacheViewSet.as_view({"post": "clean"})),
+    re_path(r"^cache/prune$", ImageCacheViewSet.as_view({"post": "prune"})),
+    re_path(rf"^cache/nodes/{IMAGE_ID}$", ImageCacheViewSet.as_view({"get": "nodes"})),
     re_path(rf"^{IMAGE}/file$", image_data.ImageDataView.as_view()),
     re_path(rf"^{IMAGE}/uploads$", uploads.UploadsView.as_view()),
     re_path(rf"^{IMAGE}/uploads/{UPLOAD_ID}$", uploads.UploadView.as_view()),

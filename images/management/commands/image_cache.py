@@ -61,7 +61,7 @@ class Command(CatalogueCommand):
         elif options["queue"]:
             self._each(options["queue"], _queue, "queued")
         elif options["remove"]:
-            self._each(options["remove"], _remove, "removed")
+            self._each(options["remove"], cache.remove_or_dequeue, "removed")
         elif options["clear"]:
             cache.clear()
             self.stdout.write("The cache is empty.")
@@ -108,8 +108,3 @@ class Command(CatalogueCommand):
 
 def _queue(image_id: str) -> None:
     lifecycle.cache_later(access.get_image(operator("command"), image_id))
-
-
-def _remove(image_id: str) -> None:
-    if not any([cache.remove([image_id]), cache.dequeue(image_id)]):
-        raise errors.NotFound("The image is neither cached nor queued.")
