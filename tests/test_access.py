@@ -13,6 +13,39 @@ from images.models import Image, Member
 
 OWNER, OTHER = "project-a", "project-b"
 
+METADEF_READING = (
+    "get_metadef_namespace",
+    "get_metadef_namespaces",
+    "get_metadef_object",
+    "get_metadef_objects",
+    "get_metadef_property",
+    "get_metadef_properties",
+    "get_metadef_tag",
+    "get_metadef_tags",
+    "get_metadef_resource_type",
+    "list_metadef_resource_types",
+    "metadef_default",
+)
+METADEF_CHANGING = (
+    "metadef_admin",
+    "add_metadef_namespace",
+    "modify_metadef_namespace",
+    "delete_metadef_namespace",
+    "add_metadef_object",
+    "modify_metadef_object",
+    "delete_metadef_object",
+    "add_metadef_property",
+    "modify_metadef_property",
+    "remove_metadef_property",
+    "add_metadef_tag",
+    "add_metadef_tags",
+    "modify_metadef_tag",
+    "delete_metadef_tag",
+    "delete_metadef_tags",
+    "add_metadef_resource_type_association",
+    "remove_metadef_resource_type_association",
+)
+
 # Which roles, in the project that owns the image and in another one, each rule allows.
 # A service is allowed wherever it says so; an admin of any project is one of all.
 WITHIN = {
@@ -57,6 +90,9 @@ WITHIN = {
     ),
     "get_image_history": "admin member reader",
     "restore_image": "admin",
+    # The same for the project that owns a namespace of metadata definitions.
+    **dict.fromkeys(METADEF_READING, "admin member reader"),
+    **dict.fromkeys(METADEF_CHANGING, "admin"),
 }
 ELSEWHERE = dict.fromkeys(WITHIN, "admin") | {
     "get_image": "admin member reader",
@@ -70,6 +106,7 @@ ELSEWHERE = dict.fromkeys(WITHIN, "admin") | {
     "stores_info_detail": "admin service",
     "get_members": "admin member reader",
     "get_member": "admin member reader",
+    **dict.fromkeys(METADEF_READING, "admin member reader"),
 }
 ROLES = ("admin", "member", "reader", "service", "none")
 

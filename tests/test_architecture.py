@@ -34,7 +34,7 @@ FLOORS: list[set[str]] = [
     {"cache", "custom_properties", "expected_digests", "signatures"},
     {"property_schema"},
     {"access"},
-    {"events", "http", "listing", "history"},
+    {"events", "http", "listing", "history", "metadefs"},
     {"transitions"},
     {"transfers"},
     {"lifecycle"},

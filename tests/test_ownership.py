@@ -23,7 +23,7 @@ from images.api.v1 import urls as v1_urls
 from images.api.v2 import urls as v2_urls
 from images.api.v2.patch import V2_1
 from images.attributes import Changes
-from images.models import Image, Member
+from images.models import Image, Member, MetadefNamespace, MetadefResourceType
 
 MINE, THEIRS = "project-of-the-caller", "another-project"
 VISIBILITIES = ("private", "shared", "community", "public")
@@ -196,6 +196,35 @@ VERBS: dict[str, tuple[str, list[Do]]] = {
         [sent("DELETE", f"{V1}/members/third")],
     ),
 }
+# Verbs of metadata definitions: on a namespace that belongs to whom the image belongs.
+NAMESPACE = "/v2/metadefs/namespaces"
+THEIRS_TREE = {"namespace": "New", "owner": THEIRS}
+BUS = {"name": "bus", "title": "Bus", "type": "string"}
+OF_DEFINITIONS = {
+    "NamespaceViewSet.create": sent("POST", NAMESPACE, THEIRS_TREE),
+    "NamespaceViewSet.update": sent("PUT", f"{NAMESPACE}/N", {"namespace": "X"}),
+    "NamespaceViewSet.destroy": sent("DELETE", f"{NAMESPACE}/N"),
+    "ObjectViewSet.create": sent("POST", f"{NAMESPACE}/N/objects", {"name": "x"}),
+    "ObjectViewSet.update": sent("PUT", f"{NAMESPACE}/N/objects/o", {"name": "x"}),
+    "ObjectViewSet.destroy": sent("DELETE", f"{NAMESPACE}/N/objects/o"),
+    "ObjectViewSet.clear": sent("DELETE", f"{NAMESPACE}/N/objects"),
+    "PropertyViewSet.create": sent("POST", f"{NAMESPACE}/N/properties", BUS),
+    "PropertyViewSet.update": sent("PUT", f"{NAMESPACE}/N/properties/p", BUS),
+    "PropertyViewSet.destroy": sent("DELETE", f"{NAMESPACE}/N/properties/p"),
+    "PropertyViewSet.clear": sent("DELETE", f"{NAMESPACE}/N/properties"),
+    "TagViewSet.create": sent("POST", f"{NAMESPACE}/N/tags", {"tags": []}),
+    "TagViewSet.add": sent("POST", f"{NAMESPACE}/N/tags/x"),
+    "TagViewSet.update": sent("PUT", f"{NAMESPACE}/N/tags/t", {"name": "x"}),
+    "TagViewSet.destroy": sent("DELETE", f"{NAMESPACE}/N/tags/t"),
+    "TagViewSet.clear": sent("DELETE", f"{NAMESPACE}/N/tags"),
+    "AssociationViewSet.create": sent(
+        "POST", f"{NAMESPACE}/N/resource_types", {"name": "OS::X"}
+    ),
+    "AssociationViewSet.destroy": sent(
+        "DELETE", f"{NAMESPACE}/N/resource_types/OS::Glance::Image"
+    ),
+}
+VERBS |= {f"v2 {verb}": ("active", [do]) for verb, do in OF_DEFINITIONS.items()}
 # API v1 ignores an owner that the caller may not choose: the new image is the caller's own.
 IGNORE_OWNER = {"v1 ImageViewSet.create", "v1 ImageRootViewSet.create"}
 # What members of a shared image may do where the operator's rule allows it.
@@ -258,6 +287,7 @@ def image_of(make_image: Any) -> Callable[..., Image]:
         image.members.create(member="third")
         if ownership == "member":
             image.members.create(member=MINE, status="accepted")
+        add_namespace(visibility, owner)
         if status == "uploading":
             root = Caller("root", None, implied("admin"), interface="v2")
             uploads.begin(image.pk, 5, root)
@@ -266,9 +296,38 @@ def image_of(make_image: Any) -> Callable[..., Image]:
     return make
 
 
+def add_namespace(visibility: str, owner: str | None) -> None:
+    """A namespace with content, which all see or only its owner."""
+    shown = "public" if visibility in ("public", "community") else "private"
+    MetadefNamespace.objects.all().delete()
+    namespace = MetadefNamespace.objects.create(
+        namespace="N", owner=owner or "", visibility=shown
+    )
+    namespace.metadef_objects.create(name="o")
+    namespace.properties.create(name="p")
+    namespace.tags.create(name="t")
+    kind, _ = MetadefResourceType.objects.get_or_create(name="OS::Glance::Image")
+    namespace.associations.create(resource_type=kind)
+
+
+def definitions() -> Iterator[Any]:
+    """All metadata definitions."""
+    yield list(MetadefNamespace.objects.order_by("pk").values())
+    yield list(MetadefResourceType.objects.order_by("pk").values())
+    for namespace in MetadefNamespace.objects.order_by("pk"):
+        for rows in (
+            namespace.metadef_objects,
+            namespace.properties,
+            namespace.tags,
+            namespace.associations,
+        ):
+            yield list(rows.order_by("pk").values())
+
+
 def state(image: Image) -> list[Any]:
-    """All of an image that a verb could change."""
+    """All of an image, and all definitions, that a verb could change."""
     return [
+        *definitions(),
         Image.objects.filter(pk=image.pk).values().get(),
         *(
             list(related.order_by("pk").values())
@@ -325,6 +384,17 @@ def test_the_same_verbs_reach_an_image_of_one_s_own(
         status, (do,) = VERBS[verb]
         code, changed = undone(do, client, image_of(visibility, "own", status))
         assert (code in (201, 204), changed) == (True, True), verb
+
+
+def test_a_rule_lets_a_project_change_a_namespace_of_its_own(
+    policy: None, client: Client, image_of: Any
+) -> None:
+    image = image_of("private", "own", "active")
+
+    for verb, do in OF_DEFINITIONS.items():
+        if verb != "NamespaceViewSet.create":  # which is for another project
+            code, changed = undone(do, client, image)
+            assert (code in (200, 201, 204), changed) == (True, True), verb
 
 
 def test_members_may_leave_and_share_on_where_the_rule_allows_it(

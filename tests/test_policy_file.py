@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from images import access
 from images.access import Caller, may, rules
 from images.api.v2.patch import V2_1
-from images.models import Image
+from images.models import Image, MetadefNamespace
 
 Policy = Callable[[str], None]
 IMAGE = {"id": "x", "owner": "project-a", "visibility": "private", "protected": False}
@@ -392,3 +392,52 @@ def test_a_name_that_nothing_asks_for_is_reported(
 
     assert "there is no rule delet_image" in caplog.text
     assert "mine" not in caplog.text
+
+
+@pytest.fixture
+def namespace(db: None) -> MetadefNamespace:
+    """Of the member's project."""
+    return MetadefNamespace.objects.create(
+        namespace="N", owner="project-a", visibility="public"
+    )
+
+
+NAMESPACES = "/v2/metadefs/namespaces"
+
+
+def test_one_rule_says_who_changes_metadata_definitions(
+    policy: Policy, client_of: Any, member: Caller, stranger: Caller, namespace: Any
+) -> None:
+    path = f"{NAMESPACES}/N/tags/x"
+    client: Client = client_of(member)
+    assert client.generic("POST", path).status_code == 403
+
+    policy('"metadef_admin": "role:member"')
+
+    assert client.generic("POST", path).status_code == 201
+    assert client_of(stranger).delete(path).status_code == 403
+
+
+def test_a_rule_of_one_kind_of_definition_is_overridden(
+    policy: Policy, client_of: Any, member: Caller, namespace: Any
+) -> None:
+    policy('"add_metadef_tag": "rule:metadef_default"')
+    client: Client = client_of(member)
+
+    assert client.generic("POST", f"{NAMESPACES}/N/tags/x").status_code == 201
+    assert client.delete(f"{NAMESPACES}/N/tags/x").status_code == 403
+
+
+def test_a_rule_that_hides_a_namespace_hides_its_content(
+    policy: Policy, client_of: Any, member: Caller, namespace: Any
+) -> None:
+    MetadefNamespace.objects.create(namespace="Z", owner="project-a")
+    policy('"get_metadef_namespace": "\'private\':%(visibility)s"')
+    client: Client = client_of(member)
+
+    for path in ("", "/objects", "/properties", "/tags", "/resource_types"):
+        assert client.get(f"{NAMESPACES}/N{path}").status_code == 404
+        assert client.get(f"{NAMESPACES}/Z{path}").status_code == 200
+    page = client.get(f"{NAMESPACES}?limit=1&sort_key=namespace&sort_dir=asc").json()
+    assert [it["namespace"] for it in page["namespaces"]] == ["Z"]
+    assert client.get(f"{NAMESPACES}?marker=N").status_code == 404

@@ -18,7 +18,7 @@ from django.test.utils import CaptureQueriesContext
 
 from imagecatalog.identity.models import Project
 from images.api.v2.patch import V2_1
-from images.models import Image, Member
+from images.models import Image, Member, MetadefNamespace, MetadefResourceType
 
 OCTETS = "application/octet-stream"
 Count = Callable[..., int]
@@ -177,3 +177,65 @@ def test_sharing_asks_at_most_six_times(much: int, fill: Any, count: Count) -> N
     assert count("POST", members, b'{"member": "b"}') <= 6
     assert count("GET", members) <= 3
     assert count("DELETE", f"{members}/b") <= 6
+
+
+@pytest.fixture
+def define(db: None) -> Callable[[int, int], None]:
+    """Namespaces of which each has ``much`` of everything."""
+
+    def define(namespaces: int, much: int) -> None:
+        for number in range(namespaces):
+            namespace = MetadefNamespace.objects.create(
+                namespace=f"n{number}", visibility="public", owner="project-a"
+            )
+            for name in map(str, range(much)):
+                kind, _ = MetadefResourceType.objects.get_or_create(name=name)
+                namespace.associations.create(resource_type=kind)
+                namespace.metadef_objects.create(name=name)
+                namespace.properties.create(name=name)
+                namespace.tags.create(name=name)
+
+    return define
+
+
+DEFINITIONS = [(1, 0), (2, 9), (33, 3)]
+
+
+@pytest.mark.parametrize(("namespaces", "much"), DEFINITIONS)
+def test_reading_definitions_asks_a_constant_number_of_times(
+    namespaces: int, much: int, define: Any, count: Count
+) -> None:
+    define(namespaces, much)
+    path = "/v2/metadefs/namespaces"
+
+    assert count("GET", path) <= 3
+    assert count("GET", f"{path}?resource_types=1,2&marker=n0&limit=9") <= 4
+    assert count("GET", f"{path}/n0") <= 6
+    for name in ("objects", "properties", "tags", "resource_types"):
+        assert count("GET", f"{path}/n0/{name}") <= 3
+    assert count("GET", "/v2/metadefs/resource_types") <= 2
+
+
+@pytest.mark.parametrize("count", ["admin"], indirect=True)
+@pytest.mark.parametrize("much", [1, 20])
+def test_changing_definitions_asks_a_constant_number_of_times(
+    much: int, define: Any, count: Count
+) -> None:
+    define(1, much)
+    names = [str(number) for number in range(much)]
+    schema = {"title": "X", "type": "string"}
+    tree = {
+        "namespace": "new",
+        "resource_type_associations": [{"name": f"new {name}"} for name in names],
+        "objects": [{"name": name} for name in names],
+        "properties": dict.fromkeys(names, schema),
+        "tags": [{"name": name} for name in names],
+    }
+    path = "/v2/metadefs/namespaces"
+
+    assert count("POST", path, json.dumps(tree).encode()) <= 13
+    assert count("PUT", f"{path}/new", json.dumps(tree).encode()) <= 4
+    assert count("POST", f"{path}/n0/tags", b'{"tags": [{"name": "x"}]}') <= 5
+    assert count("POST", f"{path}/n0/objects", b'{"name": "x"}') <= 5
+    assert count("DELETE", f"{path}/n0/properties") <= 4
+    assert count("DELETE", f"{path}/n0") <= 8

@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 from images.access.caller import INTERFACES, Caller, implied, operator, staff
+from images.access.namespaces import (
+    check_metadef_list,
+    get_namespace,
+    new_namespace,
+    seen_namespaces,
+    shown_namespaces,
+)
 from images.access.rules import (
     LIMITS,
     RULES,
@@ -40,17 +47,20 @@ __all__ = [
     "Target",
     "check",
     "check_may_add",
+    "check_metadef_list",
     "check_owner",
     "check_visibility",
     "current",
     "find",
     "get_image",
+    "get_namespace",
     "get_remembered_image",
     "implied",
     "key_allows",
     "may",
     "missing",
     "new_image",
+    "new_namespace",
     "operator",
     "overrides",
     "owns",
@@ -58,6 +68,8 @@ __all__ = [
     "require",
     "rule_allows",
     "seen_by",
+    "seen_namespaces",
+    "shown_namespaces",
     "staff",
     "visible",
 ]

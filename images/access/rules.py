@@ -97,6 +97,45 @@ def _second_copy(caller: Caller, image: Target) -> bool:
     return _service(caller, image)
 
 
+def _metadef_admin(caller: Caller, namespace: Target) -> bool:
+    return rule_allows(caller, "metadef_admin", namespace)
+
+
+# Rules for metadata definitions, which are checked for a namespace instead of an image.
+METADEF_LISTS = (
+    "get_metadef_namespaces",
+    "list_metadef_resource_types",
+    "metadef_default",  # only for "rule:metadef_default" in a policy file
+)
+METADEF_READING = (
+    "get_metadef_namespace",
+    "get_metadef_object",
+    "get_metadef_objects",
+    "get_metadef_property",
+    "get_metadef_properties",
+    "get_metadef_tag",
+    "get_metadef_tags",
+    "get_metadef_resource_type",
+)
+METADEF_CHANGING = (
+    "add_metadef_namespace",
+    "modify_metadef_namespace",
+    "delete_metadef_namespace",
+    "add_metadef_object",
+    "modify_metadef_object",
+    "delete_metadef_object",
+    "add_metadef_property",
+    "modify_metadef_property",
+    "remove_metadef_property",
+    "add_metadef_tag",
+    "add_metadef_tags",
+    "modify_metadef_tag",
+    "delete_metadef_tag",
+    "delete_metadef_tags",
+    "add_metadef_resource_type_association",
+    "remove_metadef_resource_type_association",
+)
+
 # Rules are checked for images that the caller sees; other images do not exist for the caller.
 # The names and defaults are those of the Image API's own policy.
 RULES: dict[str, Rule] = {
@@ -137,6 +176,9 @@ RULES: dict[str, Rule] = {
     "get_other_members": _own_reader,
     "get_image_history": _own_reader,
     "restore_image": _admin,
+    **dict.fromkeys((*METADEF_LISTS, *METADEF_READING), _reader),
+    "metadef_admin": _admin,
+    **dict.fromkeys(METADEF_CHANGING, _metadef_admin),
 }
 
 # Each rule's limit: the condition that holds in addition, whatever the policy file says. A
@@ -179,13 +221,21 @@ LIMITS: dict[str, Rule] = {
     "get_other_members": _anybody,
     "get_image_history": _anybody,
     "restore_image": _owner,
+    **dict.fromkeys((*METADEF_LISTS, *METADEF_READING), _anybody),
+    "metadef_admin": _owner,
+    **dict.fromkeys(METADEF_CHANGING, _owner),
 }
 
-# Actions that show something of an image. By default they are not allowed for an image that
-# an overridden rule get_image hides.
-READING = frozenset(
-    name for name in RULES if name.startswith(("get_", "download_", "fetch_"))
-) - {"get_image", "get_images"}
+# Actions that show something of an image or a namespace, with the rule that shows it at all.
+# By default they are not allowed for what that rule, if it is overridden, hides.
+SHOWN_BY: dict[str, str] = {
+    **{
+        name: "get_image"
+        for name in RULES.keys() - {"get_images", *METADEF_LISTS}
+        if name.startswith(("get_", "download_", "fetch_"))
+    },
+    **dict.fromkeys(METADEF_READING, "get_metadef_namespace"),
+}
 
 
 def may(caller: Caller, action: str, image: Target) -> bool:
@@ -209,7 +259,8 @@ def rule_allows(caller: Caller, action: str, image: Target) -> bool:
     changed = overrides()
     if action in changed:
         return changed[action](caller, image)
-    if action in READING and not changed.get("get_image", _anybody)(caller, image):
+    shown = changed.get(SHOWN_BY.get(action, ""), _anybody)
+    if not shown(caller, image):
         return False
     return RULES[action](caller, image)
 

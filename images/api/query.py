@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -13,7 +13,7 @@ from images.attributes import clean_text
 from images.errors import Invalid
 from images.units import parse_number
 
-MAX_LIMIT: Final = 1000  # images on a page
+MAX_LIMIT: Final = 1000  # entries on a page
 MAX_CONDITIONS: Final = 100  # databases limit the depth of an expression
 SORT_KEYS: Final = (
     "name",
@@ -68,7 +68,7 @@ def integer(name: str, value: str) -> int:
 
 
 def limit(params: QueryDict) -> int:
-    """Return how many images a page has: the parameter ``limit``, 25 without it, at most MAX_LIMIT.
+    """Return how many entries a page has: the parameter ``limit``, 25 without it, at most MAX_LIMIT.
 
     Raises Invalid if it is negative or not an integer.
     """
@@ -78,10 +78,10 @@ def limit(params: QueryDict) -> int:
     return min(number, MAX_LIMIT)
 
 
-def order(keys: list[tuple[str, str]]) -> Order:
+def order(keys: list[tuple[str, str]], choices: Sequence[str] = SORT_KEYS) -> Order:
     """Return (column, descending) for each (sort key, direction); "" is descending.
 
-    Only the first of equal keys counts. Raises Invalid for unknown keys and directions.
+    ``choices`` are the keys of the list. Only the first of equal keys counts. Raises Invalid for unknown keys and directions.
     """
     if len(keys) > MAX_CONDITIONS:
         raise Invalid(
@@ -90,8 +90,8 @@ def order(keys: list[tuple[str, str]]) -> Order:
     chosen: dict[str, bool] = {}
     for key, direction in keys:
         key, direction = key.strip(), direction.strip() or "desc"
-        if key not in SORT_KEYS:
-            raise Invalid(f"The sort key must be one of: {', '.join(SORT_KEYS)}.")
+        if key not in choices:
+            raise Invalid(f"The sort key must be one of: {', '.join(choices)}.")
         if direction not in ("asc", "desc"):
             raise Invalid("The sort direction must be asc or desc.")
         chosen.setdefault(key, direction == "desc")  # a repeated key has no effect

@@ -88,6 +88,11 @@ def instant(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
 
 
+def second(moment: datetime) -> str:
+    """Format a time for a JSON document: UTC, without a fraction."""
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
 def _error_form(request: HttpRequest) -> str:
     """Return the media type of errors: the one that Accept prefers, or plain text.
 

@@ -14,6 +14,15 @@ from images.models.image import (
 from images.models.location import ImageLocation, LocationStatus
 from images.models.lookups import Holds
 from images.models.member import Member, MemberStatus
+from images.models.metadef import (
+    MetadefAssociation,
+    MetadefNamespace,
+    MetadefObject,
+    MetadefProperty,
+    MetadefResourceType,
+    MetadefTag,
+    NamespaceVisibility,
+)
 from images.models.statistics import Statistics
 from images.models.transfer import (
     OPEN_STATUSES,
@@ -41,6 +50,13 @@ __all__ = [
     "LocationStatus",
     "Member",
     "MemberStatus",
+    "MetadefAssociation",
+    "MetadefNamespace",
+    "MetadefObject",
+    "MetadefProperty",
+    "MetadefResourceType",
+    "MetadefTag",
+    "NamespaceVisibility",
     "Statistics",
     "Status",
     "Transfer",

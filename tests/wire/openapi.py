@@ -7,7 +7,8 @@ from typing import Any
 from images.api import query
 from images.api.v1 import filters as filters_v1
 from images.api.v1 import headers
-from images.api.v2 import filters, patch, schemas
+from images.api.v2 import discovery, filters, patch, schemas
+from images.api.v2.metadefs import schemas as metadefs
 
 Document = dict[str, Any]
 JSON = "application/json"
@@ -15,7 +16,7 @@ OCTETS = "application/octet-stream"
 TEXT = {"type": "string"}
 NUMBER = {"type": "integer"}
 FLAG = {"type": "boolean"}
-SCHEMA = {"enum": ["image", "images", "member", "members"]}
+SCHEMA = {"enum": [*discovery.DOCUMENTS]}
 
 
 def document(image_ids: list[str]) -> Document:
@@ -63,12 +64,14 @@ def document(image_ids: list[str]) -> Document:
         f"{image}/actions/restore": {"post": _operation([*one, reason])},
         f"{image}/history": {"get": _operation(one + history)},
         **_members(one),
+        **_metadefs(),
         **_version_1(one),
     }
     return {
         "openapi": "3.1.0",
         "info": {"title": "Image API", "version": "2"},
         "paths": paths,
+        "definitions": metadefs.namespace()["definitions"],  # schemas refer to them
     }
 
 
@@ -86,6 +89,70 @@ def _members(one: list[Document]) -> Document:
             "put": _operation(member, answer),
             "delete": _operation(member),
         },
+    }
+
+
+def _metadefs() -> Document:
+    named = [_parameter("path", "namespace", {"enum": ["OS::Test"]}, required=True)]
+    one = [*named, _parameter("path", "name", TEXT | {"minLength": 1}, True)]
+    kind = _parameter("query", "resource_type", TEXT)
+    page = [_parameter("query", name, TEXT) for name in ("marker", "sort_key")]
+    page += [
+        _parameter("query", "sort_dir", TEXT),
+        _parameter("query", "limit", NUMBER),
+    ]
+    types = [
+        _parameter("query", name, TEXT) for name in ("resource_types", "visibility")
+    ]
+    namespaces = "/v2/metadefs/namespaces"
+    namespace, new_object, new_property, new_tag = (
+        {JSON: {"schema": schema()}}
+        for schema in (
+            metadefs.namespace,
+            metadefs.metadef_object,
+            metadefs.metadef_property,
+            metadefs.tag,
+        )
+    )
+    change = {"get": _operation(one), "delete": _operation(one)}
+    path = f"{namespaces}/{{namespace}}"
+    return {
+        namespaces: {
+            "get": _operation([*page, *types]),
+            "post": _operation(body=namespace),
+        },
+        path: {
+            "get": _operation([*named, kind]),
+            "put": _operation(named, namespace),
+        },
+        f"{path}/objects": {
+            "get": _operation(named),
+            "post": _operation(named, new_object),
+        },
+        f"{path}/objects/{{name}}": {**change, "put": _operation(one, new_object)},
+        f"{path}/properties": {
+            "get": _operation(named),
+            "post": _operation(named, new_property),
+        },
+        f"{path}/properties/{{name}}": {
+            "get": _operation([*one, kind]),
+            "put": _operation(one, new_property),
+            "delete": _operation(one),
+        },
+        f"{path}/tags": {
+            "get": _operation([*named, *page]),
+            "post": _operation(named, _object(tags={"type": "array"})),
+        },
+        f"{path}/tags/{{name}}": {
+            **change,
+            "post": _operation(one),
+            "put": _operation(one, new_tag),
+        },
+        f"{path}/resource_types": {
+            "get": _operation(named),
+            "post": _operation(named, {JSON: {"schema": metadefs.resource_type()}}),
+        },
+        f"{path}/resource_types/{{name}}": {"delete": _operation(one)},
     }
 
 

@@ -6,6 +6,7 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from images.api.v2 import schemas
+from images.api.v2.metadefs import schemas as metadefs
 from images.http import responses
 from images.http.views import ApiViewSet
 
@@ -14,11 +15,21 @@ DOCUMENTS = {
     "images": schemas.images,
     "member": schemas.member,
     "members": schemas.members,
+    "metadefs/namespace": metadefs.namespace,
+    "metadefs/namespaces": metadefs.namespaces,
+    "metadefs/object": metadefs.metadef_object,
+    "metadefs/objects": metadefs.objects,
+    "metadefs/property": metadefs.metadef_property,
+    "metadefs/properties": metadefs.properties,
+    "metadefs/resource_type": metadefs.resource_type,
+    "metadefs/resource_types": metadefs.resource_types,
+    "metadefs/tag": metadefs.tag,
+    "metadefs/tags": metadefs.tags,
 }
 
 
 class SchemaViewSet(ApiViewSet):
-    """``/v2/schemas/{name}``: the JSON schemas of images and members."""
+    """``/v2/schemas/{name}``: the JSON schemas of images, members and definitions."""
 
     lookup_url_kwarg = "name"
     lookup_value_regex = "|".join(DOCUMENTS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from django.http import HttpResponse
@@ -109,11 +108,7 @@ def _document(member: models.Member) -> dict[str, Any]:
         "member_id": member.member,
         "image_id": member.image_id,
         "status": member.status,
-        "created_at": _time(member.created_at),
-        "updated_at": _time(member.updated_at),
+        "created_at": responses.second(member.created_at),
+        "updated_at": responses.second(member.updated_at),
         "schema": "/v2/schemas/member",
     }
-
-
-def _time(time: datetime) -> str:
-    return f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -16,6 +16,7 @@ from images.api.v2.image_stores import ImageStoreViewSet
 from images.api.v2.image_tags import ImageTagViewSet
 from images.api.v2.images import ImageViewSet
 from images.api.v2.info import StoreInfoViewSet, UsageViewSet
+from images.api.v2.metadefs import urls as metadefs
 from images.http.views import IMAGE_ID, UnknownPathView
 
 IMAGE = f"images/{IMAGE_ID}"
@@ -45,6 +46,7 @@ urlpatterns = [
     re_path(r"^cache/clean$", ImageCacheViewSet.as_view({"post": "clean"})),
     re_path(r"^cache/prune$", ImageCacheViewSet.as_view({"post": "prune"})),
     re_path(rf"^cache/nodes/{IMAGE_ID}$", ImageCacheViewSet.as_view({"get": "nodes"})),
+    *metadefs.urlpatterns,
     re_path(rf"^{IMAGE}/file$", image_data.ImageDataView.as_view()),
     re_path(rf"^{IMAGE}/uploads$", uploads.UploadsView.as_view()),
     re_path(rf"^{IMAGE}/uploads/{UPLOAD_ID}$", uploads.UploadView.as_view()),

@@ -73,3 +73,60 @@ def test_every_key_of_an_image_is_in_its_schema(api: Any, make_image: Any) -> No
 @pytest.mark.parametrize("name", ["nothing", "image/", "images/x", ""])
 def test_an_unknown_schema_is_404(name: str, api: Any) -> None:
     assert api.member.get(f"/v2/schemas/{name}").status_code == 404
+
+
+METADEFS = {
+    "namespace": ["namespace"],
+    "object": ["name"],
+    "property": ["type", "title", "name"],
+    "tag": ["name"],
+    "resource_type": ["name"],
+}
+
+
+@pytest.mark.parametrize(("name", "required"), METADEFS.items())
+def test_the_schemas_of_metadata_definitions(
+    name: str, required: list[str], api: Any
+) -> None:
+    plural = "properties" if name == "property" else f"{name}s"
+    schema = api.reader.get(f"/v2/schemas/metadefs/{name}").json()
+    collection = api.reader.get(f"/v2/schemas/metadefs/{plural}").json()
+
+    shown = "resource_type_association" if name == "resource_type" else name
+    assert schema["name"] == shown
+    assert (schema["required"], schema["additionalProperties"]) == (required, False)
+    (field,) = collection["properties"].keys() - {"first", "next", "schema"}
+    listed = collection["properties"][field]
+    assert collection["name"] == field
+    assert schema.pop("definitions", None) == collection.get("definitions")
+    assert listed.get("items", listed.get("additionalProperties")) == schema
+
+
+def test_the_limits_of_definitions_are_in_their_schemas(api: Any) -> None:
+    properties = api.reader.get("/v2/schemas/metadefs/namespace").json()["properties"]
+    definition = api.reader.get("/v2/schemas/metadefs/property").json()
+
+    limits = {
+        name: it["maxLength"] for name, it in properties.items() if "maxLength" in it
+    }
+    assert limits == {
+        "namespace": 80,
+        "display_name": 80,
+        "description": 500,
+        "owner": 255,
+    }
+    assert definition["properties"]["type"]["enum"] == [
+        "array",
+        "boolean",
+        "integer",
+        "number",
+        "object",
+        "string",
+        None,
+    ]
+    assert definition["definitions"].keys() == {
+        "positiveInteger",
+        "positiveIntegerDefault0",
+        "stringArray",
+        "property",
+    }

@@ -1,0 +1,83 @@
+"""The namespaces of metadata definitions that a caller sees, and the actions allowed on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from django.db.models import Q, QuerySet
+
+from images import errors
+from images.access.caller import Caller
+from images.access.rules import Target, check, may, overrides, refused, rule_allows
+from images.models import MetadefNamespace, NamespaceVisibility
+
+SHOW = "get_metadef_namespace"
+
+
+def seen_namespaces(caller: Caller) -> QuerySet[MetadefNamespace]:
+    """Return the namespaces that a caller can see; rules of the policy file are not applied."""
+    namespaces = MetadefNamespace.objects.all()
+    if caller.is_admin:
+        return namespaces
+    if "reader" not in caller.roles:
+        return namespaces.none()
+    public = Q(visibility=NamespaceVisibility.PUBLIC)
+    own = Q(owner=caller.project) if caller.project else Q(pk__in=[])
+    return namespaces.filter(public | own)
+
+
+def shown_namespaces(
+    caller: Caller, page: Sequence[MetadefNamespace]
+) -> list[MetadefNamespace]:
+    """Return the namespaces of a page that the rule get_metadef_namespace does not hide."""
+    if SHOW not in overrides():
+        return list(page)
+    return [it for it in page if rule_allows(caller, SHOW, namespace_target(it))]
+
+
+def get_namespace(
+    caller: Caller, name: str, *actions: str, lock: bool = False
+) -> MetadefNamespace:
+    """Return a namespace if all actions on it are allowed; by default it is only to be shown.
+
+    With ``lock`` its row is locked until the end of the transaction. Raises NotFound when the
+    caller does not see the namespace, Forbidden when an action is not allowed.
+    """
+    namespaces = seen_namespaces(caller)
+    if lock:
+        namespaces = namespaces.select_for_update()
+    namespace = namespaces.filter(namespace=name).first()
+    if namespace is None:
+        raise missing_namespace(name)
+    target = namespace_target(namespace)
+    for action in actions or (SHOW,):
+        if may(caller, action, target):
+            continue
+        if not rule_allows(caller, SHOW, target):
+            raise missing_namespace(name)
+        raise refused(action)
+    return namespace
+
+
+def check_metadef_list(caller: Caller, *actions: str) -> None:
+    """Raise Forbidden unless the caller is allowed actions that concern no single namespace."""
+    for action in actions:
+        check(
+            caller, action, new_namespace(caller.project, NamespaceVisibility.PRIVATE)
+        )
+
+
+def namespace_target(namespace: MetadefNamespace) -> Target:
+    """Return a namespace in the form that rules check."""
+    target = new_namespace(namespace.owner, namespace.visibility)
+    return {**target, "namespace": namespace.namespace}
+
+
+def new_namespace(owner: str | None, visibility: str) -> Target:
+    """Return a namespace that is to be created in the form that rules check."""
+    return {"owner": owner or None, "visibility": visibility}
+
+
+def missing_namespace(name: str) -> errors.NotFound:
+    """Return the error for a namespace that does not exist or that the caller does not see."""
+    return errors.NotFound(f"Namespace {name[:100]} not found.")

@@ -1,0 +1,1 @@
+"""The Metadata Definitions API, a part of API v2."""

@@ -1,0 +1,1 @@
+"""Metadata definitions: namespaces, and what they say about the properties of resources."""

@@ -1,0 +1,76 @@
+"""Associations of namespaces with resource types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.db import transaction
+
+from images import access, errors
+from images.access import Caller
+from images.metadefs.documents import Values
+from images.metadefs.namespaces import WITH_TYPES, check_unprotected, resource_types
+from images.models import MetadefAssociation, MetadefResourceType
+
+
+def all_resource_types(caller: Caller) -> list[MetadefResourceType]:
+    """Return all resource types that any namespace was ever associated with."""
+    access.check_metadef_list(caller, "list_metadef_resource_types")
+    return list(MetadefResourceType.objects.order_by("name"))
+
+
+def get_all(caller: Caller, namespace: str) -> list[MetadefAssociation]:
+    """Return the associations of a namespace, with their resource types."""
+    rules = ("get_metadef_resource_type", "list_metadef_resource_types")
+    found = access.get_namespace(caller, namespace, *rules)
+    return list(WITH_TYPES.filter(namespace=found))
+
+
+def add(caller: Caller, namespace: str, values: Values) -> MetadefAssociation:
+    """Associate a namespace with a resource type, which is created if it is unknown.
+
+    Raises Conflict if the namespace is associated with it already.
+    """
+    rule, name = "add_metadef_resource_type_association", values["name"]
+    with transaction.atomic():
+        found = access.get_namespace(caller, namespace, rule, lock=True)
+        kind = resource_types([name])[name]
+        if found.associations.filter(resource_type=kind).exists():
+            raise errors.Conflict(
+                f"The namespace has the resource type {name} already."
+            )
+        return found.associations.create(
+            resource_type=kind,
+            prefix=values["prefix"],
+            properties_target=values["properties_target"],
+        )
+
+
+def delete(caller: Caller, namespace: str, name: str) -> None:
+    """End the association of a namespace with a resource type; the type itself stays.
+
+    Raises NotFound; Forbidden if the namespace is protected.
+    """
+    rule = "remove_metadef_resource_type_association"
+    with transaction.atomic():
+        found = access.get_namespace(caller, namespace, rule, lock=True)
+        association = found.associations.filter(resource_type__name=name).first()
+        if association is None:
+            raise _missing(name)
+        check_unprotected(found)
+        association.delete()
+
+
+def prefix(associations: Iterable[MetadefAssociation], name: str) -> str:
+    """Return what the names of properties begin with on resources of a type.
+
+    Raises NotFound if the type is not among the associations.
+    """
+    for association in associations:
+        if association.resource_type.name == name:
+            return association.prefix
+    raise _missing(name)
+
+
+def _missing(name: str) -> errors.NotFound:
+    return errors.NotFound(f"The namespace has no resource type {name[:100]}.")

@@ -1,0 +1,186 @@
+"""The objects, properties and tags of a namespace.
+
+Each change locks the namespace, so that changes of one namespace follow each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from images import access, errors
+from images.access import Caller
+from images.metadefs.documents import Values, tag_key
+from images.metadefs.namespaces import check_unprotected
+from images.models import (
+    MetadefNamespace,
+    MetadefObject,
+    MetadefProperty,
+    MetadefTag,
+)
+
+TAG_SORT_KEYS: Final = ("created_at", "updated_at", "name", "id")
+
+
+class Kind(NamedTuple):
+    """A kind of content: its table, its noun, the rules of its actions, when names are the same."""
+
+    model: type[Any]
+    noun: str
+    show: str
+    show_all: str
+    add: str
+    modify: str
+    delete: str
+    delete_all: tuple[str, ...]
+    key: Callable[[str], str] = str
+
+
+OBJECTS: Final = Kind(
+    MetadefObject,
+    "object",
+    "get_metadef_object",
+    "get_metadef_objects",
+    "add_metadef_object",
+    "modify_metadef_object",
+    "delete_metadef_object",
+    ("delete_metadef_namespace",),
+)
+PROPERTIES: Final = Kind(
+    MetadefProperty,
+    "property",
+    "get_metadef_property",
+    "get_metadef_properties",
+    "add_metadef_property",
+    "modify_metadef_property",
+    "remove_metadef_property",
+    ("delete_metadef_namespace",),
+)
+TAGS: Final = Kind(
+    MetadefTag,
+    "tag",
+    "get_metadef_tag",
+    "get_metadef_tags",
+    "add_metadef_tag",
+    "modify_metadef_tag",
+    "delete_metadef_tag",
+    ("delete_metadef_namespace", "delete_metadef_tags"),
+    tag_key,
+)
+
+
+def get_all(caller: Caller, namespace: str, kind: Kind) -> list[Any]:
+    """Return the content of this kind in a namespace, in the order of creation."""
+    found = access.get_namespace(caller, namespace, kind.show_all)
+    return list(_rows(found, kind).order_by("pk"))
+
+
+def get(caller: Caller, namespace: str, kind: Kind, name: str) -> Any:
+    """Return what has this name in a namespace. Raises NotFound."""
+    found = access.get_namespace(caller, namespace, kind.show)
+    return _find(_rows(found, kind), kind, name)
+
+
+def add(caller: Caller, namespace: str, kind: Kind, values: Values) -> Any:
+    """Add one row of ``values`` to a namespace. Raises Conflict if its name is taken."""
+    with transaction.atomic():
+        found = access.get_namespace(caller, namespace, kind.add, lock=True)
+        _check_free(_rows(found, kind), kind, [values["name"]])
+        return kind.model.objects.create(namespace=found, **values)
+
+
+def change(
+    caller: Caller, namespace: str, kind: Kind, name: str, values: Values
+) -> Any:
+    """Set all values of what has this name. Raises NotFound; Conflict if a new name is taken."""
+    with transaction.atomic():
+        found = access.get_namespace(caller, namespace, kind.modify, lock=True)
+        rows = _rows(found, kind)
+        row = _find(rows, kind, name)
+        _check_free(rows.exclude(pk=row.pk), kind, [values["name"]])
+        for column, value in values.items():
+            setattr(row, column, value)
+        row.updated_at = timezone.now()
+        row.save(update_fields=[*values, "updated_at"])
+    return row
+
+
+def delete(caller: Caller, namespace: str, kind: Kind, name: str) -> None:
+    """Delete what has this name. Raises NotFound; Forbidden if the namespace is protected."""
+    with transaction.atomic():
+        found = access.get_namespace(caller, namespace, kind.delete, lock=True)
+        row = _find(_rows(found, kind), kind, name)
+        check_unprotected(found)
+        row.delete()
+
+
+def delete_all(caller: Caller, namespace: str, kind: Kind) -> None:
+    """Delete all content of this kind. Raises Forbidden if the namespace is protected."""
+    with transaction.atomic():
+        found = access.get_namespace(caller, namespace, *kind.delete_all, lock=True)
+        check_unprotected(found)
+        _rows(found, kind).delete()
+
+
+def add_tags(
+    caller: Caller, namespace: str, names: Sequence[str], *, append: bool
+) -> None:
+    """Replace the tags of a namespace by others, or append these. Raises Conflict."""
+    with transaction.atomic():
+        found = access.get_namespace(caller, namespace, "add_metadef_tags", lock=True)
+        rows = _rows(found, TAGS)
+        if append:
+            _check_free(rows, TAGS, names)
+        else:
+            rows.delete()
+        MetadefTag.objects.bulk_create(
+            MetadefTag(namespace=found, name=name) for name in names
+        )
+
+
+def tag_page(
+    caller: Caller,
+    namespace: str,
+    sort: tuple[str, bool],
+    marker: str | None,
+    limit: int | None,
+) -> list[MetadefTag]:
+    """Return a page of the tags of a namespace; ``sort`` is a column, and whether it descends.
+
+    Raises NotFound for a marker that is not a tag of the namespace.
+    """
+    found = access.get_namespace(caller, namespace, TAGS.show_all)
+    rows: QuerySet[MetadefTag] = _rows(found, TAGS)
+    column, descending = sort
+    direction, beyond = ("-", "lt") if descending else ("", "gt")
+    if marker is not None:
+        last = _find(rows, TAGS, marker)
+        value = getattr(last, column)
+        same = Q((column, value), (f"pk__{beyond}", last.pk))
+        rows = rows.filter(Q((f"{column}__{beyond}", value)) | same)
+    return list(rows.order_by(f"{direction}{column}", f"{direction}pk")[:limit])
+
+
+def _rows(namespace: MetadefNamespace, kind: Kind) -> QuerySet[Any]:
+    rows: QuerySet[Any] = kind.model.objects.filter(namespace=namespace)
+    return rows
+
+
+def _find(rows: QuerySet[Any], kind: Kind, name: str) -> Any:
+    row = rows.filter(name=name).first()
+    if row is None:
+        raise errors.NotFound(f"The namespace has no {kind.noun} {name[:100]}.")
+    return row
+
+
+def _check_free(rows: QuerySet[Any], kind: Kind, names: Sequence[str]) -> None:
+    """Raise Conflict if one of these names is taken by one of the rows."""
+    taken = rows.values_list("name", flat=True)
+    keys = {kind.key(name) for name in taken}
+    for name in names:
+        if kind.key(name) in keys:
+            raise errors.Conflict(f"The namespace has the {kind.noun} {name} already.")

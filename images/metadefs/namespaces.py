@@ -1,0 +1,231 @@
+"""Namespaces of metadata definitions: lists, creation, changes, deletion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from django.db import IntegrityError, transaction
+from django.db.models import Prefetch, Q, QuerySet, prefetch_related_objects
+from django.utils import timezone
+
+from images import access, errors
+from images.access import Caller
+from images.metadefs.documents import Tree
+from images.models import (
+    MetadefAssociation,
+    MetadefNamespace,
+    MetadefObject,
+    MetadefProperty,
+    MetadefResourceType,
+    MetadefTag,
+)
+
+SORT_KEYS: Final = (
+    "created_at",
+    "updated_at",
+    "namespace",
+    "display_name",
+    "visibility",
+    "protected",
+    "owner",
+    "id",
+)
+WITH_TYPES: Final = MetadefAssociation.objects.select_related("resource_type").order_by(
+    "pk"
+)
+ASSOCIATIONS: Final = Prefetch("associations", WITH_TYPES)
+CONTENT: Final = (
+    ASSOCIATIONS,
+    Prefetch("metadef_objects", MetadefObject.objects.order_by("pk")),
+    Prefetch("properties", MetadefProperty.objects.order_by("pk")),
+    Prefetch("tags", MetadefTag.objects.order_by("pk")),
+)
+
+
+@dataclass(frozen=True)
+class NamespaceListing:
+    """The parameters of one page of namespaces."""
+
+    visibility: str | None = None
+    resource_types: Sequence[str] = ()  # empty: whatever the types
+    sort: tuple[str, bool] = ("created_at", True)  # (column, descending)
+    marker: str | None = None  # name of the last namespace of the previous page
+    limit: int = 25
+
+
+class NamespacePage(NamedTuple):
+    """A page of namespaces, with their associations, and the marker of the next page."""
+
+    namespaces: list[MetadefNamespace]
+    marker: str | None  # None: this is the last page
+
+
+def page(caller: Caller, listing: NamespaceListing) -> NamespacePage:
+    """Return one page of the namespaces that a caller sees.
+
+    An overridden rule get_metadef_namespace can make the page shorter than its limit. Raises
+    NotFound for a marker that is not a namespace which the caller sees.
+    """
+    if not listing.limit:
+        return NamespacePage([], None)
+    namespaces = _matching(caller, listing)
+    if listing.marker:
+        marker = access.get_namespace(caller, listing.marker)
+        namespaces = namespaces.filter(_after(marker, *listing.sort))
+    while True:
+        found = list(namespaces[: listing.limit])
+        shown = access.shown_namespaces(caller, found)
+        if len(found) < listing.limit:
+            return NamespacePage(shown, None)
+        if shown:
+            return NamespacePage(shown, shown[-1].namespace)
+        # No link may name a namespace that the caller is not allowed to see.
+        namespaces = namespaces.filter(_after(found[-1], *listing.sort))
+
+
+def _matching(caller: Caller, listing: NamespaceListing) -> QuerySet[MetadefNamespace]:
+    namespaces = access.seen_namespaces(caller).prefetch_related(ASSOCIATIONS)
+    if listing.visibility:
+        namespaces = namespaces.filter(visibility=listing.visibility)
+    if listing.resource_types:
+        types = MetadefAssociation.objects.filter(
+            resource_type__name__in=listing.resource_types
+        )
+        namespaces = namespaces.filter(pk__in=types.values("namespace"))
+    column, descending = listing.sort
+    direction = "-" if descending else ""
+    return namespaces.order_by(f"{direction}{column}", f"{direction}pk")
+
+
+def _after(marker: MetadefNamespace, column: str, descending: bool) -> Q:
+    beyond, value = "lt" if descending else "gt", getattr(marker, column)
+    same = Q((column, value), (f"pk__{beyond}", marker.pk))
+    return Q((f"{column}__{beyond}", value)) | same
+
+
+def show(caller: Caller, name: str, *actions: str) -> MetadefNamespace:
+    """Return a namespace with its content, if the actions on it are allowed."""
+    return with_content(access.get_namespace(caller, name, *actions))
+
+
+def with_content(namespace: MetadefNamespace) -> MetadefNamespace:
+    """Fetch the content of a namespace into it, in a constant number of queries."""
+    prefetch_related_objects([namespace], *CONTENT)
+    return namespace
+
+
+def create(caller: Caller, tree: Tree) -> MetadefNamespace:
+    """Create a namespace with its content, owned by the caller's project unless ``tree`` says more.
+
+    Raises Conflict if the name is taken, Forbidden if an action is not allowed.
+    """
+    fields = {"owner": caller.project or "", **tree.fields}
+    target = access.new_namespace(fields["owner"], fields["visibility"])
+    for action in _needed(tree):
+        access.check(caller, action, target)
+    with transaction.atomic():
+        namespace = insert(fields)
+        fill(namespace, tree)
+    return with_content(namespace)
+
+
+def _needed(tree: Tree) -> list[str]:
+    content = {
+        "add_metadef_resource_type_association": tree.associations,
+        "add_metadef_object": tree.objects,
+        "add_metadef_property": tree.properties,
+        "add_metadef_tag": tree.tags,
+    }
+    actions = [action for action, values in content.items() if values]
+    return ["add_metadef_namespace", *actions]
+
+
+def insert(fields: Mapping[str, Any]) -> MetadefNamespace:
+    """Write the row of a new namespace. Raises Conflict if its name is taken."""
+    try:
+        with transaction.atomic():
+            return MetadefNamespace.objects.create(**fields)
+    except IntegrityError:
+        raise _taken(fields["namespace"]) from None
+
+
+def fill(namespace: MetadefNamespace, tree: Tree) -> None:
+    """Write the content of a namespace that has none of it yet."""
+    types = resource_types([it["name"] for it in tree.associations])
+    MetadefAssociation.objects.bulk_create(
+        MetadefAssociation(
+            namespace=namespace,
+            resource_type=types[it["name"]],
+            prefix=it["prefix"],
+            properties_target=it["properties_target"],
+        )
+        for it in tree.associations
+    )
+    MetadefObject.objects.bulk_create(
+        MetadefObject(namespace=namespace, **it) for it in tree.objects
+    )
+    MetadefProperty.objects.bulk_create(
+        MetadefProperty(namespace=namespace, name=name, schema=schema)
+        for name, schema in tree.properties.items()
+    )
+    MetadefTag.objects.bulk_create(
+        MetadefTag(namespace=namespace, name=name) for name in tree.tags
+    )
+
+
+def resource_types(names: Sequence[str]) -> dict[str, MetadefResourceType]:
+    """Return resource types by their names; those that are unknown are created."""
+    types = MetadefResourceType.objects
+    known = types.in_bulk(names, field_name="name")
+    if missing := [name for name in names if name not in known]:
+        new = [MetadefResourceType(name=name) for name in missing]
+        types.bulk_create(new, ignore_conflicts=True)  # another request may be faster
+        known = types.in_bulk(names, field_name="name")
+    return known
+
+
+def replace(caller: Caller, name: str, tree: Tree) -> MetadefNamespace:
+    """Set all attributes of a namespace; its content stays.
+
+    Raises Conflict if the new name is taken, NotFound, Forbidden.
+    """
+    action = "modify_metadef_namespace"
+    fields = {"owner": caller.project or "", **tree.fields}
+    with transaction.atomic():
+        namespace = access.get_namespace(caller, name, action, lock=True)
+        target = access.new_namespace(fields["owner"], fields["visibility"])
+        access.check(caller, action, target)
+        for column, value in fields.items():
+            setattr(namespace, column, value)
+        namespace.updated_at = timezone.now()
+        try:
+            with transaction.atomic():
+                namespace.save(update_fields=[*fields, "updated_at"])
+        except IntegrityError:
+            raise _taken(fields["namespace"]) from None
+    return namespace
+
+
+def delete(caller: Caller, name: str) -> None:
+    """Delete a namespace with its content. Raises Forbidden if it is protected."""
+    with transaction.atomic():
+        namespace = access.get_namespace(
+            caller, name, "delete_metadef_namespace", lock=True
+        )
+        check_unprotected(namespace)
+        namespace.delete()
+
+
+def check_unprotected(namespace: MetadefNamespace) -> None:
+    """Raise Forbidden if a namespace is protected, so that nothing in it can be deleted."""
+    if namespace.protected:
+        raise errors.Forbidden(
+            f"Namespace {namespace.namespace} is protected: nothing in it can be deleted. "
+            "Set protected to false first."
+        )
+
+
+def _taken(name: str) -> errors.Conflict:
+    return errors.Conflict(f"The namespace {name} exists already.")
