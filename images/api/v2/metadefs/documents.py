@@ -9,7 +9,8 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from images.http import public_url, request_body, responses
-from images.metadefs import associations
+from images.metadefs import associations, trees
+from images.metadefs.trees import Document
 from images.models import (
     MetadefAssociation,
     MetadefNamespace,
@@ -20,7 +21,6 @@ from images.models import (
 )
 
 NAMESPACES = "/v2/metadefs/namespaces"
-Document = dict[str, Any]
 
 
 def body(request: Request) -> Any:
@@ -39,23 +39,18 @@ def created(request: Request, document: Document) -> HttpResponse:
 
 def namespace(row: MetadefNamespace) -> Document:
     """Return a namespace without its content."""
-    document = {
-        "namespace": row.namespace,
-        **_set(row, "display_name", "description"),
-        "visibility": row.visibility,
-        "protected": row.protected,
-        **_set(row, "owner"),
+    return {
+        **trees.namespace(row),
         **_times(row),
         "self": f"{NAMESPACES}/{row.namespace}",
         "schema": "/v2/schemas/metadefs/namespace",
     }
-    return document
 
 
 def with_associations(row: MetadefNamespace) -> Document:
     """Return a namespace with its resource types, if it has any."""
     shown = [association(it) for it in row.associations.all()]
-    return namespace(row) | ({"resource_type_associations": shown} if shown else {})
+    return namespace(row) | trees.given({"resource_type_associations": shown})
 
 
 def tree(row: MetadefNamespace, resource_type: str | None = None) -> Document:
@@ -67,26 +62,20 @@ def tree(row: MetadefNamespace, resource_type: str | None = None) -> Document:
     prefix = ""
     if resource_type is not None:
         prefix = associations.prefix(row.associations.all(), resource_type)
-    properties = {prefix + it.name: property_schema(it) for it in row.properties.all()}
     content = {
         "objects": [
             metadef_object(it, row.namespace, prefix)
             for it in row.metadef_objects.all()
         ],
-        "properties": properties,
+        "properties": {prefix + it.name: it.schema for it in row.properties.all()},
         "tags": [{"name": it.name} for it in row.tags.all()],
     }
-    shown = {name: value for name, value in content.items() if value}
-    return with_associations(row) | shown
+    return with_associations(row) | trees.given(content)
 
 
 def association(row: MetadefAssociation) -> Document:
     """Return an association of a namespace with a resource type."""
-    return {
-        "name": row.resource_type.name,
-        **_set(row, "prefix", "properties_target"),
-        **_times(row),
-    }
+    return {**trees.association(row), **_times(row)}
 
 
 def resource_type(row: MetadefResourceType) -> Document:
@@ -97,20 +86,11 @@ def resource_type(row: MetadefResourceType) -> Document:
 def metadef_object(row: MetadefObject, namespace: str, prefix: str = "") -> Document:
     """Return an object; ``prefix`` comes before the names of its properties."""
     return {
-        "name": row.name,
-        **_set(row, "description"),
-        "required": [prefix + name for name in row.required],
-        "properties": {prefix + name: it for name, it in row.properties.items()},
+        **trees.metadef_object(row, prefix),
         **_times(row),
         "self": f"{NAMESPACES}/{namespace}/objects/{row.name}",
         "schema": "/v2/schemas/metadefs/object",
     }
-
-
-def property_schema(row: MetadefProperty) -> Document:
-    """Return a property without its name."""
-    schema: Document = row.schema
-    return schema
 
 
 def metadef_property(row: MetadefProperty) -> Document:
@@ -121,11 +101,6 @@ def metadef_property(row: MetadefProperty) -> Document:
 def tag(row: MetadefTag) -> Document:
     """Return a tag."""
     return {"name": row.name, **_times(row)}
-
-
-def _set(row: Any, *names: str) -> Document:
-    """Return the texts of a row that are not empty."""
-    return {name: value for name in names if (value := getattr(row, name))}
 
 
 def _times(row: Any) -> Document:

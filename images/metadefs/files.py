@@ -1,0 +1,158 @@
+"""Namespaces in JSON files, one in each file, in the format of Glance."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import orjson
+from django.db import transaction
+from django.utils import timezone
+
+from images import errors
+from images.metadefs.documents import Tree, clean_namespace, tag_key
+from images.metadefs.namespaces import CONTENT, fill, insert, with_content
+from images.metadefs.trees import tree as document_of
+from images.models import MetadefNamespace
+
+_ODD = re.compile(r"[^\w.-]+")
+
+
+class Merge(StrEnum):
+    """What a file does to a namespace that exists already."""
+
+    SKIP = "skip"  # nothing
+    ADD = "add"  # it adds the content that is missing
+    PREFER_NEW = "prefer-new"  # it adds what is missing, and changes what differs
+    OVERWRITE = "overwrite"  # it replaces the namespace
+
+
+_OUTCOMES = {
+    Merge.SKIP: "skipped",
+    Merge.ADD: "merged",
+    Merge.PREFER_NEW: "merged",
+    Merge.OVERWRITE: "overwritten",
+}
+
+
+def find(path: Path) -> list[Path]:
+    """Return the file, or the JSON files of the folder, at a path. Raises NotFound if none."""
+    found = sorted(path.glob("*.json")) if path.is_dir() else [path]
+    if not found or not all(file.is_file() for file in found):
+        raise errors.NotFound(
+            f"{path} is neither a file nor a folder with files *.json."
+        )
+    return found
+
+
+def read(path: Path) -> Tree:
+    """Return the namespace in a file. Raises ImageError if the file has none."""
+    try:
+        document = orjson.loads(path.read_bytes())
+    except OSError as error:
+        raise errors.Invalid(f"The file cannot be read: {error.strerror}.") from None
+    except ValueError:
+        raise errors.Invalid("The file is not JSON.") from None
+    return clean_namespace(_without_nulls(document))
+
+
+def _without_nulls(value: Any) -> Any:
+    """Leave out what is null: Glance's own export writes it for what is not set."""
+    if isinstance(value, dict):
+        return {key: _without_nulls(it) for key, it in value.items() if it is not None}
+    if isinstance(value, list):
+        return [_without_nulls(it) for it in value]
+    return value
+
+
+def load(tree: Tree, merge: Merge = Merge.SKIP) -> str:
+    """Write a namespace; return what was done: created, skipped, merged or overwritten."""
+    name = tree.fields["namespace"]
+    with transaction.atomic():
+        rows = MetadefNamespace.objects.select_for_update()
+        namespace = rows.filter(namespace=name).first()
+        if namespace is None:
+            fill(insert(tree.fields), tree)
+            return "created"
+        if merge == Merge.ADD:
+            fill(namespace, _missing(with_content(namespace), tree))
+        elif merge != Merge.SKIP:
+            _set_fields(namespace, tree)
+            if merge == Merge.OVERWRITE:
+                _delete_all(namespace)
+            else:
+                _delete_named(namespace, tree)
+            fill(namespace, tree)
+        return _OUTCOMES[merge]
+
+
+def _set_fields(namespace: MetadefNamespace, tree: Tree) -> None:
+    for column, value in tree.fields.items():
+        setattr(namespace, column, value)
+    namespace.updated_at = timezone.now()
+    namespace.save(update_fields=[*tree.fields, "updated_at"])
+
+
+def _missing(namespace: MetadefNamespace, tree: Tree) -> Tree:
+    """Return the part of a tree that a namespace does not have."""
+    types = {it.resource_type.name for it in namespace.associations.all()}
+    objects = {it.name for it in namespace.metadef_objects.all()}
+    properties = {it.name for it in namespace.properties.all()}
+    tags = {tag_key(it.name) for it in namespace.tags.all()}
+    return Tree(
+        tree.fields,
+        [it for it in tree.associations if it["name"] not in types],
+        [it for it in tree.objects if it["name"] not in objects],
+        {name: it for name, it in tree.properties.items() if name not in properties},
+        [name for name in tree.tags if tag_key(name) not in tags],
+    )
+
+
+def _delete_named(namespace: MetadefNamespace, tree: Tree) -> None:
+    """Delete the content of a namespace for which a tree has other content."""
+    types = [it["name"] for it in tree.associations]
+    tags = {tag_key(name) for name in tree.tags}
+    same_tags = [it.pk for it in namespace.tags.all() if tag_key(it.name) in tags]
+    namespace.associations.filter(resource_type__name__in=types).delete()
+    names = [it["name"] for it in tree.objects]
+    namespace.metadef_objects.filter(name__in=names).delete()
+    namespace.properties.filter(name__in=tree.properties).delete()
+    namespace.tags.filter(pk__in=same_tags).delete()
+
+
+def _delete_all(namespace: MetadefNamespace) -> None:
+    namespace.associations.all().delete()
+    namespace.metadef_objects.all().delete()
+    namespace.properties.all().delete()
+    namespace.tags.all().delete()
+
+
+def all_namespaces(names: Sequence[str] = ()) -> list[MetadefNamespace]:
+    """Return namespaces with their content: all, or those of these names. Raises NotFound."""
+    rows = MetadefNamespace.objects.prefetch_related(*CONTENT).order_by("namespace")
+    if names:
+        rows = rows.filter(namespace__in=names)
+    found = list(rows)
+    missing = sorted(set(names) - {it.namespace for it in found})
+    if missing:
+        raise errors.NotFound(f"Namespace {', '.join(missing)} not found.")
+    return found
+
+
+def file_name(namespace: MetadefNamespace, taken: set[str]) -> str:
+    """Return the name of a namespace's file, which is not among the ``taken`` ones."""
+    stem = _ODD.sub("-", namespace.namespace).lstrip(".-") or "namespace"
+    name = f"{stem}.json"
+    return f"{stem}-{namespace.pk}.json" if name.lower() in taken else name
+
+
+def write(namespace: MetadefNamespace, path: Path) -> None:
+    """Write a namespace with its content to a file, which is complete or not there."""
+    content = orjson.dumps(document_of(namespace), option=orjson.OPT_INDENT_2)
+    part = path.with_name(f"{path.name}.part")
+    part.write_bytes(content + b"\n")
+    os.replace(part, path)
