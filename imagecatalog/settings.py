@@ -258,10 +258,6 @@ IMAGECATALOG_USER_STAGING_QUOTA = env.size(
     help="Bytes (or, for example, `500GB`) that the resumable uploads of one project may have "
     "in total, by their announced sizes. `0`: no limit.",
 )
-if IMAGECATALOG_USER_STAGING_QUOTA is None:
-    IMAGECATALOG_USER_STAGING_QUOTA = IMAGECATALOG_USER_STORAGE_QUOTA
-if IMAGECATALOG_USER_TRASH_QUOTA is None:
-    IMAGECATALOG_USER_TRASH_QUOTA = IMAGECATALOG_USER_STORAGE_QUOTA
 IMAGECATALOG_URL_ALLOWED_HOSTS = env.words(
     "IMAGECATALOG_URL_ALLOWED_HOSTS",
     help="Comma-separated host names, addresses and networks that locations and web "

@@ -37,7 +37,7 @@ from images.models import (
     TransferKind,
 )
 from images.stores.local import MARKER
-from images.transfers import concurrency, object_removal
+from images.transfers import concurrency, limits, object_removal
 from tests import servers
 
 PROJECT = "project-a"
@@ -287,6 +287,12 @@ def no_guesses(monkeypatch: pytest.MonkeyPatch) -> None:
     """No address that has to wait because of another test, whose database is gone."""
     monkeypatch.setattr(throttle, "_refused", {})
     monkeypatch.setattr(attempt_counts, "_own", {})
+
+
+@pytest.fixture(autouse=True)
+def no_limits() -> None:
+    """No limit of a project of another test, whose database is gone."""
+    limits._own.cache_clear()
 
 
 @pytest.fixture(autouse=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.contrib import admin
 
 from images.admin.image_admin import ImageAdmin
-from images.models import Image
+from images.admin.quota_admin import QuotaLimitAdmin
+from images.models import Image, QuotaLimit
 
 admin.site.register(Image, ImageAdmin)
+admin.site.register(QuotaLimit, QuotaLimitAdmin)

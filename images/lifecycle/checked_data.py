@@ -95,7 +95,7 @@ class CheckedData:
         self._signature = signatures.of(self._criteria.signature)
         self._checksum = checksum
         self._expected_digests = digests or {}
-        self._blocks = _counted(blocks, expected, room)
+        self._blocks = _counted(image, blocks, expected, room)
 
     def __iter__(self) -> Generator[bytes, None, None]:
         """Yield the blocks, and check them while they pass.
@@ -221,7 +221,7 @@ def set_facts(image: Image, facts: DataFacts) -> None:
 
 
 def _counted(
-    blocks: Iterable[bytes], expected: int | None, room: int | None
+    image: Image, blocks: Iterable[bytes], expected: int | None, room: int | None
 ) -> Iterator[bytes]:
     size = 0
     for block in blocks:
@@ -230,7 +230,7 @@ def _counted(
             raise errors.Invalid(f"Size exceeds: expected {expected} bytes.")
         check_size_cap(size)
         if room is not None and size > room:
-            raise quota.exceeded()
+            raise quota.exceeded(image)
         yield block
     if expected is not None and size < expected:
         raise errors.Invalid(

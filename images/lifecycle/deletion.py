@@ -27,7 +27,14 @@ from images.models import (
     LocationStatus,
 )
 from images.stores.circuit_breaker import CircuitBreaker
-from images.transfers import backoff, leases, object_removal, quota, reaper
+from images.transfers import (
+    backoff,
+    leases,
+    limits,
+    object_removal,
+    quota,
+    reaper,
+)
 from images.transitions import follow, locked
 
 RETRY = timedelta(minutes=1)  # doubled with each attempt
@@ -54,7 +61,7 @@ def delete(image_id: str, actor: Caller, reason: str = "") -> None:
         to_trash = (
             settings.IMAGECATALOG_DELAYED_DELETE
             and image.status in READABLE_STATUSES
-            and size <= (settings.IMAGECATALOG_USER_TRASH_QUOTA or size)
+            and _fits_in_trash(image, size)
         )
         mark = image.mark_pending_delete if to_trash else image.mark_deleted
         follow(image, mark, "delete", actor, reason=reason)
@@ -66,6 +73,11 @@ def delete(image_id: str, actor: Caller, reason: str = "") -> None:
         _make_room(image, size, actor)
     else:
         _remove_all(held, CircuitBreaker())
+
+
+def _fits_in_trash(image: Image, size: int) -> bool:
+    limit = limits.of_trash(image.owner)
+    return limit is None or size <= limit
 
 
 def _stored_bytes(image: Image, locations: Iterable[ImageLocation]) -> int:

@@ -1,15 +1,13 @@
-"""The number of images that a project may have: IMAGECATALOG_IMAGE_COUNT_TOTAL.
+"""The number of images that a project may have.
 
 Deleted images do not count, nor do those in the trash.
 """
 
 from __future__ import annotations
 
-from django.conf import settings
-
 from images import errors
 from images.models import Image
-from images.transfers import quota
+from images.transfers import limits, quota
 
 # More images than requests can create at once: so far below the limit no lock is needed.
 MARGIN = 1000
@@ -17,8 +15,8 @@ MARGIN = 1000
 
 def check_adding(owner: str | None) -> None:
     """Raise OverLimit if a project has all its images, in the transaction that adds one."""
-    limit = settings.IMAGECATALOG_IMAGE_COUNT_TOTAL
-    if limit < 0 or not _has(owner, limit - MARGIN):
+    limit = limits.of(owner)[limits.COUNT_TOTAL]
+    if limit is None or not _has(owner, limit - MARGIN):
         return
     quota.lock_project(owner)
     if _has(owner, limit):

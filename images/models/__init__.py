@@ -23,6 +23,7 @@ from images.models.metadef import (
     MetadefTag,
     NamespaceVisibility,
 )
+from images.models.quota_limit import QuotaLimit
 from images.models.statistics import Statistics
 from images.models.transfer import (
     OPEN_STATUSES,
@@ -57,6 +58,7 @@ __all__ = [
     "MetadefResourceType",
     "MetadefTag",
     "NamespaceVisibility",
+    "QuotaLimit",
     "Statistics",
     "Status",
     "Transfer",

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Min, Q, QuerySet, Sum
-from django.db.models.functions import Coalesce
+from django.db.models import Count, Min, Q, Sum
 from django.utils import timezone
 
 from images import errors, history, lifecycle
@@ -221,12 +220,12 @@ def _projects() -> list[dict[str, Any]]:
     """Return the bytes of the projects that have most: used, reserved, in chunks, in the trash."""
     locations = ImageLocation.objects.all()
     totals = {
-        "used": _by_owner(
+        "used": usage.by_owner(
             locations.filter(status=LocationStatus.ACTIVE), "image__size"
         ),
-        "reserved": _by_owner(usage.reserving_transfers(), usage.RESERVED),
-        "chunks": _by_owner(UploadChunk.objects.all(), "size", "transfer__image"),
-        "trash": _by_owner(
+        "reserved": usage.by_owner(usage.reserving_transfers(), usage.RESERVED),
+        "chunks": usage.by_owner(UploadChunk.objects.all(), "size", "transfer__image"),
+        "trash": usage.by_owner(
             locations.filter(status=LocationStatus.PENDING_DELETE), "image__size"
         ),
     }
@@ -236,14 +235,6 @@ def _projects() -> list[dict[str, Any]]:
         | {name: total.get(owner, 0) for name, total in totals.items()}
         for owner, _total in overall.most_common(LARGEST)
     ]
-
-
-def _by_owner(
-    rows: QuerySet[Any], size: str | Coalesce, image: str = "image"
-) -> dict[str | None, int]:
-    owner = f"{image}__owner"
-    totals = rows.order_by().values_list(owner).annotate(bytes=Sum(size))
-    return {owner: total for owner, total in totals if total}
 
 
 def _to_remove() -> dict[str, int]:

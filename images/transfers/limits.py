@@ -1,15 +1,28 @@
-"""The limits of a project, by the names that the Image API and Keystone have for them."""
+"""The limits of a project, by the names that the Image API and Keystone have for them.
+
+A project has the limits of the settings, unless the operator gave it its own.
+"""
 
 from __future__ import annotations
 
+import logging
+import time
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Final
 
 from django.conf import settings
+from django.db import transaction
 
-SIZE_TOTAL: Final = "image_size_total"
-STAGE_TOTAL: Final = "image_stage_total"
-COUNT_TOTAL: Final = "image_count_total"
-COUNT_UPLOADING: Final = "image_count_uploading"
+from images import errors
+from images.models import QuotaLimit, quota_limit
+
+log = logging.getLogger(__name__)
+
+SIZE_TOTAL: Final = quota_limit.SIZE_TOTAL
+STAGE_TOTAL: Final = quota_limit.STAGE_TOTAL
+COUNT_TOTAL: Final = quota_limit.COUNT_TOTAL
+COUNT_UPLOADING: Final = quota_limit.COUNT_UPLOADING
 # What one unit of a limit is, in bytes or images: clients give and get sizes in MiB.
 UNITS: Final = {
     SIZE_TOTAL: 1 << 20,
@@ -17,11 +30,87 @@ UNITS: Final = {
     COUNT_TOTAL: 1,
     COUNT_UPLOADING: 1,
 }
+LARGEST: Final = quota_limit.LARGEST
 Limits = dict[str, int | None]  # by name, in bytes or images; None: no limit
 
 
-def defaults() -> Limits:
-    """Return the limits of a project that has none of its own."""
+def of(project: str | None) -> Limits:
+    """Return the limits of a project.
+
+    The project's own ones are read from the database at most once a second.
+    """
+    chosen = own(project)
+    limits = _defaults() | {
+        name: _in_bytes(name, value) for name, value in chosen.items()
+    }
+    if settings.IMAGECATALOG_USER_STAGING_QUOTA is None and STAGE_TOTAL not in chosen:
+        limits[STAGE_TOTAL] = limits[SIZE_TOTAL]
+    return limits
+
+
+def own(project: str | None) -> Mapping[str, int]:
+    """Return the limits that a project has of its own, in MiB or images; -1 is no limit."""
+    return _own(project, int(time.monotonic())) if project else {}
+
+
+def of_all(name: str) -> Callable[[str | None], int | None]:
+    """Return a function from a project to its limit of this name. One query for all projects."""
+    rows = QuotaLimit.objects.filter(name=name).values_list("project", "value")
+    chosen: dict[str | None, int] = dict(rows)
+    default = _defaults()[name]
+
+    def limit(project: str | None) -> int | None:
+        if project not in chosen:
+            return default
+        return _in_bytes(name, chosen[project])
+
+    return limit
+
+
+def of_trash(project: str | None) -> int | None:
+    """Return how many bytes the trash of a project may have; None: no limit."""
+    limit = settings.IMAGECATALOG_USER_TRASH_QUOTA
+    return of(project)[SIZE_TOTAL] if limit is None else limit or None
+
+
+def set_own(project: str, wanted: Mapping[str, int | None]) -> None:
+    """Set limits of one project, in MiB or images; -1 is no limit, None the default again.
+
+    What the project has stays, also above a new limit; only growth is refused. Raises Invalid
+    for an unknown name or a number that is no limit.
+    """
+    for name, value in wanted.items():
+        if name not in UNITS:
+            raise errors.Invalid(
+                f"There is no limit {name!r}. The limits are: {', '.join(UNITS)}."
+            )
+        is_number = isinstance(value, int) and not isinstance(value, bool)
+        if value is not None and not (is_number and -1 <= value <= LARGEST):
+            raise errors.Invalid(
+                f"{name} must be a whole number from -1 (no limit) to {LARGEST}."
+            )
+    with transaction.atomic():
+        for name, value in wanted.items():
+            _set(project, name, value)
+    _own.cache_clear()
+
+
+def _set(project: str, name: str, value: int | None) -> None:
+    if value is None:
+        QuotaLimit.objects.filter(project=project, name=name).delete()
+    else:
+        QuotaLimit.objects.update_or_create(
+            project=project, name=name, defaults={"value": value}
+        )
+    log.info("limit %s of project %s is now %s", name, project, value)
+
+
+def in_units(name: str, amount: int | None) -> int:
+    """Return a limit in bytes or images as clients see it: in MiB or images; -1 is no limit."""
+    return -1 if amount is None else amount // UNITS[name]
+
+
+def _defaults() -> Limits:
     return {
         SIZE_TOTAL: settings.IMAGECATALOG_USER_STORAGE_QUOTA or None,
         STAGE_TOTAL: settings.IMAGECATALOG_USER_STAGING_QUOTA or None,
@@ -30,10 +119,14 @@ def defaults() -> Limits:
     }
 
 
-def in_units(name: str, amount: int | None) -> int:
-    """Return a limit in bytes or images as clients see it: in MiB or images; -1 is no limit."""
-    return -1 if amount is None else amount // UNITS[name]
+def _in_bytes(name: str, value: int) -> int | None:
+    return None if value < 0 else value * UNITS[name]
 
 
 def _number(limit: int) -> int | None:
     return None if limit < 0 else limit
+
+
+@lru_cache(maxsize=10_000)
+def _own(project: str, _second: int) -> Mapping[str, int]:
+    return dict(QuotaLimit.objects.filter(project=project).values_list("name", "value"))

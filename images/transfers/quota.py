@@ -1,8 +1,7 @@
-"""The storage quota of a project, in bytes: IMAGECATALOG_USER_STORAGE_QUOTA.
+"""The checks of what a project has against its limits.
 
-Each copy of an image counts. Images in the trash do not count, so deletion frees space at once;
-the trash and the chunks of resumable uploads have quotas of their own,
-IMAGECATALOG_USER_TRASH_QUOTA and IMAGECATALOG_USER_STAGING_QUOTA.
+The bytes of its images: each copy counts. Images in the trash do not count, so deletion frees
+space at once; the trash and the chunks of resumable uploads have limits of their own.
 
 A transfer reserves bytes before they come, in its own row: the reservation ends with the
 transfer, however that ends. The sum over the copies and the reservation are computed under one
@@ -13,17 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F, Q, Sum
+from django.db.models import F, Sum
 from django.db.models.functions import Coalesce
-from django.utils import timezone
 
-from images import db, errors, stores
+from images import db, errors
 from images.models import (
     Image,
-    ImageLocation,
-    LocationStatus,
     Transfer,
     TransferStatus,
 )
@@ -41,9 +36,8 @@ def remaining(image: Image) -> int | None:
 
     Open transfers are not counted.
     """
-    if not settings.IMAGECATALOG_USER_STORAGE_QUOTA:
-        return None
-    return int(settings.IMAGECATALOG_USER_STORAGE_QUOTA) - usage.stored(image.owner)
+    limit = _limit(image)
+    return None if limit is None else limit - usage.stored(image.owner)
 
 
 def reserve(image: Image, size: int | None) -> int | None:
@@ -52,11 +46,11 @@ def reserve(image: Image, size: int | None) -> int | None:
     The ``size`` of the data, or one byte if that is unknown; None without a quota. Raises
     OverLimit. The caller saves the number in the transfer, in the same transaction.
     """
-    if not settings.IMAGECATALOG_USER_STORAGE_QUOTA:
+    if _limit(image) is None:
         return None
     least = 1 if size is None else size
     if _granted(image, least, least) is None:
-        raise exceeded()
+        raise exceeded(image)
     return least
 
 
@@ -65,7 +59,7 @@ def reserving(transfer: Transfer, blocks: Iterable[bytes]) -> Iterator[bytes]:
 
     Raises OverLimit, and Gone as soon as the transfer is no longer running.
     """
-    if not settings.IMAGECATALOG_USER_STORAGE_QUOTA:
+    if _limit(transfer.image) is None:
         yield from blocks
         return
     expected, received = transfer.bytes_expected, 0
@@ -85,7 +79,7 @@ def check_adding(image: Image, size: int, transfer: Transfer | None = None) -> N
     always fits. This is the decisive check: when several images of a project are completed at
     once, each check sees the images before it.
     """
-    if not settings.IMAGECATALOG_USER_STORAGE_QUOTA:
+    if _limit(image) is None:
         return
     if transfer and transfer.bytes_reserved and size <= transfer.bytes_reserved:
         lock_project(image.owner)  # others count either the reservation or the copy
@@ -93,7 +87,7 @@ def check_adding(image: Image, size: int, transfer: Transfer | None = None) -> N
     lock_project(image.owner)
     left = _left(image, F("bytes_reserved"))
     if left is not None and size > left:
-        raise exceeded()
+        raise exceeded(image)
 
 
 def check_uploading(image: Image) -> None:
@@ -102,7 +96,7 @@ def check_uploading(image: Image) -> None:
     Called with the image locked, in the transaction that begins a transfer for it. Requested
     web downloads count while they wait for a worker, too.
     """
-    most = limits.defaults()[limits.COUNT_UPLOADING]
+    most = limits.of(image.owner)[limits.COUNT_UPLOADING]
     if most is None:
         return
     lock_project(image.owner)
@@ -119,8 +113,8 @@ def check_staging(image: Image, size: int) -> None:
     Called with the image locked, in the transaction that begins the upload. Counts the announced
     sizes of its other uploads, and the chunks of ended ones that are not removed yet.
     """
-    most = settings.IMAGECATALOG_USER_STAGING_QUOTA
-    if not most:
+    most = limits.of(image.owner)[limits.STAGE_TOTAL]
+    if most is None:
         return
     lock_project(image.owner)
     if size + usage.staged(image.owner) > most:
@@ -133,26 +127,18 @@ def check_staging(image: Image, size: int) -> None:
 def trash_excess(owner: str | None, more: int = 0) -> int:
     """Return by how many bytes the trash of a project exceeds its quota; at most 0 if it does not.
 
-    With ``more`` bytes in it. Every copy in our stores counts that is kept for a while; objects
-    that are due to be removed do not.
+    With ``more`` bytes in it.
     """
-    most = settings.IMAGECATALOG_USER_TRASH_QUOTA
-    if not most:
+    most = limits.of_trash(owner)
+    if most is None:
         return 0
-    kept = ImageLocation.objects.filter(
-        Q(delete_after=None) | Q(delete_after__gt=timezone.now()),
-        status=LocationStatus.PENDING_DELETE,
-        image__owner=owner,
-    ).exclude(store=stores.HTTP.id)
-    total = kept.aggregate(total=Sum("image__size"))["total"] or 0
-    return int(total) + more - int(most)
+    return usage.trash(owner) + more - most
 
 
-def exceeded() -> errors.OverLimit:
-    """Return the error for data that exceeds the project's quota."""
+def exceeded(image: Image) -> errors.OverLimit:
+    """Return the error for data that exceeds the quota of the image's project."""
     return errors.OverLimit(
-        "The project's images would exceed its quota of "
-        f"{settings.IMAGECATALOG_USER_STORAGE_QUOTA} bytes. "
+        f"The project's images would exceed its quota of {_limit(image)} bytes. "
         "Delete images that are not needed, or ask for a larger quota."
     )
 
@@ -169,7 +155,11 @@ def _extend(transfer: Transfer, least: int, most: int) -> None:
             raise gone(transfer)
     db.release_connection()
     if granted is None:
-        raise exceeded()
+        raise exceeded(image)
+
+
+def _limit(image: Image) -> int | None:
+    return limits.of(image.owner)[limits.SIZE_TOTAL]
 
 
 def _granted(image: Image, least: int, most: int) -> int | None:

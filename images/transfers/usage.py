@@ -6,7 +6,9 @@ from typing import Any
 
 from django.db.models import Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
+from django.utils import timezone
 
+from images import stores
 from images.models import (
     Image,
     ImageLocation,
@@ -25,9 +27,8 @@ RESERVED = Coalesce("bytes_reserved", "bytes_expected", "bytes_received")
 
 def of(owner: str | None) -> dict[str, int]:
     """Return what a project has, in bytes and images, by the names of its limits. Six queries."""
-    reserved = reserving_transfers().filter(image__owner=owner)
     return {
-        limits.SIZE_TOTAL: stored(owner) + _total(reserved, RESERVED),
+        limits.SIZE_TOTAL: stored(owner) + reserved(owner),
         limits.STAGE_TOTAL: staged(owner),
         limits.COUNT_TOTAL: Image.objects.existing().filter(owner=owner).count(),
         limits.COUNT_UPLOADING: uploading(owner).count(),
@@ -64,6 +65,33 @@ def uploading(owner: str | None) -> QuerySet[Image]:
     return Image.objects.filter(
         owner=owner, pk__in=reserving_transfers().values("image")
     )
+
+
+def reserved(owner: str | None) -> int:
+    """Return the bytes that a project's open transfers have reserved."""
+    return _total(reserving_transfers().filter(image__owner=owner), RESERVED)
+
+
+def trash(owner: str | None) -> int:
+    """Return the bytes of all copies in our stores that a project has in the trash for a while.
+
+    Objects that are due to be removed do not count.
+    """
+    kept = ImageLocation.objects.filter(
+        Q(delete_after=None) | Q(delete_after__gt=timezone.now()),
+        status=LocationStatus.PENDING_DELETE,
+        image__owner=owner,
+    )
+    return _total(kept.exclude(store=stores.HTTP.id), "image__size")
+
+
+def by_owner(
+    rows: QuerySet[Any], size: str | Coalesce, image: str = "image"
+) -> dict[str | None, int]:
+    """Return the sum of a column of these rows by the owner of their ``image``. One query."""
+    owner = f"{image}__owner"
+    totals = rows.order_by().values_list(owner).annotate(bytes=Sum(size))
+    return {owner: total for owner, total in totals if total}
 
 
 def reserving_transfers() -> QuerySet[Transfer]:

@@ -47,7 +47,7 @@ class UsageViewSet(ApiViewSet):
     def list(self, request: Request) -> HttpResponse:
         """Return usage and limit by name, sizes in MiB; nothing where nothing is limited."""
         project = get_caller(request).project
-        allowed = limits.defaults()
+        allowed = limits.of(project)
         is_limited = any(limit is not None for limit in allowed.values())
         used = usage.of(project) if project and is_limited else {}
         return responses.json(

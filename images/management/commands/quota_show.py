@@ -1,0 +1,36 @@
+"""The command that shows the limits of projects."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from images.console import CatalogueCommand, say
+from images.models import QuotaLimit
+from images.transfers import limits, usage
+
+
+class Command(CatalogueCommand):
+    help = (
+        "Show what a project has of its limits, sizes in MiB; without a project, list the "
+        "limits of all projects that have their own."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("project", nargs="?", help="id of a project")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        project = options["project"]
+        if project is None:
+            for limit in QuotaLimit.objects.order_by("project", "name"):
+                say(self.stdout, f"{limit.project} {limit.name}: {limit.value}")
+            return
+        allowed, own = limits.of(project), limits.own(project)
+        for name, number in usage.of(project).items():
+            most = limits.in_units(name, allowed[name])
+            source = "" if name in own else " (default)"
+            say(
+                self.stdout,
+                f"{name}: {number // limits.UNITS[name]} of "
+                f"{'no limit' if most < 0 else most}{source}",
+            )
