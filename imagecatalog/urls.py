@@ -26,6 +26,7 @@ urlpatterns = [
         rf"^v2(?:\.(?:[0-9]|10|13|15|17{OF_THE_CACHE}))?/",
         include("images.api.v2.urls"),
     ),
+    re_path(r"^catalog/v1/", include("images.api.catalog.urls")),
     *(V1 if settings.IMAGECATALOG_V1 else ()),
     re_path(r"", versions.fallback),
 ]

@@ -93,6 +93,8 @@ WITHIN = {
     # The same for the project that owns a namespace of metadata definitions.
     **dict.fromkeys(METADEF_READING, "admin member reader"),
     **dict.fromkeys(METADEF_CHANGING, "admin"),
+    "show_quota": "admin member reader",
+    "change_quota": "admin",
 }
 ELSEWHERE = dict.fromkeys(WITHIN, "admin") | {
     "get_image": "admin member reader",

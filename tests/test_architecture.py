@@ -40,7 +40,7 @@ FLOORS: list[set[str]] = [
     {"lifecycle"},
     {"uploads", "imports", "files", "operations"},
     {"api", "jobs"},
-    {"api.v1", "api.v2", "admin", "management"},
+    {"api.v1", "api.v2", "api.catalog", "admin", "management"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 IDENTITY_KNOWS = {
@@ -67,7 +67,16 @@ FOLLOW_TRANSITIONS = {
     "imports",
     "operations",
 }
-SPEAK_HTTP = {"http", "api", "api.v1", "api.v2", "admin", "identity", "wiring"}
+SPEAK_HTTP = {
+    "http",
+    "api",
+    "api.v1",
+    "api.v2",
+    "api.catalog",
+    "admin",
+    "identity",
+    "wiring",
+}
 BY_THE_FACE = {"uploads", "imports"}  # of lifecycle they use only what it exports
 HTTP_PACKAGES = ("rest_framework", "django.http")
 

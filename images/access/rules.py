@@ -173,6 +173,8 @@ RULES: dict[str, Rule] = {
     "cache_prune": _admin,
     "list_cached_nodes": _admin,
     # Additional rules, for actions that the Image API does not have or does not name.
+    "show_quota": _own_reader,
+    "change_quota": _admin,
     "get_other_members": _own_reader,
     "get_image_history": _own_reader,
     "restore_image": _admin,
@@ -218,6 +220,8 @@ LIMITS: dict[str, Rule] = {
     "cache_clean": _owner,
     "cache_prune": _owner,
     "list_cached_nodes": _owner,
+    "show_quota": _owner,
+    "change_quota": _admin,
     "get_other_members": _anybody,
     "get_image_history": _anybody,
     "restore_image": _owner,

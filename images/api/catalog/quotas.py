@@ -1,0 +1,72 @@
+"""The limits of projects, and what the projects have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpResponse
+from rest_framework.request import Request
+
+from images import access, attributes, errors
+from images.http import request_body, responses
+from images.http.views import ApiViewSet, get_caller
+from images.operations import fullest_projects
+from images.transfers import limits, usage
+from images.units import parse_number
+
+
+class QuotaViewSet(ApiViewSet):
+    """``/catalog/v1/quotas/{project}``: the limits of a project, sizes in MiB."""
+
+    lookup_url_kwarg = "project"
+    lookup_value_regex = "[^/]+"
+
+    def list(self, request: Request) -> HttpResponse:
+        """Return the projects that have at least ``over`` percent of their bytes, fullest first."""
+        access.check(get_caller(request), "change_quota", {"owner": None})
+        percent = _percent(request.query_params.get("over", "80"))
+        return responses.json({"quotas": fullest_projects.above(percent)})
+
+    def retrieve(self, request: Request, project: str) -> HttpResponse:
+        """Return limit, its source, and what the project has, by the names of the limits."""
+        attributes.clean_text(project, "id of a project")
+        access.check(get_caller(request), "show_quota", {"owner": project})
+        return responses.json(_document(project))
+
+    def update(self, request: Request, project: str) -> HttpResponse:
+        """Set limits of a project; null is the default again, -1 is no limit."""
+        attributes.clean_text(project, "id of a project")
+        access.check(get_caller(request), "change_quota", {"owner": project})
+        wanted = request_body.json(request._request)
+        if not isinstance(wanted, dict):
+            raise errors.Invalid("Send an object with limits by their names.")
+        limits.set_own(project, wanted)
+        return responses.json(_document(project))
+
+
+def _document(project: str) -> dict[str, Any]:
+    allowed, chosen = limits.of(project), limits.own(project)
+    document: dict[str, Any] = {
+        name: {
+            "limit": limits.in_units(name, allowed[name]),
+            "source": "project" if name in chosen else "default",
+            "used": number // limits.UNITS[name],
+        }
+        for name, number in usage.of(project).items()
+    }
+    unit = limits.UNITS[limits.SIZE_TOTAL]
+    document[limits.SIZE_TOTAL] |= {
+        "reserved": usage.reserved(project) // unit,
+        "trash": usage.trash(project) // unit,
+    }
+    return document
+
+
+def _percent(text: str) -> int:
+    try:
+        percent = parse_number(text)
+    except ValueError:
+        percent = 0
+    if percent < 1:
+        raise errors.Invalid("'over' must be a whole number of percent, such as 80.")
+    return percent
