@@ -126,6 +126,30 @@ if IMAGECATALOG_AUTH == "keystone" and not (
         "IMAGECATALOG_KEYSTONE_PASSWORD."
     )
 
+IMAGECATALOG_UNIFIED_LIMITS = env.flag(
+    "IMAGECATALOG_UNIFIED_LIMITS",
+    False,
+    help="With `IMAGECATALOG_AUTH=keystone`, `on` reads the "
+    "[limits of projects](#limits-of-projects) from Keystone.",
+)
+IMAGECATALOG_UNIFIED_LIMITS_SECONDS = env.seconds(
+    "IMAGECATALOG_UNIFIED_LIMITS_SECONDS",
+    60,
+    1,
+    help="Seconds between two readings of the limits from Keystone.",
+)
+IMAGECATALOG_UNIFIED_LIMITS_MAX_AGE = env.seconds(
+    "IMAGECATALOG_UNIFIED_LIMITS_MAX_AGE",
+    86400,
+    1,
+    help="Seconds for which limits that were read from Keystone hold while it does not answer. "
+    "After that, requests that need a limit are answered with 503.",
+)
+if IMAGECATALOG_UNIFIED_LIMITS and IMAGECATALOG_AUTH != "keystone":
+    raise ImproperlyConfigured(
+        "IMAGECATALOG_UNIFIED_LIMITS=on needs IMAGECATALOG_AUTH=keystone."
+    )
+
 # Overrides of the default rules in images/access/rules.py
 IMAGECATALOG_POLICY_FILE = env.text(
     "IMAGECATALOG_POLICY_FILE",

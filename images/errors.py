@@ -72,6 +72,12 @@ class TooManyRequests(ImageError):
         self.seconds = seconds
 
 
+class LimitsUnknown(ImageError):
+    """The limits of a project are kept elsewhere and cannot be read; the request may succeed later."""
+
+    code = "limits-unknown"
+
+
 class TooManyAttempts(TooManyRequests):
     """Too many sign-in attempts; another attempt may succeed after ``seconds``."""
 

@@ -37,7 +37,7 @@ from images.models import (
     TransferKind,
 )
 from images.stores.local import MARKER
-from images.transfers import concurrency, limits, object_removal
+from images.transfers import concurrency, limits, object_removal, unified_limits
 from tests import servers
 
 PROJECT = "project-a"
@@ -293,6 +293,7 @@ def no_guesses(monkeypatch: pytest.MonkeyPatch) -> None:
 def no_limits() -> None:
     """No limit of a project of another test, whose database is gone."""
     limits._own.cache_clear()
+    unified_limits._latest.cache_clear()
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin import ModelAdmin
 from django.db.models import QuerySet
@@ -32,6 +33,30 @@ class QuotaLimitAdmin(ModelAdmin):  # type: ignore[type-arg]
     ) -> tuple[str, ...]:
         """Let only the value of an existing limit be changed, and show what is in use."""
         return ("project", "name", "used") if obj else ()
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Whether the user may add limits: nobody may if they are those of Keystone."""
+        return not settings.IMAGECATALOG_UNIFIED_LIMITS and super().has_add_permission(
+            request
+        )
+
+    def has_change_permission(
+        self, request: HttpRequest, obj: QuotaLimit | None = None
+    ) -> bool:
+        """Whether the user may change limits, as for adding."""
+        return (
+            not settings.IMAGECATALOG_UNIFIED_LIMITS
+            and super().has_change_permission(request, obj)
+        )
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: QuotaLimit | None = None
+    ) -> bool:
+        """Whether the user may delete limits, as for adding."""
+        return (
+            not settings.IMAGECATALOG_UNIFIED_LIMITS
+            and super().has_delete_permission(request, obj)
+        )
 
     def save_model(
         self, request: HttpRequest, obj: QuotaLimit, form: Any, change: bool

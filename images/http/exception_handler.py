@@ -42,6 +42,7 @@ STATUS: Mapping[type[Exception], int] = {
     errors.TooManyRequests: 429,
     errors.ServerStopping: 503,
     errors.TooManyTransfers: 503,
+    errors.LimitsUnknown: 503,
     errors.StoreError: 503,
     PreconditionFailed: 412,
     EncodedContent: 415,

@@ -16,7 +16,7 @@ from images.duty import Duty
 from images.jobs.fetch_pool import FetchPool
 from images.lifecycle import caching, deletion
 from images.operations import health, overview
-from images.transfers import reaper
+from images.transfers import reaper, unified_limits
 from images.uploads import finishing
 
 log = logging.getLogger(__name__)
@@ -32,6 +32,7 @@ DUTIES: tuple[Duty, ...] = (
     *overview.DUTIES,
     *finishing.DUTIES,
     *pruning.DUTIES,
+    *unified_limits.DUTIES,
 )
 
 

@@ -34,6 +34,7 @@ from images.models.transfer import (
     UploadChunk,
     ownerless,
 )
+from images.models.unified_limits import UnifiedLimits
 from images.models.worker_report import WorkerReport
 
 __all__ = [
@@ -64,6 +65,7 @@ __all__ = [
     "Transfer",
     "TransferKind",
     "TransferStatus",
+    "UnifiedLimits",
     "UploadChunk",
     "WorkerReport",
     "ownerless",

@@ -1,6 +1,7 @@
 """The limits of a project, by the names that the Image API and Keystone have for them.
 
-A project has the limits of the settings, unless the operator gave it its own.
+A project has the limits of the settings, unless the operator gave it its own; or those of
+Keystone, if IMAGECATALOG_UNIFIED_LIMITS is on.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from django.db import transaction
 
 from images import errors
 from images.models import QuotaLimit, quota_limit
+from images.transfers import unified_limits
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +39,11 @@ Limits = dict[str, int | None]  # by name, in bytes or images; None: no limit
 def of(project: str | None) -> Limits:
     """Return the limits of a project.
 
-    The project's own ones are read from the database at most once a second.
+    The project's own ones are read from the database at most once a second. Raises
+    LimitsUnknown if those of Keystone are needed and were not read for too long.
     """
+    if settings.IMAGECATALOG_UNIFIED_LIMITS:
+        return _in_keystone(project)
     chosen = own(project)
     limits = _defaults() | {
         name: _in_bytes(name, value) for name, value in chosen.items()
@@ -48,6 +53,13 @@ def of(project: str | None) -> Limits:
     return limits
 
 
+def source(project: str | None, name: str) -> str:
+    """Return where a limit of a project comes from: ``keystone``, ``project`` or ``default``."""
+    if settings.IMAGECATALOG_UNIFIED_LIMITS:
+        return "keystone"
+    return "project" if name in own(project) else "default"
+
+
 def own(project: str | None) -> Mapping[str, int]:
     """Return the limits that a project has of its own, in MiB or images; -1 is no limit."""
     return _own(project, int(time.monotonic())) if project else {}
@@ -55,6 +67,8 @@ def own(project: str | None) -> Mapping[str, int]:
 
 def of_all(name: str) -> Callable[[str | None], int | None]:
     """Return a function from a project to its limit of this name. One query for all projects."""
+    if settings.IMAGECATALOG_UNIFIED_LIMITS:
+        return lambda project: _in_keystone(project)[name]
     rows = QuotaLimit.objects.filter(name=name).values_list("project", "value")
     chosen: dict[str | None, int] = dict(rows)
     default = _defaults()[name]
@@ -77,8 +91,12 @@ def set_own(project: str, wanted: Mapping[str, int | None]) -> None:
     """Set limits of one project, in MiB or images; -1 is no limit, None the default again.
 
     What the project has stays, also above a new limit; only growth is refused. Raises Invalid
-    for an unknown name or a number that is no limit.
+    for an unknown name or a number that is no limit, and Conflict if Keystone has the limits.
     """
+    if settings.IMAGECATALOG_UNIFIED_LIMITS:
+        raise errors.Conflict(
+            "The limits are those of Keystone (IMAGECATALOG_UNIFIED_LIMITS). Change them there."
+        )
     for name, value in wanted.items():
         if name not in UNITS:
             raise errors.Invalid(
@@ -117,6 +135,12 @@ def _defaults() -> Limits:
         COUNT_TOTAL: _number(settings.IMAGECATALOG_IMAGE_COUNT_TOTAL),
         COUNT_UPLOADING: _number(settings.IMAGECATALOG_IMAGE_COUNT_UPLOADING),
     }
+
+
+def _in_keystone(project: str | None) -> Limits:
+    values = unified_limits.of(project)
+    # As elsewhere, nothing is allowed of what has no registered limit.
+    return {name: _in_bytes(name, values.get(name, 0)) for name in UNITS}
 
 
 def _in_bytes(name: str, value: int) -> int | None:

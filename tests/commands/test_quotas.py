@@ -65,7 +65,7 @@ def test_a_project_is_shown_with_what_it_has(make_image: Any, settings: Any) -> 
     make_image("active", size=3 * MIB, owner="p")
 
     assert run("quota_show", "p").splitlines() == [
-        "image_size_total: 3 of 50",
+        "image_size_total: 3 of 50 (project)",
         "image_stage_total: 0 of 50 (default)",
         "image_count_total: 1 of 9 (default)",
         "image_count_uploading: 0 of no limit (default)",

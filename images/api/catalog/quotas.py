@@ -45,11 +45,11 @@ class QuotaViewSet(ApiViewSet):
 
 
 def _document(project: str) -> dict[str, Any]:
-    allowed, chosen = limits.of(project), limits.own(project)
+    allowed = limits.of(project)
     document: dict[str, Any] = {
         name: {
             "limit": limits.in_units(name, allowed[name]),
-            "source": "project" if name in chosen else "default",
+            "source": limits.source(project, name),
             "used": number // limits.UNITS[name],
         }
         for name, number in usage.of(project).items()

@@ -35,7 +35,7 @@ class Command(CatalogueCommand):
         try:
             value = _value(name, options["value"])
             limits.set_own(project, {name: value})
-        except (ValueError, errors.Invalid) as error:
+        except (ValueError, errors.Invalid, errors.Conflict) as error:
             raise CommandError(str(error)) from None
         say(self.stdout, f"{name} of {project}: {options['value']}")
 

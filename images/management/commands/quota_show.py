@@ -25,12 +25,12 @@ class Command(CatalogueCommand):
             for limit in QuotaLimit.objects.order_by("project", "name"):
                 say(self.stdout, f"{limit.project} {limit.name}: {limit.value}")
             return
-        allowed, own = limits.of(project), limits.own(project)
+        allowed = limits.of(project)
         for name, number in usage.of(project).items():
             most = limits.in_units(name, allowed[name])
-            source = "" if name in own else " (default)"
+            source = limits.source(project, name)
             say(
                 self.stdout,
                 f"{name}: {number // limits.UNITS[name]} of "
-                f"{'no limit' if most < 0 else most}{source}",
+                f"{'no limit' if most < 0 else most} ({source})",
             )
