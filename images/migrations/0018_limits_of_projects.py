@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('images', '0020_expected_digests'),
+        ('images', '0017_chunk_digests'),
     ]
 
     operations = [

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('images', '0020_expected_digests'),
+        ('images', '0015_expected_digests'),
     ]
 
     operations = [

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('images', '0020_expected_digests'),
+        ('images', '0016_metadata_definitions'),
     ]
 
     operations = [
