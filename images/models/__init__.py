@@ -22,6 +22,7 @@ from images.models.metadef import (
     MetadefResourceType,
     MetadefTag,
     NamespaceVisibility,
+    ShippedNamespace,
 )
 from images.models.quota_limit import QuotaLimit
 from images.models.statistics import Statistics
@@ -60,6 +61,7 @@ __all__ = [
     "MetadefTag",
     "NamespaceVisibility",
     "QuotaLimit",
+    "ShippedNamespace",
     "Statistics",
     "Status",
     "Transfer",

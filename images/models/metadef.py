@@ -158,3 +158,15 @@ class MetadefTag(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class ShippedNamespace(models.Model):
+    """The name of a namespace that came with the service and was loaded, which happens once."""
+
+    namespace = models.CharField(max_length=MAX_NAME, unique=True)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.namespace

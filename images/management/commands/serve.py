@@ -28,6 +28,7 @@ from imagecatalog.identity import first_user
 from images import data_folder, errors, stores
 from images.console import CatalogueCommand, positive_integer
 from images.management import schema
+from images.metadefs import shipped
 from images.operations import unconfigured_stores
 
 log = logging.getLogger(__name__)
@@ -99,6 +100,7 @@ class Command(CatalogueCommand):
                     schema.refuse_newer()
                 schema.upgrade()
                 password = first_user.ensure()
+                shipped.load()
             if not options["allow_missing_stores"]:
                 _refuse_missing_stores()
             _close_database()
