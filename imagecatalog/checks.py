@@ -40,6 +40,11 @@ def places(**options: Any) -> list[CheckMessage]:
         configured = stores.configured()
     except ImproperlyConfigured as error:
         return [Error(str(error), id="imagecatalog.E001")]
+    staging = settings.IMAGECATALOG_STAGING_STORE
+    if staging and staging not in {store.id for store in configured}:
+        message = f"IMAGECATALOG_STAGING_STORE: {staging!r} is not the id of a store."
+        hint = "Name a store of IMAGECATALOG_STORES, or leave the variable unset."
+        return [Error(message, hint=hint, id="imagecatalog.E006")]
     return [
         Warning(
             f"The store {store.id!r} cannot keep data: this user may not write to "

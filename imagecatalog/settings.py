@@ -173,6 +173,11 @@ IMAGECATALOG_STORES = env.text(
     help="Comma-separated `ID=URL` pairs, the default store first. See "
     "[Stores](#stores).",
 )
+IMAGECATALOG_STAGING_STORE = env.text(
+    "IMAGECATALOG_STAGING_STORE",
+    shown="the default store",
+    help="ID of the store that keeps staged data until it is imported. All machines must reach it.",
+)
 IMAGECATALOG_STORE_RESERVE = env.size(
     "IMAGECATALOG_STORE_RESERVE",
     shown="1 GiB, or 2 % of a file system below 50 GiB",
@@ -279,8 +284,8 @@ IMAGECATALOG_USER_TRASH_QUOTA = env.size(
 IMAGECATALOG_USER_STAGING_QUOTA = env.size(
     "IMAGECATALOG_USER_STAGING_QUOTA",
     shown="`IMAGECATALOG_USER_STORAGE_QUOTA`",
-    help="Bytes (or, for example, `500GB`) that the resumable uploads of one project may have "
-    "in total, by their announced sizes. `0`: no limit.",
+    help="Bytes (or, for example, `500GB`) that the resumable uploads and the staged data of one "
+    "project may have in total, by their announced sizes. `0`: no limit.",
 )
 IMAGECATALOG_URL_ALLOWED_HOSTS = env.words(
     "IMAGECATALOG_URL_ALLOWED_HOSTS",

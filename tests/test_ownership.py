@@ -141,6 +141,10 @@ VERBS: dict[str, tuple[str, list[Do]]] = {
         "queued",
         [sent("PUT", f"{V2}/file", "bytes", content_type=BYTES)],
     ),
+    "v2 ImageStageView.put": (
+        "queued",
+        [sent("PUT", f"{V2}/stage", "bytes", content_type=BYTES)],
+    ),
     "v2 UploadsView.post": (
         "queued",
         [sent("POST", f"{V2}/uploads", Upload_Length="5", **TUS)],

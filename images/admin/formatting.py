@@ -71,7 +71,7 @@ def amount(count: int) -> str:
 
 def kind(transfer: Transfer) -> str:
     """Return the name of a transfer's kind for people, such as "Resumable upload"."""
-    if transfer.kind == TransferKind.STAGE:
+    if transfer.kind == TransferKind.STAGE and not transfer.import_method:
         return _("Resumable upload")
     return str(TransferKind(transfer.kind).label)
 

@@ -14,6 +14,7 @@ from images.lifecycle.checked_data import (
     check_pinned_size,
     check_ready,
     check_size_cap,
+    counted,
 )
 from images.lifecycle.deactivation import deactivate, reactivate
 from images.lifecycle.deletion import (
@@ -72,6 +73,7 @@ __all__ = [
     "check_ready",
     "check_size_cap",
     "clean_changes",
+    "counted",
     "create",
     "deactivate",
     "delete",

@@ -16,7 +16,7 @@ from images.access import Caller
 from images.attributes import Changes
 from images.events import record
 from images.lifecycle import event_details
-from images.models import Image, Status, Transfer, TransferKind
+from images.models import Image, Status, Transfer, TransferKind, TransferStatus
 from images.transitions import save
 
 FORMATS = ("disk_format", "container_format")
@@ -91,7 +91,7 @@ def _check_formats(image: Image, fields: Mapping[str, Any]) -> None:
     named = [name for name in FORMATS if name in fields]
     if not named or image.status == Status.QUEUED:
         return
-    if image.status != Status.IMPORTING:
+    if not _awaits_inspection(image):
         raise errors.Forbidden(
             f"Attribute {named[0]} can be only replaced for a queued image."
         )
@@ -106,6 +106,16 @@ def _check_tags(image: Image, fields: Mapping[str, Any]) -> None:
     wanted = set(fields.get("tags", ()))
     if wanted - set(image.tags):  # removing tags is always allowed
         attributes.check_tag_count(len(wanted))
+
+
+def _awaits_inspection(image: Image) -> bool:
+    """Whether the image's data is inspected only when it is imported, so not yet."""
+    if image.status == Status.IMPORTING:
+        return True
+    staged = Transfer.objects.filter(
+        image=image, kind=TransferKind.STAGE, status=TransferStatus.RUNNING
+    ).exclude(import_method="")
+    return image.status == Status.UPLOADING and staged.exists()
 
 
 def _import_is_running(image: Image) -> bool:

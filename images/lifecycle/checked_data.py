@@ -7,7 +7,7 @@ signature and pin. It knows neither where the bytes come from nor where they go.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -95,7 +95,7 @@ class CheckedData:
         self._signature = signatures.of(self._criteria.signature)
         self._checksum = checksum
         self._expected_digests = digests or {}
-        self._blocks = _counted(image, blocks, expected, room)
+        self._blocks = counted(image, blocks, expected, room)
 
     def __iter__(self) -> Generator[bytes, None, None]:
         """Yield the blocks, and check them while they pass.
@@ -220,9 +220,17 @@ def set_facts(image: Image, facts: DataFacts) -> None:
         image.virtual_size = facts.virtual_size
 
 
-def _counted(
-    image: Image, blocks: Iterable[bytes], expected: int | None, room: int | None
-) -> Iterator[bytes]:
+def counted(
+    image: Image,
+    blocks: Iterable[bytes],
+    expected: int | None,
+    room: int | None = None,
+) -> Generator[bytes, None, None]:
+    """Yield the blocks, whose total size must be ``expected`` and fit into ``room`` (bytes).
+
+    Raises Invalid for another size, OverLimit if the size exceeds the room or
+    IMAGECATALOG_IMAGE_SIZE_CAP.
+    """
     size = 0
     for block in blocks:
         size += len(block)

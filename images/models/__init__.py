@@ -29,6 +29,7 @@ from images.models.statistics import Statistics
 from images.models.transfer import (
     OPEN_STATUSES,
     ChunkStatus,
+    ImportMethod,
     Transfer,
     TransferKind,
     TransferStatus,
@@ -50,6 +51,7 @@ __all__ = [
     "Holds",
     "Image",
     "ImageLocation",
+    "ImportMethod",
     "LocationStatus",
     "Member",
     "MemberStatus",

@@ -23,6 +23,12 @@ class TransferKind(models.TextChoices):
     LOCATION = "locate", _("Location")  # the data is read where it is, and not stored
 
 
+class ImportMethod(models.TextChoices):
+    """The methods of the import API."""
+
+    GLANCE_DIRECT = "glance-direct", _("Staged data")
+
+
 class TransferStatus(models.TextChoices):
     """The statuses of a transfer."""
 
@@ -65,8 +71,8 @@ class Transfer(models.Model):
 
     Every transfer has its own key, so that a transfer that ends late can never remove the
     data of another one. ``cleaned`` says that the partial data of a failed transfer is
-    removed. A STAGE (a resumable upload) can pause until its deadline: its data is in its
-    chunks.
+    removed. The data of a STAGE is in its chunks: a resumable upload is imported once it is
+    complete; staged data, which has an ``import_method``, once a client asks for it.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid4)
@@ -83,6 +89,8 @@ class Transfer(models.Model):
     key = models.TextField()
     cleaned = models.BooleanField(default=False)
     source = models.TextField(blank=True, help_text="URL of a web download")
+    # Of the import API: empty for an upload and for a web download through API v1.
+    import_method = models.CharField(max_length=16, blank=True, db_default="")
     worker = models.CharField(max_length=255, help_text="name of the process")
     request_id = models.CharField(max_length=64, blank=True)
     bytes_received = models.BigIntegerField(default=0)
@@ -128,6 +136,20 @@ class Transfer(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.id} ({self.status})"
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all bytes have arrived."""
+        return self.bytes_received == self.bytes_expected
+
+    @property
+    def can_pause(self) -> bool:
+        """Whether the transfer needs no heartbeats until its deadline.
+
+        Between the requests of a resumable upload, and when staged data waits for its import.
+        """
+        is_resumable = not self.import_method
+        return self.kind == TransferKind.STAGE and (is_resumable or self.is_complete)
 
 
 def ownerless() -> Q:

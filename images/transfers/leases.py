@@ -50,12 +50,14 @@ def begin(
     source: str = "",
     metadata: str = "",
     reserved: int | None = None,
+    import_method: str = "",
 ) -> Transfer:
     """Begin a transfer for a locked image. Its key in the store is unique and never reused.
 
     A transfer with a ``source`` waits until a background worker claims it. ``expected``
     (bytes), ``checksum`` (MD5) and ``digests`` are claims about the data; ``metadata`` is kept
-    for the client of a resumable upload; ``reserved`` is what ``quota.reserve`` returned.
+    for the client of a resumable upload; ``reserved`` is what ``quota.reserve`` returned;
+    ``import_method`` is the method by which staged data will be imported.
     """
     transfer_id = uuid4()
     return Transfer.objects.create(
@@ -74,6 +76,7 @@ def begin(
         expected_digests=dict(digests or {}),
         source=source,
         metadata=metadata,
+        import_method=import_method,
         deadline=None if source else deadline(kind),
     )
 
@@ -174,7 +177,9 @@ def _apply_status_on_failure(
     if transfer.status_on_failure == Status.KILLED:
         mark = image.mark_killed
     detail = {"transfer": str(transfer.pk), "received": transfer.bytes_received}
-    follow(image, mark, "fail", actor, reason=reason, detail=detail)
+    if transfer.import_method and not image.pinned:
+        image.size = None  # of the staged data, which is removed
+    follow(image, mark, "fail", actor, also=["size"], reason=reason, detail=detail)
 
 
 def _queue_again(image: Image, transfer: Transfer, actor: Caller) -> None:

@@ -108,18 +108,19 @@ def check_uploading(image: Image) -> None:
 
 
 def check_staging(image: Image, size: int) -> None:
-    """Raise OverLimit if a resumable upload of ``size`` bytes exceeds the project's staging quota.
+    """Raise OverLimit if ``size`` bytes of staged data exceed the project's staging quota.
 
-    Called with the image locked, in the transaction that begins the upload. Counts the announced
-    sizes of its other uploads, and the chunks of ended ones that are not removed yet.
+    Called with the image locked, in the transaction that begins the upload; for data of unknown
+    size also in those that count its chunks. Counts the announced sizes of the project's other
+    uploads, or what has arrived of them, and the chunks of ended ones that are not removed yet.
     """
     most = limits.of(image.owner)[limits.STAGE_TOTAL]
     if most is None:
         return
     lock_project(image.owner)
-    if size + usage.staged(image.owner) > most:
+    if size + usage.staged(image.owner, besides=image) > most:
         raise errors.OverLimit(
-            f"The project's resumable uploads would exceed its quota of {most} bytes. Finish or "
+            f"The project's staged data would exceed its quota of {most} bytes. Finish or "
             "cancel other uploads, or send the data in one request."
         )
 

@@ -29,8 +29,8 @@ def dead_transfers() -> list[DeadTransfer]:
     """Return the running transfers that are considered dead, each with the reason.
 
     A transfer is dead if it has had no heartbeat for IMAGECATALOG_LEASE_SECONDS, has passed its
-    deadline, or belongs to a process of this machine that has ended. A client can pause a
-    resumable upload, so for it only the deadline counts.
+    deadline, or belongs to a process of this machine that has ended. For a transfer that can
+    pause only the deadline counts.
     """
     running = Transfer.objects.filter(status=TransferStatus.RUNNING)
     reasons = [(transfer, _why_dead(transfer)) for transfer in running]
@@ -39,8 +39,11 @@ def dead_transfers() -> list[DeadTransfer]:
 
 def _why_dead(transfer: Transfer) -> str:
     late = _is_late(transfer)
-    if transfer.kind == TransferKind.STAGE:
-        return "The upload was not resumed in time." if late else ""
+    if transfer.can_pause and not late:
+        return ""
+    if transfer.can_pause:
+        in_vain = "imported" if transfer.import_method else "resumed"
+        return f"The upload was not {in_vain} in time."
     if is_dead(transfer.worker):
         return "The process that received the data died."
     if is_silent(transfer):

@@ -43,21 +43,23 @@ def stored(owner: str | None) -> int:
     return _total(locations, "image__size")
 
 
-def staged(owner: str | None) -> int:
-    """Return the bytes of a project's resumable uploads.
+def staged(owner: str | None, besides: Image | None = None) -> int:
+    """Return the bytes of a project's resumable uploads and staged data.
 
-    Those are the announced sizes of the open ones, and the chunks of ended ones that are not
-    removed yet.
+    Those are the announced sizes of the open ones, or what has arrived of them, and the chunks
+    of ended ones that are not removed yet. What is open for the image ``besides`` is left out.
     """
     uploads = Transfer.objects.filter(
         kind=TransferKind.STAGE,
         status=TransferStatus.RUNNING,
         image__owner=owner,
-    )
+    ).exclude(image=besides)
     left_over = UploadChunk.objects.filter(transfer__image__owner=owner).exclude(
         transfer__status=TransferStatus.RUNNING
     )
-    return _total(uploads, "bytes_expected") + _total(left_over, "size")
+    return _total(uploads, Coalesce("bytes_expected", "bytes_received")) + _total(
+        left_over, "size"
+    )
 
 
 def uploading(owner: str | None) -> QuerySet[Image]:

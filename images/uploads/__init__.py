@@ -1,13 +1,15 @@
-"""Resumable uploads: data is staged chunk by chunk, then imported into the image.
+"""Resumable uploads and staged data: received chunk by chunk, then imported into the image.
 
 This package builds on ``images.lifecycle``: a resumable upload is a Transfer of its own that
 can pause, and an import passes the staged data through the same checks as every other upload.
+Staged data comes in one request, and is imported when a client asks for it.
 """
 
 from __future__ import annotations
 
 from images.uploads.finishing import finish, finish_waiting
 from images.uploads.receiving import ChecksumMismatch, append
+from images.uploads.staged import stage
 from images.uploads.staging import (
     begin,
     filename,
@@ -28,6 +30,7 @@ __all__ = [
     "finish",
     "finish_waiting",
     "phase",
+    "stage",
     "terminate",
     "uploads",
 ]

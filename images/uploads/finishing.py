@@ -152,6 +152,7 @@ def finish_waiting(actor: Caller | None = None) -> list[str]:
     running = attempt & Q(image__transfers__status=TransferStatus.RUNNING)
     waiting: QuerySet[Any] = Transfer.objects.filter(
         kind=TransferKind.STAGE,
+        import_method="",
         status=TransferStatus.RUNNING,
         bytes_received=F("bytes_expected"),
     ).annotate(

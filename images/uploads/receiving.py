@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing
-from datetime import timedelta
-from itertools import chain
-from uuid import uuid4
 
-from django.conf import settings
-from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from images import db, errors, expected_digests, lifecycle, outages, stores
+from images import db, errors, expected_digests
 from images.access import Caller
 from images.failpoints import failpoint
 from images.formats import Inspector, inspection
@@ -22,22 +16,17 @@ from images.models import (
     ChunkStatus,
     Image,
     Transfer,
-    TransferStatus,
     UploadChunk,
 )
 from images.stores.circuit_breaker import CircuitBreaker
-from images.stores.digests import Digests, digesting
 from images.transfers import chunks, heartbeat, leases
 from images.transfers.workers import this_worker
 from images.transitions import locked
-from images.uploads.finishing import CHUNK_DIGEST, finish
+from images.uploads.chunk_writing import next_chunk, write
+from images.uploads.finishing import finish
 from images.uploads.staging import find, find_running
 
 log = logging.getLogger(__name__)
-
-# At most this many bytes are lost when a process dies. Chunks of a slow sender are smaller,
-# because each chunk is also the upload's heartbeat.
-CHUNK = 64 << 20  # bytes
 
 # Each chunk is an object and a row, so an upload has at most one chunk per SMALL bytes. Beyond
 # that it can have SMALL_CHUNKS, because slow senders and interrupted requests cause small ones.
@@ -83,7 +72,7 @@ def append(
     try:
         # The generator can stop early and would keep a block until garbage collection.
         with closing(stream.blocks):
-            _receive(upload, chunk, stream)
+            write(upload, chunk, stream)
     except errors.ContentRefused as error:
         leases.fail(upload, error, actor)
         raise
@@ -180,74 +169,6 @@ def _too_much(upload: Transfer) -> errors.OverLimit:
     )
 
 
-def _receive(upload: Transfer, chunk: UploadChunk, stream: _Stream) -> None:
-    current: UploadChunk | None = chunk
-    put = False
-    try:
-        store = stores.get_for_location(upload.store)
-        lifecycle.check_mounted(store)
-        while current and (first := next(stream.blocks, None)) is not None:
-            _extend_deadline(upload)
-            put = True
-            current.size, current.digest = _put(store, current, first, stream)
-            failpoint("chunk.stored")
-            current = _count(current, stream.has_more())
-            put = False
-            failpoint("chunk.counted")
-            db.release_connection()
-            # Only the first chunk is inspected here; the import inspects all data.
-            stream.inspection = None
-    except errors.StoreError as error:
-        if current and not _own_arriving(current).exists():
-            # The store failed because its partial object was removed meanwhile.
-            raise _ended() from error
-        raise
-    finally:
-        if current is not None:
-            _abandon(current, put)
-
-
-def _extend_deadline(upload: Transfer) -> None:
-    """Extend the upload's deadline to at least one lease from now, because bytes are arriving.
-
-    They renew the deadline only when their chunk is stored.
-    """
-    soon = timezone.now() + timedelta(seconds=settings.IMAGECATALOG_LEASE_SECONDS)
-    if upload.deadline is None or upload.deadline >= soon:
-        return
-    expiring = Transfer.objects.filter(pk=upload.pk, deadline__lt=soon)
-    expiring.update(deadline=soon)
-    db.release_connection()
-
-
-def _put(
-    store: stores.Store, chunk: UploadChunk, first: bytes, stream: _Stream
-) -> tuple[int, str]:
-    """Store the next chunk; return its size in bytes and its digest."""
-    with Digests(*{CHUNK_DIGEST, *stream.expected_digests}) as digests:
-        blocks = digesting(chain([first], stream.blocks), digests)
-        store.put(chunk.key, _one_chunk(blocks, digests, stream, chunk.transfer))
-        return digests.size, digests.hexdigests()[CHUNK_DIGEST]
-
-
-def _one_chunk(
-    blocks: Iterator[bytes], digests: Digests, stream: _Stream, upload: Transfer
-) -> Iterator[bytes]:
-    """Yield blocks until the chunk is large or old enough; all if they count only together."""
-    due = time.monotonic() + heartbeat.interval()
-    for block in blocks:
-        yield block
-        is_old = time.monotonic() > due
-        if stream.expected_digests:
-            if is_old:
-                heartbeat.send(upload)
-                _extend_deadline(upload)
-                due = time.monotonic() + heartbeat.interval()
-        elif stream.room and (is_old or digests.size >= CHUNK):
-            return
-    stream.check_digests(digests.hexdigests())
-
-
 def _begin_writing(upload: Transfer) -> UploadChunk:
     """Create the arriving chunk, which gives this request the right to write.
 
@@ -264,11 +185,12 @@ def _begin_writing(upload: Transfer) -> UploadChunk:
     _check_chunks(upload)
     upload.worker, upload.heartbeat_at = this_worker(), timezone.now()
     upload.save(update_fields=["worker", "heartbeat_at"])
-    return _next(upload, upload.bytes_received)
+    return next_chunk(upload, upload.bytes_received)
 
 
 def _check_chunks(upload: Transfer) -> None:
-    # Checked once per request: within it, CHUNK and the heartbeat interval limit the number.
+    # Checked once per request: within it, the size of a chunk and the heartbeat interval limit
+    # the number.
     most = SMALL_CHUNKS + upload.bytes_received // SMALL
     if upload.chunks.filter(status=ChunkStatus.STORED).count() >= most:
         raise errors.OverLimit(
@@ -277,60 +199,6 @@ def _check_chunks(upload: Transfer) -> None:
         )
 
 
-def _next(upload: Transfer, start: int) -> UploadChunk:
-    key = leases.key_of(upload.image_id, uuid4())
-    return UploadChunk.objects.create(transfer=upload, start=start, key=key)
-
-
 def _lost(upload: Transfer) -> Iterable[UploadChunk]:
     lost = UploadChunk.objects.filter(transfer=upload, status=ChunkStatus.LOST)
     return lost.select_related("transfer")
-
-
-def _count(chunk: UploadChunk, has_more: bool) -> UploadChunk | None:
-    """Mark a chunk as stored and count its bytes; return the next chunk if the data ``has_more``.
-
-    Raises Gone when the upload has ended or another request has taken over.
-    """
-    upload = chunk.transfer
-    with locked(upload.image_id, deleted=True):
-        stored = _own_arriving(chunk).update(
-            status=ChunkStatus.STORED, size=chunk.size, digest=chunk.digest
-        )
-        if not stored:
-            raise _ended()
-        Transfer.objects.filter(pk=upload.pk).update(
-            bytes_received=F("bytes_received") + chunk.size,
-            heartbeat_at=timezone.now(),
-            deadline=leases.deadline(upload.kind),
-        )
-        return _next(upload, chunk.start + chunk.size) if has_more else None
-
-
-def _own_arriving(chunk: UploadChunk) -> QuerySet[UploadChunk]:
-    return UploadChunk.objects.filter(
-        pk=chunk.pk,
-        status=ChunkStatus.ARRIVING,
-        transfer__status=TransferStatus.RUNNING,
-    )
-
-
-def _ended() -> errors.Gone:
-    return errors.Gone(
-        "The upload was ended, or resumed by another request, while this request was sending. "
-        "Ask for the upload's offset and resume there."
-    )
-
-
-def _abandon(chunk: UploadChunk, put: bool) -> None:
-    """Remove a chunk that will not be completed, with its partial object if one was ``put``."""
-    try:
-        if not put:
-            chunk.delete()
-            return
-        _own_arriving(chunk).update(status=ChunkStatus.LOST)
-        chunks.remove_each([chunk], CircuitBreaker())
-    except Exception as failure:
-        # Without a heartbeat another request can write after a lease. The sender gets the first
-        # error.
-        outages.report(failure, log, "chunk %s could not be removed", chunk.pk)

@@ -122,4 +122,6 @@ def terminate(image_id: str, upload_id: str, actor: Caller) -> None:
 
 
 def _uploads(image_id: str) -> QuerySet[Transfer]:
-    return Transfer.objects.filter(image=image_id, kind=TransferKind.STAGE)
+    return Transfer.objects.filter(
+        image=image_id, kind=TransferKind.STAGE, import_method=""
+    )

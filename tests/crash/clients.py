@@ -21,7 +21,7 @@ from tests.wire.api import OCTETS, PATCH, Api, ApiV1, connect, meta, upload_head
 
 ACTIVE, QUEUED = frozenset(("active",)), frozenset(("queued",))
 DEACTIVATED, DELETED = frozenset(("deactivated",)), frozenset(("deleted",))
-KILLED = frozenset(("killed",))
+KILLED, STAGED = frozenset(("killed",)), frozenset(("uploading", "queued"))
 FORMATS = {"disk_format": "raw", "container_format": "bare"}
 OFFSET_OCTETS = "application/offset+octet-stream"
 IMAGES = 6  # of each client
@@ -256,6 +256,12 @@ class Client:
         self.said[f"{answer.status_code // 100}xx"] += 1
         return answer
 
+    def _stage(self, entry: Entry) -> None:
+        """The data expires, unless it is imported before."""
+        path = f"images/{entry.id}/stage"
+        data = self._slowly(entry.body.data)
+        self._do(entry, STAGED, "PUT", path, data=data, headers=OCTETS)
+
     def _create_by_copy(self) -> None:
         entry = self._entry()
         self._request_copy(
@@ -361,6 +367,7 @@ VERBS: dict[str, list[Verb]] = {
     "queued": [
         *([Client._upload, Client._upload_slowly] * 3),
         *([Client._resumable] * 3),
+        *([Client._stage] * 3),
         *([Client._copy] * 3),
         Client._upload_and_delete,
         Client._break_off,

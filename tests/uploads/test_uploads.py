@@ -35,7 +35,7 @@ from images.operations import consistency, manual_transitions, purge, repair
 from images.stores.local import LocalStore
 from images.transfers import object_removal, reaper
 from images.transfers.workers import this_worker
-from images.uploads import receiving
+from images.uploads import chunk_writing, receiving
 
 LONG_AGO = "2000-01-01T00:00:00Z"
 DATA = os.urandom(1000)
@@ -99,7 +99,7 @@ def assert_nothing_is_left(upload: Transfer) -> None:
 def test_a_full_chunk_leaves_none_of_its_sender_in_memory(
     begin: Begin, member: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(receiving, "CHUNK", 100)
+    monkeypatch.setattr(chunk_writing, "CHUNK", 100)
     upload = begin()
     sender = (DATA[start : start + 50] for start in range(0, 100, 50))
     gone = weakref.ref(sender)
@@ -253,7 +253,7 @@ def test_a_sender_that_vanishes_behind_the_last_byte_has_sent_it_all(
 def test_a_large_request_is_cut_into_chunks_each_of_which_counts(
     upload: Transfer, member: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(receiving, "CHUNK", 100)
+    monkeypatch.setattr(chunk_writing, "CHUNK", 100)
 
     blocks = broken(*(DATA[start : start + 30] for start in range(0, 300, 30)))
     with pytest.raises(errors.BodyIncomplete):

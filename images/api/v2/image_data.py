@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.http import (
+    HttpRequest,
     HttpResponse,
     HttpResponseBase,
     StreamingHttpResponse,
@@ -103,13 +104,21 @@ def _preferred(request: Request) -> list[str]:
     return [stores.get(name).id for name in text.replace(",", " ").split()]
 
 
-def _upload(request: Request, image_id: str) -> HttpResponse:
-    http = request._request
+def announced_size(http: HttpRequest) -> int | None:
+    """Return the size of the data in a request, in bytes; None if the request announces none.
+
+    Raises UnsupportedData, EncodedContent, and Invalid for a part of the data or a bad size.
+    """
     if http.content_type != streaming.MEDIA_TYPE:
         message = f"Send the data as Content-Type: {streaming.MEDIA_TYPE}."
         raise UnsupportedData(message)
     content_headers.check_plain_and_whole(http)
-    size, digests = streaming.body_size(http), digest_fields.expected(http)
+    return streaming.body_size(http)
+
+
+def _upload(request: Request, image_id: str) -> HttpResponse:
+    http = request._request
+    size, digests = announced_size(http), digest_fields.expected(http)
     caller = get_caller(request)
     image = access.get_image(caller, image_id, "upload_image")
     preconditions.has_current(http, None, exists=image["status"] in READABLE_STATUSES)

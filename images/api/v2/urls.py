@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import re_path
 from rest_framework.routers import SimpleRouter
 
-from images.api.v2 import image_data, uploads
+from images.api.v2 import image_data, image_stage, uploads
 from images.api.v2.discovery import SchemaViewSet
 from images.api.v2.image_actions import ImageActionViewSet
 from images.api.v2.image_cache import ImageCacheViewSet
@@ -48,6 +48,7 @@ urlpatterns = [
     re_path(rf"^cache/nodes/{IMAGE_ID}$", ImageCacheViewSet.as_view({"get": "nodes"})),
     *metadefs.urlpatterns,
     re_path(rf"^{IMAGE}/file$", image_data.ImageDataView.as_view()),
+    re_path(rf"^{IMAGE}/stage$", image_stage.ImageStageView.as_view()),
     re_path(rf"^{IMAGE}/uploads$", uploads.UploadsView.as_view()),
     re_path(rf"^{IMAGE}/uploads/{UPLOAD_ID}$", uploads.UploadView.as_view()),
     re_path(r"", UnknownPathView.as_view()),

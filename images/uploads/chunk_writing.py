@@ -1,0 +1,183 @@
+"""The receipt of data in chunks that count once they are stored."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Generator, Iterator, Mapping
+from datetime import timedelta
+from itertools import chain
+from typing import Protocol
+from uuid import uuid4
+
+from django.conf import settings
+from django.db.models import F, QuerySet
+from django.utils import timezone
+
+from images import db, errors, lifecycle, outages, stores
+from images.failpoints import failpoint
+from images.formats import Inspector
+from images.models import (
+    ChunkStatus,
+    Transfer,
+    TransferStatus,
+    UploadChunk,
+)
+from images.stores.circuit_breaker import CircuitBreaker
+from images.stores.digests import Digests, digesting
+from images.transfers import chunks, heartbeat, leases, quota
+from images.transitions import locked
+from images.uploads.finishing import CHUNK_DIGEST
+
+log = logging.getLogger(__name__)
+
+# At most this many bytes are lost when a process dies. Chunks of a slow sender are smaller,
+# because each chunk is also the upload's heartbeat.
+CHUNK = 64 << 20  # bytes
+
+
+class Stream(Protocol):
+    """The sender's blocks, and what is known about them."""
+
+    blocks: Generator[bytes, None, None]
+    expected_digests: Mapping[str, str]  # of all blocks, which then count only together
+    inspection: Inspector | None  # of the first chunk
+
+    def has_more(self) -> bool:
+        """Whether more bytes are expected, as far as is known without waiting for the sender."""
+
+    def check_digests(self, actual: Mapping[str, str]) -> None:
+        """Raise DigestMismatch unless the blocks have the expected digests."""
+
+
+def write(upload: Transfer, chunk: UploadChunk, stream: Stream) -> None:
+    """Store the blocks of a stream as chunks of an upload, beginning with the arriving ``chunk``.
+
+    What is stored stays, whatever is raised: StoreError, OverLimit (the staging quota), Gone
+    when the upload has ended or another request has taken over, and what the stream raises.
+    """
+    current: UploadChunk | None = chunk
+    put = False
+    try:
+        store = stores.get_for_location(upload.store)
+        lifecycle.check_mounted(store)
+        while current and (first := next(stream.blocks, None)) is not None:
+            _extend_deadline(upload)
+            put = True
+            current.size, current.digest = _put(store, current, first, stream)
+            failpoint("chunk.stored")
+            current = _count(current, stream.has_more())
+            put = False
+            failpoint("chunk.counted")
+            db.release_connection()
+            # Only the first chunk is inspected here; the import inspects all data.
+            stream.inspection = None
+    except errors.StoreError as error:
+        if current and not _own_arriving(current).exists():
+            # The store failed because its partial object was removed meanwhile.
+            raise _ended(upload) from error
+        raise
+    finally:
+        if current is not None:
+            _abandon(current, put)
+
+
+def next_chunk(upload: Transfer, start: int) -> UploadChunk:
+    """Create the arriving chunk of an upload, for the bytes from ``start`` on."""
+    key = leases.key_of(upload.image_id, uuid4())
+    return UploadChunk.objects.create(transfer=upload, start=start, key=key)
+
+
+def _extend_deadline(upload: Transfer) -> None:
+    """Extend the upload's deadline to at least one lease from now, because bytes are arriving.
+
+    They renew the deadline only when their chunk is stored.
+    """
+    soon = timezone.now() + timedelta(seconds=settings.IMAGECATALOG_LEASE_SECONDS)
+    if upload.deadline is None or upload.deadline >= soon:
+        return
+    expiring = Transfer.objects.filter(pk=upload.pk, deadline__lt=soon)
+    expiring.update(deadline=soon)
+    db.release_connection()
+
+
+def _put(
+    store: stores.Store, chunk: UploadChunk, first: bytes, stream: Stream
+) -> tuple[int, str]:
+    """Store the next chunk; return its size in bytes and its digest."""
+    with Digests(*{CHUNK_DIGEST, *stream.expected_digests}) as digests:
+        blocks = digesting(chain([first], stream.blocks), digests)
+        store.put(chunk.key, _one_chunk(blocks, digests, stream, chunk.transfer))
+        return digests.size, digests.hexdigests()[CHUNK_DIGEST]
+
+
+def _one_chunk(
+    blocks: Iterator[bytes], digests: Digests, stream: Stream, upload: Transfer
+) -> Iterator[bytes]:
+    """Yield blocks until the chunk is large or old enough; all if they count only together."""
+    due = time.monotonic() + heartbeat.interval()
+    for block in blocks:
+        yield block
+        is_old = time.monotonic() > due
+        if stream.expected_digests:
+            if is_old:
+                heartbeat.send(upload)
+                _extend_deadline(upload)
+                due = time.monotonic() + heartbeat.interval()
+        elif stream.has_more() and (is_old or digests.size >= CHUNK):
+            return
+    stream.check_digests(digests.hexdigests())
+
+
+def _count(chunk: UploadChunk, has_more: bool) -> UploadChunk | None:
+    """Mark a chunk as stored and count its bytes; return the next chunk if the data ``has_more``.
+
+    Raises Gone when the upload has ended or another request has taken over, OverLimit when data
+    of unknown size exceeds the staging quota.
+    """
+    upload, received = chunk.transfer, chunk.start + chunk.size
+    with locked(upload.image_id, deleted=True) as image:
+        stored = _own_arriving(chunk).update(
+            status=ChunkStatus.STORED, size=chunk.size, digest=chunk.digest
+        )
+        if not stored:
+            raise _ended(upload)
+        if upload.bytes_expected is None:
+            quota.check_staging(image, received)
+        Transfer.objects.filter(pk=upload.pk).update(
+            bytes_received=F("bytes_received") + chunk.size,
+            heartbeat_at=timezone.now(),
+            deadline=leases.deadline(upload.kind),
+        )
+        return next_chunk(upload, received) if has_more else None
+
+
+def _own_arriving(chunk: UploadChunk) -> QuerySet[UploadChunk]:
+    return UploadChunk.objects.filter(
+        pk=chunk.pk,
+        status=ChunkStatus.ARRIVING,
+        transfer__status=TransferStatus.RUNNING,
+    )
+
+
+def _ended(upload: Transfer) -> errors.Gone:
+    if upload.import_method:
+        return heartbeat.gone(upload)
+    return errors.Gone(
+        "The upload was ended, or resumed by another request, while this request was sending. "
+        "Ask for the upload's offset and resume there."
+    )
+
+
+def _abandon(chunk: UploadChunk, put: bool) -> None:
+    """Remove a chunk that will not be completed, with its partial object if one was ``put``."""
+    try:
+        if not put:
+            chunk.delete()
+            return
+        _own_arriving(chunk).update(status=ChunkStatus.LOST)
+        chunks.remove_each([chunk], CircuitBreaker())
+    except Exception as failure:
+        # Without a heartbeat another request can write after a lease. The sender gets the first
+        # error.
+        outages.report(failure, log, "chunk %s could not be removed", chunk.pk)
