@@ -160,6 +160,20 @@ def relaxed(
     return values
 
 
+def chosen(name: str, allowed: tuple[str, ...], *, help: str) -> tuple[str, ...]:
+    """Read a comma-separated list of the allowed words, by default all of them.
+
+    Raises ImproperlyConfigured for any other word.
+    """
+    values = words(name, ",".join(allowed), help=help)
+    for value in values:
+        if value not in allowed:
+            raise ImproperlyConfigured(
+                f"{name} has {value!r}; it may be a list of: {', '.join(allowed)}."
+            )
+    return values
+
+
 def words(name: str, default: str = "", *, help: str) -> tuple[str, ...]:
     """Read a comma-separated list of words, without whitespace around them and empty ones."""
     values = text(name, default, help=help).split(",")

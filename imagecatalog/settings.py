@@ -354,6 +354,18 @@ IMAGECATALOG_UPLOAD_EXPIRY = env.seconds(
     help="Seconds that a resumable upload may pause.",
 )
 
+IMAGECATALOG_IMPORT_METHODS = env.chosen(
+    "IMAGECATALOG_IMPORT_METHODS",
+    ("glance-direct", "web-download"),
+    help="Comma-separated methods by which clients may import data. Without `glance-direct` no "
+    "data can be staged.",
+)
+IMAGECATALOG_TASK_TIME_TO_LIVE = env.seconds(
+    "IMAGECATALOG_TASK_TIME_TO_LIVE",
+    172800,
+    help="Seconds for which an import that has ended is listed as a task.",
+)
+
 # HTTP
 IMAGECATALOG_V1 = env.flag("IMAGECATALOG_V1", True, help="`off` disables API v1.")
 IMAGECATALOG_RATE_LIMIT = env.number(

@@ -23,7 +23,7 @@ urlpatterns = [
     path("v2", RedirectView.as_view(url="/v2/")),
     # Minor versions do not change the behaviour, so every existing one is accepted.
     re_path(
-        rf"^v2(?:\.(?:[0-9]|10|13|15|17{OF_THE_CACHE}))?/",
+        rf"^v2(?:\.(?:[0-9]|10|12|13|15|17{OF_THE_CACHE}))?/",
         include("images.api.v2.urls"),
     ),
     re_path(r"^catalog/v1/", include("images.api.catalog.urls")),

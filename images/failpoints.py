@@ -31,6 +31,7 @@ POINTS = (
     "chunk.stored",  # the object is complete, the chunk is not counted yet
     "chunk.counted",  # committed, the next chunk has not begun
     "chunk.removed",  # the object is removed, the row is not
+    "import.requested",  # committed, no response yet
     "stage.begun",  # the row says uploading, no byte has been read
     "stage.stored",  # all chunks are stored, the row does not say so
     "import.due",  # all chunks are stored, no import has begun

@@ -145,6 +145,10 @@ VERBS: dict[str, tuple[str, list[Do]]] = {
         "queued",
         [sent("PUT", f"{V2}/stage", "bytes", content_type=BYTES)],
     ),
+    "v2 ImageImportViewSet.create": (
+        "uploading",
+        [sent("POST", f"{V2}/import", {"method": {"name": "glance-direct"}})],
+    ),
     "v2 UploadsView.post": (
         "queued",
         [sent("POST", f"{V2}/uploads", Upload_Length="5", **TUS)],

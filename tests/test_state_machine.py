@@ -34,7 +34,7 @@ from imagecatalog.identity import first_user
 from images import errors, lifecycle, stores
 from images.access import operator
 from images.attributes import Changes
-from images.imports import web_download
+from images.imports import queue
 from images.models import Image, ImageLocation, Transfer
 from images.operations import consistency
 from images.transfers import reaper
@@ -288,7 +288,7 @@ class LifeCycle(RuleBasedStateMachine):
             if expected.status == "saving":
                 expected.status = "queued"
         for transfer_id in waiting_copies():
-            succeeds(lambda id=transfer_id: web_download.fetch(id))
+            succeeds(lambda id=transfer_id: queue.carry_out(id))
         for expected in self.model.values():
             data, expected.copied = expected.copied, None
             if data is None or expected.status != "queued":

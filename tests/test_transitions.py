@@ -24,6 +24,7 @@ EDGES = {
         "uploading": "queued",
         "importing": "queued",
     },
+    "mark_restaged": {"importing": "uploading"},
     "mark_unlocated": {"active": "queued"},
     "mark_deactivated": {"active": "deactivated"},
     "mark_reactivated": {"deactivated": "active"},

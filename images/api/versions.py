@@ -14,7 +14,20 @@ from images.http.views import without_body
 # Minor versions only announce features: all run the same code. The list has exactly the
 # versions whose features the service has.
 CURRENT = "2.15"
-SUPPORTED = ("2.13", "2.10", "2.8", "2.7", "2.5", "2.4", "2.3", "2.2", "2.1", "2.0")
+SUPPORTED = (
+    "2.13",
+    "2.12",
+    "2.10",
+    "2.8",
+    "2.7",
+    "2.6",
+    "2.5",
+    "2.4",
+    "2.3",
+    "2.2",
+    "2.1",
+    "2.0",
+)
 OF_THE_CACHE = ("2.18", "2.16", "2.14")
 V1 = ("1.1", "1.0")
 # The root, other versions, and the images of a client that names no version.

@@ -1,3 +1,20 @@
-"""Import methods: how a background worker fetches an image's data."""
+"""Imports: what a background worker brings in, by the methods of the import API.
+
+A request queues a transfer, which is the task; a background worker carries it out. There is
+one module for each method, and ``methods`` is their registry.
+"""
 
 from __future__ import annotations
+
+from images.imports.methods import check_staging, names
+from images.imports.request import ImportRequest, masked
+from images.imports.requesting import check_image, request_import
+
+__all__ = [
+    "ImportRequest",
+    "check_image",
+    "check_staging",
+    "masked",
+    "names",
+    "request_import",
+]

@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db import connections
 
 from images import errors, outages
-from images.imports import web_download
+from images.imports import queue
 
 log = logging.getLogger(__name__)
 
@@ -39,13 +39,13 @@ class FetchPool:
             self._running[waiting.transfer_id] = waiting.owner
             self._pool.submit(self._fetch, waiting.transfer_id)
 
-    def _next(self) -> web_download.Waiting | None:
+    def _next(self) -> queue.Waiting | None:
         """Return the next transfer, fair by owner: fewest running first, then oldest."""
         running = self._running.copy()
         by_owner = Counter(running.values())
         for most in range(self._per_owner):
             busy = [owner for owner, number in by_owner.items() if number > most]
-            waiting = web_download.next_waiting(list(running), busy)
+            waiting = queue.next_waiting(list(running), busy)
             if waiting or not busy:
                 return waiting
         return None
@@ -57,7 +57,7 @@ class FetchPool:
 
     def _fetch(self, transfer_id: UUID) -> None:
         try:
-            web_download.fetch(transfer_id, self._stopping.is_set)
+            queue.carry_out(transfer_id, self._stopping.is_set)
         except errors.ImageError:
             pass  # an event of the image, which is logged
         except Exception as error:

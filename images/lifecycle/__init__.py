@@ -33,7 +33,12 @@ from images.lifecycle.deletion import (
     trash_total,
 )
 from images.lifecycle.downloading import check_download, read, serves_ranges
-from images.lifecycle.fetch_requests import Source, request_fetch
+from images.lifecycle.fetch_requests import (
+    Source,
+    probe_source,
+    queue_fetch,
+    request_fetch,
+)
 from images.lifecycle.location_preparation import (
     AddLocation,
     LocationChange,
@@ -51,6 +56,7 @@ from images.lifecycle.metadata import create, tag, untag, update
 from images.lifecycle.uploading import (
     check_mounted,
     receive,
+    receive_staged,
     upload,
     writable_store,
 )
@@ -80,9 +86,12 @@ __all__ = [
     "due_until",
     "in_trash",
     "overdue_count",
+    "probe_source",
+    "queue_fetch",
     "reactivate",
     "read",
     "receive",
+    "receive_staged",
     "remove_due",
     "remove_due_objects",
     "remove_from_store",

@@ -19,7 +19,8 @@ from images.lifecycle.uploading import writable_store
 from images.models import Image, Status, Transfer, TransferKind, TransferStatus
 from images.stores import url_filter
 from images.transfers import concurrency, leases, quota
-from images.transitions import locked, save
+from images.transfers.tasks import Task
+from images.transitions import follow, locked, save
 
 MAX_URL = 2048  # characters
 
@@ -75,8 +76,12 @@ def request_fetch(
     failpoint("web_download.requested")
 
 
-def queue_fetch(image: Image, source: Source, actor: Caller) -> None:
+def queue_fetch(
+    image: Image, source: Source, actor: Caller, task: Task | None = None
+) -> None:
     """Queue a web download for a locked image, from a source that ``probe_source`` returned.
+
+    ``task`` is what a client of the import API asked for; the image is then importing.
 
     Raises AlreadyBegun unless the image is queued, Conflict when a web download is waiting
     already or the image is pinned to data of another size, Invalid (formats not set),
@@ -105,8 +110,12 @@ def queue_fetch(image: Image, source: Source, actor: Caller) -> None:
         checksum=source.checksum,
         source=source.url,
         reserved=reserved,
+        task=task,
     )
     if not image.pinned and source.size not in (None, image.size):
         image.size = source.size
         save(image, "size")
-    leases.record_fetch_request(image, transfer, actor)
+    if task:
+        follow(image, image.mark_importing, "import", actor)
+    else:
+        leases.record_fetch_request(image, transfer, actor)

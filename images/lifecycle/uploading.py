@@ -21,7 +21,8 @@ from images.lifecycle.checked_data import (
     set_facts,
 )
 from images.models import Image, ImageLocation, Status, Transfer, TransferKind
-from images.transfers import heartbeat, leases, quota
+from images.stores.circuit_breaker import CircuitBreaker
+from images.transfers import chunks, heartbeat, leases, quota
 from images.transitions import follow, locked
 
 log = logging.getLogger(__name__)
@@ -95,7 +96,7 @@ def receive(
 
     The data at a location is only checked, because it stays where it is.
     On failure the image gets the transfer's ``status_on_failure``. ``staged`` is the
-    resumable upload that the blocks come from; it ends together with the transfer. Raises the
+    transfer that the blocks come from; it ends together with this one. Raises the
     errors of ``upload`` for its data.
     """
     try:
@@ -114,6 +115,34 @@ def receive(
             # The store failed because its partial object was removed meanwhile.
             raise heartbeat.gone(transfer) from error
         raise
+
+
+def receive_staged(
+    image: Image,
+    attempt: Transfer,
+    blocks: Iterable[bytes],
+    actor: Caller,
+    staged: Transfer,
+) -> None:
+    """Receive the data of an import from the chunks of ``staged``, and remove them afterwards.
+
+    After an error that is temporary the chunks are kept, so that the same data can be imported
+    later; any other error ends ``staged`` too. Raises the errors of ``upload`` for its data.
+    """
+    try:
+        receive(image, attempt, blocks, actor, staged=staged)
+    except errors.ImageError as error:
+        if not _is_temporary(error):
+            leases.fail(staged, error, actor)
+        raise
+    chunks.remove(staged, CircuitBreaker())
+
+
+def _is_temporary(error: errors.ImageError) -> bool:
+    """Whether a later import of the same data can succeed."""
+    lasting = errors.DataMissing | errors.StoreReadOnly | chunks.ChunkDamaged
+    temporary = errors.StoreError | errors.Gone | errors.ServerStopping
+    return isinstance(error, temporary) and not isinstance(error, lasting)
 
 
 def writable_store(store_id: str | None) -> stores.Store:

@@ -208,6 +208,10 @@ class Image(FSMModelMixin, models.Model):
     def mark_requeued(self) -> None:
         """Change the status without saving: the transfer fails or is cancelled. It can be retried."""
 
+    @transition(status, source=Status.IMPORTING, target=Status.UPLOADING)
+    def mark_restaged(self) -> None:
+        """Change the status without saving: an import fails, and its staged data is kept."""
+
     @transition(status, source=Status.ACTIVE, target=Status.QUEUED)
     def mark_unlocated(self) -> None:
         """Change the status without saving: the last location is removed. Size and digests stay, as the pin."""

@@ -17,7 +17,14 @@ from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import F, OrderBy, QuerySet
 
-from images.models import Image, ImageLocation, LocationStatus
+from images.models import (
+    TRANSIENT_STATUSES,
+    Image,
+    ImageLocation,
+    LocationStatus,
+    Status,
+    Transfer,
+)
 from images.models.statements import Statement, compiled
 
 Row = dict[str, Any]
@@ -58,6 +65,15 @@ _IMAGES = f'"{Image._meta.db_table}"'
 _TEXTS = ("properties", "tags")
 _ALL = ", ".join(f'i."{column}"' for column in COLUMNS)
 _LOCATION = 'live."store", live."key", live."metadata"'
+_STARTING = ", ".join(f"'{status}'" for status in (Status.QUEUED, *TRANSIENT_STATUSES))
+# The newest task of an image that may still get its data: "status store id".
+_TASK = (
+    f'CASE WHEN i."status" IN ({_STARTING}) THEN ('
+    'SELECT t."status" || \' \' || t."store" || \' \' || CAST(t."task_id" AS text)'
+    f' FROM "{Transfer._meta.db_table}" t'
+    ' WHERE t."image_id" = i."id" AND t."task_id" IS NOT NULL'
+    ' ORDER BY t."started_at" DESC LIMIT 1) END'
+)
 _FROM = (
     f'{_IMAGES} i LEFT JOIN "{ImageLocation._meta.db_table}" live'
     f' ON live."image_id" = i."id" AND live."status" = \'{LocationStatus.ACTIVE}\''
@@ -89,7 +105,8 @@ class Fetched(NamedTuple):
 def fetch(chosen: str, params: Sequence[Any]) -> list[Row]:
     """Return the rows of the images whose ids the SQL ``chosen`` selects. One query.
 
-    A row is a dict of columns and ``locations``, a list of (store, key, metadata).
+    A row is a dict of columns, ``locations``, a list of (store, key, metadata), and ``task``:
+    status, store and id of the newest import, in one text, while the image has no data.
     """
     return _select(_ALL, chosen, params, "")
 
@@ -115,7 +132,7 @@ def fetch_page(
 
 
 def row_of(image: Image) -> Row:
-    """Return an image that has no locations as a row: a dict of its columns and ``locations``.
+    """Return an image without locations and tasks as a row: a dict as ``fetch`` returns it.
 
     Times are text in UTC, or None. No query.
     """
@@ -124,6 +141,7 @@ def row_of(image: Image) -> Row:
         "created_at": str(image.created_at),
         "updated_at": str(image.updated_at),
         "locations": [],
+        "task": None,
     }
 
 
@@ -175,7 +193,7 @@ def _select(columns: str, chosen: str, params: Sequence[Any], order: str) -> lis
     order = ", ".join(filter(None, [order, 'i."id"', 'live."id"']))
     with connection.cursor() as cursor:
         cursor.execute(
-            f'SELECT {columns}, {_LOCATION} FROM {_FROM} WHERE i."id" IN ({chosen})'
+            f'SELECT {columns}, {_TASK}, {_LOCATION} FROM {_FROM} WHERE i."id" IN ({chosen})'
             f" ORDER BY {order}",
             params,
         )
@@ -225,6 +243,7 @@ def _row(locations: list[tuple[Any, ...]]) -> Row:
     row["created_at"] = str(row["created_at"])
     row["updated_at"] = str(row["updated_at"])
     row["deleted_at"] = row["deleted_at"] and str(row["deleted_at"])
+    row["task"] = locations[0][len(COLUMNS)]
     row["locations"] = [
         (store, key, orjson.loads(metadata))
         for *_, store, key, metadata in locations

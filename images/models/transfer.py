@@ -27,6 +27,7 @@ class ImportMethod(models.TextChoices):
     """The methods of the import API."""
 
     GLANCE_DIRECT = "glance-direct", _("Staged data")
+    WEB_DOWNLOAD = "web-download", _("Web download")
 
 
 class TransferStatus(models.TextChoices):
@@ -35,7 +36,7 @@ class TransferStatus(models.TextChoices):
     WAITING = (
         "waiting",
         _("Waiting"),
-    )  # for a worker; only a location owns the image's status already
+    )  # for a worker; only a location and a task own the image's status already
     RUNNING = "running", _("Running")
     DONE = "done", _("Done")
     FAILED = "failed", _("Failed")
@@ -51,10 +52,12 @@ class TransferQuerySet(models.QuerySet["Transfer"]):
     def owning(self) -> Self:
         """Select the transfers that own the status of their image.
 
-        They are the running ones, and each location that waits for a worker.
+        They are the running ones, and each location or task that waits for a worker.
         """
         # Not IN: each of the two statuses has an index of its own.
-        waiting = Q(status=TransferStatus.WAITING, kind=TransferKind.LOCATION)
+        waiting = Q(status=TransferStatus.WAITING) & (
+            Q(kind=TransferKind.LOCATION) | Q(task_id__isnull=False)
+        )
         return self.filter(Q(status=TransferStatus.RUNNING) | waiting)
 
     def unclean(self) -> Self:
@@ -81,7 +84,8 @@ class Transfer(models.Model):
     status = models.CharField(
         max_length=7, choices=TransferStatus.choices, default=TransferStatus.RUNNING
     )
-    # The image's status if the transfer fails: queued or, for API v1, killed.
+    # The image's status if the transfer fails: queued; for API v1 killed; importing or uploading
+    # while its staged data is kept.
     status_on_failure = models.CharField(
         max_length=14, default=Status.QUEUED, db_column="resting_status"
     )
@@ -91,6 +95,11 @@ class Transfer(models.Model):
     source = models.TextField(blank=True, help_text="URL of a web download")
     # Of the import API: empty for an upload and for a web download through API v1.
     import_method = models.CharField(max_length=16, blank=True, db_default="")
+    # Of the transfers that clients of the import API know as tasks.
+    task_id = models.UUIDField(null=True, unique=True)
+    task_user = models.CharField(max_length=255, blank=True, db_default="")
+    task_project = models.CharField(max_length=255, null=True)  # noqa: DJ001
+    task_request = models.JSONField(null=True)
     worker = models.CharField(max_length=255, help_text="name of the process")
     request_id = models.CharField(max_length=64, blank=True)
     bytes_received = models.BigIntegerField(default=0)

@@ -1,15 +1,52 @@
-"""Removal of upload chunks that are no longer needed: first the object, then the row."""
+"""Reading of upload chunks, and their removal: first the object, then the row."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 
 from django.db.models import Q, QuerySet
 
+from images import db, errors, stores
 from images.failpoints import failpoint
 from images.models import ChunkStatus, Transfer, TransferStatus, UploadChunk
 from images.stores.circuit_breaker import CircuitBreaker
+from images.stores.digests import Digests, digesting
 from images.transfers import object_removal
+
+CHUNK_DIGEST = "sha256"  # the algorithm of UploadChunk.digest
+
+
+class ChunkDamaged(errors.StoreError):
+    """A chunk in a store is not as it was received."""
+
+    code = "chunk-damaged"
+
+
+def read(transfer: Transfer) -> Iterator[bytes]:
+    """Yield the data that a transfer has in its stored chunks.
+
+    Raises DataMissing, ChunkDamaged, StoreNotConfigured, StoreError.
+    """
+    store = stores.get_for_location(transfer.store)
+    stored = transfer.chunks.filter(status=ChunkStatus.STORED)
+    # The order of primary keys is the order of the bytes: the row of a chunk is created after
+    # all bytes before the chunk have arrived.
+    for chunk in object_removal.in_batches(stored):
+        db.release_connection()
+        with closing(store.open(chunk.key)) as blocks:
+            yield from _verified(blocks, chunk)
+
+
+def _verified(blocks: Iterable[bytes], chunk: UploadChunk) -> Iterator[bytes]:
+    """Yield the blocks of a chunk. Raises ChunkDamaged if they are not those that arrived."""
+    with Digests(CHUNK_DIGEST) as digests:
+        yield from digesting(blocks, digests)
+        digest = digests.hexdigests()[CHUNK_DIGEST]
+    if chunk.digest not in ("", digest):
+        raise ChunkDamaged(
+            "A part of the uploaded data was damaged in its store. Upload the data again."
+        )
 
 
 def remove(

@@ -25,8 +25,9 @@ from images.models import (
     TransferStatus,
 )
 from images.stores.circuit_breaker import CircuitBreaker
-from images.transfers import chunks, object_removal
+from images.transfers import chunks, object_removal, tasks
 from images.transfers.heartbeat import gone, is_silent
+from images.transfers.tasks import Task
 from images.transfers.workers import is_dead, this_worker
 from images.transitions import follow, locked
 
@@ -51,24 +52,26 @@ def begin(
     metadata: str = "",
     reserved: int | None = None,
     import_method: str = "",
+    task: Task | None = None,
 ) -> Transfer:
     """Begin a transfer for a locked image. Its key in the store is unique and never reused.
 
-    A transfer with a ``source`` waits until a background worker claims it. ``expected``
+    A transfer with a ``source`` or ``task`` waits until a background worker claims it. ``expected``
     (bytes), ``checksum`` (MD5) and ``digests`` are claims about the data; ``metadata`` is kept
     for the client of a resumable upload; ``reserved`` is what ``quota.reserve`` returned;
     ``import_method`` is the method by which staged data will be imported.
     """
     transfer_id = uuid4()
+    waits = bool(source or task)
     return Transfer.objects.create(
         id=transfer_id,
         image=image,
         kind=kind,
         store=store.id,
         key=key_of(image.pk, transfer_id),
-        status=TransferStatus.WAITING if source else TransferStatus.RUNNING,
+        status=TransferStatus.WAITING if waits else TransferStatus.RUNNING,
         status_on_failure=status_on_failure,
-        worker="" if source else this_worker(),
+        worker="" if waits else this_worker(),
         request_id=actor.request_id,
         bytes_expected=expected,
         bytes_reserved=reserved,
@@ -76,8 +79,12 @@ def begin(
         expected_digests=dict(digests or {}),
         source=source,
         metadata=metadata,
-        import_method=import_method,
-        deadline=None if source else deadline(kind),
+        import_method=task.method if task else import_method,
+        task_id=task.id if task else None,
+        task_user=task.user if task else "",
+        task_project=task.project if task else None,
+        task_request=dict(task.request) if task else None,
+        deadline=None if waits else deadline(kind),
     )
 
 
@@ -176,19 +183,36 @@ def _apply_status_on_failure(
     mark = image.mark_requeued
     if transfer.status_on_failure == Status.KILLED:
         mark = image.mark_killed
+    if transfer.status_on_failure == Status.UPLOADING:
+        if not _has_staged_data(image):
+            return
+        mark = image.mark_restaged
+    elif transfer.import_method and not image.pinned:
+        image.size = None  # of the data that is given up
     detail = {"transfer": str(transfer.pk), "received": transfer.bytes_received}
-    if transfer.import_method and not image.pinned:
-        image.size = None  # of the staged data, which is removed
     follow(image, mark, "fail", actor, also=["size"], reason=reason, detail=detail)
+
+
+def _has_staged_data(image: Image) -> bool:
+    """Whether the status of an image that failed to import its staged data is still theirs."""
+    staged = Transfer.objects.filter(
+        image=image, kind=TransferKind.STAGE, status=TransferStatus.RUNNING
+    )
+    return image.status == Status.IMPORTING and staged.exists()
 
 
 def _queue_again(image: Image, transfer: Transfer, actor: Caller) -> None:
     """Let an interrupted transfer wait for the next worker; other clients retry themselves."""
-    if transfer.kind not in FETCHED or image.status != Status.QUEUED:
+    task = tasks.of(transfer)
+    if not (task or transfer.kind in FETCHED):
+        return
+    if image.status not in (Status.QUEUED, Status.UPLOADING):
         return
     # Read from the row: on this instance it was set to queued for the interruption.
     status_on_failure = Transfer.objects.values_list("status_on_failure", flat=True)
-    if transfer.kind == TransferKind.LOCATION:
+    if task:
+        Transfer.objects.filter(pk=transfer.pk).update(task_id=None)
+    if task or transfer.kind == TransferKind.LOCATION:
         follow(image, image.mark_importing, "import", actor)
     queued = begin(
         image,
@@ -201,8 +225,9 @@ def _queue_again(image: Image, transfer: Transfer, actor: Caller) -> None:
         digests=transfer.expected_digests,
         source=transfer.source,
         reserved=transfer.bytes_reserved,
+        task=task,
     )
-    if transfer.kind == TransferKind.WEB_DOWNLOAD:
+    if transfer.kind == TransferKind.WEB_DOWNLOAD and not task:
         record_fetch_request(image, queued, actor)
 
 

@@ -100,8 +100,9 @@ def reserving_transfers() -> QuerySet[Transfer]:
     """Return the transfers whose bytes count although no image has them yet."""
     # Not IN: each of the two statuses has an index of its own.
     is_open = Q(status=TransferStatus.RUNNING) | Q(status=TransferStatus.WAITING)
-    # An import has the same bytes as its resumable upload.
-    return Transfer.objects.filter(is_open).exclude(status_on_failure=Status.IMPORTING)
+    # An import has the same bytes as its resumable upload or its staged data.
+    same = (Status.IMPORTING, Status.UPLOADING)
+    return Transfer.objects.filter(is_open).exclude(status_on_failure__in=same)
 
 
 def _total(rows: QuerySet[Any], size: str | Coalesce) -> int:

@@ -26,8 +26,8 @@ from images.models import (
 from images.stores.circuit_breaker import CircuitBreaker
 from images.stores.digests import Digests, digesting
 from images.transfers import chunks, heartbeat, leases, quota
+from images.transfers.chunks import CHUNK_DIGEST
 from images.transitions import locked
-from images.uploads.finishing import CHUNK_DIGEST
 
 log = logging.getLogger(__name__)
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
-from contextlib import closing
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,29 +14,18 @@ from images.access import Caller, operator
 from images.duty import Duty
 from images.failpoints import failpoint
 from images.models import (
-    ChunkStatus,
     Image,
     Status,
     Transfer,
     TransferKind,
     TransferStatus,
-    UploadChunk,
 )
-from images.stores.circuit_breaker import CircuitBreaker
-from images.stores.digests import Digests, digesting
-from images.transfers import backoff, chunks, heartbeat, leases, object_removal
+from images.transfers import backoff, chunks, heartbeat, leases
 from images.transitions import follow, locked
 
 log = logging.getLogger(__name__)
 
 RETRY = timedelta(seconds=1)  # doubled with each attempt
-CHUNK_DIGEST = "sha256"  # the algorithm of UploadChunk.digest
-
-
-class ChunkDamaged(errors.StoreError):
-    """A chunk in a store is not as it was received."""
-
-    code = "chunk-damaged"
 
 
 def finish(upload: Transfer, actor: Caller) -> None:
@@ -66,13 +53,7 @@ def finish(upload: Transfer, actor: Caller) -> None:
         )
     failpoint("import.begun")
     db.release_connection()
-    try:
-        lifecycle.receive(image, attempt, _blocks(upload, store), actor, staged=upload)
-    except errors.ImageError as error:
-        if not _is_temporary(error):
-            leases.fail(upload, error, actor)
-        raise
-    chunks.remove(upload, CircuitBreaker())
+    lifecycle.receive_staged(image, attempt, chunks.read(upload), actor, upload)
 
 
 def _to_importing(image: Image, upload: Transfer, actor: Caller) -> Transfer:
@@ -108,34 +89,6 @@ def _attempts(upload: Transfer) -> QuerySet[Transfer]:
         kind=TransferKind.IMPORT,
         started_at__gte=upload.started_at,
     )
-
-
-def _blocks(upload: Transfer, store: stores.Store) -> Iterator[bytes]:
-    stored = upload.chunks.filter(status=ChunkStatus.STORED)
-    # The order of primary keys is the order of the bytes: the row of a chunk is created after
-    # all bytes before the chunk have arrived.
-    for chunk in object_removal.in_batches(stored):
-        db.release_connection()
-        with closing(store.open(chunk.key)) as blocks:
-            yield from _verified(blocks, chunk)
-
-
-def _verified(blocks: Iterable[bytes], chunk: UploadChunk) -> Iterator[bytes]:
-    """Yield the blocks of a chunk. Raises ChunkDamaged if they are not those that arrived."""
-    with Digests(CHUNK_DIGEST) as digests:
-        yield from digesting(blocks, digests)
-        digest = digests.hexdigests()[CHUNK_DIGEST]
-    if chunk.digest not in ("", digest):
-        raise ChunkDamaged(
-            "A part of the uploaded data was damaged in its store. Upload the data again."
-        )
-
-
-def _is_temporary(error: errors.ImageError) -> bool:
-    """Whether a later import of the same data can succeed."""
-    if isinstance(error, errors.DataMissing | errors.StoreReadOnly | ChunkDamaged):
-        return False
-    return isinstance(error, errors.StoreError | errors.Gone)
 
 
 def finish_waiting(actor: Caller | None = None) -> list[str]:

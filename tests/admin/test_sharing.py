@@ -10,7 +10,7 @@ import pytest
 from django.test import Client
 
 from images import errors
-from images.imports import web_download
+from images.imports import queue
 from images.models import Image, Member, Transfer
 from tests.admin.conftest import LIST
 from tests.copies import waiting_copies
@@ -99,7 +99,7 @@ def test_a_copy_that_failed_leaves_the_image_queued_and_is_tried_again(
     root.post(f"{LIST}add/url/", FORM | {"url": "http://127.0.0.1:9/disk.raw"})
     (waiting,) = waiting_copies()
     with pytest.raises(Exception, match="."):
-        web_download.fetch(waiting)
+        queue.carry_out(waiting)
     image = Image.objects.get()
     assert image.status == "queued"
 
@@ -117,12 +117,12 @@ def test_a_file_that_has_grown_meanwhile_is_fetched_when_it_is_tried_again(
     (waiting,) = waiting_copies()
     (web_folder / "disk.raw").write_bytes(bytes(5000))
     with pytest.raises(errors.Invalid, match="expected"):
-        web_download.fetch(waiting)
+        queue.carry_out(waiting)
 
     image = Image.objects.get()
     root.post(f"{LIST}{image.pk}/transfers/{waiting}/retry/")
     (waiting,) = waiting_copies()
-    web_download.fetch(waiting)
+    queue.carry_out(waiting)
 
     image = Image.objects.get()
     assert (image.status, image.size) == ("active", 5000)
@@ -135,7 +135,7 @@ def test_the_digest_that_a_person_gave_still_counts_when_it_is_tried_again(
     root.post(f"{LIST}add/url/", form)
     (first,) = waiting_copies()
     with pytest.raises(errors.Invalid):
-        web_download.fetch(first)
+        queue.carry_out(first)
 
     root.post(f"{LIST}{Image.objects.get().pk}/transfers/{first}/retry/")
 

@@ -31,6 +31,7 @@ WITH_BODY = {
     "PATCH /v2/images/<image_id>",
     "PUT /v2/images/<image_id>/file",
     "POST /v2/images/<image_id>/locations",
+    "POST /v2/images/<image_id>/import",
     "PUT /v2/images/<image_id>/stage",
     "POST /v2/images/<image_id>/members",
     "PUT /v2/images/<image_id>/members/<member_id>",

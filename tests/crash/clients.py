@@ -22,6 +22,7 @@ from tests.wire.api import OCTETS, PATCH, Api, ApiV1, connect, meta, upload_head
 ACTIVE, QUEUED = frozenset(("active",)), frozenset(("queued",))
 DEACTIVATED, DELETED = frozenset(("deactivated",)), frozenset(("deleted",))
 KILLED, STAGED = frozenset(("killed",)), frozenset(("uploading", "queued"))
+IMPORTED = STAGED | ACTIVE  # or back, when the worker is killed
 FORMATS = {"disk_format": "raw", "container_format": "bare"}
 OFFSET_OCTETS = "application/offset+octet-stream"
 IMAGES = 6  # of each client
@@ -262,6 +263,10 @@ class Client:
         data = self._slowly(entry.body.data)
         self._do(entry, STAGED, "PUT", path, data=data, headers=OCTETS)
 
+    def _import(self, entry: Entry) -> None:
+        body = {"method": {"name": "glance-direct"}}
+        self._do(entry, IMPORTED, "POST", f"images/{entry.id}/import", json=body)
+
     def _create_by_copy(self) -> None:
         entry = self._entry()
         self._request_copy(
@@ -376,6 +381,7 @@ VERBS: dict[str, list[Verb]] = {
         Client._rename,
         Client._delete,
     ],
+    "uploading": [Client._import],
     "active": [
         *([Client._delete, Client._delete_and_restore] * 2),
         Client._deactivate,

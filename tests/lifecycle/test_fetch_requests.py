@@ -12,7 +12,7 @@ import pytest
 from images import errors, history, lifecycle, min_rate, stores
 from images.access import Caller
 from images.attributes import Changes
-from images.imports import web_download
+from images.imports import queue
 from images.lifecycle import Source
 from images.models import Image, Transfer
 from images.operations import consistency, manual_transitions
@@ -64,8 +64,8 @@ def test_a_copy_waits_and_owns_nothing_yet(waiting: UUID) -> None:
 
 
 def test_a_copy_is_fetched_by_one_worker_only(waiting: UUID) -> None:
-    assert web_download.fetch(waiting)
-    assert not web_download.fetch(waiting)
+    assert queue.carry_out(waiting)
+    assert not queue.carry_out(waiting)
 
     image = Image.objects.get()
     assert b"".join(lifecycle.read(image.pk)) == DATA
@@ -79,7 +79,7 @@ def test_a_copy_of_a_deleted_image_is_not_fetched(
     lifecycle.delete(Transfer.objects.get().image_id, member)
 
     assert waiting_copies() == []
-    assert not web_download.fetch(waiting)
+    assert not queue.carry_out(waiting)
     assert state() == ("deleted", [])
 
 
@@ -92,19 +92,19 @@ def test_deleting_the_image_ends_the_copy(waiting: UUID, member: Caller) -> None
         return False
 
     with pytest.raises(errors.Gone):
-        web_download.fetch(waiting, delete_once)
+        queue.carry_out(waiting, delete_once)
 
     assert state() == ("deleted", [])
 
 
 def test_a_worker_that_stops_leaves_the_copy_to_the_next_one(waiting: UUID) -> None:
     with pytest.raises(errors.ServerStopping):
-        web_download.fetch(waiting, lambda: True)
+        queue.carry_out(waiting, lambda: True)
 
     assert state() == ("queued", [])
     (again,) = waiting_copies()
     assert again != waiting
-    assert web_download.fetch(again)
+    assert queue.carry_out(again)
     assert state()[0] == "active"
 
 
@@ -117,7 +117,7 @@ def test_a_worker_that_dies_while_it_stops_leaves_the_copy_too(
 
     monkeypatch.setattr("images.transfers.leases.failpoint", die)
     with pytest.raises(KeyboardInterrupt):
-        web_download.fetch(waiting, lambda: True)
+        queue.carry_out(waiting, lambda: True)
 
     before = Transfer.objects.get(pk=waiting)
     (again,) = Transfer.objects.filter(pk__in=waiting_copies())
@@ -138,7 +138,7 @@ def test_a_copy_that_was_ended_by_hand_does_not_wait_again(
         return True
 
     with pytest.raises(errors.ServerStopping):
-        web_download.fetch(waiting, end)
+        queue.carry_out(waiting, end)
 
     assert state() == ("killed", [])
     assert waiting_copies() == []
@@ -152,7 +152,7 @@ def test_a_worker_that_died_leaves_a_killed_image(
 
     monkeypatch.setattr("images.lifecycle.uploading._fail", lambda *args: True)
     with pytest.raises(KeyboardInterrupt):
-        web_download.fetch(waiting, die)
+        queue.carry_out(waiting, die)
     assert state()[0] == "saving"
 
     Transfer.objects.update(worker="elsewhere", heartbeat_at="2000-01-01T00:00:00Z")
@@ -178,7 +178,7 @@ def test_an_operator_ends_a_copy_that_runs(
         return False
 
     with pytest.raises(errors.Gone):
-        web_download.fetch(waiting, end)
+        queue.carry_out(waiting, end)
 
     assert state() == ("killed", [])
 
@@ -189,7 +189,7 @@ def test_a_copy_is_not_fetched_when_the_filter_refuses_it_by_now(
     settings.IMAGECATALOG_URL_ALLOWED_HOSTS = ()
 
     with pytest.raises(errors.Invalid):
-        web_download.fetch(waiting)
+        queue.carry_out(waiting)
 
     assert state() == ("killed", [])
 
@@ -202,7 +202,7 @@ def test_a_copy_is_too_large_before_or_after_the_source_says_so(
     with pytest.raises(errors.OverLimit):
         lifecycle.request_fetch(make_image().pk, Source(url), Changes(), member)
     with pytest.raises(errors.OverLimit):
-        web_download.fetch(waiting)
+        queue.carry_out(waiting)
 
     killed = Transfer.objects.get().image
     assert (killed.status, list(stores.default().keys())) == ("killed", [])
@@ -214,13 +214,13 @@ def test_a_source_that_is_far_too_slow_is_left(
     monkeypatch.setattr(min_rate, "PAUSE", -1e9)  # as if it had gone on for ages
 
     with pytest.raises(errors.StoreError, match="slowly"):
-        web_download.fetch(waiting)
+        queue.carry_out(waiting)
 
     assert Image.objects.get().status == "killed"
 
 
 def test_the_history_does_not_tell_where_the_source_is(waiting: UUID, url: str) -> None:
-    web_download.fetch(waiting)
+    queue.carry_out(waiting)
 
     events = history.events(Image.objects.get().pk).events
     assert url not in str(events)
@@ -237,7 +237,7 @@ def test_a_copy_whose_formats_were_unset_meanwhile_does_not_become_an_image(
     )
 
     with pytest.raises(errors.Invalid, match="disk_format"):
-        web_download.fetch(waiting)
+        queue.carry_out(waiting)
 
     assert state() == ("killed", [])
     assert history.last_error(image_id) is not None
@@ -264,7 +264,7 @@ def test_a_pin_stays_when_other_bytes_are_fetched(
     (waiting,) = waiting_copies()
 
     with pytest.raises(errors.Conflict, match="other data"):
-        web_download.fetch(waiting)
+        queue.carry_out(waiting)
 
     after = Image.objects.get()
     assert (state(), after.pinned) == (("queued", []), True)
@@ -277,7 +277,7 @@ def test_an_image_that_was_pinned_while_its_copy_waited_is_not_killed_by_it(
     Image.objects.update(pinned=True, size=5)
     monkeypatch.setattr("images.lifecycle.uploading._fail", lambda *args: True)
     with pytest.raises(errors.Conflict):
-        web_download.fetch(waiting)
+        queue.carry_out(waiting)
     Transfer.objects.update(worker="elsewhere", heartbeat_at="2000-01-01T00:00:00Z")
 
     (ended,) = reaper.reap()

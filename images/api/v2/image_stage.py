@@ -7,7 +7,7 @@ from typing import ClassVar
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from images import access, uploads
+from images import access, imports, uploads
 from images.api import transfer_shares
 from images.api.v2.image_data import UnsupportedData, announced_size
 from images.http import digest_fields, responses, streaming
@@ -26,6 +26,7 @@ class ImageStageView(ApiView):
         size, digests = announced_size(http), digest_fields.expected(http)
         caller = get_caller(request)
         access.get_image(caller, image_id, "modify_image")
+        imports.check_staging()
         with transfer_shares.upload(http, caller):
             blocks = streaming.body(http)
             uploads.stage(

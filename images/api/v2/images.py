@@ -14,6 +14,7 @@ from images import (
     access,
     custom_properties,
     errors,
+    imports,
     lifecycle,
     listing,
     stores,
@@ -70,6 +71,7 @@ class ImageViewSet(ApiViewSet):
         base = public_url.base(request._request)
         response.headers["Location"] = f"{base}/v2/images/{image.pk}"
         response.headers["OpenStack-image-store-ids"] = store_ids
+        response.headers["OpenStack-image-import-methods"] = ",".join(imports.names())
         return response
 
     def retrieve(self, request: Request, image_id: str) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""What clients can ask about the service itself: its stores, and what a project uses."""
+"""What clients can ask about the service itself: its stores, its import methods, and what a project uses."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.http import HttpResponse
 from rest_framework.decorators import action
 from rest_framework.request import Request
 
-from images import access, stores
+from images import access, imports, stores
 from images.http import responses
 from images.http.views import ApiViewSet, get_caller
 from images.stores import Store
@@ -37,6 +37,22 @@ class StoreInfoViewSet(ApiViewSet):
                     }
                     for one in _all()
                 ]
+            }
+        )
+
+
+class ImportInfoViewSet(ApiViewSet):
+    """``/v2/info/import``: the methods by which data can be imported."""
+
+    def list(self, request: Request) -> HttpResponse:
+        """Return the names of the methods, in the form of a JSON schema with a value."""
+        return responses.json(
+            {
+                "import-methods": {
+                    "description": "Import methods available.",
+                    "type": "array",
+                    "value": imports.names(),
+                }
             }
         )
 

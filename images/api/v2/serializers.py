@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 
 from images import lifecycle, stores
 from images.access import Caller, may
 from images.errors import StoreNotConfigured
+from images.models import OPEN_STATUSES, TransferStatus
 from images.models.rows import Location, Row
 
 PLAIN = (
@@ -43,6 +45,8 @@ def image(row: Row, caller: Caller) -> dict[str, Any]:
         document["deleted_at"] = _time(row["deleted_at"])
         deleted_at = datetime.fromisoformat(row["deleted_at"])
         document["scrub_at"] = _time(str(lifecycle.scrub_at(deleted_at)))
+    if row["task"]:
+        document |= _import_state(*row["task"].split(" "))
     document["locations"] = []
     if row["locations"]:
         _add_locations(document, row, caller)
@@ -51,6 +55,16 @@ def image(row: Row, caller: Caller) -> dict[str, Any]:
     document["file"] = f"{path}/file"
     document["schema"] = "/v2/schemas/image"
     return document
+
+
+def _import_state(status: str, store: str, task_id: str) -> dict[str, str]:
+    """Return the properties that tell clients of the import API how an import goes on."""
+    is_open = status in OPEN_STATUSES
+    state = {"os_glance_import_task": str(UUID(task_id))} if is_open else {}
+    return state | {
+        "os_glance_importing_to_stores": store if is_open else "",
+        "os_glance_failed_import": store if status == TransferStatus.FAILED else "",
+    }
 
 
 def visible_locations(row: Row, caller: Caller) -> list[Location]:

@@ -10,13 +10,15 @@ from images.api.v2.discovery import SchemaViewSet
 from images.api.v2.image_actions import ImageActionViewSet
 from images.api.v2.image_cache import ImageCacheViewSet
 from images.api.v2.image_history import ImageHistoryViewSet
+from images.api.v2.image_import import ImageImportViewSet
 from images.api.v2.image_locations import ImageLocationViewSet
 from images.api.v2.image_members import ImageMemberViewSet
 from images.api.v2.image_stores import ImageStoreViewSet
 from images.api.v2.image_tags import ImageTagViewSet
 from images.api.v2.images import ImageViewSet
-from images.api.v2.info import StoreInfoViewSet, UsageViewSet
+from images.api.v2.info import ImportInfoViewSet, StoreInfoViewSet, UsageViewSet
 from images.api.v2.metadefs import urls as metadefs
+from images.api.v2.tasks import ImageTaskViewSet
 from images.http.views import IMAGE_ID, UnknownPathView
 
 IMAGE = f"images/{IMAGE_ID}"
@@ -26,9 +28,12 @@ router = SimpleRouter(trailing_slash=False)
 router.register("images", ImageViewSet, basename="image")
 router.register(f"{IMAGE}/actions", ImageActionViewSet, basename="image-action")
 router.register(f"{IMAGE}/history", ImageHistoryViewSet, basename="image-history")
+router.register(f"{IMAGE}/import", ImageImportViewSet, basename="image-import")
 router.register(f"{IMAGE}/locations", ImageLocationViewSet, basename="image-location")
 router.register(f"{IMAGE}/members", ImageMemberViewSet, basename="image-member")
+router.register(f"{IMAGE}/tasks", ImageTaskViewSet, basename="image-task")
 router.register(f"{IMAGE}/tags", ImageTagViewSet, basename="image-tag")
+router.register("info/import", ImportInfoViewSet, basename="info-import")
 router.register("info/stores", StoreInfoViewSet, basename="store-info")
 router.register("info/usage", UsageViewSet, basename="usage")
 router.register(

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from images import errors
-from images.imports import web_download
+from images.imports import queue
 from images.models import Event, Image, ImageLocation, Transfer
 from tests.api.v1.conftest import kept, told
 from tests.copies import waiting_copies
@@ -37,7 +37,7 @@ def fetch() -> None:
     """Fetch the waiting copies, as the background worker does."""
     for transfer_id in waiting_copies():
         with suppress(errors.ImageError):
-            web_download.fetch(transfer_id)
+            queue.carry_out(transfer_id)
 
 
 # Locations

@@ -16,7 +16,7 @@ from images import errors, history, lifecycle
 from images.access import Caller
 from images.api import authentication
 from images.api.v2.patch import V2_1
-from images.imports import web_download
+from images.imports import queue, web_download
 from images.models import Image, Transfer
 from images.operations import consistency, manual_transitions
 from images.transfers import reaper
@@ -93,7 +93,7 @@ def work() -> None:
     """Do what waits for the background worker."""
     for transfer_id in waiting_copies():
         with suppress(errors.ImageError):
-            web_download.fetch(transfer_id)
+            queue.carry_out(transfer_id)
 
 
 def state(image: Image) -> tuple[str, int]:
@@ -376,7 +376,7 @@ def test_an_image_that_is_deleted_meanwhile_stays_deleted(
 
     assert api.member.delete(f"/v2/images/{image.pk}").status_code == 204
 
-    assert not web_download.fetch(transfer_id)
+    assert not queue.carry_out(transfer_id)
     assert state(image) == ("deleted", 0)
     assert findings() == []
 
@@ -394,7 +394,7 @@ def test_an_image_that_is_deleted_while_the_worker_reads_stays_deleted(
         return False
 
     with pytest.raises(errors.Gone):
-        web_download.fetch(transfer_id, delete_once)
+        queue.carry_out(transfer_id, delete_once)
 
     assert state(image) == ("deleted", 0)
     assert findings() == []
@@ -457,7 +457,7 @@ def test_a_check_waits_for_the_next_worker_when_the_worker_stops(
     add(api.member, image, f"{web}/image", **digest("sha256", "0" * 64))
 
     with pytest.raises(errors.ServerStopping):
-        web_download.fetch(waiting_copies()[0], lambda: True)
+        queue.carry_out(waiting_copies()[0], lambda: True)
 
     assert state(image) == ("importing", 0)
     (again,) = Transfer.objects.filter(pk__in=waiting_copies())
@@ -478,7 +478,7 @@ def test_a_check_whose_worker_dies_leaves_the_image_queued(
     with monkeypatch.context() as patch:
         patch.setattr(web_download, "failpoint", die)
         with pytest.raises(KeyboardInterrupt):
-            web_download.fetch(waiting_copies()[0])
+            queue.carry_out(waiting_copies()[0])
     Transfer.objects.update(worker="elsewhere:1", heartbeat_at="2020-01-01T00:00Z")
     reaper.reap()
 

@@ -1,0 +1,74 @@
+"""Import of an image's data, which a background worker carries out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpResponse
+from rest_framework.request import Request
+
+from images import access, errors, imports
+from images.http import request_body, responses
+from images.http.views import ApiViewSet, get_caller
+from images.imports import ImportRequest
+
+FLAGS = ("all_stores", "all_stores_must_succeed")
+
+
+class ImageImportViewSet(ApiViewSet):
+    """``/v2/images/{id}/import``: requests that bring data into an image."""
+
+    def create(self, request: Request, image_id: str) -> HttpResponse:
+        """Request an import by one of the methods of ``/v2/info/import``."""
+        caller = get_caller(request)
+        image = access.get_image(caller, image_id, "modify_image")
+        document = request_body.json(request._request)
+        wanted = _wanted(document, request.headers.get("x-image-meta-store", ""))
+        imports.check_image(wanted.method, image)
+        imports.request_import(image_id, wanted, caller)
+        return responses.nothing(202)
+
+
+def _wanted(document: Any, store: str) -> ImportRequest:
+    """Return what a body and the header with a store ask for. Raises Invalid, Conflict."""
+    if not isinstance(document, dict):
+        raise errors.Invalid("The body must be a JSON object with a 'method'.")
+    method = _method(document)
+    for flag in FLAGS:
+        if not isinstance(document.get(flag) or False, bool):
+            raise errors.Invalid(f"'{flag}' must be a boolean value.")
+    store_ids = _store_ids(document, store)
+    uri = method.get("uri") or ""
+    if not isinstance(uri, str):
+        raise errors.Invalid("The 'uri' of a method must be a string.")
+    shown = {**document, "method": _masked(method, uri), "stores": list(store_ids)}
+    return ImportRequest(method["name"], uri, store_ids=store_ids, document=shown)
+
+
+def _method(document: dict[str, Any]) -> dict[str, Any]:
+    method = document.get("method")
+    if not isinstance(method, dict):
+        raise errors.Invalid("Import request requires a 'method' field.")
+    if not isinstance(method.get("name"), str):
+        raise errors.Invalid("Import request requires a 'name' field.")
+    return method
+
+
+def _store_ids(document: dict[str, Any], store: str) -> tuple[str, ...]:
+    """Return the ids of the stores that are named, each once; the header names one more."""
+    store_ids = document.get("stores") or []
+    is_list = isinstance(store_ids, list)
+    if not is_list or not all(isinstance(one, str) for one in store_ids):
+        raise errors.Invalid("'stores' must be a list of store ids.")
+    if document.get("all_stores"):
+        raise errors.Invalid("An import into all stores is not supported. Name one.")
+    if store and store_ids not in ([], [store]):
+        raise errors.Invalid(
+            "Name the store in 'stores' or in X-Image-Meta-Store, not both."
+        )
+    return tuple(dict.fromkeys(store_ids or filter(None, [store])))
+
+
+def _masked(method: dict[str, Any], uri: str) -> dict[str, Any]:
+    """Return a method as its task shows it: without the query of its URL, which can be secret."""
+    return {**method, "uri": imports.masked(uri)} if uri else method

@@ -1,0 +1,80 @@
+"""The import method glance-direct: staged data becomes the image's data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from images import errors, lifecycle
+from images.access import Caller
+from images.failpoints import failpoint
+from images.imports.request import ImportRequest
+from images.models import Image, Status, Transfer, TransferKind, TransferStatus
+from images.stores import Store
+from images.transfers import chunks, leases
+from images.transfers.tasks import Task
+from images.transitions import follow
+
+
+def check_status(status: str) -> None:
+    """Raise Conflict unless an image of this status has staged data."""
+    if status != Status.UPLOADING:
+        raise errors.Conflict(
+            "Image needs to be staged before 'glance-direct' method can be used"
+        )
+
+
+def prepare(wanted: ImportRequest) -> ImportRequest:
+    """Return the request: there is nothing to check before the image is locked."""
+    return wanted
+
+
+def queue(
+    image: Image, wanted: ImportRequest, store: Store, actor: Caller, task: Task
+) -> None:
+    """Queue the import of a locked image's staged data, which is kept for one more expiry.
+
+    Raises Conflict if the data has not arrived yet, or belongs to a resumable upload.
+    """
+    staged = Transfer.objects.filter(
+        image=image, kind=TransferKind.STAGE, status=TransferStatus.RUNNING
+    ).first()
+    if not (staged and staged.import_method and staged.is_complete):
+        raise errors.Conflict("The data is not staged yet. Try again when it is.")
+    staged.deadline = leases.deadline(TransferKind.STAGE)
+    staged.save(update_fields=["deadline"])
+    leases.begin(
+        image,
+        TransferKind.IMPORT,
+        store,
+        actor,
+        expected=staged.bytes_expected,
+        status_on_failure=Status.UPLOADING,
+        digests=staged.expected_digests,
+        reserved=staged.bytes_reserved,
+        task=task,
+    )
+    follow(image, image.mark_importing, "import", actor)
+
+
+def bring_in(
+    image: Image,
+    transfer: Transfer,
+    until_stopped: Callable[[Iterator[bytes]], Iterator[bytes]],
+    actor: Caller,
+) -> None:
+    """Import the staged data. Raises the errors of ``lifecycle.receive``.
+
+    After a temporary error the data is kept and the image is uploading; after any other one it
+    is queued.
+    """
+    failpoint("import.begun")
+    staged = _newest(transfer)
+    extended = Transfer.objects.filter(pk=staged.pk, status=TransferStatus.RUNNING)
+    extended.update(deadline=leases.deadline(TransferKind.IMPORT))
+    blocks = until_stopped(chunks.read(staged))
+    lifecycle.receive_staged(image, transfer, blocks, actor, staged)
+
+
+def _newest(transfer: Transfer) -> Transfer:
+    staged = Transfer.objects.filter(image=transfer.image_id, kind=TransferKind.STAGE)
+    return staged.latest("started_at")

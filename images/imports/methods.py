@@ -1,0 +1,74 @@
+"""The registry of import methods: one module for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol
+
+from django.conf import settings
+
+from images import errors
+from images.access import Caller
+from images.imports import glance_direct, web_download
+from images.imports.request import ImportRequest
+from images.models import Image, ImportMethod, Transfer
+from images.stores import Store
+from images.transfers.tasks import Task
+
+
+class Method(Protocol):
+    """The interface of the module of a method."""
+
+    def check_status(self, status: str) -> None:
+        """Raise Conflict unless an image of this status can be imported."""
+
+    def prepare(self, wanted: ImportRequest) -> ImportRequest:
+        """Check what needs no lock, such as a URL, and return the request with what was found."""
+
+    def queue(
+        self,
+        image: Image,
+        wanted: ImportRequest,
+        store: Store,
+        actor: Caller,
+        task: Task,
+    ) -> None:
+        """Create the transfer that a background worker carries out, for a locked image."""
+
+    def bring_in(
+        self,
+        image: Image,
+        transfer: Transfer,
+        until_stopped: Callable[[Iterator[bytes]], Iterator[bytes]],
+        actor: Caller,
+    ) -> None:
+        """Carry out a transfer that a background worker has claimed."""
+
+
+METHODS: Mapping[str, Method] = {
+    ImportMethod.GLANCE_DIRECT: glance_direct,
+    ImportMethod.WEB_DOWNLOAD: web_download,
+}
+
+
+def names() -> list[str]:
+    """Return the names of the methods that the operator has not switched off."""
+    return list(settings.IMAGECATALOG_IMPORT_METHODS)
+
+
+def get(name: str) -> Method:
+    """Return the method of this name. Raises Invalid if there is none or it is switched off."""
+    if name not in names():
+        raise errors.Invalid(f"Unknown import method name '{name[:64]}'.")
+    return METHODS[name]
+
+
+def of(transfer: Transfer) -> Method:
+    """Return the method of a transfer; a web download of API v1 and a location name none."""
+    return METHODS[transfer.import_method or ImportMethod.WEB_DOWNLOAD]
+
+
+def check_staging() -> None:
+    """Raise NotFound if staged data could not be imported."""
+    if ImportMethod.GLANCE_DIRECT not in names():
+        raise errors.NotFound("'glance-direct' method is not available at this site.")

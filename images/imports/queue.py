@@ -1,0 +1,91 @@
+"""The queue of transfers that wait for a background worker: imports and new locations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
+from typing import NamedTuple
+from uuid import UUID
+
+from django.db.models import Value
+from django.db.models.functions import Coalesce
+
+from images import db, errors, logs
+from images.access import Caller, operator
+from images.imports import methods
+from images.models import Image, Status, Transfer, TransferStatus
+from images.transfers import leases
+from images.transitions import follow, locked
+
+
+class Waiting(NamedTuple):
+    """The transfer id and the image's owner of a transfer that no worker has claimed yet."""
+
+    transfer_id: UUID
+    owner: str  # of the image; empty: no owner
+
+
+def next_waiting(begun: Collection[UUID], busy: Collection[str]) -> Waiting | None:
+    """Return the oldest transfer that waits for a worker; None if there is none.
+
+    ``begun`` are transfer ids and ``busy`` are owners that are left out.
+    """
+    waiting = Transfer.objects.filter(status=TransferStatus.WAITING)
+    row = (
+        waiting.exclude(pk__in=begun)
+        .annotate(owner=Coalesce("image__owner", Value("")))
+        .exclude(owner__in=busy)
+        .order_by("started_at")
+        .values_list("pk", "owner")
+        .first()
+    )
+    return row and Waiting._make(row)
+
+
+def carry_out(transfer_id: UUID, stopping: Callable[[], bool] = lambda: False) -> bool:
+    """Carry out a waiting transfer: the image becomes active.
+
+    Returns False when another worker has begun it or the image has another status by now. On
+    failure the image gets the transfer's status on failure; a pinned image is queued instead of
+    killed, because the same bytes can still be uploaded. When the worker is ``stopping``, the
+    transfer is queued again for the next worker. Raises every error that prevents the transfer.
+    """
+    transfer = Transfer.objects.get(pk=transfer_id)
+    actor = replace(operator("worker"), request_id=transfer.request_id)
+    logs.bind(actor.log_context)
+    image = _claim(transfer, actor)
+    if image is None:
+        return False
+    db.release_connection()
+
+    def until_stopped(blocks: Iterator[bytes]) -> Iterator[bytes]:
+        for block in blocks:
+            if stopping():
+                if transfer.status_on_failure == Status.KILLED:
+                    transfer.status_on_failure = Status.QUEUED
+                raise errors.ServerStopping(
+                    "The worker is being stopped. The import is repeated when it is back."
+                )
+            yield block
+
+    methods.of(transfer).bring_in(image, transfer, until_stopped, actor)
+    return True
+
+
+def _claim(transfer: Transfer, actor: Caller) -> Image | None:
+    owns_status = Transfer.objects.owning().filter(pk=transfer.pk).exists()
+    with locked(transfer.image_id, deleted=True) as image:
+        if image.status != (Status.IMPORTING if owns_status else Status.QUEUED):
+            leases.cancel_waiting(
+                transfer,
+                "The image does not wait for it any more: another request has changed it.",
+            )
+            return None
+        # The same bytes can still be uploaded to a pinned image later.
+        if image.pinned and transfer.status_on_failure == Status.KILLED:
+            transfer.status_on_failure = Status.QUEUED
+        if not leases.claim(transfer):
+            return None
+        if not owns_status:
+            follow(image, image.mark_saving, "copy", actor)
+    return image

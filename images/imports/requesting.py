@@ -1,0 +1,70 @@
+"""Requests of imports: checked and queued now, carried out later by a background worker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import uuid4
+
+from images import errors, lifecycle, stores
+from images.access import Caller
+from images.failpoints import failpoint
+from images.imports import methods
+from images.imports.request import ImportRequest
+from images.models import OPEN_STATUSES, ImportMethod, Status, Transfer, TransferKind
+from images.transfers.tasks import Task
+from images.transitions import locked
+
+
+def check_image(method: str, image: Mapping[str, Any]) -> None:
+    """Raise Conflict unless the method can import data into an image, given its row.
+
+    The image needs the right status and both formats. Raises Invalid for an unknown method.
+    """
+    chosen = methods.get(method)
+    if image["status"] == Status.ACTIVE:
+        raise errors.Conflict("Image with status active cannot be target for import")
+    chosen.check_status(image["status"])
+    for name in ("container_format", "disk_format"):
+        if not image[name]:
+            raise errors.Conflict(f"'{name}' needs to be set before import")
+
+
+def request_import(image_id: str, wanted: ImportRequest, actor: Caller) -> Task:
+    """Queue the import of an image's data, and return its task.
+
+    Raises NotFound, Conflict (the image has the wrong status or no formats, another import is
+    queued or running, the store does not exist), Invalid (unknown method, refused URL, a
+    signature that cannot be verified), OverLimit, StoreReadOnly.
+    """
+    method = methods.get(wanted.method)
+    _check_no_transfer(image_id)
+    store = _target(wanted.store_ids)
+    wanted = method.prepare(wanted)
+    task = Task(
+        uuid4(), ImportMethod(wanted.method), actor.user, actor.project, wanted.document
+    )
+    with locked(image_id, actor) as image:
+        _check_no_transfer(image_id)
+        check_image(wanted.method, vars(image))
+        lifecycle.check_ready(image)
+        method.queue(image, wanted, store, actor, task)
+    failpoint("import.requested")
+    return task
+
+
+def _check_no_transfer(image_id: str) -> None:
+    """Raise Conflict if a background worker brings in the image's data, or is about to."""
+    tasks = Transfer.objects.filter(image=image_id, status__in=OPEN_STATUSES)
+    if tasks.exclude(kind=TransferKind.STAGE).exists():
+        raise errors.Conflict("Image has active task")
+
+
+def _target(store_ids: Sequence[str]) -> stores.Store:
+    """Return the store that gets the data. Raises Conflict unless it is configured."""
+    if len(store_ids) > 1:
+        raise errors.Invalid("An image can be imported into one store only.")
+    try:
+        return lifecycle.writable_store(store_ids[0] if store_ids else None)
+    except errors.Invalid as error:
+        raise errors.Conflict(str(error)) from None

@@ -1,0 +1,59 @@
+"""Tasks of the import API: what a client asked for, and what has become of it.
+
+A task is the transfer that carries its id. An attempt that is interrupted by the worker's
+shutdown gives the id to the next attempt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from images.models import ImportMethod, Transfer
+
+
+@dataclass(frozen=True)
+class Task:
+    """The request of a client, and the client."""
+
+    id: UUID
+    method: ImportMethod
+    user: str
+    project: str | None
+    request: Mapping[str, Any]  # without secrets
+
+
+def of(transfer: Transfer) -> Task | None:
+    """Return the task of a transfer; None for a transfer of another interface."""
+    if transfer.task_id is None:
+        return None
+    return Task(
+        transfer.task_id,
+        ImportMethod(transfer.import_method),
+        transfer.task_user,
+        transfer.task_project,
+        transfer.task_request or {},
+    )
+
+
+def current() -> QuerySet[Transfer]:
+    """Return the transfers of the tasks that have not expired."""
+    expired_before = timezone.now() - _time_to_live()
+    recent = Q(ended_at=None) | Q(ended_at__gt=expired_before)
+    return Transfer.objects.filter(recent).exclude(task_id=None)
+
+
+def expires_at(transfer: Transfer) -> datetime | None:
+    """Return when an ended task expires; None while it has not ended."""
+    return transfer.ended_at and transfer.ended_at + _time_to_live()
+
+
+def _time_to_live() -> timedelta:
+    return timedelta(seconds=settings.IMAGECATALOG_TASK_TIME_TO_LIVE)

@@ -1,0 +1,351 @@
+"""``POST /v2/images/{id}/import``, and the tasks that it leaves."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.http import HttpResponse
+from django.test import Client
+from django.utils import timezone
+
+from images import lifecycle, uploads
+from images.access import Caller
+from images.models import Image, Status, Transfer
+from images.operations import consistency
+from tests.copies import work
+from tests.rows import status
+from tests.web import allow_in_process, serving_folder
+
+DATA = os.urandom(1000)
+RAW = {"disk_format": "raw", "container_format": "bare"}
+DIRECT = {"method": {"name": "glance-direct"}}
+
+
+@pytest.fixture
+def queued(db: None, member: Caller) -> Image:
+    return lifecycle.create(RAW | {"owner": member.project}, {}, [], member)
+
+
+@pytest.fixture
+def staged(queued: Image, member: Caller) -> Image:
+    uploads.stage(queued.pk, [DATA], member)
+    return queued
+
+
+@pytest.fixture
+def web(tmp_path: Path, settings: Any) -> Iterator[str]:
+    """The URL of DATA on a web server."""
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web" / "disk.raw").write_bytes(DATA)
+    with serving_folder(tmp_path / "web") as url:
+        allow_in_process(settings, url)
+        yield f"{url}/disk.raw"
+
+
+def ask(client: Client, image: Image, body: Any, **headers: str) -> HttpResponse:
+    """Request an import with this body."""
+    return client.post(
+        f"/v2/images/{image.pk}/import",
+        json.dumps(body),
+        content_type="application/json",
+        headers={name.replace("_", "-"): value for name, value in headers.items()},
+    )
+
+
+def show(client: Client, image: Image) -> Any:
+    return client.get(f"/v2/images/{image.pk}").json()
+
+
+def tasks(client: Client, image: Image) -> Any:
+    return client.get(f"/v2/images/{image.pk}/tasks").json()["tasks"]
+
+
+def test_an_import_is_accepted_and_done_later(api: Any, staged: Image) -> None:
+    response = ask(api.member, staged, DIRECT)
+
+    assert (response.status_code, response.content) == (202, b"")
+    assert "Location" not in response.headers
+    assert response.headers["Content-Type"].startswith("text/html")
+    assert show(api.member, staged)["status"] == "importing"
+    work()
+    assert show(api.member, staged)["status"] == "active"
+
+
+def test_an_image_tells_how_its_import_goes_on(api: Any, staged: Image) -> None:
+    assert "os_glance_import_task" not in show(api.member, staged)
+    ask(api.member, staged, DIRECT)
+
+    shown = show(api.member, staged)
+    (task,) = tasks(api.member, staged)
+    assert shown["os_glance_import_task"] == task["id"]
+    assert shown["os_glance_importing_to_stores"] == "local"
+    assert shown["os_glance_failed_import"] == ""
+    listed = api.member.get("/v2/images").json()["images"]
+    assert listed == [shown]
+    work()
+    assert not [name for name in show(api.member, staged) if "os_glance" in name]
+
+
+def test_an_image_tells_which_store_failed(api: Any, queued: Image, web: str) -> None:
+    method = {"name": "web-download", "uri": f"{web}-absent"}
+    assert ask(api.member, queued, {"method": method}).status_code == 202
+
+    work()
+
+    shown = show(api.member, queued)
+    assert shown["status"] == "queued"
+    assert "os_glance_import_task" not in shown
+    assert shown["os_glance_importing_to_stores"] == ""
+    assert shown["os_glance_failed_import"] == "local"
+
+
+def test_a_task_tells_what_was_asked_for_and_what_became_of_it(
+    api: Any, staged: Image
+) -> None:
+    body = DIRECT | {"all_stores_must_succeed": True}
+    response = ask(api.member, staged, body)
+
+    (task,) = tasks(api.member, staged)
+    request_id = response.headers["X-Openstack-Request-Id"]
+    assert task | {"id": "", "created_at": "", "updated_at": ""} == {
+        "id": "",
+        "type": "api_image_import",
+        "status": "pending",
+        "owner": staged.owner,
+        "image_id": staged.pk,
+        "request_id": request_id,
+        "user_id": task["user_id"],
+        "input": {"image_id": staged.pk, "import_req": body | {"stores": []}},
+        "result": None,
+        "message": "",
+        "created_at": "",
+        "updated_at": "",
+        "expires_at": None,
+        "deleted_at": None,
+        "deleted": False,
+    }
+    assert not task["created_at"].endswith("Z")
+    work()
+    (task,) = tasks(api.member, staged)
+    assert (task["status"], task["result"]) == ("success", {"image_id": staged.pk})
+    assert task["expires_at"] > task["updated_at"]
+
+
+def test_a_failed_task_tells_the_reason(api: Any, staged: Image) -> None:
+    Image.objects.filter(pk=staged.pk).update(disk_format="qcow2")
+    ask(api.member, staged, DIRECT)
+
+    work()
+
+    (task,) = tasks(api.member, staged)
+    assert (task["status"], task["result"]) == ("failure", None)
+    assert "qcow2" in task["message"]
+    assert list(consistency.check()) == []
+
+
+def test_an_expired_task_is_left_out(api: Any, staged: Image) -> None:
+    ask(api.member, staged, DIRECT)
+    work()
+
+    Transfer.objects.update(ended_at=timezone.now() - timedelta(hours=49))
+
+    assert tasks(api.member, staged) == []
+
+
+def test_an_image_without_imports_has_no_tasks(api: Any, staged: Image) -> None:
+    assert tasks(api.member, staged) == []
+
+
+def test_the_tasks_of_others_are_for_administrators(
+    api: Any, staged: Image, stranger: Caller
+) -> None:
+    ask(api.admin, staged, DIRECT)
+
+    assert tasks(api.member, staged) == []
+    assert len(tasks(api.admin, staged)) == 1
+    assert api.stranger.get(f"/v2/images/{staged.pk}/tasks").status_code == 404
+
+
+def test_the_query_of_a_url_is_in_no_task_and_no_history(
+    api: Any, queued: Image, web: str
+) -> None:
+    method = {"name": "web-download", "uri": f"{web}?token=secret"}
+    ask(api.member, queued, {"method": method})
+    work()
+
+    (task,) = tasks(api.admin, queued)
+    history = api.admin.get(f"/v2/images/{queued.pk}/history")
+    assert task["input"]["import_req"]["method"]["uri"] == f"{web}?***"
+    assert b"secret" not in json.dumps(task).encode() + history.content
+
+
+def test_data_is_imported_from_a_url(api: Any, queued: Image, web: str) -> None:
+    method = {"name": "web-download", "uri": web}
+
+    assert ask(api.member, queued, {"method": method}).status_code == 202
+    work()
+
+    assert show(api.member, queued)["status"] == "active"
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ([], "must be a JSON object"),
+        ({}, "Import request requires a 'method' field."),
+        ({"method": "glance-direct"}, "Import request requires a 'method' field."),
+        ({"method": {}}, "Import request requires a 'name' field."),
+        ({"method": {"name": 1}}, "Import request requires a 'name' field."),
+        ({"method": {"name": "x"}}, "Unknown import method name 'x'."),
+        (DIRECT | {"all_stores": "yes"}, "'all_stores' must be a boolean"),
+        (DIRECT | {"all_stores_must_succeed": 1}, "must be a boolean"),
+        (DIRECT | {"stores": "local"}, "'stores' must be a list"),
+        (DIRECT | {"stores": [1]}, "'stores' must be a list"),
+        ({"method": {"name": "web-download", "uri": 1}}, "must be a string"),
+    ],
+)
+def test_a_malformed_request_is_refused(
+    api: Any, staged: Image, body: Any, message: str
+) -> None:
+    response = ask(api.member, staged, body)
+
+    assert response.status_code == 400
+    assert message in response.content.decode()
+    assert status(staged) == Status.UPLOADING
+    assert list(consistency.check()) == []
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        {"name": "web-download"},
+        {"name": "web-download", "uri": None},
+        {"name": "web-download", "uri": ""},
+        {"name": "web-download", "uri": "file:///etc/passwd"},
+        {"name": "web-download", "uri": "http://127.0.0.1:22/"},
+        {"name": "web-download", "uri": "http://[::1]/"},
+        {"name": "web-download", "uri": "http://user:x@example.org/"},
+        {"name": "web-download", "uri": "\x00"},
+    ],
+)
+def test_a_url_that_cannot_be_used_is_refused(
+    api: Any, queued: Image, method: Any
+) -> None:
+    assert ask(api.member, queued, {"method": method}).status_code == 400
+    assert status(queued) == Status.QUEUED
+    assert list(consistency.check()) == []
+
+
+@pytest.mark.parametrize("taken", [it for it in Status if it != Status.UPLOADING])
+def test_staged_data_is_imported_into_no_other_image(
+    api: Any, make_image: Any, taken: str
+) -> None:
+    image = make_image(taken)
+
+    response = ask(api.admin, image, DIRECT)
+
+    assert response.status_code == (404 if "delete" in taken else 409)
+    assert status(image) == taken
+
+
+@pytest.mark.parametrize("taken", ["active", "uploading", "importing", "deactivated"])
+def test_a_url_is_imported_into_queued_images_only(
+    api: Any, make_image: Any, taken: str
+) -> None:
+    image = make_image(taken)
+    method = {"name": "web-download", "uri": "http://example.org/"}
+
+    assert ask(api.member, image, {"method": method}).status_code == 409
+    assert status(image) == taken
+
+
+def test_the_status_is_checked_before_the_formats(
+    api: Any, db: None, member: Caller
+) -> None:
+    image = lifecycle.create({"owner": member.project}, {}, [], member)
+    assert b"needs to be staged" in ask(api.member, image, DIRECT).content
+
+    uploads.stage(image.pk, [DATA], member)
+    response = ask(api.member, image, DIRECT)
+    assert response.status_code == 409
+    assert b"'container_format' needs to be set before import" in response.content
+
+
+def test_only_members_of_the_project_can_import(
+    api: Any, make_image: Any, staged: Image
+) -> None:
+    public = make_image("uploading", visibility="public")
+
+    assert ask(api.reader, staged, DIRECT).status_code == 403
+    assert ask(api.stranger, staged, DIRECT).status_code == 404
+    assert ask(api.stranger, public, DIRECT).status_code == 403
+    assert status(staged) == Status.UPLOADING
+
+
+@pytest.mark.parametrize("taken", [["nowhere"], ["http"]])
+def test_data_is_imported_into_stores_that_can_be_written(
+    api: Any, staged: Image, taken: list[str]
+) -> None:
+    code = 410 if taken == ["http"] else 409
+
+    assert ask(api.member, staged, DIRECT | {"stores": taken}).status_code == code
+    assert status(staged) == Status.UPLOADING
+
+
+def test_header_and_body_can_name_the_same_store(api: Any, staged: Image) -> None:
+    body = DIRECT | {"stores": ["local"]}
+
+    other = ask(api.member, staged, body, X_Image_Meta_Store="other")
+    assert other.status_code == 400
+    same = ask(api.member, staged, body, X_Image_Meta_Store="local")
+    assert same.status_code == 202
+
+
+def test_a_second_import_waits_for_the_first(api: Any, staged: Image) -> None:
+    ask(api.member, staged, DIRECT)
+
+    assert ask(api.member, staged, DIRECT).status_code == 409
+    assert len(tasks(api.member, staged)) == 1
+
+
+def test_the_methods_are_told(api: Any, settings: Any) -> None:
+    told = api.reader.get("/v2/info/import").json()
+    assert told == {
+        "import-methods": {
+            "description": "Import methods available.",
+            "type": "array",
+            "value": ["glance-direct", "web-download"],
+        }
+    }
+
+    settings.IMAGECATALOG_IMPORT_METHODS = ("web-download",)
+    assert api.reader.get("/v2/info/import").json()["import-methods"]["value"] == [
+        "web-download"
+    ]
+
+
+def test_a_new_image_tells_the_methods(api: Any, create: Any) -> None:
+    response = create(api.member, name="debian")
+
+    methods = response.headers["OpenStack-image-import-methods"]
+    assert methods == "glance-direct,web-download"
+
+
+def test_nothing_is_staged_that_could_not_be_imported(
+    api: Any, queued: Image, settings: Any
+) -> None:
+    settings.IMAGECATALOG_IMPORT_METHODS = ("web-download",)
+
+    response = api.member.put(
+        f"/v2/images/{queued.pk}/stage", DATA, CONTENT_TYPE="application/octet-stream"
+    )
+
+    assert response.status_code == 404
+    assert b"'glance-direct' method is not available" in response.content
+    assert status(queued) == Status.QUEUED
