@@ -128,7 +128,7 @@ def post_worker_init(worker: Any) -> None:
     """Prepare a web process: its limits, log, files, garbage collection and orderly end."""
     db.limit_waiting()
     logging.getLogger("gunicorn.error").addFilter(_is_news)
-    concurrency.share(worker.cfg.threads)
+    concurrency.share(worker.cfg.threads, worker.worker_connections)
     now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     if 0 <= now < _most_files:
         resource.setrlimit(resource.RLIMIT_NOFILE, (_most_files, most))

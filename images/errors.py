@@ -90,6 +90,12 @@ class TooManyTransfers(ImageError):
     code = "too-many-transfers"
 
 
+class TransferEnded(TooManyTransfers):
+    """The transfer was ended, so that another client gets its place."""
+
+    code = "transfer-ended"
+
+
 class ContentRefused(ImageError):
     """The inspected data is not in the format that the image claims, or is not safe."""
 

@@ -265,7 +265,7 @@ def data_dir(settings: Any, tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def unshared() -> None:
     """No test holds a share of another: Django's test client leaves downloads open."""
-    concurrency.share(64)
+    concurrency.share(64, 8192)
 
 
 @pytest.fixture(autouse=True)

@@ -1,24 +1,52 @@
-"""Uploads and downloads that hold a thread, within the shares of their client and project."""
+"""The shares of uploads and downloads: places of their client's address and project."""
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from socket import socket
+from typing import Any
 
 from django.http import HttpRequest, StreamingHttpResponse
 
 from images import errors
 from images.access import Caller
-from images.http import client_address, streaming
+from images.http import client_address, connection, streaming
 from images.transfers import concurrency
+from images.transfers.concurrency import Shares
+from images.transfers.places import Place
+
+
+class _SentFile:
+    """A file for the kernel to send, which holds a place until it is closed."""
+
+    def __init__(self, blocks: Any, shares: Shares, place: Place) -> None:
+        self._blocks, self._shares, self._place = blocks, shares, place
+        self._release = weakref.finalize(self, shares.release, place)
+
+    def send_to(self, sock: socket, most: int) -> int:
+        """Send up to ``most`` bytes, as the file does."""
+        sent: int = self._blocks.send_to(sock, most)
+        return sent
+
+    def take(self) -> _SentFile:
+        """Return an object for the rest of the data, which now holds file and place."""
+        self._release.detach()
+        return _SentFile(self._blocks.take(), self._shares, self._place)
+
+    def close(self) -> None:
+        """Close the file, and give the place back."""
+        self._blocks.close()
+        self._release()
 
 
 @contextmanager
 def upload(request: HttpRequest, caller: Caller) -> Iterator[None]:
     """Hold a place while the data of a request is received. Raises TooManyTransfers."""
     shares = concurrency.shares()
-    place = shares.take(_address(request), caller.project)
+    place = shares.take(_place(request, caller, connection.end_receiving))
     try:
         yield
     finally:
@@ -36,16 +64,18 @@ def download(
     """Return the response with the data, or with its range ``part``. Raises TooManyTransfers.
 
     The parameters are those of ``streaming.download``. The response holds a place until it is
-    closed; none if the kernel sends a file.
+    closed. That of a file which the kernel sends is no thread, but one of many more.
     """
-    if direct := streaming.direct_to(request, blocks):
-        return streaming.download(blocks, size, part, checksum, direct)
-    shares = concurrency.shares()
+    direct = streaming.direct_to(request, blocks)
+    shares = concurrency.sent_shares() if direct else concurrency.shares()
     try:
-        place = shares.take(_address(request), caller.project)
+        place = shares.take(_place(request, caller, connection.abort))
     except errors.TooManyTransfers:
         streaming.close(blocks)
         raise
+    if direct:
+        file: Any = _SentFile(blocks, shares, place)
+        return streaming.download(file, size, part, checksum, direct)
     response = streaming.download(blocks, size, part, checksum)
     # At its close, or when it is lost: then nobody closes it.
     release = weakref.finalize(response, shares.release, place)
@@ -53,5 +83,12 @@ def download(
     return response
 
 
-def _address(request: HttpRequest) -> str:
-    return client_address.network_of(client_address.client(request))
+def _place(
+    request: HttpRequest, caller: Caller, end: Callable[[socket], None]
+) -> Place:
+    address = client_address.network_of(client_address.client(request))
+    sock = request.META.get("gunicorn.socket")
+    if sock is None:
+        return Place(address, caller.project)
+    moved = partial(connection.moved, sock)
+    return Place(address, caller.project, moved, partial(end, sock))

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 from images import errors
 
@@ -19,18 +20,28 @@ from images import errors
 # response, and for the one that sends the rest of a file without the thread of the request.
 CLOSE = "imagecatalog.close"
 SEND_REST = "imagecatalog.send_rest"
+ENDED = (
+    "The transfer was ended, because too much data is sent and received at once and another "
+    "client has fewer transfers. Try again in a few seconds."
+)
 UNSENT = 1 << 18  # bytes
 LONGEST_READ = 5.0  # seconds; a slow client is noticed between two reads
 _TIMEVAL = struct.Struct("@ll")  # seconds, microseconds
+# Of struct tcp_info in linux/tcp.h: tcpi_bytes_acked and tcpi_bytes_received.
+_MOVED = struct.Struct("@120x2Q")
 _stopping = threading.Event()
 _receiving: dict[socket.socket, float] = {}  # the patience of each, in seconds
+_ended: WeakSet[socket.socket] = WeakSet()
 _lock = threading.Lock()
 _Read = TypeVar("_Read")
 
 
 @contextmanager
 def receiving(sock: socket.socket, seconds: float) -> Iterator[None]:
-    """Limit each silence within this context to ``seconds``, and end it at ``stop``."""
+    """Limit each silence within this context to ``seconds``, and end it at ``stop``.
+
+    Raises TransferEnded after ``end_receiving``.
+    """
     before = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _TIMEVAL.size)
     with _lock:
         _receiving[sock] = seconds
@@ -38,6 +49,10 @@ def receiving(sock: socket.socket, seconds: float) -> Iterator[None]:
     try:
         check_service()
         yield
+    except errors.BodyIncomplete:
+        if sock in _ended:
+            raise errors.TransferEnded(ENDED) from None
+        raise
     finally:
         with _lock:
             del _receiving[sock]
@@ -118,6 +133,36 @@ def discard_unsent(sock: socket.socket) -> None:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
+def moved(sock: socket.socket) -> int:
+    """Return how many bytes the client has sent and received on its connection.
+
+    Raises OSError for a closed connection, and for a Unix socket.
+    """
+    info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _MOVED.size)
+    received, acknowledged = _MOVED.unpack(info)
+    return int(received + acknowledged)
+
+
+def end_receiving(sock: socket.socket) -> None:
+    """End the upload on a connection, whose client still gets the response."""
+    with _lock:
+        _ended.add(sock)
+    _shut(sock, socket.SHUT_RD)
+
+
+def abort(sock: socket.socket) -> None:
+    """End the download on a connection, and discard what the client has not read."""
+    with suppress(OSError):
+        discard_unsent(sock)
+    _shut(sock, socket.SHUT_RDWR)
+
+
+def _shut(sock: socket.socket, how: int) -> None:
+    # The method of a TLS socket would also end the encryption.
+    with suppress(OSError):
+        socket.socket.shutdown(sock, how)
+
+
 def cut_off() -> errors.BodyIncomplete:
     """Return the error for a connection that was closed within a body."""
     return errors.BodyIncomplete(
@@ -149,5 +194,4 @@ def stop() -> None:
     _stopping.set()
     with _lock:
         for sock in _receiving:
-            with suppress(OSError):
-                sock.shutdown(socket.SHUT_RD)
+            _shut(sock, socket.SHUT_RD)

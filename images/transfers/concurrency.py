@@ -5,53 +5,96 @@ Slow clients and slow servers must not hold every thread of the service.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import BoundedSemaphore, Lock
+from threading import BoundedSemaphore, RLock
 
 from images import errors
+from images.transfers.places import Place
 
+log = logging.getLogger(__name__)
 LEAST_RESERVE = 8  # threads
+ENDING = 64  # downloads that need no thread may be ended for others at once
 
 
 class Shares:
-    """The threads of a process that may send or receive data, shared by all clients.
+    """The places of a process for transfers, shared by all clients.
 
-    One address and one project get at most half of them. A quarter of all threads, at least 8,
-    stays free for other requests; if there are few threads, half of them.
+    One address and one project get at most half of them. If all are taken, a newcomer gets that
+    of another client which has more than the newcomer then has, or as many and a slow transfer.
     """
 
-    def __init__(self, threads: int) -> None:
-        """Share this number of threads."""
-        reserve = min(max(threads // 4, LEAST_RESERVE), threads // 2)
-        self.places = threads - reserve
-        self._taken: Counter[tuple[str, str]] = Counter()
-        self._lock = Lock()
+    def __init__(self, places: int, ending: int, spares_fast: bool = False) -> None:
+        """Share so many places; at most ``ending`` more transfers are being ended for others.
 
-    def take(self, address: str, project: str | None) -> list[tuple[str, str]]:
-        """Take a place, and return what ``release`` needs. Raises TooManyTransfers.
-
-        An empty address is not known, and has no share of its own.
+        With ``spares_fast`` only slow transfers are ended.
         """
-        holders = [("address", address), ("project", project or "")]
-        holders = [("all", ""), *(holder for holder in holders if holder[1])]
-        with self._lock:
-            for kind, name in holders:
-                limit = self.places if kind == "all" else max(self.places // 2, 1)
-                if self._taken[kind, name] >= limit:
-                    raise errors.TooManyTransfers(WHOSE[kind])
-            self._taken.update(holders)
-        return holders
+        self.places, self._most_ending, self._spares_fast = places, ending, spares_fast
+        self._running: set[Place] = set()
+        self._ending: set[Place] = set()
+        self._taken: Counter[tuple[str, str]] = Counter()
+        # The collection of a lost response releases its place, in whatever the thread does.
+        self._lock = RLock()
 
-    def release(self, holders: list[tuple[str, str]]) -> None:
-        """Give a place back."""
+    def take(self, place: Place) -> Place:
+        """Let a transfer run until its place is released. Raises TooManyTransfers."""
         with self._lock:
-            self._taken.subtract(holders)
-            for holder in holders:
-                if not self._taken[holder]:
-                    del self._taken[holder]
+            for holder in place.holders:
+                if self._taken[holder] >= max(self.places // 2, 1):
+                    raise errors.TooManyTransfers(WHOSE[holder[0]])
+            if len(self._running) >= self.places:
+                self._end_another(place)
+            self._running.add(place)
+            self._taken.update(place.holders)
+        return place
+
+    def release(self, place: Place) -> None:
+        """Give a place back. Safe to call twice."""
+        with self._lock:
+            self._ending.discard(place)
+            self._leave(place)
+
+    def _leave(self, place: Place) -> None:
+        if place not in self._running:
+            return
+        self._running.remove(place)
+        self._taken.subtract(place.holders)
+        for holder in place.holders:
+            if not self._taken[holder]:
+                del self._taken[holder]
+
+    def _end_another(self, newcomer: Place) -> None:
+        """End the slowest transfer of the client that has most places, for a newcomer."""
+        claim = self._number(newcomer) + 1
+        found = [it for it in list(self._running) if self._may_end(it, claim)]
+        if not found or len(self._ending) >= self._most_ending:
+            raise errors.TooManyTransfers(WHOSE["all"])
+        place = max(found, key=lambda it: (self._number(it), -it.rate()))
+        assert place.end
+        log.warning(
+            "a transfer of address %s, project %s, at %.0f bytes a second, is ended for one of "
+            "address %s, project %s: no place is free",
+            *(place.address, place.project, place.rate()),
+            *(newcomer.address, newcomer.project),
+        )
+        self._leave(place)
+        self._ending.add(place)
+        place.end()
+
+    def _may_end(self, place: Place, claim: int) -> bool:
+        if not place.end:
+            return False
+        number = self._number(place)
+        if number > claim and not self._spares_fast:
+            return True
+        return number >= claim and place.is_slow()
+
+    def _number(self, place: Place) -> int:
+        """Return how many places the client has, by its address or its project."""
+        return max((self._taken[holder] for holder in place.holders), default=0)
 
 
 WHOSE = {
@@ -61,18 +104,41 @@ WHOSE = {
     "project": "Your project sends and receives too much data at once. Wait until one of "
     "its uploads or downloads has ended, and try again.",
 }
-_shares = Shares(64)
 
 
-def share(threads: int) -> None:
-    """Share the threads of this process among transfers."""
-    global _shares
-    _shares = Shares(threads)
+def of_threads(threads: int) -> Shares:
+    """Return shares for transfers that hold a thread each.
+
+    A quarter of all threads, at least 8, stays free for other requests; if there are few
+    threads, half of them.
+    """
+    reserve = min(max(threads // 4, LEAST_RESERVE), threads // 2)
+    return Shares(threads - reserve, max(reserve // 4, 1))
+
+
+def of_connections(connections: int) -> Shares:
+    """Return shares for downloads that hold only a connection: three quarters of all."""
+    return Shares(max(connections * 3 // 4, 1), ENDING, spares_fast=True)
+
+
+_shares = of_threads(64)
+_sent_shares = of_connections(8192)
+
+
+def share(threads: int, connections: int) -> None:
+    """Share the threads and the connections of this process among transfers."""
+    global _shares, _sent_shares
+    _shares, _sent_shares = of_threads(threads), of_connections(connections)
 
 
 def shares() -> Shares:
-    """Return the shares of this process."""
+    """Return the shares of this process for transfers that hold a thread."""
     return _shares
+
+
+def sent_shares() -> Shares:
+    """Return the shares of this process for files that the kernel sends."""
+    return _sent_shares
 
 
 # Limits per process. PROBES and READS fit into LEAST_RESERVE.

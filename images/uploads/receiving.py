@@ -33,6 +33,9 @@ log = logging.getLogger(__name__)
 SMALL_CHUNKS = 10_000
 SMALL = 1 << 20  # bytes
 
+# Errors of the sender's stream after which the upload can be resumed.
+INTERRUPTIONS = errors.BodyIncomplete, errors.ServerStopping, errors.TransferEnded
+
 
 class ChecksumMismatch(expected_digests.DigestMismatch):
     """The bytes of one request do not have the digest that the client has sent with them."""
@@ -146,7 +149,7 @@ class _Stream:
                 if self.inspection:
                     self.inspection.feed(block)
                 yield block
-        except (errors.BodyIncomplete, errors.ServerStopping) as error:
+        except INTERRUPTIONS as error:
             self.interruption = error
 
     def check_digests(self, actual: Mapping[str, str]) -> None:

@@ -26,6 +26,7 @@ from images.access import Caller
 from images.http.expectation import CONTINUE
 from images.models import Image
 from images.transfers import concurrency
+from images.transfers.places import Place
 
 OCTETS = "Content-Type: application/octet-stream"
 OFFSET = "Content-Type: application/offset+octet-stream"
@@ -173,8 +174,8 @@ def test_a_body_over_the_share_of_its_project_is_not_asked_for(
     make_image: Callable[..., Image],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(concurrency, "_shares", concurrency.Shares(2))
-    concurrency.shares().take("", member.project)
+    monkeypatch.setattr(concurrency, "_shares", concurrency.of_threads(2))
+    concurrency.shares().take(Place("", member.project))
     fields = OCTETS, "Content-Length: 900000"
 
     assert client.ask(method, path.format(make_image().pk), *fields) == 503

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from images.transfers.places import YOUNG
 from tests.attack import figures, victim
 from tests.attack.lines import KINDS, Attack, Plan
 from tests.attack.target import SOURCES, WAYS, Target, started
@@ -40,6 +41,23 @@ def test_slow_connections_of_every_kind_take_the_service_from_nobody(
     assert seen.slowest_check() < PATIENCE
     assert seen.uploads
     assert seen.downloads
+
+
+@pytest.mark.slow
+def test_others_can_upload_while_fifty_members_hold_every_place(
+    target: Target,
+) -> None:
+    plan = Plan(target, len(SOURCES))
+    attack = Attack(target.victim(), plan.lines("upload", 4 * len(SOURCES)))
+    victim.during(target.victim(), seconds=YOUNG, size=0)
+
+    seen = victim.during(target.victim(), seconds=1, size=1 << 20)
+
+    answers = attack.end().answers
+    assert seen.failures == []
+    assert seen.uploads
+    assert answers["upload 503"]
+    assert "is ended for one of" in target.service.log.read_text()
 
 
 @pytest.mark.parametrize(
