@@ -369,7 +369,7 @@ def _nginx_config(address: str, service: str) -> str:
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     files = [f"{kind}_temp_path {kind};" for kind in kinds]
     for documented, here in {
-        "# listen, server_name and certificates": f"listen {address};",
+        "listen 443 ssl ": f"listen {address} ",
         "server 127.0.0.1:9292;": f"server {service};",
         "http {": "\n".join(["http {", "access_log off;", *files]),
     }.items():

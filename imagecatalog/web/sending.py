@@ -22,6 +22,10 @@ from images import errors, min_rate
 
 SENT_AT_ONCE: Final = 1 << 20  # bytes; then the next client gets some
 CHECK_SECONDS: Final = 5.0
+# What a client's machine has taken can wait there, above all in a proxy, for the client to read
+# it at this rate (bytes a second).
+BUFFERED: Final = 24 << 20  # bytes, at most
+BUFFERED_RATE: Final = 100 << 10
 
 
 class TooSlow(Exception):
@@ -61,12 +65,23 @@ class Download:
             self.sent += sent
 
     def is_too_slow(self, now: float) -> bool:
-        """Return whether the client has read nothing for a minute, or far too little so far."""
+        """Return whether the client has read nothing for too long, or far too little so far.
+
+        Too long is a minute, and as long as what it has taken before may wait in buffers.
+        """
         delivered = self.sent + self._unread_before - _unread(self._sock)
         if delivered > self._delivered:
             self._delivered, self._progress_at = delivered, now
         expected = (now - self._began - min_rate.PAUSE) * min_rate.SLOWEST
-        return now - self._progress_at > min_rate.PAUSE or delivered < expected
+        pause = min_rate.PAUSE + min(self._delivered, BUFFERED) / BUFFERED_RATE
+        return now - self._progress_at > pause or delivered < expected
+
+    def progress(self, now: float) -> str:
+        """Return a sentence about what the client has read so far."""
+        return (
+            f"{self._delivered} bytes were read in {now - self._began:.0f} s, the last of "
+            f"them {now - self._progress_at:.0f} s ago, and {self._left} bytes are left"
+        )
 
     def close(self) -> None:
         """Close the source of the data."""
@@ -134,7 +149,7 @@ class Sender:
         for key in list(self._poller.get_map().values()):
             if key.data is not None and key.data[1].is_too_slow(now):
                 conn, download = key.data
-                self._end(conn, download, TooSlow())
+                self._end(conn, download, TooSlow(download.progress(now)))
 
     def _end(self, conn: Any, download: Download, error: Exception | None) -> None:
         self._poller.unregister(conn.sock)

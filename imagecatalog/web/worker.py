@@ -218,6 +218,7 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
         if isinstance(error, TooSlow):
             connection.discard_unsent(conn.sock)
         elif error is not None and not isinstance(error, OSError):
+            self.log.warning("A download was ended: %s", error)
             self.log.error("A download was aborted: %s", error)
         can_go_on = download.can_go_on and error is None
         self.method_queue.defer(self._go_on, conn, can_go_on)

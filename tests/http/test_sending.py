@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from imagecatalog.web.sending import Download, Sender, TooSlow
+from imagecatalog.web.sending import BUFFERED_RATE, Download, Sender, TooSlow
 from images import errors, min_rate
 from images.stores.local import LocalStore
 
@@ -103,6 +103,7 @@ def test_a_client_that_does_not_read_is_ended(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(min_rate, "PAUSE", -1.0)
+    monkeypatch.setattr("imagecatalog.web.sending.BUFFERED", 0)
     monkeypatch.setattr("imagecatalog.web.sending.CHECK_SECONDS", 0.05)
     begin()
 
@@ -124,3 +125,18 @@ def test_what_the_kernel_has_but_the_client_does_not_counts_as_unread(
     assert download.is_too_slow(now + min_rate.PAUSE + len(DATA) / min_rate.SLOWEST)
     far.recv(1)
     assert not download.is_too_slow(now)
+
+
+def test_a_client_that_has_read_much_may_pause_longer(
+    pair: tuple[socket.socket, socket.socket], store: LocalStore
+) -> None:
+    near, far = pair
+    near.setblocking(False)
+    download, began = Download(near, store.open(KEY), len(DATA)), time.monotonic()
+    while not download.is_whole:
+        download.send()
+        far.recv(1 << 20)
+    assert not download.is_too_slow(time.monotonic())
+
+    assert not download.is_too_slow(began + min_rate.PAUSE + 20)
+    assert download.is_too_slow(began + min_rate.PAUSE + 1 + len(DATA) / BUFFERED_RATE)
