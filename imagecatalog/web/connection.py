@@ -101,6 +101,7 @@ class Connection(TConn):  # type: ignore[misc]
         self.deadline = time.monotonic() + HEAD_SECONDS
         self.is_new = True  # nobody has tried to read from it
         self.is_lingering = False  # the last response is sent
+        self.discarded = 0  # bytes that arrived after it
         self.download: Download | None = None  # the rest of a response
         self.held = 0  # bytes that this process holds for the connection
         self.restart()

@@ -27,6 +27,7 @@ from images.http import connection
 
 HELD_LIMIT: Final = 32 << 20  # bytes of requests that are not answered, in one process
 LINGER_SECONDS: Final = 5.0
+LINGER_LIMIT: Final = 32 << 20  # bytes that a client can send after its last response
 DISCARDED_AT_ONCE: Final = 1 << 18  # bytes
 SWEEP_SECONDS: Final = 1.0
 RELIEF: Final = 64  # of the places or bytes, one part in so many is freed at once
@@ -217,8 +218,8 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
             download.log()
         if isinstance(error, TooSlow):
             connection.discard_unsent(conn.sock)
-        elif error is not None and not isinstance(error, OSError):
             self.log.warning("A download was ended: %s", error)
+        elif error is not None and not isinstance(error, OSError):
             self.log.error("A download was aborted: %s", error)
         can_go_on = download.can_go_on and error is None
         self.method_queue.defer(self._go_on, conn, can_go_on)
@@ -273,7 +274,8 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
             return
         except OSError:
             count = 0
-        if count:
+        conn.discarded += count
+        if count and conn.discarded <= LINGER_LIMIT:
             self._wait(conn)
         else:
             self._close(conn)

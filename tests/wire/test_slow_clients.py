@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
+from imagecatalog.web.worker import LINGER_LIMIT
 from tests.servers import Service
 from tests.wire.api import Api, connect, head
 
@@ -161,6 +162,17 @@ def test_a_client_that_sends_a_refused_upload_to_its_end_sees_the_refusal(
     with connect(any_catalogue) as sock:
         sock.sendall(request + bytes(size))
         assert answers(sock) == [401]
+
+
+def test_a_client_that_goes_on_sending_after_a_refusal_is_ended(
+    any_catalogue: Service,
+) -> None:
+    size = 1 << 40
+    request = f"{UPLOAD}\r\nHost: x\r\nContent-Length: {size}\r\n\r\n".encode()
+    with connect(any_catalogue) as sock:
+        sock.sendall(request)
+        with pytest.raises(OSError, match="reset|Broken pipe"):
+            sock.sendall(bytes(4 * LINGER_LIMIT))
 
 
 # Downloads
