@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('images', '0019_unified_limits'),
+        ('images', '0021_tasks'),
     ]
 
     operations = [
