@@ -232,6 +232,13 @@ IMAGECATALOG_IMAGE_COUNT_TOTAL = env.number(
     help="Images that one project may have; deleted ones do not count. `-1`: no limit. Every "
     "creation counts them, which takes some milliseconds for 10,000 images.",
 )
+IMAGECATALOG_IMAGE_COUNT_UPLOADING = env.number(
+    "IMAGECATALOG_IMAGE_COUNT_UPLOADING",
+    1000,
+    -1,
+    help="Images of one project to which data may be on its way at a time; requested web "
+    "downloads count, too. `-1`: no limit.",
+)
 IMAGECATALOG_IMAGE_PROPERTY_QUOTA = env.number(
     "IMAGECATALOG_IMAGE_PROPERTY_QUOTA",
     128,
@@ -262,13 +269,6 @@ IMAGECATALOG_IMAGE_CHANGE_RATE = env.number(
     help="Changes of one image by one project in a minute that one machine accepts, apart from "
     "changes of the status; ten times as many may come at once. Each is an event of the "
     "image's history. More are refused (429). `0`: no limit.",
-)
-IMAGECATALOG_IMAGE_COUNT_UPLOADING = env.number(
-    "IMAGECATALOG_IMAGE_COUNT_UPLOADING",
-    -1,
-    -1,
-    help="Images of one project to which data may be on its way at a time; requested web "
-    "downloads count, too. `-1`: no limit.",
 )
 IMAGECATALOG_USER_STORAGE_QUOTA = env.size(
     "IMAGECATALOG_USER_STORAGE_QUOTA",
@@ -346,6 +346,13 @@ IMAGECATALOG_TRANSFER_SECONDS = env.seconds(
     86400,
     1,
     help="Seconds that one transfer may take in total.",
+)
+IMAGECATALOG_SMALL_CHUNK_RATE = env.number(
+    "IMAGECATALOG_SMALL_CHUNK_RATE",
+    60,
+    help="Requests with less than 64 KiB of a resumable upload, other than its last ones, that "
+    "one machine accepts for the images of one project in a minute; ten times as many may come "
+    "at once. More are refused (429). `0`: no limit.",
 )
 IMAGECATALOG_UPLOAD_EXPIRY = env.seconds(
     "IMAGECATALOG_UPLOAD_EXPIRY",

@@ -26,7 +26,7 @@ from whitenoise.middleware import WhiteNoiseMiddleware
 
 from imagecatalog.identity import attempt_counts, throttle
 from imagecatalog.identity.models import Project, RoleAssignment
-from images import stores
+from images import request_rate, stores
 from images.access import Caller, implied
 from images.models import (
     Image,
@@ -294,6 +294,12 @@ def no_limits() -> None:
     """No limit of a project of another test, whose database is gone."""
     limits._own.cache_clear()
     unified_limits._latest.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def uncounted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No request of another test counts: all tests have the same projects."""
+    monkeypatch.setattr(request_rate, "_table", bytearray(len(request_rate._table)))
 
 
 @pytest.fixture(autouse=True)

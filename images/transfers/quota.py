@@ -28,6 +28,7 @@ from images.units import counted
 
 LOCK = 7402  # first key of the advisory locks of quotas; the second is a hash of the project
 STEP = 64 << 20  # bytes reserved ahead of data whose size is unknown
+MARGIN = 500  # more transfers than can begin at once: so far below the limit no lock is needed
 SHARE = 8  # at most an eighth of what is left is reserved ahead; others need the rest
 
 
@@ -99,8 +100,11 @@ def check_uploading(image: Image) -> None:
     most = limits.of(image.owner)[limits.COUNT_UPLOADING]
     if most is None:
         return
+    others = usage.uploading(image.owner).exclude(pk=image.pk)
+    if others.count() < most - MARGIN:
+        return
     lock_project(image.owner)
-    if usage.uploading(image.owner).exclude(pk=image.pk).count() >= most:
+    if others.count() >= most:
         raise errors.OverLimit(
             f"Data is on its way to {counted(most, 'image')} of the project, which is the limit. "
             "Wait until it has arrived, or ask for a higher limit."

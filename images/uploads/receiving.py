@@ -6,9 +6,10 @@ import logging
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 
+from django.conf import settings
 from django.utils import timezone
 
-from images import db, errors, expected_digests
+from images import db, errors, expected_digests, request_rate
 from images.access import Caller
 from images.failpoints import failpoint
 from images.formats import Inspector, inspection
@@ -32,6 +33,13 @@ log = logging.getLogger(__name__)
 # that it can have SMALL_CHUNKS, because slow senders and interrupted requests cause small ones.
 SMALL_CHUNKS = 10_000
 SMALL = 1 << 20  # bytes
+
+# What each request has sent is a chunk of its own, and small ones come fast.
+SMALL_REQUEST = 1 << 16  # bytes
+TOO_SMALL = (
+    f"Requests with less than {SMALL_REQUEST} bytes of an upload come too often. "
+    "Send more in each."
+)
 
 # Errors of the sender's stream after which the upload can be resumed.
 INTERRUPTIONS = errors.BodyIncomplete, errors.ServerStopping, errors.TransferEnded
@@ -59,9 +67,11 @@ def append(
     number of bytes to come, if known. Returns the upload as it is at the end.
 
     With ``expected_digests`` the bytes count only together, when all have arrived and have
-    these digests. Raises ChecksumMismatch if they have not, Conflict (the upload resumes at another byte), Locked (another request is sending),
-    OverLimit (more bytes than the upload's size, or too many chunks), NotFound, Gone, StoreError,
-    ContentRefused as soon as that is certain, what ``finish`` raises, and what the sender's
+    these digests. Raises ChecksumMismatch if they have not, Conflict (the upload resumes at
+    another byte), Locked (another request is sending), OverLimit (more bytes than the upload's
+    size, or too many chunks), TooManyRequests (few bytes too often; they are not kept),
+    NotFound, Gone, StoreError, ContentRefused as soon as that is certain, what ``finish``
+    raises, and what the sender's
     stream raises.
     """
     with locked(image_id, actor) as image:
@@ -130,6 +140,7 @@ class _Stream:
             raise _too_much(upload)
         self.blocks = self._checked(blocks, upload)
         self.inspection: Inspector | None = None
+        self._project = image.owner or ""
         if not offset:
             # Invalid data is refused at its first MiB, before the client sends the rest in vain.
             formats = image.disk_format or "", image.container_format or ""
@@ -151,6 +162,9 @@ class _Stream:
                 yield block
         except INTERRUPTIONS as error:
             self.interruption = error
+        if self.room and 0 < self.received < SMALL_REQUEST:
+            most = settings.IMAGECATALOG_SMALL_CHUNK_RATE
+            request_rate.count(f"chunk {self._project}", most, 10 * most, TOO_SMALL)
 
     def check_digests(self, actual: Mapping[str, str]) -> None:
         """Raise the interruption or ChecksumMismatch unless the bytes have the expected digests."""

@@ -10,20 +10,13 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from images import lifecycle, request_rate
+from images import lifecycle
 from images.access import operator
 from images.attributes import Changes
 from images.errors import TooManyRequests
 from images.lifecycle import sharing
 from images.models import Event, Image
 from tests.servers import ROOT
-
-
-@pytest.fixture(autouse=True)
-def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No request has been counted: the tests use the same projects."""
-    monkeypatch.setattr(request_rate, "_table", bytearray(len(request_rate._table)))
-
 
 # Requests
 

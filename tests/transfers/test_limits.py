@@ -29,7 +29,7 @@ def test_a_project_without_its_own_limits_has_the_default_ones(settings: Any) ->
         "image_size_total": 7 * MIB + 1,
         "image_stage_total": None,
         "image_count_total": 3,
-        "image_count_uploading": None,
+        "image_count_uploading": 1000,
     }
 
 
@@ -101,7 +101,7 @@ def test_each_limit_is_the_project_s_own(make_image: Any, admin: Caller) -> None
     limits.set_own(PROJECT, {"image_stage_total": 1, "image_count_uploading": 1})
     image = make_image(owner=PROJECT)
 
-    with pytest.raises(errors.OverLimit, match="resumable uploads"):
+    with pytest.raises(errors.OverLimit, match="staged data"):
         uploads.begin(image.pk, MIB + 1, admin)
     uploads.begin(image.pk, MIB, admin)
     with pytest.raises(errors.OverLimit, match="on its way"):

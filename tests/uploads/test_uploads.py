@@ -144,7 +144,7 @@ def digests(data: bytes) -> dict[str, str]:
 def test_bytes_with_a_digest_count_only_together(
     upload: Transfer, member: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(receiving, "CHUNK", 100)
+    monkeypatch.setattr(chunk_writing, "CHUNK", 100)
     blocks = [DATA[start : start + 30] for start in range(0, len(DATA), 30)]
     where = upload.image_id, str(upload.pk), 0
 
@@ -905,3 +905,102 @@ def test_an_image_with_chunks_left_is_not_purged(
     assert purge.purge_deleted(soon) == []
     UploadChunk.objects.all().delete()
     assert purge.purge_deleted(soon) == [upload.image_id]
+
+
+# Small requests
+
+
+@pytest.fixture
+def rarely(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests with less than 100 bytes are small, and 10 of them come at once."""
+    settings.IMAGECATALOG_SMALL_CHUNK_RATE = 1
+    monkeypatch.setattr(receiving, "SMALL_REQUEST", 100)
+
+
+@pytest.mark.usefixtures("rarely")
+def test_small_requests_that_come_too_often_are_refused_and_keep_nothing(
+    upload: Transfer, send: Send
+) -> None:
+    for offset in range(10):
+        send(upload, offset, b"x")
+
+    with pytest.raises(errors.TooManyRequests, match="Send more in each"):
+        send(upload, 10, b"x")
+
+    assert UploadChunk.objects.count() == len(keys()) == 10
+    upload.refresh_from_db()
+    assert upload.bytes_received == 10
+    send(upload, 10, bytes(100))
+
+
+@pytest.mark.usefixtures("rarely")
+def test_interrupted_requests_count_as_small_ones(
+    upload: Transfer, member: Caller
+) -> None:
+    def send(offset: int) -> None:
+        sender = broken(b"x")
+        uploads.append(upload.image_id, str(upload.pk), offset, sender, member)
+
+    for offset in range(10):
+        with pytest.raises(errors.BodyIncomplete):
+            send(offset)
+
+    with pytest.raises(errors.TooManyRequests):
+        send(10)
+
+
+@pytest.mark.usefixtures("rarely")
+def test_uploads_of_a_project_share_the_rate_of_small_requests(
+    begin: Begin, send: Send
+) -> None:
+    for _ in range(10):
+        send(begin(), 0, b"x")
+
+    with pytest.raises(errors.TooManyRequests):
+        send(begin(), 0, b"x")
+
+
+@pytest.mark.usefixtures("rarely")
+def test_the_last_request_may_be_small(begin: Begin, send: Send) -> None:
+    for _ in range(12):
+        ended = begin(size=10)
+        send(ended, 0, bytes(10))
+
+        assert status(ended) == Status.ACTIVE
+
+
+# How many at once
+
+
+def test_a_project_has_only_so_many_uploads_at_once(
+    begin: Begin, member: Caller, settings: Any
+) -> None:
+    settings.IMAGECATALOG_IMAGE_COUNT_UPLOADING = 2
+    first, _ = begin(), begin()
+
+    with pytest.raises(errors.OverLimit, match="limit"):
+        begin()
+    uploads.terminate(first.image_id, str(first.pk), member)
+    begin()
+
+
+def test_a_whole_upload_counts_like_a_resumable_one(
+    begin: Begin, make_image: Any, member: Caller, settings: Any
+) -> None:
+    image = make_image()
+    settings.IMAGECATALOG_IMAGE_COUNT_UPLOADING = 1
+    begin()
+
+    with pytest.raises(errors.OverLimit):
+        lifecycle.upload(image.pk, [DATA], member)
+
+    assert Image.objects.get(pk=image.pk).status == Status.QUEUED
+
+
+def test_uploads_of_other_projects_do_not_count(
+    begin: Begin, make_image: Any, settings: Any
+) -> None:
+    settings.IMAGECATALOG_IMAGE_COUNT_UPLOADING = 1
+    make_image("uploading", owner="another")
+
+    begin()

@@ -106,8 +106,9 @@ MIB = 1 << 20
 
 
 def test_nothing_is_told_of_usage_where_nothing_is_limited(
-    api: Any, make_image: Any
+    api: Any, make_image: Any, settings: Any
 ) -> None:
+    settings.IMAGECATALOG_IMAGE_COUNT_UPLOADING = -1
     make_image("active")
 
     assert api.member.get("/v2/info/usage").json() == {"usage": {}}
