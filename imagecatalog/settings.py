@@ -310,6 +310,13 @@ IMAGECATALOG_SCRUB_TIME = env.seconds(
     86400,
     help="Seconds that a deleted image stays in the trash.",
 )
+IMAGECATALOG_DELETED_IMAGES = env.number(
+    "IMAGECATALOG_DELETED_IMAGES",
+    100_000,
+    -1,
+    help="Permanently deleted images of one project whose record and history are kept. Of more, "
+    "the background worker [purges](operations.md#purge) the oldest. `-1`: no limit.",
+)
 IMAGECATALOG_LAST_LOCATION = env.choice(
     "IMAGECATALOG_LAST_LOCATION",
     "requeue",

@@ -15,7 +15,7 @@ from images.access import operator
 from images.duty import Duty
 from images.jobs.fetch_pool import FetchPool
 from images.lifecycle import caching, deletion
-from images.operations import health, overview
+from images.operations import health, overview, purge
 from images.transfers import reaper, unified_limits
 from images.uploads import finishing
 
@@ -30,6 +30,7 @@ DUTIES: tuple[Duty, ...] = (
     *deletion.DUTIES,
     *caching.DUTIES,
     *overview.DUTIES,
+    *purge.DUTIES,
     *finishing.DUTIES,
     *pruning.DUTIES,
     *unified_limits.DUTIES,

@@ -150,6 +150,12 @@ class Image(FSMModelMixin, models.Model):
                 name="image_hidden_newest",
                 condition=Q(deleted_at=None, os_hidden=True),
             ),
+            # The deleted images of a project, until they are purged.
+            models.Index(
+                fields=["owner", "deleted_at"],
+                name="image_deleted",
+                condition=Q(status="deleted", purged=False),
+            ),
             # Finds the image of a file. Images without data are excluded: they are created often.
             models.Index(
                 fields=["checksum"],

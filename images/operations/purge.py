@@ -1,12 +1,18 @@
-"""Purge: remove the rows and attributes of images deleted long ago; their ids stay reserved."""
+"""Purge: remove the rows and attributes of images deleted long ago; their ids stay reserved.
+
+Of a project that deletes very many images, the background worker purges the oldest.
+"""
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 
+from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 
+from images.duty import Duty
 from images.models import (
     Image,
     ImageLocation,
@@ -15,6 +21,8 @@ from images.models import (
     Transfer,
     UploadChunk,
 )
+
+log = logging.getLogger(__name__)
 
 BATCH = 200  # images per transaction
 KEPT = ("id", "status", "deleted_at")
@@ -57,6 +65,44 @@ def purge_total(before: datetime, *, release_ids: bool = False) -> tuple[int, in
     return ready, due.count() - ready
 
 
+def purge_excess() -> None:
+    """Purge the oldest deleted images of projects that have too many of them.
+
+    Each project keeps IMAGECATALOG_DELETED_IMAGES.
+    """
+    most = settings.IMAGECATALOG_DELETED_IMAGES
+    if most < 0:
+        return
+    counts = _deleted().values_list("owner").annotate(count=Count("pk")).order_by()
+    for owner, count in counts.filter(count__gt=most):
+        purged = _purge_oldest(owner, count - most)
+        log.info(
+            "purged %d deleted images of project %s, which keeps %d",
+            purged,
+            owner,
+            most,
+        )
+
+
+def _purge_oldest(owner: str | None, number: int) -> int:
+    """Purge so many deleted images of a project, or those that are ready; return their number."""
+    images = _deleted().filter(_no_bytes(), owner=owner).order_by("deleted_at", "pk")
+    left = number
+    while left:
+        with transaction.atomic():
+            oldest = images.select_for_update().values_list("pk", flat=True)
+            ids = list(oldest[: min(left, BATCH)])
+            _empty(ids)
+        if not ids:
+            break
+        left -= len(ids)
+    return number - left
+
+
+def _deleted() -> QuerySet[Image]:
+    return Image.objects.filter(status=Status.DELETED, purged=False)
+
+
 def _due(before: datetime, release_ids: bool) -> QuerySet[Image]:
     due = Image.objects.filter(status=Status.DELETED, deleted_at__lt=before)
     return due if release_ids else due.filter(purged=False)
@@ -84,3 +130,6 @@ def _empty(ids: list[str]) -> None:
     cleared |= {"owner": "", "purged": True}
     cleared |= {"created_at": F("deleted_at"), "updated_at": F("deleted_at")}
     Image.objects.filter(pk__in=ids).update(**cleared)
+
+
+DUTIES = (Duty("purge deleted images", purge_excess, period=60.0, may_block=True),)

@@ -124,3 +124,78 @@ def test_the_queries_do_not_depend_on_the_number_of_images(
 
     with django_assert_max_num_queries(8):
         purge.purge_deleted(NOW)
+
+
+# Of projects that have deleted very many
+
+
+def kept() -> set[str]:
+    return set(Image.objects.filter(purged=False).values_list("name", flat=True))
+
+
+def test_the_oldest_of_too_many_deleted_images_are_purged(
+    deleted: Any, settings: Any
+) -> None:
+    settings.IMAGECATALOG_DELETED_IMAGES = 2
+    for days in (4, 1, 3, 2):
+        deleted(name=f"{days}", deleted_at=NOW - timedelta(days=days))
+
+    purge.purge_excess()
+
+    assert kept() == {"1", "2"}
+
+
+def test_each_project_keeps_so_many_deleted_images(
+    deleted: Any, make_image: Any, settings: Any
+) -> None:
+    settings.IMAGECATALOG_DELETED_IMAGES = 1
+    deleted(name="a", owner="a")
+    deleted(name="b", owner="b")
+    deleted(name="old", owner=None, deleted_at=NOW - timedelta(days=9))
+    deleted(name="new", owner=None, deleted_at=NOW)
+    make_image("active", name="active", owner="a")
+    make_image("pending_delete", name="trash", owner="a")
+
+    purge.purge_excess()
+
+    assert kept() == {"a", "b", "new", "active", "trash"}
+
+
+def test_an_image_whose_bytes_are_still_there_waits_for_a_later_purge(
+    deleted: Any, settings: Any
+) -> None:
+    settings.IMAGECATALOG_DELETED_IMAGES = 0
+    image = deleted(name="a")
+    location = image.locations.create(store="local", key="k", status="pending_delete")
+    deleted(name="b")
+
+    purge.purge_excess()
+    assert kept() == {"a"}
+    location.delete()
+    purge.purge_excess()
+
+    assert kept() == set()
+
+
+def test_many_are_purged_in_several_transactions(
+    deleted: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.IMAGECATALOG_DELETED_IMAGES = 1
+    monkeypatch.setattr(purge, "BATCH", 2)
+    for number in range(6):
+        deleted(name=f"{number}", deleted_at=NOW - timedelta(days=number))
+
+    purge.purge_excess()
+
+    assert kept() == {"0"}
+
+
+def test_without_a_limit_all_deleted_images_are_kept(
+    deleted: Any, settings: Any
+) -> None:
+    settings.IMAGECATALOG_DELETED_IMAGES = -1
+    deleted(name="a")
+
+    purge.purge_excess()
+
+    assert kept() == {"a"}
