@@ -80,25 +80,40 @@ OF_AN_IMAGE = (
     "/v2/images/{}/actions/reactivate",
     "/v2/images/{}/actions/restore",
     "/v2/images/{}/history",
+    "/v2/images/{}/import",
     "/v2/images/{}/locations",
     "/v2/images/{}/members",
     "/v2/images/{}/members/project-a",
     "/v2/images/{}/members/project-c",
+    "/v2/images/{}/stage",
     "/v2/images/{}/tags/green",
+    "/v2/images/{}/tasks",
     "/v2/images/{}/uploads",
     "/v2/images/{}/uploads/{upload}",
+    "/v2/cache/{}",
+    "/v2/cache/nodes/{}",
     "/v2/stores/local/{}",
     "/v1/images/{}",
     "/v1/images/{}/members",
     "/v1/images/{}/members/project-a",
     "/v1/images/{}/members/project-c",
 )
+METADEFS = ("objects", "properties", "tags", "resource_types")
+NAMESPACE = "/v2/metadefs/namespaces/x"
 LISTS_OF_V1 = ("/v1/images", "/v1/", "/v1/images/detail", "/v1/shared-images/project-a")
 ELSEWHERE = (
     "/v2/images",
+    "/v2/cache",
+    "/v2/cache/clean",
+    "/v2/cache/prune",
+    "/v2/info/import",
     "/v2/info/stores",
     "/v2/info/stores/detail",
     "/v2/info/usage",
+    "/v2/metadefs/namespaces",
+    "/v2/metadefs/resource_types",
+    NAMESPACE,
+    *(f"{NAMESPACE}/{kind}{name}" for kind in METADEFS for name in ("", "/x")),
     "/v2/schemas/image",
     "/v2/nothing",
     "/v1/x",
@@ -179,7 +194,7 @@ def snapshot() -> list[list[dict[str, Any]]]:
 
 def body(method: str, path: str) -> tuple[bytes, str]:
     """Return a body and content type that the endpoint accepts from a permitted caller."""
-    if method == "PUT" and path.endswith("/file"):
+    if method == "PUT" and path.endswith(("/file", "/stage")):
         return b"other data", "application/octet-stream"
     if "/uploads" in path:
         return b"other data", "application/offset+octet-stream"
@@ -188,6 +203,7 @@ def body(method: str, path: str) -> tuple[bytes, str]:
         return json.dumps(move).encode(), V2_1
     documents: Mapping[str, Any] = {
         "/locations": {"url": "http://127.0.0.1:9/data"},
+        "/import": {"method": {"name": "glance-direct"}},
         "/members": {"member": "project-c"},
         "/members/project-c": {"status": "accepted"},
         "/members/project-a": {"status": "accepted"},
