@@ -1,3 +1,3 @@
-"""Transfers: the lease, heartbeat, objects and end of one attempt to bring data in."""
+"""Transfers: the parts of one attempt to store an image's data, from its begin to its end."""
 
 from __future__ import annotations

@@ -8,6 +8,9 @@ AT_MOST = timedelta(hours=1)
 
 
 def delay(first: timedelta, earlier: int) -> timedelta:
-    """Return the delay after a failure: ``first``, doubled per earlier failure, up to AT_MOST."""
+    """Return the delay after a failure: ``first``, doubled for each of ``earlier`` failures.
+
+    The delay is at most AT_MOST.
+    """
     # Bounded, because a timedelta can overflow; 12 doublings of a second exceed AT_MOST.
     return min(first * (1 << min(earlier, 12)), AT_MOST)

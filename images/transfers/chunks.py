@@ -18,7 +18,7 @@ CHUNK_DIGEST = "sha256"  # the algorithm of UploadChunk.digest
 
 
 class ChunkDamaged(errors.StoreError):
-    """A chunk in a store is not as it was received."""
+    """A stored chunk does not have the bytes that were received."""
 
     code = "chunk-damaged"
 
@@ -54,9 +54,10 @@ def remove(
 ) -> None:
     """Remove the chunks of a transfer that has ended: first each object, then its row.
 
-    Chunks that cannot be removed now stay. The writer of an arriving chunk removes that chunk
-    itself; ``arriving`` says that the writer is gone, and includes the chunk. Stores that are
-    unavailable by the circuit breaker ``breaker`` are not asked. Idempotent.
+    Chunks that cannot be removed now stay. A chunk that is still arriving is left to its
+    writer, which removes it; ``arriving`` says that the writer is gone, and includes that
+    chunk. Stores that the circuit breaker ``breaker`` reports as unavailable are not asked.
+    Idempotent.
     """
     found = UploadChunk.objects.filter(transfer=transfer).select_related("transfer")
     if not arriving:
@@ -65,7 +66,11 @@ def remove(
 
 
 def unneeded() -> QuerySet[UploadChunk]:
-    """Return the chunks to remove: those of imported uploads, and those without a writer."""
+    """Return the chunks to remove, each with its transfer.
+
+    They belong to uploads that have been imported, or have lost their writer in an open
+    upload.
+    """
     useless = UploadChunk.objects.filter(
         Q(transfer__status=TransferStatus.DONE)
         | Q(transfer__status=TransferStatus.RUNNING, status=ChunkStatus.LOST)
@@ -78,9 +83,9 @@ def remove_each(
 ) -> None:
     """Remove these chunks from their stores and the database, except from unavailable stores.
 
-    The background worker tries the remaining chunks again. ``abandoned``: the writers of
-    chunks that are not stored may have died and left partial data. ``breaker`` is the circuit
-    breaker.
+    The background worker tries the remaining chunks again. ``abandoned`` says that writers may
+    have died and left partial data of chunks that are not stored. ``breaker`` reports which
+    stores are unavailable, and counts failures.
     """
     for chunk in found:
         half = abandoned and chunk.status != ChunkStatus.STORED

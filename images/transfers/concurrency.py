@@ -21,16 +21,18 @@ ENDING = 64  # downloads that need no thread may be ended for others at once
 
 
 class Shares:
-    """The places of a process for transfers, shared by all clients.
+    """A limit on the concurrent transfers of a process, shared fairly among all clients.
 
-    One address and one project get at most half of them. If all are taken, a newcomer gets that
-    of another client which has more than the newcomer then has, or as many and a slow transfer.
+    One address and one project can have at most half of the places. If all places are taken, a
+    new transfer can end that of a client with more places than its own client then has, or, if
+    the transfer is slow, with as many.
     """
 
     def __init__(self, places: int, ending: int, spares_fast: bool = False) -> None:
-        """Share so many places; at most ``ending`` more transfers are being ended for others.
+        """Allow ``places`` transfers at once.
 
-        With ``spares_fast`` only slow transfers are ended.
+        At most ``ending`` others are being ended to make room. With ``spares_fast`` only slow
+        transfers are ended.
         """
         self.places, self._most_ending, self._spares_fast = places, ending, spares_fast
         self._running: set[Place] = set()
@@ -40,7 +42,11 @@ class Shares:
         self._lock = RLock()
 
     def take(self, place: Place) -> Place:
-        """Let a transfer run until its place is released. Raises TooManyTransfers."""
+        """Give a transfer a place, which it has until ``release``; return the place.
+
+        If none is free, another transfer may be ended. Raises TooManyTransfers if the client's
+        address or project is at its limit, or if no place can be made free.
+        """
         with self._lock:
             for holder in place.holders:
                 if self._taken[holder] >= max(self.places // 2, 1):
@@ -52,7 +58,7 @@ class Shares:
         return place
 
     def release(self, place: Place) -> None:
-        """Give a place back. Safe to call twice."""
+        """Make the place of a transfer free. Safe to call twice."""
         with self._lock:
             self._ending.discard(place)
             self._leave(place)
@@ -67,7 +73,10 @@ class Shares:
                 del self._taken[holder]
 
     def _end_another(self, newcomer: Place) -> None:
-        """End the slowest transfer of the client that has most places, for a newcomer."""
+        """End a transfer of the client with most places, its slowest one, for a newcomer.
+
+        Raises TooManyTransfers if none may be ended.
+        """
         claim = self._number(newcomer) + 1
         found = [it for it in list(self._running) if self._may_end(it, claim)]
         if not found or len(self._ending) >= self._most_ending:
@@ -93,7 +102,7 @@ class Shares:
         return number >= claim and place.is_slow()
 
     def _number(self, place: Place) -> int:
-        """Return how many places the client has, by its address or its project."""
+        """Return how many places the client of a transfer has, by its address or project."""
         return max((self._taken[holder] for holder in place.holders), default=0)
 
 
@@ -117,7 +126,10 @@ def of_threads(threads: int) -> Shares:
 
 
 def of_connections(connections: int) -> Shares:
-    """Return shares for downloads that hold only a connection: three quarters of all."""
+    """Return shares for downloads that hold only a connection, not a thread.
+
+    They can use three quarters of the connections.
+    """
     return Shares(max(connections * 3 // 4, 1), ENDING, spares_fast=True)
 
 
@@ -126,7 +138,7 @@ _sent_shares = of_connections(8192)
 
 
 def share(threads: int, connections: int) -> None:
-    """Share the threads and the connections of this process among transfers."""
+    """Set the numbers of threads and connections that the transfers of this process share."""
     global _shares, _sent_shares
     _shares, _sent_shares = of_threads(threads), of_connections(connections)
 

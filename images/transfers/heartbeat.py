@@ -62,7 +62,7 @@ def send(transfer: Transfer) -> None:
 
 
 def gone(transfer: Transfer) -> errors.Gone:
-    """Return the error for a sender whose transfer was ended meanwhile."""
+    """Return the error for a client whose transfer was ended while it sent data."""
     return errors.Gone(
         f"Image {transfer.image_id} could not be found after upload. It may have been "
         "deleted during the upload; the data was discarded."

@@ -54,12 +54,14 @@ def begin(
     import_method: str = "",
     task: Task | None = None,
 ) -> Transfer:
-    """Begin a transfer for a locked image. Its key in the store is unique and never reused.
+    """Create the row of a transfer for a locked image, with a key that is never reused.
 
-    A transfer with a ``source`` or ``task`` waits until a background worker claims it. ``expected``
-    (bytes), ``checksum`` (MD5) and ``digests`` are claims about the data; ``metadata`` is kept
-    for the client of a resumable upload; ``reserved`` is what ``quota.reserve`` returned;
-    ``import_method`` is the method by which staged data will be imported.
+    A transfer with a ``source`` (a URL) or a ``task`` waits until a background worker claims
+    it; any other runs in this process. ``expected`` (bytes), ``checksum`` (MD5) and
+    ``digests`` (algorithm -> hexadecimal) are claims about the data; ``metadata`` is kept for
+    the client of a resumable upload; ``reserved`` is what ``quota.reserve`` returned;
+    ``status_on_failure`` is the status that a failure gives the image; ``import_method`` is
+    the method by which staged data will be imported.
     """
     transfer_id = uuid4()
     waits = bool(source or task)
@@ -97,7 +99,7 @@ def deadline(kind: str) -> datetime:
 
 
 def key_of(image_id: str, attempt: UUID) -> str:
-    """Return the key for a transfer's object: unique, and naming the image."""
+    """Return a unique key for the stored object of a transfer; it contains the image's id."""
     return f"{image_id[:2].lower()}/{image_id}.{attempt.hex}"
 
 
@@ -152,8 +154,8 @@ def abort(
 ) -> bool:
     """End a transfer as failed and set its image to the status on failure, but leave its data.
 
-    No store is asked. Returns False when the transfer was not open. What the worker was
-    fetching when it was shut down waits again, in the same transaction.
+    No store is asked. Returns False when the transfer was not open. If a background worker was
+    stopped while it fetched data from a URL, the fetch waits again, in the same transaction.
     ``if_unchanged``: abort only if the transfer's heartbeat (for a resumable upload, its
     deadline) has not changed since ``transfer`` was read.
     """
@@ -194,7 +196,7 @@ def _apply_status_on_failure(
 
 
 def _has_staged_data(image: Image) -> bool:
-    """Whether the status of an image that failed to import its staged data is still theirs."""
+    """Return whether the image is importing and its staged data is still kept."""
     staged = Transfer.objects.filter(
         image=image, kind=TransferKind.STAGE, status=TransferStatus.RUNNING
     )
@@ -202,7 +204,7 @@ def _has_staged_data(image: Image) -> bool:
 
 
 def _queue_again(image: Image, transfer: Transfer, actor: Caller) -> None:
-    """Let an interrupted transfer wait for the next worker; other clients retry themselves."""
+    """Let an interrupted import or fetch wait again; for any other transfer do nothing."""
     task = tasks.of(transfer)
     if not (task or transfer.kind in FETCHED):
         return
@@ -260,13 +262,13 @@ def _end(
 
 
 def finish(transfer: Transfer) -> None:
-    """Mark a transfer as done, with its image locked. Raises Gone when it was not running."""
+    """Mark a transfer as done; the image is locked. Raises Gone if it was not running."""
     if not _end(transfer, TransferStatus.DONE):
         raise gone(transfer)
 
 
 def cancel(image: Image) -> None:
-    """End every open transfer of a locked image that is being deleted as failed."""
+    """Mark the open transfers of a locked image as failed, because the image is deleted."""
     now = timezone.now()
     Transfer.objects.filter(image=image, status__in=OPEN_STATUSES).update(
         status=TransferStatus.FAILED,
@@ -279,10 +281,11 @@ def cancel(image: Image) -> None:
 def clean(transfer: Transfer, breaker: CircuitBreaker) -> None:
     """Remove the data of a failed transfer from its store, unless the store is unavailable.
 
-    ``breaker`` is the circuit breaker. The background worker retries what could not be removed.
+    ``breaker`` reports which stores are unavailable. The background worker retries what could
+    not be removed.
 
-    Reads the row first: if the response to a commit was lost, the transfer is in fact done, and
-    its object belongs to the image.
+    Reads the row first: if the response to a commit was lost, the transfer is in fact done,
+    and its object belongs to the image.
     """
     failed = Transfer.objects.filter(pk=transfer.pk, status=TransferStatus.FAILED)
     if breaker.is_open(transfer.store) or not failed.exists():

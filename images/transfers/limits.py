@@ -39,8 +39,8 @@ Limits = dict[str, int | None]  # by name, in bytes or images; None: no limit
 def of(project: str | None) -> Limits:
     """Return the limits of a project.
 
-    The project's own ones are read from the database at most once a second. Raises
-    LimitsUnknown if those of Keystone are needed and were not read for too long.
+    The project's own limits are read from the database at most once a second. Raises
+    LimitsUnknown if the limits of Keystone are needed and were not read for too long.
     """
     if settings.IMAGECATALOG_UNIFIED_LIMITS:
         return _in_keystone(project)
@@ -61,12 +61,15 @@ def source(project: str | None, name: str) -> str:
 
 
 def own(project: str | None) -> Mapping[str, int]:
-    """Return the limits that a project has of its own, in MiB or images; -1 is no limit."""
+    """Return the limits given to this one project, in MiB or images; -1 is no limit."""
     return _own(project, int(time.monotonic())) if project else {}
 
 
 def of_all(name: str) -> Callable[[str | None], int | None]:
-    """Return a function from a project to its limit of this name. One query for all projects."""
+    """Return a function that returns a project's limit of this name, in bytes or images.
+
+    It returns None for no limit. One query for all projects.
+    """
     if settings.IMAGECATALOG_UNIFIED_LIMITS:
         return lambda project: _in_keystone(project)[name]
     rows = QuotaLimit.objects.filter(name=name).values_list("project", "value")
@@ -88,10 +91,11 @@ def of_trash(project: str | None) -> int | None:
 
 
 def set_own(project: str, wanted: Mapping[str, int | None]) -> None:
-    """Set limits of one project, in MiB or images; -1 is no limit, None the default again.
+    """Set limits of one project, in MiB or images; -1 is no limit, None restores the default.
 
-    What the project has stays, also above a new limit; only growth is refused. Raises Invalid
-    for an unknown name or a number that is no limit, and Conflict if Keystone has the limits.
+    A project that exceeds a new limit keeps what it has; only growth is refused. Raises
+    Invalid for an unknown name or a number that is no limit, and Conflict if Keystone has the
+    limits.
     """
     if settings.IMAGECATALOG_UNIFIED_LIMITS:
         raise errors.Conflict(

@@ -31,7 +31,8 @@ def delete(
 
     The circuit breaker ``breaker`` counts the consecutive failures of each store: a store that
     hangs must not delay the others once for each object, so an unavailable store is not asked.
-    A single object that cannot be removed does not make its store unavailable.
+    A single object that cannot be removed does not make its store unavailable. ``abandoned``
+    says that a dead writer may have left a partial object.
     """
     if breaker.is_open(store_id):
         return False

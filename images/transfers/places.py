@@ -1,4 +1,4 @@
-"""The place of one transfer among those of its process, and how fast the transfer is."""
+"""The places of transfers among all of their process, and how fast the transfers are."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ YOUNG: Final = 2.0  # seconds in which a transfer is not slow yet
 
 
 class Place:
-    """The right of a transfer to run, which counts for its address and its project.
+    """A transfer that is counted for its client's address and its project.
 
     An empty address, or no project, is not counted.
     """
@@ -41,7 +41,7 @@ class Place:
         self._earlier = self._recent = now, self._count()
 
     def rate(self) -> float:
-        """Return bytes a second, measured over 10 seconds or more; before, since the beginning.
+        """Return the rate in bytes a second, measured over 10 seconds or more if it is that old.
 
         The rate of a connection that does not count its bytes is infinite.
         """
@@ -52,7 +52,7 @@ class Place:
         return math.inf if count is None else (count - (before or 0)) / (now - since)
 
     def is_slow(self) -> bool:
-        """Return whether the transfer moves fewer than 16 KiB a second."""
+        """Return whether the transfer, unless it is young, moves fewer than 16 KiB a second."""
         return time.monotonic() - self._earlier[0] > YOUNG and self.rate() < SLOW
 
     def _count(self) -> int | None:

@@ -1,7 +1,7 @@
-"""The checks of what a project has against its limits.
+"""The checks of a project's use of storage against its limits.
 
-The bytes of its images: each copy counts. Images in the trash do not count, so deletion frees
-space at once; the trash and the chunks of resumable uploads have limits of their own.
+Each copy of an image counts. Images in the trash do not count, so deletion frees space at
+once; the trash and the chunks of resumable uploads have limits of their own.
 
 A transfer reserves bytes before they come, in its own row: the reservation ends with the
 transfer, however that ends. The sum over the copies and the reservation are computed under one
@@ -35,17 +35,18 @@ SHARE = 8  # at most an eighth of what is left is reserved ahead; others need th
 def remaining(image: Image) -> int | None:
     """Return how many more bytes the image's owner is allowed to store; None: no limit.
 
-    Open transfers are not counted.
+    Negative if the quota is exceeded. Open transfers are not counted.
     """
     limit = _limit(image)
     return None if limit is None else limit - usage.stored(image.owner)
 
 
 def reserve(image: Image, size: int | None) -> int | None:
-    """Return the bytes to reserve for a transfer that begins, with its image locked.
+    """Check the quota for a transfer that begins, and return the number of bytes to reserve.
 
-    The ``size`` of the data, or one byte if that is unknown; None without a quota. Raises
-    OverLimit. The caller saves the number in the transfer, in the same transaction.
+    That is the ``size`` of the data, or one byte if it is unknown; None without a quota. The
+    image is locked, and the caller saves the number in the transfer, in the same transaction.
+    Raises OverLimit if the quota is exceeded.
     """
     if _limit(image) is None:
         return None
@@ -58,7 +59,7 @@ def reserve(image: Image, size: int | None) -> int | None:
 def reserving(transfer: Transfer, blocks: Iterable[bytes]) -> Iterator[bytes]:
     """Yield the blocks of a running transfer, and reserve their bytes before they are used.
 
-    Raises OverLimit, and Gone as soon as the transfer is no longer running.
+    Raises OverLimit if the quota is exceeded, and Gone if the transfer is no longer running.
     """
     if _limit(transfer.image) is None:
         yield from blocks
@@ -76,9 +77,9 @@ def reserving(transfer: Transfer, blocks: Iterable[bytes]) -> Iterator[bytes]:
 def check_adding(image: Image, size: int, transfer: Transfer | None = None) -> None:
     """Raise OverLimit if ``size`` more bytes exceed the quota of the image's owner.
 
-    Call it in the transaction that adds the bytes. What the ending ``transfer`` has reserved
-    always fits. This is the decisive check: when several images of a project are completed at
-    once, each check sees the images before it.
+    Call it in the transaction that adds the bytes. What ``transfer``, which ends here, has
+    reserved always fits. This is the decisive check: when several images of a project are
+    completed at once, each check sees the images before it.
     """
     if _limit(image) is None:
         return
@@ -92,10 +93,10 @@ def check_adding(image: Image, size: int, transfer: Transfer | None = None) -> N
 
 
 def check_uploading(image: Image) -> None:
-    """Raise OverLimit if data is on its way to as many images of the project as is allowed.
+    """Raise OverLimit if the project's limit of images that are receiving data is reached.
 
-    Called with the image locked, in the transaction that begins a transfer for it. Requested
-    web downloads count while they wait for a worker, too.
+    Called with the image locked, in the transaction that begins a transfer for it. Images
+    whose web download waits for a worker count, too.
     """
     most = limits.of(image.owner)[limits.COUNT_UPLOADING]
     if most is None:
@@ -114,9 +115,10 @@ def check_uploading(image: Image) -> None:
 def check_staging(image: Image, size: int) -> None:
     """Raise OverLimit if ``size`` bytes of staged data exceed the project's staging quota.
 
-    Called with the image locked, in the transaction that begins the upload; for data of unknown
-    size also in those that count its chunks. Counts the announced sizes of the project's other
-    uploads, or what has arrived of them, and the chunks of ended ones that are not removed yet.
+    Called with the image locked, in the transaction that begins the upload; for data of
+    unknown size also in those that count its chunks. Counts the announced sizes of the
+    project's other uploads, or what has arrived of them, and the chunks of ended ones that
+    are not removed yet.
     """
     most = limits.of(image.owner)[limits.STAGE_TOTAL]
     if most is None:
@@ -130,9 +132,9 @@ def check_staging(image: Image, size: int) -> None:
 
 
 def trash_excess(owner: str | None, more: int = 0) -> int:
-    """Return by how many bytes the trash of a project exceeds its quota; at most 0 if it does not.
+    """Return by how many bytes a project's trash exceeds its quota; 0 or less if it does not.
 
-    With ``more`` bytes in it.
+    ``more`` bytes are added to what is in the trash now.
     """
     most = limits.of_trash(owner)
     if most is None:
@@ -170,7 +172,7 @@ def _limit(image: Image) -> int | None:
 def _granted(image: Image, least: int, most: int) -> int | None:
     """Return the number of bytes that the image's transfer is allowed to reserve in total.
 
-    Between ``least`` and ``most``; None if not even ``least`` fit.
+    The result is between ``least`` and ``most``, or None if not even ``least`` bytes fit.
     """
     lock_project(image.owner)
     left = _left(image, usage.RESERVED)
@@ -182,7 +184,11 @@ def _granted(image: Image, least: int, most: int) -> int | None:
 
 
 def _left(image: Image, reserved: F | Coalesce) -> int | None:
-    """Return the bytes that the open transfers of the owner's other images leave."""
+    """Return the bytes of the owner's quota that nothing else uses or reserves.
+
+    Stored copies use them, and transfers of the owner's other images reserve them. None: no
+    quota. ``reserved`` is the expression for the reserved bytes of a transfer.
+    """
     left = remaining(image)
     if left is None:
         return None

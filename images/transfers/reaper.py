@@ -59,7 +59,7 @@ def end_dead_transfers(
     actor: Caller | None = None,
     through: Callable[[list[DeadTransfer]], Iterable[DeadTransfer]] = iter,
 ) -> list[Transfer]:
-    """End the dead transfers as failed and return them; their images are queued or killed.
+    """Mark the dead transfers as failed and return them; their images are queued or killed.
 
     No store is asked: ``remove_orphaned_objects`` removes their data. The list of dead
     transfers passes ``through``, which can report progress.
@@ -82,8 +82,8 @@ def remove_orphaned_objects(
 ) -> None:
     """Remove the data that failed transfers have left in their stores.
 
-    Stores that are unavailable by the circuit breaker ``breaker`` are not asked; new failures
-    are counted. The failed transfers pass ``through``, which can report progress.
+    The circuit breaker ``breaker`` counts failures; stores that it reports as unavailable are
+    not asked. The failed transfers pass ``through``, which can report progress.
     """
     stuck = object_removal.stuck()
     unneeded = object_removal.fresh(chunks.unneeded(), breaker, "transfer__store")
@@ -107,7 +107,7 @@ def _clean_if_abandoned(transfer: Transfer, breaker: CircuitBreaker) -> None:
 
 
 def reap(actor: Caller | None = None) -> list[Transfer]:
-    """End the dead transfers as failed, remove all orphaned objects, and return these transfers."""
+    """End dead transfers as failed, remove all orphaned objects; return these transfers."""
     ended = end_dead_transfers(actor)
     remove_orphaned_objects(CircuitBreaker())
     return ended

@@ -1,4 +1,4 @@
-"""Tasks of the import API: what a client asked for, and what has become of it.
+"""Tasks of the import API: requested imports, and what became of them.
 
 A task is the transfer that carries its id. An attempt that is interrupted by the worker's
 shutdown gives the id to the next attempt.
@@ -21,7 +21,7 @@ from images.models import ImportMethod, Transfer
 
 @dataclass(frozen=True)
 class Task:
-    """The request of a client, and the client."""
+    """A requested import: its id, its method, who requested it, and the request itself."""
 
     id: UUID
     method: ImportMethod

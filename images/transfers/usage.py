@@ -1,4 +1,4 @@
-"""What a project has of all that is limited, computed from the rows."""
+"""How much a project uses of each limit, computed from the rows in the database."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ RESERVED = Coalesce("bytes_reserved", "bytes_expected", "bytes_received")
 
 
 def of(owner: str | None) -> dict[str, int]:
-    """Return what a project has, in bytes and images, by the names of its limits. Six queries."""
+    """Return how much a project uses of each limit: name of the limit -> bytes or images.
+
+    Six queries.
+    """
     return {
         limits.SIZE_TOTAL: stored(owner) + reserved(owner),
         limits.STAGE_TOTAL: staged(owner),
@@ -63,7 +66,7 @@ def staged(owner: str | None, besides: Image | None = None) -> int:
 
 
 def uploading(owner: str | None) -> QuerySet[Image]:
-    """Return the images of a project whose data is on its way, or waits for a worker."""
+    """Return the images of a project that are receiving data, or wait for a worker to fetch it."""
     return Image.objects.filter(
         owner=owner, pk__in=reserving_transfers().values("image")
     )
@@ -75,7 +78,7 @@ def reserved(owner: str | None) -> int:
 
 
 def trash(owner: str | None) -> int:
-    """Return the bytes of all copies in our stores that a project has in the trash for a while.
+    """Return the bytes of a project's copies in our stores that the trash keeps for a while.
 
     Objects that are due to be removed do not count.
     """
@@ -90,14 +93,17 @@ def trash(owner: str | None) -> int:
 def by_owner(
     rows: QuerySet[Any], size: str | Coalesce, image: str = "image"
 ) -> dict[str | None, int]:
-    """Return the sum of a column of these rows by the owner of their ``image``. One query."""
+    """Return the sum of the column ``size`` for each owner of the rows' images. One query.
+
+    ``image`` is the path from a row to its image.
+    """
     owner = f"{image}__owner"
     totals = rows.order_by().values_list(owner).annotate(bytes=Sum(size))
     return {owner: total for owner, total in totals if total}
 
 
 def reserving_transfers() -> QuerySet[Transfer]:
-    """Return the transfers whose bytes count although no image has them yet."""
+    """Return the open transfers whose bytes count, because no image has them yet."""
     # Not IN: each of the two statuses has an index of its own.
     is_open = Q(status=TransferStatus.RUNNING) | Q(status=TransferStatus.WAITING)
     # An import has the same bytes as its resumable upload or its staged data.
