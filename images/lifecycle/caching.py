@@ -1,4 +1,4 @@
-"""What keeps the cache of this machine up to date: images to be cached, images that are gone."""
+"""Duties that keep this machine's cache up to date: cache queued images, remove deleted ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ PERIOD = 5.0  # seconds
 
 
 def cache_later(image: Row) -> None:
-    """Let the worker of this machine cache an image. Raises Invalid if it is not active."""
+    """Queue an image, so that this machine's background worker caches it.
+
+    Raises Invalid if the image is not active.
+    """
     if image["status"] != Status.ACTIVE:
         raise errors.Invalid(
             f"Image {image['id']} is {image['status']}: only active images can be cached."
@@ -25,7 +28,7 @@ def cache_later(image: Row) -> None:
 
 
 def cache_queued() -> None:
-    """Read the queued images, so that they are cached; those whose store fails stay queued."""
+    """Cache the queued images by reading their data; images whose store fails stay queued."""
     for image_id in cache.queued() if cache.is_on() else ():
         # Another process that is filling the cache would read all of the data a second time.
         if not cache.is_being_filled(image_id) and _is_cached(image_id):
@@ -33,7 +36,7 @@ def cache_queued() -> None:
 
 
 def _is_cached(image_id: str) -> bool:
-    """Cache an image; return False if it is worth another attempt."""
+    """Read an image, so that it is cached; return False if a later attempt can succeed."""
     try:
         with closing(downloading.read(image_id)) as blocks:  # type: ignore[type-var]
             # A file needs no reading: it is in the cache already, or it is local.
@@ -48,7 +51,7 @@ def _is_cached(image_id: str) -> bool:
 
 
 def tidy_cache() -> None:
-    """Remove damaged data, data of images that were deleted, and what is beyond the size."""
+    """Remove damaged data and data of deleted images; evict what exceeds the maximum size."""
     if not cache.is_on():
         return
     cache.clean()

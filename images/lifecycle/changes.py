@@ -26,7 +26,7 @@ WITHOUT_DATA = (Status.QUEUED, Status.KILLED)
 def clean_changes(changes: Changes) -> Changes:
     """Check changes of an image; return them with values as they are stored. Writes nothing.
 
-    Raises Invalid, and Forbidden for reserved names.
+    Raises Invalid for a bad value, and Forbidden for a reserved name.
     """
     properties = custom_properties.clean_properties(changes.properties)
     property_schema.check(properties)
@@ -44,7 +44,7 @@ def change(image: Image, changes: Changes, actor: Caller) -> None:
 
     Properties that are not named stay as they are. Raises Forbidden (a format or a signature
     can be set, and a size announced, only before the image has data, and not while data is
-    inspected), OverLimit.
+    inspected), and OverLimit for too many tags or properties, or too long properties.
     """
     fields = {**changes.fields, **_announced(image, changes)}
     _check_formats(image, fields)
@@ -71,7 +71,7 @@ def preview(image: Image, changes: Changes) -> None:
 
 
 def _announced(image: Image, changes: Changes) -> dict[str, Any]:
-    """Return the column to set for a size that a client announces before it sends the data.
+    """Return the column to set, ``size``, if a client announces it before it sends the data.
 
     Empty if the image has data or no size is announced. Raises Forbidden when the image has
     data, and the announced size or checksum differs from that of the data.
@@ -109,7 +109,10 @@ def _check_tags(image: Image, fields: Mapping[str, Any]) -> None:
 
 
 def _awaits_inspection(image: Image) -> bool:
-    """Whether the image's data is inspected only when it is imported, so not yet."""
+    """Return whether the image has data that was not inspected yet.
+
+    Such data is staged, and is inspected when it is imported.
+    """
     if image.status == Status.IMPORTING:
         return True
     staged = Transfer.objects.filter(

@@ -51,10 +51,10 @@ class Criteria:
 
 @dataclass(frozen=True)
 class DataFacts:
-    """The size of data; if the data was read, also its digests and its virtual size.
+    """What is known of data: its size and, if the data was read, its digests and virtual size.
 
-    ``criteria`` are the formats, the hash algorithm and the signature that the data was checked
-    for; None for data that was not read.
+    ``criteria`` are the formats, the hash algorithm and the signature that the data was
+    checked for; None for data that was not read.
     """
 
     size: int  # bytes
@@ -65,7 +65,7 @@ class DataFacts:
 
 
 class CheckedData:
-    """The blocks of an image's data, which are checked while they pass; to be read once.
+    """The blocks of an image's data, which are checked while they pass; to be iterated once.
 
     Every check ends before the iteration does, so that a store never completes an object that
     is refused. ``facts`` is set when all checks have passed.
@@ -85,9 +85,10 @@ class CheckedData:
     ) -> None:
         """Prepare the checks for an image as it is now.
 
-        ``expected`` (bytes), ``checksum`` (MD5) and ``digests`` are claims about the data;
-        ``room`` is the number of bytes that the quota of its owner leaves. Raises Invalid if the image lacks
-        a format or its signature cannot be verified.
+        ``expected`` (bytes), ``checksum`` (MD5) and ``digests`` (algorithm -> hexadecimal)
+        are claims about the data; ``room`` is the number of bytes that the quota of its owner
+        leaves. Raises Invalid if the image lacks a format or its signature cannot be
+        verified.
         """
         check_formats_set(image)
         self._image = image
@@ -143,7 +144,7 @@ class CheckedData:
 
 
 def check_empty(image: Image) -> None:
-    """Raise Invalid if the image has a signature that is not one of data of 0 bytes."""
+    """Raise Invalid if the image has a signature that does not fit data of 0 bytes."""
     signature = signatures.of(image.properties)
     if signature:
         nothing = hashlib.new(signature.algorithm, usedforsecurity=False)
@@ -156,13 +157,13 @@ def hash_algorithm(image: Image) -> str:
 
 
 def check_ready(image: Image) -> None:
-    """Raise Invalid unless an image can take data: it has both formats and no bad signature."""
+    """Raise Invalid unless the image can take data: both formats set, signature well-formed."""
     check_formats_set(image)
     signatures.of(image.properties)
 
 
 def check_formats_set(image: Image) -> None:
-    """Raise Invalid unless the image has both formats, which its data needs."""
+    """Raise Invalid unless the image has both formats, which must be set before its data."""
     unset = [
         name for name in ("disk_format", "container_format") if not getattr(image, name)
     ]

@@ -86,9 +86,10 @@ def _stored_bytes(image: Image, locations: Iterable[ImageLocation]) -> int:
 
 
 def _make_room(deleted: Image, size: int, actor: Caller) -> None:
-    """Scrub the oldest images in a project's trash, which ``size`` more bytes were moved to.
+    """Scrub the oldest images in a project's trash after ``deleted`` was moved there.
 
-    A trash that was over its quota before stays as large as it was.
+    Scrubs what exceeds the trash quota, but not more than the ``size`` bytes of ``deleted``: a
+    trash that was over its quota before stays as large as it was.
     """
     excess = min(quota.trash_excess(deleted.owner), size)
     if excess <= 0:
@@ -115,7 +116,7 @@ def _active_locations(image: Image) -> list[ImageLocation]:
 def remove_location_row(location: ImageLocation, delete_after: datetime | None) -> None:
     """Mark a location as removed and save it; its object is removed after ``delete_after``.
 
-    None keeps the object for as long as the image is in the trash.
+    With None the object stays until the image is removed from the trash.
     """
     location.mark_pending_delete()
     location.delete_after = delete_after
@@ -149,9 +150,9 @@ def _readable_copy(image_id: str) -> int | None:
     """Return the pk of a location in the trash whose object exists; None if none is needed.
 
     Also None when the image is not in the trash. Asks the stores, so it must not run under
-    the lock. The object can be removed only after the image is scrubbed, and then the image's
-    status refuses the restore. Raises Conflict if no copy is left, StoreError if no store can
-    answer.
+    the row lock. The object can be removed only after the image is scrubbed, and then the
+    image's status refuses the restore. Raises Conflict if no copy is left, StoreError if no
+    store can answer.
     """
     image = Image.objects.in_trash().filter(pk=image_id).first()
     if image is None:
@@ -188,8 +189,8 @@ def scrub(
 ) -> None:
     """Delete an image in the trash permanently, even before its time in the trash is over.
 
-    ``breaker`` is the circuit breaker that calls for several images share: failures of stores
-    are counted in it, and unavailable stores are not asked. Raises NotFound, and Conflict if
+    ``breaker`` is the circuit breaker that the calls for several images share: it counts the
+    failures of stores, and unavailable stores are not asked. Raises NotFound, and Conflict if
     the image is not in the trash or was deleted after ``until``.
     """
     held = _mark_scrubbed(image_id, actor, reason, until)
@@ -243,7 +244,7 @@ def _scrub_time() -> timedelta:
 
 
 class Trashed(NamedTuple):
-    """An image in the trash."""
+    """The columns of an image in the trash that lists and commands show."""
 
     id: str
     name: str | None
@@ -300,14 +301,17 @@ def _scrubbed(image_id: str, actor: Caller, until: datetime) -> bool:
 
 
 def remove_due() -> None:
-    """Remove the stored objects of removed locations and of failed transfers that are due."""
+    """Remove the stored objects that are due: of removed locations and of failed transfers.
+
+    Objects that cannot be removed now are tried again later.
+    """
     breaker = CircuitBreaker()
     remove_due_objects(breaker)
     reaper.remove_orphaned_objects(breaker)
 
 
 def remove_due_objects(breaker: CircuitBreaker | None = None) -> int:
-    """Remove the stored objects of all locations whose time for removal has come; return how many.
+    """Remove the stored objects of all removed locations that are due; return how many.
 
     ``breaker`` is the circuit breaker: stores that are unavailable are not asked, and new
     failures are counted.
@@ -324,16 +328,16 @@ def remove_due_objects(breaker: CircuitBreaker | None = None) -> int:
 
 
 def retry_due_objects() -> int:
-    """Remove the stored objects of all locations that are due, even if an attempt failed just now.
+    """Remove the stored objects of all removed locations that are due; return how many.
 
-    Each object is tried once. Returns the number removed.
+    Each object is tried once, even if an attempt failed just now.
     """
     breaker = CircuitBreaker()
     return _remove_all(object_removal.in_batches(_late(), breaker), breaker)
 
 
 def overdue_count() -> int:
-    """Return the number of stored objects that should be removed by now and are not."""
+    """Return the number of stored objects that should have been removed by now."""
     return _late().count()
 
 

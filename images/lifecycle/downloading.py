@@ -44,10 +44,10 @@ def check_download(caller: Caller, image: Target) -> None:
 
 
 def serves_ranges(image: Target) -> bool:
-    """Whether parts of an image's data can be sent on their own.
+    """Return whether parts of an image's data can be sent on their own.
 
-    They cannot if only external web servers have the data: no digest tells whether a part is
-    still the one that was checked.
+    They cannot if only external web servers have the data, because no digest tells whether a
+    part is still the same as in the checked data. IMAGECATALOG_LOCATION_DATA can allow it.
     """
     copies = {store for store, *_ in image["locations"]}
     return trusts_owners() or copies != {stores.HTTP.id}
@@ -62,15 +62,16 @@ def read(
 ) -> Iterator[bytes]:
     """Return bytes [start, stop) of an image, from the first copy that can be opened.
 
-    ``preferred`` stores are tried first, then the others, by descending weight; copies that are
-    known to be damaged come last. When all bytes are read from an object store or a URL, their
-    digest is compared before the last block is returned. A file of a folder is not compared: the
-    kernel sends it without the service. What this machine has cached is read from its cache.
+    Data that this machine has cached is read from its cache. ``preferred`` stores are tried
+    first, then the others, by descending weight; copies that are known to be damaged come
+    last. When all bytes are read from an object store or a URL, their digest is compared
+    before the last block is returned. A file in a folder is not compared: the kernel sends it
+    without the service.
 
-    Raises DataMissing or StoreError before the first block: DataMissing also when the status is
-    neither active nor deactivated, StoreError also when too many downloads read from URLs.
-    Raises them between two blocks too, StoreError also when the data has another digest than the
-    image, and when the client reads data at a URL far too slowly.
+    Before the first block, raises DataMissing (no copy has data, or the status is neither
+    active nor deactivated) or StoreError (no copy can be read now, or too many downloads read
+    from URLs). Between two blocks, also raises StoreError if the data has another digest than
+    the image, or if the client reads data at a URL far too slowly.
     """
     failure: errors.StoreError = errors.DataMissing("The image has no data.")
     copies = _copies(image_id)
@@ -103,7 +104,7 @@ def read(
 
 @dataclass(frozen=True)
 class Part:
-    """The bytes [start, stop) of a copy, and what is known of all its bytes."""
+    """The bytes [start, stop) of one copy, with the size and digests of the whole data."""
 
     start: int
     stop: int | None
@@ -117,18 +118,19 @@ class Part:
         return not self.start and ends
 
     def digest(self) -> tuple[str, str] | None:
-        """Return the algorithm and the value of the digest of this part, if it is known.
+        """Return the algorithm and the digest with which this part must be compared, if any.
 
-        Only one algorithm, as each costs processor time, and not MD5 if there is another one:
-        the owner of a web server can prepare different data with the same MD5. An owner who is
-        trusted may change the data at a URL.
+        Only a part that is the whole data has one. Only one algorithm, as each costs
+        processor time, and not MD5 if there is another one: the owner of a web server can
+        prepare different data with the same MD5. If IMAGECATALOG_LOCATION_DATA trusts owners,
+        they can change the data at a URL, so there is no digest for it.
         """
         return _digest(self.copy) if self.is_whole else None
 
     def content(self) -> cache.Content | None:
-        """Return the data of the copy as the cache knows it; None for data that it does not take.
+        """Return what identifies the copy's data in the cache; None if it must not be cached.
 
-        Data that has no known digest cannot be compared, and local data is as fast as the cache.
+        Data without a known digest cannot be compared, and local data is as fast as the cache.
         """
         copy, digest = self.copy, _digest(self.copy)
         if not cache.is_on() or not digest or not copy["size"]:
@@ -192,8 +194,8 @@ def _open_copy(store_id: str, key: str, part: Part, until: float) -> Iterator[by
 def _begun(blocks: Generator[bytes, None, None]) -> Generator[bytes, None, None]:
     """Read the first block, and return an iterator over all blocks.
 
-    An error before the first block is raised here, and ``close()`` releases what the
-    generator holds, which it would not do for a generator that was never started.
+    An error while the first block is read is thus raised here, and ``close()`` releases what
+    the generator holds, which it would not do for a generator that was never started.
     """
     begun = _with_first(blocks)
     next(begun)
@@ -210,7 +212,10 @@ def _with_first(blocks: Generator[bytes, None, None]) -> Generator[bytes, None, 
 
 
 def _verified(blocks: stores.Blocks, part: Part) -> Generator[bytes, None, None]:
-    """Yield the blocks. Raises StoreError before the last one if they have another digest."""
+    """Yield the blocks, and compare their digest with that of ``part``.
+
+    Raises StoreError before the last block if the digests differ.
+    """
     digest = part.digest()
     with closing(blocks):
         if digest is None:

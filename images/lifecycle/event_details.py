@@ -1,4 +1,4 @@
-"""What the event of an update keeps of old and new values: long ones as digest and length."""
+"""Shortening of the values in the event of an update: long ones become digest and length."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ MAX_DIGEST = 100  # characters; a digest with its length is shorter
 def shortened(changed: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
     """Return the changes (name -> [before, after]) with long values as digest and length.
 
-    Beyond MAX_DETAIL characters in all, every value longer than a digest is replaced.
+    If all values together have more than MAX_DETAIL characters, every value longer than a
+    digest is replaced.
     """
     kept = _replaced(changed, MAX_TEXT, MAX_LIST)
     if sum(_length(value) for values in kept.values() for value in values) > MAX_DETAIL:

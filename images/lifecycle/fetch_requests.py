@@ -62,7 +62,7 @@ def _reported_size(url: str) -> int | None:
 def request_fetch(
     image_id: str, source: Source, changes: Changes, actor: Caller
 ) -> None:
-    """Change a queued image and request a web download of its data, both or neither.
+    """Change a queued image and request a web download of its data, or do neither.
 
     Raises NotFound, AlreadyBegun unless the image is queued, Conflict when a web download is
     waiting already or the image is pinned to data of another size, Forbidden for a change
@@ -81,7 +81,8 @@ def queue_fetch(
 ) -> None:
     """Queue a web download for a locked image, from a source that ``probe_source`` returned.
 
-    ``task`` is what a client of the import API asked for; the image is then importing.
+    ``task`` is the request of a client of the import API, if there is one; the image is then
+    importing while it waits.
 
     Raises AlreadyBegun unless the image is queued, Conflict when a web download is waiting
     already or the image is pinned to data of another size, Invalid (formats not set),

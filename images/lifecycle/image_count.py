@@ -1,4 +1,4 @@
-"""The number of images that a project may have.
+"""The check of a project's number of images against its limit.
 
 Deleted images do not count, nor do those in the trash.
 """
@@ -14,7 +14,10 @@ MARGIN = 1000
 
 
 def check_adding(owner: str | None) -> None:
-    """Raise OverLimit if a project has all its images, in the transaction that adds one."""
+    """Raise OverLimit if a project has as many images as it may have.
+
+    Call it in the transaction that adds an image.
+    """
     limit = limits.of(owner)[limits.COUNT_TOTAL]
     if limit is None or not _has(owner, limit - MARGIN):
         return

@@ -44,7 +44,7 @@ ALGORITHMS = ("md5", "sha256", "sha384", "sha512")
 class AddLocation:
     """A requested change: add a location at a URL.
 
-    ``validation`` can have checksum, os_hash_algo and os_hash_value.
+    ``validation`` has claimed digests under the names checksum, os_hash_algo, os_hash_value.
     ``only``: the location must make a queued image active; ``size`` and ``checksum`` are then
     claims about its data.
     ``to_active``: the caller has permission to add a further copy to an active image.
@@ -133,11 +133,12 @@ def prepare(
     location_changes: Sequence[LocationChange],
     changes: Changes | None = None,
 ) -> list[LocationChange]:
-    """Read and check the data at the URLs of requested changes; return the changes with the facts.
+    """Read and check the data at the URLs of requested changes; return the changes with facts.
 
-    Takes no lock and writes nothing. ``changes`` are those of the same request, which apply
-    first. Raises Invalid for a URL that is refused or cannot be read, and when all this takes
-    too long, AlreadyBegun, Conflict, and the errors of checks that an upload must pass too.
+    The facts are the sizes and digests of the data. Takes no lock and writes nothing.
+    ``changes`` are attributes changed by the same request, which apply first. Raises Invalid
+    for a URL that is refused or cannot be read, and when all this takes too long,
+    AlreadyBegun, Conflict, and the errors of checks that an upload must pass too.
     """
     if not location_changes:
         return []
@@ -156,9 +157,10 @@ def prepare(
 
 
 def prepare_first(image: Image, location: AddLocation) -> AddLocation:
-    """Read and check the data at the location of a new image; return the location with the facts.
+    """Read and check the data at the location of a new image; return the location with facts.
 
-    Writes nothing. Raises like ``prepare``.
+    The facts are the size and digests of the data. Writes nothing. Raises the errors of
+    ``prepare``.
     """
     db.release_connection()
     with concurrency.slot(concurrency.READS):
@@ -214,7 +216,11 @@ def _prepared(image: Image, change: LocationChange, deadline: float) -> Location
 
 
 def _facts(image: Image, location: AddLocation, deadline: float) -> DataFacts:
-    """Return what is known of the data at a location's URL; the data is read only if it must be."""
+    """Return the size and, if known, the digests of the data at a location's URL.
+
+    The data is read and checked unless the owner's claims are trusted. Raises Invalid,
+    Conflict and the errors of the checks; ``deadline`` is a time of the monotonic clock.
+    """
     _check_time(deadline)
     check_ready(image)
     check_claimed_algorithm(image, location)
@@ -238,14 +244,17 @@ def _lower(digest: str | None) -> str | None:
 
 
 def _has_known_digests(image: Image, location: AddLocation) -> bool:
-    """Whether the data must match digests that its owner cannot simply claim."""
+    """Return whether the data must match digests that the caller cannot freely choose.
+
+    They are those of the image's earlier data.
+    """
     if location.validation and not image.pinned:
         return False
     return bool(image.checksum or location.validation)
 
 
 def read_checked(image: Image, location: AddLocation, deadline: float) -> DataFacts:
-    """Read the data at a location's URL and check it like an upload; return what is known of it.
+    """Read the data at a location's URL, check it like an upload; return its size and digests.
 
     Stores nothing. Raises Invalid also when the data cannot be read before ``deadline``
     (monotonic clock), and the errors of the checks.
@@ -263,7 +272,11 @@ def trusts_owners() -> bool:
 
 
 def _undigested(image: Image, deadline: float) -> DataFacts | None:
-    """Read the only copy of an image without digests; return its digests. None: no such image."""
+    """Read the data of an image whose only copy is at a URL and that has no digests yet.
+
+    Returns the size and digests of the data; None for any other image. ``deadline`` is a time
+    of the monotonic clock.
+    """
     locations = image.locations.filter(status=LocationStatus.ACTIVE, store=URL_STORE)
     if image.checksum or len(locations) != 1:
         return None
@@ -271,7 +284,11 @@ def _undigested(image: Image, deadline: float) -> DataFacts | None:
 
 
 def _digested(image: Image, url: str, deadline: float) -> DataFacts:
-    """Read data that the image has already, and return its size and digests. Inspects nothing."""
+    """Read data at a URL that the image has already, without inspecting its format.
+
+    Returns its size and digests. Raises Invalid if it cannot be read before ``deadline``
+    (monotonic clock), OverLimit if it is too large.
+    """
     algorithm = hash_algorithm(image)
     with (
         _unreadable(),

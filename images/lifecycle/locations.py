@@ -1,7 +1,7 @@
 """Add, remove and replace locations.
 
-The first location makes a queued image active; without its last one an active image is queued
-again, and pinned.
+The first location makes a queued image active. Without its last one an active image is queued
+again, and pinned: it accepts only the same data again.
 """
 
 from __future__ import annotations
@@ -99,9 +99,10 @@ def _change(image_id: str, change: LocationChange, actor: Caller, reason: str) -
 def apply(
     image: Image, change: LocationChange, actor: Caller, reason: str = ""
 ) -> None:
-    """Make one change, with the facts that ``prepare`` has added, to a locked image; save it.
+    """Make one change of locations to a locked image, and save it.
 
-    Raises Conflict if the image has changed since it was prepared.
+    The change comes from ``prepare``, with the size and digests of the data. Raises Conflict
+    if the image has changed since then.
     """
     if isinstance(change, AddLocation):
         _add(image, change, actor, reason)
@@ -185,7 +186,7 @@ def _changed() -> errors.Conflict:
 
 
 def _digest_late(image: Image, facts: DataFacts | None) -> None:
-    """Store the digests of the only copy, if the image has none.
+    """Store the digests in ``facts`` if the image has none, because its data was never read.
 
     The data at the URL is assumed to be the data that clients have downloaded so far.
     """
@@ -232,7 +233,7 @@ def _remove(image: Image, change: Removal, actor: Caller, reason: str) -> None:
 def _withdraw(
     image: Image, locations: Sequence[ImageLocation], actor: Caller, reason: str
 ) -> None:
-    """Remove some of the locations of an active image, which keeps others."""
+    """Remove the given locations from an active image, which keeps at least one other."""
     for location in locations:
         remove_location_row(location, _delete_after(image))
     save(image)
@@ -292,7 +293,12 @@ def _delete_after(image: Image) -> datetime:
 def _replace(
     image: Image, change: ReplaceLocations, actor: Caller, reason: str
 ) -> None:
-    """Set the locations of a queued image; remove all of an active one, or set their metadata."""
+    """Replace the locations of an image.
+
+    A queued image gets the new ones. Of an active image all can be removed (an empty list),
+    or their metadata replaced. Raises Conflict in any other status, Forbidden if the last
+    location must stay, and the errors of a location that is added.
+    """
     _require(image, "replace", Status.QUEUED, Status.ACTIVE)
     if not change.locations and _last_must_stay():
         raise errors.Forbidden("Cannot set locations to empty list.")

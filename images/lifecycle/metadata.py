@@ -40,10 +40,10 @@ def create(
     """Create an image and return it. The image is ``queued``: it has no data yet.
 
     ``size`` (bytes) is the announced size of its data. An image of 0 bytes, or one with a
-    ``location``, is ``active`` at once. The background worker downloads the data of
-    ``copied``. Raises Invalid, Forbidden and OverLimit for values that are not accepted, and
-    Conflict if the id is taken, also by a deleted image, and regardless of upper and lower
-    case.
+    ``location``, is ``active`` at once. ``copied`` is the source of a web download, which the
+    background worker carries out later. Raises Invalid, Forbidden and OverLimit for values
+    that are not accepted, and Conflict if the id is taken, also by a deleted image, and
+    regardless of upper and lower case.
     """
     is_empty = size == 0 and not (location or copied)
     copied = copied and probe_source(copied)

@@ -94,10 +94,9 @@ def receive(
 ) -> None:
     """Store the data of a transfer that has begun and activate the image.
 
-    The data at a location is only checked, because it stays where it is.
-    On failure the image gets the transfer's ``status_on_failure``. ``staged`` is the
-    transfer that the blocks come from; it ends together with this one. Raises the
-    errors of ``upload`` for its data.
+    The data at a location is only checked, because it stays where it is. On failure the image
+    gets the transfer's ``status_on_failure``. ``staged`` is the transfer that the blocks come
+    from; it ends together with this one. Raises the errors of ``upload`` for its data.
     """
     try:
         facts = _receive(image, transfer, blocks, stores.get(transfer.store))
@@ -124,7 +123,7 @@ def receive_staged(
     actor: Caller,
     staged: Transfer,
 ) -> None:
-    """Receive the data of an import from the chunks of ``staged``, and remove them afterwards.
+    """Import the data of ``staged`` by the transfer ``attempt``, and remove its chunks.
 
     After an error that is temporary the chunks are kept, so that the same data can be imported
     later; any other error ends ``staged`` too. Raises the errors of ``upload`` for its data.
@@ -160,7 +159,7 @@ def writable_store(store_id: str | None) -> stores.Store:
 
 
 def check_mounted(store: stores.Store) -> None:
-    """Raise StoreError if the catalogue has data in a store whose folder is empty."""
+    """Raise StoreError if the folder of a store is empty but the database has data in it."""
     store.check_mounted(ImageLocation.objects.filter(store=store.id).exists)
 
 
