@@ -27,7 +27,7 @@ TRAILER_LINE = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:" + TEXT + rb"\r")
 
 
 class Framing:
-    """The state of decoding one chunked body; ``done`` at its end. Reads nothing itself."""
+    """The state of decoding one chunked body; ``done`` at its end. Does no input."""
 
     def __init__(self) -> None:
         self.done = False
@@ -94,12 +94,13 @@ class Framing:
 def blocks(
     receive: Callable[[memoryview], int], ahead: bytes
 ) -> Generator[bytes, None, bytes]:
-    """Yield the payload of a chunked body in blocks of about 1 MiB; return what follows the body.
+    """Yield the payload of a chunked body in blocks of about 1 MiB.
 
-    ``receive`` puts bytes from the connection into a buffer and returns their number, at
-    least one, or raises; ``ahead`` are bytes that were read from the connection before. Each
-    byte is copied once, from a reused buffer, which stays in the processor's cache, to its
-    block.
+    The return value of the generator are the bytes that follow the body. ``receive`` puts
+    bytes from the connection into a buffer and returns their number, at least one, or raises;
+    ``ahead`` are bytes that were read from the connection before. Raises BodyIncomplete for a
+    malformed body. Each byte is copied once, from a reused buffer, which stays in the
+    processor's cache, to its block.
     """
     framing = Framing()
     buffer = bytearray(max(BLOCK, 2 * len(ahead)))

@@ -1,4 +1,4 @@
-"""The address of the client, also behind proxies: for the throttle and for the records."""
+"""The address of the client, also behind proxies: for limits on clients and for records."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def client(request: HttpRequest) -> str:
 
 
 def client_of(environ: Mapping[str, Any]) -> str:
-    """Return the client's address; empty for a Unix socket with no known client behind it.
+    """Return the address of a request's client; empty for an unknown client of a Unix socket.
 
     A proxy appends the address of its own client to X-Forwarded-For. A client can forge all
     earlier addresses: the header is read from its end, and only while the peer that wrote the
@@ -51,9 +51,10 @@ def network_of(address: str) -> str:
 
 
 def as_peers(trusted: tuple[str, ...]) -> list[str]:
-    """Return the trusted networks without UNIX; IPv4 networks also as mapped to IPv6.
+    """Return the trusted networks in the forms in which a socket reports them as peers.
 
-    A socket of both families reports IPv4 peers as IPv4-mapped IPv6 addresses.
+    The word UNIX is left out. IPv4 networks are returned also as mapped to IPv6, because a
+    socket of both families reports IPv4 peers as IPv4-mapped IPv6 addresses.
     """
     networks = _networks(trusted)
     mapped = [
@@ -82,7 +83,7 @@ def _networks(trusted: tuple[str, ...]) -> tuple[Any, ...]:
 
 
 def _parsed(text: str) -> Any:
-    """Parse an address, without a port, a zone or the IPv6 prefix of a mapped IPv4 address."""
+    """Parse an address without port, zone and the prefix of a mapped IPv4 address, or None."""
     text = text.strip()
     if match := _WITH_PORT.fullmatch(text):
         text = match[1] or match[2]

@@ -1,4 +1,4 @@
-"""The client's connection while a request body is read: timeouts, and the end of service.
+"""The client's connection while a request body is read: timeouts, and the end on shutdown.
 
 Converts socket errors to errors of the catalogue. Uses no HTTP.
 """
@@ -38,9 +38,10 @@ _Read = TypeVar("_Read")
 
 @contextmanager
 def receiving(sock: socket.socket, seconds: float) -> Iterator[None]:
-    """Limit each silence within this context to ``seconds``, and end it at ``stop``.
+    """Allow at most ``seconds`` between two received bytes within this context.
 
-    Raises TransferEnded after ``end_receiving``.
+    ``stop`` ends the reads within it. Raises ServerStopping if the service is stopping, and
+    TransferEnded after ``end_receiving``.
     """
     before = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _TIMEVAL.size)
     with _lock:
@@ -61,7 +62,7 @@ def receiving(sock: socket.socket, seconds: float) -> Iterator[None]:
 
 
 def set_patience(sock: socket.socket, seconds: float) -> None:
-    """Set how many seconds without a byte are accepted while the socket is read.
+    """Set for how many seconds a read of the socket may wait for a byte.
 
     The timeout of a read is that of the kernel, because a Python timeout costs one poll for
     each read.
@@ -88,7 +89,11 @@ def receive_into(sock: socket.socket, buffer: memoryview) -> int:
 
 
 def receive(sock: socket.socket, count: int) -> bytes:
-    """Return ``count`` bytes, or those of 5 seconds. Raises BodyIncomplete, ServerStopping."""
+    """Return ``count`` bytes, or fewer: those that arrive within 5 seconds.
+
+    Raises BodyIncomplete when no byte arrives in time or the connection ends, ServerStopping
+    once the service is stopping.
+    """
     block = _patiently(sock, lambda: sock.recv(count, socket.MSG_WAITALL))
     if not block:
         raise cut_off()
@@ -112,10 +117,11 @@ def _patiently(sock: socket.socket, read: Callable[[], _Read]) -> _Read:
 
 
 def send_at_once(sock: socket.socket, blocks: Any, most: int) -> int:
-    """Send what the client's socket takes without waiting; return how many bytes it took.
+    """Send what the client's socket accepts without waiting; return the number of sent bytes.
 
-    The kernel takes no more than UNSENT bytes ahead: it has one limit for all connections, and
-    many clients that do not read would otherwise slow every other connection down.
+    Sends at most ``most`` bytes of ``blocks``. The kernel takes no more than UNSENT bytes
+    ahead: it has one limit for all connections, and many clients that do not read would
+    otherwise slow every other connection down.
     """
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
     sock.setblocking(False)
@@ -129,12 +135,15 @@ def send_at_once(sock: socket.socket, blocks: Any, most: int) -> int:
 
 
 def discard_unsent(sock: socket.socket) -> None:
-    """Let a close discard what the client has not read; the kernel would keep it for minutes."""
+    """Make closing the socket discard bytes that the client has not read.
+
+    The kernel would otherwise keep them for minutes.
+    """
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def moved(sock: socket.socket) -> int:
-    """Return how many bytes the client has sent and received on its connection.
+    """Return how many bytes the connection has carried in both directions.
 
     Raises OSError for a closed connection, and for a Unix socket.
     """
@@ -144,14 +153,14 @@ def moved(sock: socket.socket) -> int:
 
 
 def end_receiving(sock: socket.socket) -> None:
-    """End the upload on a connection, whose client still gets the response."""
+    """Make the upload on a connection fail; its client still gets the response."""
     with _lock:
         _ended.add(sock)
     _shut(sock, socket.SHUT_RD)
 
 
 def abort(sock: socket.socket) -> None:
-    """End the download on a connection, and discard what the client has not read."""
+    """Make the download on a connection fail, and discard what its client has not read."""
     with suppress(OSError):
         discard_unsent(sock)
     _shut(sock, socket.SHUT_RDWR)

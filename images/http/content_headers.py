@@ -1,4 +1,4 @@
-"""Request headers by which a body is not the data itself: only a part of it, or encoded."""
+"""Checks of request headers that say that the body is only a part of the data, or encoded."""
 
 from __future__ import annotations
 

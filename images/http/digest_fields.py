@@ -1,4 +1,4 @@
-"""The fields Repr-Digest and Content-Digest (RFC 9530)."""
+"""The header fields Repr-Digest and Content-Digest (RFC 9530)."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ COMMA: Final = re.compile(r"[ \t]*,[ \t]*", re.ASCII)
 def expected(request: HttpRequest, *names: str) -> dict[str, str]:
     """Return the digests that the named fields of a request state: algorithm -> hexadecimal.
 
-    Both fields by default: the two say the same of a body that is the whole data and not
-    encoded. Raises Invalid for a malformed field, and if the fields contradict each other.
+    By default both fields are read: they mean the same for a body that is the whole data and
+    not encoded. Raises Invalid for a malformed field, and if the fields contradict each
+    other.
     """
     digests: dict[str, str] = {}
     for name in names or ("Repr-Digest", "Content-Digest"):
@@ -38,7 +39,10 @@ def expected(request: HttpRequest, *names: str) -> dict[str, str]:
 
 
 def field(digests: dict[str, str]) -> str:
-    """Return the value of Repr-Digest for digests, without those that have no name in it."""
+    """Return the value of the field Repr-Digest for these digests.
+
+    Digests are left out whose algorithm has no name in RFC 9530.
+    """
     return ", ".join(
         f"{name}=:{b64encode(bytes.fromhex(digests[algorithm])).decode()}:"
         for name, algorithm in ALGORITHMS.items()

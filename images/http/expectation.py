@@ -1,6 +1,6 @@
-"""The expectation 100-continue: the client waits to be told to send its body.
+"""The expectation 100-continue: the client waits for 100 (Continue) before it sends its body.
 
-RFC 9110 section 10.1.1. gunicorn would tell it so before any view has looked at the request.
+RFC 9110 section 10.1.1. gunicorn would send 100 before any view has looked at the request.
 This module depends on internals of the gunicorn version that pyproject.toml names.
 """
 
@@ -17,9 +17,10 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class ExpectedBody(Body):  # type: ignore[misc]
-    """A request body that the client sends only after 100 (Continue), which the first read sends.
+    """A request body whose client waits for 100 (Continue); the first read sends that response.
 
-    A response before that ends the connection: the client may send the body or leave it out.
+    If the final response is sent before the first read, the connection ends after it: the
+    client may send the body or leave it out.
     """
 
     def __init__(self, request: Any) -> None:
@@ -31,7 +32,7 @@ class ExpectedBody(Body):  # type: ignore[misc]
         request.must_close = True
 
     def ask(self) -> None:
-        """Send 100 (Continue), unless it was sent already or the body arrives without it."""
+        """Send 100 (Continue), unless it was sent already or the body has begun to arrive."""
         if not self.is_awaited:
             return
         if not self.has_begun():
@@ -71,6 +72,6 @@ def is_pending(request: HttpRequest) -> bool:
 
 
 def ask(body: object) -> None:
-    """Send 100 (Continue) if this is a body whose client waits for it."""
+    """Send 100 (Continue) if ``body`` is an ExpectedBody whose client waits for it."""
     if isinstance(body, ExpectedBody):
         body.ask()

@@ -1,4 +1,4 @@
-"""Files in forms, which no page takes: data is uploaded through the API."""
+"""Refusal of files in forms: no page accepts files, because data is uploaded by the API."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from django.core.files.uploadhandler import FileUploadHandler
 
 
 class FileRefused(BadRequest):
-    """A form has a file, which its page does not take."""
+    """A form contains a file, which no page accepts."""
 
 
 class RefuseFiles(FileUploadHandler):
-    """The upload handler of pages that take no files (FILE_UPLOAD_HANDLERS).
+    """An upload handler that refuses every file in a form (FILE_UPLOAD_HANDLERS).
 
-    Django would write a large file to disk before it asks who sends it.
+    Django would write a large file to disk before it checks who sends it.
     """
 
     def new_file(self, *args: Any, **kwargs: Any) -> NoReturn:

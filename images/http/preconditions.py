@@ -23,7 +23,7 @@ class PreconditionFailed(errors.ImageError):
 
 
 def has_current(request: HttpRequest, etag: str | None, *, exists: bool = True) -> bool:
-    """Return whether a client that reads has this data already, so that the answer is 304.
+    """Return whether a reading client has the current data already, so that the response is 304.
 
     ``etag`` is that of the data, None if it has none; ``exists`` tells whether there is any
     data. Raises PreconditionFailed if If-Match or If-None-Match forbids the request.
@@ -40,7 +40,7 @@ def has_current(request: HttpRequest, etag: str | None, *, exists: bool = True) 
 
 
 def allows_range(request: HttpRequest, etag: str | None) -> bool:
-    """Return whether a part of the data may be sent: not if If-Range names other data."""
+    """Return whether to send only the requested range: not if If-Range has another ETag."""
     known = request.META.get("HTTP_IF_RANGE")
     return known is None or _names(known, etag, False, weak=False)
 

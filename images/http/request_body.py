@@ -27,7 +27,8 @@ class BodyTooLarge(errors.OverLimit):
 def raw(request: HttpRequest, limit: int = LIMIT) -> bytes:
     """Return the whole body of at most ``limit`` bytes, with Content-Length or chunked.
 
-    Raises BodyTooLarge, BodyIncomplete; Invalid if the body is only a part, or encoded.
+    Raises BodyTooLarge, BodyIncomplete if the client does not send all of it, and Invalid if
+    the headers say that it is only a part of something, or encoded.
     """
     content_headers.check_plain_and_whole(request)
     _check_size(streaming.content_length(request) or 0, limit)
@@ -50,7 +51,10 @@ def header_text(value: str) -> str:
 
 
 def json(request: HttpRequest, limit: int = LIMIT) -> Any:
-    """Return the body parsed as a JSON object or list; Content-Type is ignored. Raises Invalid."""
+    """Return the body parsed as a JSON object or list; Content-Type is ignored.
+
+    Raises Invalid for anything else, BodyTooLarge above ``limit`` bytes, BodyIncomplete.
+    """
     return document(raw(request, limit))
 
 

@@ -1,4 +1,4 @@
-"""The text in the URL of a request, which has to be UTF-8."""
+"""Checks that the text in the URL of a request is UTF-8."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NOT_ASCII = re.compile(rb"%[89A-Fa-f]|[\x80-\xff]")
 def keep_path(environ: dict[str, Any]) -> None:
     """Copy the undecoded path of a request to the key PATH of its environment, for ``is_utf8``.
 
-    Django replaces what it cannot decode in the path.
+    In its own copy of the path, Django replaces bytes that are not UTF-8.
     """
     environ[PATH] = environ.get("PATH_INFO", "")
 

@@ -83,11 +83,11 @@ def body(request: HttpRequest, patience: float = math.inf) -> Iterator[bytes]:
 
 
 def drain(request: HttpRequest) -> None:
-    """Discard what has arrived of the rest of the body, without waiting for more.
+    """Discard the unread bytes of the body that have arrived, without waiting for more.
 
-    If that is not all, the connection ends after the response; the server then goes on to
-    discard what arrives. The function is safe to call however much was read before. A client
-    that still waits for 100 (Continue) sends nothing, so nothing is discarded.
+    If the body is not complete then, the connection ends after the response; the server then
+    discards what still arrives. Can be called however much of the body was read before. A
+    client that still waits for 100 (Continue) sends nothing, so nothing is discarded.
     """
     if expectation.is_pending(request):
         return
@@ -110,11 +110,11 @@ def drain(request: HttpRequest) -> None:
 
 
 def release_body(request: HttpRequest) -> None:
-    """Release the stream of the request's body after the request; discard what was not read.
+    """Discard what was not read of the request's body, and delete the stream that reads it.
 
-    Before the end of its body the connection cannot be used for another request. The last
-    block would also stay in memory as long as the request, which Django REST framework makes
-    part of a reference cycle.
+    Call it after the request: before the end of its body the connection cannot be used for
+    another request. The last block would also stay in memory as long as the request, which
+    Django REST framework makes part of a reference cycle.
     """
     if STREAM in request.META:
         drain(request)
@@ -146,10 +146,11 @@ def _stream(request: HttpRequest, patience: float) -> Stream:
 def _fresh_unreader(
     source: Any, sock: Any, length: int | None
 ) -> SocketUnreader | None:
-    """Return the source of gunicorn's body reader if it is a plain socket and still unused.
+    """Return gunicorn's reader of the socket if the body can be read from it directly, or None.
 
-    This function and `_from_gunicorn` depend on internals of the gunicorn version that
-    pyproject.toml names: objects of any other type or state are read as from any WSGI server.
+    It can if the connection has no TLS and nothing of the body was read before. This function
+    and `_from_gunicorn` depend on internals of the gunicorn version that pyproject.toml
+    names: objects of any other type or state are read as from any WSGI server.
     """
     if type(source) not in (Body, ExpectedBody) or source.buf.tell():
         return None
@@ -171,8 +172,9 @@ def _fresh_unreader(
 def _from_gunicorn(source: Body, unreader: SocketUnreader, patience: float) -> Stream:
     """Yield the body from the socket without gunicorn's readers, whose copying costs most.
 
-    Until the end of the body is reached, it is marked as failed, so that gunicorn does not
-    read another request from the connection. Bytes of a following request are given back.
+    Until its end is reached, the body is marked as failed, so that gunicorn does not read
+    another request from the connection. Bytes of a following request are given back to
+    gunicorn. Raises BodyIncomplete, ServerStopping.
     """
     expectation.ask(source)
     source.failed = True
@@ -205,7 +207,11 @@ def _counted(sock: socket.socket, left: int) -> Stream:
 def _from_server(
     source: Any, sock: socket.socket | None, length: int | None, patience: float
 ) -> Stream:
-    """Yield the body as from any WSGI server. Each server has its own errors for a broken body."""
+    """Yield the body from ``wsgi.input``, which every WSGI server has.
+
+    Raises BodyIncomplete for any error of the server (each has its own for a broken body) and
+    a body that is too short, and ServerStopping.
+    """
     left = length
     with connection.receiving(sock, patience) if sock else nullcontext():
         while left is None or left:
@@ -231,7 +237,8 @@ def _nothing() -> Stream:
 def content_length(request: HttpRequest) -> int | None:
     """Return the header Content-Length, the size of the body in bytes; None without it.
 
-    Sizes beyond 64 bits become the largest one. Raises Invalid if it is not a number.
+    A size beyond 64 bits becomes the largest 64-bit integer. Raises Invalid if the header is
+    not a number.
     """
     stated = request.META.get("CONTENT_LENGTH") or None
     if stated is not None and not NUMBER.fullmatch(stated):
@@ -287,13 +294,13 @@ def download(
 
 
 def close(blocks: Iterator[bytes]) -> None:
-    """Close the source of the data, if it can be closed."""
+    """Close a source of data that has a method ``close``; ignore any other."""
     if hasattr(blocks, "close"):
         blocks.close()
 
 
 def description(size: int, checksum: str | None) -> HttpResponse:
-    """Return the response to HEAD: that to a download of all data, but without the data.
+    """Return the response to HEAD: the headers of a download of all data, without the data.
 
     ``size`` is in bytes; ``checksum`` is the MD5 in hexadecimal.
     """
@@ -314,13 +321,17 @@ def _describe(
 
 
 def without_ranges(response: HttpResponseBase) -> HttpResponseBase:
-    """Make a response say that ranges of the data are not served (RFC 9110, 14.3); return it."""
+    """Return the response with a header that says that ranges are not served (RFC 9110, 14.3)."""
     response.headers["Accept-Ranges"] = "none"
     return response
 
 
 class Direct(NamedTuple):
-    """A client's connection to which the kernel can write a file."""
+    """A client's connection to which the kernel can write a file.
+
+    ``send_rest`` lets another thread send the rest: it takes the blocks and the number of
+    bytes.
+    """
 
     sock: socket.socket
     send_rest: Callable[[Any, int], None] | None

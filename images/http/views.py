@@ -54,7 +54,7 @@ class ApiView(APIView):
     def dispatch(
         self, request: HttpRequest, *args: Any, **kwargs: Any
     ) -> HttpResponseBase:
-        """Answer a request, and discard what is left of its body."""
+        """Answer a request, and discard what was not read of its body."""
         # Browsers send OPTIONS without credentials.
         if request.method == "OPTIONS":
             return responses.nothing(200)
@@ -88,7 +88,7 @@ class ApiView(APIView):
             request_body.refuse(request._request)
 
     def handle_exception(self, exc: Exception) -> HttpResponse:  # type: ignore[override]
-        """Return the response to an error, and discard what is left of the request's body."""
+        """Return the response to an error, and discard what was not read of the body."""
         response: HttpResponse = super().handle_exception(exc)
         # Most clients read the response only after they have sent the whole body.
         streaming.drain(self.request._request)
@@ -163,7 +163,10 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def current_outage() -> BaseException | None:
-    """Return the exception that is being handled, and recorded, if it is an outage."""
+    """Return the exception that is being handled if it is an outage of the database, else None.
+
+    Also records the outage.
+    """
     error = sys.exc_info()[1]
     if error is None or not outages.is_outage(error):
         return None
@@ -172,7 +175,7 @@ def current_outage() -> BaseException | None:
 
 
 def unavailable(response: HttpResponse) -> HttpResponse:
-    """Complete the response to an outage of the database."""
+    """Add the headers of a response to an outage of the database; return the response."""
     response.headers["Retry-After"] = str(outages.RETRY_AFTER)  # RFC 9110, 10.2.3
     responses.suppress_log(response)
     return response
