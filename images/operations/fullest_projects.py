@@ -1,4 +1,4 @@
-"""The projects that have most of the bytes that their limits allow."""
+"""The projects that use most of the storage that their limits allow."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ MOST_DAYS = 36_500  # further ahead no date is named
 
 
 def above(percent: int) -> list[dict[str, Any]]:
-    """Return the projects that have at least so much of ``image_size_total``, fullest first.
+    """Return the projects that use at least ``percent`` of ``image_size_total``, fullest first.
 
-    In MiB: the limit, the use (with reserved bytes) and the growth of the last 30 days; and the
-    day on which the project will be full if it goes on growing so. Four queries.
+    Each has its limit, its use (with reserved bytes) and its growth in the last 30 days, in
+    MiB, and the day on which it will reach its limit at this rate. Four queries.
     """
     stored = ImageLocation.objects.filter(
         status=LocationStatus.ACTIVE, image__deleted_at=None

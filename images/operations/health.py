@@ -1,4 +1,4 @@
-"""Whether the service works: its database answers, and a background worker reports to it.
+"""Whether the service works: its database answers, and a background worker has reported.
 
 A worker that hangs, has ended or cannot write to the database does not report.
 """
@@ -31,16 +31,17 @@ _began = 0.0
 
 
 def report() -> None:
-    """Report that this background worker works."""
+    """Save the present time as that of the last report of a background worker."""
     WorkerReport.objects.update_or_create(
         pk=1, defaults={"reported_at": timezone.now()}
     )
 
 
 def problem() -> str | None:
-    """Return what is wrong with the service; None if it works. Takes less than a second.
+    """Return what is wrong with the service, as a sentence; None if it works.
 
-    However many callers there are, each process asks the database only once at a time.
+    Takes less than a second. However many callers there are, each process asks the database
+    only once at a time.
     """
     try:
         return _current_look().result(ANSWER_SECONDS)
@@ -76,7 +77,7 @@ def _look() -> str | None:
 
 
 def _leave_pool() -> None:
-    """Give this thread a connection of its own, so that it never waits for one of the pool."""
+    """Give this thread its own database connection, so that it never waits for the pool."""
     connection = connections.create_connection(DEFAULT_DB_ALIAS)
     options = connection.settings_dict["OPTIONS"]
     own = {name: value for name, value in options.items() if name != "pool"}

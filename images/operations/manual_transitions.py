@@ -35,8 +35,8 @@ def possible_transitions(image_id: str) -> dict[str, str]:
 def transition_to(image_id: str, target: str, actor: Caller, reason: str) -> None:
     """Bring an image to the ``target`` status by the operation that leads there.
 
-    Raises Conflict, which names the possible statuses, if no operation leads to ``target``, and
-    what the operation raises.
+    Raises Conflict, which names the possible statuses, if no operation leads to ``target``,
+    NotFound if there is no such image, and the errors of the operation.
     """
     image = _image(image_id)
     possible = _operations(image)
@@ -49,7 +49,7 @@ def transition_to(image_id: str, target: str, actor: Caller, reason: str) -> Non
 
 
 def fail(image_id: str, actor: Caller, reason: str = "") -> None:
-    """End the transfers of an image as failed; the image is then queued, or killed (v1).
+    """End the transfers of an image as failed; the image is then queued, or killed (API v1).
 
     An image that no transfer owns is queued. Raises NotFound, and Conflict unless the
     image is saving, uploading or importing.

@@ -52,7 +52,7 @@ FORGET = 600.0  # seconds; an older count means that no background worker runs
 
 @dataclass(frozen=True)
 class History:
-    """A selection of the events of an image: filters, and the number of the newest ones to show."""
+    """Which events of an image to show: filters, and the number of the newest ones."""
 
     actor: str | None = None
     interface: str | None = None
@@ -133,7 +133,7 @@ def statistics() -> dict[str, Any]:
 def recount() -> None:
     """Count a large catalogue again and store the counts, if the last count is old enough.
 
-    It is old after RECOUNT seconds, but not before 20 times its own duration: so counting
+    A count is old after RECOUNT seconds, but not before 20 times its own duration: so counting
     takes at most a twentieth of the time.
     """
     last = Statistics.objects.first()
@@ -217,7 +217,10 @@ def _stores() -> dict[str, dict[str, int]]:
 
 
 def _projects() -> list[dict[str, Any]]:
-    """Return the bytes of the projects that have most: used, reserved, in chunks, in the trash."""
+    """Return the projects that use most bytes, each with its bytes by kind.
+
+    The kinds are ``used`` (by active copies), ``reserved``, ``chunks`` and ``trash``.
+    """
     locations = ImageLocation.objects.all()
     totals = {
         "used": usage.by_owner(

@@ -56,7 +56,7 @@ def purge_deleted(
 
 
 def purge_total(before: datetime, *, release_ids: bool = False) -> tuple[int, int]:
-    """Return how many images are ready to be purged, and how many are not: their data still exists.
+    """Return how many deleted images can be purged, and how many cannot, as they have data.
 
     The arguments are those of ``purge_deleted``.
     """

@@ -1,4 +1,4 @@
-"""Fixes for findings of the consistency checks; each first verifies that its finding persists."""
+"""Repairs for consistency findings; each first verifies that its finding persists."""
 
 from __future__ import annotations
 
@@ -178,7 +178,11 @@ def unstick(image_id: str, actor: Caller, reason: str = "") -> None:
 
 
 def note_verified(location_id: int, damage: str, actor: Caller) -> None:
-    """Save that a copy was read now, with its ``damage`` (empty: none); record a changed result."""
+    """Save that a copy was read now, and its ``damage`` (empty: none).
+
+    A result that differs from the last one is recorded in the history. Does nothing if the
+    location does not exist.
+    """
     location = ImageLocation.objects.filter(pk=location_id).first()
     if location is None:
         return
@@ -192,10 +196,11 @@ def note_verified(location_id: int, damage: str, actor: Caller) -> None:
 
 
 def note_digests(location_id: int, facts: DataFacts, actor: Caller) -> bool:
-    """Record the digests of the only copy of an image that has none; False if it cannot be done.
+    """Save the digests of the only copy of an image that has none, and record the change.
 
     ``facts`` are those of the copy's data. From then on downloads are compared with the
-    digests, and further copies must have them.
+    digests, and further copies must have them. Returns False, without a change, if the image
+    has changed since its data was read.
     """
     location = ImageLocation.objects.get(pk=location_id)
     with locked(location.image_id, deleted=True) as image:

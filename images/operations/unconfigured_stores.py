@@ -19,7 +19,7 @@ def images_by_store() -> dict[str, int]:
 
 
 def summary(images: dict[str, int]) -> str:
-    """Return the stores and their numbers of images as a part of a sentence."""
+    """Return text such as ``'store' (2 images), 'other' (1 image)``, for messages."""
     return ", ".join(
         f"{store!r} ({number} image{'s'[: number > 1]})"
         for store, number in sorted(images.items())

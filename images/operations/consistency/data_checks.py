@@ -81,7 +81,10 @@ class Copy:
         )
 
     def is_needed(self) -> bool:
-        """Whether the image still needs this copy. Ask after reading, before reporting damage."""
+        """Return whether the image still needs this copy.
+
+        The database is asked now: call it after the copy was read, before damage is reported.
+        """
         return ImageLocation.objects.filter(NEEDED, pk=self.location).exists()
 
 
@@ -114,11 +117,10 @@ def damage(copy: Copy, through: Through = iter) -> tuple[str, str] | None:
 def examine(
     copy: Copy, through: Through = iter
 ) -> tuple[tuple[str, str] | None, DataFacts | None]:
-    """Read a copy without digests and check it like an upload; return its damage, or its facts.
+    """Read a copy without digests and check it like an upload.
 
-    One of the two is None. Damage is (kind of finding, message); facts are the size and the
-    digests of the data. Writes nothing. Raises DataMissing, StoreError, Invalid as ``damage``
-    does.
+    Returns (damage, facts), one of which is None. Damage is (kind of finding, message); facts
+    are the size and the digests of the data. Writes nothing. Raises the errors of ``damage``.
     """
     image = Image.objects.get(pk=copy.image_id)
     blocks = stores.get(copy.store).open(copy.key)

@@ -13,7 +13,10 @@ BATCH = 500  # rows
 
 @dataclass(frozen=True)
 class Finding:
-    """A deviation that a check has found. ``size`` (bytes) is set for findings about objects."""
+    """A deviation that a check has found.
+
+    ``size`` (bytes) is set only for findings about objects.
+    """
 
     kind: str
     message: str

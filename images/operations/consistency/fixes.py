@@ -33,7 +33,7 @@ ADVICE = {
 
 @dataclass(frozen=True)
 class Fixing:
-    """The actor of the fixes, and what they are allowed to remove."""
+    """Who fixes the findings, for the history, and what the fixes are allowed to remove."""
 
     actor: Caller
     foreign: bool = (
@@ -50,7 +50,10 @@ def can_fix(finding: Finding) -> bool:
 def fix(
     findings: Iterable[Finding], fixing: Fixing
 ) -> Iterator[tuple[Finding, str | None]]:
-    """Fix findings as far as ``fixing`` allows; yield each with None or why it is not fixed."""
+    """Fix findings as far as ``fixing`` allows.
+
+    Yields each finding with None, or with the reason why it was not fixed.
+    """
     findings = list(findings)
     kinds = {finding.kind for finding in findings}
     if "stuck" in kinds:

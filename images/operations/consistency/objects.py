@@ -31,8 +31,8 @@ def in_store(
 ) -> Iterator[Finding]:
     """Yield findings for the missing, damaged and orphaned objects of one store.
 
-    The store's listing passes through ``listed``, the blocks of copies pass ``through``; None:
-    no copy is read.
+    The listing of the store passes through ``listed``, and the blocks of copies pass through
+    ``through``; without ``through`` no copy is read.
 
     The store is listed before the rows are read: an object is always written after its row, so
     that the object of a running upload never counts as orphaned.
@@ -138,7 +138,7 @@ def _is_missing(store: stores.Store, key: str) -> bool:
 def in_unlisted_stores(through: Through | None) -> Iterator[Finding]:
     """Yield findings for copies in stores that cannot be listed: ``http`` and unknown stores.
 
-    The blocks of copies pass ``through``; None: no copy is read.
+    The blocks of copies pass through ``through``; without it no copy is read.
     """
     known = {store.id for store in stores.configured()}
     unlisted = ImageLocation.objects.filter(LIVE).exclude(store__in=known)

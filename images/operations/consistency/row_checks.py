@@ -34,9 +34,9 @@ def illegal_statuses() -> Iterator[Finding]:
 
 
 def stuck() -> Iterator[Finding]:
-    """Yield findings for dead transfers, and for images that wait for a transfer that is gone.
+    """Yield findings for dead transfers, and for images whose transfer is gone.
 
-    Such images are saving, uploading or importing.
+    Such images are saving, uploading or importing, and no transfer is running for them.
     """
     for row in _rows(Image.objects.filter(ownerless()), "status"):
         yield Finding(
@@ -92,7 +92,10 @@ def stray_locations() -> Iterator[Finding]:
 
 
 def overdue() -> Iterator[Finding]:
-    """Yield findings for objects and trashed images whose deletion is late."""
+    """Yield findings for objects and trashed images whose deletion is late.
+
+    Late are also objects whose deletion has failed many times.
+    """
     now = timezone.now()
     late = ImageLocation.objects.filter(
         Q(delete_after__lt=now - LATE) | Q(delete_attempts__gte=MANY_ATTEMPTS),

@@ -27,13 +27,13 @@ class Listing:
         self._db.close()
 
     def fill(self, listing: Iterable[tuple[str, int]]) -> None:
-        """Insert a whole listing."""
+        """Insert the (key, size in bytes) of all objects of a store."""
         self._db.execute("BEGIN")
         self._db.executemany("INSERT OR REPLACE INTO found VALUES (?, ?)", listing)
         self._db.execute("COMMIT")
 
     def take(self, keys: Sequence[str]) -> dict[str, int]:
-        """Remove these keys from the table and return the sizes of those it had."""
+        """Remove these keys from the table; return the sizes (bytes) of those it had."""
         marks = ",".join("?" * len(keys))
         removed = self._db.execute(
             f"DELETE FROM found WHERE key IN ({marks}) RETURNING key, size", keys
