@@ -31,7 +31,7 @@ class FetchPool:
         self._stopping = threading.Event()
 
     def begin(self) -> None:
-        """Begin waiting web downloads, as far as threads are free for their owners."""
+        """Start waiting web downloads, as long as threads are free for them and their owners."""
         for _ in range(self._at_once - len(self._running)):
             waiting = self._next()
             if waiting is None:
@@ -40,7 +40,11 @@ class FetchPool:
             self._pool.submit(self._fetch, waiting.transfer_id)
 
     def _next(self) -> queue.Waiting | None:
-        """Return the next transfer, fair by owner: fewest running first, then oldest."""
+        """Return the next waiting web download, None if there is none to begin.
+
+        Fair by owner: first the owner with the fewest running downloads, then the oldest
+        request.
+        """
         running = self._running.copy()
         by_owner = Counter(running.values())
         for most in range(self._per_owner):
