@@ -44,9 +44,10 @@ class CallerAuthentication(BaseAuthentication):
 
 
 def _embedded(request: HttpRequest) -> Caller:
-    """Return the caller of HTTP Basic, ``Authorization: Bearer`` or ``X-Auth-Token``.
+    """Return the caller whom the credentials of the built-in identity service name.
 
-    Raises AuthenticationFailed for wrong credentials, NotAuthenticated for missing ones.
+    They come by HTTP Basic, ``Authorization: Bearer`` or ``X-Auth-Token``. Raises
+    AuthenticationFailed for wrong credentials, NotAuthenticated for missing ones.
     """
     identity = _identity(request)
     if identity is None:
@@ -55,7 +56,7 @@ def _embedded(request: HttpRequest) -> Caller:
 
 
 def _none(request: HttpRequest) -> Caller:
-    """Return an administrator, without credentials.
+    """Return an administrator as caller, for the mode without sign-in.
 
     Raises NotAuthenticated for requests that are not from this machine, unless
     IMAGECATALOG_AUTH_NONE_REMOTE is on.
@@ -130,7 +131,7 @@ def _identity(request: HttpRequest) -> Identity | None:
 
 
 def _refuse_cross_site(request: HttpRequest) -> None:
-    """Raise Forbidden for an unsafe request from a page of another site.
+    """Raise Forbidden for a request with an unsafe method from a page of another site.
 
     A browser adds a remembered password to the requests of every page. It also sends where the
     page is from (Fetch Metadata; RFC 6454 where the service has no TLS); programs do not.

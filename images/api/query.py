@@ -81,7 +81,8 @@ def limit(params: QueryDict) -> int:
 def order(keys: list[tuple[str, str]], choices: Sequence[str] = SORT_KEYS) -> Order:
     """Return (column, descending) for each (sort key, direction); "" is descending.
 
-    ``choices`` are the keys of the list. Only the first of equal keys counts. Raises Invalid for unknown keys and directions.
+    ``choices`` are the keys by which the list can be sorted. Only the first of equal keys
+    counts. Raises Invalid for unknown keys and directions.
     """
     if len(keys) > MAX_CONDITIONS:
         raise Invalid(
@@ -101,9 +102,9 @@ def order(keys: list[tuple[str, str]], choices: Sequence[str] = SORT_KEYS) -> Or
 def instant(name: str, text: str) -> tuple[datetime, datetime]:
     """Return the start (inclusive) and the end (exclusive) of a time given in ISO 8601.
 
-    A time without a fraction stands for its whole second. Start and end of a time with a
-    fraction are the same. Raises Invalid, with the ``name`` of the parameter, if the text is
-    not a time.
+    A time without a fraction stands for its whole second. For a time with a fraction, start
+    and end are equal. Raises Invalid, with the ``name`` of the parameter, if the text is not
+    a time.
     """
     try:
         return _instant(text)

@@ -1,4 +1,7 @@
-"""The shares of uploads and downloads: places of their client's address and project."""
+"""Uploads and downloads, limited for each client address and each project.
+
+The limits are those of ``images.transfers.concurrency``.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ from images.transfers.places import Place
 
 
 class _SentFile:
-    """A file for the kernel to send, which holds a place until it is closed."""
+    """A file for the kernel to send, which counts as one transfer until it is closed."""
 
     def __init__(self, blocks: Any, shares: Shares, place: Place) -> None:
         self._blocks, self._shares, self._place = blocks, shares, place
@@ -32,19 +35,23 @@ class _SentFile:
         return sent
 
     def take(self) -> _SentFile:
-        """Return an object for the rest of the data, which now holds file and place."""
+        """Return an object for the rest of the data, which releases file and place instead."""
         self._release.detach()
         return _SentFile(self._blocks.take(), self._shares, self._place)
 
     def close(self) -> None:
-        """Close the file, and give the place back."""
+        """Close the file, and release its place among the transfers."""
         self._blocks.close()
         self._release()
 
 
 @contextmanager
 def upload(request: HttpRequest, caller: Caller) -> Iterator[None]:
-    """Hold a place while the data of a request is received. Raises TooManyTransfers."""
+    """Count a request as a transfer of its caller while its data is received.
+
+    Raises TooManyTransfers if the client's address, its project or the process is at its
+    limit.
+    """
     shares = concurrency.shares()
     place = shares.take(_place(request, caller, connection.end_receiving))
     try:
@@ -61,10 +68,12 @@ def download(
     part: tuple[int, int] | None,
     checksum: str | None,
 ) -> StreamingHttpResponse:
-    """Return the response with the data, or with its range ``part``. Raises TooManyTransfers.
+    """Return the response with the data, or with its range ``part``.
 
-    The parameters are those of ``streaming.download``. The response holds a place until it is
-    closed. That of a file which the kernel sends is no thread, but one of many more.
+    The parameters are those of ``streaming.download``. The response counts as a transfer
+    until it is closed. A file that the kernel sends holds no thread and has a much higher
+    limit. Raises TooManyTransfers if the client's address, its project or the process is at
+    its limit.
     """
     direct = streaming.direct_to(request, blocks)
     shares = concurrency.sent_shares() if direct else concurrency.shares()

@@ -42,9 +42,11 @@ def versions(request: HttpRequest) -> HttpResponse:
 
 
 def fallback(request: HttpRequest) -> HttpResponseBase:
-    """Answer a path without a version: as the version in Accept, else list all versions (300).
+    """Answer a path without a version.
 
-    Paths of no API are not found: probes and browsers would take 300 for success.
+    The request is handled by the API version that Accept names. Without one, the list of all
+    versions is returned with 300; but 404 for a path of no API, because probes and browsers
+    would take 300 for success.
     """
     named = MEDIA_TYPE.search(request.META.get("HTTP_ACCEPT", ""))
     if named and (named[1] != "v1" or settings.IMAGECATALOG_V1):

@@ -1,4 +1,4 @@
-"""The limits of projects, and what the projects have."""
+"""The limits of projects, and how much of them the projects use."""
 
 from __future__ import annotations
 
@@ -22,19 +22,22 @@ class QuotaViewSet(ApiViewSet):
     lookup_value_regex = "[^/]+"
 
     def list(self, request: Request) -> HttpResponse:
-        """Return the projects that have at least ``over`` percent of their bytes, fullest first."""
+        """Return the projects that use at least ``over`` percent of their storage, fullest first.
+
+        The percentage is that of the limit ``image_size_total``.
+        """
         access.check(get_caller(request), "change_quota", {"owner": None})
         percent = _percent(request.query_params.get("over", "80"))
         return responses.json({"quotas": fullest_projects.above(percent)})
 
     def retrieve(self, request: Request, project: str) -> HttpResponse:
-        """Return limit, its source, and what the project has, by the names of the limits."""
+        """Return each limit by its name: the value, its source, and how much the project uses."""
         attributes.clean_text(project, "id of a project")
         access.check(get_caller(request), "show_quota", {"owner": project})
         return responses.json(_document(project))
 
     def update(self, request: Request, project: str) -> HttpResponse:
-        """Set limits of a project; null is the default again, -1 is no limit."""
+        """Set limits of a project; null restores the default, -1 is no limit."""
         attributes.clean_text(project, "id of a project")
         access.check(get_caller(request), "change_quota", {"owner": project})
         wanted = request_body.json(request._request)

@@ -36,7 +36,7 @@ _UNSAFE = re.compile(r"[\x00-\x1f\x7f]|^\s|\s$")
 
 @dataclass(frozen=True)
 class Meta:
-    """The image metadata in the headers of a request. Headers that are not sent are left out."""
+    """The image metadata in the headers of a request; headers that were not sent are left out."""
 
     fields: Mapping[str, Any]  # None for an empty header
     properties: Mapping[str, str]
@@ -121,8 +121,8 @@ def _property_name(name: str) -> str:
 def unquoted(text: str) -> str:
     """Decode a text if it is percent-encoded; return any other text unchanged.
 
-    A text is percent-encoded if all its special characters are. A URL that has
-    percent-encodings of its own, which decoding would lose, is unchanged, too.
+    A text counts as percent-encoded if all its special characters are. A URL with
+    percent-encodings of its own, which decoding would lose, also stays unchanged.
     """
     if "%" not in text or not _QUOTED.fullmatch(text):
         return text
@@ -168,7 +168,7 @@ def _checksum(name: str, text: str) -> str:
 
 
 def _or_none(check: Callable[[str, str], Any]) -> Callable[[str, str], Any]:
-    """Return a check that accepts the word None as well and returns None for it.
+    """Wrap the check of a header's value so that it returns None for the word ``None``.
 
     The historic Glance replicator sends this word for null.
     """

@@ -133,9 +133,10 @@ def _page(request: Request, serialize: Callable[[Row], dict[str, Any]]) -> HttpR
 
 
 def _find(caller: Caller, image_id: str, action: str) -> Row:
-    """Return an image that the caller sees if the action is allowed; admins also see deleted ones.
+    """Return an image that the caller sees, if the caller is allowed the action on it.
 
-    Raises NotFound, Forbidden.
+    Admins also see deleted images. Raises NotFound for an image that the caller does not see,
+    Forbidden if the action is not allowed.
     """
     return access.get_image(caller, image_id, action, deleted=caller.is_admin)
 

@@ -78,7 +78,7 @@ class SharedImageViewSet(V1ViewSet):
 
 
 def _sharer(request: Request, image_id: str, *actions: str) -> Caller:
-    """Return the caller if it may do all these actions on the members of an image.
+    """Return the request's caller if all these actions on the image's members are allowed.
 
     Raises NotFound if the caller does not see the image, Forbidden if an action is not
     allowed.
@@ -91,7 +91,7 @@ def _sharer(request: Request, image_id: str, *actions: str) -> Caller:
 
 
 def _only(caller: Caller, image: Row) -> str | None:
-    """Return the only project that the caller may see as a member; None if it may see all."""
+    """Return the only project that the caller may see as a member; None if all are visible."""
     all_of_them = access.may(caller, "get_other_members", image) or sharing.may_share(
         caller, image
     )
@@ -105,7 +105,7 @@ def _document(name: str, value: str, can_share: bool) -> dict[str, Any]:
 def _memberships(document: Any) -> dict[str, bool | None]:
     """Parse ``{"memberships": [{"member_id", "can_share"?}]}`` into project -> can_share.
 
-    None: ``can_share`` is not given. Raises Invalid for anything else.
+    A ``can_share`` that is not given becomes None. Raises Invalid for any other document.
     """
     entries = document.get("memberships") if isinstance(document, dict) else None
     if not isinstance(entries, list):
@@ -124,9 +124,9 @@ def _membership(entry: Any) -> tuple[str, bool | None]:
 
 
 def _can_share(content: bytes) -> bool | None:
-    """Parse ``{"member": {"can_share": …}}``; None if it is not given or the body is empty.
+    """Return ``can_share`` from a body ``{"member": {"can_share": …}}``.
 
-    Raises Invalid for anything else.
+    None if it is not given or the body is empty. Raises Invalid for anything else.
     """
     if not content:
         return None

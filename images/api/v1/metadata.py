@@ -1,4 +1,4 @@
-"""From the metadata in headers to attributes of an image, by the rules of API v1 alone."""
+"""Conversion of metadata in headers to attributes of an image, by the rules of API v1."""
 
 from __future__ import annotations
 
@@ -112,7 +112,8 @@ def _owner(meta: Meta, row: Row, caller: Caller) -> str | None:
 def _visibility(meta: Meta, row: Row) -> str | None:
     """Return the new visibility, or None for no change.
 
-    API v1 has only public and not public: an image that stays not public keeps its visibility.
+    API v1 only knows whether an image is public: an image that is not and stays so keeps its
+    visibility.
     """
     wanted = meta.get("is_public")
     if wanted is None or wanted == (row["visibility"] == "public"):
@@ -123,7 +124,8 @@ def _visibility(meta: Meta, row: Row) -> str | None:
 def _properties(meta: Meta, row: Row) -> tuple[dict[str, str], set[str]]:
     """Return the properties that a request sets, and the names of those that it leaves out.
 
-    Headers do not keep case and dashes: the names are those that the image has.
+    Case and dashes get lost in headers, so the request's names are matched to the names that
+    the image has.
     """
     names = {_as_sent(name): name for name in row["properties"]}
     names |= {name: name for name in row["properties"]}

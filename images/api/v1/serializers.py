@@ -1,4 +1,4 @@
-"""From an image's row to its JSON object in API v1."""
+"""Conversion of an image's row to its JSON object in API v1."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ SCHEMES = ("http://", "https://")
 
 
 class Sources(NamedTuple):
-    """The sources that a request names: at most one, none for an image without data."""
+    """The sources of data that a request names: at most one, or none for an image without data."""
 
     has_body: bool
     copy_from: str | None  # URL
@@ -25,10 +25,10 @@ class Sources(NamedTuple):
 
 
 def of(request: HttpRequest, meta: Meta) -> Sources:
-    """Return the source that a request names.
+    """Return the source of data that a request names.
 
-    Raises Invalid for several sources, for other schemes, for a store that does not exist, and
-    for a body that is not the data itself.
+    Raises Invalid for several sources, for a URL that is not http(s), for a store that does
+    not exist, and for a body that is only a part of the data, or encoded.
     """
     content_headers.check_plain_and_whole(request)
     if name := meta.get("store"):

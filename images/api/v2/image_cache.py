@@ -1,4 +1,4 @@
-"""The cache of the machine that answers (Image API 2.14 to 2.18)."""
+"""The read cache of the machine that answers the request (Image API 2.14 to 2.18)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CLEARED = {
 
 
 class ImageCacheViewSet(ApiViewSet):
-    """``/v2/cache``: what this machine has cached or will cache; 404 without a cache."""
+    """``/v2/cache``: the images that this machine caches or will cache; 404 without a cache."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Authenticate the caller, then raise NotFound if this machine has no cache."""
@@ -28,7 +28,7 @@ class ImageCacheViewSet(ApiViewSet):
             raise errors.NotFound("This service has no cache.")
 
     def list(self, request: Request) -> HttpResponse:
-        """Return the cached images, and the ids of those that are queued."""
+        """Return the cached images, and the ids of those that wait to be cached."""
         _check(request, "cache_list")
         cached = [_document(entry) for entry in cache.contents()]
         return responses.json(
@@ -36,7 +36,7 @@ class ImageCacheViewSet(ApiViewSet):
         )
 
     def clear(self, request: Request) -> HttpResponse:
-        """Empty the cache, its queue, or both."""
+        """Remove all images from the cache, from its queue, or from both."""
         _check(request, "cache_delete")
         target = request.headers.get("x-image-cache-clear-target", "")
         if target not in CLEARED:
@@ -48,7 +48,7 @@ class ImageCacheViewSet(ApiViewSet):
         return responses.nothing()
 
     def update(self, request: Request, image_id: str) -> HttpResponse:
-        """Let the worker cache an image."""
+        """Queue an image, so that the background worker of this machine caches it."""
         caller = get_caller(request)
         image = access.get_image(caller, image_id, "cache_image")
         request_body.refuse(request._request)
@@ -62,14 +62,14 @@ class ImageCacheViewSet(ApiViewSet):
         return responses.nothing()
 
     def clean(self, request: Request) -> HttpResponse:
-        """Remove what is damaged, or was left behind by a process that died."""
+        """Remove data that is damaged, and files that were left behind by a dead process."""
         _check(request, "cache_clean")
         request_body.refuse(request._request)
         cache.clean()
         return responses.nothing(200)
 
     def prune(self, request: Request) -> HttpResponse:
-        """Evict what the cache has beyond its limit."""
+        """Evict images until the cache has at most its maximum size."""
         _check(request, "cache_prune")
         request_body.refuse(request._request)
         files, size = cache.prune()

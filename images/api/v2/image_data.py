@@ -48,7 +48,7 @@ class ImageDataView(ApiView):
         return _download(request, image_id)
 
     def head(self, request: Request, image_id: str) -> HttpResponseBase:
-        """Answer as GET does for all of the data, without the data."""
+        """Answer with the headers of GET for all of the data, without the data."""
         return _download(request, image_id)
 
 
@@ -84,9 +84,10 @@ def _response(
 
 
 def _allowed(caller: Caller, image_id: str, preferred: list[str]) -> Row:
-    """Return the image if the caller may download it, also with a choice of stores.
+    """Return the image if the caller may download it, from the ``preferred`` stores if given.
 
-    Raises NotFound if the caller does not see the image, Forbidden if it may not download it.
+    Raises NotFound if the caller does not see the image, Forbidden if the download, or the
+    choice of stores, is not allowed.
     """
     image = access.get_image(caller, image_id, "download_image")
     if preferred:
@@ -107,7 +108,8 @@ def _preferred(request: Request) -> list[str]:
 def announced_size(http: HttpRequest) -> int | None:
     """Return the size of the data in a request, in bytes; None if the request announces none.
 
-    Raises UnsupportedData, EncodedContent, and Invalid for a part of the data or a bad size.
+    Raises UnsupportedData for another Content-Type, EncodedContent for an encoded body, and
+    Invalid for a part of the data or a malformed size.
     """
     if http.content_type != streaming.MEDIA_TYPE:
         message = f"Send the data as Content-Type: {streaming.MEDIA_TYPE}."

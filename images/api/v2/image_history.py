@@ -110,8 +110,8 @@ def _event(
 ) -> dict[str, Any]:
     """Return an event as a JSON object, without details that this caller may not see.
 
-    ``handover`` is the last change of owner: a new owner sees only null for the values of
-    older events. None shows all of them.
+    ``handover`` is the last change of the image's owner: for events before it, the new owner
+    sees null instead of the detail's values. With None all values are shown.
     """
     shown = {
         **event,

@@ -16,7 +16,7 @@ FLAGS = ("all_stores", "all_stores_must_succeed")
 
 
 class ImageImportViewSet(ApiViewSet):
-    """``/v2/images/{id}/import``: requests that bring data into an image."""
+    """``/v2/images/{id}/import``: requests to import data into an image."""
 
     def create(self, request: Request, image_id: str) -> HttpResponse:
         """Request an import by one of the methods of ``/v2/info/import``."""
@@ -30,7 +30,10 @@ class ImageImportViewSet(ApiViewSet):
 
 
 def _wanted(document: Any, store: str) -> ImportRequest:
-    """Return what a body and the header with a store ask for. Raises Invalid, Conflict."""
+    """Return the import request in a body, with the store that the header may name.
+
+    Raises Invalid for a malformed body.
+    """
     if not isinstance(document, dict):
         raise errors.Invalid("The body must be a JSON object with a 'method'.")
     method = _method(document)
@@ -55,7 +58,10 @@ def _method(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _store_ids(document: dict[str, Any], store: str) -> tuple[str, ...]:
-    """Return the ids of the stores that are named, each once; the header names one more."""
+    """Return the ids of the stores in the body, each once, or that of the header.
+
+    Raises Invalid if they are malformed, or if the header names another store than the body.
+    """
     store_ids = document.get("stores") or []
     is_list = isinstance(store_ids, list)
     if not is_list or not all(isinstance(one, str) for one in store_ids):
@@ -70,5 +76,5 @@ def _store_ids(document: dict[str, Any], store: str) -> tuple[str, ...]:
 
 
 def _masked(method: dict[str, Any], uri: str) -> dict[str, Any]:
-    """Return a method as its task shows it: without the query of its URL, which can be secret."""
+    """Return the method as the task shows it: without secrets in its URL."""
     return {**method, "uri": imports.masked(uri)} if uri else method

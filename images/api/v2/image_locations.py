@@ -56,7 +56,10 @@ class ImageLocationViewSet(ApiViewSet):
         return responses.json(serializers.locations(visible))
 
     def create(self, request: Request, image_id: str) -> HttpResponse:
-        """Request that a queued image has its data at a URL; a worker checks the data."""
+        """Request that a queued image has its data at a URL.
+
+        The background worker checks the data before the image is active.
+        """
         caller = get_caller(request)
         access.get_image(caller, image_id, "add_image_location")
         new = NewLocation.parse(request_body.json(request._request, request_body.SMALL))
@@ -99,9 +102,10 @@ class ImageLocationViewSet(ApiViewSet):
     def changes(
         image: Row, operations: Sequence[LocationOperation]
     ) -> Sequence[LocationChange]:
-        """Return the operations on an image as changes of its locations. Writes nothing.
+        """Convert the operations on an image's locations to changes for ``lifecycle``.
 
-        Raises Invalid, Conflict and OverLimit for a value that is not a location.
+        Writes nothing. Raises Invalid, Conflict and OverLimit for a value that is not a
+        location.
         """
         return [
             _change(status, operation)
@@ -134,7 +138,7 @@ def _digests(validation: object) -> dict[str, str]:
 def _with_status(
     image: Row, operations: Sequence[LocationOperation]
 ) -> Iterator[tuple[Status, LocationOperation]]:
-    """Yield each operation with the status that the image has when it is applied."""
+    """Yield each operation with the status that the operations before it give the image."""
     status, count = image["status"], len(image["locations"])
     for operation in operations:
         yield status, operation

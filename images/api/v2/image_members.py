@@ -81,7 +81,7 @@ class ImageMemberViewSet(ApiViewSet):
 
 
 def _image(caller: Caller, image_id: str, member_id: str, action: str) -> Row:
-    """Return an image, with ``member_id`` added, if the action on that member is allowed.
+    """Return the image's row, with ``member_id`` added, if the action on that member is allowed.
 
     Raises NotFound if the caller does not see the image, Forbidden if the action is not
     allowed.
@@ -92,7 +92,7 @@ def _image(caller: Caller, image_id: str, member_id: str, action: str) -> Row:
 
 
 def _only(caller: Caller, image: Row) -> str | None:
-    """Return the only project that the caller may see as a member; None if it may see all."""
+    """Return the only project that the caller may see as a member; None if all are visible."""
     return None if access.may(caller, "get_other_members", image) else caller.project
 
 

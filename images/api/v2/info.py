@@ -1,4 +1,4 @@
-"""What clients can ask about the service itself: its stores, its import methods, and what a project uses."""
+"""Information on the service itself: stores, import methods, and the use of limits."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class ImportInfoViewSet(ApiViewSet):
     """``/v2/info/import``: the methods by which data can be imported."""
 
     def list(self, request: Request) -> HttpResponse:
-        """Return the names of the methods, in the form of a JSON schema with a value."""
+        """Return the names of the import methods, as a JSON schema with a value."""
         return responses.json(
             {
                 "import-methods": {
@@ -58,10 +58,13 @@ class ImportInfoViewSet(ApiViewSet):
 
 
 class UsageViewSet(ApiViewSet):
-    """``/v2/info/usage``: what the caller's project has, and its limits."""
+    """``/v2/info/usage``: how much the caller's project uses of each of its limits."""
 
     def list(self, request: Request) -> HttpResponse:
-        """Return usage and limit by name, sizes in MiB; nothing where nothing is limited."""
+        """Return usage and limit of each limit by name; sizes are in MiB.
+
+        Empty if no limit is set.
+        """
         project = get_caller(request).project
         allowed = limits.of(project)
         is_limited = any(limit is not None for limit in allowed.values())

@@ -40,7 +40,7 @@ class UnsupportedPatch(Invalid):
 
 @dataclass(frozen=True)
 class Operation:
-    """An operation of a JSON patch."""
+    """An operation of a JSON patch, in the same form for both dialects."""
 
     op: Op
     path: tuple[str, ...]  # stripped of blanks
@@ -64,8 +64,8 @@ class LocationOperation:
 def parse(content_type: str, content: bytes) -> list[Operation]:
     """Return the operations of a request body, in order.
 
-    Raises UnsupportedPatch, and Invalid for errors in the document that do not depend on the
-    image.
+    Raises UnsupportedPatch for another Content-Type, and Invalid for errors in the document
+    that do not depend on the image.
     """
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type not in (V2_1, V2_0):
@@ -79,7 +79,7 @@ def parse(content_type: str, content: bytes) -> list[Operation]:
 def plan(
     operations: list[Operation], image: Mapping[str, Any]
 ) -> tuple[Changes, list[LocationOperation]]:
-    """Return the changes that the operations make to ``image``, and those on its locations.
+    """Return the changes that the operations make to ``image``, and the ones on its locations.
 
     The operations are applied in order, in memory only. ``image`` needs only its key
     ``properties`` (a dict). Raises Invalid, Forbidden for read-only attributes, Conflict for
@@ -162,7 +162,10 @@ def _operation(
 
 
 def _segments(pointer: object) -> list[str]:
-    """Return the segments of a JSON pointer (RFC 6901), still escaped. Raises Invalid if bad."""
+    """Return the segments of a JSON pointer (RFC 6901), still escaped.
+
+    Raises Invalid for a malformed pointer.
+    """
     if not isinstance(pointer, str) or not pointer.startswith("/"):
         raise Invalid("A JSON pointer must be a string that starts with '/'.")
     if len(pointer) > MAX_POINTER:

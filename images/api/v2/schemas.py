@@ -19,7 +19,7 @@ Schema = dict[str, Any]
 
 
 def image() -> Schema:
-    """Return the JSON schema of an image; names that it does not list are properties (strings)."""
+    """Return the JSON schema of an image; any name that it does not list is a string property."""
     base = _settable() | _read_only() | {"locations": _locations()}
     return {
         "name": "image",

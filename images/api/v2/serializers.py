@@ -1,4 +1,7 @@
-"""From an image's row to its JSON object. Written by hand, because lists spend their time here."""
+"""Conversion of an image's row to its JSON object in API v2.
+
+Written by hand, because lists spend most of their time here.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,10 @@ PLAIN = (
 
 
 def image(row: Row, caller: Caller) -> dict[str, Any]:
-    """Return an image as a JSON object of API v2: custom properties stand beside the attributes."""
+    """Return an image as a JSON object of API v2.
+
+    Custom properties are keys on the same level as the attributes.
+    """
     path = f"/v2/images/{row['id']}"
     document = {**row["properties"], **{name: row[name] for name in PLAIN}}
     document["created_at"] = _time(row["created_at"])
@@ -58,7 +64,7 @@ def image(row: Row, caller: Caller) -> dict[str, Any]:
 
 
 def _import_state(status: str, store: str, task_id: str) -> dict[str, str]:
-    """Return the properties that tell clients of the import API how an import goes on."""
+    """Return the properties by which clients of the import API follow an import."""
     is_open = status in OPEN_STATUSES
     state = {"os_glance_import_task": str(UUID(task_id))} if is_open else {}
     return state | {

@@ -1,4 +1,4 @@
-"""Tasks of the import API."""
+"""Tasks of the import API: requested imports, and what became of them."""
 
 from __future__ import annotations
 
@@ -65,5 +65,5 @@ def _result(transfer: Transfer) -> dict[str, str] | None:
 
 
 def _raw(moment: datetime | None) -> str | None:
-    """Format a time as the tasks of an image have it: with microseconds, without a zone."""
+    """Return a time with microseconds and without a zone, as image tasks show it."""
     return responses.instant(moment).removesuffix("Z") if moment else None

@@ -181,7 +181,11 @@ class UploadView(TusView):
 
 
 def _allowed(request: Request, image_id: str) -> Caller:
-    """Return the caller if it may upload data to the image. Raises NotFound, Forbidden if not."""
+    """Return the request's caller if it may upload data to the image.
+
+    Raises NotFound if the caller does not see the image, Forbidden if the upload is not
+    allowed.
+    """
     caller = get_caller(request)
     access.get_image(caller, image_id, "upload_image")
     return caller
@@ -195,9 +199,10 @@ def _number(request: Request, name: str) -> int:
 
 
 def _chunk_digests(request: HttpRequest) -> dict[str, str]:
-    """Return the digests of the body, from Upload-Checksum and Content-Digest.
+    """Return the digests of the body (algorithm -> hexadecimal) that the request states.
 
-    Raises Invalid if they are malformed, contradict each other, or need another algorithm.
+    They are in Upload-Checksum and Content-Digest. Raises Invalid if the headers are
+    malformed, contradict each other, or use an unsupported algorithm.
     """
     digests = digest_fields.expected(request, "Content-Digest")
     header = request.headers.get("Upload-Checksum")

@@ -1,4 +1,4 @@
-"""Documents of requests, and the JSON objects of namespaces and their content."""
+"""Request bodies of the Metadata Definitions API, and the JSON objects in its responses."""
 
 from __future__ import annotations
 
@@ -24,12 +24,15 @@ NAMESPACES = "/v2/metadefs/namespaces"
 
 
 def body(request: Request) -> Any:
-    """Return the JSON document of a request."""
+    """Return the JSON document in the body of a request."""
     return request_body.json(request._request)
 
 
 def created(request: Request, document: Document) -> HttpResponse:
-    """Return the response 201 with a document, and its URL if it names its path in ``self``."""
+    """Return a response 201 with a document.
+
+    If the document has its own path as ``self``, the header Location has its URL.
+    """
     response = responses.json(document, 201)
     if "self" in document:
         base = public_url.base(request._request)
@@ -38,7 +41,7 @@ def created(request: Request, document: Document) -> HttpResponse:
 
 
 def namespace(row: MetadefNamespace) -> Document:
-    """Return a namespace without its content."""
+    """Return the JSON object of a namespace, without its content."""
     return {
         **trees.namespace(row),
         **_times(row),
@@ -48,13 +51,13 @@ def namespace(row: MetadefNamespace) -> Document:
 
 
 def with_associations(row: MetadefNamespace) -> Document:
-    """Return a namespace with its resource types, if it has any."""
+    """Return the JSON object of a namespace with its resource types, if it has any."""
     shown = [association(it) for it in row.associations.all()]
     return namespace(row) | trees.given({"resource_type_associations": shown})
 
 
 def tree(row: MetadefNamespace, resource_type: str | None = None) -> Document:
-    """Return a namespace with its content, as far as there is any.
+    """Return the JSON object of a namespace with its content; kinds without any are left out.
 
     With ``resource_type``, names of properties have the prefix for this type. Raises NotFound
     if the namespace does not apply to it.
@@ -74,17 +77,20 @@ def tree(row: MetadefNamespace, resource_type: str | None = None) -> Document:
 
 
 def association(row: MetadefAssociation) -> Document:
-    """Return an association of a namespace with a resource type."""
+    """Return the JSON object of a namespace's association with a resource type."""
     return {**trees.association(row), **_times(row)}
 
 
 def resource_type(row: MetadefResourceType) -> Document:
-    """Return a resource type."""
+    """Return the JSON object of a resource type."""
     return {"name": row.name, **_times(row)}
 
 
 def metadef_object(row: MetadefObject, namespace: str, prefix: str = "") -> Document:
-    """Return an object; ``prefix`` comes before the names of its properties."""
+    """Return the JSON object of an object (a group of properties) in a namespace.
+
+    ``prefix`` comes before the names of its properties.
+    """
     return {
         **trees.metadef_object(row, prefix),
         **_times(row),
@@ -94,12 +100,12 @@ def metadef_object(row: MetadefObject, namespace: str, prefix: str = "") -> Docu
 
 
 def metadef_property(row: MetadefProperty) -> Document:
-    """Return a property with its name."""
+    """Return the JSON object of a property, with its name."""
     return {"name": row.name, **row.schema}
 
 
 def tag(row: MetadefTag) -> Document:
-    """Return a tag."""
+    """Return the JSON object of a tag."""
     return {"name": row.name, **_times(row)}
 
 

@@ -66,7 +66,7 @@ class NamespaceViewSet(ApiViewSet):
         return responses.json(documents.tree(found, kind))
 
     def update(self, request: Request, namespace: str) -> HttpResponse:
-        """Set all attributes of a namespace; its content stays."""
+        """Replace all attributes of a namespace; its content stays."""
         caller = get_caller(request)
         access.get_namespace(caller, namespace, "modify_metadef_namespace")
         tree = clean_namespace(documents.body(request))
@@ -95,7 +95,10 @@ def _listing(params: QueryDict) -> NamespaceListing:
 
 
 def sort(params: QueryDict, choices: tuple[str, ...]) -> tuple[str, bool]:
-    """Return the column by which a list is sorted, and whether it descends. Raises Invalid."""
+    """Return the column by which a list is sorted, and whether it descends.
+
+    Raises Invalid for any column but ``choices`` and an unknown direction.
+    """
     key = params.get("sort_key", "created_at"), params.get("sort_dir", "desc")
     return query.order([key], choices)[0]
 

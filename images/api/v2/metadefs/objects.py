@@ -1,4 +1,4 @@
-"""The objects of a namespace."""
+"""The objects of a namespace: named groups of properties."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ObjectViewSet(ApiViewSet):
         )
 
     def create(self, request: Request, namespace: str) -> HttpResponse:
-        """Add an object."""
+        """Add an object to a namespace."""
         caller = get_caller(request)
         access.get_namespace(caller, namespace, OBJECTS.add)
         values = clean_object(documents.body(request))
@@ -38,17 +38,17 @@ class ObjectViewSet(ApiViewSet):
         return documents.created(request, documents.metadef_object(row, namespace))
 
     def clear(self, request: Request, namespace: str) -> HttpResponse:
-        """Delete all objects."""
+        """Delete all objects of a namespace."""
         content.delete_all(get_caller(request), namespace, OBJECTS)
         return responses.nothing()
 
     def retrieve(self, request: Request, namespace: str, name: str) -> HttpResponse:
-        """Return an object."""
+        """Return an object of a namespace."""
         row = content.get(get_caller(request), namespace, OBJECTS, name)
         return responses.json(documents.metadef_object(row, namespace))
 
     def update(self, request: Request, namespace: str, name: str) -> HttpResponse:
-        """Replace an object, which can get another name."""
+        """Replace an object; the document can give it another name."""
         caller = get_caller(request)
         access.get_namespace(caller, namespace, OBJECTS.modify)
         values = clean_object(documents.body(request))

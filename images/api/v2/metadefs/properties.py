@@ -1,4 +1,4 @@
-"""The properties of a namespace."""
+"""The properties that a namespace defines."""
 
 from __future__ import annotations
 
@@ -22,24 +22,28 @@ class PropertyViewSet(ApiViewSet):
     lookup_value_regex = NAME
 
     def list(self, request: Request, namespace: str) -> HttpResponse:
-        """Return all properties of a namespace by name."""
+        """Return all properties of a namespace: name -> definition."""
         rows = content.get_all(get_caller(request), namespace, PROPERTIES)
         return responses.json({"properties": {it.name: it.schema for it in rows}})
 
     def create(self, request: Request, namespace: str) -> HttpResponse:
-        """Add a property."""
+        """Add a property to a namespace."""
         caller = get_caller(request)
         access.get_namespace(caller, namespace, PROPERTIES.add)
         row = content.add(caller, namespace, PROPERTIES, _values(request))
         return documents.created(request, documents.metadef_property(row))
 
     def clear(self, request: Request, namespace: str) -> HttpResponse:
-        """Delete all properties."""
+        """Delete all properties of a namespace."""
         content.delete_all(get_caller(request), namespace, PROPERTIES)
         return responses.nothing()
 
     def retrieve(self, request: Request, namespace: str, name: str) -> HttpResponse:
-        """Return a property. With ``resource_type``, the name has the prefix for that type."""
+        """Return a property of a namespace.
+
+        With the query parameter ``resource_type``, the name in the path has the prefix for
+        that type.
+        """
         caller = get_caller(request)
         if kind := request.query_params.get("resource_type"):
             name = _without_prefix(caller, namespace, name, kind)
@@ -47,7 +51,7 @@ class PropertyViewSet(ApiViewSet):
         return responses.json(documents.metadef_property(row))
 
     def update(self, request: Request, namespace: str, name: str) -> HttpResponse:
-        """Replace a property, which can get another name."""
+        """Replace a property; the document can give it another name."""
         caller = get_caller(request)
         access.get_namespace(caller, namespace, PROPERTIES.modify)
         row = content.change(caller, namespace, PROPERTIES, name, _values(request))

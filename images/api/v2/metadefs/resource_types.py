@@ -14,7 +14,7 @@ from images.metadefs.documents import clean_association
 
 
 class ResourceTypeViewSet(ApiViewSet):
-    """``/v2/metadefs/resource_types``: the types that namespaces were associated with."""
+    """``/v2/metadefs/resource_types``: the types that any namespace was ever associated with."""
 
     def list(self, request: Request) -> HttpResponse:
         """Return all resource types."""
@@ -25,7 +25,7 @@ class ResourceTypeViewSet(ApiViewSet):
 
 
 class AssociationViewSet(ApiViewSet):
-    """``/v2/metadefs/namespaces/{namespace}/resource_types``: to what a namespace applies."""
+    """``/v2/metadefs/namespaces/{namespace}/resource_types``: the types it applies to."""
 
     lookup_url_kwarg = "name"
     lookup_value_regex = NAME

@@ -1,4 +1,4 @@
-"""The tags of a namespace."""
+"""The tags that a namespace proposes for resources."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ TRUE = {"1", "t", "true", "on", "y", "yes"}
 
 
 class TagViewSet(ApiViewSet):
-    """``/v2/metadefs/namespaces/{namespace}/tags``: proposed tags."""
+    """``/v2/metadefs/namespaces/{namespace}/tags``: tags that the namespace proposes."""
 
     lookup_url_kwarg = "name"
     lookup_value_regex = NAME
 
     def list(self, request: Request, namespace: str) -> HttpResponse:
-        """Return a page of tags, all of them without a limit."""
+        """Return a page of a namespace's tags; all of them if the query has no limit."""
         caller, params = get_caller(request), request.query_params
         query.check_text(params)
         rows = content.tag_page(
@@ -38,7 +38,7 @@ class TagViewSet(ApiViewSet):
         return responses.json({"tags": [{"name": it.name} for it in rows]})
 
     def create(self, request: Request, namespace: str) -> HttpResponse:
-        """Replace all tags, or append some with the header X-Openstack-Append."""
+        """Replace all tags of a namespace, or add some with the header X-Openstack-Append."""
         caller = get_caller(request)
         access.get_namespace(caller, namespace, "add_metadef_tags")
         names = clean_tags(documents.body(request))
@@ -47,7 +47,7 @@ class TagViewSet(ApiViewSet):
         return responses.json({"tags": [{"name": name} for name in names]}, 201)
 
     def clear(self, request: Request, namespace: str) -> HttpResponse:
-        """Delete all tags."""
+        """Delete all tags of a namespace."""
         content.delete_all(get_caller(request), namespace, TAGS)
         return responses.nothing()
 

@@ -18,7 +18,10 @@ ONE = f"{NAMESPACES}/(?P<namespace>{NAMESPACE})"
 
 
 class ContentRouter(SimpleRouter):
-    """A router on which DELETE of a list deletes all of it, and POST of a name adds it."""
+    """A router for lists in a namespace, with two more routes.
+
+    DELETE of a list deletes all of it, and POST of a name adds an entry with this name.
+    """
 
     routes = [
         Route(
