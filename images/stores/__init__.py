@@ -1,4 +1,4 @@
-"""The stores, which keep objects under keys. Knows no image and no HTTP request.
+"""The stores, which keep objects under keys. They know nothing of images and HTTP requests.
 
 ``get``, ``default`` and ``configured`` return the stores of settings.IMAGECATALOG_STORES.
 """
@@ -19,8 +19,8 @@ from images.stores.http import HttpStore
 class Blocks(Protocol):
     """An iterator over the data of an object; close it to release the file or the connection.
 
-    That of a local store has ``send_to`` too, which sends data to a socket without copying
-    it.
+    The blocks of a local store also have ``send_to``, which sends data to a socket without
+    copying it.
     """
 
     def __iter__(self) -> Iterator[bytes]: ...
@@ -52,7 +52,7 @@ class Store(Protocol):
 
     @property
     def cached(self) -> bool:
-        """Whether machines that have a cache keep data of this store in it."""
+        """Whether machines with a read cache keep data of this store in it."""
 
     @property
     def read_only(self) -> bool:
@@ -65,13 +65,15 @@ class Store(Protocol):
     def check_mounted(self, in_use: Callable[[], bool]) -> None:
         """Prepare the store for objects. Raises StoreError for a folder that is not mounted.
 
-        That is an empty one of a store that is ``in_use``: the catalogue has objects in it.
+        A folder counts as not mounted if it is empty although ``in_use`` returns True,
+        because the catalogue has objects in the store.
         """
 
     def put(self, key: str, blocks: Iterable[bytes], size: int | None = None) -> None:
         """Store an object; when the call returns, the object is complete and durable.
 
-        With its ``size`` a full store can refuse it before the first block is read.
+        If the ``size`` in bytes is given, a full store refuses the object before the first
+        block.
 
         Exceptions of ``blocks`` are passed on unchanged; after any exception no partial data
         stays. Blocks must not change afterwards. Raises StoreFull, StoreReadOnly, and
@@ -120,7 +122,7 @@ def get(store_id: str) -> Store:
 
 
 def by_scheme(name: str) -> Store:
-    """Return the store with this id, or the first store of this type.
+    """Return the store with the id ``name``, or the first store of the type ``name``.
 
     Raises Invalid if there is neither.
     """
@@ -134,9 +136,9 @@ def by_scheme(name: str) -> Store:
 
 
 def get_for_location(store_id: str) -> Store:
-    """Return the store with the id that a location has.
+    """Return the store with the id that a location has in the database.
 
-    Raises StoreNotConfigured if it is no longer configured.
+    Raises StoreNotConfigured if the store is no longer configured.
     """
     try:
         return get(store_id)

@@ -1,4 +1,4 @@
-"""A circuit breaker for stores: a store that keeps failing is not asked again in the same round."""
+"""A circuit breaker for stores: a store that keeps failing is not asked again for a while."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ THRESHOLD = 3  # consecutive failures
 class CircuitBreaker:
     """Counts the consecutive failures of each store, so that a failing one is not asked again.
 
-    After THRESHOLD failures without a success between them a store is open: it must not be
-    asked any more. It never closes by itself: each round of work starts with a new breaker.
+    After THRESHOLD failures without a success between them the breaker is open for a store:
+    the store must not be asked any more. It stays open; each round of work has a new breaker.
     """
 
     def __init__(self) -> None:

@@ -16,7 +16,7 @@ CLOUDS = ("s3", "s3a", "gs", "az", "adl", "azure", "abfs", "abfss")
 
 
 def parse(raw: str) -> dict[str, LocalStore | ObjectStore]:
-    """Return the stores of comma-separated ``id=URL`` pairs, by id and in this order.
+    """Parse a comma-separated list of ``id=URL`` pairs; return the stores by id, in this order.
 
     Raises ImproperlyConfigured if the text is malformed or names no store.
     """

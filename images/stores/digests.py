@@ -1,4 +1,4 @@
-"""Digests of a stream, computed in one thread for each algorithm. Knows no store, no image.
+"""Digests of a stream, computed in one thread for each algorithm.
 
 hashlib releases the GIL for large blocks, so that two digests and the write to the store run
 in parallel.

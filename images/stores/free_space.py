@@ -1,7 +1,7 @@
-"""The space that stays free on a file system: IMAGECATALOG_STORE_RESERVE.
+"""The space that uploads leave free on a file system: IMAGECATALOG_STORE_RESERVE.
 
-What else is on it, such as the database in the data folder, can still be written when the store
-refuses data.
+Other files on it, such as the database in the data folder, can still be written when the
+store refuses data.
 """
 
 from __future__ import annotations
@@ -24,19 +24,26 @@ _coming: Counter[int] = Counter()  # bytes claimed and not yet written, by devic
 
 
 class Claim:
-    """The space that one writer has claimed and not yet used.
+    """The space on a file system that one writer has claimed and not yet written.
 
     Claims of other processes are not seen, only what these have written.
     """
 
     def __init__(self, folder: Path, size: int | None) -> None:
-        """Claim space for data of ``size`` bytes; for None, as it comes. Raises as ``extend``."""
+        """Claim space in ``folder`` for data of ``size`` bytes.
+
+        If the size is None, space is claimed while the data is written. Raises StoreFull if
+        the data would use the reserve, OSError if the file system fails.
+        """
         self._folder, self._device = folder, os.stat(folder).st_dev
         self._left = 0
         self.extend(size or 0)
 
     def extend(self, count: int) -> None:
-        """Claim ``count`` bytes. Raises StoreFull if they would use the reserve; OSError."""
+        """Claim ``count`` more bytes.
+
+        Raises StoreFull if they would use the reserve, OSError if the file system fails.
+        """
         with _lock:
             status = os.statvfs(self._folder)
             free = status.f_bavail * status.f_frsize - _coming[self._device]
@@ -45,14 +52,17 @@ class Claim:
             self._change(count)
 
     def use(self, count: int) -> None:
-        """Use ``count`` bytes of the claim, which grows if it must. Raises as ``extend`` does."""
+        """Count ``count`` bytes of the claim as written; extend the claim if it is too small.
+
+        Raises the errors of ``extend``.
+        """
         if count > self._left:
             self._grow(count - self._left)
         with _lock:
             self._change(-count)
 
     def release(self) -> None:
-        """Give back what was not used."""
+        """Give back the bytes of the claim that were not used."""
         with _lock:
             self._change(-self._left)
 
@@ -68,7 +78,7 @@ class Claim:
 
 
 def full() -> StoreFull:
-    """Return the error for data that does not fit."""
+    """Return the error for data that does not fit into the store."""
     return StoreFull("The store is full. Free space in it, or use another store.")
 
 

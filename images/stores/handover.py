@@ -1,4 +1,4 @@
-"""Handover of blocks from the calling thread to a consumer thread. Knows no store.
+"""Handover of blocks of data from the calling thread to a consumer thread.
 
 obstore reads its iterator inside its own event loop, where a producer that reads from another
 object store would make it panic. So the producer stays in the calling thread, which also has
@@ -28,8 +28,9 @@ class Aborted(Exception):
 class Handover:
     """A context manager that hands blocks to ``consume``, which reads them in its own thread.
 
-    The with block writes the blocks, ``consume`` reads them as one iterator. A normal end of
-    the with block ends the iterator; after an exception the iterator raises Aborted.
+    Within the context, ``give`` passes blocks, and ``consume`` reads them as one iterator. A
+    normal end of the context ends the iterator; after an exception the iterator raises
+    Aborted.
     """
 
     def __init__(self, consume: Callable[[Iterator[bytes]], object]) -> None:
@@ -57,7 +58,7 @@ class Handover:
         self._queue.put(block)
 
     def result(self) -> None:
-        """Raise the error with which the consumer has failed, if any. Call after the context."""
+        """Raise the consumer's error, if it has failed; to be called after the context."""
         if self._error is not None:
             raise self._error
 

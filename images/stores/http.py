@@ -1,4 +1,4 @@
-"""The read-only store of data at external URLs. Knows no image.
+"""The read-only store of data at external URLs.
 
 Connections go to the IP addresses that the URL filter has checked, never to a host name, which
 could resolve to another address later.
@@ -185,7 +185,7 @@ def _ask_at(
 
 @contextmanager
 def _ended_in_time(pool: HTTPConnectionPool) -> Iterator[None]:
-    """Shut the connection down when the with block takes longer than HEAD_SECONDS.
+    """Shut down the connections of ``pool`` if the context takes longer than HEAD_SECONDS.
 
     A timeout for each read does not stop a server that sends one byte now and then.
     """
@@ -231,7 +231,7 @@ def _range(start: int, stop: int | None) -> dict[str, str]:
 
 
 def _length(response: BaseHTTPResponse) -> int | None:
-    """Return the length of the body; None if only the end of the stream shows it."""
+    """Return the length of the body in bytes; None if the headers do not state it."""
     text = response.headers.get("Content-Length", "")
     if "Transfer-Encoding" in response.headers or not re.fullmatch("[0-9]{1,18}", text):
         return None
@@ -241,7 +241,7 @@ def _length(response: BaseHTTPResponse) -> int | None:
 def _cut(
     response: BaseHTTPResponse, start: int, stop: int | None
 ) -> Generator[bytes, None, None]:
-    """Return bytes [start, stop) of the data, even if the server sends all of it.
+    """Return bytes [start, stop) of the data from a response that has all of it or the range.
 
     Raises StoreError if the server sent another part, or reports neither size nor end.
     """
@@ -274,7 +274,11 @@ def _end_of_part(response: BaseHTTPResponse, start: int, stop: int | None) -> in
 def _blocks(
     response: BaseHTTPResponse, skip: int, wanted: int | None, exact: bool = False
 ) -> Generator[bytes, None, None]:
-    """Yield ``wanted`` bytes after ``skip`` bytes; with ``exact`` fewer bytes are an error."""
+    """Yield ``wanted`` bytes after ``skip`` bytes, first one empty block; close the response.
+
+    ``wanted`` None: all that follow. Raises StoreError if the data comes too slowly, and with
+    ``exact`` if there are fewer bytes.
+    """
     size = -skip
     try:
         yield b""
@@ -290,7 +294,10 @@ def _blocks(
 
 
 def _sent(response: BaseHTTPResponse, skip: int, wanted: int | None) -> Iterator[bytes]:
-    """Yield the skipped bytes, then the wanted bytes, in blocks that never contain both."""
+    """Yield the next ``skip`` bytes, then ``wanted`` bytes, in blocks that never contain both.
+
+    ``wanted`` None: all that follow.
+    """
     for left in (skip, wanted):
         while left is None or left > 0:
             block = _read(response, BLOCK if left is None else min(BLOCK, left))

@@ -1,4 +1,4 @@
-"""The syntax of keys: relative paths of plain characters, without ``..``. Knows no store."""
+"""The syntax of the keys of objects: relative paths of plain characters, without ``..``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The store in a local folder; its objects survive a power failure. Knows no image.
+"""The store in a local folder; its objects survive a power failure.
 
 obstore is not used here, because its local store does not fsync.
 """
@@ -63,7 +63,10 @@ class LocalStore:
         }
 
     def check_mounted(self, in_use: Callable[[], bool]) -> None:
-        """Make the folder, with its marker. Raises StoreError for an empty one that is in use."""
+        """Create the folder, and the file in it that marks it as this store's.
+
+        Raises StoreError for an empty folder without that file if ``in_use`` returns True.
+        """
         marker = self.root / MARKER
         if marker.exists():
             return
@@ -148,7 +151,10 @@ class LocalStore:
         return self._base + keys.checked(key)
 
     def _is_empty(self) -> bool:
-        """Whether nothing in the folder is a key. The folders of removed objects stay."""
+        """Return whether the folder contains nothing whose name is a key, or does not exist.
+
+        The folders of removed objects stay, so an emptied store is not empty.
+        """
         with _store_errors(), suppress(FileNotFoundError):
             return not any(map(keys.is_key, os.listdir(self.root)))
         return True
@@ -157,7 +163,10 @@ class LocalStore:
         return self.root / keys.checked(key)
 
     def _sync_folders(self, folder: Path) -> None:
-        """Sync all folders up to the root: a parallel put may have created one and not synced it."""
+        """Sync a folder and all its parents up to the root.
+
+        A parallel put may have created one of them and not synced it yet.
+        """
         sync_folder(folder)
         if folder != self.root:
             self._sync_folders(folder.parent)
@@ -185,7 +194,8 @@ class LocalStore:
     def _reading(self) -> Iterator[None]:
         """Turn errors of the file system within the context into errors of a store.
 
-        A missing file becomes DataMissing; everything else, also a missing store, StoreError.
+        A missing file becomes DataMissing; any other error, also a missing folder of the
+        store, becomes StoreError.
         """
         try:
             with _store_errors():
@@ -296,7 +306,7 @@ class FilePart(Iterator[bytes]):
         return sent
 
     def take(self) -> FilePart:
-        """Return an object for the rest of the data, which now closes the file."""
+        """Return an object for the rest of the data, which closes the file instead of this one."""
         file, self._file = self._file, -1
         return FilePart(file, self._position, self._stop)
 

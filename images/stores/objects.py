@@ -1,7 +1,7 @@
 """The store in object storage (S3, Google Cloud Storage, Azure) through obstore.
 
-Knows no image. Credentials come from the usual environment variables of the cloud. A process
-that has used an object store must not fork: the child would hang in obstore's event loop.
+Credentials come from the usual environment variables of the cloud. A process that has used an
+object store must not fork: the child would hang in obstore's event loop.
 """
 
 from __future__ import annotations

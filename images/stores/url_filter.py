@@ -107,11 +107,11 @@ class Checked:
 
 
 def check(url: str) -> Checked:
-    """Check a URL, resolve its host, and return both; refuse addresses that are not public.
+    """Check a URL, resolve its host, and return the URL with the addresses of the host.
 
-    Exceptions are settings.IMAGECATALOG_URL_ALLOWED_HOSTS (names, addresses, networks) and
-    IMAGECATALOG_URL_ALLOWED_PORTS. Raises Invalid for a malformed URL, an unknown host, and
-    an address or a port that is not allowed.
+    Only public addresses are allowed. Exceptions are settings.IMAGECATALOG_URL_ALLOWED_HOSTS
+    (names, addresses, networks) and IMAGECATALOG_URL_ALLOWED_PORTS. Raises Invalid for a
+    malformed URL, an unknown host, and an address or a port that is not allowed.
     """
     parts, port = _split(url)
     host = _host(parts.hostname or "")

@@ -22,7 +22,7 @@ def sync_folder(folder: Path) -> None:
 
 
 class WriteBack:
-    """Writes one open file, and syncs it in the background while more data arrives.
+    """A writer of one open file, which syncs it in the background while more data arrives.
 
     A context manager that ends its thread on exit. ``finish`` makes the data durable.
     """
