@@ -1,4 +1,4 @@
-"""The browser admin: an interface that shows images, asks for reasons and calls lifecycle."""
+"""The browser admin: an interface that shows images and calls ``images.lifecycle``."""
 
 from __future__ import annotations
 

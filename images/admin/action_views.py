@@ -1,4 +1,4 @@
-"""Views that run an action on one image or on many: confirm with a reason, run, report."""
+"""Views that run an action on one image or on many: confirmation page, action, message."""
 
 from __future__ import annotations
 

@@ -148,14 +148,17 @@ def get_caller(request: HttpRequest) -> Caller:
 
 @dataclass
 class Report:
-    """The outcome of an action: the images on which it was done, and those it was refused for."""
+    """The outcome of an action on images: the images it has changed, and the refused ones."""
 
     done: list[str]  # ids
     refused: dict[str, str]  # id -> reason
 
 
 def run(action: Action, ids: Iterable[str], actor: Caller, reason: str) -> Report:
-    """Run an action on each image and report; a refusal for one image does not stop the others."""
+    """Run an action on each image; return which ones it has changed and which were refused.
+
+    A refusal for one image does not stop the others.
+    """
     report = Report([], {})
     for image_id in ids:
         try:

@@ -1,4 +1,4 @@
-"""Sentences that state what an action will do to a selection of images, with the sums."""
+"""Sentences that say what an action will do to a selection of images, with numbers and sizes."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ COUNTED = 10_000  # images; for longer lists the page says "more than"
 
 
 class CappedPaginator(Paginator):  # type: ignore[type-arg]
-    """A paginator that counts to COUNTED and has no pages beyond it."""
+    """A paginator that counts at most COUNTED rows and has no pages for rows beyond them."""
 
     @cached_property
     def count(self) -> int:
@@ -133,7 +133,7 @@ class ImageList(ChangeList):
 
 
 def prefetch(images: list[Image]) -> None:
-    """Set the attributes of each image that pages show besides its columns. Three queries.
+    """Set attributes of each image for display that are not columns. Three queries.
 
     They are ``copies`` (store ids), ``transfer`` (the running one or None), ``owner_name``,
     ``shown_size`` and ``badge``.
@@ -157,6 +157,6 @@ def prefetch(images: list[Image]) -> None:
 
 
 def project_names(ids: set[str]) -> dict[str, str]:
-    """Return id -> name of those projects that this catalogue has. One query."""
+    """Return id -> name of the projects that the identity service here has. One query."""
     known = Project.objects.filter(pk__in=ids)
     return dict(known.values_list("pk", "name"))

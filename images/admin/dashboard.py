@@ -30,7 +30,10 @@ def context() -> dict[str, Any]:
 
 
 def numbers() -> dict[str, str]:
-    """Return the numbers that the front page refreshes: name of an element of the page -> text."""
+    """Return the numbers on the front page that polling updates.
+
+    The keys are the names of the page's elements, the values their texts.
+    """
     statistics = overview.statistics()
     tiles = _tiles(statistics, overview.next_scrub())
     counts = {

@@ -174,7 +174,7 @@ class PropertyRows:
 
     @property
     def complaints(self) -> list[str]:
-        """A sentence for each error in the rows; empty if there is none."""
+        """One sentence for each error in the rows."""
         nameless = any(value and not name for name, value in self.pairs)
         twice = len([name for name, _value in self.pairs if name]) > len(self.values)
         complaints = [complaint(name, value) for name, value in self.changed.items()]
@@ -211,9 +211,9 @@ def _complete(form: ImageForm, rows: PropertyRows) -> bool:
 
 
 def update(image: Image, form: ImageForm, rows: PropertyRows, actor: Caller) -> bool:
-    """Save the changes of a form to an image; return False, with errors in the form, if refused.
+    """Save the changes of a form to an image; return whether the form was accepted.
 
-    True if there was nothing to save.
+    If it is refused, the form has the errors. True also if there was nothing to save.
     """
     if not _complete(form, rows):
         return False
@@ -229,7 +229,10 @@ def update(image: Image, form: ImageForm, rows: PropertyRows, actor: Caller) -> 
 
 
 def create(form: ImageForm, rows: PropertyRows, actor: Caller) -> Image | None:
-    """Create an image from a form; return None, with errors in the form, if refused."""
+    """Create an image from a form, and return it.
+
+    Returns None if the form is refused; the form then has the errors.
+    """
     if not _complete(form, rows):
         return None
     fields = form.attributes

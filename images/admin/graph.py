@@ -68,7 +68,10 @@ class Node:
 
 @dataclass(frozen=True)
 class Line:
-    """A transition as an SVG path, with its meaning as text; highlighted if ``taken``."""
+    """A transition in the diagram: its path in SVG, and its meaning as text.
+
+    ``taken`` highlights it.
+    """
 
     path: str
     meaning: str
@@ -138,7 +141,7 @@ def _path(source: str, target: str) -> str:
 def _border(
     x: float, y: float, dx: float, dy: float, gap: float
 ) -> tuple[float, float]:
-    """Return the point, relative to the centre of a box, at which a line leaves the box.
+    """Return the point at which a line leaves a box, relative to the centre of the box.
 
     The line begins at (x, y), relative to the centre, and runs in the direction (dx, dy).
     ``gap`` widens the box on each side.

@@ -1,4 +1,4 @@
-"""The hooks of Django's admin for images; other modules do the work."""
+"""The class of the image pages in Django's admin; other modules have the views."""
 
 from __future__ import annotations
 

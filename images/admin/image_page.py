@@ -120,7 +120,10 @@ def _details(image: Image) -> list[tuple[str, Any]]:
 
 
 def _last_error(image: Image) -> dict[str, Any] | None:
-    """Return the error of an image's last transfer, with a title; None if that did not fail."""
+    """Return the error of an image's last ended transfer, with a title.
+
+    None if that transfer succeeded or there is none.
+    """
     error = history.last_error(image.pk)
     if error is None:
         return None
@@ -166,7 +169,10 @@ def _locations(request: HttpRequest, image: Image) -> dict[str, Any]:
 
 
 def _digest(image: Image) -> tuple[str, str]:
-    """Return the algorithm and the value of the strongest digest of an image."""
+    """Return the algorithm and the value of the strongest digest of an image.
+
+    Both are empty if the image has no digest.
+    """
     if image.os_hash_value:
         return image.os_hash_algo or "", image.os_hash_value
     return ("MD5", image.checksum) if image.checksum else ("", "")

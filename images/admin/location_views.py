@@ -122,7 +122,10 @@ def remove(request: HttpRequest, image_id: str, location_id: int) -> HttpRespons
 
 
 def _deleted_size(image: Image, location: ImageLocation) -> str:
-    """Return, as text, the size of the copy that is deleted; empty if its store is read-only."""
+    """Return the size of the copy that a removal deletes, as text.
+
+    Empty if its store is read-only, because the data then stays.
+    """
     return formatting.amount(image.size or 0) if location.store != HTTP.id else ""
 
 

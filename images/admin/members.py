@@ -1,4 +1,4 @@
-"""Views for the members of an image: the forms on its page, each with one POST."""
+"""Views for the members of an image: each form on the page of the image sends one POST."""
 
 from __future__ import annotations
 

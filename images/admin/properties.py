@@ -1,7 +1,8 @@
-"""The custom properties that compute services read, with their types: for hints and checks.
+"""The custom properties that compute services read, with their types.
 
 A custom property may have any name and any text. Compute services read some of them as a
 number, a flag or an id; any other text would only fail later, when an instance is created.
+Forms show the types as hints and check the values.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ def complaint(name: str, value: str) -> str:
 
 
 def rows(pairs: Iterable[tuple[str, Any]]) -> list[dict[str, Any]]:
-    """Return the rows of the form for properties (name, value), with their types."""
+    """Return the rows (name, value and type of a property) that the form of an image shows."""
     return [{"name": name, "value": value, "kind": kind(name)} for name, value in pairs]
 
 

@@ -1,4 +1,4 @@
-"""The admin pages of the limits of projects."""
+"""The admin pages of the limits that single projects have."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from images.transfers import limits, usage
 
 
 class QuotaLimitAdmin(ModelAdmin):  # type: ignore[type-arg]
-    """The limits that projects have of their own."""
+    """The pages of limits that an operator has given to single projects."""
 
     list_display = ("project", "name", "value")
     list_filter = ("name",)
@@ -25,17 +25,17 @@ class QuotaLimitAdmin(ModelAdmin):  # type: ignore[type-arg]
 
     @admin.display(description=_("in use"))
     def used(self, limit: QuotaLimit) -> int:
-        """Return what the project has of the limited amount, in MiB or images."""
+        """Return how much of the limit the project uses, in MiB or as a number of images."""
         return usage.of(limit.project)[limit.name] // limits.UNITS[limit.name]
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: QuotaLimit | None = None
     ) -> tuple[str, ...]:
-        """Let only the value of an existing limit be changed, and show what is in use."""
+        """Return the read-only fields: of an existing limit, only the value can be changed."""
         return ("project", "name", "used") if obj else ()
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Whether the user may add limits: nobody may if they are those of Keystone."""
+        """Return whether the user may add limits: never if the limits come from Keystone."""
         return not settings.IMAGECATALOG_UNIFIED_LIMITS and super().has_add_permission(
             request
         )
@@ -43,7 +43,7 @@ class QuotaLimitAdmin(ModelAdmin):  # type: ignore[type-arg]
     def has_change_permission(
         self, request: HttpRequest, obj: QuotaLimit | None = None
     ) -> bool:
-        """Whether the user may change limits, as for adding."""
+        """Return whether the user may change limits: never if the limits come from Keystone."""
         return (
             not settings.IMAGECATALOG_UNIFIED_LIMITS
             and super().has_change_permission(request, obj)
@@ -52,7 +52,7 @@ class QuotaLimitAdmin(ModelAdmin):  # type: ignore[type-arg]
     def has_delete_permission(
         self, request: HttpRequest, obj: QuotaLimit | None = None
     ) -> bool:
-        """Whether the user may delete limits, as for adding."""
+        """Return whether the user may delete limits: never if the limits come from Keystone."""
         return (
             not settings.IMAGECATALOG_UNIFIED_LIMITS
             and super().has_delete_permission(request, obj)
@@ -61,17 +61,17 @@ class QuotaLimitAdmin(ModelAdmin):  # type: ignore[type-arg]
     def save_model(
         self, request: HttpRequest, obj: QuotaLimit, form: Any, change: bool
     ) -> None:
-        """Set the limit."""
+        """Set the limit of the project to the value in the form."""
         limits.set_own(obj.project, {obj.name: obj.value})
         obj.pk = QuotaLimit.objects.get(project=obj.project, name=obj.name).pk
 
     def delete_model(self, request: HttpRequest, obj: QuotaLimit) -> None:
-        """Give the project the default limit again."""
+        """Delete the limit, so that the project has the default limit again."""
         limits.set_own(obj.project, {obj.name: None})
 
     def delete_queryset(
         self, request: HttpRequest, queryset: QuerySet[QuotaLimit]
     ) -> None:
-        """Give the chosen projects the default limits again."""
+        """Delete the selected limits, so that their projects have the default limits again."""
         for limit in queryset:
             self.delete_model(request, limit)

@@ -27,7 +27,7 @@ class ReasonForm(forms.Form):
     )
 
     def __init__(self, data: QueryDict | None = None, *, first: bool = True) -> None:
-        """Make the form; as the ``first`` one of a page it gets the focus."""
+        """Prepare the form; as the ``first`` one of a page it gets the keyboard focus."""
         super().__init__(data)
         if first:
             self.fields["reason"].widget.attrs["autofocus"] = True
@@ -39,7 +39,7 @@ def context(request: HttpRequest, **more: Any) -> dict[str, Any]:
 
 
 def get_image_or_404(image_id: str) -> Image:
-    """Return an image, including a deleted one. Raises Http404 if there is none or it is purged."""
+    """Return an image, including a deleted one. Raises Http404 if it is unknown or purged."""
     image = Image.objects.filter(purged=False, pk=image_id).first()
     if image is None:
         raise Http404(_("There is no image with this id."))
@@ -47,7 +47,10 @@ def get_image_or_404(image_id: str) -> Image:
 
 
 def try_verb(verb: Callable[[], Any]) -> str:
-    """Call a function that changes an image; return why it was refused, empty if it was not."""
+    """Call a function that changes an image, and return why the change was refused.
+
+    Empty if it was not refused.
+    """
     try:
         verb()
     except errors.ImageError as error:

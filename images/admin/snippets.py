@@ -1,4 +1,4 @@
-"""Command lines and configuration for the use of an image, to be copied."""
+"""Command lines and configuration to copy, which download an image or upload its data."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ USER = "USER"  # a placeholder for the name of the user
 def for_image(image: Image, base_url: str) -> list[dict[str, str]]:
     """Return the title and text of each snippet that downloads the image or uploads its data.
 
-    ``base_url`` is the URL of the service without a slash at its end. There are no snippets
-    for images that can do neither.
+    ``base_url`` is the URL of the service without a slash at its end. The list is empty for an
+    image that allows neither.
     """
     if image.status in READABLE_STATUSES:
         return _download(image, base_url)

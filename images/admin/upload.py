@@ -39,7 +39,7 @@ def show(request: HttpRequest, image_id: str) -> HttpResponse:
 
 
 def link(request: HttpRequest, image: Image) -> str:
-    """Return the label of the link to the upload page; empty if this user has nothing to upload."""
+    """Return the label of the link to the upload page; empty if this user cannot upload now."""
     if not may(request, "images.upload_image"):
         return ""
     if image.status == Status.QUEUED:

@@ -1,4 +1,4 @@
-"""Forms for data at a URL, which stays there or is downloaded into a store."""
+"""Forms for a URL with an image's data, which stays there or is downloaded into a store."""
 
 from __future__ import annotations
 
@@ -71,9 +71,10 @@ class LocationForm(forms.Form):
             )
 
     def clean(self) -> dict[str, Any]:
-        """Check URL and digest, keep them as ``change`` for ``apply``, and return the values.
+        """Check URL and digest, and return the values.
 
-        Raises ValidationError for an incomplete digest or a URL that is not accepted.
+        Keeps the change of locations that they make as ``change``, for ``apply``. Raises
+        ValidationError for an incomplete digest or a URL that is not accepted.
         """
         values = self.cleaned_data
         if bool(values.get("algorithm")) != bool(values.get("digest")):
@@ -130,9 +131,9 @@ class FetchForm(forms.Form):
     )
 
     def apply(self, image_id: str, actor: Caller) -> bool:
-        """Request the download into an image; return False, with an error in the form, if it fails.
+        """Request a web download for an image, which the background worker carries out later.
 
-        The background worker downloads the data later.
+        Returns False, with an error in the form, if the request is refused.
         """
         values = self.cleaned_data
         source = Source(
