@@ -1,8 +1,8 @@
 """Inspection of compressed data while it streams: gzip, bzip2 and xz.
 
-Other compressions are refused by name. zstd needs a package before Python 3.14, and no known
-consumer of images opens it. The directory of a zip file is at its end, where a stream cannot look
-before its data.
+Data compressed in any other way is refused by the name of the compression. zstd needs a
+package before Python 3.14, and no known consumer of images opens it. The directory of a zip
+file is at its end, but a stream is inspected from its beginning.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ BZIP2_BLOCKS = (b"1AY&SY", b"\x17rE8P\x90")  # what follows the level
 
 
 def compression_of(begin: bytes) -> str | None:
-    """Return the compression of data with this beginning, such as ``gzip``; None: there is none."""
+    """Return the compression of data with this beginning, such as ``gzip``, or None."""
     for name, magics in (OPENED | UNKNOWN).items():
         if begin.startswith(magics) and (
             name != "bzip2" or begin[4:10] in BZIP2_BLOCKS
@@ -60,7 +60,7 @@ class Inside(Protocol):
 
     @property
     def settled(self) -> bool:
-        """Whether no further data can change if this data is accepted or refused."""
+        """Whether it is certain by now if the data is accepted, whatever follows."""
 
     def verdict(self) -> int | None:
         """End the inspection; return the virtual size of the disk in bytes, None if there is none.
@@ -70,7 +70,11 @@ class Inside(Protocol):
 
 
 class Budget:
-    """The bytes that may still be decompressed: to inspect an image, and to see if it is whole."""
+    """How much may still be decompressed, in bytes of gzip.
+
+    ``examined`` is for data of which it is uncertain whether it is accepted, ``verified`` for
+    finding out whether accepted data is complete.
+    """
 
     def __init__(self) -> None:
         self.examined = MOST_EXAMINED
@@ -103,7 +107,7 @@ class Decoder(Protocol):
 
 
 class Gunzip:
-    """A decompressor of gzip (RFC 1952), with the interface of those of bz2 and lzma."""
+    """A decompressor of gzip (RFC 1952), with the interface ``Decoder``."""
 
     def __init__(self) -> None:
         self._zlib = zlib.decompressobj(wbits=31)
@@ -179,7 +183,7 @@ class Compressed:
 
     @property
     def settled(self) -> bool:
-        """Whether further data can change the result only by ending too early."""
+        """Whether it is certain if the data is accepted, unless it is cut off."""
         return self._inside.settled
 
     def _read(self, block: bytes) -> None:
@@ -200,7 +204,7 @@ class Compressed:
         """Subtract ``cost`` from the budget; its unit is the cost of decompressing a byte of gzip.
 
         When nothing is left, raises ContentRefused if it is still uncertain whether the data
-        inside is accepted; otherwise the rest is not decompressed.
+        inside is accepted; otherwise the remaining data is not decompressed.
         """
         if self._inside.settled:
             self._budget.verified -= cost

@@ -34,10 +34,9 @@ def inspection(
 ) -> Inspector:
     """Return an inspector for data of these formats; ``label`` names the data in the log.
 
-    It looks at the disk itself, at each file in an OVA, or into compressed data.
-
-    The data must be what the container says. Only the files in a docker archive are not looked
-    into: they are file systems, in which no consumer looks for disks.
+    It inspects the disk itself, each file in an OVA, or what is inside compressed data. It
+    refuses data that is not in the declared container format. Only the files in a docker
+    archive are not inspected: they are file systems, in which no consumer looks for disks.
     """
     if container_format in OPAQUE or not container_format:
         return Inspection(disk_format, container_format, label)
@@ -81,7 +80,7 @@ class Content:
 
     @property
     def settled(self) -> bool:
-        """Whether no further data can change if this data is accepted or refused."""
+        """Whether it is certain by now if the data is accepted, whatever follows."""
         opened = self._opened is None or self._opened.settled
         return self._known and self._disk.settled and opened
 

@@ -1,7 +1,8 @@
 """Detection of disk formats in the first MiB of data.
 
-oslo.utils recognises the formats and collects the parts of their headers. The modules beside this
-one decide what is unsafe; each says in which way oslo.utils is too narrow or too wide.
+oslo.utils recognises the formats and collects the parts of their headers. The other modules
+of this package decide what is unsafe; each says in which way oslo.utils is too narrow or too
+wide.
 """
 
 from __future__ import annotations
@@ -56,7 +57,10 @@ class Disk(Protocol):
         """Tell the inspector that the data has ended."""
 
     def objections(self, size: int | None) -> Iterator[Objection]:
-        """Yield the failed safety checks. ``size`` (bytes) is None before the end of the data."""
+        """Yield the safety checks that the data fails.
+
+        ``size`` is that of all data in bytes, None before the end of the data is reached.
+        """
 
 
 FORMATS: Final[dict[str, Callable[[], Disk]]] = {
@@ -81,7 +85,10 @@ class Candidate:
     broken: bool = False
 
     def read(self, data: bytes) -> None:
-        """Pass the next bytes to the inspector. If it raises an error, this is ``broken``."""
+        """Pass the next bytes to the inspector.
+
+        If the inspector raises an error, the candidate becomes ``broken``.
+        """
         try:
             self.inspector.eat_chunk(data)
         except Exception as error:

@@ -1,7 +1,4 @@
-"""Inspection of disk formats in streaming data, from the first MiB if possible.
-
-Knows nothing of models, stores or HTTP.
-"""
+"""Inspection of disk formats in streaming data, from the first MiB if possible."""
 
 from __future__ import annotations
 
@@ -64,7 +61,7 @@ class Inspection:
 
     @property
     def settled(self) -> bool:
-        """Whether further data can change nothing but the size."""
+        """Whether nothing that follows can change the result, except its size."""
         return self._candidates is not None and self._pending is None
 
     def verdict(self) -> int | None:

@@ -1,4 +1,4 @@
-"""Inspection of LUKS headers, of both versions: their data is opaque, so it may be anything.
+"""Inspection of LUKS headers of both versions; the encrypted data itself can be anything.
 
 oslo.utils knows version 1 only.
 """
@@ -35,7 +35,10 @@ class Luks(oslo.LUKSInspector):
             yield Objection("luks_version", f"LUKS version {self.version} is unknown")
 
     def payload_offset(self) -> int:
-        """Return where the encrypted data begins, in bytes. Raises any error for a bad header."""
+        """Return where the encrypted data begins, in bytes.
+
+        Raises an error of any class if the header is malformed.
+        """
         if self.version == 1:
             return 512 * int(self.header_items["payload_offset"])
         area = bytes(self.region("json").data[BINARY:]).partition(b"\0")[0]

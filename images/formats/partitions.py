@@ -1,8 +1,8 @@
 """Inspection of partition tables (MBR and GPT).
 
-oslo.utils takes the two signature bytes of a boot sector for a table, and refuses tables that
-firmware accepts. Volumes, boot loaders and kernels have the same signature: data has a table only
-if its four entries can be one.
+oslo.utils takes the two signature bytes of a boot sector for a partition table, and refuses
+tables that firmware accepts. Volumes, boot loaders and kernels have the same signature; here
+data only counts as having a table if the table's four entries can be valid.
 """
 
 from __future__ import annotations

@@ -91,7 +91,10 @@ class Tar:
         self._records = self._file = None
 
     def _apply(self, records: bytes) -> None:
-        """Keep the name and the size of the next file that an extended header gives."""
+        """Store the name and the size that ``records``, an extended header, give the next file.
+
+        Raises ContentRefused for a header about all files.
+        """
         if self._extension == tarfile.GNUTYPE_LONGNAME:
             self._name = records.partition(b"\0")[0]
         if self._extension not in EXTENDED:
@@ -155,7 +158,7 @@ def is_tar(block: bytes) -> bool:
 
 
 def _sum(block: bytes) -> int:
-    """Return the checksum of a header, in which the checksum field counts as blanks."""
+    """Return the checksum of a header, for which the checksum field counts as blanks."""
     return sum(block[:148]) + 8 * ord(" ") + sum(block[156:])
 
 
@@ -192,7 +195,7 @@ def _number(field: bytes) -> int:
 
 
 def _values_in(records: bytes) -> dict[bytes, bytes]:
-    """Return what an extended header (POSIX.1-2017, pax) says of the size and name of a file.
+    """Return the size and the name of a file in an extended header (POSIX.1-2017, pax).
 
     Raises ContentRefused for a damaged header, or that of a sparse file.
     """

@@ -1,4 +1,7 @@
-"""The verdict about failed safety checks: refused, or accepted with a warning by the operator's choice."""
+"""The verdict about failed safety checks: refuse the data, or accept it with a warning.
+
+Which failures are accepted is the operator's choice (IMAGECATALOG_FORMAT_CHECKS).
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ class Objection(NamedTuple):
 
 
 class Verdicts:
-    """The verdicts about one stream of data; what the operator allows is logged once.
+    """The verdicts about one stream of data; each accepted failure is logged once.
 
     ``label`` names the data in the log.
     """
@@ -32,7 +35,7 @@ class Verdicts:
         self._allowed: set[str] = set()
 
     def judge(self, objections: Iterable[Objection]) -> None:
-        """Raise ContentRefused for the objections, except those that the operator relaxed."""
+        """Raise ContentRefused for failed checks, except those that the operator has relaxed."""
         fatal = []
         for objection in objections:
             if objection.check in settings.IMAGECATALOG_FORMAT_CHECKS:
@@ -43,7 +46,7 @@ class Verdicts:
             raise ContentRefused(_message(fatal))
 
     def allow(self, found: str) -> None:
-        """Log what was found and is accepted, because the operator allows it."""
+        """Log a finding that is accepted because the operator allows it; each finding once."""
         if found not in self._allowed:
             self._allowed.add(found)
             log.warning("%s: %s The operator allows it.", self._label, found)

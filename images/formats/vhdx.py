@@ -31,7 +31,7 @@ class Vhdx(oslo.VHDXInspector):
         self.new_region("header2", oslo.CaptureRegion(256 * KIB, TABLE))
 
     def post_process(self) -> None:
-        """Add the regions of the file whose offsets have just become known."""
+        """Add regions of the file whose offsets are known by now (called by oslo.utils)."""
         super().post_process()
         if self.has_region("vds") and not self.has_region("parameters"):
             at = self._items().get(FILE_PARAMETERS)
@@ -61,7 +61,7 @@ class Vhdx(oslo.VHDXInspector):
             yield Objection("vhdx_log", "Its log has changes that are not yet written")
 
     def _items(self) -> dict[str, int]:
-        """Return the offsets of the metadata items in the file, in bytes, by their GUIDs."""
+        """Return the offset in the file, in bytes, of each metadata item: GUID -> offset."""
         metadata = self.region("metadata")
         (count,) = struct.unpack_from("<H", metadata.data, 10)
         items = {}

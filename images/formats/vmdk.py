@@ -67,9 +67,9 @@ class Vmdk(oslo.VMDKInspector):
 
 
 def dangers(head: bytes) -> Iterator[Objection]:
-    """Yield failed checks of data that consumers may open as a VMDK, whatever the inspectors find.
+    """Yield failed checks of data that consumers may open as a VMDK.
 
-    ``head`` is the first MiB of the data.
+    This is independent of the detected format. ``head`` is the first MiB of the data.
     """
     if BARE_DESCRIPTOR.match(head):
         yield Objection(
@@ -85,7 +85,7 @@ def dangers(head: bytes) -> Iterator[Objection]:
 
 
 def _descriptor(text: bytes) -> Iterator[Objection]:
-    """Yield the failed checks of a VMDK descriptor: each of its lines must be understood."""
+    """Yield the failed checks of a VMDK descriptor; a line that is not understood fails."""
     values: dict[bytes, set[bytes]] = {}
     extents = 0
     for line in map(bytes.strip, text.split(b"\n")):
