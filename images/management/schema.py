@@ -1,4 +1,4 @@
-"""The tables of the database: whether this release knows all of them, and their migration."""
+"""The migration of the database's tables, and whether this release knows all of them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ APPS = ("identity", "images")
 
 
 class Migrate(migrate.Command):
-    """Django's command, which logs each migration when it begins."""
+    """Django's command ``migrate``, which also logs the begin of each migration."""
 
     def __init__(self, level: int) -> None:
         super().__init__()
@@ -35,15 +35,18 @@ class Migrate(migrate.Command):
 
 
 def is_new() -> bool:
-    """Return whether no migration was applied, or there is no database. Creates no file."""
+    """Return whether the database does not exist, or no migration was applied to it yet.
+
+    Does not create the file of a SQLite database.
+    """
     return not (db.exists() and MigrationRecorder(connection).applied_migrations())
 
 
 def refuse_newer() -> None:
     """Raise CommandError if a newer release has migrated the database.
 
-    That release's tables serve this one while both run, but a start is better noticed: this
-    release may have been deployed by mistake.
+    This release could run on those tables, as it does while both releases run during an
+    upgrade, but it may have been deployed by mistake.
     """
     if unknown := _unknown_migrations():
         raise CommandError(

@@ -143,7 +143,7 @@ def _line(finding: Finding) -> str:
 
 
 def _accept_empty_folders() -> None:
-    """Use empty folders as stores, although the catalogue has data in them."""
+    """Mark empty store folders as mounted, although the catalogue has data in these stores."""
     for store in stores.configured():
         try:
             store.check_mounted(in_use=lambda: False)

@@ -149,7 +149,10 @@ class Command(CatalogueCommand):
 
 
 def _is_unread(copy: Copy) -> bool:
-    """Whether the copy is at a URL whose data was never read, and whose owner is not trusted."""
+    """Return whether the copy is at a URL and its data was never read.
+
+    False where owners' claims about data at URLs are trusted.
+    """
     is_at_url = copy.store == stores.HTTP.id
     return is_at_url and not copy.digests and not trusts_owners()
 

@@ -178,7 +178,11 @@ def _refuse_missing_stores() -> None:
 
 
 def _refuse_unexpected_catalogue() -> None:
-    """Raise CommandError for a new catalogue where an old one is more likely not mounted."""
+    """Raise CommandError if there is no catalogue, and a new one is probably a mistake.
+
+    It is if IMAGECATALOG_NEW_CATALOGUE is ``off``, or is ``auto`` and a local store has data:
+    the folder of the old catalogue is then probably not mounted.
+    """
     if not schema.is_new():
         return
     if settings.IMAGECATALOG_NEW_CATALOGUE == "off":
@@ -207,7 +211,7 @@ def _has_data(store: stores.Store) -> bool:
 def _listen(host: str, port: int) -> socket.socket:
     """Open the socket for gunicorn. Raises CommandError if the address cannot be used.
 
-    This comes before any other step, because it may fail.
+    Call it before any other step of the start: if it fails, nothing has been changed.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
@@ -221,7 +225,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 @contextlib.contextmanager
 def _exclusive() -> Iterator[None]:
-    """Let one service at a time prepare the database, within the context; others wait."""
+    """Hold the lock under which one service at a time prepares the database; wait for it."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
@@ -320,7 +324,7 @@ def _was_killed(web: subprocess.Popen[bytes]) -> bool:
 def _end(worker: subprocess.Popen[bytes]) -> None:
     """Stop the background worker, or kill it after WORKER_PATIENCE seconds.
 
-    The worker stops between two steps; a step may hang in a store.
+    The worker stops between two steps, and a step that waits for a store can hang.
     """
     worker.terminate()
     try:
