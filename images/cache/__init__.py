@@ -1,7 +1,7 @@
-"""The read cache of this machine: a folder with data of images in stores that are not local.
+"""The read cache of this machine: a folder with data of images whose stores are not local.
 
-It can be removed at any moment. Knows no database: a reader has looked up the image, and knows
-which digest its data must have.
+The folder can be removed at any moment. The cache does not use the database: a reader has
+looked up the image, and knows which digest its data must have.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ __all__ = [
 def read(content: Content, start: int, stop: int | None) -> FilePart | None:
     """Return bytes [start, stop) of an image's data from the cache; None if it is not cached.
 
-    A failure of the cache is logged, and the answer is None.
+    If the cache fails, the failure is logged, and the result is None.
     """
     part = None
     with folder.failures_logged():
@@ -59,31 +59,31 @@ def read(content: Content, start: int, stop: int | None) -> FilePart | None:
 
 
 def contents() -> list[Entry]:
-    """Return all entries, the one whose last use is longest ago first. Raises StoreError."""
+    """Return all entries of the cache, the least recently used one first. Raises StoreError."""
     with folder.failures_raised():
         return entries.listed()
 
 
 def image_ids() -> set[str]:
-    """Return the ids of all images of which the cache has something. Raises StoreError."""
+    """Return the ids of all images that have files in the cache. Raises StoreError."""
     with folder.failures_raised():
         return {entries.image_of(name) for name in folder.names(DATA)}
 
 
 def is_being_filled(image_id: str) -> bool:
-    """Return whether a download fills the cache with this image. Raises StoreError."""
+    """Return whether a download is writing this image to the cache now. Raises StoreError."""
     with folder.failures_raised():
         return any(entries.image_of(name) == image_id for name in folder.names(PARTS))
 
 
 def statistics() -> Counts:
-    """Return what the cache has done since its folder was created. Raises StoreError."""
+    """Return counts of hits, misses, fills and evictions. Raises StoreError."""
     with folder.failures_raised():
         return counts.total()
 
 
 def remove(image_ids: Collection[str]) -> int:
-    """Remove the data of images; return the number of entries. Raises StoreError."""
+    """Remove the data of these images; return the number of removed entries. Raises StoreError."""
     with folder.failures_raised(), folder.locked():
         names = [
             name for name in folder.names(DATA) if entries.image_of(name) in image_ids
@@ -99,7 +99,10 @@ def remove_or_dequeue(image_id: str) -> None:
 
 
 def forget(image_id: str) -> None:
-    """Remove what this machine has of a deleted image. A failure of the cache is logged."""
+    """Remove a deleted image from the cache of this machine and its queue.
+
+    If the cache fails, the failure is logged.
+    """
     if is_on():
         with folder.failures_logged():
             remove([image_id])
@@ -112,7 +115,7 @@ def clear() -> None:
 
 
 def clean() -> int:
-    """Remove damaged data and what a dead process left behind; return how much of both.
+    """Remove damaged data and files left behind by a dead process; return how many.
 
     Raises StoreError.
     """
@@ -121,16 +124,16 @@ def clean() -> int:
 
 
 def prune() -> tuple[int, int]:
-    """Evict entries until the cache has at most its size; return how many and their bytes.
+    """Evict entries until the cache has at most its maximum size, least recently used first.
 
-    Those whose last use is longest ago are evicted first. Raises StoreError.
+    Returns the number of evicted entries and their bytes. Raises StoreError.
     """
     with folder.failures_raised(), folder.locked():
         return filling.prune()
 
 
 def enqueue(image_id: str) -> None:
-    """Let the worker of this machine cache an image. Raises StoreError."""
+    """Queue an image, so that this machine's background worker caches it. Raises StoreError."""
     with folder.failures_raised(), folder.locked():
         folder.path(QUEUE, image_id).touch(folder.FILE_MODE)
         # The clock of the file system is too coarse for an order.

@@ -1,4 +1,4 @@
-"""What the cache of this machine has done, in one small file that its processes share."""
+"""Counts of what the cache of this machine has done, in a file that its processes share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NAME = "counts"
 
 
 class Counts(NamedTuple):
-    """Numbers since the folder of the cache was created."""
+    """Counts of cache events since the folder of the cache was created."""
 
     hits: int = 0
     hit_bytes: int = 0
@@ -27,7 +27,10 @@ _LAYOUT = struct.Struct(f"<{len(Counts._fields)}Q")
 
 
 def add(**numbers: int) -> None:
-    """Add numbers to those of the same name in Counts. Raises OSError."""
+    """Add each number to the count of the same name, under the lock of the file.
+
+    Raises OSError.
+    """
     file = os.open(
         folder.path(NAME), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, folder.FILE_MODE
     )
@@ -41,7 +44,7 @@ def add(**numbers: int) -> None:
 
 
 def total() -> Counts:
-    """Return the numbers. Raises OSError."""
+    """Return the present counts, zeros if there are none. Raises OSError."""
     try:
         return _parsed(folder.path(NAME).read_bytes())
     except FileNotFoundError:

@@ -1,8 +1,8 @@
-"""The entries of the cache: the data of images, each with a record of its uses.
+"""The entries of the cache: files with the data of images, each with a record of its uses.
 
-A record is a line of JSON that describes the file with the data, then one byte for each use; its
-time of modification is that of the last use. So a hit takes no lock, and data that was written
-to after it was complete is never used.
+A record is a line of JSON that describes the file with the data, then one byte for each use;
+its time of modification is that of the last use. So a hit takes no lock. Data that was
+changed after it was complete no longer fits the description, and is never used.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LONGEST_LINE = 4096  # bytes
 
 @dataclass(frozen=True)
 class Content:
-    """The data of an image: whose it is, and the size and digest that it must have."""
+    """The data of an image as the cache identifies it: image id, size and expected digest."""
 
     image_id: str
     size: int  # bytes
@@ -33,12 +33,12 @@ class Content:
 
     @property
     def name(self) -> str:
-        """The name of its files. The digest keeps the data of a reused id apart."""
+        """The name of the entry's files. With the digest in it, a reused id gets other files."""
         return f"{self.image_id}.{self.digest[:32]}"
 
 
 class Entry(NamedTuple):
-    """Cached data and its uses."""
+    """An entry of the cache: its size, and how often and when it was used."""
 
     name: str
     size: int  # bytes
@@ -49,7 +49,7 @@ class Entry(NamedTuple):
 
     @property
     def image_id(self) -> str:
-        """The id of its image."""
+        """The id of the image to which the data belongs."""
         return image_of(self.name)
 
 
@@ -59,19 +59,19 @@ class _Record(NamedTuple):
     used_at: float
 
     def fits(self, facts: dict[str, Any]) -> bool:
-        """Return whether the description has these facts."""
+        """Return whether the description contains these facts."""
         return self.description == self.description | facts
 
 
 def image_of(name: str) -> str:
-    """Return the id of the image to which files of this name belong."""
+    """Return the id of the image in the name of a file of the cache."""
     return name.partition(".")[0]
 
 
 def read(content: Content, start: int, stop: int | None) -> FilePart | None:
     """Return bytes [start, stop) of cached data, and count the use; None if it is not cached.
 
-    Data that is not as it was filled is removed. Raises OSError.
+    Data that was changed after it was complete is removed. Raises OSError.
     """
     stop = content.size if stop is None else min(stop, content.size)
     with suppress(FileNotFoundError):
@@ -89,14 +89,20 @@ def read(content: Content, start: int, stop: int | None) -> FilePart | None:
 
 
 def add(content: Content, status: os.stat_result) -> None:
-    """Write the record of data whose file has this status. Under the lock. Raises OSError."""
+    """Write the record of complete data; ``status`` is that of its file.
+
+    Called under the lock of the folder. Raises OSError.
+    """
     description = _facts(content) | _state(status) | {"checksum": content.checksum}
     line = json.dumps(description).encode() + b"\n"
     folder.path(USES, content.name).write_bytes(line)
 
 
 def is_intact(name: str) -> bool:
-    """Return whether data of this name is cached, and is as it was filled. Raises OSError."""
+    """Return whether data of this name is cached and was not changed since it was complete.
+
+    Raises OSError.
+    """
     with suppress(FileNotFoundError):
         status = folder.path(DATA, name).lstat()
         record = _record(name)
@@ -105,7 +111,10 @@ def is_intact(name: str) -> bool:
 
 
 def remove(name: str) -> bool:
-    """Remove an entry; return whether there was one. Under the lock. Raises OSError."""
+    """Remove an entry; return whether there was one.
+
+    Called under the lock of the folder. Raises OSError.
+    """
     removed = False
     for part in (DATA, USES):
         with suppress(FileNotFoundError):
@@ -115,26 +124,32 @@ def remove(name: str) -> bool:
 
 
 def remove_damaged() -> int:
-    """Remove what is not as it was filled; return how many. Under the lock. Raises OSError."""
+    """Remove data that was changed after it was complete, or has no record; return how many.
+
+    Called under the lock of the folder. Raises OSError.
+    """
     found = {*folder.names(DATA), *folder.names(USES)}
     return sum(remove(name) for name in found if not is_intact(name))
 
 
 def listed() -> list[Entry]:
-    """Return all entries, the one whose last use is longest ago first. Raises OSError."""
+    """Return all entries, the least recently used one first. Raises OSError."""
     found = [entry for name in folder.names(DATA) if (entry := _entry(name))]
     return sorted(found, key=lambda entry: entry.used_at)
 
 
 def evict(entries: Iterable[Entry]) -> tuple[int, int]:
-    """Remove entries; return how many and their bytes. Under the lock. Raises OSError."""
+    """Remove entries, and count them as evicted; return their number and their bytes.
+
+    Called under the lock of the folder. Raises OSError.
+    """
     evicted = [entry.size for entry in entries if remove(entry.name)]
     counts.add(evictions=len(evicted))
     return len(evicted), sum(evicted)
 
 
 def _use(content: Content, part: FilePart) -> bool:
-    """Count a use of open data; return False if the data is not as it was filled."""
+    """Count a use of opened data; return False if the data does not fit its record."""
     uses = _opened(USES, content.name, os.O_RDWR | os.O_APPEND)
     try:
         record = _parsed(uses)
@@ -187,7 +202,7 @@ def _facts(content: Content) -> dict[str, Any]:
 
 
 def _state(status: os.stat_result) -> dict[str, int]:
-    """Describe a file, so that one that was written to or replaced has another description."""
+    """Return facts about a file that differ if the file was written to or replaced."""
     return {
         "size": status.st_size,
         "inode": status.st_ino,

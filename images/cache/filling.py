@@ -1,4 +1,4 @@
-"""Filling of the cache with the data of a download while it passes."""
+"""Writing of an image's data to the cache during a download."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ DEFAULT_LIMIT = 10 << 30  # bytes
 
 
 class Filling(Iterator[bytes]):
-    """The blocks of an image's data, which are also written to the cache.
+    """The blocks of an image's data, which are also written to the cache while they pass.
 
-    They are cached when all of them have passed, before the last one does, so they must raise
-    an error before the last one if the data is not that of the image. A failure of the cache
-    does not touch the blocks. To be closed.
+    The entry is completed before the last block is returned. So the source of the blocks must
+    raise an error before its last block if the data is not that of the image. A failure of the
+    cache does not affect the blocks. ``close`` must be called.
     """
 
     def __init__(self, blocks: Iterator[bytes], content: Content) -> None:
@@ -75,10 +75,17 @@ class Filling(Iterator[bytes]):
 
 
 class _PartFile:
-    """Data that is being written; locked, so that other processes know that it has a writer."""
+    """A file that is being written to the cache.
+
+    It is locked, so that other processes can see whether its writer is alive.
+    """
 
     def __init__(self, content: Content) -> None:
-        """Create the file. Under the lock. Raises OSError, StoreFull."""
+        """Create and lock the file, and claim its space.
+
+        Called under the lock of the folder. Raises OSError, and StoreFull without enough
+        space.
+        """
         self._content = content
         self._path = _part(content.name)
         with ExitStack() as resources:
@@ -98,7 +105,7 @@ class _PartFile:
         self._write_back.write(block)
 
     def complete(self) -> None:
-        """Make the data an entry. Raises OSError."""
+        """Make the file an entry of the cache. Raises OSError."""
         # Without this sync a power failure could leave a file of the right size with other bytes.
         self._write_back.finish()
         with folder.locked():
@@ -109,14 +116,17 @@ class _PartFile:
         self._resources.close()
 
     def abandon(self) -> None:
-        """Remove the file."""
+        """Remove the file and release its claimed space."""
         with suppress(OSError):
             os.unlink(self._path)
         self._resources.close()
 
 
 def _begin(content: Content) -> _PartFile | None:
-    """Return a new file for the data; None if it is cached, being cached, or too large."""
+    """Return a new file for the data.
+
+    None if the data is cached already, is being cached, or is too large for the cache.
+    """
     with folder.locked():
         remove_dead_parts()
         known = folder.path(PARTS, content.name).exists()
@@ -129,21 +139,24 @@ def _begin(content: Content) -> _PartFile | None:
 
 
 def limit() -> int:
-    """Return how many bytes the cache may have."""
+    """Return the maximum size of the cache in bytes."""
     configured = settings.IMAGECATALOG_CACHE_MAX_SIZE
     return DEFAULT_LIMIT if configured is None else configured
 
 
 def prune() -> tuple[int, int]:
-    """Evict entries until the cache has its size; return how many and their bytes.
+    """Evict entries until the cache has at most its maximum size; return their number and bytes.
 
-    Under the lock. Raises OSError.
+    Called under the lock of the folder. Raises OSError.
     """
     return _evict(limit())
 
 
 def remove_dead_parts() -> int:
-    """Remove parts whose writer has died; return how many. Under the lock. Raises OSError."""
+    """Remove incomplete files whose writer has died; return how many.
+
+    Called under the lock of the folder. Raises OSError.
+    """
     dead = [path for name in folder.names(PARTS) if _is_dead(path := _part(name))]
     for path in dead:
         os.unlink(path)
@@ -159,7 +172,10 @@ def _make_room(size: int) -> bool:
 
 
 def _evict(most: int) -> tuple[int, int]:
-    """Evict entries until they and the parts have at most so many bytes."""
+    """Evict entries until all files, also incomplete ones, have at most ``most`` bytes.
+
+    Returns the number of evicted entries and their bytes.
+    """
     cached = entries.listed()
     excess = sum(entry.size for entry in cached) + sum(_sizes_of_parts()) - most
     evicted = []

@@ -1,8 +1,8 @@
-"""The folder of the cache: its parts, its lock, and its failures.
+"""The folder of the cache, the lock on it, and the handling of its failures.
 
-``data`` has the cached data, ``uses`` one file for each of its files, ``parts`` the data that is
-being written, each file locked by its writer, and ``queue`` an empty file for each image that
-waits to be cached.
+``data`` has the cached data, ``uses`` one file for each of its files, ``parts`` the data that
+is being written, each file locked by its writer, and ``queue`` an empty file for each image
+that waits to be cached.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ def is_on() -> bool:
 
 
 def path(*names: str) -> Path:
-    """Return the path of something in the folder."""
+    """Return the path of a file or folder in the cache folder."""
     return Path(settings.IMAGECATALOG_CACHE_DIR, *names)
 
 
 def names(folder: str) -> list[str]:
-    """Return the names of all files in a part of the folder. Raises OSError."""
+    """Return the names of all files in a folder of the cache, such as ``data``. Raises OSError."""
     with suppress(FileNotFoundError):
         return sorted(os.listdir(path(folder)))
     return []
@@ -50,9 +50,9 @@ def names(folder: str) -> list[str]:
 
 @contextmanager
 def locked() -> Iterator[None]:
-    """Keep all other threads and processes of this machine from changing the set of files.
+    """Lock the set of files against all other threads and processes of this machine.
 
-    Hits do not take this lock. Raises OSError.
+    Reading cached data does not take this lock. Raises OSError.
     """
     for folder in (DATA, USES, PARTS, QUEUE):
         path(folder).mkdir(FOLDER_MODE, parents=True, exist_ok=True)
@@ -66,7 +66,10 @@ def locked() -> Iterator[None]:
 
 @contextmanager
 def failures_logged() -> Iterator[None]:
-    """Log an error of the cache within the context: a download can do without the cache."""
+    """Log a failure of the cache within the context, and do not raise it.
+
+    A download can do without the cache.
+    """
     try:
         yield
     except (OSError, errors.StoreError) as error:
