@@ -1,1 +1,1 @@
-"""Metadata definitions: namespaces, and what they say about the properties of resources."""
+"""Metadata definitions: namespaces that define properties, objects and tags for resources."""

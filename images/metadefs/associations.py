@@ -14,7 +14,7 @@ from images.models import MetadefAssociation, MetadefResourceType
 
 
 def all_resource_types(caller: Caller) -> list[MetadefResourceType]:
-    """Return all resource types that any namespace was ever associated with."""
+    """Return all resource types that any namespace was ever associated with, if allowed."""
     access.check_metadef_list(caller, "list_metadef_resource_types")
     return list(MetadefResourceType.objects.order_by("name"))
 
@@ -49,7 +49,7 @@ def add(caller: Caller, namespace: str, values: Values) -> MetadefAssociation:
 def delete(caller: Caller, namespace: str, name: str) -> None:
     """End the association of a namespace with a resource type; the type itself stays.
 
-    Raises NotFound; Forbidden if the namespace is protected.
+    Raises NotFound if there is none, Forbidden if the namespace is protected.
     """
     rule = "remove_metadef_resource_type_association"
     with transaction.atomic():
@@ -62,7 +62,7 @@ def delete(caller: Caller, namespace: str, name: str) -> None:
 
 
 def prefix(associations: Iterable[MetadefAssociation], name: str) -> str:
-    """Return what the names of properties begin with on resources of a type.
+    """Return the prefix that names of properties have on resources of the type ``name``.
 
     Raises NotFound if the type is not among the associations.
     """

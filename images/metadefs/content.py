@@ -27,7 +27,10 @@ TAG_SORT_KEYS: Final = ("created_at", "updated_at", "name", "id")
 
 
 class Kind(NamedTuple):
-    """A kind of content: its table, its noun, the rules of its actions, when names are the same."""
+    """A kind of content: its table, its noun in messages, and the rules for its actions.
+
+    ``key`` returns the text by which two names are compared.
+    """
 
     model: type[Any]
     noun: str
@@ -74,19 +77,22 @@ TAGS: Final = Kind(
 
 
 def get_all(caller: Caller, namespace: str, kind: Kind) -> list[Any]:
-    """Return the content of this kind in a namespace, in the order of creation."""
+    """Return all content of this kind in a namespace, in the order of creation."""
     found = access.get_namespace(caller, namespace, kind.show_all)
     return list(_rows(found, kind).order_by("pk"))
 
 
 def get(caller: Caller, namespace: str, kind: Kind, name: str) -> Any:
-    """Return what has this name in a namespace. Raises NotFound."""
+    """Return the object, property or tag with this name. Raises NotFound."""
     found = access.get_namespace(caller, namespace, kind.show)
     return _find(_rows(found, kind), kind, name)
 
 
 def add(caller: Caller, namespace: str, kind: Kind, values: Values) -> Any:
-    """Add one row of ``values`` to a namespace. Raises Conflict if its name is taken."""
+    """Add an object, property or tag with these values to a namespace.
+
+    Raises Conflict if its name is taken.
+    """
     with transaction.atomic():
         found = access.get_namespace(caller, namespace, kind.add, lock=True)
         _check_free(_rows(found, kind), kind, [values["name"]])
@@ -96,7 +102,10 @@ def add(caller: Caller, namespace: str, kind: Kind, values: Values) -> Any:
 def change(
     caller: Caller, namespace: str, kind: Kind, name: str, values: Values
 ) -> Any:
-    """Set all values of what has this name. Raises NotFound; Conflict if a new name is taken."""
+    """Set all values of the object, property or tag with this name.
+
+    Raises NotFound, and Conflict if a new name is taken.
+    """
     with transaction.atomic():
         found = access.get_namespace(caller, namespace, kind.modify, lock=True)
         rows = _rows(found, kind)
@@ -110,7 +119,10 @@ def change(
 
 
 def delete(caller: Caller, namespace: str, kind: Kind, name: str) -> None:
-    """Delete what has this name. Raises NotFound; Forbidden if the namespace is protected."""
+    """Delete the object, property or tag with this name.
+
+    Raises NotFound, and Forbidden if the namespace is protected.
+    """
     with transaction.atomic():
         found = access.get_namespace(caller, namespace, kind.delete, lock=True)
         row = _find(_rows(found, kind), kind, name)
@@ -129,7 +141,10 @@ def delete_all(caller: Caller, namespace: str, kind: Kind) -> None:
 def add_tags(
     caller: Caller, namespace: str, names: Sequence[str], *, append: bool
 ) -> None:
-    """Replace the tags of a namespace by others, or append these. Raises Conflict."""
+    """Replace the tags of a namespace by tags with these names, or ``append`` them.
+
+    Raises Conflict if an appended name is taken.
+    """
     with transaction.atomic():
         found = access.get_namespace(caller, namespace, "add_metadef_tags", lock=True)
         rows = _rows(found, TAGS)

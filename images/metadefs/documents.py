@@ -1,4 +1,4 @@
-"""Checks of documents of the Metadata Definitions API: from JSON to values as they are stored."""
+"""Checks of documents of the Metadata Definitions API: JSON becomes values to be stored."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Schema = dict[str, Any]
 
 @dataclass
 class Tree:
-    """The checked document of a namespace: its columns, and its content."""
+    """A checked document of a namespace: the values of its columns, and its content."""
 
     fields: Values
     associations: list[Values] = field(default_factory=list)
@@ -34,10 +34,11 @@ class Tree:
 
 
 def clean_namespace(document: object) -> Tree:
-    """Check the document of a namespace with its content. The fields have an owner if it has one.
+    """Check the document of a namespace with its content.
 
-    Raises Invalid for a malformed document, Forbidden for an attribute that is read-only,
-    Conflict for names that are given twice.
+    ``fields`` of the result have an owner only if the document has one. Raises Invalid for a
+    malformed document, Forbidden for an attribute that is read-only, Conflict for names that
+    are given twice.
     """
     values = _known(document, "namespace", _NAMESPACE, READ_ONLY)
     name = _name("namespace", values.get("namespace"))
@@ -115,7 +116,7 @@ def clean_tags(document: object) -> list[str]:
 
 
 def tag_key(name: str) -> str:
-    """Return the text by which the tags of a namespace differ: case makes no difference."""
+    """Return the text by which names of tags are compared: case makes no difference."""
     return name.casefold()
 
 
@@ -139,7 +140,11 @@ def _known(
     checks: Mapping[str, Check],
     read_only: frozenset[str] = frozenset(),
 ) -> Values:
-    """Return the checked values of an object that has only the keys of ``checks``."""
+    """Check an object that can have only the keys of ``checks``; return the checked values.
+
+    ``what`` names the object in messages. Raises Invalid, and Forbidden for a key in
+    ``read_only``.
+    """
     if not isinstance(document, dict):
         raise Invalid(f"Invalid {what}: it must be a JSON object.")
     for key in document:
@@ -192,7 +197,10 @@ def _list(what: str, value: object) -> list[Any]:
 
 
 def _each(clean: Callable[[object], Any]) -> Check:
-    """Return the check of a list. Clients send back what they read, with read-only attributes."""
+    """Return a check of a list that applies ``clean`` to each item.
+
+    Read-only attributes are left out before, because clients send back what they have read.
+    """
     return lambda what, value: [clean(_settable(it)) for it in _list(what, value)]
 
 
@@ -217,7 +225,10 @@ def _choices(what: str, value: object) -> list[Any]:
 
 
 def _anything(what: str, value: Any) -> Any:
-    """Return any JSON value that every database can store and give back."""
+    """Check that every database can store a JSON value, and return the value unchanged.
+
+    Raises Invalid for too many levels, too large numbers, and text that cannot be stored.
+    """
     level = [value]
     for _depth in range(MAX_DEPTH):
         below: list[Any] = []

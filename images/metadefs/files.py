@@ -1,4 +1,4 @@
-"""Namespaces in JSON files, one in each file, in the format of Glance."""
+"""Namespaces in JSON files, one namespace in each file, in the format of Glance."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ODD = re.compile(r"[^\w.-]+")
 
 
 class Merge(StrEnum):
-    """What a file does to a namespace that exists already."""
+    """How loading a file changes a namespace that exists already."""
 
     SKIP = "skip"  # nothing
     ADD = "add"  # it adds the content that is missing
@@ -40,7 +40,10 @@ _OUTCOMES = {
 
 
 def find(path: Path) -> list[Path]:
-    """Return the file, or the JSON files of the folder, at a path. Raises NotFound if none."""
+    """Return the paths to load: the file at a path, or the JSON files in a folder.
+
+    Raises NotFound if there are none.
+    """
     found = sorted(path.glob("*.json")) if path.is_dir() else [path]
     if not found or not all(file.is_file() for file in found):
         raise errors.NotFound(
@@ -50,7 +53,7 @@ def find(path: Path) -> list[Path]:
 
 
 def read(path: Path) -> Tree:
-    """Return the namespace in a file. Raises ImageError if the file has none."""
+    """Read a file; return the checked namespace in it. Raises ImageError if it has none."""
     try:
         document = orjson.loads(path.read_bytes())
     except OSError as error:
@@ -61,7 +64,7 @@ def read(path: Path) -> Tree:
 
 
 def _without_nulls(value: Any) -> Any:
-    """Leave out what is null: Glance's own export writes it for what is not set."""
+    """Return a JSON value without null members, which Glance's export writes for unset ones."""
     if isinstance(value, dict):
         return {key: _without_nulls(it) for key, it in value.items() if it is not None}
     if isinstance(value, list):
@@ -70,7 +73,7 @@ def _without_nulls(value: Any) -> Any:
 
 
 def load(tree: Tree, merge: Merge = Merge.SKIP) -> str:
-    """Write a namespace; return what was done: created, skipped, merged or overwritten."""
+    """Write a namespace to the database; return created, skipped, merged or overwritten."""
     name = tree.fields["namespace"]
     with transaction.atomic():
         rows = MetadefNamespace.objects.select_for_update()
@@ -98,7 +101,7 @@ def _set_fields(namespace: MetadefNamespace, tree: Tree) -> None:
 
 
 def _missing(namespace: MetadefNamespace, tree: Tree) -> Tree:
-    """Return the part of a tree that a namespace does not have."""
+    """Return the part of ``tree`` that the namespace does not have yet."""
     types = {it.resource_type.name for it in namespace.associations.all()}
     objects = {it.name for it in namespace.metadef_objects.all()}
     properties = {it.name for it in namespace.properties.all()}
@@ -113,7 +116,7 @@ def _missing(namespace: MetadefNamespace, tree: Tree) -> Tree:
 
 
 def _delete_named(namespace: MetadefNamespace, tree: Tree) -> None:
-    """Delete the content of a namespace for which a tree has other content."""
+    """Delete all content of a namespace that has the same name as content of ``tree``."""
     types = [it["name"] for it in tree.associations]
     tags = {tag_key(name) for name in tree.tags}
     same_tags = [it.pk for it in namespace.tags.all() if tag_key(it.name) in tags]
@@ -132,7 +135,10 @@ def _delete_all(namespace: MetadefNamespace) -> None:
 
 
 def all_namespaces(names: Sequence[str] = ()) -> list[MetadefNamespace]:
-    """Return namespaces with their content: all, or those of these names. Raises NotFound."""
+    """Return namespaces with their content: all, or those with these names.
+
+    Raises NotFound for an unknown name.
+    """
     rows = MetadefNamespace.objects.prefetch_related(*CONTENT).order_by("namespace")
     if names:
         rows = rows.filter(namespace__in=names)
@@ -144,14 +150,14 @@ def all_namespaces(names: Sequence[str] = ()) -> list[MetadefNamespace]:
 
 
 def file_name(namespace: MetadefNamespace, taken: set[str]) -> str:
-    """Return the name of a namespace's file, which is not among the ``taken`` ones."""
+    """Return a file name for a namespace that is not among the names in ``taken``."""
     stem = _ODD.sub("-", namespace.namespace).lstrip(".-") or "namespace"
     name = f"{stem}.json"
     return f"{stem}-{namespace.pk}.json" if name.lower() in taken else name
 
 
 def write(namespace: MetadefNamespace, path: Path) -> None:
-    """Write a namespace with its content to a file, which is complete or not there."""
+    """Write a namespace with its content to a file, which appears only when it is complete."""
     content = orjson.dumps(document_of(namespace), option=orjson.OPT_INDENT_2)
     part = path.with_name(f"{path.name}.part")
     part.write_bytes(content + b"\n")

@@ -46,7 +46,7 @@ CONTENT: Final = (
 
 @dataclass(frozen=True)
 class NamespaceListing:
-    """The parameters of one page of namespaces."""
+    """The parameters of one page of namespaces: filters, order and where it begins."""
 
     visibility: str | None = None
     resource_types: Sequence[str] = ()  # empty: whatever the types
@@ -106,20 +106,21 @@ def _after(marker: MetadefNamespace, column: str, descending: bool) -> Q:
 
 
 def show(caller: Caller, name: str, *actions: str) -> MetadefNamespace:
-    """Return a namespace with its content, if the actions on it are allowed."""
+    """Return a namespace with its content, if all ``actions`` on it are allowed."""
     return with_content(access.get_namespace(caller, name, *actions))
 
 
 def with_content(namespace: MetadefNamespace) -> MetadefNamespace:
-    """Fetch the content of a namespace into it, in a constant number of queries."""
+    """Fetch the content of a namespace in a constant number of queries; return the namespace."""
     prefetch_related_objects([namespace], *CONTENT)
     return namespace
 
 
 def create(caller: Caller, tree: Tree) -> MetadefNamespace:
-    """Create a namespace with its content, owned by the caller's project unless ``tree`` says more.
+    """Create a namespace with its content.
 
-    Raises Conflict if the name is taken, Forbidden if an action is not allowed.
+    The caller's project owns it unless ``tree`` has an owner. Raises Conflict if the name is
+    taken, Forbidden if an action is not allowed.
     """
     fields = {"owner": caller.project or "", **tree.fields}
     target = access.new_namespace(fields["owner"], fields["visibility"])
@@ -152,7 +153,7 @@ def insert(fields: Mapping[str, Any]) -> MetadefNamespace:
 
 
 def fill(namespace: MetadefNamespace, tree: Tree) -> None:
-    """Write the content of a namespace that has none of it yet."""
+    """Add the content of ``tree`` to a namespace that has none of this content yet."""
     types = resource_types([it["name"] for it in tree.associations])
     MetadefAssociation.objects.bulk_create(
         MetadefAssociation(
@@ -176,7 +177,7 @@ def fill(namespace: MetadefNamespace, tree: Tree) -> None:
 
 
 def resource_types(names: Sequence[str]) -> dict[str, MetadefResourceType]:
-    """Return resource types by their names; those that are unknown are created."""
+    """Return resource types by their names; create those that do not exist."""
     types = MetadefResourceType.objects
     known = types.in_bulk(names, field_name="name")
     if missing := [name for name in names if name not in known]:
@@ -187,9 +188,10 @@ def resource_types(names: Sequence[str]) -> dict[str, MetadefResourceType]:
 
 
 def replace(caller: Caller, name: str, tree: Tree) -> MetadefNamespace:
-    """Set all attributes of a namespace; its content stays.
+    """Replace all attributes of a namespace; its content stays.
 
-    Raises Conflict if the new name is taken, NotFound, Forbidden.
+    Raises Conflict if the new name is taken, NotFound, and Forbidden if the action is not
+    allowed.
     """
     action = "modify_metadef_namespace"
     fields = {"owner": caller.project or "", **tree.fields}

@@ -1,4 +1,4 @@
-"""The definitions of common image properties that come with the service."""
+"""The namespaces that come with the service, with definitions of common image properties."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Namespaces and their content as documents: what a client or a file says about them."""
+"""Namespaces and their content as documents, in the form for clients and files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Document = dict[str, Any]
 
 
 def namespace(row: MetadefNamespace) -> Document:
-    """Return the attributes of a namespace, without those that are not set."""
+    """Return the attributes of a namespace as a document, without those that are not set."""
     return {
         "namespace": row.namespace,
         **_set(row, "display_name", "description"),
@@ -21,12 +21,12 @@ def namespace(row: MetadefNamespace) -> Document:
 
 
 def association(row: MetadefAssociation) -> Document:
-    """Return an association of a namespace with a resource type."""
+    """Return the document of a namespace's association with a resource type."""
     return {"name": row.resource_type.name, **_set(row, "prefix", "properties_target")}
 
 
 def metadef_object(row: MetadefObject, prefix: str = "") -> Document:
-    """Return an object; ``prefix`` comes before the names of its properties."""
+    """Return the document of an object; ``prefix`` comes before the names of its properties."""
     return {
         "name": row.name,
         **_set(row, "description"),
@@ -36,7 +36,7 @@ def metadef_object(row: MetadefObject, prefix: str = "") -> Document:
 
 
 def tree(row: MetadefNamespace) -> Document:
-    """Return a namespace with its content, as a file has it."""
+    """Return the document of a namespace with its content, as it is written to a file."""
     content = {
         "resource_type_associations": [
             association(it) for it in row.associations.all()
@@ -49,7 +49,7 @@ def tree(row: MetadefNamespace) -> Document:
 
 
 def given(content: Document) -> Document:
-    """Return the content of a namespace without what it has none of."""
+    """Return the content of a namespace without the kinds of which it has nothing."""
     return {name: value for name, value in content.items() if value}
 
 
