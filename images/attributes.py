@@ -1,6 +1,6 @@
-"""Checks of the values of image attributes, custom properties and tags: pure functions.
+"""Checks of the values of image attributes and tags: pure functions.
 
-This module knows no model, no HTTP and no caller; permissions are checked in ``images.access``.
+Permissions are checked in ``images.access``.
 """
 
 from __future__ import annotations

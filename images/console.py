@@ -30,7 +30,7 @@ MOMENT = "'2h' or '3d' ago (units: s, m, h, d, w), or a time such as 2026-11-23T
 
 
 class SafeOutput(OutputWrapper):
-    """A stream that escapes what could control the terminal, such as names of users have."""
+    """An output stream that escapes control characters, which names given by users can have."""
 
     def write(  # type: ignore[override]
         self,
@@ -38,7 +38,7 @@ class SafeOutput(OutputWrapper):
         style_func: Callable[[str], str] | None = None,
         ending: str | None = None,
     ) -> None:
-        """Write a text. One with a style of its own is written as it is."""
+        """Write a text with its control characters escaped, unless it has a style of its own."""
         safe = msg if style_func else printable_lines(msg)
         super().write(safe, style_func, ending)
 
@@ -190,9 +190,10 @@ def say(out: OutputWrapper, line: str) -> None:
 
 
 def confirm(question: str, yes: bool) -> None:
-    """Ask for confirmation on a terminal, unless ``yes``. Raises CommandError for any other answer.
+    """Ask for confirmation on a terminal, unless ``yes``.
 
-    Without a terminal (in a script) nothing is asked.
+    Raises CommandError for any answer but yes. Without a terminal (in a script) nothing is
+    asked.
     """
     if yes or not sys.stdin.isatty():
         return
@@ -202,7 +203,7 @@ def confirm(question: str, yes: bool) -> None:
 
 @contextmanager
 def tidy_end() -> Generator[None, None, None]:
-    """Turn SIGTERM and SIGINT within the context into SystemExit, so that work is cleaned up."""
+    """Make SIGTERM and SIGINT raise SystemExit within the context, so that work is cleaned up."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

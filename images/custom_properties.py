@@ -36,7 +36,8 @@ def check_properties_length(
 ) -> None:
     """Raise OverLimit when all custom properties of an image together have too many characters.
 
-    Those that an image had ``before`` the change can have too many, but not more.
+    An image whose properties had too many ``before`` the change may keep that number, but not
+    exceed it.
     """
     attempted = _length(properties)
     if attempted > max(MAX_PROPERTIES, _length(before)):
@@ -51,7 +52,7 @@ def _length(properties: Mapping[str, str]) -> int:
 
 
 def counted(names: Iterable[str]) -> int:
-    """Return how many of these properties count towards the limit: not the service's own ones."""
+    """Return how many of these properties count towards the limit: all but internal ones."""
     return sum(not is_internal(name) for name in names)
 
 

@@ -1,6 +1,6 @@
-"""The data folder, which the commands that need it create, and its secret key.
+"""The data folder and its secret key, which the commands that need them create.
 
-Failures are one sentence: what failed, for which user, and what to do.
+A failure is reported in one sentence: what failed, for which user, and what to do.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ ADVICE = {
 def prepare() -> None:
     """Create the data folder and the SQLite database's file, and let no other user read them.
 
-    Raises ImproperlyConfigured.
+    Raises ImproperlyConfigured if the file system refuses it.
     """
     folder = settings.IMAGECATALOG_DATA_DIR
     _make(folder)
@@ -58,7 +58,7 @@ def prepare() -> None:
 
 
 def database_name() -> str:
-    """Return the database in words, for messages."""
+    """Return a name of the database for messages to operators."""
     if connection.vendor == "sqlite":
         return f"the database {connection.settings_dict['NAME']}"
     return "the database"
@@ -68,7 +68,7 @@ def secret_key(path: Path) -> str:
     """Return the secret key in this file; if there is no such file, create it with a new key.
 
     Of several processes that start at once, one writes the file and the others read it. Raises
-    ImproperlyConfigured.
+    ImproperlyConfigured if the file cannot be read or created.
     """
     _make(path.parent)
     with explained(path):
@@ -97,7 +97,7 @@ def explained(path: Path) -> Iterator[None]:
 
 
 def sentence(path: Path, error: OSError) -> str:
-    """Return what failed, for which user, and what to do."""
+    """Return a message for operators: what failed at a path, for which user, and what to do."""
     name = user()
     advice = ADVICE.get(
         error.errno or 0,
@@ -108,7 +108,7 @@ def sentence(path: Path, error: OSError) -> str:
 
 
 def database_sentence(error: Exception) -> str:
-    """Return why a command cannot use the database, for which user, and what to do."""
+    """Return a message for operators: why the database cannot be used, and what to do."""
     name = database_name()
     reason = outages.reason(error)
     if "disk is full" in reason:

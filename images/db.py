@@ -1,4 +1,7 @@
-"""The database connections of a process: fewer than its threads, and none waits for ever."""
+"""Database connections: return them to the pool, and limit how long a statement can take.
+
+A process has fewer connections than threads.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +22,9 @@ def release_connection() -> None:
 
 
 def exists() -> bool:
-    """Return whether there is a database, as far as known without a connection.
+    """Return whether the database can exist, without connecting to it.
 
-    A connection to SQLite would create its file.
+    Only a SQLite database can be known to be missing: a connection would create its file.
     """
     return connection.vendor != "sqlite" or os.path.exists(
         connection.settings_dict["NAME"]
@@ -31,7 +34,8 @@ def exists() -> bool:
 def limit_waiting() -> None:
     """Let every statement of this process fail after IMAGECATALOG_DATABASE_SECONDS.
 
-    Requests need an answer in time; commands and the background worker rather wait.
+    For web processes: requests need an answer in time, while commands and the background
+    worker can wait.
     """
     option = "timeout" if connection.vendor == "sqlite" else "patience"
     options = connections.settings[DEFAULT_DB_ALIAS]["OPTIONS"]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 class Duty(NamedTuple):
     """A function that the background worker calls periodically.
 
-    A duty that may block, because it transfers data or waits for a store, runs in its own
+    A duty that can block, because it transfers data or waits for a store, runs in its own
     thread; the others run one after the other.
     """
 

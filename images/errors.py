@@ -1,4 +1,4 @@
-"""The errors of the domain. This module knows nothing of HTTP, models or stores.
+"""The errors that callers get, independent of HTTP, models and stores.
 
 Every message is shown to a user: it says what is wrong and, if possible, what to do. A message
 never contains a location URL, a path or a credential.
@@ -39,7 +39,7 @@ class Conflict(ImageError):
 
 
 class AlreadyBegun(Conflict):
-    """It is too late to set the source of the image's data: the image is no longer queued."""
+    """The source of the image's data cannot be set any more: the image is not queued."""
 
     code = "already-begun"
 
@@ -73,7 +73,7 @@ class TooManyRequests(ImageError):
 
 
 class LimitsUnknown(ImageError):
-    """The limits of a project are kept elsewhere and cannot be read; the request may succeed later."""
+    """The limits of a project cannot be read from Keystone; the request may succeed later."""
 
     code = "limits-unknown"
 
@@ -91,7 +91,7 @@ class TooManyTransfers(ImageError):
 
 
 class TransferEnded(TooManyTransfers):
-    """The transfer was ended, so that another client gets its place."""
+    """The transfer was ended to make room for the transfer of another client."""
 
     code = "transfer-ended"
 
@@ -139,7 +139,7 @@ class StoreFull(StoreError):
 
 
 class StoreNotConfigured(StoreError):
-    """The data is in a store that the service does not know."""
+    """The data is in a store that is not, or no longer, configured."""
 
     code = "store-not-configured"
 

@@ -1,6 +1,7 @@
-"""Names of the safety checks of image data: what each one advises, and which the operator can relax.
+"""The safety checks of image data: their names, advice for each, and which can be relaxed.
 
-Settings declare the relaxed ones (``IMAGECATALOG_FORMAT_CHECKS``), and ``images.formats`` asks them.
+IMAGECATALOG_FORMAT_CHECKS names those that the operator relaxes; ``images.formats`` does the
+checks.
 """
 
 from __future__ import annotations

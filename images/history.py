@@ -40,7 +40,7 @@ _COUNT = Window(Count("pk"))
 
 
 class Page(NamedTuple):
-    """A page of a history."""
+    """A page of an image's history."""
 
     events: list[Record]
     has_more: bool  # later events match, too

@@ -38,7 +38,7 @@ def bind(context: Context) -> None:
 
 
 def bound() -> Context:
-    """Return the context of this thread, for a thread that works for it."""
+    """Return the context of this thread, to bind it in a thread that works for it."""
     return _context.get()
 
 
@@ -88,9 +88,9 @@ class JsonFormatter(TextFormatter):
 
 
 class FailuresOnly(logging.Filter):
-    """The filter of Django's records: those of exceptions pass, those of status codes do not.
+    """A filter for Django's log records, which lets only those with an exception pass.
 
-    Where the service itself answers with an error status, it logs the reason.
+    Records about error status codes are dropped: the service itself logs the reason.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -99,7 +99,7 @@ class FailuresOnly(logging.Filter):
 
 
 def word(value: str) -> str:
-    """Return a value for ``name=value``: ``-`` if empty, and quoted unless it is one word."""
+    """Return a value for ``name=value`` in a log line: ``-`` if empty, quoted if necessary."""
     if not value:
         return "-"
     if value != "-" and PLAIN.fullmatch(value):
@@ -108,7 +108,7 @@ def word(value: str) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """Return the message of an error, and what caused it unless the message has that too."""
+    """Return the message of an error, followed by its cause unless the message contains it."""
     cause = error.__cause__
     if cause is None or str(cause) in str(error):
         return str(error)

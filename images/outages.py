@@ -1,8 +1,9 @@
-"""Outages of the database: which errors are one, what a client is told, and two log lines each.
+"""Outages of the database: which errors are one, their messages, and log lines about them.
 
 An outage is any error of the database itself, whatever its class: it is away, full, read-only,
 too slow, or locked by somebody else. Statements that are wrong, and values or rows that it
-refuses, are errors of the service or of the client.
+refuses, are errors of the service or of the client. A log line reports the first error of
+each kind in an outage, another one the end of the outage.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ def is_outage(error: BaseException) -> bool:
 
 
 def sentence(error: BaseException) -> str:
-    """Return what a client is told about an outage."""
+    """Return the message that clients get for an outage: what is wrong, and what to do."""
     return SENTENCES.get(_code(error), NOT_AVAILABLE)
 
 
@@ -93,7 +94,7 @@ def report(
 
 
 def record(error: BaseException) -> None:
-    """Count a failure, and log the first one of its kind in this outage."""
+    """Count an error of the current outage, and log the first one of its kind."""
     global _current
     now = time.monotonic()
     with _lock:
@@ -107,10 +108,10 @@ def record(error: BaseException) -> None:
 
 
 def record_success() -> None:
-    """Log the end of an outage, if there was one, after some seconds without a failure.
+    """Note that the database has answered; log the end of an outage if one ends by that.
 
-    They are more than a request can wait for the database: a lock would otherwise seem to end
-    whenever somebody waits for it.
+    An outage ends after some seconds without a failure. They are more than a request can wait
+    for the database: a lock would otherwise seem to end whenever somebody waits for it.
     """
     global _current
     if _current is None:

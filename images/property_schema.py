@@ -20,7 +20,7 @@ from images.custom_properties import clean_property_name
 
 
 class Described(NamedTuple):
-    """The content of the schema file: schemas by property name, and two validators made of them."""
+    """The content of the schema file: a schema for each property, and two validators."""
 
     properties: Mapping[str, Mapping[str, Any]]
     of_some: Any  # validator of a subset of an image's properties
@@ -41,7 +41,10 @@ def check(properties: Mapping[str, str]) -> None:
 
 
 def check_new(properties: Mapping[str, str]) -> None:
-    """Raise Invalid for a value that the schema does not allow, or if a required one is missing."""
+    """Raise Invalid if the schema does not allow the properties of a new image.
+
+    A value is not allowed, or a required property is missing.
+    """
     _check(_read(settings.IMAGECATALOG_PROPERTY_SCHEMA).of_all, properties)
 
 
@@ -81,7 +84,7 @@ def _read(path: str) -> Described:
 
 
 def _parts(path: str, document: Any) -> tuple[dict[str, Any], Any]:
-    """Return the schemas by property name, and the names of required properties.
+    """Return the schemas by property name, and the schema's list of required names.
 
     Raises ImproperlyConfigured if the document does not have this form.
     """

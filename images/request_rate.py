@@ -51,7 +51,10 @@ def count(key: str, per_minute: int, at_once: int, sentence: str) -> None:
 
 
 def _find(key: str) -> tuple[int, int]:
-    """Return the digest of a key, and the offset of its slot or of one that it can take."""
+    """Return the digest of a key, and the offset of its slot in the table.
+
+    A key without a slot gets that of another key, whose count ends first.
+    """
     digest = int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "big")
     offsets = [(digest + n) % SLOTS * _SLOT.size for n in range(PROBES)]
     slots = {offset: _SLOT.unpack_from(_table, offset) for offset in offsets}

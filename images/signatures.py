@@ -86,7 +86,7 @@ class Signature:
 
 
 def described(properties: Mapping[str, str]) -> dict[str, str]:
-    """Return those of an image's properties that describe its signature."""
+    """Return the properties of an image that describe its signature, without all others."""
     return {name: properties[name] for name in PROPERTIES if name in properties}
 
 

@@ -1,4 +1,4 @@
-"""The lock on an image's row, and the one function that follows a transition."""
+"""The lock on an image's row, and the one function that changes an image's status."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def follow(
     detail: dict[str, Any] | None = None,
     refusal: type[errors.ImageError] = errors.Conflict,
 ) -> None:
-    """Follow one transition of the life cycle: check, change, save, and record the event.
+    """Apply one transition of the life cycle: check, change, save, and record the event.
 
     ``mark`` is the transition method of this image, ``verb`` names it in the event and in the
     error, ``also`` names further columns to save. Raises ``refusal`` when the image's status

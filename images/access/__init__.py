@@ -1,4 +1,4 @@
-"""Permissions: callers, rules, and the images that a caller sees. Knows no HTTP, no life cycle."""
+"""Permissions: callers, rules, and the images that a caller can see."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Caller:
 
     @property
     def log_context(self) -> logs.Context:
-        """The request, user, project and interface that log records of this caller name."""
+        """The request id, user, project and interface, for the log records of this caller."""
         project = self.project or ""
         return logs.Context(self.request_id, self.user, project, self.interface)
 

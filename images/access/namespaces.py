@@ -15,7 +15,10 @@ SHOW = "get_metadef_namespace"
 
 
 def seen_namespaces(caller: Caller) -> QuerySet[MetadefNamespace]:
-    """Return the namespaces that a caller can see; rules of the policy file are not applied."""
+    """Return the namespaces that a caller can see.
+
+    Rules, and so the policy file, are not applied.
+    """
     namespaces = MetadefNamespace.objects.all()
     if caller.is_admin:
         return namespaces
@@ -29,7 +32,7 @@ def seen_namespaces(caller: Caller) -> QuerySet[MetadefNamespace]:
 def shown_namespaces(
     caller: Caller, page: Sequence[MetadefNamespace]
 ) -> list[MetadefNamespace]:
-    """Return the namespaces of a page that the rule get_metadef_namespace does not hide."""
+    """Return a page's namespaces that the rule get_metadef_namespace allows the caller to see."""
     if SHOW not in overrides():
         return list(page)
     return [it for it in page if rule_allows(caller, SHOW, namespace_target(it))]
@@ -38,7 +41,7 @@ def shown_namespaces(
 def get_namespace(
     caller: Caller, name: str, *actions: str, lock: bool = False
 ) -> MetadefNamespace:
-    """Return a namespace if all actions on it are allowed; by default it is only to be shown.
+    """Return a namespace if all ``actions`` on it are allowed; without any, if it can be shown.
 
     With ``lock`` its row is locked until the end of the transaction. Raises NotFound when the
     caller does not see the namespace, Forbidden when an action is not allowed.
@@ -60,7 +63,7 @@ def get_namespace(
 
 
 def check_metadef_list(caller: Caller, *actions: str) -> None:
-    """Raise Forbidden unless the caller is allowed actions that concern no single namespace."""
+    """Raise Forbidden unless the caller is allowed ``actions`` that concern no one namespace."""
     for action in actions:
         check(
             caller, action, new_namespace(caller.project, NamespaceVisibility.PRIVATE)

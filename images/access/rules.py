@@ -1,4 +1,4 @@
-"""The default rules, and the checks that apply them. Knows no HTTP and no life cycle."""
+"""The default rules, and the functions that check them and the policy file's overrides."""
 
 from __future__ import annotations
 
@@ -253,10 +253,10 @@ def key_allows(caller: Caller, action: str) -> bool:
 
 
 def rule_allows(caller: Caller, action: str, image: Target) -> bool:
-    """Whether the rule allows the action, regardless of the caller's credential.
+    """Return whether the rule allows the action, regardless of the caller's credential.
 
-    This is the only place that applies rules: every change of an image, through every
-    interface, passes here the limit that the policy file cannot lift.
+    All interfaces check rules only by this function, so that it is also the one place for the
+    limits that a policy file cannot lift.
     """
     if not LIMITS[action](caller, image):
         return False
@@ -306,9 +306,10 @@ def check(caller: Caller, action: str, image: Target) -> None:
 
 
 def check_may_add(caller: Caller) -> None:
-    """Raise Forbidden for a caller who can add no image, whatever image it is.
+    """Raise Forbidden for a caller who cannot create any image, whatever its attributes.
 
-    An overridden rule can depend on the image; the default one needs only the caller's project.
+    An overridden rule can depend on the image, so it is checked only later. The default rule
+    needs only the caller's project.
     """
     image = {"owner": caller.project}
     by_rule = "add_image" in overrides() or rule_allows(caller, "add_image", image)
@@ -324,7 +325,10 @@ def refused(action: str) -> errors.Forbidden:
 def new_image(
     fields: Mapping[str, Any], properties: Mapping[str, str], tags: Sequence[str]
 ) -> Target:
-    """Return an image that is to be created in the form that rules check. Writes nothing."""
+    """Return a row for an image that does not exist yet, so that rules can be checked for it.
+
+    Writes nothing.
+    """
     return rows.row_of(Image(**fields, properties=properties, tags=tags))
 
 

@@ -19,7 +19,7 @@ _PROJECT, _ID = "\0project", "\0id"
 
 
 def seen_by(caller: Caller) -> Q:
-    """Return the query condition for the images that a caller can see, given their ids.
+    """Return the query condition for the images that a caller who knows their ids can see.
 
     Rules, and so the policy file, are not applied.
     """
@@ -89,9 +89,9 @@ def get_image(
 ) -> Row:
     """Return the row of an image if the action is allowed. One query.
 
-    The rule ``get_image`` is asked only when the action is refused. ``deleted`` includes deleted
-    images. Raises NotFound when the caller does not see the image, Forbidden when the action is
-    not allowed.
+    The rule ``get_image`` is checked only when the action is refused, to choose the error.
+    ``deleted`` includes deleted images. Raises NotFound when the caller does not see the
+    image, Forbidden when the action is not allowed.
     """
     image = find(caller, image_id, deleted=deleted)
     require(caller, action, image)

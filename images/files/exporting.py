@@ -51,7 +51,10 @@ class Folder:
 
 
 def _stem(image: Image) -> str:
-    """Return the image's name, safe for shells and file systems; empty if no character is."""
+    """Return the image's name with only characters that are safe for shells and file systems.
+
+    Without the suffix of the disk format; empty if no character is left.
+    """
     name = (image.name or "").removesuffix(f".{image.disk_format}")
     plain = (
         _ODD.sub("_", name).encode(errors="ignore")[:LONGEST].decode(errors="ignore")
@@ -81,9 +84,10 @@ def export_to(
     """Write an image's data and its sidecar to files; False if ``path`` has them already.
 
     Without ``metadata`` no sidecar is written. ``force`` overwrites files; ``skip_existing``
-    accepts a file that is complete. ``watched`` wraps the blocks, to show progress. On any
-    failure no new file is left. Raises Conflict for a file that must not be overwritten,
-    StoreError for data that is missing or damaged, and for errors of the disk.
+    accepts a file that is complete. ``watched`` takes the blocks and their size and returns
+    them, for example to show progress. On any failure no new file is left. Raises Conflict
+    for a file that must not be overwritten, StoreError for data that is missing or damaged,
+    and for errors of the disk.
     """
     if not force and os.path.lexists(path):
         with _disk_errors():
@@ -112,7 +116,7 @@ def export_to(
 
 
 def _known(image: Image) -> dict[str, str]:
-    """Return the digests of an image's data that the catalogue has, the strongest first."""
+    """Return the known digests of an image's data: algorithm -> value, strongest first."""
     known = {}
     if image.os_hash_algo in sidecar.ALGORITHMS and image.os_hash_value:
         known[str(image.os_hash_algo)] = image.os_hash_value
@@ -183,7 +187,10 @@ def _refresh(beside: Path, document: bytes) -> None:
 
 
 def _agree(claimed: Mapping[str, str], known: Mapping[str, str]) -> bool:
-    """Whether both have a common algorithm, and equal digests for all common algorithms."""
+    """Return whether two sets of digests (algorithm -> value) can be those of the same data.
+
+    They must have a common algorithm, and equal digests for all common algorithms.
+    """
     common = claimed.keys() & known.keys()
     return bool(common) and all(claimed[name] == known[name] for name in common)
 
@@ -199,7 +206,7 @@ def _check_sidecar_replaceable(path: Path) -> None:
 
 @contextmanager
 def _removed_on_failure(path: Path) -> Generator[None, None, None]:
-    """Remove the file at ``path`` if the context fails."""
+    """Remove the file at ``path`` if the context ends with an exception."""
     try:
         yield
     except BaseException:

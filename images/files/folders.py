@@ -1,4 +1,4 @@
-"""Sources at a path or a URL: a single file, or the images in a folder."""
+"""Search for files to import: a single file, a URL, or the images in a folder."""
 
 from __future__ import annotations
 

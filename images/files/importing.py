@@ -84,8 +84,9 @@ def import_source(
     watched: Watched = lambda blocks, size: blocks,
     dry_run: bool = False,
 ) -> Outcome:
-    """Import one source as a new image; in a dry run, only plan it. ``watched`` wraps its blocks.
+    """Import one source as a new image; in a dry run, only return what would be imported.
 
+    ``watched`` takes the blocks and their size and returns them, for example to show progress.
     On failure the image is deleted again. An image with an id that the operator chose stays
     ``queued`` instead, because ids are never reused; the next import with that id uses the
     image. Raises ImageError if the source cannot be read or its data is refused.
@@ -106,7 +107,7 @@ def import_source(
 
 
 def _peeked(opened: Opened) -> tuple[Opened, bytes]:
-    """Return the source with all its blocks, and the first MiB of its data."""
+    """Read the first MiB of a source; return the source with all its blocks, and that MiB."""
     blocks, length = [], 0
     for block in opened.blocks:
         blocks.append(block)
@@ -201,9 +202,9 @@ def _disk_format(source: Source, head: bytes) -> str | None:
 
 
 def _strongest(described: Sidecar | None) -> dict[str, str]:
-    """Return the strongest digest of a sidecar, because each one costs processor time to verify.
+    """Return the strongest digest of a sidecar: {algorithm: value}.
 
-    Empty without a sidecar or a digest.
+    Only one, because each costs processor time to verify. Empty without a sidecar or a digest.
     """
     if described is None:
         return {}
@@ -292,7 +293,7 @@ def _verified(
 ) -> Iterator[bytes]:
     """Yield the blocks; at their end, raise Invalid if a digest differs from the expected one.
 
-    The store has not completed the object by then.
+    The error then keeps the store from completing the object.
     """
     yield from digesting(blocks, digests)
     for algorithm, value in digests.hexdigests().items():

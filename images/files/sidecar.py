@@ -100,7 +100,7 @@ def read(path: Path) -> Sidecar | None:
 
 
 def digest(algorithm: str, text: object) -> str:
-    """Return the digest that ``text`` is, in lower case.
+    """Return a digest in lower case.
 
     Raises Invalid unless ``text`` is a hexadecimal digest of this algorithm.
     """

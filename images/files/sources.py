@@ -116,7 +116,7 @@ def open_url(url: str) -> Iterator[Opened]:
 
 
 def kind_of(mode: int) -> str:
-    """Return the kind of a file with this mode (``st_mode``), with its article: "a folder"."""
+    """Return what a file with this mode (``st_mode``) is, with an article: "a folder"."""
     kinds = {
         stat.S_ISLNK: "a symbolic link",
         stat.S_ISDIR: "a folder",

@@ -1,4 +1,4 @@
-"""Imports: what a background worker brings in, by the methods of the import API.
+"""Imports of image data by a background worker, by the methods of the import API.
 
 A request queues a transfer, which is the task; a background worker carries it out. There is
 one module for each method, and ``methods`` is their registry.

@@ -24,16 +24,17 @@ def check_status(status: str) -> None:
 
 
 def prepare(wanted: ImportRequest) -> ImportRequest:
-    """Return the request: there is nothing to check before the image is locked."""
+    """Return the request unchanged: this method checks nothing before the lock."""
     return wanted
 
 
 def queue(
     image: Image, wanted: ImportRequest, store: Store, actor: Caller, task: Task
 ) -> None:
-    """Queue the import of a locked image's staged data, which is kept for one more expiry.
+    """Queue the import of a locked image's staged data.
 
-    Raises Conflict if the data has not arrived yet, or belongs to a resumable upload.
+    The staged data now expires IMAGECATALOG_UPLOAD_EXPIRY seconds from now. Raises Conflict
+    if the data has not arrived yet, or belongs to a resumable upload.
     """
     staged = Transfer.objects.filter(
         image=image, kind=TransferKind.STAGE, status=TransferStatus.RUNNING
@@ -62,10 +63,10 @@ def bring_in(
     until_stopped: Callable[[Iterator[bytes]], Iterator[bytes]],
     actor: Caller,
 ) -> None:
-    """Import the staged data. Raises the errors of ``lifecycle.receive``.
+    """Import the staged data of an image into the target store of the transfer.
 
-    After a temporary error the data is kept and the image is uploading; after any other one it
-    is queued.
+    After a temporary error the staged data is kept and the image is uploading again; after any
+    other error the image is queued. Raises the errors of ``lifecycle.receive``.
     """
     failpoint("import.begun")
     staged = _newest(transfer)

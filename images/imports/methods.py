@@ -1,4 +1,4 @@
-"""The registry of import methods: one module for each."""
+"""The registry of import methods, each of which is a module."""
 
 from __future__ import annotations
 
@@ -17,13 +17,16 @@ from images.transfers.tasks import Task
 
 
 class Method(Protocol):
-    """The interface of the module of a method."""
+    """The interface of a module that is an import method."""
 
     def check_status(self, status: str) -> None:
         """Raise Conflict unless an image of this status can be imported."""
 
     def prepare(self, wanted: ImportRequest) -> ImportRequest:
-        """Check what needs no lock, such as a URL, and return the request with what was found."""
+        """Check what needs no lock, such as a URL; return the request with what was found.
+
+        An example is the size that a web server reports.
+        """
 
     def queue(
         self,
@@ -42,7 +45,11 @@ class Method(Protocol):
         until_stopped: Callable[[Iterator[bytes]], Iterator[bytes]],
         actor: Caller,
     ) -> None:
-        """Carry out a transfer that a background worker has claimed."""
+        """Store the data of a transfer that a background worker has claimed.
+
+        ``until_stopped`` passes blocks on, and raises ServerStopping when the worker is
+        stopping.
+        """
 
 
 METHODS: Mapping[str, Method] = {
@@ -64,11 +71,14 @@ def get(name: str) -> Method:
 
 
 def of(transfer: Transfer) -> Method:
-    """Return the method of a transfer; a web download of API v1 and a location name none."""
+    """Return the method that carries out a transfer.
+
+    Transfers without a name of a method (of API v1, and of new locations) are web downloads.
+    """
     return METHODS[transfer.import_method or ImportMethod.WEB_DOWNLOAD]
 
 
 def check_staging() -> None:
-    """Raise NotFound if staged data could not be imported."""
+    """Raise NotFound if the operator has switched off the import of staged data."""
     if ImportMethod.GLANCE_DIRECT not in names():
         raise errors.NotFound("'glance-direct' method is not available at this site.")

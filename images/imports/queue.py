@@ -28,7 +28,7 @@ class Waiting(NamedTuple):
 def next_waiting(begun: Collection[UUID], busy: Collection[str]) -> Waiting | None:
     """Return the oldest transfer that waits for a worker; None if there is none.
 
-    ``begun`` are transfer ids and ``busy`` are owners that are left out.
+    Left out are the transfers with the ids ``begun`` and those of the owners ``busy``.
     """
     waiting = Transfer.objects.filter(status=TransferStatus.WAITING)
     row = (
@@ -46,9 +46,10 @@ def carry_out(transfer_id: UUID, stopping: Callable[[], bool] = lambda: False) -
     """Carry out a waiting transfer: the image becomes active.
 
     Returns False when another worker has begun it or the image has another status by now. On
-    failure the image gets the transfer's status on failure; a pinned image is queued instead of
-    killed, because the same bytes can still be uploaded. When the worker is ``stopping``, the
-    transfer is queued again for the next worker. Raises every error that prevents the transfer.
+    failure the image gets the transfer's status on failure; a pinned image is queued instead
+    of killed, because the same bytes can still be uploaded. When ``stopping()`` becomes True,
+    the transfer is queued again for the next worker. Raises every error that prevents the
+    transfer.
     """
     transfer = Transfer.objects.get(pk=transfer_id)
     actor = replace(operator("worker"), request_id=transfer.request_id)

@@ -1,4 +1,4 @@
-"""What a client of the import API asks for."""
+"""The request of a client of the import API, independent of HTTP."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True)
 class ImportRequest:
-    """A method, what it needs, and the stores that get the data.
+    """A requested import: the method, its URL, and the stores that get the data.
 
     ``document`` is what the task shows of the request: it has no secrets.
     """
@@ -23,7 +23,7 @@ class ImportRequest:
 
 
 def masked(url: str) -> str:
-    """Return a URL without its user and with *** for its query, which can be secrets."""
+    """Return a URL without its user and with ``***`` for its query, which can be secrets."""
     try:
         parts = urlsplit(url)
     except ValueError:

@@ -54,14 +54,17 @@ def request_import(image_id: str, wanted: ImportRequest, actor: Caller) -> Task:
 
 
 def _check_no_transfer(image_id: str) -> None:
-    """Raise Conflict if a background worker brings in the image's data, or is about to."""
+    """Raise Conflict if a transfer other than staging is open for the image."""
     tasks = Transfer.objects.filter(image=image_id, status__in=OPEN_STATUSES)
     if tasks.exclude(kind=TransferKind.STAGE).exists():
         raise errors.Conflict("Image has active task")
 
 
 def _target(store_ids: Sequence[str]) -> stores.Store:
-    """Return the store that gets the data. Raises Conflict unless it is configured."""
+    """Return the store that gets the data.
+
+    Raises Conflict unless the store is configured, Invalid for several stores, StoreReadOnly.
+    """
     if len(store_ids) > 1:
         raise errors.Invalid("An image can be imported into one store only.")
     try:

@@ -1,4 +1,4 @@
-"""A background worker fetches an image's data from a URL: web downloads and new locations."""
+"""Fetching of an image's data from a URL by a worker: web downloads and new locations."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def prepare(wanted: ImportRequest) -> ImportRequest:
 def queue(
     image: Image, wanted: ImportRequest, store: Store, actor: Caller, task: Task
 ) -> None:
-    """Queue the web download for a locked image. Raises Conflict for pinned data, OverLimit."""
+    """Queue the web download for a locked image. Raises the errors of ``queue_fetch``."""
     source = lifecycle.Source(
         wanted.uri,
         size=wanted.size,
@@ -53,7 +53,7 @@ def bring_in(
     until_stopped: Callable[[Iterator[bytes]], Iterator[bytes]],
     actor: Caller,
 ) -> None:
-    """Fetch the data, or only check that of a new location.
+    """Download the data and store it; for a new location, only read and check the data.
 
     Raises the errors of ``lifecycle.receive``.
     """

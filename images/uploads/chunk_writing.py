@@ -1,4 +1,4 @@
-"""The receipt of data in chunks that count once they are stored."""
+"""Storing of received data in chunks, which count once they are stored."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ CHUNK = 64 << 20  # bytes
 
 
 class Stream(Protocol):
-    """The sender's blocks, and what is known about them."""
+    """The interface of the blocks that a client sends, with what is known about them."""
 
     blocks: Generator[bytes, None, None]
     expected_digests: Mapping[str, str]  # of all blocks, which then count only together
     inspection: Inspector | None  # of the first chunk
 
     def has_more(self) -> bool:
-        """Whether more bytes are expected, as far as is known without waiting for the sender."""
+        """Return whether more bytes are expected, as far as is known without waiting for them."""
 
     def check_digests(self, actual: Mapping[str, str]) -> None:
         """Raise DigestMismatch unless the blocks have the expected digests."""
@@ -53,8 +53,8 @@ class Stream(Protocol):
 def write(upload: Transfer, chunk: UploadChunk, stream: Stream) -> None:
     """Store the blocks of a stream as chunks of an upload, beginning with the arriving ``chunk``.
 
-    What is stored stays, whatever is raised: StoreError, OverLimit (the staging quota), Gone
-    when the upload has ended or another request has taken over, and what the stream raises.
+    Stored chunks stay, whatever is raised: StoreError, OverLimit (the staging quota), Gone
+    when the upload has ended or another request has taken over, and the errors of the stream.
     """
     current: UploadChunk | None = chunk
     put = False
@@ -83,7 +83,7 @@ def write(upload: Transfer, chunk: UploadChunk, stream: Stream) -> None:
 
 
 def next_chunk(upload: Transfer, start: int) -> UploadChunk:
-    """Create the arriving chunk of an upload, for the bytes from ``start`` on."""
+    """Create the row of an upload's next chunk, which arrives from the byte ``start`` on."""
     key = leases.key_of(upload.image_id, uuid4())
     return UploadChunk.objects.create(transfer=upload, start=start, key=key)
 
@@ -91,7 +91,7 @@ def next_chunk(upload: Transfer, start: int) -> UploadChunk:
 def _extend_deadline(upload: Transfer) -> None:
     """Extend the upload's deadline to at least one lease from now, because bytes are arriving.
 
-    They renew the deadline only when their chunk is stored.
+    They renew the full deadline only when their chunk is stored.
     """
     soon = timezone.now() + timedelta(seconds=settings.IMAGECATALOG_LEASE_SECONDS)
     if upload.deadline is None or upload.deadline >= soon:
@@ -104,7 +104,7 @@ def _extend_deadline(upload: Transfer) -> None:
 def _put(
     store: stores.Store, chunk: UploadChunk, first: bytes, stream: Stream
 ) -> tuple[int, str]:
-    """Store the next chunk; return its size in bytes and its digest."""
+    """Store a chunk that begins with the block ``first``; return its size (bytes) and digest."""
     with Digests(*{CHUNK_DIGEST, *stream.expected_digests}) as digests:
         blocks = digesting(chain([first], stream.blocks), digests)
         store.put(chunk.key, _one_chunk(blocks, digests, stream, chunk.transfer))
@@ -114,7 +114,11 @@ def _put(
 def _one_chunk(
     blocks: Iterator[bytes], digests: Digests, stream: Stream, upload: Transfer
 ) -> Iterator[bytes]:
-    """Yield blocks until the chunk is large or old enough; all if they count only together."""
+    """Yield the blocks of one chunk, which ends when it is large or old enough.
+
+    With expected digests all blocks are one chunk. The digests are checked after the last
+    block of the stream; raises the errors of ``check_digests``.
+    """
     due = time.monotonic() + heartbeat.interval()
     for block in blocks:
         yield block

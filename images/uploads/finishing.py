@@ -59,7 +59,8 @@ def finish(upload: Transfer, actor: Caller) -> None:
 def _to_importing(image: Image, upload: Transfer, actor: Caller) -> Transfer:
     """Give a locked image the status importing, and return its upload as it is now.
 
-    Raises Conflict when the upload is not complete or has ended, Locked while it is imported.
+    Raises Conflict when the upload is not complete or has ended, Locked while another import
+    of its data is running.
     """
     complete = Transfer.objects.filter(
         pk=upload.pk,
@@ -92,7 +93,7 @@ def _attempts(upload: Transfer) -> QuerySet[Transfer]:
 
 
 def finish_waiting(actor: Caller | None = None) -> list[str]:
-    """Import the data of complete uploads that wait for it; return the ids of the images.
+    """Import the data of complete uploads whose import is due; return the ids of the images.
 
     An import is due when no request carries it out, and after a failed one when its delay is
     over.

@@ -105,9 +105,9 @@ def append(
 
 
 class _Stream:
-    """The sender's blocks, checked against the upload.
+    """The blocks that a client sends to an upload, checked against its offset and size.
 
-    If the sender is interrupted, the blocks end, and ``interruption`` is the error.
+    If the client is interrupted, the blocks end, and ``interruption`` is the error.
     """
 
     def __init__(
@@ -119,10 +119,11 @@ class _Stream:
         image: Image,
         digests: Mapping[str, str],
     ) -> None:
-        """Raise Conflict for a wrong offset, OverLimit for too many announced bytes.
+        """Check the offset and the announced number of bytes.
 
-        ``offset`` is where the sender continues; ``announced`` is the number of bytes it will
-        send, None if it is unknown; ``digests`` are expected of these bytes.
+        ``offset`` is where the client continues; ``announced`` is the number of bytes it will
+        send, None if it is unknown; ``digests`` are expected of these bytes. Raises Conflict
+        for a wrong offset, OverLimit for too many announced bytes.
         """
         assert upload.bytes_expected is not None
         self.room = upload.bytes_expected - upload.bytes_received
@@ -167,7 +168,10 @@ class _Stream:
             request_rate.count(f"chunk {self._project}", most, 10 * most, TOO_SMALL)
 
     def check_digests(self, actual: Mapping[str, str]) -> None:
-        """Raise the interruption or ChecksumMismatch unless the bytes have the expected digests."""
+        """Raise ChecksumMismatch unless the bytes have the expected digests.
+
+        If the client was interrupted, ``interruption`` is raised instead.
+        """
         try:
             expected_digests.check(self.expected_digests, actual)
         except expected_digests.DigestMismatch as error:
@@ -176,7 +180,7 @@ class _Stream:
             raise ChecksumMismatch(f"{error}. Send these bytes again.") from None
 
     def has_more(self) -> bool:
-        """Whether more bytes are expected, as far as is known without waiting for the sender."""
+        """Whether more bytes are expected, as far as is known without waiting for the client."""
         return bool(self.room and self.announced != 0 and not self.interruption)
 
 

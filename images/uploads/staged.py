@@ -38,13 +38,13 @@ def stage(
     """Receive data that is imported later: queued -> uploading.
 
     The formats can be set afterwards: the import inspects the data, and compares it with
-    ``expected_digests``. On any failure the image is
-    queued again and nothing is kept. Data that is not imported expires
-    IMAGECATALOG_UPLOAD_EXPIRY seconds after the last byte.
+    ``expected_digests`` (algorithm -> hexadecimal). On any failure the image is queued again
+    and nothing is kept. Data that is not imported expires IMAGECATALOG_UPLOAD_EXPIRY seconds
+    after the last byte.
 
     Raises NotFound, Conflict (the image is not queued, or is pinned to data of another size),
     Invalid (size mismatch), OverLimit (the size cap, a quota), Gone (deleted meanwhile),
-    StoreError, and what the sender's stream raises.
+    StoreError, and the errors of the client's stream.
     """
     lifecycle.check_size_cap(expected_size)
     store = lifecycle.writable_store(settings.IMAGECATALOG_STAGING_STORE or None)
@@ -90,7 +90,7 @@ def _begin(
 
 
 class _Stream:
-    """The blocks of a body, whose end shows when it is reached."""
+    """The blocks of a request body, whose end is known only when it is reached."""
 
     inspection: Inspector | None = None  # the formats can still change
     expected_digests: Mapping[str, str] = {}  # the import compares them
@@ -104,15 +104,15 @@ class _Stream:
         self._ended = True
 
     def has_more(self) -> bool:
-        """Whether the end was not reached yet."""
+        """Return whether the end of the body was not reached yet."""
         return not self._ended
 
     def check_digests(self, actual: Mapping[str, str]) -> None:
-        """Accept any digests of a chunk."""
+        """Do nothing: the import compares the digests."""
 
 
 def _complete(upload: Transfer) -> None:
-    """Mark all data as arrived. Raises Gone when the upload was ended meanwhile."""
+    """Mark the staged data as complete. Raises Gone when the upload was ended meanwhile."""
     with locked(upload.image_id, deleted=True) as image:
         running = Transfer.objects.filter(pk=upload.pk, status=TransferStatus.RUNNING)
         completed = running.update(
