@@ -1,6 +1,6 @@
 """Purge: remove the rows and attributes of images deleted long ago; their ids stay reserved.
 
-Of a project that deletes very many images, the background worker purges the oldest.
+If a project has too many deleted images, the background worker purges its oldest ones.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def purge_total(before: datetime, *, release_ids: bool = False) -> tuple[int, in
 def purge_excess() -> None:
     """Purge the oldest deleted images of projects that have too many of them.
 
-    Each project keeps IMAGECATALOG_DELETED_IMAGES.
+    IMAGECATALOG_DELETED_IMAGES is the number that each project keeps.
     """
     most = settings.IMAGECATALOG_DELETED_IMAGES
     if most < 0:
@@ -85,7 +85,10 @@ def purge_excess() -> None:
 
 
 def _purge_oldest(owner: str | None, number: int) -> int:
-    """Purge so many deleted images of a project, or those that are ready; return their number."""
+    """Purge the ``number`` oldest deleted images of a project; return how many were purged.
+
+    They are fewer if not as many are ready to be purged.
+    """
     images = _deleted().filter(_no_bytes(), owner=owner).order_by("deleted_at", "pk")
     left = number
     while left:

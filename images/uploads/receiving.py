@@ -63,16 +63,16 @@ def append(
 ) -> Transfer:
     """Append bytes to an upload from ``offset`` on; after the last byte, import the data.
 
-    The bytes that have arrived are kept even if the sender's stream fails. ``announced`` is the
-    number of bytes to come, if known. Returns the upload as it is at the end.
+    ``announced`` is the number of bytes to come, if known. Returns the upload as it is at the
+    end. The bytes that have arrived are kept even if the client's stream fails; but with
+    ``expected_digests`` (algorithm -> hexadecimal) they count only when all have arrived and
+    have these digests.
 
-    With ``expected_digests`` the bytes count only together, when all have arrived and have
-    these digests. Raises ChecksumMismatch if they have not, Conflict (the upload resumes at
-    another byte), Locked (another request is sending), OverLimit (more bytes than the upload's
-    size, or too many chunks), TooManyRequests (few bytes too often; they are not kept),
-    NotFound, Gone, StoreError, ContentRefused as soon as that is certain, what ``finish``
-    raises, and what the sender's
-    stream raises.
+    Raises ChecksumMismatch for other digests, Conflict (the upload resumes at another byte),
+    Locked (another request is sending), OverLimit (more bytes than the upload's size, or too
+    many chunks), TooManyRequests (few bytes too often; they are not kept), NotFound, Gone,
+    StoreError, ContentRefused as soon as that is certain, the errors of ``finish``, and those
+    of the client's stream.
     """
     with locked(image_id, actor) as image:
         upload = find_running(image_id, upload_id)
