@@ -154,7 +154,7 @@ def test_data_with_another_digest_than_its_sender_stated_is_refused(
     imports.request_import(image.pk, DIRECT, member)
     work()
 
-    assert "sha256" in the_task(image).error
+    assert "sha-256" in the_task(image).error
     assert_nothing_is_left(image)
 
 

@@ -20,7 +20,7 @@ import pytest
 from requests import Response
 from tusclient.client import TusClient
 
-from images.uploads.receiving import CHUNK
+from images.uploads.chunk_writing import CHUNK
 from tests.servers import Service, wait_until
 from tests.wire.api import Api, connect, head, reset
 from tests.wire.conftest import Start
