@@ -374,6 +374,13 @@ IMAGECATALOG_IMPORT_METHODS = env.chosen(
     help="Comma-separated methods by which clients may import data. Without `glance-direct` no "
     "data can be staged.",
 )
+IMAGECATALOG_IMPORT_PLUGINS = env.relaxed(
+    "IMAGECATALOG_IMPORT_PLUGINS",
+    "none",
+    ("image_decompression",),
+    help="`none`, or comma-separated plugins that change what clients import: "
+    "`image_decompression`. See [Import plugins](operations.md#import-plugins).",
+)
 IMAGECATALOG_TASK_TIME_TO_LIVE = env.seconds(
     "IMAGECATALOG_TASK_TIME_TO_LIVE",
     172800,

@@ -106,11 +106,14 @@ class Decoder(Protocol):
         """
 
 
-class Gunzip:
-    """A decompressor of gzip (RFC 1952), with the interface ``Decoder``."""
+class Inflate:
+    """A decompressor of gzip (RFC 1952), with the interface ``Decoder``.
 
-    def __init__(self) -> None:
-        self._zlib = zlib.decompressobj(wbits=31)
+    ``wbits`` -15 stands for the bare stream (RFC 1951) that is in a zip file.
+    """
+
+    def __init__(self, wbits: int = 31) -> None:
+        self._zlib = zlib.decompressobj(wbits)
         self.needs_input = True
 
     @property
@@ -134,7 +137,7 @@ class Gunzip:
 
 
 DECODERS: Final[dict[str, Callable[[], Decoder]]] = {
-    "gzip": Gunzip,
+    "gzip": Inflate,
     "bzip2": bz2.BZ2Decompressor,
     "xz": lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MOST_MEMORY),
 }

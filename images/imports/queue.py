@@ -12,7 +12,7 @@ from django.db.models.functions import Coalesce
 
 from images import db, errors, logs
 from images.access import Caller, operator
-from images.imports import methods
+from images.imports import methods, plugins
 from images.models import Image, Status, Transfer, TransferStatus
 from images.transfers import leases
 from images.transitions import follow, locked
@@ -69,7 +69,10 @@ def carry_out(transfer_id: UUID, stopping: Callable[[], bool] = lambda: False) -
                 )
             yield block
 
-    methods.of(transfer).bring_in(image, transfer, until_stopped, actor)
+    def changed(blocks: Iterator[bytes]) -> Iterator[bytes]:
+        return plugins.applied(image, transfer, until_stopped(blocks))
+
+    methods.of(transfer).bring_in(image, transfer, changed, actor)
     return True
 
 

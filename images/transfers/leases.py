@@ -210,8 +210,8 @@ def _queue_again(image: Image, transfer: Transfer, actor: Caller) -> None:
         return
     if image.status not in (Status.QUEUED, Status.UPLOADING):
         return
-    # Read from the row: on this instance it was set to queued for the interruption.
-    status_on_failure = Transfer.objects.values_list("status_on_failure", flat=True)
+    # On this instance, the interruption and the plugins of an import have changed some values.
+    row = Transfer.objects.get(pk=transfer.pk)
     if task:
         Transfer.objects.filter(pk=transfer.pk).update(task_id=None)
     if task or transfer.kind == TransferKind.LOCATION:
@@ -221,10 +221,10 @@ def _queue_again(image: Image, transfer: Transfer, actor: Caller) -> None:
         TransferKind(transfer.kind),
         stores.get(transfer.store),
         actor,
-        expected=transfer.bytes_expected,
-        status_on_failure=Status(status_on_failure.get(pk=transfer.pk)),
-        checksum=transfer.checksum,
-        digests=transfer.expected_digests,
+        expected=row.bytes_expected,
+        status_on_failure=Status(row.status_on_failure),
+        checksum=row.checksum,
+        digests=row.expected_digests,
         source=transfer.source,
         reserved=transfer.bytes_reserved,
         task=task,

@@ -1,0 +1,122 @@
+"""The headers of a zip file with one file in it, read while they stream (APPNOTE 6.3.10)."""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple, Protocol
+
+from images import errors
+from images.formats.compressed import Decoder, Inflate
+from images.formats.verdicts import refused
+
+LOCAL, CENTRAL, END = b"PK\x03\x04", b"PK\x01\x02", (b"PK\x05\x06", b"PK\x06\x06")
+DESCRIPTOR = b"PK\x07\x08"
+ENCRYPTED, HAS_DESCRIPTOR = 1, 8  # bits of the flags
+STORED, DEFLATED = 0, 8
+LARGE = 0xFFFFFFFF  # the size is in the extra field
+ZIP64 = 1
+# Lengths of a data descriptor, with and without its signature, and with sizes of 8 bytes.
+DESCRIPTORS = ((16, True), (24, True), (12, False), (20, False))
+_LOCAL = struct.Struct("<4s2xHH4xLLLHH")
+_CENTRAL = struct.Struct("<28xHHH12x")
+_EXTRA = struct.Struct("<HH")
+
+
+class Bytes(Protocol):
+    """What the headers are read from."""
+
+    def peek(self, count: int) -> bytes:
+        """Return the next ``count`` bytes, fewer at the end, and leave them to be read."""
+
+    def read(self, most: int) -> bytes:
+        """Return at least one byte and at most so many; empty at the end."""
+
+
+class LocalHeader(NamedTuple):
+    """What precedes a file in a zip file."""
+
+    is_deflated: bool
+    has_descriptor: bool  # behind the file, instead of its checksum here
+    checksum: int  # CRC-32
+    size: int  # bytes, compressed
+
+
+def local_header(source: Bytes) -> LocalHeader:
+    """Read the header of the first file. Raises ContentRefused if the file cannot be read."""
+    if not source.peek(4).startswith(LOCAL):
+        raise _not_one_file()
+    fields = _LOCAL.unpack(_exactly(source, _LOCAL.size))
+    _, flags, method, checksum, size, _, name_length, extra_length = fields
+    _exactly(source, name_length)
+    extra = _exactly(source, extra_length)
+    has_descriptor = bool(flags & HAS_DESCRIPTOR)
+    if flags & ENCRYPTED:
+        raise refused("compression", "Its zip data is encrypted")
+    # Without its size in front, the end of a stored file cannot be found.
+    if method != DEFLATED and (method != STORED or has_descriptor):
+        raise refused("compression", "Its zip data is compressed in an unknown way")
+    if size == LARGE:
+        size = _large_size(extra)
+    return LocalHeader(method == DEFLATED, has_descriptor, checksum, size)
+
+
+def inflate() -> Decoder:
+    """Return a decompressor of the data in a zip file."""
+    return Inflate(-15)
+
+
+def check_end(source: Bytes, header: LocalHeader, checksum: int, size: int) -> None:
+    """Read what follows the only file, whose data had this CRC-32 and size.
+
+    Raises ContentRefused if the data is another, and unless the directory has this file only.
+    """
+    expected = header.checksum
+    if header.has_descriptor:
+        expected = _described_checksum(source)
+    if expected != checksum:
+        raise refused("compression", f"Its zip data is damaged: {size} bytes are wrong")
+    if source.peek(4) != CENTRAL:
+        raise _not_one_file()
+    lengths = _CENTRAL.unpack(_exactly(source, _CENTRAL.size))
+    _exactly(source, sum(lengths))
+    if not source.peek(4).startswith(END):
+        raise _not_one_file()
+
+
+def cut_off() -> errors.ContentRefused:
+    """Return the error for a zip file without its end."""
+    return refused("compression_cut_off", "Its zip data ends too early")
+
+
+def _described_checksum(source: Bytes) -> int:
+    ahead = source.peek(28)
+    for length, is_signed in DESCRIPTORS:
+        follows = ahead[length : length + 4]
+        if follows in (CENTRAL, LOCAL) and ahead.startswith(DESCRIPTOR) == is_signed:
+            descriptor = _exactly(source, length)
+            start = len(DESCRIPTOR) if is_signed else 0
+            return int.from_bytes(descriptor[start : start + 4], "little")
+    raise cut_off()
+
+
+def _large_size(extra: bytes) -> int:
+    while len(extra) >= _EXTRA.size:
+        kind, length = _EXTRA.unpack_from(extra)
+        content, extra = extra[4 : 4 + length], extra[4 + length :]
+        if kind == ZIP64 and len(content) >= 16:
+            return int.from_bytes(content[8:16], "little")
+    raise refused("compression", "Its zip data has no size")
+
+
+def _exactly(source: Bytes, count: int) -> bytes:
+    content = b""
+    while len(content) < count:
+        block = source.read(count - len(content))
+        if not block:
+            raise cut_off()
+        content += block
+    return content
+
+
+def _not_one_file() -> errors.ContentRefused:
+    return refused("compression", "Its zip data has not exactly one file")
