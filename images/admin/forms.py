@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy
 
 from images import errors, lifecycle
 from images.access import Caller
+from images.admin import definitions
 from images.admin.properties import complaint
 from images.attributes import (
     CONTAINER_FORMATS,
@@ -152,7 +153,8 @@ class PropertyRows:
             for name in post.getlist("property_name")
         ]
         values = [_lines(value) for value in post.getlist("property_value")]
-        pairs = list(zip(names, values, strict=False))
+        self.described = definitions.entered(post)
+        pairs = [*zip(names, values, strict=False), *self.described.items()]
         self.values = {name: value for name, value in pairs if name}
         self.pairs = [pair for pair in pairs if any(pair)]
         shown_values = [_lines(value) for value in post.getlist("shown_value")]

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from images import errors, history, stores
 from images.admin import (
     add_views,
+    definitions,
     formatting,
     forms,
     graph,
@@ -56,6 +57,8 @@ def show(request: HttpRequest, image_id: str) -> HttpResponse:
     require(request, "images.change_image")
     form = forms.ImageForm(request.POST, image=image)
     rows = forms.PropertyRows(request.POST)
+    for sentence in definitions.complaints(definitions.groups(image), rows.described):
+        form.add_error(None, sentence)
     if forms.update(image, form, rows, get_caller(request)):
         messages.success(request, _("The changes were saved."))
         return redirect("admin:images_image_change", image.pk)
@@ -89,6 +92,7 @@ def _page(
         "rows": rows,
         "shown_rows": shown_rows,
         "known": properties.KNOWN,
+        "groups": _offered(image, rows) if editable else [],
         "projects": add_views.projects() if editable else [],
         **_members(request, image),
         **_locations(request, image),
@@ -99,6 +103,10 @@ def _page(
     return TemplateResponse(
         request, "admin/images/image/page.html", context(request, **values)
     )
+
+
+def _offered(image: Image, rows: list[dict[str, Any]]) -> list[definitions.Group]:
+    return definitions.without(definitions.groups(image), {row["name"] for row in rows})
 
 
 def _details(image: Image) -> list[tuple[str, Any]]:

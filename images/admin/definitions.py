@@ -1,0 +1,149 @@
+"""The metadata definitions that the page of an image offers, by namespace."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Container, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from django.db.models import Prefetch, Q
+from django.http import QueryDict
+from django.utils.translation import gettext as _
+
+from images.metadefs.namespaces import CONTENT
+from images.models import Image, MetadefAssociation, MetadefNamespace
+
+IMAGE = "OS::Glance::Image"
+FIELD = "described:"  # what the names of the form's fields begin with
+MAX_OFFERS = 500  # properties on a page
+WHOLE = re.compile("-?[0-9]+")
+INPUTS = {"integer": ("number", "1"), "number": ("number", "any")}
+
+
+class Offer(NamedTuple):
+    """A property that can be set, with what its definition says."""
+
+    name: str
+    schema: Mapping[str, Any]
+
+    @property
+    def field(self) -> str:
+        """The name of the form's field."""
+        return FIELD + self.name
+
+    @property
+    def choices(self) -> list[str]:
+        """The values to choose from; empty: any value."""
+        if self.schema["type"] == "boolean":
+            return ["true", "false"]
+        return [str(value) for value in self.schema.get("enum", [])]
+
+    @property
+    def input_type(self) -> str:
+        """The type of the input element."""
+        return INPUTS.get(self.schema["type"], ("text", ""))[0]
+
+    @property
+    def step(self) -> str:
+        """The step of a number."""
+        return INPUTS.get(self.schema["type"], ("text", ""))[1]
+
+    @property
+    def range(self) -> str:
+        """The range of a number, for people; empty if it has none."""
+        low, high = self.schema.get("minimum"), self.schema.get("maximum")
+        if low is not None and high is not None:
+            return _("from %(low)s to %(high)s") % {"low": low, "high": high}
+        if low is not None:
+            return _("at least %(low)s") % {"low": low}
+        return _("at most %(high)s") % {"high": high} if high is not None else ""
+
+    def complaint(self, value: str) -> str:
+        """Return a sentence that says what is wrong with a value; empty if it is valid."""
+        error = ""
+        if self.choices and value not in self.choices:
+            error = _("choose one of %(choices)s") % {
+                "choices": ", ".join(self.choices)
+            }
+        elif self.input_type == "number" and not self._is_in_range(value):
+            error = _("enter a number %(range)s") % {"range": self.range}
+        return f"{self.name}: {error.strip()}." if error else ""
+
+    def _is_in_range(self, value: str) -> bool:
+        try:
+            number = float(value)
+        except ValueError:
+            return False
+        whole = self.schema["type"] != "integer" or WHOLE.fullmatch(value)
+        low = self.schema.get("minimum", -math.inf)
+        high = self.schema.get("maximum", math.inf)
+        return bool(whole) and math.isfinite(number) and low <= number <= high
+
+
+class Group(NamedTuple):
+    """The properties of a namespace that an image can have."""
+
+    title: str
+    description: str
+    offers: list[Offer]
+
+
+def groups(image: Image) -> list[Group]:
+    """Return what the namespaces that the image's owner sees say about properties of images."""
+    seen = Q(visibility="public") | Q(owner=image.owner or None)
+    # A property target means properties of another resource, such as a volume's image.
+    associations = MetadefAssociation.objects.filter(
+        resource_type__name=IMAGE, properties_target=""
+    )
+    namespaces = (
+        MetadefNamespace.objects.filter(seen, pk__in=associations.values("namespace"))
+        .prefetch_related(Prefetch("associations", associations), *CONTENT[1:3])
+        .order_by("display_name", "namespace")
+    )
+    found, left = [], MAX_OFFERS
+    for namespace in namespaces:
+        offers = list(_offers(namespace))[:left]
+        left -= len(offers)
+        title = namespace.display_name or namespace.namespace
+        if offers:
+            found.append(Group(title, namespace.description, offers))
+    return found
+
+
+def _offers(namespace: MetadefNamespace) -> Iterator[Offer]:
+    prefix = namespace.associations.all()[0].prefix
+    for row in namespace.properties.all():
+        yield Offer(prefix + row.name, row.schema)
+    for group in namespace.metadef_objects.all():
+        for name, schema in group.properties.items():
+            yield Offer(prefix + name, schema)
+
+
+def without(found: list[Group], names: Container[str]) -> list[Group]:
+    """Return the groups without the properties of these names."""
+    left = [
+        group._replace(offers=[it for it in group.offers if it.name not in names])
+        for group in found
+    ]
+    return [group for group in left if group.offers]
+
+
+def entered(post: QueryDict) -> dict[str, str]:
+    """Return the values that a submitted form has for offered properties, by name."""
+    return {
+        key.removeprefix(FIELD): str(post[key])
+        for key in post
+        if key.startswith(FIELD) and post[key]
+    }
+
+
+def complaints(found: list[Group], values: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each value that its definition does not allow."""
+    offers = {it.name: it for group in found for it in group.offers}
+    sentences = [
+        offers[name].complaint(value)
+        for name, value in values.items()
+        if name in offers
+    ]
+    return [sentence for sentence in sentences if sentence]
