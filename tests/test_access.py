@@ -77,6 +77,7 @@ WITHIN = {
     "delete_member": "admin member",
     "modify_member": "admin",
     "stores_info_detail": "admin service",
+    "tasks_api_access": "admin",
     **dict.fromkeys(
         (
             "cache_list",

@@ -115,6 +115,8 @@ ELSEWHERE = (
     NAMESPACE,
     *(f"{NAMESPACE}/{kind}{name}" for kind in METADEFS for name in ("", "/x")),
     "/v2/schemas/image",
+    "/v2/tasks",
+    "/v2/tasks/00000000-0000-4000-8000-000000000000",
     "/v2/nothing",
     "/v1/x",
     *LISTS_OF_V1,

@@ -149,6 +149,23 @@ VERBS: dict[str, tuple[str, list[Do]]] = {
         "uploading",
         [sent("POST", f"{V2}/import", {"method": {"name": "glance-direct"}})],
     ),
+    "v2 TaskViewSet.create": (
+        "active",
+        [
+            sent(
+                "POST",
+                "/v2/tasks",
+                {
+                    "type": "import",
+                    "input": {
+                        "import_from": "http://127.0.0.1:9/x",
+                        "import_from_format": "raw",
+                        "image_properties": {"owner": THEIRS},
+                    },
+                },
+            )
+        ],
+    ),
     "v2 UploadsView.post": (
         "queued",
         [sent("POST", f"{V2}/uploads", Upload_Length="5", **TUS)],

@@ -164,6 +164,7 @@ RULES: dict[str, Rule] = {
     "modify_member": _that_member,  # checked with the member's id as "member_id"
     "add_location_to_active": _second_copy,
     "stores_info_detail": _service,
+    "tasks_api_access": _admin,
     "add_image_location": _service_or_own_member,
     "fetch_image_location": _service,
     "cache_list": _admin,
@@ -212,6 +213,7 @@ LIMITS: dict[str, Rule] = {
     "modify_member": _owner_or_that_member,
     "add_location_to_active": _owner_or_service,
     "stores_info_detail": _anybody,
+    "tasks_api_access": _anybody,  # of the tasks, each project sees its own
     "add_image_location": _owner_or_service,
     "fetch_image_location": _anybody,
     "cache_list": _owner,  # of the cache, which belongs to no project

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from images.imports.methods import check_staging, names
 from images.imports.request import ImportRequest, masked
-from images.imports.requesting import check_image, request_import
+from images.imports.requesting import check_image, import_new, request_import
 
 __all__ = [
     "ImportRequest",
     "check_image",
     "check_staging",
+    "import_new",
     "masked",
     "names",
     "request_import",

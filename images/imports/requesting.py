@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
+from django.db import transaction
+
 from images import errors, lifecycle, stores
 from images.access import Caller
 from images.failpoints import failpoint
@@ -37,10 +39,36 @@ def request_import(image_id: str, wanted: ImportRequest, actor: Caller) -> Task:
     queued or running, the store does not exist), Invalid (unknown method, refused URL, a
     signature that cannot be verified), OverLimit, StoreReadOnly.
     """
-    method = methods.get(wanted.method)
     _check_no_transfer(image_id)
     store = _target(wanted.store_ids)
-    wanted = method.prepare(wanted)
+    wanted = methods.get(wanted.method).prepare(wanted)
+    task = _queue(image_id, wanted, store, actor)
+    failpoint("import.requested")
+    return task
+
+
+def import_new(
+    attributes: tuple[dict[str, Any], dict[str, str], list[str]],
+    wanted: ImportRequest,
+    actor: Caller,
+) -> Task:
+    """Create an image and queue the import of its data, both or neither; return the task.
+
+    ``attributes`` are what ``parse_new_image`` returns. Raises the errors of ``request_import``
+    and of ``lifecycle.create``.
+    """
+    store = _target(wanted.store_ids)
+    wanted = methods.get(wanted.method).prepare(wanted)
+    with transaction.atomic():
+        image = lifecycle.create(*attributes, actor)
+        task = _queue(image.pk, wanted, store, actor)
+    failpoint("import.requested")
+    return task
+
+
+def _queue(
+    image_id: str, wanted: ImportRequest, store: stores.Store, actor: Caller
+) -> Task:
     task = Task(
         uuid4(), ImportMethod(wanted.method), actor.user, actor.project, wanted.document
     )
@@ -48,8 +76,7 @@ def request_import(image_id: str, wanted: ImportRequest, actor: Caller) -> Task:
         _check_no_transfer(image_id)
         check_image(wanted.method, vars(image))
         lifecycle.check_ready(image)
-        method.queue(image, wanted, store, actor, task)
-    failpoint("import.requested")
+        methods.get(wanted.method).queue(image, wanted, store, actor, task)
     return task
 
 

@@ -6,7 +6,7 @@ from typing import Self
 from uuid import uuid4
 
 from django.db import models
-from django.db.models import Exists, OuterRef, Q, Value
+from django.db.models import Exists, F, OuterRef, Q, Value
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -140,6 +140,13 @@ class Transfer(models.Model):
             ),
             models.Index(
                 "ended_at", name="transfer_failed", condition=Q(status="failed")
+            ),
+            # Lists of tasks, newest first.
+            models.Index(
+                F("started_at"),
+                F("task_id"),
+                name="transfer_task",
+                condition=Q(task_id__isnull=False),
             ),
         ]
 

@@ -34,12 +34,15 @@ WITHOUT_DATA = (Status.QUEUED, Status.KILLED)
 ELSEWHERE = {
     Status.QUEUED: (
         "saving (an upload, or a web download)",
-        "uploading (a resumable upload)",
-        "importing (the data at a new location is checked)",
+        "uploading (a resumable upload, or data is staged)",
+        "importing (an import from a URL, or the data at a new location is checked)",
         "active (a location is added)",
     ),
     Status.SAVING: ("active (the data has arrived)",),
-    Status.IMPORTING: ("active (the data has arrived)",),
+    Status.IMPORTING: (
+        "active (the data has arrived)",
+        "uploading (a store failed, and staged data is kept)",
+    ),
     Status.UPLOADING: ("importing (the import begins)",),
     Status.ACTIVE: ("queued (the last location is removed)",),
 }

@@ -9,14 +9,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from django.conf import settings
 from django.db.models import Q, QuerySet
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from images import errors
 from images.models import ImportMethod, Transfer
+
+UPDATED_AT = Coalesce("ended_at", "heartbeat_at")
+# The keys by which clients sort tasks -> columns.
+SORT_COLUMNS: Final = {
+    "created_at": "started_at",
+    "updated_at": "updated_at",
+    "status": "status",
+    "id": "task_id",
+}
 
 
 @dataclass(frozen=True)
@@ -48,6 +59,28 @@ def current() -> QuerySet[Transfer]:
     expired_before = timezone.now() - _time_to_live()
     recent = Q(ended_at=None) | Q(ended_at__gt=expired_before)
     return Transfer.objects.filter(recent).exclude(task_id=None)
+
+
+def page(
+    found: QuerySet[Transfer], column: str, descending: bool, after: str | None
+) -> QuerySet[Transfer]:
+    """Sort tasks by one of SORT_COLUMNS, and leave out those up to the task ``after``.
+
+    Raises Invalid if there is no such task.
+    """
+    found = found.annotate(updated_at=UPDATED_AT)
+    if after is not None:
+        last = found.filter(task_id=after).values(column, "task_id").first()
+        if last is None:
+            raise errors.Invalid(f"There is no task {after} to continue after.")
+        way = "lt" if descending else "gt"
+        value, task_id = last[column], last["task_id"]
+        beyond = Q((f"{column}__{way}", value))
+        same = Q((column, value), (f"task_id__{way}", task_id))
+        # Not only the second condition: the first one uses an index.
+        found = found.filter((f"{column}__{way}e", value)).filter(beyond | same)
+    sign = "-" if descending else ""
+    return found.order_by(f"{sign}{column}", f"{sign}task_id")
 
 
 def expires_at(transfer: Transfer) -> datetime | None:

@@ -33,6 +33,7 @@ WITH_BODY = {
     "PUT /v2/images/<image_id>/file",
     "POST /v2/images/<image_id>/locations",
     "POST /v2/images/<image_id>/import",
+    "POST /v2/tasks",
     "PUT /v2/images/<image_id>/stage",
     "POST /v2/images/<image_id>/members",
     "PUT /v2/images/<image_id>/members/<member_id>",

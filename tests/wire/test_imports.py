@@ -74,6 +74,10 @@ def test_the_openstack_command_stages_and_imports(
     assert openstack("image", "show", image, *JSON)["status"] == "uploading"
     openstack("image", "import", "--method", "glance-direct", image)
     evidence.wait_for(image, "active")
+    tasks = openstack("image", "task", "list", "--limit", "1000", *JSON)
+    of_image = [task["ID"] for task in tasks if task["Status"] == "success"]
+    shown = [openstack("image", "task", "show", one, *JSON) for one in of_image]
+    assert {at_once, image} <= {one["input"]["image_id"] for one in shown}
 
     for image_id in (at_once, image):
         saved = disk.with_name(image_id)
@@ -95,6 +99,7 @@ def test_openstacksdk_stages_and_imports(
         assert images.download_image(image).content == DATA
         (task,) = images.image_tasks(image)
         assert (task.status, task.type) == ("success", "api_image_import")
+        assert images.get_task(task.id).result == {"image_id": image.id}
         images.delete_image(image)
 
 

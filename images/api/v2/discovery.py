@@ -15,6 +15,8 @@ DOCUMENTS = {
     "images": schemas.images,
     "member": schemas.member,
     "members": schemas.members,
+    "task": schemas.task,
+    "tasks": schemas.tasks,
     "metadefs/namespace": metadefs.namespace,
     "metadefs/namespaces": metadefs.namespaces,
     "metadefs/object": metadefs.metadef_object,
@@ -29,7 +31,7 @@ DOCUMENTS = {
 
 
 class SchemaViewSet(ApiViewSet):
-    """``/v2/schemas/{name}``: the JSON schemas of images, members and definitions."""
+    """``/v2/schemas/{name}``: the JSON schemas of images, members, tasks and definitions."""
 
     lookup_url_kwarg = "name"
     lookup_value_regex = "|".join(DOCUMENTS)

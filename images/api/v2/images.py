@@ -63,7 +63,7 @@ class ImageViewSet(ApiViewSet):
             request_body.json(request._request)
         )
         fields.setdefault("owner", caller.project)
-        _check_create(caller, access.new_image(fields, properties, tags))
+        check_new(caller, access.new_image(fields, properties, tags))
         store_ids = ",".join(store.id for store in stores.configured())
         image = lifecycle.create(fields, properties, tags, caller)
         document = serializers.image(rows.row_of(image), caller)
@@ -101,7 +101,8 @@ class ImageViewSet(ApiViewSet):
         return responses.nothing()
 
 
-def _check_create(caller: Caller, image: Target) -> None:
+def check_new(caller: Caller, image: Target) -> None:
+    """Raise Forbidden unless the caller may create this image."""
     if not caller.is_admin and image["owner"] != caller.project:
         raise errors.Forbidden(
             f"You are not permitted to create images owned by '{image['owner']}'."

@@ -1,4 +1,4 @@
-"""The JSON schemas from which clients build their models of images and members."""
+"""The JSON schemas from which clients build their models of images, members and tasks."""
 
 from __future__ import annotations
 
@@ -79,6 +79,50 @@ def members() -> Schema:
         "name": "members",
         "properties": {
             "members": {"type": "array", "items": member()},
+            "schema": {"type": "string"},
+        },
+        "links": [{"rel": "describedby", "href": "{schema}"}],
+    }
+
+
+def task() -> Schema:
+    """Return the JSON schema of a task: an import and what became of it."""
+    return {
+        "name": "task",
+        "properties": {
+            "id": _string("ID of the task.") | {"pattern": ID_PATTERN},
+            "type": {
+                "type": "string",
+                "enum": ["import", "api_image_import", "location_import"],
+                "description": "Kind of the task.",
+            },
+            "status": {
+                "type": "string",
+                "enum": ["pending", "processing", "success", "failure"],
+                "description": "What became of the task so far.",
+            },
+            "input": _nullable("object", "What was asked for."),
+            "result": _nullable("object", "What a successful task has made."),
+            "message": _string("Reason of a failure."),
+            "owner": _nullable("string", "ID of the project that asked for the task."),
+            "image_id": _string("ID of the image."),
+            "request_id": _string("ID of the request that asked for the task."),
+            "user_id": _string("ID of the user who asked for the task."),
+            "created_at": _string("Time when the task was asked for."),
+            "updated_at": _string("Time of the last sign of the task."),
+            "expires_at": _nullable("string", "Time when the ended task is forgotten."),
+            "self": _string("Path of the task."),
+            "schema": _string("Path of this schema."),
+        },
+    }
+
+
+def tasks() -> Schema:
+    """Return the JSON schema of a page of tasks."""
+    return {
+        "name": "tasks",
+        "properties": {
+            "tasks": {"type": "array", "items": task()},
             "schema": {"type": "string"},
         },
         "links": [{"rel": "describedby", "href": "{schema}"}],

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import re
+from datetime import UTC, datetime
 from typing import Any, Final
+from urllib.parse import urlencode
 
-from django.http import HttpResponse
+from django.db.models import QuerySet
+from django.http import HttpResponse, QueryDict
 from rest_framework.request import Request
 
-from images import access
-from images.http import responses
-from images.http.views import ApiViewSet, get_caller
-from images.models import Transfer, TransferStatus
+from images import access, custom_properties, errors, imports
+from images.access import Caller
+from images.api import query
+from images.api.v2.images import check_new
+from images.http import public_url, request_body, responses
+from images.http.views import IMAGE_UUID, ApiViewSet, get_caller
+from images.imports import ImportRequest
+from images.models import ImportMethod, Transfer, TransferStatus
 from images.transfers import tasks
 
+PATH: Final = "/v2/tasks"
+IMPORT: Final = "import"  # the type of tasks that clients make here
+NEEDED: Final = ("import_from", "import_from_format", "image_properties")
+NOT_IN_LISTS: Final = ("input", "result", "message")
+UUID: Final = re.compile(IMAGE_UUID, re.ASCII)
 STATUSES: Final = {
     TransferStatus.WAITING: "pending",
     TransferStatus.RUNNING: "processing",
@@ -39,31 +51,178 @@ class ImageTaskViewSet(ApiViewSet):
         return responses.json({"tasks": [_of_image(task) for task in newest]})
 
 
-def _of_image(transfer: Transfer) -> dict[str, Any]:
+class TaskViewSet(ApiViewSet):
+    """``/v2/tasks``: imports of all images. Deprecated in the API; for administrators."""
+
+    lookup_url_kwarg = "task_id"
+    lookup_value_regex = IMAGE_UUID
+    http_method_names = ["get", "post"]
+
+    def list(self, request: Request) -> HttpResponse:
+        """Return a page of the tasks that have not expired."""
+        params = request.query_params
+        found = _filtered(_visible(get_caller(request)), params)
+        limit = query.limit(params)
+        page = list(_page(found, params)[: limit + 1])
+        links = {"first": _path(params)}
+        if len(page) > limit > 0:
+            links["next"] = _path(params, page[limit - 1])
+        documents = [_document(task) for task in page[:limit]]
+        for document in documents:
+            for name in NOT_IN_LISTS:
+                del document[name]
+        return responses.json(
+            {"tasks": documents, "schema": "/v2/schemas/tasks", **links}
+        )
+
+    def retrieve(self, request: Request, task_id: str) -> HttpResponse:
+        """Return a task as a JSON object."""
+        return responses.json(_document(_find(get_caller(request), task_id)))
+
+    def create(self, request: Request) -> HttpResponse:
+        """Create an image and request the import of its data from a URL."""
+        caller = get_caller(request)
+        _check_access(caller)
+        access.check_may_add(caller)
+        given = _import_input(request_body.json(request._request))
+        formats = {
+            "disk_format": given["import_from_format"],
+            "container_format": "bare",
+        }
+        attributes = custom_properties.parse_new_image(
+            formats | given["image_properties"]
+        )
+        attributes[0].setdefault("owner", caller.project)
+        check_new(caller, access.new_image(*attributes))
+        url = given["import_from"]
+        shown = given | {"import_from": imports.masked(url)}
+        wanted = ImportRequest(ImportMethod.WEB_DOWNLOAD, url, document=shown)
+        task = imports.import_new(attributes, wanted, caller)
+        response = responses.json(_document(_find(caller, str(task.id))), 201)
+        base = public_url.base(request._request)
+        response.headers["Location"] = f"{base}{PATH}/{task.id}"
+        return response
+
+
+def _check_access(caller: Caller) -> None:
+    access.check(caller, "tasks_api_access", {"owner": None})
+
+
+def _visible(caller: Caller) -> QuerySet[Transfer]:
+    """Return the tasks that the caller may see in the list of all. Raises Forbidden."""
+    _check_access(caller)
+    found = tasks.current()
+    return found if caller.is_admin else found.filter(task_project=caller.project)
+
+
+def _find(caller: Caller, task_id: str) -> Transfer:
+    task = _visible(caller).filter(task_id=task_id).first()
+    if task is None:
+        raise errors.NotFound(f"No task found with ID {task_id}.")
+    return task
+
+
+def _filtered(found: QuerySet[Transfer], params: QueryDict) -> QuerySet[Transfer]:
+    query.check_text(params)
+    if "status" in params:
+        by_name = {name: status for status, name in STATUSES.items()}
+        if params["status"] not in by_name:
+            raise errors.Invalid(f"The status must be one of: {', '.join(by_name)}.")
+        found = found.filter(status=by_name[params["status"]])
+    if "type" in params:
+        if params["type"] != IMPORT:
+            raise errors.Invalid("The type of a task in a list can only be 'import'.")
+        found = found.filter(task_request__has_key=NEEDED[0])
+    if "owner" in params:
+        found = found.filter(task_project=params["owner"])
+    return found
+
+
+def _page(found: QuerySet[Transfer], params: QueryDict) -> QuerySet[Transfer]:
+    key = params.get("sort_key", "created_at"), params.get("sort_dir", "desc")
+    ((name, descending),) = query.order([key], tuple(tasks.SORT_COLUMNS))
+    marker = params.get("marker")
+    if marker is not None and not UUID.fullmatch(marker):
+        raise errors.Invalid("The marker must be the id of a task.")
+    return tasks.page(found, tasks.SORT_COLUMNS[name], descending, marker)
+
+
+def _path(params: QueryDict, last: Transfer | None = None) -> str:
+    pairs = [pair for pair in query.pairs(params) if pair[0] != "marker"]
+    if last:
+        pairs.append(("marker", str(last.task_id)))
+    return f"{PATH}?{urlencode(pairs)}" if pairs else PATH
+
+
+def _import_input(document: Any) -> dict[str, Any]:
+    """Return the input of a new task. Raises Invalid unless it describes an import."""
+    if not isinstance(document, dict) or document.get("type") != IMPORT:
+        raise errors.Invalid("A task must have the type 'import'.")
+    given = document.get("input")
+    if not isinstance(given, dict):
+        raise errors.Invalid("A task must have an 'input', which is an object.")
+    for name in NEEDED:
+        if not given.get(name) and given.get(name) != {}:
+            raise errors.Invalid(f"Input does not contain '{name}' field")
+    texts = given["import_from"], given["import_from_format"]
+    if not all(isinstance(text, str) for text in texts):
+        raise errors.Invalid("'import_from' and 'import_from_format' must be strings.")
+    if not isinstance(given["image_properties"], dict):
+        raise errors.Invalid("'image_properties' must be an object.")
+    if texts[0].lower().startswith("file:"):
+        raise errors.Invalid(
+            "File based imports are not allowed. Please use a non-local source of image data."
+        )
+    return {name: given[name] for name in NEEDED}
+
+
+def _facts(transfer: Transfer) -> dict[str, Any]:
+    """Return what all documents of a task have, apart from times."""
+    request = transfer.task_request or {}
+    is_new = NEEDED[0] in request
+    done = transfer.status == TransferStatus.DONE
     return {
         "id": str(transfer.task_id),
-        "type": "api_image_import",
+        "type": IMPORT if is_new else "api_image_import",
         "status": STATUSES[TransferStatus(transfer.status)],
         "owner": transfer.task_project,
         "image_id": transfer.image_id,
         "request_id": transfer.request_id,
         "user_id": transfer.task_user,
-        "input": {"image_id": transfer.image_id, "import_req": transfer.task_request},
-        "result": _result(transfer),
+        "input": request
+        if is_new
+        else {"image_id": transfer.image_id, "import_req": request},
+        "result": {"image_id": transfer.image_id} if done else None,
         "message": transfer.error,
-        "created_at": _raw(transfer.started_at),
-        "updated_at": _raw(transfer.ended_at or transfer.heartbeat_at),
-        "expires_at": _raw(tasks.expires_at(transfer)),
-        "deleted_at": None,
-        "deleted": False,
     }
 
 
-def _result(transfer: Transfer) -> dict[str, str] | None:
-    done = transfer.status == TransferStatus.DONE
-    return {"image_id": transfer.image_id} if done else None
+def _document(transfer: Transfer) -> dict[str, Any]:
+    """Return a task as a JSON object of the tasks API."""
+    times = {name: _whole(time) for name, time in _times(transfer).items()}
+    path = f"{PATH}/{transfer.task_id}"
+    links = {"self": path, "schema": "/v2/schemas/task"}
+    return _facts(transfer) | times | links
+
+
+def _of_image(transfer: Transfer) -> dict[str, Any]:
+    """Return a task as a JSON object in the list of an image."""
+    times = {name: _raw(time) for name, time in _times(transfer).items()}
+    return _facts(transfer) | times | {"deleted_at": None, "deleted": False}
+
+
+def _times(transfer: Transfer) -> dict[str, datetime | None]:
+    return {
+        "created_at": transfer.started_at,
+        "updated_at": transfer.ended_at or transfer.heartbeat_at,
+        "expires_at": tasks.expires_at(transfer),
+    }
 
 
 def _raw(moment: datetime | None) -> str | None:
     """Return a time with microseconds and without a zone, as image tasks show it."""
     return responses.instant(moment).removesuffix("Z") if moment else None
+
+
+def _whole(moment: datetime | None) -> str | None:
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if moment else None

@@ -18,7 +18,7 @@ from images.api.v2.image_tags import ImageTagViewSet
 from images.api.v2.images import ImageViewSet
 from images.api.v2.info import ImportInfoViewSet, StoreInfoViewSet, UsageViewSet
 from images.api.v2.metadefs import urls as metadefs
-from images.api.v2.tasks import ImageTaskViewSet
+from images.api.v2.tasks import ImageTaskViewSet, TaskViewSet
 from images.http.views import IMAGE_ID, UnknownPathView
 
 IMAGE = f"images/{IMAGE_ID}"
@@ -39,6 +39,7 @@ router.register("info/usage", UsageViewSet, basename="usage")
 router.register(
     r"stores/(?P<store_id>[^/]+)", ImageStoreViewSet, basename="image-store"
 )
+router.register("tasks", TaskViewSet, basename="task")
 router.register("schemas", SchemaViewSet, basename="schema")
 
 urlpatterns = [
