@@ -11,6 +11,7 @@ from images import access, errors, imports
 from images.http import request_body, responses
 from images.http.views import ApiViewSet, get_caller
 from images.imports import ImportRequest
+from images.models import ImportMethod
 
 FLAGS = ("all_stores", "all_stores_must_succeed")
 
@@ -44,8 +45,11 @@ def _wanted(document: Any, store: str) -> ImportRequest:
     uri = method.get("uri") or ""
     if not isinstance(uri, str):
         raise errors.Invalid("The 'uri' of a method must be a string.")
-    shown = {**document, "method": _masked(method, uri), "stores": list(store_ids)}
-    return ImportRequest(method["name"], uri, store_ids=store_ids, document=shown)
+    shown = {"method": _shown(method["name"], uri), "stores": list(store_ids)}
+    flags = {flag: document[flag] for flag in FLAGS if flag in document}
+    return ImportRequest(
+        method["name"], uri, store_ids=store_ids, document=shown | flags
+    )
 
 
 def _method(document: dict[str, Any]) -> dict[str, Any]:
@@ -75,6 +79,8 @@ def _store_ids(document: dict[str, Any], store: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(store_ids or filter(None, [store])))
 
 
-def _masked(method: dict[str, Any], uri: str) -> dict[str, Any]:
-    """Return the method as the task shows it: without secrets in its URL."""
-    return {**method, "uri": imports.masked(uri)} if uri else method
+def _shown(name: str, uri: str) -> dict[str, str]:
+    """Return a method as its task shows it: without the query of its URL, which can be secret."""
+    if name != ImportMethod.WEB_DOWNLOAD:
+        return {"name": name}
+    return {"name": name, "uri": imports.masked(uri)}

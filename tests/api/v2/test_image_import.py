@@ -137,6 +137,20 @@ def test_a_task_tells_what_was_asked_for_and_what_became_of_it(
     assert task["expires_at"] > task["updated_at"]
 
 
+def test_a_task_keeps_nothing_that_means_nothing(api: Any, staged: Image) -> None:
+    method = {"name": "glance-direct", "uri": "x" * 5000, "more": ["\x00"]}
+    body = {"method": method, "all_stores": False, "more": "x" * 5000}
+
+    assert ask(api.member, staged, body).status_code == 202
+
+    (task,) = tasks(api.member, staged)
+    assert task["input"]["import_req"] == {
+        "method": {"name": "glance-direct"},
+        "all_stores": False,
+        "stores": [],
+    }
+
+
 def test_a_failed_task_tells_the_reason(api: Any, staged: Image) -> None:
     Image.objects.filter(pk=staged.pk).update(disk_format="qcow2")
     ask(api.member, staged, DIRECT)
