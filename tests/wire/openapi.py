@@ -63,6 +63,7 @@ def document(image_ids: list[str]) -> Document:
         f"{image}/actions/reactivate": {"post": _operation(one)},
         f"{image}/actions/restore": {"post": _operation([*one, reason])},
         f"{image}/history": {"get": _operation(one + history)},
+        **_imports(one, data),
         **_members(one),
         **_metadefs(),
         **_version_1(one),
@@ -72,6 +73,37 @@ def document(image_ids: list[str]) -> Document:
         "info": {"title": "Image API", "version": "2"},
         "paths": paths,
         "definitions": metadefs.namespace()["definitions"],  # schemas refer to them
+    }
+
+
+def _imports(one: list[Document], data: list[Document]) -> Document:
+    image, store = "/v2/images/{image_id}", data[0]
+    method = {"enum": [{"name": "glance-direct"}, {"name": "web-download", "uri": ""}]}
+    wanted = _object(method={"anyOf": [method, {"type": "object"}]}, all_stores=FLAG)
+    new_task = _object(
+        type={"enum": ["import"]},
+        input={
+            "type": "object",
+            "properties": {
+                "import_from": TEXT,
+                "import_from_format": TEXT,
+                "image_properties": _new_image(),
+            },
+            "required": ["import_from", "import_from_format", "image_properties"],
+        },
+    )
+    names = ("status", "type", "owner", "marker", "sort_key", "sort_dir")
+    page = [_parameter("query", name, TEXT) for name in names]
+    task = [_parameter("path", "task_id", {"format": "uuid", **TEXT}, True)]
+    return {
+        f"{image}/stage": {"put": _operation(one + data, {OCTETS: {"schema": TEXT}})},
+        f"{image}/import": {"post": _operation([*one, store], wanted)},
+        f"{image}/tasks": {"get": _operation(one)},
+        "/v2/tasks": {
+            "get": _operation([*page, _parameter("query", "limit", NUMBER)]),
+            "post": _operation(body=new_task),
+        },
+        "/v2/tasks/{task_id}": {"get": _operation(task)},
     }
 
 
