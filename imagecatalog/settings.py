@@ -377,9 +377,16 @@ IMAGECATALOG_IMPORT_METHODS = env.chosen(
 IMAGECATALOG_IMPORT_PLUGINS = env.relaxed(
     "IMAGECATALOG_IMPORT_PLUGINS",
     "none",
-    ("image_decompression",),
+    ("image_decompression", "image_conversion"),
     help="`none`, or comma-separated plugins that change what clients import: "
-    "`image_decompression`. See [Import plugins](operations.md#import-plugins).",
+    "`image_decompression`, `image_conversion`. See "
+    "[Import plugins](operations.md#import-plugins).",
+)
+IMAGECATALOG_CONVERSION_FORMAT = env.choice(
+    "IMAGECATALOG_CONVERSION_FORMAT",
+    "raw",
+    ("raw", "qcow2", "vmdk"),
+    help="Disk format to which the plugin `image_conversion` converts: `raw`, `qcow2` or `vmdk`.",
 )
 IMAGECATALOG_TASK_TIME_TO_LIVE = env.seconds(
     "IMAGECATALOG_TASK_TIME_TO_LIVE",

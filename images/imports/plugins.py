@@ -6,33 +6,53 @@ comes out passes the checks of every image.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from django.conf import settings
 
 from images import expected_digests, lifecycle
+from images.imports import conversion
 from images.imports.decompression import decompressed
 from images.models import Image, Transfer
+from images.stores import free_space
 from images.stores.digests import Digests, digesting
+from images.transfers import heartbeat, quota
 
 DECOMPRESSION = "image_decompression"
+CONVERSION = "image_conversion"
 
 
 def applied(
-    image: Image, transfer: Transfer, blocks: Iterator[bytes]
+    image: Image,
+    transfer: Transfer,
+    blocks: Iterator[bytes],
+    check_running: Callable[[], None],
 ) -> Iterator[bytes]:
     """Return the data that a transfer brings in, as the plugins change it.
 
     After this call the transfer expects neither the size nor the digests of the data that
-    arrives. Only what clients of the import API ask for is changed. The iteration raises
-    Invalid for data of another size or digest, ContentRefused, and what the blocks raise.
+    arrives, and the image, which is not saved, has the formats of what comes out. Only what
+    clients of the import API ask for is changed. ``check_running`` raises an error when the
+    worker is being stopped.
+
+    The iteration raises Invalid for data of another size or digest, ContentRefused, OverLimit,
+    StoreFull, ProgramFailed, and what ``check_running`` and the blocks raise.
     """
-    if transfer.task_id is None or not _decompresses(image):
+    decompresses, converts = _decompresses(image), _converts(image)
+    if transfer.task_id is None or not (decompresses or converts):
         return blocks
     size, digests = transfer.bytes_expected, transfer.expected_digests
     transfer.bytes_expected, transfer.expected_digests = None, {}
-    counted = lifecycle.counted(image, blocks, size)
-    return _decompressed(_compared(counted, digests or {}))
+    blocks = _compared(lifecycle.counted(image, blocks, size), digests or {})
+    if decompresses:
+        blocks = _decompressed(blocks)
+    if converts:
+        disk_format = image.disk_format or ""
+        blocks = _converted(image, transfer, disk_format, blocks, check_running)
+        image.disk_format = settings.IMAGECATALOG_CONVERSION_FORMAT
+    return blocks
 
 
 def _decompresses(image: Image) -> bool:
@@ -40,11 +60,64 @@ def _decompresses(image: Image) -> bool:
     return is_on and image.container_format != "compressed"
 
 
+def _converts(image: Image) -> bool:
+    is_on = CONVERSION in settings.IMAGECATALOG_IMPORT_PLUGINS
+    is_disk = image.container_format == "bare" and image.disk_format in conversion.NAMES
+    is_other = image.disk_format != settings.IMAGECATALOG_CONVERSION_FORMAT
+    return is_on and is_disk and is_other
+
+
 def _decompressed(blocks: Iterator[bytes]) -> Iterator[bytes]:
     # In a generator, so that nothing is read before the transfer is ready for errors.
     yield from decompressed(blocks)
     for _ in blocks:  # what a zip file has behind its only file is compared, too
         pass
+
+
+def _converted(
+    image: Image,
+    transfer: Transfer,
+    disk_format: str,
+    blocks: Iterator[bytes],
+    check_running: Callable[[], None],
+) -> Iterator[bytes]:
+    """Yield a disk in the wanted format. The files have no names: they end with the process."""
+    check = _check(transfer, check_running)
+    output, most = (
+        settings.IMAGECATALOG_CONVERSION_FORMAT,
+        settings.IMAGECATALOG_IMAGE_SIZE_CAP,
+    )
+    blocks = quota.reserving(transfer, lifecycle.counted(image, blocks, None))
+    folder = settings.IMAGECATALOG_DATA_DIR
+    with (
+        tempfile.TemporaryFile(dir=folder) as source,
+        tempfile.TemporaryFile(dir=folder) as target,
+    ):
+        for block in blocks:
+            check()
+            source.write(block)
+        source.flush()
+        conversion.convert(source, disk_format, target, output, most, check)
+        yield from conversion.blocks_of(target)
+
+
+def _check(transfer: Transfer, check_running: Callable[[], None]) -> Callable[[], None]:
+    """Return a function that keeps a transfer alive while nothing of it can be stored yet.
+
+    It raises Gone when the transfer was ended, StoreFull when the disk of the data folder is
+    full, and what ``check_running`` raises.
+    """
+    due = 0.0
+
+    def check() -> None:
+        nonlocal due
+        check_running()
+        free_space.Claim(settings.IMAGECATALOG_DATA_DIR, 0)
+        if time.monotonic() >= due:
+            heartbeat.send(transfer)
+            due = time.monotonic() + heartbeat.interval()
+
+    return check
 
 
 def _compared(blocks: Iterable[bytes], expected: Mapping[str, str]) -> Iterator[bytes]:

@@ -59,18 +59,21 @@ def carry_out(transfer_id: UUID, stopping: Callable[[], bool] = lambda: False) -
         return False
     db.release_connection()
 
+    def check_running() -> None:
+        if stopping():
+            if transfer.status_on_failure == Status.KILLED:
+                transfer.status_on_failure = Status.QUEUED
+            raise errors.ServerStopping(
+                "The worker is being stopped. The import is repeated when it is back."
+            )
+
     def until_stopped(blocks: Iterator[bytes]) -> Iterator[bytes]:
         for block in blocks:
-            if stopping():
-                if transfer.status_on_failure == Status.KILLED:
-                    transfer.status_on_failure = Status.QUEUED
-                raise errors.ServerStopping(
-                    "The worker is being stopped. The import is repeated when it is back."
-                )
+            check_running()
             yield block
 
     def changed(blocks: Iterator[bytes]) -> Iterator[bytes]:
-        return plugins.applied(image, transfer, until_stopped(blocks))
+        return plugins.applied(image, transfer, until_stopped(blocks), check_running)
 
     methods.of(transfer).bring_in(image, transfer, changed, actor)
     return True

@@ -26,6 +26,7 @@ DATA_COLUMNS = (
     "os_hash_algo",
     "os_hash_value",
     "pinned",
+    "disk_format",
 )
 
 
@@ -211,7 +212,10 @@ def check_same(image: Image, facts: DataFacts) -> None:
 
 
 def set_facts(image: Image, facts: DataFacts) -> None:
-    """Set the columns that describe the data, such as size and digests, without saving."""
+    """Set the columns that describe the data, such as size and digests, without saving.
+
+    The disk format is the one that the data was checked for: an import can convert it.
+    """
     image.size = facts.size
     if facts.hash_value:
         image.os_hash_algo = hash_algorithm(image)
@@ -219,6 +223,7 @@ def set_facts(image: Image, facts: DataFacts) -> None:
         image.os_hash_value = facts.hash_value
     if facts.criteria:
         image.virtual_size = facts.virtual_size
+        image.disk_format = facts.criteria.disk_format
 
 
 def counted(

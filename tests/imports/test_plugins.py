@@ -17,6 +17,7 @@ from images.imports import ImportRequest, queue
 from images.models import Image, Status, Transfer, TransferStatus
 from images.operations import consistency
 from tests.copies import waiting_copies, work
+from tests.qemu import DISK, inspect
 from tests.rows import current
 from tests.web import allow_in_process, serving_folder
 
@@ -178,3 +179,122 @@ def test_an_import_that_was_interrupted_still_knows_what_was_stated(
     work()
 
     assert current(image).status == Status.QUEUED
+
+
+# Conversion
+
+
+@pytest.fixture
+def converting(settings: Any) -> None:
+    settings.IMAGECATALOG_IMPORT_PLUGINS = ("image_decompression", "image_conversion")
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_disk_is_converted_after_it_was_decompressed(
+    pack: Callable[[bytes], bytes],
+    converting: None,
+    make: Make,
+    made: Any,
+    member: Caller,
+) -> None:
+    image = imported(make(disk_format="qcow2"), pack(made("qcow2")), member)
+
+    assert (image.status, image.disk_format) == (Status.ACTIVE, "raw")
+    assert image.size == image.virtual_size == DISK
+    assert b"".join(lifecycle.read(image.pk)) == b"payload!" * (DISK // 8)
+
+
+def test_a_disk_can_be_converted_to_another_format(
+    converting: None, make: Make, member: Caller, settings: Any
+) -> None:
+    settings.IMAGECATALOG_CONVERSION_FORMAT = "qcow2"
+
+    image = imported(make(), DATA, member)
+
+    assert (image.disk_format, image.virtual_size) == ("qcow2", len(DATA))
+    assert inspect(b"".join(lifecycle.read(image.pk)), "qcow2") == len(DATA)
+
+
+@pytest.mark.parametrize(
+    ("formats", "output"),
+    [
+        ({"disk_format": "raw"}, "raw"),
+        ({"disk_format": "aki", "container_format": "aki"}, "qcow2"),
+    ],
+)
+def test_other_data_is_not_converted(
+    formats: dict[str, str],
+    output: str,
+    converting: None,
+    make: Make,
+    member: Caller,
+    settings: Any,
+) -> None:
+    settings.IMAGECATALOG_CONVERSION_FORMAT = output
+
+    image = imported(make(**formats), DATA, member)
+
+    assert image.disk_format == formats["disk_format"]
+    assert b"".join(lifecycle.read(image.pk)) == DATA
+
+
+@pytest.mark.parametrize("kind", ["vmdk", "garbage"])
+def test_a_conversion_that_fails_leaves_the_image_as_it_was(
+    kind: str, converting: None, make: Make, made: Any, member: Caller, data_dir: Path
+) -> None:
+    data = made(kind) if kind == "vmdk" else b"QFI\xfb" + os.urandom(MIB)
+
+    image = imported(make(disk_format="qcow2"), data, member)
+
+    assert (image.status, image.disk_format) == (Status.QUEUED, "qcow2")
+    assert list(stores.default().keys()) == []
+    assert [path.name for path in data_dir.iterdir()] == ["images"]
+
+
+def test_an_interrupted_conversion_is_repeated_from_the_same_data(
+    converting: None, make: Make, made: Any, member: Caller
+) -> None:
+    image = make(disk_format="qcow2")
+    uploads.stage(image.pk, [made("qcow2")], member)
+    imports.request_import(image.pk, DIRECT, member)
+    (first,) = waiting_copies()
+    asked = iter([False] * 3)
+    with pytest.raises(errors.ServerStopping):
+        queue.carry_out(first, lambda: next(asked, True))
+    assert current(image).disk_format == "qcow2"
+
+    work()
+
+    assert (current(image).status, current(image).disk_format) == ("active", "raw")
+
+
+def test_a_conversion_ends_when_its_image_is_deleted(
+    converting: None, make: Make, made: Any, member: Caller, settings: Any
+) -> None:
+    settings.IMAGECATALOG_LEASE_SECONDS = 0  # a heartbeat at every step
+    image = make(disk_format="qcow2")
+    uploads.stage(image.pk, [made("qcow2")], member)
+    imports.request_import(image.pk, DIRECT, member)
+    (waiting,) = waiting_copies()
+    asked = iter([False] * 3)
+
+    def delete_once() -> bool:
+        if next(asked, True) and current(image).status != Status.DELETED:
+            lifecycle.delete(image.pk, member)
+        return False
+
+    with pytest.raises(errors.Gone):
+        queue.carry_out(waiting, delete_once)
+
+    assert not Image.objects.get(pk=image.pk).locations.exists()
+
+
+def test_a_disk_beyond_the_quota_is_not_converted(
+    converting: None, make: Make, made: Any, member: Caller, settings: Any
+) -> None:
+    settings.IMAGECATALOG_USER_STORAGE_QUOTA = DISK - 1
+
+    image = imported(make(disk_format="vmdk"), made("vmdk-stream"), member)
+
+    assert image.status == Status.QUEUED
+    assert list(stores.default().keys()) == []
