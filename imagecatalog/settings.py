@@ -377,9 +377,9 @@ IMAGECATALOG_IMPORT_METHODS = env.chosen(
 IMAGECATALOG_IMPORT_PLUGINS = env.relaxed(
     "IMAGECATALOG_IMPORT_PLUGINS",
     "none",
-    ("image_decompression", "image_conversion"),
+    ("image_decompression", "image_conversion", "inject_image_metadata"),
     help="`none`, or comma-separated plugins that change what clients import: "
-    "`image_decompression`, `image_conversion`. See "
+    "`image_decompression`, `image_conversion`, `inject_image_metadata`. See "
     "[Import plugins](operations.md#import-plugins).",
 )
 IMAGECATALOG_CONVERSION_FORMAT = env.choice(
@@ -387,6 +387,17 @@ IMAGECATALOG_CONVERSION_FORMAT = env.choice(
     "raw",
     ("raw", "qcow2", "vmdk"),
     help="Disk format to which the plugin `image_conversion` converts: `raw`, `qcow2` or `vmdk`.",
+)
+IMAGECATALOG_INJECTED_PROPERTIES = env.pairs(
+    "IMAGECATALOG_INJECTED_PROPERTIES",
+    help="Comma-separated `NAME:VALUE` pairs that the plugin `inject_image_metadata` sets as "
+    "properties.",
+)
+IMAGECATALOG_INJECTION_IGNORED_ROLES = env.words(
+    "IMAGECATALOG_INJECTION_IGNORED_ROLES",
+    "admin",
+    help="Comma-separated roles; `inject_image_metadata` sets nothing for a caller with one of "
+    "them.",
 )
 IMAGECATALOG_TASK_TIME_TO_LIVE = env.seconds(
     "IMAGECATALOG_TASK_TIME_TO_LIVE",

@@ -11,7 +11,7 @@ from django.db import transaction
 from images import errors, lifecycle, stores
 from images.access import Caller
 from images.failpoints import failpoint
-from images.imports import methods
+from images.imports import injection, methods
 from images.imports.request import ImportRequest
 from images.models import OPEN_STATUSES, ImportMethod, Status, Transfer, TransferKind
 from images.transfers.tasks import Task
@@ -76,6 +76,7 @@ def _queue(
         _check_no_transfer(image_id)
         check_image(wanted.method, vars(image))
         lifecycle.check_ready(image)
+        injection.inject(image, actor)
         methods.get(wanted.method).queue(image, wanted, store, actor, task)
     return task
 
