@@ -28,22 +28,14 @@ MAX_LENGTH = 4 << 20  # characters of the details on a page
 
 Record = dict[str, Any]
 
-_LENGTH_BEFORE = Coalesce(
-    Window(
-        Sum(Length(Cast("detail", TextField()))),
-        order_by="pk",
-        frame=RowRange(start=None, end=-1),
-    ),
-    0,
-)
-_COUNT = Window(Count("pk"))
+_LENGTH = Length(Cast("detail", TextField()))
 
 
 class Page(NamedTuple):
     """A page of an image's history."""
 
     events: list[Record]
-    has_more: bool  # later events match, too
+    has_more: bool  # more events match: later ones, or earlier ones of the newest
 
 
 def events(
@@ -65,14 +57,7 @@ def events(
     matching = _matching(image_id, actor, interface, since, until)
     if after is not None:
         matching = matching.filter(pk__gt=after)
-    first = matching.order_by("pk").values("pk")[: limit + 1]  # one more: has_more
-    measured = Event.objects.filter(pk__in=first).annotate(before=_LENGTH_BEFORE)
-    short = measured.annotate(matching=_COUNT).filter(before__lt=MAX_LENGTH)
-    fetched = list(short.order_by("pk").values(*COLUMNS, "matching")[:limit])
-    has_more = bool(fetched) and fetched[0]["matching"] > len(fetched)
-    return Page(
-        [{name: event[name] for name in COLUMNS} for event in fetched], has_more
-    )
+    return _page(matching, "pk", limit)
 
 
 def last_change_of_owner(image_id: str) -> tuple[int, datetime] | None:
@@ -90,14 +75,36 @@ def newest(
     interface: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
+    before: int | None = None,
     limit: int = 100,
-) -> list[Record]:
+) -> Page:
     """Return the last ``limit`` events of an image, oldest first, each as a dict of COLUMNS.
 
-    ``since`` is inclusive, ``until`` exclusive. One query.
+    ``before`` is the id of the first event of the page that follows this one; ``since`` is
+    inclusive, ``until`` exclusive. The page has fewer events when their details have MAX_LENGTH
+    characters. One query.
     """
     matching = _matching(image_id, actor, interface, since, until)
-    return list(matching.order_by("-pk").values(*COLUMNS)[:limit])[::-1]
+    if before is not None:
+        matching = matching.filter(pk__lt=before)
+    page = _page(matching, "-pk", limit)
+    return page._replace(events=page.events[::-1])
+
+
+def _page(matching: QuerySet[Event], order: str, limit: int) -> Page:
+    first = matching.order_by(order).values("pk")[: limit + 1]  # one more: has_more
+    length_before = Window(
+        Sum(_LENGTH), order_by=order, frame=RowRange(start=None, end=-1)
+    )
+    measured = Event.objects.filter(pk__in=first).annotate(
+        before=Coalesce(length_before, 0), matching=Window(Count("pk"))
+    )
+    short = measured.filter(before__lt=MAX_LENGTH).order_by(order)
+    fetched = list(short.values(*COLUMNS, "matching")[:limit])
+    has_more = bool(fetched) and fetched[0]["matching"] > len(fetched)
+    return Page(
+        [{name: event[name] for name in COLUMNS} for event in fetched], has_more
+    )
 
 
 def _matching(

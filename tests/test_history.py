@@ -86,7 +86,23 @@ def test_the_newest_events_keep_their_order(image: Image) -> None:
     for verb in ("one", "two", "three"):
         leave(image, verb)
 
-    assert verbs(history.newest(image.pk, limit=2)) == ["two", "three"]
+    newest = history.newest(image.pk, limit=2)
+    older = history.newest(image.pk, before=newest.events[0]["id"], limit=2)
+
+    assert (verbs(newest.events), newest.has_more) == (["two", "three"], True)
+    assert (verbs(older.events), older.has_more) == (["one"], False)
+
+
+def test_a_page_of_the_newest_events_ends_early_when_they_are_long(
+    image: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "MAX_LENGTH", 150)
+    for verb in ("one", "two", "three"):
+        leave(image, verb, detail={"text": "x" * 100})
+
+    newest = history.newest(image.pk)
+
+    assert (verbs(newest.events), newest.has_more) == (["two", "three"], True)
 
 
 def test_an_unknown_image_has_no_history(db: None) -> None:

@@ -38,8 +38,7 @@ from images.models import (
 )
 from images.operations import overview
 
-EVENTS = 100  # shown at first
-MAX_EVENTS = 1000
+EVENTS = 100  # on a page
 TRANSFERS = 20
 
 
@@ -241,12 +240,11 @@ def _members(request: HttpRequest, image: Image) -> dict[str, Any]:
 
 
 def _timeline(request: HttpRequest, image: Image) -> dict[str, Any]:
-    text = request.GET.get("events", "")
-    limit = int(text) if text.isdecimal() and len(text) < 5 else EVENTS
-    limit = max(1, min(limit, MAX_EVENTS))
-    events = history.newest(image.pk, limit=limit + 1)
-    more = len(events) > limit
-    events = events[-limit:]
+    text = request.GET.get("before", "")
+    before = (
+        int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None
+    )
+    events, has_older = history.newest(image.pk, before=before, limit=EVENTS)
     taken = {(event["from_status"], event["to_status"]) for event in events}
     for event in events:
         event["ago"] = formatting.ago(event["at"])
@@ -256,7 +254,8 @@ def _timeline(request: HttpRequest, image: Image) -> dict[str, Any]:
         event["to_badge"] = formatting.badge(event["to_status"])
     return {
         "events": events[::-1],
-        "more_events": min(limit * 5, MAX_EVENTS) if more else 0,
+        "older_events": events[0]["id"] if has_older else 0,
+        "are_newest": before is None,
         "graph": graph.diagram(
             current=image.status,
             taken={pair for pair in taken if pair[0] != pair[1]},

@@ -265,7 +265,7 @@ def image_overview(image_id: str, shown: History) -> dict[str, Any] | None:
         since=shown.since,
         until=shown.until,
         limit=shown.limit,
-    )
+    ).events
     return {
         "id": image.pk,
         "name": image.name,

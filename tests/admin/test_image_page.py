@@ -269,11 +269,26 @@ def test_a_long_history_is_shown_in_parts(root: Client, image: Image) -> None:
             image=image, verb=f"verb{number}", from_status="active", to_status="active"
         )
 
-    assert "verb119<" in page(root, image)
-    assert "verb19<" not in page(root, image)
-    assert (
-        "verb19<" in root.get(f"{LIST}{image.pk}/change/?events=500").content.decode()
-    )
+    newest = page(root, image)
+    older = re.search(r'href="(\?before=\d+)#history"', newest)
+    assert older
+    oldest = root.get(f"{LIST}{image.pk}/change/{older[1]}").content.decode()
+
+    shown = [set(re.findall("verb([0-9]+)<", text)) for text in (newest, oldest)]
+    assert shown == [set(map(str, range(20, 120))), set(map(str, range(20)))]
+    assert "?before=" not in oldest
+    assert 'href="?#history"' in oldest
+
+
+@pytest.mark.parametrize("before", ["x", "-1", "²", "9" * 40])
+def test_a_page_of_the_history_that_nobody_links_to_is_the_newest(
+    before: str, root: Client, image: Image
+) -> None:
+    Event.objects.create(image=image, verb="there", to_status="active")
+
+    answer = root.get(f"{LIST}{image.pk}/change/", {"before": before})
+
+    assert "there<" in answer.content.decode()
 
 
 @pytest.mark.parametrize("much", [1, 30])
