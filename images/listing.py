@@ -10,14 +10,13 @@ from typing import Any, NamedTuple
 
 from django.db.models import Q, QuerySet
 
-from images import access, custom_properties, errors
+from images import access, errors
 from images.access import Caller
 from images.models import Image, Member, rows
 from images.models.rows import NULLABLE, Fetched, Row, Sort
 
 TIE_BREAKERS = ("created_at", "id")
-# Characters of long properties and tags on a page: what 25 images, the default page, can have.
-MAX_LENGTH = 25 * custom_properties.MAX_PROPERTIES
+MAX_LENGTH = 2 << 20  # characters of long properties and tags on a page
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ NULLABLE = frozenset({"name", "size", "disk_format", "container_format"})
 
 # Characters of properties and tags that are read with the other columns of a page.
 SHORT = 4096
-PORTION = 25  # images with longer ones that are read together
+PORTION = 16  # images with longer ones that are read together
 REMOVED = ("{}", "[]")  # of an image that is purged meanwhile
 
 _IMAGES = f'"{Image._meta.db_table}"'
@@ -126,8 +126,6 @@ def fetch_page(
         return Fetched([], False)
     order = ", ".join(f"i.{_order_sql(*key)}" for key in sort)
     chosen, params = _merged(statements, order, limit)
-    if limit <= PORTION:
-        return Fetched(_select(_ALL, chosen, params, order), False)
     return _completed(_select(_without_long(), chosen, params, order), length)
 
 
