@@ -20,6 +20,7 @@ from images import cache, errors, stores
 from images.access import Caller, operator
 from images.duty import Duty
 from images.failpoints import failpoint
+from images.lifecycle import image_count
 from images.models import (
     READABLE_STATUSES,
     Image,
@@ -128,12 +129,13 @@ def restore(image_id: str, actor: Caller, reason: str = "") -> None:
 
     At least one of its copies must still be in its store with its original size; an image of
     0 bytes needs no copy. Raises NotFound, Conflict when no copy is left or the image is not
-    in the trash, OverLimit when its bytes do not fit in the quota any more, and StoreError when
-    no store can answer.
+    in the trash, OverLimit when its bytes do not fit in the quota any more or the project has all
+    its images, and StoreError when no store can answer.
     """
     readable = _readable_copy(image_id)
     with locked(image_id, actor, deleted=True) as image:
         locations = _trashed_locations(image)
+        image_count.check_adding(image.owner)
         follow(image, image.mark_restored, "restore", actor, reason=reason)
         if locations and readable not in {location.pk for location in locations}:
             raise errors.Conflict(

@@ -152,6 +152,20 @@ def test_what_is_wrong_is_said_and_nothing_is_changed(
     assert current(image).properties == image.properties
 
 
+def test_an_image_is_not_changed_too_often_in_the_admin_either(
+    root: Client, image: Image, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.IMAGECATALOG_IMAGE_CHANGE_RATE = 1
+    monkeypatch.setattr("images.events.AT_ONCE", 1)
+    form = shown_form(root, image)
+
+    save(root, image, form | {"name": "first"})
+    refused = save(root, image, form | {"name": "second"})
+
+    assert "too often. Try again in" in refused.content.decode()
+    assert current(image).name == "first"
+
+
 def test_formats_can_be_changed_before_there_is_data_only(
     root: Client, make_image: MakeImage
 ) -> None:

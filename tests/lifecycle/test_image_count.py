@@ -56,6 +56,19 @@ def test_a_project_above_a_lowered_limit_keeps_and_changes_its_images(
     assert Image.objects.get().tags == ["a"]
 
 
+def test_a_restored_image_counts_like_a_new_one(make_image: Any, admin: Caller) -> None:
+    trashed = make_image("active", b"data", owner="full")
+    lifecycle.delete(trashed.pk, admin)
+    images = [make_image(owner="full") for _ in range(LIMIT)]
+
+    with pytest.raises(errors.OverLimit, match="3 images"):
+        lifecycle.restore(trashed.pk, admin)
+    lifecycle.delete(images[0].pk, admin)
+    lifecycle.restore(trashed.pk, admin)
+
+    assert Image.objects.get(pk=trashed.pk).status == "active"
+
+
 def test_a_negative_limit_is_no_limit(admin: Caller, settings: Any, db: None) -> None:
     settings.IMAGECATALOG_IMAGE_COUNT_TOTAL = -1
 
