@@ -109,6 +109,7 @@ _KINDS: Mapping[str, Callable[[], str]] = {
     TransferKind.IMPORT: lambda: _("import"),
     TransferKind.WEB_DOWNLOAD: lambda: _("web download"),
     TransferKind.LOCATION: lambda: _("check of the location"),
+    TransferKind.IMAGE_COPY: lambda: _("copy to another store"),
 }
 _BEFORE: Mapping[str, Callable[[Image], str]] = {
     "deactivate": _deactivate,

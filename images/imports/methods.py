@@ -9,7 +9,7 @@ from django.conf import settings
 
 from images import errors
 from images.access import Caller
-from images.imports import glance_direct, web_download
+from images.imports import copy_image, glance_direct, web_download
 from images.imports.request import ImportRequest
 from images.models import Image, ImportMethod, Transfer
 from images.stores import Store
@@ -55,6 +55,7 @@ class Method(Protocol):
 METHODS: Mapping[str, Method] = {
     ImportMethod.GLANCE_DIRECT: glance_direct,
     ImportMethod.WEB_DOWNLOAD: web_download,
+    ImportMethod.COPY_IMAGE: copy_image,
 }
 
 

@@ -15,7 +15,7 @@ from django.conf import settings
 from images import expected_digests, lifecycle
 from images.imports import conversion
 from images.imports.decompression import decompressed
-from images.models import Image, Transfer
+from images.models import Image, Transfer, TransferKind
 from images.stores import free_space
 from images.stores.digests import Digests, digesting
 from images.transfers import heartbeat, quota
@@ -34,14 +34,15 @@ def applied(
 
     After this call the transfer expects neither the size nor the digests of the data that
     arrives, and the image, which is not saved, has the formats of what comes out. Only what
-    clients of the import API ask for is changed. ``check_running`` raises an error when the
-    worker is being stopped.
+    clients of the import API bring in is changed, not what the image has. ``check_running``
+    raises an error when the worker is being stopped.
 
     The iteration raises Invalid for data of another size or digest, ContentRefused, OverLimit,
     StoreFull, ProgramFailed, and what ``check_running`` and the blocks raise.
     """
     decompresses, converts = _decompresses(image), _converts(image)
-    if transfer.task_id is None or not (decompresses or converts):
+    is_copied = transfer.kind == TransferKind.IMAGE_COPY
+    if transfer.task_id is None or is_copied or not (decompresses or converts):
         return blocks
     size, digests = transfer.bytes_expected, transfer.expected_digests
     transfer.bytes_expected, transfer.expected_digests = None, {}

@@ -13,7 +13,14 @@ from django.db.models.functions import Coalesce
 from images import db, errors, logs
 from images.access import Caller, operator
 from images.imports import methods, plugins
-from images.models import Image, Status, Transfer, TransferStatus
+from images.models import (
+    READABLE_STATUSES,
+    Image,
+    Status,
+    Transfer,
+    TransferKind,
+    TransferStatus,
+)
 from images.transfers import leases
 from images.transitions import follow, locked
 
@@ -43,7 +50,7 @@ def next_waiting(begun: Collection[UUID], busy: Collection[str]) -> Waiting | No
 
 
 def carry_out(transfer_id: UUID, stopping: Callable[[], bool] = lambda: False) -> bool:
-    """Carry out a waiting transfer: the image becomes active.
+    """Carry out a waiting transfer: the image becomes active, or is copied to another store.
 
     Returns False when another worker has begun it or the image has another status by now. On
     failure the image gets the transfer's status on failure; a pinned image is queued instead
@@ -82,7 +89,9 @@ def carry_out(transfer_id: UUID, stopping: Callable[[], bool] = lambda: False) -
 def _claim(transfer: Transfer, actor: Caller) -> Image | None:
     owns_status = Transfer.objects.owning().filter(pk=transfer.pk).exists()
     with locked(transfer.image_id, deleted=True) as image:
-        if image.status != (Status.IMPORTING if owns_status else Status.QUEUED):
+        is_copied = transfer.kind == TransferKind.IMAGE_COPY
+        waits_in = (Status.IMPORTING,) if owns_status else (Status.QUEUED,)
+        if image.status not in (READABLE_STATUSES if is_copied else waits_in):
             leases.cancel_waiting(
                 transfer,
                 "The image does not wait for it any more: another request has changed it.",
@@ -93,6 +102,6 @@ def _claim(transfer: Transfer, actor: Caller) -> Image | None:
             transfer.status_on_failure = Status.QUEUED
         if not leases.claim(transfer):
             return None
-        if not owns_status:
+        if not (owns_status or is_copied):
             follow(image, image.mark_saving, "copy", actor)
     return image

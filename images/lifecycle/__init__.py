@@ -16,6 +16,7 @@ from images.lifecycle.checked_data import (
     check_size_cap,
     counted,
 )
+from images.lifecycle.copying import queue_image_copy, request_image_copy
 from images.lifecycle.deactivation import deactivate, reactivate
 from images.lifecycle.deletion import (
     Trashed,
@@ -88,6 +89,7 @@ __all__ = [
     "overdue_count",
     "probe_source",
     "queue_fetch",
+    "queue_image_copy",
     "reactivate",
     "read",
     "receive",
@@ -97,6 +99,7 @@ __all__ = [
     "remove_from_store",
     "remove_location",
     "request_fetch",
+    "request_image_copy",
     "request_location",
     "restore",
     "retry_due_objects",

@@ -6,9 +6,10 @@ import logging
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import closing
 
-from images import db, errors, outages, stores
+from images import attributes, db, errors, outages, stores
 from images.access import Caller
 from images.attributes import Changes
+from images.events import record
 from images.failpoints import failpoint
 from images.lifecycle.changes import change, clean_changes
 from images.lifecycle.checked_data import (
@@ -17,13 +18,22 @@ from images.lifecycle.checked_data import (
     DataFacts,
     check_formats_set,
     check_ready,
+    check_same,
     check_size_cap,
     set_facts,
 )
-from images.models import Image, ImageLocation, Status, Transfer, TransferKind
+from images.models import (
+    READABLE_STATUSES,
+    Image,
+    ImageLocation,
+    LocationStatus,
+    Status,
+    Transfer,
+    TransferKind,
+)
 from images.stores.circuit_breaker import CircuitBreaker
 from images.transfers import chunks, heartbeat, leases, quota
-from images.transitions import follow, locked
+from images.transitions import follow, locked, save
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +102,9 @@ def receive(
     *,
     staged: Transfer | None = None,
 ) -> None:
-    """Store the data of a transfer that has begun and activate the image.
+    """Store the data of a transfer that has begun, and activate the image.
+
+    An image that is copied to another store gets a further location instead.
 
     The data at a location is only checked, because it stays where it is. On failure the image
     gets the transfer's ``status_on_failure``. ``staged`` is the transfer that the blocks come
@@ -100,12 +112,16 @@ def receive(
     """
     try:
         facts = _receive(image, transfer, blocks, stores.get(transfer.store))
-        failpoint(f"{TransferKind(transfer.kind).name.lower()}.stored")
+        if transfer.kind != TransferKind.IMAGE_COPY:
+            failpoint(f"{TransferKind(transfer.kind).name.lower()}.stored")
         with locked(transfer.image_id, actor, deleted=True) as image:
             leases.finish(transfer)
             if staged is not None:
                 leases.finish(staged)
-            _activate(image, transfer, facts, actor)
+            if transfer.kind == TransferKind.IMAGE_COPY:
+                _add_copy(image, transfer, facts, actor)
+            else:
+                _activate(image, transfer, facts, actor)
         failpoint("data.active")
     except BaseException as error:
         failpoint("data.failed")
@@ -207,6 +223,33 @@ def _activate(
         also=DATA_COLUMNS,
         detail={"transfer": str(transfer.pk), "size": facts.size},
     )
+
+
+def _add_copy(
+    image: Image, transfer: Transfer, facts: DataFacts, actor: Caller
+) -> None:
+    if image.status not in READABLE_STATUSES:
+        raise heartbeat.gone(transfer)
+    check_copy(image, transfer.store)
+    check_same(image, facts)
+    quota.check_adding(image, facts.size, transfer)
+    ImageLocation.objects.create(image=image, store=transfer.store, key=transfer.key)
+    save(image)
+    detail = {
+        "transfer": str(transfer.pk),
+        "store": transfer.store,
+        "size": facts.size,
+    }
+    record(image, "copy_image", actor, before=image.status, detail=detail)
+
+
+def check_copy(image: Image, store_id: str) -> None:
+    """Raise Invalid if a store has the data of a locked image, OverLimit for too many locations."""
+    active = image.locations.filter(status=LocationStatus.ACTIVE)
+    present = list(active.values_list("store", flat=True))
+    if store_id in present:
+        raise errors.Invalid(f"Image is already present at store '{store_id}'.")
+    attributes.check_location_count(len(present) + 1)
 
 
 def _fail(transfer: Transfer, error: BaseException, actor: Caller) -> bool:

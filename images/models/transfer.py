@@ -21,6 +21,7 @@ class TransferKind(models.TextChoices):
     IMPORT = "import", _("Import")
     WEB_DOWNLOAD = "copy", _("Web download")
     LOCATION = "locate", _("Location")  # the data is read where it is, and not stored
+    IMAGE_COPY = "clone", _("Copy to another store")
 
 
 class ImportMethod(models.TextChoices):
@@ -28,6 +29,7 @@ class ImportMethod(models.TextChoices):
 
     GLANCE_DIRECT = "glance-direct", _("Staged data")
     WEB_DOWNLOAD = "web-download", _("Web download")
+    COPY_IMAGE = "copy-image", _("Copy to another store")
 
 
 class TransferStatus(models.TextChoices):
@@ -52,8 +54,13 @@ class TransferQuerySet(models.QuerySet["Transfer"]):
     def owning(self) -> Self:
         """Select the transfers that own the status of their image.
 
-        They are the running ones, and each location or task that waits for a worker.
+        They are the running ones, and each location or task that waits for a worker. An image
+        that is copied to another store keeps its status.
         """
+        return self.begun().exclude(kind=TransferKind.IMAGE_COPY)
+
+    def begun(self) -> Self:
+        """Select the transfers that run, and each location or task that waits for a worker."""
         # Not IN: each of the two statuses has an index of its own.
         waiting = Q(status=TransferStatus.WAITING) & (
             Q(kind=TransferKind.LOCATION) | Q(task_id__isnull=False)

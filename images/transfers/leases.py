@@ -17,6 +17,7 @@ from images.events import record
 from images.failpoints import failpoint
 from images.models import (
     OPEN_STATUSES,
+    READABLE_STATUSES,
     TRANSIENT_STATUSES,
     Image,
     Status,
@@ -33,7 +34,12 @@ from images.transitions import follow, locked
 
 log = logging.getLogger(__name__)
 
-FETCHED = (TransferKind.WEB_DOWNLOAD, TransferKind.LOCATION)  # by a background worker
+# Carried out by a background worker.
+FETCHED = (
+    TransferKind.WEB_DOWNLOAD,
+    TransferKind.LOCATION,
+    TransferKind.IMAGE_COPY,
+)
 # The data of a resumable upload is in its chunks only, that of a location is not stored.
 WITHOUT_OBJECT = (TransferKind.STAGE, TransferKind.LOCATION)
 
@@ -56,15 +62,14 @@ def begin(
 ) -> Transfer:
     """Create the row of a transfer for a locked image, with a key that is never reused.
 
-    A transfer with a ``source`` (a URL) or a ``task`` waits until a background worker claims
+    A transfer of a FETCHED kind, or with a ``task``, waits until a background worker claims
     it; any other runs in this process. ``expected`` (bytes), ``checksum`` (MD5) and
     ``digests`` (algorithm -> hexadecimal) are claims about the data; ``metadata`` is kept for
     the client of a resumable upload; ``reserved`` is what ``quota.reserve`` returned;
     ``status_on_failure`` is the status that a failure gives the image; ``import_method`` is
-    the method by which staged data will be imported.
+    the method by which the data is imported.
     """
-    transfer_id = uuid4()
-    waits = bool(source or task)
+    transfer_id, waits = uuid4(), kind in FETCHED or task is not None
     return Transfer.objects.create(
         id=transfer_id,
         image=image,
@@ -180,6 +185,8 @@ def _apply_status_on_failure(
 ) -> None:
     if image.status not in TRANSIENT_STATUSES:
         return
+    if transfer.kind == TransferKind.IMAGE_COPY:
+        return  # the status belongs to a transfer that began later
     if transfer.status_on_failure == Status.IMPORTING:
         return  # the status belongs to the resumable upload, whose data is still staged
     mark = image.mark_requeued
@@ -206,15 +213,15 @@ def _has_staged_data(image: Image) -> bool:
 def _queue_again(image: Image, transfer: Transfer, actor: Caller) -> None:
     """Let an interrupted import or fetch wait again; for any other transfer do nothing."""
     task = tasks.of(transfer)
-    if not (task or transfer.kind in FETCHED):
-        return
-    if image.status not in (Status.QUEUED, Status.UPLOADING):
+    is_copied = transfer.kind == TransferKind.IMAGE_COPY
+    waits_in = READABLE_STATUSES if is_copied else (Status.QUEUED, Status.UPLOADING)
+    if not (task or transfer.kind in FETCHED) or image.status not in waits_in:
         return
     # On this instance, the interruption and the plugins of an import have changed some values.
     row = Transfer.objects.get(pk=transfer.pk)
     if task:
         Transfer.objects.filter(pk=transfer.pk).update(task_id=None)
-    if task or transfer.kind == TransferKind.LOCATION:
+    if (task and not is_copied) or transfer.kind == TransferKind.LOCATION:
         follow(image, image.mark_importing, "import", actor)
     queued = begin(
         image,
@@ -227,6 +234,7 @@ def _queue_again(image: Image, transfer: Transfer, actor: Caller) -> None:
         digests=row.expected_digests,
         source=transfer.source,
         reserved=transfer.bytes_reserved,
+        import_method=transfer.import_method,
         task=task,
     )
     if transfer.kind == TransferKind.WEB_DOWNLOAD and not task:
@@ -246,7 +254,7 @@ def _end(
     message: str = "",
     if_unchanged: bool = False,
 ) -> bool:
-    running = Transfer.objects.owning().filter(pk=transfer.pk)
+    running = Transfer.objects.begun().filter(pk=transfer.pk)
     if if_unchanged and transfer.kind == TransferKind.STAGE:
         # A request without bytes renews the heartbeat; only received bytes move the deadline.
         running = running.filter(deadline=transfer.deadline)

@@ -13,13 +13,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from django.db import connection, transaction
-from django.db.models import F, Sum
+from django.db.models import F, Q, Sum
 from django.db.models.functions import Coalesce
 
 from images import db, errors
 from images.models import (
     Image,
     Transfer,
+    TransferKind,
     TransferStatus,
 )
 from images.transfers import limits, usage
@@ -87,7 +88,7 @@ def check_adding(image: Image, size: int, transfer: Transfer | None = None) -> N
         lock_project(image.owner)  # others count either the reservation or the copy
         return
     lock_project(image.owner)
-    left = _left(image, F("bytes_reserved"))
+    left = _left(image, F("bytes_reserved"), transfer)
     if left is not None and size > left:
         raise exceeded(image)
 
@@ -153,7 +154,7 @@ def exceeded(image: Image) -> errors.OverLimit:
 def _extend(transfer: Transfer, least: int, most: int) -> None:
     with transaction.atomic():
         image = Image.objects.only("owner").get(pk=transfer.image_id)
-        granted = _granted(image, least, most)
+        granted = _granted(image, least, most, transfer)
         # A refused transfer gives back what it has at once, so that of several transfers that
         # reach the quota together one can go on.
         transfer.bytes_reserved = granted or 0
@@ -169,13 +170,15 @@ def _limit(image: Image) -> int | None:
     return limits.of(image.owner)[limits.SIZE_TOTAL]
 
 
-def _granted(image: Image, least: int, most: int) -> int | None:
-    """Return the number of bytes that the image's transfer is allowed to reserve in total.
+def _granted(
+    image: Image, least: int, most: int, transfer: Transfer | None = None
+) -> int | None:
+    """Return the number of bytes that a transfer of the image is allowed to reserve in total.
 
     The result is between ``least`` and ``most``, or None if not even ``least`` bytes fit.
     """
     lock_project(image.owner)
-    left = _left(image, usage.RESERVED)
+    left = _left(image, usage.RESERVED, transfer)
     if left is None:
         return most
     if least > left:
@@ -183,17 +186,23 @@ def _granted(image: Image, least: int, most: int) -> int | None:
     return min(most, least + (left - least) // SHARE)
 
 
-def _left(image: Image, reserved: F | Coalesce) -> int | None:
+def _left(
+    image: Image, reserved: F | Coalesce, transfer: Transfer | None
+) -> int | None:
     """Return the bytes of the owner's quota that nothing else uses or reserves.
 
-    Stored copies use them, and transfers of the owner's other images reserve them. None: no
-    quota. ``reserved`` is the expression for the reserved bytes of a transfer.
+    Stored copies use them; transfers of the owner's other images, and copies of this image to
+    further stores, reserve them, but for ``transfer``. None: no quota. ``reserved`` is the
+    expression for the reserved bytes of a transfer.
     """
     left = remaining(image)
     if left is None:
         return None
     others = usage.reserving_transfers().filter(image__owner=image.owner)
-    others = others.exclude(image=image)
+    # Of several transfers of one image only copies to further stores add up.
+    others = others.exclude(~Q(kind=TransferKind.IMAGE_COPY), image=image)
+    if transfer is not None:
+        others = others.exclude(pk=transfer.pk)
     return left - int(others.aggregate(total=Sum(reserved))["total"] or 0)
 
 
