@@ -98,7 +98,7 @@ def certificates(**options: Any) -> list[CheckMessage]:
 def interpreter(**options: Any) -> list[Warning]:
     """Warn about a Python that parses cookies in quadratic time (CVE-2024-7592).
 
-    Distributions have the fix in older versions, too.
+    Looks for the fix itself, because distributions have it in older versions, too.
     """
     if sys.version_info >= (3, 13) or hasattr(http.cookies, "_unquote_sub"):
         return []

@@ -1,7 +1,7 @@
 """Counts of sign-in attempts: rows of the database, which all processes and machines share.
 
-A database that cannot be written must not stop the sign-in, nor answer differently for names that
-exist: each process then counts for itself.
+If the database cannot be written, each process counts for itself: sign-in must go on, and must
+not answer differently for names that exist.
 """
 
 from __future__ import annotations

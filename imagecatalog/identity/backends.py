@@ -13,7 +13,7 @@ from images.http.client_address import client
 
 
 class Passwords(ModelBackend):
-    """The backend of Django, with the limits of the APIs on guesses and on hashing."""
+    """Django's password backend, with the limits on guesses and hashing that the APIs have."""
 
     def authenticate(
         self,
@@ -22,7 +22,10 @@ class Passwords(ModelBackend):
         password: str | None = None,
         **credentials: Any,
     ) -> Any:
-        """Return the user with this password, or None. Raises TooManyAttempts."""
+        """Return the user with this password, or None.
+
+        Raises TooManyAttempts if a limit is exceeded.
+        """
         if username is None or password is None:
             return None
         origin = origin_of(request) if request else NOWHERE

@@ -1,8 +1,8 @@
-"""The connections of a process, which has more threads than connections.
+"""A pool of database connections for a process that has more threads than connections.
 
-psycopg's own pool is made for servers that come back slowly: it connects in the background, with
-growing pauses, and lets every request wait meanwhile. This pool connects in the thread that
-needs the connection, so the request fails at once with the reason, and succeeds at once
+psycopg's own pool is made for servers that come back slowly: it connects in the background,
+with growing pauses, and lets every request wait meanwhile. This pool connects in the thread
+that needs the connection, so the request fails at once with the reason, and succeeds at once
 after the outage.
 """
 

@@ -54,7 +54,10 @@ class Download:
         return not self._left
 
     def send(self) -> None:
-        """Send what the client takes at once, up to 1 MiB. Raises OSError, StoreError."""
+        """Send what the client takes at once, up to 1 MiB.
+
+        Raises OSError if the connection fails, StoreError if the store does.
+        """
         with suppress(BlockingIOError):
             sent = self._blocks.send_to(self._sock, min(self._left, SENT_AT_ONCE))
             if not sent:
@@ -67,7 +70,8 @@ class Download:
     def is_too_slow(self, now: float) -> bool:
         """Return whether the client has read nothing for too long, or far too little so far.
 
-        Too long is a minute, and as long as what it has taken before may wait in buffers.
+        Too long is a minute, and in addition the time for which a slow client can be busy with
+        delivered bytes that are still in buffers on the way.
         """
         delivered = self.sent + self._unread_before - _unread(self._sock)
         if delivered > self._delivered:

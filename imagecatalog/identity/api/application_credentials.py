@@ -182,7 +182,10 @@ def _time(text: object) -> datetime | None:
 
 
 def _in_utc(time: datetime) -> datetime:
-    """Return a time in UTC; one without a zone is taken as UTC. Raises OverflowError."""
+    """Return a time in UTC; one without a zone is taken as UTC.
+
+    Raises OverflowError if the result is beyond the first or last year of ``datetime``.
+    """
     if time.tzinfo is None:
         return time.replace(tzinfo=UTC)
     return time.astimezone(UTC)

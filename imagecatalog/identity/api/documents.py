@@ -51,9 +51,8 @@ def token(valid: Valid, catalog: list[Document] | None) -> Document:
 def catalog(base: str) -> list[Document]:
     """Return the service catalog: the image service and the identity service.
 
-    They have the names that clients such as Apache Libcloud look for.
-
-    ``base`` has no trailing slash.
+    The services have the names that clients such as Apache Libcloud look for. ``base``, the
+    URL of the whole service, has no trailing slash.
     """
     return [
         _service("image", "glance", base),
@@ -112,7 +111,10 @@ def application_credential(row: ApplicationCredential, base: str) -> Document:
 
 
 def page(name: str, rows: list[Document], url: str) -> Document:
-    """Return a list of documents as the only page; ``name`` is its key, ``url`` its own URL."""
+    """Return the document of a list that has only one page.
+
+    ``name`` is the key of the list in the document, ``url`` is the URL of the list itself.
+    """
     return {name: rows, "links": {"self": url, "previous": None, "next": None}}
 
 

@@ -119,9 +119,9 @@ METHODS: dict[str, Callable[[Fields, object, Origin], tuple[str, Valid] | None]]
 
 
 def _credential_id(fields: Fields, origin: Origin) -> str:
-    """Return the id of the credential that a document names; empty if there is none.
+    """Return the id of the credential that a document names; empty if it does not exist.
 
-    Raises Invalid, TooManyAttempts.
+    Raises Invalid for a malformed document, TooManyAttempts after too many unknown names.
     """
     if "id" in fields:
         return _text(fields, "id")
@@ -137,7 +137,10 @@ def _credential_id(fields: Fields, origin: Origin) -> str:
 
 
 def _user_name(user: Fields) -> str:
-    """Return the name of the user that a document names by id or name; empty if there is none."""
+    """Return the name of the user that a document names by id or name.
+
+    Empty for an unknown id or domain; a name is returned even if no user has it.
+    """
     if "id" in user:
         users = get_user_model().objects.filter(pk=user_key(_text(user, "id")))
         return users.values_list("username", flat=True).first() or ""
@@ -169,9 +172,9 @@ def _project(scope: object) -> str | None:
 
 
 def _is_ours(domain: object) -> bool:
-    """Return whether this is the only domain that exists, by id or name; None stands for it.
+    """Return whether a domain, given by id or name, is the only one that exists.
 
-    Raises Invalid if it is malformed.
+    None stands for that one. Raises Invalid for a malformed domain.
     """
     if domain is None:
         return True

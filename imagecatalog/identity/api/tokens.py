@@ -79,7 +79,10 @@ class AuthViewSet(IdentityViewSet):
 
     @action(detail=False, methods=["get"])
     def catalog(self, request: Request) -> HttpResponse:
-        """Return the services that the token's project can use. Raises Forbidden if it has none."""
+        """Return the services that the token's project can use.
+
+        Raises Forbidden if the token has no project.
+        """
         if self.token.claims.project is None:
             raise errors.Forbidden(
                 "This token has no project. Sign in to a project to see its catalog."

@@ -129,7 +129,10 @@ def filter_by_name(rows: QuerySet[Row], request: Request) -> QuerySet[Row]:
 
 
 def existing(rows: QuerySet[Row]) -> Row:
-    """Return the first row. Raises Unauthorized if it was deleted since the token was read."""
+    """Return the first row of a query for an object that the token names.
+
+    Raises Unauthorized if there is none: it was deleted since the token was read.
+    """
     row = rows.first()
     if row is None:
         raise Unauthorized
