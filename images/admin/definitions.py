@@ -22,7 +22,7 @@ INPUTS = {"integer": ("number", "1"), "number": ("number", "any")}
 
 
 class Offer(NamedTuple):
-    """A property that can be set, with what its definition says."""
+    """A property that an image can be given, with what its definition says."""
 
     name: str
     schema: Mapping[str, Any]
@@ -82,7 +82,7 @@ class Offer(NamedTuple):
 
 
 class Group(NamedTuple):
-    """The properties of a namespace that an image can have."""
+    """A namespace and those of its properties that an image can have."""
 
     title: str
     description: str
@@ -90,7 +90,10 @@ class Group(NamedTuple):
 
 
 def groups(image: Image) -> list[Group]:
-    """Return what the namespaces that the image's owner sees say about properties of images."""
+    """Return the properties that are defined for images, grouped by namespace.
+
+    Only namespaces that the image's owner can see are used.
+    """
     seen = Q(visibility="public") | Q(owner=image.owner or None)
     # A property target means properties of another resource, such as a volume's image.
     associations = MetadefAssociation.objects.filter(
@@ -121,7 +124,7 @@ def _offers(namespace: MetadefNamespace) -> Iterator[Offer]:
 
 
 def without(found: list[Group], names: Container[str]) -> list[Group]:
-    """Return the groups without the properties of these names."""
+    """Return the groups, leaving out the properties with these names."""
     left = [
         group._replace(offers=[it for it in group.offers if it.name not in names])
         for group in found

@@ -23,7 +23,7 @@ def check_status(status: str) -> None:
 
 
 def prepare(wanted: ImportRequest) -> ImportRequest:
-    """Return the request: there is nothing to check before the image is locked."""
+    """Return the request unchanged: this method checks nothing before the lock."""
     return wanted
 
 
@@ -40,7 +40,7 @@ def bring_in(
     until_stopped: Callable[[Iterator[bytes]], Iterator[bytes]],
     actor: Caller,
 ) -> None:
-    """Copy the data, which is read once, from the first copy that can be opened.
+    """Copy the image's data, reading it once from the first copy that can be opened.
 
     Raises the errors of ``lifecycle.receive``.
     """

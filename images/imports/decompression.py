@@ -1,7 +1,7 @@
 """Decompression of an image's data while it streams: gzip, bzip2, xz, and zip with one file.
 
-Memory is constant. Whoever reads the data limits its size: the caps and quotas of an image count
-the bytes that come out.
+Memory is constant. The reader limits the size of the data: the caps and quotas of an image
+count the decompressed bytes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ BEGIN = 16  # bytes that tell the compression
 
 
 class Source:
-    """The blocks of compressed data, of which bytes can be looked at and given back."""
+    """Blocks of compressed data as a stream that can be looked ahead in and pushed back to."""
 
     def __init__(self, blocks: Iterable[bytes]) -> None:
         self._blocks = iter(blocks)
@@ -39,17 +39,17 @@ class Source:
         return self._ahead[:count]
 
     def read(self, most: int = STEP) -> bytes:
-        """Return at least one byte and at most so many; empty at the end."""
+        """Return at least one byte and at most ``most`` bytes; empty at the end."""
         self.peek(1)
         block, self._ahead = self._ahead[:most], self._ahead[most:]
         return block
 
     def give_back(self, rest: bytes) -> None:
-        """Put bytes before those that are read next."""
+        """Push bytes back, so that they are read next."""
         self._ahead = rest + self._ahead
 
     def skip_zeros(self) -> None:
-        """Skip zeros, with which tapes and block devices are filled up."""
+        """Skip zeros: tapes and block devices are filled up with them after the data."""
         while block := self.read():
             if rest := block.lstrip(b"\0"):
                 self.give_back(rest)
@@ -57,10 +57,10 @@ class Source:
 
 
 def decompressed(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield data decompressed once; data that is not compressed, unchanged.
+    """Yield data decompressed once; yield data that is not compressed unchanged.
 
-    Raises ContentRefused for data that is damaged, cut off or followed by something else, for a
-    zip file that has not exactly one file, and what the iteration of the blocks raises.
+    Raises ContentRefused for data that is damaged, cut off or followed by something else, and
+    for a zip file that has not exactly one file; and the errors of the blocks.
     """
     source = Source(blocks)
     method = compression_of(source.peek(BEGIN))

@@ -15,8 +15,8 @@ INJECTION = "inject_image_metadata"
 def inject(image: Image, actor: Caller) -> None:
     """Set the operator's properties of a locked image, whose import was just requested.
 
-    Nothing is set for a caller with one of the ignored roles. Raises what a change of the
-    properties raises.
+    Nothing is set for a caller with one of the ignored roles. Raises the errors of a change of
+    properties.
     """
     if INJECTION not in settings.IMAGECATALOG_IMPORT_PLUGINS:
         return

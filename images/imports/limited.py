@@ -1,4 +1,4 @@
-"""Programs of the system that work on data of users, with limits on what they can take."""
+"""Programs of the system that process data of users, with limits on their resources."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ os.execvp(sys.argv[5], sys.argv[5:])
 
 
 class Limits(NamedTuple):
-    """What a program can take before the kernel ends it."""
+    """The resources that a program can use before the kernel ends it."""
 
     memory: int  # bytes of address space
     cpu: int  # seconds

@@ -1,7 +1,7 @@
-"""Plugins that the operator switches on: they change what clients import before it is checked.
+"""Plugins that the operator switches on: they change imported data before it is checked.
 
-The data that arrives is compared with the size and the digests that its client stated, and what
-comes out passes the checks of every image.
+The data that arrives is compared with the size and the digests that its client stated, and the
+changed data passes the checks of every image.
 """
 
 from __future__ import annotations

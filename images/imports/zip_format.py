@@ -23,17 +23,17 @@ _EXTRA = struct.Struct("<HH")
 
 
 class Bytes(Protocol):
-    """What the headers are read from."""
+    """The interface of the stream from which the headers are read."""
 
     def peek(self, count: int) -> bytes:
         """Return the next ``count`` bytes, fewer at the end, and leave them to be read."""
 
     def read(self, most: int) -> bytes:
-        """Return at least one byte and at most so many; empty at the end."""
+        """Return at least one byte and at most ``most`` bytes; empty at the end."""
 
 
 class LocalHeader(NamedTuple):
-    """What precedes a file in a zip file."""
+    """The header that precedes a file in a zip file."""
 
     is_deflated: bool
     has_descriptor: bool  # behind the file, instead of its checksum here
@@ -66,9 +66,10 @@ def inflate() -> Decoder:
 
 
 def check_end(source: Bytes, header: LocalHeader, checksum: int, size: int) -> None:
-    """Read what follows the only file, whose data had this CRC-32 and size.
+    """Read what follows the only file, whose data had this CRC-32 (``checksum``).
 
-    Raises ContentRefused if the data is another, and unless the directory has this file only.
+    ``size`` (bytes) is for the message. Raises ContentRefused if the CRC-32 differs, and
+    unless the directory has this file only.
     """
     expected = header.checksum
     if header.has_descriptor:

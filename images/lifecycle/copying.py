@@ -28,9 +28,10 @@ def request_image_copy(image_id: str, store_id: str, actor: Caller) -> None:
 def queue_image_copy(
     image: Image, store: stores.Store, actor: Caller, task: Task | None = None
 ) -> None:
-    """Queue the copy of a locked image; ``task`` is what a client of the import API asked for.
+    """Queue the copy of a locked image's data to a further store.
 
-    Raises the errors of ``request_image_copy``.
+    ``task`` is the request of a client of the import API, if there is one. Raises the errors
+    of ``request_image_copy``.
     """
     if image.status != Status.ACTIVE:
         raise errors.Conflict(

@@ -52,7 +52,7 @@ class ImageTaskViewSet(ApiViewSet):
 
 
 class TaskViewSet(ApiViewSet):
-    """``/v2/tasks``: imports of all images. Deprecated in the API; for administrators."""
+    """``/v2/tasks``: imports of all images, for administrators; deprecated in the Image API."""
 
     lookup_url_kwarg = "task_id"
     lookup_value_regex = IMAGE_UUID
@@ -177,7 +177,7 @@ def _import_input(document: Any) -> dict[str, Any]:
 
 
 def _facts(transfer: Transfer) -> dict[str, Any]:
-    """Return what all documents of a task have, apart from times."""
+    """Return the members that all JSON objects of a task have, apart from times."""
     request = transfer.task_request or {}
     is_new = NEEDED[0] in request
     done = transfer.status == TransferStatus.DONE
