@@ -5,8 +5,10 @@ from __future__ import annotations
 from django.contrib import admin
 
 from images.admin.image_admin import ImageAdmin
+from images.admin.namespace_admin import NamespaceAdmin
 from images.admin.quota_admin import QuotaLimitAdmin
-from images.models import Image, QuotaLimit
+from images.models import Image, MetadefNamespace, QuotaLimit
 
 admin.site.register(Image, ImageAdmin)
 admin.site.register(QuotaLimit, QuotaLimitAdmin)
+admin.site.register(MetadefNamespace, NamespaceAdmin)

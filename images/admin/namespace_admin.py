@@ -1,0 +1,103 @@
+"""The pages of metadata definitions: one namespace with all its content as a document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib.admin import ModelAdmin
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy
+
+from images import errors
+from images.admin.actions import get_caller
+from images.metadefs import files, namespaces, trees
+from images.metadefs.documents import clean_namespace
+from images.metadefs.files import Merge
+from images.models import MetadefNamespace
+
+ATTRIBUTES = (
+    "namespace",
+    "display_name",
+    "description",
+    "visibility",
+    "protected",
+    "owner",
+)
+CONTENT = ("resource_type_associations", "properties", "objects", "tags")
+
+
+class NamespaceForm(forms.ModelForm):  # type: ignore[type-arg]
+    """The attributes of a namespace, and its content as JSON."""
+
+    content = forms.JSONField(
+        label=gettext_lazy("Content"),
+        required=False,
+        help_text=gettext_lazy(
+            "JSON with resource_type_associations, properties, objects and tags, as in the "
+            "files of metadefs_export."
+        ),
+        widget=forms.Textarea(attrs={"rows": 30, "cols": 100, "spellcheck": "false"}),
+    )
+
+    class Meta:
+        model = MetadefNamespace
+        fields = ATTRIBUTES
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            document = trees.tree(namespaces.with_content(self.instance))
+            content = {name: document[name] for name in CONTENT if name in document}
+            self.initial["content"] = content
+
+    def clean(self) -> dict[str, Any]:
+        """Check the namespace as a document; the checked one is ``tree``."""
+        values = super().clean() or {}
+        if self.errors:
+            return values
+        content = values.get("content") or {}
+        fields = {name: values[name] for name in ATTRIBUTES if name in values}
+        if not isinstance(content, dict) or not set(content) <= set(CONTENT):
+            names = ", ".join(CONTENT)
+            raise forms.ValidationError(
+                gettext_lazy("The content must be a JSON object with: %(names)s."),
+                params={"names": names},
+            )
+        fields.setdefault("namespace", self.instance.namespace)
+        try:
+            self.tree = clean_namespace({**fields, **content})
+        except errors.ImageError as error:
+            raise forms.ValidationError(str(error)) from None
+        return values
+
+
+class NamespaceAdmin(ModelAdmin):  # type: ignore[type-arg]
+    """The pages of namespaces. The name of a namespace that exists is changed by the API only."""
+
+    form = NamespaceForm
+    list_display = ("namespace", "display_name", "visibility", "protected", "owner")
+    list_filter = ("visibility", "protected")
+    search_fields = ("namespace", "display_name")
+    ordering = ("namespace",)
+    actions = None  # protected namespaces could be among those that are selected
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Return the name, once the namespace exists."""
+        return ("namespace",) if obj else ()
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return whether the user can delete a namespace; a protected one cannot be deleted."""
+        is_protected = obj is not None and obj.protected
+        return not is_protected and super().has_delete_permission(request, obj)
+
+    def save_model(
+        self, request: HttpRequest, obj: Any, form: Any, change: bool
+    ) -> None:
+        """Write the namespace with its content."""
+        files.load(form.tree, Merge.OVERWRITE)
+        obj.pk = MetadefNamespace.objects.get(namespace=obj.namespace).pk
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        """Delete the namespace with its content."""
+        namespaces.delete(get_caller(request), obj.namespace)
