@@ -370,7 +370,7 @@ IMAGECATALOG_UPLOAD_EXPIRY = env.seconds(
 
 IMAGECATALOG_IMPORT_METHODS = env.chosen(
     "IMAGECATALOG_IMPORT_METHODS",
-    ("glance-direct", "web-download"),
+    ("glance-direct", "web-download", "copy-image"),
     help="Comma-separated methods by which clients may import data. Without `glance-direct` no "
     "data can be staged.",
 )

@@ -78,6 +78,7 @@ WITHIN = {
     "modify_member": "admin",
     "stores_info_detail": "admin service",
     "tasks_api_access": "admin",
+    "copy_image": "admin",
     **dict.fromkeys(
         (
             "cache_list",

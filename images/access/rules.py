@@ -165,6 +165,7 @@ RULES: dict[str, Rule] = {
     "add_location_to_active": _second_copy,
     "stores_info_detail": _service,
     "tasks_api_access": _admin,
+    "copy_image": _admin,
     "add_image_location": _service_or_own_member,
     "fetch_image_location": _service,
     "cache_list": _admin,
@@ -214,6 +215,7 @@ LIMITS: dict[str, Rule] = {
     "add_location_to_active": _owner_or_service,
     "stores_info_detail": _anybody,
     "tasks_api_access": _anybody,  # of the tasks, each project sees its own
+    "copy_image": _owner,
     "add_image_location": _owner_or_service,
     "fetch_image_location": _anybody,
     "cache_list": _owner,  # of the cache, which belongs to no project

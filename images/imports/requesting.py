@@ -24,7 +24,8 @@ def check_image(method: str, image: Mapping[str, Any]) -> None:
     The image needs the right status and both formats. Raises Invalid for an unknown method.
     """
     chosen = methods.get(method)
-    if image["status"] == Status.ACTIVE:
+    is_copied = method == ImportMethod.COPY_IMAGE
+    if image["status"] == Status.ACTIVE and not is_copied:
         raise errors.Conflict("Image with status active cannot be target for import")
     chosen.check_status(image["status"])
     for name in ("container_format", "disk_format"):

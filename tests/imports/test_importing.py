@@ -459,7 +459,7 @@ def test_a_store_that_does_not_exist_is_refused(staged: Image, member: Caller) -
     assert status(staged) == Status.UPLOADING
 
 
-@pytest.mark.parametrize("name", ["no-such-method", "copy-image", ""])
+@pytest.mark.parametrize("name", ["no-such-method", "glance-download", ""])
 def test_an_unknown_method_is_refused(staged: Image, member: Caller, name: str) -> None:
     with pytest.raises(errors.Invalid, match=f"Unknown import method name '{name}'"):
         imports.request_import(staged.pk, ImportRequest(name), member)

@@ -26,6 +26,8 @@ class ImageImportViewSet(ApiViewSet):
         document = request_body.json(request._request)
         wanted = _wanted(document, request.headers.get("x-image-meta-store", ""))
         imports.check_image(wanted.method, image)
+        if wanted.method == ImportMethod.COPY_IMAGE:
+            access.check(caller, "copy_image", image)
         imports.request_import(image_id, wanted, caller)
         return responses.nothing(202)
 

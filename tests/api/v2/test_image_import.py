@@ -334,7 +334,7 @@ def test_the_methods_are_told(api: Any, settings: Any) -> None:
         "import-methods": {
             "description": "Import methods available.",
             "type": "array",
-            "value": ["glance-direct", "web-download"],
+            "value": ["glance-direct", "web-download", "copy-image"],
         }
     }
 
@@ -348,7 +348,7 @@ def test_a_new_image_tells_the_methods(api: Any, create: Any) -> None:
     response = create(api.member, name="debian")
 
     methods = response.headers["OpenStack-image-import-methods"]
-    assert methods == "glance-direct,web-download"
+    assert methods == "glance-direct,web-download,copy-image"
 
 
 def test_nothing_is_staged_that_could_not_be_imported(
