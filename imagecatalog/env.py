@@ -245,6 +245,23 @@ def base_url(name: str, *, help: str, shown: str = "") -> str:
     return value
 
 
+def origins(name: str, *, help: str) -> tuple[str, ...]:
+    """Read a comma-separated list of web origins, in lower case and without default ports.
+
+    Raises ImproperlyConfigured for any other text.
+    """
+    values = tuple(value.lower().rstrip("/") for value in words(name, help=help))
+    for value in values:
+        if not re.fullmatch(r"https?://[a-z0-9.-]+|https?://[a-z0-9.-]+:[0-9]+", value):
+            raise ImproperlyConfigured(
+                f"{name} has {value!r}; it must be a list like "
+                "'https://dashboard.example.org,http://127.0.0.1:8080'."
+            )
+    return tuple(
+        re.sub("^(http:.*):80$|^(https:.*):443$", r"\1\2", value) for value in values
+    )
+
+
 def database(name: str, default: str, *, help: str, shown: str = "") -> dict[str, Any]:
     """Read a database URL as a dictionary for Django's setting DATABASES.
 

@@ -427,6 +427,11 @@ IMAGECATALOG_TRUSTED_PROXIES = env.networks(
     "for a Unix socket. Their `X-Forwarded-*` headers are trusted. See "
     "[Reverse proxy](operations.md#reverse-proxy).",
 )
+IMAGECATALOG_CORS_ORIGINS = env.origins(
+    "IMAGECATALOG_CORS_ORIGINS",
+    help="Comma-separated origins, such as `https://dashboard.example.org`, whose pages can use "
+    "the APIs in a browser (CORS). See [Pages of other sites](operations.md#pages-of-other-sites).",
+)
 # A client that sends nothing for half a lease is cut off before its transfer expires.
 IMAGECATALOG_BODY_TIMEOUT = env.seconds(
     "IMAGECATALOG_BODY_TIMEOUT",
@@ -474,6 +479,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "imagecatalog.middleware.request_id",
     "imagecatalog.middleware.safe_headers",
+    "imagecatalog.cors.cors",
     "imagecatalog.middleware.notice_database",
     "imagecatalog.middleware.refuse_broken_urls",
     "imagecatalog.middleware.for_browsers",

@@ -204,8 +204,9 @@ def s3(s3_server: servers.S3, monkeypatch: pytest.MonkeyPatch) -> servers.S3:
 def small_catalogue(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[servers.Service]:
-    """Our service on SQLite and a folder."""
-    with servers.catalogue(tmp_path_factory.mktemp("small")) as service:
+    """Our service on SQLite and a folder. Pages of servers.DASHBOARD can use it."""
+    env = {"IMAGECATALOG_CORS_ORIGINS": servers.DASHBOARD}
+    with servers.catalogue(tmp_path_factory.mktemp("small"), env) as service:
         yield service
 
 

@@ -32,6 +32,7 @@ import psutil
 import psycopg
 
 ROOT = Path(__file__).resolve().parent.parent
+DASHBOARD = "http://dashboard.localhost"  # the origin of pages of another site
 ADMIN_PASSWORD = "correct horse battery staple"
 NOBODY = 65534
 SQLITE = "catalogue.sqlite3"  # in the data folder

@@ -53,6 +53,10 @@ def test_an_empty_variable_means_the_default(
         (lambda: env.networks(NAME, help=""), "10.0.0.1,proxy.example.org"),
         (lambda: env.networks(NAME, help=""), "10.0.0.1/8"),
         (lambda: env.networks(NAME, help=""), "10.0.0.0/8;::1"),
+        (lambda: env.origins(NAME, help=""), "*"),
+        (lambda: env.origins(NAME, help=""), "dashboard.example.org"),
+        (lambda: env.origins(NAME, help=""), "https://dashboard.example.org/panel"),
+        (lambda: env.origins(NAME, help=""), "https://a.example,null"),
         (lambda: env.database(NAME, "", help=""), "mysql://a/b"),
     ],
 )
@@ -164,3 +168,15 @@ def test_a_reader_declares_the_default(read: Callable[[], Any], default: str) ->
     read()
 
     assert env.VARIABLES[NAME].default == default
+
+
+def test_origins_are_compared_as_browsers_write_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(NAME, "https://A.example:443/, http://b.example:80,http://c:443")
+
+    assert env.origins(NAME, help="") == (
+        "https://a.example",
+        "http://b.example",
+        "http://c:443",
+    )

@@ -97,3 +97,15 @@ def reset(sock: socket.socket) -> None:
     """Close with a RST, as a crashed client or a firewall does."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     sock.close()
+
+
+def sign_in(service: Service) -> str:
+    """A token of the admin."""
+    user, password = service.auth
+    domain = {"domain": {"id": "default"}}
+    who = {"user": {"name": user, "password": password} | domain}
+    identity = {"methods": ["password"], "password": who}
+    scope = {"project": {"name": "admin"} | domain}
+    document = {"auth": {"identity": identity, "scope": scope}}
+    url = f"{service.url}/identity/v3/auth/tokens"
+    return requests.post(url, json=document, timeout=60).headers["X-Subject-Token"]

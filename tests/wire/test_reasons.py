@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 
 import pytest
-import requests
 
 from tests.servers import Service
-from tests.wire.api import Api
+from tests.wire.api import Api, sign_in
 from tests.wire.clients import Clients
 
 Env = dict[str, str]
@@ -84,17 +83,6 @@ def env(any_catalogue: Service) -> dict[str, Env]:
     basic |= {"OS_USERNAME": user, "OS_PASSWORD": password}
     token = {"OS_IMAGE_URL": any_catalogue.url, "OS_AUTH_TOKEN": sign_in(any_catalogue)}
     return {"openstack": env | basic, "glance": env | token}
-
-
-def sign_in(service: Service) -> str:
-    user, password = service.auth
-    domain = {"domain": {"id": "default"}}
-    who = {"user": {"name": user, "password": password} | domain}
-    identity = {"methods": ["password"], "password": who}
-    scope = {"project": {"name": "admin"} | domain}
-    document = {"auth": {"identity": identity, "scope": scope}}
-    url = f"{service.url}/identity/v3/auth/tokens"
-    return requests.post(url, json=document, timeout=60).headers["X-Subject-Token"]
 
 
 @pytest.fixture(scope="module")
