@@ -68,5 +68,5 @@ def test_a_project_is_shown_with_what_it_has(make_image: Any, settings: Any) -> 
         "image_size_total: 3 of 50 (project)",
         "image_stage_total: 0 of 50 (default)",
         "image_count_total: 1 of 9 (default)",
-        "image_count_uploading: 0 of no limit (default)",
+        "image_count_uploading: 0 of 1000 (default)",
     ]

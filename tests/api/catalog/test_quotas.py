@@ -42,7 +42,7 @@ def test_a_project_sees_its_limits_and_what_it_has(
         },
         "image_stage_total": {"limit": 50, "source": "default", "used": 0},
         "image_count_total": {"limit": 9, "source": "default", "used": 2},
-        "image_count_uploading": {"limit": -1, "source": "default", "used": 1},
+        "image_count_uploading": {"limit": 1000, "source": "default", "used": 1},
     }
 
 
