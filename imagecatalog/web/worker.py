@@ -118,6 +118,7 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
         if is_ready:
             self._dispatch(conn)
         elif self._held > HELD_LIMIT:
+            self._wait(conn)  # only connections that wait can be ended
             self._free_bytes()
             return conn not in self._waiting
         return is_ready
