@@ -11,24 +11,10 @@ from django.urls import resolve
 from images.http import public_url, responses
 from images.http.views import without_body
 
-# Minor versions only announce features: all run the same code. The list has exactly the
+# Minor versions only announce features: all run the same code. The lists have exactly the
 # versions whose features the service has.
-CURRENT = "2.15"
-SUPPORTED = (
-    "2.13",
-    "2.12",
-    "2.10",
-    "2.8",
-    "2.7",
-    "2.6",
-    "2.5",
-    "2.4",
-    "2.3",
-    "2.2",
-    "2.1",
-    "2.0",
-)
-OF_THE_CACHE = ("2.18", "2.16", "2.14")
+ALWAYS = (17, 15, 13, 12, 10, 8, 7, 6, 5, 4, 3, 2, 1, 0)
+OF_THE_CACHE = (18, 16, 14)
 V1 = ("1.1", "1.0")
 # The root, other versions, and the images of a client that names no version.
 OF_THE_API = re.compile(r"/(?:v\d.*|images(?:/.*)?)?\Z", re.DOTALL)
@@ -73,14 +59,15 @@ def _not_found(request: HttpRequest) -> HttpResponse:
 def _document(request: HttpRequest) -> dict[str, list[dict[str, object]]]:
     base = public_url.base(request)
     cached = OF_THE_CACHE if settings.IMAGECATALOG_CACHE_DIR else ()
+    v2 = [f"2.{minor}" for minor in sorted({*ALWAYS, *cached}, reverse=True)]
     v1 = V1 if settings.IMAGECATALOG_V1 else ()
     return {
         "versions": [
             {
                 "id": f"v{number}",
-                "status": "CURRENT" if number == CURRENT else "SUPPORTED",
+                "status": "CURRENT" if number == v2[0] else "SUPPORTED",
                 "links": [{"rel": "self", "href": f"{base}/v{number[0]}/"}],
             }
-            for number in (CURRENT, *cached, *SUPPORTED, *v1)
+            for number in (*v2, *v1)
         ]
     }
