@@ -56,7 +56,7 @@ class Inside(Protocol):
     """The interface of an inspector of the data inside compressed data or an archive."""
 
     def feed(self, block: bytes) -> None:
-        """Inspect the next block. Raises ContentRefused if the data is unsafe."""
+        """Inspect the next block of decompressed data. Raises ContentRefused if it is unsafe."""
 
     @property
     def settled(self) -> bool:

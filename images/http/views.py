@@ -165,7 +165,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
 def current_outage() -> BaseException | None:
     """Return the exception that is being handled if it is an outage of the database, else None.
 
-    Also records the outage.
+    The outage is also logged, once until it is over.
     """
     error = sys.exc_info()[1]
     if error is None or not outages.is_outage(error):

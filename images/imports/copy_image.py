@@ -40,9 +40,10 @@ def bring_in(
     until_stopped: Callable[[Iterator[bytes]], Iterator[bytes]],
     actor: Caller,
 ) -> None:
-    """Copy the image's data, reading it once from the first copy that can be opened.
+    """Copy the image's data into the store of the transfer, from the first copy that opens.
 
-    Raises the errors of ``lifecycle.receive``.
+    ``until_stopped`` passes the blocks on, and raises ServerStopping when the worker is
+    stopping. Raises the errors of ``lifecycle.receive``.
     """
     lifecycle.receive(image, transfer, until_stopped(_blocks(image)), actor)
 

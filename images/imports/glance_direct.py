@@ -66,7 +66,10 @@ def bring_in(
     """Import the staged data of an image into the target store of the transfer.
 
     After a temporary error the staged data is kept and the image is uploading again; after any
-    other error the image is queued. Raises the errors of ``lifecycle.receive``.
+    other error the image is queued.
+
+    ``until_stopped`` passes the blocks on, and raises ServerStopping when the worker is
+    stopping. Raises the errors of ``lifecycle.receive``.
     """
     failpoint("import.begun")
     staged = _newest(transfer)

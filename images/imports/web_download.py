@@ -55,7 +55,8 @@ def bring_in(
 ) -> None:
     """Download the data and store it; for a new location, only read and check the data.
 
-    Raises the errors of ``lifecycle.receive``.
+    ``until_stopped`` passes the blocks on, and raises ServerStopping when the worker is
+    stopping. Raises the errors of ``lifecycle.receive``.
     """
     failpoint(f"{TransferKind(transfer.kind).name.lower()}.claimed")
     lifecycle.receive(image, transfer, until_stopped(_blocks(transfer)), actor)
