@@ -20,19 +20,28 @@ class NamespaceVisibility(models.TextChoices):
 class MetadefNamespace(models.Model):
     """A group of definitions. A text that is not set is empty."""
 
-    namespace = models.CharField(max_length=MAX_NAME, unique=True)
-    display_name = models.CharField(max_length=MAX_NAME, blank=True)
-    description = models.CharField(max_length=MAX_DESCRIPTION, blank=True)
+    namespace = models.CharField(_("namespace"), max_length=MAX_NAME, unique=True)
+    display_name = models.CharField(_("display name"), max_length=MAX_NAME, blank=True)
+    description = models.CharField(
+        _("description"), max_length=MAX_DESCRIPTION, blank=True
+    )
     visibility = models.CharField(
+        _("visibility"),
         max_length=7,
         choices=NamespaceVisibility.choices,
         default=NamespaceVisibility.PRIVATE,
     )
     # A protected namespace, and what is in it, cannot be deleted.
-    protected = models.BooleanField(default=False)
-    owner = models.CharField(max_length=255, blank=True, help_text=_("project id"))
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
-    updated_at = models.DateTimeField(default=timezone.now, editable=False)
+    protected = models.BooleanField(_("protected"), default=False)
+    owner = models.CharField(
+        _("owner"), max_length=255, blank=True, help_text=_("project id")
+    )
+    created_at = models.DateTimeField(
+        _("created at"), default=timezone.now, editable=False
+    )
+    updated_at = models.DateTimeField(
+        _("updated at"), default=timezone.now, editable=False
+    )
 
     class Meta:
         verbose_name = _("metadata namespace")

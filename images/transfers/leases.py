@@ -193,7 +193,7 @@ def _apply_status_on_failure(
     if transfer.status_on_failure == Status.KILLED:
         mark = image.mark_killed
     if transfer.status_on_failure == Status.UPLOADING:
-        if not _has_staged_data(image):
+        if not _keep_staged_data(image):
             return
         mark = image.mark_restaged
     elif transfer.import_method and not image.pinned:
@@ -202,12 +202,17 @@ def _apply_status_on_failure(
     follow(image, mark, "fail", actor, also=["size"], reason=reason, detail=detail)
 
 
-def _has_staged_data(image: Image) -> bool:
-    """Return whether the image is importing and its staged data is still kept."""
+def _keep_staged_data(image: Image) -> bool:
+    """Let the staged data of an importing image expire as before its import.
+
+    Returns False if the image is not importing, or has no staged data.
+    """
     staged = Transfer.objects.filter(
         image=image, kind=TransferKind.STAGE, status=TransferStatus.RUNNING
     )
-    return image.status == Status.IMPORTING and staged.exists()
+    if image.status != Status.IMPORTING:
+        return False
+    return bool(staged.update(deadline=deadline(TransferKind.STAGE)))
 
 
 def _queue_again(image: Image, transfer: Transfer, actor: Caller) -> None:

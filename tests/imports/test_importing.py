@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
+from django.utils import timezone
 
 from images import errors, imports, lifecycle, stores, uploads
 from images.access import Caller
@@ -217,9 +219,10 @@ def test_a_worker_that_is_stopped_leaves_the_task_to_the_next(
     assert the_task(staged).task_id == task.id
 
 
-def test_the_data_of_a_worker_that_died_stays_staged(
-    staged: Image, member: Caller, monkeypatch: pytest.MonkeyPatch
+def test_the_data_of_a_worker_that_died_stays_staged_until_it_expires(
+    staged: Image, member: Caller, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
+    settings.IMAGECATALOG_UPLOAD_EXPIRY = 100
     imports.request_import(staged.pk, DIRECT, member)
     with monkeypatch.context() as patch:
         patch.setattr(lifecycle, "receive_staged", lambda *_: None)
@@ -231,6 +234,10 @@ def test_the_data_of_a_worker_that_died_stays_staged(
 
     assert status(staged) == Status.UPLOADING
     assert_consistent()
+    expiry = timedelta(seconds=settings.IMAGECATALOG_UPLOAD_EXPIRY)
+    kept = Transfer.objects.get(image=staged, kind=TransferKind.STAGE)
+    assert kept.deadline
+    assert kept.deadline <= timezone.now() + expiry
     imports.request_import(staged.pk, DIRECT, member)
     work()
     assert status(staged) == Status.ACTIVE
