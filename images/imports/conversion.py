@@ -51,7 +51,7 @@ def convert(
     size = _virtual_size(source, disk_format, check)
     if size > most:
         raise errors.OverLimit(
-            f"The disk has {size} bytes, more than the {most} bytes of the largest image."
+            f"The disk has {size} bytes, more than the {most} bytes that the image may have."
         )
     files = (source.fileno(), target.fileno())
     limits = Limits(MEMORY, cpu=60 + size // SLOWEST, size=most)

@@ -84,10 +84,7 @@ def _converted(
 ) -> Iterator[bytes]:
     """Yield a disk in the wanted format. The files have no names: they end with the process."""
     check = _check(transfer, check_running)
-    output, most = (
-        settings.IMAGECATALOG_CONVERSION_FORMAT,
-        settings.IMAGECATALOG_IMAGE_SIZE_CAP,
-    )
+    output, most = settings.IMAGECATALOG_CONVERSION_FORMAT, _room(image)
     blocks = quota.reserving(transfer, lifecycle.counted(image, blocks, None))
     folder = settings.IMAGECATALOG_DATA_DIR
     with (
@@ -100,6 +97,13 @@ def _converted(
         source.flush()
         conversion.convert(source, disk_format, target, output, most, check)
         yield from conversion.blocks_of(target)
+
+
+def _room(image: Image) -> int:
+    """Return how many bytes the image may have: the cap, or what its project's quota leaves."""
+    left = quota.remaining(image)
+    cap: int = settings.IMAGECATALOG_IMAGE_SIZE_CAP
+    return cap if left is None else min(cap, max(left, 0))
 
 
 def _check(transfer: Transfer, check_running: Callable[[], None]) -> Callable[[], None]:

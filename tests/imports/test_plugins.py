@@ -297,4 +297,5 @@ def test_a_disk_beyond_the_quota_is_not_converted(
     image = imported(make(disk_format="vmdk"), made("vmdk-stream"), member)
 
     assert image.status == Status.QUEUED
+    assert image.transfers.filter(error__contains="that the image may have").exists()
     assert list(stores.default().keys()) == []
