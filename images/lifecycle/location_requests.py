@@ -57,6 +57,7 @@ def _check_queued(image: Image) -> None:
 
 def _begin(image: Image, url: str, digests: Mapping[str, str], actor: Caller) -> None:
     check_ready(image)
+    quota.check_uploading(image)
     follow(image, image.mark_importing, "import", actor)
     leases.begin(
         image,

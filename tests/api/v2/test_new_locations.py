@@ -294,6 +294,18 @@ def test_a_second_location_is_refused_while_the_first_is_checked(
     assert len(waiting_copies()) == 1
 
 
+def test_locations_that_are_checked_count_as_data_on_its_way(
+    web: str, api: Any, make_image: Any, settings: Any
+) -> None:
+    settings.IMAGECATALOG_IMAGE_COUNT_UPLOADING = 1
+    add(api.member, make_image(), f"{web}/image")
+    image = make_image()
+
+    assert add(api.member, image, f"{web}/image").status_code == 413
+
+    assert state(image) == ("queued", 0)
+
+
 @pytest.mark.parametrize(
     ("caller", "code"), [("admin", 202), ("reader", 403), ("stranger", 404)]
 )
