@@ -45,9 +45,7 @@ class ImageTaskViewSet(ApiViewSet):
         caller = get_caller(request)
         access.get_image(caller, image_id)
         found = tasks.current().filter(image=image_id)
-        if not caller.is_admin:
-            found = found.filter(task_project=caller.project)
-        newest = found.order_by("-started_at", "-pk")
+        newest = _own(found, caller).order_by("-started_at", "-pk")
         return responses.json({"tasks": [_of_image(task) for task in newest]})
 
 
@@ -111,8 +109,15 @@ def _check_access(caller: Caller) -> None:
 def _visible(caller: Caller) -> QuerySet[Transfer]:
     """Return the tasks that the caller may see in the list of all. Raises Forbidden."""
     _check_access(caller)
-    found = tasks.current()
-    return found if caller.is_admin else found.filter(task_project=caller.project)
+    return _own(tasks.current(), caller)
+
+
+def _own(found: QuerySet[Transfer], caller: Caller) -> QuerySet[Transfer]:
+    """Return all tasks for administrators, and those of the caller's project for others."""
+    if caller.is_admin:
+        return found
+    # Callers without a project have nothing in common.
+    return found.filter(task_project=caller.project) if caller.project else found.none()
 
 
 def _find(caller: Caller, task_id: str) -> Transfer:

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from images import lifecycle, uploads
 from images.access import Caller
+from images.api import authentication
 from images.models import Image, Status, Transfer
 from images.operations import consistency
 from tests.copies import work
@@ -184,6 +185,18 @@ def test_the_tasks_of_others_are_for_administrators(
     assert tasks(api.member, staged) == []
     assert len(tasks(api.admin, staged)) == 1
     assert api.stranger.get(f"/v2/images/{staged.pk}/tasks").status_code == 404
+
+
+def test_callers_without_a_project_see_no_tasks_of_each_other(
+    api: Any, staged: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(api.admin, staged, DIRECT)
+    Transfer.objects.update(task_project=None)
+    Image.objects.update(visibility="public")
+    reader = Caller("zoe", None, frozenset({"reader"}), interface="v2")
+    monkeypatch.setitem(authentication.MODES, "embedded", lambda request: reader)
+
+    assert tasks(Client(), staged) == []
 
 
 def test_the_query_of_a_url_is_in_no_task_and_no_history(
