@@ -71,7 +71,8 @@ class ApiView(APIView):
         """
         super().perform_authentication(request)
         most = settings.IMAGECATALOG_RATE_LIMIT
-        key = f"project {get_caller(request).project or ''}"
+        caller = get_caller(request)
+        key = f"project {caller.project}" if caller.project else f"user {caller.user}"
         request_rate.count(key, most, most, TOO_OFTEN)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:

@@ -11,7 +11,8 @@ import pytest
 from django.test import Client
 
 from images import lifecycle
-from images.access import operator
+from images.access import Caller, implied, operator
+from images.api import authentication
 from images.attributes import Changes
 from images.errors import TooManyRequests
 from images.lifecycle import sharing
@@ -31,6 +32,19 @@ def test_requests_of_a_project_are_limited(path: str, api: Any, settings: Any) -
     assert codes == [200, 200, 429]
     assert (refused["Retry-After"], "too many requests" in refused.text) == ("30", True)
     assert api.stranger.get(path).status_code == 200
+
+
+def test_users_without_a_project_are_limited_one_by_one(
+    client: Client, settings: Any, monkeypatch: pytest.MonkeyPatch, db: None
+) -> None:
+    settings.IMAGECATALOG_RATE_LIMIT = 1
+
+    def code(user: str) -> int:
+        caller = Caller(user, None, implied("reader"), interface="v2")
+        monkeypatch.setitem(authentication.MODES, "embedded", lambda request: caller)
+        return client.get("/v2/images").status_code
+
+    assert [code("zoe"), code("zoe"), code("yves")] == [200, 429, 200]
 
 
 def test_an_upload_is_refused_like_any_request(
