@@ -51,7 +51,7 @@ def test_others_can_upload_while_fifty_members_hold_every_place(
     attack = Attack(target.victim(), plan.lines("upload", 4 * len(SOURCES)))
     victim.during(target.victim(), seconds=YOUNG, size=0)
 
-    seen = victim.during(target.victim(), seconds=1, size=1 << 20)
+    seen = victim.during(target.victim(), seconds=4, size=1 << 20)
 
     answers = attack.end().answers
     assert seen.failures == []
