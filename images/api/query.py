@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
+from urllib.parse import urlencode
 
 from django.http import QueryDict
 
@@ -97,6 +98,31 @@ def order(keys: list[tuple[str, str]], choices: Sequence[str] = SORT_KEYS) -> Or
             raise Invalid("The sort direction must be asc or desc.")
         chosen.setdefault(key, direction == "desc")  # a repeated key has no effect
     return tuple(chosen.items())
+
+
+def sort(params: QueryDict, choices: Sequence[str]) -> tuple[str, bool]:
+    """Return the one column by which a list is sorted, and whether it descends.
+
+    Raises Invalid for any column but ``choices`` and for an unknown direction.
+    """
+    key = params.get("sort_key", "created_at"), params.get("sort_dir", "desc")
+    return order([key], choices)[0]
+
+
+def links(path: str, params: QueryDict, next_marker: str | None) -> dict[str, str]:
+    """Return the paths of a list's first page and, with a marker, of its next page.
+
+    Both keep the other parameters of the request; values of one name follow each other.
+    """
+    repeated = [(name, value) for name, value in pairs(params) if name != "marker"]
+    first = {"first": _with_query(path, repeated)}
+    if next_marker is None:
+        return first
+    return first | {"next": _with_query(path, [*repeated, ("marker", next_marker)])}
+
+
+def _with_query(path: str, params: Sequence[tuple[str, str]]) -> str:
+    return f"{path}?{urlencode(params)}" if params else path
 
 
 def instant(name: str, text: str) -> tuple[datetime, datetime]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from images import access, errors
@@ -21,6 +21,7 @@ from images.models import (
     MetadefObject,
     MetadefProperty,
     MetadefTag,
+    positions,
 )
 
 TAG_SORT_KEYS: Final = ("created_at", "updated_at", "name", "id")
@@ -171,12 +172,11 @@ def tag_page(
     found = access.get_namespace(caller, namespace, TAGS.show_all)
     rows: QuerySet[MetadefTag] = _rows(found, TAGS)
     column, descending = sort
-    direction, beyond = ("-", "lt") if descending else ("", "gt")
+    direction = "-" if descending else ""
     if marker is not None:
         last = _find(rows, TAGS, marker)
         value = getattr(last, column)
-        same = Q((column, value), (f"pk__{beyond}", last.pk))
-        rows = rows.filter(Q((f"{column}__{beyond}", value)) | same)
+        rows = rows.filter(positions.after(column, descending, value, "pk", last.pk))
     return list(rows.order_by(f"{direction}{column}", f"{direction}pk")[:limit])
 
 

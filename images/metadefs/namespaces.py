@@ -20,6 +20,7 @@ from images.models import (
     MetadefProperty,
     MetadefResourceType,
     MetadefTag,
+    positions,
 )
 
 SORT_KEYS: Final = (
@@ -73,7 +74,7 @@ def page(caller: Caller, listing: NamespaceListing) -> NamespacePage:
     namespaces = _matching(caller, listing)
     if listing.marker:
         marker = access.get_namespace(caller, listing.marker)
-        namespaces = namespaces.filter(_after(marker, *listing.sort))
+        namespaces = namespaces.filter(_after(marker, listing))
     while True:
         found = list(namespaces[: listing.limit])
         shown = access.shown_namespaces(caller, found)
@@ -82,7 +83,7 @@ def page(caller: Caller, listing: NamespaceListing) -> NamespacePage:
         if shown:
             return NamespacePage(shown, shown[-1].namespace)
         # No link may name a namespace that the caller is not allowed to see.
-        namespaces = namespaces.filter(_after(found[-1], *listing.sort))
+        namespaces = namespaces.filter(_after(found[-1], listing))
 
 
 def _matching(caller: Caller, listing: NamespaceListing) -> QuerySet[MetadefNamespace]:
@@ -99,10 +100,9 @@ def _matching(caller: Caller, listing: NamespaceListing) -> QuerySet[MetadefName
     return namespaces.order_by(f"{direction}{column}", f"{direction}pk")
 
 
-def _after(marker: MetadefNamespace, column: str, descending: bool) -> Q:
-    beyond, value = "lt" if descending else "gt", getattr(marker, column)
-    same = Q((column, value), (f"pk__{beyond}", marker.pk))
-    return Q((f"{column}__{beyond}", value)) | same
+def _after(marker: MetadefNamespace, listing: NamespaceListing) -> Q:
+    column, descending = listing.sort
+    return positions.after(column, descending, getattr(marker, column), "pk", marker.pk)
 
 
 def show(caller: Caller, name: str, *actions: str) -> MetadefNamespace:

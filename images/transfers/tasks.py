@@ -18,7 +18,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from images import errors
-from images.models import ImportMethod, Transfer
+from images.models import ImportMethod, Transfer, positions
 
 UPDATED_AT = Coalesce("ended_at", "heartbeat_at")
 # The keys by which clients sort tasks -> columns.
@@ -73,12 +73,8 @@ def page(
         last = found.filter(task_id=after).values(column, "task_id").first()
         if last is None:
             raise errors.Invalid(f"There is no task {after} to continue after.")
-        way = "lt" if descending else "gt"
-        value, task_id = last[column], last["task_id"]
-        beyond = Q((f"{column}__{way}", value))
-        same = Q((column, value), (f"task_id__{way}", task_id))
-        # Not only the second condition: the first one uses an index.
-        found = found.filter((f"{column}__{way}e", value)).filter(beyond | same)
+        position = last[column], "task_id", last["task_id"]
+        found = found.filter(positions.after(column, descending, *position))
     sign = "-" if descending else ""
     return found.order_by(f"{sign}{column}", f"{sign}task_id")
 

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import reduce
 from typing import Final
-from urllib.parse import urlencode
 
 from django.db.models import Q
 from django.http import QueryDict
 
+from images.api import query
 from images.api.query import (
     Order,
     check_conditions,
@@ -78,19 +78,8 @@ def parse(params: QueryDict) -> Listing:
 
 
 def links(params: QueryDict, next_marker: str | None) -> dict[str, str]:
-    """Return the paths of the first page and, with a marker, of the next one.
-
-    Both keep the other parameters of the request; values of one name follow each other.
-    """
-    repeated = [(name, value) for name, value in pairs(params) if name != "marker"]
-    first = {"first": _path(repeated)}
-    if next_marker is None:
-        return first
-    return first | {"next": _path([*repeated, ("marker", next_marker)])}
-
-
-def _path(params: list[tuple[str, str]]) -> str:
-    return f"/v2/images?{urlencode(params)}" if params else "/v2/images"
+    """Return the paths of the first page of images and, with a marker, of the next one."""
+    return query.links("/v2/images", params, next_marker)
 
 
 def _choice(params: QueryDict, name: str, choices: tuple[str, ...]) -> str | None:

@@ -35,10 +35,15 @@ def image() -> Schema:
 
 def images() -> Schema:
     """Return the JSON schema of a page of images."""
+    return page("images", image())
+
+
+def page(name: str, item: Schema) -> Schema:
+    """Return the JSON schema of a page of a list; ``item`` is the schema of an entry."""
     return {
-        "name": "images",
+        "name": name,
         "properties": {
-            "images": {"type": "array", "items": image()},
+            name: {"type": "array", "items": item},
             "first": {"type": "string"},
             "next": {"type": "string"},
             "schema": {"type": "string"},

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
-from urllib.parse import urlencode
 
 from django.db.models import QuerySet
 from django.http import HttpResponse, QueryDict
@@ -62,15 +61,18 @@ class TaskViewSet(ApiViewSet):
         found = _filtered(_visible(get_caller(request)), params)
         limit = query.limit(params)
         page = list(_page(found, params)[: limit + 1])
-        links = {"first": _path(params)}
-        if len(page) > limit > 0:
-            links["next"] = _path(params, page[limit - 1])
+        has_more = len(page) > limit > 0
+        marker = str(page[limit - 1].task_id) if has_more else None
         documents = [_document(task) for task in page[:limit]]
         for document in documents:
             for name in NOT_IN_LISTS:
                 del document[name]
         return responses.json(
-            {"tasks": documents, "schema": "/v2/schemas/tasks", **links}
+            {
+                "tasks": documents,
+                "schema": "/v2/schemas/tasks",
+                **query.links(PATH, params, marker),
+            }
         )
 
     def retrieve(self, request: Request, task_id: str) -> HttpResponse:
@@ -144,19 +146,11 @@ def _filtered(found: QuerySet[Transfer], params: QueryDict) -> QuerySet[Transfer
 
 
 def _page(found: QuerySet[Transfer], params: QueryDict) -> QuerySet[Transfer]:
-    key = params.get("sort_key", "created_at"), params.get("sort_dir", "desc")
-    ((name, descending),) = query.order([key], tuple(tasks.SORT_COLUMNS))
+    name, descending = query.sort(params, tuple(tasks.SORT_COLUMNS))
     marker = params.get("marker")
     if marker is not None and not UUID.fullmatch(marker):
         raise errors.Invalid("The marker must be the id of a task.")
     return tasks.page(found, tasks.SORT_COLUMNS[name], descending, marker)
-
-
-def _path(params: QueryDict, last: Transfer | None = None) -> str:
-    pairs = [pair for pair in query.pairs(params) if pair[0] != "marker"]
-    if last:
-        pairs.append(("marker", str(last.task_id)))
-    return f"{PATH}?{urlencode(pairs)}" if pairs else PATH
 
 
 def _import_input(document: Any) -> dict[str, Any]:
@@ -204,7 +198,9 @@ def _facts(transfer: Transfer) -> dict[str, Any]:
 
 def _document(transfer: Transfer) -> dict[str, Any]:
     """Return a task as a JSON object of the tasks API."""
-    times = {name: _whole(time) for name, time in _times(transfer).items()}
+    times = {
+        name: time and responses.second(time) for name, time in _times(transfer).items()
+    }
     path = f"{PATH}/{transfer.task_id}"
     links = {"self": path, "schema": "/v2/schemas/task"}
     return _facts(transfer) | times | links
@@ -227,7 +223,3 @@ def _times(transfer: Transfer) -> dict[str, datetime | None]:
 def _raw(moment: datetime | None) -> str | None:
     """Return a time with microseconds and without a zone, as image tasks show it."""
     return responses.instant(moment).removesuffix("Z") if moment else None
-
-
-def _whole(moment: datetime | None) -> str | None:
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if moment else None

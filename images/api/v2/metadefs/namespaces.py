@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlencode
-
 from django.http import HttpResponse, QueryDict
 from rest_framework.request import Request
 
@@ -39,7 +37,7 @@ class NamespaceViewSet(ApiViewSet):
             {
                 "namespaces": shown,
                 "schema": "/v2/schemas/metadefs/namespaces",
-                **_links(params, page.marker),
+                **query.links(documents.NAMESPACES, params, page.marker),
             }
         )
 
@@ -88,29 +86,7 @@ def _listing(params: QueryDict) -> NamespaceListing:
     return NamespaceListing(
         visibility=visibility,
         resource_types=[name for name in types if name],
-        sort=sort(params, namespaces.SORT_KEYS),
+        sort=query.sort(params, namespaces.SORT_KEYS),
         marker=params.get("marker"),
         limit=query.limit(params),
     )
-
-
-def sort(params: QueryDict, choices: tuple[str, ...]) -> tuple[str, bool]:
-    """Return the column by which a list is sorted, and whether it descends.
-
-    Raises Invalid for any column but ``choices`` and an unknown direction.
-    """
-    key = params.get("sort_key", "created_at"), params.get("sort_dir", "desc")
-    return query.order([key], choices)[0]
-
-
-def _links(params: QueryDict, marker: str | None) -> dict[str, str]:
-    kept = [pair for pair in query.pairs(params) if pair[0] != "marker"]
-    links = {"first": _path(kept)}
-    if marker is not None:
-        links["next"] = _path([*kept, ("marker", marker)])
-    return links
-
-
-def _path(params: list[tuple[str, str]]) -> str:
-    path = documents.NAMESPACES
-    return f"{path}?{urlencode(params)}" if params else path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from images.api.v2.schemas import page
 from images.attributes import MAX_LENGTH
 from images.metadefs.documents import TYPES
 from images.models import NamespaceVisibility
@@ -117,21 +118,7 @@ def properties() -> Schema:
 
 def _collection(name: str, item: Schema) -> Schema:
     definitions = item.pop("definitions", None)
-    return {
-        "name": name,
-        "properties": {
-            name: {"type": "array", "items": item},
-            "first": {"type": "string"},
-            "next": {"type": "string"},
-            "schema": {"type": "string"},
-        },
-        "links": [
-            {"rel": "first", "href": "{first}"},
-            {"rel": "next", "href": "{next}"},
-            {"rel": "describedby", "href": "{schema}"},
-        ],
-        **({"definitions": definitions} if definitions else {}),
-    }
+    return page(name, item) | ({"definitions": definitions} if definitions else {})
 
 
 def _definitions() -> Schema:

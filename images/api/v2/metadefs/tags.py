@@ -8,7 +8,6 @@ from rest_framework.request import Request
 from images import access
 from images.api import query
 from images.api.v2.metadefs import documents
-from images.api.v2.metadefs.namespaces import sort
 from images.http import request_body, responses
 from images.http.views import NAME, ApiViewSet, get_caller
 from images.metadefs import content
@@ -31,7 +30,7 @@ class TagViewSet(ApiViewSet):
         rows = content.tag_page(
             caller,
             namespace,
-            sort(params, TAG_SORT_KEYS),
+            query.sort(params, TAG_SORT_KEYS),
             params.get("marker"),
             query.limit(params) if "limit" in params else None,
         )
