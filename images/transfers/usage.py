@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.models import Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
@@ -23,6 +23,30 @@ from images.transfers import limits
 
 # A transfer that began without a quota, or in an earlier release, has reserved nothing.
 RESERVED = Coalesce("bytes_reserved", "bytes_expected", "bytes_received")
+
+
+class Use(NamedTuple):
+    """A project's limit and how much of it is used, both in MiB or as a number of images."""
+
+    used: int
+    limit: int  # -1: no limit
+    source: str  # "keystone", "project" or "default"
+
+
+def in_units(project: str) -> dict[str, Use]:
+    """Return for each limit of a project, by its name, how much of it the project uses.
+
+    Raises LimitsUnknown if the limits of Keystone are needed and were not read for too long.
+    """
+    allowed = limits.of(project)
+    return {
+        name: Use(
+            amount // limits.UNITS[name],
+            limits.in_units(name, allowed[name]),
+            limits.source(project, name),
+        )
+        for name, amount in of(project).items()
+    }
 
 
 def of(owner: str | None) -> dict[str, int]:

@@ -48,14 +48,8 @@ class QuotaViewSet(ApiViewSet):
 
 
 def _document(project: str) -> dict[str, Any]:
-    allowed = limits.of(project)
     document: dict[str, Any] = {
-        name: {
-            "limit": limits.in_units(name, allowed[name]),
-            "source": limits.source(project, name),
-            "used": number // limits.UNITS[name],
-        }
-        for name, number in usage.of(project).items()
+        name: use._asdict() for name, use in usage.in_units(project).items()
     }
     unit = limits.UNITS[limits.SIZE_TOTAL]
     document[limits.SIZE_TOTAL] |= {

@@ -66,17 +66,13 @@ class UsageViewSet(ApiViewSet):
         Empty if no limit is set.
         """
         project = get_caller(request).project
-        allowed = limits.of(project)
-        is_limited = any(limit is not None for limit in allowed.values())
-        used = usage.of(project) if project and is_limited else {}
+        is_limited = any(limit is not None for limit in limits.of(project).values())
+        used = usage.in_units(project) if project and is_limited else {}
         return responses.json(
             {
                 "usage": {
-                    name: {
-                        "usage": number // limits.UNITS[name],
-                        "limit": limits.in_units(name, allowed[name]),
-                    }
-                    for name, number in used.items()
+                    name: {"usage": use.used, "limit": use.limit}
+                    for name, use in used.items()
                 }
             }
         )

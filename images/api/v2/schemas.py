@@ -80,14 +80,7 @@ def member() -> Schema:
 
 def members() -> Schema:
     """Return the JSON schema of the list of an image's members."""
-    return {
-        "name": "members",
-        "properties": {
-            "members": {"type": "array", "items": member()},
-            "schema": {"type": "string"},
-        },
-        "links": [{"rel": "describedby", "href": "{schema}"}],
-    }
+    return _list("members", member())
 
 
 def task() -> Schema:
@@ -124,14 +117,7 @@ def task() -> Schema:
 
 def tasks() -> Schema:
     """Return the JSON schema of a page of tasks."""
-    return {
-        "name": "tasks",
-        "properties": {
-            "tasks": {"type": "array", "items": task()},
-            "schema": {"type": "string"},
-        },
-        "links": [{"rel": "describedby", "href": "{schema}"}],
-    }
+    return _list("tasks", task())
 
 
 def _described() -> Schema:
@@ -263,4 +249,15 @@ def _amount(description: str) -> Schema:
         "minimum": 0,
         "maximum": MAX_INTEGER,
         "description": description,
+    }
+
+
+def _list(name: str, item: Schema) -> Schema:
+    return {
+        "name": name,
+        "properties": {
+            name: {"type": "array", "items": item},
+            "schema": {"type": "string"},
+        },
+        "links": [{"rel": "describedby", "href": "{schema}"}],
     }

@@ -7,7 +7,7 @@ from typing import Any
 
 from images.console import CatalogueCommand, say
 from images.models import QuotaLimit
-from images.transfers import limits, usage
+from images.transfers import usage
 
 
 class Command(CatalogueCommand):
@@ -25,12 +25,6 @@ class Command(CatalogueCommand):
             for limit in QuotaLimit.objects.order_by("project", "name"):
                 say(self.stdout, f"{limit.project} {limit.name}: {limit.value}")
             return
-        allowed = limits.of(project)
-        for name, number in usage.of(project).items():
-            most = limits.in_units(name, allowed[name])
-            source = limits.source(project, name)
-            say(
-                self.stdout,
-                f"{name}: {number // limits.UNITS[name]} of "
-                f"{'no limit' if most < 0 else most} ({source})",
-            )
+        for name, use in usage.in_units(project).items():
+            most = "no limit" if use.limit < 0 else use.limit
+            say(self.stdout, f"{name}: {use.used} of {most} ({use.source})")
