@@ -17,7 +17,6 @@ from images.models import Event, Image
 log = logging.getLogger(__name__)
 
 FAILURES = ("fail", "lose")  # verbs
-AT_ONCE = 10  # minutes of IMAGECATALOG_IMAGE_CHANGE_RATE
 CHANGED_TOO_OFTEN = "Your project changes this image too often."
 FIGURES = ("transfer", "received", "size", "store", "damage")  # details
 
@@ -57,7 +56,7 @@ def record(
 def _count_change(image: Image, actor: Caller) -> None:
     most = settings.IMAGECATALOG_IMAGE_CHANGE_RATE
     key = f"image {image.pk} {actor.project or ''}"
-    request_rate.count(key, most, AT_ONCE * most, CHANGED_TOO_OFTEN)
+    request_rate.count(key, most, request_rate.BURST * most, CHANGED_TOO_OFTEN)
 
 
 def _log(event: Event, actor: Caller) -> None:

@@ -15,11 +15,11 @@ from threading import Lock
 
 from images import errors
 
+BURST = 10  # minutes of changes that may come at once, after a pause
 SLOTS = 1 << 15
 PROBES = 8  # slots in which a key can be
-_SLOT = struct.Struct(
-    "=Qd"
-)  # digest of a key; when its requests are paid off (monotonic)
+# The digest of a key, and when its requests are paid off (monotonic).
+_SLOT = struct.Struct("=Qd")
 
 _table = mmap.mmap(-1, SLOTS * _SLOT.size)
 _lock = Lock()

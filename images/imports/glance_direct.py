@@ -36,9 +36,7 @@ def queue(
     The staged data now expires IMAGECATALOG_UPLOAD_EXPIRY seconds from now. Raises Conflict
     if the data has not arrived yet, or belongs to a resumable upload.
     """
-    staged = Transfer.objects.filter(
-        image=image, kind=TransferKind.STAGE, status=TransferStatus.RUNNING
-    ).first()
+    staged = Transfer.objects.staging().filter(image=image).first()
     if not (staged and staged.import_method and staged.is_complete):
         raise errors.Conflict("The data is not staged yet. Try again when it is.")
     staged.deadline = leases.deadline(TransferKind.STAGE)

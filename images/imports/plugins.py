@@ -7,7 +7,6 @@ changed data passes the checks of every image.
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from django.conf import settings
@@ -112,15 +111,13 @@ def _check(transfer: Transfer, check_running: Callable[[], None]) -> Callable[[]
     It raises Gone when the transfer was ended, StoreFull when the disk of the data folder is
     full, and what ``check_running`` raises.
     """
-    due = 0.0
+    heartbeat.send(transfer)
+    beat = heartbeat.at_intervals(transfer)
 
     def check() -> None:
-        nonlocal due
         check_running()
         free_space.Claim(settings.IMAGECATALOG_DATA_DIR, 0)
-        if time.monotonic() >= due:
-            heartbeat.send(transfer)
-            due = time.monotonic() + heartbeat.interval()
+        beat()
 
     return check
 

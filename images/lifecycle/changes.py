@@ -16,7 +16,7 @@ from images.access import Caller
 from images.attributes import Changes
 from images.events import record
 from images.lifecycle import event_details
-from images.models import Image, Status, Transfer, TransferKind, TransferStatus
+from images.models import Image, Status, Transfer, TransferKind
 from images.transitions import save
 
 FORMATS = ("disk_format", "container_format")
@@ -115,9 +115,7 @@ def _awaits_inspection(image: Image) -> bool:
     """
     if image.status == Status.IMPORTING:
         return True
-    staged = Transfer.objects.filter(
-        image=image, kind=TransferKind.STAGE, status=TransferStatus.RUNNING
-    ).exclude(import_method="")
+    staged = Transfer.objects.staging().filter(image=image).exclude(import_method="")
     return image.status == Status.UPLOADING and staged.exists()
 
 

@@ -67,6 +67,10 @@ class TransferQuerySet(models.QuerySet["Transfer"]):
         )
         return self.filter(Q(status=TransferStatus.RUNNING) | waiting)
 
+    def staging(self) -> Self:
+        """Select the running resumable uploads and the staged data that is kept."""
+        return self.filter(kind=TransferKind.STAGE, status=TransferStatus.RUNNING)
+
     def unclean(self) -> Self:
         """Select the failed transfers whose partial data is not removed yet."""
         return self.filter(UNCLEAN)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 
 from django.conf import settings
@@ -24,14 +24,30 @@ def keep_alive(transfer: Transfer, blocks: Iterable[bytes]) -> Iterator[bytes]:
 
     Raises Gone as soon as the transfer is no longer running.
     """
-    due = time.monotonic() + interval()
+    beat = at_intervals(transfer)
     for block in blocks:
         transfer.bytes_received += len(block)
-        if time.monotonic() > due:
-            send(transfer)
-            due = time.monotonic() + interval()
+        beat()
         yield block
         failpoint("data.streaming")
+
+
+def at_intervals(transfer: Transfer) -> Callable[[], bool]:
+    """Return a function that saves a heartbeat if one is due, and returns whether it did.
+
+    It raises Gone when the transfer is no longer running.
+    """
+    due = time.monotonic() + interval()
+
+    def beat() -> bool:
+        nonlocal due
+        if time.monotonic() <= due:
+            return False
+        send(transfer)
+        due = time.monotonic() + interval()
+        return True
+
+    return beat
 
 
 def interval() -> float:

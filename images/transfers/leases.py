@@ -207,9 +207,7 @@ def _keep_staged_data(image: Image) -> bool:
 
     Returns False if the image is not importing, or has no staged data.
     """
-    staged = Transfer.objects.filter(
-        image=image, kind=TransferKind.STAGE, status=TransferStatus.RUNNING
-    )
+    staged = Transfer.objects.staging().filter(image=image)
     if image.status != Status.IMPORTING:
         return False
     return bool(staged.update(deadline=deadline(TransferKind.STAGE)))

@@ -8,9 +8,8 @@ from collections.abc import Callable
 from typing import Final
 
 SLOW: Final = 16 << 10  # bytes a second
-PERIOD: Final = (
-    10.0  # seconds, the least over which a rate is measured after its first one
-)
+# Seconds, the least over which a rate is measured, unless the transfer is younger.
+PERIOD: Final = 10.0
 YOUNG: Final = 2.0  # seconds in which a transfer is not slow yet
 
 

@@ -15,7 +15,6 @@ from images.models import (
     LocationStatus,
     Status,
     Transfer,
-    TransferKind,
     TransferStatus,
     UploadChunk,
 )
@@ -76,11 +75,8 @@ def staged(owner: str | None, besides: Image | None = None) -> int:
     Those are the announced sizes of the open ones, or what has arrived of them, and the chunks
     of ended ones that are not removed yet. What is open for the image ``besides`` is left out.
     """
-    uploads = Transfer.objects.filter(
-        kind=TransferKind.STAGE,
-        status=TransferStatus.RUNNING,
-        image__owner=owner,
-    ).exclude(image=besides)
+    uploads = Transfer.objects.staging().filter(image__owner=owner)
+    uploads = uploads.exclude(image=besides)
     left_over = UploadChunk.objects.filter(transfer__image__owner=owner).exclude(
         transfer__status=TransferStatus.RUNNING
     )

@@ -119,16 +119,13 @@ def _one_chunk(
     With expected digests all blocks are one chunk. The digests are checked after the last
     block of the stream; raises the errors of ``check_digests``.
     """
-    due = time.monotonic() + heartbeat.interval()
+    due, beat = time.monotonic() + heartbeat.interval(), heartbeat.at_intervals(upload)
     for block in blocks:
         yield block
-        is_old = time.monotonic() > due
         if stream.expected_digests:
-            if is_old:
-                heartbeat.send(upload)
+            if beat():
                 _extend_deadline(upload)
-                due = time.monotonic() + heartbeat.interval()
-        elif stream.has_more() and (is_old or digests.size >= CHUNK):
+        elif stream.has_more() and (time.monotonic() > due or digests.size >= CHUNK):
             return
     stream.check_digests(digests.hexdigests())
 

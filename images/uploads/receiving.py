@@ -165,7 +165,8 @@ class _Stream:
             self.interruption = error
         if self.room and 0 < self.received < SMALL_REQUEST:
             most = settings.IMAGECATALOG_SMALL_CHUNK_RATE
-            request_rate.count(f"chunk {self._project}", most, 10 * most, TOO_SMALL)
+            key, burst = f"chunk {self._project}", request_rate.BURST * most
+            request_rate.count(key, most, burst, TOO_SMALL)
 
     def check_digests(self, actual: Mapping[str, str]) -> None:
         """Raise ChecksumMismatch unless the bytes have the expected digests.

@@ -156,7 +156,7 @@ def test_an_image_is_not_changed_too_often_in_the_admin_either(
     root: Client, image: Image, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.IMAGECATALOG_IMAGE_CHANGE_RATE = 1
-    monkeypatch.setattr("images.events.AT_ONCE", 1)
+    monkeypatch.setattr("images.request_rate.BURST", 1)
     form = shown_form(root, image)
 
     save(root, image, form | {"name": "first"})

@@ -85,7 +85,7 @@ def test_the_table_is_there_before_the_processes_are(settings: Any) -> None:
 def twice(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A project may change an image twice."""
     settings.IMAGECATALOG_IMAGE_CHANGE_RATE = 2
-    monkeypatch.setattr("images.events.AT_ONCE", 1)
+    monkeypatch.setattr("images.request_rate.BURST", 1)
 
 
 @pytest.mark.usefixtures("twice")
