@@ -6,8 +6,6 @@ looked up the image, and knows which digest its data must have.
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Collection
 from contextlib import suppress
 
@@ -53,8 +51,8 @@ def read(content: Content, start: int, stop: int | None) -> FilePart | None:
     with folder.failures_logged():
         part = entries.read(content, start, stop)
         if part is None:
-            with folder.locked():
-                counts.add(misses=1)
+            folder.create()
+            counts.add(misses=1)
     return part
 
 
@@ -136,8 +134,7 @@ def enqueue(image_id: str) -> None:
     """Queue an image, so that this machine's background worker caches it. Raises StoreError."""
     with folder.failures_raised(), folder.locked():
         folder.path(QUEUE, image_id).touch(folder.FILE_MODE)
-        # The clock of the file system is too coarse for an order.
-        os.utime(folder.path(QUEUE, image_id), ns=(0, time.time_ns()))
+        folder.stamp(folder.path(QUEUE, image_id))
 
 
 def dequeue(image_id: str) -> bool:

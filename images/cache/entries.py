@@ -95,7 +95,9 @@ def add(content: Content, status: os.stat_result) -> None:
     """
     description = _facts(content) | _state(status) | {"checksum": content.checksum}
     line = json.dumps(description).encode() + b"\n"
-    folder.path(USES, content.name).write_bytes(line)
+    uses = folder.path(USES, content.name)
+    uses.write_bytes(line)
+    folder.stamp(uses)
 
 
 def is_intact(name: str) -> bool:
@@ -156,6 +158,7 @@ def _use(content: Content, part: FilePart) -> bool:
         if record is None or not record.fits(_facts(content) | _state(part.status())):
             return False
         os.write(uses, b".")
+        folder.stamp(uses)
     finally:
         os.close(uses)
     return True

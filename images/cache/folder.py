@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -48,20 +49,33 @@ def names(folder: str) -> list[str]:
     return []
 
 
+def create() -> None:
+    """Create the folders of the cache that do not exist. Raises OSError."""
+    for folder in (DATA, USES, PARTS, QUEUE):
+        path(folder).mkdir(FOLDER_MODE, parents=True, exist_ok=True)
+
+
 @contextmanager
 def locked() -> Iterator[None]:
     """Lock the set of files against all other threads and processes of this machine.
 
     Reading cached data does not take this lock. Raises OSError.
     """
-    for folder in (DATA, USES, PARTS, QUEUE):
-        path(folder).mkdir(FOLDER_MODE, parents=True, exist_ok=True)
+    create()
     file = os.open(path(LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
     try:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
     finally:
         os.close(file)
+
+
+def stamp(file: int | Path) -> None:
+    """Set the time of modification of a file to now. Raises OSError.
+
+    The clock of the file system is too coarse for an order.
+    """
+    os.utime(file, ns=(0, time.time_ns()))
 
 
 @contextmanager
