@@ -152,12 +152,7 @@ def relaxed(
     values = words(name, strict, help=help)
     if values == (strict,):
         return ()
-    for value in values:
-        if value not in allowed:
-            raise ImproperlyConfigured(
-                f"{name} has {value!r}; it may be {strict!r}, or a list of: {', '.join(allowed)}."
-            )
-    return values
+    return _allowed(name, values, allowed, f"{strict!r}, or ")
 
 
 def chosen(name: str, allowed: tuple[str, ...], *, help: str) -> tuple[str, ...]:
@@ -165,11 +160,16 @@ def chosen(name: str, allowed: tuple[str, ...], *, help: str) -> tuple[str, ...]
 
     Raises ImproperlyConfigured for any other word.
     """
-    values = words(name, ",".join(allowed), help=help)
+    return _allowed(name, words(name, ",".join(allowed), help=help), allowed)
+
+
+def _allowed(
+    name: str, values: tuple[str, ...], allowed: tuple[str, ...], besides: str = ""
+) -> tuple[str, ...]:
     for value in values:
         if value not in allowed:
             raise ImproperlyConfigured(
-                f"{name} has {value!r}; it may be a list of: {', '.join(allowed)}."
+                f"{name} has {value!r}; it may be {besides}a list of: {', '.join(allowed)}."
             )
     return values
 

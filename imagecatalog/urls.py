@@ -13,7 +13,8 @@ V1 = (
     path("v1", RedirectView.as_view(url="/v1/")),
     re_path(r"^v1(?:\.[01])?/", include("images.api.v1.urls")),
 )
-OF_THE_CACHE = "|14|16|18" if settings.IMAGECATALOG_CACHE_DIR else ""
+# Minor versions do not change the behaviour. 2.9 is not announced: it needs other stores.
+MINOR_VERSIONS = "|".join(map(str, (*versions.minor_versions(), 9)))
 urlpatterns = [
     re_path(r"^versions/?$", versions.versions),
     path("healthcheck", health.healthcheck),
@@ -21,11 +22,7 @@ urlpatterns = [
     path("admin/images/image/", include("images.api.v2.browser")),
     path("admin/", admin.site.urls),
     path("v2", RedirectView.as_view(url="/v2/")),
-    # Minor versions do not change the behaviour, so every existing one is accepted.
-    re_path(
-        rf"^v2(?:\.(?:[0-9]|10|12|13|15|17{OF_THE_CACHE}))?/",
-        include("images.api.v2.urls"),
-    ),
+    re_path(rf"^v2(?:\.(?:{MINOR_VERSIONS}))?/", include("images.api.v2.urls")),
     re_path(r"^catalog/v1/", include("images.api.catalog.urls")),
     *(V1 if settings.IMAGECATALOG_V1 else ()),
     re_path(r"", versions.fallback),

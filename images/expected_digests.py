@@ -18,7 +18,7 @@ class DigestMismatch(errors.Invalid):
 
 
 def is_digest(algorithm: str, value: str) -> bool:
-    """Whether ``value`` is a hexadecimal digest of this algorithm."""
+    """Return whether ``value`` is a hexadecimal digest of this algorithm."""
     return len(value) == HEX_DIGITS.get(algorithm) and set(value) <= set(
         string.hexdigits
     )

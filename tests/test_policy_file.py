@@ -396,7 +396,7 @@ def test_a_name_that_nothing_asks_for_is_reported(
 
 @pytest.fixture
 def namespace(db: None) -> MetadefNamespace:
-    """Of the member's project."""
+    """A namespace of the member's project."""
     return MetadefNamespace.objects.create(
         namespace="N", owner="project-a", visibility="public"
     )

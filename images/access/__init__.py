@@ -6,6 +6,7 @@ from images.access.caller import INTERFACES, Caller, implied, operator, staff
 from images.access.namespaces import (
     check_metadef_list,
     get_namespace,
+    namespaces_of,
     new_namespace,
     seen_namespaces,
     shown_namespaces,
@@ -59,6 +60,7 @@ __all__ = [
     "key_allows",
     "may",
     "missing",
+    "namespaces_of",
     "new_image",
     "new_namespace",
     "operator",

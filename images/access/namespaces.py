@@ -24,9 +24,13 @@ def seen_namespaces(caller: Caller) -> QuerySet[MetadefNamespace]:
         return namespaces
     if "reader" not in caller.roles:
         return namespaces.none()
+    return namespaces.filter(namespaces_of(caller.project))
+
+
+def namespaces_of(project: str | None) -> Q:
+    """Return the condition for the namespaces that a project sees: public ones and its own."""
     public = Q(visibility=NamespaceVisibility.PUBLIC)
-    own = Q(owner=caller.project) if caller.project else Q(pk__in=[])
-    return namespaces.filter(public | own)
+    return public | Q(owner=project) if project else public
 
 
 def shown_namespaces(

@@ -7,10 +7,11 @@ import re
 from collections.abc import Container, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from django.db.models import Prefetch, Q
+from django.db.models import Prefetch
 from django.http import QueryDict
 from django.utils.translation import gettext as _
 
+from images import access
 from images.metadefs.namespaces import CONTENT
 from images.models import Image, MetadefAssociation, MetadefNamespace
 
@@ -94,13 +95,13 @@ def groups(image: Image) -> list[Group]:
 
     Only namespaces that the image's owner can see are used.
     """
-    seen = Q(visibility="public") | Q(owner=image.owner or None)
     # A property target means properties of another resource, such as a volume's image.
     associations = MetadefAssociation.objects.filter(
         resource_type__name=IMAGE, properties_target=""
     )
     namespaces = (
-        MetadefNamespace.objects.filter(seen, pk__in=associations.values("namespace"))
+        MetadefNamespace.objects.filter(access.namespaces_of(image.owner))
+        .filter(pk__in=associations.values("namespace"))
         .prefetch_related(Prefetch("associations", associations), *CONTENT[1:3])
         .order_by("display_name", "namespace")
     )
@@ -141,9 +142,11 @@ def entered(post: QueryDict) -> dict[str, str]:
     }
 
 
-def complaints(found: list[Group], values: Mapping[str, str]) -> list[str]:
-    """Return a sentence for each value that its definition does not allow."""
-    offers = {it.name: it for group in found for it in group.offers}
+def complaints(image: Image, values: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each value that its definition for the image does not allow."""
+    if not values:
+        return []
+    offers = {it.name: it for group in groups(image) for it in group.offers}
     sentences = [
         offers[name].complaint(value)
         for name, value in values.items()

@@ -56,7 +56,7 @@ def show(request: HttpRequest, image_id: str) -> HttpResponse:
     require(request, "images.change_image")
     form = forms.ImageForm(request.POST, image=image)
     rows = forms.PropertyRows(request.POST)
-    for sentence in definitions.complaints(definitions.groups(image), rows.described):
+    for sentence in definitions.complaints(image, rows.described):
         form.add_error(None, sentence)
     if forms.update(image, form, rows, get_caller(request)):
         messages.success(request, _("The changes were saved."))

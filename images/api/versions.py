@@ -21,6 +21,12 @@ OF_THE_API = re.compile(r"/(?:v\d.*|images(?:/.*)?)?\Z", re.DOTALL)
 MEDIA_TYPE = re.compile(r"application/vnd\.openstack\.images-(v[12])(?:\.\d+)?\b")
 
 
+def minor_versions() -> list[int]:
+    """Return the announced minor versions of API v2, the newest first."""
+    cached = OF_THE_CACHE if settings.IMAGECATALOG_CACHE_DIR else ()
+    return sorted({*ALWAYS, *cached}, reverse=True)
+
+
 @without_body
 def versions(request: HttpRequest) -> HttpResponse:
     """Return the list of API versions (``GET /versions``)."""
@@ -58,8 +64,7 @@ def _not_found(request: HttpRequest) -> HttpResponse:
 
 def _document(request: HttpRequest) -> dict[str, list[dict[str, object]]]:
     base = public_url.base(request)
-    cached = OF_THE_CACHE if settings.IMAGECATALOG_CACHE_DIR else ()
-    v2 = [f"2.{minor}" for minor in sorted({*ALWAYS, *cached}, reverse=True)]
+    v2 = [f"2.{minor}" for minor in minor_versions()]
     v1 = V1 if settings.IMAGECATALOG_V1 else ()
     return {
         "versions": [

@@ -52,7 +52,7 @@ class Criteria:
 
 @dataclass(frozen=True)
 class DataFacts:
-    """What is known of data: its size and, if the data was read, its digests and virtual size.
+    """The known facts of data: its size and, if the data was read, its digests and virtual size.
 
     ``criteria`` are the formats, the hash algorithm and the signature that the data was
     checked for; None for data that was not read.

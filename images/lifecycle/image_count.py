@@ -30,7 +30,7 @@ def check_adding(owner: str | None) -> None:
 
 
 def _has(owner: str | None, number: int) -> bool:
-    """Whether a project has at least ``number`` images."""
+    """Return whether a project has at least ``number`` images."""
     if number <= 0:
         return True
     own = Image.objects.existing().filter(owner=owner)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import cache
 from itertools import chain, groupby
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -132,7 +133,9 @@ def fetch_page(
         return Fetched([], False)
     order = ", ".join(f"i.{_order_sql(*key)}" for key in sort)
     chosen, params = _merged(statements, order, limit)
-    return _completed(_select(_without_long(), chosen, params, order), length)
+    return _completed(
+        _select(_without_long(connection.vendor), chosen, params, order), length
+    )
 
 
 def row_of(image: Image) -> Row:
@@ -182,9 +185,10 @@ def _merged(statements: Sequence[Statement], order: str, limit: int) -> Statemen
     return Statement(merged, tuple(chain.from_iterable(it.params for it in statements)))
 
 
-def _without_long() -> str:
-    """Return the columns to select, with NULL for long properties and tags."""
-    is_short = _IS_SHORT[connection.vendor]
+@cache
+def _without_long(vendor: str) -> str:
+    """Return the columns to select from this database, with NULL for long properties and tags."""
+    is_short = _IS_SHORT[vendor]
     return ", ".join(
         f'CASE WHEN {is_short} THEN i."{column}" END'
         if column in _TEXTS

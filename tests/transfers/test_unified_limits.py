@@ -38,7 +38,7 @@ pytestmark = pytest.mark.django_db
 
 
 class Keystone(Quiet):
-    """What of Keystone the limits need."""
+    """The part of Keystone that the limits need."""
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))

@@ -33,7 +33,7 @@ ADVICE = {
 
 @dataclass(frozen=True)
 class Fixing:
-    """Who fixes the findings, for the history, and what the fixes are allowed to remove."""
+    """The actor of the fixes, for the history, and what the fixes are allowed to remove."""
 
     actor: Caller
     foreign: bool = (
