@@ -75,3 +75,14 @@ def allow_in_process(settings: Any, url: str) -> None:
     """The same, for a test without a service of its own."""
     settings.IMAGECATALOG_URL_ALLOWED_HOSTS = ("127.0.0.1",)
     settings.IMAGECATALOG_URL_ALLOWED_PORTS = (urlsplit(url).port,)
+
+
+@contextmanager
+def serving_files(folder: Path, settings: Any, **files: bytes) -> Iterator[str]:
+    """The URL of a server that gives these files, from which this process may fetch."""
+    folder.mkdir()
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    with serving_folder(folder) as url:
+        allow_in_process(settings, url)
+        yield url

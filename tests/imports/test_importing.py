@@ -30,7 +30,7 @@ from images.stores.local import LocalStore
 from images.transfers import reaper
 from tests.copies import waiting_copies, work
 from tests.rows import current, status
-from tests.web import allow_in_process, serving_folder
+from tests.web import serving_files
 
 DATA = os.urandom(1000)
 RAW = {"disk_format": "raw", "container_format": "bare"}
@@ -60,10 +60,8 @@ def staged(make: Make, member: Caller) -> Image:
 @pytest.fixture
 def web(tmp_path: Path, settings: Any) -> Iterator[str]:
     """The URL of a web server with DATA under ``/disk.raw``."""
-    (tmp_path / "web").mkdir()
-    (tmp_path / "web" / "disk.raw").write_bytes(DATA)
-    with serving_folder(tmp_path / "web") as url:
-        allow_in_process(settings, url)
+    files = {"disk.raw": DATA}
+    with serving_files(tmp_path / "web", settings, **files) as url:
         yield url
 
 

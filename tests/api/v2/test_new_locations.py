@@ -21,7 +21,7 @@ from images.models import Image, Transfer
 from images.operations import consistency, manual_transitions
 from images.transfers import reaper
 from tests.copies import waiting_copies
-from tests.web import allow_in_process, serving_folder
+from tests.web import serving_files
 
 pytestmark = pytest.mark.django_db
 
@@ -38,12 +38,8 @@ BACKED = BACKED.ljust(512, b"\0") + b"/etc/passwd".ljust(512, b"\0")
 @pytest.fixture
 def web(tmp_path: Path, settings: Any) -> Iterator[str]:
     """The URL of a web server that has `image` (DATA) and `backed`."""
-    folder = tmp_path / "web"
-    folder.mkdir()
-    (folder / "image").write_bytes(DATA)
-    (folder / "backed").write_bytes(BACKED)
-    with serving_folder(folder) as url:
-        allow_in_process(settings, url)
+    files = {"image": DATA, "backed": BACKED}
+    with serving_files(tmp_path / "web", settings, **files) as url:
         yield url
 
 

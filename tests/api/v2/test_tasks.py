@@ -20,7 +20,7 @@ from images.imports import ImportRequest
 from images.models import Image, Transfer
 from images.operations import consistency
 from tests.copies import work
-from tests.web import allow_in_process, serving_folder
+from tests.web import serving_files
 
 DATA = os.urandom(1000)
 RAW = {"disk_format": "raw", "container_format": "bare"}
@@ -44,10 +44,8 @@ def imported(db: None) -> Import:
 @pytest.fixture
 def web(tmp_path: Path, settings: Any) -> Iterator[str]:
     """The URL of DATA on a web server."""
-    (tmp_path / "web").mkdir()
-    (tmp_path / "web" / "disk.raw").write_bytes(DATA)
-    with serving_folder(tmp_path / "web") as url:
-        allow_in_process(settings, url)
+    files = {"disk.raw": DATA}
+    with serving_files(tmp_path / "web", settings, **files) as url:
         yield f"{url}/disk.raw"
 
 
