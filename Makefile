@@ -19,7 +19,7 @@ PYTEST := $(PY) -m pytest --numprocesses=$(PROCESSES) --maxprocesses=4 --dist=lo
 LOCK := pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-emit-index-url --quiet
 
-.PHONY: help run test test-all test-postgres test-fast lint bench crash attack fuzz conformance docs screenshots changelog lock clean
+.PHONY: help run test test-all test-postgres test-fast lint dist bench crash attack fuzz conformance docs screenshots changelog lock clean
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -55,6 +55,9 @@ lint: $(VENV)/tests ## Run the checks that need no test: format, style, types, s
 	$(PY) manage.py check --fail-level WARNING
 	$(PY) manage.py makemigrations --check --dry-run
 
+dist: $(VENV)/made ## Make the package for installation, dist/imagecatalog_server-VERSION-py3-none-any.whl
+	@$(PY) -m pip -qq --no-input --disable-pip-version-check wheel --no-deps -w dist .
+
 bench: $(VENV)/tests ## Measure the running service; options: make bench ARGS=--help
 	@$(PY) -m tests.bench $(ARGS)
 
@@ -88,7 +91,7 @@ lock: ## Rewrite both lock files from pyproject.toml; newer versions: make lock 
 	"$$tools/bin/uv" $(LOCK) $(ARGS) --group test -c requirements.txt -o requirements-test.txt
 
 clean: ## Remove all files that the targets create; your data in var/ is kept
-	rm -rf $(VENV) var/test .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) dist var/test .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Each of these files represents a state of the environment; its time is that of the state.

@@ -17,14 +17,16 @@ from imagecatalog import env
 from images import data_folder, format_checks
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+IN_CHECKOUT = (BASE_DIR / "manage.py").is_file()
 DEBUG = False
 ALLOWED_HOSTS = ["*"]  # no page is built from the Host header but links, see PUBLIC_URL
 
 IMAGECATALOG_DATA_DIR = Path(
     env.text(
         "IMAGECATALOG_DATA_DIR",
-        str(BASE_DIR / "var"),
-        shown="`var` beside `manage.py`",
+        str(BASE_DIR / "var" if IN_CHECKOUT else data_folder.of_user()),
+        shown="`var` in a checkout; installed: `~/.local/state/imagecatalog` (below "
+        "`$XDG_STATE_HOME` if that is set), for root `/var/lib/imagecatalog`",
         help="Folder for the SQLite database, the default store and the secret key "
         "(`DATA_DIR` below).",
     )
@@ -559,7 +561,10 @@ SILENCED_SYSTEM_CHECKS = ["admin.E408", "admin.E409", "admin.E410", "axes.W002"]
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "templates"],
+        # The wheel has the folder inside the package.
+        "DIRS": [
+            (BASE_DIR if IN_CHECKOUT else BASE_DIR / "imagecatalog") / "templates"
+        ],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [

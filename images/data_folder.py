@@ -10,6 +10,7 @@ import logging
 import os
 import pwd
 import secrets
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -38,6 +39,20 @@ ADVICE = {
     errno.EDQUOT: "Free space on its disk.",
     errno.EROFS: "Mount its disk writable, or set IMAGECATALOG_DATA_DIR to another folder.",
 }
+
+
+def of_user() -> Path:
+    """Return the folder for the data of an installed service that this user runs.
+
+    For root it is a folder of the system. For others it is in the user's folder for state, see
+    https://specifications.freedesktop.org/basedir-spec/.
+    """
+    state = os.environ.get("XDG_STATE_HOME", "")
+    if not os.path.isabs(state):  # to be ignored, the specification says
+        state = os.path.expanduser("~/.local/state")
+    if os.geteuid() == 0 or not os.path.isabs(state):  # a user who has no home
+        return Path("/var/lib/imagecatalog")
+    return Path(state) / "imagecatalog"
 
 
 def prepare() -> None:
@@ -113,8 +128,9 @@ def database_sentence(error: Exception) -> str:
     reason = outages.reason(error)
     if "disk is full" in reason:
         return f"The user {user()} cannot use {name}: {reason}. {ADVICE[errno.ENOSPC]}"
+    program = os.path.basename(sys.argv[0])
     return (
-        "Check DATABASE_URL. `manage.py migrate` prepares a new database; `manage.py serve` "
+        f"Check DATABASE_URL. `{program} migrate` prepares a new database; `{program} serve` "
         f"does so too.\nThe user {user()} cannot use {name}: {reason}"
     )
 

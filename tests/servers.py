@@ -21,7 +21,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -316,10 +316,11 @@ def catalogue(
     workers: int = 2,
     migrated: bool = True,
     root: Path = ROOT,
+    program: Sequence[str | Path] = (sys.executable, "manage.py"),
 ) -> Iterator[Service]:
     """Our service on a free port, with its data below ``folder`` unless ``env`` says otherwise.
 
-    ``root`` is the folder of its code.
+    ``root`` is the folder that ``program`` runs in: that of the code of ``manage.py``.
 
     Settings of the caller's own environment do not reach it. At the end it must stop cleanly
     on SIGTERM, unless it was killed on purpose. A SQLite database that is not there yet is a
@@ -335,8 +336,7 @@ def catalogue(
     if migrated and not full.get("DATABASE_URL") and not exists:
         make_database(data_dir)
     log = folder / f"{address.replace(':', '-')}.log"
-    command = [sys.executable, "manage.py", "serve"]
-    command += ["--bind", address, "--workers", str(workers)]
+    command = [*program, "serve", "--bind", address, "--workers", str(workers)]
     with running(command, full, log, seconds=60, root=root) as process:
         url = f"http://{address}"
         wait_until(lambda: _status(url), "serve", 60, process, log)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
-import tomllib
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -37,6 +36,31 @@ def mode(path: Path) -> int:
     return path.stat().st_mode & 0o7777
 
 
+# Where it is
+
+
+def test_the_service_of_a_user_has_its_data_in_the_users_folder_for_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    assert data_folder.of_user() == tmp_path / ".local/state/imagecatalog"
+    monkeypatch.setenv("XDG_STATE_HOME", "not/absolute")
+    assert data_folder.of_user() == tmp_path / ".local/state/imagecatalog"
+    monkeypatch.setenv("XDG_STATE_HOME", "/srv/state")
+    assert data_folder.of_user() == Path("/srv/state/imagecatalog")
+
+
+def test_the_service_of_root_has_its_data_in_a_folder_of_the_system(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+
+    assert data_folder.of_user() == Path("/var/lib/imagecatalog")
+
+
 # Who makes it
 
 
@@ -54,10 +78,7 @@ def test_a_command_that_needs_no_data_makes_nothing(
 
 
 def test_the_version_is_that_of_the_catalogue(tmp_path: Path) -> None:
-    document = tomllib.loads((servers.ROOT / "pyproject.toml").read_text())
-
     assert run(tmp_path, "--version").stdout == f"imagecatalog {__version__}\n"
-    assert document["project"]["version"] == __version__
 
 
 def test_migrate_makes_a_new_database_that_others_cannot_read(tmp_path: Path) -> None:

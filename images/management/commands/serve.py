@@ -279,8 +279,7 @@ def _start(*command: str, pass_fds: list[int] | None = None) -> subprocess.Popen
 
 def _start_worker() -> subprocess.Popen[bytes]:
     # The system checks already ran, and printed their warnings, in this process.
-    manage = str(settings.BASE_DIR / "manage.py")
-    return _start(manage, "image_worker", "--skip-checks")
+    return _start("-m", "imagecatalog", "image_worker", "--skip-checks")
 
 
 def _supervise(listener: socket.socket, command: list[str]) -> int:
