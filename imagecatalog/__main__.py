@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 
-from imagecatalog import __version__
+from imagecatalog import __version__, command_line
 
 
 def main() -> None:
@@ -16,6 +16,11 @@ def main() -> None:
     if "--version" in sys.argv or sys.argv[1:] == ["version"]:
         print(f"imagecatalog {__version__}")
         return
+    if sys.argv[1:] in ([], ["help"], ["--help"], ["-h"]):
+        print(command_line.overview(os.path.basename(sys.argv[0])))
+        return
+    if sys.argv[1:2] == ["django"]:
+        del sys.argv[1]
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "imagecatalog.settings")
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line

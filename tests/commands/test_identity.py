@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable
 from io import StringIO
 from typing import Any
@@ -277,3 +278,85 @@ def test_another_role_takes_the_place_of_the_one_before(run: Run, alice: User) -
     )
     assert alice.assignments.get(project="id-of-lab").role == "reader"
     assert SignInEvent.objects.get().verb == "role_give"
+
+
+# Users
+
+
+def can_sign_in(name: str, password: str) -> bool:
+    encoded = b64encode(f"{name}:{password}".encode()).decode()
+    headers = {"Authorization": f"Basic {encoded}"}
+    return Client().get("/v2/images", headers=headers).status_code == 200
+
+
+def test_a_disabled_user_is_refused_until_it_is_enabled(run: Run, alice: User) -> None:
+    key = run("credential_create", "alice", "robot").split()[5]
+    assert run("user_disable", "alice") == "alice is disabled.\n"
+
+    assert run("user_disable", "alice") == "alice already was disabled.\n"
+    assert "alice (disabled)" in run("user_list")
+    assert (can_sign_in("alice", "a good password"), code(key)) == (False, 401)
+
+    assert run("user_enable", "alice") == "alice is enabled.\n"
+    assert (can_sign_in("alice", "a good password"), code(key)) == (True, 200)
+    verbs = SignInEvent.objects.filter(source="console").values_list("verb", flat=True)
+    assert list(verbs.order_by("id"))[-2:] == ["user_disable", "user_enable"]
+
+
+def test_a_deleted_user_is_gone_with_its_credentials_and_leaves_a_record(
+    run: Run, alice: User
+) -> None:
+    key = run("credential_create", "alice", "robot").split()[5]
+
+    assert run("user_delete", "alice", "--yes") == "alice is deleted.\n"
+
+    assert not User.objects.filter(username="alice").exists()
+    assert code(key) == 401
+    verbs = set(SignInEvent.objects.values_list("verb", flat=True))
+    assert {"user_delete", "application_credential_delete"} <= verbs
+
+
+def test_a_new_password_is_generated_and_printed(run: Run, alice: User) -> None:
+    password = (
+        run("password_reset", "alice").removeprefix("Password of alice: ").strip()
+    )
+
+    assert can_sign_in("alice", password)
+    assert not can_sign_in("alice", "a good password")
+    assert SignInEvent.objects.filter(verb="password_reset", user="alice").exists()
+
+
+def test_a_new_password_ends_the_tokens_of_its_user(run: Run, alice: User) -> None:
+    token, _ = tokens.issue(alice.pk, "id-of-lab", ["password"]) or ("", None)
+    assert code(token) == 200
+
+    run("password_reset", "alice")
+
+    assert code(token) == 401
+
+
+def test_a_chosen_password_is_not_printed(
+    run: Run, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IMAGECATALOG_USER_PASSWORD", "another good password")
+
+    assert "another good password" not in run("password_reset", "alice")
+    assert can_sign_in("alice", "another good password")
+
+
+def test_a_chosen_password_that_is_easy_to_guess_changes_nothing(
+    run: Run, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IMAGECATALOG_USER_PASSWORD", "12345678")
+
+    with pytest.raises(CommandError, match="too common"):
+        run("password_reset", "alice")
+    assert can_sign_in("alice", "a good password")
+
+
+@pytest.mark.parametrize(
+    "command", ["user_disable", "user_enable", "user_delete", "password_reset"]
+)
+def test_a_command_names_a_user_that_does_not_exist(run: Run, command: str) -> None:
+    with pytest.raises(CommandError, match="no user bob"):
+        run(command, "bob")

@@ -15,9 +15,7 @@ from images.console import CatalogueCommand
 class Command(CatalogueCommand):
     help = (
         "Revoke all of a user's tokens. The password and the application credentials (API "
-        "keys) stay valid and can be used to get new tokens. To lock a user out, change the "
-        "password (`changepassword NAME`) and delete the credentials: `credential_list NAME` "
-        "shows their ids, `credential_delete ID` deletes one."
+        "keys) stay valid and can be used to get new tokens. `user_disable` locks a user out."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import secrets
 from argparse import ArgumentParser
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError
 from django.db import transaction
 
-from imagecatalog.identity import roles
+from imagecatalog.identity import roles, users
 from imagecatalog.identity.management import arguments
 from imagecatalog.identity.models import Project, Role
 from images.console import CatalogueCommand
@@ -24,7 +22,7 @@ class Command(CatalogueCommand):
         "Create a user, or assign another role in a project to an existing user. The project "
         "is created if it does not exist. The password of a new user is the value of the "
         "variable IMAGECATALOG_USER_PASSWORD, or else generated and printed once; "
-        "`changepassword NAME` changes a password."
+        "`password_reset NAME` gives it a new one."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -46,7 +44,7 @@ class Command(CatalogueCommand):
             elif "IMAGECATALOG_USER_PASSWORD" in os.environ:
                 self.stdout.write(
                     f"{name} already exists and keeps its password. "
-                    f"`changepassword {name}` changes it."
+                    f"`password_reset {name}` gives it a new one."
                 )
             project, _ = Project.objects.get_or_create(name=options["project"])
             self._assign(user, project, options["role"])
@@ -61,16 +59,13 @@ class Command(CatalogueCommand):
         self.stdout.write(f"{user} is {role} {where}{replaced}.")
 
     def _create(self, name: str) -> Any:
-        users = get_user_model()
         chosen = os.environ.get("IMAGECATALOG_USER_PASSWORD", "")
-        password = chosen or secrets.token_urlsafe(12)
+        user = get_user_model()(username=name)
         try:
-            user = users(username=name)
             user.full_clean(exclude=["password"])
-            validate_password(password, user)
+            password = users.set_password(user, chosen)
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from None
-        user.set_password(password)
         user.save(force_insert=True)
         if not chosen:
             self.stdout.write(f"Password of {name}: {password}")

@@ -1,0 +1,62 @@
+"""The overview of the commands that ``imagecatalog`` prints."""
+
+from __future__ import annotations
+
+GROUPS = {
+    "Service": {
+        "serve": "serve the API and the browser admin",
+        "image_worker": "run a background worker alone",
+        "migrate": "prepare or migrate the database",
+        "check": "check the configuration, the database and the stores",
+    },
+    "Images": {
+        "image_status": "show images or the catalogue; change statuses",
+        "image_import": "import files, folders and URLs",
+        "image_export": "export images to files",
+        "image_copy": "copy images to a further store",
+        "image_restore": "restore images from the trash",
+        "image_scrub": "empty the trash of what is due",
+        "image_purge": "remove the records of images deleted long ago",
+    },
+    "Stored data": {
+        "image_reap": "end dead transfers",
+        "image_reconcile": "compare the catalogue with its stores, and fix it",
+        "image_verify": "read stored data and compare it with its digests",
+        "image_cache": "show the cache of this machine; remove from it",
+    },
+    "Metadata definitions": {
+        "metadefs_load": "load definitions from JSON files",
+        "metadefs_export": "write definitions to JSON files",
+    },
+    "Users and projects": {
+        "user_create": "create a user, or assign a role",
+        "user_list": "list users and their roles",
+        "user_disable": "disable a user",
+        "user_enable": "enable a disabled user",
+        "user_delete": "delete a user",
+        "password_reset": "give a user a new password",
+        "role_remove": "remove a user's role in a project",
+        "token_revoke": "revoke a user's tokens",
+        "credential_create": "create an application credential (API key)",
+        "credential_list": "list application credentials",
+        "credential_delete": "delete application credentials",
+        "clouds_yaml": "print the configuration of a user's clients",
+        "quota_show": "show the limits of projects, and what they use",
+        "quota_set": "set a limit of a project",
+    },
+}
+
+
+def overview(program: str) -> str:
+    """Return the text that lists the commands of the catalogue in groups, with a line each."""
+    lines = [f"Usage: {program} COMMAND [OPTION…]"]
+    for group, commands in GROUPS.items():
+        lines += ["", group]
+        lines += [f"  {name:<18} {summary}" for name, summary in commands.items()]
+    lines += [
+        "",
+        f"{program} COMMAND --help explains a command.",
+        f"{program} django lists all commands, with those of Django.",
+        f"{program} --version shows the version.",
+    ]
+    return "\n".join(lines)

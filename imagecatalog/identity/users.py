@@ -1,0 +1,60 @@
+"""Passwords, disabling and deletion of users, with their records in the sign-in log."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from django.contrib.auth.password_validation import validate_password
+from django.db import transaction
+
+from imagecatalog.identity import application_credentials, sign_in_log
+from imagecatalog.identity.origin import Origin
+
+
+def set_password(user: Any, chosen: str) -> str:
+    """Give a user, who is not saved, this password or a generated one; return the password.
+
+    Raises ValidationError if the chosen password is too easy to guess.
+    """
+    password = chosen or secrets.token_urlsafe(12)
+    validate_password(password, user)
+    user.set_password(password)
+    return password
+
+
+def reset_password(user: Any, chosen: str, origin: Origin) -> str:
+    """Store a new password of a user, and return it. The user's old tokens become invalid.
+
+    Without a chosen password one is generated. Raises ValidationError if the chosen one is too
+    easy to guess.
+    """
+    password = set_password(user, chosen)
+    with transaction.atomic():
+        user.save(update_fields=["password"])
+        sign_in_log.record("password_reset", user.get_username(), origin)
+    return password
+
+
+def enable(user: Any, is_active: bool, origin: Origin) -> bool:
+    """Enable or disable a user; return whether this changed anything.
+
+    A disabled user cannot sign in, and its tokens and credentials are refused.
+    """
+    if user.is_active == is_active:
+        return False
+    user.is_active = is_active
+    verb = "user_enable" if is_active else "user_disable"
+    with transaction.atomic():
+        user.save(update_fields=["is_active"])
+        sign_in_log.record(verb, user.get_username(), origin)
+    return True
+
+
+def delete(user: Any, origin: Origin) -> None:
+    """Delete a user with its roles, tokens and credentials. Images stay with their project."""
+    with transaction.atomic():
+        for credential in user.application_credentials.all():
+            application_credentials.delete(credential, origin)
+        sign_in_log.record("user_delete", user.get_username(), origin)
+        user.delete()

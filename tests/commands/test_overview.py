@@ -1,0 +1,41 @@
+"""What ``imagecatalog`` prints without a command."""
+
+from __future__ import annotations
+
+import pytest
+from django.core.management import get_commands
+
+from imagecatalog import command_line
+from tests import servers
+
+OURS = ("images", "imagecatalog")
+
+
+def test_the_overview_has_each_command_of_the_catalogue_once() -> None:
+    shown = [name for names in command_line.GROUPS.values() for name in names]
+
+    assert sorted(shown) == sorted(
+        name for name, app in get_commands().items() if str(app).startswith(OURS)
+    )
+
+
+@pytest.mark.parametrize("words", [[], ["help"], ["--help"], ["-h"]])
+def test_without_a_command_the_commands_are_listed(words: list[str]) -> None:
+    done = servers.manage({}, *words)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("Usage: manage.py COMMAND")
+    assert "image_restore      restore images from the trash" in done.stdout
+    assert "collectstatic" not in done.stdout
+
+
+def test_the_commands_of_django_are_behind_a_word() -> None:
+    listed = servers.manage({}, "django")
+    explained = servers.manage({}, "django", "collectstatic", "--help")
+
+    assert "collectstatic" in listed.stdout
+    assert "--no-post-process" in explained.stdout
+
+
+def test_each_line_of_the_overview_fits_a_terminal() -> None:
+    assert max(map(len, command_line.overview("imagecatalog").splitlines())) <= 80
