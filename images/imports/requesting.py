@@ -8,20 +8,28 @@ from uuid import uuid4
 
 from django.db import transaction
 
-from images import errors, lifecycle, stores
+from images import access, errors, lifecycle, stores
 from images.access import Caller
 from images.failpoints import failpoint
 from images.imports import injection, methods
 from images.imports.request import ImportRequest
-from images.models import OPEN_STATUSES, ImportMethod, Status, Transfer, TransferKind
+from images.models import (
+    OPEN_STATUSES,
+    ImportMethod,
+    Status,
+    Transfer,
+    TransferKind,
+    rows,
+)
 from images.transfers.tasks import Task
 from images.transitions import locked
 
 
-def check_image(method: str, image: Mapping[str, Any]) -> None:
+def check_image(method: str, image: Mapping[str, Any], caller: Caller) -> None:
     """Raise Conflict unless the method can import data into an image, given its row.
 
-    The image needs the right status and both formats. Raises Invalid for an unknown method.
+    The image needs the right status and both formats. Raises Invalid for an unknown method,
+    Forbidden if the caller is not allowed to copy images.
     """
     chosen = methods.get(method)
     is_copied = method == ImportMethod.COPY_IMAGE
@@ -31,6 +39,8 @@ def check_image(method: str, image: Mapping[str, Any]) -> None:
     for name in ("container_format", "disk_format"):
         if not image[name]:
             raise errors.Conflict(f"'{name}' needs to be set before import")
+    if is_copied:
+        access.check(caller, "copy_image", image)
 
 
 def request_import(image_id: str, wanted: ImportRequest, actor: Caller) -> Task:
@@ -38,7 +48,8 @@ def request_import(image_id: str, wanted: ImportRequest, actor: Caller) -> Task:
 
     Raises NotFound, Conflict (the image has the wrong status or no formats, another import is
     queued or running, the store does not exist), Invalid (unknown method, refused URL, a
-    signature that cannot be verified), OverLimit, StoreReadOnly.
+    signature that cannot be verified), Forbidden (the rule ``copy_image``), OverLimit,
+    StoreReadOnly.
     """
     _check_no_transfer(image_id)
     store = _target(wanted.store_ids)
@@ -75,7 +86,7 @@ def _queue(
     )
     with locked(image_id, actor) as image:
         _check_no_transfer(image_id)
-        check_image(wanted.method, vars(image))
+        check_image(wanted.method, rows.row_of(image), actor)
         lifecycle.check_ready(image)
         injection.inject(image, actor)
         methods.get(wanted.method).queue(image, wanted, store, actor, task)

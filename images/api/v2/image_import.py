@@ -25,9 +25,7 @@ class ImageImportViewSet(ApiViewSet):
         image = access.get_image(caller, image_id, "modify_image")
         document = request_body.json(request._request)
         wanted = _wanted(document, request.headers.get("x-image-meta-store", ""))
-        imports.check_image(wanted.method, image)
-        if wanted.method == ImportMethod.COPY_IMAGE:
-            access.check(caller, "copy_image", image)
+        imports.check_image(wanted.method, image, caller)
         imports.request_import(image_id, wanted, caller)
         return responses.nothing(202)
 
