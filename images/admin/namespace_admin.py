@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django import forms
@@ -27,12 +28,20 @@ ATTRIBUTES = (
 CONTENT = ("resource_type_associations", "properties", "objects", "tags")
 
 
+class IndentedEncoder(json.JSONEncoder):
+    """An encoder that writes JSON for people: one member per line."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options | {"indent": 2})
+
+
 class NamespaceForm(forms.ModelForm):  # type: ignore[type-arg]
     """The attributes of a namespace, and its content as JSON."""
 
     content = forms.JSONField(
         label=gettext_lazy("Content"),
         required=False,
+        encoder=IndentedEncoder,
         help_text=gettext_lazy(
             "JSON with resource_type_associations, properties, objects and tags, as in the "
             "files of metadefs_export."

@@ -38,6 +38,14 @@ def test_a_namespace_is_listed_and_shown(
     assert "&quot;hw_&quot;" in page
 
 
+def test_the_content_of_a_namespace_has_a_line_for_each_member(
+    root: Client, namespace: MetadefNamespace
+) -> None:
+    page = root.get(f"{LIST}{namespace.pk}/change/").content.decode()
+
+    assert "{\n  &quot;resource_type_associations&quot;: [\n" in page
+
+
 def test_a_namespace_is_added(root: Client) -> None:
     content = {"properties": {"size": SIZE}, "tags": [{"name": "fast"}]}
 
