@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from django.conf import settings
@@ -15,8 +17,22 @@ from images.models import QuotaLimit
 from images.transfers import limits, usage
 
 
+def _if_own(permission: Callable[..., bool]) -> Callable[..., bool]:
+    """Return a check of a permission that nobody passes if the limits come from Keystone."""
+
+    @wraps(permission)
+    def has_permission(*args: Any, **kwargs: Any) -> bool:
+        return not settings.IMAGECATALOG_UNIFIED_LIMITS and permission(*args, **kwargs)
+
+    return has_permission
+
+
 class QuotaLimitAdmin(ModelAdmin):  # type: ignore[type-arg]
     """The pages of limits that an operator has given to single projects."""
+
+    has_add_permission = _if_own(ModelAdmin.has_add_permission)
+    has_change_permission = _if_own(ModelAdmin.has_change_permission)
+    has_delete_permission = _if_own(ModelAdmin.has_delete_permission)
 
     list_display = ("project", "name", "value")
     list_filter = ("name",)
@@ -33,30 +49,6 @@ class QuotaLimitAdmin(ModelAdmin):  # type: ignore[type-arg]
     ) -> tuple[str, ...]:
         """Return the read-only fields: of an existing limit, only the value can be changed."""
         return ("project", "name", "used") if obj else ()
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Return whether the user may add limits: never if the limits come from Keystone."""
-        return not settings.IMAGECATALOG_UNIFIED_LIMITS and super().has_add_permission(
-            request
-        )
-
-    def has_change_permission(
-        self, request: HttpRequest, obj: QuotaLimit | None = None
-    ) -> bool:
-        """Return whether the user may change limits: never if the limits come from Keystone."""
-        return (
-            not settings.IMAGECATALOG_UNIFIED_LIMITS
-            and super().has_change_permission(request, obj)
-        )
-
-    def has_delete_permission(
-        self, request: HttpRequest, obj: QuotaLimit | None = None
-    ) -> bool:
-        """Return whether the user may delete limits: never if the limits come from Keystone."""
-        return (
-            not settings.IMAGECATALOG_UNIFIED_LIMITS
-            and super().has_delete_permission(request, obj)
-        )
 
     def save_model(
         self, request: HttpRequest, obj: QuotaLimit, form: Any, change: bool

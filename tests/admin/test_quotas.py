@@ -62,3 +62,21 @@ def test_a_second_limit_of_a_name_is_refused(root: Client) -> None:
 
     assert response.status_code == 200
     assert limits.own("p") == {"image_size_total": 5}
+
+
+def test_limits_that_come_from_keystone_are_shown_and_cannot_be_changed(
+    root: Client, settings: Any
+) -> None:
+    limits.set_own("p", {"image_size_total": 5})
+    limit = QuotaLimit.objects.get()
+    settings.IMAGECATALOG_UNIFIED_LIMITS = True
+
+    answers = [
+        root.get(f"{LIMITS}{limit.pk}/change/"),
+        root.post(f"{LIMITS}add/", WANTED | {"project": "q"}),
+        root.post(f"{LIMITS}{limit.pk}/change/", {"value": "7"}),
+        root.post(f"{LIMITS}{limit.pk}/delete/", {"post": "yes"}),
+    ]
+
+    assert [answer.status_code for answer in answers] == [200, 403, 403, 403]
+    assert QuotaLimit.objects.get().value == 5
