@@ -94,7 +94,9 @@ def _claim(transfer: Transfer, actor: Caller) -> Image | None:
         if image.status not in (READABLE_STATUSES if is_copied else waits_in):
             leases.cancel_waiting(
                 transfer,
-                "The image does not wait for it any more: another request has changed it.",
+                errors.Conflict(
+                    "The image does not wait for it any more: another request has changed it."
+                ),
             )
             return None
         # The same bytes can still be uploaded to a pinned image later.

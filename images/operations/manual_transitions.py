@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from uuid import UUID
 
 from django.conf import settings
 
 from images import errors
 from images.access import Caller, missing
+from images.events import record
 from images.lifecycle.deactivation import deactivate, reactivate
 from images.lifecycle.deletion import delete, restore, scrub
 from images.models import TRANSIENT_STATUSES, Image, Status, Transfer
 from images.operations.repair import unstick
+from images.stores.circuit_breaker import CircuitBreaker
 from images.transfers import leases
+from images.transitions import locked
 
 Verb = Callable[[str, Caller, str], None]
 
@@ -54,12 +58,41 @@ def fail(image_id: str, actor: Caller, reason: str = "") -> None:
     An image that no transfer owns is queued. Raises NotFound, and Conflict unless the
     image is saving, uploading or importing.
     """
-    error = errors.Gone(f"An operator ended the transfer. {reason}".strip())
+    error = _ended_by_operator(reason)
     ended = [
         leases.fail(transfer, error, actor) for transfer in _owning_transfers(image_id)
     ]
     if not any(ended):
         unstick(image_id, actor, reason)
+
+
+def cancel(transfer_id: UUID, actor: Caller, reason: str = "") -> None:
+    """End an open transfer as failed, and set its image back if the image waits for it.
+
+    An image keeps its status when a copy to another store ends, or a web download that no
+    worker has begun. Raises NotFound, and Conflict if the transfer has ended.
+    """
+    transfers = Transfer.objects.filter(pk=transfer_id)
+    image_id = transfers.values_list("image", flat=True).first()
+    if image_id is None:
+        raise errors.NotFound(f"There is no transfer {transfer_id}.")
+    if transfers.owning().exists():
+        fail(image_id, actor, reason)
+        return
+    error = _ended_by_operator(reason)
+    with locked(image_id, deleted=True) as image:
+        transfer = transfers.get()
+        waited = leases.cancel_waiting(transfer, error)
+        if not (waited or leases.abort(transfer, error, actor)):
+            raise errors.Conflict("The transfer has ended already.")
+        detail = {"transfer": str(transfer.pk), "store": transfer.store}
+        record(image, "fail", actor, before=image.status, reason=reason, detail=detail)
+    if not waited:
+        leases.clean(transfer, CircuitBreaker())
+
+
+def _ended_by_operator(reason: str) -> errors.Gone:
+    return errors.Gone(f"An operator ended the transfer. {reason}".strip())
 
 
 def _image(image_id: str) -> Image:

@@ -125,15 +125,19 @@ def claim(transfer: Transfer) -> bool:
     )
 
 
-def cancel_waiting(transfer: Transfer, reason: str) -> None:
-    """End a waiting transfer as failed. It has no data to remove."""
-    _waiting(transfer).update(
+def cancel_waiting(transfer: Transfer, error: errors.ImageError) -> bool:
+    """End a waiting transfer as failed. It has no data to remove.
+
+    Returns False when the transfer no longer waits.
+    """
+    cancelled = _waiting(transfer).update(
         status=TransferStatus.FAILED,
         cleaned=True,
         ended_at=timezone.now(),
-        error_code=errors.Conflict.code,
-        error=reason,
+        error_code=error.code,
+        error=str(error),
     )
+    return bool(cancelled)
 
 
 def _waiting(transfer: Transfer) -> QuerySet[Transfer]:
