@@ -29,6 +29,7 @@ class AdminConfig(apps.AdminConfig):
             checks.properties,
             checks.certificates,
             checks.secret_key,
+            checks.secret_files,
             checks.owner,
         ):
             register(check)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.cookies
 import os
 import platform
+import stat
 import sys
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -139,11 +140,31 @@ def needed_stores(
 
 def secret_key(**options: Any) -> list[Warning]:
     """Warn about a secret key that can be guessed; `serve` refuses it for a new catalogue."""
-    configured = os.environ.get("IMAGECATALOG_SECRET_KEY", "").strip()
+    configured = settings.IMAGECATALOG_SECRET_KEY
     if not configured or not data_folder.is_weak(configured):
         return []
     hint = "Everyone has to sign in again after the change."
     return [Warning(data_folder.WEAK_KEY, hint=hint, id="imagecatalog.W010")]
+
+
+def secret_files(**options: Any) -> list[Warning]:
+    """Warn about files with the values of variables that every user of the machine can read.
+
+    Containers mount their secrets below /run, where they are the only users.
+    """
+    readable = [
+        (name, path)
+        for name, path in env.files().items()
+        if path.stat().st_mode & stat.S_IROTH and not path.is_relative_to("/run")
+    ]
+    return [
+        Warning(
+            f"{name}: every user of this machine can read the file {path}.",
+            hint=f"chmod o-rwx {path}",
+            id="imagecatalog.W012",
+        )
+        for name, path in readable
+    ]
 
 
 def owner(**options: Any) -> list[Warning]:

@@ -10,6 +10,7 @@ import ipaddress
 import os
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import dj_database_url
@@ -18,6 +19,7 @@ from django.core.exceptions import ImproperlyConfigured
 from images import units
 
 PREFIX = "IMAGECATALOG"
+FILE = "_FILE"  # the end of the name of a variable that names a file with a value
 # What Kubernetes sets in every container beside a service whose name begins like ours.
 KUBERNETES = re.compile(
     r"\w+_(SERVICE_HOST|SERVICE_PORT\w*|PORT_[0-9]+_\w+)=.*|\w+_PORT=[a-z]+://.*"
@@ -50,6 +52,7 @@ def misspelt() -> dict[str, list[str]]:
         name: [PREFIX + end for end in difflib.get_close_matches(rest, ends)]
         for name, value in sorted(os.environ.items())
         if (rest := name.removeprefix(PREFIX)) != name
+        and name.removesuffix(FILE) not in known()
         and name not in known()
         and not KUBERNETES.fullmatch(f"{name}={value}")
     }
@@ -71,7 +74,13 @@ def text(name: str, default: str = "", *, help: str, shown: str = "") -> str:
     that is computed.
     """
     declare(name, default, help=help, shown=shown)
-    return os.environ.get(name, "").strip() or default
+    return _value(name) or default
+
+
+def files() -> dict[str, Path]:
+    """Return each variable in use that names a file with the value of another -> that file."""
+    names = (f"{name}{FILE}" for name in sorted(known()))
+    return {name: Path(path) for name in names if (path := os.environ.get(name))}
 
 
 def flag(name: str, default: bool, *, help: str) -> bool:
@@ -273,3 +282,26 @@ def database(name: str, default: str, *, help: str, shown: str = "") -> dict[str
             f"{name} must begin with 'postgresql://' or 'sqlite:///'."
         )
     return dict(dj_database_url.parse(value))
+
+
+def _value(name: str) -> str:
+    """Return the text of a variable, or of the file that ``NAME_FILE`` names, else ``""``.
+
+    Whitespace around it is removed, such as the last newline of a file. Raises
+    ImproperlyConfigured if both variables are set, or if the file cannot be read.
+    """
+    direct = os.environ.get(name, "").strip()
+    path = os.environ.get(f"{name}{FILE}", "").strip()
+    if not path:
+        return direct
+    if direct:
+        raise ImproperlyConfigured(
+            f"{name} and {name}{FILE} are set. Unset one of them."
+        )
+    try:
+        return Path(path).read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise ImproperlyConfigured(
+            f"{name}{FILE}: the file {path} cannot be read: {reason}."
+        ) from error

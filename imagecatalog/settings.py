@@ -39,13 +39,20 @@ IMAGECATALOG_NEW_CATALOGUE = env.choice(
     "`auto`: unless a store in a folder has data. See "
     "[Missing disks](operations.md#missing-disks).",
 )
-SECRET_KEY = env.text(
+IMAGECATALOG_SECRET_KEY = env.text(
     "IMAGECATALOG_SECRET_KEY",
     shown="kept in `DATA_DIR/secret-key`",
     help="Key that signs tokens and sessions, at least 32 characters. Machines that run one "
     "service need the same value.",
-) or SimpleLazyObject(  # created where it is needed first, not by `manage.py help`
+)
+SECRET_KEY = IMAGECATALOG_SECRET_KEY or SimpleLazyObject(
+    # Created where it is needed first, not by `manage.py help`.
     partial(data_folder.secret_key, IMAGECATALOG_DATA_DIR / "secret-key")
+)
+SECRET_KEY_FALLBACKS = env.words(
+    "IMAGECATALOG_SECRET_KEY_FALLBACKS",
+    help="Comma-separated earlier keys, whose tokens and sessions are still accepted. See "
+    "[Secrets](operations.md#secrets).",
 )
 
 # Sign-in
@@ -67,10 +74,10 @@ IMAGECATALOG_ADMIN_PASSWORD = env.text(
     help="Password of the first user, `admin`, at least 8 characters. Used when the database "
     "has no users.",
 )
-env.declare(
+IMAGECATALOG_USER_PASSWORD = env.text(
     "IMAGECATALOG_USER_PASSWORD",
     shown="generated and printed once",
-    help="Password of a new user. Read by the command `user_create`.",
+    help="Password that the commands `user_create` and `password_reset` give a user.",
 )
 IMAGECATALOG_TOKEN_SECONDS = env.seconds(
     "IMAGECATALOG_TOKEN_SECONDS",
@@ -498,6 +505,11 @@ DATABASES = {
         help="URL of the database, such as `postgresql://user@host/database`.",
     )
 }
+if password := env.text(
+    "IMAGECATALOG_DATABASE_PASSWORD",
+    help="Password for PostgreSQL, if it is not part of `DATABASE_URL`.",
+):
+    DATABASES["default"]["PASSWORD"] = password
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # FULL: an acknowledged commit survives a power cut, as the objects do.
     # IMMEDIATE: a transaction that first reads and then writes would otherwise fail at once

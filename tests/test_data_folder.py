@@ -273,11 +273,11 @@ def test_a_new_catalogue_gets_no_key_that_can_be_guessed(
 
 @pytest.mark.django_db
 def test_a_catalogue_with_users_keeps_its_password_and_its_key_and_is_warned(
-    settings: Any, django_user_model: Any, monkeypatch: pytest.MonkeyPatch
+    settings: Any, django_user_model: Any
 ) -> None:
     django_user_model.objects.create_user("eve")
-    settings.SECRET_KEY, settings.IMAGECATALOG_ADMIN_PASSWORD = "x", "a"
-    monkeypatch.setenv(KEY, "x")
+    settings.SECRET_KEY = settings.IMAGECATALOG_SECRET_KEY = "x"
+    settings.IMAGECATALOG_ADMIN_PASSWORD = "a"
 
     assert first_user.ensure() is None
     with pytest.raises(SystemCheckError, match=f"{KEY} can be guessed"):

@@ -10,7 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 
-from imagecatalog import env
+from imagecatalog import checks, env
 
 ROOT = Path(__file__).resolve().parent.parent
 NAME = "IMAGECATALOG_TEST"
@@ -79,6 +79,63 @@ def test_a_size_may_have_a_unit(
     monkeypatch.setenv(NAME, value)
 
     assert env.size(NAME, help="") == size
+
+
+# Values in files
+
+
+def test_a_variable_can_name_a_file_with_its_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "size").write_text("2KB\n")
+    monkeypatch.setenv(f"{NAME}_FILE", str(tmp_path / "size"))
+
+    assert env.size(NAME, help="") == 2048
+
+
+def test_a_value_and_a_file_with_it_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "size").write_text("2KB")
+    monkeypatch.setenv(NAME, "1KB")
+    monkeypatch.setenv(f"{NAME}_FILE", str(tmp_path / "size"))
+
+    with pytest.raises(ImproperlyConfigured, match=f"{NAME} and {NAME}_FILE are set"):
+        env.size(NAME, help="")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(None, "No such file or directory"), (b"\xff", "it is not UTF-8")],
+)
+def test_a_file_that_cannot_be_read_is_named(
+    content: bytes | None,
+    reason: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = tmp_path / "value"
+    if content is not None:
+        path.write_bytes(content)
+    monkeypatch.setenv(f"{NAME}_FILE", str(path))
+
+    with pytest.raises(ImproperlyConfigured) as caught:
+        env.text(NAME, help="")
+    assert f"{NAME}_FILE: the file {path} cannot be read: {reason}" in str(caught.value)
+
+
+@pytest.mark.parametrize(("mode", "is_warned_of"), [(0o644, True), (0o640, False)])
+def test_a_file_that_every_user_can_read_is_warned_of(
+    mode: int, is_warned_of: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "password"
+    path.write_text("secret")
+    path.chmod(mode)
+    monkeypatch.setenv("IMAGECATALOG_ADMIN_PASSWORD_FILE", str(path))
+
+    assert [warning.id for warning in checks.secret_files()] == [
+        "imagecatalog.W012"
+    ] * is_warned_of
 
 
 # Names that are none

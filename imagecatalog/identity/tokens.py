@@ -111,8 +111,8 @@ def issue(
     current = _look_up(claims)
     if current is None:
         return None
-    stamp, identity = current
-    claims = replace(claims, stamp=stamp)
+    stamps, identity = current
+    claims = replace(claims, stamp=stamps[0])
     return _signed(claims), Valid(claims, identity)
 
 
@@ -128,7 +128,7 @@ def read(text: str) -> Valid | None:
         return known
     claims = known.claims if known else _claims(text)
     current = claims and _look_up(claims)
-    if not claims or not current or not hmac.compare_digest(current[0], claims.stamp):
+    if not claims or not current or claims.stamp not in current[0]:
         _valid.pop(digest, None)
         return None
     valid = Valid(claims, current[1])
@@ -198,7 +198,7 @@ def _signer() -> signing.Signer:
     return signing.Signer(sep=".", salt=SALT)
 
 
-def _look_up(claims: Claims) -> tuple[str, Identity] | None:
+def _look_up(claims: Claims) -> tuple[list[str], Identity] | None:
     now = database_time(timezone.now())
     params = [claims.project, claims.credential, now, claims.user_id]
     with connection.cursor() as cursor:
@@ -215,10 +215,12 @@ def _look_up(claims: Claims) -> tuple[str, Identity] | None:
         return None
     limit = frozenset(orjson.loads(actions)) if actions else None
     identity = Identity(user, claims.project, role or "", limit)
-    return _stamp(secret or password, generation or 0), identity
+    return _stamps(secret or password, generation or 0), identity
 
 
-def _stamp(encoded: str, generation: int) -> str:
+def _stamps(encoded: str, generation: int) -> list[str]:
+    """Return the stamp of a password or secret by each key, that of the current key first."""
     message = f"{generation}:{encoded}".encode()
-    key = settings.SECRET_KEY.encode()
-    return hmac.digest(key, message, hashlib.sha256)[:9].hex()
+    keys = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+    digests = [hmac.digest(key.encode(), message, hashlib.sha256) for key in keys]
+    return [digest[:9].hex() for digest in digests]

@@ -243,9 +243,9 @@ def test_all_texts_are_printed(run: Run, alice: User) -> None:
 
 
 def test_a_user_that_exists_keeps_role_and_password_unless_told(
-    run: Run, alice: User, monkeypatch: pytest.MonkeyPatch
+    run: Run, alice: User, settings: Any
 ) -> None:
-    monkeypatch.setenv("IMAGECATALOG_USER_PASSWORD", "quite another password")
+    settings.IMAGECATALOG_USER_PASSWORD = "quite another password"
 
     said = run("user_create", "alice", "--project", "archive")
 
@@ -335,19 +335,17 @@ def test_a_new_password_ends_the_tokens_of_its_user(run: Run, alice: User) -> No
     assert code(token) == 401
 
 
-def test_a_chosen_password_is_not_printed(
-    run: Run, alice: User, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("IMAGECATALOG_USER_PASSWORD", "another good password")
+def test_a_chosen_password_is_not_printed(run: Run, alice: User, settings: Any) -> None:
+    settings.IMAGECATALOG_USER_PASSWORD = "another good password"
 
     assert "another good password" not in run("password_reset", "alice")
     assert can_sign_in("alice", "another good password")
 
 
 def test_a_chosen_password_that_is_easy_to_guess_changes_nothing(
-    run: Run, alice: User, monkeypatch: pytest.MonkeyPatch
+    run: Run, alice: User, settings: Any
 ) -> None:
-    monkeypatch.setenv("IMAGECATALOG_USER_PASSWORD", "12345678")
+    settings.IMAGECATALOG_USER_PASSWORD = "12345678"
 
     with pytest.raises(CommandError, match="too common"):
         run("password_reset", "alice")

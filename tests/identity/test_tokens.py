@@ -382,6 +382,34 @@ def test_revocations_are_forgotten_with_the_tokens(
     assert RevokedToken.objects.count() == 1
 
 
+# A new secret key
+
+
+def test_a_token_of_an_earlier_key_is_valid_while_that_key_is_a_fallback(
+    identity: Any, alice: User, settings: Any
+) -> None:
+    token, earlier = identity.sign_in("alice", project="lab"), str(settings.SECRET_KEY)
+
+    settings.SECRET_KEY = "x" * 50
+    tokens.forget()
+    assert identity.images(token) == 401
+    settings.SECRET_KEY_FALLBACKS = [earlier]
+    assert identity.images(token) == 200
+
+
+def test_a_new_token_is_signed_with_the_new_key(
+    identity: Any, alice: User, settings: Any
+) -> None:
+    earlier = str(settings.SECRET_KEY)
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "x" * 50, [earlier]
+    token = identity.sign_in("alice", project="lab")
+
+    settings.SECRET_KEY_FALLBACKS = []
+    tokens.forget()
+
+    assert identity.images(token) == 200
+
+
 # Forgery
 
 

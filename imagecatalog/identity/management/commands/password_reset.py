@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from argparse import ArgumentParser
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError
 
@@ -26,7 +26,7 @@ class Command(CatalogueCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         account = arguments.user(options["name"])
-        chosen = os.environ.get("IMAGECATALOG_USER_PASSWORD", "")
+        chosen = settings.IMAGECATALOG_USER_PASSWORD
         try:
             password = users.reset_password(account, chosen, arguments.CONSOLE)
         except ValidationError as error:

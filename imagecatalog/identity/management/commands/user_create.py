@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from argparse import ArgumentParser
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError
@@ -41,7 +41,7 @@ class Command(CatalogueCommand):
             user = get_user_model().objects.filter(username=name).first()
             if user is None:
                 user = self._create(name)
-            elif "IMAGECATALOG_USER_PASSWORD" in os.environ:
+            elif settings.IMAGECATALOG_USER_PASSWORD:
                 self.stdout.write(
                     f"{name} already exists and keeps its password. "
                     f"`password_reset {name}` gives it a new one."
@@ -59,7 +59,7 @@ class Command(CatalogueCommand):
         self.stdout.write(f"{user} is {role} {where}{replaced}.")
 
     def _create(self, name: str) -> Any:
-        chosen = os.environ.get("IMAGECATALOG_USER_PASSWORD", "")
+        chosen = settings.IMAGECATALOG_USER_PASSWORD
         user = get_user_model()(username=name)
         try:
             user.full_clean(exclude=["password"])
