@@ -28,6 +28,7 @@ FLOORS: list[set[str]] = [
         "failpoints",
         "db",
         "duty",
+        "encryption",
         "format_checks",
     },
     {"models", "stores", "formats", "attributes"},

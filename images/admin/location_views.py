@@ -38,6 +38,7 @@ from images.models import (
     TransferStatus,
 )
 from images.stores import HTTP
+from images.transfers import sources
 
 
 def add(request: HttpRequest, image_id: str) -> HttpResponse:
@@ -145,6 +146,7 @@ def retry(request: HttpRequest, image_id: str, transfer_id: UUID) -> HttpRespons
 
 
 def _restart(image: Image, transfer: Transfer, actor: Caller) -> None:
+    sources.check_complete(transfer)
     # Without the size that the web server reported: the file may have changed since.
     source = Source(
         transfer.source,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True)
@@ -20,14 +19,3 @@ class ImportRequest:
     size: int | None = None  # bytes, as the web server reports
     store_ids: tuple[str, ...] = ()  # empty: the default store
     document: Mapping[str, Any] = field(default_factory=dict)
-
-
-def masked(url: str) -> str:
-    """Return a URL without its user and with ``***`` for its query, which can be secrets."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "***"
-    host = parts.netloc.rpartition("@")[2]
-    query = "***" if parts.query else ""
-    return parts._replace(netloc=host, query=query, fragment="").geturl()

@@ -11,6 +11,7 @@ from images.failpoints import failpoint
 from images.imports.request import ImportRequest
 from images.models import Image, Status, Transfer, TransferKind
 from images.stores import Store
+from images.transfers import sources
 from images.transfers.tasks import Task
 
 
@@ -63,7 +64,7 @@ def bring_in(
 
 
 def _blocks(transfer: Transfer) -> Iterator[bytes]:
-    for block in stores.HTTP.open(transfer.source):
+    for block in stores.HTTP.open(sources.url(transfer)):
         yield block
         if transfer.kind == TransferKind.WEB_DOWNLOAD:
             failpoint("web_download.streaming")

@@ -32,7 +32,7 @@ from images.models import (
     TransferKind,
 )
 from images.stores.circuit_breaker import CircuitBreaker
-from images.transfers import chunks, heartbeat, leases, quota
+from images.transfers import chunks, heartbeat, leases, quota, sources
 from images.transitions import follow, locked, save
 
 log = logging.getLogger(__name__)
@@ -211,7 +211,7 @@ def _activate(
     ImageLocation.objects.create(
         image=image,
         store=transfer.store,
-        key=transfer.source if stays else transfer.key,
+        key=sources.url(transfer) if stays else transfer.key,
     )
     set_facts(image, facts)
     image.pinned = False

@@ -103,7 +103,11 @@ class Transfer(models.Model):
     store = models.CharField(max_length=64)
     key = models.TextField()
     cleaned = models.BooleanField(default=False)
-    source = models.TextField(blank=True, help_text="URL of a web download")
+    source = models.TextField(
+        blank=True, help_text="URL of a web download, without its query"
+    )
+    # What the transfer needs and nobody may see, encrypted; empty once the transfer has ended.
+    secret = models.TextField(blank=True, db_default="")
     # Of the import API: empty for an upload and for a web download through API v1.
     import_method = models.CharField(max_length=16, blank=True, db_default="")
     # Of the transfers that clients of the import API know as tasks.
@@ -152,6 +156,7 @@ class Transfer(models.Model):
             models.Index(
                 "ended_at", name="transfer_failed", condition=Q(status="failed")
             ),
+            models.Index("id", name="transfer_secret", condition=~Q(secret="")),
             # Lists of tasks, newest first.
             models.Index(
                 F("started_at"),

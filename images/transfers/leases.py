@@ -26,7 +26,7 @@ from images.models import (
     TransferStatus,
 )
 from images.stores.circuit_breaker import CircuitBreaker
-from images.transfers import chunks, object_removal, tasks
+from images.transfers import chunks, object_removal, sources, tasks
 from images.transfers.heartbeat import gone, is_silent
 from images.transfers.tasks import Task
 from images.transfers.workers import is_dead, this_worker
@@ -55,6 +55,7 @@ def begin(
     checksum: str | None = None,
     digests: Mapping[str, str] | None = None,
     source: str = "",
+    secrets: Mapping[str, str] = sources.NO_SECRETS,
     metadata: str = "",
     reserved: int | None = None,
     import_method: str = "",
@@ -64,8 +65,9 @@ def begin(
 
     A transfer of a FETCHED kind, or with a ``task``, waits until a background worker claims
     it; any other runs in this process. ``expected`` (bytes), ``checksum`` (MD5) and
-    ``digests`` (algorithm -> hexadecimal) are claims about the data; ``metadata`` is kept for
-    the client of a resumable upload; ``reserved`` is what ``quota.reserve`` returned;
+    ``digests`` (algorithm -> hexadecimal) are claims about the data; ``source`` is the URL of
+    the data, and ``secrets`` are what reading it needs, by name; ``metadata`` is kept for the
+    client of a resumable upload; ``reserved`` is what ``quota.reserve`` returned;
     ``status_on_failure`` is the status that a failure gives the image; ``import_method`` is
     the method by which the data is imported.
     """
@@ -84,7 +86,7 @@ def begin(
         bytes_reserved=reserved,
         checksum=checksum,
         expected_digests=dict(digests or {}),
-        source=source,
+        **sources.columns(source, secrets),
         metadata=metadata,
         import_method=task.method if task else import_method,
         task_id=task.id if task else None,
@@ -136,6 +138,7 @@ def cancel_waiting(transfer: Transfer, error: errors.ImageError) -> bool:
         ended_at=timezone.now(),
         error_code=error.code,
         error=str(error),
+        **sources.ERASED,
     )
     return bool(cancelled)
 
@@ -239,7 +242,8 @@ def _queue_again(image: Image, transfer: Transfer, actor: Caller) -> None:
         status_on_failure=Status(row.status_on_failure),
         checksum=row.checksum,
         digests=row.expected_digests,
-        source=transfer.source,
+        source=sources.url(transfer),
+        secrets=sources.secrets(transfer),
         reserved=transfer.bytes_reserved,
         import_method=transfer.import_method,
         task=task,
@@ -273,6 +277,7 @@ def _end(
         # The writer may only have stalled. Give the writer one more lease period to notice and
         # clean up.
         fields["heartbeat_at"] = now
+    fields |= sources.ERASED
     return bool(running.update(bytes_received=transfer.bytes_received, **fields))
 
 
@@ -290,6 +295,7 @@ def cancel(image: Image) -> None:
         ended_at=now,
         error_code=errors.Gone.code,
         error="The image was deleted.",
+        **sources.ERASED,
     )
 
 

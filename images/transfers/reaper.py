@@ -17,7 +17,7 @@ from images.models import (
     UploadChunk,
 )
 from images.stores.circuit_breaker import CircuitBreaker
-from images.transfers import chunks, object_removal
+from images.transfers import chunks, object_removal, sources
 from images.transfers.heartbeat import is_silent
 from images.transfers.leases import abort, clean
 from images.transfers.workers import is_dead
@@ -65,6 +65,7 @@ def end_dead_transfers(
     transfers passes ``through``, which can report progress.
     """
     actor = actor or operator("worker")
+    sources.erase_left()
     ended = []
     for transfer, reason in through(dead_transfers()):
         failpoint("reap.found")

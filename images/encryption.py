@@ -1,0 +1,36 @@
+"""Encryption of secrets that the database keeps, with a key made from Django's SECRET_KEY."""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+
+import orjson
+from cryptography.fernet import Fernet, InvalidToken
+from django.utils.crypto import salted_hmac
+
+from images.errors import Conflict
+
+SALT = "images.encryption"
+
+
+def encrypt(secrets: Mapping[str, str]) -> str:
+    """Return secrets, by name, as encrypted text."""
+    return _cipher().encrypt(orjson.dumps(secrets)).decode()
+
+
+def decrypt(text: str) -> dict[str, str]:
+    """Return encrypted secrets by name. Raises Conflict if the key is another one by now."""
+    try:
+        secrets: dict[str, str] = orjson.loads(_cipher().decrypt(text.encode()))
+    except InvalidToken:
+        raise Conflict(
+            "The service has a new secret key and cannot read what was stored for this "
+            "request. Send the request again."
+        ) from None
+    return secrets
+
+
+def _cipher() -> Fernet:
+    key = salted_hmac(SALT, "", algorithm="sha256").digest()
+    return Fernet(urlsafe_b64encode(key))

@@ -1,0 +1,46 @@
+"""Encrypted secrets of open transfers, and no queries of URLs in ended ones."""
+
+from typing import Any
+
+from django.db import migrations, models
+from django.db.models import F, Value
+from django.db.models.functions import Concat, StrIndex, Substr
+
+
+def mask(apps: Any, schema_editor: Any) -> None:
+    """Remove the queries of the URLs from which ended transfers got their data."""
+    transfers = apps.get_model("images", "Transfer").objects
+    ended = transfers.using(schema_editor.connection.alias).filter(
+        status__in=("done", "failed"), source__contains="?"
+    )
+    until = StrIndex("source", Value("?"))
+    ended.update(source=Concat(Substr(F("source"), 1, until), Value("***")))
+
+
+class Migration(migrations.Migration):
+
+    dependencies = [
+        ("images", "0025_image_copies"),
+    ]
+
+    operations = [
+        migrations.AddField(
+            model_name="transfer",
+            name="secret",
+            field=models.TextField(blank=True, db_default=""),
+        ),
+        migrations.AlterField(
+            model_name="transfer",
+            name="source",
+            field=models.TextField(
+                blank=True, help_text="URL of a web download, without its query"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="transfer",
+            index=models.Index(
+                "id", condition=~models.Q(secret=""), name="transfer_secret"
+            ),
+        ),
+        migrations.RunPython(mask, migrations.RunPython.noop),
+    ]
