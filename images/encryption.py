@@ -1,4 +1,7 @@
-"""Encryption of secrets that the database keeps, with a key made from Django's SECRET_KEY."""
+"""Encryption of secrets that the database keeps, with keys made from those of Django.
+
+SECRET_KEY encrypts; SECRET_KEY_FALLBACKS decrypt too.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,8 @@ from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 
 import orjson
-from cryptography.fernet import Fernet, InvalidToken
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from django.conf import settings
 from django.utils.crypto import salted_hmac
 
 from images.errors import Conflict
@@ -31,6 +35,9 @@ def decrypt(text: str) -> dict[str, str]:
     return secrets
 
 
-def _cipher() -> Fernet:
-    key = salted_hmac(SALT, "", algorithm="sha256").digest()
-    return Fernet(urlsafe_b64encode(key))
+def _cipher() -> MultiFernet:
+    keys = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+    derived = [
+        salted_hmac(SALT, "", str(key), algorithm="sha256").digest() for key in keys
+    ]
+    return MultiFernet([Fernet(urlsafe_b64encode(key)) for key in derived])

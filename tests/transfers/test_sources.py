@@ -146,6 +146,17 @@ def test_with_another_key_the_transfer_fails_with_the_reason(
     assert "Send the request again" in Transfer.objects.get().error
 
 
+def test_a_transfer_that_was_stored_with_an_earlier_key_goes_on(
+    waiting: Transfer, image: Image, settings: Any
+) -> None:
+    settings.SECRET_KEY_FALLBACKS = [str(settings.SECRET_KEY)]
+    settings.SECRET_KEY = "another key of this service"
+
+    work()
+
+    assert status(image) == Status.ACTIVE
+
+
 def test_a_url_whose_query_is_erased_cannot_be_retried(
     waiting: Transfer, image: Image, member: Caller
 ) -> None:
