@@ -88,7 +88,7 @@ def cancel(transfer_id: UUID, actor: Caller, reason: str = "") -> None:
         detail = {"transfer": str(transfer.pk), "store": transfer.store}
         record(image, "fail", actor, before=image.status, reason=reason, detail=detail)
     if not waited:
-        leases.clean(transfer, CircuitBreaker())
+        leases.clean(transfer, CircuitBreaker(), abandoned=True)
 
 
 def _ended_by_operator(reason: str) -> errors.Gone:

@@ -95,7 +95,7 @@ class ObjectStore:
             with _store_errors():
                 handover.result()
         except StoreError:
-            # The last response may have been lost after the store completed the object.
+            # The store may have completed the object, or have failed to abort the upload.
             self._remove(key)
             raise
 
@@ -129,10 +129,11 @@ class ObjectStore:
         Safe to call twice. Clouds other than S3 remove such parts themselves within a week.
         Raises StoreError if the store fails.
         """
-        with suppress(DataMissing), _reading():
-            obstore.delete(self._client, keys.checked(key))
+        self._delete(key)
         if abandoned and self.type in S3:
             unfinished.abort(self._url, self._options, key)
+            # A last request of the writer may have completed the object before the abort.
+            self._delete(key)
 
     def keys(self) -> Iterator[tuple[str, int]]:
         """Yield (key, size in bytes) of every object.
@@ -174,10 +175,14 @@ class ObjectStore:
             self.size(key)
             raise StoreError("The store refuses a key that exists already.")
 
+    def _delete(self, key: str) -> None:
+        with suppress(DataMissing), _reading():
+            obstore.delete(self._client, keys.checked(key))
+
     def _remove(self, key: str) -> None:
         """Remove an object after a failure; another error must not hide that failure."""
         with suppress(StoreError):
-            self.delete(key)
+            self.delete(key, abandoned=True)
 
 
 @contextmanager

@@ -153,7 +153,7 @@ def fail(transfer: Transfer, error: BaseException, actor: Caller) -> bool:
     Idempotent. Returns False when the transfer was not running any more.
     """
     running = abort(transfer, error, actor)
-    clean(transfer, CircuitBreaker())
+    clean(transfer, CircuitBreaker(), abandoned=transfer.worker != this_worker())
     return running
 
 
@@ -299,11 +299,12 @@ def cancel(image: Image) -> None:
     )
 
 
-def clean(transfer: Transfer, breaker: CircuitBreaker) -> None:
+def clean(transfer: Transfer, breaker: CircuitBreaker, *, abandoned: bool) -> None:
     """Remove the data of a failed transfer from its store, unless the store is unavailable.
 
     ``breaker`` reports which stores are unavailable. The background worker retries what could
-    not be removed.
+    not be removed. ``abandoned`` says that the writer may have died, or have failed to remove
+    its partial data.
 
     Reads the row first: if the response to a commit was lost, the transfer is in fact done,
     and its object belongs to the image.
@@ -311,12 +312,10 @@ def clean(transfer: Transfer, breaker: CircuitBreaker) -> None:
     failed = Transfer.objects.filter(pk=transfer.pk, status=TransferStatus.FAILED)
     if breaker.is_open(transfer.store) or not failed.exists():
         return
-    if transfer.kind not in WITHOUT_OBJECT:
-        abandoned = transfer.worker != this_worker()
-        if not object_removal.delete(
-            transfer.store, transfer.key, breaker, abandoned=abandoned
-        ):
-            return
+    if transfer.kind not in WITHOUT_OBJECT and not object_removal.delete(
+        transfer.store, transfer.key, breaker, abandoned=abandoned
+    ):
+        return
     chunks.remove(transfer, breaker, arriving=is_silent(transfer))
     failpoint("data.cleaned")
     if not transfer.chunks.exists():

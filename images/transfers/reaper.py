@@ -104,7 +104,7 @@ def _clean_if_abandoned(transfer: Transfer, breaker: CircuitBreaker) -> None:
     # transfer. In a resumable upload only the arriving chunk has a writer; `clean` leaves that
     # chunk to the writer.
     if transfer.kind == TransferKind.STAGE or is_silent(transfer):
-        clean(transfer, breaker)
+        clean(transfer, breaker, abandoned=True)
 
 
 def reap(actor: Caller | None = None) -> list[Transfer]:

@@ -54,6 +54,14 @@ def endpoint_of(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., str]]
         server.server_close()
 
 
+@pytest.fixture
+def no_botocore_client() -> Iterator[None]:
+    """The client has the credentials of the environment in which it was made."""
+    botocore_client.cache_clear()
+    yield
+    botocore_client.cache_clear()
+
+
 def at(endpoint: str) -> ObjectStore:
     return ObjectStore("s", "s3://bucket/x", {"endpoint": endpoint})
 
@@ -119,17 +127,77 @@ def test_what_a_dead_writer_left_unfinished_is_removed_with_its_key(
 
 
 def test_a_server_that_cannot_list_unfinished_uploads_does_not_stop_a_delete(
-    s3: servers.S3, store: ObjectStore, monkeypatch: pytest.MonkeyPatch, caplog: Any
+    s3: servers.S3,
+    store: ObjectStore,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: Any,
+    no_botocore_client: None,
 ) -> None:
     store.put(KEY, [b"x"])
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong for botocore, which asks late")
-    botocore_client.cache_clear()
 
     store.delete(KEY, abandoned=True)
 
     assert list(store.keys()) == []
     assert "left to the bucket" in caplog.text
-    botocore_client.cache_clear()
+
+
+def test_an_object_that_a_dead_writer_completes_meanwhile_is_removed(
+    endpoint_of: Callable[..., str], no_botocore_client: None
+) -> None:
+    there: set[str] = set()
+
+    class CompletesLate(Quiet):
+        def do_GET(self) -> None:
+            there.add("object")
+            self.answer(200, b"<ListMultipartUploadsResult/>")
+
+        def do_POST(self) -> None:
+            there.clear()
+            self.delete()
+
+    at(endpoint_of(CompletesLate)).delete(KEY, abandoned=True)
+
+    assert there == set()
+
+
+def test_an_upload_that_could_not_be_aborted_is_aborted_with_its_object(
+    endpoint_of: Callable[..., str], no_botocore_client: None
+) -> None:
+    open_uploads: set[str] = set()
+    refusals = [403]
+
+    class FailsForAMoment(Quiet):
+        def do_POST(self) -> None:
+            if self.path.endswith("?delete"):
+                self.delete()
+                return
+            open_uploads.add("u")
+            self.answer(200, b"<R><UploadId>u</UploadId></R>")
+
+        def do_PUT(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.answer(403, b"<Error><Code>AccessDenied</Code></Error>")
+
+        def do_GET(self) -> None:
+            listed = "".join(
+                f"<Upload><Key>x/{KEY}</Key><UploadId>{it}</UploadId></Upload>"
+                for it in open_uploads
+            )
+            name = "ListMultipartUploadsResult"
+            self.answer(200, f"<{name}>{listed}</{name}>".encode())
+
+        def do_DELETE(self) -> None:
+            if refusals:
+                self.answer(refusals.pop())
+            else:
+                open_uploads.discard("u")
+                self.answer(204)
+
+    with pytest.raises(errors.StoreError):
+        at(endpoint_of(FailsForAMoment)).put(KEY, [b"x" * MIB])
+
+    assert (open_uploads, refusals) == (set(), [])
 
 
 def test_data_can_be_copied_from_one_bucket_to_another(
@@ -317,6 +385,11 @@ class Quiet(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def delete(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        key = f"<Deleted><Key>x/{KEY}</Key></Deleted>"
+        self.answer(200, f"<DeleteResult>{key}</DeleteResult>".encode())
 
     def do_HEAD(self) -> None:
         self.answer(404)

@@ -107,6 +107,23 @@ def left() -> Iterator[str]:
     yield from UploadChunk.objects.values_list("transfer__store", flat=True)
 
 
+def test_a_retry_removes_also_what_a_writer_of_the_same_process_left_unfinished(
+    broken_off: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transfer = broken_off("local")
+    Transfer.objects.filter(pk=transfer.pk).update(worker=this_worker())
+    asked: list[tuple[str, bool]] = []
+    monkeypatch.setattr(
+        LocalStore,
+        "delete",
+        lambda self, key, abandoned=False: asked.append((key, abandoned)),
+    )
+
+    reaper.reap()
+
+    assert asked == [(transfer.key, True)]
+
+
 def test_a_dead_transfer_ends_without_asking_its_store(
     make_image: Any, asked: list[str]
 ) -> None:
