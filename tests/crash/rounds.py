@@ -99,7 +99,7 @@ class Rounds:
         began = time.monotonic()
         with ExitStack() as stack:
             inside = environment(self.result.backend, self.folder)
-            self.env, parts = stack.enter_context(inside)
+            self.env, self.parts = stack.enter_context(inside)
             bodies = ledger.bodies(self.dice)
             web = stack.enter_context(clients.web(bodies))
             port = web.rstrip("/").rpartition(":")[2]
@@ -113,7 +113,6 @@ class Rounds:
                 self._round(kind)
                 say(f"{self.result.backend} {index + 1}/{number} {kind}")
             self._finish()
-            self._count_unfinished(parts)
         self.result.seconds = time.monotonic() - began
         return self.result
 
@@ -274,6 +273,7 @@ class Rounds:
             found = self.judge.settle(2 * LEASE + 5)
             found += self._against_the_ledger()
             found += self.judge.check()
+            found += self._unfinished()
         count = self.result.counts[kind]
         for what, image_id, words in found:
             if (what, image_id) not in self.known:
@@ -290,6 +290,14 @@ class Rounds:
             client.entries = [entry for entry in client.entries if not entry.gone]
         return found
 
+    def _unfinished(self) -> list[list[str]]:
+        """Multipart uploads of the dead that S3 still has are bytes that belong to nothing."""
+        return [
+            ["orphan-bytes", path.name, "is an unfinished upload in S3"]
+            for path in self.parts.glob("*")
+            if any(path.iterdir())
+        ]
+
     def _finish(self) -> None:
         """At the end every image is read by HTTP, byte by byte."""
         last = "at the end"
@@ -304,12 +312,6 @@ class Rounds:
                 if readable and api.data(entry.id) != entry.body.data:
                     self.result.counts[last]["lost"] += 1
                     self.result.troubles.append(f"{last}: {entry.id} other bytes")
-
-    def _count_unfinished(self, parts: Path) -> None:
-        """Multipart uploads of the dead that S3 still has are bytes that belong to nothing."""
-        left = [path for path in parts.glob("*") if any(path.iterdir())]
-        self.result.counts["at the end"]["orphans"] += len(left)
-        self.result.troubles += [f"at the end: unfinished {path.name}" for path in left]
 
 
 def run(
