@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import signal
 import sys
 import threading
-from argparse import ArgumentTypeError
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from django.core.management.base import BaseCommand, CommandError, OutputWrapper
+from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from tqdm import tqdm
@@ -46,12 +48,35 @@ class SafeOutput(OutputWrapper):
 class CatalogueCommand(BaseCommand):
     """The base of our commands: their output is safe for terminals, and the log names them."""
 
+    as_json = False
+
     def execute(self, *args: Any, **options: Any) -> str | None:
         """Run the command with safe streams."""
         logs.bind(logs.Context(interface="command"))
         self.stdout = _safe(options.pop("stdout", None) or self.stdout)
         self.stderr = _safe(options.pop("stderr", None) or self.stderr)
+        self.as_json = options.get("json", False)
         return super().execute(*args, **options)
+
+    def add_json_option(self, parser: ArgumentParser) -> None:
+        """Add the option with which ``write_row`` writes JSON."""
+        parser.add_argument(
+            "--json",
+            action="store_true",
+            help="print a JSON object for each line, and no summary",
+        )
+
+    def write_row(self, line: str, **facts: object) -> None:
+        """Write a line of a list; with --json, write the facts as a JSON object instead."""
+        say(
+            self.stdout,
+            json.dumps(facts, cls=DjangoJSONEncoder) if self.as_json else line,
+        )
+
+    def write_summary(self, line: str) -> None:
+        """Write a line about a whole list; with --json, write nothing."""
+        if not self.as_json:
+            self.stdout.write(line)
 
 
 def _safe(out: Any) -> SafeOutput:

@@ -44,6 +44,7 @@ class Command(CatalogueCommand):
         one.add_argument(
             "--clear", action="store_true", help="remove everything from the cache"
         )
+        self.add_json_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not cache.is_on():
@@ -70,13 +71,18 @@ class Command(CatalogueCommand):
 
     def _list(self) -> None:
         for entry in reversed(cache.contents()):
-            used_at = iso(datetime.fromtimestamp(entry.used_at, UTC))
-            say(
-                self.stdout,
-                f"{entry.image_id} {entry.size} {counted(entry.hits, 'hit')} {used_at}",
+            used_at = datetime.fromtimestamp(entry.used_at, UTC)
+            hits = counted(entry.hits, "hit")
+            self.write_row(
+                f"{entry.image_id} {entry.size} {hits} {iso(used_at)}",
+                image_id=entry.image_id,
+                size=entry.size,
+                hits=entry.hits,
+                last_used_at=used_at,
+                queued=False,
             )
         for image_id in cache.queued():
-            say(self.stdout, f"{image_id} queued")
+            self.write_row(f"{image_id} queued", image_id=image_id, queued=True)
 
     def _each(
         self, ids: Iterable[str], change: Callable[[str], None], done: str
@@ -96,6 +102,18 @@ class Command(CatalogueCommand):
     def _sum_up(self) -> None:
         entries, done = cache.contents(), cache.statistics()
         used = sum(entry.size for entry in entries)
+        if self.as_json:
+            queued = len(cache.queued())
+            limit = cache.limit()
+            self.write_row(
+                "",
+                images=len(entries),
+                bytes=used,
+                limit=limit,
+                queued=queued,
+                **done._asdict(),
+            )
+            return
         self.stdout.write(
             f"{counted(len(entries), 'image')}, {size(used)} of {size(cache.limit())}; "
             f"{len(cache.queued())} queued"

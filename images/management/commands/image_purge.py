@@ -16,7 +16,6 @@ from images.console import (
     iso,
     positive_integer,
     progress,
-    say,
 )
 from images.operations import purge
 from images.operations.purge import BATCH
@@ -79,6 +78,7 @@ class Command(CatalogueCommand):
             action="store_true",
             help="only list the images; change nothing",
         )
+        self.add_json_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         before = timezone.now() - timedelta(days=options["age"])
@@ -95,13 +95,13 @@ class Command(CatalogueCommand):
         purged = 0
         for image_id in progress(_purged(before, options), ready):
             purged += 1
-            say(self.stdout, f"{image_id}: {word}")
+            self.write_row(f"{image_id}: {word}", image_id=image_id, purged=not dry_run)
         ids = "ids released" if release_ids else "ids stay reserved"
-        self.stdout.write(
+        self.write_summary(
             f"{counted(purged, 'image')} deleted before {iso(before)} {word}; {ids}."
         )
         if waiting:
-            self.stdout.write(
+            self.write_summary(
                 f"{counted(waiting, 'more image')} skipped: the data is not removed from its "
                 "store yet."
             )

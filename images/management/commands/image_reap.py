@@ -30,6 +30,7 @@ class Command(CatalogueCommand):
             action="store_true",
             help="only list the transfers; change nothing",
         )
+        self.add_json_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         expired = reaper.dead_transfers()
@@ -37,7 +38,7 @@ class Command(CatalogueCommand):
         if options["dry_run"]:
             for transfer, reason in expired:
                 self._line(transfer, before.get(transfer.image_id, "?"), str(reason))
-            self.stdout.write(f"{counted(len(expired), 'transfer')} would be ended.")
+            self.write_summary(f"{counted(len(expired), 'transfer')} would be ended.")
             return
         ended = reaper.end_dead_transfers(
             operator("command"), lambda dead: progress(dead, len(dead), " transfers")
@@ -52,18 +53,24 @@ class Command(CatalogueCommand):
             was = before.get(transfer.image_id, "?")
             now = after.get(transfer.image_id, "?")
             self._line(transfer, f"{was}->{now}", reasons.get(transfer.pk, ""))
-        self.stdout.write(f"{counted(len(ended), 'transfer')} ended.")
+        self.write_summary(f"{counted(len(ended), 'transfer')} ended.")
         self._report_unclean()
 
     def _line(self, transfer: Transfer, status: str, reason: str) -> None:
-        self.stdout.write(
+        self.write_row(
             f"{transfer.image_id} {status} {transfer.kind} {transfer.pk} "
-            f"silent since {iso(transfer.heartbeat_at)}: {reason}"
+            f"silent since {iso(transfer.heartbeat_at)}: {reason}",
+            image_id=transfer.image_id,
+            status=status,
+            kind=transfer.kind,
+            transfer=transfer.pk,
+            heartbeat_at=transfer.heartbeat_at,
+            reason=reason,
         )
 
     def _report_unclean(self) -> None:
         if count := Transfer.objects.unclean().count():
-            self.stdout.write(
+            self.write_summary(
                 f"{counted(count, 'failed transfer')} still "
                 f"{'has' if count == 1 else 'have'} data in a store. The service removes it "
                 "when the store is available and, unless the process of the transfer is known "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -14,7 +15,7 @@ from django.utils import timezone
 
 from images import errors, stores
 from images.access import operator
-from images.console import CatalogueCommand, confirm, progress, say, watching
+from images.console import CatalogueCommand, confirm, progress, watching
 from images.operations import consistency
 from images.operations.consistency import fixes
 from images.operations.consistency.finding import Finding
@@ -64,13 +65,14 @@ class Command(CatalogueCommand):
             action="store_true",
             help="with --fix: also remove the locations in a store that is completely empty",
         )
+        self.add_json_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["fix"] and options["empty_store"]:
             _accept_empty_folders()
         counts, findings = self.show(options)
         if not counts:
-            self.stdout.write("Nothing is wrong.")
+            self.write_summary("Nothing is wrong.")
             return
         unfixed = sum(counts.values())
         if options["fix"]:
@@ -87,7 +89,7 @@ class Command(CatalogueCommand):
         orphaned, kept = 0, []
         try:
             for finding in _findings(options):
-                say(self.stdout, _line(finding))
+                self.write_row(_line(finding), **asdict(finding))
                 counts[finding.kind] += 1
                 if finding.kind == "orphan-bytes":
                     orphaned += finding.size or 0
@@ -98,7 +100,7 @@ class Command(CatalogueCommand):
         if counts:
             kinds = ", ".join(f"{number} {kind}" for kind, number in counts.items())
             space = f" ({orphaned} orphaned bytes)" if orphaned else ""
-            self.stdout.write(
+            self.write_summary(
                 f"{counted(sum(counts.values()), 'finding')}: {kinds}{space}"
             )
         return counts, kept
@@ -112,7 +114,12 @@ class Command(CatalogueCommand):
         tried = fixes.fix(findings, fixing)
         for finding, reason in progress(tried, len(findings), " findings"):
             outcome = "fixed" if reason is None else f"NOT fixed: {reason}"
-            say(self.stdout, f"{_columns(finding)} {outcome}")
+            self.write_row(
+                f"{_columns(finding)} {outcome}",
+                **asdict(finding),
+                fixed=reason is None,
+                reason=reason,
+            )
             unfixed += reason is not None
         return unfixed
 

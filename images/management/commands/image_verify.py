@@ -22,7 +22,6 @@ from images.console import (
     days,
     positive,
     positive_integer,
-    say,
     watching,
 )
 from images.lifecycle.location_preparation import trusts_owners
@@ -65,6 +64,7 @@ class Command(CatalogueCommand):
             help="verify at most N copies",
         )
         parser.add_argument("--store", metavar="ID", help="only copies in this store")
+        self.add_json_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         before = timezone.now() - timedelta(days=options["older_than"] or 0)
@@ -84,7 +84,7 @@ class Command(CatalogueCommand):
                     self._verify(copy, rate)
         except KeyboardInterrupt:
             self._summary()
-            self.stdout.write("Stopped. The next run continues from here.")
+            self.write_summary("Stopped. The next run continues from here.")
             sys.exit(130)
         self._summary()
         self._fail_if_damaged()
@@ -109,7 +109,7 @@ class Command(CatalogueCommand):
             # It is unknown whether the data is damaged, so no result is stored.
             self.breaker.failed(copy.store)
             self.counts["unreadable"] += 1
-            say(self.stdout, f"{_columns(copy)} cannot be read: {error}")
+            self._write(copy, f"cannot be read: {error}")
             return
         self.breaker.succeeded(copy.store)
         if damage and not copy.is_needed():
@@ -123,15 +123,24 @@ class Command(CatalogueCommand):
         repair.note_verified(copy.location, damage, operator("command"))
         if damage:
             self.counts["damaged"] += 1
-            say(self.stdout, f"{_columns(copy)} {damage}")
+            self._write(copy, damage)
         elif known:
             self.counts["good"] += 1
         else:
             self.counts["no digest"] += 1
 
+    def _write(self, copy: Copy, trouble: str) -> None:
+        self.write_row(
+            f"{copy.image_id} {copy.store} {copy.key} {trouble}",
+            image_id=copy.image_id,
+            store=copy.store,
+            key=copy.key,
+            trouble=trouble,
+        )
+
     def _summary(self) -> None:
         counts = self.counts
-        self.stdout.write(
+        self.write_summary(
             f"{counts['good']} good, {counts['damaged']} damaged, "
             f"{counts['no digest']} no digest, {counts['unreadable']} could not be read"
         )
@@ -155,10 +164,6 @@ def _is_unread(copy: Copy) -> bool:
     """
     is_at_url = copy.store == stores.HTTP.id
     return is_at_url and not copy.digests and not trusts_owners()
-
-
-def _columns(copy: Copy) -> str:
-    return f"{copy.image_id} {copy.store} {copy.key}"
 
 
 def _check_store(store_id: str) -> None:

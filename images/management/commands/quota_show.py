@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from images.console import CatalogueCommand, say
+from images.console import CatalogueCommand
 from images.models import QuotaLimit
 from images.transfers import usage
 
@@ -18,13 +18,26 @@ class Command(CatalogueCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("project", nargs="?", help="id of a project")
+        self.add_json_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         project = options["project"]
         if project is None:
             for limit in QuotaLimit.objects.order_by("project", "name"):
-                say(self.stdout, f"{limit.project} {limit.name}: {limit.value}")
+                self.write_row(
+                    f"{limit.project} {limit.name}: {limit.value}",
+                    project=limit.project,
+                    name=limit.name,
+                    limit=limit.value,
+                )
             return
         for name, use in usage.in_units(project).items():
             most = "no limit" if use.limit < 0 else use.limit
-            say(self.stdout, f"{name}: {use.used} of {most} ({use.source})")
+            self.write_row(
+                f"{name}: {use.used} of {most} ({use.source})",
+                project=project,
+                name=name,
+                used=use.used,
+                limit=use.limit,
+                source=use.source,
+            )
