@@ -452,7 +452,7 @@ def test_an_image_that_is_taken_over_during_a_request_is_not_changed_by_it(
         lambda: lifecycle.deactivate(image.pk, former),
         lambda: lifecycle.reactivate(image.pk, former),
         lambda: uploads.begin(image.pk, 5, former),
-        lambda: lifecycle.request_location(image.pk, URL, {}, former),
+        lambda: lifecycle.request_location(image.pk, URL, {}, former, {}),
     ]
 
     for attempt in attempts:

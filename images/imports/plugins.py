@@ -21,6 +21,8 @@ from images.transfers import heartbeat, quota
 
 DECOMPRESSION = "image_decompression"
 CONVERSION = "image_conversion"
+# The data of these is already where it stays, or is that of other copies.
+UNCHANGED = (TransferKind.IMAGE_COPY, TransferKind.LOCATION)
 
 
 def applied(
@@ -40,8 +42,8 @@ def applied(
     StoreFull, ProgramFailed, and what ``check_running`` and the blocks raise.
     """
     decompresses, converts = _decompresses(image), _converts(image)
-    is_copied = transfer.kind == TransferKind.IMAGE_COPY
-    if transfer.task_id is None or is_copied or not (decompresses or converts):
+    is_imported = transfer.task_id is not None and transfer.kind not in UNCHANGED
+    if not is_imported or not (decompresses or converts):
         return blocks
     size, digests = transfer.bytes_expected, transfer.expected_digests
     transfer.bytes_expected, transfer.expected_digests = None, {}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
+from uuid import uuid4
 
 from images import errors
 from images.access import Caller
@@ -18,16 +20,22 @@ from images.lifecycle.locations import apply
 from images.models import Image, Status, TransferKind
 from images.stores import HTTP, url_filter
 from images.transfers import leases, quota
+from images.transfers.tasks import Task
 from images.transitions import follow, locked
 
 
 def request_location(
-    image_id: str, url: str, digests: Mapping[str, str], actor: Caller
+    image_id: str,
+    url: str,
+    digests: Mapping[str, str],
+    actor: Caller,
+    document: Mapping[str, Any],
 ) -> None:
     """Request that a queued image has its data at a URL: queued -> importing.
 
     A background worker reads the data and checks it like an upload; then the image is active.
-    ``digests`` are expected of the data: algorithm -> hexadecimal. Where owners are trusted and
+    ``digests`` are expected of the data: algorithm -> hexadecimal; ``document`` is what the
+    task shows of the request. Where owners are trusted and
     expect no digest, the data is not read, and the image is active at once.
 
     The role ``service`` can do this for images of other projects. Raises NotFound, Forbidden,
@@ -44,7 +52,7 @@ def request_location(
         for location in trusted:
             apply(image, location, actor)
         if not trusted:
-            _begin(image, url, digests, actor)
+            _begin(image, url, digests, actor, document)
     failpoint("location.requested")
 
 
@@ -55,7 +63,13 @@ def _check_queued(image: Image) -> None:
         )
 
 
-def _begin(image: Image, url: str, digests: Mapping[str, str], actor: Caller) -> None:
+def _begin(
+    image: Image,
+    url: str,
+    digests: Mapping[str, str],
+    actor: Caller,
+    document: Mapping[str, Any],
+) -> None:
     check_ready(image)
     quota.check_uploading(image)
     follow(image, image.mark_importing, "import", actor)
@@ -69,4 +83,5 @@ def _begin(image: Image, url: str, digests: Mapping[str, str], actor: Caller) ->
         digests=digests,
         source=url,
         reserved=quota.reserve(image, None),
+        task=Task(uuid4(), "", actor.user, actor.project, document),
     )

@@ -1,4 +1,4 @@
-"""Tasks of the import API: requested imports, and what became of them.
+"""Tasks of the import API: requested imports and locations, and what became of them.
 
 A task is the transfer that carries its id. An attempt that is interrupted by the worker's
 shutdown gives the id to the next attempt.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Literal
 from uuid import UUID
 
 from django.conf import settings
@@ -32,10 +32,13 @@ SORT_COLUMNS: Final = {
 
 @dataclass(frozen=True)
 class Task:
-    """A requested import: its id, its method, who requested it, and the request itself."""
+    """A requested import or location: its id, who requested it, and the request itself.
+
+    ``method`` is empty for a location.
+    """
 
     id: UUID
-    method: ImportMethod
+    method: ImportMethod | Literal[""]
     user: str
     project: str | None
     request: Mapping[str, Any]  # without secrets
@@ -47,7 +50,7 @@ def of(transfer: Transfer) -> Task | None:
         return None
     return Task(
         transfer.task_id,
-        ImportMethod(transfer.import_method),
+        ImportMethod(transfer.import_method) if transfer.import_method else "",
         transfer.task_user,
         transfer.task_project,
         transfer.task_request or {},

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from images import access, errors, lifecycle
+from images import access, errors, imports, lifecycle
 from images.access import Caller
 from images.api.v2 import serializers
 from images.api.v2.patch import LocationOperation
@@ -40,6 +40,17 @@ class NewLocation(NamedTuple):
             )
         return cls(document["url"], _digests(document.get("validation_data", {})))
 
+    def shown(self) -> dict[str, Any]:
+        """Return what a task shows of the request: no secrets."""
+        validation = [
+            {"os_hash_algo": algorithm, "os_hash_value": value}
+            for algorithm, value in self.digests.items()
+        ]
+        return {
+            "loc_url": imports.masked(self.url),
+            "validation_data": validation[0] if validation else {},
+        }
+
 
 class ImageLocationViewSet(ApiViewSet):
     """``/v2/images/{id}/locations``: the locations of an image.
@@ -68,7 +79,7 @@ class ImageLocationViewSet(ApiViewSet):
             raise errors.Forbidden(
                 "http store must be enabled to use location API by normal user."
             )
-        lifecycle.request_location(image_id, *new, caller)
+        lifecycle.request_location(image_id, *new, caller, new.shown())
         return responses.nothing(202)
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""Tasks of the import API: requested imports, and what became of them."""
+"""Tasks of the import API: requested imports and locations, and what became of them."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ from images.api.v2.images import check_new
 from images.http import public_url, request_body, responses
 from images.http.views import IMAGE_UUID, ApiViewSet, get_caller
 from images.imports import ImportRequest
-from images.models import ImportMethod, Transfer, TransferStatus
+from images.models import ImportMethod, Transfer, TransferKind, TransferStatus
 from images.transfers import tasks
 
 PATH: Final = "/v2/tasks"
-IMPORT: Final = "import"  # the type of tasks that clients make here
+# The types of tasks; clients make the first one here.
+IMPORT: Final = "import"
+IMAGE_IMPORT: Final = "api_image_import"
+LOCATION_IMPORT: Final = "location_import"
 NEEDED: Final = ("import_from", "import_from_format", "image_properties")
 NOT_IN_LISTS: Final = ("input", "result", "message")
 UUID: Final = re.compile(IMAGE_UUID, re.ASCII)
@@ -34,7 +37,7 @@ STATUSES: Final = {
 
 
 class ImageTaskViewSet(ApiViewSet):
-    """``/v2/images/{id}/tasks``: the imports of an image."""
+    """``/v2/images/{id}/tasks``: the imports and requested locations of an image."""
 
     def list(self, request: Request, image_id: str) -> HttpResponse:
         """Return the tasks of an image that have not expired, newest first.
@@ -178,22 +181,27 @@ def _import_input(document: Any) -> dict[str, Any]:
 def _facts(transfer: Transfer) -> dict[str, Any]:
     """Return the members that all JSON objects of a task have, apart from times."""
     request = transfer.task_request or {}
-    is_new = NEEDED[0] in request
+    kind = _type(transfer)
+    given = {"import_req": request} if kind == IMAGE_IMPORT else request
     done = transfer.status == TransferStatus.DONE
     return {
         "id": str(transfer.task_id),
-        "type": IMPORT if is_new else "api_image_import",
+        "type": kind,
         "status": STATUSES[TransferStatus(transfer.status)],
         "owner": transfer.task_project,
         "image_id": transfer.image_id,
         "request_id": transfer.request_id,
         "user_id": transfer.task_user,
-        "input": request
-        if is_new
-        else {"image_id": transfer.image_id, "import_req": request},
+        "input": given if kind == IMPORT else {"image_id": transfer.image_id, **given},
         "result": {"image_id": transfer.image_id} if done else None,
         "message": transfer.error,
     }
+
+
+def _type(transfer: Transfer) -> str:
+    if transfer.kind == TransferKind.LOCATION:
+        return LOCATION_IMPORT
+    return IMPORT if NEEDED[0] in (transfer.task_request or {}) else IMAGE_IMPORT
 
 
 def _document(transfer: Transfer) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 from collections.abc import Callable, Iterator
@@ -30,6 +31,7 @@ DIGESTS = {
     name: hashlib.new(name, DATA).hexdigest()
     for name in ("md5", "sha1", "sha256", "sha512")
 }
+PACKED = gzip.compress(DATA)
 OTHER = "f" * 128
 BACKED = b"QFI\xfb\0\0\0\x02" + (512).to_bytes(8, "big") + (11).to_bytes(4, "big")
 BACKED = BACKED.ljust(512, b"\0") + b"/etc/passwd".ljust(512, b"\0")
@@ -37,8 +39,8 @@ BACKED = BACKED.ljust(512, b"\0") + b"/etc/passwd".ljust(512, b"\0")
 
 @pytest.fixture
 def web(tmp_path: Path, settings: Any) -> Iterator[str]:
-    """The URL of a web server that has `image` (DATA) and `backed`."""
-    files = {"image": DATA, "backed": BACKED}
+    """The URL of a web server that has `image` (DATA), `packed` and `backed`."""
+    files = {"image": DATA, "packed": PACKED, "backed": BACKED}
     with serving_files(tmp_path / "web", settings, **files) as url:
         yield url
 
@@ -144,6 +146,38 @@ def test_a_digest_that_holds_makes_the_image_active(
         "sha512",
         DIGESTS["sha512"],
     )
+
+
+def test_a_request_for_a_location_is_a_task_of_the_image(
+    web: str, api: Any, make_image: Any
+) -> None:
+    image = make_image()
+
+    response = add(api.member, image, f"{web}/image?secret=1", **digest("sha256"))
+
+    (task,) = api.member.get(f"/v2/images/{image.pk}/tasks").json()["tasks"]
+    assert (task["type"], task["status"]) == ("location_import", "pending")
+    assert task["request_id"] == response.headers["X-Openstack-Request-Id"]
+    assert task["input"] == {
+        "image_id": image.pk,
+        "loc_url": f"{web}/image?***",
+        "validation_data": digest("sha256"),
+    }
+    work()
+    (task,) = api.member.get(f"/v2/images/{image.pk}/tasks").json()["tasks"]
+    assert (task["status"], task["result"]) == ("success", {"image_id": image.pk})
+
+
+def test_import_plugins_leave_the_data_at_a_location_as_it_is(
+    web: str, api: Any, make_image: Any, settings: Any
+) -> None:
+    settings.IMAGECATALOG_IMPORT_PLUGINS = ("image_decompression",)
+    image = make_image()
+    add(api.member, image, f"{web}/packed")
+
+    work()
+
+    assert Image.objects.get(pk=image.pk).size == len(PACKED)
 
 
 def refused_data() -> dict[str, tuple[str, dict[str, str], str]]:
