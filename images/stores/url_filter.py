@@ -34,8 +34,8 @@ SYNTAX = (
 )
 # The same message for every reason, or the messages would reveal the internal network.
 REFUSED = (
-    "This URL is not allowed, or its host is unknown. Use a public URL, or ask the "
-    "operator to allow its host and port."
+    "This URL does not pass filtering, or its host is unknown. Use a public URL, or ask "
+    "the operator to allow its host and port."
 )
 
 LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
