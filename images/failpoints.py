@@ -32,11 +32,21 @@ POINTS = (
     "chunk.counted",  # committed, the next chunk has not begun
     "chunk.removed",  # the object is removed, the row is not
     "import.requested",  # committed, no response yet
+    "injection.set",  # the properties are set, nothing is committed
     "stage.begun",  # the row says uploading, no byte has been read
     "stage.stored",  # all chunks are stored, the row does not say so
     "import.due",  # all chunks are stored, no import has begun
     "import.begun",  # the row says importing, no chunk has been read
     "import.stored",  # the object is complete, the row is not updated
+    "decompression.streaming",  # a part of the decompressed data has passed
+    "conversion.begun",  # the disk is in a file without a name, qemu-img has not started
+    "conversion.done",  # qemu-img has ended, none of its output was read
+    "image_copy.claimed",  # no byte was read from the other store
+    "image_copy.stored",  # the object is complete, it is no location yet
+    "cache.begun",  # the folder contains the empty part file
+    "cache.renamed",  # the data has its final name, but no record of its uses
+    "cache.filled",  # the entry is complete, the last block is not sent
+    "cache.removing",  # of the two files of an entry one at least is removed
     "local.created",  # the folder contains the empty part file
     "local.renamed",  # the file has its final name, the folder is not synced
     "delete.marked",  # committed, the object still exists

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from images.cache import counts, folder
 from images.cache.folder import DATA, USES
+from images.failpoints import failpoint
 from images.stores.local import FilePart
 
 LONGEST_LINE = 4096  # bytes
@@ -122,6 +123,7 @@ def remove(name: str) -> bool:
         with suppress(FileNotFoundError):
             os.unlink(folder.path(part, name))
             removed = True
+            failpoint("cache.removing")
     return removed
 
 

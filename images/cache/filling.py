@@ -13,6 +13,7 @@ from django.conf import settings
 from images.cache import counts, entries, folder
 from images.cache.entries import Content
 from images.cache.folder import DATA, PARTS
+from images.failpoints import failpoint
 from images.stores import free_space
 from images.stores.writeback import WriteBack
 
@@ -96,6 +97,7 @@ class _PartFile:
             resources.callback(os.close, self._file)
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.ftruncate(self._file, content.size)  # counts in full from now on
+            failpoint("cache.begun")
             self._write_back = resources.enter_context(WriteBack(self._file))
             self._resources = resources.pop_all()
 
@@ -111,9 +113,11 @@ class _PartFile:
         with folder.locked():
             counts.add(fills=1)
             os.rename(self._path, folder.path(DATA, self._content.name))
+            failpoint("cache.renamed")
             # Only now: a file that is renamed counts as changed.
             entries.add(self._content, os.fstat(self._file))
         self._resources.close()
+        failpoint("cache.filled")
 
     def abandon(self) -> None:
         """Remove the file and release its claimed space."""

@@ -8,6 +8,7 @@ from typing import cast
 
 from images import errors, lifecycle
 from images.access import Caller
+from images.failpoints import failpoint
 from images.imports.request import ImportRequest
 from images.models import Image, Status, Transfer
 from images.stores import Blocks, Store
@@ -45,6 +46,7 @@ def bring_in(
     ``until_stopped`` passes the blocks on, and raises ServerStopping when the worker is
     stopping. Raises the errors of ``lifecycle.receive``.
     """
+    failpoint("image_copy.claimed")
     lifecycle.receive(image, transfer, until_stopped(_blocks(image)), actor)
 
 

@@ -7,6 +7,7 @@ from django.conf import settings
 from images import lifecycle
 from images.access import Caller
 from images.attributes import Changes, is_internal
+from images.failpoints import failpoint
 from images.models import Image
 
 INJECTION = "inject_image_metadata"
@@ -27,3 +28,4 @@ def inject(image: Image, actor: Caller) -> None:
     if properties:
         changes = lifecycle.clean_changes(Changes(properties=properties))
         lifecycle.change(image, changes, actor)
+        failpoint("injection.set")

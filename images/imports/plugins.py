@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from django.conf import settings
 
 from images import expected_digests, lifecycle
+from images.failpoints import failpoint
 from images.imports import conversion
 from images.imports.decompression import decompressed
 from images.models import Image, Transfer, TransferKind
@@ -71,7 +72,9 @@ def _converts(image: Image) -> bool:
 
 def _decompressed(blocks: Iterator[bytes]) -> Iterator[bytes]:
     # In a generator, so that nothing is read before the transfer is ready for errors.
-    yield from decompressed(blocks)
+    for block in decompressed(blocks):
+        yield block
+        failpoint("decompression.streaming")
     for _ in blocks:  # what a zip file has behind its only file is compared, too
         pass
 
@@ -96,7 +99,9 @@ def _converted(
             check()
             source.write(block)
         source.flush()
+        failpoint("conversion.begun")
         conversion.convert(source, disk_format, target, output, most, check)
+        failpoint("conversion.done")
         yield from conversion.blocks_of(target)
 
 

@@ -112,8 +112,7 @@ def receive(
     """
     try:
         facts = _receive(image, transfer, blocks, stores.get(transfer.store))
-        if transfer.kind != TransferKind.IMAGE_COPY:
-            failpoint(f"{TransferKind(transfer.kind).name.lower()}.stored")
+        failpoint(f"{TransferKind(transfer.kind).name.lower()}.stored")
         with locked(transfer.image_id, actor, deleted=True) as image:
             leases.finish(transfer)
             if staged is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import random
 import threading
 import time
@@ -26,6 +27,7 @@ IMPORTED = STAGED | ACTIVE  # or back, when the worker is killed
 FORMATS = {"disk_format": "raw", "container_format": "bare"}
 OFFSET_OCTETS = "application/offset+octet-stream"
 IMAGES = 6  # of each client
+FURTHER_STORE = "further"
 WEIGHTS = (4, 4, 4, 4, 4, 3, 2, 1)  # of the bodies
 
 
@@ -137,15 +139,15 @@ class Client:
         self.said[f"{code // 100}xx"] += code != 599
         return "unknown" if code >= 500 else "ack" if code < 300 else "refused"
 
-    def _entry(self) -> Entry:
-        body = self.dice.choices(self.bodies, WEIGHTS)[0]
+    def _entry(self, body: Body | None = None) -> Entry:
+        body = body or self.dice.choices(self.bodies, WEIGHTS)[0]
         entry = Entry(str(UUID(int=self.dice.getrandbits(128), version=4)), body)
         entry.names = {"new"}
         self.entries.append(entry)
         return entry
 
-    def _new(self, **fields: str) -> Entry:
-        entry = self._entry()
+    def _new(self, body: Body | None = None, **fields: str) -> Entry:
+        entry = self._entry(body)
         fields = FORMATS | {"id": entry.id, "name": "new"} | fields
         self._do(entry, QUEUED, "POST", "images", json=fields)
         return entry
@@ -157,8 +159,11 @@ class Client:
         if chance < 0.7:
             self._new()
             return
-        if chance < 0.85:
+        if chance < 0.82:
             self._create_by_copy()
+            return
+        if chance < 0.9:
+            self._create_by_conversion()
             return
         entry = self._new(disk_format="qcow2")  # which our bodies are not
         self._put(entry, entry.body.data)
@@ -258,14 +263,43 @@ class Client:
         return answer
 
     def _stage(self, entry: Entry) -> None:
-        """The data expires, unless it is imported before."""
-        path = f"images/{entry.id}/stage"
-        data = self._slowly(entry.body.data)
-        self._do(entry, STAGED, "PUT", path, data=data, headers=OCTETS)
+        """The data expires, unless it is imported before; the import decompresses it."""
+        is_compressed = self.dice.random() < 0.5
+        data = entry.body.data
+        self._stage_data(entry, gzip.compress(data, 1) if is_compressed else data)
+
+    def _stage_data(self, entry: Entry, data: bytes) -> None:
+        path, blocks = f"images/{entry.id}/stage", self._slowly(data)
+        self._do(entry, STAGED, "PUT", path, data=blocks, headers=OCTETS)
 
     def _import(self, entry: Entry) -> None:
-        body = {"method": {"name": "glance-direct"}}
-        self._do(entry, IMPORTED, "POST", f"images/{entry.id}/import", json=body)
+        self._request_import(entry, IMPORTED, {"name": "glance-direct"})
+
+    def _import_from_web(self, entry: Entry) -> None:
+        uri = f"{self.web}{entry.body.number}"
+        method = {"name": "web-download", "uri": uri}
+        self._request_import(entry, ACTIVE | QUEUED, method)
+
+    def _request_import(
+        self, entry: Entry, status: frozenset[str], method: dict[str, str], **rest: Any
+    ) -> None:
+        body = {"method": method} | rest
+        self._do(entry, status, "POST", f"images/{entry.id}/import", json=body)
+
+    def _create_by_conversion(self) -> None:
+        """Where the import fails, the image stays a queued one, which nothing fits."""
+        disks = [body for body in self.bodies if body.is_disk]
+        entry = self._new(self.dice.choice(disks[:2]), disk_format="qcow2")
+        self._stage_data(entry, entry.body.as_qcow2())
+        self._import(entry)
+
+    def _copy_to_store(self, entry: Entry) -> None:
+        method = {"name": "copy-image"}
+        self._request_import(entry, entry.may, method, stores=[FURTHER_STORE])
+
+    def _remove_from_store(self, entry: Entry) -> None:
+        path = f"stores/{FURTHER_STORE}/{entry.id}"
+        self._do(entry, entry.may, "DELETE", path)
 
     def _create_by_copy(self) -> None:
         entry = self._entry()
@@ -373,7 +407,7 @@ VERBS: dict[str, list[Verb]] = {
         *([Client._upload, Client._upload_slowly] * 3),
         *([Client._resumable] * 3),
         *([Client._stage] * 3),
-        *([Client._copy] * 3),
+        *([Client._copy, Client._import_from_web] * 3),
         Client._upload_and_delete,
         Client._break_off,
         Client._add_location,
@@ -387,7 +421,8 @@ VERBS: dict[str, list[Verb]] = {
         Client._deactivate,
         Client._remove_location,
         Client._rename,
-        Client._read,
+        *([Client._read, Client._copy_to_store] * 3),
+        Client._remove_from_store,
     ],
     "deactivated": [
         Client._reactivate,

@@ -6,12 +6,13 @@ It stays, because a command takes longer to start than a round may take. Reads a
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -79,9 +80,11 @@ def main() -> None:
     import django
 
     django.setup()
+    from django.conf import settings
     from django.core.management import CommandError, call_command
 
-    from images import uploads
+    from images import cache, uploads
+    from images.lifecycle.caching import tidy_cache
     from images.models import (
         TRANSIENT_STATUSES,
         Image,
@@ -121,10 +124,24 @@ def main() -> None:
             time.sleep(0.1)
 
     def check() -> list[list[str]]:
-        return [
+        found = [
             [finding.kind, finding.image_id, f"{finding.message} {finding.key}".strip()]
             for finding in consistency.check(read_bytes=True)
         ]
+        return [*found, *cache_wrongs()] if cache.is_on() else found
+
+    def cache_wrongs() -> Iterator[list[str]]:
+        tidy_cache()
+        for part in ("parts", "uses", "data"):
+            for path in Path(settings.IMAGECATALOG_CACHE_DIR, part).iterdir():
+                image_id = path.name.partition(".")[0]
+                image = Image.objects.filter(pk=image_id).first()
+                if part == "parts" or not (image and image.os_hash_value):
+                    yield ["orphan-bytes", image_id, f"{path} in the cache"]
+                elif part == "data":
+                    digest = hashlib.sha512(path.read_bytes()).hexdigest()
+                    if digest != image.os_hash_value:
+                        yield ["wrong-digest", image_id, f"{path} in the cache"]
 
     def rows(*ids: str) -> dict[str, list[str | None]]:
         found = Image.objects.filter(pk__in=ids)

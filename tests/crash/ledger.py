@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import random
+import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tests.crash.judge import Row
 
@@ -26,6 +29,20 @@ class Body:
     number: int
     data: bytes
     hash_value: str  # SHA-512, hexadecimal
+
+    @property
+    def is_disk(self) -> bool:
+        """Whether the size is that of a disk, which another format can keep."""
+        return bool(self.data) and len(self.data) % 512 == 0
+
+    def as_qcow2(self) -> bytes:
+        """The same disk in another format."""
+        with TemporaryDirectory() as name:
+            raw, disk = Path(name, "raw"), Path(name, "qcow2")
+            raw.write_bytes(self.data)
+            command = ["qemu-img", "convert", "-f", "raw", "-O", "qcow2", raw, disk]
+            subprocess.run(command, check=True)
+            return disk.read_bytes()
 
 
 def bodies(dice: random.Random) -> list[Body]:

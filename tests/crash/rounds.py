@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import psutil
@@ -41,7 +43,8 @@ COLUMNS = {
 def kinds(backend: str) -> list[str]:
     """The ways to die that this backend has."""
     folder = backend == BACKENDS[0]
-    points = [it for it in POINTS if folder or not it.startswith("local.")]
+    elsewhere = "cache." if folder else "local."
+    points = [it for it in POINTS if not it.startswith(elsewhere)]
     return [*points, *KILLS]
 
 
@@ -69,14 +72,27 @@ def environment(backend: str, folder: Path) -> Iterator[tuple[dict[str, str], Pa
         "IMAGECATALOG_SCRUB_TIME": "0",
         "IMAGECATALOG_CRASH_FILE": str(folder / "die-at"),
         "IMAGECATALOG_URL_ALLOWED_HOSTS": "127.0.0.1",
+        "IMAGECATALOG_IMPORT_PLUGINS": (
+            "image_decompression,image_conversion,inject_image_metadata"
+        ),
+        "IMAGECATALOG_INJECTED_PROPERTIES": "tried:yes",
+        "IMAGECATALOG_INJECTION_IGNORED_ROLES": "no-one",
     }
+    if not shutil.which("qemu-img"):
+        raise servers.Missing("qemu-img is not installed (package qemu-utils)")
     if backend == BACKENDS[0]:
+        names = "local", clients.FURTHER_STORE
+        each = [f"{name}=file://{folder}/stores/{name}" for name in names]
+        env["IMAGECATALOG_STORES"] = ",".join(each)
         yield env, folder / "no S3"
         return
     with servers.postgres() as database, servers.nanio(folder / "s3") as s3:
         env |= s3.env
         env["DATABASE_URL"] = database
-        env["IMAGECATALOG_STORES"] = s3.store()
+        further = s3.store(clients.FURTHER_STORE, clients.FURTHER_STORE)
+        env["IMAGECATALOG_STORES"] = f"{s3.store()},{further}"
+        env["IMAGECATALOG_CACHE_DIR"] = str(folder / "cache")
+        env["IMAGECATALOG_CACHE_MAX_SIZE"] = str(4 << 20)
         yield env, s3.folder.parent / PARTS
 
 
@@ -94,8 +110,10 @@ class Rounds:
         self.passer: subprocess.Popen[bytes] | None = None
         self.clients: list[clients.Client] = []
 
-    def run(self, number: int, seconds: float, say: Callable[[str], object]) -> Result:
-        """So many rounds, fewer when the time is over."""
+    def run(
+        self, number: int, deaths: int, seconds: float, say: Callable[[str], object]
+    ) -> Result:
+        """So many rounds of ``deaths`` each, fewer when the time is over."""
         began = time.monotonic()
         with ExitStack() as stack:
             inside = environment(self.result.backend, self.folder)
@@ -107,11 +125,13 @@ class Rounds:
             stack.callback(self._end)
             self._start()
             self._invite(bodies, web, stack)
-            for index, kind in enumerate(self._order(number)):
+            order = self._order(number * deaths)
+            for index in range(number):
                 if time.monotonic() - began > seconds:
                     break
-                self._round(kind)
-                say(f"{self.result.backend} {index + 1}/{number} {kind}")
+                kinds = list(islice(order, deaths))
+                self._round(kinds)
+                say(f"{self.result.backend} {index + 1}/{number} {', '.join(kinds)}")
             self._finish()
         self.result.seconds = time.monotonic() - began
         return self.result
@@ -197,13 +217,14 @@ class Rounds:
 
     # A round
 
-    def _round(self, kind: str) -> None:
-        count = self.result.counts.setdefault(kind, Counter())
-        count["rounds"] += 1
-        count["hit"] += self._kill(kind)
-        self._recover()
-        time.sleep(self.dice.uniform(0, 0.2))
-        self._look(kind)
+    def _round(self, kinds: list[str]) -> None:
+        for kind in kinds:
+            count = self.result.counts.setdefault(kind, Counter())
+            count["rounds"] += 1
+            count["hit"] += self._kill(kind)
+            self._recover()
+            time.sleep(self.dice.uniform(0, 0.2))
+        self._look(*kinds)
 
     def _kill(self, kind: str) -> bool:
         if kind == "reap.found":
@@ -267,19 +288,22 @@ class Rounds:
 
     # What is left
 
-    def _look(self, kind: str) -> None:
+    def _look(self, *kinds: str) -> None:
+        """Count what is wrong for the last of the kinds, and name them all."""
         with self._quiet():
             # One until what is silent ends, and one until what it has left is removed.
             found = self.judge.settle(2 * LEASE + 5)
             found += self._against_the_ledger()
             found += self.judge.check()
             found += self._unfinished()
-        count = self.result.counts[kind]
+        count = self.result.counts[kinds[-1]]
         for what, image_id, words in found:
             if (what, image_id) not in self.known:
                 self.known.add((what, image_id))
                 count[COLUMNS.get(what, "other")] += 1
-                self.result.troubles.append(f"{kind}: {what} {image_id} {words}")
+                self.result.troubles.append(
+                    f"{', '.join(kinds)}: {what} {image_id} {words}"
+                )
 
     def _against_the_ledger(self) -> list[list[str]]:
         entries = [entry for client in self.clients for entry in client.entries]
@@ -319,12 +343,13 @@ def run(
     folder: Path,
     number: int,
     *,
+    deaths: int = 1,
     seconds: float = 3600,
     seed: int = 0,
     say: Callable[[str], object] = lambda line: None,
 ) -> Result:
-    """So many rounds on a fresh catalogue below ``folder``."""
-    return Rounds(backend, folder, seed).run(number, seconds, say)
+    """So many rounds on a fresh catalogue below ``folder``, each of them with so many deaths."""
+    return Rounds(backend, folder, seed).run(number, deaths, seconds, say)
 
 
 def table(result: Result) -> str:
@@ -338,9 +363,9 @@ def table(result: Result) -> str:
             "".join([f"{kind:<20}", *(f"{count[name]:>9}" for name in columns)])
         )
     said = ", ".join(f"{number} {word}" for word, number in sorted(result.said.items()))
-    rounds = max(total["rounds"] - 1, 1)
+    deaths = max(total["rounds"] - 1, 1)
     lines.append(
-        f"{result.seconds:.0f} s, {result.seconds / rounds:.2f} s a round; "
+        f"{result.seconds:.0f} s, {result.seconds / deaths:.2f} s a death; "
         f"{result.images} images; answers: {said}"
     )
     return "\n".join(lines)
