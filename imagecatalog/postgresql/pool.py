@@ -17,20 +17,24 @@ from typing import Final
 import psycopg
 
 from imagecatalog.postgresql.connection import Connection
+from imagecatalog.postgresql.fair_semaphore import FairSemaphore
 
 IDLE_SECONDS: Final = 600.0  # after which a connection that nobody needed is closed
 RETRY_SECONDS: Final = 0.5  # between two attempts to connect during an outage
 
 
 class Pool:
-    """A pool of at most ``size`` connections; a thread waits at most ``timeout`` s for one."""
+    """A pool of at most ``size`` connections; a thread waits at most ``timeout`` s for one.
+
+    The thread that has waited for longest gets the next one.
+    """
 
     def __init__(
         self, connect: Callable[[], Connection], size: int, timeout: float
     ) -> None:
         self._connect = connect
         self._timeout = timeout
-        self._places = threading.Semaphore(size)
+        self._places = FairSemaphore(size)
         self._idle: deque[Connection] = deque()  # the last used one is the first reused
         self._closed = False
         self._failure: str | None = None  # of the last attempt to connect
@@ -51,7 +55,7 @@ class Pool:
 
         Raises psycopg.OperationalError if none became free in time, or none can be opened.
         """
-        if not self._places.acquire(timeout=self._timeout):
+        if not self._places.acquire(self._timeout):
             raise psycopg.OperationalError(
                 f"no connection became free within {self._timeout:g} seconds"
             )

@@ -1,0 +1,49 @@
+"""A semaphore that serves threads in the order in which they ask."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+
+
+class FairSemaphore:
+    """A semaphore that the thread which has waited for longest gets next.
+
+    With Python's own, a thread that has just released it can acquire it again before those that
+    wait: in a burst of requests some would wait in vain.
+    """
+
+    def __init__(self, value: int) -> None:
+        """Let ``value`` threads have the semaphore at once."""
+        self._free = value
+        self._waiting: deque[threading.Lock] = (
+            deque()
+        )  # each is released for its thread
+        self._lock = threading.Lock()
+
+    def acquire(self, timeout: float) -> bool:
+        """Acquire the semaphore; return False if that takes longer than ``timeout`` seconds."""
+        with self._lock:
+            if self._free:
+                self._free -= 1
+                return True
+            turn = threading.Lock()
+            turn.acquire()
+            self._waiting.append(turn)
+        return turn.acquire(timeout=timeout) or not self._leave(turn)
+
+    def release(self) -> None:
+        """Hand the semaphore to the thread that has waited for longest, if any waits."""
+        with self._lock:
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._free += 1
+
+    def _leave(self, turn: threading.Lock) -> bool:
+        """Stop waiting; return False if the semaphore was handed over meanwhile."""
+        with self._lock:
+            if turn not in self._waiting:
+                return False
+            self._waiting.remove(turn)
+            return True
