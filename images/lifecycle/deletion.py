@@ -382,6 +382,6 @@ def _remove(location: ImageLocation, breaker: CircuitBreaker) -> bool:
 
 
 DUTIES = (
-    Duty("scrub the trash", scrub_due),
+    Duty("scrub the trash", scrub_due, may_block=True),
     Duty("remove objects that are due", remove_due, may_block=True),
 )

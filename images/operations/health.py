@@ -16,13 +16,16 @@ from django.utils import timezone
 from images import outages
 from images.models import WorkerReport
 
-REPORT_SECONDS: Final = 10.0  # between two reports of a worker
-SILENCE_SECONDS: Final = 60.0  # without a report: then no worker counts as running
+REPORT_SECONDS: Final = 5.0  # between two reports of a worker
+SILENCE_SECONDS: Final = 20.0  # without a report: then no worker counts as running
 ANSWER_SECONDS: Final = 0.8  # that a caller waits for the database
 FRESH_SECONDS: Final = 1.0  # that a result is used again
 
 SILENT: Final = "The database does not answer."
-NO_WORKER: Final = "No background worker has reported in the last minute. Start one, or look into its log."
+NO_WORKER: Final = (
+    f"No background worker has reported in the last {SILENCE_SECONDS:.0f} seconds. Start one, or "
+    "look into its log."
+)
 
 _lock = threading.Lock()
 _thread = ThreadPoolExecutor(1, thread_name_prefix="health")

@@ -326,4 +326,4 @@ def _transfers(image: Image) -> list[dict[str, Any]]:
     return list(newest)[::-1]
 
 
-DUTIES = (Duty("count the catalogue", recount),)
+DUTIES = (Duty("count the catalogue", recount, may_block=True),)

@@ -23,8 +23,9 @@ from images.attributes import Changes
 from images.duty import Duty
 from images.jobs import worker
 from images.jobs.fetch_pool import FetchPool
-from images.lifecycle import Source
+from images.lifecycle import Source, deletion
 from images.models import Image, Transfer
+from images.operations import health
 from images.stores.local import LocalStore
 from tests.copies import waiting_copies
 from tests.servers import ROOT, wait_until
@@ -154,7 +155,18 @@ def test_once_an_hour_it_forgets_old_sign_ins(
 
 
 @pytest.fixture
-def hanging_store(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+def ending_threads() -> Iterator[None]:
+    """The threads that a test starts end before the next one."""
+    before = set(threading.enumerate())
+    yield
+    for thread in set(threading.enumerate()) - before:
+        thread.join(30)
+
+
+@pytest.fixture
+def hanging_store(
+    ending_threads: None, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[threading.Event]:
     """Set while somebody waits for the store to remove an object."""
     waiting, go_on = threading.Event(), threading.Event()
 
@@ -164,11 +176,8 @@ def hanging_store(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
         raise errors.StoreError("The store does not answer.")
 
     monkeypatch.setattr(LocalStore, "delete", hang)
-    before = set(threading.enumerate())
     yield waiting
     go_on.set()
-    for thread in set(threading.enumerate()) - before:
-        thread.join(30)
 
 
 def test_a_store_that_hangs_keeps_nothing_else_waiting(
@@ -184,6 +193,7 @@ def test_a_store_that_hangs_keeps_nothing_else_waiting(
     )
     Transfer.objects.update(heartbeat_at="2000-01-01T00:00:00Z")
     deadline = time.monotonic() + 30
+    all_done = ["deleted", "deleted", "queued"]
 
     def go_on(signals: object, pause: float) -> int | None:
         if not hanging_store.wait(30) or time.monotonic() > deadline:
@@ -195,13 +205,49 @@ def test_a_store_that_hangs_keeps_nothing_else_waiting(
             settings.IMAGECATALOG_SCRUB_TIME = 0
             lifecycle.delete(make_image("active").pk, member)
         time.sleep(0.02)
-        return signal.SIGTERM if "queued" in statuses() else None
+        return signal.SIGTERM if statuses() == all_done else None
 
     monkeypatch.setattr(signal, "pthread_sigmask", lambda *_: None)
     monkeypatch.setattr(signal, "sigtimedwait", go_on)
     call_command("image_worker", interval=0.1)
 
-    assert statuses() == ["deleted", "deleted", "queued"]
+    assert statuses() == all_done
+
+
+def test_it_reports_while_it_scrubs_a_large_trash(
+    ending_threads: None,
+    transactional_db: None,
+    make_image: Any,
+    member: Caller,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings.IMAGECATALOG_SCRUB_TIME = 0
+    lifecycle.delete(make_image("active").pk, member)
+    scrubbing, reported = threading.Event(), threading.Event()
+    late: list[object] = []
+
+    def scrub(image: object, *_: object) -> bool:
+        scrubbing.set()
+        if not reported.wait(5):
+            late.append(image)
+        return True
+
+    def go_on(signals: object, pause: float) -> int | None:
+        return signal.SIGTERM if reported.is_set() else None
+
+    def report() -> None:
+        if scrubbing.is_set():
+            reported.set()
+
+    monkeypatch.setattr(deletion, "_scrubbed", scrub)
+    monkeypatch.setattr(worker, "REPORT", Duty("report", report))
+    monkeypatch.setattr(health, "REPORT_SECONDS", 0)
+    monkeypatch.setattr(signal, "pthread_sigmask", lambda *_: None)
+    monkeypatch.setattr(signal, "sigtimedwait", go_on)
+    call_command("image_worker")
+
+    assert not late
 
 
 # To wake who waits for an event takes a moment, which is made long here.
@@ -226,7 +272,7 @@ def test_a_second_signal_that_comes_at_once_does_not_block_it(tmp_path: Path) ->
         worker.send_signal(signal.SIGINT)
         time.sleep(0.3)
         worker.send_signal(signal.SIGTERM)
-        worker.wait(timeout=10)
+        worker.wait(timeout=30)
     finally:
         worker.kill()
         worker.wait()
