@@ -1,4 +1,4 @@
-"""One thread that sends the rest of all downloads, however slowly the clients read."""
+"""Threads that send the rest of downloads, one for each store, however slowly clients read."""
 
 from __future__ import annotations
 
@@ -41,6 +41,7 @@ class Download:
         Runs in the thread of the request, whose log context it keeps.
         """
         self._sock, self._blocks, self._left = sock, blocks, left
+        self.source: str = blocks.source
         self.can_go_on = False  # whether the connection takes requests afterwards
         self.log: Callable[[], None] | None = None  # the record of the request
         self.context = copy_context()  # names the request in log records
@@ -98,12 +99,32 @@ def _unread(sock: socket.socket) -> int:
     return count
 
 
+Finished = Callable[[Any, Download, Exception | None], None]
+
+
+class Senders:
+    """A sender for each store, so that one whose file system hangs stops no other downloads."""
+
+    def __init__(self, finished: Finished) -> None:
+        """Prepare senders, which call ``finished`` as ``Sender`` does."""
+        self._finished = finished
+        self._senders: dict[str, Sender] = {}
+        self._lock = threading.Lock()
+
+    def add(self, conn: Any, download: Download) -> None:
+        """Let the sender of its store send a download. Any thread can call this."""
+        with self._lock:
+            sender = self._senders.get(download.source)
+            if sender is None:
+                sender = self._senders[download.source] = Sender(self._finished)
+                sender.start()
+        sender.add(conn, download)
+
+
 class Sender:
     """A thread that sends the rest of downloads, in turn a part of each."""
 
-    def __init__(
-        self, finished: Callable[[Any, Download, Exception | None], None]
-    ) -> None:
+    def __init__(self, finished: Finished) -> None:
         """Prepare the thread, which calls ``finished`` for each download that ends.
 
         The arguments are the connection, the download, and an error, or None if all bytes were

@@ -22,7 +22,7 @@ from gunicorn.workers import gthread  # type: ignore[import-untyped]
 
 from imagecatalog.web import refusals
 from imagecatalog.web.connection import Connection
-from imagecatalog.web.sending import Download, Sender, TooSlow
+from imagecatalog.web.sending import Download, Senders, TooSlow
 from images.http import connection
 
 HELD_LIMIT: Final = 32 << 20  # bytes of requests that are not answered, in one process
@@ -47,12 +47,7 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
         self._next_sweep = 0.0
         self._tls = gunicorn_sock.ssl_context(self.cfg) if self.cfg.is_ssl else None
         self._discarded = bytearray(DISCARDED_AT_ONCE)
-        self._sender = Sender(self._is_sent)
-
-    def init_process(self) -> None:
-        """Start the thread for downloads, and serve."""
-        self._sender.start()
-        super().init_process()
+        self._senders = Senders(self._is_sent)
 
     # Receiving
 
@@ -203,7 +198,7 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
             self._go_on(conn, can_go_on)
         else:
             conn.download.can_go_on = can_go_on
-            self._sender.add(conn, conn.download)
+            self._senders.add(conn, conn.download)
 
     def _is_sent(
         self, conn: Connection, download: Download, error: Exception | None

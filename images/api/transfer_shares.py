@@ -28,6 +28,7 @@ class _SentFile:
     def __init__(self, blocks: Any, shares: Shares, place: Place) -> None:
         self._blocks, self._shares, self._place = blocks, shares, place
         self._release = weakref.finalize(self, shares.release, place)
+        self.source = blocks.source
 
     def send_to(self, sock: socket, most: int) -> int:
         """Send up to ``most`` bytes, as the file does."""

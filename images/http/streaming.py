@@ -357,11 +357,12 @@ def _sent(blocks: Any, direct: Direct, count: int) -> Iterator[bytes]:
         if left:
             direct.send_rest(blocks.take(), left)
         return
-    while left:
-        sent = blocks.send_to(direct.sock, left)
-        if not sent:
-            raise _too_short(left)
-        left -= sent
+    with closing(blocks.take()) as rest:
+        while left:
+            sent = rest.send_to(direct.sock, left)
+            if not sent:
+                raise _too_short(left)
+            left -= sent
 
 
 def _exactly(blocks: Iterator[bytes], count: int) -> Iterator[bytes]:

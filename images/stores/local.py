@@ -10,12 +10,18 @@ import os
 import socket
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import (
+    ExitStack,
+    contextmanager,
+    nullcontext,
+    suppress,
+)
 from pathlib import Path
 
 from images.errors import DataMissing, StoreError
 from images.failpoints import failpoint
 from images.stores import free_space, keys
+from images.stores.patience import Patience
 from images.stores.writeback import PART, WriteBack, sync_folder
 
 BLOCK = 1 << 20  # bytes
@@ -52,6 +58,7 @@ class LocalStore:
         self.weight = weight
         self.description = description
         self.cached = cached
+        self._patience = Patience()
 
     @property
     def properties(self) -> dict[str, object]:
@@ -111,7 +118,7 @@ class LocalStore:
 
         Raises DataMissing if there is no such object, StoreError if the store fails.
         """
-        with self._reading():
+        with self._patience.reading(), self._reading():
             file = os.open(self._path(key), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
             try:
                 size = _regular(os.fstat(file))
@@ -119,14 +126,15 @@ class LocalStore:
             except BaseException:
                 os.close(file)
                 raise
-        return FilePart(file, start, size if stop is None else min(stop, size))
+        stop = size if stop is None else min(stop, size)
+        return FilePart(file, start, stop, self.id, self._patience)
 
     def size(self, key: str) -> int:
         """Return the size of an object in bytes.
 
         Raises DataMissing if there is no such object, StoreError if the store fails.
         """
-        with self._reading():
+        with self._patience.reading(), self._reading():
             return _regular(os.lstat(self._path(key)))
 
     def delete(self, key: str, *, abandoned: bool = False) -> None:
@@ -280,14 +288,26 @@ def _regular(status: os.stat_result) -> int:
 class FilePart(Iterator[bytes]):
     """Bytes [position, stop) of an open file, read as blocks or sent by the kernel."""
 
-    def __init__(self, file: int, position: int, stop: int) -> None:
-        """Take over the descriptor ``file``, which this object closes."""
+    def __init__(
+        self,
+        file: int,
+        position: int,
+        stop: int,
+        source: str = "",
+        patience: Patience | None = None,
+    ) -> None:
+        """Take over the descriptor ``file``, which this object closes.
+
+        ``source`` names the store; reads raise StoreError if ``patience`` does.
+        """
         self._file, self._position, self._stop = file, position, stop
+        self.source = source
+        self._reading = patience.reading if patience else nullcontext
 
     def __next__(self) -> bytes:
         if self._file < 0 or self._position >= self._stop:
             raise StopIteration
-        with _store_errors():
+        with self._reading(), _store_errors():
             block = os.pread(self._file, self._room(BLOCK), self._position)
         self._advance(len(block))
         return block
@@ -301,14 +321,18 @@ class FilePart(Iterator[bytes]):
             return 0
         # Limited, so that the caller can check between two calls whether the client reads.
         count = self._room(min(most, SENT_AT_ONCE))
-        sent = os.sendfile(sock.fileno(), self._file, self._position, count)
+        with self._reading():
+            sent = os.sendfile(sock.fileno(), self._file, self._position, count)
         self._advance(sent)
         return sent
 
     def take(self) -> FilePart:
-        """Return an object for the rest of the data, which closes the file instead of this one."""
+        """Return an object for the rest of the data, which closes the file instead of this one.
+
+        Its reads may hang: it is for a thread that serves this store alone.
+        """
         file, self._file = self._file, -1
-        return FilePart(file, self._position, self._stop)
+        return FilePart(file, self._position, self._stop, self.source)
 
     def status(self) -> os.stat_result:
         """Return the status of the file."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import queue
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from imagecatalog.web.sending import BUFFERED_RATE, Download, Sender, TooSlow
+from imagecatalog.web.sending import BUFFERED_RATE, Download, Sender, Senders, TooSlow
 from images import errors, min_rate
 from images.stores.local import LocalStore
 
@@ -108,6 +110,38 @@ def test_a_client_that_does_not_read_is_ended(
     begin()
 
     assert isinstance(finished.get(timeout=10)[2], TooSlow)
+
+
+def test_a_store_that_hangs_holds_no_download_of_another(
+    store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = LocalStore("other", tmp_path / "other")
+    other.put(KEY, [DATA])
+    hanging, release = threading.Event(), threading.Event()
+    real = os.sendfile
+
+    def sendfile(sock: int, file: int, position: int, count: int) -> int:
+        if os.readlink(f"/proc/self/fd/{file}") == str(store.root / KEY):
+            hanging.set()
+            release.wait()
+        return real(sock, file, position, count)
+
+    monkeypatch.setattr(os, "sendfile", sendfile)
+    finished: Finished = queue.SimpleQueue()
+    senders = Senders(lambda *ended: finished.put(ended))
+    pairs = socket.socketpair(), socket.socketpair()
+    for (near, _), source in zip(pairs, (store, other), strict=True):
+        download = Download(near, source.open(KEY), 10)
+        senders.add(SimpleNamespace(sock=near), download)
+    assert hanging.wait(timeout=5)
+
+    ended = finished.get(timeout=5)
+    release.set()
+    also_ended = finished.get(timeout=5)
+    for sock in itertools.chain(*pairs):
+        sock.close()
+
+    assert [it[1].source for it in (ended, also_ended)] == ["other", "local"]
 
 
 def test_what_the_kernel_has_but_the_client_does_not_counts_as_unread(
