@@ -1,0 +1,201 @@
+"""Requests that meet an import, by every method and in each of its steps: nothing is stuck or left."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from images import errors, failpoints, imports, lifecycle, uploads
+from images.access import Caller, implied
+from images.attributes import Changes
+from images.imports import ImportRequest, queue
+from images.models import OPEN_STATUSES, Image, Transfer, UploadChunk
+from images.operations import consistency, purge
+from images.transfers import reaper
+from tests.web import serving_files
+
+DATA = b"the data of the image" * 1000
+OWNER = Caller("tester", "project-of-tester", implied("admin"), interface="test")
+FORMATS = {"disk_format": "raw", "container_format": "bare", "owner": OWNER.project}
+REFUSED = (
+    errors.Conflict,
+    errors.DataMissing,
+    errors.Forbidden,
+    errors.Gone,
+    errors.Invalid,
+    errors.NotFound,
+)
+
+
+def stage(image_id: str) -> None:
+    uploads.stage(image_id, [DATA], OWNER)
+
+
+def upload(image_id: str) -> None:
+    lifecycle.upload(image_id, [DATA], OWNER)
+
+
+# Each method: what the image needs first, and the failpoints that its import passes.
+METHODS: dict[str, tuple[Callable[[str], None], tuple[str, ...]]] = {
+    "glance-direct": (stage, ("import.begun", "import.stored")),
+    "web-download": (
+        lambda image_id: None,
+        ("web_download.claimed", "web_download.stored"),
+    ),
+    "copy-image": (upload, ("image_copy.claimed", "image_copy.stored")),
+}
+OF_ALL = ("import.requested", "data.streaming", "data.received", "data.active")
+
+
+def delete_and_purge(image_id: str) -> None:
+    lifecycle.delete(image_id, OWNER)
+    purge.purge_deleted(timezone.now())
+
+
+def rename(image_id: str) -> None:
+    lifecycle.update(image_id, Changes(fields={"name": "renamed"}), OWNER)
+
+
+def request(method: str, image_id: str, url: str) -> None:
+    stores = ("further",) if method == "copy-image" else ()
+    wanted = ImportRequest(method, uri=f"{url}/data", store_ids=stores)
+    imports.request_import(image_id, wanted, OWNER)
+
+
+Rival = Callable[[str, str, str], object]  # method, image, URL
+RIVALS: dict[str, Rival] = {
+    "the same import": request,
+    "delete": lambda _, image_id, url: lifecycle.delete(image_id, OWNER),
+    "deactivate": lambda _, image_id, url: lifecycle.deactivate(image_id, OWNER),
+    "patch": lambda _, image_id, url: rename(image_id),
+    "purge": lambda _, image_id, url: delete_and_purge(image_id),
+    "upload": lambda _, image_id, url: upload(image_id),
+    "stage": lambda _, image_id, url: stage(image_id),
+    "remove": lambda _, image_id, url: lifecycle.remove_from_store(
+        image_id, "local", OWNER
+    ),
+}
+PAIRS = [(method, rival) for method in METHODS for rival in RIVALS]
+
+
+@pytest.fixture
+def url(tmp_path: Path, settings: Any) -> Iterator[str]:
+    settings.IMAGECATALOG_STORES += f",further=file://{tmp_path}/further"
+    settings.IMAGECATALOG_DELAYED_DELETE = False
+    with serving_files(tmp_path / "web", settings, data=DATA) as url:
+        yield url
+
+
+@pytest.fixture
+def at_point(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[[str, Callable[[], object]], list[str]]:
+    """``at_point(name, rival)``: call the rival where the failpoint is passed for the first time."""
+
+    def arrange(name: str, rival: Callable[[], object]) -> list[str]:
+        passed: list[str] = []
+
+        def reached(point: str, note: str) -> None:
+            if point != name or passed:
+                return
+            passed.append(point)
+            try:
+                rival()
+            except REFUSED as error:
+                passed.append(type(error).__name__)
+
+        monkeypatch.setenv("IMAGECATALOG_CRASH_FILE", str(tmp_path / "die-at"))
+        monkeypatch.setattr(failpoints, "_die_if_asked", reached)
+        return passed
+
+    return arrange
+
+
+def ready(method: str) -> str:
+    image_id = lifecycle.create(FORMATS, {}, [], OWNER).pk
+    METHODS[method][0](image_id)
+    return image_id
+
+
+def carry_out_all() -> None:
+    """As the background worker does, which logs the errors."""
+    while waiting := queue.next_waiting([], []):
+        with suppress(*REFUSED):
+            queue.carry_out(waiting.transfer_id)
+
+
+def assert_nothing_is_stuck_or_left(image_id: str) -> None:
+    assert not Transfer.objects.filter(status__in=OPEN_STATUSES).exclude(
+        kind="stage"
+    ), "an open transfer"
+    image = Image.objects.get(pk=image_id)
+    staged = Transfer.objects.staging().filter(image=image)
+    assert image.status in ("queued", "active", "deactivated", "deleted") or (
+        image.status == "uploading" and staged.exists()
+    )
+    reaper.reap()
+    chunks = UploadChunk.objects.filter(transfer__image=image)
+    assert staged.exists() or not chunks.exists()
+    assert list(consistency.check(read_bytes=True)) == []
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("method", "rival"), PAIRS)
+def test_a_request_in_any_step_of_an_import_leaves_nothing_behind(
+    method: str, rival: str, url: str, at_point: Any
+) -> None:
+    for point in (*OF_ALL, *METHODS[method][1]):
+        image_id = ready(method)
+        compete = partial(RIVALS[rival], method, image_id, url)
+        passed = at_point(point, compete)
+
+        request(method, image_id, url)
+        carry_out_all()
+
+        assert passed[:1] == [point]
+        assert_nothing_is_stuck_or_left(image_id)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("method", METHODS)
+def test_requests_together_with_an_import_leave_nothing_behind(
+    method: str, url: str
+) -> None:
+    for rival in RIVALS.values():
+        image_id = ready(method)
+        outcome = together(
+            partial(request, method, image_id, url),
+            partial(rival, method, image_id, url),
+            carry_out_all,
+        )
+        carry_out_all()
+
+        assert outcome.count("done") >= 2, outcome
+        assert_nothing_is_stuck_or_left(image_id)
+
+
+def together(*requests: Callable[[], object]) -> list[str]:
+    """What becomes of requests that begin at the same time."""
+    start = threading.Barrier(len(requests))
+
+    def compete(work: Callable[[], object]) -> str:
+        start.wait(10)
+        try:
+            work()
+        except REFUSED as error:
+            return type(error).__name__
+        finally:
+            connection.close()
+        return "done"
+
+    with ThreadPoolExecutor(len(requests)) as pool:
+        return list(pool.map(compete, requests))
