@@ -14,6 +14,7 @@ from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
 from imagecatalog.identity import keystone
+from images.formats import disks  # noqa: F401  # once, before the processes fork
 from images.http import client_address, request_url
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "imagecatalog.settings")

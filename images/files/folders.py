@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from images import errors, formats
+from images import errors
 from images.files import sidecar
 from images.files.sources import (
     EXTENSIONS,
@@ -21,6 +21,7 @@ from images.files.sources import (
     open_url,
     reason_of,
 )
+from images.formats import detection
 from images.stores.writeback import PART
 
 
@@ -92,6 +93,6 @@ def _entry(path: Path) -> Source | Skipped | None:
             head = next(opened.blocks, b"")
     except errors.ImageError as error:
         return Skipped(str(path), str(error), failed=True)
-    if formats.disk_format_of(head):
+    if detection.disk_format_of(head):
         return source
     return Skipped(str(path), "it does not look like an image; name it to import it")

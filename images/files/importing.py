@@ -13,7 +13,6 @@ from images import (
     attributes,
     custom_properties,
     errors,
-    formats,
     lifecycle,
     property_schema,
 )
@@ -22,6 +21,7 @@ from images.attributes import Changes
 from images.files import sidecar
 from images.files.sidecar import Sidecar
 from images.files.sources import EXTENSIONS, Opened, Source
+from images.formats import detection
 from images.models import READABLE_STATUSES, Image, Status
 from images.stores.digests import Digests, digesting
 
@@ -112,9 +112,9 @@ def _peeked(opened: Opened) -> tuple[Opened, bytes]:
     for block in opened.blocks:
         blocks.append(block)
         length += len(block)
-        if length >= formats.HEAD:
+        if length >= detection.HEAD:
             break
-    head = b"".join(blocks)[: formats.HEAD]
+    head = b"".join(blocks)[: detection.HEAD]
     return Opened(opened.size, chain(blocks, opened.blocks)), head
 
 
@@ -195,7 +195,7 @@ def _name(source: Source) -> tuple[str, bool]:
 
 
 def _disk_format(source: Source, head: bytes) -> str | None:
-    known = formats.disk_format_of(head)
+    known = detection.disk_format_of(head)
     if known in attributes.DISK_FORMATS:
         return known
     return EXTENSIONS.get(source.extension)

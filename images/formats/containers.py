@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from images.errors import ContentRefused
 from images.formats.compressed import OPENED, Budget, Compressed, compression_of
-from images.formats.disks import INSIDE, Inspection
 from images.formats.ovf import Ovf, looks_like_ovf
 from images.formats.tar import BLOCK, Tar, is_tar
 from images.formats.verdicts import refused
 
+if TYPE_CHECKING:
+    from images.formats.disks import Inspection
+
 MOST_LAYERS = 4  # of archives and compressions in one another
 OPAQUE = ("bare", "ami", "ari", "aki")  # their data is a disk, and never opened
 PACKED = ("ova", "docker", "compressed")
+INSIDE = "ovf"  # for data in a container: any disk_format, with all safety checks
 
 
 class Inspector(Protocol):
@@ -39,8 +42,15 @@ def inspection(
     archive are not inspected: they are file systems, in which no consumer looks for disks.
     """
     if container_format in OPAQUE or not container_format:
-        return Inspection(disk_format, container_format, label)
+        return _disk(disk_format, container_format, label)
     return Content(disk_format, container_format, label, Budget())
+
+
+def _disk(disk_format: str, container_format: str, label: str) -> Inspection:
+    # Most commands never inspect data, and oslo.utils would take a sixth of their start.
+    from images.formats.disks import Inspection
+
+    return Inspection(disk_format, container_format, label)
 
 
 class Content:
@@ -61,7 +71,7 @@ class Content:
         self._disk_format, self._container = disk_format, container_format
         self._label, self._budget = label, budget
         self._layers, self._name = layers, name
-        self._disk = Inspection(disk_format, container_format, label)
+        self._disk = _disk(disk_format, container_format, label)
         self._begin = b""  # until there is enough to know what it is
         self._known = False
         self._opened: Tar | Compressed | Ovf | None = None

@@ -23,7 +23,6 @@ from images.formats.vhd import FixedVhd
 from images.units import LARGEST
 
 FOOTER = 1536  # bytes; the end of a streamOptimized vmdk, and more than that of a VHD
-INSIDE = "ovf"  # for data in a container: any disk_format, with all safety checks
 # Kernels can have the signature of a partition table without being a disk.
 NEVER_DISKS = ("aki", "ari")
 # What a fixed VHD may contain: any data of a raw disk.

@@ -8,7 +8,6 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import JSONField, Lookup
 from django.db.models.sql.compiler import SQLCompiler
-from psycopg.types.json import Jsonb
 
 
 @JSONField.register_lookup
@@ -29,6 +28,8 @@ class Holds(Lookup):
         self, compiler: SQLCompiler, connection: BaseDatabaseWrapper
     ) -> tuple[str, list[Any]]:
         """Return the SQL of the condition for PostgreSQL, and its parameters."""
+        from psycopg.types.json import Jsonb  # a tenth of a start on SQLite
+
         column, params = self.process_lhs(compiler, connection)
         return f"{column} @> %s", [*params, Jsonb(self.rhs)]
 

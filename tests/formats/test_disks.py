@@ -10,8 +10,8 @@ from hypothesis import settings as effort
 from hypothesis import strategies as st
 
 from images.errors import ContentRefused
-from images.formats import HEAD, inspection
-from images.formats.detection import FORMATS
+from images.formats import inspection
+from images.formats.detection import FORMATS, HEAD
 from images.formats.qcow2 import Qcow2
 from tests.qemu import (
     DISK,
