@@ -21,6 +21,7 @@ class AdminConfig(apps.AdminConfig):
         super().ready()
         from imagecatalog import checks
         from images.admin import roles
+        from images.console import CONFIGURATION
 
         for check in (
             checks.variables,
@@ -32,7 +33,7 @@ class AdminConfig(apps.AdminConfig):
             checks.secret_files,
             checks.owner,
         ):
-            register(check)
+            register(check, CONFIGURATION)
         register(checks.interpreter, "interpreter", deploy=True)
         register(checks.needed_stores, Tags.database)
         # This receiver runs after that of django.contrib.auth, which creates the permissions.

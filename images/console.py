@@ -25,6 +25,7 @@ from images.text import printable, printable_lines
 
 T = TypeVar("T")
 
+CONFIGURATION = "configuration"  # the tag of the system checks of the settings
 SPAN = re.compile(r"([0-9]{1,9})\s*([smhdw])")
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}  # in seconds
 LATER = "'12h' or '90d' (units: s, m, h, d, w)"
@@ -48,6 +49,8 @@ class SafeOutput(OutputWrapper):
 class CatalogueCommand(BaseCommand):
     """The base of our commands: their output is safe for terminals, and the log names them."""
 
+    # Django's own checks examine the code, and load all of the web interface for that.
+    requires_system_checks = [CONFIGURATION]
     as_json = False
 
     def execute(self, *args: Any, **options: Any) -> str | None:
