@@ -132,8 +132,10 @@ class ObjectStore:
         self._delete(key)
         if abandoned and self.type in S3:
             unfinished.abort(self._url, self._options, key)
-            # A last request of the writer may have completed the object before the abort.
+            # S3 may have carried out a last request of a dead writer meanwhile, which began the
+            # upload or completed the object.
             self._delete(key)
+            unfinished.abort(self._url, self._options, key)
 
     def keys(self) -> Iterator[tuple[str, int]]:
         """Yield (key, size in bytes) of every object.

@@ -142,29 +142,34 @@ def test_a_server_that_cannot_list_unfinished_uploads_does_not_stop_a_delete(
     assert "left to the bucket" in caplog.text
 
 
-def test_an_object_that_a_dead_writer_completes_meanwhile_is_removed(
+def test_what_the_last_requests_of_a_dead_writer_make_meanwhile_is_removed(
     endpoint_of: Callable[..., str], no_botocore_client: None
 ) -> None:
-    there: set[str] = set()
+    late, there = {"object", "upload"}, set[str]()
 
-    class CompletesLate(Quiet):
+    class CarriesOutLate(Quiet):
         def do_GET(self) -> None:
-            there.add("object")
-            self.answer(200, b"<ListMultipartUploadsResult/>")
+            self.answer(200, listing(there & {"upload"}))
+            there.update(late)
+            late.clear()
 
         def do_POST(self) -> None:
-            there.clear()
+            there.discard("object")
             self.delete()
 
-    at(endpoint_of(CompletesLate)).delete(KEY, abandoned=True)
+        def do_DELETE(self) -> None:
+            there.discard("upload")
+            self.answer(204)
 
-    assert there == set()
+    at(endpoint_of(CarriesOutLate)).delete(KEY, abandoned=True)
+
+    assert late | there == set()
 
 
 def test_an_upload_that_could_not_be_aborted_is_aborted_with_its_object(
     endpoint_of: Callable[..., str], no_botocore_client: None
 ) -> None:
-    open_uploads: set[str] = set()
+    there: set[str] = set()
     refusals = [403]
 
     class FailsForAMoment(Quiet):
@@ -172,32 +177,37 @@ def test_an_upload_that_could_not_be_aborted_is_aborted_with_its_object(
             if self.path.endswith("?delete"):
                 self.delete()
                 return
-            open_uploads.add("u")
-            self.answer(200, b"<R><UploadId>u</UploadId></R>")
+            there.add("upload")
+            self.answer(200, b"<R><UploadId>upload</UploadId></R>")
 
         def do_PUT(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
             self.answer(403, b"<Error><Code>AccessDenied</Code></Error>")
 
         def do_GET(self) -> None:
-            listed = "".join(
-                f"<Upload><Key>x/{KEY}</Key><UploadId>{it}</UploadId></Upload>"
-                for it in open_uploads
-            )
-            name = "ListMultipartUploadsResult"
-            self.answer(200, f"<{name}>{listed}</{name}>".encode())
+            self.answer(200, listing(there))
 
         def do_DELETE(self) -> None:
             if refusals:
                 self.answer(refusals.pop())
-            else:
-                open_uploads.discard("u")
-                self.answer(204)
+                return
+            there.clear()
+            self.answer(204)
 
     with pytest.raises(errors.StoreError):
         at(endpoint_of(FailsForAMoment)).put(KEY, [b"x" * MIB])
 
-    assert (open_uploads, refusals) == (set(), [])
+    assert (there, refusals) == (set(), [])
+
+
+def listing(uploads: set[str]) -> bytes:
+    """Multipart uploads of KEY, as S3 lists them."""
+    each = [
+        f"<Upload><Key>x/{KEY}</Key><UploadId>{it}</UploadId></Upload>"
+        for it in uploads
+    ]
+    name = "ListMultipartUploadsResult"
+    return f"<{name}>{''.join(each)}</{name}>".encode()
 
 
 def test_data_can_be_copied_from_one_bucket_to_another(
