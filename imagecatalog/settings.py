@@ -13,9 +13,10 @@ from pathlib import Path
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.functional import SimpleLazyObject
 
-from imagecatalog import env
+from imagecatalog import __version__, env
 from images import data_folder, format_checks
 
+IMAGECATALOG_VERSION = __version__
 BASE_DIR = Path(__file__).resolve().parent.parent
 IN_CHECKOUT = (BASE_DIR / "manage.py").is_file()
 DEBUG = False
@@ -53,6 +54,12 @@ SECRET_KEY_FALLBACKS = env.words(
     "IMAGECATALOG_SECRET_KEY_FALLBACKS",
     help="Comma-separated earlier keys, whose tokens and sessions are still accepted. See "
     "[Secrets](operations.md#secrets).",
+)
+
+IMAGECATALOG_MANAGEMENT_BIND = env.text(
+    "IMAGECATALOG_MANAGEMENT_BIND",
+    help="Address `HOST:PORT` on which `serve` answers probes and metrics without sign-in. See "
+    "[Monitoring](operations.md#monitoring).",
 )
 
 # Sign-in

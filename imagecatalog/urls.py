@@ -18,6 +18,9 @@ MINOR_VERSIONS = "|".join(map(str, (*versions.minor_versions(), 9)))
 urlpatterns = [
     re_path(r"^versions/?$", versions.versions),
     path("healthcheck", health.healthcheck),
+    path("livez", health.livez),
+    path("readyz", health.healthcheck),
+    path("healthz", health.healthcheck),
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/images/image/", include("images.api.v2.browser")),
     path("admin/", admin.site.urls),

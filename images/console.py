@@ -50,7 +50,7 @@ class CatalogueCommand(BaseCommand):
     """The base of our commands: their output is safe for terminals, and the log names them."""
 
     # Django's own checks examine the code, and load all of the web interface for that.
-    requires_system_checks = [CONFIGURATION]
+    requires_system_checks: list[str] = [CONFIGURATION]
     as_json = False
 
     def execute(self, *args: Any, **options: Any) -> str | None:

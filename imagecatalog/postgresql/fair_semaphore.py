@@ -27,10 +27,10 @@ class FairSemaphore:
             if self._free:
                 self._free -= 1
                 return True
-            turn = threading.Lock()
-            turn.acquire()
-            self._waiting.append(turn)
-        return turn.acquire(timeout=timeout) or not self._leave(turn)
+            place = threading.Lock()
+            place.acquire()
+            self._waiting.append(place)
+        return place.acquire(timeout=timeout) or not self._leave(place)
 
     def release(self) -> None:
         """Hand the semaphore to the thread that has waited for longest, if any waits."""
@@ -40,10 +40,10 @@ class FairSemaphore:
             else:
                 self._free += 1
 
-    def _leave(self, turn: threading.Lock) -> bool:
+    def _leave(self, place: threading.Lock) -> bool:
         """Stop waiting; return False if the semaphore was handed over meanwhile."""
         with self._lock:
-            if turn not in self._waiting:
+            if place not in self._waiting:
                 return False
-            self._waiting.remove(turn)
+            self._waiting.remove(place)
             return True

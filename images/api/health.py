@@ -20,3 +20,9 @@ def healthcheck(request: HttpRequest) -> HttpResponse:
         document = {"detailed": False, "reasons": [problem or "OK"]}
         return responses.json(document, status)
     return responses.text(problem or "OK", status)
+
+
+@without_body
+def livez(request: HttpRequest) -> HttpResponse:
+    """Answer 200 ``OK`` (204 to HEAD): this process answers requests."""
+    return responses.nothing(204) if request.method == "HEAD" else responses.text("OK")

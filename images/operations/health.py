@@ -65,7 +65,7 @@ def _current_look() -> Future[str | None]:
 
 def _look() -> str | None:
     try:
-        _leave_pool()
+        leave_pool()
         report = WorkerReport.objects.filter(pk=1).first()
     except Error as error:
         outages.record(error)
@@ -79,8 +79,11 @@ def _look() -> str | None:
     return None if age < SILENCE_SECONDS else NO_WORKER
 
 
-def _leave_pool() -> None:
-    """Give this thread its own database connection, so that it never waits for the pool."""
+def leave_pool() -> None:
+    """Give this thread its own database connection, so that it never waits for the pool.
+
+    The caller closes the connection.
+    """
     connection = connections.create_connection(DEFAULT_DB_ALIAS)
     options = connection.settings_dict["OPTIONS"]
     own = {name: value for name, value in options.items() if name != "pool"}

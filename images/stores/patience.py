@@ -30,7 +30,7 @@ class Patience:
     def reading(self) -> Iterator[None]:
         """Count this thread within the context. Raises StoreError if the file system hangs."""
         with self._returned:
-            self._wait_for_turn()
+            self._wait()
             self._change(1)
         try:
             yield
@@ -39,7 +39,7 @@ class Patience:
                 self._change(-1)
                 self._returned.notify()
 
-    def _wait_for_turn(self) -> None:
+    def _wait(self) -> None:
         while self._inside >= MOST:
             left = self._changed_at + HANGS_AFTER - time.monotonic()
             if left <= 0:

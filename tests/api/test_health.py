@@ -33,6 +33,21 @@ def test_load_balancers_need_not_sign_in(client: Client) -> None:
     assert as_json.json() == {"detailed": False, "reasons": ["OK"]}
 
 
+@pytest.mark.parametrize("path", ["/readyz", "/healthz"])
+def test_container_platforms_have_the_paths_they_know(
+    path: str, client: Client
+) -> None:
+    assert client.get(path).status_code == 503
+    health.report()
+    health._last = None
+    assert client.get(path).content == b"OK"
+
+
+def test_a_process_that_answers_lives_also_without_a_worker(client: Client) -> None:
+    assert client.get("/livez").content == b"OK"
+    assert client.head("/livez").status_code == 204
+
+
 def test_without_a_background_worker_the_service_is_not_healthy(client: Client) -> None:
     response = client.get("/healthcheck")
 

@@ -85,7 +85,7 @@ def test_whatever_is_no_version_gets_the_choices(
 @pytest.mark.parametrize(
     "path",
     [
-        *("/healthz", "/livez", "/readyz", "/metrics", "/favicon.ico", "/robots.txt"),
+        *("/metrics", "/status", "/favicon.ico", "/robots.txt"),
         *("/health", "/-/healthy", "/.well-known/security.txt", "/imagesx", "/version"),
     ],
 )

@@ -13,7 +13,7 @@ from images.console import CatalogueCommand
 
 class Command(CatalogueCommand, check.Command):
     help = "Check the configuration, the database, and whether all stores that images need are configured."
-    requires_system_checks = ()  # it runs them itself
+    requires_system_checks: list[str] = []  # it runs them itself
 
     def handle(self, *app_labels: Any, **options: Any) -> None:
         if not options["databases"] and db.exists():

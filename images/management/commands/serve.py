@@ -27,7 +27,7 @@ from django.db import connection, connections
 from imagecatalog.identity import first_user
 from images import data_folder, errors, stores
 from images.console import CatalogueCommand, positive_integer
-from images.management import schema
+from images.management import probes, schema
 from images.metadefs import shipped
 from images.operations import unconfigured_stores
 
@@ -61,6 +61,13 @@ class Command(CatalogueCommand):
             help="address to listen on (default: %(default)s; all networks: 0.0.0.0:9292)",
         )
         parser.add_argument(
+            "--management",
+            default=settings.IMAGECATALOG_MANAGEMENT_BIND,
+            metavar="HOST:PORT",
+            help="address for probes and metrics, which need no sign-in: /livez, /readyz, "
+            "/status and /metrics (default: IMAGECATALOG_MANAGEMENT_BIND, else none)",
+        )
+        parser.add_argument(
             "--workers", type=positive_integer, help="number of web processes"
         )
         parser.add_argument(
@@ -89,10 +96,15 @@ class Command(CatalogueCommand):
 
     def serve(self, options: dict[str, Any]) -> int:
         """Run the service until it ends; return the exit code."""
-        host, port = _address(options["bind"])
+        host, port = _address("--bind", options["bind"])
         _refuse_unprotected(host)
         self.check(tags=["interpreter"], include_deployment_checks=True)
-        with _listen(host, port) as listener:
+        with contextlib.ExitStack() as sockets:
+            listener = sockets.enter_context(_listen("--bind", host, port))
+            management = None
+            if options["management"]:
+                address = _address("--management", options["management"])
+                management = sockets.enter_context(_listen("--management", *address))
             _refuse_unexpected_catalogue()
             data_folder.prepare()
             with _exclusive():
@@ -108,7 +120,10 @@ class Command(CatalogueCommand):
             self.stdout.flush()
             # From here on the loop in `_supervise` receives all signals.
             signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS | {signal.SIGCHLD})
-            return _supervise(listener, _gunicorn(listener, options))
+            service = probes.Service(settings.IMAGECATALOG_VERSION)
+            if management:
+                probes.start(management, service)
+            return _supervise(listener, _gunicorn(listener, options), service)
 
     def greet(self, listener: socket.socket, password: str | None) -> None:
         """Print the URLs of the service, the password of a new user, and an example request."""
@@ -143,11 +158,11 @@ class Command(CatalogueCommand):
 # Preparation
 
 
-def _address(bind: str) -> tuple[str, int]:
+def _address(option: str, bind: str) -> tuple[str, int]:
     host, _, port = bind.rpartition(":")
     if not host or not port.isdecimal() or int(port) > 65535:
         raise CommandError(
-            f"{bind!r} is not an address for --bind. It must be HOST:PORT, with a port up to "
+            f"{bind!r} is not an address for {option}. It must be HOST:PORT, with a port up to "
             "65535. Use the host 0.0.0.0 for all networks."
         )
     return host.strip("[]"), int(port)
@@ -208,8 +223,8 @@ def _has_data(store: stores.Store) -> bool:
     return False
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """Open the socket for gunicorn. Raises CommandError if the address cannot be used.
+def _listen(option: str, host: str, port: int) -> socket.socket:
+    """Open a listening socket. Raises CommandError if the address cannot be used.
 
     Call it before any other step of the start: if it fails, nothing has been changed.
     """
@@ -219,7 +234,7 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         raise CommandError(
             f"Cannot listen on {host} port {port}: {error.strerror}. "
-            "Choose another address or port with --bind HOST:PORT."
+            f"Choose another address or port with {option} HOST:PORT."
         ) from error
 
 
@@ -282,11 +297,13 @@ def _start_worker() -> subprocess.Popen[bytes]:
     return _start("-m", "imagecatalog", "image_worker", "--skip-checks")
 
 
-def _supervise(listener: socket.socket, command: list[str]) -> int:
+def _supervise(
+    listener: socket.socket, command: list[str], service: probes.Service
+) -> int:
     """Run gunicorn and the background worker until gunicorn ends; return the exit code.
 
     The worker is restarted whenever it ends, and gunicorn when it is killed: new connections wait
-    in the queue of ``listener`` meanwhile.
+    in the queue of ``listener`` meanwhile. ``service`` tells the probes of it.
     """
 
     def start_web() -> subprocess.Popen[bytes]:
@@ -294,9 +311,10 @@ def _supervise(listener: socket.socket, command: list[str]) -> int:
 
     web, worker, restart_at, stopping = start_web(), _start_worker(), 0.0, False
     while web.poll() is None or (web.returncode < 0 and not stopping):
+        service.web_runs = web.poll() is None
         caught = signal.sigtimedwait(STOP_SIGNALS | {signal.SIGCHLD}, 1)
         if caught and caught.si_signo in STOP_SIGNALS:
-            stopping = True
+            stopping = service.stops = True
             listener.close()  # else new clients would wait in its queue
             _forward(caught.si_signo, web, worker)
         elif not stopping and (_has_ended(web) or _has_ended(worker)):

@@ -1,0 +1,129 @@
+"""The management listener of ``serve``: probes, status and metrics, apart from the API.
+
+It runs in threads of the process that supervises the service, so that requests of clients can
+never hold it up.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Final
+
+import orjson
+from django.db import Error, connections
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from images import outages
+from images.operations import health, metrics, overview, readiness
+
+JSON: Final = "application/json"
+TEXT: Final = "text/plain; charset=utf-8"
+COMPONENTS: Final = ("web", "database", "worker", "store")
+CLIENT_SECONDS: Final = 10.0  # that a client may take to send its request
+
+Answer = tuple[int, str, bytes]
+
+
+@dataclass
+class Service:
+    """What the supervisor knows of the service."""
+
+    version: str
+    web_runs: bool = True
+    stops: bool = False
+
+
+def start(listener: socket.socket, service: Service) -> None:
+    """Answer requests of the management network in a thread, until the process ends."""
+    server = _Server(listener, service)
+    threading.Thread(target=server.serve_forever, name="probes", daemon=True).start()
+
+
+class _Server(ThreadingHTTPServer):
+    """An HTTP server on a socket that listens already."""
+
+    daemon_threads = True
+
+    def __init__(self, listener: socket.socket, service: Service) -> None:
+        super().__init__(listener.getsockname()[:2], _Handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket, self.service = listener, service
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """The requests of one connection."""
+
+    server: _Server
+    timeout = CLIENT_SECONDS
+
+    def do_GET(self) -> None:
+        """Answer with the document of the path."""
+        self._answer()
+
+    def do_HEAD(self) -> None:
+        """Answer as GET does, without the body."""
+        self._answer()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Write nothing: probes come every few seconds."""
+
+    def _answer(self) -> None:
+        code, kind, body = answer(self.path.partition("?")[0], self.server.service)
+        self.send_response(code)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+
+def answer(path: str, service: Service) -> Answer:
+    """Return the status code, media type and body of the answer to a request for a path."""
+    try:
+        return _answer(path, service)
+    except Error as error:
+        outages.record(error)
+        return 503, TEXT, outages.sentence(error).encode()
+    finally:
+        connections.close_all()
+
+
+def _answer(path: str, service: Service) -> Answer:
+    if path == "/livez":
+        return (
+            (200, TEXT, b"OK") if service.web_runs else (503, TEXT, b"No web server.")
+        )
+    if path == "/readyz":
+        problems = _problems(service)
+        return (
+            (503 if any(problems.values()) else 200),
+            JSON,
+            orjson.dumps(_document(problems)),
+        )
+    health.leave_pool()
+    if path == "/status":
+        return 200, JSON, orjson.dumps(overview.catalogue_overview())
+    if path == "/metrics":
+        problems = _problems(service)
+        works = {name: not problems[name] for name in COMPONENTS}
+        return 200, CONTENT_TYPE_LATEST, metrics.text(service.version, works)
+    return 404, TEXT, b"The paths are /livez, /readyz, /status and /metrics."
+
+
+def _problems(service: Service) -> dict[str, str | None]:
+    return {
+        "web": None if service.web_runs else "The web server does not run.",
+        "stopping": "The service is being stopped." if service.stops else None,
+        **readiness.problems(),
+    }
+
+
+def _document(problems: dict[str, str | None]) -> dict[str, Any]:
+    checks = {
+        name: {"status": "fail" if problem else "pass", "output": problem or ""}
+        for name, problem in problems.items()
+    }
+    return {"status": "fail" if any(problems.values()) else "pass", "checks": checks}

@@ -1,0 +1,125 @@
+"""The metrics of the catalogue, in the text format of Prometheus."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+
+from django.db import Error
+from django.db.models import Count
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+
+from images import outages, stores
+from images.models import Image, Transfer, WorkerReport
+from images.operations import overview
+from images.stores.local import LocalStore
+
+PREFIX = "imagecatalog"
+
+
+def text(version: str, components: Mapping[str, bool]) -> bytes:
+    """Return all metrics: facts about the catalogue, and which components work.
+
+    While the database fails there are only the metrics that need none.
+    """
+    registry = CollectorRegistry()
+    registry.register(_Collector(version, components))
+    return generate_latest(registry)
+
+
+class _Collector:
+    """The metrics of one moment."""
+
+    def __init__(self, version: str, components: Mapping[str, bool]) -> None:
+        self._version, self._components = version, components
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """Yield the metrics, as prometheus_client asks."""
+        yield _by_label("info", "The running release.", "version", {self._version: 1})
+        yield _by_label(
+            "component_up",
+            "1 if the component of this machine works, else 0.",
+            "component",
+            {name: int(works) for name, works in self._components.items()},
+        )
+        yield _by_label(
+            "store_free_bytes", "Free bytes on the disk of a store.", "store", _free()
+        )
+        try:
+            yield from list(_catalogue())
+        except Error as error:
+            outages.record(error)
+
+
+def _catalogue() -> Iterable[GaugeMetricFamily]:
+    counts = overview.statistics()
+    yield _by_label("images", "Images by status.", "status", counts["images"])
+    for name, help_text, condition in (
+        (
+            "stuck",
+            "Images in a transient status without a live transfer.",
+            overview.stuck(),
+        ),
+        (
+            "failed_24h",
+            "Images whose transfer failed in the last 24 hours.",
+            overview.failed_lately(),
+        ),
+        (
+            "damaged",
+            "Images with a copy that was damaged when it was last read.",
+            overview.damaged(),
+        ),
+    ):
+        yield _one(f"images_{name}", help_text, Image.objects.filter(condition).count())
+    trash = counts["trash"]
+    yield _one("trash_images", "Images in the trash.", trash["images"])
+    yield _one("trash_bytes", "Bytes of the images in the trash.", trash["bytes"])
+    if due := overview.next_scrub():
+        yield _one(
+            "trash_next_scrub_timestamp_seconds",
+            "When the oldest image in the trash is deleted permanently.",
+            due.timestamp(),
+        )
+    for unit in ("objects", "bytes"):
+        by_store = {store: facts[unit] for store, facts in counts["stores"].items()}
+        help_text = f"{unit.capitalize()} that images have in a store."
+        yield _by_label(f"store_{unit}", help_text, "store", by_store)
+    running = Transfer.objects.begun().values_list("kind").annotate(Count("pk"))
+    yield _by_label(
+        "transfers_running",
+        "Transfers that run or wait.",
+        "kind",
+        dict(running.order_by()),
+    )
+    left = Transfer.objects.unclean().count()
+    yield _one("transfers_to_remove", "Failed transfers with data in a store.", left)
+    if report := WorkerReport.objects.first():
+        yield _one(
+            "worker_last_report_timestamp_seconds",
+            "When a background worker of any machine last reported.",
+            report.reported_at.timestamp(),
+        )
+
+
+def _free() -> dict[str, int]:
+    free = {}
+    for store in stores.configured():
+        if isinstance(store, LocalStore) and store.root.exists():
+            status = os.statvfs(store.root)
+            free[store.id] = status.f_bavail * status.f_frsize
+    return free
+
+
+def _one(name: str, help_text: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"{PREFIX}_{name}", help_text, value)
+
+
+def _by_label(
+    name: str, help_text: str, label: str, values: Mapping[str, float]
+) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(f"{PREFIX}_{name}", help_text, labels=[label])
+    for value, number in values.items():
+        family.add_metric([value], number)
+    return family

@@ -1,0 +1,70 @@
+"""Whether a machine can serve, component by component."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final
+from uuid import UUID
+
+from django.conf import settings
+from django.db import Error, connections
+
+from images import errors, lifecycle, stores
+from images.operations import health
+
+MAINTENANCE: Final = (
+    "maintenance"  # the file in the data folder that takes a machine out
+)
+STORE_SECONDS: Final = 2.0  # that a caller waits for the default store
+NOBODY: Final = UUID(int=0)
+ABSENT: Final = f"00/{NOBODY}.{NOBODY.hex}"  # a key that no object has
+
+_thread = ThreadPoolExecutor(1, thread_name_prefix="readiness")
+_asking: Future[None] | None = None
+
+
+def problems() -> dict[str, str | None]:
+    """Return what is wrong with each component; None for one that works.
+
+    Takes at most three seconds.
+    """
+    problem = health.problem()
+    without_worker = problem == health.NO_WORKER
+    return {
+        "database": None if without_worker else problem,
+        "worker": problem if without_worker else None,
+        "store": _store_problem(),
+        "maintenance": _maintenance(),
+    }
+
+
+def _maintenance() -> str | None:
+    path = settings.IMAGECATALOG_DATA_DIR / MAINTENANCE
+    return f"The file {path} exists." if path.exists() else None
+
+
+def _store_problem() -> str | None:
+    """Return why the default store does not answer. A store that hangs is asked only once."""
+    global _asking
+    if _asking is None or _asking.done():
+        _asking = _thread.submit(_ask_store)
+    try:
+        _asking.result(STORE_SECONDS)
+    except TimeoutError:
+        return "The default store does not answer."
+    except errors.ImageError as error:
+        return str(error)
+    except Error:
+        return None  # the database's own check reports it
+    return None
+
+
+def _ask_store() -> None:
+    store = stores.default()
+    try:
+        lifecycle.check_mounted(store)
+        store.size(ABSENT)
+    except errors.DataMissing:
+        return
+    finally:
+        connections.close_all()

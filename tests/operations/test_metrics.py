@@ -1,0 +1,106 @@
+"""The metrics, as Prometheus reads them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from django.db import Error
+from django.utils import timezone
+from prometheus_client.parser import text_string_to_metric_families
+
+from images import lifecycle
+from images.access import Caller
+from images.models import Transfer
+from images.operations import health, metrics, overview
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def counted_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a small catalogue, however slow the machine is."""
+    monkeypatch.setattr(overview, "QUICK", math.inf)
+
+
+def read(**components: bool) -> dict[tuple[str, ...], float]:
+    """The value of each metric, by its name and the values of its labels."""
+    families = text_string_to_metric_families(metrics.text("1.2", components).decode())
+    return {
+        (
+            sample.name.removeprefix("imagecatalog_"),
+            *sample.labels.values(),
+        ): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+def test_images_are_counted_by_status(make_image: Any) -> None:
+    make_image("active", data=b"four")
+    make_image("queued")
+
+    found = read()
+
+    assert (found["images", "active"], found["images", "queued"]) == (1, 1)
+    assert found["images", "killed"] == 0
+    assert (found["store_objects", "local"], found["store_bytes", "local"]) == (1, 4)
+    assert found["store_free_bytes", "local"] > 0
+
+
+def test_what_needs_an_operator_is_counted(make_image: Any) -> None:
+    make_image("saving")
+    Transfer.objects.update(heartbeat_at="2000-01-01T00:00:00Z")
+
+    found = read()
+
+    assert found["images_stuck",] == 1
+    assert (found["images_damaged",], found["images_failed_24h",]) == (0, 0)
+    assert found["transfers_running", "upload"] == 1
+    assert found["transfers_to_remove",] == 0
+
+
+def test_the_trash_is_measured(make_image: Any, member: Caller) -> None:
+    assert ("trash_next_scrub_timestamp_seconds",) not in read()
+    lifecycle.delete(make_image("active", data=b"four").pk, member)
+
+    found = read()
+
+    assert (found["trash_images",], found["trash_bytes",]) == (1, 4)
+    assert found["trash_next_scrub_timestamp_seconds",] > timezone.now().timestamp()
+
+
+def test_components_are_up_or_not() -> None:
+    health.report()
+    found = read(database=True, store=False)
+
+    assert (found["component_up", "database"], found["component_up", "store"]) == (1, 0)
+    assert found["info", "1.2"] == 1
+    now = timezone.now().timestamp()
+    assert found["worker_last_report_timestamp_seconds",] == pytest.approx(now, abs=60)
+
+
+def test_without_a_database_there_are_the_metrics_that_need_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail() -> None:
+        raise Error
+
+    monkeypatch.setattr(overview, "statistics", fail)
+
+    found = read(database=False)
+
+    assert found["component_up", "database"] == 0
+    assert ("images_stuck",) not in found
+
+
+def test_the_number_of_queries_does_not_depend_on_the_number_of_images(
+    make_image: Any, django_assert_num_queries: Any, django_assert_max_num_queries: Any
+) -> None:
+    with django_assert_max_num_queries(20) as first:
+        read()
+    for status in ("active", "queued", "saving"):
+        make_image(status)
+    with django_assert_num_queries(len(first)):
+        read()

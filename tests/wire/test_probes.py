@@ -1,0 +1,130 @@
+"""The management listener of a running service."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import requests
+
+from tests import servers
+
+pytestmark = [pytest.mark.wire, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def address() -> str:
+    return f"127.0.0.1:{servers.free_port()}"
+
+
+@pytest.fixture(scope="module")
+def service(
+    address: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[servers.Service]:
+    env = {"IMAGECATALOG_MANAGEMENT_BIND": address}
+    folder = tmp_path_factory.mktemp("probes")
+    with servers.catalogue(folder, env, workers=1) as service:
+        yield service
+
+
+def get(address: str, path: str) -> requests.Response:
+    return requests.get(f"http://{address}{path}", timeout=5)
+
+
+def is_ready(address: str) -> bool:
+    return get(address, "/readyz").status_code == 200
+
+
+def test_a_service_with_a_worker_becomes_ready(
+    service: servers.Service, address: str
+) -> None:
+    assert get(address, "/livez").text == "OK"
+    servers.wait_until(lambda: is_ready(address), "readiness")
+
+    document = get(address, "/readyz").json()
+    assert document["status"] == "pass"
+    assert set(document["checks"]) >= {"web", "database", "worker", "store"}
+
+
+def test_metrics_and_status_need_no_sign_in(
+    service: servers.Service, address: str
+) -> None:
+    metrics = get(address, "/metrics")
+
+    assert metrics.headers["Content-Type"].startswith("text/plain; version=")
+    assert 'imagecatalog_images{status="active"} 0.0' in metrics.text
+    assert get(address, "/status").json()["images"]["active"] == 0
+    assert get(address, "/v2/images").status_code == 404
+    head = requests.head(f"http://{address}/metrics", timeout=5)
+    assert (head.status_code, head.text) == (200, "")
+
+
+def test_metrics_are_not_served_to_clients_of_the_api(service: servers.Service) -> None:
+    assert requests.get(f"{service.url}/metrics", timeout=5).status_code == 404
+
+
+def test_a_client_that_says_nothing_holds_nobody_up(
+    service: servers.Service, address: str
+) -> None:
+    host, _, port = address.partition(":")
+    silent = [socket.create_connection((host, int(port))) for _ in range(50)]
+    try:
+        assert get(address, "/livez").text == "OK"
+    finally:
+        for connection in silent:
+            connection.close()
+
+
+def test_a_web_server_that_is_gone_is_noticed(
+    service: servers.Service, address: str
+) -> None:
+    children = psutil.Process(service.process.pid).children()
+    gunicorn = next(it for it in children if "gunicorn" in it.cmdline())
+
+    gunicorn.send_signal(signal.SIGKILL)
+
+    servers.wait_until(lambda: get(address, "/livez").status_code == 503, "the probe")
+    servers.wait_until(lambda: is_ready(address), "the new web server")
+
+
+def test_a_service_that_stops_is_not_ready_and_lives(
+    address: str, tmp_path: Path
+) -> None:
+    own = f"127.0.0.1:{servers.free_port()}"
+    with servers.catalogue(tmp_path, {"IMAGECATALOG_MANAGEMENT_BIND": own}) as service:
+        servers.wait_until(lambda: is_ready(own), "readiness")
+        host, _, port = service.url.removeprefix("http://").partition(":")
+        with socket.create_connection((host, int(port))) as upload:
+            upload.sendall(
+                b"POST /v1/images HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"
+            )
+            stopping = threading.Thread(target=service.process.terminate)
+            stopping.start()
+            servers.wait_until(
+                lambda: (
+                    get(own, "/readyz").json()["checks"]["stopping"]["output"] != ""
+                ),
+                "the end of readiness",
+            )
+            assert get(own, "/livez").status_code == 200
+        stopping.join()
+
+
+def test_an_address_that_is_taken_is_refused_by_its_option(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        env = servers._own_environ() | {"IMAGECATALOG_DATA_DIR": str(tmp_path / "data")}
+        done = servers.manage(
+            env, "serve", "--bind", "127.0.0.1:0", "--management", f"127.0.0.1:{port}"
+        )
+
+    assert done.returncode == 1
+    assert "Choose another address or port with --management" in done.stderr
+    assert not (tmp_path / "data").exists()
