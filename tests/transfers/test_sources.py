@@ -126,7 +126,7 @@ def test_a_url_without_secrets_is_kept_as_it_is(image: Image, web: str) -> None:
 def test_data_at_a_location_is_found_by_its_query(
     image: Image, web: str, member: Caller
 ) -> None:
-    lifecycle.request_location(image.pk, web, {}, member)
+    lifecycle.request_location(image.pk, web, {}, member, {})
     assert SECRET not in rows()
 
     work()
