@@ -1,7 +1,12 @@
-"""The minimum rate at which data must arrive and be read; slower streams are aborted."""
+"""The minimum rate at which data must arrive and be read; slower streams are aborted.
+
+Time in which this process does not run, because the machine is overloaded or suspended, is not
+counted: the process could neither read nor send.
+"""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 
@@ -9,6 +14,34 @@ from collections.abc import Callable, Iterable, Iterator
 SLOWEST = 1024  # bytes a second, on average
 GRACE = 10.0  # seconds that a sender may be slower
 PAUSE = 60.0  # seconds that a receiver may be slower: its disk or its user may pause
+TICK = 0.5  # seconds
+
+# The thread that measures how long this process runs. A fork does not have it.
+_ticker: threading.Thread | None = None
+_ticked = 0.0, 0.0  # seconds that the process had run at the last tick, and its time
+
+
+def clock() -> float:
+    """Return the seconds that this process has run since some moment."""
+    global _ticker, _ticked
+    if _ticker is None or not _ticker.is_alive():
+        _ticked = _ticked[0], time.monotonic()
+        _ticker = threading.Thread(target=_tick, name="min-rate clock", daemon=True)
+        _ticker.start()
+    return _run_time()
+
+
+def _run_time() -> float:
+    # A process that runs has ticked not long ago.
+    ran, at = _ticked
+    return ran + min(time.monotonic() - at, 2 * TICK)
+
+
+def _tick() -> None:
+    global _ticked
+    while True:
+        time.sleep(TICK)
+        _ticked = _run_time(), time.monotonic()
 
 
 def receive(
@@ -23,15 +56,16 @@ def receive(
     generator does not close ``blocks``: the caller may continue to read them.
     """
     grace = GRACE if grace is None else grace
-    began, size = 0.0, 0
+    began: float | None = None
+    size = 0
     for block in blocks:
-        began = began or time.monotonic()
+        began = clock() if began is None else began
         size += len(block)
-        if size < (time.monotonic() - began - grace) * SLOWEST:
+        if size < (clock() - began - grace) * SLOWEST:
             raise too_slow()
-        yielded_at = time.monotonic()
+        yielded_at = clock()
         yield block
-        began += time.monotonic() - yielded_at
+        began += clock() - yielded_at
 
 
 def send(blocks: Iterable[bytes], too_slow: Callable[[], Exception]) -> Iterator[bytes]:
@@ -44,7 +78,7 @@ def send(blocks: Iterable[bytes], too_slow: Callable[[], Exception]) -> Iterator
     for block in blocks:
         if size < (spent - PAUSE) * SLOWEST:
             raise too_slow()
-        yielded_at = time.monotonic()
+        yielded_at = clock()
         yield block
-        spent += time.monotonic() - yielded_at
+        spent += clock() - yielded_at
         size += len(block)
