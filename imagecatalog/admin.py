@@ -28,6 +28,7 @@ class AdminConfig(apps.AdminConfig):
             checks.places,
             checks.rules,
             checks.properties,
+            checks.remote_services,
             checks.certificates,
             checks.secret_key,
             checks.secret_files,

@@ -18,6 +18,7 @@ from django.db import DatabaseError, connection
 
 from imagecatalog import env
 from images import access, data_folder, db, outages, property_schema, stores
+from images.imports import remotes
 from images.models import ImageLocation
 from images.operations import unconfigured_stores
 from images.stores.local import LocalStore
@@ -77,6 +78,11 @@ def _readable(read: Callable[[], object], check_id: str) -> list[CheckMessage]:
     except ImproperlyConfigured as error:
         return [Error(str(error), id=check_id)]
     return []
+
+
+def remote_services(**options: Any) -> list[CheckMessage]:
+    """Check that IMAGECATALOG_REMOTES and its files can be read. Returns an error if not."""
+    return _readable(remotes.check, "imagecatalog.E007")
 
 
 def certificates(**options: Any) -> list[CheckMessage]:

@@ -386,9 +386,15 @@ IMAGECATALOG_UPLOAD_EXPIRY = env.seconds(
 
 IMAGECATALOG_IMPORT_METHODS = env.chosen(
     "IMAGECATALOG_IMPORT_METHODS",
-    ("glance-direct", "web-download", "copy-image"),
+    ("glance-direct", "web-download", "copy-image", "glance-download"),
     help="Comma-separated methods by which clients may import data. Without `glance-direct` no "
-    "data can be staged.",
+    "data can be staged; `glance-download` needs Keystone or `IMAGECATALOG_REMOTES`.",
+)
+IMAGECATALOG_REMOTES = env.text(
+    "IMAGECATALOG_REMOTES",
+    help="Comma-separated `REGION=URL` pairs of other image services, from which the method "
+    "`glance-download` imports. `?credentials=FILE` after a URL names a JSON file with the "
+    "credentials. See [Other image services](operations.md#other-image-services).",
 )
 IMAGECATALOG_IMPORT_PLUGINS = env.relaxed(
     "IMAGECATALOG_IMPORT_PLUGINS",

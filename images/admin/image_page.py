@@ -30,6 +30,7 @@ from images.lifecycle import sharing
 from images.models import (
     Image,
     ImageLocation,
+    ImportMethod,
     LocationStatus,
     MemberStatus,
     Status,
@@ -212,6 +213,7 @@ def _transfers(request: HttpRequest, image: Image) -> dict[str, Any]:
                 "heartbeat": formatting.ago(transfer.heartbeat_at),
                 "retry": retries
                 and transfer.kind == TransferKind.WEB_DOWNLOAD
+                and transfer.import_method != ImportMethod.GLANCE_DOWNLOAD
                 and transfer.status == TransferStatus.FAILED,
             }
             for transfer in newest

@@ -31,6 +31,7 @@ from images.lifecycle.location_preparation import trusts_owners
 from images.models import (
     Image,
     ImageLocation,
+    ImportMethod,
     LocationStatus,
     Status,
     Transfer,
@@ -137,7 +138,7 @@ def retry(request: HttpRequest, image_id: str, transfer_id: UUID) -> HttpRespons
     image = get_image_or_404(image_id)
     failed = image.transfers.filter(
         status=TransferStatus.FAILED, kind=TransferKind.WEB_DOWNLOAD
-    )
+    ).exclude(import_method=ImportMethod.GLANCE_DOWNLOAD)
     transfer = failed.filter(pk=transfer_id).first()
     if transfer is None:
         raise Http404(_("The image has no failed web download with this id."))

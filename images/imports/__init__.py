@@ -7,12 +7,13 @@ one module for each method, and ``methods`` is their registry.
 from __future__ import annotations
 
 from images.imports.methods import check_staging, names
-from images.imports.request import ImportRequest
+from images.imports.request import ImportRequest, RemoteReference
 from images.imports.requesting import check_image, import_new, request_import
 from images.transfers.sources import masked
 
 __all__ = [
     "ImportRequest",
+    "RemoteReference",
     "check_image",
     "check_staging",
     "import_new",

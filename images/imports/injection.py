@@ -19,13 +19,17 @@ def inject(image: Image, actor: Caller) -> None:
     Nothing is set for a caller with one of the ignored roles. Raises the errors of a change of
     properties.
     """
-    if INJECTION not in settings.IMAGECATALOG_IMPORT_PLUGINS:
-        return
     if actor.roles.intersection(settings.IMAGECATALOG_INJECTION_IGNORED_ROLES):
         return
-    pairs = (pair.split(":", 1) for pair in settings.IMAGECATALOG_INJECTED_PROPERTIES)
-    properties = {name: value for name, value in pairs if not is_internal(name)}
-    if properties:
-        changes = lifecycle.clean_changes(Changes(properties=properties))
+    if injected := properties():
+        changes = lifecycle.clean_changes(Changes(properties=injected))
         lifecycle.change(image, changes, actor)
         failpoint("injection.set")
+
+
+def properties() -> dict[str, str]:
+    """Return the properties that the plugin sets; empty if it is switched off."""
+    if INJECTION not in settings.IMAGECATALOG_IMPORT_PLUGINS:
+        return {}
+    pairs = (pair.split(":", 1) for pair in settings.IMAGECATALOG_INJECTED_PROPERTIES)
+    return {name: value for name, value in pairs if not is_internal(name)}

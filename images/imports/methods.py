@@ -9,7 +9,7 @@ from django.conf import settings
 
 from images import errors
 from images.access import Caller
-from images.imports import copy_image, glance_direct, web_download
+from images.imports import copy_image, glance_direct, glance_download, web_download
 from images.imports.request import ImportRequest
 from images.models import Image, ImportMethod, Transfer
 from images.stores import Store
@@ -56,12 +56,16 @@ METHODS: Mapping[str, Method] = {
     ImportMethod.GLANCE_DIRECT: glance_direct,
     ImportMethod.WEB_DOWNLOAD: web_download,
     ImportMethod.COPY_IMAGE: copy_image,
+    ImportMethod.GLANCE_DOWNLOAD: glance_download,
 }
 
 
 def names() -> list[str]:
-    """Return the names of the methods that the operator has not switched off."""
-    return list(settings.IMAGECATALOG_IMPORT_METHODS)
+    """Return the names of the methods that work here and are not switched off."""
+    chosen = list(settings.IMAGECATALOG_IMPORT_METHODS)
+    if ImportMethod.GLANCE_DOWNLOAD in chosen and not glance_download.is_possible():
+        chosen.remove(ImportMethod.GLANCE_DOWNLOAD)
+    return chosen
 
 
 def get(name: str) -> Method:

@@ -8,6 +8,16 @@ from typing import Any
 
 
 @dataclass(frozen=True)
+class RemoteReference:
+    """The image of another region that a client names, and the token of the client."""
+
+    region: str = ""
+    image_id: str = ""
+    interface: str = "public"
+    token: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
 class ImportRequest:
     """A requested import: the method, its URL, and the stores that get the data.
 
@@ -16,6 +26,7 @@ class ImportRequest:
 
     method: str
     uri: str = ""
+    remote: RemoteReference = RemoteReference()
     size: int | None = None  # bytes, as the web server reports
     store_ids: tuple[str, ...] = ()  # empty: the default store
     document: Mapping[str, Any] = field(default_factory=dict)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from images import attributes, db, errors, stores
 from images.access import Caller
@@ -27,13 +28,17 @@ MAX_URL = 2048  # characters
 
 @dataclass(frozen=True)
 class Source:
-    """The URL of a web download, its target store, and the claimed size and digest of its data."""
+    """The URL of a web download, its target store, and the claimed size and digest of its data.
+
+    ``secrets`` are what reading the URL needs, by name: they are stored encrypted.
+    """
 
     url: str
     size: int | None = None  # bytes
     checksum: str | None = None  # MD5, hexadecimal
     store_id: str | None = None
     status_on_failure: Status = Status.KILLED  # of the image, when the download fails
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def probe_source(source: Source) -> Source:
@@ -110,6 +115,7 @@ def queue_fetch(
         status_on_failure=source.status_on_failure,
         checksum=source.checksum,
         source=source.url,
+        secrets=source.secrets,
         reserved=reserved,
         task=task,
     )

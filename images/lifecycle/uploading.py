@@ -101,6 +101,7 @@ def receive(
     actor: Caller,
     *,
     staged: Transfer | None = None,
+    changes: Changes | None = None,
 ) -> None:
     """Store the data of a transfer that has begun, and activate the image.
 
@@ -108,7 +109,8 @@ def receive(
 
     The data at a location is only checked, because it stays where it is. On failure the image
     gets the transfer's ``status_on_failure``. ``staged`` is the transfer that the blocks come
-    from; it ends together with this one. Raises the errors of ``upload`` for its data.
+    from; it ends together with this one. ``changes``, which are checked already, are made when
+    the image becomes active. Raises the errors of ``upload`` for its data, and of ``change``.
     """
     try:
         facts = _receive(image, transfer, blocks, stores.get(transfer.store))
@@ -120,6 +122,8 @@ def receive(
             if transfer.kind == TransferKind.IMAGE_COPY:
                 _add_copy(image, transfer, facts, actor)
             else:
+                if changes:
+                    change(image, changes, actor)
                 _activate(image, transfer, facts, actor)
         failpoint("data.active")
     except BaseException as error:

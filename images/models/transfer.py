@@ -30,6 +30,7 @@ class ImportMethod(models.TextChoices):
     GLANCE_DIRECT = "glance-direct", _("Staged data")
     WEB_DOWNLOAD = "web-download", _("Web download")
     COPY_IMAGE = "copy-image", _("Copy to another store")
+    GLANCE_DOWNLOAD = "glance-download", _("Download from another region")
 
 
 class TransferStatus(models.TextChoices):

@@ -65,11 +65,7 @@ class HttpStore:
             self.size(key)
             return _nothing()
         response = _get(key, _range(start, stop))
-        try:
-            blocks = _cut(response, start, stop)
-        except BaseException:
-            response.close()
-            raise
+        blocks = _cut_or_close(response, start, stop)
         next(
             blocks
         )  # so that close() runs the generator's finally even before the first block
@@ -126,6 +122,51 @@ def _get(url: str, headers: dict[str, str]) -> BaseHTTPResponse:
     )
 
 
+def request(
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    body: bytes | None = None,
+    *,
+    is_operators: bool = False,
+) -> BaseHTTPResponse:
+    """Send a request with credentials, and return the response, which is no redirect.
+
+    Credentials are for the server of this URL only: a redirect is refused. ``is_operators``
+    says that the URL is from the operator's settings. Raises Invalid for a URL that the filter
+    refuses, StoreError if the server fails or redirects.
+    """
+    checked = url_filter.check(url, is_operators=is_operators)
+    response = _ask(method, checked, dict(headers), body)
+    if 300 <= response.status < 400:
+        response.close()
+        raise StoreError(
+            "The server redirects the request. Credentials are not sent to another URL."
+        )
+    return response
+
+
+def read_small(response: BaseHTTPResponse, most: int) -> bytes:
+    """Read the body of a response. Raises StoreError if it has more than ``most`` bytes."""
+    parts, size = [], 0
+    for block in stream(response):
+        parts.append(block)
+        size += len(block)
+        if size > most:
+            response.close()
+            raise StoreError("The server sends a document that is too large.")
+    return b"".join(parts)
+
+
+def stream(response: BaseHTTPResponse) -> Generator[bytes, None, None]:
+    """Return the body of a response in blocks of 1 MiB.
+
+    Raises StoreError if the server reports neither its size nor its end; the iteration, if the
+    body is shorter than announced or arrives too slowly.
+    """
+    return _cut_or_close(response, 0, None)
+
+
 def _follow(method: str, url: str, headers: dict[str, str]) -> BaseHTTPResponse:
     """Send a request; return the response after all redirects, which must pass the URL filter.
 
@@ -148,27 +189,34 @@ def _target(base: str, location: str) -> str:
         raise StoreError("The web server redirects to an invalid URL.") from error
 
 
-def _ask(method: str, checked: Checked, headers: dict[str, str]) -> BaseHTTPResponse:
+def _ask(
+    method: str, checked: Checked, headers: dict[str, str], body: bytes | None = None
+) -> BaseHTTPResponse:
     with _store_errors(
         "The web server cannot be reached, or its certificate is not valid."
     ):
         *first, last = checked.addresses[:MOST_ADDRESSES]
         for address in first:
             try:
-                return _ask_at(address, method, checked, headers)
+                return _ask_at(address, method, checked, headers, body)
             except (NewConnectionError, ConnectTimeoutError):
                 continue
-        return _ask_at(last, method, checked, headers)
+        return _ask_at(last, method, checked, headers, body)
 
 
 def _ask_at(
-    address: str, method: str, checked: Checked, headers: dict[str, str]
+    address: str,
+    method: str,
+    checked: Checked,
+    headers: dict[str, str],
+    body: bytes | None,
 ) -> BaseHTTPResponse:
     pool = _pool(address, checked)
     with _ended_in_time(pool):
         return pool.urlopen(
             method,
             checked.target,
+            body=body,
             headers={
                 "Host": checked.netloc,
                 "User-Agent": "imagecatalog",
@@ -236,6 +284,16 @@ def _length(response: BaseHTTPResponse) -> int | None:
     if "Transfer-Encoding" in response.headers or not re.fullmatch("[0-9]{1,18}", text):
         return None
     return int(text)
+
+
+def _cut_or_close(
+    response: BaseHTTPResponse, start: int, stop: int | None
+) -> Generator[bytes, None, None]:
+    try:
+        return _cut(response, start, stop)
+    except BaseException:
+        response.close()
+        raise
 
 
 def _cut(

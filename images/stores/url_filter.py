@@ -106,26 +106,32 @@ class Checked:
         return f"{self.scheme}://{self.netloc}{self.target}"
 
 
-def check(url: str) -> Checked:
+def check(url: str, *, is_operators: bool = False) -> Checked:
     """Check a URL, resolve its host, and return the URL with the addresses of the host.
 
     Only public addresses are allowed. Exceptions are settings.IMAGECATALOG_URL_ALLOWED_HOSTS
-    (names, addresses, networks) and IMAGECATALOG_URL_ALLOWED_PORTS. Raises Invalid for a
-    malformed URL, an unknown host, and an address or a port that is not allowed.
+    (names, addresses, networks) and IMAGECATALOG_URL_ALLOWED_PORTS; a URL from the operator's
+    settings (``is_operators``) may have any address and port. Raises Invalid for a malformed
+    URL, an unknown host, and an address or a port that is not allowed.
     """
     parts, port = _split(url)
     host = _host(parts.hostname or "")
-    if port not in settings.IMAGECATALOG_URL_ALLOWED_PORTS:
+    if not is_operators and port not in settings.IMAGECATALOG_URL_ALLOWED_PORTS:
         raise Invalid(REFUSED)
     addresses = _resolve(host, port)
-    allowed = {text.lower() for text in settings.IMAGECATALOG_URL_ALLOWED_HOSTS}
-    networks = [net for net in map(_network, allowed) if net is not None]
-    if host not in allowed and not all(_usable(ip, networks) for ip in addresses):
-        raise Invalid(REFUSED)
+    if not is_operators:
+        _check_addresses(host, addresses)
     target = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
     if parts.query:
         target += "?" + quote(parts.query, safe="/%:@!$&'()*+,;=~-._?[]")
     return Checked(parts.scheme, host, port, tuple(map(str, addresses)), target)
+
+
+def _check_addresses(host: str, addresses: list[Address]) -> None:
+    allowed = {text.lower() for text in settings.IMAGECATALOG_URL_ALLOWED_HOSTS}
+    networks = [net for net in map(_network, allowed) if net is not None]
+    if host not in allowed and not all(_usable(ip, networks) for ip in addresses):
+        raise Invalid(REFUSED)
 
 
 def _split(url: str) -> tuple[SplitResult, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from django.http import HttpResponse
@@ -10,9 +11,15 @@ from rest_framework.request import Request
 from images import access, errors, imports
 from images.http import request_body, responses
 from images.http.views import ApiViewSet, get_caller
-from images.imports import ImportRequest
+from images.imports import ImportRequest, RemoteReference
 from images.models import ImportMethod
 
+# Keys of the method glance-download -> defaults.
+REMOTE = {
+    "glance_region": "",
+    "glance_image_id": "",
+    "glance_service_interface": "public",
+}
 FLAGS = ("all_stores", "all_stores_must_succeed")
 
 
@@ -25,6 +32,8 @@ class ImageImportViewSet(ApiViewSet):
         image = access.get_image(caller, image_id, "modify_image")
         document = request_body.json(request._request)
         wanted = _wanted(document, request.headers.get("x-image-meta-store", ""))
+        if wanted.method == ImportMethod.GLANCE_DOWNLOAD:
+            wanted = _from_region(wanted, document["method"], request)
         imports.check_image(wanted.method, image, caller)
         imports.request_import(image_id, wanted, caller)
         return responses.nothing(202)
@@ -50,6 +59,23 @@ def _wanted(document: Any, store: str) -> ImportRequest:
     return ImportRequest(
         method["name"], uri, store_ids=store_ids, document=shown | flags
     )
+
+
+def _from_region(
+    wanted: ImportRequest, method: dict[str, Any], request: Request
+) -> ImportRequest:
+    """Add the image of another region, and the caller's token, to an import request.
+
+    Raises Invalid for values that are no strings.
+    """
+    given = {name: method.get(name) or default for name, default in REMOTE.items()}
+    if not all(isinstance(value, str) for value in given.values()):
+        raise errors.Invalid(f"Of a method, {', '.join(REMOTE)} must be strings.")
+    region, image_id, interface = given.values()
+    token = request.headers.get("X-Auth-Token", "")
+    remote = RemoteReference(region, image_id, interface, token)
+    shown = {**wanted.document, "method": {"name": wanted.method, **given}}
+    return replace(wanted, remote=remote, document=shown)
 
 
 def _method(document: dict[str, Any]) -> dict[str, Any]:
