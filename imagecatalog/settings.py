@@ -343,10 +343,11 @@ IMAGECATALOG_LAST_LOCATION = env.choice(
 IMAGECATALOG_SHOW_LOCATIONS = env.choice(
     "IMAGECATALOG_SHOW_LOCATIONS",
     "owner",
-    ("off", "privileged", "owner"),
+    ("off", "privileged", "owner", "all"),
     help="Who sees the URLs of an image's data (`locations` and `direct_url`): `off` nobody, "
     "`privileged` the roles `admin` and `service`; with `owner`, the project that owns the "
-    "image also sees http(s) URLs of copies elsewhere, but not where a store keeps its data.",
+    "image also sees http(s) URLs of copies elsewhere; with `all`, as in Glance, also where a "
+    "store keeps its data.",
 )
 IMAGECATALOG_LOCATION_DATA = env.choice(
     "IMAGECATALOG_LOCATION_DATA",

@@ -420,6 +420,7 @@ SEEN_URLS = {
     "off": ([], [], [], [], []),
     "privileged": (["file", "https"], ["file", "https"], [], [], []),
     "owner": (["file", "https"], ["file", "https"], ["https"], ["https"], []),
+    "all": (["file", "https"],) * 4 + ([],),
 }
 
 
