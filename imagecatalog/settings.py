@@ -303,6 +303,14 @@ IMAGECATALOG_USER_STAGING_QUOTA = env.size(
     help="Bytes (or, for example, `500GB`) that the resumable uploads and the staged data of one "
     "project may have in total, by their announced sizes. `0`: no limit.",
 )
+IMAGECATALOG_SIZE_LIMITS = env.choice(
+    "IMAGECATALOG_SIZE_LIMITS",
+    "hard",
+    ("hard", "soft"),
+    help="`hard`: no byte exceeds the limits of a project's storage and staged data. `soft`: as "
+    "in Glance, they are compared with what a project has when data begins to come; what has "
+    "begun can exceed them.",
+)
 IMAGECATALOG_URL_ALLOWED_HOSTS = env.words(
     "IMAGECATALOG_URL_ALLOWED_HOSTS",
     help="Comma-separated host names, addresses and networks that locations and web "

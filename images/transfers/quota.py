@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F, Q, Sum
 from django.db.models.functions import Coalesce
@@ -34,22 +35,23 @@ SHARE = 8  # at most an eighth of what is left is reserved ahead; others need th
 
 
 def remaining(image: Image) -> int | None:
-    """Return how many more bytes the image's owner is allowed to store; None: no limit.
+    """Return how many more bytes the image's owner is allowed to store; None: no hard limit.
 
     Negative if the quota is exceeded. Open transfers are not counted.
     """
-    limit = _limit(image)
+    limit = _hard_limit(image)
     return None if limit is None else limit - usage.stored(image.owner)
 
 
 def reserve(image: Image, size: int | None) -> int | None:
     """Check the quota for a transfer that begins, and return the number of bytes to reserve.
 
-    That is the ``size`` of the data, or one byte if it is unknown; None without a quota. The
+    That is the ``size`` of the data, or one byte if it is unknown; None without a hard quota. The
     image is locked, and the caller saves the number in the transfer, in the same transaction.
     Raises OverLimit if the quota is exceeded.
     """
-    if _limit(image) is None:
+    _check_soft(image)
+    if _hard_limit(image) is None:
         return None
     least = 1 if size is None else size
     if _granted(image, least, least) is None:
@@ -62,7 +64,7 @@ def reserving(transfer: Transfer, blocks: Iterable[bytes]) -> Iterator[bytes]:
 
     Raises OverLimit if the quota is exceeded, and Gone if the transfer is no longer running.
     """
-    if _limit(transfer.image) is None:
+    if _hard_limit(transfer.image) is None:
         yield from blocks
         return
     expected, received = transfer.bytes_expected, 0
@@ -82,7 +84,9 @@ def check_adding(image: Image, size: int, transfer: Transfer | None = None) -> N
     reserved always fits. This is the decisive check: when several images of a project are
     completed at once, each check sees the images before it.
     """
-    if _limit(image) is None:
+    if transfer is None:
+        _check_soft(image)
+    if _hard_limit(image) is None:
         return
     if transfer and transfer.bytes_reserved and size <= transfer.bytes_reserved:
         lock_project(image.owner)  # others count either the reservation or the copy
@@ -125,7 +129,8 @@ def check_staging(image: Image, size: int) -> None:
     if most is None:
         return
     lock_project(image.owner)
-    if size + usage.staged(image.owner, besides=image) > most:
+    more = 0 if _are_soft() else size
+    if more + usage.staged(image.owner, besides=image) > most:
         raise errors.OverLimit(
             f"The project's staged data would exceed its quota of {most} bytes. Finish or "
             "cancel other uploads, or send the data in one request."
@@ -168,6 +173,21 @@ def _extend(transfer: Transfer, least: int, most: int) -> None:
 
 def _limit(image: Image) -> int | None:
     return limits.of(image.owner)[limits.SIZE_TOTAL]
+
+
+def _hard_limit(image: Image) -> int | None:
+    return None if _are_soft() else _limit(image)
+
+
+def _check_soft(image: Image) -> None:
+    """Raise OverLimit if the owner has more than a soft limit allows already."""
+    limit = _limit(image)
+    if _are_soft() and limit is not None and usage.stored(image.owner) > limit:
+        raise exceeded(image)
+
+
+def _are_soft() -> bool:
+    return bool(settings.IMAGECATALOG_SIZE_LIMITS == "soft")
 
 
 def _granted(

@@ -68,6 +68,32 @@ def test_data_of_unknown_size_is_refused_when_it_does_not_fit_any_more(
     assert not ImageLocation.objects.exists()
 
 
+def test_soft_limits_are_compared_with_what_a_project_has_when_data_begins_to_come(
+    make_image: Any, admin: Caller, settings: Any
+) -> None:
+    settings.IMAGECATALOG_SIZE_LIMITS = "soft"
+    make_image("active", b"x" * 250, owner=PROJECT)
+
+    lifecycle.upload(make_image(owner=PROJECT).pk, [DATA], admin)
+    with pytest.raises(errors.OverLimit, match="250 bytes"):
+        lifecycle.upload(make_image(owner=PROJECT).pk, [], admin)
+
+    active = Image.objects.filter(status=Status.ACTIVE)
+    assert sorted(active.values_list("size", flat=True)) == [100, 250]
+
+
+def test_a_soft_limit_of_staged_data_is_compared_when_data_begins_to_come(
+    make_image: Any, admin: Caller, settings: Any
+) -> None:
+    settings.IMAGECATALOG_SIZE_LIMITS = "soft"
+    settings.IMAGECATALOG_USER_STAGING_QUOTA = 100
+    for _ in range(2):
+        uploads.stage(make_image(owner=PROJECT).pk, [DATA], admin)
+
+    with pytest.raises(errors.OverLimit, match="100 bytes"):
+        uploads.stage(make_image(owner=PROJECT).pk, [b"x"], admin)
+
+
 def test_what_is_on_its_way_counts(make_image: Any, admin: Caller) -> None:
     other = make_image("saving", owner=PROJECT)
     Transfer.objects.filter(image=other).update(bytes_expected=200)
