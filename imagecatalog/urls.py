@@ -13,8 +13,8 @@ V1 = (
     path("v1", RedirectView.as_view(url="/v1/")),
     re_path(r"^v1(?:\.[01])?/", include("images.api.v1.urls")),
 )
-# Minor versions do not change the behaviour. 2.9 is not announced: it needs other stores.
-MINOR_VERSIONS = "|".join(map(str, (*versions.minor_versions(), 9)))
+# Minor versions do not change the behaviour.
+MINOR_VERSIONS = "|".join(map(str, versions.minor_versions()))
 urlpatterns = [
     re_path(r"^versions/?$", versions.versions),
     path("healthcheck", health.healthcheck),

@@ -24,6 +24,7 @@ POINTS = (
     "web_download.streaming",  # a part of the data has arrived
     "web_download.received",  # the store has all blocks, the object is not complete
     "web_download.stored",  # the object is complete, the row is not updated
+    "target.stored",  # one of several stores has its object, the others may not
     "location.requested",  # the row says importing, no response yet
     "location.claimed",  # no request was sent to the web server
     "location.stored",  # all data is checked, the row is not updated

@@ -13,7 +13,7 @@ from images.http.views import without_body
 
 # Minor versions only announce features: all run the same code. The lists have exactly the
 # versions whose features the service has.
-ALWAYS = (17, 15, 13, 12, 10, 8, 7, 6, 5, 4, 3, 2, 1, 0)
+ALWAYS = (17, 15, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0)
 OF_THE_CACHE = (18, 16, 14)
 V1 = ("1.1", "1.0")
 # The root, other versions, and the images of a client that names no version.

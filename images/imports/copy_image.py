@@ -6,21 +6,19 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import cast
 
-from images import errors, lifecycle
+from images import lifecycle
 from images.access import Caller
 from images.failpoints import failpoint
 from images.imports.request import ImportRequest
-from images.models import Image, Status, Transfer
-from images.stores import Blocks, Store
+from images.models import Image, Transfer
+from images.stores import Blocks
+from images.transfers.targets import Targets
 from images.transfers.tasks import Task
 
 
 def check_status(status: str) -> None:
     """Raise Conflict unless an image of this status can be copied."""
-    if status != Status.ACTIVE:
-        raise errors.Conflict(
-            f"Only an active image can be copied to another store. This one is {status}."
-        )
+    lifecycle.check_copied(status)
 
 
 def prepare(wanted: ImportRequest) -> ImportRequest:
@@ -29,10 +27,20 @@ def prepare(wanted: ImportRequest) -> ImportRequest:
 
 
 def queue(
-    image: Image, wanted: ImportRequest, store: Store, actor: Caller, task: Task
-) -> None:
-    """Queue the copy of a locked image. Raises Invalid if the store has the data, OverLimit."""
-    lifecycle.queue_image_copy(image, store, actor, task)
+    image: Image, wanted: ImportRequest, targets: Targets, actor: Caller, task: Task
+) -> bool:
+    """Queue the copy of a locked image; return False if all stores have its data.
+
+    Raises Invalid if one of the stores that the request names has the data, OverLimit.
+    """
+    if wanted.all_stores:
+        present = lifecycle.stores_with_data(image)
+        left = tuple(one for one in targets.stores if one.id not in present)
+        targets = Targets(left, targets.all_must_succeed)
+    if not targets:
+        return False
+    lifecycle.queue_image_copy(image, targets, actor, task)
+    return True
 
 
 def bring_in(
@@ -41,7 +49,7 @@ def bring_in(
     until_stopped: Callable[[Iterator[bytes]], Iterator[bytes]],
     actor: Caller,
 ) -> None:
-    """Copy the image's data into the store of the transfer, from the first copy that opens.
+    """Copy the image's data to the stores of the transfer, from the first copy that opens.
 
     ``until_stopped`` passes the blocks on, and raises ServerStopping when the worker is
     stopping. Raises the errors of ``lifecycle.receive``.

@@ -9,8 +9,8 @@ from images.access import Caller
 from images.failpoints import failpoint
 from images.imports.request import ImportRequest
 from images.models import Image, Status, Transfer, TransferKind, TransferStatus
-from images.stores import Store
-from images.transfers import chunks, leases
+from images.transfers import chunks, leases, quota
+from images.transfers.targets import Targets
 from images.transfers.tasks import Task
 from images.transitions import follow
 
@@ -29,30 +29,36 @@ def prepare(wanted: ImportRequest) -> ImportRequest:
 
 
 def queue(
-    image: Image, wanted: ImportRequest, store: Store, actor: Caller, task: Task
-) -> None:
+    image: Image, wanted: ImportRequest, targets: Targets, actor: Caller, task: Task
+) -> bool:
     """Queue the import of a locked image's staged data.
 
     The staged data now expires IMAGECATALOG_UPLOAD_EXPIRY seconds from now. Raises Conflict
-    if the data has not arrived yet, or belongs to a resumable upload.
+    if the data has not arrived yet, or belongs to a resumable upload, OverLimit if several
+    copies exceed the quota.
     """
     staged = Transfer.objects.staging().filter(image=image).first()
     if not (staged and staged.import_method and staged.is_complete):
         raise errors.Conflict("The data is not staged yet. Try again when it is.")
     staged.deadline = leases.deadline(TransferKind.STAGE)
-    staged.save(update_fields=["deadline"])
+    if len(targets) > 1:
+        size = staged.bytes_expected
+        staged.bytes_reserved = quota.reserve(image, size, len(targets))
+    staged.save(update_fields=["deadline", "bytes_reserved"])
     leases.begin(
         image,
         TransferKind.IMPORT,
-        store,
+        targets.first,
         actor,
         expected=staged.bytes_expected,
         status_on_failure=Status.UPLOADING,
         digests=staged.expected_digests,
         reserved=staged.bytes_reserved,
         task=task,
+        wanted=targets,
     )
     follow(image, image.mark_importing, "import", actor)
+    return True
 
 
 def bring_in(
@@ -61,7 +67,7 @@ def bring_in(
     until_stopped: Callable[[Iterator[bytes]], Iterator[bytes]],
     actor: Caller,
 ) -> None:
-    """Import the staged data of an image into the target store of the transfer.
+    """Import the staged data of an image into the stores of the transfer.
 
     After a temporary error the staged data is kept and the image is uploading again; after any
     other error the image is queued.

@@ -16,8 +16,9 @@ from images.imports import image_service, injection, regions, remotes
 from images.imports.image_service import ImageService, RemoteImage
 from images.imports.request import ImportRequest
 from images.models import Image, Status, Transfer
-from images.stores import Store, url_filter
+from images.stores import url_filter
 from images.transfers import heartbeat, leases, sources
+from images.transfers.targets import Targets
 from images.transfers.tasks import Task
 
 UUID = re.compile(
@@ -75,8 +76,8 @@ def _service_url(wanted: ImportRequest) -> str:
 
 
 def queue(
-    image: Image, wanted: ImportRequest, store: Store, actor: Caller, task: Task
-) -> None:
+    image: Image, wanted: ImportRequest, targets: Targets, actor: Caller, task: Task
+) -> bool:
     """Queue the import of an image of another region for a locked image.
 
     The caller's token is stored only where no other credentials are configured. Raises the
@@ -87,9 +88,10 @@ def queue(
     if configured and configured.credentials:
         secrets = {IS_ADMIN: "yes"} if actor.is_admin else {}
     source = lifecycle.Source(
-        wanted.uri, store_id=store.id, status_on_failure=Status.QUEUED, secrets=secrets
+        wanted.uri, status_on_failure=Status.QUEUED, secrets=secrets
     )
-    lifecycle.queue_fetch(image, source, actor, task)
+    lifecycle.queue_fetch(image, source, actor, task, targets)
+    return True
 
 
 def bring_in(

@@ -12,7 +12,7 @@ from images.access import Caller
 from images.imports import copy_image, glance_direct, glance_download, web_download
 from images.imports.request import ImportRequest
 from images.models import Image, ImportMethod, Transfer
-from images.stores import Store
+from images.transfers.targets import Targets
 from images.transfers.tasks import Task
 
 
@@ -32,11 +32,14 @@ class Method(Protocol):
         self,
         image: Image,
         wanted: ImportRequest,
-        store: Store,
+        targets: Targets,
         actor: Caller,
         task: Task,
-    ) -> None:
-        """Create the transfer that a background worker carries out, for a locked image."""
+    ) -> bool:
+        """Create the transfer that a background worker carries out, for a locked image.
+
+        Returns False if nothing is to be done, so that there is no transfer.
+        """
 
     def bring_in(
         self,

@@ -18,7 +18,6 @@ from images.models import (
     Image,
     Status,
     Transfer,
-    TransferKind,
     TransferStatus,
 )
 from images.transfers import leases
@@ -50,7 +49,7 @@ def next_waiting(begun: Collection[UUID], busy: Collection[str]) -> Waiting | No
 
 
 def carry_out(transfer_id: UUID, stopping: Callable[[], bool] = lambda: False) -> bool:
-    """Carry out a waiting transfer: the image becomes active, or is copied to another store.
+    """Carry out a waiting transfer: the image becomes active, or is copied to other stores.
 
     Returns False when another worker has begun it or the image has another status by now. On
     failure the image gets the transfer's status on failure; a pinned image is queued instead
@@ -89,9 +88,10 @@ def carry_out(transfer_id: UUID, stopping: Callable[[], bool] = lambda: False) -
 def _claim(transfer: Transfer, actor: Caller) -> Image | None:
     owns_status = Transfer.objects.owning().filter(pk=transfer.pk).exists()
     with locked(transfer.image_id, deleted=True) as image:
-        is_copied = transfer.kind == TransferKind.IMAGE_COPY
         waits_in = (Status.IMPORTING,) if owns_status else (Status.QUEUED,)
-        if image.status not in (READABLE_STATUSES if is_copied else waits_in):
+        if image.status not in (
+            READABLE_STATUSES if transfer.keeps_status else waits_in
+        ):
             leases.cancel_waiting(
                 transfer,
                 errors.Conflict(
@@ -104,6 +104,6 @@ def _claim(transfer: Transfer, actor: Caller) -> Image | None:
             transfer.status_on_failure = Status.QUEUED
         if not leases.claim(transfer):
             return None
-        if not (owns_status or is_copied):
+        if not (owns_status or transfer.keeps_status):
             follow(image, image.mark_saving, "copy", actor)
     return image

@@ -29,4 +29,6 @@ class ImportRequest:
     remote: RemoteReference = RemoteReference()
     size: int | None = None  # bytes, as the web server reports
     store_ids: tuple[str, ...] = ()  # empty: the default store
+    all_stores: bool = False  # instead of ``store_ids``
+    all_must_succeed: bool = True  # else the import succeeds with one of its stores
     document: Mapping[str, Any] = field(default_factory=dict)

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from django.db import transaction
 
-from images import access, errors, lifecycle, stores
+from images import access, attributes, errors, lifecycle, stores
 from images.access import Caller
 from images.failpoints import failpoint
 from images.imports import injection, methods
@@ -21,6 +21,7 @@ from images.models import (
     TransferKind,
     rows,
 )
+from images.transfers.targets import Targets
 from images.transfers.tasks import Task
 from images.transitions import locked
 
@@ -43,18 +44,18 @@ def check_image(method: str, image: Mapping[str, Any], caller: Caller) -> None:
         access.check(caller, "copy_image", image)
 
 
-def request_import(image_id: str, wanted: ImportRequest, actor: Caller) -> Task:
-    """Queue the import of an image's data, and return its task.
+def request_import(image_id: str, wanted: ImportRequest, actor: Caller) -> Task | None:
+    """Queue the import of an image's data, and return its task; None if all stores have it.
 
     Raises NotFound, Conflict (the image has the wrong status or no formats, another import is
-    queued or running, the store does not exist), Invalid (unknown method, refused URL, a
+    queued or running, a store does not exist), Invalid (unknown method, refused URL, a
     signature that cannot be verified), Forbidden (the rule ``copy_image``), OverLimit,
     StoreReadOnly.
     """
     _check_no_transfer(image_id)
-    store = _target(wanted.store_ids)
+    targets = _targets(wanted)
     wanted = methods.get(wanted.method).prepare(wanted)
-    task = _queue(image_id, wanted, store, actor)
+    task = _queue(image_id, wanted, targets, actor)
     failpoint("import.requested")
     return task
 
@@ -69,18 +70,18 @@ def import_new(
     ``attributes`` are what ``parse_new_image`` returns. Raises the errors of ``request_import``
     and of ``lifecycle.create``.
     """
-    store = _target(wanted.store_ids)
+    targets = _targets(wanted)
     wanted = methods.get(wanted.method).prepare(wanted)
     with transaction.atomic():
         image = lifecycle.create(*attributes, actor)
-        task = _queue(image.pk, wanted, store, actor)
+        task = _queue(image.pk, wanted, targets, actor)
     failpoint("import.requested")
     return task
 
 
 def _queue(
-    image_id: str, wanted: ImportRequest, store: stores.Store, actor: Caller
-) -> Task:
+    image_id: str, wanted: ImportRequest, targets: Targets, actor: Caller
+) -> Task | None:
     task = Task(
         uuid4(), ImportMethod(wanted.method), actor.user, actor.project, wanted.document
     )
@@ -89,8 +90,10 @@ def _queue(
         check_image(wanted.method, rows.row_of(image), actor)
         lifecycle.check_ready(image)
         injection.inject(image, actor)
-        methods.get(wanted.method).queue(image, wanted, store, actor, task)
-    return task
+        is_queued = methods.get(wanted.method).queue(
+            image, wanted, targets, actor, task
+        )
+    return task if is_queued else None
 
 
 def _check_no_transfer(image_id: str) -> None:
@@ -100,14 +103,18 @@ def _check_no_transfer(image_id: str) -> None:
         raise errors.Conflict("Image has active task")
 
 
-def _target(store_ids: Sequence[str]) -> stores.Store:
-    """Return the store that gets the data.
+def _targets(wanted: ImportRequest) -> Targets:
+    """Return the stores that get the data.
 
-    Raises Conflict unless the store is configured, Invalid for several stores, StoreReadOnly.
+    Raises Conflict unless the stores are configured, OverLimit if an image cannot have so
+    many locations, StoreReadOnly.
     """
-    if len(store_ids) > 1:
-        raise errors.Invalid("An image can be imported into one store only.")
+    names: Sequence[str | None] = wanted.store_ids or (None,)
+    if wanted.all_stores:
+        names = [store.id for store in stores.configured()]
     try:
-        return lifecycle.writable_store(store_ids[0] if store_ids else None)
+        found = tuple(lifecycle.writable_store(name) for name in names)
     except errors.Invalid as error:
         raise errors.Conflict(str(error)) from None
+    attributes.check_location_count(len(found))
+    return Targets(found, wanted.all_must_succeed)

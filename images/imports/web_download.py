@@ -10,8 +10,8 @@ from images.access import Caller
 from images.failpoints import failpoint
 from images.imports.request import ImportRequest
 from images.models import Image, Status, Transfer, TransferKind
-from images.stores import Store
 from images.transfers import sources
+from images.transfers.targets import Targets
 from images.transfers.tasks import Task
 
 
@@ -36,16 +36,16 @@ def prepare(wanted: ImportRequest) -> ImportRequest:
 
 
 def queue(
-    image: Image, wanted: ImportRequest, store: Store, actor: Caller, task: Task
-) -> None:
+    image: Image, wanted: ImportRequest, targets: Targets, actor: Caller, task: Task
+) -> bool:
     """Queue the web download for a locked image. Raises the errors of ``queue_fetch``."""
     source = lifecycle.Source(
         wanted.uri,
         size=wanted.size,
-        store_id=store.id,
         status_on_failure=Status.QUEUED,
     )
-    lifecycle.queue_fetch(image, source, actor, task)
+    lifecycle.queue_fetch(image, source, actor, task, targets)
+    return True
 
 
 def bring_in(

@@ -16,7 +16,12 @@ from images.lifecycle.checked_data import (
     check_size_cap,
     counted,
 )
-from images.lifecycle.copying import queue_image_copy, request_image_copy
+from images.lifecycle.copying import (
+    check_copied,
+    queue_image_copy,
+    request_image_copy,
+    stores_with_data,
+)
 from images.lifecycle.deactivation import deactivate, reactivate
 from images.lifecycle.deletion import (
     Trashed,
@@ -54,13 +59,8 @@ from images.lifecycle.locations import (
     remove_location,
 )
 from images.lifecycle.metadata import create, tag, untag, update
-from images.lifecycle.uploading import (
-    check_mounted,
-    receive,
-    receive_staged,
-    upload,
-    writable_store,
-)
+from images.lifecycle.storing import check_mounted, writable_store
+from images.lifecycle.uploading import receive, receive_staged, upload
 
 __all__ = [
     "AddLocation",
@@ -74,6 +74,7 @@ __all__ = [
     "cache_later",
     "cache_queued",
     "change",
+    "check_copied",
     "check_download",
     "check_mounted",
     "check_pinned_size",
@@ -107,6 +108,7 @@ __all__ = [
     "scrub_at",
     "scrub_due",
     "serves_ranges",
+    "stores_with_data",
     "tag",
     "tidy_cache",
     "trash_total",

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from images import errors, stores
+from django.db.models import Q
+
+from images import errors
 from images.access import Caller
 from images.events import record
-from images.lifecycle.uploading import check_copy, writable_store
-from images.models import OPEN_STATUSES, Image, ImportMethod, Status, TransferKind
+from images.lifecycle.storing import writable_store
+from images.lifecycle.uploading import check_copies
+from images.models import (
+    OPEN_STATUSES,
+    Image,
+    ImportMethod,
+    LocationStatus,
+    Status,
+    TransferKind,
+)
+from images.stores import Store
 from images.transfers import leases, quota
+from images.transfers.targets import Targets
 from images.transfers.tasks import Task
 from images.transitions import locked
 
@@ -22,38 +34,58 @@ def request_image_copy(image_id: str, store_id: str, actor: Caller) -> None:
     """
     store = writable_store(store_id)
     with locked(image_id, actor) as image:
-        queue_image_copy(image, store, actor)
+        check_copied(image.status)
+        _check_not_copied(image, store)
+        queue_image_copy(image, Targets((store,)), actor)
 
 
-def queue_image_copy(
-    image: Image, store: stores.Store, actor: Caller, task: Task | None = None
-) -> None:
-    """Queue the copy of a locked image's data to a further store.
-
-    ``task`` is the request of a client of the import API, if there is one. Raises the errors
-    of ``request_image_copy``.
-    """
-    if image.status != Status.ACTIVE:
+def check_copied(status: str) -> None:
+    """Raise Conflict unless an image of this status can be copied to another store."""
+    if status != Status.ACTIVE:
         raise errors.Conflict(
-            f"Only an active image can be copied to another store; image {image.pk} is "
-            f"{image.status}."
+            f"Only an active image can be copied to another store. This one is {status}."
         )
-    check_copy(image, store.id)
-    if image.transfers.filter(store=store.id, status__in=OPEN_STATUSES).exists():
+
+
+def _check_not_copied(image: Image, store: Store) -> None:
+    """Raise Conflict if an open transfer copies the data of a locked image to a store."""
+    target = Q(store=store.id) | Q(targets__store=store.id)
+    if image.transfers.filter(target, status__in=OPEN_STATUSES).exists():
         raise errors.Conflict(
             f"Image {image.pk} is being copied to store {store.id} already."
         )
+
+
+def stores_with_data(image: Image) -> set[str]:
+    """Return the ids of the stores that have the data of an image."""
+    active = image.locations.filter(status=LocationStatus.ACTIVE)
+    return set(active.values_list("store", flat=True))
+
+
+def queue_image_copy(
+    image: Image, wanted: Targets, actor: Caller, task: Task | None = None
+) -> None:
+    """Queue the copy of a locked image's data, which ``check_copied`` accepts, to further stores.
+
+    ``task`` is the request of a client of the import API, if there is one; without it there is
+    one store. Raises Invalid if one of the stores has the data, OverLimit.
+    """
+    check_copies(image, [store.id for store in wanted.stores])
     quota.check_uploading(image)
     transfer = leases.begin(
         image,
         TransferKind.IMAGE_COPY,
-        store,
+        wanted.first,
         actor,
         expected=image.size,
         status_on_failure=Status.QUEUED,
-        reserved=quota.reserve(image, image.size),
+        reserved=quota.reserve(image, image.size, len(wanted)),
         import_method=ImportMethod.COPY_IMAGE,
         task=task,
+        wanted=wanted if task else None,
     )
-    detail = {"transfer": str(transfer.pk), "store": store.id}
+    detail = {
+        "transfer": str(transfer.pk),
+        "store": ",".join(store.id for store in wanted.stores),
+    }
     record(image, "request_copy_image", actor, before=image.status, detail=detail)

@@ -16,10 +16,11 @@ from images.lifecycle.checked_data import (
     check_size_cap,
 )
 from images.lifecycle.location_preparation import URL_STORE
-from images.lifecycle.uploading import writable_store
+from images.lifecycle.storing import writable_store
 from images.models import Image, Status, Transfer, TransferKind, TransferStatus
 from images.stores import url_filter
 from images.transfers import concurrency, leases, quota
+from images.transfers.targets import Targets
 from images.transfers.tasks import Task
 from images.transitions import follow, locked, save
 
@@ -77,22 +78,13 @@ def request_fetch(
     changes, source = clean_changes(changes), probe_source(source)
     with locked(image_id, actor) as image:
         change(image, changes, actor)
+        _check_can_fetch(image)
         queue_fetch(image, source, actor)
     failpoint("web_download.requested")
 
 
-def queue_fetch(
-    image: Image, source: Source, actor: Caller, task: Task | None = None
-) -> None:
-    """Queue a web download for a locked image, from a source that ``probe_source`` returned.
-
-    ``task`` is the request of a client of the import API, if there is one; the image is then
-    importing while it waits.
-
-    Raises AlreadyBegun unless the image is queued, Conflict when a web download is waiting
-    already or the image is pinned to data of another size, Invalid (formats not set),
-    OverLimit (the quota), StoreReadOnly.
-    """
+def _check_can_fetch(image: Image) -> None:
+    """Raise an error unless a locked image is queued, ready, and waits for no web download."""
     if image.status != Status.QUEUED:
         raise errors.AlreadyBegun(
             "Attempted to update Location field for an image not in queued status."
@@ -103,13 +95,31 @@ def queue_fetch(
         raise errors.Conflict(
             f"A web download for image {image.pk} is waiting already."
         )
+
+
+def queue_fetch(
+    image: Image,
+    source: Source,
+    actor: Caller,
+    task: Task | None = None,
+    wanted: Targets | None = None,
+) -> None:
+    """Queue a web download for a locked image, from a source that ``probe_source`` returned.
+
+    The image is queued and ready for data, which the caller has checked. ``task`` is the
+    request of a client of the import API, if there is one; the image is then importing while
+    it waits. ``wanted`` are the stores of a task, instead of that of the source.
+
+    Raises Conflict when the image is pinned to data of another size, OverLimit (the quota),
+    StoreReadOnly.
+    """
     check_pinned_size(image, source.size)
     quota.check_uploading(image)
-    reserved = quota.reserve(image, source.size)
+    reserved = quota.reserve(image, source.size, len(wanted) if wanted else 1)
     transfer = leases.begin(
         image,
         TransferKind.WEB_DOWNLOAD,
-        writable_store(source.store_id),
+        wanted.first if wanted else writable_store(source.store_id),
         actor,
         expected=source.size,
         status_on_failure=source.status_on_failure,
@@ -118,6 +128,7 @@ def queue_fetch(
         secrets=source.secrets,
         reserved=reserved,
         task=task,
+        wanted=wanted,
     )
     if not image.pinned and source.size not in (None, image.size):
         image.size = source.size

@@ -14,7 +14,7 @@ from images.events import record
 from images.failpoints import failpoint
 from images.lifecycle import event_details, image_count
 from images.lifecycle.changes import change, clean_changes
-from images.lifecycle.checked_data import check_empty
+from images.lifecycle.checked_data import check_empty, check_ready
 from images.lifecycle.fetch_requests import Source, probe_source, queue_fetch
 from images.lifecycle.location_preparation import (
     AddLocation,
@@ -71,6 +71,7 @@ def create(
             if prepared:
                 apply(image, prepared, actor)
             if copied:
+                check_ready(image)
                 queue_fetch(image, copied, actor)
     except IntegrityError:
         raise _taken(image.pk) from None

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Iterable, Mapping
-from contextlib import closing
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from images import attributes, db, errors, outages, stores
+from images import attributes, db, errors, outages
 from images.access import Caller
 from images.attributes import Changes
 from images.events import record
@@ -22,6 +22,7 @@ from images.lifecycle.checked_data import (
     check_size_cap,
     set_facts,
 )
+from images.lifecycle.storing import writable_store, write
 from images.models import (
     READABLE_STATUSES,
     Image,
@@ -32,10 +33,20 @@ from images.models import (
     TransferKind,
 )
 from images.stores.circuit_breaker import CircuitBreaker
-from images.transfers import chunks, heartbeat, leases, quota, sources
+from images.transfers import chunks, heartbeat, leases, quota, sources, targets
 from images.transitions import follow, locked, save
 
 log = logging.getLogger(__name__)
+
+Copy = tuple[str, str]  # the id of a store, and a key or a URL
+
+
+class Received(NamedTuple):
+    """What a transfer has received: facts about the data, its copies, and failed stores."""
+
+    facts: DataFacts
+    copies: Sequence[Copy]
+    failed: Sequence[str] = ()  # ids of stores
 
 
 def upload(
@@ -105,7 +116,7 @@ def receive(
 ) -> None:
     """Store the data of a transfer that has begun, and activate the image.
 
-    An image that is copied to another store gets a further location instead.
+    An image that is copied to other stores gets further locations instead.
 
     The data at a location is only checked, because it stays where it is. On failure the image
     gets the transfer's ``status_on_failure``. ``staged`` is the transfer that the blocks come
@@ -113,18 +124,15 @@ def receive(
     the image becomes active. Raises the errors of ``upload`` for its data, and of ``change``.
     """
     try:
-        facts = _receive(image, transfer, blocks, stores.get(transfer.store))
+        received = _receive(image, transfer, blocks)
         failpoint(f"{TransferKind(transfer.kind).name.lower()}.stored")
         with locked(transfer.image_id, actor, deleted=True) as image:
             leases.finish(transfer)
             if staged is not None:
                 leases.finish(staged)
-            if transfer.kind == TransferKind.IMAGE_COPY:
-                _add_copy(image, transfer, facts, actor)
-            else:
-                if changes:
-                    change(image, changes, actor)
-                _activate(image, transfer, facts, actor)
+            if changes:
+                change(image, changes, actor)
+            _add_data(image, transfer, received, actor)
         failpoint("data.active")
     except BaseException as error:
         failpoint("data.failed")
@@ -133,6 +141,8 @@ def receive(
             # The store failed because its partial object was removed meanwhile.
             raise heartbeat.gone(transfer) from error
         raise
+    if received.failed:
+        targets.remove_failed(transfer, CircuitBreaker())
 
 
 def receive_staged(
@@ -163,59 +173,49 @@ def _is_temporary(error: errors.ImageError) -> bool:
     return isinstance(error, temporary) and not isinstance(error, lasting)
 
 
-def writable_store(store_id: str | None) -> stores.Store:
-    """Return the store with this id, or the default store.
-
-    Raises Invalid if there is no such store, StoreReadOnly if it cannot be written.
-    """
-    store = stores.get(store_id) if store_id else stores.default()
-    if store.read_only:
-        raise errors.StoreReadOnly(
-            f"Adding images to store {store.id} is disabled: the store is read-only. "
-            "Choose another store."
-        )
-    return store
-
-
-def check_mounted(store: stores.Store) -> None:
-    """Raise StoreError if the folder of a store is empty but the database has data in it."""
-    store.check_mounted(ImageLocation.objects.filter(store=store.id).exists)
-
-
-def _receive(
-    image: Image, transfer: Transfer, blocks: Iterable[bytes], store: stores.Store
-) -> DataFacts:
-    check_mounted(store)
+def _receive(image: Image, transfer: Transfer, blocks: Iterable[bytes]) -> Received:
+    """Check the data of a transfer, and store it unless it stays where it is."""
+    wanted = targets.of(transfer)
+    reserved = quota.reserving(transfer, blocks, copies=len(wanted))
     data = CheckedData(
         image,
-        heartbeat.keep_alive(transfer, quota.reserving(transfer, blocks)),
+        heartbeat.keep_alive(transfer, reserved),
         expected=transfer.bytes_expected,
         checksum=transfer.checksum,
         digests=transfer.expected_digests,
     )
     if transfer.kind == TransferKind.LOCATION:
-        return data.read()
-    with closing(_arriving(data, transfer)) as arriving:
-        store.put(transfer.key, arriving, transfer.bytes_expected)
-    return data.facts
+        return Received(data.read(), [(transfer.store, sources.url(transfer))])
+    stored = write(data, transfer, wanted)
+    copies = [(target.store, target.key) for target in stored]
+    failed = [target.store for target in wanted if target not in stored]
+    return Received(data.facts, copies, failed)
 
 
-def _arriving(data: CheckedData, transfer: Transfer) -> Generator[bytes, None, None]:
-    yield from data
-    heartbeat.send(transfer)  # completing the object can take long
-    failpoint("data.received")
-
-
-def _activate(
-    image: Image, transfer: Transfer, facts: DataFacts, actor: Caller
+def _add_data(
+    image: Image, transfer: Transfer, received: Received, actor: Caller
 ) -> None:
-    quota.check_adding(image, facts.size, transfer)
-    stays = transfer.kind == TransferKind.LOCATION
-    ImageLocation.objects.create(
-        image=image,
-        store=transfer.store,
-        key=sources.url(transfer) if stays else transfer.key,
-    )
+    """Give a locked image the copies of its data that a transfer has stored.
+
+    The image becomes active, unless it has had data all the time.
+    """
+    facts, copies, failed = received
+    if transfer.keeps_status:
+        if image.status not in READABLE_STATUSES:
+            raise heartbeat.gone(transfer)
+        check_copies(image, [store_id for store_id, _ in copies])
+        check_same(image, facts)
+    quota.check_adding(image, facts.size * len(copies), transfer)
+    for store_id, key in copies:
+        ImageLocation.objects.create(image=image, store=store_id, key=key)
+    detail: dict[str, Any] = {"transfer": str(transfer.pk), "size": facts.size}
+    if failed:
+        detail["failed_stores"] = ",".join(failed)
+    if transfer.keeps_status:
+        detail["store"] = ",".join(store_id for store_id, _ in copies)
+        save(image)
+        record(image, "copy_image", actor, before=image.status, detail=detail)
+        return
     set_facts(image, facts)
     image.pinned = False
     follow(
@@ -224,35 +224,21 @@ def _activate(
         "receive",
         actor,
         also=DATA_COLUMNS,
-        detail={"transfer": str(transfer.pk), "size": facts.size},
+        detail=detail,
     )
 
 
-def _add_copy(
-    image: Image, transfer: Transfer, facts: DataFacts, actor: Caller
-) -> None:
-    if image.status not in READABLE_STATUSES:
-        raise heartbeat.gone(transfer)
-    check_copy(image, transfer.store)
-    check_same(image, facts)
-    quota.check_adding(image, facts.size, transfer)
-    ImageLocation.objects.create(image=image, store=transfer.store, key=transfer.key)
-    save(image)
-    detail = {
-        "transfer": str(transfer.pk),
-        "store": transfer.store,
-        "size": facts.size,
-    }
-    record(image, "copy_image", actor, before=image.status, detail=detail)
+def check_copies(image: Image, store_ids: Sequence[str]) -> None:
+    """Raise Invalid if one of the stores has the data of a locked image.
 
-
-def check_copy(image: Image, store_id: str) -> None:
-    """Raise Invalid if a store has the data of a locked image, OverLimit for too many locations."""
+    Raises OverLimit if the image would have too many locations.
+    """
     active = image.locations.filter(status=LocationStatus.ACTIVE)
     present = list(active.values_list("store", flat=True))
-    if store_id in present:
-        raise errors.Invalid(f"Image is already present at store '{store_id}'.")
-    attributes.check_location_count(len(present) + 1)
+    for store_id in store_ids:
+        if store_id in present:
+            raise errors.Invalid(f"Image is already present at store '{store_id}'.")
+    attributes.check_location_count(len(present) + len(store_ids))
 
 
 def _fail(transfer: Transfer, error: BaseException, actor: Caller) -> bool:

@@ -24,8 +24,11 @@ from images.models import (
     ImageLocation,
     LocationStatus,
     Status,
+    TargetStatus,
     Transfer,
     TransferKind,
+    TransferStatus,
+    TransferTarget,
 )
 from images.models.statements import Statement, compiled
 
@@ -68,18 +71,26 @@ _TEXTS = ("properties", "tags")
 _ALL = ", ".join(f'i."{column}"' for column in COLUMNS)
 _LOCATION = 'live."store", live."key", live."metadata"'
 _STARTING = ", ".join(f"'{status}'" for status in (Status.QUEUED, *TRANSIENT_STATUSES))
+# The stores of a transfer "t": "store=status,store=status".
+_TARGETS = (
+    "SELECT {join}(g.\"store\" || '=' || g.\"status\", ',')"
+    f' FROM (SELECT * FROM "{TransferTarget._meta.db_table}"'
+    ' WHERE "transfer_id" = t."id" ORDER BY "id") g'
+)
+_JOIN = {"postgresql": "string_agg", "sqlite": "group_concat"}
 _NEWEST = (
-    '(SELECT t."status" || \' \' || t."store" || \' \' || CAST(t."task_id" AS text)'
+    "(SELECT t.\"status\" || ' ' || CAST(t.\"task_id\" AS text) || ' '"
+    f" || COALESCE(({_TARGETS}), t.\"store\" || '={TargetStatus.WAITING}')"
     f' FROM "{Transfer._meta.db_table}" t'
     ' WHERE t."image_id" = i."id" AND t."task_id" IS NOT NULL{also}'
     ' ORDER BY t."started_at" DESC LIMIT 1)'
 )
-# The newest task of an image that may still get its data: "status store id".
-_IMPORT = f'WHEN i."status" IN ({_STARTING}) THEN {_NEWEST.format(also="")}'
-_TASK = f"CASE {_IMPORT} END"
-# The same, or the newest copy of an image that has its data; not in lists, for their speed.
-_IS_COPY = f" AND t.\"kind\" = '{TransferKind.IMAGE_COPY}'"
-_TASK_OF_ONE = f"CASE {_IMPORT} ELSE {_NEWEST.format(also=_IS_COPY)} END"
+# Of an image with data: its newest copy to other stores, or the import that gave it the data.
+_LATER = (
+    f" AND (t.\"kind\" = '{TransferKind.IMAGE_COPY}'"
+    f" OR t.\"status\" = '{TransferStatus.DONE}')"
+    f" AND t.\"kind\" <> '{TransferKind.LOCATION}'"
+)
 _FROM = (
     f'{_IMAGES} i LEFT JOIN "{ImageLocation._meta.db_table}" live'
     f' ON live."image_id" = i."id" AND live."status" = \'{LocationStatus.ACTIVE}\''
@@ -112,10 +123,10 @@ def fetch(chosen: str, params: Sequence[Any]) -> list[Row]:
     """Return the rows of the images whose ids the SQL ``chosen`` selects. One query.
 
     A row is a dict of columns, ``locations``, a list of (store, key, metadata), and ``task``:
-    status, store and id of the newest import, in one text, while the image has no data, and
-    of the newest copy to another store afterwards.
+    status, id and stores of the newest import, in one text. Of an image with data that is the
+    import that gave it the data, or its newest copy to other stores.
     """
-    return _select(_ALL, chosen, params, "", _TASK_OF_ONE)
+    return _select(_ALL, chosen, params, "", _task_of_one(connection.vendor))
 
 
 def fetch_page(
@@ -133,9 +144,9 @@ def fetch_page(
         return Fetched([], False)
     order = ", ".join(f"i.{_order_sql(*key)}" for key in sort)
     chosen, params = _merged(statements, order, limit)
-    return _completed(
-        _select(_without_long(connection.vendor), chosen, params, order), length
-    )
+    vendor = connection.vendor
+    columns, task = _without_long(vendor), _task(vendor)
+    return _completed(_select(columns, chosen, params, order, task), length)
 
 
 def row_of(image: Image) -> Row:
@@ -197,8 +208,26 @@ def _without_long(vendor: str) -> str:
     )
 
 
+@cache
+def _task(vendor: str) -> str:
+    """Return the SQL for the newest task of an image that may still get its data."""
+    return f"CASE {_import(vendor)} END"
+
+
+@cache
+def _task_of_one(vendor: str) -> str:
+    """Return the SQL for the newest task of any image, which is too slow for lists."""
+    later = _NEWEST.format(join=_JOIN[vendor], also=_LATER)
+    return f"CASE {_import(vendor)} ELSE {later} END"
+
+
+def _import(vendor: str) -> str:
+    newest = _NEWEST.format(join=_JOIN[vendor], also="")
+    return f'WHEN i."status" IN ({_STARTING}) THEN {newest}'
+
+
 def _select(
-    columns: str, chosen: str, params: Sequence[Any], order: str, task: str = _TASK
+    columns: str, chosen: str, params: Sequence[Any], order: str, task: str
 ) -> list[Row]:
     order = ", ".join(filter(None, [order, 'i."id"', 'live."id"']))
     with connection.cursor() as cursor:

@@ -80,6 +80,11 @@ class TransferQuerySet(models.QuerySet["Transfer"]):
         """Select the transfers whose stored object, if there is one, belongs to no location."""
         return self.filter(Q(status=TransferStatus.RUNNING) | UNCLEAN)
 
+    def partly_unclean(self) -> Self:
+        """Select the successful transfers with partial data in a store that has failed."""
+        unclean = TransferTarget.objects.filter(UNCLEAN).values("transfer")
+        return self.filter(pk__in=unclean, status=TransferStatus.DONE)
+
 
 class Transfer(models.Model):
     """An attempt to bring data in, with a lease: without heartbeats it is considered dead.
@@ -171,6 +176,11 @@ class Transfer(models.Model):
         return f"{self.kind} {self.id} ({self.status})"
 
     @property
+    def keeps_status(self) -> bool:
+        """Whether the image, which has data, keeps its status while the transfer is open."""
+        return self.kind == TransferKind.IMAGE_COPY
+
+    @property
     def is_complete(self) -> bool:
         """Whether all bytes have arrived."""
         return self.bytes_received == self.bytes_expected
@@ -183,6 +193,75 @@ class Transfer(models.Model):
         """
         is_resumable = not self.import_method
         return self.kind == TransferKind.STAGE and (is_resumable or self.is_complete)
+
+
+class TargetStatus(models.TextChoices):
+    """The statuses of a target store."""
+
+    WAITING = "waiting", _("Waiting")
+    DONE = "done", _("Done")
+    FAILED = "failed", _("Failed")
+
+
+class TransferTargetQuerySet(models.QuerySet["TransferTarget"]):
+    """Filters that select target stores."""
+
+    def with_bytes(self) -> Self:
+        """Select those whose stored object, if there is one, belongs to no location."""
+        return self.filter(
+            Q(transfer__status=TransferStatus.RUNNING)
+            | Q(transfer__status=TransferStatus.FAILED, transfer__cleaned=False)
+            | UNCLEAN
+        )
+
+
+class TransferTarget(models.Model):
+    """A store that a transfer writes to, with the key of the object in it.
+
+    Only the imports that clients request have such rows; the first one has the store and key of
+    the transfer. Any other transfer has the one store that its own row names.
+
+    FAILED is the store for which an import failed, or without which it succeeded. ``cleaned``
+    says that what was written to such a store is removed, although the import succeeded.
+    """
+
+    # The index of the constraint begins with this column.
+    transfer = models.ForeignKey(
+        Transfer, models.CASCADE, related_name="targets", db_index=False
+    )
+    store = models.CharField(max_length=64)
+    key = models.TextField()
+    status = models.CharField(
+        max_length=7,
+        choices=TargetStatus.choices,
+        default=TargetStatus.WAITING,
+        db_default=TargetStatus.WAITING,
+    )
+    required = models.BooleanField(
+        default=True, db_default=True, help_text="the import fails without it"
+    )
+    cleaned = models.BooleanField(default=False, db_default=False)
+    error_code = models.CharField(max_length=32, blank=True, db_default="")
+    error = models.TextField(blank=True, db_default="", help_text="message for users")
+
+    objects = TransferTargetQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["transfer", "store"], name="one_target_in_a_store"
+            )
+        ]
+        indexes = [
+            models.Index(
+                fields=["transfer"],
+                name="target_unclean",
+                condition=Q(status="failed", cleaned=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.store} ({self.status})"
 
 
 def ownerless() -> Q:

@@ -246,7 +246,7 @@ def _projects() -> list[dict[str, Any]]:
 def _to_remove() -> dict[str, int]:
     return {
         "locations": lifecycle.overdue_count(),
-        "transfers": Transfer.objects.unclean().count(),
+        "transfers": reaper.unclean_count(),
     }
 
 

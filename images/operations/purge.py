@@ -117,7 +117,8 @@ def _no_bytes() -> Q:
     remaining = locations.exclude(status=LocationStatus.DELETED)
     chunks = UploadChunk.objects.filter(transfer__image=OuterRef("pk"))
     unclean = Transfer.objects.with_bytes().filter(image=OuterRef("pk"))
-    return Q(~Exists(remaining), ~Exists(unclean), ~Exists(chunks))
+    partly = Transfer.objects.partly_unclean().filter(image=OuterRef("pk"))
+    return Q(~Exists(remaining), ~Exists(unclean), ~Exists(partly), ~Exists(chunks))
 
 
 def _empty(ids: list[str]) -> None:

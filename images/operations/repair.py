@@ -25,12 +25,13 @@ from images.models import (
     LocationStatus,
     Status,
     Transfer,
+    TransferTarget,
     UploadChunk,
 )
 from images.stores.writeback import PART
 from images.transitions import follow, locked, save
 
-# Keys as leases.key_of makes them: "ab/<image>.<transfer or chunk>".
+# Keys as transfers.keys.key_of makes them: "ab/<image>.<transfer or chunk>".
 OURS = re.compile(rf"[^/]+/(?P<image>[^/]+)\.[0-9a-f]{{32}}(?:{re.escape(PART)})?")
 
 
@@ -43,12 +44,14 @@ def owned_keys(keys: Iterable[str]) -> set[str]:
     base = {key: key.removesuffix(PART) for key in keys}
     names = set(base.values())
     attempts = Transfer.objects.with_bytes().filter(key__in=names)
+    targets = TransferTarget.objects.with_bytes().filter(key__in=names)
     chunks = UploadChunk.objects.filter(key__in=names)
     locations = ImageLocation.objects.filter(key__in=names).exclude(
         status=LocationStatus.DELETED
     )
     # The order matters: a transfer that succeeds in between has a location in the second query.
     owners = set(attempts.values_list("key", flat=True))
+    owners |= set(targets.values_list("key", flat=True))
     owners |= set(locations.values_list("key", flat=True))
     owners |= set(chunks.values_list("key", flat=True))
     return {key for key, name in base.items() if name in owners}

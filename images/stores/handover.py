@@ -30,14 +30,14 @@ class Handover:
 
     Within the context, ``give`` passes blocks, and ``consume`` reads them as one iterator. A
     normal end of the context ends the iterator; after an exception the iterator raises
-    Aborted.
+    Aborted. ``error`` is the exception with which ``consume`` has failed.
     """
 
     def __init__(self, consume: Callable[[Iterator[bytes]], object]) -> None:
         self._consume = consume
         self._queue: Queue[bytes | _End] = Queue(DEPTH)
         self._end: _End | None = None
-        self._error: BaseException | None = None
+        self.error: BaseException | None = None
         self._thread = Thread(target=self._run, name="handover", daemon=True)
 
     def __enter__(self) -> Self:
@@ -45,28 +45,35 @@ class Handover:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
-        self._queue.put(_End.ABORTED if kind else _End.COMPLETE)
+        self.end(complete=kind is None)
         self._thread.join()
 
     @property
     def failed(self) -> bool:
         """Whether the consumer has failed, so that more blocks are useless."""
-        return self._error is not None
+        return self.error is not None
 
     def give(self, block: bytes) -> None:
         """Pass a block to the consumer; wait while the consumer is DEPTH blocks behind."""
         self._queue.put(block)
 
+    def end(self, *, complete: bool) -> None:
+        """End the iterator of the consumer, without waiting for the end of the consumer.
+
+        The end of the context does this, too, and then waits; only the first end counts.
+        """
+        self._queue.put(_End.COMPLETE if complete else _End.ABORTED)
+
     def result(self) -> None:
         """Raise the consumer's error, if it has failed; to be called after the context."""
-        if self._error is not None:
-            raise self._error
+        if self.error is not None:
+            raise self.error
 
     def _run(self) -> None:
         try:
             self._consume(self._blocks())
         except BaseException as error:
-            self._error = error
+            self.error = error
         while self._end is None:  # or the producer would wait forever
             self._take()
 

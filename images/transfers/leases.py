@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from images import errors, stores
@@ -26,8 +26,10 @@ from images.models import (
     TransferStatus,
 )
 from images.stores.circuit_breaker import CircuitBreaker
-from images.transfers import chunks, object_removal, sources, tasks
+from images.transfers import chunks, sources, targets, tasks
 from images.transfers.heartbeat import gone, is_silent
+from images.transfers.keys import key_of
+from images.transfers.targets import Targets
 from images.transfers.tasks import Task
 from images.transfers.workers import is_dead, this_worker
 from images.transitions import follow, locked
@@ -60,11 +62,13 @@ def begin(
     reserved: int | None = None,
     import_method: str = "",
     task: Task | None = None,
+    wanted: Targets | None = None,
 ) -> Transfer:
     """Create the row of a transfer for a locked image, with a key that is never reused.
 
     A transfer of a FETCHED kind, or with a ``task``, waits until a background worker claims
-    it; any other runs in this process. ``expected`` (bytes), ``checksum`` (MD5) and
+    it; any other runs in this process. The data of a task goes to the stores ``wanted``, of
+    which ``store`` is the first. ``expected`` (bytes), ``checksum`` (MD5) and
     ``digests`` (algorithm -> hexadecimal) are claims about the data; ``source`` is the URL of
     the data, and ``secrets`` are what reading it needs, by name; ``metadata`` is kept for the
     client of a resumable upload; ``reserved`` is what ``quota.reserve`` returned;
@@ -72,7 +76,7 @@ def begin(
     the method by which the data is imported.
     """
     transfer_id, waits = uuid4(), kind in FETCHED or task is not None
-    return Transfer.objects.create(
+    transfer = Transfer.objects.create(
         id=transfer_id,
         image=image,
         kind=kind,
@@ -95,6 +99,9 @@ def begin(
         task_request=dict(task.request) if task else None,
         deadline=None if waits else deadline(kind),
     )
+    if wanted:
+        targets.create(transfer, wanted)
+    return transfer
 
 
 def deadline(kind: str) -> datetime:
@@ -103,11 +110,6 @@ def deadline(kind: str) -> datetime:
     if kind == TransferKind.STAGE:  # a client can pause it
         seconds = settings.IMAGECATALOG_UPLOAD_EXPIRY
     return timezone.now() + timedelta(seconds=seconds)
-
-
-def key_of(image_id: str, attempt: UUID) -> str:
-    """Return a unique key for the stored object of a transfer; it contains the image's id."""
-    return f"{image_id[:2].lower()}/{image_id}.{attempt.hex}"
 
 
 def claim(transfer: Transfer) -> bool:
@@ -192,7 +194,7 @@ def _apply_status_on_failure(
 ) -> None:
     if image.status not in TRANSIENT_STATUSES:
         return
-    if transfer.kind == TransferKind.IMAGE_COPY:
+    if transfer.keeps_status:
         return  # the status belongs to a transfer that began later
     if transfer.status_on_failure == Status.IMPORTING:
         return  # the status belongs to the resumable upload, whose data is still staged
@@ -214,24 +216,32 @@ def _keep_staged_data(image: Image) -> bool:
 
     Returns False if the image is not importing, or has no staged data.
     """
-    staged = Transfer.objects.staging().filter(image=image)
     if image.status != Status.IMPORTING:
         return False
-    return bool(staged.update(deadline=deadline(TransferKind.STAGE)))
+    # Its import may have reserved the bytes of several copies.
+    kept = _staged(image).update(
+        deadline=deadline(TransferKind.STAGE), bytes_reserved=F("bytes_received")
+    )
+    return bool(kept)
+
+
+def _staged(image: Image) -> QuerySet[Transfer]:
+    return Transfer.objects.staging().filter(image=image)
 
 
 def _queue_again(image: Image, transfer: Transfer, actor: Caller) -> None:
     """Let an interrupted import or fetch wait again; for any other transfer do nothing."""
     task = tasks.of(transfer)
-    is_copied = transfer.kind == TransferKind.IMAGE_COPY
-    waits_in = READABLE_STATUSES if is_copied else (Status.QUEUED, Status.UPLOADING)
+    waits_in: tuple[str, ...] = (Status.QUEUED, Status.UPLOADING)
+    if transfer.keeps_status:
+        waits_in = READABLE_STATUSES
     if not (task or transfer.kind in FETCHED) or image.status not in waits_in:
         return
     # On this instance, the interruption and the plugins of an import have changed some values.
     row = Transfer.objects.get(pk=transfer.pk)
     if task:
         Transfer.objects.filter(pk=transfer.pk).update(task_id=None)
-    if (task and not is_copied) or transfer.kind == TransferKind.LOCATION:
+    if (task and not transfer.keeps_status) or transfer.kind == TransferKind.LOCATION:
         follow(image, image.mark_importing, "import", actor)
     queued = begin(
         image,
@@ -247,7 +257,10 @@ def _queue_again(image: Image, transfer: Transfer, actor: Caller) -> None:
         reserved=transfer.bytes_reserved,
         import_method=transfer.import_method,
         task=task,
+        wanted=targets.wanted(transfer) if task else None,
     )
+    if transfer.kind == TransferKind.IMPORT:
+        _staged(image).update(bytes_reserved=transfer.bytes_reserved)
     if transfer.kind == TransferKind.WEB_DOWNLOAD and not task:
         record_fetch_request(image, queued, actor)
 
@@ -285,6 +298,8 @@ def finish(transfer: Transfer) -> None:
     """Mark a transfer as done; the image is locked. Raises Gone if it was not running."""
     if not _end(transfer, TransferStatus.DONE):
         raise gone(transfer)
+    if transfer.task_id:
+        targets.finish(transfer)
 
 
 def cancel(image: Image) -> None:
@@ -300,21 +315,20 @@ def cancel(image: Image) -> None:
 
 
 def clean(transfer: Transfer, breaker: CircuitBreaker, *, abandoned: bool) -> None:
-    """Remove the data of a failed transfer from its store, unless the store is unavailable.
+    """Remove the data of a failed transfer from its stores, unless they are unavailable.
 
     ``breaker`` reports which stores are unavailable. The background worker retries what could
     not be removed. ``abandoned`` says that the writer may have died, or have failed to remove
     its partial data.
 
     Reads the row first: if the response to a commit was lost, the transfer is in fact done,
-    and its object belongs to the image.
+    and its objects belong to the image.
     """
     failed = Transfer.objects.filter(pk=transfer.pk, status=TransferStatus.FAILED)
-    if breaker.is_open(transfer.store) or not failed.exists():
+    if not failed.exists():
         return
-    if transfer.kind not in WITHOUT_OBJECT and not object_removal.delete(
-        transfer.store, transfer.key, breaker, abandoned=abandoned
-    ):
+    is_stored = transfer.kind not in WITHOUT_OBJECT
+    if is_stored and not targets.remove(transfer, breaker, abandoned=abandoned):
         return
     chunks.remove(transfer, breaker, arriving=is_silent(transfer))
     failpoint("data.cleaned")

@@ -43,37 +43,40 @@ def remaining(image: Image) -> int | None:
     return None if limit is None else limit - usage.stored(image.owner)
 
 
-def reserve(image: Image, size: int | None) -> int | None:
+def reserve(image: Image, size: int | None, copies: int = 1) -> int | None:
     """Check the quota for a transfer that begins, and return the number of bytes to reserve.
 
-    That is the ``size`` of the data, or one byte if it is unknown; None without a hard quota. The
-    image is locked, and the caller saves the number in the transfer, in the same transaction.
-    Raises OverLimit if the quota is exceeded.
+    That is the ``size`` of the data for each of the ``copies``, or one byte if it is unknown;
+    None without a hard quota. The image is locked, and the caller saves the number in the
+    transfer, in the same transaction. Raises OverLimit if the quota is exceeded.
     """
     _check_soft(image)
     if _hard_limit(image) is None:
         return None
-    least = 1 if size is None else size
+    least = 1 if size is None else size * copies
     if _granted(image, least, least) is None:
         raise exceeded(image)
     return least
 
 
-def reserving(transfer: Transfer, blocks: Iterable[bytes]) -> Iterator[bytes]:
+def reserving(
+    transfer: Transfer, blocks: Iterable[bytes], copies: int = 1
+) -> Iterator[bytes]:
     """Yield the blocks of a running transfer, and reserve their bytes before they are used.
 
-    Raises OverLimit if the quota is exceeded, and Gone if the transfer is no longer running.
+    ``copies`` is the number of stores that get each block. Raises OverLimit if the quota is
+    exceeded, and Gone if the transfer is no longer running.
     """
     if _hard_limit(transfer.image) is None:
         yield from blocks
         return
-    expected, received = transfer.bytes_expected, 0
-    if expected is not None and expected > (transfer.bytes_reserved or 0):
-        _extend(transfer, expected, expected)
+    expected, needed = transfer.bytes_expected, 0
+    if expected is not None and expected * copies > (transfer.bytes_reserved or 0):
+        _extend(transfer, expected * copies, expected * copies)
     for block in blocks:
-        received += len(block)
-        if expected is None and received > (transfer.bytes_reserved or 0):
-            _extend(transfer, received, received + STEP)
+        needed += len(block) * copies
+        if expected is None and needed > (transfer.bytes_reserved or 0):
+            _extend(transfer, needed, needed + STEP)
         yield block
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import chain
 
 from django.utils import timezone
 
@@ -17,7 +18,7 @@ from images.models import (
     UploadChunk,
 )
 from images.stores.circuit_breaker import CircuitBreaker
-from images.transfers import chunks, object_removal, sources
+from images.transfers import chunks, object_removal, sources, targets
 from images.transfers.heartbeat import is_silent
 from images.transfers.leases import abort, clean
 from images.transfers.workers import is_dead
@@ -77,11 +78,17 @@ def end_dead_transfers(
     return ended
 
 
+def unclean_count() -> int:
+    """Return the number of transfers with partial data in a store that is not removed yet."""
+    found = Transfer.objects.unclean().count()
+    return found + Transfer.objects.partly_unclean().count()
+
+
 def remove_orphaned_objects(
     breaker: CircuitBreaker,
     through: Callable[[Iterable[Transfer]], Iterable[Transfer]] = iter,
 ) -> None:
-    """Remove the data that failed transfers have left in their stores.
+    """Remove the data that failed transfers, and failed stores of others, have left.
 
     The circuit breaker ``breaker`` counts failures; stores that it reports as unavailable are
     not asked. The failed transfers pass ``through``, which can report progress.
@@ -90,7 +97,8 @@ def remove_orphaned_objects(
     unneeded = object_removal.fresh(chunks.unneeded(), breaker, "transfer__store")
     chunks.remove_each(unneeded, breaker, abandoned=True)
     unclean = object_removal.fresh(Transfer.objects.unclean(), breaker)
-    for transfer in through(unclean):
+    partly = object_removal.fresh(Transfer.objects.partly_unclean(), breaker)
+    for transfer in through(chain(unclean, partly)):
         _clean_if_abandoned(transfer, breaker)
     for row in object_removal.remembering(stuck, breaker):
         if isinstance(row, Transfer):
@@ -103,7 +111,9 @@ def _clean_if_abandoned(transfer: Transfer, breaker: CircuitBreaker) -> None:
     # A live writer removes its own data and has one lease period for it after the end of the
     # transfer. In a resumable upload only the arriving chunk has a writer; `clean` leaves that
     # chunk to the writer.
-    if transfer.kind == TransferKind.STAGE or is_silent(transfer):
+    if transfer.status == TransferStatus.DONE:
+        targets.remove_failed(transfer, breaker)
+    elif transfer.kind == TransferKind.STAGE or is_silent(transfer):
         clean(transfer, breaker, abandoned=True)
 
 

@@ -25,7 +25,7 @@ from images.models import (
 )
 from images.stores.circuit_breaker import CircuitBreaker
 from images.stores.digests import Digests, digesting
-from images.transfers import chunks, heartbeat, leases, quota
+from images.transfers import chunks, heartbeat, keys, leases, quota
 from images.transfers.chunks import CHUNK_DIGEST
 from images.transitions import locked
 
@@ -84,7 +84,7 @@ def write(upload: Transfer, chunk: UploadChunk, stream: Stream) -> None:
 
 def next_chunk(upload: Transfer, start: int) -> UploadChunk:
     """Create the row of an upload's next chunk, which arrives from the byte ``start`` on."""
-    key = leases.key_of(upload.image_id, uuid4())
+    key = keys.key_of(upload.image_id, uuid4())
     return UploadChunk.objects.create(transfer=upload, start=start, key=key)
 
 

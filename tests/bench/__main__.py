@@ -183,7 +183,7 @@ class Bench:
 
     def remember_memory(self) -> None:
         """Only when data went through, and only of processes that we may look at."""
-        if not {"upload", "download"} & self.options.only:
+        if not {"upload", "download", "import"} & self.options.only:
             return
         peak = Figure("memory of the biggest process, peak", "MiB", [], [])
         growth = Figure("memory, growth over idle", "MiB", [], [])

@@ -27,8 +27,8 @@ class Figure:
 
     @property
     def ratio(self) -> float | None:
-        """How many times better ours is; None without a peer, and for memory."""
-        if not self.ours or not self.peer or self.unit == "MiB":
+        """How many times better ours is; None without a peer, for memory, and for times of our own."""
+        if not self.ours or not self.peer or self.unit in ("MiB", "x one"):
             return None
         ours, peer = median(self.ours), median(self.peer)
         return peer / ours if self.unit == "ms" else ours / peer

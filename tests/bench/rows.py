@@ -35,7 +35,7 @@ class Row:
 
     group: str  # for --only
     key: str
-    unit: str  # ms: small is good; req/s, MiB/s: big is good
+    unit: str  # ms, x one: small is good; req/s, MiB/s: big is good
     must: float
     sample: Sample
     limit: float = 0  # absolute, where there is one
@@ -135,8 +135,25 @@ def download(target: Target, plan: Plan) -> list[float]:
     return [plan.size / MIB / target.download(plan.size)]
 
 
+def two_stores(target: Target, plan: Plan) -> list[float]:
+    """The time of an import into two stores, in times of that into one.
+
+    Nothing where there is only one store. Staged data of the one image is imported into one
+    store, that of the other into both, in turn.
+    """
+    names = target.stores()[:2]
+    if len(names) < 2:
+        return []
+    seconds = []
+    for chosen in (names[:1], names):
+        prewarm(plan.folder, plan.size)
+        seconds.append(target.import_staged(plan.size, chosen))
+    return [seconds[1] / seconds[0]]
+
+
 IMAGES = "/admin/images/image/"
 PAGE_MUST = 150.0  # ms
+TWO_STORES_MUST = 1.2  # times the import into one store
 ROWS = (
     Row("list", "list 25, first page", "ms", 4, latency("first", 30)),
     Row("list", "list 25, deep page", "ms", 4, latency("deep", 30)),
@@ -150,6 +167,7 @@ ROWS = (
     Row("upload", "upload, chunked", "MiB/s", 2, upload(chunked=True)),
     Row("upload", "upload, Content-Length", "MiB/s", 2, upload(chunked=False)),
     Row("download", "download", "MiB/s", 1.3, download),
+    Row("import", "import into two stores", "x one", 0, two_stores, TWO_STORES_MUST),
     Row("admin", "admin: front page", "ms", 0, page("/admin/"), PAGE_MUST),
     Row("admin", "admin: list", "ms", 0, page(IMAGES), PAGE_MUST),
     Row("admin", "admin: list, page 40", "ms", 0, page(f"{IMAGES}?p=40"), PAGE_MUST),

@@ -20,6 +20,9 @@ def started(folder: Path, database: str, workers: int) -> Iterator[servers.Servi
         "IMAGECATALOG_STATIC_KEYS": f"admin:{secrets.token_urlsafe(24)}",
         # The samples' data would fill the disk.
         "IMAGECATALOG_DELAYED_DELETE": "off",
+        "IMAGECATALOG_STORES": ",".join(
+            f"{name}=file://{folder}/stores/{name}" for name in ("local", "far")
+        ),
     }
     with ExitStack() as stack:
         if database == "postgresql":

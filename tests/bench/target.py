@@ -9,11 +9,12 @@ import hashlib
 import random
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Any
 
 from tests.bench import fill
 from tests.bench.quiet import Memory
@@ -184,6 +185,54 @@ class Target:
             raise BenchError(f"{self.name}: {answer.length} of {size} bytes came")
         self.read.add(self.big)
         return seconds
+
+    # Imports
+
+    def stores(self) -> list[str]:
+        """The ids of the stores that can be written, the default one first."""
+        answer = call(self.endpoint, "GET", "/v2/info/stores")
+        if answer.status != 200:
+            return []
+        found: Any = answer.json()["stores"]
+        writable = [one for one in found if one.get("read-only") != "true"]
+        writable.sort(key=lambda one: one.get("default") != "true")
+        return [str(one["id"]) for one in writable]
+
+    def import_staged(self, size: int, stores: Sequence[str]) -> float:
+        """Stage noise, import it into these stores, and delete it.
+
+        Returns the seconds from the beginning of the work, after the wait for a worker, to its
+        end.
+        """
+        image = self.create(0)
+        headers = {
+            "Content-Type": "application/octet-stream",
+            "Content-Length": str(size),
+        }
+        path = f"/v2/images/{image}/stage"
+        head = self.endpoint.request("PUT", path, headers=headers)
+        self._send(head, size, chunked=False)
+        wanted = {"method": {"name": "glance-direct"}, "stores": list(stores)}
+        with self.memory.watched() if self.memory else nullcontext():
+            answer = call(self.endpoint, "POST", f"/v2/images/{image}/import", wanted)
+            answer.expect(202, f"{self.name}: import")
+            self._wait_while(image, "pending")
+            begin = time.perf_counter()
+            self._wait_while(image, "processing")
+            seconds = time.perf_counter() - begin
+        self._verify(image, size)
+        self.delete(image)
+        self.images.remove(image)
+        return seconds
+
+    def _wait_while(self, image: str, status: str) -> None:
+        """Wait until the newest task of an image has another status."""
+        path = f"/v2/images/{image}/tasks"
+        while True:
+            tasks: Any = call(self.endpoint, "GET", path).json()["tasks"]
+            if tasks[0]["status"] != status:
+                return
+            time.sleep(0.01)
 
 
 def software(endpoint: Endpoint) -> str:

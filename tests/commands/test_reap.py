@@ -26,7 +26,7 @@ def test_it_lists_what_it_ends_and_why(make_image: Any, capsys: Any) -> None:
         "2000-01-01T00:00:00Z: The transfer sent no heartbeat for too long."
     )
     assert summary == "1 transfer ended."
-    assert left.startswith("1 failed transfer still has data in a store")
+    assert left.startswith("1 transfer still has partial data in a store")
     assert Event.objects.get().interface == "command"
 
 
@@ -78,5 +78,5 @@ def test_bytes_that_cannot_be_removed_yet_are_named(
 
     call_command("image_reap")
 
-    assert "1 failed transfer still has data" in capsys.readouterr().out
+    assert "1 transfer still has partial data" in capsys.readouterr().out
     assert Image.objects.get().status == "queued"

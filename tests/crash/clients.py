@@ -273,12 +273,20 @@ class Client:
         self._do(entry, STAGED, "PUT", path, data=blocks, headers=OCTETS)
 
     def _import(self, entry: Entry) -> None:
-        self._request_import(entry, IMPORTED, {"name": "glance-direct"})
+        stores = self._stores()
+        self._request_import(entry, IMPORTED, {"name": "glance-direct"}, **stores)
 
     def _import_from_web(self, entry: Entry) -> None:
         uri = f"{self.web}{entry.body.number}"
         method = {"name": "web-download", "uri": uri}
-        self._request_import(entry, ACTIVE | QUEUED, method)
+        self._request_import(entry, ACTIVE | QUEUED, method, **self._stores())
+
+    def _stores(self) -> dict[str, bool]:
+        """One store or all, and with or without those that fail."""
+        return {
+            "all_stores": self.dice.random() < 0.5,
+            "all_stores_must_succeed": self.dice.random() < 0.5,
+        }
 
     def _request_import(
         self, entry: Entry, status: frozenset[str], method: dict[str, str], **rest: Any
@@ -417,6 +425,7 @@ VERBS: dict[str, list[Verb]] = {
     ],
     "uploading": [Client._import],
     "active": [
+        *([Client._copy_to_all_stores] * 3),
         *([Client._delete, Client._delete_and_restore] * 2),
         Client._deactivate,
         Client._remove_location,

@@ -106,6 +106,8 @@ def main() -> None:
         open_ = (TransferStatus.WAITING, TransferStatus.RUNNING)
         for transfer in Transfer.objects.filter(status__in=open_):
             found.append(["stuck", transfer.image_id, f"{transfer} has not ended"])
+        for transfer in Transfer.objects.partly_unclean():
+            found.append(["orphan-bytes", transfer.image_id, f"{transfer} not cleaned"])
         for chunk in UploadChunk.objects.select_related("transfer"):
             image_id = chunk.transfer.image_id
             found.append(["orphan-bytes", image_id, f"{chunk} not removed"])

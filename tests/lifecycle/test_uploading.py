@@ -309,13 +309,13 @@ def test_bytes_whose_success_was_recorded_are_never_cleaned_away(
     make_image: Any, member: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image = make_image()
-    activate = uploading._activate
+    add_data = uploading._add_data
 
     def commit_without_an_answer(*args: Any) -> None:
-        activate(*args)
+        add_data(*args)
         leases.fail(args[1], RuntimeError("connection lost"), member)
 
-    monkeypatch.setattr(uploading, "_activate", commit_without_an_answer)
+    monkeypatch.setattr(uploading, "_add_data", commit_without_an_answer)
     lifecycle.upload(image.pk, [DATA], member)
 
     assert b"".join(lifecycle.read(image.pk)) == DATA

@@ -6,12 +6,14 @@ import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import psutil
 import pytest
 
+from tests import servers
 from tests.servers import Service
-from tests.wire.api import Api, connect, head, upload_head
+from tests.wire.api import OCTETS, Api, connect, head, upload_head
 
 MIB = 1 << 20
 SIZE = 1024 * MIB
@@ -49,9 +51,7 @@ def watched(service: Service) -> Iterator[dict[int, int]]:
 
 
 def check_growth(service: Service, kind: str) -> None:
-    free = shutil.disk_usage(service.data_dir).free
-    if free < 3 * SIZE:
-        pytest.skip(f"only {free // MIB} MiB are free on the disk")
+    need_space(service, 3)
     with Api(service) as api:
         image_id = api.new()
         for _ in range(20):  # every process has done this once
@@ -72,6 +72,45 @@ def test_a_large_image_of_known_size_does_not_fill_the_memory(
     any_catalogue: Service,
 ) -> None:
     check_growth(any_catalogue, "counted")
+
+
+def test_a_large_import_into_two_stores_does_not_fill_the_memory(
+    tmp_path: Path, s3: servers.S3
+) -> None:
+    """The slow one of two stores, an object store, does not let blocks wait for it."""
+    stores = f"local=file://{tmp_path}/local,{s3.store('far', 'far')}"
+    env = s3.env | {"IMAGECATALOG_STORES": stores}
+    with servers.catalogue(tmp_path, env) as service, Api(service) as api:
+        need_space(service, 4)
+        import_zeros(api, 16 * MIB)  # every process has done this once
+        with watched(service) as growth:
+            import_zeros(api, SIZE)
+    assert growth
+    assert max(growth.values()) < LIMIT, growth
+
+
+def import_zeros(api: Api, size: int) -> None:
+    """Stage zeros, import them into all stores, and delete them."""
+    image_id, block = api.new(), bytes(MIB)
+    zeros = (block for _ in range(size // MIB))
+    staged = api.put(f"images/{image_id}/stage", data=zeros, headers=OCTETS)
+    assert staged.status_code == 204, staged.text
+    body = {"method": {"name": "glance-direct"}, "all_stores": True}
+    assert api.post(f"images/{image_id}/import", json=body).status_code == 202
+
+    def is_active() -> bool:
+        image = api.get(f"images/{image_id}").json()
+        return image["status"] == "active" and image["stores"] == "local,far"
+
+    servers.wait_until(is_active, f"the import of {size} bytes", 300)
+    api.delete(f"images/{image_id}")
+
+
+def need_space(service: Service, copies: int) -> None:
+    """Skip the test unless the disk has room for so many copies of a large image."""
+    free = shutil.disk_usage(service.data_dir).free
+    if free < copies * SIZE:
+        pytest.skip(f"only {free // MIB} MiB are free on the disk")
 
 
 def send(service: Service, image_id: str, kind: str) -> None:

@@ -57,7 +57,12 @@ def _wanted(document: Any, store: str) -> ImportRequest:
     shown = {"method": _shown(method["name"], uri), "stores": list(store_ids)}
     flags = {flag: document[flag] for flag in FLAGS if flag in document}
     return ImportRequest(
-        method["name"], uri, store_ids=store_ids, document=shown | flags
+        method["name"],
+        uri,
+        store_ids=store_ids,
+        all_stores=bool(document.get("all_stores")),
+        all_must_succeed=document.get("all_stores_must_succeed") is not False,
+        document=shown | flags,
     )
 
 
@@ -90,17 +95,16 @@ def _method(document: dict[str, Any]) -> dict[str, Any]:
 def _store_ids(document: dict[str, Any], store: str) -> tuple[str, ...]:
     """Return the ids of the stores in the body, each once, or that of the header.
 
-    Raises Invalid if they are malformed, or if the header names another store than the body.
+    Raises Invalid if they are malformed, or named in more than one way.
     """
     store_ids = document.get("stores") or []
     is_list = isinstance(store_ids, list)
     if not is_list or not all(isinstance(one, str) for one in store_ids):
         raise errors.Invalid("'stores' must be a list of store ids.")
-    if document.get("all_stores"):
-        raise errors.Invalid("An import into all stores is not supported. Name one.")
-    if store and store_ids not in ([], [store]):
+    if bool(document.get("all_stores")) + bool(store_ids) + bool(store) > 1:
         raise errors.Invalid(
-            "Name the store in 'stores' or in X-Image-Meta-Store, not both."
+            "Name the stores in 'stores' or in X-Image-Meta-Store, or set 'all_stores': only "
+            "one of them."
         )
     return tuple(dict.fromkeys(store_ids or filter(None, [store])))
 

@@ -15,7 +15,7 @@ from django.conf import settings
 from images import lifecycle, stores
 from images.access import Caller, may
 from images.errors import StoreNotConfigured
-from images.models import OPEN_STATUSES, TransferStatus
+from images.models import OPEN_STATUSES, TargetStatus, TransferStatus
 from images.models.rows import Location, Row
 
 PLAIN = (
@@ -63,13 +63,23 @@ def image(row: Row, caller: Caller) -> dict[str, Any]:
     return document
 
 
-def _import_state(status: str, store: str, task_id: str) -> dict[str, str]:
-    """Return the properties by which clients of the import API follow an import."""
+def _import_state(status: str, task_id: str, targets: str) -> dict[str, str]:
+    """Return the properties by which clients of the import API follow an import.
+
+    ``targets`` are its stores, each with its status.
+    """
     is_open = status in OPEN_STATUSES
+    stores_by_status: dict[str, list[str]] = {}
+    for store, target_status in (one.split("=") for one in targets.split(",")):
+        stores_by_status.setdefault(target_status, []).append(store)
+    waiting = stores_by_status.get(TargetStatus.WAITING, [])
+    failed = stores_by_status.get(TargetStatus.FAILED, [])
+    if status == TransferStatus.FAILED and not failed:
+        failed = waiting  # no store is the reason
     state = {"os_glance_import_task": str(UUID(task_id))} if is_open else {}
     return state | {
-        "os_glance_importing_to_stores": store if is_open else "",
-        "os_glance_failed_import": store if status == TransferStatus.FAILED else "",
+        "os_glance_importing_to_stores": ",".join(waiting) if is_open else "",
+        "os_glance_failed_import": ",".join(failed),
     }
 
 

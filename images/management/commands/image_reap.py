@@ -43,7 +43,7 @@ class Command(CatalogueCommand):
         ended = reaper.end_dead_transfers(
             operator("command"), lambda dead: progress(dead, len(dead), " transfers")
         )
-        count = Transfer.objects.unclean().count()
+        count = reaper.unclean_count()
         reaper.remove_orphaned_objects(
             CircuitBreaker(),
             lambda unclean: progress(unclean, count, " orphaned objects"),
@@ -69,10 +69,10 @@ class Command(CatalogueCommand):
         )
 
     def _report_unclean(self) -> None:
-        if count := Transfer.objects.unclean().count():
+        if count := reaper.unclean_count():
             self.write_summary(
-                f"{counted(count, 'failed transfer')} still "
-                f"{'has' if count == 1 else 'have'} data in a store. The service removes it "
+                f"{counted(count, 'transfer')} still "
+                f"{'has' if count == 1 else 'have'} partial data in a store. The service removes it "
                 "when the store is available and, unless the process of the transfer is known "
                 "to be dead, one lease period after the transfer ended."
             )

@@ -167,7 +167,7 @@ def _catalogue_lines(facts: Facts) -> Iterator[str]:
     waiting = facts["to_remove"]
     yield (
         f"to be removed   {counted(waiting['locations'], 'object')} of images, "
-        f"{waiting['transfers']} of failed transfers"
+        f"{waiting['transfers']} of transfers"
     )
 
 

@@ -18,9 +18,10 @@ from tests.copies import work
 
 
 @pytest.fixture(autouse=True)
-def two_stores(settings: Any, tmp_path: Path) -> None:
+def three_stores(settings: Any, tmp_path: Path) -> None:
     settings.IMAGECATALOG_STORES = (
-        f"local=file://{tmp_path}/images,far=file://{tmp_path}/far"
+        f"local=file://{tmp_path}/images,far=file://{tmp_path}/far,"
+        f"third=file://{tmp_path}/third"
     )
 
 
@@ -80,6 +81,29 @@ def test_a_copy_that_fails_is_told_and_can_be_requested_again(
     copy(api.admin, image, "far")
     work()
     assert show(api.admin, image)["stores"] == "local,far"
+
+
+def test_an_image_is_copied_to_all_stores_that_lack_it(api: Any, image: Image) -> None:
+    assert copy(api.admin, image, all_stores=True).status_code == 202
+    assert show(api.admin, image)["os_glance_importing_to_stores"] == "far,third"
+    work()
+    assert show(api.admin, image)["stores"] == "local,far,third"
+
+    assert copy(api.admin, image, all_stores=True).status_code == 202
+    assert len(tasks(api.admin, image)) == 1
+
+
+def test_an_image_tells_which_copies_have_failed(
+    api: Any, image: Image, tmp_path: Path
+) -> None:
+    (tmp_path / "third").touch()  # no folder
+    copy(api.admin, image, "far", "third", all_stores_must_succeed=False)
+
+    work()
+
+    shown = show(api.admin, image)
+    assert (shown["stores"], shown["os_glance_failed_import"]) == ("local,far", "third")
+    assert tasks(api.admin, image)[0]["status"] == "success"
 
 
 @pytest.mark.parametrize("status", ["queued", "saving", "uploading", "deactivated"])

@@ -40,6 +40,12 @@ def staged(queued: Image, member: Caller) -> Image:
 
 
 @pytest.fixture
+def far(settings: Any, tmp_path: Path) -> None:
+    """A second store."""
+    settings.IMAGECATALOG_STORES += f",far=file://{tmp_path}/far"
+
+
+@pytest.fixture
 def web(tmp_path: Path, settings: Any) -> Iterator[str]:
     """The URL of DATA on a web server."""
     files = {"disk.raw": DATA}
@@ -88,7 +94,9 @@ def test_an_image_tells_how_its_import_goes_on(api: Any, staged: Image) -> None:
     listed = api.member.get("/v2/images").json()["images"]
     assert listed == [shown]
     work()
-    assert not [name for name in show(api.member, staged) if "os_glance" in name]
+    assert "os_glance_import_task" not in show(api.member, staged)
+    (listed,) = api.member.get("/v2/images").json()["images"]
+    assert not [name for name in listed if "os_glance" in name]
 
 
 def test_an_image_tells_which_store_failed(api: Any, queued: Image, web: str) -> None:
@@ -323,13 +331,70 @@ def test_data_is_imported_into_stores_that_can_be_written(
     assert status(staged) == Status.UPLOADING
 
 
-def test_header_and_body_can_name_the_same_store(api: Any, staged: Image) -> None:
-    body = DIRECT | {"stores": ["local"]}
+@pytest.mark.parametrize(
+    ("more", "header"),
+    [
+        ({"stores": ["local"]}, "local"),
+        ({"stores": ["local"]}, "other"),
+        ({"stores": ["local"], "all_stores": True}, ""),
+        ({"all_stores": True}, "local"),
+    ],
+)
+def test_stores_are_named_in_one_way(
+    api: Any, staged: Image, more: dict[str, Any], header: str
+) -> None:
+    response = ask(api.member, staged, DIRECT | more, X_Image_Meta_Store=header)
 
-    other = ask(api.member, staged, body, X_Image_Meta_Store="other")
-    assert other.status_code == 400
-    same = ask(api.member, staged, body, X_Image_Meta_Store="local")
-    assert same.status_code == 202
+    assert response.status_code == 400
+    assert "only one of them" in response.content.decode()
+    assert status(staged) == Status.UPLOADING
+
+
+def test_a_header_names_the_store(api: Any, staged: Image, far: None) -> None:
+    assert ask(api.member, staged, DIRECT, X_Image_Meta_Store="far").status_code == 202
+
+    work()
+
+    assert show(api.member, staged)["stores"] == "far"
+
+
+def test_an_image_tells_all_stores_of_an_import(
+    api: Any, staged: Image, far: None
+) -> None:
+    assert ask(api.member, staged, DIRECT | {"all_stores": True}).status_code == 202
+
+    shown = show(api.member, staged)
+    assert shown["os_glance_importing_to_stores"] == "local,far"
+    assert api.member.get("/v2/images").json()["images"] == [shown]
+    work()
+    shown = show(api.member, staged)
+    assert (shown["status"], shown["stores"]) == ("active", "local,far")
+    assert shown["os_glance_importing_to_stores"] == ""
+    assert shown["os_glance_failed_import"] == ""
+
+
+@pytest.mark.parametrize(
+    ("all_must_succeed", "expected"), [(True, "uploading"), (False, "active")]
+)
+def test_an_image_tells_which_of_several_stores_failed(
+    api: Any,
+    staged: Image,
+    far: None,
+    tmp_path: Path,
+    all_must_succeed: bool,
+    expected: str,
+) -> None:
+    (tmp_path / "far").touch()  # no folder
+    body = {"stores": ["far", "local"], "all_stores_must_succeed": all_must_succeed}
+    assert ask(api.member, staged, DIRECT | body).status_code == 202
+
+    work()
+
+    shown = show(api.member, staged)
+    assert (shown["status"], shown["os_glance_failed_import"]) == (expected, "far")
+    assert shown.get("stores") == (None if all_must_succeed else "local")
+    (task,) = tasks(api.member, staged)
+    assert task["status"] == ("failure" if all_must_succeed else "success")
 
 
 def test_a_second_import_waits_for_the_first(api: Any, staged: Image) -> None:

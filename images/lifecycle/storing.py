@@ -1,0 +1,91 @@
+"""Writing of checked data to the target stores of a transfer, to all at the same time."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from contextlib import closing
+
+from images import errors, stores
+from images.failpoints import failpoint
+from images.lifecycle.checked_data import CheckedData
+from images.models import ImageLocation, Transfer, TransferTarget
+from images.stores import tee
+from images.transfers import heartbeat, targets
+
+
+def write(
+    data: CheckedData, transfer: Transfer, wanted: list[TransferTarget]
+) -> list[TransferTarget]:
+    """Write the data of a transfer to the stores ``wanted``, and return those that have it.
+
+    The row of a store that has failed gets the reason. Raises the failure of a store without
+    which the transfer fails, that of the first store if all fail, and what the iteration of
+    the data raises.
+    """
+    required = all(target.required for target in wanted)
+    writers = [_writer(target, transfer, len(wanted) > 1) for target in wanted]
+    with closing(_arriving(data, transfer)) as arriving:
+        failures = tee.write(writers, arriving, all_must_succeed=required)
+    for target, error in zip(wanted, failures, strict=True):
+        if isinstance(error, errors.ImageError):
+            targets.note_failure(target, error)
+    stored = [
+        target for target, error in zip(wanted, failures, strict=True) if error is None
+    ]
+    reason = tee.reason(failures)
+    is_known = isinstance(reason, errors.ImageError)
+    if reason and not (stored and is_known and not required):
+        raise reason
+    return stored
+
+
+def writable_store(store_id: str | None) -> stores.Store:
+    """Return the store with this id, or the default store.
+
+    Raises Invalid if there is no such store, StoreReadOnly if it cannot be written.
+    """
+    store = stores.get(store_id) if store_id else stores.default()
+    if store.read_only:
+        raise errors.StoreReadOnly(
+            f"Adding images to store {store.id} is disabled: the store is read-only. "
+            "Choose another store."
+        )
+    return store
+
+
+def check_mounted(store: stores.Store) -> None:
+    """Raise StoreError if the folder of a store is empty but the database has data in it."""
+    store.check_mounted(ImageLocation.objects.filter(store=store.id).exists)
+
+
+def _writer(target: TransferTarget, transfer: Transfer, is_one_of: bool) -> tee.Writer:
+    """Return a function that writes blocks to a target store.
+
+    An error that is known before the first block is raised by that function, so that it fails
+    this store only. ``is_one_of`` says that there are other stores.
+    """
+    try:
+        store = stores.get(target.store)
+        check_mounted(store)
+    except errors.ImageError as error:
+        return _raising(error)
+
+    def put(blocks: Iterable[bytes]) -> None:
+        store.put(target.key, blocks, transfer.bytes_expected)
+        if is_one_of:
+            failpoint("target.stored")
+
+    return put
+
+
+def _raising(error: errors.ImageError) -> tee.Writer:
+    def fail(blocks: Iterable[bytes]) -> None:
+        raise error
+
+    return fail
+
+
+def _arriving(data: CheckedData, transfer: Transfer) -> Generator[bytes, None, None]:
+    yield from data
+    heartbeat.send(transfer)  # completing the object can take long
+    failpoint("data.received")
