@@ -27,6 +27,7 @@ class AdminConfig(apps.AdminConfig):
             checks.variables,
             checks.places,
             checks.rules,
+            checks.protections,
             checks.properties,
             checks.remote_services,
             checks.certificates,

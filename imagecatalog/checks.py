@@ -67,6 +67,11 @@ def rules(**options: Any) -> list[CheckMessage]:
     return _readable(access.overrides, "imagecatalog.E002")
 
 
+def protections(**options: Any) -> list[CheckMessage]:
+    """Check that the file of protected properties can be read. Returns an error if not."""
+    return _readable(access.protections, "imagecatalog.E007")
+
+
 def properties(**options: Any) -> list[CheckMessage]:
     """Check that the property schema can be read. Returns an error if not."""
     return _readable(property_schema.described, "imagecatalog.E003")

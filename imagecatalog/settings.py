@@ -173,6 +173,20 @@ IMAGECATALOG_POLICY_FILE = env.text(
     "[rules](authentication.md#permissions).",
 )
 
+# The protections of custom properties: images/access/property_protections.py
+IMAGECATALOG_PROPERTY_PROTECTION_FILE = env.text(
+    "IMAGECATALOG_PROPERTY_PROTECTION_FILE",
+    help="INI file, as in Glance, that says which callers create, read, update and delete "
+    "[custom properties](authentication.md#protected-properties).",
+)
+IMAGECATALOG_PROPERTY_PROTECTION_RULE_FORMAT = env.choice(
+    "IMAGECATALOG_PROPERTY_PROTECTION_RULE_FORMAT",
+    "roles",
+    ("roles", "policies"),
+    help="What the file names: `roles`, or `policies` (the names of "
+    "[rules](authentication.md#permissions)).",
+)
+
 # The schema of custom properties: images/property_schema.py
 IMAGECATALOG_PROPERTY_SCHEMA = env.text(
     "IMAGECATALOG_PROPERTY_SCHEMA",

@@ -97,7 +97,7 @@ def parse_new_image(
     """Split the body that creates an image into (attributes, custom properties, tags), checked.
 
     Raises Invalid for malformed values, Forbidden for names that clients may not set,
-    OverLimit for too many tags or properties.
+    OverLimit for too many tags.
     """
     if not isinstance(document, dict):
         raise Invalid("Unexpected body type. Expected a JSON object.")
@@ -110,5 +110,4 @@ def parse_new_image(
         check_settable(name)
     tags = clean_tags(settable.pop("tags", []))
     base = {name: settable.pop(name) for name in BASE if name in settable}
-    check_property_count(len(settable))
     return clean_fields(base), clean_properties(settable), tags

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.db.models import Count, F, QuerySet, RowRange, Sum, TextField, Window
 from django.db.models.functions import Cast, Coalesce, Length
 
+from images.access import Caller, readable
 from images.models import OPEN_STATUSES, Event, Transfer, TransferStatus
 
 COLUMNS = (
@@ -122,6 +124,13 @@ def _matching(
     }
     present = {name: value for name, value in conditions.items() if value is not None}
     return Event.objects.filter(image=image_id, **present)
+
+
+def visible_detail(event: Mapping[str, Any], caller: Caller) -> Record:
+    """Return the detail of an event without custom properties that the caller cannot read."""
+    if event["verb"] != "update":
+        return dict(event["detail"])
+    return dict(readable(caller, event["detail"]))
 
 
 def last_error(image_id: str) -> Record | None:

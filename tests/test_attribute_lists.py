@@ -55,7 +55,7 @@ LISTS: list[tuple[str, Callable[[], Iterable[str]], set[str], set[str]]] = [
     ),
     (
         "api/v1/serializers.image (PLAIN)",
-        lambda: v1.image(row()),
+        lambda: v1.image(row(), operator("v1")),
         ATTRIBUTES,
         {"visibility", "os_hidden", "os_hash_algo", "os_hash_value", "tags"},
     ),

@@ -163,11 +163,6 @@ def test_a_property_cannot_have_a_name_of_the_service(name: str) -> None:
         custom_properties.clean_properties({name: "value"})
 
 
-def test_129_properties_are_too_many() -> None:
-    with pytest.raises(OverLimit, match="properties. Attempted: 129, Maximum: 128"):
-        custom_properties.parse_new_image({f"p{n}": "" for n in range(129)})
-
-
 def test_the_services_own_properties_do_not_count() -> None:
     assert custom_properties.counted(["os_distro", "os_glance_import_task"]) == 1
 

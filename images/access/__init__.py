@@ -11,6 +11,14 @@ from images.access.namespaces import (
     seen_namespaces,
     shown_namespaces,
 )
+from images.access.property_protections import (
+    check_filter,
+    check_new_properties,
+    check_property_changes,
+    property_allowed,
+    protections,
+    readable,
+)
 from images.access.rules import (
     LIMITS,
     RULES,
@@ -47,9 +55,12 @@ __all__ = [
     "Rule",
     "Target",
     "check",
+    "check_filter",
     "check_may_add",
     "check_metadef_list",
+    "check_new_properties",
     "check_owner",
+    "check_property_changes",
     "check_visibility",
     "current",
     "find",
@@ -66,6 +77,9 @@ __all__ = [
     "operator",
     "overrides",
     "owns",
+    "property_allowed",
+    "protections",
+    "readable",
     "refused",
     "require",
     "rule_allows",

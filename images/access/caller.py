@@ -26,6 +26,9 @@ class Caller:
     request_id: str = ""
     # The rules to which an application credential restricts the caller; None: no restriction.
     actions: frozenset[str] | None = None
+    # The roles of the service that passes the request on, such as Nova; they count only for
+    # the protections of properties.
+    service_roles: frozenset[str] = frozenset()
 
     @property
     def is_admin(self) -> bool:

@@ -21,16 +21,17 @@ ADMIN = "context_is_admin"  # a policy file cannot change which callers are admi
 
 
 def overrides(path: str, defaults: Mapping[str, Rule]) -> dict[str, Rule]:
-    """Return the rules that the policy file at ``path`` changes, by name; none for an empty path.
+    """Return the rules of the policy file at ``path``, by name; none for an empty path.
 
-    ``defaults`` has all rules by name. Raises ImproperlyConfigured if the file cannot be read
+    Besides the rules that the file changes, these are its own ones. ``defaults`` has all
+    default rules by name. Raises ImproperlyConfigured if the file cannot be read
     or is malformed, or if the package oslo.policy is not installed.
     """
     if not path:
         return {}
     texts = _texts(path)
     enforce = _enforcer(texts, defaults, path)
-    return {name: _rule(name, enforce) for name in texts if name in defaults}
+    return {name: _rule(name, enforce) for name in texts}
 
 
 def _texts(path: str) -> dict[str, str]:
@@ -105,7 +106,7 @@ def _rule(name: str, enforce: Callable[[str, Any, Mapping[str, Any]], bool]) -> 
 def _report_unknown(
     texts: Mapping[str, str], defaults: Mapping[str, Rule], path: str
 ) -> None:
-    """Log a warning for names in the file that are no rules and that no other entry refers to."""
+    """Log a warning for names that are no rules of an action and that no other entry refers to."""
     used = " ".join(texts.values())
     unknown = [
         name for name in texts if name not in defaults and f"rule:{name}" not in used

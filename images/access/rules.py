@@ -185,6 +185,9 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(METADEF_CHANGING, _metadef_admin),
 }
 
+# Rules of Glance's policy that are of no action; files that name policies refer to them.
+GENERAL: dict[str, Rule] = {policy_file.ADMIN: _admin, "default": _anybody}
+
 # Each rule's limit: the condition that holds in addition, whatever the policy file says. A
 # change needs the image's own project, so that a rule without a condition on the owner (such
 # as "") does not let one project change the images of another.
@@ -273,8 +276,16 @@ def rule_allows(caller: Caller, action: str, image: Target) -> bool:
     return RULES[action](caller, image)
 
 
+def named_rule(name: str) -> Rule | None:
+    """Return the rule of this name, also one that only the policy file has; None without one.
+
+    Its limit is not part of it: the caller of the rule decides on what it is checked.
+    """
+    return overrides().get(name) or GENERAL.get(name) or RULES.get(name)
+
+
 def overrides() -> Mapping[str, Rule]:
-    """Return the rules that IMAGECATALOG_POLICY_FILE changes, by name.
+    """Return the rules of IMAGECATALOG_POLICY_FILE, by name.
 
     Raises ImproperlyConfigured if the file cannot be read or is malformed.
     """

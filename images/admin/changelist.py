@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 
 from imagecatalog.identity.models import Project
 from images.admin import formatting
+from images.admin.actions import get_caller
 from images.admin.filters import EMPTY, UNLISTED, VIEWS, FilterForm
 from images.models import (
     Image,
@@ -50,7 +51,7 @@ class ImageList(ChangeList):
         self, request: HttpRequest, exclude_parameters: Any = None
     ) -> QuerySet[Image]:
         """Return the images that match search and filters; none if a filter is invalid."""
-        self.form = FilterForm(self.params)
+        self.form = FilterForm(self.params, caller=get_caller(request))
         images: QuerySet[Image] = super().get_queryset(request, exclude_parameters)
         if not self.form.is_valid():
             return images.none()

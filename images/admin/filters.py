@@ -14,7 +14,8 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from images import stores, units
+from images import errors, stores, units
+from images.access import Caller, check_filter
 from images.attributes import CONTAINER_FORMATS, DISK_FORMATS, VISIBILITIES
 from images.models import (
     DELETED_STATUSES,
@@ -156,15 +157,17 @@ class FilterForm(forms.Form):
     created_from = _day_field(_("Created from"))
     created_to = _day_field(_("Created to"))
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, caller: Caller, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._caller = caller
         self.auto_id = "filter-%s"
         self.fields["status"].choices = [("", _("any")), *Status.choices]  # type: ignore[attr-defined]
 
     def clean_property(self) -> dict[str, str]:
         """Return the property as {name: value}; empty if the text is empty.
 
-        Raises ValidationError if the text is not ``name=value``.
+        Raises ValidationError if the text is not ``name=value``, or if the user is not allowed
+        to read the property.
         """
         text = self.cleaned_data["property"]
         name, equals, value = text.partition("=")
@@ -173,6 +176,10 @@ class FilterForm(forms.Form):
                 _("“%(text)s” is not a property. Use for example os_distro=debian."),
                 params={"text": text},
             )
+        try:
+            check_filter(self._caller, name.strip())
+        except errors.Forbidden as error:
+            raise ValidationError(str(error)) from None
         return {name.strip(): value.strip()} if text else {}
 
     def condition(self) -> Q:

@@ -11,7 +11,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 
-from images import errors, history, stores
+from images import access, errors, history, stores
 from images.admin import (
     add_views,
     definitions,
@@ -52,7 +52,8 @@ def show(request: HttpRequest, image_id: str) -> HttpResponse:
     image = get_image_or_404(image_id)
     if request.method != "POST":
         form = forms.ImageForm(image=image, locked=not _editable(request, image))
-        shown = properties.rows(sorted(forms.editable(image.properties).items()))
+        seen = access.readable(get_caller(request), forms.editable(image.properties))
+        shown = properties.rows(sorted(seen.items()))
         return _page(request, image, form, shown, shown)
     require(request, "images.change_image")
     form = forms.ImageForm(request.POST, image=image)
@@ -250,7 +251,8 @@ def _timeline(request: HttpRequest, image: Image) -> dict[str, Any]:
     taken = {(event["from_status"], event["to_status"]) for event in events}
     for event in events:
         event["ago"] = formatting.ago(event["at"])
-        event["changes"] = _changes(event["detail"])
+        detail = history.visible_detail(event, get_caller(request))
+        event["changes"] = _changes(detail)
         event["moved"] = event["from_status"] != event["to_status"]
         event["from_badge"] = formatting.badge(event["from_status"])
         event["to_badge"] = formatting.badge(event["to_status"])

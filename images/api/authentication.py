@@ -73,21 +73,29 @@ def _keystone(request: HttpRequest) -> Caller:
     """Return the caller that keystonemiddleware, or similar middleware, names in headers.
 
     The middleware removes these headers from the client's own request. A token for a domain,
-    for the system or without a scope has no project: such a caller has no roles. A token in
-    X-Service-Token, confirmed or not, adds no roles: other services send one with every call.
+    for the system or without a scope has no project: such a caller has no roles. A confirmed token in
+    X-Service-Token, which other services send with every call, gives the service's own roles.
     """
     environ = request.META
     if environ.get("HTTP_X_IDENTITY_STATUS") != "Confirmed":
         raise NotAuthenticated("Send a valid token of Keystone as X-Auth-Token.")
     project = environ.get("HTTP_X_PROJECT_ID") or None
-    names = environ.get("HTTP_X_ROLES", "").lower() if project else ""
+    service = environ.get("HTTP_X_SERVICE_IDENTITY_STATUS") == "Confirmed"
     return Caller(
         user=environ.get("HTTP_X_USER_ID", ""),
         project=project,
-        roles=implied(*filter(None, map(str.strip, names.split(",")))),
+        roles=_roles(environ.get("HTTP_X_ROLES", "")) if project else frozenset(),
         interface=_interface(request),
         request_id=request.request_id,  # type: ignore[attr-defined]
+        service_roles=_roles(environ.get("HTTP_X_SERVICE_ROLES", ""))
+        if service
+        else frozenset(),
     )
+
+
+def _roles(names: str) -> frozenset[str]:
+    """Return the roles of a comma-separated header, and those that they imply."""
+    return implied(*filter(None, map(str.strip, names.lower().split(","))))
 
 
 MODES: dict[str, Callable[[HttpRequest], Caller]] = {

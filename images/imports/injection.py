@@ -23,7 +23,7 @@ def inject(image: Image, actor: Caller) -> None:
         return
     if injected := properties():
         changes = lifecycle.clean_changes(Changes(properties=injected))
-        lifecycle.change(image, changes, actor)
+        lifecycle.change(image, changes, actor, configured=True)
         failpoint("injection.set")
 
 

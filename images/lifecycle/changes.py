@@ -12,7 +12,7 @@ from images import (
     property_schema,
     signatures,
 )
-from images.access import Caller
+from images.access import Caller, check_property_changes
 from images.attributes import Changes
 from images.events import record
 from images.lifecycle import event_details
@@ -39,13 +39,21 @@ def clean_changes(changes: Changes) -> Changes:
     )
 
 
-def change(image: Image, changes: Changes, actor: Caller) -> None:
+def change(
+    image: Image, changes: Changes, actor: Caller, *, configured: bool = False
+) -> None:
     """Apply checked changes to a locked image: save it, and record an event.
 
-    Properties that are not named stay as they are. Raises Forbidden (a format or a signature
-    can be set, and a size announced, only before the image has data, and not while data is
-    inspected), and OverLimit for too many tags or properties, or too long properties.
+    Properties that are not named stay as they are. ``configured`` properties are those of the
+    operator's configuration, whatever the actor is allowed. Raises Forbidden (a protected
+    property; a format or a signature can be set, and a size announced, only before the image
+    has data, and not while data is inspected), and OverLimit for too many tags or properties,
+    or too long properties.
     """
+    if not configured:
+        check_property_changes(
+            actor, image.properties, changes.properties, changes.removed
+        )
     fields = {**changes.fields, **_announced(image, changes)}
     _check_formats(image, fields)
     _check_tags(image, fields)

@@ -8,7 +8,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from images import attributes, custom_properties, errors, property_schema
-from images.access import Caller
+from images.access import Caller, check_new_properties
 from images.attributes import Changes
 from images.events import record
 from images.failpoints import failpoint
@@ -42,9 +42,10 @@ def create(
     ``size`` (bytes) is the announced size of its data. An image of 0 bytes, or one with a
     ``location``, is ``active`` at once. ``copied`` is the source of a web download, which the
     background worker carries out later. Raises Invalid, Forbidden and OverLimit for values
-    that are not accepted, and Conflict if the id is taken, also by a deleted image, and
+    that are not accepted, Forbidden for protected properties, and Conflict if the id is taken, also by a deleted image, and
     regardless of upper and lower case.
     """
+    check_new_properties(actor, properties)
     is_empty = size == 0 and not (location or copied)
     copied = copied and probe_source(copied)
     custom_properties.check_property_count(len(properties))

@@ -9,6 +9,7 @@ from typing import Any, Final
 from django.db.models import Q
 from django.http import QueryDict
 
+from images import access
 from images.access import Caller
 from images.api import query
 from images.errors import Invalid
@@ -24,11 +25,14 @@ EVERYTHING: Final = Q()
 def parse(params: QueryDict, caller: Caller) -> Listing:
     """Return the filters, order and page that the query parameters ask for, as a Listing.
 
-    Raises Invalid for malformed values.
+    Raises Invalid for malformed values, Forbidden for a property that the caller cannot read.
     """
     query.check_text(params)
     is_public = _boolean(params, "is_public", True)
     all_projects = caller.is_admin and is_public is not True
+    for name in params:
+        if name.startswith(PROPERTY):
+            access.check_filter(caller, name.removeprefix(PROPERTY))
     filters = [_condition(name, value) for name, value in query.pairs(params)]
     conditions = [condition for condition in filters if condition]
     query.check_conditions(len(conditions))

@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote
 
 from django.http import HttpRequest
 
+from images.access import Caller
 from images.api import query
 from images.api.v1 import serializers
 from images.errors import Invalid
@@ -76,9 +77,9 @@ def _copy_from(request: HttpRequest, fields: Mapping[str, Any]) -> str | None:
     return source
 
 
-def encode(row: Row) -> dict[str, str]:
+def encode(row: Row, caller: Caller) -> dict[str, str]:
     """Return the response headers of an image: ``x-image-meta-…`` for each value, and ETag."""
-    document = serializers.image(row)
+    document = serializers.image(row, caller)
     properties = document.pop("properties")
     fields = {
         f"x-image-meta-{name}": _sendable(value)

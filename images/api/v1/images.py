@@ -48,7 +48,7 @@ class ImageViewSet(V1ViewSet):
         access.check_visibility(caller, image, image["visibility"])
         image_id = _create(request._request, caller, meta, source, fields, image)
         row = access.current(image_id)
-        response = responses.spaced_json({"image": serializers.image(row)}, 201)
+        response = responses.spaced_json({"image": serializers.image(row, caller)}, 201)
         base = public_url.base(request._request)
         response.headers["Location"] = f"{base}/v1/images/{image_id}"
         if row["checksum"]:
@@ -57,7 +57,8 @@ class ImageViewSet(V1ViewSet):
 
     def metadata(self, request: Request, image_id: str) -> HttpResponse:
         """Return an image's metadata as headers, without its data (HEAD)."""
-        row = _find(get_caller(request), image_id, "get_image")
+        caller = get_caller(request)
+        row = _find(caller, image_id, "get_image")
         if preconditions.has_current(request._request, row["checksum"]):
             return responses.not_modified(row["checksum"])
         if row["status"] in READABLE_STATUSES:
@@ -66,7 +67,7 @@ class ImageViewSet(V1ViewSet):
                 streaming.without_ranges(response)
         else:
             response = responses.nothing(200)
-        _describe(response, row)
+        _describe(response, row, caller)
         return response
 
     def retrieve(self, request: Request, image_id: str) -> HttpResponseBase:
@@ -83,7 +84,7 @@ class ImageViewSet(V1ViewSet):
         part = streaming.content_range(http, size, checksum) if ranged else None
         blocks = lifecycle.read(image_id, *(part or (0, size)))
         response = transfer_shares.download(http, caller, blocks, size, part, checksum)
-        _describe(response, row)
+        _describe(response, row, caller)
         return response if ranged else streaming.without_ranges(response)
 
     def update(self, request: Request, image_id: str) -> HttpResponse:
@@ -96,7 +97,7 @@ class ImageViewSet(V1ViewSet):
             raise errors.Forbidden("Forbidden to update deleted image.")
         _update(request._request, caller, meta, source, row)
         row = access.current(image_id)
-        return responses.spaced_json({"image": serializers.image(row)})
+        return responses.spaced_json({"image": serializers.image(row, caller)})
 
     def destroy(self, request: Request, image_id: str) -> HttpResponse:
         """Delete an image; it goes to the trash if it has data and deletion is delayed."""
@@ -119,7 +120,9 @@ class ImageRootViewSet(ImageViewSet):
         raise errors.NotFound("The resource could not be found.")
 
 
-def _page(request: Request, serialize: Callable[[Row], dict[str, Any]]) -> HttpResponse:
+def _page(
+    request: Request, serialize: Callable[[Row, Caller], dict[str, Any]]
+) -> HttpResponse:
     caller = get_caller(request)
     access.check(caller, "get_images", {"owner": None})
     page = listing.page(caller, filters.parse(request.query_params, caller))
@@ -129,7 +132,9 @@ def _page(request: Request, serialize: Callable[[Row], dict[str, Any]]) -> HttpR
             "The images on this page have too much metadata together. "
             f"Ask for fewer with the parameter limit, such as limit={len(page.rows)}."
         )
-    return responses.spaced_json({"images": [serialize(row) for row in page.rows]})
+    return responses.spaced_json(
+        {"images": [serialize(row, caller) for row in page.rows]}
+    )
 
 
 def _find(caller: Caller, image_id: str, action: str) -> Row:
@@ -141,8 +146,8 @@ def _find(caller: Caller, image_id: str, action: str) -> Row:
     return access.get_image(caller, image_id, action, deleted=caller.is_admin)
 
 
-def _describe(response: HttpResponseBase, row: Row) -> None:
-    for name, value in headers.encode(row).items():
+def _describe(response: HttpResponseBase, row: Row, caller: Caller) -> None:
+    for name, value in headers.encode(row, caller).items():
         response.headers[name] = value
 
 

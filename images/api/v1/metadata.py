@@ -54,7 +54,7 @@ def changes(meta: Meta, row: Row, caller: Caller, source: Sources) -> Changes:
     }
     if "name" in meta.fields:
         fields["name"] = meta.get("name")  # None removes the name
-    properties, removed = _properties(meta, row)
+    properties, removed = _properties(meta, row, caller)
     if source.has_body or not meta.purge:
         removed = set()
     # With a source, size and checksum describe the new data, not the image.
@@ -121,21 +121,30 @@ def _visibility(meta: Meta, row: Row) -> str | None:
     return "public" if wanted else "shared"
 
 
-def _properties(meta: Meta, row: Row) -> tuple[dict[str, str], set[str]]:
+def _properties(
+    meta: Meta, row: Row, caller: Caller
+) -> tuple[dict[str, str], set[str]]:
     """Return the properties that a request sets, and the names of those that it leaves out.
 
     Case and dashes get lost in headers, so the request's names are matched to the names that
-    the image has.
+    the image has. Properties that the caller cannot read are kept. One that it cannot update
+    can be sent back with the value that it has, as clients send all properties.
     """
-    names = {_as_sent(name): name for name in row["properties"]}
-    names |= {name: name for name in row["properties"]}
+    before = access.readable(caller, row["properties"])
+    names = {_as_sent(name): name for name in before}
+    names |= {name: name for name in before}
     sent = {names.get(name, name): value for name, value in meta.properties.items()}
     not_sent = {
         name
-        for name in row["properties"]
+        for name in before
         if _as_sent(name) not in meta.properties and name not in sent
     }
-    return sent, {name for name in not_sent if not attributes.is_internal(name)}
+    changed = {
+        name: value
+        for name, value in sent.items()
+        if before.get(name) != value or access.property_allowed(caller, "update", name)
+    }
+    return changed, {name for name in not_sent if not attributes.is_internal(name)}
 
 
 def _as_sent(name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from images.access import Caller, readable
 from images.models.rows import Row
 
 BRIEF = ("id", "name", "disk_format", "container_format", "checksum")
@@ -15,14 +16,14 @@ PLAIN = (
     "min_ram",
     "owner",
     "protected",
-    "properties",
 )
 
 
-def image(row: Row) -> dict[str, Any]:
-    """Return all attributes of an image."""
+def image(row: Row, caller: Caller) -> dict[str, Any]:
+    """Return all attributes of an image, and the properties that the caller is allowed to read."""
     return {
         **{name: row[name] for name in PLAIN},
+        "properties": readable(caller, row["properties"]),
         "size": _size(row),
         "is_public": row["visibility"] == "public",
         "created_at": _time(row["created_at"]),
@@ -32,7 +33,7 @@ def image(row: Row) -> dict[str, Any]:
     }
 
 
-def brief(row: Row) -> dict[str, Any]:
+def brief(row: Row, caller: Caller) -> dict[str, Any]:
     """Return the main attributes of an image, for lists without details."""
     return {**{name: row[name] for name in BRIEF}, "size": _size(row)}
 

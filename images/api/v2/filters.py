@@ -15,6 +15,7 @@ from typing import Final
 from django.db.models import Q
 from django.http import QueryDict
 
+from images.access import Caller, check_filter
 from images.api import query
 from images.api.query import (
     Order,
@@ -60,14 +61,14 @@ NOTHING: Final = Q(pk__in=[])
 TRASH: Final = (Q(status="pending_delete"), Q(status__in=["pending_delete"]))
 
 
-def parse(params: QueryDict) -> Listing:
+def parse(params: QueryDict, caller: Caller) -> Listing:
     """Return the filters, order and page that the query parameters ask for, as a Listing.
 
-    Raises Invalid for malformed values.
+    Raises Invalid for malformed values, Forbidden for a property that the caller cannot read.
     """
     check_text(params)
     return Listing(
-        where=_where(params),
+        where=_where(params, caller),
         visibility=_choice(params, "visibility", (*VISIBILITIES, "all")),
         member_status=_choice(params, "member_status", MEMBER_STATUSES) or "accepted",
         sort=_sort(params),
@@ -119,7 +120,7 @@ def _classic_sort(keys: list[str], directions: list[str]) -> Order:
 # The conditions
 
 
-def _where(params: QueryDict) -> Q:
+def _where(params: QueryDict, caller: Caller) -> Q:
     filters = [pair for pair in pairs(params) if pair[0] not in NOT_CONDITIONS]
     check_conditions(len(filters))
     if sum(value.count(",") for _, value in filters) > MAX_IN_ALL:
@@ -139,6 +140,8 @@ def _where(params: QueryDict) -> Q:
             )
         elif properties.setdefault(name, value) != value:
             conditions.append(NOTHING)
+    for name in properties:
+        check_filter(caller, name)
     if properties:
         conditions.append(Q(properties__holds=properties))
     return reduce(operator.and_, conditions, Q())

@@ -115,6 +115,7 @@ def _event(
     """
     shown = {
         **event,
+        "detail": history.visible_detail(event, caller),
         "at": responses.instant(event["at"]),
         "door": event["interface"],  # the old name of the field, for one more release
     }

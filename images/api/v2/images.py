@@ -43,7 +43,7 @@ class ImageViewSet(ApiViewSet):
         """Return a page of the images that the caller sees."""
         caller = get_caller(request)
         access.check(caller, "get_images", {"owner": None})
-        query = filters.parse(request.query_params)
+        query = filters.parse(request.query_params, caller)
         # Only API v1 has the status killed.
         query = replace(query, where=query.where & ~Q(status=Status.KILLED))
         page = listing.page(caller, query)
@@ -86,7 +86,8 @@ class ImageViewSet(ApiViewSet):
         image = access.get_image(caller, image_id, "modify_image")
         content_type = request.META.get("CONTENT_TYPE", "")
         operations = patch.parse(content_type, request_body.raw(request._request))
-        changes, location_operations = patch.plan(operations, image)
+        properties = access.readable(caller, image["properties"])
+        changes, location_operations = patch.plan(operations, properties)
         _check_update(caller, image, changes.fields, location_operations)
         location_changes = ImageLocationViewSet.changes(image, location_operations)
         lifecycle.update(image_id, changes, caller, location_changes)

@@ -77,23 +77,18 @@ def parse(content_type: str, content: bytes) -> list[Operation]:
 
 
 def plan(
-    operations: list[Operation], image: Mapping[str, Any]
+    operations: list[Operation], properties: Mapping[str, str]
 ) -> tuple[Changes, list[LocationOperation]]:
-    """Return the changes that the operations make to ``image``, and the ones on its locations.
+    """Return the changes that the operations make to an image, and the ones on its locations.
 
-    The operations are applied in order, in memory only. ``image`` needs only its key
-    ``properties`` (a dict). Raises Invalid, Forbidden for read-only attributes, Conflict for
-    names that exist already or do not exist, and OverLimit for too many properties.
+    The operations are applied in order, in memory only. ``properties`` are those that exist
+    for the caller. Raises Invalid, Forbidden for read-only attributes, and Conflict for names
+    that exist already or do not exist.
     """
-    draft = _Draft(dict(image["properties"]))
+    draft = _Draft(dict(properties))
     locations = [
         change for operation in operations for change in _apply(operation, draft)
     ]
-    new = [name for name in draft.properties if name not in image["properties"]]
-    if new:
-        custom_properties.check_property_count(
-            custom_properties.counted(draft.properties)
-        )
     changes = Changes(
         fields=draft.fields,
         properties={
@@ -101,7 +96,7 @@ def plan(
             for name in draft.touched
             if name in draft.properties
         },
-        removed={name for name in image["properties"] if name not in draft.properties},
+        removed={name for name in properties if name not in draft.properties},
     )
     return changes, locations
 

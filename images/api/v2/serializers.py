@@ -13,7 +13,7 @@ from uuid import UUID
 from django.conf import settings
 
 from images import lifecycle, stores
-from images.access import Caller, may
+from images.access import Caller, may, readable
 from images.errors import StoreNotConfigured
 from images.models import OPEN_STATUSES, TargetStatus, TransferStatus
 from images.models.rows import Location, Row
@@ -41,10 +41,12 @@ PLAIN = (
 def image(row: Row, caller: Caller) -> dict[str, Any]:
     """Return an image as a JSON object of API v2.
 
-    Custom properties are keys on the same level as the attributes.
+    Custom properties are keys on the same level as the attributes; those that the caller is
+    not allowed to read are left out.
     """
     path = f"/v2/images/{row['id']}"
-    document = {**row["properties"], **{name: row[name] for name in PLAIN}}
+    properties = readable(caller, row["properties"])
+    document = {**properties, **{name: row[name] for name in PLAIN}}
     document["created_at"] = _time(row["created_at"])
     document["updated_at"] = _time(row["updated_at"])
     if row["deleted_at"]:  # only admins get the rows of deleted images

@@ -48,7 +48,7 @@ class ImageTaskViewSet(ApiViewSet):
         access.get_image(caller, image_id)
         found = tasks.current().filter(image=image_id)
         newest = _own(found, caller).order_by("-started_at", "-pk")
-        return responses.json({"tasks": [_of_image(task) for task in newest]})
+        return responses.json({"tasks": [_of_image(task, caller) for task in newest]})
 
 
 class TaskViewSet(ApiViewSet):
@@ -61,12 +61,13 @@ class TaskViewSet(ApiViewSet):
     def list(self, request: Request) -> HttpResponse:
         """Return a page of the tasks that have not expired."""
         params = request.query_params
-        found = _filtered(_visible(get_caller(request)), params)
+        caller = get_caller(request)
+        found = _filtered(_visible(caller), params)
         limit = query.limit(params)
         page = list(_page(found, params)[: limit + 1])
         has_more = len(page) > limit > 0
         marker = str(page[limit - 1].task_id) if has_more else None
-        documents = [_document(task) for task in page[:limit]]
+        documents = [_document(task, caller) for task in page[:limit]]
         for document in documents:
             for name in NOT_IN_LISTS:
                 del document[name]
@@ -80,7 +81,8 @@ class TaskViewSet(ApiViewSet):
 
     def retrieve(self, request: Request, task_id: str) -> HttpResponse:
         """Return a task as a JSON object."""
-        return responses.json(_document(_find(get_caller(request), task_id)))
+        caller = get_caller(request)
+        return responses.json(_document(_find(caller, task_id), caller))
 
     def create(self, request: Request) -> HttpResponse:
         """Create an image and request the import of its data from a URL."""
@@ -101,7 +103,7 @@ class TaskViewSet(ApiViewSet):
         shown = given | {"import_from": imports.masked(url)}
         wanted = ImportRequest(ImportMethod.WEB_DOWNLOAD, url, document=shown)
         task = imports.import_new(attributes, wanted, caller)
-        response = responses.json(_document(_find(caller, str(task.id))), 201)
+        response = responses.json(_document(_find(caller, str(task.id)), caller), 201)
         base = public_url.base(request._request)
         response.headers["Location"] = f"{base}{PATH}/{task.id}"
         return response
@@ -178,10 +180,13 @@ def _import_input(document: Any) -> dict[str, Any]:
     return {name: given[name] for name in NEEDED}
 
 
-def _facts(transfer: Transfer) -> dict[str, Any]:
+def _facts(transfer: Transfer, caller: Caller) -> dict[str, Any]:
     """Return the members that all JSON objects of a task have, apart from times."""
-    request = transfer.task_request or {}
+    request = dict(transfer.task_request or {})
     kind = _type(transfer)
+    if kind == IMPORT:
+        wanted = request["image_properties"]
+        request["image_properties"] = access.readable(caller, wanted)
     given = {"import_req": request} if kind == IMAGE_IMPORT else request
     done = transfer.status == TransferStatus.DONE
     return {
@@ -204,20 +209,20 @@ def _type(transfer: Transfer) -> str:
     return IMPORT if NEEDED[0] in (transfer.task_request or {}) else IMAGE_IMPORT
 
 
-def _document(transfer: Transfer) -> dict[str, Any]:
+def _document(transfer: Transfer, caller: Caller) -> dict[str, Any]:
     """Return a task as a JSON object of the tasks API."""
     times = {
         name: time and responses.second(time) for name, time in _times(transfer).items()
     }
     path = f"{PATH}/{transfer.task_id}"
     links = {"self": path, "schema": "/v2/schemas/task"}
-    return _facts(transfer) | times | links
+    return _facts(transfer, caller) | times | links
 
 
-def _of_image(transfer: Transfer) -> dict[str, Any]:
+def _of_image(transfer: Transfer, caller: Caller) -> dict[str, Any]:
     """Return a task as a JSON object in the list of an image."""
     times = {name: _raw(time) for name, time in _times(transfer).items()}
-    return _facts(transfer) | times | {"deleted_at": None, "deleted": False}
+    return _facts(transfer, caller) | times | {"deleted_at": None, "deleted": False}
 
 
 def _times(transfer: Transfer) -> dict[str, datetime | None]:

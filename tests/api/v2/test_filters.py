@@ -13,13 +13,14 @@ from django.http import QueryDict
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from images import listing
+from images import access, listing
 from images.access import Caller
 from images.api import query
 from images.api.v2 import filters
 from images.errors import ImageError, Invalid
 from images.models import Image
 
+ADMIN = access.operator("test")
 Found = Callable[[str], list[str | None]]
 
 
@@ -28,7 +29,7 @@ def found(admin: Caller, db: None) -> Found:
     """``found("name=a")``: the names of the images in the list, sorted by name."""
 
     def names(query: str) -> list[str | None]:
-        rows = listing.page(admin, filters.parse(QueryDict(query))).rows
+        rows = listing.page(admin, filters.parse(QueryDict(query), ADMIN)).rows
         return sorted(row["name"] for row in rows)
 
     return names
@@ -39,7 +40,7 @@ def make(name: str, **fields: Any) -> Image:
 
 
 def parse(query: str) -> listing.Listing:
-    return filters.parse(QueryDict(query))
+    return filters.parse(QueryDict(query), ADMIN)
 
 
 def refused(query: str) -> bool:
@@ -467,7 +468,7 @@ QUERIES = st.lists(st.tuples(NAMES | st.text(), VALUES), max_size=6)
 @given(st.text() | st.binary())
 def test_whatever_the_query_string_is_it_is_read_or_refused(query: Any) -> None:
     with suppress(ImageError):
-        filters.parse(QueryDict(query))
+        filters.parse(QueryDict(query), ADMIN)
 
 
 @pytest.mark.django_db
@@ -482,4 +483,4 @@ def test_whatever_is_asked_the_database_can_answer(
     )
 
     with suppress(ImageError):
-        listing.page(admin, filters.parse(QueryDict(text)))
+        listing.page(admin, filters.parse(QueryDict(text), ADMIN))

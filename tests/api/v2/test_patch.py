@@ -15,7 +15,7 @@ from images import attributes
 from images.api.v2 import patch
 from images.api.v2.patch import V2_0, V2_1, LocationOperation
 from images.attributes import Changes
-from images.errors import Conflict, Forbidden, ImageError, Invalid, OverLimit
+from images.errors import Conflict, Forbidden, ImageError, Invalid
 
 
 def parse(document: object, media_type: str = V2_1) -> list[patch.Operation]:
@@ -25,7 +25,7 @@ def parse(document: object, media_type: str = V2_1) -> list[patch.Operation]:
 def plan(
     *document: dict[str, object], media_type: str = V2_1, **properties: str
 ) -> tuple[Changes, list[LocationOperation]]:
-    return patch.plan(parse(document, media_type), {"properties": properties})
+    return patch.plan(parse(document, media_type), properties)
 
 
 def change(op: str, path: str, value: object = "x") -> dict[str, object]:
@@ -309,42 +309,12 @@ def test_the_name_of_a_property_has_a_limit(op: str) -> None:
         plan(change(op, "/" + "a" * 256))
 
 
-def full(**more: str) -> dict[str, str]:
-    return {f"p{n}": "" for n in range(128)} | more
-
-
-def test_129_properties_are_too_many() -> None:
-    with pytest.raises(OverLimit, match="Attempted: 129, Maximum: 128"):
-        plan(change("add", "/one_more"), **full())
-
-
-def test_properties_are_counted_after_the_last_operation() -> None:
-    changes, _ = plan(change("add", "/one_more"), change("remove", "/p0"), **full())
-
-    assert changes.removed == {"p0"}
-
-
-def test_properties_are_counted_only_when_one_is_added() -> None:
-    changes, _ = plan(change("replace", "/p0", "new"), **full(one_too_many=""))
-
-    assert changes.properties == {"p0": "new"}
-
-
-def test_properties_of_the_service_do_not_count() -> None:
-    properties = full(os_glance_import_task="")
-    del properties["p0"]
-
-    changes, _ = plan(change("add", "/one_more"), **properties)
-
-    assert changes.properties == {"one_more": "x"}
-
-
 def test_planning_leaves_the_image_alone() -> None:
-    image = {"properties": {"a": "1"}}
+    properties = {"a": "1"}
 
-    patch.plan(parse([change("remove", "/a")]), image)
+    patch.plan(parse([change("remove", "/a")]), properties)
 
-    assert image == {"properties": {"a": "1"}}
+    assert properties == {"a": "1"}
 
 
 # Locations
@@ -424,9 +394,7 @@ def test_whatever_document_is_sent_is_planned_or_refused(
     body = json.dumps(document).encode("utf-8", "surrogatepass")
 
     try:
-        changes, _ = patch.plan(
-            patch.parse(media_type, body), {"properties": {"a": "1"}}
-        )
+        changes, _ = patch.plan(patch.parse(media_type, body), {"a": "1"})
     except ImageError:
         return
     assert set(changes.fields) <= patch.CHANGEABLE
