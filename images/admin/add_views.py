@@ -15,13 +15,16 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from imagecatalog.identity.models import Project, RoleAssignment
+from images import imports
 from images.admin import forms, properties
 from images.admin.actions import get_caller, may
+from images.admin.import_forms import ImportForm
 from images.admin.shortcuts import context
-from images.admin.url_forms import FetchForm, LocationForm
+from images.admin.url_forms import LocationForm
+from images.models import ImportMethod
 
 SUGGESTED = 200  # projects
-SourceForm = LocationForm | FetchForm
+SourceForm = LocationForm | ImportForm
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class AddMethod:
     label: Any
     description: Any
     permissions: tuple[str, ...]
+    import_method: str = ""  # which the operator can switch off
 
 
 def choose(request: HttpRequest) -> HttpResponse:
@@ -55,6 +59,8 @@ def choose(request: HttpRequest) -> HttpResponse:
 
 
 def _allowed(request: HttpRequest, method: AddMethod) -> bool:
+    if method.import_method and method.import_method not in imports.names():
+        return False
     return all(may(request, permission) for permission in method.permissions)
 
 
@@ -78,7 +84,7 @@ def location(request: HttpRequest) -> HttpResponse:
 
 def url(request: HttpRequest) -> HttpResponse:
     """Show the form for an image with data from a URL; a POST creates it and requests the data."""
-    return _create(request, _URL, FetchForm(request.POST or None))
+    return _create(request, _URL, ImportForm(request.POST or None))
 
 
 def _create(
@@ -191,5 +197,6 @@ _URL = AddMethod(
     gettext_lazy("From a URL"),
     gettext_lazy("A background worker downloads the data from a URL."),
     ("images.add_image", "images.upload_image"),
+    ImportMethod.WEB_DOWNLOAD,
 )
 ADD_METHODS = (_FILE, _URL, _LOCATION, _METADATA)

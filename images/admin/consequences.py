@@ -19,6 +19,7 @@ from images.models import (
     Status,
     Transfer,
     TransferKind,
+    TransferStatus,
 )
 from images.operations import manual_transitions, overview
 
@@ -50,6 +51,26 @@ def _cancel(image: Image) -> str:
     if target == Status.QUEUED:
         outcome = _("The image goes back to %(status)s, and you can upload again.")
     return f"{_cancelled(image)} {outcome % {'status': label}}"
+
+
+def cancelling(image: Image, transfer: Transfer) -> str:
+    """Return a sentence on what the end of an open transfer will do to its image."""
+    if Transfer.objects.owning().filter(pk=transfer.pk).exists():
+        return _cancel(image)
+    outcome = _("The image stays %(status)s.") % {"status": image.get_status_display()}
+    if transfer.status == TransferStatus.WAITING:
+        kind = _KINDS[transfer.kind]()
+        cancelled = _("Cancels the %(kind)s, which has not begun.") % {"kind": kind}
+        return f"{cancelled} {outcome}"
+    return f"{_discarded(transfer.kind, transfer.bytes_received)} {outcome}"
+
+
+def copying(image: Image) -> str:
+    """Return sentences on what a copy to another store will do."""
+    return _(
+        "A background worker reads the %(size)s of the image, checks them, and stores "
+        "them in the other store. The image stays active meanwhile."
+    ) % {"size": _size(image)}
 
 
 def _restore(image: Image) -> str:
@@ -92,15 +113,14 @@ def _cancelled(image: Image) -> str:
     totals = running.aggregate(kind=Max("kind"), received=Max("bytes_received"))
     if totals["kind"] is None:
         return _("No transfer is running.")
-    kind = _KINDS[totals["kind"]]()
-    if not totals["received"]:  # no heartbeat has recorded a number yet
-        return _("Cancels the %(kind)s and discards the data received so far.") % {
-            "kind": kind
-        }
-    return _("Cancels the %(kind)s and discards the %(size)s received so far.") % {
-        "kind": kind,
-        "size": formatting.amount(totals["received"]),
-    }
+    return _discarded(totals["kind"], totals["received"])
+
+
+def _discarded(kind: str, received: int) -> str:
+    words = {"kind": _KINDS[kind](), "size": formatting.amount(received)}
+    if not received:  # no heartbeat has recorded a number yet
+        return _("Cancels the %(kind)s and discards the data received so far.") % words
+    return _("Cancels the %(kind)s and discards the %(size)s received so far.") % words
 
 
 _KINDS: Mapping[str, Callable[[], str]] = {

@@ -27,6 +27,15 @@ def badge(status: str) -> SafeString:
     return format_html('<span class="badge status-{}">{}</span>', status, label)
 
 
+def transfer_badge(transfer: Transfer) -> SafeString:
+    """Return the status of a transfer as a coloured badge, in HTML."""
+    return format_html(
+        '<span class="badge transfer-{}">{}</span>',
+        transfer.status,
+        transfer.get_status_display(),
+    )
+
+
 def ago(at: datetime | None) -> SafeString | str:
     """Return how long ago a time was, as HTML with the exact time as a tooltip; – for None."""
     if at is None:

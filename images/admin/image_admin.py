@@ -25,6 +25,7 @@ from images.admin import (
     members,
     polling,
     shortcuts,
+    transfer_views,
     upload,
 )
 from images.admin.actions import ACTIONS, may, require
@@ -209,9 +210,16 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             ),
             route(
                 "<str:image_id>/transfers/<uuid:transfer_id>/retry/",
-                location_views.retry,
+                transfer_views.retry,
                 "retry",
             ),
+            route(
+                "<str:image_id>/transfers/<uuid:transfer_id>/cancel/",
+                transfer_views.cancel,
+                "cancel_transfer",
+            ),
+            route("<str:image_id>/import/", transfer_views.import_data, "import"),
+            route("<str:image_id>/copy/", transfer_views.copy, "copy"),
             *(
                 route(f"add/{method.path}/", method.view, method.name)
                 for method in add_views.ADD_METHODS

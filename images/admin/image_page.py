@@ -11,23 +11,26 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 
-from images import access, errors, history, stores
+from images import access, errors, history, imports, stores
 from images.admin import (
     add_views,
     definitions,
     formatting,
     forms,
     graph,
+    polling,
     properties,
     snippets,
+    transfer_views,
     upload,
 )
-from images.admin.actions import availability, get_caller, may, require
+from images.admin.actions import ACTIONS, availability, get_caller, may, require
 from images.admin.changelist import project_names
 from images.admin.shortcuts import context, get_image_or_404
 from images.http import public_url
 from images.lifecycle import sharing
 from images.models import (
+    OPEN_STATUSES,
     Image,
     ImageLocation,
     ImportMethod,
@@ -40,7 +43,6 @@ from images.models import (
 from images.operations import overview
 
 EVENTS = 100  # on a page
-TRANSFERS = 20
 
 
 def show(request: HttpRequest, image_id: str) -> HttpResponse:
@@ -85,6 +87,7 @@ def _page(
         "badge": formatting.badge(image.status),
         "actions": availability(request, image),
         "upload_link": upload.link(request, image),
+        "can_import": transfer_views.may_import(request, image),
         "details": _details(image),
         "last_error": _last_error(image),
         "scrub_at": formatting.when(scrub_at) if scrub_at else "",
@@ -174,6 +177,7 @@ def _locations(request: HttpRequest, image: Image) -> dict[str, Any]:
         "removing": removing,
         "can_add_location": may(request, "images.add_imagelocation")
         and image.status in (Status.QUEUED, Status.ACTIVE),
+        "can_copy": transfer_views.may_copy(request, image, locations),
     }
 
 
@@ -201,24 +205,30 @@ def _url(location: ImageLocation) -> str:
 
 
 def _transfers(request: HttpRequest, image: Image) -> dict[str, Any]:
-    retries = image.status == Status.QUEUED and may(request, "images.upload_image")
-    newest = image.transfers.order_by("-started_at", "-pk")[:TRANSFERS]
+    retries = transfer_views.may_import(request, image)
+    cancelling = may(request, ACTIONS["fail"].permission)
+    sources_shown = may(request, transfer_views.IMPORTING)
+    newest = polling.newest_transfers(image)
     return {
+        "state": polling.state(newest, image),
         "transfers": [
             {
                 "transfer": transfer,
                 "kind": formatting.kind(transfer),
+                "badge": formatting.transfer_badge(transfer),
+                "source": imports.masked(transfer.source) if sources_shown else "",
                 "bar": formatting.bar(transfer),
                 "rate": formatting.progress(transfer)["rate"],
                 "started": formatting.ago(transfer.started_at),
                 "heartbeat": formatting.ago(transfer.heartbeat_at),
+                "cancel": cancelling and transfer.status in OPEN_STATUSES,
                 "retry": retries
                 and transfer.kind == TransferKind.WEB_DOWNLOAD
                 and transfer.import_method != ImportMethod.GLANCE_DOWNLOAD
                 and transfer.status == TransferStatus.FAILED,
             }
             for transfer in newest
-        ]
+        ],
     }
 
 

@@ -1,9 +1,8 @@
-"""Views for the locations of an image: add one by URL, remove one, retry a web download."""
+"""Views for the locations of an image: add one by URL, remove one."""
 
 from __future__ import annotations
 
 from functools import partial
-from uuid import UUID
 
 from django.conf import settings
 from django.contrib import messages
@@ -11,10 +10,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST
 
 from images import lifecycle
-from images.access import Caller
 from images.admin import formatting
 from images.admin.actions import get_caller, require
 from images.admin.shortcuts import (
@@ -25,21 +22,14 @@ from images.admin.shortcuts import (
     try_verb,
 )
 from images.admin.url_forms import LocationForm
-from images.attributes import Changes
-from images.lifecycle import Source
 from images.lifecycle.location_preparation import trusts_owners
 from images.models import (
     Image,
     ImageLocation,
-    ImportMethod,
     LocationStatus,
     Status,
-    Transfer,
-    TransferKind,
-    TransferStatus,
 )
 from images.stores import HTTP
-from images.transfers import sources
 
 
 def add(request: HttpRequest, image_id: str) -> HttpResponse:
@@ -129,30 +119,3 @@ def _deleted_size(image: Image, location: ImageLocation) -> str:
     Empty if its store is read-only, because the data then stays.
     """
     return formatting.amount(image.size or 0) if location.store != HTTP.id else ""
-
-
-@require_POST
-def retry(request: HttpRequest, image_id: str, transfer_id: UUID) -> HttpResponse:
-    """Request a failed web download again, and redirect to the page of the image. POST only."""
-    require(request, "images.upload_image")
-    image = get_image_or_404(image_id)
-    failed = image.transfers.filter(
-        status=TransferStatus.FAILED, kind=TransferKind.WEB_DOWNLOAD
-    ).exclude(import_method=ImportMethod.GLANCE_DOWNLOAD)
-    transfer = failed.filter(pk=transfer_id).first()
-    if transfer is None:
-        raise Http404(_("The image has no failed web download with this id."))
-    refused = try_verb(partial(_restart, image, transfer, get_caller(request)))
-    return redirect_to_image(request, image, refused, _("Import restarted."))
-
-
-def _restart(image: Image, transfer: Transfer, actor: Caller) -> None:
-    sources.check_complete(transfer)
-    # Without the size that the web server reported: the file may have changed since.
-    source = Source(
-        transfer.source,
-        checksum=transfer.checksum,
-        store_id=transfer.store,
-        status_on_failure=Status(transfer.status_on_failure),
-    )
-    lifecycle.request_fetch(image.pk, source, Changes(), actor)

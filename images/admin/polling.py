@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
+from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from images.admin import dashboard, formatting
 from images.admin.actions import require
 from images.admin.shortcuts import get_image_or_404
-from images.models import Image, Status, Transfer, TransferStatus
+from images.models import OPEN_STATUSES, Image, Status, Transfer, TransferStatus
 
 MAX_IMAGES = 200  # in one request
+TRANSFERS = 20  # of an image, on its page
 
 
 def images(request: HttpRequest) -> HttpResponse:
@@ -26,12 +29,48 @@ def image(request: HttpRequest, image_id: str) -> HttpResponse:
     """Return the status and progress of one image, as JSON."""
     require(request)
     image = get_image_or_404(image_id)
+    transfers = newest_transfers(image)
     return JsonResponse(
         {
             "images": _shown({image.pk: image.status}),
-            "transfers": _progress([image.pk]),
+            "transfers": [formatting.progress(it) for it in transfers if _is_open(it)],
+            "state": state(transfers, image),
         }
     )
+
+
+def newest_transfers(image: Image) -> list[Transfer]:
+    """Return the transfers that the page of an image shows, newest first. One query."""
+    return list(image.transfers.order_by("-started_at", "-pk")[:TRANSFERS])
+
+
+def transfers(request: HttpRequest) -> HttpResponse:
+    """Return the progress of the transfers of the query ``?ids=A,B``, as JSON."""
+    require(request)
+    ids = filter(None, map(_uuid, request.GET.get("ids", "").split(",")[:MAX_IMAGES]))
+    shown = list(Transfer.objects.filter(pk__in=list(ids)))
+    moving = [formatting.progress(it) for it in shown if _is_open(it)]
+    return JsonResponse({"transfers": moving, "state": state(shown)})
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def state(transfers: Iterable[Transfer], image: Image | None = None) -> str:
+    """Return a text that differs once a transfer, or the image, has another status.
+
+    Unlike the status of the image alone, it also tells that a copy to another store has ended.
+    """
+    statuses = [f"{it.pk}={it.status}" for it in transfers if _is_open(it)]
+    return " ".join([*([image.status] if image else []), *sorted(statuses)])
+
+
+def _is_open(transfer: Transfer) -> bool:
+    return transfer.status in OPEN_STATUSES
 
 
 def overview(request: HttpRequest) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""Forms for a URL with an image's data, which stays there or is downloaded into a store."""
+"""The form for a URL at which an image's data stays, and the field for the URL of any data."""
 
 from __future__ import annotations
 
@@ -11,13 +11,10 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from images import errors, lifecycle, stores
+from images import errors, lifecycle
 from images.access import Caller
-from images.attributes import Changes
-from images.lifecycle import AddLocation, Source
-from images.lifecycle.fetch_requests import MAX_URL as MAX_SOURCE
+from images.lifecycle import AddLocation
 from images.lifecycle.location_preparation import MAX_URL, trusts_owners
-from images.models import Status
 from images.stores import url_filter
 
 
@@ -28,7 +25,7 @@ def _check(url: str) -> None:
         raise forms.ValidationError(str(error)) from None
 
 
-def _url(longest: int, outcome: Promise) -> forms.CharField:
+def url_field(longest: int, outcome: Promise) -> forms.CharField:
     """Return the field for a URL; ``outcome`` is a sentence on the use of its data."""
     allowed = gettext_lazy(
         "An http or https URL of a public host, or of a host that the operator has allowed."
@@ -45,7 +42,7 @@ def _url(longest: int, outcome: Promise) -> forms.CharField:
 class LocationForm(forms.Form):
     """A form for a URL at which the data stays, and for the digest of the data if it is known."""
 
-    url = _url(
+    url = url_field(
         MAX_URL,
         gettext_lazy("The data stays there and is read from there for each download."),
     )
@@ -101,49 +98,6 @@ class LocationForm(forms.Form):
         """Add the location to an image; return False, with an error in the form, if refused."""
         try:
             lifecycle.add_location(image_id, self.change, actor, reason)
-        except errors.ImageError as error:
-            self.add_error(None, str(error))
-            return False
-        return True
-
-
-def _writable() -> list[tuple[str, str]]:
-    return [
-        (store.id, store.id) for store in stores.configured() if not store.read_only
-    ]
-
-
-class FetchForm(forms.Form):
-    """A form for a URL from which the background worker downloads the data."""
-
-    url = _url(
-        MAX_SOURCE,
-        gettext_lazy("A background worker downloads the data once."),
-    )
-    store = forms.ChoiceField(
-        label=gettext_lazy("Store"), choices=_writable, required=False
-    )
-    checksum = forms.RegexField(
-        "^[0-9a-fA-F]{32}$",
-        label=gettext_lazy("MD5"),
-        required=False,
-        help_text=gettext_lazy("If you enter it, the data must match it."),
-    )
-
-    def apply(self, image_id: str, actor: Caller) -> bool:
-        """Request a web download for an image, which the background worker carries out later.
-
-        Returns False, with an error in the form, if the request is refused.
-        """
-        values = self.cleaned_data
-        source = Source(
-            values["url"],
-            checksum=values["checksum"].lower() or None,
-            store_id=values["store"] or None,
-            status_on_failure=Status.QUEUED,
-        )
-        try:
-            lifecycle.request_fetch(image_id, source, Changes(), actor)
         except errors.ImageError as error:
             self.add_error(None, str(error))
             return False

@@ -7,7 +7,7 @@ one module for each method, and ``methods`` is their registry.
 from __future__ import annotations
 
 from images.imports.methods import check_staging, names
-from images.imports.request import ImportRequest, RemoteReference
+from images.imports.request import ImportRequest, RemoteReference, document
 from images.imports.requesting import check_image, import_new, request_import
 from images.transfers.sources import masked
 
@@ -16,6 +16,7 @@ __all__ = [
     "RemoteReference",
     "check_image",
     "check_staging",
+    "document",
     "import_new",
     "masked",
     "names",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from images.models import ImportMethod
+from images.transfers.sources import masked
 
 
 @dataclass(frozen=True)
@@ -31,4 +34,14 @@ class ImportRequest:
     store_ids: tuple[str, ...] = ()  # empty: the default store
     all_stores: bool = False  # instead of ``store_ids``
     all_must_succeed: bool = True  # else the import succeeds with one of its stores
+    # Of the data at the URL: algorithm -> hexadecimal digest.
+    digests: Mapping[str, str] = field(default_factory=dict)
     document: Mapping[str, Any] = field(default_factory=dict)
+
+
+def document(method: str, uri: str, store_ids: Sequence[str]) -> dict[str, Any]:
+    """Return what a task shows of a request: of a URL not the query, which can be secret."""
+    shown = {"name": method}
+    if method == ImportMethod.WEB_DOWNLOAD:
+        shown["uri"] = masked(uri)
+    return {"method": shown, "stores": list(store_ids)}

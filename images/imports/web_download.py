@@ -42,6 +42,7 @@ def queue(
     source = lifecycle.Source(
         wanted.uri,
         size=wanted.size,
+        digests=wanted.digests,
         status_on_failure=Status.QUEUED,
     )
     lifecycle.queue_fetch(image, source, actor, task, targets)

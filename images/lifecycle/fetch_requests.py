@@ -29,7 +29,7 @@ MAX_URL = 2048  # characters
 
 @dataclass(frozen=True)
 class Source:
-    """The URL of a web download, its target store, and the claimed size and digest of its data.
+    """The URL of a web download, its target store, and the claimed size and digests of its data.
 
     ``secrets`` are what reading the URL needs, by name: they are stored encrypted.
     """
@@ -40,6 +40,7 @@ class Source:
     store_id: str | None = None
     status_on_failure: Status = Status.KILLED  # of the image, when the download fails
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    digests: Mapping[str, str] = field(default_factory=dict)  # expected, by algorithm
 
 
 def probe_source(source: Source) -> Source:
@@ -124,6 +125,7 @@ def queue_fetch(
         expected=source.size,
         status_on_failure=source.status_on_failure,
         checksum=source.checksum,
+        digests=source.digests,
         source=source.url,
         secrets=source.secrets,
         reserved=reserved,

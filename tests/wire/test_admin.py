@@ -275,7 +275,7 @@ def test_a_page_follows_its_image_but_never_takes_a_form_away(
     screen.page.get_by_label("Name:", exact=True).fill("half written")
     api.post(f"images/{image_id}/actions/reactivate")
 
-    note = screen.page.get_by_text("The status of the image has changed.")
+    note = screen.page.get_by_text("The image or one of its transfers has changed.")
     expect(note).to_be_visible(timeout=20_000)
     name = screen.page.get_by_label("Name:", exact=True)
     expect(name).to_have_value("half written")

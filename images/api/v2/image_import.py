@@ -54,7 +54,7 @@ def _wanted(document: Any, store: str) -> ImportRequest:
     uri = method.get("uri") or ""
     if not isinstance(uri, str):
         raise errors.Invalid("The 'uri' of a method must be a string.")
-    shown = {"method": _shown(method["name"], uri), "stores": list(store_ids)}
+    shown = imports.document(method["name"], uri, store_ids)
     flags = {flag: document[flag] for flag in FLAGS if flag in document}
     return ImportRequest(
         method["name"],
@@ -107,10 +107,3 @@ def _store_ids(document: dict[str, Any], store: str) -> tuple[str, ...]:
             "one of them."
         )
     return tuple(dict.fromkeys(store_ids or filter(None, [store])))
-
-
-def _shown(name: str, uri: str) -> dict[str, str]:
-    """Return a method as its task shows it: without the query of its URL, which can be secret."""
-    if name != ImportMethod.WEB_DOWNLOAD:
-        return {"name": name}
-    return {"name": name, "uri": imports.masked(uri)}

@@ -8,7 +8,8 @@
   let failures = 0; // since the last response
 
   function ids() {
-    return [...page.querySelectorAll("[data-image]")].map((element) => element.dataset.image);
+    const shown = page.querySelectorAll("[data-image], [data-polled]");
+    return [...shown].map((element) => element.dataset.image || element.dataset.polled);
   }
 
   function url() {
@@ -27,8 +28,6 @@
       badge.className = `badge status-${image.status}`;
       badge.textContent = image.label;
     }
-    const before = page.dataset.status;
-    if (before && before !== image.status) reload();
   }
 
   // A form with unsaved input is kept: the page then shows a note instead of reloading.
@@ -55,7 +54,9 @@
     for (const [name, text] of Object.entries(state.live || {})) showText("data-live", name, text);
     for (const [id, image] of Object.entries(state.images || {})) showStatus(id, image);
     for (const transfer of state.transfers || []) showProgress(transfer);
-    return Object.values(state.images || {}).some((image) => transient.has(image.status));
+    if ("state" in page.dataset && state.state !== page.dataset.state) reload();
+    const waits = Object.values(state.images || {}).some((image) => transient.has(image.status));
+    return waits || (state.transfers || []).length > 0;
   }
 
   async function round() {

@@ -1,0 +1,116 @@
+"""Forms that request imports, which the background worker carries out later."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from images import imports, stores
+from images.access import Caller
+from images.admin.shortcuts import try_verb
+from images.admin.url_forms import url_field
+from images.expected_digests import HEX_DIGITS, is_digest
+from images.imports import ImportRequest
+from images.lifecycle.fetch_requests import MAX_URL
+from images.models import ImageLocation, ImportMethod, LocationStatus
+
+
+def _writable() -> list[tuple[str, str]]:
+    return [
+        (store.id, store.id) for store in stores.configured() if not store.read_only
+    ]
+
+
+class ImportForm(forms.Form):
+    """A form for a URL from which the background worker downloads an image's data."""
+
+    url = url_field(
+        MAX_URL,
+        gettext_lazy("A background worker downloads the data once."),
+    )
+    store = forms.ChoiceField(
+        label=gettext_lazy("Store"), choices=_writable, required=False
+    )
+    digest = forms.CharField(
+        label=gettext_lazy("Expected digest"),
+        required=False,
+        max_length=max(HEX_DIGITS.values()),
+        help_text=gettext_lazy(
+            "MD5, SHA-1, SHA-256, SHA-384 or SHA-512 in hexadecimal. If you enter one, the "
+            "import fails unless the data at the URL matches it."
+        ),
+    )
+
+    def clean_digest(self) -> dict[str, str]:
+        """Return the digest as {algorithm: value}; empty if none is entered.
+
+        Raises ValidationError for a text that is no digest.
+        """
+        text = self.cleaned_data["digest"].lower()
+        found = {name: text for name in HEX_DIGITS if is_digest(name, text)}
+        if text and not found:
+            raise forms.ValidationError(
+                _("This is not a digest. Enter for example the 64 digits of a SHA-256.")
+            )
+        return found
+
+    def apply(self, image_id: str, actor: Caller) -> bool:
+        """Request the import into an image; return False, with an error in the form, if refused."""
+        values = self.cleaned_data
+        wanted = ImportRequest(
+            ImportMethod.WEB_DOWNLOAD,
+            values["url"],
+            store_ids=tuple(filter(None, [values["store"]])),
+            digests=values["digest"],
+        )
+        return _is_accepted(self, image_id, wanted, actor)
+
+
+class CopyForm(forms.Form):
+    """A form for the store that gets a copy of an image's data."""
+
+    store = forms.ChoiceField(
+        label=gettext_lazy("Store"),
+        help_text=gettext_lazy("The stores that do not have the data yet."),
+    )
+
+    def __init__(self, store_ids: Iterable[str], data: Any = None) -> None:
+        super().__init__(data)
+        self.fields["store"].choices = [(it, it) for it in store_ids]  # type: ignore[attr-defined]
+
+    def apply(self, image_id: str, actor: Caller) -> bool:
+        """Request the copy; return False, with an error in the form, if it is refused."""
+        chosen = (self.cleaned_data["store"],)
+        wanted = ImportRequest(ImportMethod.COPY_IMAGE, store_ids=chosen)
+        return _is_accepted(self, image_id, wanted, actor)
+
+
+def described(wanted: ImportRequest) -> ImportRequest:
+    """Return a request with what its task shows."""
+    shown = imports.document(wanted.method, wanted.uri, wanted.store_ids)
+    return replace(wanted, document=shown)
+
+
+def _is_accepted(
+    form: forms.Form, image_id: str, wanted: ImportRequest, actor: Caller
+) -> bool:
+    verb = partial(imports.request_import, image_id, described(wanted), actor)
+    if refused := try_verb(verb):
+        form.add_error(None, refused)
+    return not refused
+
+
+def further_stores(locations: Iterable[ImageLocation]) -> list[str]:
+    """Return the ids of the writable stores without an image's data, given its locations."""
+    present = {it.store for it in locations if it.status == LocationStatus.ACTIVE}
+    return [
+        store.id
+        for store in stores.configured()
+        if not store.read_only and store.id not in present
+    ]

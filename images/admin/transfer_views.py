@@ -1,0 +1,175 @@
+"""Views for the transfers of an image: import, copy to another store, cancel and retry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from images import imports
+from images.access import Caller
+from images.admin import consequences
+from images.admin.actions import ACTIONS, get_caller, may, require
+from images.admin.import_forms import CopyForm, ImportForm, described, further_stores
+from images.admin.shortcuts import (
+    ReasonForm,
+    context,
+    get_image_or_404,
+    redirect_to_image,
+    try_verb,
+)
+from images.imports import ImportRequest
+from images.models import (
+    OPEN_STATUSES,
+    Image,
+    ImageLocation,
+    ImportMethod,
+    Status,
+    Transfer,
+    TransferKind,
+    TransferStatus,
+)
+from images.operations import manual_transitions
+from images.transfers import sources
+
+COPYING = "images.add_imagelocation"  # permissions
+IMPORTING = "images.upload_image"
+
+
+def may_copy(
+    request: HttpRequest, image: Image, locations: Iterable[ImageLocation]
+) -> bool:
+    """Whether this user can copy an image with these locations to another store now."""
+    return may(request, COPYING) and not _copy_refusal(image, further_stores(locations))
+
+
+def _copy_refusal(image: Image, store_ids: list[str]) -> str:
+    if ImportMethod.COPY_IMAGE not in imports.names():
+        return _("This catalogue does not offer copies to other stores.")
+    if image.status != Status.ACTIVE:
+        return _("Only active images can be copied to another store.")
+    if not store_ids:
+        return _("Every store has the data of the image already.")
+    return ""
+
+
+def copy(request: HttpRequest, image_id: str) -> HttpResponse:
+    """Show the form that copies an image to another store; a POST requests the copy."""
+    require(request, COPYING)
+    image = get_image_or_404(image_id)
+    store_ids = further_stores(image.locations.all())
+    if refused := _copy_refusal(image, store_ids):
+        return redirect_to_image(request, image, refused, "")
+    form = CopyForm(store_ids, request.POST if request.method == "POST" else None)
+    if form.is_valid() and form.apply(image.pk, get_caller(request)):
+        messages.success(
+            request,
+            _("A background worker copies the image to store %(store)s.")
+            % {"store": form.cleaned_data["store"]},
+        )
+        return redirect("admin:images_image_change", image.pk)
+    return TemplateResponse(
+        request,
+        "admin/images/image/copy.html",
+        context(
+            request,
+            title=_("Copy to another store"),
+            image=image,
+            form=form,
+            outcome=consequences.copying(image),
+        ),
+    )
+
+
+def may_import(request: HttpRequest, image: Image) -> bool:
+    """Whether this user can import an image's data from a URL now."""
+    return may(request, IMPORTING) and not _import_refusal(image)
+
+
+def _import_refusal(image: Image) -> str:
+    if ImportMethod.WEB_DOWNLOAD not in imports.names():
+        return _("This catalogue does not offer imports from a URL.")
+    if image.status != Status.QUEUED:
+        return _("Only queued images can be imported from a URL.")
+    if not image.disk_format or not image.container_format:
+        return _("Set the disk and container format first.")
+    return ""
+
+
+def import_data(request: HttpRequest, image_id: str) -> HttpResponse:
+    """Show the form that imports an image's data from a URL; a POST requests the import."""
+    require(request, IMPORTING)
+    image = get_image_or_404(image_id)
+    if refused := _import_refusal(image):
+        return redirect_to_image(request, image, refused, "")
+    form = ImportForm(request.POST if request.method == "POST" else None)
+    if form.is_valid() and form.apply(image.pk, get_caller(request)):
+        messages.success(request, _("A background worker downloads the data."))
+        return redirect("admin:images_image_change", image.pk)
+    return TemplateResponse(
+        request,
+        "admin/images/image/import.html",
+        context(request, title=_("Import from a URL"), image=image, form=form),
+    )
+
+
+def cancel(request: HttpRequest, image_id: str, transfer_id: UUID) -> HttpResponse:
+    """Show the confirmation page for the end of a transfer; a POST cancels the transfer."""
+    require(request, ACTIONS["fail"].permission)
+    image = get_image_or_404(image_id)
+    transfer = image.transfers.filter(pk=transfer_id).first()
+    if transfer is None:
+        raise Http404(_("The image has no transfer with this id."))
+    if transfer.status not in OPEN_STATUSES:
+        ended = _("The transfer has ended already.")
+        return redirect_to_image(request, image, ended, "")
+    reason = ReasonForm(request.POST if request.method == "POST" else None)
+    if reason.is_valid():
+        actor, text = get_caller(request), reason.cleaned_data["reason"]
+        refused = try_verb(partial(manual_transitions.cancel, transfer.pk, actor, text))
+        return redirect_to_image(request, image, refused, _("Transfer cancelled."))
+    return TemplateResponse(
+        request,
+        "admin/images/image/cancel.html",
+        context(
+            request,
+            title=ACTIONS["fail"].label,
+            image=image,
+            reason=reason,
+            consequence=consequences.cancelling(image, transfer),
+        ),
+    )
+
+
+@require_POST
+def retry(request: HttpRequest, image_id: str, transfer_id: UUID) -> HttpResponse:
+    """Request a failed web download again, and redirect to the page of the image. POST only."""
+    require(request, IMPORTING)
+    image = get_image_or_404(image_id)
+    failed = image.transfers.filter(
+        status=TransferStatus.FAILED, kind=TransferKind.WEB_DOWNLOAD
+    ).exclude(import_method=ImportMethod.GLANCE_DOWNLOAD)
+    transfer = failed.filter(pk=transfer_id).first()
+    if transfer is None:
+        raise Http404(_("The image has no failed web download with this id."))
+    refused = try_verb(partial(_restart, image, transfer, get_caller(request)))
+    return redirect_to_image(request, image, refused, _("Import restarted."))
+
+
+def _restart(image: Image, transfer: Transfer, actor: Caller) -> None:
+    sources.check_complete(transfer)
+    md5 = {"md5": transfer.checksum.lower()} if transfer.checksum else {}
+    wanted = ImportRequest(
+        ImportMethod.WEB_DOWNLOAD,
+        transfer.source,
+        store_ids=(transfer.store,),
+        digests=transfer.expected_digests | md5,
+    )
+    imports.request_import(image.pk, described(wanted), actor)

@@ -1,0 +1,185 @@
+"""Imports of data from a URL in the admin: requested, failed, and tried again."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from images import errors
+from images.imports import queue
+from images.models import Event, Image, Transfer
+from tests.admin.conftest import LIST
+from tests.copies import waiting_copies, work
+from tests.rows import current
+
+MakeImage = Callable[..., Image]
+
+FORM = {
+    "name": "fetched",
+    "visibility": "shared",
+    "disk_format": "raw",
+    "container_format": "bare",
+    "min_disk": "0",
+    "min_ram": "0",
+    "store": "local",
+}
+
+
+@pytest.fixture
+def allowed(settings: Any) -> None:
+    settings.IMAGECATALOG_URL_ALLOWED_HOSTS = ("127.0.0.1",)
+    settings.IMAGECATALOG_URL_ALLOWED_PORTS = (80, 443, 9)
+
+
+def test_an_image_from_a_url_waits_for_the_worker(
+    root: Client, db: None, allowed: None
+) -> None:
+    root.post(f"{LIST}add/url/", FORM | {"url": "http://127.0.0.1:9/disk.raw"})
+
+    transfer = Transfer.objects.get()
+    assert (transfer.image.name, transfer.image.status) == ("fetched", "importing")
+    assert transfer.source == "http://127.0.0.1:9/disk.raw"
+    assert transfer.task_user == "root"
+    assert transfer.task_request == {
+        "method": {"name": "web-download", "uri": "http://127.0.0.1:9/disk.raw"},
+        "stores": ["local"],
+    }
+    event = Event.objects.latest("pk")
+    assert (event.verb, event.actor, event.to_status) == ("import", "root", "importing")
+
+
+def test_imports_from_a_url_are_not_offered_where_the_method_is_switched_off(
+    root: Client, make_image: MakeImage, allowed: None, settings: Any
+) -> None:
+    settings.IMAGECATALOG_IMPORT_METHODS = ("copy-image",)
+    sent = {"url": "http://127.0.0.1:9/disk.raw"}
+    image = make_image("queued")
+
+    assert "add/" in root.get(f"{LIST}add/").content.decode()
+    assert "add/url" not in root.get(f"{LIST}add/").content.decode()
+    assert root.post(f"{LIST}add/url/", FORM | sent).status_code == 403
+    assert "/import/" not in root.get(f"{LIST}{image.pk}/change/").content.decode()
+    root.post(f"{LIST}{image.pk}/import/", sent)
+
+    assert not Transfer.objects.exists()
+
+
+def test_data_from_a_url_is_imported_into_an_image_that_has_none(
+    root: Client, make_image: MakeImage, web: str
+) -> None:
+    image = make_image("queued")
+    path = f"{LIST}{image.pk}/import/"
+    assert f'href="{path}"' in root.get(f"{LIST}{image.pk}/change/").content.decode()
+    digest = hashlib.sha256(b"the bytes of an image").hexdigest()
+
+    sent = {"url": f"{web}/disk.raw", "digest": digest.upper(), "store": "local"}
+    answer = root.post(path, sent, follow=True)
+
+    assert "A background worker downloads the data." in answer.content.decode()
+    (waiting,) = waiting_copies()
+    assert Transfer.objects.get().expected_digests == {"sha256": digest}
+    queue.carry_out(waiting)
+    assert current(image).status == "active"
+
+
+@pytest.mark.parametrize("status", ["active", "saving", "killed", "deleted"])
+def test_an_image_that_is_not_queued_is_not_imported(
+    root: Client, make_image: MakeImage, allowed: None, status: str
+) -> None:
+    image = make_image(status)
+    sent = {"url": "http://127.0.0.1:9/disk.raw"}
+
+    answer = root.post(f"{LIST}{image.pk}/import/", sent, follow=True)
+
+    assert "Only queued images can be imported" in answer.content.decode()
+    assert current(image).status == status
+
+
+def test_data_without_the_expected_digest_is_refused(
+    root: Client, make_image: MakeImage, web: str
+) -> None:
+    image = make_image("queued")
+    sent = {"url": f"{web}/disk.raw", "digest": "0" * 64}
+    root.post(f"{LIST}{image.pk}/import/", sent)
+
+    work()
+
+    assert current(image).status == "queued"
+    page = root.get(f"{LIST}{image.pk}/change/").content.decode()
+    assert "Web download failed:" in page
+    assert "Digest mismatch: sha-256 is" in page
+
+
+@pytest.mark.parametrize("text", ["0" * 63, "g" * 64, "sha256:" + "0" * 64, "é" * 32])
+def test_what_is_no_digest_is_refused(
+    root: Client, make_image: MakeImage, allowed: None, text: str
+) -> None:
+    image = make_image("queued")
+    sent = {"url": "http://127.0.0.1:9/disk.raw", "digest": text}
+
+    answer = root.post(f"{LIST}{image.pk}/import/", sent)
+
+    assert "This is not a digest." in answer.content.decode()
+    assert not Transfer.objects.exists()
+
+
+def test_a_url_that_is_refused_makes_no_image(root: Client, db: None) -> None:
+    response = root.post(f"{LIST}add/url/", FORM | {"url": "http://127.0.0.1:9/x"})
+
+    assert "errorlist" in response.content.decode()
+    assert not Image.objects.exists()
+
+
+def test_a_copy_that_failed_leaves_the_image_queued_and_is_tried_again(
+    root: Client, db: None, allowed: None
+) -> None:
+    root.post(f"{LIST}add/url/", FORM | {"url": "http://127.0.0.1:9/disk.raw"})
+    (waiting,) = waiting_copies()
+    with pytest.raises(Exception, match="."):
+        queue.carry_out(waiting)
+    image = Image.objects.get()
+    assert image.status == "queued"
+
+    page = root.get(f"{LIST}{image.pk}/change/").content.decode()
+    assert "Retry" in page
+    root.post(f"{LIST}{image.pk}/transfers/{waiting}/retry/")
+
+    assert len(waiting_copies()) == 1
+
+
+def test_a_file_that_has_grown_meanwhile_is_fetched_when_it_is_tried_again(
+    root: Client, db: None, web: str, web_folder: Path
+) -> None:
+    root.post(f"{LIST}add/url/", FORM | {"url": f"{web}/disk.raw"})
+    (waiting,) = waiting_copies()
+    (web_folder / "disk.raw").write_bytes(bytes(5000))
+    with pytest.raises(errors.Invalid, match="expected"):
+        queue.carry_out(waiting)
+
+    image = Image.objects.get()
+    root.post(f"{LIST}{image.pk}/transfers/{waiting}/retry/")
+    (waiting,) = waiting_copies()
+    queue.carry_out(waiting)
+
+    image = Image.objects.get()
+    assert (image.status, image.size) == ("active", 5000)
+
+
+def test_the_digest_that_a_person_gave_still_counts_when_it_is_tried_again(
+    root: Client, db: None, web: str
+) -> None:
+    form = FORM | {"url": f"{web}/disk.raw", "digest": "0" * 32}
+    root.post(f"{LIST}add/url/", form)
+    (first,) = waiting_copies()
+    with pytest.raises(errors.Invalid):
+        queue.carry_out(first)
+
+    root.post(f"{LIST}{Image.objects.get().pk}/transfers/{first}/retry/")
+
+    (again,) = waiting_copies()
+    assert Transfer.objects.get(pk=again).expected_digests == {"md5": "0" * 32}
