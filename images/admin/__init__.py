@@ -7,8 +7,10 @@ from django.contrib import admin
 from images.admin.image_admin import ImageAdmin
 from images.admin.namespace_admin import NamespaceAdmin
 from images.admin.quota_admin import QuotaLimitAdmin
-from images.models import Image, MetadefNamespace, QuotaLimit
+from images.admin.transfer_admin import TransferAdmin
+from images.models import Image, MetadefNamespace, QuotaLimit, Transfer
 
 admin.site.register(Image, ImageAdmin)
 admin.site.register(QuotaLimit, QuotaLimitAdmin)
 admin.site.register(MetadefNamespace, NamespaceAdmin)
+admin.site.register(Transfer, TransferAdmin)

@@ -145,6 +145,8 @@ class Transfer(models.Model):
     objects = TransferQuerySet.as_manager()
 
     class Meta:
+        verbose_name = _("transfer")
+        verbose_name_plural = _("transfers")
         indexes = [
             models.Index(
                 "heartbeat_at", name="transfer_running", condition=Q(status="running")

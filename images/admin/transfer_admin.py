@@ -1,0 +1,208 @@
+"""The list of transfers: those that wait for the background worker, run, or have failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin import ModelAdmin
+from django.contrib.admin.views.main import ChangeList
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from images import stores
+from images.admin import formatting, polling
+from images.admin.actions import ACTIONS, may
+from images.admin.changelist import CappedPaginator
+from images.models import OPEN_STATUSES, Transfer, TransferStatus
+
+FILTER = "admin/images/transfer/filter.html"
+FINISHED = "finished"  # imports; those of uploads are too many to be of interest
+
+
+class StatusFilter(admin.SimpleListFilter):
+    """The filter by status; without it the list shows the open transfers."""
+
+    title = _("status")
+    parameter_name = "status"
+    template = FILTER
+
+    def lookups(
+        self, request: HttpRequest, model_admin: ModelAdmin[Transfer]
+    ) -> list[tuple[str, Any]]:
+        """Return the statuses to choose from."""
+        statuses = (*OPEN_STATUSES, TransferStatus.FAILED)
+        chosen = [(it.value, it.label) for it in statuses]
+        return [*chosen, (FINISHED, _("Finished imports"))]
+
+    def choices(self, changelist: ChangeList) -> Iterator[Any]:
+        """Return the choices as links; the first one stands for all open transfers."""
+        first, *others = super().choices(changelist)
+        yield {**first, "display": gettext("In progress")}
+        yield from others
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[Transfer]
+    ) -> QuerySet[Transfer]:
+        """Return the transfers with the chosen status."""
+        chosen = self.value()
+        if chosen == FINISHED:
+            return queryset.filter(status=TransferStatus.DONE, task_id__isnull=False)
+        return queryset.filter(status__in=[chosen] if chosen else OPEN_STATUSES)
+
+
+class KindFilter(admin.ChoicesFieldListFilter):
+    """The filter by kind."""
+
+    template = FILTER
+
+
+class StoreFilter(admin.SimpleListFilter):
+    """The filter by target store."""
+
+    title = _("store")
+    parameter_name = "store"
+    template = FILTER
+
+    def lookups(
+        self, request: HttpRequest, model_admin: ModelAdmin[Transfer]
+    ) -> list[tuple[str, Any]]:
+        """Return the configured stores."""
+        return [(store.id, store.id) for store in stores.configured()]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[Transfer]
+    ) -> QuerySet[Transfer]:
+        """Return the transfers into the chosen store."""
+        chosen = self.value()
+        return queryset.filter(store=chosen) if chosen else queryset
+
+
+class TransferList(ChangeList):
+    """The list of transfers, which polling reloads when one of them has changed."""
+
+    @property
+    def state(self) -> str:
+        """The text of ``polling.transfers`` for the shown transfers."""
+        return polling.state(self.result_list)
+
+
+class TransferAdmin(ModelAdmin):  # type: ignore[type-arg]
+    """The list of transfers; all other pages are those of the images."""
+
+    list_display = (
+        "named",
+        "kind_shown",
+        "badge",
+        "progress",
+        "store",
+        "activity",
+        "error",
+    )
+    list_display_links = None
+    list_filter = (StatusFilter, ("kind", KindFilter), StoreFilter)
+    list_select_related = ("image",)
+    search_fields = ("image__name", "^image__id")
+    show_facets = admin.ShowFacets.NEVER  # they count all transfers
+    search_help_text = _("Part of an image's name, or the beginning of its id.")
+    sortable_by = ()
+    actions = None
+    show_full_result_count = False
+    paginator = CappedPaginator
+    list_per_page = 50
+    list_max_show_all = 0
+    change_list_template = "admin/images/transfer/list.html"
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return whether the user can view images, as their pages show transfers too."""
+        return may(request, "images.view_image")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Return False: a transfer begins on the page of its image."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return False: transfers are cancelled and retried, but not changed."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return False: transfers stay for the history of their image."""
+        return False
+
+    def get_urls(self) -> list[URLPattern]:
+        """Return the URLs of the list and of what it polls; transfers have no own pages."""
+        name = "images_transfer_changelist"
+        lists = [url for url in super().get_urls() if url.name == name]
+        view = self.admin_site.admin_view(polling.transfers)
+        return [*lists, path("live/", view, name="images_transfer_live")]
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[TransferList]:
+        """Return the class of the list."""
+        return TransferList
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        """Return the names of the columns; the last one is for those who can cancel."""
+        cancelling = may(request, ACTIONS["fail"].permission)
+        return (*self.list_display, "cancel_link") if cancelling else self.list_display
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str]:
+        """Return the newest first; of the failed ones, of which there can be many, by an index."""
+        failed = request.GET.get("status") == TransferStatus.FAILED
+        return ("-ended_at",) if failed else ("-started_at",)
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: Any = None
+    ) -> HttpResponse:
+        """Show the list."""
+        title = {"title": _("Transfers")}
+        return super().changelist_view(request, title | (extra_context or {}))
+
+    @admin.display(description=_("image"))
+    def named(self, transfer: Transfer) -> SafeString:
+        """The name of the image, as a link to its page, and the id."""
+        return format_html(
+            '<a href="{}">{}</a><br><code class="id">{}</code>',
+            reverse("admin:images_image_change", args=[transfer.image_id]),
+            formatting.title(transfer.image),
+            transfer.image_id,
+        )
+
+    @admin.display(description=_("kind"))
+    def kind_shown(self, transfer: Transfer) -> str:
+        """The name of the kind."""
+        return formatting.kind(transfer)
+
+    @admin.display(description=_("status"))
+    def badge(self, transfer: Transfer) -> SafeString:
+        """The status as a badge, whose id polling reads."""
+        return format_html(
+            '<span data-polled="{}">{}</span>',
+            transfer.pk,
+            formatting.transfer_badge(transfer),
+        )
+
+    @admin.display(description=_("progress"))
+    def progress(self, transfer: Transfer) -> SafeString | str:
+        """The received bytes of the expected ones."""
+        return formatting.bar(transfer)
+
+    @admin.display(description=_("last activity"))
+    def activity(self, transfer: Transfer) -> SafeString | str:
+        """The time since the end, the last heartbeat, or the request of a transfer that waits."""
+        return formatting.ago(transfer.ended_at or transfer.heartbeat_at)
+
+    @admin.display(description=_("action"))
+    def cancel_link(self, transfer: Transfer) -> SafeString | str:
+        """A link that cancels an open transfer."""
+        if transfer.status not in OPEN_STATUSES:
+            return ""
+        url = reverse(
+            "admin:images_image_cancel_transfer", args=[transfer.image_id, transfer.pk]
+        )
+        return format_html('<a href="{}">{}</a>', url, gettext("Cancel"))

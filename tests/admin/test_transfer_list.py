@@ -1,0 +1,148 @@
+"""The list of transfers: what waits, runs and failed, for all images."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from images.models import Image, Transfer, TransferKind
+from tests.admin.conftest import LIST
+
+TRANSFERS = "/admin/images/transfer/"
+MakeImage = Callable[..., Image]
+
+
+@pytest.fixture
+def transfer(make_image: MakeImage) -> Callable[..., Transfer]:
+    """``transfer("debian", status="running")``: a transfer of a new image with this name."""
+
+    def make(name: str, **fields: Any) -> Transfer:
+        image = make_image("active", name=name)
+        fields = {"kind": TransferKind.IMAGE_COPY, "store": "local"} | fields
+        return Transfer.objects.create(image=image, key=f"key of {name}", **fields)
+
+    return make
+
+
+def shown(client: Client, query: str = "") -> set[str]:
+    """The names of the images whose transfers are shown."""
+    text = client.get(f"{TRANSFERS}{query}").content.decode()
+    return set(re.findall(rf'href="{LIST}[^"]+/change/">([^<]+)</a>', text))
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("", {"waits", "runs"}),
+        ("?status=waiting", {"waits"}),
+        ("?status=running", {"runs"}),
+        ("?status=failed", {"failed"}),
+        ("?status=finished", {"imported"}),
+        ("?kind__exact=copy", {"waits"}),
+        ("?store=local", {"waits"}),
+        ("?q=run", {"runs"}),
+        ("?status=failed&q=run", set()),
+    ],
+)
+def test_a_filter_shows_what_it_says(
+    root: Client, transfer: Callable[..., Transfer], query: str, names: set[str]
+) -> None:
+    transfer("waits", status="waiting", kind=TransferKind.WEB_DOWNLOAD)
+    transfer("runs", status="running", store="far")
+    transfer("failed", status="failed")
+    transfer("imported", status="done", task_id=uuid4())
+    transfer("uploaded", status="done", kind=TransferKind.UPLOAD)
+
+    assert shown(root, query) == names
+
+
+def test_a_transfer_is_found_by_the_id_of_its_image(
+    root: Client, transfer: Callable[..., Transfer]
+) -> None:
+    wanted = transfer("wanted", status="running")
+    transfer("another", status="running")
+
+    assert shown(root, f"?q={wanted.image_id[:13]}") == {"wanted"}
+
+
+def test_the_list_shows_how_far_a_transfer_is_and_lets_it_be_cancelled(
+    root: Client, transfer: Callable[..., Transfer]
+) -> None:
+    it = transfer("disk", status="running", bytes_received=512, bytes_expected=1024)
+
+    page = root.get(TRANSFERS).content.decode()
+
+    assert "Copy to another store" in page
+    assert "512 B of 1.0 KiB" in page
+    assert f'href="{LIST}{it.image_id}/transfers/{it.pk}/cancel/"' in page
+
+
+def test_the_list_tells_why_a_transfer_failed(
+    root: Client, transfer: Callable[..., Transfer]
+) -> None:
+    it = transfer("disk", status="failed", error="It answered <404>.")
+
+    page = root.get(f"{TRANSFERS}?status=failed").content.decode()
+
+    assert "It answered &lt;404&gt;." in page
+    assert f"{it.pk}/cancel/" not in page
+
+
+def test_a_viewer_sees_the_list_without_links_to_cancel(
+    signed_in: Callable[..., Client], transfer: Callable[..., Transfer]
+) -> None:
+    transfer("disk", status="running", source="http://user:secret@127.0.0.1/x")
+
+    page = signed_in("viewer").get(TRANSFERS).content.decode()
+
+    assert "disk" in page
+    assert "/cancel/" not in page
+    assert "secret" not in page
+
+
+def test_the_poll_of_the_list_tells_which_transfers_moved(
+    root: Client, transfer: Callable[..., Transfer]
+) -> None:
+    runs = transfer("runs", status="running", bytes_received=1, bytes_expected=4)
+    waits = transfer("waits", status="waiting")
+    path = f"{TRANSFERS}live/?ids={runs.pk},{waits.pk},nonsense"
+    state = root.get(TRANSFERS).context["cl"].state
+
+    before = root.get(path).json()
+    Transfer.objects.filter(pk=waits.pk).update(status="running")
+    after = root.get(path).json()
+
+    assert before["state"] == state != after["state"]
+    assert {it["percent"] for it in before["transfers"]} == {25, None}
+
+
+@pytest.mark.parametrize(
+    "query", ["?status=odd", "?kind__exact=odd", "?store=odd", "?p=99", "?o=1", "?x=y"]
+)
+def test_nonsense_is_no_failure(
+    root: Client, transfer: Callable[..., Transfer], query: str
+) -> None:
+    transfer("disk", status="running")
+
+    assert root.get(f"{TRANSFERS}{query}", follow=True).status_code == 200
+
+
+def test_the_list_asks_as_often_for_many_as_for_few(
+    root: Client, transfer: Callable[..., Transfer]
+) -> None:
+    counts = []
+    for number in range(6):
+        transfer(f"disk {number}", status="running")
+        with CaptureQueriesContext(connection) as queries:
+            root.get(TRANSFERS)
+        counts.append(len(queries))
+
+    assert len(set(counts)) == 1
+    assert counts[0] <= 5
