@@ -1,4 +1,4 @@
-// The life of an image through gophercloud, which Terraform and Packer are made with.
+// The lives of two images through gophercloud, which Terraform and Packer are made with.
 //
 // Arguments: the identity URL and a project to share with; then user, password and project, or
 // the id and secret of an application credential.
@@ -9,10 +9,12 @@ import (
 	"io/ioutil"
 	"log"
 	"os"
+	"time"
 
 	"github.com/gophercloud/gophercloud"
 	"github.com/gophercloud/gophercloud/openstack"
 	"github.com/gophercloud/gophercloud/openstack/imageservice/v2/imagedata"
+	"github.com/gophercloud/gophercloud/openstack/imageservice/v2/imageimport"
 	"github.com/gophercloud/gophercloud/openstack/imageservice/v2/images"
 	"github.com/gophercloud/gophercloud/openstack/imageservice/v2/members"
 )
@@ -74,6 +76,27 @@ func main() {
 	must(err)
 	if len(listed) != 1 || listed[0].ID != image.ID || !bytes.Equal(data, downloaded) {
 		log.Fatal("the image is not listed, or its data has changed")
+	}
+	must(images.Delete(client, image.ID).ExtractErr())
+	stageAndImport(client, data)
+}
+
+func stageAndImport(client *gophercloud.ServiceClient, data []byte) {
+	image, err := images.Create(client, images.CreateOpts{
+		Name: "staged", DiskFormat: "raw", ContainerFormat: "bare",
+	}).Extract()
+	must(err)
+	must(imagedata.Stage(client, image.ID, bytes.NewReader(data)).ExtractErr())
+	direct := imageimport.CreateOpts{Name: imageimport.GlanceDirectMethod}
+	must(imageimport.Create(client, image.ID, direct).ExtractErr())
+	deadline := time.Now().Add(time.Minute)
+	for image.Status != images.ImageStatusActive {
+		if time.Now().After(deadline) {
+			log.Fatalf("the imported image is still %s", image.Status)
+		}
+		time.Sleep(100 * time.Millisecond)
+		image, err = images.Get(client, image.ID).Extract()
+		must(err)
 	}
 	must(images.Delete(client, image.ID).ExtractErr())
 }
