@@ -15,7 +15,7 @@ from django.conf import settings
 
 from images.errors import StoreFull
 
-STEP = 64 << 20  # bytes claimed ahead of data whose size is unknown
+STEP = 16 << 20  # bytes claimed ahead of data that has just begun
 MOST = 1 << 30  # bytes kept free by default, on file systems of 50 GiB and more
 PART = 50  # of smaller ones a fiftieth is kept free
 
@@ -26,28 +26,30 @@ _coming: Counter[int] = Counter()  # bytes claimed and not yet written, by devic
 class Claim:
     """The space on a file system that one writer has claimed and not yet written.
 
-    Claims of other processes are not seen, only what these have written.
+    A writer claims as much as it has written, at least STEP: writers that announce much and
+    bring little must not keep others from writing. Claims of other processes are not seen, only
+    what these have written.
     """
 
     def __init__(self, folder: Path, size: int | None) -> None:
-        """Claim space in ``folder`` for data of ``size`` bytes.
+        """Claim space in ``folder`` for the beginning of data of ``size`` bytes.
 
         If the size is None, space is claimed while the data is written. Raises StoreFull if
         the data would use the reserve, OSError if the file system fails.
         """
         self._folder, self._device = folder, os.stat(folder).st_dev
-        self._left = 0
-        self.extend(size or 0)
+        self._size, self._left, self._written = size, 0, 0
+        self.extend(min(size or 0, STEP), needed=size or 0)
 
-    def extend(self, count: int) -> None:
-        """Claim ``count`` more bytes.
+    def extend(self, count: int, needed: int = 0) -> None:
+        """Claim ``count`` more bytes, for data that needs ``needed`` bytes in the end.
 
         Raises StoreFull if they would use the reserve, OSError if the file system fails.
         """
         with _lock:
             status = os.statvfs(self._folder)
             free = status.f_bavail * status.f_frsize - _coming[self._device]
-            if count > free - _reserve(status):
+            if max(count, needed) > free - _reserve(status):
                 raise full()
             self._change(count)
 
@@ -60,6 +62,7 @@ class Claim:
             self._grow(count - self._left)
         with _lock:
             self._change(-count)
+            self._written += count
 
     def release(self) -> None:
         """Give back the bytes of the claim that were not used."""
@@ -67,8 +70,12 @@ class Claim:
             self._change(-self._left)
 
     def _grow(self, least: int) -> None:
+        ahead = STEP
+        if self._size is not None:
+            rest = self._size - self._written - self._left
+            ahead = min(max(self._written, STEP), rest)
         try:
-            self.extend(max(least, STEP))
+            self.extend(max(least, ahead))
         except StoreFull:
             self.extend(least)
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from images import errors
-from images.stores import writeback
+from images.stores import free_space, writeback
 from images.stores.local import MARKER, LocalStore
 
 MIB = 1 << 20
@@ -148,6 +148,40 @@ def test_data_on_its_way_has_its_space_already(small_disk: Path) -> None:
     store.put(KEY, blocks(), 6 * MIB)
 
     assert store.size(KEY) == 6 * MIB
+
+
+def test_data_that_is_announced_and_does_not_come_leaves_room_for_others(
+    small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(free_space, "STEP", MIB)
+    store = LocalStore("local", small_disk / "images")
+
+    def blocks() -> Iterator[bytes]:
+        yield bytes(MIB // 4)
+        store.put("ab/other", [bytes(MIB)] * 5, 5 * MIB)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        store.put(KEY, blocks(), 7 * MIB)
+
+    assert store.size("ab/other") == 5 * MIB
+
+
+def test_data_that_comes_has_as_much_space_as_it_has_used(
+    small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(free_space, "STEP", MIB // 4)
+    store = LocalStore("local", small_disk / "images")
+
+    def blocks() -> Iterator[bytes]:
+        yield from [bytes(MIB // 4)] * 9  # 2.25 MiB, and 1.75 claimed
+        with pytest.raises(errors.StoreFull):
+            store.put("ab/other", [bytes(5 * MIB)], 5 * MIB)
+        yield from [bytes(MIB // 4)] * 7
+
+    store.put(KEY, blocks(), 4 * MIB)
+
+    assert store.size(KEY) == 4 * MIB
 
 
 @pytest.mark.parametrize("size", [None, 4 * MIB])
