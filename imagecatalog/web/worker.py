@@ -20,7 +20,7 @@ from gunicorn import sock as gunicorn_sock  # type: ignore[import-untyped]
 from gunicorn.http import wsgi  # type: ignore[import-untyped]
 from gunicorn.workers import gthread  # type: ignore[import-untyped]
 
-from imagecatalog.web import refusals
+from imagecatalog.web import memory, refusals
 from imagecatalog.web.connection import Connection
 from imagecatalog.web.sending import Download, Senders, TooSlow
 from images.http import connection
@@ -30,6 +30,7 @@ LINGER_SECONDS: Final = 5.0
 LINGER_LIMIT: Final = 32 << 20  # bytes that a client can send after its last response
 DISCARDED_AT_ONCE: Final = 1 << 18  # bytes
 SWEEP_SECONDS: Final = 1.0
+RETURN_SECONDS: Final = 10.0  # between two returns of freed memory
 RELIEF: Final = 64  # of the places or bytes, one part in so many is freed at once
 NO_FILES: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 NO_CLIENT: Final = {errno.EAGAIN, errno.ECONNABORTED}
@@ -44,10 +45,15 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self._waiting: dict[Connection, None] = {}  # the oldest first
         self._held = 0  # bytes
-        self._next_sweep = 0.0
+        self._next_sweep = self._next_return = 0.0
         self._tls = gunicorn_sock.ssl_context(self.cfg) if self.cfg.is_ssl else None
         self._discarded = bytearray(DISCARDED_AT_ONCE)
         self._senders = Senders(self._is_sent)
+
+    def init_process(self) -> None:
+        """Let the threads of this process share heaps, and serve."""
+        memory.limit_heaps()
+        super().init_process()
 
     # Receiving
 
@@ -293,13 +299,16 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
     def murder_keepalived(self, force: bool = False) -> None:
         """Close waiting connections whose deadline is over, at most once a second.
 
-        The client of an incomplete request gets an error response. ``force`` closes all waiting
-        connections, at once.
+        Also return freed memory to the system. The client of an incomplete request gets an error
+        response. ``force`` closes all waiting connections, at once.
         """
         now = time.monotonic()
         if now < self._next_sweep and not force:
             return
         self._next_sweep = now + SWEEP_SECONDS
+        if now >= self._next_return:
+            self._next_return = now + RETURN_SECONDS
+            memory.return_freed()
         for conn in list(self._waiting):
             if not force and conn.deadline > now:
                 continue
