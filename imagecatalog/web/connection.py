@@ -193,7 +193,7 @@ class Connection(TConn):  # type: ignore[misc]
             self._count_by_client()
         if DATA_REQUEST.fullmatch(f"{request.method} {request.path}"):
             return True
-        if type(reader) is LengthReader and not 0 < reader.length <= BODY_LIMIT:
+        if type(reader) is LengthReader and not 0 < reader.length <= self._most():
             return True
         if type(reader) is ChunkedReader:
             self._framing = chunked.Framing()
@@ -202,6 +202,12 @@ class Connection(TConn):  # type: ignore[misc]
             request._expected_100_continue = False
             self._ask_for_body()
         return False
+
+    def _most(self) -> int:
+        """Return the size of the largest body that no thread refuses unread."""
+        if self.request.path.startswith(settings.IMAGECATALOG_BROWSER_PATHS):
+            return max(BODY_LIMIT, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+        return BODY_LIMIT
 
     def _ask_for_body(self) -> None:
         with suppress(OSError):  # the next event shows that the connection is broken

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from unittest import mock
 
 import pytest
+from django.conf import settings
 from gunicorn.config import Config
 from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine
 from hypothesis import given
@@ -68,6 +69,18 @@ def test_a_thread_gets_a_request_with_its_last_byte_and_not_before(
 
     # A body that is not awaited is in no part of what is needed.
     assert at == len(needed) or (needed.endswith(b"chunked\r\n\r\nz") and at > 0)
+
+
+@pytest.mark.parametrize(("more", "is_awaited"), [(0, True), (1, False)])
+def test_a_form_that_is_not_too_large_waits_without_a_thread(
+    more: int, is_awaited: bool
+) -> None:
+    size = settings.DATA_UPLOAD_MAX_MEMORY_SIZE + more
+    head = b"POST /admin/images/image/add/ HTTP/1.1\r\nHost: x\r\n"
+
+    at, _ = fed([head + b"Content-Length: %d\r\n\r\na=b" % size])
+
+    assert (at == -1) == is_awaited
 
 
 @given(st.sampled_from(REQUESTS), st.lists(st.integers(0, 200), max_size=6))
