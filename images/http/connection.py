@@ -6,6 +6,7 @@ Converts socket errors to errors of the catalogue. Uses no HTTP.
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -25,6 +26,7 @@ ENDED = (
     "client has fewer transfers. Try again in a few seconds."
 )
 UNSENT = 1 << 18  # bytes
+TLS_RECORD = 1 << 14  # bytes
 LONGEST_READ = 5.0  # seconds; a slow client is noticed between two reads
 _TIMEVAL = struct.Struct("@ll")  # seconds, microseconds
 # Of struct tcp_info in linux/tcp.h: tcpi_bytes_acked and tcpi_bytes_received.
@@ -44,6 +46,7 @@ def receiving(sock: socket.socket, seconds: float) -> Iterator[None]:
     TransferEnded after ``end_receiving``.
     """
     before = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _TIMEVAL.size)
+    timeout = sock.gettimeout()
     with _lock:
         _receiving[sock] = seconds
     set_patience(sock, seconds)
@@ -59,18 +62,22 @@ def receiving(sock: socket.socket, seconds: float) -> Iterator[None]:
             del _receiving[sock]
         with suppress(OSError):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, before)
+            sock.settimeout(timeout)
 
 
 def set_patience(sock: socket.socket, seconds: float) -> None:
     """Set for how many seconds a read of the socket may wait for a byte.
 
-    The timeout of a read is that of the kernel, because a Python timeout costs one poll for
-    each read.
+    The timeout of a read without TLS is that of the kernel, because a Python timeout costs one
+    poll for each read.
     """
     with _lock:
         if sock in _receiving:
             _receiving[sock] = seconds
     seconds = min(seconds, LONGEST_READ)
+    if isinstance(sock, ssl.SSLSocket):
+        sock.settimeout(seconds)  # a read that the kernel ends would be repeated
+        return
     whole = int(seconds)
     limit = _TIMEVAL.pack(whole, max(int((seconds - whole) * 1e6), 0 if whole else 1))
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
@@ -89,12 +96,15 @@ def receive_into(sock: socket.socket, buffer: memoryview) -> int:
 
 
 def receive(sock: socket.socket, count: int) -> bytes:
-    """Return ``count`` bytes, or fewer: those that arrive within 5 seconds.
+    """Return ``count`` bytes, or fewer: those that arrive within 5 seconds, or a TLS record.
 
     Raises BodyIncomplete when no byte arrives in time or the connection ends, ServerStopping
     once the service is stopping.
     """
-    block = _patiently(sock, lambda: sock.recv(count, socket.MSG_WAITALL))
+    flags = int(socket.MSG_WAITALL)
+    if isinstance(sock, ssl.SSLSocket):  # which takes no flags
+        count, flags = min(count, TLS_RECORD), 0
+    block = _patiently(sock, lambda: sock.recv(count, flags))
     if not block:
         raise cut_off()
     return block

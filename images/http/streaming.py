@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 import socket
+import ssl
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, nullcontext, suppress
 from functools import partial
@@ -148,13 +149,13 @@ def _fresh_unreader(
 ) -> SocketUnreader | None:
     """Return gunicorn's reader of the socket if the body can be read from it directly, or None.
 
-    It can if the connection has no TLS and nothing of the body was read before. This function
-    and `_from_gunicorn` depend on internals of the gunicorn version that pyproject.toml
-    names: objects of any other type or state are read as from any WSGI server.
+    It can if nothing of the body was read before. This function and `_from_gunicorn` depend on
+    internals of the gunicorn version that pyproject.toml names: objects of any other type or
+    state are read as from any WSGI server.
     """
     if type(source) not in (Body, ExpectedBody) or source.buf.tell():
         return None
-    if type(sock) is not socket.socket:
+    if type(sock) not in (socket.socket, ssl.SSLSocket):
         return None
     reader = source.reader
     if type(reader) is ChunkedReader:

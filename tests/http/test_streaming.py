@@ -6,8 +6,10 @@ import io
 import itertools
 import re
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from unittest import mock
 
 import pytest
@@ -215,14 +217,20 @@ def test_a_body_in_tiny_chunks_is_handed_out_in_small_blocks() -> None:
 class gunicorn:
     """A request as gunicorn hands it over, without the server."""
 
-    def __init__(self, field: bytes, body: bytes) -> None:
-        self.near, self.far = socket.socketpair()
+    def __init__(
+        self,
+        field: bytes,
+        body: bytes,
+        pair: tuple[socket.socket, socket.socket] | None = None,
+    ) -> None:
+        self.near, self.far = pair or socket.socketpair()
         self.head = b"PUT / HTTP/1.1\r\nHost: x\r\n" + field + b"\r\n\r\n"
         self.body = body
 
     def __enter__(self) -> WSGIRequest:
         self.far.sendall(self.head + self.body)
-        self.far.shutdown(socket.SHUT_WR)
+        if type(self.far) is socket.socket:
+            self.far.shutdown(socket.SHUT_WR)
         parser = RequestParser(config := Config(), self.near, ("127.0.0.1", 1))
         address = ("127.0.0.1", "80")
         _, environ = wsgi.create(next(parser), self.near, address, address, config)
@@ -260,6 +268,56 @@ def test_a_body_half_read_is_drained_and_the_connection_is_sound(
         streaming.drain(request)
 
         assert request.META["wsgi.input"].failed is False
+
+
+def secure_pair() -> tuple[socket.socket, socket.socket]:
+    """Two ends of a TLS connection without certificates."""
+    pair = socket.socketpair()
+    contexts = (
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER),
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+    )
+    contexts[1].check_hostname, contexts[1].verify_mode = False, ssl.CERT_NONE
+    for context in contexts:
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers("AECDH-AES256-SHA:@SECLEVEL=0")
+
+    def end(number: int) -> socket.socket:
+        return contexts[number].wrap_socket(pair[number], server_side=not number)
+
+    with ThreadPoolExecutor(1) as pool:
+        far = pool.submit(end, 1)
+        return end(0), far.result()
+
+
+@pytest.mark.parametrize(
+    ("field", "before", "after"),
+    [
+        (b"Content-Length: 5", b"hel", b"lo"),
+        (b"Transfer-Encoding: chunked", b"5\r\nhel", b"lo\r\n0\r\n\r\n"),
+    ],
+)
+def test_an_upload_over_tls_can_pause(
+    field: bytes, before: bytes, after: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "LONGEST_READ", 0.05)
+    near, far = secure_pair()
+    later = threading.Timer(0.2, far.sendall, [after])
+    later.start()
+    with gunicorn(field, before, (near, far)) as request:
+        assert b"".join(streaming.body(request)) == b"hello"
+    later.join()
+
+
+def test_an_upload_over_tls_that_stalls_is_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connection, "LONGEST_READ", 0.05)
+    with (
+        gunicorn(b"Content-Length: 5", b"hel", secure_pair()) as request,
+        pytest.raises(errors.BodyIncomplete, match="for too long"),
+    ):
+        list(streaming.body(request, patience=0.1))
 
 
 def test_a_body_half_read_and_left_makes_gunicorn_close_the_connection() -> None:
