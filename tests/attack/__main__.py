@@ -6,9 +6,11 @@ Exit code 1 when a measured figure breaks its limit.
 from __future__ import annotations
 
 import argparse
+import itertools
 import shutil
 import sys
 import tempfile
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -64,20 +66,24 @@ class Run:
 
     def measure(self) -> None:
         for way in [self.asked.through] if self.asked.through else WAYS:
-            self._slow(way)
-            self._downloads(way)
-            self._member(way)
-            self._database(way)
+            for name, attack in (
+                ("slow", self._slow),
+                ("downloads", self._downloads),
+                ("member", self._member),
+                ("database", self._database),
+            ):
+                with self._surviving(f"{name}, {way}"):
+                    attack(way)
 
     def _slow(self, way: str) -> None:
         names = [name for name in SLOW if name in self.asked.only]
         if not names:
             return
         with self._target("slow", way) as (target, _):
-            for name in names:
+            for name, sources in itertools.product(names, (1, len(SOURCES))):
                 kinds = list(KINDS) if name == "all" else [name]
-                for sources in (1, len(SOURCES)):
-                    asked = self.asked.connections, sources, self.asked.seconds
+                asked = self.asked.connections, sources, self.asked.seconds
+                with self._surviving(f"{name}, {way}, {sources} sources"):
                     self._add(slow.measure(target, kinds, *asked))
 
     def _downloads(self, way: str) -> None:
@@ -111,6 +117,16 @@ class Run:
             tracebacks = target.service.log.read_text().count("Traceback")
             self._add([Figure(f"{name}, {way}: tracebacks", tracebacks, 0)])
 
+    @contextmanager
+    def _surviving(self, title: str) -> Iterator[None]:
+        """Show an attack that could not be measured as a broken figure, and go on."""
+        try:
+            yield
+        except Exception as error:
+            traceback.print_exc()
+            figure = Figure(f"{title}: measured", 0, 1, least=True, note=repr(error))
+            self._add([figure])
+
     def _add(self, figures: list[Figure]) -> None:
         """Show the figures as they come: all of them take more than an hour."""
         self.figures += figures
@@ -128,7 +144,7 @@ def main() -> int:
             shutil.rmtree(folder)
         else:
             print(f"logs and data: {folder}", file=sys.stderr, flush=True)
-    print(f"\n{table(run.figures)}")
+        print(f"\n{table(run.figures)}")
     return 0 if kept else 1
 
 
