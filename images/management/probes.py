@@ -6,7 +6,9 @@ never hold it up.
 
 from __future__ import annotations
 
+import logging
 import socket
+import sys
 import threading
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,6 +20,8 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from images import outages
 from images.operations import health, metrics, overview, readiness
+
+log = logging.getLogger(__name__)
 
 JSON: Final = "application/json"
 TEXT: Final = "text/plain; charset=utf-8"
@@ -51,6 +55,11 @@ class _Server(ThreadingHTTPServer):
         super().__init__(listener.getsockname()[:2], _Handler, bind_and_activate=False)
         self.socket.close()
         self.socket, self.service = listener, service
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Log an error, unless it is that of a client that has gone."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            log.exception("a request of %s failed", client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
