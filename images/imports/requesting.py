@@ -55,9 +55,10 @@ def request_import(image_id: str, wanted: ImportRequest, actor: Caller) -> Task 
     _check_no_transfer(image_id)
     targets = _targets(wanted)
     wanted = methods.get(wanted.method).prepare(wanted)
-    task = _queue(image_id, wanted, targets, actor)
+    task = _task(wanted, actor)
+    is_queued = _queue(image_id, wanted, targets, task, actor)
     failpoint("import.requested")
-    return task
+    return task if is_queued else None
 
 
 def import_new(
@@ -72,28 +73,29 @@ def import_new(
     """
     targets = _targets(wanted)
     wanted = methods.get(wanted.method).prepare(wanted)
+    task = _task(wanted, actor)
     with transaction.atomic():
         image = lifecycle.create(*attributes, actor)
-        task = _queue(image.pk, wanted, targets, actor)
+        _queue(image.pk, wanted, targets, task, actor)
     failpoint("import.requested")
     return task
 
 
+def _task(wanted: ImportRequest, actor: Caller) -> Task:
+    method = ImportMethod(wanted.method)
+    return Task(uuid4(), method, actor.user, actor.project, wanted.document)
+
+
 def _queue(
-    image_id: str, wanted: ImportRequest, targets: Targets, actor: Caller
-) -> Task | None:
-    task = Task(
-        uuid4(), ImportMethod(wanted.method), actor.user, actor.project, wanted.document
-    )
+    image_id: str, wanted: ImportRequest, targets: Targets, task: Task, actor: Caller
+) -> bool:
+    """Queue an import; return False if all stores have the data already."""
     with locked(image_id, actor) as image:
         _check_no_transfer(image_id)
         check_image(wanted.method, rows.row_of(image), actor)
         lifecycle.check_ready(image)
         injection.inject(image, actor)
-        is_queued = methods.get(wanted.method).queue(
-            image, wanted, targets, actor, task
-        )
-    return task if is_queued else None
+        return methods.get(wanted.method).queue(image, wanted, targets, actor, task)
 
 
 def _check_no_transfer(image_id: str) -> None:

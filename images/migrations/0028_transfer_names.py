@@ -6,7 +6,7 @@ from django.db import migrations
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('images', '0026_transfer_secrets'),
+        ('images', '0027_transfer_targets'),
     ]
 
     operations = [
