@@ -317,8 +317,9 @@ def catalogue(
     migrated: bool = True,
     root: Path = ROOT,
     program: Sequence[str | Path] = (sys.executable, "manage.py"),
+    port: int | None = None,
 ) -> Iterator[Service]:
-    """Our service on a free port, with its data below ``folder`` unless ``env`` says otherwise.
+    """Our service on a free port, or on ``port``, with its data below ``folder`` unless ``env`` says otherwise.
 
     ``root`` is the folder that ``program`` runs in: that of the code of ``manage.py``.
 
@@ -326,7 +327,7 @@ def catalogue(
     on SIGTERM, unless it was killed on purpose. A SQLite database that is not there yet is a
     copy of a migrated one; without ``migrated`` the service has to make it.
     """
-    address = f"127.0.0.1:{free_port()}"
+    address = f"127.0.0.1:{port or free_port()}"
     full = _own_environ()
     full["IMAGECATALOG_DATA_DIR"] = str(folder / "data")
     full["IMAGECATALOG_ADMIN_PASSWORD"] = ADMIN_PASSWORD

@@ -15,10 +15,10 @@ from urllib.parse import unquote, urlsplit
 
 import requests
 
-from tests import servers
-from tests.conformance import environments
+from tests import environments, servers
 
 REGION = "RegionOne"
+SECOND = "image_remote"  # type of the second endpoint in the catalogue
 SERVICE_USER = "imagecatalog"
 CONFIGURATION = """
 [DEFAULT]
@@ -27,16 +27,34 @@ log_file = {folder}/keystone.log
 connection = {database}
 [fernet_tokens]
 key_repository = {folder}/fernet
+[identity]
+# Hundreds of users are made: their passwords need not withstand guesses.
+password_hash_rounds = 4
 [credential]
 key_repository = {folder}/credentials
 """
-# Keystone reads its options from sys.argv, in which it must not find the server's.
+# Keystone reads its options from sys.argv, in which it must not find the server's. The suite
+# takes a limit for valid when Keystone has answered; our service reads limits every second.
 APPLICATION = """
-import sys
+import sys, time
 sys.argv = sys.argv[:1]
 from keystone.server.wsgi import initialize_public_application
-application = initialize_public_application()
+keystone = initialize_public_application()
+
+def application(environ, start_response):
+    answer = keystone(environ, start_response)
+    changes = environ["REQUEST_METHOD"] in ("POST", "PATCH")
+    if changes and environ["PATH_INFO"].startswith("/v3/limits"):
+        time.sleep(5)
+    return answer
 """
+LIMITS = (
+    "image_size_total",
+    "image_stage_total",
+    "image_count_total",
+    "image_count_uploading",
+)
+AMPLE = 1_000_000  # images, or MiB
 
 
 @dataclass(frozen=True)
@@ -79,22 +97,41 @@ def keystone(folder: Path, database: str) -> Iterator[Keystone]:
         yield made
 
 
-def register(keystone: Keystone, image_url: str) -> None:
-    """Put our service into the catalogue, and make the user with which it checks tokens."""
+def register(keystone: Keystone, kind: str, url: str) -> None:
+    """Put our service into the catalogue, as one of this type."""
     api = _Api(keystone)
-    service = api.make("service", type="image", name="imagecatalog")
+    # By this name the suite finds the service to which limits belong.
+    name = "glance" if kind == "image" else kind
+    service = api.make("service", type=kind, name=name)
     for interface in ("public", "internal", "admin"):
         api.make(
             "endpoint",
             service_id=service,
             interface=interface,
-            url=image_url,
+            url=url,
             region_id=REGION,
         )
 
 
+def register_limits(keystone: Keystone) -> None:
+    """Register our limits, so high that only a project with limits of its own notices."""
+    api = _Api(keystone)
+    (service,) = api.get("/services?type=image").json()["services"]
+    limits = [
+        {
+            "service_id": service["id"],
+            "region_id": REGION,
+            "resource_name": name,
+            "default_limit": AMPLE,
+        }
+        for name in LIMITS
+    ]
+    answer = api.post("/registered_limits", json={"registered_limits": limits})
+    answer.raise_for_status()
+
+
 def make_service_user(keystone: Keystone) -> None:
-    """The user with which the service checks tokens: role ``service``, and no other."""
+    """The user with which the service checks tokens (role ``service``) and reads limits."""
     api = _Api(keystone)
     project = api.make("project", name="service", domain_id="default")
     user = api.make(
@@ -103,10 +140,10 @@ def make_service_user(keystone: Keystone) -> None:
         password=keystone.service_password,
         domain_id="default",
     )
-    roles = api.get("/roles?name=service").json()["roles"]
-    role = roles[0]["id"] if roles else api.make("role", name="service")
-    path = f"/projects/{project}/users/{user}/roles/{role}"
-    api.put(path).raise_for_status()
+    for name, scope in (("service", f"projects/{project}"), ("reader", "system")):
+        roles = api.get(f"/roles?name={name}").json()["roles"]
+        role = roles[0]["id"] if roles else api.make("role", name=name)
+        api.put(f"/{scope}/users/{user}/roles/{role}").raise_for_status()
 
 
 class _Api(requests.Session):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.servers import ROOT
 
-HOME = ROOT / "var" / "conformance"
+HOME = ROOT / "var" / "environments"
 # Exact: another version of a suite is another suite.
 PACKAGES = {
     "keystone": ["keystone==30.0.0", "gunicorn==27.0.1", "psycopg2-binary==2.9.13"],
