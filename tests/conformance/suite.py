@@ -60,6 +60,8 @@ store_weight_enabled = true
 os_glance_reserved = true
 image_conversion = true
 image_format_enforcement = {strict}
+[volume-feature-enabled]
+enable_volume_image_dep_tests = false
 [enforce_scope]
 glance = true
 """
