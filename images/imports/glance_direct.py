@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from images import errors, lifecycle
 from images.access import Caller
 from images.failpoints import failpoint
+from images.imports import plugins
 from images.imports.request import ImportRequest
 from images.models import Image, Status, Transfer, TransferKind, TransferStatus
 from images.transfers import chunks, leases, quota
@@ -79,8 +80,11 @@ def bring_in(
     staged = _newest(transfer)
     extended = Transfer.objects.filter(pk=staged.pk, status=TransferStatus.RUNNING)
     extended.update(deadline=leases.deadline(TransferKind.IMPORT))
+    unchanged = not plugins.change(image, transfer)
     blocks = until_stopped(chunks.read(staged))
-    lifecycle.receive_staged(image, transfer, blocks, actor, staged)
+    lifecycle.receive_staged(
+        image, transfer, blocks, actor, staged, unchanged=unchanged
+    )
 
 
 def _newest(transfer: Transfer) -> Transfer:

@@ -42,10 +42,9 @@ def applied(
     The iteration raises Invalid for data of another size or digest, ContentRefused, OverLimit,
     StoreFull, ProgramFailed, and what ``check_running`` and the blocks raise.
     """
-    decompresses, converts = _decompresses(image), _converts(image)
-    is_imported = transfer.task_id is not None and transfer.kind not in UNCHANGED
-    if not is_imported or not (decompresses or converts):
+    if not change(image, transfer):
         return blocks
+    decompresses, converts = _decompresses(image), _converts(image)
     size, digests = transfer.bytes_expected, transfer.expected_digests
     transfer.bytes_expected, transfer.expected_digests = None, {}
     blocks = _compared(lifecycle.counted(image, blocks, size), digests or {})
@@ -56,6 +55,13 @@ def applied(
         blocks = _converted(image, transfer, disk_format, blocks, check_running)
         image.disk_format = settings.IMAGECATALOG_CONVERSION_FORMAT
     return blocks
+
+
+def change(image: Image, transfer: Transfer) -> bool:
+    """Return whether a plugin can change the data that a transfer brings in."""
+    if transfer.task_id is None or transfer.kind in UNCHANGED:
+        return False
+    return _decompresses(image) or _converts(image)
 
 
 def _decompresses(image: Image) -> bool:

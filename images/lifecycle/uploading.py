@@ -31,6 +31,7 @@ from images.models import (
     Status,
     Transfer,
     TransferKind,
+    UploadChunk,
 )
 from images.stores.circuit_breaker import CircuitBreaker
 from images.transfers import chunks, heartbeat, leases, quota, sources, targets
@@ -112,6 +113,7 @@ def receive(
     actor: Caller,
     *,
     staged: Transfer | None = None,
+    stored: UploadChunk | None = None,
     changes: Changes | None = None,
 ) -> None:
     """Store the data of a transfer that has begun, and activate the image.
@@ -120,16 +122,20 @@ def receive(
 
     The data at a location is only checked, because it stays where it is. On failure the image
     gets the transfer's ``status_on_failure``. ``staged`` is the transfer that the blocks come
-    from; it ends together with this one. ``changes``, which are checked already, are made when
-    the image becomes active. Raises the errors of ``upload`` for its data, and of ``change``.
+    from; it ends together with this one. If its data is all in the chunk ``stored``, the data
+    is only checked too, and the object of the chunk becomes the image's. ``changes``, which are
+    checked already, are made when the image becomes active. Raises the errors of ``upload``
+    for its data, and of ``change``.
     """
     try:
-        received = _receive(image, transfer, blocks)
+        received = _receive(image, transfer, blocks, stored)
         failpoint(f"{TransferKind(transfer.kind).name.lower()}.stored")
         with locked(transfer.image_id, actor, deleted=True) as image:
             leases.finish(transfer)
             if staged is not None:
                 leases.finish(staged)
+            if stored is not None:
+                stored.delete()  # so that the removal of the chunks leaves the object
             if changes:
                 change(image, changes, actor)
             _add_data(image, transfer, received, actor)
@@ -151,14 +157,22 @@ def receive_staged(
     blocks: Iterable[bytes],
     actor: Caller,
     staged: Transfer,
+    *,
+    unchanged: bool = True,
 ) -> None:
     """Import the data of ``staged`` by the transfer ``attempt``, and remove its chunks.
+
+    If the staged data is one object in the only target store, and ``unchanged`` says that it is
+    imported as it is, that object becomes the image's and is not written again.
 
     After an error that is temporary the chunks are kept, so that the same data can be imported
     later; any other error ends ``staged`` too. Raises the errors of ``upload`` for its data.
     """
+    stores_wanted = [target.store for target in targets.of(attempt)]
+    reusable = unchanged and stores_wanted == [staged.store]
+    stored = chunks.only(staged) if reusable else None
     try:
-        receive(image, attempt, blocks, actor, staged=staged)
+        receive(image, attempt, blocks, actor, staged=staged, stored=stored)
     except errors.ImageError as error:
         if not _is_temporary(error):
             leases.fail(staged, error, actor)
@@ -173,7 +187,12 @@ def _is_temporary(error: errors.ImageError) -> bool:
     return isinstance(error, temporary) and not isinstance(error, lasting)
 
 
-def _receive(image: Image, transfer: Transfer, blocks: Iterable[bytes]) -> Received:
+def _receive(
+    image: Image,
+    transfer: Transfer,
+    blocks: Iterable[bytes],
+    chunk: UploadChunk | None,
+) -> Received:
     """Check the data of a transfer, and store it unless it stays where it is."""
     wanted = targets.of(transfer)
     reserved = quota.reserving(transfer, blocks, copies=len(wanted))
@@ -186,6 +205,8 @@ def _receive(image: Image, transfer: Transfer, blocks: Iterable[bytes]) -> Recei
     )
     if transfer.kind == TransferKind.LOCATION:
         return Received(data.read(), [(transfer.store, sources.url(transfer))])
+    if chunk is not None:
+        return Received(data.read(), [(transfer.store, chunk.key)])
     stored = write(data, transfer, wanted)
     copies = [(target.store, target.key) for target in stored]
     failed = [target.store for target in wanted if target not in stored]

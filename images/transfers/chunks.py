@@ -38,6 +38,13 @@ def read(transfer: Transfer) -> Iterator[bytes]:
             yield from _verified(blocks, chunk)
 
 
+def only(transfer: Transfer) -> UploadChunk | None:
+    """Return the chunk with all data of a complete transfer; None if there are several."""
+    found = list(transfer.chunks.all()[:2])
+    is_all = len(found) == 1 and found[0].size == transfer.bytes_expected
+    return found[0] if is_all else None
+
+
 def _verified(blocks: Iterable[bytes], chunk: UploadChunk) -> Iterator[bytes]:
     """Yield the blocks of a chunk. Raises ChunkDamaged if they are not those that arrived."""
     with Digests(CHUNK_DIGEST) as digests:

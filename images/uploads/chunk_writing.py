@@ -40,7 +40,8 @@ class Stream(Protocol):
     """The interface of the blocks that a client sends, with what is known about them."""
 
     blocks: Generator[bytes, None, None]
-    expected_digests: Mapping[str, str]  # of all blocks, which then count only together
+    expected_digests: Mapping[str, str]  # of all blocks
+    is_one_chunk: bool  # all blocks are one chunk, so that they count only together
     inspection: Inspector | None  # of the first chunk
 
     def has_more(self) -> bool:
@@ -116,13 +117,13 @@ def _one_chunk(
 ) -> Iterator[bytes]:
     """Yield the blocks of one chunk, which ends when it is large or old enough.
 
-    With expected digests all blocks are one chunk. The digests are checked after the last
+    All blocks are one chunk if the stream says so. The digests are checked after the last
     block of the stream; raises the errors of ``check_digests``.
     """
     due, beat = time.monotonic() + heartbeat.interval(), heartbeat.at_intervals(upload)
     for block in blocks:
         yield block
-        if stream.expected_digests:
+        if stream.is_one_chunk:
             if beat():
                 _extend_deadline(upload)
         elif stream.has_more() and (time.monotonic() > due or digests.size >= CHUNK):

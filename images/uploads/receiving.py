@@ -130,6 +130,7 @@ class _Stream:
         self.received = 0
         self.announced = announced
         self.expected_digests = digests
+        self.is_one_chunk = bool(digests)
         self.interruption: errors.ImageError | None = None
         if offset != upload.bytes_received:
             raise errors.Conflict(

@@ -56,7 +56,7 @@ def stage(
     try:
         blocks = quota.reserving(upload, blocks)
         with closing(lifecycle.counted(image, blocks, expected_size)) as counted:
-            write(upload, chunk, _Stream(counted))
+            write(upload, chunk, _Stream(counted, expected_size is not None))
         failpoint("stage.stored")
         _complete(upload)
     except BaseException as error:
@@ -95,7 +95,10 @@ class _Stream:
     inspection: Inspector | None = None  # the formats can still change
     expected_digests: Mapping[str, str] = {}  # the import compares them
 
-    def __init__(self, blocks: Iterator[bytes]) -> None:
+    def __init__(self, blocks: Iterator[bytes], is_one_chunk: bool) -> None:
+        # One object can become the image's. The staging quota counts data of unknown size by
+        # its chunks.
+        self.is_one_chunk = is_one_chunk
         self._ended = False
         self.blocks = self._watched(blocks)
 

@@ -207,7 +207,7 @@ class Client:
             sock.sendall(head + entry.body.data)
 
     def _resumable(self, entry: Entry) -> None:
-        """In two requests, with tus; what breaks off goes on in a later step, or expires."""
+        """In one or two requests, with tus; what breaks off goes on in a later step, or expires."""
         size = len(entry.body.data)
         if not size:
             return
@@ -220,7 +220,7 @@ class Client:
             self._say("DELETE", entry.upload)
             return
         entry.unknown(ACTIVE)
-        self._send(entry, 0, size // 2)
+        self._send(entry, 0, self.dice.choice([size, size // 2]))
         self._go_on(entry)
 
     def _go_on(self, entry: Entry) -> None:

@@ -28,6 +28,7 @@ from images.models import (
 from images.operations import consistency, manual_transitions
 from images.stores.local import LocalStore
 from images.transfers import reaper
+from images.uploads import chunk_writing
 from tests.copies import waiting_copies, work
 from tests.rows import current, status
 from tests.web import serving_files
@@ -54,6 +55,17 @@ def make(db: None, member: Caller) -> Make:
 def staged(make: Make, member: Caller) -> Image:
     image = make()
     uploads.stage(image.pk, [DATA], member)
+    return current(image)
+
+
+@pytest.fixture
+def staged_in_parts(
+    make: Make, member: Caller, monkeypatch: pytest.MonkeyPatch
+) -> Image:
+    """With data in two chunks, which the import writes into an object of its own."""
+    monkeypatch.setattr(chunk_writing, "CHUNK", 500)
+    image = make()
+    uploads.stage(image.pk, [DATA[:500], DATA[500:]], member)
     return current(image)
 
 
@@ -159,23 +171,26 @@ def test_data_with_another_digest_than_its_sender_stated_is_refused(
 
 
 def test_data_that_a_store_does_not_take_stays_staged(
-    staged: Image, member: Caller, monkeypatch: pytest.MonkeyPatch
+    staged_in_parts: Image, member: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(self: LocalStore, key: str, *data: Any) -> None:
         raise errors.StoreFull("The store is full.")
 
-    imports.request_import(staged.pk, DIRECT, member)
+    imports.request_import(staged_in_parts.pk, DIRECT, member)
     with monkeypatch.context() as patch:
         patch.setattr(LocalStore, "put", full)
         work()
 
-    assert (status(staged), current(staged).size) == (Status.UPLOADING, len(DATA))
-    assert the_task(staged).error == "The store is full."
+    assert (status(staged_in_parts), current(staged_in_parts).size) == (
+        Status.UPLOADING,
+        len(DATA),
+    )
+    assert the_task(staged_in_parts).error == "The store is full."
     assert_consistent()
 
-    imports.request_import(staged.pk, DIRECT, member)
+    imports.request_import(staged_in_parts.pk, DIRECT, member)
     work()
-    assert b"".join(lifecycle.read(staged.pk)) == DATA
+    assert b"".join(lifecycle.read(staged_in_parts.pk)) == DATA
 
 
 def test_data_that_is_lost_queues_the_image_again(
@@ -223,7 +238,7 @@ def test_the_data_of_a_worker_that_died_stays_staged_until_it_expires(
     settings.IMAGECATALOG_UPLOAD_EXPIRY = 100
     imports.request_import(staged.pk, DIRECT, member)
     with monkeypatch.context() as patch:
-        patch.setattr(lifecycle, "receive_staged", lambda *_: None)
+        patch.setattr(lifecycle, "receive_staged", lambda *_, **__: None)
         work()
     dead = Transfer.objects.filter(kind=TransferKind.IMPORT)
     dead.update(heartbeat_at="2000-01-01T00:00:00Z", worker="elsewhere:1")
@@ -307,20 +322,20 @@ def test_an_image_deleted_before_the_import_stays_deleted(
 
 
 def test_an_image_deleted_during_the_import_keeps_nothing(
-    staged: Image, member: Caller, monkeypatch: pytest.MonkeyPatch
+    staged_in_parts: Image, member: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put = LocalStore.put
 
     def deleting(self: LocalStore, key: str, *data: Any) -> None:
         put(self, key, *data)
-        lifecycle.delete(staged.pk, member)
+        lifecycle.delete(staged_in_parts.pk, member)
 
-    imports.request_import(staged.pk, DIRECT, member)
+    imports.request_import(staged_in_parts.pk, DIRECT, member)
     monkeypatch.setattr(LocalStore, "put", deleting)
     work()
     reaper.reap()
 
-    assert status(staged) == Status.DELETED
+    assert status(staged_in_parts) == Status.DELETED
     assert list(stores.default().keys()) == []
     assert_consistent()
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from django.db import connection
@@ -23,6 +23,7 @@ from images.operations import consistency, purge
 from images.transfers import reaper
 from tests.web import serving_files
 
+FURTHER = "further"
 DATA = b"the data of the image" * 1000
 OWNER = Caller("tester", "project-of-tester", implied("admin"), interface="test")
 FORMATS = {"disk_format": "raw", "container_format": "bare", "owner": OWNER.project}
@@ -44,16 +45,34 @@ def upload(image_id: str) -> None:
     lifecycle.upload(image_id, [DATA], OWNER)
 
 
-# Each method: what the image needs first, and the failpoints that its import passes.
-METHODS: dict[str, tuple[Callable[[str], None], tuple[str, ...]]] = {
-    "glance-direct": (stage, ("import.begun", "import.stored")),
-    "web-download": (
-        lambda image_id: None,
-        ("web_download.claimed", "web_download.stored"),
-    ),
-    "copy-image": (upload, ("image_copy.claimed", "image_copy.stored")),
-}
-OF_ALL = ("import.requested", "data.streaming", "data.received", "data.active")
+class Case(NamedTuple):
+    """An import: its method, what the image needs first, and the failpoints that it passes."""
+
+    method: str
+    prepare: Callable[[str], object]
+    store: str
+    points: tuple[str, ...]
+
+    def ready(self) -> str:
+        image_id = lifecycle.create(FORMATS, {}, [], OWNER).pk
+        self.prepare(image_id)
+        return image_id
+
+    def request(self, image_id: str, url: str) -> None:
+        wanted = ImportRequest(self.method, uri=f"{url}/data", store_ids=(self.store,))
+        imports.request_import(image_id, wanted, OWNER)
+
+
+OF_ALL = ("import.requested", "data.streaming", "data.active")
+DIRECT = ("import.begun", "import.stored")
+WEB = ("web_download.claimed", "data.received", "web_download.stored")
+COPY = ("image_copy.claimed", "data.received", "image_copy.stored")
+CASES = [
+    Case("glance-direct", stage, "local", DIRECT),
+    Case("glance-direct", stage, FURTHER, (*DIRECT, "data.received")),
+    Case("web-download", lambda _: None, "local", WEB),
+    Case("copy-image", upload, FURTHER, COPY),
+]
 
 
 def delete_and_purge(image_id: str) -> None:
@@ -65,15 +84,9 @@ def rename(image_id: str) -> None:
     lifecycle.update(image_id, Changes(fields={"name": "renamed"}), OWNER)
 
 
-def request(method: str, image_id: str, url: str) -> None:
-    stores = ("further",) if method == "copy-image" else ()
-    wanted = ImportRequest(method, uri=f"{url}/data", store_ids=stores)
-    imports.request_import(image_id, wanted, OWNER)
-
-
-Rival = Callable[[str, str, str], object]  # method, image, URL
+Rival = Callable[[Case, str, str], object]  # with the image and the URL
 RIVALS: dict[str, Rival] = {
-    "the same import": request,
+    "the same import": Case.request,
     "delete": lambda _, image_id, url: lifecycle.delete(image_id, OWNER),
     "deactivate": lambda _, image_id, url: lifecycle.deactivate(image_id, OWNER),
     "patch": lambda _, image_id, url: rename(image_id),
@@ -84,12 +97,14 @@ RIVALS: dict[str, Rival] = {
         image_id, "local", OWNER
     ),
 }
-PAIRS = [(method, rival) for method in METHODS for rival in RIVALS]
+each_case = pytest.mark.parametrize(
+    "case", CASES, ids=[f"{case.method} {case.store}" for case in CASES]
+)
 
 
 @pytest.fixture
 def url(tmp_path: Path, settings: Any) -> Iterator[str]:
-    settings.IMAGECATALOG_STORES += f",further=file://{tmp_path}/further"
+    settings.IMAGECATALOG_STORES += f",{FURTHER}=file://{tmp_path}/further"
     settings.IMAGECATALOG_DELAYED_DELETE = False
     with serving_files(tmp_path / "web", settings, data=DATA) as url:
         yield url
@@ -120,12 +135,6 @@ def at_point(
     return arrange
 
 
-def ready(method: str) -> str:
-    image_id = lifecycle.create(FORMATS, {}, [], OWNER).pk
-    METHODS[method][0](image_id)
-    return image_id
-
-
 def carry_out_all() -> None:
     """As the background worker does, which logs the errors."""
     while waiting := queue.next_waiting([], []):
@@ -149,16 +158,16 @@ def assert_nothing_is_stuck_or_left(image_id: str) -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize(("method", "rival"), PAIRS)
+@pytest.mark.parametrize("rival", RIVALS)
+@each_case
 def test_a_request_in_any_step_of_an_import_leaves_nothing_behind(
-    method: str, rival: str, url: str, at_point: Any
+    case: Case, rival: str, url: str, at_point: Any
 ) -> None:
-    for point in (*OF_ALL, *METHODS[method][1]):
-        image_id = ready(method)
-        compete = partial(RIVALS[rival], method, image_id, url)
-        passed = at_point(point, compete)
+    for point in (*OF_ALL, *case.points):
+        image_id = case.ready()
+        passed = at_point(point, partial(RIVALS[rival], case, image_id, url))
 
-        request(method, image_id, url)
+        case.request(image_id, url)
         carry_out_all()
 
         assert passed[:1] == [point]
@@ -166,15 +175,15 @@ def test_a_request_in_any_step_of_an_import_leaves_nothing_behind(
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("method", METHODS)
+@each_case
 def test_requests_together_with_an_import_leave_nothing_behind(
-    method: str, url: str
+    case: Case, url: str
 ) -> None:
     for rival in RIVALS.values():
-        image_id = ready(method)
+        image_id = case.ready()
         outcome = together(
-            partial(request, method, image_id, url),
-            partial(rival, method, image_id, url),
+            partial(case.request, image_id, url),
+            partial(rival, case, image_id, url),
             carry_out_all,
         )
         carry_out_all()

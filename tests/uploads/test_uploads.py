@@ -72,6 +72,12 @@ def send(member: Caller) -> Send:
     return send
 
 
+def send_halves(send: Send, upload: Transfer) -> None:
+    """Send two chunks, which the import writes into an object of its own."""
+    send(upload, 0, DATA[:500])
+    send(upload, 500, DATA[500:])
+
+
 def broken(*blocks: bytes) -> Iterator[bytes]:
     """A sender that vanishes."""
     yield from blocks
@@ -680,7 +686,7 @@ def test_the_worker_finishes_what_a_failing_store_has_left_undone(
 ) -> None:
     fail_once(monkeypatch, errors.StoreFull("full"))
     with pytest.raises(errors.StoreFull):
-        send(upload, 0, DATA)
+        send_halves(send, upload)
     assert status(upload) == Status.IMPORTING
     assert uploads.finish_waiting() == []  # not at once
 
@@ -697,7 +703,7 @@ def test_each_failure_doubles_the_pause_before_the_next_attempt(
 ) -> None:
     fail_once(monkeypatch, errors.StoreFull("full"))
     with pytest.raises(errors.StoreFull):
-        send(upload, 0, DATA)
+        send_halves(send, upload)
     (failed,) = Transfer.objects.filter(kind=TransferKind.IMPORT)
     ended = timezone.now() - timedelta(seconds=12)
     for pk in (failed.pk, *(uuid4() for _ in range(4))):
@@ -714,7 +720,7 @@ def test_attempts_of_an_upload_before_do_not_count(
 ) -> None:
     fail_once(monkeypatch, errors.StoreFull("full"))
     with pytest.raises(errors.StoreFull):
-        send(upload, 0, DATA)
+        send_halves(send, upload)
     Transfer.objects.filter(kind=TransferKind.IMPORT).update(started_at=LONG_AGO)
     assert uploads.finish_waiting() == []  # it lives
 
@@ -747,7 +753,7 @@ def test_formats_stay_while_the_data_is_inspected_as_what_they_say(
         put(self, key, *data)
 
     monkeypatch.setattr(LocalStore, "put", put_meanwhile)
-    send(upload, 0, DATA)
+    send_halves(send, upload)
 
     assert len(refusals) == 1
     image = Image.objects.get()
@@ -759,7 +765,7 @@ def test_formats_that_are_changed_between_two_attempts_hold_for_the_next_one(
 ) -> None:
     fail_once(monkeypatch, errors.StoreFull("full"))
     with pytest.raises(errors.StoreFull):
-        send(upload, 0, DATA)
+        send_halves(send, upload)
     lifecycle.update(upload.image_id, Changes({"disk_format": "qcow2"}), member)
 
     with pytest.raises(errors.ContentRefused):
@@ -773,7 +779,7 @@ def test_formats_that_are_unset_between_two_attempts_end_the_upload(
 ) -> None:
     fail_once(monkeypatch, errors.StoreFull("full"))
     with pytest.raises(errors.StoreFull):
-        send(upload, 0, DATA)
+        send_halves(send, upload)
     unset = Changes({"disk_format": None, "container_format": None})
     lifecycle.update(upload.image_id, unset, member)
 
@@ -804,7 +810,7 @@ def test_an_upload_that_nobody_can_finish_keeps_the_worker_from_no_other(
     with monkeypatch.context() as patch:
         patch.setattr(receiving, "finish", lambda *_: None)
         for upload in both:
-            send(upload, 0, DATA)
+            send_halves(send, upload)
     Transfer.objects.update(heartbeat_at=LONG_AGO)
     fail_once(monkeypatch, RuntimeError("what nobody thought of"))
 
@@ -867,7 +873,7 @@ def test_an_attempt_whose_upload_was_ended_does_not_become_an_image(
 
     monkeypatch.setattr(LocalStore, "put", late)
     with pytest.raises(errors.Gone):
-        send(upload, 0, DATA)
+        send_halves(send, upload)
 
     assert status(upload) == Status.SAVING
     assert keys() == []
