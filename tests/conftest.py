@@ -53,6 +53,14 @@ MARKS = {
 }
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Sort what the command line names: pytest 9.1 loses fixtures of a folder named twice.
+
+    It makes the folder anew for an argument after one from elsewhere, without its conftest.
+    """
+    config.args.sort()
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
