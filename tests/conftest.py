@@ -65,7 +65,6 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> None:
-    other = "sqlite" if connection.vendor == "postgresql" else "postgres"
     for item in items:
         for fixture in set(MARKS) & set(getattr(item, "fixturenames", ())):
             item.add_marker(MARKS[fixture])
@@ -75,10 +74,16 @@ def pytest_collection_modifyitems(
             item.add_marker("wire")
         if group := shared_server(item):
             item.add_marker(pytest.mark.xdist_group(group))
-    elsewhere = [item for item in items if item.get_closest_marker(other)]
+    elsewhere = [item for item in items if of_another_pass(item)]
     if elsewhere:
         config.hook.pytest_deselected(items=elsewhere)
         items[:] = [item for item in items if item not in elsewhere]
+
+
+def of_another_pass(item: pytest.Item) -> bool:
+    """Whether the test runs on the other database only."""
+    names = ("sqlite", "once") if connection.vendor == "postgresql" else ("postgres",)
+    return any(item.get_closest_marker(name) for name in names)
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

@@ -181,6 +181,7 @@ def relation(role: str, visibility: str, ownership: str) -> str:
     return RELATION[visibility][OWNERSHIPS.index(ownership)]
 
 
+@pytest.mark.once
 @everybody
 def test_who_may_do_what_with_an_image(
     role: str, visibility: str, ownership: str, sign_in: Any, image_of: Any
@@ -211,6 +212,7 @@ UPLOAD = {
 }
 
 
+@pytest.mark.once
 @everybody
 def test_who_may_upload(
     role: str, visibility: str, ownership: str, sign_in: Any, image_of: Any
@@ -335,6 +337,7 @@ def do_v1(client: Client, operation: str, image: Image) -> int:
     return response.status_code
 
 
+@pytest.mark.once
 @everybody
 def test_who_may_do_what_through_v1(
     role: str, visibility: str, ownership: str, sign_in: Any, image_of: Any

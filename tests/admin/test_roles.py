@@ -110,6 +110,7 @@ def try_everything(
                 method(path)
 
 
+@pytest.mark.once
 @pytest.mark.slow
 @pytest.mark.parametrize("status", Status.values)
 def test_a_viewer_can_change_nothing_by_any_url(
@@ -129,6 +130,7 @@ def test_a_viewer_can_change_nothing_by_any_url(
     assert everything() == before
 
 
+@pytest.mark.once
 def test_a_viewer_can_change_nothing_by_a_url_of_no_image(
     viewer: Client, make_image: MakeImage
 ) -> None:
