@@ -147,9 +147,10 @@ class TransferAdmin(ModelAdmin):  # type: ignore[type-arg]
         return TransferList
 
     def get_list_display(self, request: HttpRequest) -> Any:
-        """Return the names of the columns; the last one is for those who can cancel."""
+        """Return the names of the columns: also the links to cancel, for those who can."""
+        *columns, error = self.list_display
         cancelling = may(request, ACTIONS["fail"].permission)
-        return (*self.list_display, "cancel_link") if cancelling else self.list_display
+        return [*columns, *(["cancel_link"] if cancelling else []), error]
 
     def get_ordering(self, request: HttpRequest) -> tuple[str]:
         """Return the newest first; of the failed ones, of which there can be many, by an index."""
