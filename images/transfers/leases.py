@@ -257,7 +257,7 @@ def _queue_again(image: Image, transfer: Transfer, actor: Caller) -> None:
         reserved=transfer.bytes_reserved,
         import_method=transfer.import_method,
         task=task,
-        wanted=targets.wanted(transfer) if task else None,
+        wanted=targets.wanted(transfer),
     )
     if transfer.kind == TransferKind.IMPORT:
         _staged(image).update(bytes_reserved=transfer.bytes_reserved)

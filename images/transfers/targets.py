@@ -44,12 +44,16 @@ def create(transfer: Transfer, wanted: Targets) -> None:
     )
 
 
-def wanted(transfer: Transfer) -> Targets:
-    """Return the stores that a transfer was to write to, for its repetition."""
-    rows = of(transfer)
-    return Targets(
-        tuple(stores.get(row.store) for row in rows), all(row.required for row in rows)
-    )
+def wanted(transfer: Transfer) -> Targets | None:
+    """Return the stores that an import was to write to, for its repetition.
+
+    Returns None for a transfer without rows of them.
+    """
+    rows = list(transfer.targets.order_by("pk"))
+    if not rows:
+        return None
+    found = tuple(stores.get(row.store) for row in rows)
+    return Targets(found, all(row.required for row in rows))
 
 
 def of(transfer: Transfer) -> list[TransferTarget]:
