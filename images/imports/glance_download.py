@@ -56,7 +56,7 @@ def prepare(wanted: ImportRequest) -> ImportRequest:
             "The method 'glance-download' needs a 'glance_region' and a 'glance_image_id'."
         )
     if not UUID.fullmatch(remote.image_id):
-        raise errors.Invalid("The 'glance_image_id' must be a UUID.")
+        raise errors.Invalid("The remote image id does not look like a UUID.")
     if remote.interface not in regions.INTERFACES:
         raise errors.Invalid(
             f"The 'glance_service_interface' must be one of: {', '.join(regions.INTERFACES)}."

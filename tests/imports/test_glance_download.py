@@ -603,8 +603,8 @@ def test_an_import_that_a_shutdown_interrupts_keeps_the_token_until_it_is_repeat
     [
         ({"glance_region": None}, "needs a 'glance_region'"),
         ({"glance_image_id": ""}, "needs a 'glance_region' and a 'glance_image_id'"),
-        ({"glance_image_id": "disk"}, "must be a UUID"),
-        ({"glance_image_id": f"{SOURCE}/file"}, "must be a UUID"),
+        ({"glance_image_id": "disk"}, "does not look like a UUID"),
+        ({"glance_image_id": f"{SOURCE}/file"}, "does not look like a UUID"),
         ({"glance_region": 1}, "must be strings"),
         ({"glance_service_interface": ["public"]}, "must be strings"),
         ({"glance_service_interface": "private"}, "must be one of: public"),
