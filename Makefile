@@ -19,7 +19,7 @@ PYTEST := $(PY) -m pytest --numprocesses=$(PROCESSES) --maxprocesses=4 --dist=lo
 LOCK := pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-emit-index-url --quiet
 
-.PHONY: help run test test-all test-postgres test-fast lint dist bench crash attack fuzz conformance docs screenshots changelog lock clean
+.PHONY: help run test test-all test-postgres test-fast lint dist bench crash attack fuzz conformance interop docs screenshots changelog lock clean
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -29,7 +29,7 @@ run: $(VENV)/runtime ## Serve on 127.0.0.1:9292; options: make run ARGS='--bind 
 	@$(PY) manage.py serve $(ARGS)
 
 # The checks use their own data folder, so that they never touch a folder with real images.
-lint test test-all test-postgres test-fast bench crash fuzz conformance docs screenshots: export IMAGECATALOG_DATA_DIR := $(CURDIR)/var/test
+lint test test-all test-postgres test-fast bench crash fuzz conformance interop docs screenshots: export IMAGECATALOG_DATA_DIR := $(CURDIR)/var/test
 
 test: lint ## Run every check and the whole test suite, as CI does
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 test-all test-postgres
@@ -73,6 +73,9 @@ fuzz: $(VENV)/tests ## Send many unusual requests to the running service; option
 conformance: $(VENV)/tests ## Run the Image API tests of Tempest with a real Keystone; options: make conformance ARGS=--help
 	@$(PY) -m tests.conformance $(ARGS)
 	@$(if $(ARGS),,$(MAKE) --no-print-directory fuzz)
+
+interop: $(VENV)/tests ## Let clients of other projects use the running service; options: make interop ARGS='--only nova'
+	@$(PY) -m tests.interop $(ARGS)
 
 docs: $(VENV)/tests ## Write the table of variables in docs/configuration.md from their declarations
 	@$(PY) -m tests.docs

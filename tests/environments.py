@@ -11,10 +11,21 @@ from tests.servers import ROOT
 
 HOME = ROOT / "var" / "environments"
 # Exact: another version of a suite is another suite.
-PACKAGES = {
+CONFORMANCE = {
     "keystone": ["keystone==30.0.0", "gunicorn==27.0.1", "psycopg2-binary==2.9.13"],
     "tempest": ["tempest==47.0.0", "glance-tempest-plugin==0.17.0"],
 }
+# The clients of other projects. Ansible's collection needs a module of openstacksdk that is gone.
+INTEROP = {
+    "ansible": ["ansible==12.3.0", "openstacksdk==4.10.0"],
+    "image-manager": ["openstack-image-manager==0.20261006.0"],
+    "rally": ["rally==5.1.1", "rally-openstack==4.1.0"],
+    "nova": ["nova==34.0.0"],
+    "cinder": ["cinder==29.0.0"],
+    "ironic": ["ironic==39.0.0"],
+    "heat": ["openstack-heat==27.0.1"],
+}
+PACKAGES = CONFORMANCE | INTEROP
 
 
 def programs(name: str) -> Path:

@@ -51,7 +51,7 @@ def options() -> argparse.Namespace:
 
 def main() -> int:
     asked = options()
-    for name in environments.PACKAGES:
+    for name in environments.CONFORMANCE:
         environments.programs(name)
     folder = Path(tempfile.mkdtemp(prefix="conformance-"))
     surprises: list[str] = []

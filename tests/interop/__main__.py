@@ -1,0 +1,134 @@
+"""``python -m tests.interop``: let real clients use our service.
+
+Each client that is not a package of the tests is installed into an environment of its own below
+var/environments. It runs one script of tests/interop/clients, which reports what has succeeded.
+Exit code 1 when a script fails. It needs qemu-img; gophercloud comes from Debian's packages golang-go and
+golang-github-gophercloud-gophercloud-dev.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests import environments, servers
+from tests.servers import Service
+from tests.web import allow, serving_folder
+
+CLIENTS = Path(__file__).parent / "clients"
+# The client's environment; None: its packages are those of the tests, or it needs none.
+ENVIRONMENTS: Mapping[str, str | None] = {
+    "openstack": None,
+    "glance": None,
+    "openstacksdk": None,
+    "gophercloud": None,
+    "ansible": "ansible",
+    "image_manager": "image-manager",
+    "rally": "rally",
+    "nova": "nova",
+    "cinder": "cinder",
+    "ironic": "ironic",
+    "heat": "heat",
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a client has done, and how its script ended."""
+
+    client: str
+    steps: list[str]
+    failed: bool
+
+    def lines(self) -> list[str]:
+        steps = [f"ok      {step}" for step in self.steps]
+        steps += ["FAILED"] if self.failed else []
+        return [f"{self.client if not n else '':14} {s}" for n, s in enumerate(steps)]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="interop", description=__doc__)
+    parser.add_argument(
+        "--only", action="append", choices=ENVIRONMENTS, help="a client"
+    )
+    chosen = parser.parse_args().only or list(ENVIRONMENTS)
+    with (
+        tempfile.TemporaryDirectory(prefix="interop-") as folder,
+        _service(Path(folder)) as (service, env),
+    ):
+        outcomes = [outcome(client, service, env) for client in chosen]
+    print("\n".join(line for one in outcomes for line in one.lines()))
+    return int(any(one.failed for one in outcomes))
+
+
+@contextlib.contextmanager
+def _service(folder: Path) -> Iterator[tuple[Service, dict[str, str]]]:
+    """Our service with two stores and a cache, and what the scripts find in the environment."""
+    web = folder / "web"
+    web.mkdir()
+    disk = folder / "disk.raw"
+    disk.write_bytes(os.urandom(1 << 20))
+    make = ["qemu-img", "create", "-q", "-f", "qcow2", web / "disk.qcow2", "4M"]
+    subprocess.run(make, check=True)
+    with serving_folder(web) as url:
+        stores = (
+            f"fast=file://{folder}/fast?weight=20&cache=on,"
+            f"cold=file://{folder}/cold?weight=10"
+        )
+        settings = {
+            "IMAGECATALOG_STORES": stores,
+            "IMAGECATALOG_CACHE_DIR": str(folder / "cache"),
+            "IMAGECATALOG_USER_STORAGE_QUOTA": "10GB",
+        }
+        with servers.catalogue(folder, settings | allow(url)) as service:
+            yield (
+                service,
+                {
+                    "INTEROP_DISK": str(disk),
+                    "INTEROP_WEB": f"{url}/disk.qcow2",
+                },
+            )
+
+
+def outcome(client: str, service: Service, env: Mapping[str, str]) -> Outcome:
+    """Let a client use the service."""
+    name = ENVIRONMENTS[client]
+    python = environments.programs(name) / "python" if name else Path(sys.executable)
+    with tempfile.TemporaryDirectory(prefix=f"{client}-") as folder:
+        done = subprocess.run(
+            [python, CLIENTS / f"with_{client}.py"],
+            env=environments.environ(**_signing_in(service), **env)
+            | {"INTEROP_FOLDER": folder, "PYTHONDONTWRITEBYTECODE": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+    if done.returncode:
+        print(done.stdout, flush=True)
+    words = (line.partition("done: ") for line in done.stdout.splitlines())
+    steps = [step for start, found, step in words if found and not start]
+    return Outcome(client, steps, bool(done.returncode))
+
+
+def _signing_in(service: Service) -> dict[str, str]:
+    return {
+        "OS_AUTH_URL": f"{service.url}/identity/v3",
+        "OS_USERNAME": service.username,
+        "OS_PASSWORD": service.password,
+        "OS_PROJECT_NAME": "admin",
+        "OS_USER_DOMAIN_NAME": "Default",
+        "OS_PROJECT_DOMAIN_NAME": "Default",
+        "OS_IDENTITY_API_VERSION": "3",
+        "OS_REGION_NAME": "RegionOne",
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+"""Ironic's image module: what the deployment of a machine asks for."""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+
+import openstack
+from ironic.common import context, image_service
+from ironic.conf import CONF
+from signing_in import DISK, REGION, done, session, wait
+
+DATA = DISK.read_bytes()
+
+SETTINGS = {
+    "auth_type": "password",
+    "auth_url": os.environ["OS_AUTH_URL"],
+    "username": os.environ["OS_USERNAME"],
+    "password": os.environ["OS_PASSWORD"],
+    "project_name": os.environ["OS_PROJECT_NAME"],
+    "user_domain_name": "Default",
+    "project_domain_name": "Default",
+    "region_name": REGION,
+}
+with tempfile.NamedTemporaryFile("w") as file:
+    file.write("[glance]\n")
+    file.writelines(f"{name} = {value}\n" for name, value in SETTINGS.items())
+    file.flush()
+    CONF([], project="ironic", default_config_files=[file.name])
+
+connection = openstack.connection.Connection(session=session(), region_name=REGION)
+image = connection.image.create_image(
+    name="ironic-deploy",
+    disk_format="raw",
+    container_format="bare",
+    visibility="public",
+    data=DATA,
+)
+wait(lambda: connection.image.get_image(image.id).status == "active")
+
+images = image_service.GlanceImageService(context=context.RequestContext())
+shown = images.show(image.id)
+assert (shown["status"], shown["size"]) == ("active", len(DATA)), shown
+assert shown["properties"]["hash_algo"] == "sha512", shown
+done("show")
+
+sink = io.BytesIO()
+images.download(image.id, sink)
+assert sink.getvalue() == DATA
+done("download")
+
+connection.image.delete_image(image.id)
