@@ -425,7 +425,6 @@ VERBS: dict[str, list[Verb]] = {
     ],
     "uploading": [Client._import],
     "active": [
-        *([Client._copy_to_all_stores] * 3),
         *([Client._delete, Client._delete_and_restore] * 2),
         Client._deactivate,
         Client._remove_location,
