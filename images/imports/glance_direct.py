@@ -36,11 +36,16 @@ def queue(
 
     The staged data now expires IMAGECATALOG_UPLOAD_EXPIRY seconds from now. Raises Conflict
     if the data has not arrived yet, or belongs to a resumable upload, OverLimit if several
-    copies exceed the quota.
+    copies exceed the quota, and Invalid if other digests were expected when it was staged.
     """
     staged = Transfer.objects.staging().filter(image=image).first()
     if not (staged and staged.import_method and staged.is_complete):
         raise errors.Conflict("The data is not staged yet. Try again when it is.")
+    for algorithm, digest in wanted.digests.items():
+        if staged.expected_digests.get(algorithm, digest) != digest:
+            raise errors.Invalid(
+                f"The data was staged with another {algorithm} than is expected now."
+            )
     staged.deadline = leases.deadline(TransferKind.STAGE)
     if len(targets) > 1:
         size = staged.bytes_expected
@@ -51,9 +56,9 @@ def queue(
         TransferKind.IMPORT,
         targets.first,
         actor,
-        expected=staged.bytes_expected,
+        expected=staged.bytes_expected if wanted.size is None else wanted.size,
         status_on_failure=Status.UPLOADING,
-        digests=staged.expected_digests,
+        digests={**staged.expected_digests, **wanted.digests},
         reserved=staged.bytes_reserved,
         task=task,
         wanted=targets,

@@ -30,7 +30,7 @@ class ImportRequest:
     method: str
     uri: str = ""
     remote: RemoteReference = RemoteReference()
-    size: int | None = None  # bytes, as the web server reports
+    size: int | None = None  # bytes, as the client expects or the web server reports
     store_ids: tuple[str, ...] = ()  # empty: the default store
     all_stores: bool = False  # instead of ``store_ids``
     all_must_succeed: bool = True  # else the import succeeds with one of its stores

@@ -27,11 +27,12 @@ def check_status(status: str) -> None:
 def prepare(wanted: ImportRequest) -> ImportRequest:
     """Check the URL, and return the request with the size that the web server reports.
 
-    Raises Invalid if there is no URL or it is refused, OverLimit if the size exceeds the cap.
+    A size that the client expects stays. Raises Invalid if there is no URL or it is refused,
+    OverLimit if the size exceeds the cap.
     """
     if not wanted.uri:
         raise errors.Invalid("The method 'web-download' needs a 'uri'.")
-    source = lifecycle.probe_source(lifecycle.Source(wanted.uri))
+    source = lifecycle.probe_source(lifecycle.Source(wanted.uri, size=wanted.size))
     return replace(wanted, size=source.size)
 
 

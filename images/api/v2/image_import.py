@@ -8,7 +8,8 @@ from typing import Any
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from images import access, errors, imports
+from images import access, attributes, errors, imports
+from images.expected_digests import HEX_DIGITS, is_digest
 from images.http import request_body, responses
 from images.http.views import ApiViewSet, get_caller
 from images.imports import ImportRequest, RemoteReference
@@ -21,6 +22,9 @@ REMOTE = {
     "glance_service_interface": "public",
 }
 FLAGS = ("all_stores", "all_stores_must_succeed")
+EXPECTED = "expected"
+DIGESTS = ("sha256", "sha512")  # of which data can be expected
+COMPARED = (ImportMethod.WEB_DOWNLOAD, ImportMethod.GLANCE_DIRECT)
 
 
 class ImageImportViewSet(ApiViewSet):
@@ -55,15 +59,46 @@ def _wanted(document: Any, store: str) -> ImportRequest:
     if not isinstance(uri, str):
         raise errors.Invalid("The 'uri' of a method must be a string.")
     shown = imports.document(method["name"], uri, store_ids)
-    flags = {flag: document[flag] for flag in FLAGS if flag in document}
+    named = {name: document[name] for name in (*FLAGS, EXPECTED) if name in document}
+    size, digests = _expected(document.get(EXPECTED), method["name"])
     return ImportRequest(
         method["name"],
         uri,
+        size=size,
+        digests=digests,
         store_ids=store_ids,
         all_stores=bool(document.get("all_stores")),
         all_must_succeed=document.get("all_stores_must_succeed") is not False,
-        document=shown | flags,
+        document=shown | named,
     )
+
+
+def _expected(expected: object, method: str) -> tuple[int | None, dict[str, str]]:
+    """Return the size and the digests (algorithm -> hexadecimal) that the data must have.
+
+    Raises Invalid if they are malformed, or for a method whose data is known already.
+    """
+    if expected is None:
+        return None, {}
+    if method not in COMPARED:
+        raise errors.Invalid(
+            f"'{EXPECTED}' can be given only with: {', '.join(COMPARED)}."
+        )
+    if not isinstance(expected, dict) or not expected.keys() <= {"size", *DIGESTS}:
+        raise errors.Invalid(
+            f"'{EXPECTED}' must be an object with the members size, {', '.join(DIGESTS)}."
+        )
+    digests = {name: expected[name] for name in DIGESTS if name in expected}
+    for name, value in digests.items():
+        if not isinstance(value, str) or not is_digest(name, value):
+            raise errors.Invalid(
+                f"The {name} in '{EXPECTED}' must have {HEX_DIGITS[name]} hexadecimal digits."
+            )
+    size = expected.get("size")
+    if size is not None and (not isinstance(size, int) or isinstance(size, bool)):
+        raise errors.Invalid(f"The size in '{EXPECTED}' must be a number of bytes.")
+    lower = {name: value.lower() for name, value in digests.items()}
+    return attributes.clean_size(size), lower
 
 
 def _from_region(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -439,3 +440,118 @@ def test_nothing_is_staged_that_could_not_be_imported(
     assert response.status_code == 404
     assert b"'glance-direct' method is not available" in response.content
     assert status(queued) == Status.QUEUED
+
+
+# What the data is expected to be
+
+SHA256 = hashlib.sha256(DATA).hexdigest()
+SHA512 = hashlib.sha512(DATA).hexdigest()
+WRONG = "0" * 64
+
+
+def expecting(method: dict[str, str], **expected: Any) -> dict[str, Any]:
+    return {"method": method, "expected": expected}
+
+
+@pytest.mark.parametrize(
+    "expected",
+    [
+        {"sha256": SHA256},
+        {"sha256": SHA256.upper(), "sha512": SHA512, "size": len(DATA)},
+        {"size": len(DATA)},
+        {},
+    ],
+)
+def test_data_that_is_as_expected_is_imported(
+    expected: dict[str, Any], api: Any, queued: Image, web: str
+) -> None:
+    method = {"name": "web-download", "uri": web}
+
+    assert ask(api.member, queued, expecting(method, **expected)).status_code == 202
+    work()
+
+    assert status(queued) == "active"
+    assert tasks(api.member, queued)[0]["input"]["import_req"]["expected"] == expected
+
+
+@pytest.mark.parametrize(
+    ("expected", "why"),
+    [
+        (
+            {"sha256": WRONG},
+            f"Digest mismatch: sha-256 is {SHA256}, expected {WRONG}",
+        ),
+        ({"sha256": SHA256, "sha512": WRONG * 2}, "Digest mismatch: sha-512 is"),
+        ({"size": 999}, "999 bytes"),
+        ({"size": 1001}, "expected 1001 bytes, got 1000 bytes"),
+    ],
+)
+@pytest.mark.parametrize("name", ["web-download", "glance-direct"])
+def test_data_that_is_not_as_expected_is_not_stored(
+    name: str,
+    expected: dict[str, Any],
+    why: str,
+    api: Any,
+    queued: Image,
+    member: Caller,
+    web: str,
+) -> None:
+    method = {"name": name, "uri": web}
+    if name == "glance-direct":
+        uploads.stage(queued.pk, [DATA], member)
+
+    assert ask(api.member, queued, expecting(method, **expected)).status_code == 202
+    work()
+
+    assert status(queued) == "queued"
+    assert why in tasks(api.member, queued)[0]["message"]
+    assert list(consistency.check()) == []
+
+
+@pytest.mark.parametrize(
+    "expected",
+    [
+        {"sha256": "x" * 64},
+        {"sha256": SHA512},
+        {"sha256": 1},
+        {"size": "1000"},
+        {"size": True},
+        {"size": -1},
+        {"size": 2**63},
+        {"md5": "0" * 32},
+        {"sha256": SHA256, "name": "disk"},
+    ],
+)
+def test_malformed_expectations_are_refused(
+    expected: dict[str, Any], api: Any, staged: Image
+) -> None:
+    response = ask(api.member, staged, expecting(DIRECT["method"], **expected))
+
+    assert response.status_code == 400
+    assert status(staged) == "uploading"
+
+
+@pytest.mark.parametrize("expected", [[], "sha256", 1, False])
+def test_expectations_are_an_object(expected: Any, api: Any, staged: Image) -> None:
+    assert ask(api.member, staged, DIRECT | {"expected": expected}).status_code == 400
+
+
+@pytest.mark.parametrize("name", ["copy-image", "glance-download"])
+def test_data_that_is_known_already_is_not_expected(
+    name: str, api: Any, staged: Image
+) -> None:
+    response = ask(api.member, staged, expecting({"name": name}, sha256=SHA256))
+
+    assert response.status_code == 400
+    assert "web-download, glance-direct" in response.content.decode()
+
+
+def test_one_digest_is_expected_when_staged_and_imported(
+    api: Any, queued: Image, member: Caller
+) -> None:
+    uploads.stage(queued.pk, [DATA], member, expected_digests={"sha256": SHA256})
+
+    response = ask(api.member, queued, expecting(DIRECT["method"], sha256=WRONG))
+
+    assert response.status_code == 400
+    assert status(queued) == "uploading"
