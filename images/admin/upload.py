@@ -44,7 +44,8 @@ def link(request: HttpRequest, image: Image) -> str:
         return ""
     if image.status == Status.QUEUED:
         return _("Upload a file")
-    return _("Resume upload") if uploads.uploads(image.pk) else ""
+    is_incomplete = image.status == Status.UPLOADING and uploads.uploads(image.pk)
+    return _("Resume upload") if is_incomplete else ""
 
 
 def _refusal(image: Image, *, resumable: bool) -> str:
@@ -52,6 +53,8 @@ def _refusal(image: Image, *, resumable: bool) -> str:
         return _("The image is %(status)s. Only queued images accept an upload.") % {
             "status": formatting.status(image.status)
         }
+    if image.status == Status.IMPORTING and resumable:
+        return _("The upload is complete. Its data is being verified and stored.")
     if image.status != Status.QUEUED and not resumable:
         return _("Another transfer is running. Wait for it, or cancel it first.")
     if not image.disk_format or not image.container_format:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from images.models import Event, Image, Status
+from images.models import Event, Image, Status, Transfer
 from tests.admin.conftest import LIST
 
 TUS = {"Tus-Resumable": "1.0.0"}
@@ -117,6 +117,23 @@ def test_the_page_of_an_image_in_any_status(
     assert response.status_code == 200
     takes = status in (Status.QUEUED, Status.UPLOADING)
     assert (b'id="upload"' in response.content) == takes
+
+
+def test_the_page_of_an_upload_that_is_complete_asks_for_no_file(
+    root: Client, make_image: Any
+) -> None:
+    image = make_image()
+    create(root, image)
+    # As while the data is verified and stored.
+    Transfer.objects.update(bytes_received=len(DATA))
+    Image.objects.update(status=Status.IMPORTING)
+
+    content = root.get(f"{LIST}{image.pk}/upload/").content.decode()
+
+    assert "The upload is complete. Its data is being verified and stored." in content
+    assert "Choose the same file" not in content
+    page = root.get(f"{LIST}{image.pk}/change/").content
+    assert b"Resume upload" not in page
 
 
 def test_the_image_leads_to_the_upload(root: Client, make_image: Any) -> None:
