@@ -106,7 +106,7 @@ def _confirm(
         context(
             request,
             title=_("%(label)s: %(name)s")
-            % (words | {"name": single.name or single.pk})
+            % (words | {"name": formatting.title(single)})
             if single
             else _("%(label)s: %(count)s images") % words,
             action=action,
@@ -161,7 +161,8 @@ def _report(request: HttpRequest, action: Action, report: Report) -> HttpRespons
 
 def _row(image_id: str, image: Image | None) -> dict[str, Any]:
     badge = formatting.badge(image.status) if image else ""
-    return {"id": image_id, "image": image, "badge": badge}
+    title = formatting.title(image) if image else image_id
+    return {"id": image_id, "title": title, "badge": badge}
 
 
 def _summary(report: Report) -> str:

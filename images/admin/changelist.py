@@ -137,7 +137,7 @@ def prefetch(images: list[Image]) -> None:
     """Set attributes of each image for display that are not columns. Three queries.
 
     They are ``copies`` (store ids), ``transfer`` (the running one or None), ``owner_name``,
-    ``shown_size`` and ``badge``.
+    ``shown_size``, ``title`` and ``badge``.
     """
     ids = [image.pk for image in images]
     copies: dict[str, list[str]] = {}
@@ -153,6 +153,7 @@ def prefetch(images: list[Image]) -> None:
         image.copies = copies.get(image.pk, [])  # type: ignore[attr-defined]
         image.transfer = transfers.get(image.pk)  # type: ignore[attr-defined]
         image.shown_size = formatting.size(image.size)  # type: ignore[attr-defined]
+        image.title = formatting.title(image)  # type: ignore[attr-defined]
         image.badge = formatting.badge(image.status)  # type: ignore[attr-defined]
         image.owner_name = names.get(image.owner or "", image.owner)  # type: ignore[attr-defined]
 

@@ -129,5 +129,16 @@ def bar(transfer: Transfer | None) -> SafeString | str:
 
 
 def title(image: Image) -> str:
-    """Return the title of a page about an image: the image's name, or "unnamed image"."""
-    return image.name or _("unnamed image")
+    """Return the name of an image for pages, or "unnamed image" if there is none to be seen.
+
+    Characters that would turn the text around, and could hide the end of a name, are shown as
+    their codes.
+    """
+    return (image.name or "").strip().translate(_DIRECTIONS) or _("unnamed image")
+
+
+# The controls of Unicode's bidirectional algorithm.
+_DIRECTIONS = {
+    code: f"[U+{code:04X}]"
+    for code in (0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+}

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from images import errors
+from images.admin import formatting
 from images.models import Image
 
 
@@ -34,7 +35,12 @@ class ReasonForm(forms.Form):
 
 
 def context(request: HttpRequest, **more: Any) -> dict[str, Any]:
-    """Return the template context of a page of the admin: Django's own values, and ``more``."""
+    """Return the template context of a page of the admin: Django's own values, and ``more``.
+
+    A page about an ``image`` also gets its title, as ``image_title``.
+    """
+    if "image" in more:
+        more["image_title"] = formatting.title(more["image"])
     return {**admin.site.each_context(request), "opts": Image._meta, **more}
 
 

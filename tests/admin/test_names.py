@@ -1,0 +1,49 @@
+"""Names that are hard to see: blank ones, and those that turn the text around."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.test import Client
+
+from images.models import Image
+from tests.admin.conftest import LIST
+
+TURNED = "invoice\N{RIGHT-TO-LEFT OVERRIDE}gnp.exe"
+MakeImage = Callable[..., Image]
+
+
+def pages(client: Client, image: Image) -> list[str]:
+    """All pages that name an image."""
+    below = ("change/", "move/delete/", "upload/", "import/", "locations/add/")
+    found: list[Any] = [client.get(f"{LIST}{image.pk}/{path}") for path in below]
+    form = {"action": "restore", ACTION_CHECKBOX_NAME: [image.pk], "reason": "x"}
+    found += [client.get(LIST), client.post(LIST, form)]
+    found += [client.post(LIST, form | {"confirmed": "1"})]
+    return [answer.content.decode() for answer in found]
+
+
+@pytest.mark.parametrize("name", [None, "", "   ", "\N{NO-BREAK SPACE}"])
+def test_an_image_with_a_blank_name_is_called_unnamed(
+    root: Client, make_image: MakeImage, name: str | None
+) -> None:
+    image = make_image("queued", name=name)
+
+    assert ["unnamed image" in page for page in pages(root, image)] == [True] * 8
+
+
+def test_controls_of_direction_are_shown_as_their_codes(
+    root: Client, make_image: MakeImage
+) -> None:
+    image = make_image("queued", name=TURNED)
+    _change, *others = pages(root, image)
+
+    for page in others:
+        assert "invoice[U+202E]gnp.exe" in page
+        assert TURNED not in page
+    change = root.get(f"{LIST}{image.pk}/change/")
+    assert change.context["title"] == "invoice[U+202E]gnp.exe"
+    assert change.context["form"]["name"].value() == TURNED  # saved unchanged
