@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import selectors
 import socket
-import sys
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable
@@ -32,9 +31,6 @@ LINGER_LIMIT: Final = 32 << 20  # bytes that a client can send after its last re
 DISCARDED_AT_ONCE: Final = 1 << 18  # bytes
 SWEEP_SECONDS: Final = 1.0
 RETURN_SECONDS: Final = 10.0  # between two returns of freed memory
-# That a thread computes while others wait for the interpreter. A short request waits for it
-# after each of its queries, behind all long requests that compute.
-SWITCH_SECONDS: Final = 0.001
 RELIEF: Final = 64  # of the places or bytes, one part in so many is freed at once
 NO_FILES: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 NO_CLIENT: Final = {errno.EAGAIN, errno.ECONNABORTED}
@@ -55,9 +51,8 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
         self._senders = Senders(self._is_sent)
 
     def init_process(self) -> None:
-        """Let the threads of this process share heaps and alternate fast, and serve."""
+        """Let the threads of this process share heaps, and serve."""
         memory.limit_heaps()
-        sys.setswitchinterval(SWITCH_SECONDS)
         super().init_process()
 
     # Receiving

@@ -5,14 +5,12 @@ from __future__ import annotations
 import logging
 import selectors
 import socket
-import sys
 from collections.abc import Iterator
 
 import pytest
 from gunicorn.config import Config  # type: ignore[import-untyped]
-from gunicorn.workers import gthread  # type: ignore[import-untyped]
 
-from imagecatalog.web import memory, worker
+from imagecatalog.web import worker
 from imagecatalog.web.connection import Connection
 from imagecatalog.web.worker import WebWorker
 
@@ -48,17 +46,3 @@ def test_a_connection_that_exceeds_the_bytes_of_a_process_is_not_forgotten(
             key.fileobj for key in web_worker.poller.get_map().values()
         }
         assert is_polled or web_worker.nr_conns == 0
-
-
-def test_long_requests_give_way_to_short_ones_early(
-    web_worker: WebWorker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = sys.getswitchinterval()
-    monkeypatch.setattr(gthread.ThreadWorker, "init_process", lambda self: None)
-    monkeypatch.setattr(memory, "limit_heaps", lambda: None)
-    try:
-        web_worker.init_process()
-
-        assert sys.getswitchinterval() < before / 2
-    finally:
-        sys.setswitchinterval(before)
