@@ -26,7 +26,7 @@ def set_password(user: Any, chosen: str) -> str:
 def reset_password(user: Any, chosen: str, origin: Origin) -> str:
     """Store a new password of a user, and return it. The user's old tokens become invalid.
 
-    Without a chosen password one is generated. Raises ValidationError if the chosen one is too
+    If ``chosen`` is empty, a password is generated. ``origin`` is for the sign-in log. Raises ValidationError if the chosen one is too
     easy to guess.
     """
     password = set_password(user, chosen)

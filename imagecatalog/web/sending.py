@@ -142,7 +142,10 @@ class Sender:
         threading.Thread(target=self._run, name="sender", daemon=True).start()
 
     def add(self, conn: Any, download: Download) -> None:
-        """Let the thread send a download on a connection. Any thread can call this."""
+        """Hand over a connection, on which this sender's thread sends the rest of a download.
+
+        Returns at once. Any thread can call this; it must not use the connection afterwards.
+        """
         self._calls.defer(self._add, conn, download)
 
     def _add(self, conn: Any, download: Download) -> None:

@@ -134,10 +134,11 @@ class ImageList(ChangeList):
 
 
 def prefetch(images: list[Image]) -> None:
-    """Set attributes of each image for display that are not columns. Three queries.
+    """Set on each image what a list shows and the table does not hold, in three queries.
 
-    They are ``copies`` (store ids), ``transfer`` (the running one or None), ``owner_name``,
-    ``shown_size``, ``title`` and ``badge``.
+    These attributes are ``copies`` (store ids), ``transfer`` (the running one or None),
+    ``owner_name`` (of the project), ``shown_size`` (with a unit), ``title`` (name or id) and
+    ``badge`` (the status as HTML).
     """
     ids = [image.pk for image in images]
     copies: dict[str, list[str]] = {}

@@ -92,7 +92,7 @@ class NamespaceAdmin(ModelAdmin):  # type: ignore[type-arg]
     actions = None  # protected namespaces could be among those that are selected
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Return the name, once the namespace exists."""
+        """Make the name read-only once the namespace exists."""
         return ("namespace",) if obj else ()
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:

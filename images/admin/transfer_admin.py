@@ -27,7 +27,7 @@ FINISHED = "finished"  # imports; those of uploads are too many to be of interes
 
 
 class StatusFilter(admin.SimpleListFilter):
-    """The filter by status; without it the list shows the open transfers."""
+    """The filter by status; without a choice, the list shows the transfers that wait or run."""
 
     title = _("status")
     parameter_name = "status"

@@ -60,7 +60,7 @@ class _Record(NamedTuple):
     used_at: float
 
     def fits(self, facts: dict[str, Any]) -> bool:
-        """Return whether the description contains these facts."""
+        """Return whether the cached data is described by all of these facts: size and digests."""
         return self.description == self.description | facts
 
 

@@ -100,9 +100,10 @@ class CheckedData:
         self._blocks = counted(image, blocks, expected, room)
 
     def __iter__(self) -> Generator[bytes, None, None]:
-        """Yield the blocks, and check them while they pass.
+        """Yield the blocks, and check them while they pass, some only after the last block.
 
-        Raises Invalid, OverLimit, ContentRefused, Conflict (the image is pinned to other
+        Raises Invalid (another size or digest than expected), OverLimit (too large),
+        ContentRefused (an unsafe or other format), Conflict (the image is pinned to other
         data), and what the iteration of the blocks raises.
         """
         formats = self._criteria.disk_format, self._criteria.container_format

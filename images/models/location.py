@@ -86,7 +86,10 @@ class ImageLocation(FSMModelMixin, models.Model):
         status, source=LocationStatus.ACTIVE, target=LocationStatus.PENDING_DELETE
     )
     def mark_pending_delete(self) -> None:
-        """Change the status without saving: the location is removed, its object still exists."""
+        """Set the status ``pending_delete``, without saving: the image no longer has this copy.
+
+        Its object still exists, and the worker removes it.
+        """
 
     @transition(
         status, source=LocationStatus.PENDING_DELETE, target=LocationStatus.ACTIVE

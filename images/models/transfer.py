@@ -267,9 +267,9 @@ class TransferTarget(models.Model):
 
 
 def ownerless() -> Q:
-    """Return the query condition for images that wait for a transfer, but none owns their status.
+    """Return the query condition for images in a transient status without a transfer for it.
 
-    Such images are saving, uploading or importing.
+    They are saving, uploading or importing, but no open transfer will ever change that.
     """
     owning = Transfer.objects.owning().filter(image=OuterRef("pk"))
     return Q(~Exists(owning), status__in=TRANSIENT_STATUSES)

@@ -44,7 +44,10 @@ def _maintenance() -> str | None:
 
 
 def _store_problem() -> str | None:
-    """Return why the default store does not answer. A store that hangs is asked only once."""
+    """Return why the default store does not answer; None if it does.
+
+    While one question hangs, no other is asked, and that it hangs is returned.
+    """
     global _asking
     if _asking is None or _asking.done():
         _asking = _thread.submit(_ask_store)

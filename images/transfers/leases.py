@@ -150,9 +150,11 @@ def _waiting(transfer: Transfer) -> QuerySet[Transfer]:
 
 
 def fail(transfer: Transfer, error: BaseException, actor: Caller) -> bool:
-    """End a transfer as failed, set its image to the status on failure, and remove its data.
+    """End a transfer as failed with this error, and remove the data that it has stored.
 
-    Idempotent. Returns False when the transfer was not running any more.
+    Its image gets the status that the transfer names for a failure: queued, killed, or
+    uploading if staged data is kept. Idempotent. Returns False when the transfer was not
+    running any more.
     """
     running = abort(transfer, error, actor)
     clean(transfer, CircuitBreaker(), abandoned=transfer.worker != this_worker())

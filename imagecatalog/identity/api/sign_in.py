@@ -119,9 +119,10 @@ METHODS: dict[str, Callable[[Fields, object, Origin], tuple[str, Valid] | None]]
 
 
 def _credential_id(fields: Fields, origin: Origin) -> str:
-    """Return the id of the credential that a document names; empty if it does not exist.
+    """Return the id of the application credential that a sign-in names; empty if there is none.
 
-    Raises Invalid for a malformed document, TooManyAttempts after too many unknown names.
+    It is named by its id, or by its user and name. Raises Invalid for malformed fields,
+    TooManyAttempts after too many unknown names from this origin.
     """
     if "id" in fields:
         return _text(fields, "id")

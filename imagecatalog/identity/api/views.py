@@ -53,7 +53,10 @@ class IdentityViewSet(ApiViewSet, KeystoneForm):
     token: Valid
 
     def perform_authentication(self, request: Request) -> None:
-        """Read the token in X-Auth-Token into ``self.token``. Raises Unauthorized without one."""
+        """Set ``self.token`` to the valid token in X-Auth-Token.
+
+        Raises Unauthorized if it is missing, invalid or expired.
+        """
         self.token = require(request)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:

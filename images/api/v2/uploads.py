@@ -41,7 +41,7 @@ PATIENCE: Final = 10.0  # seconds
 
 
 class WrongVersion(errors.Invalid):
-    """The client does not use the supported version of the protocol."""
+    """The error (412) of a client that does not name the supported version of tus."""
 
     code = "wrong-version"
 
