@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import random
+import socket
 import threading
 import time
 from collections import Counter
@@ -205,6 +206,11 @@ class Client:
         head = upload_head(self.service, entry.id, announced)
         with suppress(OSError), connect(self.service) as sock:
             sock.sendall(head + entry.body.data)
+            # Until its end: while gunicorn is started again, a connection waits, and its upload
+            # would begin when everything else has ended.
+            sock.shutdown(socket.SHUT_WR)
+            while sock.recv(4096):
+                pass
 
     def _resumable(self, entry: Entry) -> None:
         """In one or two requests, with tus; what breaks off goes on in a later step, or expires."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -24,7 +23,7 @@ from tests.copies import work
 from tests.rows import status
 from tests.web import serving_files
 
-DATA = os.urandom(1000)
+DATA = bytes(range(250)) * 4
 RAW = {"disk_format": "raw", "container_format": "bare"}
 DIRECT = {"method": {"name": "glance-direct"}}
 
