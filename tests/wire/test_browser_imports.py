@@ -20,7 +20,7 @@ TRANSFERS = "/admin/images/transfer/"
 
 @pytest.fixture(scope="module")
 def web() -> Iterator[str]:
-    """The URL of a web server that sends the rest of its data at the end of the tests."""
+    """The URL of a web server that sends the rest of its data when it is told to."""
     Slow.go_on.clear()
     with serving(Slow) as url:
         yield f"{url}/disk.raw"
@@ -33,7 +33,8 @@ def service(web: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serv
     folder = tmp_path_factory.mktemp("imports")
     env = allow(web) | {
         "IMAGECATALOG_STORES": f"local=file://{folder}/near,far=file://{folder}/far",
-        "IMAGECATALOG_LEASE_SECONDS": "6",
+        # The web server is silent until it is told to go on.
+        "IMAGECATALOG_LEASE_SECONDS": "600",
     }
     with servers.catalogue(folder, env) as found:
         yield found
@@ -77,6 +78,7 @@ def test_an_import_is_seen_moving_and_cancelled(
 
     expect(page.get_by_text("Transfer cancelled.")).to_be_visible()
     assert screen.status() == "Queued"
+    Slow.go_on.set()
 
 
 def test_a_copy_appears_on_the_page_of_its_image(screen: Screen, api: Api) -> None:
