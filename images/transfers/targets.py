@@ -89,8 +89,8 @@ def finish(transfer: Transfer) -> None:
 def remove(transfer: Transfer, breaker: CircuitBreaker, *, abandoned: bool) -> bool:
     """Remove what a failed transfer has written to its target stores.
 
-    ``abandoned`` says that partial data may exist. Returns False if an object cannot be removed now, because its store fails or ``breaker``
-    reports it as unavailable.
+    ``abandoned`` says that partial data may exist. Returns False if an object cannot be removed
+    now, because its store fails or ``breaker`` reports it as unavailable.
     """
     rows = list(transfer.targets.order_by("pk")) or [_own(transfer)]
     removed = [
