@@ -26,8 +26,8 @@ def set_password(user: Any, chosen: str) -> str:
 def reset_password(user: Any, chosen: str, origin: Origin) -> str:
     """Store a new password of a user, and return it. The user's old tokens become invalid.
 
-    If ``chosen`` is empty, a password is generated. ``origin`` is for the sign-in log. Raises ValidationError if the chosen one is too
-    easy to guess.
+    If ``chosen`` is empty, a password is generated. ``origin`` is for the sign-in log. Raises
+    ValidationError if the chosen one is too easy to guess.
     """
     password = set_password(user, chosen)
     with transaction.atomic():
