@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
@@ -106,3 +107,12 @@ def browser() -> Iterator[Browser]:
             yield found
     except Missing as missing:
         pytest.skip(str(missing))
+
+
+@pytest.fixture
+def terminal() -> Iterator[int]:
+    """A terminal as standard input: from anything else the command reads data."""
+    ours, its = os.openpty()
+    yield its
+    os.close(ours)
+    os.close(its)

@@ -169,15 +169,6 @@ def test_an_image_is_copied_from_the_web_or_left_there(web: str, start: Start) -
         assert download(client, copied) == download(client, located) == DATA
 
 
-@pytest.fixture
-def terminal() -> Iterator[int]:
-    """A terminal as standard input: from anything else the command reads data."""
-    ours, its = os.openpty()
-    yield its
-    os.close(ours)
-    os.close(its)
-
-
 def test_the_command_works(clients: Clients, tmp_path: Path, terminal: int) -> None:
     key = {"IMAGECATALOG_STATIC_KEYS": "admin:a-key-for-the-command"}
     sent, saved = tmp_path / "sent", tmp_path / "saved"

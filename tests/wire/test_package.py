@@ -17,7 +17,11 @@ import requests
 from imagecatalog import __version__
 from tests import servers
 
-pytestmark = [pytest.mark.wire, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.wire,
+    pytest.mark.slow,
+    pytest.mark.xdist_group("package"),
+]
 PIP = ["-m", "pip", "--quiet", "--no-input", "--disable-pip-version-check"]
 
 

@@ -14,7 +14,11 @@ import requests
 
 from tests import servers
 
-pytestmark = [pytest.mark.wire, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.wire,
+    pytest.mark.slow,
+    pytest.mark.xdist_group("probes"),
+]
 
 
 @pytest.fixture(scope="module")
