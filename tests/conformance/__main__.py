@@ -1,9 +1,10 @@
 """``python -m tests.conformance [REGEX]``: run the image API's own suite against our service.
 
 It brings a PostgreSQL, a Keystone, our service behind it, and Tempest with the plugin of the
-image service. There are two runs: ``complete``, with every feature, and ``trusting``, in which the
-service believes what clients say of data. Exit code 1 when other tests fail or are skipped than
-those that are listed, with reasons, in files beside this module. It needs qemu-img.
+image service. There are three runs: ``complete``, with every feature; ``trusting``, in which the
+service believes what clients say of data; and ``defaults``. Exit code 1 when other tests fail or
+are skipped than those that are listed, with reasons, in files beside this module. It needs
+qemu-img.
 """
 
 from __future__ import annotations

@@ -114,4 +114,6 @@ TRUSTING = Run(
     },
     strict=False,
 )
-RUNS = (COMPLETE, TRUSTING)
+# With Keystone, and without any other setting that changes what clients see.
+DEFAULTS = Run("defaults", EVERYTHING, {"IMAGECATALOG_ACCESS_LOG": "on"})
+RUNS = (COMPLETE, TRUSTING, DEFAULTS)

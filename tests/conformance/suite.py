@@ -48,6 +48,7 @@ catalog_type = image
 disk_formats = ami,ari,aki,vhd,vmdk,raw,qcow2,vdi,iso,vhdx,ploop
 container_formats = ami,ari,aki,bare,ovf
 image_caching_enabled = true
+build_timeout = 120
 http_image = {files}/tiny.img
 http_qcow2_image = {files}/tiny.qcow2
 images_manifest_file = {manifest}
