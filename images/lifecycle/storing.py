@@ -18,9 +18,9 @@ def write(
 ) -> list[TransferTarget]:
     """Write the data of a transfer to the stores ``wanted``, and return those that have it.
 
-    The row of a store that has failed gets the reason. Raises the failure of a store without
-    which the transfer fails, that of the first store if all fail, and what the iteration of
-    the data raises.
+    The row of a store that has failed gets the reason. Raises an unexpected error of any store,
+    the failure of a store without which the transfer fails, that of the first store if all
+    fail, and what the iteration of the data raises.
     """
     required = all(target.required for target in wanted)
     writers = [_writer(target, transfer, len(wanted) > 1) for target in wanted]
@@ -32,9 +32,11 @@ def write(
     stored = [
         target for target, error in zip(wanted, failures, strict=True) if error is None
     ]
+    unexpected = [it for it in failures if not isinstance(it, errors.ImageError)]
+    if fault := tee.reason(unexpected):
+        raise fault
     reason = tee.reason(failures)
-    is_known = isinstance(reason, errors.ImageError)
-    if reason and not (stored and is_known and not required):
+    if reason and (required or not stored):
         raise reason
     return stored
 

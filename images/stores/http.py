@@ -65,11 +65,7 @@ class HttpStore:
             self.size(key)
             return _nothing()
         response = _get(key, _range(start, stop))
-        blocks = _cut_or_close(response, start, stop)
-        next(
-            blocks
-        )  # so that close() runs the generator's finally even before the first block
-        return blocks
+        return _cut_or_close(response, start, stop)
 
     def size(self, key: str) -> int:
         """Return the size in bytes as the web server reports it.
@@ -289,11 +285,14 @@ def _length(response: BaseHTTPResponse) -> int | None:
 def _cut_or_close(
     response: BaseHTTPResponse, start: int, stop: int | None
 ) -> Generator[bytes, None, None]:
+    """Return the blocks, begun, so that ``close()`` also closes the response before the first."""
     try:
-        return _cut(response, start, stop)
+        blocks = _cut(response, start, stop)
     except BaseException:
         response.close()
         raise
+    next(blocks)
+    return blocks
 
 
 def _cut(

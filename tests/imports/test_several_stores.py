@@ -72,9 +72,9 @@ def prepare(db: None, member: Caller, web: str) -> Prepare:
 @pytest.fixture
 def break_store(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """``break_store("far")``: the store takes a block, and then fails."""
-    put = LocalStore.put
 
     def break_store(broken: str, error: Exception | None = None) -> None:
+        put = LocalStore.put  # which may be broken for another store
         failure = error or errors.StoreFull("The store is full.")
 
         def failing(blocks: Iterable[bytes]) -> Iterator[bytes]:
@@ -303,6 +303,21 @@ def test_an_unexpected_error_is_no_failure_of_a_store(
 ) -> None:
     image, wanted = prepare("web-download", "images", "far", all_must_succeed=False)
     request(image, wanted, admin)
+    break_store("far", RuntimeError("a fault of the service"))
+
+    with pytest.raises(RuntimeError):
+        queue.carry_out(waiting_copies()[0])
+
+    assert (status(image), objects()) == (Status.QUEUED, [])
+
+
+def test_an_unexpected_error_is_raised_beside_the_failure_of_another_store(
+    prepare: Prepare, admin: Caller, break_store: Any
+) -> None:
+    names = ("images", "far", "third")
+    image, wanted = prepare("web-download", *names, all_must_succeed=False)
+    request(image, wanted, admin)
+    break_store("images")
     break_store("far", RuntimeError("a fault of the service"))
 
     with pytest.raises(RuntimeError):
