@@ -133,16 +133,17 @@ def _service(transfer: Transfer) -> ImageService:
     secrets = sources.secrets(transfer)
     region = _region(transfer)
     remote = remotes.configured().get(region)
+    # First: the operator's credentials must not serve a request that came with a token.
+    if TOKEN in secrets:
+        url = transfer.source.partition("/v2/images/")[0]
+        is_operators = remote is not None and remote.url == url
+        return ImageService(url, {"X-Auth-Token": secrets[TOKEN]}, is_operators)
     if remote and remote.credentials:
         headers = remotes.headers(region, remote.credentials)
         return ImageService(remote.url, headers, is_operators=True)
-    if TOKEN not in secrets:
-        raise errors.StoreError(
-            f"The region {region} is not configured any more. Tell the operator."
-        )
-    url = transfer.source.partition("/v2/images/")[0]
-    is_operators = remote is not None and remote.url == url
-    return ImageService(url, {"X-Auth-Token": secrets[TOKEN]}, is_operators)
+    raise errors.StoreError(
+        f"The region {region} is not configured any more. Tell the operator."
+    )
 
 
 def _region(transfer: Transfer) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import logging
@@ -271,6 +272,21 @@ def test_a_refused_application_credential_fails_the_import(
     assert_unchanged(image, "Keystone does not accept the credentials")
 
 
+def test_compressed_data_is_decompressed(
+    client: Client, image: Image, remote: Path, other: type[Other], settings: Any
+) -> None:
+    settings.IMAGECATALOG_IMPORT_PLUGINS = ("image_decompression",)
+    packed = gzip.compress(DATA)
+    other.data = packed
+    del other.document["os_hash_algo"], other.document["checksum"]
+    other.document["size"] = len(packed)
+
+    ask(client, image)
+    work()
+
+    assert b"".join(lifecycle.read(image.pk)) == DATA
+
+
 def test_credentials_that_are_gone_fail_the_import(
     client: Client, image: Image, remote: Path
 ) -> None:
@@ -537,6 +553,25 @@ def test_a_configured_region_without_credentials_gets_the_callers_token(
     work()
 
     assert status(image) == Status.ACTIVE
+    assert {signed for _, signed in other.seen} == {TOKEN}
+
+
+def test_credentials_that_are_configured_later_do_not_serve_an_earlier_request(
+    keystone: Client,
+    image: Image,
+    other: type[Other],
+    url: str,
+    settings: Any,
+    tmp_path: Path,
+) -> None:
+    ask(keystone, image)
+    file = tmp_path / "east.json"
+    file.write_text(json.dumps({"username": "reader", "password": PASSWORD}))
+    settings.IMAGECATALOG_REMOTES = f"east={url}?credentials={file}"
+    other.seen.clear()
+
+    work()
+
     assert {signed for _, signed in other.seen} == {TOKEN}
 
 
