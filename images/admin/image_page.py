@@ -33,12 +33,9 @@ from images.models import (
     OPEN_STATUSES,
     Image,
     ImageLocation,
-    ImportMethod,
     LocationStatus,
     MemberStatus,
     Status,
-    TransferKind,
-    TransferStatus,
 )
 from images.operations import overview
 
@@ -222,10 +219,7 @@ def _transfers(request: HttpRequest, image: Image) -> dict[str, Any]:
                 "started": formatting.ago(transfer.started_at),
                 "heartbeat": formatting.ago(transfer.heartbeat_at),
                 "cancel": cancelling and transfer.status in OPEN_STATUSES,
-                "retry": retries
-                and transfer.kind == TransferKind.WEB_DOWNLOAD
-                and transfer.import_method != ImportMethod.GLANCE_DOWNLOAD
-                and transfer.status == TransferStatus.FAILED,
+                "retry": retries and transfer_views.can_retry(transfer),
             }
             for transfer in newest
         ],

@@ -22,9 +22,7 @@ from images.models import ImageLocation, ImportMethod, LocationStatus
 
 
 def _writable() -> list[tuple[str, str]]:
-    return [
-        (store.id, store.id) for store in stores.configured() if not store.read_only
-    ]
+    return [(store_id, store_id) for store_id in further_stores(())]
 
 
 class ImportForm(forms.Form):

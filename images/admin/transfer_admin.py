@@ -81,7 +81,7 @@ class StoreFilter(admin.SimpleListFilter):
     ) -> QuerySet[Transfer]:
         """Return the transfers into the chosen store."""
         chosen = self.value()
-        return queryset.filter(store=chosen) if chosen else queryset
+        return Transfer.objects.into(chosen) & queryset if chosen else queryset
 
 
 class TransferList(ChangeList):

@@ -37,7 +37,7 @@ from images.models import (
     TransferStatus,
 )
 from images.operations import manual_transitions
-from images.transfers import sources
+from images.transfers import sources, targets
 
 COPYING = "images.add_imagelocation"  # permissions
 IMPORTING = "images.upload_image"
@@ -148,16 +148,22 @@ def cancel(request: HttpRequest, image_id: str, transfer_id: UUID) -> HttpRespon
     )
 
 
+def can_retry(transfer: Transfer) -> bool:
+    """Return whether a transfer is a failed web download, which can be requested again."""
+    return (
+        transfer.status == TransferStatus.FAILED
+        and transfer.kind == TransferKind.WEB_DOWNLOAD
+        and transfer.import_method != ImportMethod.GLANCE_DOWNLOAD
+    )
+
+
 @require_POST
 def retry(request: HttpRequest, image_id: str, transfer_id: UUID) -> HttpResponse:
     """Request a failed web download again, and redirect to the page of the image. POST only."""
     require(request, IMPORTING)
     image = get_image_or_404(image_id)
-    failed = image.transfers.filter(
-        status=TransferStatus.FAILED, kind=TransferKind.WEB_DOWNLOAD
-    ).exclude(import_method=ImportMethod.GLANCE_DOWNLOAD)
-    transfer = failed.filter(pk=transfer_id).first()
-    if transfer is None:
+    transfer = image.transfers.filter(pk=transfer_id).first()
+    if transfer is None or not can_retry(transfer):
         raise Http404(_("The image has no failed web download with this id."))
     refused = try_verb(partial(_restart, image, transfer, get_caller(request)))
     return redirect_to_image(request, image, refused, _("Import restarted."))
@@ -165,11 +171,13 @@ def retry(request: HttpRequest, image_id: str, transfer_id: UUID) -> HttpRespons
 
 def _restart(image: Image, transfer: Transfer, actor: Caller) -> None:
     sources.check_complete(transfer)
+    stores = targets.of(transfer)
     md5 = {"md5": transfer.checksum.lower()} if transfer.checksum else {}
     wanted = ImportRequest(
         ImportMethod.WEB_DOWNLOAD,
         transfer.source,
-        store_ids=(transfer.store,),
+        store_ids=tuple(target.store for target in stores),
+        all_must_succeed=all(target.required for target in stores),
         digests=transfer.expected_digests | md5,
     )
     imports.request_import(image.pk, described(wanted), actor)

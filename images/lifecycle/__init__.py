@@ -20,7 +20,6 @@ from images.lifecycle.copying import (
     check_copied,
     queue_image_copy,
     request_image_copy,
-    stores_with_data,
 )
 from images.lifecycle.deactivation import deactivate, reactivate
 from images.lifecycle.deletion import (
@@ -60,7 +59,12 @@ from images.lifecycle.locations import (
 )
 from images.lifecycle.metadata import create, tag, untag, update
 from images.lifecycle.storing import check_mounted, writable_store
-from images.lifecycle.uploading import receive, receive_staged, upload
+from images.lifecycle.uploading import (
+    receive,
+    receive_staged,
+    stores_with_data,
+    upload,
+)
 
 __all__ = [
     "AddLocation",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from django.db.models import Q
-
 from images import errors
 from images.access import Caller
 from images.events import record
@@ -13,8 +11,8 @@ from images.models import (
     OPEN_STATUSES,
     Image,
     ImportMethod,
-    LocationStatus,
     Status,
+    Transfer,
     TransferKind,
 )
 from images.stores import Store
@@ -49,17 +47,11 @@ def check_copied(status: str) -> None:
 
 def _check_not_copied(image: Image, store: Store) -> None:
     """Raise Conflict if an open transfer copies the data of a locked image to a store."""
-    target = Q(store=store.id) | Q(targets__store=store.id)
-    if image.transfers.filter(target, status__in=OPEN_STATUSES).exists():
+    copying = Transfer.objects.into(store.id).filter(image=image)
+    if copying.filter(status__in=OPEN_STATUSES).exists():
         raise errors.Conflict(
             f"Image {image.pk} is being copied to store {store.id} already."
         )
-
-
-def stores_with_data(image: Image) -> set[str]:
-    """Return the ids of the stores that have the data of an image."""
-    active = image.locations.filter(status=LocationStatus.ACTIVE)
-    return set(active.values_list("store", flat=True))
 
 
 def queue_image_copy(

@@ -249,13 +249,18 @@ def _add_data(
     )
 
 
+def stores_with_data(image: Image) -> list[str]:
+    """Return the id of the store of each location with the data of an image."""
+    active = image.locations.filter(status=LocationStatus.ACTIVE)
+    return list(active.values_list("store", flat=True))
+
+
 def check_copies(image: Image, store_ids: Sequence[str]) -> None:
     """Raise Invalid if one of the stores has the data of a locked image.
 
     Raises OverLimit if the image would have too many locations.
     """
-    active = image.locations.filter(status=LocationStatus.ACTIVE)
-    present = list(active.values_list("store", flat=True))
+    present = stores_with_data(image)
     for store_id in store_ids:
         if store_id in present:
             raise errors.Invalid(f"Image is already present at store '{store_id}'.")

@@ -60,6 +60,11 @@ class TransferQuerySet(models.QuerySet["Transfer"]):
         """
         return self.begun().exclude(kind=TransferKind.IMAGE_COPY)
 
+    def into(self, store_id: str) -> Self:
+        """Select the transfers of which this store is a target, alone or among others."""
+        targets = TransferTarget.objects.filter(store=store_id).values("transfer")
+        return self.filter(Q(store=store_id) | Q(pk__in=targets))
+
     def begun(self) -> Self:
         """Select the transfers that run, and each location or task that waits for a worker."""
         # Not IN: each of the two statuses has an index of its own.

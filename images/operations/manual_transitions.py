@@ -15,7 +15,7 @@ from images.lifecycle.deletion import delete, restore, scrub
 from images.models import TRANSIENT_STATUSES, Image, Status, Transfer
 from images.operations.repair import unstick
 from images.stores.circuit_breaker import CircuitBreaker
-from images.transfers import leases
+from images.transfers import leases, targets
 from images.transitions import locked
 
 Verb = Callable[[str, Caller, str], None]
@@ -85,7 +85,8 @@ def cancel(transfer_id: UUID, actor: Caller, reason: str = "") -> None:
         waited = leases.cancel_waiting(transfer, error)
         if not (waited or leases.abort(transfer, error, actor)):
             raise errors.Conflict("The transfer has ended already.")
-        detail = {"transfer": str(transfer.pk), "store": transfer.store}
+        names = ",".join(target.store for target in targets.of(transfer))
+        detail = {"transfer": str(transfer.pk), "store": names}
         record(image, "fail", actor, before=image.status, reason=reason, detail=detail)
     if not waited:
         leases.clean(transfer, CircuitBreaker(), abandoned=True)

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from images import errors
-from images.imports import queue
-from images.models import Event, Image, Transfer
+from images import errors, imports
+from images.access import Caller
+from images.imports import ImportRequest, queue
+from images.models import Event, Image, Transfer, TransferTarget
 from tests.admin.conftest import LIST
 from tests.copies import waiting_copies, work
 from tests.rows import current
@@ -150,6 +151,35 @@ def test_a_copy_that_failed_leaves_the_image_queued_and_is_tried_again(
     root.post(f"{LIST}{image.pk}/transfers/{waiting}/retry/")
 
     assert len(waiting_copies()) == 1
+
+
+def test_an_import_into_several_stores_is_tried_again_with_all_of_them(
+    root: Client,
+    make_image: MakeImage,
+    admin: Caller,
+    allowed: None,
+    settings: Any,
+    tmp_path: Path,
+) -> None:
+    settings.IMAGECATALOG_STORES = (
+        f"local=file://{tmp_path}/images,far=file://{tmp_path}/far"
+    )
+    image, url = make_image("queued"), "http://127.0.0.1:9/disk.raw"
+    names = ("local", "far")
+    wanted = ImportRequest("web-download", url, store_ids=names, all_must_succeed=False)
+    imports.request_import(image.pk, wanted, admin)
+    (waiting,) = waiting_copies()
+    with pytest.raises(errors.StoreError):
+        queue.carry_out(waiting)
+
+    root.post(f"{LIST}{image.pk}/transfers/{waiting}/retry/")
+
+    (again,) = waiting_copies()
+    targets = TransferTarget.objects.filter(transfer=again).order_by("pk")
+    assert list(targets.values_list("store", "required")) == [
+        ("local", False),
+        ("far", False),
+    ]
 
 
 def test_a_file_that_has_grown_meanwhile_is_fetched_when_it_is_tried_again(

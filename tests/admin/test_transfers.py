@@ -14,6 +14,7 @@ from images import imports
 from images.access import Caller, rules
 from images.imports import ImportRequest
 from images.models import Event, Image, Transfer
+from images.operations import manual_transitions
 from tests.admin.conftest import LIST
 from tests.copies import work
 from tests.rows import current
@@ -260,3 +261,31 @@ def test_an_operator_cancels_and_does_not_copy(
     assert operator.get(f"{LIST}{image.pk}/copy/").status_code == 403
     assert operator.post(cancel_path(copy), {"reason": "x"}).status_code == 302
     assert Transfer.objects.get().status == "failed"
+
+
+@pytest.fixture
+def copy_to_two(image: Image, admin: Caller, settings: Any, tmp_path: Path) -> Transfer:
+    """A copy to two stores that waits for the worker."""
+    settings.IMAGECATALOG_STORES += f",third=file://{tmp_path}/third"
+    wanted = ImportRequest("copy-image", store_ids=("far", "third"))
+    imports.request_import(image.pk, wanted, admin)
+    return Transfer.objects.get()
+
+
+@pytest.mark.parametrize(
+    ("store", "is_shown"), [("far", True), ("third", True), ("local", False)]
+)
+def test_the_filter_by_store_knows_all_stores_of_a_transfer(
+    store: str, is_shown: bool, root: Client, copy_to_two: Transfer
+) -> None:
+    shown = root.get("/admin/images/transfer/", {"store": store})
+
+    assert (copy_to_two.image_id in shown.content.decode()) is is_shown
+
+
+def test_the_event_of_a_cancelled_copy_names_all_its_stores(
+    admin: Caller, copy_to_two: Transfer
+) -> None:
+    manual_transitions.cancel(copy_to_two.pk, admin)
+
+    assert Event.objects.latest("pk").detail["store"] == "far,third"
