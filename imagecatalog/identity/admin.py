@@ -17,7 +17,7 @@ from django.template.response import TemplateResponse
 from django.urls import path
 from django.utils.translation import gettext, gettext_lazy
 
-from imagecatalog.identity import application_credentials, clients, roles
+from imagecatalog.identity import application_credentials, clients, roles, users
 from imagecatalog.identity.client_config import Login
 from imagecatalog.identity.models import (
     ApplicationCredential,
@@ -65,6 +65,15 @@ class CatalogueUserAdmin(RolesAdmin, UserAdmin):  # type: ignore[type-arg]
             path("<id>/clients/", view, name="auth_user_clients"),
             *super().get_urls(),
         ]
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        """Delete the user, and record it in the sign-in log."""
+        users.delete(obj, origin_of(request))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Delete the users, and record each of them in the sign-in log."""
+        for row in queryset:
+            users.delete(row, origin_of(request))
 
     def clients(self, request: HttpRequest, id: str) -> HttpResponse:
         """Show the client configuration to its user and to users with permission to view users."""

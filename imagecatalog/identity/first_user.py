@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.password_validation import validate_password
@@ -13,6 +11,7 @@ from django.db import transaction
 from imagecatalog.identity import roles
 from imagecatalog.identity.models import Project, Role
 from imagecatalog.identity.origin import Origin
+from imagecatalog.identity.users import new_password
 from images import data_folder
 
 FIRST_START = Origin(source="first start")
@@ -33,7 +32,7 @@ def ensure() -> str | None:
         configured = settings.IMAGECATALOG_ADMIN_PASSWORD
         if configured:
             _check(configured)
-        password = configured or secrets.token_urlsafe(12)
+        password = configured or new_password()
         user = users.create_superuser("admin", password=password)
         project, _ = Project.objects.get_or_create(name="admin")
         roles.give(user, project, Role.ADMIN, FIRST_START)

@@ -12,12 +12,17 @@ from imagecatalog.identity import application_credentials, sign_in_log
 from imagecatalog.identity.origin import Origin
 
 
+def new_password() -> str:
+    """Return a random password."""
+    return secrets.token_urlsafe(12)
+
+
 def set_password(user: Any, chosen: str) -> str:
     """Give a user, who is not saved, this password or a generated one; return the password.
 
     Raises ValidationError if the chosen password is too easy to guess.
     """
-    password = chosen or secrets.token_urlsafe(12)
+    password = chosen or new_password()
     validate_password(password, user)
     user.set_password(password)
     return password
@@ -36,7 +41,7 @@ def reset_password(user: Any, chosen: str, origin: Origin) -> str:
     return password
 
 
-def enable(user: Any, is_active: bool, origin: Origin) -> bool:
+def set_active(user: Any, is_active: bool, origin: Origin) -> bool:
     """Enable or disable a user; return whether this changed anything.
 
     A disabled user cannot sign in, and its tokens and credentials are refused.

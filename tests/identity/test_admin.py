@@ -121,6 +121,24 @@ def test_ending_one_is_on_record(browser: Client, form: dict[str, Any]) -> None:
     ]
 
 
+@pytest.mark.parametrize("many", [False, True])
+def test_the_deletion_of_a_user_and_its_credentials_is_on_record(
+    many: bool, browser: Client, form: dict[str, Any], alice: User
+) -> None:
+    browser.post(f"{CREDENTIALS}add/", form)
+    users = "/admin/auth/user/"
+
+    if many:
+        chosen = {"action": "delete_selected", "_selected_action": [alice.pk]}
+        browser.post(users, {**chosen, "post": "yes"})
+    else:
+        browser.post(f"{users}{alice.pk}/delete/", {"post": "yes"})
+
+    assert not User.objects.filter(pk=alice.pk).exists()
+    verbs = [event.verb for event in SignInEvent.objects.order_by("id")]
+    assert verbs[-2:] == ["application_credential_delete", "user_delete"]
+
+
 @pytest.mark.parametrize(
     ("change", "recorded"),
     [

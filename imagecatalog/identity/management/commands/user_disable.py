@@ -21,5 +21,5 @@ class Command(CatalogueCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         account = arguments.user(options["name"])
-        changed = users.enable(account, False, arguments.CONSOLE)
+        changed = users.set_active(account, False, arguments.CONSOLE)
         self.stdout.write(f"{account} {'is' if changed else 'already was'} disabled.")

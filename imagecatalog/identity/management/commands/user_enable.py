@@ -21,5 +21,5 @@ class Command(CatalogueCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         account = arguments.user(options["name"])
-        changed = users.enable(account, True, arguments.CONSOLE)
+        changed = users.set_active(account, True, arguments.CONSOLE)
         self.stdout.write(f"{account} {'is' if changed else 'already was'} enabled.")
