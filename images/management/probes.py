@@ -33,9 +33,8 @@ Answer = tuple[int, str, bytes]
 
 @dataclass
 class Service:
-    """What the supervisor knows of the service."""
+    """The state of the service, as its supervisor sees it."""
 
-    version: str
     web_runs: bool = True
     stops: bool = False
 
@@ -96,29 +95,29 @@ def answer(path: str, service: Service) -> Answer:
     except Error as error:
         outages.record(error)
         return 503, TEXT, outages.sentence(error).encode()
+    except OSError:
+        log.exception("the answer to %s failed", path)
+        return 503, TEXT, b"The service failed. Its log names the reason."
     finally:
         connections.close_all()
 
 
 def _answer(path: str, service: Service) -> Answer:
     if path == "/livez":
-        return (
-            (200, TEXT, b"OK") if service.web_runs else (503, TEXT, b"No web server.")
-        )
+        runs = service.web_runs
+        return (200, TEXT, b"OK") if runs else (503, TEXT, b"No web server.")
     if path == "/readyz":
         problems = _problems(service)
-        return (
-            (503 if any(problems.values()) else 200),
-            JSON,
-            orjson.dumps(_document(problems)),
-        )
-    health.leave_pool()
+        code = 503 if any(problems.values()) else 200
+        return code, JSON, orjson.dumps(_document(problems, code == 200))
     if path == "/status":
+        health.leave_pool()
         return 200, JSON, orjson.dumps(overview.catalogue_overview())
     if path == "/metrics":
+        health.leave_pool()
         problems = _problems(service)
         works = {name: not problems[name] for name in COMPONENTS}
-        return 200, CONTENT_TYPE_LATEST, metrics.text(service.version, works)
+        return 200, CONTENT_TYPE_LATEST, metrics.text(works)
     return 404, TEXT, b"The paths are /livez, /readyz, /status and /metrics."
 
 
@@ -130,9 +129,9 @@ def _problems(service: Service) -> dict[str, str | None]:
     }
 
 
-def _document(problems: dict[str, str | None]) -> dict[str, Any]:
+def _document(problems: dict[str, str | None], is_ready: bool) -> dict[str, Any]:
     checks = {
         name: {"status": "fail" if problem else "pass", "output": problem or ""}
         for name, problem in problems.items()
     }
-    return {"status": "fail" if any(problems.values()) else "pass", "checks": checks}
+    return {"status": "pass" if is_ready else "fail", "checks": checks}

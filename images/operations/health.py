@@ -5,9 +5,6 @@ A worker that hangs, has ended or cannot write to the database does not report.
 
 from __future__ import annotations
 
-import threading
-import time
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
 from django.db import DEFAULT_DB_ALIAS, Error, connections
@@ -15,6 +12,7 @@ from django.utils import timezone
 
 from images import outages
 from images.models import WorkerReport
+from images.operations.shared_check import SharedCheck
 
 REPORT_SECONDS: Final = 5.0  # between two reports of a worker
 SILENCE_SECONDS: Final = 20.0  # without a report: then no worker counts as running
@@ -26,11 +24,6 @@ NO_WORKER: Final = (
     f"No background worker has reported in the last {SILENCE_SECONDS:.0f} seconds. Start one, or "
     "look into its log."
 )
-
-_lock = threading.Lock()
-_thread = ThreadPoolExecutor(1, thread_name_prefix="health")
-_last: Future[str | None] | None = None
-_began = 0.0
 
 
 def report() -> None:
@@ -47,20 +40,9 @@ def problem() -> str | None:
     only once at a time.
     """
     try:
-        return _current_look().result(ANSWER_SECONDS)
+        return _check.result(ANSWER_SECONDS)
     except TimeoutError:
         return SILENT
-
-
-def _current_look() -> Future[str | None]:
-    global _last, _began
-    with _lock:
-        if _last and not _last.done():
-            return _last
-        if _last is None or time.monotonic() - _began > FRESH_SECONDS:
-            _began = time.monotonic()
-            _last = _thread.submit(_look)
-        return _last
 
 
 def _look() -> str | None:
@@ -89,3 +71,6 @@ def leave_pool() -> None:
     own = {name: value for name, value in options.items() if name != "pool"}
     connection.settings_dict = {**connection.settings_dict, "OPTIONS": own}
     connections[DEFAULT_DB_ALIAS] = connection
+
+
+_check = SharedCheck(_look, "health", FRESH_SECONDS)

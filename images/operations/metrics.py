@@ -2,41 +2,48 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
+from django.conf import settings
 from django.db import Error
 from django.db.models import Count
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 
-from images import outages, stores
-from images.models import Image, Transfer, WorkerReport
+from images import errors, outages, stores
+from images.models import OPEN_STATUSES, Image, Transfer, WorkerReport
 from images.operations import overview
 from images.stores.local import LocalStore
+from images.transfers import reaper
 
 PREFIX = "imagecatalog"
 
 
-def text(version: str, components: Mapping[str, bool]) -> bytes:
+def text(components: Mapping[str, bool]) -> bytes:
     """Return all metrics: facts about the catalogue, and which components work.
 
     While the database fails there are only the metrics that need none.
     """
     registry = CollectorRegistry()
-    registry.register(_Collector(version, components))
+    registry.register(_Collector(components))
     return generate_latest(registry)
 
 
 class _Collector:
     """The metrics of one moment."""
 
-    def __init__(self, version: str, components: Mapping[str, bool]) -> None:
-        self._version, self._components = version, components
+    def __init__(self, components: Mapping[str, bool]) -> None:
+        self._components = components
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         """Yield the metrics, as prometheus_client asks."""
-        yield _by_label("info", "The running release.", "version", {self._version: 1})
+        yield _by_label(
+            "info",
+            "The running release.",
+            "version",
+            {settings.IMAGECATALOG_VERSION: 1},
+        )
         yield _by_label(
             "component_up",
             "1 if the component of this machine works, else 0.",
@@ -86,15 +93,16 @@ def _catalogue() -> Iterable[GaugeMetricFamily]:
         by_store = {store: facts[unit] for store, facts in counts["stores"].items()}
         help_text = f"{unit.capitalize()} that images have in a store."
         yield _by_label(f"store_{unit}", help_text, "store", by_store)
-    running = Transfer.objects.begun().values_list("kind").annotate(Count("pk"))
+    open_ones = Transfer.objects.filter(status__in=OPEN_STATUSES)
+    by_kind = dict(open_ones.values_list("kind").annotate(Count("pk")).order_by())
     yield _by_label(
         "transfers_running",
         "Transfers that run or wait.",
         "kind",
-        dict(running.order_by()),
+        by_kind,
     )
-    left = Transfer.objects.unclean().count()
-    yield _one("transfers_to_remove", "Failed transfers with data in a store.", left)
+    left = reaper.unclean_count()
+    yield _one("transfers_to_remove", "Transfers with partial data in a store.", left)
     if report := WorkerReport.objects.first():
         yield _one(
             "worker_last_report_timestamp_seconds",
@@ -106,9 +114,9 @@ def _catalogue() -> Iterable[GaugeMetricFamily]:
 def _free() -> dict[str, int]:
     free = {}
     for store in stores.configured():
-        if isinstance(store, LocalStore) and store.root.exists():
-            status = os.statvfs(store.root)
-            free[store.id] = status.f_bavail * status.f_frsize
+        if isinstance(store, LocalStore):
+            with suppress(errors.ImageError):
+                free[store.id] = store.free()
     return free
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 from uuid import UUID
 
@@ -11,16 +10,13 @@ from django.db import Error, connections
 
 from images import errors, lifecycle, stores
 from images.operations import health
+from images.operations.shared_check import SharedCheck
 
-MAINTENANCE: Final = (
-    "maintenance"  # the file in the data folder that takes a machine out
-)
+# The file in the data folder that takes a machine out.
+MAINTENANCE: Final = "maintenance"
 STORE_SECONDS: Final = 2.0  # that a caller waits for the default store
 NOBODY: Final = UUID(int=0)
 ABSENT: Final = f"00/{NOBODY}.{NOBODY.hex}"  # a key that no object has
-
-_thread = ThreadPoolExecutor(1, thread_name_prefix="readiness")
-_asking: Future[None] | None = None
 
 
 def problems() -> dict[str, str | None]:
@@ -44,18 +40,12 @@ def _maintenance() -> str | None:
 
 
 def _store_problem() -> str | None:
-    """Return why the default store does not answer; None if it does.
-
-    While one question hangs, no other is asked, and that it hangs is returned.
-    """
-    global _asking
-    if _asking is None or _asking.done():
-        _asking = _thread.submit(_ask_store)
+    """Return why the default store does not answer; None if it does."""
     try:
-        _asking.result(STORE_SECONDS)
+        _store_check.result(STORE_SECONDS)
     except TimeoutError:
         return "The default store does not answer."
-    except errors.ImageError as error:
+    except (errors.ImageError, OSError) as error:
         return str(error)
     except Error:
         return None  # the database's own check reports it
@@ -71,3 +61,6 @@ def _ask_store() -> None:
         return
     finally:
         connections.close_all()
+
+
+_store_check = SharedCheck(_ask_store, "readiness")

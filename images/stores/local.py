@@ -137,6 +137,12 @@ class LocalStore:
         with self._patience.reading(), self._reading():
             return _regular(os.lstat(self._path(key)))
 
+    def free(self) -> int:
+        """Return the free bytes of the disk. Raises StoreError if the store fails."""
+        with self._patience.reading(), _store_errors():
+            status = os.statvfs(self.root)
+        return status.f_bavail * status.f_frsize
+
     def delete(self, key: str, *, abandoned: bool = False) -> None:
         """Remove an object and any part file of its key. Safe to call twice.
 

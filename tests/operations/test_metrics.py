@@ -12,10 +12,15 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from images import lifecycle
 from images.access import Caller
-from images.models import Transfer
+from images.models import Transfer, TransferTarget
 from images.operations import health, metrics, overview
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def version(settings: Any) -> None:
+    settings.IMAGECATALOG_VERSION = "1.2"
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +31,7 @@ def counted_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def read(**components: bool) -> dict[tuple[str, ...], float]:
     """The value of each metric, by its name and the values of its labels."""
-    families = text_string_to_metric_families(metrics.text("1.2", components).decode())
+    families = text_string_to_metric_families(metrics.text(components).decode())
     return {
         (
             sample.name.removeprefix("imagecatalog_"),
@@ -59,6 +64,24 @@ def test_what_needs_an_operator_is_counted(make_image: Any) -> None:
     assert (found["images_damaged",], found["images_failed_24h",]) == (0, 0)
     assert found["transfers_running", "upload"] == 1
     assert found["transfers_to_remove",] == 0
+
+
+def test_transfers_that_wait_are_counted_with_those_that_run(make_image: Any) -> None:
+    make_image("saving")
+    Transfer.objects.update(status="waiting", task_id=None, kind="copy")
+
+    assert read()["transfers_running", "copy"] == 1
+
+
+def test_partial_data_of_a_successful_import_is_counted(make_image: Any) -> None:
+    make_image("saving")
+    transfer = Transfer.objects.get()
+    Transfer.objects.update(status="done")
+    TransferTarget.objects.create(
+        transfer=transfer, store="far", key="k", required=False, status="failed"
+    )
+
+    assert read()["transfers_to_remove",] == 1
 
 
 def test_the_trash_is_measured(make_image: Any, member: Caller) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path) -> None:
     """No result of another test, and a worker that has just reported."""
-    monkeypatch.setattr(health, "_last", None)
-    monkeypatch.setattr(readiness, "_asking", None)
+    monkeypatch.setattr(health._check, "_last", None)
+    monkeypatch.setattr(readiness._store_check, "_last", None)
     monkeypatch.setattr(outages, "_current", None)
     settings.IMAGECATALOG_DATA_DIR = tmp_path
     health.report()
@@ -63,6 +64,15 @@ def test_a_store_that_fails_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert failing() == {"store": "The disk is gone."}
 
 
+def test_a_file_system_that_fails_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(store: Any) -> None:
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    monkeypatch.setattr("images.lifecycle.check_mounted", fail)
+
+    assert failing() == {"store": "[Errno 116] Stale file handle"}
+
+
 def test_a_store_that_hangs_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     asked, go_on = [], threading.Event()
 
@@ -76,7 +86,7 @@ def test_a_store_that_hangs_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> No
 
     assert failing() == failing() == {"store": "The default store does not answer."}
     go_on.set()
-    readiness._asking.result(10)
+    readiness._store_check._last.result(10)
     assert len(asked) == 1
 
 

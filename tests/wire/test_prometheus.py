@@ -17,7 +17,6 @@ import requests
 from tests import servers
 
 pytestmark = [
-    pytest.mark.wire,
     pytest.mark.slow,
     pytest.mark.xdist_group("prometheus"),
 ]
@@ -82,7 +81,14 @@ def query(
 
     with servers.running(command, {}, folder / "log") as process:
         servers.wait_until(is_ready, "Prometheus", 30, process, folder / "log")
+        servers.wait_until(lambda: query(UP), "all components", 90)
         yield query
+
+
+def workers(service: servers.Service) -> list[psutil.Process]:
+    """The background worker, unless it is being started again."""
+    children = psutil.Process(service.process.pid).children()
+    return [it for it in children if "image_worker" in it.cmdline()]
 
 
 def set_status(service: servers.Service, image_id: str, status: str) -> None:
@@ -129,8 +135,8 @@ def test_an_image_that_is_stuck_raises_an_alert(
     service: servers.Service, query: Query
 ) -> None:
     servers.wait_until(lambda: query(UP), "a worker", 90)
-    children = psutil.Process(service.process.pid).children()
-    worker = next(it for it in children if "image_worker" in it.cmdline())
+    servers.wait_until(lambda: workers(service), "a process of a worker")
+    (worker,) = workers(service)
     image = {"name": "one", "disk_format": "raw", "container_format": "bare"}
     url = f"{service.url}/v2/images"
     with requests.Session() as session, servers.frozen(worker):

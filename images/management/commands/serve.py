@@ -120,7 +120,7 @@ class Command(CatalogueCommand):
             self.stdout.flush()
             # From here on the loop in `_supervise` receives all signals.
             signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS | {signal.SIGCHLD})
-            service = probes.Service(settings.IMAGECATALOG_VERSION)
+            service = probes.Service()
             if management:
                 probes.start(management, service)
             return _supervise(listener, _gunicorn(listener, options), service)
