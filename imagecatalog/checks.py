@@ -87,7 +87,7 @@ def _readable(read: Callable[[], object], check_id: str) -> list[CheckMessage]:
 
 def remote_services(**options: Any) -> list[CheckMessage]:
     """Check that IMAGECATALOG_REMOTES and its files can be read. Returns an error if not."""
-    return _readable(remotes.check, "imagecatalog.E007")
+    return _readable(remotes.check, "imagecatalog.E008")
 
 
 def certificates(**options: Any) -> list[CheckMessage]:
@@ -159,7 +159,7 @@ def secret_key(**options: Any) -> list[Warning]:
 
 
 def secret_files(**options: Any) -> list[Warning]:
-    """Warn about files with the values of variables that every user of the machine can read.
+    """Warn about files that hold values of variables and that every user can read.
 
     Containers mount their secrets below /run, where they are the only users.
     """

@@ -80,7 +80,9 @@ def text(name: str, default: str = "", *, help: str, shown: str = "") -> str:
 def files() -> dict[str, Path]:
     """Return each variable in use that names a file with the value of another -> that file."""
     names = (f"{name}{FILE}" for name in sorted(known()))
-    return {name: Path(path) for name in names if (path := os.environ.get(name))}
+    return {
+        name: Path(path) for name in names if (path := os.environ.get(name, "").strip())
+    }
 
 
 def flag(name: str, default: bool, *, help: str) -> bool:

@@ -124,6 +124,17 @@ def test_a_file_that_cannot_be_read_is_named(
     assert f"{NAME}_FILE: the file {path} cannot be read: {reason}" in str(caught.value)
 
 
+def test_whitespace_around_the_name_of_a_file_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "password"
+    path.write_text("secret")
+    monkeypatch.setenv("IMAGECATALOG_ADMIN_PASSWORD_FILE", f" {path} ")
+    monkeypatch.setenv("IMAGECATALOG_SECRET_KEY_FILE", " ")
+
+    assert env.files() == {"IMAGECATALOG_ADMIN_PASSWORD_FILE": path}
+
+
 @pytest.mark.parametrize(("mode", "is_warned_of"), [(0o644, True), (0o640, False)])
 def test_a_file_that_every_user_can_read_is_warned_of(
     mode: int, is_warned_of: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
