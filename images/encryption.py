@@ -24,7 +24,7 @@ def encrypt(secrets: Mapping[str, str]) -> str:
 
 
 def decrypt(text: str) -> dict[str, str]:
-    """Return encrypted secrets by name. Raises Conflict if the key is another one by now."""
+    """Return encrypted secrets by name. Raises Conflict if their key is no longer configured."""
     try:
         secrets: dict[str, str] = orjson.loads(_cipher().decrypt(text.encode()))
     except InvalidToken:

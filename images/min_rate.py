@@ -22,7 +22,7 @@ _ticked = 0.0, 0.0  # seconds that the process had run at the last tick, and its
 
 
 def clock() -> float:
-    """Return the seconds that this process has run since some moment."""
+    """Return the seconds that this process has run since the first call."""
     global _ticker, _ticked
     if _ticker is None or not _ticker.is_alive():
         _ticked = _ticked[0], time.monotonic()

@@ -1,9 +1,9 @@
 """Protections of custom properties: which callers create, read, update and delete them.
 
-The file is one of Glance: a section's name is a regular expression that is searched in the
-name of the property, and the first section that matches decides. Properties without a section
-are forbidden to everybody. Commands and the background worker act for the operator, who writes
-the file: they are not restricted.
+The file has the format of Glance's property protections: a section's name is a regular expression
+that is searched in the name of the property, and the first section that matches decides. Properties
+without a section are forbidden to everybody. Commands and the background worker act for the operator,
+who writes the file: they are not restricted.
 """
 
 from __future__ import annotations

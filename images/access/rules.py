@@ -185,7 +185,7 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(METADEF_CHANGING, _metadef_admin),
 }
 
-# Rules of Glance's policy that are of no action; files that name policies refer to them.
+# Rules of Glance's policy that belong to no action. Files of protected properties can name them.
 GENERAL: dict[str, Rule] = {policy_file.ADMIN: _admin, "default": _anybody}
 
 # Each rule's limit: the condition that holds in addition, whatever the policy file says. A
@@ -277,9 +277,9 @@ def rule_allows(caller: Caller, action: str, image: Target) -> bool:
 
 
 def named_rule(name: str) -> Rule | None:
-    """Return the rule of this name, also one that only the policy file has; None without one.
+    """Return the rule of this name, also one that only the policy file has; None if there is none.
 
-    Its limit is not part of it: the caller of the rule decides on what it is checked.
+    The rule's limit in LIMITS is not checked.
     """
     return overrides().get(name) or GENERAL.get(name) or RULES.get(name)
 

@@ -85,7 +85,7 @@ def bring_in(
     staged = _newest(transfer)
     extended = Transfer.objects.filter(pk=staged.pk, status=TransferStatus.RUNNING)
     extended.update(deadline=leases.deadline(TransferKind.IMPORT))
-    unchanged = not plugins.change(image, transfer)
+    unchanged = not plugins.can_change(image, transfer)
     blocks = until_stopped(chunks.read(staged))
     lifecycle.receive_staged(
         image, transfer, blocks, actor, staged, unchanged=unchanged

@@ -25,7 +25,7 @@ UUID = re.compile(
     r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE
 )
 LONGEST_REGION = 255  # characters, as in Keystone
-# What everybody may read there, so that the operator's credentials show nobody anything else.
+# Visibilities of images that every user can read: the operator's credentials show no others.
 FOR_ALL = ("public", "community")
 TOKEN, IS_ADMIN = "token", "is_admin"  # names of secrets
 
@@ -173,7 +173,7 @@ def _changes(image: Image, remote: RemoteImage) -> Changes:
         for name, value in remote.properties.items()
         if name not in injected or image.properties.get(name) != injected[name]
     }
-    return Changes(fields=dict(remote.formats), properties=dict(properties))
+    return Changes(fields=dict(remote.formats), properties=properties)
 
 
 def _blocks(

@@ -1,4 +1,4 @@
-"""Another image service, of which an image is read with credentials."""
+"""Reading of an image from another image service, with credentials."""
 
 from __future__ import annotations
 

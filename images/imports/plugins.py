@@ -42,7 +42,7 @@ def applied(
     The iteration raises Invalid for data of another size or digest, ContentRefused, OverLimit,
     StoreFull, ProgramFailed, and what ``check_running`` and the blocks raise.
     """
-    if not change(image, transfer):
+    if not can_change(image, transfer):
         return blocks
     decompresses, converts = _decompresses(image), _converts(image)
     size, digests = transfer.bytes_expected, transfer.expected_digests
@@ -57,7 +57,7 @@ def applied(
     return blocks
 
 
-def change(image: Image, transfer: Transfer) -> bool:
+def can_change(image: Image, transfer: Transfer) -> bool:
     """Return whether a plugin can change the data that a transfer brings in."""
     if transfer.task_id is None or transfer.kind in UNCHANGED:
         return False

@@ -34,7 +34,7 @@ class ImportRequest:
     store_ids: tuple[str, ...] = ()  # empty: the default store
     all_stores: bool = False  # instead of ``store_ids``
     all_must_succeed: bool = True  # else the import succeeds with one of its stores
-    # Of the data at the URL: algorithm -> hexadecimal digest.
+    # Expected of the data: algorithm -> hexadecimal digest.
     digests: Mapping[str, str] = field(default_factory=dict)
     document: Mapping[str, Any] = field(default_factory=dict)
 

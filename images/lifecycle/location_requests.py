@@ -35,8 +35,8 @@ def request_location(
 
     A background worker reads the data and checks it like an upload; then the image is active.
     ``digests`` are expected of the data: algorithm -> hexadecimal; ``document`` is what the
-    task shows of the request. Where owners are trusted and
-    expect no digest, the data is not read, and the image is active at once.
+    task shows of the request. Where owners are trusted and expect no digest, the data is not
+    read, and the image is active at once.
 
     The role ``service`` can do this for images of other projects. Raises NotFound, Forbidden,
     Conflict unless the image is queued, Invalid for a URL that is refused, OverLimit, and the

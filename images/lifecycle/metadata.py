@@ -42,8 +42,8 @@ def create(
     ``size`` (bytes) is the announced size of its data. An image of 0 bytes, or one with a
     ``location``, is ``active`` at once. ``copied`` is the source of a web download, which the
     background worker carries out later. Raises Invalid, Forbidden and OverLimit for values
-    that are not accepted, Forbidden for protected properties, and Conflict if the id is taken, also by a deleted image, and
-    regardless of upper and lower case.
+    that are not accepted, Forbidden for protected properties, and Conflict if the id is
+    taken, also by a deleted image, and regardless of upper and lower case.
     """
     check_new_properties(actor, properties)
     is_empty = size == 0 and not (location or copied)

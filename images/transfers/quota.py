@@ -126,7 +126,7 @@ def check_staging(image: Image, size: int) -> None:
     Called with the image locked, in the transaction that begins the upload; for data of
     unknown size also in those that count its chunks. Counts the announced sizes of the
     project's other uploads, or what has arrived of them, and the chunks of ended ones that
-    are not removed yet.
+    are not removed yet. With soft limits only the staged data of other images counts.
     """
     most = limits.of(image.owner)[limits.STAGE_TOTAL]
     if most is None:
@@ -184,8 +184,8 @@ def _hard_limit(image: Image) -> int | None:
 
 def _check_soft(image: Image) -> None:
     """Raise OverLimit if the owner has more than a soft limit allows already."""
-    limit = _limit(image)
-    if _are_soft() and limit is not None and usage.stored(image.owner) > limit:
+    limit = _limit(image) if _are_soft() else None
+    if limit is not None and usage.stored(image.owner) > limit:
         raise exceeded(image)
 
 

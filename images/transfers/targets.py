@@ -49,7 +49,7 @@ def wanted(transfer: Transfer) -> Targets | None:
 
     Returns None for a transfer without rows of them.
     """
-    rows = list(transfer.targets.order_by("pk"))
+    rows = _rows(transfer)
     if not rows:
         return None
     found = tuple(stores.get(row.store) for row in rows)
@@ -61,8 +61,12 @@ def of(transfer: Transfer) -> list[TransferTarget]:
 
     A transfer without rows of them has one target, which is not saved.
     """
-    rows = list(transfer.targets.order_by("pk")) if transfer.task_id else []
+    rows = _rows(transfer) if transfer.task_id else []
     return rows or [_own(transfer)]
+
+
+def _rows(transfer: Transfer) -> list[TransferTarget]:
+    return list(transfer.targets.order_by("pk"))
 
 
 def _own(transfer: Transfer) -> TransferTarget:
@@ -92,7 +96,8 @@ def remove(transfer: Transfer, breaker: CircuitBreaker, *, abandoned: bool) -> b
     ``abandoned`` says that partial data may exist. Returns False if an object cannot be removed
     now, because its store fails or ``breaker`` reports it as unavailable.
     """
-    rows = list(transfer.targets.order_by("pk")) or [_own(transfer)]
+    # Not by `of`: an interrupted attempt has given its task to the next one.
+    rows = _rows(transfer) or [_own(transfer)]
     removed = [
         object_removal.delete(row.store, row.key, breaker, abandoned=abandoned)
         for row in rows

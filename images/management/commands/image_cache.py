@@ -101,24 +101,18 @@ class Command(CatalogueCommand):
 
     def _sum_up(self) -> None:
         entries, done = cache.contents(), cache.statistics()
-        used = sum(entry.size for entry in entries)
-        if self.as_json:
-            queued = len(cache.queued())
-            limit = cache.limit()
-            self.write_row(
-                "",
-                images=len(entries),
-                bytes=used,
-                limit=limit,
-                queued=queued,
-                **done._asdict(),
-            )
-            return
-        self.stdout.write(
-            f"{counted(len(entries), 'image')}, {size(used)} of {size(cache.limit())}; "
-            f"{len(cache.queued())} queued"
+        used, limit = sum(entry.size for entry in entries), cache.limit()
+        queued = len(cache.queued())
+        self.write_row(
+            f"{counted(len(entries), 'image')}, {size(used)} of {size(limit)}; "
+            f"{queued} queued",
+            images=len(entries),
+            bytes=used,
+            limit=limit,
+            queued=queued,
+            **done._asdict(),
         )
-        self.stdout.write(
+        self.write_summary(
             f"{counted(done.hits, 'hit')}, {size(done.hit_bytes)}; {done.misses} misses, "
             f"{counted(done.fills, 'fill')}, {counted(done.evictions, 'eviction')}"
         )
