@@ -27,7 +27,7 @@ from whitenoise.middleware import WhiteNoiseMiddleware
 from imagecatalog.identity import attempt_counts, throttle
 from imagecatalog.identity.models import Project, RoleAssignment
 from images import request_rate, stores
-from images.access import Caller, implied
+from images.access import Caller, implied, rules
 from images.models import (
     Image,
     ImageLocation,
@@ -438,3 +438,17 @@ def _store(image: Image, data: bytes) -> None:
     trashed = image.status == Status.PENDING_DELETE
     status = LocationStatus.PENDING_DELETE if trashed else LocationStatus.ACTIVE
     ImageLocation.objects.create(image=image, store=store.id, key=key, status=status)
+
+
+@pytest.fixture
+def policy(tmp_path: Path, settings: Any) -> Iterator[Callable[[str], None]]:
+    """``policy("add_image: role:reader")`` sets a policy file with this text."""
+
+    def write(text: str) -> None:
+        path = tmp_path / "policy.yaml"
+        path.write_text(text)
+        rules._overrides.cache_clear()
+        settings.IMAGECATALOG_POLICY_FILE = str(path)
+
+    yield write
+    rules._overrides.cache_clear()

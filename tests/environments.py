@@ -18,7 +18,7 @@ CONFORMANCE = {
 # The clients of other projects. Ansible's collection needs a module of openstacksdk that is gone.
 INTEROP = {
     "ansible": ["ansible==12.3.0", "openstacksdk==4.10.0"],
-    "image-manager": ["openstack-image-manager==0.20261006.0"],
+    "image_manager": ["openstack-image-manager==0.20261006.0"],
     "rally": ["rally==5.1.1", "rally-openstack==4.1.0"],
     "nova": ["nova==34.0.0"],
     "cinder": ["cinder==29.0.0"],

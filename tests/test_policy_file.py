@@ -22,20 +22,6 @@ Policy = Callable[[str], None]
 IMAGE = {"id": "x", "owner": "project-a", "visibility": "private", "protected": False}
 
 
-@pytest.fixture
-def policy(tmp_path: Path, settings: Any) -> Policy:
-    """``policy("add_image: role:reader")`` sets a policy file with this text."""
-
-    def write(text: str) -> None:
-        path = tmp_path / "policy.yaml"
-        path.write_text(text)
-        rules._overrides.cache_clear()
-        settings.IMAGECATALOG_POLICY_FILE = str(path)
-
-    yield write
-    rules._overrides.cache_clear()
-
-
 def test_without_a_file_the_defaults_hold(member: Caller, stranger: Caller) -> None:
     assert access.overrides() == {}
     assert may(member, "delete_image", IMAGE)

@@ -17,7 +17,7 @@ from django.http import HttpResponse
 from django.test import Client
 
 from images import access, imports, lifecycle, uploads
-from images.access import Caller, property_protections, rules
+from images.access import Caller, property_protections
 from images.api.v2.patch import V2_1
 from images.imports import ImportRequest
 from images.models import Event, Image
@@ -227,21 +227,8 @@ def test_a_file_that_is_not_text_is_refused(protect: Protect, tmp_path: Path) ->
 # Policies
 
 
-@pytest.fixture
-def policies(settings: Any, tmp_path: Path) -> Callable[[str], None]:
-    """``policies("builders: role:member")`` sets a policy file with this text."""
-
-    def write(text: str) -> None:
-        path = tmp_path / "policy.yaml"
-        path.write_text(text)
-        rules._overrides.cache_clear()
-        settings.IMAGECATALOG_POLICY_FILE = str(path)
-
-    return write
-
-
 @pytest.mark.parametrize(
-    ("policy", "admins", "members"),
+    ("named", "admins", "members"),
     [
         ("context_is_admin", True, False),
         ("default", True, True),
@@ -254,16 +241,16 @@ def policies(settings: Any, tmp_path: Path) -> Callable[[str], None]:
     ],
 )
 def test_a_policy_decides(
-    policy: str,
+    named: str,
     admins: bool,
     members: bool,
     protect: Protect,
-    policies: Callable[[str], None],
+    policy: Callable[[str], None],
     admin: Caller,
     member: Caller,
 ) -> None:
-    policies('"builders": "role:member and not role:admin"')
-    protect(section("^x_", update=policy), "policies")
+    policy('"builders": "role:member and not role:admin"')
+    protect(section("^x_", update=named), "policies")
 
     assert access.property_allowed(admin, "update", "x_a") is admins
     assert access.property_allowed(member, "update", "x_a") is members

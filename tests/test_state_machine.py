@@ -40,7 +40,7 @@ from images.operations import consistency
 from images.transfers import reaper
 from tests.copies import waiting_copies
 from tests.locations import remove_first
-from tests.web import allow_in_process, serving_folder
+from tests.web import serving_files
 
 # `make fuzz` tries more.
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "10"))
@@ -404,12 +404,8 @@ def make_due() -> None:
 @pytest.fixture
 def web(tmp_path: Path, settings: Any) -> Iterator[str]:
     """The URL of a web server that has each of CONTENTS under its length."""
-    folder = tmp_path / "web"
-    folder.mkdir()
-    for data in (b"", b"one", b"two" * 1000):
-        (folder / str(len(data))).write_bytes(data)
-    with serving_folder(folder) as url:
-        allow_in_process(settings, url)
+    files = {str(len(data)): data for data in (b"", b"one", b"two" * 1000)}
+    with serving_files(tmp_path / "web", settings, **files) as url:
         yield url
 
 

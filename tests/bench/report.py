@@ -27,7 +27,10 @@ class Figure:
 
     @property
     def ratio(self) -> float | None:
-        """How many times better ours is; None without a peer, for memory, and for times of our own."""
+        """How many times better ours is.
+
+        None without a peer, for memory, and for ratios to another measurement of ours.
+        """
         if not self.ours or not self.peer or self.unit in ("MiB", "x one"):
             return None
         ours, peer = median(self.ours), median(self.peer)

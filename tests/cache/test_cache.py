@@ -18,7 +18,7 @@ from images import cache, errors, lifecycle, stores
 from images.access import Caller
 from images.models import Image
 from tests.cache.conftest import MIB, download
-from tests.web import allow_in_process, serving_folder
+from tests.web import serving_files
 
 pytestmark = pytest.mark.django_db
 
@@ -377,10 +377,7 @@ def test_data_at_a_url_is_cached_where_its_owner_cannot_change_it(
     settings.IMAGECATALOG_LOCATION_DATA = trust
     data = os.urandom(MIB)
     image = make_image("active", data=data)
-    (web := tmp_path / "web").mkdir()
-    (web / "image").write_bytes(data)
-    with serving_folder(web) as url:
-        allow_in_process(settings, url)
+    with serving_files(tmp_path / "web", settings, image=data) as url:
         image.locations.update(store="http", key=f"{url}/image")
 
         assert download(image) == data

@@ -23,7 +23,7 @@ from django.utils import timezone
 from images import stores
 from images.models import Event, Image, ImageLocation
 from tests import servers
-from tests.web import allow_in_process, serving_folder
+from tests.web import serving_files
 
 MIB = 1 << 20
 
@@ -283,12 +283,9 @@ def manage(env: dict[str, str], *command: str) -> str:
 @pytest.fixture
 def unread(tmp_path: Path, settings: Any, make_image: Any) -> Iterator[Image]:
     """An active image without digests, whose data is at a URL."""
-    folder = tmp_path / "web"
-    folder.mkdir()
-    (folder / "image").write_bytes(b"the bytes of an image")
+    data = b"the bytes of an image"
     unknown = dict.fromkeys(("checksum", "os_hash_algo", "os_hash_value"))
-    with serving_folder(folder) as url:
-        allow_in_process(settings, url)
+    with serving_files(tmp_path / "web", settings, image=data) as url:
         image = make_image("active", **unknown)
         image.locations.update(store="http", key=f"{url}/image")
         yield image

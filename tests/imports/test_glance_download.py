@@ -125,6 +125,17 @@ def remote(url: str, settings: Any, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def application_credential(remote: Path, url: str) -> None:
+    """The credentials for the region are an application credential of Keystone."""
+    credential = {
+        "auth_url": f"{url}/v3",
+        "application_credential_id": "id",
+        "application_credential_secret": "secret",
+    }
+    remote.write_text(json.dumps(credential))
+
+
+@pytest.fixture
 def keystone(
     url: str, other: type[Other], settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> Client:
@@ -239,15 +250,8 @@ def test_credentials_of_the_operator_are_sent_and_never_stored(
 
 
 def test_an_application_credential_of_keystone_is_used(
-    client: Client, image: Image, remote: Path, url: str, other: type[Other]
+    client: Client, image: Image, application_credential: None, other: type[Other]
 ) -> None:
-    credential = {
-        "auth_url": f"{url}/v3",
-        "application_credential_id": "id",
-        "application_credential_secret": "secret",
-    }
-    remote.write_text(json.dumps(credential))
-
     ask(client, image)
     work()
 
@@ -256,14 +260,8 @@ def test_an_application_credential_of_keystone_is_used(
 
 
 def test_a_refused_application_credential_fails_the_import(
-    client: Client, image: Image, remote: Path, url: str, other: type[Other]
+    client: Client, image: Image, application_credential: None, other: type[Other]
 ) -> None:
-    credential = {
-        "auth_url": f"{url}/v3",
-        "application_credential_id": "id",
-        "application_credential_secret": "secret",
-    }
-    remote.write_text(json.dumps(credential))
     other.issues_tokens = False
 
     ask(client, image)

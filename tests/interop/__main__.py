@@ -23,20 +23,8 @@ from tests.servers import Service
 from tests.web import allow, serving_folder
 
 CLIENTS = Path(__file__).parent / "clients"
-# The client's environment; None: its packages are those of the tests, or it needs none.
-ENVIRONMENTS: Mapping[str, str | None] = {
-    "openstack": None,
-    "glance": None,
-    "openstacksdk": None,
-    "gophercloud": None,
-    "ansible": "ansible",
-    "image_manager": "image-manager",
-    "rally": "rally",
-    "nova": "nova",
-    "cinder": "cinder",
-    "ironic": "ironic",
-    "heat": "heat",
-}
+# Those of INTEROP have an environment of their own; the others use that of the tests.
+NAMES = ("openstack", "glance", "openstacksdk", "gophercloud", *environments.INTEROP)
 
 
 @dataclass(frozen=True)
@@ -55,10 +43,8 @@ class Outcome:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="interop", description=__doc__)
-    parser.add_argument(
-        "--only", action="append", choices=ENVIRONMENTS, help="a client"
-    )
-    chosen = parser.parse_args().only or list(ENVIRONMENTS)
+    parser.add_argument("--only", action="append", choices=NAMES, help="a client")
+    chosen = parser.parse_args().only or list(NAMES)
     with (
         tempfile.TemporaryDirectory(prefix="interop-") as folder,
         _service(Path(folder)) as (service, env),
@@ -99,8 +85,8 @@ def _service(folder: Path) -> Iterator[tuple[Service, dict[str, str]]]:
 
 def outcome(client: str, service: Service, env: Mapping[str, str]) -> Outcome:
     """Let a client use the service."""
-    name = ENVIRONMENTS[client]
-    python = environments.programs(name) / "python" if name else Path(sys.executable)
+    own = client in environments.INTEROP
+    python = environments.programs(client) / "python" if own else Path(sys.executable)
     with tempfile.TemporaryDirectory(prefix=f"{client}-") as folder:
         done = subprocess.run(
             [python, CLIENTS / f"with_{client}.py"],

@@ -18,7 +18,7 @@ from images.models import Image, Transfer
 from images.operations import consistency, manual_transitions
 from images.transfers import reaper
 from tests.copies import waiting_copies
-from tests.web import allow_in_process, serving_folder
+from tests.web import serving_files
 
 pytestmark = pytest.mark.django_db
 
@@ -27,11 +27,7 @@ DATA = bytes(range(256)) * (3 << 12)  # 3 MiB
 
 @pytest.fixture
 def url(tmp_path: Path, settings: Any) -> Iterator[str]:
-    folder = tmp_path / "web"
-    folder.mkdir()
-    (folder / "image").write_bytes(DATA)
-    with serving_folder(folder) as web:
-        allow_in_process(settings, web)
+    with serving_files(tmp_path / "web", settings, image=DATA) as web:
         yield f"{web}/image"
 
 

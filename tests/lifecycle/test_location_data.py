@@ -19,7 +19,7 @@ from images.models import Image, ImageLocation, Status
 from images.stores.http import HttpStore
 from images.transfers import concurrency
 from tests.rows import current
-from tests.web import allow_in_process, serving_folder
+from tests.web import serving_files
 
 DATA = b"the bytes of an image"
 FORMATS = {"disk_format": "raw", "container_format": "bare", "owner": "project-a"}
@@ -35,14 +35,9 @@ def qcow2(backing: bytes = b"") -> bytes:
 @pytest.fixture
 def web(tmp_path: Path, settings: Any) -> Iterator[str]:
     """The URL of a web server that has `image` (DATA), `backed`, `disk` and `empty`."""
-    folder = tmp_path / "web"
-    folder.mkdir()
-    (folder / "image").write_bytes(DATA)
-    (folder / "backed").write_bytes(qcow2(b"/etc/passwd"))
-    (folder / "disk").write_bytes(qcow2())
-    (folder / "empty").write_bytes(b"")
-    with serving_folder(folder) as url:
-        allow_in_process(settings, url)
+    disks = {"backed": qcow2(b"/etc/passwd"), "disk": qcow2()}
+    files = {"image": DATA, "empty": b"", **disks}
+    with serving_files(tmp_path / "web", settings, **files) as url:
         yield url
 
 

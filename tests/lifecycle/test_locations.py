@@ -23,7 +23,7 @@ from images.models import Event, Image, Status
 from images.stores.http import HttpStore
 from images.transitions import locked
 from tests.rows import current
-from tests.web import allow_in_process, serving_folder
+from tests.web import serving_files
 
 DATA = b"the bytes of an image"
 SHA512 = hashlib.sha512(DATA).hexdigest()
@@ -32,14 +32,8 @@ SHA512 = hashlib.sha512(DATA).hexdigest()
 @pytest.fixture
 def web(tmp_path: Path, settings: Any) -> Iterator[str]:
     """The URL of a web server that has `image` (DATA), `same` and `other`, `longer`."""
-    folder = tmp_path / "web"
-    folder.mkdir()
-    (folder / "image").write_bytes(DATA)
-    (folder / "same").write_bytes(DATA)
-    (folder / "other").write_bytes(DATA[::-1])
-    (folder / "longer").write_bytes(DATA + b"!")
-    with serving_folder(folder) as url:
-        allow_in_process(settings, url)
+    files = {"image": DATA, "same": DATA, "other": DATA[::-1], "longer": DATA + b"!"}
+    with serving_files(tmp_path / "web", settings, **files) as url:
         yield url
 
 

@@ -15,7 +15,7 @@ from images.access import Caller
 from images.lifecycle import downloading
 from images.models import Image
 from images.transfers import concurrency
-from tests.web import allow_in_process, serving_folder
+from tests.web import serving_files
 
 pytestmark = pytest.mark.django_db
 
@@ -24,10 +24,7 @@ DATA = bytes(1 << 16)
 
 @pytest.fixture
 def image(tmp_path: Path, settings: Any, make_image: Any) -> Iterator[Image]:
-    (tmp_path / "web").mkdir()
-    (tmp_path / "web" / "image").write_bytes(DATA)
-    with serving_folder(tmp_path / "web") as web:
-        allow_in_process(settings, web)
+    with serving_files(tmp_path / "web", settings, image=DATA) as web:
         image = make_image("active", data=DATA)
         image.locations.update(store="http", key=f"{web}/image")
         yield image

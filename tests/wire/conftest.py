@@ -14,12 +14,14 @@ from playwright.sync_api import Browser
 
 from tests import servers
 from tests.servers import Missing, Service
+from tests.web import serving_folder
 from tests.wire.api import Api, ApiV1
 from tests.wire.browser import chromium
 from tests.wire.clients import Clients, loaded
 from tests.wire.evidence import Evidence
 
 MEMBER_PASSWORD = "a member's password"
+DATA = os.urandom((5 << 20) + 7)
 
 Start = Callable[..., AbstractContextManager[Evidence]]
 
@@ -116,3 +118,19 @@ def terminal() -> Iterator[int]:
     yield its
     os.close(ours)
     os.close(its)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Path:
+    path = tmp_path / "disk.raw"
+    path.write_bytes(DATA)
+    return path
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[str]:
+    folder = tmp_path / "web"
+    folder.mkdir()
+    (folder / "disk.raw").write_bytes(DATA)
+    with serving_folder(folder) as url:
+        yield f"{url}/disk.raw"

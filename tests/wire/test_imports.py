@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import io
-import os
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,36 +14,19 @@ from keystoneauth1.http_basic import HTTPBasicAuth
 from keystoneauth1.session import Session
 
 from tests.servers import Service
-from tests.web import allow, serving_folder
+from tests.web import allow
 from tests.wire import test_openstack_client, test_openstacksdk
 from tests.wire.api import OCTETS, Api
 from tests.wire.clients import Clients
-from tests.wire.conftest import Start
+from tests.wire.conftest import DATA, Start
 from tests.wire.evidence import Evidence
 
-DATA = os.urandom((5 << 20) + 7)
 RAW = {"disk_format": "raw", "container_format": "bare"}
 FORMATS = ("--disk-format", "raw", "--container-format", "bare")
 JSON = ("-f", "json")
 
 # About what openstacksdk does inside.
 pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Path:
-    path = tmp_path / "disk.raw"
-    path.write_bytes(DATA)
-    return path
-
-
-@pytest.fixture
-def web(tmp_path: Path) -> Iterator[str]:
-    folder = tmp_path / "web"
-    folder.mkdir()
-    (folder / "disk.raw").write_bytes(DATA)
-    with serving_folder(folder) as url:
-        yield f"{url}/disk.raw"
 
 
 @pytest.fixture

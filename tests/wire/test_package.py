@@ -18,7 +18,6 @@ from imagecatalog import __version__
 from tests import servers
 
 pytestmark = [
-    pytest.mark.wire,
     pytest.mark.slow,
     pytest.mark.xdist_group("package"),
 ]

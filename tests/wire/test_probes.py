@@ -13,9 +13,9 @@ import pytest
 import requests
 
 from tests import servers
+from tests.wire.api import connect
 
 pytestmark = [
-    pytest.mark.wire,
     pytest.mark.slow,
     pytest.mark.xdist_group("probes"),
 ]
@@ -96,14 +96,11 @@ def test_a_web_server_that_is_gone_is_noticed(
     servers.wait_until(lambda: is_ready(address), "the new web server")
 
 
-def test_a_service_that_stops_is_not_ready_and_lives(
-    address: str, tmp_path: Path
-) -> None:
+def test_a_service_that_stops_is_not_ready_and_lives(tmp_path: Path) -> None:
     own = f"127.0.0.1:{servers.free_port()}"
     with servers.catalogue(tmp_path, {"IMAGECATALOG_MANAGEMENT_BIND": own}) as service:
         servers.wait_until(lambda: is_ready(own), "readiness")
-        host, _, port = service.url.removeprefix("http://").partition(":")
-        with socket.create_connection((host, int(port))) as upload:
+        with connect(service) as upload:
             upload.sendall(
                 b"POST /v1/images HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"
             )

@@ -11,13 +11,12 @@ import pytest
 
 from tests import servers
 from tests.servers import Service
-from tests.web import allow, serving_folder
+from tests.web import allow
 from tests.wire import test_openstack_client
 from tests.wire.api import Api
 from tests.wire.clients import Clients
 from tests.wire.evidence import Evidence
 
-DATA = os.urandom((5 << 20) + 7)
 FORMATS = ("--disk-format", "raw", "--container-format", "bare")
 JSON = ("-f", "json")
 KEY = "a-key-for-the-commands"
@@ -25,22 +24,6 @@ KEY = "a-key-for-the-commands"
 pytestmark = pytest.mark.slow
 
 Glance = Callable[..., str]
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Path:
-    path = tmp_path / "disk.raw"
-    path.write_bytes(DATA)
-    return path
-
-
-@pytest.fixture
-def web(tmp_path: Path) -> Iterator[str]:
-    folder = tmp_path / "web"
-    folder.mkdir()
-    (folder / "disk.raw").write_bytes(DATA)
-    with serving_folder(folder) as url:
-        yield f"{url}/disk.raw"
 
 
 @contextmanager

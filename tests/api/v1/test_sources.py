@@ -15,7 +15,7 @@ from images.imports import queue
 from images.models import Event, Image, ImageLocation, Transfer
 from tests.api.v1.conftest import kept, told
 from tests.copies import waiting_copies
-from tests.web import allow_in_process, serving_folder
+from tests.web import serving_files
 
 DATA = b"the bytes of an image"
 MD5 = hashlib.md5(DATA, usedforsecurity=False).hexdigest()
@@ -24,12 +24,7 @@ MD5 = hashlib.md5(DATA, usedforsecurity=False).hexdigest()
 @pytest.fixture
 def web(tmp_path: Path, settings: Any) -> Iterator[str]:
     """The URL of a web server that has `image` (DATA) and `empty`."""
-    folder = tmp_path / "web"
-    folder.mkdir()
-    (folder / "image").write_bytes(DATA)
-    (folder / "empty").write_bytes(b"")
-    with serving_folder(folder) as url:
-        allow_in_process(settings, url)
+    with serving_files(tmp_path / "web", settings, image=DATA, empty=b"") as url:
         yield url
 
 

@@ -14,6 +14,14 @@ DISK = Path(os.environ["INTEROP_DISK"])  # raw
 WEB = os.environ["INTEROP_WEB"]  # the URL of a qcow2
 FOLDER = Path(os.environ["INTEROP_FOLDER"])  # for the files of this client
 REGION = os.environ["OS_REGION_NAME"]
+CREDENTIALS = {
+    "auth_url": os.environ["OS_AUTH_URL"],
+    "username": os.environ["OS_USERNAME"],
+    "password": os.environ["OS_PASSWORD"],
+    "project_name": os.environ["OS_PROJECT_NAME"],
+    "user_domain_name": "Default",
+    "project_domain_name": "Default",
+}
 
 
 def session() -> Any:
@@ -21,15 +29,7 @@ def session() -> Any:
     from keystoneauth1.identity.v3 import Password
     from keystoneauth1.session import Session
 
-    auth = Password(
-        auth_url=os.environ["OS_AUTH_URL"],
-        username=os.environ["OS_USERNAME"],
-        password=os.environ["OS_PASSWORD"],
-        project_name=os.environ["OS_PROJECT_NAME"],
-        user_domain_name="Default",
-        project_domain_name="Default",
-    )
-    return Session(auth=auth)
+    return Session(auth=Password(**CREDENTIALS))
 
 
 def context(kind: Callable[..., Any]) -> Any:

@@ -24,16 +24,8 @@ client = glanceclient.Client("2", session=session(), endpoint_override=endpoint(
 # The engine makes the client from a trust, for which it needs its database.
 GlanceWebImage.client = lambda self, version=None: client
 owner = stack.Stack(context.RequestContext(), NAME, template.Template(TEMPLATE))
-
-
-def resource(**changes: object) -> GlanceWebImage:
-    definition = rsrc_defn.ResourceDefinition(
-        "image", "OS::Glance::WebImage", PROPERTIES | changes
-    )
-    return GlanceWebImage("image", definition, owner)
-
-
-web = resource()
+definition = rsrc_defn.ResourceDefinition("image", "OS::Glance::WebImage", PROPERTIES)
+web = GlanceWebImage("image", definition, owner)
 active = web.handle_create()
 image = web.resource_id
 wait(lambda: web.check_create_complete(active))

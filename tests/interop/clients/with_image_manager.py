@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import urllib.request
 
 import openstack
-from signing_in import FOLDER, WEB, done, run, session
+from signing_in import CREDENTIALS, FOLDER, REGION, WEB, done, run, session
 
 DAY = "2026-01-01"
 
@@ -20,15 +19,8 @@ with urllib.request.urlopen(WEB) as answer:
         {
             "clouds": {
                 "openstack": {
-                    "auth": {
-                        "auth_url": os.environ["OS_AUTH_URL"],
-                        "username": os.environ["OS_USERNAME"],
-                        "password": os.environ["OS_PASSWORD"],
-                        "project_name": os.environ["OS_PROJECT_NAME"],
-                        "user_domain_name": "Default",
-                        "project_domain_name": "Default",
-                    },
-                    "region_name": os.environ["OS_REGION_NAME"],
+                    "auth": CREDENTIALS,
+                    "region_name": REGION,
                 }
             }
         }

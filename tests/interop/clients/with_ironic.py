@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 import io
-import os
 import tempfile
 
 import openstack
 from ironic.common import context, image_service
 from ironic.conf import CONF
-from signing_in import DISK, REGION, done, session, wait
+from signing_in import CREDENTIALS, DISK, REGION, done, session, wait
 
 DATA = DISK.read_bytes()
 
-SETTINGS = {
-    "auth_type": "password",
-    "auth_url": os.environ["OS_AUTH_URL"],
-    "username": os.environ["OS_USERNAME"],
-    "password": os.environ["OS_PASSWORD"],
-    "project_name": os.environ["OS_PROJECT_NAME"],
-    "user_domain_name": "Default",
-    "project_domain_name": "Default",
-    "region_name": REGION,
-}
+SETTINGS = {"auth_type": "password", "region_name": REGION, **CREDENTIALS}
 with tempfile.NamedTemporaryFile("w") as file:
     file.write("[glance]\n")
     file.writelines(f"{name} = {value}\n" for name, value in SETTINGS.items())
