@@ -238,11 +238,15 @@ class Rounds:
             self.passer.kill()
             self.passer.wait()
             return True
-        victims = self._processes(kind)
-        if not victims:
-            return False
-        self.dice.choice(victims).kill()
-        return True
+        # A master that was just started again has no worker yet.
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            with suppress(psutil.Error):
+                if victims := self._processes(kind):
+                    self.dice.choice(victims).kill()
+                    return True
+            time.sleep(0.01)
+        return False
 
     def _die_reaping(self) -> bool:
         # A dead transfer is needed first, and may be reaped before the second note is there.
