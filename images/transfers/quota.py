@@ -4,8 +4,9 @@ Each copy of an image counts. Images in the trash do not count, so deletion free
 once; the trash and the chunks of resumable uploads have limits of their own.
 
 A transfer reserves bytes before they come, in its own row: the reservation ends with the
-transfer, however that ends. The sum over the copies and the reservation are computed under one
-advisory lock of the project, so that no stored total can differ from the rows.
+transfer or, if its image was deleted, with the removal of the partial data. The sum over the
+copies and the reservation are computed under one advisory lock of the project, so that no
+stored total can differ from the rows.
 """
 
 from __future__ import annotations
@@ -215,13 +216,14 @@ def _left(
     """Return the bytes of the owner's quota that nothing else uses or reserves.
 
     Stored copies use them; transfers of the owner's other images, and copies of this image to
-    further stores, reserve them, but for ``transfer``. None: no quota. ``reserved`` is the
-    expression for the reserved bytes of a transfer.
+    further stores, reserve them, but for ``transfer``; partial data of deleted images uses them
+    until it is removed. None: no quota. ``reserved`` is the expression for the reserved bytes
+    of a transfer.
     """
     left = remaining(image)
     if left is None:
         return None
-    others = usage.reserving_transfers().filter(image__owner=image.owner)
+    others = usage.counted_transfers().filter(image__owner=image.owner)
     # Of several transfers of one image only copies to further stores add up.
     others = others.exclude(~Q(kind=TransferKind.IMAGE_COPY), image=image)
     if transfer is not None:

@@ -15,10 +15,15 @@ from images.models import (
     LocationStatus,
     Status,
     Transfer,
+    TransferKind,
     TransferStatus,
     UploadChunk,
 )
+from images.models.transfer import UNCLEAN
 from images.transfers import limits
+
+# Not IN: each of the two statuses has an index of its own.
+IS_OPEN = Q(status=TransferStatus.RUNNING) | Q(status=TransferStatus.WAITING)
 
 # A transfer that began without a quota, or in an earlier release, has reserved nothing.
 RESERVED = Coalesce("bytes_reserved", "bytes_expected", "bytes_received")
@@ -93,8 +98,8 @@ def uploading(owner: str | None) -> QuerySet[Image]:
 
 
 def reserved(owner: str | None) -> int:
-    """Return the bytes that a project's open transfers have reserved."""
-    return _total(reserving_transfers().filter(image__owner=owner), RESERVED)
+    """Return the bytes that a project's transfers have reserved."""
+    return _total(counted_transfers().filter(image__owner=owner), RESERVED)
 
 
 def trash(owner: str | None) -> int:
@@ -124,11 +129,23 @@ def by_owner(
 
 def reserving_transfers() -> QuerySet[Transfer]:
     """Return the open transfers whose bytes count, because no image has them yet."""
-    # Not IN: each of the two statuses has an index of its own.
-    is_open = Q(status=TransferStatus.RUNNING) | Q(status=TransferStatus.WAITING)
+    return _counting(IS_OPEN)
+
+
+def counted_transfers() -> QuerySet[Transfer]:
+    """Return the transfers whose bytes count, because no image has them.
+
+    Those are the open ones, and those that a deletion of their image has ended, until their
+    partial data is removed: the client may still hold the connection.
+    """
+    ended = UNCLEAN & Q(image__deleted_at__isnull=False) & ~Q(kind=TransferKind.STAGE)
+    return _counting(IS_OPEN | ended)
+
+
+def _counting(which: Q) -> QuerySet[Transfer]:
     # An import has the same bytes as its resumable upload or its staged data.
     same = (Status.IMPORTING, Status.UPLOADING)
-    return Transfer.objects.filter(is_open).exclude(status_on_failure__in=same)
+    return Transfer.objects.filter(which).exclude(status_on_failure__in=same)
 
 
 def _total(rows: QuerySet[Any], size: str | Coalesce) -> int:

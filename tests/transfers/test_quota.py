@@ -221,6 +221,24 @@ def test_a_dead_transfer_reserves_nothing_any_more(
     assert Image.objects.get(pk=other.pk).status == Status.QUEUED
 
 
+def test_partial_data_of_a_deleted_image_counts_until_it_is_removed(
+    make_image: Any, admin: Caller
+) -> None:
+    deleted, image = make_image(owner=PROJECT), make_image(owner=PROJECT)
+
+    def uploading() -> Iterator[bytes]:
+        yield DATA
+        lifecycle.delete(deleted.pk, admin)
+        with pytest.raises(errors.OverLimit):
+            lifecycle.upload(image.pk, [DATA], admin, expected_size=len(DATA))
+        raise errors.BodyIncomplete
+
+    with pytest.raises(errors.BodyIncomplete):
+        lifecycle.upload(deleted.pk, uploading(), admin, expected_size=200)
+
+    lifecycle.upload(image.pk, [DATA], admin, expected_size=len(DATA))
+
+
 def test_a_transfer_without_a_quota_reserves_nothing(
     make_image: Any, admin: Caller, settings: Any
 ) -> None:
