@@ -82,6 +82,18 @@ def test_a_database_of_a_newer_release_is_refused() -> None:
 
 
 @pytest.mark.django_db
+def test_a_database_that_lacks_a_migration_is_refused_where_serve_may_not_migrate() -> (
+    None
+):
+    schema.refuse_older()
+    ((app, newest),) = MigrationLoader(None).graph.leaf_nodes("images")
+    MigrationRecorder(connection).record_unapplied(app, newest)
+
+    with pytest.raises(CommandError, match=rf"lacks .*images\.{newest}.*`migrate`"):
+        schema.refuse_older()
+
+
+@pytest.mark.django_db
 def test_migrations_of_other_apps_are_their_own_affair() -> None:
     MigrationRecorder(connection).record_applied("axes", "9999_later")
 

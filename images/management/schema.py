@@ -9,14 +9,18 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.core.management.commands import migrate
 from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
-from images import db
+from images import data_folder, db
 
 log = logging.getLogger(__name__)
 
 APPS = ("identity", "images")
+MIGRATE_FIRST = (
+    "Run the command `migrate` of this release first, or serve without --no-migrate."
+)
 
 
 class Migrate(migrate.Command):
@@ -53,6 +57,20 @@ def refuse_newer() -> None:
             f"A newer release has migrated the database ({', '.join(unknown)}). Start that "
             "release. To serve with this one until all machines are upgraded, add "
             "--allow-newer-database."
+        )
+
+
+def refuse_older() -> None:
+    """Raise CommandError if the database lacks tables or migrations of this release."""
+    if is_new():
+        raise CommandError(
+            f"There are no tables in {data_folder.database_name()}. {MIGRATE_FIRST}"
+        )
+    executor = MigrationExecutor(connection)
+    if plan := executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        missing = ", ".join(str(migration) for migration, _ in plan)
+        raise CommandError(
+            f"The database lacks migrations of this release ({missing}). {MIGRATE_FIRST}"
         )
 
 

@@ -124,6 +124,15 @@ def test_a_misspelt_variable_is_warned_of_at_the_start(tmp_path: Path) -> None:
     assert "IMAGECATALOG_STORES" in hint
 
 
+def test_without_leave_to_migrate_it_makes_no_tables(tmp_path: Path) -> None:
+    done = serve(tmp_path, "--no-migrate", "--bind", "127.0.0.1:0")
+
+    assert done.returncode == 1
+    assert "There are no tables" in done.stderr
+    assert "Run the command `migrate`" in done.stderr
+    assert not (tmp_path / servers.SQLITE).exists()
+
+
 @pytest.mark.parametrize("bind", ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"])
 def test_without_sign_in_it_serves_loopback_only(tmp_path: Path, bind: str) -> None:
     done = serve(tmp_path, "--bind", bind, IMAGECATALOG_AUTH="none")

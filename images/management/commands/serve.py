@@ -87,6 +87,12 @@ class Command(CatalogueCommand):
             action="store_true",
             help="serve although a newer release has migrated the database",
         )
+        parser.add_argument(
+            "--no-migrate",
+            action="store_true",
+            help="leave the tables to the command migrate, and refuse to serve if they lack "
+            "a migration",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -105,12 +111,15 @@ class Command(CatalogueCommand):
             if options["management"]:
                 address = _address("--management", options["management"])
                 management = sockets.enter_context(_listen("--management", *address))
+            if options["no_migrate"]:
+                schema.refuse_older()
             _refuse_unexpected_catalogue()
             data_folder.prepare()
             with _exclusive():
                 if not options["allow_newer_database"]:
                     schema.refuse_newer()
-                schema.upgrade()
+                if not options["no_migrate"]:
+                    schema.upgrade()
                 password = first_user.ensure()
                 shipped.load()
             if not options["allow_missing_stores"]:
