@@ -10,8 +10,6 @@ import gc
 import logging
 import os
 import resource
-import socket
-import struct
 import threading
 import time
 from pathlib import Path
@@ -24,6 +22,7 @@ from django.utils.log import configure_logging
 from gunicorn import glogging  # type: ignore[import-untyped]
 from gunicorn.http import message  # type: ignore[import-untyped]
 
+from imagecatalog.web.connection import limit_silence
 from images import db, logs
 from images.http import client_address, connection, expectation, request_head
 from images.transfers import concurrency
@@ -84,7 +83,6 @@ limit_request_line = message.MAX_REQUEST_LINE = 1 << 17  # gunicorn stops at 819
 limit_request_fields = 256
 limit_request_field_size = 1 << 16  # all together: see imagecatalog.web.connection
 
-SILENCE = 60  # s that a connection can stay open without a byte sent or received
 MARGIN = min(
     5.0, graceful_timeout / 2
 )  # s for cleaning up after the last read of request bodies
@@ -96,10 +94,10 @@ def when_ready(server: Any) -> None:
     gunicorn sets none: a client that stops within a header, or does not receive its response,
     would block a thread for ever. (Request bodies have their own, shorter timeout.)
     """
-    limit = struct.pack("@ll", SILENCE, 0)
     for listener in server.LISTENERS:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+        limit_silence(listener)
+    # gunicorn would remove the files of Unix sockets that belong to its parent.
+    server.systemd = all(isinstance(it, int) for it in server.cfg.address)
     gc.freeze()  # else the first collection in a worker would copy the shared memory
 
 

@@ -100,6 +100,15 @@ def positive_integer(text: str) -> int:
     return int(text)
 
 
+def file_mode(text: str) -> int:
+    """Parse the mode of a file, such as 660 (an argparse type)."""
+    if not re.fullmatch("0?[0-7]{3}", text):
+        raise ArgumentTypeError(
+            f"{text!r} is not a mode of a file. Use for example 660."
+        )
+    return int(text, 8)
+
+
 def positive(text: str) -> float:
     """Parse a number above 0 (an argparse type)."""
     number = _number(text)

@@ -318,10 +318,13 @@ def catalogue(
     root: Path = ROOT,
     program: Sequence[str | Path] = (sys.executable, "manage.py"),
     port: int | None = None,
+    options: Sequence[str | Path] = (),
+    sockets: Sequence[int] = (),
 ) -> Iterator[Service]:
     """Our service on a free port, or on ``port``, with its data below ``folder`` unless ``env`` says otherwise.
 
-    ``root`` is the folder that ``program`` runs in: that of the code of ``manage.py``.
+    ``root`` is the folder that ``program`` runs in: that of the code of ``manage.py``. The
+    service has further ``options``, and inherits ``sockets``, which are descriptors.
 
     Settings of the caller's own environment do not reach it. At the end it must stop cleanly
     on SIGTERM, unless it was killed on purpose. A SQLite database that is not there yet is a
@@ -337,8 +340,17 @@ def catalogue(
     if migrated and not full.get("DATABASE_URL") and not exists:
         make_database(data_dir)
     log = folder / f"{address.replace(':', '-')}.log"
-    command = [*program, "serve", "--bind", address, "--workers", str(workers)]
-    with running(command, full, log, seconds=60, root=root) as process:
+    command = [
+        *program,
+        "serve",
+        "--bind",
+        address,
+        "--workers",
+        str(workers),
+        *options,
+    ]
+    start = running(command, full, log, seconds=60, root=root, sockets=sockets)
+    with start as process:
         url = f"http://{address}"
         wait_until(lambda: _status(url), "serve", 60, process, log)
         yield Service(url, process, log, data_dir, full)
@@ -389,6 +401,7 @@ def running(
     seconds: float = 30,
     user: int | None = None,
     root: Path = ROOT,
+    sockets: Sequence[int] = (),
 ) -> Iterator[subprocess.Popen[bytes]]:
     """The process, in a group of its own of which nothing is left at the end.
 
@@ -403,6 +416,7 @@ def running(
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            pass_fds=sockets,
         )
     try:
         yield process

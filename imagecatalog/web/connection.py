@@ -9,7 +9,9 @@ This module depends on internals of the gunicorn version that pyproject.toml nam
 from __future__ import annotations
 
 import re
+import socket
 import ssl
+import struct
 import time
 from contextlib import suppress
 from typing import Any, Final
@@ -35,6 +37,7 @@ BLOCK: Final = 1 << 16  # bytes received at once
 HEAD_LIMIT: Final = 1 << 17
 BODY_LIMIT: Final = request_body.LIMIT
 FRAMING_LIMIT: Final = 1 << 16  # bytes of chunk sizes: tiny chunks take long to decode
+SILENCE: Final = 60  # s that a connection can stay open without a byte sent or received
 HEAD_SECONDS: Final = 10.0  # for a whole head, and until the first byte of a connection
 END_OF_HEAD: Final = b"\r\n\r\n"
 FORWARDED_FOR: Final = "X-FORWARDED-FOR"
@@ -49,6 +52,16 @@ DATA_REQUEST = re.compile(
 
 class LimitRequestBody(Exception):
     """The body is too large for a request without the data of an image."""
+
+
+def limit_silence(sock: Any) -> None:
+    """Let reads and writes of a socket, or of those that it accepts, wait for SILENCE seconds.
+
+    The connections that a Unix socket accepts do not inherit the limit.
+    """
+    limit = struct.pack("@ll", SILENCE, 0)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
 
 
 class Parser(RequestParser):  # type: ignore[misc]
@@ -89,6 +102,8 @@ class Connection(TConn):  # type: ignore[misc]
     ) -> None:
         """Wrap an accepted socket. Raises OSError if the client has already disconnected."""
         super().__init__(cfg, sock, client, server)
+        if sock.family == socket.AF_UNIX:
+            limit_silence(sock)
         if tls is not None:
             self.sock = tls.wrap_socket(
                 sock, server_side=True, do_handshake_on_connect=False

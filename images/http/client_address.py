@@ -13,6 +13,7 @@ from django.http import HttpRequest
 
 CLIENT = "imagecatalog.client"  # a key of the request's environment, for the access log
 HOPS = 32  # proxies in a chain; looking at thousands would take long
+MAPPED = "::ffff:"  # what a socket of both families puts before an IPv4 address
 UNIX = "unix"  # a trusted proxy: any peer that connects by a Unix socket
 _WITH_PORT = re.compile(r"(?:\[(.*)\]|([0-9.]+))(?::[0-9]+)?")
 
@@ -30,6 +31,8 @@ def client_of(environ: Mapping[str, Any]) -> str:
     address is in IMAGECATALOG_TRUSTED_PROXIES.
     """
     address: str = environ.get("REMOTE_ADDR", "")
+    if "." in address:
+        address = address.removeprefix(MAPPED)
     hops = environ.get("HTTP_X_FORWARDED_FOR", "").rsplit(",", HOPS)
     while hops and _is_trusted(address):
         hop = _parsed(hops.pop())
@@ -58,7 +61,7 @@ def as_peers(trusted: tuple[str, ...]) -> list[str]:
     """
     networks = _networks(trusted)
     mapped = [
-        f"::ffff:{network.network_address}/{96 + network.prefixlen}"
+        f"{MAPPED}{network.network_address}/{96 + network.prefixlen}"
         for network in networks
         if network.version == 4
     ]

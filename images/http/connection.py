@@ -133,7 +133,8 @@ def send_at_once(sock: socket.socket, blocks: Any, most: int) -> int:
     ahead: it has one limit for all connections, and many clients that do not read would
     otherwise slow every other connection down.
     """
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
+    if sock.family != socket.AF_UNIX:  # the buffer of a Unix socket is small
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
     sock.setblocking(False)
     try:
         sent: int = blocks.send_to(sock, most)

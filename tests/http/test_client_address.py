@@ -69,6 +69,8 @@ def test_without_trusted_proxies_nobody_speaks_for_others() -> None:
         (PROXY, "2001:DB8::0:7", "2001:db8::7"),
         (PROXY, "fe80::7%eth0", "fe80::7"),
         (f"::ffff:{PROXY}", f"::ffff:{SOMEBODY}", SOMEBODY),
+        (f"::ffff:{SOMEBODY}", None, SOMEBODY),
+        (f"::ffff:{SOMEBODY}", "203.0.113.1", SOMEBODY),
         (SOMEBODY, "203.0.113.1", SOMEBODY),  # no proxy of ours
         ("", "203.0.113.1", ""),
         (PROXY, f"{SOMEBODY}{', 10.0.0.2' * 32}", SOMEBODY),

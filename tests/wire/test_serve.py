@@ -110,7 +110,9 @@ def test_a_port_that_is_taken_is_said_to_be(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("bind", ["9292", ":9292", "127.0.0.1:http", "127.0.0.1:99999"])
+@pytest.mark.parametrize(
+    "bind", ["9292", "127.0.0.1:http", "127.0.0.1:99999", "unix:", "fd://a"]
+)
 def test_an_address_that_is_none_is_refused(tmp_path: Path, bind: str) -> None:
     done = serve(tmp_path, "--bind", bind)
 

@@ -7,18 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import ipaddress
 import logging
-import os
 import shlex
-import signal
-import socket
-import subprocess
 import sys
-import time
 from argparse import ArgumentParser
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.core.management.base import CommandError
@@ -26,28 +20,23 @@ from django.db import connection, connections
 
 from imagecatalog.identity import first_user
 from images import data_folder, errors, stores
-from images.console import CatalogueCommand, positive_integer
-from images.management import probes, schema
+from images.console import CatalogueCommand, file_mode, positive_integer
+from images.management import listeners, probes, schema, supervisor
+from images.management.listeners import Listener
 from images.metadefs import shipped
 from images.operations import unconfigured_stores
 
 log = logging.getLogger(__name__)
 
 MIGRATION_LOCK = 0x696D6167  # a number that other programs on the database do not use
-STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
-RESTART_PAUSE = 2.0  # seconds
-WORKER_PATIENCE = 10.0  # seconds
+DEFAULT_ADDRESS = "127.0.0.1:9292"
 
-# A child asks the kernel for a SIGTERM when this process ends for any reason, and then executes
-# its program. Ctrl-C reaches the child too, which ignores it until the program sets its handlers.
-CHILD = """
-import ctypes, os, signal, sys
-prctl = getattr(ctypes.CDLL(None), "prctl", None)
-if prctl: prctl(1, signal.SIGTERM)
-signal.signal(signal.SIGINT, signal.SIG_IGN)
-signal.pthread_sigmask(signal.SIG_SETMASK, [])
-if os.getppid() == int(sys.argv[1]): os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
-"""
+
+class Sockets(NamedTuple):
+    """The listening sockets of the service."""
+
+    api: list[Listener]
+    management: Listener | None
 
 
 class Command(CatalogueCommand):
@@ -56,9 +45,18 @@ class Command(CatalogueCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--bind",
-            default="127.0.0.1:9292",
+            action="append",
             metavar="HOST:PORT",
-            help="address to listen on (default: %(default)s; all networks: 0.0.0.0:9292)",
+            help="address to listen on, can be repeated: HOST:PORT, :PORT for all networks, "
+            "unix:PATH, or fd://NUMBER for a socket that the parent process has opened "
+            f"(default: the sockets that systemd passes, else {DEFAULT_ADDRESS})",
+        )
+        parser.add_argument(
+            "--socket-mode",
+            type=file_mode,
+            default=0o660,
+            metavar="MODE",
+            help="mode of the files of Unix sockets (default: 660, the service's user and group)",
         )
         parser.add_argument(
             "--management",
@@ -102,15 +100,9 @@ class Command(CatalogueCommand):
 
     def serve(self, options: dict[str, Any]) -> int:
         """Run the service until it ends; return the exit code."""
-        host, port = _address("--bind", options["bind"])
-        _refuse_unprotected(host)
         self.check(tags=["interpreter"], include_deployment_checks=True)
-        with contextlib.ExitStack() as sockets:
-            listener = sockets.enter_context(_listen("--bind", host, port))
-            management = None
-            if options["management"]:
-                address = _address("--management", options["management"])
-                management = sockets.enter_context(_listen("--management", *address))
+        with contextlib.ExitStack() as stack:
+            sockets = _listen(options, stack)
             if options["no_migrate"]:
                 schema.refuse_older()
             _refuse_unexpected_catalogue()
@@ -125,25 +117,29 @@ class Command(CatalogueCommand):
             if not options["allow_missing_stores"]:
                 _refuse_missing_stores()
             _close_database()
-            self.greet(listener, password)
+            self.greet([listener.url("http") for listener in sockets.api], password)
             self.stdout.flush()
-            # From here on the loop in `_supervise` receives all signals.
-            signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS | {signal.SIGCHLD})
+            supervisor.block_signals()
             service = probes.Service()
-            if management:
-                probes.start(management, service)
-            return _supervise(listener, _gunicorn(listener, options), service)
+            if sockets.management:
+                probes.start(sockets.management.socket, service)
+            return supervisor.supervise(sockets.api, _web_options(options), service)
 
-    def greet(self, listener: socket.socket, password: str | None) -> None:
+    def greet(self, urls: list[str], password: str | None) -> None:
         """Print the URLs of the service, the password of a new user, and an example request."""
-        url = _url(listener)
-        self.stdout.write(
-            f"\nThe image catalogue API is at {url}; the browser admin is at {url}/admin/"
-        )
+        url = next((it for it in urls if not it.startswith(listeners.UNIX)), None)
+        admin = f"; the browser admin is at {url}/admin/" if url else ""
+        self.stdout.write(f"\nThe image catalogue API is at {', '.join(urls)}{admin}")
         if password:
             self.stdout.write(
                 f"First user: admin, password: {password}  (not shown again)"
             )
+        if url is None:
+            path = shlex.quote(urls[0].removeprefix(listeners.UNIX))
+            self.stdout.write(
+                f"Try it:\n\n  curl --unix-socket {path} http://localhost/versions\n"
+            )
+            return
         if settings.IMAGECATALOG_AUTH == "none":
             self.stdout.write(
                 f"The API needs no sign-in. Try it:\n\n  curl {url}/v2/images\n"
@@ -167,26 +163,37 @@ class Command(CatalogueCommand):
 # Preparation
 
 
-def _address(option: str, bind: str) -> tuple[str, int]:
-    host, _, port = bind.rpartition(":")
-    if not host or not port.isdecimal() or int(port) > 65535:
-        raise CommandError(
-            f"{bind!r} is not an address for {option}. It must be HOST:PORT, with a port up to "
-            "65535. Use the host 0.0.0.0 for all networks."
+def _listen(options: dict[str, Any], stack: contextlib.ExitStack) -> Sockets:
+    """Open the listening sockets, which ``stack`` closes. Raises CommandError if one fails.
+
+    Call it before any other step of the start: if it fails, nothing has been changed.
+    """
+    api, management = listeners.of_systemd()
+    named = options["bind"] or ([] if api else [DEFAULT_ADDRESS])
+    addresses = [listeners.parse("--bind", text) for text in named]
+    for address in addresses:
+        if address.host:
+            _refuse_unprotected(address.host, listeners.is_loopback(address.host))
+    for listener in listeners.listen("--bind", addresses, options["socket_mode"]):
+        stack.callback(listener.close)
+        api.append(listener)
+    for listener in api:
+        _refuse_unprotected(listener.name, listener.is_local)
+    if options["management"] and not management:
+        addresses = [listeners.parse("--management", options["management"])]
+        management += listeners.listen(
+            "--management", addresses, options["socket_mode"]
         )
-    return host.strip("[]"), int(port)
+        stack.callback(management[0].close)
+    return Sockets(api, management[0] if management else None)
 
 
-def _refuse_unprotected(host: str) -> None:
+def _refuse_unprotected(name: str, is_local: bool) -> None:
     if settings.IMAGECATALOG_AUTH != "none" or settings.IMAGECATALOG_AUTH_NONE_REMOTE:
         return
-    try:
-        local = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        local = host == "localhost"
-    if not local:
+    if not is_local:
         raise CommandError(
-            f"With IMAGECATALOG_AUTH=none every client that can reach {host} would have every "
+            f"With IMAGECATALOG_AUTH=none every client that can reach {name} would have every "
             "permission. Bind to 127.0.0.1, or set IMAGECATALOG_AUTH_NONE_REMOTE=on to allow "
             "this."
         )
@@ -232,21 +239,6 @@ def _has_data(store: stores.Store) -> bool:
     return False
 
 
-def _listen(option: str, host: str, port: int) -> socket.socket:
-    """Open a listening socket. Raises CommandError if the address cannot be used.
-
-    Call it before any other step of the start: if it fails, nothing has been changed.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as error:
-        raise CommandError(
-            f"Cannot listen on {host} port {port}: {error.strerror}. "
-            f"Choose another address or port with {option} HOST:PORT."
-        ) from error
-
-
 @contextlib.contextmanager
 def _exclusive() -> Iterator[None]:
     """Hold the lock under which one service at a time prepares the database; wait for it."""
@@ -272,98 +264,7 @@ def _close_database() -> None:
         connection.close_pool()
 
 
-def _url(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    if ipaddress.ip_address(host).is_unspecified:
-        host = "localhost"
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-# Processes
-
-
-def _gunicorn(listener: socket.socket, options: dict[str, Any]) -> list[str]:
-    command = ["-m", "gunicorn", "-c", "python:imagecatalog.server"]
-    command += ["--bind", f"fd://{listener.fileno()}"]
-    for name in ("workers", "threads"):
-        if options[name]:
-            command += [f"--{name}", str(options[name])]
-    return command
-
-
-def _start(*command: str, pass_fds: list[int] | None = None) -> subprocess.Popen[bytes]:
-    """Start a Python process that ends when this one ends, in the same folder and environment."""
-    path = [str(settings.BASE_DIR), os.environ.get("PYTHONPATH", "")]
-    return subprocess.Popen(
-        [sys.executable, "-c", CHILD, str(os.getpid()), *command],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, path))},
-        pass_fds=pass_fds or [],
-    )
-
-
-def _start_worker() -> subprocess.Popen[bytes]:
-    # The system checks already ran, and printed their warnings, in this process.
-    return _start("-m", "imagecatalog", "image_worker", "--skip-checks")
-
-
-def _supervise(
-    listener: socket.socket, command: list[str], service: probes.Service
-) -> int:
-    """Run gunicorn and the background worker until gunicorn ends; return the exit code.
-
-    The worker is restarted whenever it ends, and gunicorn when it is killed: new connections wait
-    in the queue of ``listener`` meanwhile. ``service`` tells the probes of it.
-    """
-
-    def start_web() -> subprocess.Popen[bytes]:
-        return _start(*command, pass_fds=[listener.fileno()])
-
-    web, worker, restart_at, stopping = start_web(), _start_worker(), 0.0, False
-    while web.poll() is None or (web.returncode < 0 and not stopping):
-        service.web_runs = web.poll() is None
-        caught = signal.sigtimedwait(STOP_SIGNALS | {signal.SIGCHLD}, 1)
-        if caught and caught.si_signo in STOP_SIGNALS:
-            stopping = service.stops = True
-            listener.close()  # else new clients would wait in its queue
-            _forward(caught.si_signo, web, worker)
-        elif not stopping and (_has_ended(web) or _has_ended(worker)):
-            restart_at = restart_at or time.monotonic() + RESTART_PAUSE
-            if time.monotonic() >= restart_at:
-                web = start_web() if _was_killed(web) else web
-                worker = _start_worker() if _has_ended(worker) else worker
-                restart_at = 0.0
-    _end(worker)
-    return 0 if stopping and web.returncode < 0 else abs(web.returncode)
-
-
-def _has_ended(process: subprocess.Popen[bytes]) -> bool:
-    return process.poll() is not None
-
-
-def _was_killed(web: subprocess.Popen[bytes]) -> bool:
-    if not _has_ended(web) or web.returncode >= 0:
-        return False
-    log.warning("gunicorn was killed by signal %s; it is restarted", -web.returncode)
-    return True
-
-
-def _end(worker: subprocess.Popen[bytes]) -> None:
-    """Stop the background worker, or kill it after WORKER_PATIENCE seconds.
-
-    The worker stops between two steps, and a step that waits for a store can hang.
-    """
-    worker.terminate()
-    try:
-        worker.wait(WORKER_PATIENCE)
-    except subprocess.TimeoutExpired:
-        worker.kill()
-        worker.wait()
-
-
-def _forward(
-    number: int, web: subprocess.Popen[bytes], worker: subprocess.Popen[bytes]
-) -> None:
-    """Forward a stop signal: SIGTERM lets running requests finish, SIGINT does not."""
-    worker.terminate()
-    web.send_signal(number)
-    web.terminate()  # the only signal that gunicorn handles while it is starting
+def _web_options(options: dict[str, Any]) -> list[str]:
+    """Return the options of gunicorn that the command line overrides."""
+    given = ((name, options[name]) for name in ("workers", "threads"))
+    return [f"--{name}={value}" for name, value in given if value]
