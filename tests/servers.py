@@ -14,6 +14,7 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -36,6 +37,7 @@ DASHBOARD = "http://dashboard.localhost"  # the origin of pages of another site
 ADMIN_PASSWORD = "correct horse battery staple"
 NOBODY = 65534
 SQLITE = "catalogue.sqlite3"  # in the data folder
+ANY_SERVER = ssl._create_unverified_context()  # whatever its certificate
 
 # A server asks the kernel for a signal when the process that started it is gone, however that
 # ends, and then becomes the program proper. The request is lost when the user changes: so that
@@ -231,6 +233,12 @@ def frozen(process: psutil.Process) -> Iterator[None]:
             one.resume()
 
 
+def gunicorn_of(service: Service) -> psutil.Process:
+    """The parent of the web processes."""
+    children = psutil.Process(service.process.pid).children()
+    return next(it for it in children if "gunicorn" in it.cmdline())
+
+
 @contextlib.contextmanager
 def in_threads(
     count: int, work: Callable[[int, threading.Event], None]
@@ -320,6 +328,7 @@ def catalogue(
     port: int | None = None,
     options: Sequence[str | Path] = (),
     sockets: Sequence[int] = (),
+    scheme: str = "http",
 ) -> Iterator[Service]:
     """Our service on a free port, or on ``port``, with its data below ``folder`` unless ``env`` says otherwise.
 
@@ -351,7 +360,7 @@ def catalogue(
     ]
     start = running(command, full, log, seconds=60, root=root, sockets=sockets)
     with start as process:
-        url = f"http://{address}"
+        url = f"{scheme}://{address}"
         wait_until(lambda: _status(url), "serve", 60, process, log)
         yield Service(url, process, log, data_dir, full)
     clean = process.returncode in (0, -signal.SIGKILL)
@@ -449,7 +458,7 @@ def _tail(log: Path) -> str:
 def _status(url: str) -> int:
     """The status code of a GET, whatever it is; 0 when nobody answers."""
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=5, context=ANY_SERVER) as answer:
             return answer.status
     except urllib.error.HTTPError as error:
         error.close()

@@ -9,11 +9,12 @@ from __future__ import annotations
 import errno
 import selectors
 import socket
+import ssl
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from typing import Any, Final
 
 from gunicorn import sock as gunicorn_sock  # type: ignore[import-untyped]
@@ -37,6 +38,17 @@ NO_FILES: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 NO_CLIENT: Final = {errno.EAGAIN, errno.ECONNABORTED}
 
 
+@cache
+def _tls_context(cfg: Any) -> ssl.SSLContext:
+    """Return the context with the certificate, read once by the parent of all workers.
+
+    A worker that replaces another one gets the same certificate: the files may have been
+    removed, or only one of them renewed.
+    """
+    context: ssl.SSLContext = gunicorn_sock.ssl_context(cfg)
+    return context
+
+
 class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
     """gunicorn's threaded worker, whose threads get whole requests."""
 
@@ -47,7 +59,7 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
         self._waiting: dict[Connection, None] = {}  # the oldest first
         self._held = 0  # bytes
         self._next_sweep = self._next_return = 0.0
-        self._tls = gunicorn_sock.ssl_context(self.cfg) if self.cfg.is_ssl else None
+        self._tls = _tls_context(self.cfg) if self.cfg.is_ssl else None
         self._discarded = bytearray(DISCARDED_AT_ONCE)
         self._senders = Senders(self._is_sent)
         self._turns = Turns()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import http.server
 import os
 import socket
@@ -16,13 +15,12 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from urllib3 import Timeout
 
 from images import errors, min_rate
 from images.stores import http as http_store
 from images.stores.http import HttpStore
+from tests import certificates
 
 MIB = 1 << 20
 DATA = bytes(range(256)) * (2 * MIB // 256) + b"tail"
@@ -390,29 +388,10 @@ def test_the_connection_goes_to_the_address_that_was_checked(
 @pytest.fixture
 def tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
     """A server's context with a trusted certificate for images.example."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "images.example")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), 1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.DNSName("images.example")]), False
-        )
-        .add_extension(x509.BasicConstraints(True, None), True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    trusted, both = tmp_path / "trusted.pem", tmp_path / "both.pem"
-    trusted.write_bytes(certificate.public_bytes(pem))
-    private = key.private_bytes(
-        pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    both.write_bytes(private + trusted.read_bytes())
-    monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+    certificate, key = certificates.make(tmp_path, x509.DNSName("images.example"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(both)
+    context.load_cert_chain(certificate, key)
     return context
 
 

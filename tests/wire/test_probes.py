@@ -8,7 +8,6 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 import requests
 
@@ -87,10 +86,7 @@ def test_a_client_that_says_nothing_holds_nobody_up(
 def test_a_web_server_that_is_gone_is_noticed(
     service: servers.Service, address: str
 ) -> None:
-    children = psutil.Process(service.process.pid).children()
-    gunicorn = next(it for it in children if "gunicorn" in it.cmdline())
-
-    gunicorn.send_signal(signal.SIGKILL)
+    servers.gunicorn_of(service).send_signal(signal.SIGKILL)
 
     servers.wait_until(lambda: get(address, "/livez").status_code == 503, "the probe")
     servers.wait_until(lambda: is_ready(address), "the new web server")

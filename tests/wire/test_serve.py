@@ -55,11 +55,6 @@ def worker_of(service: servers.Service) -> psutil.Process | None:
     return None
 
 
-def gunicorn_of(service: servers.Service) -> psutil.Process:
-    children = psutil.Process(service.process.pid).children()
-    return next(it for it in children if "gunicorn" in it.cmdline())
-
-
 def all_gone(processes: list[psutil.Process]) -> bool:
     gone = (psutil.STATUS_ZOMBIE,)
     return not any(it.is_running() and it.status() not in gone for it in processes)
@@ -205,7 +200,7 @@ def test_a_background_worker_that_dies_is_replaced(service: servers.Service) -> 
 def test_a_killed_gunicorn_is_replaced_and_clients_wait_for_it(
     service: servers.Service,
 ) -> None:
-    master = gunicorn_of(service)
+    master = servers.gunicorn_of(service)
     workers = master.children()
     master.kill()
     servers.wait_until(lambda: all_gone(workers), "the end of the web workers", 15)
@@ -213,7 +208,7 @@ def test_a_killed_gunicorn_is_replaced_and_clients_wait_for_it(
     answer = requests.get(f"{service.url}/v2/images", auth=service.auth, timeout=30)
 
     assert answer.status_code == 200
-    assert gunicorn_of(service).pid != master.pid
+    assert servers.gunicorn_of(service).pid != master.pid
     assert "gunicorn was killed by signal 9; it is restarted" in service.log.read_text()
 
 
@@ -221,7 +216,7 @@ def test_when_gunicorn_ends_everything_does(service: servers.Service) -> None:
     worker = worker_of(service)
     assert worker
     others = [it for it in family(service) if it.pid != worker.pid]
-    gunicorn_of(service).terminate()
+    servers.gunicorn_of(service).terminate()
 
     assert service.process.wait(10) == 0
     assert all_gone([worker, *others])

@@ -21,7 +21,7 @@ from django.db import connection, connections
 from imagecatalog.identity import first_user
 from images import data_folder, errors, stores
 from images.console import CatalogueCommand, file_mode, positive_integer
-from images.management import listeners, probes, schema, supervisor
+from images.management import listeners, probes, schema, supervisor, tls
 from images.management.listeners import Listener
 from images.metadefs import shipped
 from images.operations import unconfigured_stores
@@ -57,6 +57,16 @@ class Command(CatalogueCommand):
             default=0o660,
             metavar="MODE",
             help="mode of the files of Unix sockets (default: 660, the service's user and group)",
+        )
+        parser.add_argument(
+            "--certfile",
+            metavar="PATH",
+            help="file with a certificate and its chain: serve HTTPS instead of HTTP",
+        )
+        parser.add_argument(
+            "--keyfile",
+            metavar="PATH",
+            help="file with the key of the certificate (default: the file of the certificate)",
         )
         parser.add_argument(
             "--management",
@@ -101,6 +111,7 @@ class Command(CatalogueCommand):
     def serve(self, options: dict[str, Any]) -> int:
         """Run the service until it ends; return the exit code."""
         self.check(tags=["interpreter"], include_deployment_checks=True)
+        tls.check(options["certfile"], options["keyfile"])
         with contextlib.ExitStack() as stack:
             sockets = _listen(options, stack)
             if options["no_migrate"]:
@@ -117,7 +128,8 @@ class Command(CatalogueCommand):
             if not options["allow_missing_stores"]:
                 _refuse_missing_stores()
             _close_database()
-            self.greet([listener.url("http") for listener in sockets.api], password)
+            scheme = "https" if options["certfile"] else "http"
+            self.greet([listener.url(scheme) for listener in sockets.api], password)
             self.stdout.flush()
             supervisor.block_signals()
             service = probes.Service()
@@ -266,5 +278,6 @@ def _close_database() -> None:
 
 def _web_options(options: dict[str, Any]) -> list[str]:
     """Return the options of gunicorn that the command line overrides."""
-    given = ((name, options[name]) for name in ("workers", "threads"))
+    names = "workers", "threads", "certfile", "keyfile"
+    given = ((name, options[name]) for name in names)
     return [f"--{name}={value}" for name, value in given if value]

@@ -1,0 +1,55 @@
+"""Whether the service can use a certificate and its key, before it starts."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+from django.core.management.base import CommandError
+
+
+def check(certificate: str | None, key: str | None) -> None:
+    """Raise CommandError unless the files have a certificate and its unencrypted key, or none.
+
+    Without ``key`` both are in the file ``certificate``.
+    """
+    if not certificate:
+        if key:
+            raise CommandError(
+                "A --keyfile needs the certificate: add --certfile PATH."
+            )
+        return
+    for option, path in (("--certfile", certificate), ("--keyfile", key)):
+        if path:
+            _check_readable(option, path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(certificate, key, password=_refuse_password)
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            raise CommandError(
+                f"The certificate in {certificate} is not that of the key in {key or certificate}. "
+                "Name the files that were made together."
+            ) from error
+        raise CommandError(
+            f"The file {certificate} has no certificate, or {key or certificate} has no key, in "
+            "the format PEM. Convert them with openssl."
+        ) from error
+
+
+def _check_readable(option: str, path: str) -> None:
+    try:
+        with Path(path).open("rb"):
+            pass
+    except OSError as error:
+        raise CommandError(
+            f"The file {path} of {option} cannot be read: {error.strerror}. The user who runs "
+            "the service must be able to read it."
+        ) from error
+
+
+def _refuse_password() -> str:
+    raise CommandError(
+        "The key of the certificate is encrypted. Remove its passphrase: openssl pkey -in KEY "
+        "-out NEW_KEY."
+    )
