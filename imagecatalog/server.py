@@ -10,6 +10,7 @@ import gc
 import logging
 import os
 import resource
+import select
 import threading
 import time
 from pathlib import Path
@@ -42,7 +43,13 @@ if not 0 <= _most_files < FILES:  # a negative number is no limit
 worker_connections = max((_most_files - OTHER_FILES) // 2, threads + 1)
 keepalive = 60  # s
 timeout = 120  # s without a heartbeat of a main thread; does not limit requests
-graceful_timeout = settings.IMAGECATALOG_GRACE_SECONDS
+# The socket to `serve`, if that runs gunicorn; see images.management.processes.
+_supervisor = int(os.environ.get("SUPERVISOR_FD", "-1"))
+_grace = settings.IMAGECATALOG_GRACE_SECONDS
+# `serve` also ends a gunicorn because another one serves in its place.
+graceful_timeout = (
+    _grace if _supervisor < 0 else max(_grace, settings.IMAGECATALOG_RELOAD_SECONDS)
+)
 preload_app = True  # the processes share the code in memory
 control_socket_disable = True  # all servers of a user would share one socket
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None
@@ -83,9 +90,8 @@ limit_request_line = message.MAX_REQUEST_LINE = 1 << 17  # gunicorn stops at 819
 limit_request_fields = 256
 limit_request_field_size = 1 << 16  # all together: see imagecatalog.web.connection
 
-MARGIN = min(
-    5.0, graceful_timeout / 2
-)  # s for cleaning up after the last read of request bodies
+NOTICE = 0.5  # s after which the end of a process is noticed
+MARGIN = min(5.0, _grace / 2)  # s for cleaning up after the last read of request bodies
 
 
 def when_ready(server: Any) -> None:
@@ -99,6 +105,8 @@ def when_ready(server: Any) -> None:
     # gunicorn would remove the files of Unix sockets that belong to its parent.
     server.systemd = all(isinstance(it, int) for it in server.cfg.address)
     gc.freeze()  # else the first collection in a worker would copy the shared memory
+    if _supervisor >= 0:
+        os.write(_supervisor, b"1")
 
 
 def pre_request(worker: Any, request: Any) -> None:
@@ -143,24 +151,32 @@ def worker_int(worker: Any) -> None:
 
 
 def _end_in_time(worker: Any) -> None:
-    """Let running uploads fail in an orderly manner before gunicorn kills the process.
+    """Let running uploads fail in an orderly manner, and then end the process.
 
     This function runs in a thread, because gunicorn has no hook for the signal, and a signal
     handler can do very little.
     """
     while worker.alive and worker.ppid == os.getppid():
-        time.sleep(0.5)
-    deadline = time.monotonic() + max(graceful_timeout - MARGIN - 0.5, 0)
-    _refuse_connections(worker, deadline)
-    time.sleep(max(deadline - time.monotonic(), 0))
+        time.sleep(NOTICE)
+    began = time.monotonic() - NOTICE
+    _refuse_connections(worker)
+    if _supervisor >= 0:
+        # The end of this socket is that of the whole service.
+        select.select([_supervisor], [], [], graceful_timeout - _grace)
+        began = time.monotonic() - NOTICE
+    time.sleep(max(began + _grace - MARGIN - time.monotonic(), 0))
     connection.stop()
+    time.sleep(MARGIN)
+    worker.log.warning("%s connections are cut off", worker.nr_conns)
+    os._exit(0)
 
 
-def _refuse_connections(worker: Any, deadline: float) -> None:
+def _refuse_connections(worker: Any) -> None:
     """Close the listening sockets, which gunicorn keeps open while requests are running.
 
     New clients would otherwise wait without ever getting a response.
     """
+    deadline = time.monotonic() + MARGIN
     while worker._accepting and time.monotonic() < deadline:
         time.sleep(0.1)
     for listener in worker.sockets:

@@ -503,6 +503,13 @@ IMAGECATALOG_GRACE_SECONDS = env.seconds(
     minimum=2,
     help="Seconds that running requests get to finish when the service stops.",
 )
+IMAGECATALOG_RELOAD_SECONDS = env.seconds(
+    "IMAGECATALOG_RELOAD_SECONDS",
+    86400,
+    minimum=2,
+    help="Seconds that running requests get to finish when the service is "
+    "[reloaded](upgrade.md#reload), while new processes serve.",
+)
 IMAGECATALOG_ACCESS_LOG = env.flag(
     "IMAGECATALOG_ACCESS_LOG",
     False,

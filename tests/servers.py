@@ -239,6 +239,20 @@ def gunicorn_of(service: Service) -> psutil.Process:
     return next(it for it in children if "gunicorn" in it.cmdline())
 
 
+def reload(service: Service) -> None:
+    """Reload the service, and wait until its new web processes serve."""
+    done = " reloaded: "
+    count = service.log.read_text().count(done)
+    service.process.send_signal(signal.SIGHUP)
+    wait_until(
+        lambda: service.log.read_text().count(done) > count,
+        "the reload",
+        60,
+        service.process,
+        service.log,
+    )
+
+
 @contextlib.contextmanager
 def in_threads(
     count: int, work: Callable[[int, threading.Event], None]

@@ -65,6 +65,19 @@ class Listener:
         return f"{scheme}://{shown}:{port}"
 
 
+@dataclass
+class Sockets:
+    """All listening sockets of a service."""
+
+    api: list[Listener]
+    management: Listener | None = None
+
+    def descriptors(self) -> dict[str, int]:
+        """Return the descriptor of each socket, by the text of its address."""
+        management = [self.management] if self.management else []
+        return {it.name: it.socket.fileno() for it in (*self.api, *management)}
+
+
 def is_loopback(host: str) -> bool:
     """Return whether a host is this machine, reached without a network."""
     try:

@@ -1,120 +1,217 @@
-"""The processes of a service: gunicorn with the web workers, and a background worker."""
+"""The processes of a service: gunicorn with the web processes, and a background worker.
+
+SIGTERM stops them after their requests, SIGINT and SIGQUIT at once. SIGHUP replaces all of them,
+and the program of this process, by the code and settings of now: a first process tries whether
+they work, then this process executes its program again, and starts new children. The old gunicorn
+accepts connections until the new one serves, and ends after its requests.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
 import signal
-import subprocess
 import sys
 import time
+from typing import Final
 
-from django.conf import settings
-
-from images.management import probes
-from images.management.listeners import Listener
+from images.management import handover, probes
+from images.management.handover import Handover
+from images.management.listeners import Sockets
+from images.management.processes import Process, Web, start, start_worker
 
 log = logging.getLogger(__name__)
 
-STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
-RESTART_PAUSE = 2.0  # seconds
-WORKER_PATIENCE = 10.0  # seconds
-
-# A child asks the kernel for a SIGTERM when this process ends for any reason, and then executes
-# its program. Ctrl-C reaches the child too, which ignores it until the program sets its handlers.
-CHILD = """
-import ctypes, os, signal, sys
-prctl = getattr(ctypes.CDLL(None), "prctl", None)
-if prctl: prctl(1, signal.SIGTERM)
-signal.signal(signal.SIGINT, signal.SIG_IGN)
-signal.pthread_sigmask(signal.SIG_SETMASK, [])
-if os.getppid() == int(sys.argv[1]): os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
-"""
+STOP_SIGNALS: Final = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
+# logrotate sends the one, and who knows gunicorn the other.
+IGNORED: Final = {signal.SIGUSR1, signal.SIGUSR2}
+RESTART_PAUSE: Final = 2.0  # seconds
+WORKER_PATIENCE: Final = 10.0  # seconds
+PREPARE: Final = "--prepare-only"
 
 
-def block_signals() -> None:
-    """Let all signals wait until ``supervise`` receives them."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS | {signal.SIGCHLD})
+def block_signals() -> set[signal.Signals]:
+    """Let the signals wait until a supervisor receives them, and return them.
 
-
-def supervise(
-    listeners: list[Listener], web_options: list[str], service: probes.Service
-) -> int:
-    """Run gunicorn and the background worker until gunicorn ends; return the exit code.
-
-    The worker is restarted whenever it ends, and gunicorn when it is killed: new connections wait
-    in the queues of ``listeners`` meanwhile. ``service`` tells the probes of it.
+    SIGHUP is not among them if the parent ignores it, as nohup does.
     """
-    sockets = [listener.socket.fileno() for listener in listeners]
-    command = ["-m", "gunicorn", "-c", "python:imagecatalog.server", *web_options]
-    for number in sockets:
-        command += ["--bind", f"fd://{number}"]
-
-    def start_web() -> subprocess.Popen[bytes]:
-        return _start(*command, pass_fds=sockets)
-
-    web, worker, restart_at, stopping = start_web(), _start_worker(), 0.0, False
-    while web.poll() is None or (web.returncode < 0 and not stopping):
-        service.web_runs = web.poll() is None
-        caught = signal.sigtimedwait(STOP_SIGNALS | {signal.SIGCHLD}, 1)
-        if caught and caught.si_signo in STOP_SIGNALS:
-            stopping = service.stops = True
-            for listener in listeners:
-                listener.close()  # else new clients would wait in its queue
-            _forward(caught.si_signo, web, worker)
-        elif not stopping and (_has_ended(web) or _has_ended(worker)):
-            restart_at = restart_at or time.monotonic() + RESTART_PAUSE
-            if time.monotonic() >= restart_at:
-                web = start_web() if _was_killed(web) else web
-                worker = _start_worker() if _has_ended(worker) else worker
-                restart_at = 0.0
-    _end(worker)
-    return 0 if stopping and web.returncode < 0 else abs(web.returncode)
+    signals = STOP_SIGNALS | IGNORED | {signal.SIGCHLD}
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signals.add(signal.SIGHUP)
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    return signals
 
 
-def _start(*command: str, pass_fds: list[int] | None = None) -> subprocess.Popen[bytes]:
-    """Start a Python process that ends when this one ends, in the same folder and environment."""
-    path = [str(settings.BASE_DIR), os.environ.get("PYTHONPATH", "")]
-    return subprocess.Popen(
-        [sys.executable, "-c", CHILD, str(os.getpid()), *command],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, path))},
-        pass_fds=pass_fds or [],
-    )
+class Supervisor:
+    """Runs gunicorn and the background worker until the service stops.
 
-
-def _start_worker() -> subprocess.Popen[bytes]:
-    # The system checks already ran, and printed their warnings, in this process.
-    return _start("-m", "imagecatalog", "image_worker", "--skip-checks")
-
-
-def _has_ended(process: subprocess.Popen[bytes]) -> bool:
-    return process.poll() is not None
-
-
-def _was_killed(web: subprocess.Popen[bytes]) -> bool:
-    if not _has_ended(web) or web.returncode >= 0:
-        return False
-    log.warning("gunicorn was killed by signal %s; it is restarted", -web.returncode)
-    return True
-
-
-def _end(worker: subprocess.Popen[bytes]) -> None:
-    """Stop the background worker, or kill it after WORKER_PATIENCE seconds.
-
-    The worker stops between two steps, and a step that waits for a store can hang.
+    The worker is started again whenever it ends, and gunicorn when it is killed: new connections
+    wait in the queues of the listening sockets meanwhile.
     """
-    worker.terminate()
+
+    def __init__(
+        self,
+        sockets: Sockets,
+        web_options: list[str],
+        service: probes.Service,
+        signals: set[signal.Signals],
+    ) -> None:
+        """Prepare to run gunicorn with ``web_options``, and to tell the probes by ``service``.
+
+        ``signals`` are those that ``block_signals`` has blocked.
+        """
+        self._sockets, self._web_options = sockets, web_options
+        self._service, self._signals = service, signals
+        self._has_terminal = _has_terminal()
+        self._stopping = self._reload_wanted = False
+        self._restart_at = 0.0
+        self._trial: Process | None = None  # tries whether a reload would work
+
+    def run(self, former: Handover) -> int:
+        """Start the processes, and supervise them until gunicorn ends; return the exit code.
+
+        ``former`` has the processes from before a reload.
+        """
+        self._leaving = former.adopted_web()  # gunicorns that finish their requests
+        # The gunicorn that serves until the new one does.
+        self._former = self._leaving.pop() if self._leaving else None
+        self._web = self._start_web()
+        self._former_workers = former.adopted_workers()
+        for worker in self._former_workers:
+            worker.send_signal(signal.SIGTERM)
+        self._worker = start_worker()
+        while not self._is_over():
+            self._service.web_runs = any(web.runs() for web in self._serving())
+            caught = signal.sigtimedwait(self._signals, 1)
+            if caught and caught.si_signo in STOP_SIGNALS:
+                self._stop(caught.si_signo)
+            elif caught and caught.si_signo == signal.SIGHUP:
+                self._hang_up()
+            if not self._stopping:
+                self._advance()
+        self._end_workers()
+        code = self._web.process.returncode or 0
+        return 0 if self._stopping and code < 0 else abs(code)
+
+    def _is_over(self) -> bool:
+        if any(web.runs() for web in (*self._serving(), *self._leaving)):
+            return False
+        return self._stopping or not self._web.was_killed()
+
+    def _serving(self) -> list[Web]:
+        return [self._web, self._former] if self._former else [self._web]
+
+    def _start_web(self) -> Web:
+        sockets = [listener.socket.fileno() for listener in self._sockets.api]
+        return Web.start(sockets, self._web_options)
+
+    # The end
+
+    def _stop(self, number: int) -> None:
+        self._stopping = self._service.stops = True
+        for listener in self._sockets.api:
+            listener.close()  # else new clients would wait in its queue
+        if self._trial:
+            self._trial.send_signal(signal.SIGTERM)
+        self._worker.send_signal(signal.SIGTERM)
+        quick = signal.SIGTERM if number == signal.SIGTERM else signal.SIGINT
+        for web in (*self._serving(), *self._leaving):
+            web.stop(quick)
+
+    def _end_workers(self) -> None:
+        """Stop the background workers, or kill them after WORKER_PATIENCE seconds.
+
+        A worker stops between two steps, and a step that waits for a store can hang.
+        """
+        workers = [self._worker, *self._former_workers]
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            for worker in workers:
+                worker.send_signal(number)
+            deadline = time.monotonic() + WORKER_PATIENCE
+            while workers and time.monotonic() < deadline:
+                signal.sigtimedwait({signal.SIGCHLD}, 0.1)
+                workers = [worker for worker in workers if worker.poll() is None]
+
+    # A reload
+
+    def _hang_up(self) -> None:
+        if self._has_terminal and not _has_terminal():
+            self._stop(signal.SIGTERM)  # the terminal was closed
+        else:
+            self._reload_wanted = True
+
+    def _advance(self) -> None:
+        """Take the due steps of a reload, and start again what has ended."""
+        if self._trial:
+            self._await_trial(self._trial)
+        elif self._former:
+            self._await_web(self._former)
+        elif self._reload_wanted:
+            log.info("reload: trying the code and the settings")
+            self._reload_wanted = False
+            self._trial = start(*sys.orig_argv[1:], PREPARE)
+        self._leaving = [web for web in self._leaving if web.runs()]
+        former = self._former_workers
+        self._former_workers = [it for it in former if it.poll() is None]
+        self._restart()
+
+    def _await_trial(self, trial: Process) -> None:
+        if trial.poll() is None:
+            return
+        self._trial = None
+        if trial.returncode:
+            log.error(
+                "not reloaded: the lines above say why. The service goes on as it was; correct "
+                "it, and send SIGHUP again."
+            )
+            return
+        try:
+            handover.execute(self._handover())
+        except OSError:
+            log.exception("not reloaded: the program cannot be executed")
+
+    def _handover(self) -> Handover:
+        web = [it for it in (*self._leaving, self._web) if it.runs()]
+        workers = [*self._former_workers, self._worker]
+        return Handover(
+            self._sockets.descriptors(),
+            [(it.process.pid, it.link.fileno()) for it in web],
+            [worker.pid for worker in workers if worker.poll() is None],
+        )
+
+    def _await_web(self, former: Web) -> None:
+        if self._web.begins_to_serve():
+            log.info("reloaded: the former web processes finish their requests")
+            former.finish()
+            self._leaving.append(former)
+            self._former = None
+        elif not self._web.runs():
+            log.error("the new web server cannot start; the former one goes on")
+            self._web, self._former = former, None
+
+    def _restart(self) -> None:
+        """Start again what has ended, RESTART_PAUSE seconds after it was noticed."""
+        if self._web.runs() and self._worker.poll() is None:
+            return
+        if not self._web.runs() and not self._web.was_killed():
+            self._stop(signal.SIGTERM)
+            return
+        self._restart_at = self._restart_at or time.monotonic() + RESTART_PAUSE
+        if time.monotonic() < self._restart_at:
+            return
+        self._restart_at = 0.0
+        if not self._web.runs():
+            number = -(self._web.process.returncode or 0)
+            log.warning("gunicorn was killed by signal %s; it is restarted", number)
+            self._web = self._start_web()
+        if self._worker.poll() is not None:
+            self._worker = start_worker()
+
+
+def _has_terminal() -> bool:
+    """Return whether this process has a terminal that can be closed."""
     try:
-        worker.wait(WORKER_PATIENCE)
-    except subprocess.TimeoutExpired:
-        worker.kill()
-        worker.wait()
-
-
-def _forward(
-    number: int, web: subprocess.Popen[bytes], worker: subprocess.Popen[bytes]
-) -> None:
-    """Forward a stop signal: SIGTERM lets running requests finish, SIGINT does not."""
-    worker.terminate()
-    web.send_signal(number)
-    web.terminate()  # the only signal that gunicorn handles while it is starting
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True

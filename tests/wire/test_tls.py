@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+import requests
 from cryptography import x509
 from django.core.management.base import CommandError
 
@@ -102,6 +103,22 @@ def test_a_new_worker_has_the_certificate_of_the_one_that_it_replaces(
         servers.wait_until(
             lambda: gunicorn.children() not in ([], [worker]), "another worker"
         )
+
+        assert api.get("images").status_code == 200
+
+
+@pytest.mark.slow
+def test_a_reload_reads_a_new_certificate(files: Files, tmp_path: Path) -> None:
+    options = ["--certfile", files.certificate, "--keyfile", files.key]
+    start = servers.catalogue(tmp_path, workers=1, options=options, scheme="https")
+    with start as service, Api(service) as api:
+        new = certificates.make(tmp_path, LOOPBACK, "new-")
+        api.verify = str(new.certificate)
+        with pytest.raises(requests.exceptions.SSLError):
+            api.get("images")
+        new.key.replace(files.key)
+        files.certificate.write_text(new.certificate.read_text())
+        servers.reload(service)
 
         assert api.get("images").status_code == 200
 

@@ -12,7 +12,7 @@ import shlex
 import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandError
@@ -21,8 +21,10 @@ from django.db import connection, connections
 from imagecatalog.identity import first_user
 from images import data_folder, errors, stores
 from images.console import CatalogueCommand, file_mode, positive_integer
-from images.management import listeners, probes, schema, supervisor, tls
-from images.management.listeners import Listener
+from images.management import handover, listeners, probes, schema, tls
+from images.management.handover import Handover
+from images.management.listeners import Address, Sockets
+from images.management.supervisor import PREPARE, Supervisor, block_signals
 from images.metadefs import shipped
 from images.operations import unconfigured_stores
 
@@ -30,13 +32,6 @@ log = logging.getLogger(__name__)
 
 MIGRATION_LOCK = 0x696D6167  # a number that other programs on the database do not use
 DEFAULT_ADDRESS = "127.0.0.1:9292"
-
-
-class Sockets(NamedTuple):
-    """The listening sockets of the service."""
-
-    api: list[Listener]
-    management: Listener | None
 
 
 class Command(CatalogueCommand):
@@ -101,6 +96,11 @@ class Command(CatalogueCommand):
             help="leave the tables to the command migrate, and refuse to serve if they lack "
             "a migration",
         )
+        parser.add_argument(
+            PREPARE,
+            action="store_true",
+            help="check the options and prepare the database, then end without serving",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -110,42 +110,34 @@ class Command(CatalogueCommand):
 
     def serve(self, options: dict[str, Any]) -> int:
         """Run the service until it ends; return the exit code."""
-        self.check(tags=["interpreter"], include_deployment_checks=True)
-        tls.check(options["certfile"], options["keyfile"])
+        former = handover.take()
+        if former is None:
+            self.check(tags=["interpreter"], include_deployment_checks=True)
+            tls.check(options["certfile"], options["keyfile"])
+        if options["prepare_only"]:
+            _addresses(options)
+            self.show_password(_prepare(options))
+            return 0
         with contextlib.ExitStack() as stack:
-            sockets = _listen(options, stack)
-            if options["no_migrate"]:
-                schema.refuse_older()
-            _refuse_unexpected_catalogue()
-            data_folder.prepare()
-            with _exclusive():
-                if not options["allow_newer_database"]:
-                    schema.refuse_newer()
-                if not options["no_migrate"]:
-                    schema.upgrade()
-                password = first_user.ensure()
-                shipped.load()
-            if not options["allow_missing_stores"]:
-                _refuse_missing_stores()
-            _close_database()
-            scheme = "https" if options["certfile"] else "http"
-            self.greet([listener.url(scheme) for listener in sockets.api], password)
-            self.stdout.flush()
-            supervisor.block_signals()
+            sockets = _listen(options, stack, former)
+            if former is None:
+                password = _prepare(options)
+                scheme = "https" if options["certfile"] else "http"
+                self.greet([it.url(scheme) for it in sockets.api], password)
+                self.stdout.flush()
+            signals = block_signals()
             service = probes.Service()
             if sockets.management:
                 probes.start(sockets.management.socket, service)
-            return supervisor.supervise(sockets.api, _web_options(options), service)
+            supervisor = Supervisor(sockets, _web_options(options), service, signals)
+            return supervisor.run(former or Handover())
 
     def greet(self, urls: list[str], password: str | None) -> None:
         """Print the URLs of the service, the password of a new user, and an example request."""
         url = next((it for it in urls if not it.startswith(listeners.UNIX)), None)
         admin = f"; the browser admin is at {url}/admin/" if url else ""
         self.stdout.write(f"\nThe image catalogue API is at {', '.join(urls)}{admin}")
-        if password:
-            self.stdout.write(
-                f"First user: admin, password: {password}  (not shown again)"
-            )
+        self.show_password(password)
         if url is None:
             path = shlex.quote(urls[0].removeprefix(listeners.UNIX))
             self.stdout.write(
@@ -171,33 +163,72 @@ class Command(CatalogueCommand):
             f"  curl -u admin:{shown} {url}/v2/images\n"
         )
 
+    def show_password(self, password: str | None) -> None:
+        """Print the password of a new user."""
+        if password:
+            self.stdout.write(
+                f"First user: admin, password: {password}  (not shown again)"
+            )
+
 
 # Preparation
 
 
-def _listen(options: dict[str, Any], stack: contextlib.ExitStack) -> Sockets:
-    """Open the listening sockets, which ``stack`` closes. Raises CommandError if one fails.
+def _prepare(options: dict[str, Any]) -> str | None:
+    """Prepare the data folder and the database; return the password of a new user."""
+    if options["no_migrate"]:
+        schema.refuse_older()
+    _refuse_unexpected_catalogue()
+    data_folder.prepare()
+    with _exclusive():
+        if not options["allow_newer_database"]:
+            schema.refuse_newer()
+        if not options["no_migrate"]:
+            schema.upgrade()
+        password = first_user.ensure()
+        shipped.load()
+    if not options["allow_missing_stores"]:
+        _refuse_missing_stores()
+    _close_database()
+    return password
 
-    Call it before any other step of the start: if it fails, nothing has been changed.
+
+def _addresses(options: dict[str, Any]) -> tuple[list[Address], list[Address]]:
+    """Return the addresses for the API and for the management listener.
+
+    Raises CommandError for a text that is no address, and for a host that must not be used.
     """
-    api, management = listeners.of_systemd()
-    named = options["bind"] or ([] if api else [DEFAULT_ADDRESS])
-    addresses = [listeners.parse("--bind", text) for text in named]
-    for address in addresses:
+    named = [options["management"]] if options["management"] else []
+    api = [listeners.parse("--bind", text) for text in options["bind"] or ()]
+    for address in api:
         if address.host:
             _refuse_unprotected(address.host, listeners.is_loopback(address.host))
-    for listener in listeners.listen("--bind", addresses, options["socket_mode"]):
+    return api, [listeners.parse("--management", text) for text in named]
+
+
+def _listen(
+    options: dict[str, Any], stack: contextlib.ExitStack, former: Handover | None
+) -> Sockets:
+    """Open the listening sockets, which ``stack`` closes. Raises CommandError if one fails.
+
+    Call it before any other step of the start: if it fails, nothing has been changed. ``former``
+    has the sockets from before a reload.
+    """
+    mode, kept = options["socket_mode"], former.sockets if former else {}
+    addresses, of_management = _addresses(options)
+    api, management = listeners.of_systemd()
+    if not addresses and not api:
+        addresses = [listeners.parse("--bind", DEFAULT_ADDRESS)]
+    for listener in listeners.listen("--bind", addresses, mode, kept):
         stack.callback(listener.close)
         api.append(listener)
     for listener in api:
         _refuse_unprotected(listener.name, listener.is_local)
-    if options["management"] and not management:
-        addresses = [listeners.parse("--management", options["management"])]
-        management += listeners.listen(
-            "--management", addresses, options["socket_mode"]
-        )
-        stack.callback(management[0].close)
-    return Sockets(api, management[0] if management else None)
+    if not management:
+        management += listeners.listen("--management", of_management, mode, kept)
+    for listener in management:
+        stack.callback(listener.close)
+    return Sockets(api, *management)
 
 
 def _refuse_unprotected(name: str, is_local: bool) -> None:
