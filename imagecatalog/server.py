@@ -159,7 +159,6 @@ def _end_in_time(worker: Any) -> None:
     while worker.alive and worker.ppid == os.getppid():
         time.sleep(NOTICE)
     began = time.monotonic() - NOTICE
-    _refuse_connections(worker)
     if _supervisor >= 0:
         # The end of this socket is that of the whole service.
         select.select([_supervisor], [], [], graceful_timeout - _grace)
@@ -169,18 +168,6 @@ def _end_in_time(worker: Any) -> None:
     time.sleep(MARGIN)
     worker.log.warning("%s connections are cut off", worker.nr_conns)
     os._exit(0)
-
-
-def _refuse_connections(worker: Any) -> None:
-    """Close the listening sockets, which gunicorn keeps open while requests are running.
-
-    New clients would otherwise wait without ever getting a response.
-    """
-    deadline = time.monotonic() + MARGIN
-    while worker._accepting and time.monotonic() < deadline:
-        time.sleep(0.1)
-    for listener in worker.sockets:
-        listener.close()
 
 
 def _is_news(record: logging.LogRecord) -> bool:

@@ -71,8 +71,22 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
 
     # Receiving
 
-    def accept(self, listener: Any) -> None:
-        """Accept a connection, and read what has arrived on it."""
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Start or stop accepting connections; when the process ends, close the listening sockets.
+
+        The kernel resets connections that are in the queue of a socket when it is closed, so all
+        of them are accepted first. gunicorn would let the queue grow while requests run.
+        """
+        super().set_accept_enabled(enabled)
+        if self.alive:
+            return
+        for listener in self.sockets:
+            while self.accept(listener):
+                pass
+            listener.close()
+
+    def accept(self, listener: Any) -> bool:
+        """Accept a connection, and read what has arrived on it; return whether there was one."""
         if self.nr_conns >= self.worker_connections - 1:
             self._free_places()
         try:
@@ -82,7 +96,7 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
                 self._free_places()
             elif error.errno not in NO_CLIENT:
                 raise
-            return
+            return False
         self.nr_conns += 1
         try:
             server = listener.getsockname()
@@ -90,8 +104,9 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
         except OSError:
             self.nr_conns -= 1
             sock.close()
-            return
+            return True
         self._on_readable(conn, sock)
+        return True
 
     def _on_readable(self, conn: Connection, _sock: Any) -> None:
         if not conn.is_new and conn not in self._waiting:

@@ -6,10 +6,13 @@ import contextlib
 import os
 import signal
 import socket
+import threading
+from pathlib import Path
 
 import psutil
 import pytest
 
+from tests import servers
 from tests.servers import Service, wait_until
 from tests.wire.api import Api, connect, upload_head
 from tests.wire.conftest import Start
@@ -62,6 +65,34 @@ def test_an_upload_that_ends_in_time_outlives_sigterm(start: Start) -> None:
         assert service.process.wait(20) == 0
 
     assert evidence.status(image_id) == "active"
+
+
+@pytest.mark.slow
+def test_a_connection_that_was_accepted_at_the_end_is_answered(tmp_path: Path) -> None:
+    """Clients that are refused can go elsewhere; those whose connections are reset cannot know."""
+    answers: list[bytes] = []
+    resets: list[OSError] = []
+
+    def use(_: int, stop: threading.Event) -> None:
+        while True:
+            try:
+                sock = connect(service)
+            except ConnectionRefusedError:
+                return
+            with sock:
+                try:
+                    sock.sendall(b"GET /versions HTTP/1.1\r\nHost: x\r\n\r\n")
+                    answers.append(sock.recv(12))
+                except ConnectionResetError as error:
+                    resets.append(error)
+
+    with servers.catalogue(tmp_path) as service, servers.in_threads(8, use):
+        wait_until(lambda: len(answers) > 100, "answers")
+        service.process.terminate()
+
+    assert set(answers) == {b"HTTP/1.1 200"}
+    # One may still arrive between the last look at the queue and its end.
+    assert len(resets) <= 1
 
 
 def test_an_upload_that_takes_longer_leaves_nothing(start: Start) -> None:
