@@ -141,6 +141,8 @@ def post_worker_init(worker: Any) -> None:
     # A page of a list has tens of thousands of objects, which contain hardly any cycles.
     gc.set_threshold(100_000, 20, 20)
     threading.Thread(target=_end_in_time, args=[worker], daemon=True).start()
+    if _supervisor >= 0:
+        threading.Thread(target=_announce_stop, daemon=True).start()
 
 
 def worker_int(worker: Any) -> None:
@@ -148,6 +150,14 @@ def worker_int(worker: Any) -> None:
     # gunicorn calls this hook in a signal handler. The handler of a second signal would wait
     # for ever for a lock that the interrupted one holds, so another thread takes the lock.
     _thread.start_new_thread(connection.stop, ())
+
+
+def _announce_stop() -> None:
+    """Let the probes of the API fail from the end of the socket to `serve` on."""
+    from images.operations import health  # has models, which need Django's set-up
+
+    select.select([_supervisor], [], [])
+    health.announce_stop()
 
 
 def _end_in_time(worker: Any) -> None:

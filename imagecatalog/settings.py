@@ -503,6 +503,13 @@ IMAGECATALOG_GRACE_SECONDS = env.seconds(
     minimum=2,
     help="Seconds that running requests get to finish when the service stops.",
 )
+IMAGECATALOG_STOP_DELAY = env.seconds(
+    "IMAGECATALOG_STOP_DELAY",
+    0,
+    help="Seconds after SIGTERM in which the service still accepts requests but is not ready, "
+    "so that load balancers send new ones elsewhere. `IMAGECATALOG_GRACE_SECONDS` begin after "
+    "them.",
+)
 IMAGECATALOG_RELOAD_SECONDS = env.seconds(
     "IMAGECATALOG_RELOAD_SECONDS",
     86400,

@@ -124,7 +124,7 @@ def _answer(path: str, service: Service) -> Answer:
 def _problems(service: Service) -> dict[str, str | None]:
     return {
         "web": None if service.web_runs else "The web server does not run.",
-        "stopping": "The service is being stopped." if service.stops else None,
+        "stopping": health.STOPPING if service.stops else None,
         **readiness.problems(),
     }
 

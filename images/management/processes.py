@@ -107,6 +107,10 @@ class Web:
         """Let gunicorn end after its requests, which get IMAGECATALOG_RELOAD_SECONDS."""
         self.process.send_signal(signal.SIGTERM)
 
+    def announce_stop(self) -> None:
+        """Let gunicorn's probes tell that the service is being stopped."""
+        self.link.close()
+
     def stop(self, number: int) -> None:
         """Let gunicorn end with the service: its requests get IMAGECATALOG_GRACE_SECONDS.
 

@@ -9,11 +9,14 @@ accepts connections until the new one serves, and ends after its requests.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import signal
 import sys
 import time
 from typing import Final
+
+from django.conf import settings
 
 from images.management import handover, probes
 from images.management.handover import Handover
@@ -64,7 +67,7 @@ class Supervisor:
         self._service, self._signals = service, signals
         self._has_terminal = _has_terminal()
         self._stopping = self._reload_wanted = False
-        self._restart_at = 0.0
+        self._restart_at, self._stop_at = 0.0, math.inf
         self._trial: Process | None = None  # tries whether a reload would work
 
     def run(self, former: Handover) -> int:
@@ -84,11 +87,13 @@ class Supervisor:
             self._service.web_runs = any(web.runs() for web in self._serving())
             caught = signal.sigtimedwait(self._signals, 1)
             if caught and caught.si_signo in STOP_SIGNALS:
-                self._stop(caught.si_signo)
+                self._begin_stop(caught.si_signo)
             elif caught and caught.si_signo == signal.SIGHUP:
                 self._hang_up()
             if not self._stopping:
                 self._advance()
+            if time.monotonic() >= self._stop_at and not self._stopping:
+                self._stop(signal.SIGTERM)
         self._end_workers()
         code = self._web.process.returncode or 0
         return 0 if self._stopping and code < 0 else abs(code)
@@ -106,6 +111,18 @@ class Supervisor:
         return Web.start(sockets, self._web_options)
 
     # The end
+
+    def _begin_stop(self, number: int) -> None:
+        """Stop at once, or after IMAGECATALOG_STOP_DELAY if this is the first SIGTERM."""
+        delay = settings.IMAGECATALOG_STOP_DELAY
+        if number != signal.SIGTERM or not delay or self._service.stops:
+            self._stop(number)
+            return
+        log.info("not ready from now on; the service stops in %s seconds", delay)
+        self._service.stops = True
+        self._stop_at = time.monotonic() + delay
+        for web in self._serving():
+            web.announce_stop()
 
     def _stop(self, number: int) -> None:
         self._stopping = self._service.stops = True
@@ -146,7 +163,7 @@ class Supervisor:
             self._await_trial(self._trial)
         elif self._former:
             self._await_web(self._former)
-        elif self._reload_wanted:
+        elif self._reload_wanted and not self._service.stops:
             log.info("reload: trying the code and the settings")
             self._reload_wanted = False
             self._trial = start(*sys.orig_argv[1:], PREPARE)
@@ -159,6 +176,8 @@ class Supervisor:
         if trial.poll() is None:
             return
         self._trial = None
+        if self._service.stops:
+            return
         if trial.returncode:
             log.error(
                 "not reloaded: the lines above say why. The service goes on as it was; correct "

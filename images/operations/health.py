@@ -5,6 +5,7 @@ A worker that hangs, has ended or cannot write to the database does not report.
 
 from __future__ import annotations
 
+import threading
 from typing import Final
 
 from django.db import DEFAULT_DB_ALIAS, Error, connections
@@ -20,6 +21,7 @@ ANSWER_SECONDS: Final = 0.8  # that a caller waits for the database
 FRESH_SECONDS: Final = 1.0  # that a result is used again
 
 SILENT: Final = "The database does not answer."
+STOPPING: Final = "The service is being stopped."
 NO_WORKER: Final = (
     f"No background worker has reported in the last {SILENCE_SECONDS:.0f} seconds. Start one, or "
     "look into its log."
@@ -33,12 +35,19 @@ def report() -> None:
     )
 
 
+def announce_stop() -> None:
+    """Let this process tell that the service is being stopped, so that clients go elsewhere."""
+    _stopping.set()
+
+
 def problem() -> str | None:
     """Return what is wrong with the service, as a sentence; None if it works.
 
     Takes less than a second. However many callers there are, each process asks the database
     only once at a time.
     """
+    if _stopping.is_set():
+        return STOPPING
     try:
         return _check.result(ANSWER_SECONDS)
     except TimeoutError:
@@ -73,4 +82,5 @@ def leave_pool() -> None:
     connections[DEFAULT_DB_ALIAS] = connection
 
 
+_stopping = threading.Event()
 _check = SharedCheck(_look, "health", FRESH_SECONDS)

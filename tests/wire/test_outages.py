@@ -64,10 +64,18 @@ def database() -> Iterator[Postgres]:
 
 
 @pytest.fixture(scope="module")
+def management() -> str:
+    return f"127.0.0.1:{servers.free_port()}"
+
+
+@pytest.fixture(scope="module")
 def service(
-    database: Postgres, tmp_path_factory: pytest.TempPathFactory
+    database: Postgres, management: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:
-    env = LEASE | {"DATABASE_URL": database.url}
+    env = LEASE | {
+        "DATABASE_URL": database.url,
+        "IMAGECATALOG_MANAGEMENT_BIND": management,
+    }
     # One process: each notices the end of an outage for itself, half a second later.
     folder = tmp_path_factory.mktemp("outages")
     with servers.catalogue(folder, env, workers=1) as service:
@@ -144,6 +152,29 @@ def test_every_client_is_answered_in_time_while_the_database_is_away(
     assert all(it.is_refusal for it in refused)
     assert max(it.seconds for it in answers) < LONGEST
     assert lines(service) - logged < 10
+
+
+@pytest.mark.slow
+def test_readiness_ends_and_returns_with_the_database(
+    database: Postgres, management: str, service: Service, api: Api
+) -> None:
+    addresses = f"http://{management}", service.url
+
+    def ask(path: str) -> set[int]:
+        return {requests.get(url + path, timeout=5).status_code for url in addresses}
+
+    servers.wait_until(lambda: ask("/readyz") == {200}, "readiness")
+    try:
+        began = time.monotonic()
+        database.stop()
+        servers.wait_until(lambda: ask("/readyz") == {503}, "its end", 5)
+        print(f"not ready after {time.monotonic() - began:.1f} s")
+        assert ask("/livez") == {200}
+    finally:
+        database.start()
+    began = time.monotonic()
+    servers.wait_until(lambda: ask("/readyz") == {200}, "readiness, again", 5)
+    print(f"ready after {time.monotonic() - began:.1f} s")
 
 
 def test_a_refusal_has_the_form_of_its_interface(

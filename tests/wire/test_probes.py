@@ -5,14 +5,17 @@ from __future__ import annotations
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import requests
 
 from tests import servers
-from tests.wire.api import connect
+from tests.wire.api import Api, connect, head
 
 pytestmark = [
     pytest.mark.slow,
@@ -110,6 +113,55 @@ def test_a_service_that_stops_is_not_ready_and_lives(tmp_path: Path) -> None:
             )
             assert get(own, "/livez").status_code == 200
         stopping.join()
+
+
+def test_a_service_that_is_about_to_stop_is_not_ready_and_still_serves(
+    tmp_path: Path,
+) -> None:
+    own = f"127.0.0.1:{servers.free_port()}"
+    env = {"IMAGECATALOG_MANAGEMENT_BIND": own, "IMAGECATALOG_STOP_DELAY": "3"}
+    with servers.catalogue(tmp_path, env, workers=1) as service:
+        both = own, urlsplit(service.url).netloc
+        servers.wait_until(lambda: all(map(is_ready, both)), "readiness")
+        service.process.terminate()
+        servers.wait_until(lambda: not any(map(is_ready, both)), "its end")
+        for address in both:
+            assert "The service is being stopped." in get(address, "/readyz").text
+            assert get(address, "/livez").status_code == 200
+
+        with Api(service) as client:
+            assert client.get("images").status_code == 200
+        assert service.process.wait(20) == 0
+
+
+def test_a_second_signal_ends_the_wait_for_load_balancers(tmp_path: Path) -> None:
+    env = {"IMAGECATALOG_STOP_DELAY": "600"}
+    with servers.catalogue(tmp_path, env, workers=1) as service:
+        service.process.terminate()
+        servers.wait_until(
+            lambda: "stops in 600 seconds" in service.log.read_text(), "the signal"
+        )
+        service.process.terminate()
+        assert service.process.wait(20) == 0
+
+
+def test_a_service_lives_while_clients_hold_downloads(
+    service: servers.Service, address: str
+) -> None:
+    api = urlsplit(service.url).netloc
+    with ExitStack() as stack:
+        session = stack.enter_context(Api(service))
+        image_id = session.new()
+        assert session.upload(image_id, bytes(64 << 20)).status_code == 204
+        for _ in range(64):
+            client = stack.enter_context(connect(service))
+            client.sendall(head(service, "GET", f"/v2/images/{image_id}/file"))
+            assert client.recv(12) == b"HTTP/1.1 200"
+        for _ in range(50):
+            began = time.monotonic()
+            assert get(address, "/livez").status_code == 200
+            assert get(api, "/livez").status_code == 200
+            assert time.monotonic() - began < 1
 
 
 def test_an_address_that_is_taken_is_refused_by_its_option(tmp_path: Path) -> None:
