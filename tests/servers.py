@@ -382,14 +382,14 @@ def catalogue(
 
 
 @contextlib.contextmanager
-def nginx(folder: Path, service: str) -> Iterator[str]:
-    """The proxy of docs/operations.md in front of the service with this URL; yields its own."""
+def nginx(folder: Path, *services: str) -> Iterator[str]:
+    """The proxy of docs/operations.md in front of services with these URLs; yields its own."""
     program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:
         raise Missing("nginx is not installed")
     address, log = f"127.0.0.1:{free_port()}", folder / "nginx.log"
     config = folder / "nginx.conf"
-    config.write_text(_nginx_config(address, urlsplit(service).netloc))
+    config.write_text(_nginx_config(address, services))
     command = [program, "-p", folder, "-c", config, "-e", log]
     command += ["-g", "daemon off; pid nginx.pid;"]
     with running(command, os.environ, log) as process:
@@ -398,16 +398,18 @@ def nginx(folder: Path, service: str) -> Iterator[str]:
         yield url
 
 
-def _nginx_config(address: str, service: str) -> str:
+def _nginx_config(address: str, services: Sequence[str]) -> str:
     """The documented block, with addresses of this machine and files in the current prefix."""
     (config,) = re.findall(
         r"^```nginx\n(.*?)^```$", (ROOT / "docs/operations.md").read_text(), re.M | re.S
     )
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     files = [f"{kind}_temp_path {kind};" for kind in kinds]
+    # As documented for several machines.
+    upstream = [f"server {urlsplit(url).netloc} max_fails=0;" for url in services]
     for documented, here in {
         "listen 443 ssl ": f"listen {address} ",
-        "server 127.0.0.1:9292;": f"server {service};",
+        "server 127.0.0.1:9292;": "\n".join(upstream),
         "http {": "\n".join(["http {", "access_log off;", *files]),
     }.items():
         assert config.count(documented) == 1, documented

@@ -1,4 +1,4 @@
-"""A rolling upgrade: this code and the previous release's serve one catalogue together."""
+"""A rolling upgrade: machines with this code and the previous release's serve one catalogue."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import tarfile
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from tests.wire.api import Api
 # The code before the first tag.
 FIRST = "99d2105c5905004fbaca7056fd8d91739e7e826f"
 CLIENTS = 4
+MANY_CLIENTS = 16
 
 
 def git(*command: str) -> bytes:
@@ -41,7 +43,9 @@ def previous(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def in_use(first: Service, second: Service | None = None) -> Iterator[list[str]]:
+def in_use(
+    first: Service, second: Service | None = None, clients: int = CLIENTS
+) -> Iterator[list[str]]:
     """Clients, each of which changes at one service and reads at the other; their lives."""
     lives: list[str] = []
 
@@ -52,7 +56,7 @@ def in_use(first: Service, second: Service | None = None) -> Iterator[list[str]]
                 lives.append(live(writer, reader))
             here, there = there, here
 
-    with servers.in_threads(CLIENTS, use):
+    with servers.in_threads(clients, use):
         yield lives
 
 
@@ -71,15 +75,49 @@ def live(writer: Api, reader: Api) -> str:
     return image_id
 
 
+def wait_for_more(lives: list[str], count: int) -> None:
+    enough = len(lives) + count
+    servers.wait_until(lambda: len(lives) >= enough, "images")
+
+
+class Machine:
+    """A machine with a service, which can be upgraded in two ways."""
+
+    def __init__(self, folder: Path, env: dict[str, str]) -> None:
+        folder.mkdir()
+        self._folder, self._env, self._port = folder, env, servers.free_port()
+
+    def start(self) -> None:
+        self._start = servers.catalogue(
+            self._folder, self._env, migrated=False, port=self._port
+        )
+        self.service = self._start.__enter__()
+
+    def stop(self) -> None:
+        self._start.__exit__(None, None, None)
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def reload(self) -> None:
+        servers.reload(self.service)
+
+
+def shared(folder: Path, postgres_url: str) -> dict[str, str]:
+    """The settings of machines that share a catalogue."""
+    return {
+        "DATABASE_URL": servers.new_database(postgres_url),
+        "IMAGECATALOG_STORES": f"shared=file://{folder}/images",
+        "IMAGECATALOG_SECRET_KEY": "the same on both machines, and long enough for both",
+    }
+
+
 @pytest.mark.slow
 def test_the_previous_release_goes_on_while_this_one_migrates_and_serves(
     previous: Path, postgres_url: str, tmp_path: Path
 ) -> None:
-    env = {
-        "DATABASE_URL": servers.new_database(postgres_url),
-        "IMAGECATALOG_STORES": f"shared=file://{tmp_path}/images",
-        "IMAGECATALOG_SECRET_KEY": "the same on both machines, and long enough for both",
-    }
+    env = shared(tmp_path, postgres_url)
     old_folder, new_folder = tmp_path / "old", tmp_path / "new"
     old_folder.mkdir()
     new_folder.mkdir()
@@ -99,3 +137,28 @@ def test_the_previous_release_goes_on_while_this_one_migrates_and_serves(
 
     assert "migrating the database" in new.log.read_text()
     assert "Traceback" not in old.log.read_text() + new.log.read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["reload", "restart"])
+def test_no_request_fails_while_machines_behind_a_proxy_are_upgraded_in_turn(
+    way: str, postgres_url: str, tmp_path: Path
+) -> None:
+    env = shared(tmp_path, postgres_url)
+    machines = [Machine(tmp_path / name, env) for name in ("first", "second")]
+    with ExitStack() as stack:
+        for machine in machines:
+            machine.start()
+            stack.callback(machine.stop)
+        urls = [machine.service.url for machine in machines]
+        try:
+            proxy = stack.enter_context(servers.nginx(tmp_path, *urls))
+        except servers.Missing as missing:
+            pytest.skip(str(missing))
+        service = replace(machines[0].service, url=proxy)
+        with in_use(service, clients=MANY_CLIENTS) as lives:
+            wait_for_more(lives, MANY_CLIENTS)
+            for machine in machines:
+                getattr(machine, way)()
+                wait_for_more(lives, 2 * MANY_CLIENTS)
+        print(f"{len(lives)} images were made, used and deleted; no request failed")
