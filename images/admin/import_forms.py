@@ -16,7 +16,7 @@ from images.access import Caller
 from images.admin.shortcuts import try_verb
 from images.admin.url_forms import url_field
 from images.expected_digests import HEX_DIGITS, is_digest
-from images.imports import ImportRequest
+from images.imports import ChecksumFile, ImportRequest
 from images.lifecycle.fetch_requests import MAX_URL
 from images.models import ImageLocation, ImportMethod, LocationStatus
 
@@ -45,6 +45,16 @@ class ImportForm(forms.Form):
         ),
     )
 
+    checksum_url = url_field(
+        MAX_URL,
+        gettext_lazy(
+            "The import fails unless this file, such as SHA256SUMS, has the digest of the data "
+            "under the name at the end of the URL above."
+        ),
+        gettext_lazy("Checksum file"),
+        required=False,
+    )
+
     def clean_digest(self) -> dict[str, str]:
         """Return the digest as {algorithm: value}; empty if none is entered.
 
@@ -66,8 +76,13 @@ class ImportForm(forms.Form):
             values["url"],
             store_ids=tuple(filter(None, [values["store"]])),
             digests=values["digest"],
+            checksum_file=_checksum_file(values["checksum_url"], values["url"]),
         )
         return _is_accepted(self, image_id, wanted, actor)
+
+
+def _checksum_file(url: str, data_url: str) -> ChecksumFile | None:
+    return ChecksumFile(url, imports.name_in(data_url)) if url else None
 
 
 class CopyForm(forms.Form):

@@ -170,14 +170,20 @@ def retry(request: HttpRequest, image_id: str, transfer_id: UUID) -> HttpRespons
 
 
 def _restart(image: Image, transfer: Transfer, actor: Caller) -> None:
-    sources.check_complete(transfer)
+    file = imports.checksum_file_of(transfer)
+    for url in (transfer.source, file.url if file else ""):
+        sources.check_complete(url)
     stores = targets.of(transfer)
+    request = transfer.task_request or {}
     md5 = {"md5": transfer.checksum.lower()} if transfer.checksum else {}
     wanted = ImportRequest(
         ImportMethod.WEB_DOWNLOAD,
         transfer.source,
+        size=(request.get("expected") or {}).get("size"),
         store_ids=tuple(target.store for target in stores),
         all_must_succeed=all(target.required for target in stores),
         digests=transfer.expected_digests | md5,
+        checksum_file=file,
+        document=request,
     )
-    imports.request_import(image.pk, described(wanted), actor)
+    imports.request_import(image.pk, wanted if request else described(wanted), actor)

@@ -17,6 +17,8 @@ from images.lifecycle import AddLocation
 from images.lifecycle.location_preparation import MAX_URL, trusts_owners
 from images.stores import url_filter
 
+URL = gettext_lazy("URL")
+
 
 def _check(url: str) -> None:
     try:
@@ -25,15 +27,18 @@ def _check(url: str) -> None:
         raise forms.ValidationError(str(error)) from None
 
 
-def url_field(longest: int, outcome: Promise) -> forms.CharField:
+def url_field(
+    longest: int, outcome: Promise, label: Any = URL, *, required: bool = True
+) -> forms.CharField:
     """Return the field for a URL; ``outcome`` is a sentence on the use of its data."""
     allowed = gettext_lazy(
         "An http or https URL of a public host, or of a host that the operator has allowed."
     )
     return forms.CharField(
-        label=gettext_lazy("URL"),
+        label=label,
+        required=required,
         max_length=longest,
-        widget=forms.URLInput(attrs={"placeholder": "https://", "autofocus": True}),
+        widget=forms.URLInput(attrs={"placeholder": "https://", "autofocus": required}),
         help_text=format_lazy("{} {}", allowed, outcome),
         validators=[_check],
     )

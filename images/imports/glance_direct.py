@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from images import errors, lifecycle
 from images.access import Caller
 from images.failpoints import failpoint
-from images.imports import plugins
+from images.imports import plugins, published_digests
 from images.imports.request import ImportRequest
 from images.models import Image, Status, Transfer, TransferKind, TransferStatus
 from images.transfers import chunks, leases, quota
@@ -59,6 +59,7 @@ def queue(
         expected=staged.bytes_expected if wanted.size is None else wanted.size,
         status_on_failure=Status.UPLOADING,
         digests={**staged.expected_digests, **wanted.digests},
+        secrets=published_digests.secrets(wanted),
         reserved=staged.bytes_reserved,
         task=task,
         wanted=targets,

@@ -12,7 +12,7 @@ from django.db.models.functions import Coalesce
 
 from images import db, errors, logs
 from images.access import Caller, operator
-from images.imports import methods, plugins
+from images.imports import methods, plugins, published_digests
 from images.models import (
     READABLE_STATUSES,
     Image,
@@ -81,6 +81,7 @@ def carry_out(transfer_id: UUID, stopping: Callable[[], bool] = lambda: False) -
     def changed(blocks: Iterator[bytes]) -> Iterator[bytes]:
         return plugins.applied(image, transfer, until_stopped(blocks), check_running)
 
+    published_digests.expect(transfer, actor)
     methods.of(transfer).bring_in(image, transfer, changed, actor)
     return True
 

@@ -21,6 +21,14 @@ class RemoteReference:
 
 
 @dataclass(frozen=True)
+class ChecksumFile:
+    """The checksum file with the digests that the data must have, and the data's name in it."""
+
+    url: str
+    name: str
+
+
+@dataclass(frozen=True)
 class ImportRequest:
     """A requested import: the method, its URL, and the stores that get the data.
 
@@ -36,6 +44,7 @@ class ImportRequest:
     all_must_succeed: bool = True  # else the import succeeds with one of its stores
     # Expected of the data: algorithm -> hexadecimal digest.
     digests: Mapping[str, str] = field(default_factory=dict)
+    checksum_file: ChecksumFile | None = None
     document: Mapping[str, Any] = field(default_factory=dict)
 
 

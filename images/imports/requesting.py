@@ -11,7 +11,7 @@ from django.db import transaction
 from images import access, attributes, errors, lifecycle, stores
 from images.access import Caller
 from images.failpoints import failpoint
-from images.imports import injection, methods
+from images.imports import injection, methods, published_digests
 from images.imports.request import ImportRequest
 from images.models import (
     OPEN_STATUSES,
@@ -54,7 +54,7 @@ def request_import(image_id: str, wanted: ImportRequest, actor: Caller) -> Task 
     """
     _check_no_transfer(image_id)
     targets = _targets(wanted)
-    wanted = methods.get(wanted.method).prepare(wanted)
+    wanted = _prepared(wanted)
     task = _task(wanted, actor)
     is_queued = _queue(image_id, wanted, targets, task, actor)
     failpoint("import.requested")
@@ -72,7 +72,7 @@ def import_new(
     and of ``lifecycle.create``.
     """
     targets = _targets(wanted)
-    wanted = methods.get(wanted.method).prepare(wanted)
+    wanted = _prepared(wanted)
     task = _task(wanted, actor)
     with transaction.atomic():
         image = lifecycle.create(*attributes, actor)
@@ -81,9 +81,16 @@ def import_new(
     return task
 
 
+def _prepared(wanted: ImportRequest) -> ImportRequest:
+    method = methods.get(wanted.method)
+    published_digests.check(wanted)
+    return method.prepare(wanted)
+
+
 def _task(wanted: ImportRequest, actor: Caller) -> Task:
     method = ImportMethod(wanted.method)
-    return Task(uuid4(), method, actor.user, actor.project, wanted.document)
+    document = {**wanted.document, **published_digests.shown(wanted)}
+    return Task(uuid4(), method, actor.user, actor.project, document)
 
 
 def _queue(

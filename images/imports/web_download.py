@@ -8,6 +8,7 @@ from dataclasses import replace
 from images import errors, lifecycle, stores
 from images.access import Caller
 from images.failpoints import failpoint
+from images.imports import published_digests
 from images.imports.request import ImportRequest
 from images.models import Image, Status, Transfer, TransferKind
 from images.transfers import sources
@@ -45,6 +46,7 @@ def queue(
         size=wanted.size,
         digests=wanted.digests,
         status_on_failure=Status.QUEUED,
+        secrets=published_digests.secrets(wanted),
     )
     lifecycle.queue_fetch(image, source, actor, task, targets)
     return True

@@ -40,6 +40,7 @@ from images.lifecycle.deletion import (
 from images.lifecycle.downloading import check_download, read, serves_ranges
 from images.lifecycle.fetch_requests import (
     Source,
+    check_url,
     probe_source,
     queue_fetch,
     request_fetch,
@@ -84,6 +85,7 @@ __all__ = [
     "check_pinned_size",
     "check_ready",
     "check_size_cap",
+    "check_url",
     "clean_changes",
     "counted",
     "create",

@@ -49,12 +49,17 @@ def probe_source(source: Source) -> Source:
     The size stays None if the server does not report one. Raises Invalid (the URL is refused,
     the store does not exist), StoreReadOnly, OverLimit (the size exceeds the cap).
     """
-    attributes.clean_text(source.url, "source", longest=MAX_URL)
-    url_filter.check(source.url)
+    check_url(source.url, "source")
     writable_store(source.store_id)
     size = _reported_size(source.url) if source.size is None else source.size
     check_size_cap(size)
     return replace(source, size=size)
+
+
+def check_url(url: str, what: str) -> None:
+    """Raise Invalid unless a worker can download from a URL; ``what`` names it in the message."""
+    attributes.clean_text(url, what, longest=MAX_URL)
+    url_filter.check(url)
 
 
 def _reported_size(url: str) -> int | None:

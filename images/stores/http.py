@@ -142,6 +142,15 @@ def request(
     return response
 
 
+def document(url: str, most: int) -> bytes:
+    """Return a document of at most ``most`` bytes at a URL, after all redirects.
+
+    Raises Invalid for a URL that the filter refuses, DataMissing, and StoreError if a server
+    fails or the document is too large.
+    """
+    return read_small(_get(url, {}), most)
+
+
 def read_small(response: BaseHTTPResponse, most: int) -> bytes:
     """Read the body of a response. Raises StoreError if it has more than ``most`` bytes."""
     parts, size = [], 0

@@ -39,9 +39,9 @@ def url(transfer: Transfer) -> str:
     return secrets(transfer).get(URL, transfer.source)
 
 
-def check_complete(transfer: Transfer) -> None:
-    """Raise Invalid if the URL of an ended transfer is not known completely any more."""
-    if "?" in transfer.source:
+def check_complete(url: str) -> None:
+    """Raise Invalid if a URL of an ended transfer is not known completely any more."""
+    if "?" in url:
         raise errors.Invalid(
             "The query of the URL is not kept, because it can be secret. Enter the URL again."
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -213,3 +214,80 @@ def test_the_digest_that_a_person_gave_still_counts_when_it_is_tried_again(
 
     (again,) = waiting_copies()
     assert Transfer.objects.get(pk=again).expected_digests == {"md5": "0" * 32}
+
+
+def test_a_checksum_file_is_read_for_an_import_from_a_url(
+    root: Client, make_image: MakeImage, web: str, web_folder: Path
+) -> None:
+    image = make_image("queued")
+    (web_folder / "SHA256SUMS").write_text(f"{'0' * 64}  disk.raw\n")
+    sent = {"url": f"{web}/disk.raw", "checksum_url": f"{web}/SHA256SUMS"}
+    root.post(f"{LIST}{image.pk}/import/", sent)
+    work()
+
+    page = root.get(f"{LIST}{image.pk}/change/").content.decode()
+    assert "Digest mismatch: sha-256 is" in page
+
+
+def test_an_image_from_a_url_can_have_a_checksum_file(
+    root: Client, db: None, web: str, web_folder: Path
+) -> None:
+    digest = hashlib.sha256(b"the bytes of an image").hexdigest()
+    (web_folder / "SHA256SUMS").write_text(f"{digest}  disk.raw\n")
+    form = FORM | {"url": f"{web}/disk.raw", "checksum_url": f"{web}/SHA256SUMS"}
+    root.post(f"{LIST}add/url/", form)
+    work()
+
+    assert Image.objects.get().status == "active"
+
+
+def test_a_checksum_file_needs_the_name_of_the_data(
+    root: Client, make_image: MakeImage, web: str
+) -> None:
+    image = make_image("queued")
+    sent = {"url": f"{web}/", "checksum_url": f"{web}/SHA256SUMS"}
+
+    answer = root.post(f"{LIST}{image.pk}/import/", sent)
+
+    assert "The URL does not end with the name" in answer.content.decode()
+    assert not Transfer.objects.exists()
+
+
+def test_what_a_client_expected_still_counts_when_its_import_is_tried_again(
+    root: Client, make_image: MakeImage, client_of: Any, member: Caller, web: str
+) -> None:
+    image = make_image("queued")
+    body = {
+        "method": {"name": "web-download", "uri": f"{web}/disk.raw"},
+        "expected": {"size": 7},
+        "checksum_url": f"{web}/SHA256SUMS",
+    }
+    api = client_of(member)
+    path = f"/v2/images/{image.pk}/import"
+    api.post(path, json.dumps(body), content_type="application/json")
+    (first,) = waiting_copies()
+    work()
+
+    root.post(f"{LIST}{image.pk}/transfers/{first}/retry/")
+
+    again = Transfer.objects.get(pk=waiting_copies()[0])
+    assert again.bytes_expected == 7
+    assert again.task_request == Transfer.objects.get(pk=first).task_request
+    assert imports.checksum_file_of(again) == imports.ChecksumFile(
+        f"{web}/SHA256SUMS", "disk.raw"
+    )
+
+
+def test_a_secret_checksum_url_is_not_tried_again(
+    root: Client, make_image: MakeImage, web: str
+) -> None:
+    image = make_image("queued")
+    sent = {"url": f"{web}/disk.raw", "checksum_url": f"{web}/missing?key=secret"}
+    root.post(f"{LIST}{image.pk}/import/", sent)
+    (first,) = waiting_copies()
+    work()
+
+    answer = root.post(f"{LIST}{image.pk}/transfers/{first}/retry/", follow=True)
+
+    assert "Enter the URL again" in answer.content.decode()
+    assert waiting_copies() == []

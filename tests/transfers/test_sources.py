@@ -163,7 +163,7 @@ def test_a_url_whose_query_is_erased_cannot_be_retried(
     in_error(waiting)
 
     with pytest.raises(errors.Invalid, match="Enter the URL again"):
-        sources.check_complete(Transfer.objects.get())
+        sources.check_complete(Transfer.objects.get().source)
 
 
 def test_the_queries_of_ended_transfers_of_earlier_releases_are_masked(

@@ -12,7 +12,7 @@ from images import access, attributes, errors, imports
 from images.expected_digests import HEX_DIGITS, is_digest
 from images.http import request_body, responses
 from images.http.views import ApiViewSet, get_caller
-from images.imports import ImportRequest, RemoteReference
+from images.imports import ChecksumFile, ImportRequest, RemoteReference
 from images.models import ImportMethod
 
 # Keys of the method glance-download -> defaults.
@@ -23,6 +23,7 @@ REMOTE = {
 }
 FLAGS = ("all_stores", "all_stores_must_succeed")
 EXPECTED = "expected"
+CHECKSUM_URL, CHECKSUM_NAME = "checksum_url", "checksum_name"
 DIGESTS = ("sha256", "sha512")  # of which data can be expected
 COMPARED = (ImportMethod.WEB_DOWNLOAD, ImportMethod.GLANCE_DIRECT)
 
@@ -66,6 +67,7 @@ def _wanted(document: Any, store: str) -> ImportRequest:
         uri,
         size=size,
         digests=digests,
+        checksum_file=_checksum_file(document, method["name"], uri),
         store_ids=store_ids,
         all_stores=bool(document.get("all_stores")),
         all_must_succeed=document.get("all_stores_must_succeed") is not False,
@@ -80,10 +82,7 @@ def _expected(expected: object, method: str) -> tuple[int | None, dict[str, str]
     """
     if expected is None:
         return None, {}
-    if method not in COMPARED:
-        raise errors.Invalid(
-            f"'{EXPECTED}' can be given only with: {', '.join(COMPARED)}."
-        )
+    _check_compared(EXPECTED, method)
     if not isinstance(expected, dict) or not expected.keys() <= {"size", *DIGESTS}:
         raise errors.Invalid(
             f"'{EXPECTED}' must be an object with the members size, {', '.join(DIGESTS)}."
@@ -99,6 +98,33 @@ def _expected(expected: object, method: str) -> tuple[int | None, dict[str, str]
         raise errors.Invalid(f"The size in '{EXPECTED}' must be a number of bytes.")
     lower = {name: value.lower() for name, value in digests.items()}
     return attributes.clean_size(size), lower
+
+
+def _checksum_file(
+    document: dict[str, Any], method: str, uri: str
+) -> ChecksumFile | None:
+    """Return the checksum file that a body names, in which the data has the name of its URL.
+
+    Raises Invalid for values that are no strings, for a name without a URL, and for a method
+    whose data is known already.
+    """
+    url, name = document.get(CHECKSUM_URL) or "", document.get(CHECKSUM_NAME) or ""
+    if not isinstance(url, str) or not isinstance(name, str):
+        raise errors.Invalid(f"'{CHECKSUM_URL}' and '{CHECKSUM_NAME}' must be strings.")
+    if name and not url:
+        raise errors.Invalid(f"'{CHECKSUM_NAME}' needs a '{CHECKSUM_URL}'.")
+    if not url:
+        return None
+    _check_compared(CHECKSUM_URL, method)
+    return ChecksumFile(url, name or imports.name_in(uri))
+
+
+def _check_compared(member: str, method: str) -> None:
+    """Raise Invalid for a member of the body that a method does not know."""
+    if method not in COMPARED:
+        raise errors.Invalid(
+            f"'{member}' can be given only with: {', '.join(COMPARED)}."
+        )
 
 
 def _from_region(
