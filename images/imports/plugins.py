@@ -1,13 +1,15 @@
 """Plugins that the operator switches on: they change imported data before it is checked.
 
 The data that arrives is compared with the size and the digests that its client stated, and the
-changed data passes the checks of every image.
+changed data passes the checks of every image. The client can state the size and the digests of
+the changed data, too.
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final
 
 from django.conf import settings
 
@@ -15,6 +17,7 @@ from images import expected_digests, lifecycle
 from images.failpoints import failpoint
 from images.imports import conversion
 from images.imports.decompression import decompressed
+from images.imports.request import ImportRequest
 from images.models import Image, Transfer, TransferKind
 from images.stores import free_space
 from images.stores.digests import Digests, digesting
@@ -22,8 +25,14 @@ from images.transfers import heartbeat, quota
 
 DECOMPRESSION = "image_decompression"
 CONVERSION = "image_conversion"
+AFTER: Final = "expected_after"  # of the task's request
 # The data of these is already where it stays, or is that of other copies.
 UNCHANGED = (TransferKind.IMAGE_COPY, TransferKind.LOCATION)
+
+
+def shown(wanted: ImportRequest) -> dict[str, Any]:
+    """Return what the task of a request keeps of the expected changed data."""
+    return {AFTER: dict(wanted.expected_after)} if wanted.expected_after else {}
 
 
 def applied(
@@ -34,19 +43,21 @@ def applied(
 ) -> Iterator[bytes]:
     """Return the data that a transfer brings in, as the plugins change it.
 
-    After this call the transfer expects neither the size nor the digests of the data that
-    arrives, and the image, which is not saved, has the formats of what comes out. Only what
+    After this call the transfer expects the size and the digests of what comes out, if its
+    client has stated them, and the image, which is not saved, has the formats of that. Only what
     clients of the import API bring in is changed, not what the image has. ``check_running``
     raises an error when the worker is being stopped.
 
     The iteration raises Invalid for data of another size or digest, ContentRefused, OverLimit,
     StoreFull, ProgramFailed, and what ``check_running`` and the blocks raise.
     """
-    if not can_change(image, transfer):
+    changes, after = can_change(image, transfer), _expected_after(transfer)
+    if not (changes or after):
         return blocks
     decompresses, converts = _decompresses(image), _converts(image)
     size, digests = transfer.bytes_expected, transfer.expected_digests
-    transfer.bytes_expected, transfer.expected_digests = None, {}
+    transfer.bytes_expected = after.pop("size", None if changes else size)
+    transfer.expected_digests = after
     blocks = _compared(lifecycle.counted(image, blocks, size), digests or {})
     if decompresses:
         blocks = _decompressed(blocks)
@@ -62,6 +73,10 @@ def can_change(image: Image, transfer: Transfer) -> bool:
     if transfer.task_id is None or transfer.kind in UNCHANGED:
         return False
     return _decompresses(image) or _converts(image)
+
+
+def _expected_after(transfer: Transfer) -> dict[str, Any]:
+    return dict((transfer.task_request or {}).get(AFTER, {}))
 
 
 def _decompresses(image: Image) -> bool:

@@ -32,7 +32,7 @@ class ChecksumFile:
 class ImportRequest:
     """A requested import: the method, its URL, and the stores that get the data.
 
-    ``document`` is what the task shows of the request: it has no secrets.
+    ``document`` is what the task keeps and shows of the request: it has no secrets.
     """
 
     method: str
@@ -45,6 +45,8 @@ class ImportRequest:
     # Expected of the data: algorithm -> hexadecimal digest.
     digests: Mapping[str, str] = field(default_factory=dict)
     checksum_file: ChecksumFile | None = None
+    # Expected of the data as plugins have changed it: digests, as above, and ``size`` (bytes).
+    expected_after: Mapping[str, Any] = field(default_factory=dict)
     document: Mapping[str, Any] = field(default_factory=dict)
 
 

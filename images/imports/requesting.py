@@ -11,7 +11,7 @@ from django.db import transaction
 from images import access, attributes, errors, lifecycle, stores
 from images.access import Caller
 from images.failpoints import failpoint
-from images.imports import injection, methods, published_digests
+from images.imports import injection, methods, plugins, published_digests
 from images.imports.request import ImportRequest
 from images.models import (
     OPEN_STATUSES,
@@ -89,7 +89,8 @@ def _prepared(wanted: ImportRequest) -> ImportRequest:
 
 def _task(wanted: ImportRequest, actor: Caller) -> Task:
     method = ImportMethod(wanted.method)
-    document = {**wanted.document, **published_digests.shown(wanted)}
+    shown = published_digests.shown(wanted) | plugins.shown(wanted)
+    document = {**wanted.document, **shown}
     return Task(uuid4(), method, actor.user, actor.project, document)
 
 

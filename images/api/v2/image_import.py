@@ -22,7 +22,7 @@ REMOTE = {
     "glance_service_interface": "public",
 }
 FLAGS = ("all_stores", "all_stores_must_succeed")
-EXPECTED = "expected"
+EXPECTED, EXPECTED_AFTER = "expected", "expected_after"
 CHECKSUM_URL, CHECKSUM_NAME = "checksum_url", "checksum_name"
 DIGESTS = ("sha256", "sha512")  # of which data can be expected
 COMPARED = (ImportMethod.WEB_DOWNLOAD, ImportMethod.GLANCE_DIRECT)
@@ -61,13 +61,15 @@ def _wanted(document: Any, store: str) -> ImportRequest:
         raise errors.Invalid("The 'uri' of a method must be a string.")
     shown = imports.document(method["name"], uri, store_ids)
     named = {name: document[name] for name in (*FLAGS, EXPECTED) if name in document}
-    size, digests = _expected(document.get(EXPECTED), method["name"])
+    size, digests = _expected(document, EXPECTED, method["name"])
+    size_after, after = _expected(document, EXPECTED_AFTER, method["name"])
     return ImportRequest(
         method["name"],
         uri,
         size=size,
         digests=digests,
         checksum_file=_checksum_file(document, method["name"], uri),
+        expected_after=after if size_after is None else {**after, "size": size_after},
         store_ids=store_ids,
         all_stores=bool(document.get("all_stores")),
         all_must_succeed=document.get("all_stores_must_succeed") is not False,
@@ -75,27 +77,30 @@ def _wanted(document: Any, store: str) -> ImportRequest:
     )
 
 
-def _expected(expected: object, method: str) -> tuple[int | None, dict[str, str]]:
-    """Return the size and the digests (algorithm -> hexadecimal) that the data must have.
+def _expected(
+    document: dict[str, Any], member: str, method: str
+) -> tuple[int | None, dict[str, str]]:
+    """Return the size and the digests (algorithm -> hexadecimal) that a member of a body states.
 
     Raises Invalid if they are malformed, or for a method whose data is known already.
     """
+    expected = document.get(member)
     if expected is None:
         return None, {}
-    _check_compared(EXPECTED, method)
+    _check_compared(member, method)
     if not isinstance(expected, dict) or not expected.keys() <= {"size", *DIGESTS}:
         raise errors.Invalid(
-            f"'{EXPECTED}' must be an object with the members size, {', '.join(DIGESTS)}."
+            f"'{member}' must be an object with the members size, {', '.join(DIGESTS)}."
         )
     digests = {name: expected[name] for name in DIGESTS if name in expected}
     for name, value in digests.items():
         if not isinstance(value, str) or not is_digest(name, value):
             raise errors.Invalid(
-                f"The {name} in '{EXPECTED}' must have {HEX_DIGITS[name]} hexadecimal digits."
+                f"The {name} in '{member}' must have {HEX_DIGITS[name]} hexadecimal digits."
             )
     size = expected.get("size")
     if size is not None and (not isinstance(size, int) or isinstance(size, bool)):
-        raise errors.Invalid(f"The size in '{EXPECTED}' must be a number of bytes.")
+        raise errors.Invalid(f"The size in '{member}' must be a number of bytes.")
     lower = {name: value.lower() for name, value in digests.items()}
     return attributes.clean_size(size), lower
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 from collections.abc import Iterator
@@ -14,12 +15,13 @@ from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 
-from images import lifecycle, uploads
+from images import errors, lifecycle, uploads
 from images.access import Caller
 from images.api import authentication
+from images.imports import queue
 from images.models import Image, Status, Transfer
 from images.operations import consistency
-from tests.copies import work
+from tests.copies import waiting_copies, work
 from tests.rows import status
 from tests.web import serving_files
 
@@ -507,6 +509,7 @@ def test_data_that_is_not_as_expected_is_not_stored(
     assert list(consistency.check()) == []
 
 
+@pytest.mark.parametrize("name", ["expected", "expected_after"])
 @pytest.mark.parametrize(
     "expected",
     [
@@ -522,11 +525,12 @@ def test_data_that_is_not_as_expected_is_not_stored(
     ],
 )
 def test_malformed_expectations_are_refused(
-    expected: dict[str, Any], api: Any, staged: Image
+    expected: dict[str, Any], name: str, api: Any, staged: Image
 ) -> None:
-    response = ask(api.member, staged, expecting(DIRECT["method"], **expected))
+    response = ask(api.member, staged, DIRECT | {name: expected})
 
     assert response.status_code == 400
+    assert f"'{name}'" in response.content.decode()
     assert status(staged) == "uploading"
 
 
@@ -554,3 +558,79 @@ def test_one_digest_is_expected_when_staged_and_imported(
 
     assert response.status_code == 400
     assert status(queued) == "uploading"
+
+
+# What plugins make of it is expected to be
+
+PACKED = gzip.compress(DATA)
+
+
+@pytest.fixture
+def packed(queued: Image, member: Caller, settings: Any) -> Image:
+    """An image with DATA staged compressed, which a plugin decompresses."""
+    settings.IMAGECATALOG_IMPORT_PLUGINS = ("image_decompression",)
+    uploads.stage(queued.pk, [PACKED], member)
+    return queued
+
+
+def test_data_is_compared_before_and_after_plugins_change_it(
+    api: Any, packed: Image
+) -> None:
+    before = {"sha256": hashlib.sha256(PACKED).hexdigest(), "size": len(PACKED)}
+    after = {"sha256": SHA256.upper(), "sha512": SHA512, "size": len(DATA)}
+
+    ask(api.member, packed, DIRECT | {"expected": before, "expected_after": after})
+    work()
+
+    assert status(packed) == "active"
+
+
+@pytest.mark.parametrize(
+    ("after", "why"),
+    [
+        ({"sha256": hashlib.sha256(PACKED).hexdigest()}, f"sha-256 is {SHA256}"),
+        ({"sha256": SHA256, "sha512": WRONG * 2}, f"sha-512 is {SHA512}"),
+        ({"size": len(DATA) - 1}, "Size exceeds"),
+        ({"size": len(DATA) + 1}, "Size mismatch"),
+    ],
+)
+def test_changed_data_that_is_not_as_expected_is_not_stored(
+    after: dict[str, Any], why: str, api: Any, packed: Image
+) -> None:
+    ask(api.member, packed, DIRECT | {"expected_after": after})
+    work()
+
+    assert status(packed) == "queued"
+    assert why in tasks(api.member, packed)[0]["message"]
+    assert list(consistency.check()) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "outcome"),
+    [
+        (SHA256, SHA256, "active"),
+        (WRONG, SHA256, "queued"),
+        (SHA256, WRONG, "queued"),
+    ],
+)
+def test_data_that_no_plugin_changes_must_be_as_expected_before_and_after(
+    before: str, after: str, outcome: str, api: Any, staged: Image
+) -> None:
+    expected = {"expected": {"sha256": before}, "expected_after": {"sha256": after}}
+
+    ask(api.member, staged, DIRECT | expected)
+    work()
+
+    assert status(staged) == outcome
+
+
+def test_what_is_expected_after_survives_an_interruption(
+    api: Any, packed: Image
+) -> None:
+    ask(api.member, packed, DIRECT | {"expected_after": {"sha256": WRONG}})
+    (first,) = waiting_copies()
+    with pytest.raises(errors.ServerStopping):
+        queue.carry_out(first, lambda: True)
+    work()
+
+    assert "sha-256 is" in tasks(api.member, packed)[0]["message"]
