@@ -380,6 +380,13 @@ IMAGECATALOG_LOCATION_DATA = env.choice(
     "owner states, and lets owners add copies to active images. **Owners can then change "
     "what such an image delivers.**",
 )
+IMAGECATALOG_EXPECT_OWNER_DIGEST = env.flag(
+    "IMAGECATALOG_EXPECT_OWNER_DIGEST",
+    False,
+    help="`on`: the first data of an image must have the digests in its properties "
+    "`owner_specified.openstack.sha256` and `.md5`, which openstacksdk and Ansible set. See "
+    "[Expected digests](api.md#expected-digests).",
+)
 IMAGECATALOG_LEASE_SECONDS = env.seconds(
     "IMAGECATALOG_LEASE_SECONDS",
     60,

@@ -1,4 +1,7 @@
-"""Digests that a client expects its data to have: algorithm -> hexadecimal, in lower case."""
+"""Digests that a client expects its data to have: algorithm -> hexadecimal, in lower case.
+
+The owner of an image can state them in its custom properties, too, as openstacksdk does.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,11 @@ from images import errors
 
 # Names of hashlib -> hexadecimal digits.
 HEX_DIGITS = {"md5": 32, "sha1": 40, "sha256": 64, "sha384": 96, "sha512": 128}
+# Custom properties -> algorithms.
+OWNER_PROPERTIES = {
+    "owner_specified.openstack.md5": "md5",
+    "owner_specified.openstack.sha256": "sha256",
+}
 
 
 class DigestMismatch(errors.Invalid):
@@ -32,3 +40,25 @@ def check(expected: Mapping[str, str], actual: Mapping[str, str]) -> None:
             raise DigestMismatch(
                 f"Digest mismatch: {name} is {actual[algorithm]}, expected {digest}"
             )
+
+
+def described(properties: Mapping[str, str]) -> dict[str, str]:
+    """Return the properties that state a digest, without all others.
+
+    An empty text states none.
+    """
+    return {name: properties[name] for name in OWNER_PROPERTIES if properties.get(name)}
+
+
+def of_owner(properties: Mapping[str, str]) -> dict[str, str]:
+    """Return the digests that these properties state. Raises Invalid for a malformed digest."""
+    digests = {}
+    for name, value in described(properties).items():
+        algorithm = OWNER_PROPERTIES[name]
+        if not is_digest(algorithm, value):
+            raise errors.Invalid(
+                f"The property {name} must have {HEX_DIGITS[algorithm]} hexadecimal digits. "
+                "Correct or remove it."
+            )
+        digests[algorithm] = value.lower()
+    return digests

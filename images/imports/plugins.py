@@ -44,9 +44,10 @@ def applied(
     """Return the data that a transfer brings in, as the plugins change it.
 
     After this call the transfer expects the size and the digests of what comes out, if its
-    client has stated them, and the image, which is not saved, has the formats of that. Only what
-    clients of the import API bring in is changed, not what the image has. ``check_running``
-    raises an error when the worker is being stopped.
+    client has stated them, and the image, which is not saved, has the formats of that, and no
+    digests of its owner, which are those of the data that arrives. Only what clients of the
+    import API bring in is changed, not what the image has. ``check_running`` raises an error
+    when the worker is being stopped.
 
     The iteration raises Invalid for data of another size or digest, ContentRefused, OverLimit,
     StoreFull, ProgramFailed, and what ``check_running`` and the blocks raise.
@@ -58,7 +59,11 @@ def applied(
     size, digests = transfer.bytes_expected, transfer.expected_digests
     transfer.bytes_expected = after.pop("size", None if changes else size)
     transfer.expected_digests = after
-    blocks = _compared(lifecycle.counted(image, blocks, size), digests or {})
+    stated = lifecycle.owner_digests(image) if changes else {}
+    image.properties = {
+        name: value for name, value in image.properties.items() if name not in stated
+    }
+    blocks = _compared(lifecycle.counted(image, blocks, size), digests or {}, stated)
     if decompresses:
         blocks = _decompressed(blocks)
     if converts:
@@ -150,7 +155,12 @@ def _check(transfer: Transfer, check_running: Callable[[], None]) -> Callable[[]
     return check
 
 
-def _compared(blocks: Iterable[bytes], expected: Mapping[str, str]) -> Iterator[bytes]:
-    with Digests(*expected) as digests:
+def _compared(
+    blocks: Iterable[bytes], expected: Mapping[str, str], stated: Mapping[str, str]
+) -> Iterator[bytes]:
+    """Yield blocks that have the digests ``expected`` and those of the owner's properties."""
+    of_owner = expected_digests.of_owner(stated)
+    with Digests(*{*expected, *of_owner}) as digests:
         yield from digesting(blocks, digests)
         expected_digests.check(expected, digests.hexdigests())
+        expected_digests.check(of_owner, digests.hexdigests())

@@ -15,6 +15,7 @@ from images.lifecycle.checked_data import (
     check_ready,
     check_size_cap,
     counted,
+    owner_digests,
 )
 from images.lifecycle.copying import (
     check_copied,
@@ -94,6 +95,7 @@ __all__ = [
     "due_until",
     "in_trash",
     "overdue_count",
+    "owner_digests",
     "probe_source",
     "queue_fetch",
     "queue_image_copy",

@@ -1,7 +1,7 @@
 """The checks that an image's data passes before the image is active, however the data comes.
 
 One pass over the bytes counts, digests and inspects them, and compares them with the image's
-signature and pin. It knows neither where the bytes come from nor where they go.
+signature, its owner's digests and its pin. It knows neither where the bytes come from nor where they go.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ class Criteria:
     container_format: str
     hash_algorithm: str
     signature: Mapping[str, str]
+    owner_digests: Mapping[str, str]
 
     @classmethod
     def of(cls, image: Image) -> Criteria:
@@ -47,6 +48,7 @@ class Criteria:
             image.container_format or "",
             hash_algorithm(image),
             signatures.described(image.properties),
+            owner_digests(image),
         )
 
 
@@ -54,8 +56,8 @@ class Criteria:
 class DataFacts:
     """The known facts of data: its size and, if the data was read, its digests and virtual size.
 
-    ``criteria`` are the formats, the hash algorithm and the signature that the data was
-    checked for; None for data that was not read.
+    ``criteria`` are the formats, the hash algorithm, the signature and the owner's digests
+    that the data was checked for; None for data that was not read.
     """
 
     size: int  # bytes
@@ -88,8 +90,8 @@ class CheckedData:
 
         ``expected`` (bytes), ``checksum`` (MD5) and ``digests`` (algorithm -> hexadecimal)
         are claims about the data; ``room`` is the number of bytes that the quota of its owner
-        leaves. Raises Invalid if the image lacks a format or its signature cannot be
-        verified.
+        leaves. Raises Invalid if the image lacks a format, its signature cannot be verified,
+        or its owner's digests are malformed.
         """
         check_formats_set(image)
         self._image = image
@@ -97,6 +99,7 @@ class CheckedData:
         self._signature = signatures.of(self._criteria.signature)
         self._checksum = checksum
         self._expected_digests = digests or {}
+        self._owner_digests = expected_digests.of_owner(self._criteria.owner_digests)
         self._blocks = counted(image, blocks, expected, room)
 
     def __iter__(self) -> Generator[bytes, None, None]:
@@ -125,7 +128,8 @@ class CheckedData:
         return self.facts
 
     def _algorithms(self) -> set[str]:
-        algorithms = {"md5", self._criteria.hash_algorithm, *self._expected_digests}
+        algorithms = {"md5", self._criteria.hash_algorithm}
+        algorithms |= {*self._expected_digests, *self._owner_digests}
         return algorithms | ({self._signature.algorithm} if self._signature else set())
 
     def _conclude(self, digests: Digests, inspector: Inspector) -> DataFacts:
@@ -139,6 +143,7 @@ class CheckedData:
         )
         _check_claimed(facts, self._checksum)
         expected_digests.check(self._expected_digests, hexdigests)
+        expected_digests.check(self._owner_digests, hexdigests)
         if self._signature:
             self._signature.check(hexdigests[self._signature.algorithm])
         check_same(self._image, facts)
@@ -146,11 +151,19 @@ class CheckedData:
 
 
 def check_empty(image: Image) -> None:
-    """Raise Invalid if the image has a signature that does not fit data of 0 bytes."""
+    """Raise Invalid if a signature or a digest of the owner does not fit data of 0 bytes."""
     signature = signatures.of(image.properties)
     if signature:
-        nothing = hashlib.new(signature.algorithm, usedforsecurity=False)
-        signature.check(nothing.hexdigest())
+        signature.check(_digest_of_nothing(signature.algorithm))
+    if settings.IMAGECATALOG_EXPECT_OWNER_DIGEST:
+        expected = expected_digests.of_owner(image.properties)
+        expected_digests.check(
+            expected, {it: _digest_of_nothing(it) for it in expected}
+        )
+
+
+def _digest_of_nothing(algorithm: str) -> str:
+    return hashlib.new(algorithm, usedforsecurity=False).hexdigest()
 
 
 def hash_algorithm(image: Image) -> str:
@@ -158,10 +171,26 @@ def hash_algorithm(image: Image) -> str:
     return image.os_hash_algo or settings.IMAGECATALOG_HASH_ALGORITHM
 
 
+def owner_digests(image: Image) -> dict[str, str]:
+    """Return the properties that state digests of an image's first data, if they are compared.
+
+    They are compared where IMAGECATALOG_EXPECT_OWNER_DIGEST is on. Data that comes later must
+    be the same as the first in any case.
+    """
+    is_first = not image.pinned and image.status not in READABLE_STATUSES
+    if not (settings.IMAGECATALOG_EXPECT_OWNER_DIGEST and is_first):
+        return {}
+    return expected_digests.described(image.properties)
+
+
 def check_ready(image: Image) -> None:
-    """Raise Invalid unless the image can take data: both formats set, signature well-formed."""
+    """Raise Invalid unless the image can take data.
+
+    It can if both formats are set, and its signature and its owner's digests are well-formed.
+    """
     check_formats_set(image)
     signatures.of(image.properties)
+    expected_digests.of_owner(owner_digests(image))
 
 
 def check_formats_set(image: Image) -> None:

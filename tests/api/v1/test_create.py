@@ -294,6 +294,16 @@ def test_a_wrong_digest_kills(api: Any, register: Any) -> None:
     assert Image.objects.get().status == "killed"
 
 
+@pytest.mark.parametrize("digest", ["0" * 32, "no digest"])
+def test_a_wrong_digest_of_the_owner_kills(
+    digest: str, api: Any, register: Any, settings: Any
+) -> None:
+    settings.IMAGECATALOG_EXPECT_OWNER_DIGEST = True
+    stated = {"owner_specified.openstack.md5": digest}
+
+    failed(register(api.member, DATA, properties=stated), 400)
+
+
 def test_a_malformed_digest_creates_nothing(api: Any, register: Any) -> None:
     response = register(api.member, DATA, control={"Repr-Digest": "sha-256=:YQ==:"})
 

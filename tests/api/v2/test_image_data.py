@@ -72,6 +72,25 @@ def digest_of(data: bytes, algorithm: str = "sha256") -> str:
     return f"{algorithm.replace('sha', 'sha-')}=:{digest}:"
 
 
+@pytest.mark.parametrize(
+    ("digest", "why"),
+    [("0" * 64, b"Digest mismatch: sha-256 is"), ("x", b"64 hexadecimal digits")],
+)
+def test_the_digest_that_the_owner_has_stated_is_compared(
+    digest: str, why: bytes, api: Any, create: Any, settings: Any
+) -> None:
+    settings.IMAGECATALOG_EXPECT_OWNER_DIGEST = True
+    stated = {"owner_specified.openstack.sha256": digest}
+    formats = {"disk_format": "raw", "container_format": "bare"}
+    image = Image(pk=create(api.member, **formats, **stated).json()["id"])
+
+    response = put(api.member, image)
+
+    assert response.status_code == 400
+    assert why in response.content
+    assert api.member.get(f"/v2/images/{image.pk}").json()["status"] == "queued"
+
+
 @pytest.mark.parametrize("field", ["Repr-Digest", "Content-Digest"])
 @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
 def test_data_with_the_digest_that_its_sender_states_is_taken(
