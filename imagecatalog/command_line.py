@@ -21,6 +21,7 @@ GROUPS = {
     "Stored data": {
         "image_reap": "end dead transfers",
         "image_reconcile": "compare the catalogue with its stores, and fix it",
+        "image_find": "find images by the digest of their data",
         "image_verify": "read stored data and compare it with its digests",
         "image_cache": "show the cache of this machine; remove from it",
     },

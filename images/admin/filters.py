@@ -242,5 +242,5 @@ def matching(text: str) -> Q:
     if HEX.fullmatch(lower) and len(lower) == 32:
         condition |= Q(checksum=lower)
     if HEX.fullmatch(lower) and len(lower) in DIGESTS:
-        condition |= Q(os_hash_value=lower)
+        condition |= Q(os_hash_value=lower) | Q(digests__holds={"sha256": lower})
     return condition

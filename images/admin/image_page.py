@@ -9,6 +9,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
 from images import access, errors, history, imports, stores
@@ -119,6 +120,7 @@ def _details(image: Image) -> list[tuple[str, Any]]:
         (_("Virtual size"), formatting.size(image.virtual_size)),
         ("MD5", image.checksum),
         (image.os_hash_algo or _("Digest"), image.os_hash_value),
+        *_further_digests(image),
         (_("Project"), f"{name} ({owner})" if name else owner),
         (_("Created"), formatting.ago(image.created_at)),
         (_("Updated"), formatting.ago(image.updated_at)),
@@ -126,6 +128,16 @@ def _details(image: Image) -> list[tuple[str, Any]]:
     if image.deleted_at:
         details.append((_("Deleted"), formatting.ago(image.deleted_at)))
     return [(label, value or "–") for label, value in details]
+
+
+def _further_digests(image: Image) -> list[tuple[str, str]]:
+    """Return the digests without columns of their own, and what stated a digest of the data."""
+    columns = ("md5", image.os_hash_algo)
+    further = sorted(it for it in image.digests.items() if it[0] not in columns)
+    if not image.verified_by:
+        return further
+    ago = formatting.ago(image.verified_at)
+    return [*further, (_("Verified by"), format_html("{}, {}", image.verified_by, ago))]
 
 
 def _last_error(image: Image) -> dict[str, Any] | None:

@@ -1,10 +1,11 @@
-"""The header fields Repr-Digest and Content-Digest (RFC 9530)."""
+"""The header fields Repr-Digest, Content-Digest and Want-Repr-Digest (RFC 9530)."""
 
 from __future__ import annotations
 
 import binascii
 import re
 from base64 import b64decode, b64encode
+from collections.abc import Mapping
 from typing import Final
 
 from django.http import HttpRequest
@@ -20,6 +21,9 @@ KEY = r"([a-z*][a-z0-9_.*-]*)"
 ITEM = r':[A-Za-z0-9+/=]*:|"(?:[ !#-\[\]-~]|\\["\\])*"|\?[01]|[A-Za-z0-9*.+/:%_-]+'
 PARAMETERS = rf"(?:;\ *{KEY[1:-1]}(?:=(?:{ITEM}))?)*"
 MEMBER: Final = re.compile(rf"{KEY}(?:=({ITEM}))?{PARAMETERS}", re.ASCII)
+WANTED: Final = "Want-Repr-Digest"
+# The weight of an algorithm in Want-Repr-Digest; 0: not acceptable.
+WEIGHT: Final = re.compile("[0-9]|10", re.ASCII)
 COMMA: Final = re.compile(r"[ \t]*,[ \t]*", re.ASCII)
 
 
@@ -50,6 +54,22 @@ def field(digests: dict[str, str]) -> str:
     )
 
 
+def wanted(request: HttpRequest, digests: Mapping[str, str]) -> dict[str, str]:
+    """Return those of an image's digests that the field Want-Repr-Digest of a request prefers.
+
+    That is the one with the greatest weight; without the field, or if it names none of them,
+    all but those with the weight 0. The field is a hint: what is malformed is ignored.
+    """
+    weights = _weights(request.headers.get(WANTED, ""))
+    accepted = {it: digest for it, digest in digests.items() if weights.get(it) != 0}
+    greatest = max((weights[it] for it in accepted if it in weights), default=None)
+    return {
+        algorithm: digest
+        for algorithm, digest in accepted.items()
+        if greatest is None or weights.get(algorithm) == greatest
+    }
+
+
 def decoded(algorithm: str, text: str) -> str | None:
     """Return a digest in base64 as hexadecimal; None if it is malformed."""
     try:
@@ -60,24 +80,43 @@ def decoded(algorithm: str, text: str) -> str | None:
 
 
 def _parse(name: str, text: str) -> dict[str, str]:
-    digests, position = {}, 0
-    while position < len(text):
-        member = MEMBER.match(text, position)
-        if member is None:
-            raise _malformed(name)
-        key, value = member[1], member[2] or ""
+    digests: dict[str, str] = {}
+    members = _members(text)
+    if members is None:
+        raise _malformed(name)
+    for key, value in members.items():
         if algorithm := ALGORITHMS.get(key):
             digest = decoded(algorithm, value[1:-1]) if value[:1] == ":" else None
             if digest is None:
                 raise _malformed(name)
             digests[algorithm] = digest
+    return digests
+
+
+def _weights(text: str) -> dict[str, int]:
+    """Return the weights of known algorithms; empty if the text is malformed."""
+    return {
+        ALGORITHMS[key]: int(value)
+        for key, value in (_members(text) or {}).items()
+        if key in ALGORITHMS and WEIGHT.fullmatch(value)
+    }
+
+
+def _members(text: str) -> dict[str, str] | None:
+    """Return the members of a dictionary, key -> item; None if it is malformed."""
+    members, position = {}, 0
+    while position < len(text):
+        member = MEMBER.match(text, position)
+        if member is None:
+            return None
+        members[member[1]] = member[2] or ""
         position = member.end()
         if position < len(text):
             comma = COMMA.match(text, position)
             if comma is None or comma.end() == len(text):
-                raise _malformed(name)
+                return None
             position = comma.end()
-    return digests
+    return members
 
 
 def _malformed(name: str) -> errors.Invalid:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from django.conf import settings
+from django.utils import timezone
 
 from images import errors, expected_digests, signatures
 from images.formats import Inspector, inspection
@@ -25,6 +26,9 @@ DATA_COLUMNS = (
     "checksum",
     "os_hash_algo",
     "os_hash_value",
+    "digests",
+    "verified_by",
+    "verified_at",
     "pinned",
     "disk_format",
 )
@@ -57,7 +61,8 @@ class DataFacts:
     """The known facts of data: its size and, if the data was read, its digests and virtual size.
 
     ``criteria`` are the formats, the hash algorithm, the signature and the owner's digests
-    that the data was checked for; None for data that was not read.
+    that the data was checked for; None for data that was not read. ``digests`` are all that
+    were computed, and ``verified_by`` names what stated one of them, if anything did.
     """
 
     size: int  # bytes
@@ -65,6 +70,8 @@ class DataFacts:
     hash_value: str | None = None  # hexadecimal
     virtual_size: int | None = None  # bytes
     criteria: Criteria | None = None
+    digests: Mapping[str, str] = field(default_factory=dict)
+    verified_by: str = ""
 
 
 class CheckedData:
@@ -85,20 +92,21 @@ class CheckedData:
         room: int | None = None,
         checksum: str | None = None,
         digests: Mapping[str, str] | None = None,
+        stated_by: str = "repr-digest",
     ) -> None:
         """Prepare the checks for an image as it is now.
 
         ``expected`` (bytes), ``checksum`` (MD5) and ``digests`` (algorithm -> hexadecimal)
-        are claims about the data; ``room`` is the number of bytes that the quota of its owner
-        leaves. Raises Invalid if the image lacks a format, its signature cannot be verified,
-        or its owner's digests are malformed.
+        are claims about the data, and ``stated_by`` names what stated the digests; ``room`` is
+        the number of bytes that the quota of its owner leaves. Raises Invalid if the image
+        lacks a format, its signature cannot be verified, or its owner's digests are malformed.
         """
         check_formats_set(image)
         self._image = image
         self._criteria = Criteria.of(image)
         self._signature = signatures.of(self._criteria.signature)
         self._checksum = checksum
-        self._expected_digests = digests or {}
+        self._expected_digests, self._stated_by = digests or {}, stated_by
         self._owner_digests = expected_digests.of_owner(self._criteria.owner_digests)
         self._blocks = counted(image, blocks, expected, room)
 
@@ -140,6 +148,8 @@ class CheckedData:
             hexdigests[self._criteria.hash_algorithm],
             inspector.verdict(),
             self._criteria,
+            hexdigests,
+            self._verified_by(),
         )
         _check_claimed(facts, self._checksum)
         expected_digests.check(self._expected_digests, hexdigests)
@@ -148,6 +158,15 @@ class CheckedData:
             self._signature.check(hexdigests[self._signature.algorithm])
         check_same(self._image, facts)
         return facts
+
+    def _verified_by(self) -> str:
+        stated = {
+            "signature": self._signature,
+            self._stated_by: self._expected_digests,
+            "owner": self._owner_digests,
+            "checksum": self._checksum,
+        }
+        return next((name for name, known in stated.items() if known), "")
 
 
 def check_empty(image: Image) -> None:
@@ -251,6 +270,9 @@ def set_facts(image: Image, facts: DataFacts) -> None:
         image.os_hash_algo = hash_algorithm(image)
         image.checksum = facts.checksum
         image.os_hash_value = facts.hash_value
+    image.digests = {**image.digests, **facts.digests}
+    if facts.verified_by:
+        image.verified_by, image.verified_at = facts.verified_by, timezone.now()
     if facts.criteria:
         image.virtual_size = facts.virtual_size
         image.disk_format = facts.criteria.disk_format

@@ -202,6 +202,7 @@ def _receive(
         expected=transfer.bytes_expected,
         checksum=transfer.checksum,
         digests=transfer.expected_digests,
+        stated_by="import" if transfer.task_id else "repr-digest",
     )
     if transfer.kind == TransferKind.LOCATION:
         return Received(data.read(), [(transfer.store, sources.url(transfer))])

@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 from uuid import uuid4
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Q, Value
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django_fsm import RETURN_VALUE, FSMField, FSMModelMixin, transition
@@ -75,6 +75,13 @@ class Image(FSMModelMixin, models.Model):
     checksum = models.CharField(max_length=32, null=True, help_text="MD5")  # noqa: DJ001
     os_hash_algo = models.CharField(max_length=64, null=True)  # noqa: DJ001
     os_hash_value = models.CharField(max_length=128, null=True)  # noqa: DJ001
+    # All digests of the data that were computed when it came: algorithm -> hexadecimal. Empty:
+    # it came to an earlier release.
+    digests = models.JSONField(default=dict, db_default=Value({}, models.JSONField()))
+    # What stated a digest that the data had: "repr-digest" (the upload), "import" (its request),
+    # "owner" (properties), "signature" or "checksum" (API v1); and when it was compared.
+    verified_by = models.CharField(max_length=16, blank=True, default="", db_default="")
+    verified_at = models.DateTimeField(null=True)
     # The image had data: any later data must have the same size and digests (the pin).
     pinned = models.BooleanField(default=False)
 

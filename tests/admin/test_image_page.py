@@ -10,6 +10,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from images import lifecycle
 from images.access import Caller
@@ -544,3 +545,15 @@ def test_links_of_the_snippets_go_where_the_page_was_found(
     response = root.get(path, headers={"Host": "image_catalog:9292"})
 
     assert "http://image_catalog:9292/v2/images/" in response.content.decode()
+
+
+def test_an_image_tells_which_digest_was_expected_of_it(
+    root: Client, make_image: Any
+) -> None:
+    stated = {"digests": {"sha256": "ab" * 32}, "verified_by": "import"}
+    image = make_image("active", verified_at=timezone.now(), **stated)
+
+    text = page(root, image)
+
+    assert "ab" * 32 in text
+    assert "import, <time" in text

@@ -121,6 +121,7 @@ def test_a_saved_view_shows_what_it_says(
         "q=c0ffee00-aaaa-4bbb-8ccc-0123456789ab",
         f"q={CHECKSUM}",
         f"q={'ab' * 64}",
+        f"q={'cd' * 32}",
     ],
 )
 def test_a_filter_and_a_search_find_the_one(
@@ -142,6 +143,7 @@ def test_a_filter_and_a_search_find_the_one(
         size=1500,
         checksum=CHECKSUM,
         os_hash_value="ab" * 64,
+        digests={"sha256": "cd" * 32},
         created_at=timezone.datetime(
             2020, 1, 1, 12, tzinfo=timezone.get_current_timezone()
         ),

@@ -5,10 +5,15 @@ from __future__ import annotations
 from django.urls import re_path
 from rest_framework.routers import SimpleRouter
 
+from images.api.catalog.image_digests import ImageDigestViewSet, SameImageViewSet
 from images.api.catalog.quotas import QuotaViewSet
-from images.http.views import UnknownPathView
+from images.http.views import IMAGE_ID, UnknownPathView
 
 router = SimpleRouter(trailing_slash=False)
+router.register("images", SameImageViewSet, basename="same-image")
+router.register(
+    f"images/{IMAGE_ID}/digests", ImageDigestViewSet, basename="image-digest"
+)
 router.register("quotas", QuotaViewSet, basename="quota")
 
 urlpatterns = [*router.urls, re_path(r"", UnknownPathView.as_view())]

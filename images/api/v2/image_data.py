@@ -25,6 +25,7 @@ from images.http import (
 from images.http.views import ApiView, get_caller
 from images.models import READABLE_STATUSES
 from images.models.rows import Row
+from images.operations import known_digests
 
 
 class UnsupportedData(errors.Invalid):
@@ -63,9 +64,16 @@ def _download(request: Request, image_id: str) -> HttpResponseBase:
         return responses.not_modified(None)
     ranged = lifecycle.serves_ranges(image)
     response = _response(request, image, preferred, ranged)
-    if digest := digest_fields.field({image["os_hash_algo"]: image["os_hash_value"]}):
+    if digest := digest_fields.field(_digests(http, image)):
         response.headers["Repr-Digest"] = digest
     return response if ranged else streaming.without_ranges(response)
+
+
+def _digests(http: HttpRequest, image: Row) -> dict[str, str]:
+    """Return the digests of the data that a request wants to know."""
+    if digest_fields.WANTED not in http.headers:
+        return {image["os_hash_algo"]: image["os_hash_value"]}
+    return digest_fields.wanted(http, known_digests.of(image))
 
 
 def _response(

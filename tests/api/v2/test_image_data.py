@@ -152,6 +152,31 @@ def test_a_download_names_the_digest_of_all_of_the_data(
     assert response.headers["Repr-Digest"] == digest_of(DATA, "sha512")
 
 
+@pytest.mark.parametrize(
+    ("wanted", "named"),
+    [
+        ("sha-256=10, sha-512=3", ["sha256"]),
+        ("sha-256=1, sha-512=2", ["sha512"]),
+        ("sha-256=5", ["sha256"]),
+        ("md5=10", ["sha256", "sha512"]),
+        ("sha-512=0", ["sha256"]),
+        ("sha-256=0, sha-512=0", []),
+        ("sha-256=11, sha-512=-1", ["sha256", "sha512"]),
+        ("sha-256=10,", ["sha256", "sha512"]),
+    ],
+)
+def test_a_client_chooses_the_digest_that_a_download_names(
+    wanted: str, named: list[str], api: Any, make_image: Any
+) -> None:
+    known = {"sha256": hashlib.sha256(DATA).hexdigest()}
+    image = make_image("active", data=DATA, digests=known)
+
+    response = get(api.member, image, **{"Want-Repr-Digest": wanted})
+
+    digests = [digest_of(DATA, algorithm) for algorithm in named]
+    assert response.headers.get("Repr-Digest", "") == ", ".join(digests)
+
+
 def test_a_download_names_no_digest_that_has_no_name_in_http(
     api: Any, make_image: Any
 ) -> None:

@@ -1,0 +1,66 @@
+"""The digests of images' data: what is known of them, and the images that have one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Min, Q
+
+from images import errors, expected_digests
+from images.models import Image, ImageLocation, LocationStatus
+from images.models.rows import Row
+
+
+def of(image: Row) -> dict[str, str]:
+    """Return the known digests of an image's data: algorithm -> hexadecimal. One query."""
+    digests = Image.objects.filter(pk=image["id"]).values_list("digests", flat=True)
+    return _with_columns(image, digests.first() or {})
+
+
+def report(image: Row) -> dict[str, Any]:
+    """Return what is known of an image's data: digests, who stated them, and damaged copies.
+
+    ``stored_verified_at`` is the time of the verification of the copy whose verification is
+    oldest; None if a copy was never verified. Times are datetimes. Three queries.
+    """
+    columns = ("digests", "verified_by", "verified_at")
+    row = Image.objects.filter(pk=image["id"]).values(*columns).first() or {}
+    copies = ImageLocation.objects.filter(
+        image=image["id"], status=LocationStatus.ACTIVE
+    )
+    oldest = copies.aggregate(at=Min("verified_at"))["at"]
+    never = copies.filter(verified_at=None).exists()
+    damaged = copies.exclude(damage="").order_by("pk")
+    return {
+        "digests": _with_columns(image, row.get("digests", {})),
+        "verified_by": row.get("verified_by") or None,
+        "verified_at": row.get("verified_at"),
+        "stored_verified_at": None if never else oldest,
+        "damaged": list(damaged.values_list("store", flat=True)),
+    }
+
+
+def having(algorithm: str, digest: str) -> Q:
+    """Return the query condition for images whose data has a digest (hexadecimal).
+
+    Raises Invalid for a malformed digest or an unknown algorithm.
+    """
+    digest = digest.lower()
+    if not expected_digests.is_digest(algorithm, digest):
+        raise errors.Invalid(
+            "This is not a digest. State it like sha256:HEX, with 64 hexadecimal digits."
+        )
+    if algorithm == "md5":
+        return Q(checksum=digest)
+    computed = Q(digests__holds={algorithm: digest})
+    return computed | Q(os_hash_algo=algorithm, os_hash_value=digest)
+
+
+def _with_columns(image: Row, digests: dict[str, str]) -> dict[str, str]:
+    """Add the digests in the image's own columns: an earlier release stored only these."""
+    columns = {
+        "md5": image["checksum"],
+        image["os_hash_algo"]: image["os_hash_value"],
+    }
+    known = {name: value for name, value in columns.items() if name and value}
+    return {**digests, **known}

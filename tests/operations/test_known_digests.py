@@ -1,0 +1,131 @@
+"""What is kept of the digests of an image's data, and of those who stated them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from images import errors, imports, lifecycle, uploads
+from images.access import Caller
+from images.imports import ImportRequest
+from images.models import Image
+from images.operations import known_digests, purge
+from tests.copies import work
+from tests.rows import current
+
+DATA = b"the bytes of an image"
+DIGESTS = {
+    name: hashlib.new(name, DATA).hexdigest()
+    for name in ("md5", "sha1", "sha256", "sha384", "sha512")
+}
+Make = Callable[..., Image]
+
+
+def having(algorithm: str, digest: str) -> list[str]:
+    found = Image.objects.filter(known_digests.having(algorithm, digest))
+    return list(found.values_list("pk", flat=True))
+
+
+def test_an_upload_keeps_what_was_computed(make_image: Make, member: Caller) -> None:
+    image = make_image()
+
+    lifecycle.upload(image.pk, [DATA], member)
+
+    kept = {name: DIGESTS[name] for name in ("md5", "sha512")}
+    assert (current(image).digests, current(image).verified_by) == (kept, "")
+    assert current(image).verified_at is None
+
+
+def test_an_upload_keeps_the_digests_that_were_expected(
+    make_image: Make, member: Caller
+) -> None:
+    image, stated = make_image(), {"sha256": DIGESTS["sha256"]}
+
+    lifecycle.upload(image.pk, [DATA], member, expected_digests=stated)
+
+    assert current(image).digests["sha256"] == DIGESTS["sha256"]
+    assert current(image).verified_by == "repr-digest"
+    assert current(image).verified_at is not None
+
+
+def test_an_import_keeps_the_digests_that_were_expected(
+    make_image: Make, member: Caller
+) -> None:
+    image = make_image()
+    uploads.stage(image.pk, [DATA], member)
+    stated = {"sha256": DIGESTS["sha256"]}
+    wanted = ImportRequest("glance-direct", digests=stated)
+    imports.request_import(image.pk, wanted, member)
+    work()
+
+    assert current(image).digests["sha256"] == DIGESTS["sha256"]
+    assert current(image).verified_by == "import"
+
+
+@pytest.mark.parametrize("by", ["owner", "checksum"])
+def test_it_is_kept_what_has_stated_a_digest(
+    by: str, make_image: Make, member: Caller, settings: Any
+) -> None:
+    settings.IMAGECATALOG_EXPECT_OWNER_DIGEST = True
+    stated = {"owner_specified.openstack.md5": DIGESTS["md5"]}
+    image = make_image(properties=stated if by == "owner" else {})
+    checksum = DIGESTS["md5"] if by == "checksum" else None
+
+    lifecycle.upload(image.pk, [DATA], member, expected_checksum=checksum)
+
+    assert current(image).verified_by == by
+
+
+def test_the_same_data_that_comes_again_adds_digests(
+    make_image: Make, member: Caller
+) -> None:
+    image = make_image(digests={"sha384": DIGESTS["sha384"]}, verified_by="import")
+
+    lifecycle.upload(image.pk, [DATA], member)
+
+    assert current(image).digests.keys() == {"md5", "sha384", "sha512"}
+    assert current(image).verified_by == "import"
+
+
+@pytest.mark.parametrize("algorithm", ["md5", "sha256", "sha512"])
+def test_an_image_is_found_by_a_known_digest(
+    algorithm: str, make_image: Make, member: Caller
+) -> None:
+    image, other = make_image(), make_image()
+    stated = {"sha256": DIGESTS["sha256"]}
+    lifecycle.upload(image.pk, [DATA], member, expected_digests=stated)
+    lifecycle.upload(other.pk, [b"other"], member)
+
+    assert having(algorithm, DIGESTS[algorithm].upper()) == [image.pk]
+
+
+def test_an_image_of_an_earlier_release_is_found_by_its_columns(
+    make_image: Make,
+) -> None:
+    image = make_image("active", data=DATA)
+
+    assert image.digests == {}
+    for algorithm in ("md5", "sha512"):
+        assert having(algorithm, DIGESTS[algorithm]) == [image.pk]
+    assert having("sha256", DIGESTS["sha256"]) == []
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "digest"), [("sha256", "x" * 64), ("sha256", ""), ("", "0" * 64)]
+)
+def test_what_is_no_digest_finds_nothing(algorithm: str, digest: str) -> None:
+    with pytest.raises(errors.Invalid, match="This is not a digest"):
+        known_digests.having(algorithm, digest)
+
+
+def test_a_purged_image_keeps_no_digests(make_image: Make) -> None:
+    image = make_image("deleted", digests=DIGESTS, verified_by="import")
+
+    assert purge.purge_deleted(timezone.now() + timedelta(days=1)) == [image.pk]
+
+    assert (current(image).digests, current(image).verified_by) == ({}, "")
