@@ -63,6 +63,7 @@ bench: $(VENV)/tests ## Measure the running service; options: make bench ARGS=--
 
 crash: $(VENV)/tests ## Kill the running service repeatedly; options: make crash ROUNDS=500 ARGS=--help
 	@$(PY) -m tests.crash --rounds $(ROUNDS) $(ARGS)
+	@$(if $(ARGS),,CRASH_STEPS=all $(PY) -m pytest -q tests/wire/test_two_services.py)
 
 attack: $(VENV)/tests ## Attack a running service, and compare what others notice with limits; options: make attack ARGS=--help
 	@$(PY) -m tests.attack $(ARGS)

@@ -220,6 +220,15 @@ class StoppablePostgres:
         wait_until(lambda: _connects(self.url), "PostgreSQL, again")
 
 
+def background_worker(service: Service) -> psutil.Process | None:
+    """The process of the background worker; None while it is being started."""
+    for child in psutil.Process(service.process.pid).children():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if "image_worker" in child.cmdline():
+                return child
+    return None
+
+
 @contextlib.contextmanager
 def frozen(process: psutil.Process) -> Iterator[None]:
     """Suspend a process and its descendants."""

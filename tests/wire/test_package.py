@@ -10,7 +10,6 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 import requests
 
@@ -108,11 +107,7 @@ def test_an_installed_service_has_the_admin_with_its_styles_and_templates(
 
 
 def test_the_worker_of_an_installed_service_runs(installed: servers.Service) -> None:
-    def has_worker() -> bool:
-        children = psutil.Process(installed.process.pid).children()
-        return any("image_worker" in child.cmdline() for child in children)
-
-    servers.wait_until(has_worker, "the background worker")
+    servers.wait_until(lambda: servers.background_worker(installed), "the worker")
 
 
 def test_the_installed_command_and_the_module_are_the_same(scripts: Path) -> None:

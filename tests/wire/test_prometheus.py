@@ -85,12 +85,6 @@ def query(
         yield query
 
 
-def workers(service: servers.Service) -> list[psutil.Process]:
-    """The background worker, unless it is being started again."""
-    children = psutil.Process(service.process.pid).children()
-    return [it for it in children if "image_worker" in it.cmdline()]
-
-
 def set_status(service: servers.Service, image_id: str, status: str) -> None:
     """Set a status without a transfer, as no code of the service does."""
     with closing(sqlite3.connect(service.data_dir / servers.SQLITE)) as database:
@@ -135,8 +129,9 @@ def test_an_image_that_is_stuck_raises_an_alert(
     service: servers.Service, query: Query
 ) -> None:
     servers.wait_until(lambda: query(UP), "a worker", 90)
-    servers.wait_until(lambda: workers(service), "a process of a worker")
-    (worker,) = workers(service)
+    servers.wait_until(lambda: servers.background_worker(service), "the worker")
+    worker = servers.background_worker(service)
+    assert worker
     image = {"name": "one", "disk_format": "raw", "container_format": "bare"}
     url = f"{service.url}/v2/images"
     with requests.Session() as session, servers.frozen(worker):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import signal
@@ -45,14 +44,6 @@ def serve(folder: Path, *options: str, **env: str) -> subprocess.CompletedProces
 
 def family(service: servers.Service) -> list[psutil.Process]:
     return psutil.Process(service.process.pid).children(recursive=True)
-
-
-def worker_of(service: servers.Service) -> psutil.Process | None:
-    for process in family(service):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            if "image_worker" in process.cmdline():
-                return process
-    return None
 
 
 def all_gone(processes: list[psutil.Process]) -> bool:
@@ -188,13 +179,13 @@ def test_nothing_outlives_a_killed_supervisor(service: servers.Service) -> None:
 
 
 def test_a_background_worker_that_dies_is_replaced(service: servers.Service) -> None:
-    servers.wait_until(lambda: worker_of(service), "the worker")
-    first = worker_of(service)
+    servers.wait_until(lambda: servers.background_worker(service), "the worker")
+    first = servers.background_worker(service)
     assert first
     first.kill()
     first.wait()
 
-    servers.wait_until(lambda: worker_of(service), "another worker")
+    servers.wait_until(lambda: servers.background_worker(service), "another worker")
 
 
 def test_a_killed_gunicorn_is_replaced_and_clients_wait_for_it(
@@ -213,7 +204,7 @@ def test_a_killed_gunicorn_is_replaced_and_clients_wait_for_it(
 
 
 def test_when_gunicorn_ends_everything_does(service: servers.Service) -> None:
-    worker = worker_of(service)
+    worker = servers.background_worker(service)
     assert worker
     others = [it for it in family(service) if it.pid != worker.pid]
     servers.gunicorn_of(service).terminate()

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import psutil
 import pytest
 import requests
 
@@ -364,8 +363,8 @@ def test_a_worker_that_is_killed_leaves_a_killed_image(slow: str, start: Start) 
         v1 = ApiV1(evidence.service)
         image_id = v1.register(copy_from=slow).json()["image"]["id"]
         assert Slow.began.wait(30)
-        family = psutil.Process(evidence.service.process.pid).children(recursive=True)
-        (worker,) = [it for it in family if "image_worker" in it.cmdline()]
+        worker = servers.background_worker(evidence.service)
+        assert worker
 
         worker.kill()
 
