@@ -40,14 +40,14 @@ class ImageTaskViewSet(ApiViewSet):
     """``/v2/images/{id}/tasks``: the imports and requested locations of an image."""
 
     def list(self, request: Request, image_id: str) -> HttpResponse:
-        """Return the tasks of an image that have not expired, newest first.
+        """Return the newest ``MAX_LIMIT`` tasks of an image that have not expired.
 
-        Only administrators see the tasks of other projects.
+        Clients expect no pages here. Only administrators see the tasks of other projects.
         """
         caller = get_caller(request)
         access.get_image(caller, image_id)
         found = tasks.current().filter(image=image_id)
-        newest = _own(found, caller).order_by("-started_at", "-pk")
+        newest = _own(found, caller).order_by("-started_at", "-pk")[: query.MAX_LIMIT]
         return responses.json({"tasks": [_of_image(task, caller) for task in newest]})
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.http import HttpResponse
@@ -17,9 +18,9 @@ from django.utils import timezone
 
 from images import errors, lifecycle, uploads
 from images.access import Caller
-from images.api import authentication
+from images.api import authentication, query
 from images.imports import queue
-from images.models import Image, Status, Transfer
+from images.models import Image, Status, Transfer, TransferStatus
 from images.operations import consistency
 from tests.copies import waiting_copies, work
 from tests.rows import status
@@ -179,6 +180,23 @@ def test_an_expired_task_is_left_out(api: Any, staged: Image) -> None:
     Transfer.objects.update(ended_at=timezone.now() - timedelta(hours=49))
 
     assert tasks(api.member, staged) == []
+
+
+def test_only_the_newest_tasks_are_listed(
+    api: Any, staged: Image, member: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(query, "MAX_LIMIT", 2)
+    now, transfer = timezone.now(), Transfer.objects.get()
+    for seconds in (3, 1, 2):
+        transfer.pk = transfer.task_id = uuid4()
+        transfer.started_at = now - timedelta(seconds=seconds)
+        transfer.status, transfer.task_project = TransferStatus.FAILED, member.project
+        transfer.save(force_insert=True)
+
+    listed = [task["created_at"] for task in tasks(api.member, staged)]
+
+    newest = [now - timedelta(seconds=seconds) for seconds in (1, 2)]
+    assert listed == [moment.strftime("%Y-%m-%dT%H:%M:%S.%f") for moment in newest]
 
 
 def test_an_image_without_imports_has_no_tasks(api: Any, staged: Image) -> None:
