@@ -38,7 +38,9 @@ def commands(text: str) -> Iterator[tuple[str, list[str]]]:
     for line in code(text):
         named = re.search(rf"manage\.py (\w+)(.*)|^({known})\b(.*)", line)
         if named:
-            options = re.findall(r"(?<!\S)\[?(--[a-z0-9-]+)", named[2] or named[4] or "")
+            options = re.findall(
+                r"(?<!\S)\[?(--[a-z0-9-]+)", named[2] or named[4] or ""
+            )
             yield named[1] or named[3], options
 
 

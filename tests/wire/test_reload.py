@@ -141,7 +141,7 @@ def test_a_reload_brings_new_code_and_settings(code: Path, tmp_path: Path) -> No
 
     with servers.catalogue(tmp_path, env, workers=1, root=code) as service:
         assert OLD_URL in links()
-        worker = worker_of(service)
+        worker = servers.background_worker(service)
         url_file.write_text(NEW_URL)
         package = code / "imagecatalog" / "__init__.py"
         package.write_text('__version__ = "99.9"\n')
@@ -151,12 +151,7 @@ def test_a_reload_brings_new_code_and_settings(code: Path, tmp_path: Path) -> No
         assert NEW_URL in links()
         assert 'imagecatalog_info{version="99.9"} 1.0' in metrics()
         wait_until(lambda: not worker.is_running(), "the end of the old worker")
-        wait_until(lambda: worker_of(service), "the new worker")
-
-
-def worker_of(service: Service) -> psutil.Process | None:
-    children = psutil.Process(service.process.pid).children()
-    return next((it for it in children if "image_worker" in it.cmdline()), None)
+        wait_until(lambda: servers.background_worker(service), "the new worker")
 
 
 def test_a_service_that_cannot_be_reloaded_goes_on(code: Path, tmp_path: Path) -> None:
