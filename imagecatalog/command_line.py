@@ -6,6 +6,7 @@ GROUPS = {
     "Service": {
         "serve": "serve the API and the browser admin",
         "image_worker": "run a background worker alone",
+        "worker_resume": "let the background workers work after a restore",
         "migrate": "prepare or migrate the database",
         "check": "check the configuration, the database and the stores",
     },

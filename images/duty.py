@@ -10,10 +10,12 @@ class Duty(NamedTuple):
     """A function that the background worker calls periodically.
 
     A duty that can block, because it transfers data or waits for a store, runs in its own
-    thread; the others run one after the other.
+    thread; the others run one after the other. While the workers are paused only those run
+    that change no image and remove nothing.
     """
 
     name: str
     run: Callable[[], object]
     period: float | None = None  # seconds; None: the worker's own interval
     may_block: bool = False
+    when_paused: bool = False

@@ -49,4 +49,8 @@ def _remove(due: QuerySet[Any]) -> None:
         due.filter(pk__in=ids).delete()
 
 
-DUTIES = (Duty("prune sign-in records", prune, period=3600.0, may_block=True),)
+DUTIES = (
+    Duty(
+        "prune sign-in records", prune, period=3600.0, may_block=True, when_paused=True
+    ),
+)

@@ -13,7 +13,7 @@ from images import units
 from images.admin import formatting, graph
 from images.admin.filters import VIEWS
 from images.models import Image, Status
-from images.operations import overview
+from images.operations import overview, pause
 
 
 def context() -> dict[str, Any]:
@@ -26,6 +26,7 @@ def context() -> dict[str, Any]:
         "projects": _projects(statistics),
         "graph": graph.diagram(counts=statistics["images"]),
         "taken_at": statistics["taken_at"],
+        "paused": pause.current(),
     }
 
 

@@ -15,7 +15,7 @@ from images.access import operator
 from images.duty import Duty
 from images.jobs.fetch_pool import FetchPool
 from images.lifecycle import caching, deletion
-from images.operations import health, overview, purge
+from images.operations import health, overview, pause, purge
 from images.transfers import reaper, unified_limits
 from images.uploads import finishing
 
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 POLL_SECONDS = 1.0  # between two queries for waiting web downloads
 
-REPORT = Duty("report", health.report)
+REPORT = Duty("report", health.report, when_paused=True)
 DUTIES: tuple[Duty, ...] = (
     *reaper.DUTIES,
     *deletion.DUTIES,
@@ -48,12 +48,13 @@ def run(interval: float, downloads: int) -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     logs.bind(operator("worker").log_context)
     stop = threading.Event()
+    _attempt(Duty("look for a pause", _announce_pause, when_paused=True))
     for duty in DUTIES:
         if duty.may_block:
             _repeat_in_thread(duty, interval, stop)
-    pool, pause, due, report_due = FetchPool(downloads), 0.0, 0.0, 0.0
-    while not signal.sigtimedwait(STOP_SIGNALS, pause):
-        pause = min(POLL_SECONDS, interval)
+    pool, wait, due, report_due = FetchPool(downloads), 0.0, 0.0, 0.0
+    while not signal.sigtimedwait(STOP_SIGNALS, wait):
+        wait = min(POLL_SECONDS, interval)
         if time.monotonic() >= report_due and _attempt(REPORT):
             report_due = time.monotonic() + health.REPORT_SECONDS
         _attempt(Duty("begin web downloads", pool.begin))
@@ -64,6 +65,14 @@ def run(interval: float, downloads: int) -> None:
             due = time.monotonic() + interval
     stop.set()
     pool.stop()
+
+
+def _announce_pause() -> None:
+    if paused := pause.current():
+        log.warning(
+            "the background workers are paused, until worker_resume: %s",
+            paused["reason"],
+        )
 
 
 def _repeat_in_thread(duty: Duty, interval: float, stop: threading.Event) -> None:
@@ -82,7 +91,8 @@ def _attempt(duty: Duty) -> bool:
     # A failing duty, or an unavailable database, must not end the other duties.
     try:
         close_old_connections()
-        duty.run()
+        if duty.when_paused or not pause.current():
+            duty.run()
     except Exception as error:
         message = "duty %r failed; it is tried again at its next period"
         outages.report(error, log, message, duty.name)

@@ -64,6 +64,6 @@ def tidy_cache() -> None:
 
 
 DUTIES = (
-    Duty("cache queued images", cache_queued, PERIOD, may_block=True),
-    Duty("tidy the cache", tidy_cache, may_block=True),
+    Duty("cache queued images", cache_queued, PERIOD, may_block=True, when_paused=True),
+    Duty("tidy the cache", tidy_cache, may_block=True, when_paused=True),
 )

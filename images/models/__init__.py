@@ -39,6 +39,7 @@ from images.models.transfer import (
     ownerless,
 )
 from images.models.unified_limits import UnifiedLimits
+from images.models.worker_pause import WorkerPause
 from images.models.worker_report import WorkerReport
 
 __all__ = [
@@ -75,6 +76,7 @@ __all__ = [
     "TransferTarget",
     "UnifiedLimits",
     "UploadChunk",
+    "WorkerPause",
     "WorkerReport",
     "ownerless",
 ]

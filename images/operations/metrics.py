@@ -13,7 +13,7 @@ from prometheus_client.core import GaugeMetricFamily
 
 from images import errors, outages, stores
 from images.models import OPEN_STATUSES, Image, Transfer, WorkerReport
-from images.operations import overview
+from images.operations import overview, pause
 from images.stores.local import LocalStore
 from images.transfers import reaper
 
@@ -103,6 +103,8 @@ def _catalogue() -> Iterable[GaugeMetricFamily]:
     )
     left = reaper.unclean_count()
     yield _one("transfers_to_remove", "Transfers with partial data in a store.", left)
+    is_paused = pause.current() is not None
+    yield _one("worker_paused", "1 if a restore has paused the workers.", is_paused)
     if report := WorkerReport.objects.first():
         yield _one(
             "worker_last_report_timestamp_seconds",

@@ -25,7 +25,7 @@ from images.models import (
     UploadChunk,
     ownerless,
 )
-from images.operations import manual_transitions
+from images.operations import manual_transitions, pause
 from images.transfers import reaper, usage
 
 WITHOUT_DATA = (Status.QUEUED, Status.KILLED)
@@ -80,6 +80,7 @@ def catalogue_overview() -> dict[str, Any]:
         "trash": _trash(),
         "stores": _stores(),
         "to_remove": _to_remove(),
+        "paused": pause.current(),
     }
 
 
@@ -326,4 +327,4 @@ def _transfers(image: Image) -> list[dict[str, Any]]:
     return list(newest)[::-1]
 
 
-DUTIES = (Duty("count the catalogue", recount, may_block=True),)
+DUTIES = (Duty("count the catalogue", recount, may_block=True, when_paused=True),)

@@ -121,5 +121,6 @@ DUTIES = (
         refresh,
         period=float(settings.IMAGECATALOG_UNIFIED_LIMITS_SECONDS),
         may_block=True,
+        when_paused=True,
     ),
 )

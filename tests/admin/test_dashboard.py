@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from images.admin import graph
-from images.models import EDGES, Image, Statistics, Status
+from images.models import EDGES, Image, Statistics, Status, WorkerPause
 from images.operations import overview
 
 MakeImage = Callable[..., Image]
@@ -114,7 +114,7 @@ def test_the_front_page_asks_as_often_for_many_as_for_few(
     with CaptureQueriesContext(connection) as queries:
         root.get("/admin/")
 
-    assert len(queries) <= 16, [query["sql"][:150] for query in queries]
+    assert len(queries) <= 17, [query["sql"][:150] for query in queries]
 
 
 # A large catalogue
@@ -186,3 +186,13 @@ def test_the_bytes_of_each_project_are_listed_by_what_they_count_for(
         ("p", ["100 B", "70 B", "30 B", "20 B"]),
         ("(none)", ["1 B", "0 B", "0 B", "0 B"]),
     ]
+
+
+def test_a_pause_of_the_workers_is_announced(root: Client) -> None:
+    assert "paused" not in root.get("/admin/").content.decode()
+    WorkerPause.objects.create(reason="Restored from a <backup>.")
+
+    page = root.get("/admin/").content.decode()
+
+    assert "The background workers are paused since" in page
+    assert "Restored from a &lt;backup&gt;." in page

@@ -93,7 +93,7 @@ def test_the_queries_do_not_depend_on_the_number_of_images(
         make_image("active")
         make_image("saving")
 
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(13):
         call_command("image_status")
 
 

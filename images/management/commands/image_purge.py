@@ -17,6 +17,7 @@ from images.console import (
     positive_integer,
     progress,
 )
+from images.management import paused
 from images.operations import purge
 from images.operations.purge import BATCH
 from images.units import counted
@@ -81,6 +82,8 @@ class Command(CatalogueCommand):
         self.add_json_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if not options["dry_run"]:
+            paused.refuse()
         before = timezone.now() - timedelta(days=options["age"])
         release_ids, dry_run = options["release_ids"], options["dry_run"]
         ready, waiting = purge.purge_total(before, release_ids=release_ids)

@@ -7,6 +7,7 @@ from typing import Any
 
 from images.access import operator
 from images.console import CatalogueCommand, iso, progress
+from images.management import paused
 from images.models import Image, Transfer
 from images.stores.circuit_breaker import CircuitBreaker
 from images.transfers import reaper
@@ -40,6 +41,7 @@ class Command(CatalogueCommand):
                 self._line(transfer, before.get(transfer.image_id, "?"), str(reason))
             self.write_summary(f"{counted(len(expired), 'transfer')} would be ended.")
             return
+        paused.refuse()
         ended = reaper.end_dead_transfers(
             operator("command"), lambda dead: progress(dead, len(dead), " transfers")
         )

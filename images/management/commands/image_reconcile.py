@@ -16,6 +16,7 @@ from django.utils import timezone
 from images import errors, stores
 from images.access import operator
 from images.console import CatalogueCommand, confirm, progress, watching
+from images.management import paused
 from images.operations import consistency
 from images.operations.consistency import fixes
 from images.operations.consistency.finding import Finding
@@ -68,6 +69,8 @@ class Command(CatalogueCommand):
         self.add_json_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["fix"]:
+            paused.refuse()
         if options["fix"] and options["empty_store"]:
             _accept_empty_folders()
         counts, findings = self.show(options)

@@ -13,6 +13,7 @@ from django.utils import timezone
 from images import errors, lifecycle
 from images.access import operator
 from images.console import CatalogueCommand, confirm, iso, progress, say
+from images.management import paused
 from images.models import Image, Status
 from images.stores.circuit_breaker import CircuitBreaker
 from images.units import counted, size
@@ -47,6 +48,8 @@ class Command(CatalogueCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if not options["dry_run"]:
+            paused.refuse()
         until = timezone.now() if options["now"] else lifecycle.due_until()
         refused = 0
         if options["ids"]:

@@ -140,6 +140,9 @@ def _json(facts: object) -> str:
 
 
 def _catalogue_lines(facts: Facts) -> Iterator[str]:
+    if paused := facts["paused"]:
+        yield f"workers paused  since {iso(paused['since'])}: {paused['reason']}"
+        yield f"{'':15} (worker_resume ends the pause)"
     for status, number in facts["images"].items():
         yield f"{status:15} {number}"
     if facts["purged"]:

@@ -1,0 +1,26 @@
+"""The command that ends the pause of the background workers after a restore."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from images.console import CatalogueCommand, iso
+from images.operations import pause
+
+
+class Command(CatalogueCommand):
+    help = (
+        "Let the background workers work again after a restore. They then delete permanently what "
+        "is due in the trash, end the transfers that ran when the backup was made, and remove "
+        "the partial data of those."
+    )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        paused = pause.current()
+        if paused is None:
+            self.stdout.write("The background workers are not paused.")
+            return
+        pause.end()
+        self.stdout.write(
+            f"The background workers work again. They were paused since {iso(paused['since'])}."
+        )
