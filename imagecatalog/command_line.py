@@ -26,6 +26,11 @@ GROUPS = {
         "image_verify": "read stored data and compare it with its digests",
         "image_cache": "show the cache of this machine; remove from it",
     },
+    "Backup": {
+        "backup": "make a backup while the service works",
+        "backup_verify": "check that a backup can be restored",
+        "restore": "restore a backup into an empty catalogue",
+    },
     "Metadata definitions": {
         "metadefs_load": "load definitions from JSON files",
         "metadefs_export": "write definitions to JSON files",

@@ -56,6 +56,10 @@ SECRET_KEY_FALLBACKS = env.words(
     "[Secrets](operations.md#secrets).",
 )
 
+IMAGECATALOG_BACKUP_DIR = env.text(
+    "IMAGECATALOG_BACKUP_DIR",
+    help="Folder in which `backup` makes backups. See [Backup](backup.md).",
+)
 IMAGECATALOG_MANAGEMENT_BIND = env.text(
     "IMAGECATALOG_MANAGEMENT_BIND",
     help="Address `HOST:PORT` on which `serve` answers probes and metrics without sign-in. See "

@@ -60,9 +60,7 @@ def prepare() -> None:
 
     Raises ImproperlyConfigured if the file system refuses it.
     """
-    folder = settings.IMAGECATALOG_DATA_DIR
-    _make(folder)
-    _restrict(folder, FOLDER_MODE)
+    prepare_folder()
     if connection.vendor == "sqlite":
         database = Path(connection.settings_dict["NAME"])
         with explained(database):
@@ -70,6 +68,16 @@ def prepare() -> None:
             os.close(os.open(database, os.O_WRONLY | os.O_CREAT, NEW_FILE_MODE))
         for suffix in ("", "-wal", "-shm"):
             _restrict(Path(f"{database}{suffix}"), FILE_MODE)
+
+
+def prepare_folder() -> None:
+    """Create the data folder, and let no other user read it.
+
+    Raises ImproperlyConfigured if the file system refuses it.
+    """
+    folder = settings.IMAGECATALOG_DATA_DIR
+    _make(folder)
+    _restrict(folder, FOLDER_MODE)
 
 
 def database_name() -> str:

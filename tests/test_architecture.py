@@ -32,7 +32,7 @@ FLOORS: list[set[str]] = [
         "format_checks",
     },
     {"models", "stores", "formats", "attributes"},
-    {"cache", "custom_properties", "expected_digests", "signatures"},
+    {"backups", "cache", "custom_properties", "expected_digests", "signatures"},
     {"property_schema"},
     {"access"},
     {"events", "http", "listing", "history", "metadefs"},

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.core.management.commands import migrate
@@ -21,6 +25,7 @@ APPS = ("identity", "images")
 MIGRATE_FIRST = (
     "Run the command `migrate` of this release first, or serve without --no-migrate."
 )
+MIGRATION_LOCK = 0x696D6167  # a number that other programs on the database do not use
 
 
 class Migrate(migrate.Command):
@@ -52,9 +57,10 @@ def refuse_newer() -> None:
     This release could run on those tables, as it does while both releases run during an
     upgrade, but it may have been deployed by mistake.
     """
-    if unknown := _unknown_migrations():
+    applied = MigrationRecorder(connection).applied_migrations()
+    if newer := unknown(f"{app}.{name}" for app, name in applied):
         raise CommandError(
-            f"A newer release has migrated the database ({', '.join(unknown)}). Start that "
+            f"A newer release has migrated the database ({', '.join(newer)}). Start that "
             "release. To serve with this one until all machines are upgraded, add "
             "--allow-newer-database."
         )
@@ -66,12 +72,37 @@ def refuse_older() -> None:
         raise CommandError(
             f"There are no tables in {data_folder.database_name()}. {MIGRATE_FIRST}"
         )
-    executor = MigrationExecutor(connection)
-    if plan := executor.migration_plan(executor.loader.graph.leaf_nodes()):
-        missing = ", ".join(str(migration) for migration, _ in plan)
+    if missing := pending():
         raise CommandError(
-            f"The database lacks migrations of this release ({missing}). {MIGRATE_FIRST}"
+            f"The database lacks migrations of this release ({', '.join(missing)}). "
+            f"{MIGRATE_FIRST}"
         )
+
+
+def pending() -> list[str]:
+    """Return the migrations of this release that the database does not have yet."""
+    executor = MigrationExecutor(connection)
+    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    return [str(migration) for migration, _ in plan]
+
+
+@contextmanager
+def exclusive() -> Iterator[None]:
+    """Hold the lock under which one service at a time prepares the database; wait for it."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
+            try:
+                yield
+            finally:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [MIGRATION_LOCK])
+        return
+    path = settings.IMAGECATALOG_DATA_DIR / "migrate.lock"
+    with data_folder.explained(path):
+        lock = path.open("w")
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def upgrade() -> None:
@@ -80,7 +111,8 @@ def upgrade() -> None:
     call_command(Migrate(level), interactive=False, verbosity=0)
 
 
-def _unknown_migrations() -> list[str]:
-    loader = MigrationLoader(connection)
-    unknown = set(loader.applied_migrations) - set(loader.disk_migrations)
-    return sorted(f"{app}.{name}" for app, name in unknown if app in APPS)
+def unknown(migrations: Iterable[str]) -> list[str]:
+    """Return those of our migrations, as ``app.name``, that this release does not have."""
+    disk = MigrationLoader(None).disk_migrations
+    ours = (name for name in migrations if name.partition(".")[0] in APPS)
+    return sorted(set(ours) - {f"{app}.{name}" for app, name in disk})

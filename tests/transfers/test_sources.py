@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from images import errors, imports, lifecycle
 from images.access import Caller
+from images.backups.contents import REMOVED_SECRET
 from images.imports import ImportRequest
 from images.models import Image, Status, Transfer, TransferStatus
 from images.operations import consistency, manual_transitions
@@ -139,6 +140,17 @@ def test_with_another_key_the_transfer_fails_with_the_reason(
     waiting: Transfer, image: Image, settings: Any
 ) -> None:
     settings.SECRET_KEY = "another key of this service"
+
+    work()
+
+    assert status(image) == Status.QUEUED
+    assert "Send the request again" in Transfer.objects.get().error
+
+
+def test_a_transfer_whose_secrets_a_backup_has_left_out_fails(
+    waiting: Transfer, image: Image
+) -> None:
+    Transfer.objects.update(secret=REMOVED_SECRET)
 
     work()
 

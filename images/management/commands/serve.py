@@ -6,12 +6,10 @@ The processes are gunicorn with the web workers, and a background worker.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import shlex
 import sys
 from argparse import ArgumentParser
-from collections.abc import Iterator
 from typing import Any
 
 from django.conf import settings
@@ -30,7 +28,6 @@ from images.operations import unconfigured_stores
 
 log = logging.getLogger(__name__)
 
-MIGRATION_LOCK = 0x696D6167  # a number that other programs on the database do not use
 DEFAULT_ADDRESS = "127.0.0.1:9292"
 
 
@@ -180,7 +177,7 @@ def _prepare(options: dict[str, Any]) -> str | None:
         schema.refuse_older()
     _refuse_unexpected_catalogue()
     data_folder.prepare()
-    with _exclusive():
+    with schema.exclusive():
         if not options["allow_newer_database"]:
             schema.refuse_newer()
         if not options["no_migrate"]:
@@ -280,25 +277,6 @@ def _has_data(store: stores.Store) -> bool:
     with contextlib.suppress(errors.StoreError):  # the system checks have warned of it
         return next(store.keys(), None) is not None
     return False
-
-
-@contextlib.contextmanager
-def _exclusive() -> Iterator[None]:
-    """Hold the lock under which one service at a time prepares the database; wait for it."""
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
-            try:
-                yield
-            finally:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [MIGRATION_LOCK])
-        return
-    path = settings.IMAGECATALOG_DATA_DIR / "migrate.lock"
-    with data_folder.explained(path):
-        lock = path.open("w")
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _close_database() -> None:

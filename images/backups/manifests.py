@@ -1,0 +1,83 @@
+"""The manifest of a backup: the release that made it, its content, and checksums of its files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from images.backups import BackupError
+from images.backups.contents import Facts
+from images.backups.folders import create_file
+
+NAME: Final = "manifest.json"
+FORMAT: Final = 1
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The content of the manifest."""
+
+    version: str
+    created_at: str
+    database: str  # Django's name of its kind: sqlite or postgresql
+    facts: Facts
+    files: dict[str, dict[str, Any]]  # name -> its size (bytes) and sha256
+    # How many were copied, linked and missing; None: a backup without objects.
+    objects: dict[str, int] | None
+
+    def document(self) -> dict[str, Any]:
+        """Return the manifest as a document for JSON."""
+        return {"format": FORMAT, **asdict(self)}
+
+
+def of_files(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return size and checksum of each file in the folder of a backup, by its name."""
+    return {
+        path.name: _facts(path) for path in sorted(folder.iterdir()) if path.is_file()
+    }
+
+
+def write(folder: Path, manifest: Manifest) -> None:
+    """Write the manifest into the folder of a new backup."""
+    with open(create_file(folder / NAME), "w") as file:
+        json.dump(manifest.document(), file, indent=2)
+
+
+def read(backup: Path) -> Manifest:
+    """Read the manifest of a backup. Raises BackupError if there is none that can be read."""
+    try:
+        document = json.loads((backup / NAME).read_text())
+        format, facts = document.pop("format"), Facts(**document.pop("facts"))
+        manifest = Manifest(**document, facts=facts)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BackupError(
+            f"{backup} is not a backup: its {NAME} cannot be read. Name a folder that "
+            "`backup` has made."
+        ) from error
+    if format != FORMAT:
+        raise BackupError(
+            f"{backup} was made by release {manifest.version}, in a format that this release does "
+            "not know. Use that release, or a newer one."
+        )
+    return manifest
+
+
+def damaged_files(backup: Path, manifest: Manifest) -> list[str]:
+    """Compare the files of a backup with its manifest; return a sentence about each wrong one."""
+    problems = []
+    for name, expected in manifest.files.items():
+        path = backup / name
+        if not path.is_file():
+            problems.append(f"{name} is missing.")
+        elif _facts(path) != expected:
+            problems.append(f"{name} is damaged: it does not have its checksum.")
+    return problems
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"bytes": path.stat().st_size, "sha256": digest}

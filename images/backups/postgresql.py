@@ -1,0 +1,195 @@
+"""The PostgreSQL database in a backup: an archive of pg_dump, and the table of transfers."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+from uuid import uuid4
+
+from django.db import ProgrammingError, connection, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg.conninfo import make_conninfo
+
+from images import outages
+from images.backups import BackupError
+from images.backups.contents import (
+    REMOVED_SECRET,
+    TRANSFERS,
+    Facts,
+    facts,
+    opened_postgresql,
+    pause_workers,
+)
+from images.backups.folders import create_file
+
+FILE: Final = "database.dump"
+# Apart from the archive, because pg_dump cannot leave a column out.
+TRANSFERS_FILE: Final = "transfers.copy"
+REPLACED: Final = (
+    "catalogue_replaced_"  # the beginning of the names of replaced schemas
+)
+# Of a connection. The programs of an older release refuse those that they do not know.
+PARAMETERS: Final = {
+    *("host", "hostaddr", "port", "dbname", "user", "service", "passfile", "options"),
+    *("sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "target_session_attrs"),
+}
+BLOCK: Final = 1 << 20  # bytes
+SNAPSHOT: Final = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+
+
+def dump(folder: Path) -> Facts:
+    """Write the database into the folder of a backup, without the secrets of transfers.
+
+    All files are of one snapshot; nobody waits for it. Raises BackupError if pg_dump is
+    missing, older than the server, or fails.
+    """
+    program = _program("pg_dump")
+    for name in (FILE, TRANSFERS_FILE):
+        os.close(create_file(folder / name))
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(SNAPSHOT)
+        cursor.execute("SELECT pg_export_snapshot()")
+        (snapshot,) = cursor.fetchone()
+        _run(
+            program,
+            connection,
+            "--format=custom",
+            f"--file={folder / FILE}",
+            f"--snapshot={snapshot}",
+            f"--exclude-table-data={TRANSFERS}",
+            f"--exclude-schema={REPLACED}*",
+        )
+        _write_transfers(cursor, folder / TRANSFERS_FILE)
+        return facts(connection)
+
+
+def _write_transfers(cursor: Any, path: Path) -> None:
+    columns = connection.introspection.get_table_description(cursor, TRANSFERS)
+    names = [column.name for column in columns]
+    kept = f"CASE WHEN secret = '' THEN '' ELSE '{REMOVED_SECRET}' END AS secret"
+    selected = ", ".join(kept if name == "secret" else name for name in names)
+    with path.open("wb") as file:
+        file.write((",".join(names) + "\n").encode())
+        with cursor.copy(
+            f"COPY (SELECT {selected} FROM {TRANSFERS}) TO STDOUT"
+        ) as copy:
+            for block in copy:
+                file.write(block)
+
+
+@contextmanager
+def restored_for_a_test(backup: Path) -> Iterator[BaseDatabaseWrapper]:
+    """Restore the database of a backup into a new database of the server; drop it at the end.
+
+    Raises BackupError if the user of the service may not create databases.
+    """
+    name = f"catalogue_verify_{uuid4().hex}"
+    try:
+        _execute(f'CREATE DATABASE "{name}" TEMPLATE template0')
+    except ProgrammingError as error:
+        raise BackupError(
+            "A database for the test cannot be created on the server: "
+            f"{outages.reason(error)} Allow it (ALTER ROLE … CREATEDB), or compare only the "
+            "checksums with --quick."
+        ) from error
+    try:
+        with opened_postgresql(name) as database:
+            _restore_into(database, backup, "This is a test.")
+            yield database
+    finally:
+        _execute(f'DROP DATABASE "{name}"')
+
+
+def replace(suffix: str) -> None:
+    """Rename the schema of the service's tables, and create it anew.
+
+    Raises BackupError if the user of the service may not do that.
+    """
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT current_schema()")
+            (schema,) = cursor.fetchone()
+            cursor.execute(f'ALTER SCHEMA "{schema}" RENAME TO "{REPLACED}{suffix}"')
+            cursor.execute(f'CREATE SCHEMA "{schema}"')
+    except ProgrammingError as error:
+        raise BackupError(
+            f"The tables of the catalogue cannot be put aside: {outages.reason(error)} Create a "
+            "new, empty database, and name it in DATABASE_URL."
+        ) from error
+
+
+def restore(backup: Path, reason: str) -> None:
+    """Restore the database of a backup into the service's, which must be empty.
+
+    Its workers are paused for ``reason`` before anybody can use it. Raises BackupError.
+    """
+    with opened_postgresql(connection.settings_dict["NAME"]) as database:
+        _restore_into(database, backup, reason)
+
+
+def _restore_into(database: BaseDatabaseWrapper, backup: Path, reason: str) -> None:
+    program = _program("pg_restore")
+    options = "--no-owner", "--no-privileges", "--exit-on-error"
+    archive = str(backup / FILE)
+    # Constraints and indexes come last: rows refer to transfers.
+    _run(program, database, *options, "--section=pre-data", "--section=data", archive)
+    pause_workers(database, reason)
+    _read_transfers(database, backup / TRANSFERS_FILE)
+    _run(program, database, *options, "--section=post-data", archive)
+    with database.cursor() as cursor:
+        cursor.execute("ANALYZE")
+
+
+def _read_transfers(database: BaseDatabaseWrapper, path: Path) -> None:
+    with path.open("rb") as file, database.cursor() as cursor:
+        columns = file.readline().decode().strip()
+        with cursor.copy(f"COPY {TRANSFERS} ({columns}) FROM STDIN") as copy:
+            while block := file.read(BLOCK):
+                copy.write(block)
+
+
+def _execute(statement: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def _program(name: str) -> str:
+    """Return the path of a program of PostgreSQL. Raises BackupError if it cannot be used."""
+    path = shutil.which(name)
+    if path is None:
+        raise BackupError(
+            f"{name} is not installed. Install the client programs of PostgreSQL (on Debian "
+            "the package postgresql-client)."
+        )
+    told = subprocess.run([path, "--version"], capture_output=True, text=True).stdout
+    found = re.search(r"\) (\d+)", told)
+    connection.ensure_connection()
+    server = connection.connection.info.server_version // 10000
+    if found is None or int(found[1]) < server:
+        raise BackupError(
+            f"{path} is too old for the server: {told.strip() or 'its version is unknown'}, and "
+            f"the server is PostgreSQL {server}. Install the programs of PostgreSQL {server} or "
+            "newer, and put them first in PATH."
+        )
+    return path
+
+
+def _run(program: str, database: BaseDatabaseWrapper, *arguments: str) -> None:
+    """Run a program of PostgreSQL on a database. Raises BackupError if it fails."""
+    database.ensure_connection()
+    info = database.connection.info
+    given = info.get_parameters()
+    dsn = make_conninfo(**{name: given[name] for name in PARAMETERS & given.keys()})
+    command = [program, f"--dbname={dsn}", "--no-password", *arguments]
+    env = os.environ | {"PGPASSWORD": info.password}  # not where `ps` shows it
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
+    if done.returncode:
+        name = os.path.basename(program)
+        reason = " ".join(done.stderr.split())[-500:] or f"exit code {done.returncode}"
+        raise BackupError(f"{name} failed: {reason}")

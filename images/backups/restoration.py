@@ -1,0 +1,77 @@
+"""The restore of a backup: the database, the secret key and, if the backup has them, the objects."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC
+from pathlib import Path
+from typing import Final
+
+from django.conf import settings
+from django.db import connection
+from django.utils import timezone
+
+from images.backups import BackupError, folders, objects, postgresql, sqlite
+from images.backups.contents import needed_objects
+from images.backups.creation import SECRET_KEY, Through
+from images.backups.manifests import Manifest
+
+TIME: Final = "%Y%m%dT%H%M%SZ"
+
+
+def check_kind(manifest: Manifest) -> None:
+    """Raise BackupError if the backup is of another kind of database than the service's."""
+    if manifest.database != connection.vendor:
+        raise BackupError(
+            f"The backup is of a {manifest.database} database, and DATABASE_URL names one of "
+            f"{connection.vendor}. Name a database of the same kind."
+        )
+
+
+def restore_database(backup: Path, manifest: Manifest, *, replace: bool) -> None:
+    """Restore the database, with its workers paused.
+
+    With ``replace`` the present database is kept under another name. Raises BackupError.
+    """
+    module = postgresql if manifest.database == "postgresql" else sqlite
+    if replace:
+        module.replace(_suffix())
+    module.restore(
+        backup,
+        f"The catalogue was restored from the backup of {manifest.created_at}.",
+    )
+
+
+def restore_secret_key(backup: Path) -> bool:
+    """Put the secret key of a backup into the data folder; return whether one is in use there.
+
+    A key that is there already is kept under another name. Nothing is done if the environment
+    has the key, or the backup has none.
+    """
+    if settings.IMAGECATALOG_SECRET_KEY:
+        return True
+    if not (backup / SECRET_KEY).exists():
+        return False
+    path = settings.IMAGECATALOG_DATA_DIR / SECRET_KEY
+    key = (backup / SECRET_KEY).read_text()
+    if path.exists():
+        if path.read_text() == key:
+            return True
+        path.rename(f"{path}.replaced-{_suffix()}")
+    with open(folders.create_file(path), "w") as file:
+        file.write(key)
+        file.flush()
+        os.fsync(file.fileno())
+    return True
+
+
+def restore_objects(backup: Path, through: Through = iter) -> dict[str, int]:
+    """Store the objects of a backup that are not in their stores; return the counts.
+
+    The objects pass ``through``, which can report progress. Raises BackupError if a store fails.
+    """
+    return objects.put_back(through(needed_objects(connection)), backup)
+
+
+def _suffix() -> str:
+    return timezone.now().astimezone(UTC).strftime(TIME)

@@ -1,0 +1,64 @@
+"""The verification of a backup, without the service that it was made from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from django.db import connection
+
+from images.backups import BackupError, manifests, objects, postgresql, sqlite
+from images.backups.contents import Facts, facts, needed_objects
+from images.backups.creation import Through
+from images.backups.manifests import Manifest
+from images.models import WorkerPause
+
+
+def checked(backup: Path) -> Manifest:
+    """Return the manifest of a backup whose files have their checksums.
+
+    Raises BackupError if they do not.
+    """
+    manifest = manifests.read(backup)
+    if problems := manifests.damaged_files(backup, manifest):
+        raise BackupError(
+            f"{backup} cannot be restored: {' '.join(problems)} Use another backup."
+        )
+    return manifest
+
+
+def problems(
+    backup: Path, manifest: Manifest, through: Through = iter
+) -> Iterator[str]:
+    """Restore a backup for a test, and yield a sentence about everything that is wrong.
+
+    Compares the counts of all tables, and the objects with their digests; these pass
+    ``through``, which can report progress. A backup of PostgreSQL is restored into a new
+    database on the server of the service. Raises BackupError if the backup cannot be restored.
+    """
+    if manifest.database == "postgresql" and connection.vendor != "postgresql":
+        raise BackupError(
+            "This is a backup of a PostgreSQL database. Name a server on which it can be restored "
+            "for the test in DATABASE_URL, or compare only the checksums with --quick."
+        )
+    module = postgresql if manifest.database == "postgresql" else sqlite
+    with module.restored_for_a_test(backup) as database:
+        if module is sqlite and (damage := sqlite.damage(database)):
+            yield f"The database is damaged: {damage}"
+            return
+        yield from _differences(facts(database), manifest.facts)
+        if manifest.objects is not None:
+            needed = through(needed_objects(database))
+            yield from objects.damaged(needed, backup, manifest.objects["missing"])
+
+
+def _differences(found: Facts, expected: Facts) -> Iterator[str]:
+    paused = WorkerPause._meta.db_table  # a restore pauses the workers
+    for name in sorted((found.tables.keys() | expected.tables.keys()) - {paused}):
+        rows, should = found.tables.get(name), expected.tables.get(name)
+        if rows != should:
+            yield f"The table {name} has {rows} rows, and had {should}."
+    if found.migrations != expected.migrations:
+        yield "The migrations are not those of the backed up database."
+    if found.newest_event != expected.newest_event:
+        yield f"The newest event is {found.newest_event}, and was {expected.newest_event}."

@@ -1,0 +1,34 @@
+"""What the commands for backups share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from django.core.management.base import CommandError
+
+from images.backups import BackupError
+from images.backups.contents import NeededObject
+from images.console import progress
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn the failure of a backup, or of the file system at this path, into CommandError."""
+    try:
+        yield
+    except BackupError as error:
+        raise CommandError(str(error)) from error
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise CommandError(
+            f"{error.filename or path}: {reason}. Use a folder that this user can read and write, "
+            "on a disk with enough space."
+        ) from error
+
+
+def objects_progress(objects: Iterable[NeededObject]) -> Iterable[NeededObject]:
+    """Pass objects on, with a progress bar on standard error if that is a terminal."""
+    return progress(objects, None, " objects")
