@@ -9,6 +9,7 @@ GROUPS = {
         "worker_resume": "let the background workers work after a restore",
         "migrate": "prepare or migrate the database",
         "check": "check the configuration, the database and the stores",
+        "doctor": "examine the whole installation, and try its parts",
     },
     "Images": {
         "image_status": "show images or the catalogue; change statuses",

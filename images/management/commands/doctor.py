@@ -1,0 +1,87 @@
+"""The command that examines an installation."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import CommandError
+from django.db import DatabaseError
+
+from images.console import CatalogueCommand
+from images.management.doctor import configuration, database, service, storage
+from images.management.doctor.result import FAIL, OK, Result, fail
+from images.units import counted
+
+Check = Callable[[], Iterator[Result]]
+
+WITHOUT_DATABASE: tuple[Check, ...] = (
+    configuration.release,
+    configuration.variables,
+    storage.permissions,
+    storage.disks,
+    database.file_system,
+    service.proxies,
+    service.keystone,
+    service.backups,
+)
+CONNECT: Check = database.tables
+WITH_DATABASE: tuple[Check, ...] = (
+    database.rights,
+    database.clock,
+    database.needed_stores,
+    storage.all_stores,
+    service.worker,
+)
+
+
+class Command(CatalogueCommand):
+    help = (
+        "Examine this installation: settings, disks, permissions, proxies, backups, database, "
+        "migrations, clock, stores and background worker. Writes, reads and deletes an object in "
+        "each store, and changes nothing else. Prints a line for each check, with what to do. "
+        "Exit code 1: a check has failed."
+    )
+    requires_system_checks: list[str] = []  # they are among the checks
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        self.add_json_option(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        failed = 0
+        for result in _results():
+            self.write_row(_line(result), **asdict(result))
+            failed += result.status == FAIL
+        if failed:
+            raise CommandError(f"{counted(failed, 'check')} failed.")
+
+
+def _line(result: Result) -> str:
+    line = f"{result.status:4} {result.check}: {result.text}"
+    if result.status == OK:
+        return line
+    end = "" if line.endswith((".", "?")) else "."
+    return f"{line}{end} {result.advice}".rstrip()
+
+
+def _results() -> Iterator[Result]:
+    for check in WITHOUT_DATABASE:
+        yield from _tried(check)
+    found = list(_tried(CONNECT))
+    yield from found
+    if any(result.status == FAIL for result in found):
+        return  # all others would fail for the same reason
+    for check in WITH_DATABASE:
+        yield from _tried(check)
+
+
+def _tried(check: Check) -> Iterator[Result]:
+    try:
+        yield from check()
+    except DatabaseError as error:
+        yield database.reason(error)
+    except ImproperlyConfigured as error:
+        yield fail("settings", str(error), "See docs/configuration.md.")

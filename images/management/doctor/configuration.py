@@ -1,0 +1,35 @@
+"""The checks of the settings: Django's system checks of this project."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+
+from django.conf import settings
+from django.core.checks import ERROR, CheckMessage, run_checks
+
+from images.console import CONFIGURATION
+from images.management.doctor.result import Result, fail, ok, warn
+
+
+def release() -> Iterator[Result]:
+    """Tell the release, and warn about an interpreter that should be updated."""
+    found = f"imagecatalog {settings.IMAGECATALOG_VERSION}, Python {platform.python_version()}"
+    messages = run_checks(tags=["interpreter"], include_deployment_checks=True)
+    yield from (_result("release", message) for message in messages)
+    if not messages:
+        yield ok("release", found)
+
+
+def variables() -> Iterator[Result]:
+    """Report what the system checks say about the settings and the files that they name."""
+    messages = run_checks(tags=[CONFIGURATION])
+    yield from (_result("settings", message) for message in messages)
+    if not messages:
+        yield ok("settings", "all variables are known, and their files can be read")
+
+
+def _result(check: str, message: CheckMessage) -> Result:
+    judge = fail if message.level >= ERROR else warn
+    advice = message.hint or "See docs/configuration.md."
+    return judge(check, message.msg, advice)

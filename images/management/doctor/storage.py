@@ -1,0 +1,126 @@
+"""The checks of the stores and of the disks of this machine."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from uuid import uuid4
+
+from django.conf import settings
+from django.db import connection
+
+from images import errors, lifecycle, stores
+from images.management.doctor.result import Result, fail, ok, warn
+from images.operations.readiness import NOBODY
+from images.stores.local import LocalStore
+from images.transfers.keys import key_of
+from images.units import size
+
+PROBE = b"a probe of the doctor, which removes it"
+LITTLE = 0.10  # of a disk
+VERY_LITTLE = 0.02
+# What object stores answer -> what to do.
+REASONS = {
+    "NoSuchBucket": "Create the bucket, or correct its name in IMAGECATALOG_STORES.",
+    "InvalidAccessKeyId": "Correct AWS_ACCESS_KEY_ID.",
+    "SignatureDoesNotMatch": "Correct AWS_SECRET_ACCESS_KEY, and check the clock of this machine.",
+    "AccessDenied": "Allow this key to list, read, write and delete in the bucket.",
+    "169.254.": "There are no credentials: set those of the cloud, such as AWS_ACCESS_KEY_ID.",
+    "Connection refused": "Start the object store, or correct the endpoint in IMAGECATALOG_STORES.",
+    "dns error": "Correct the host of the endpoint in IMAGECATALOG_STORES.",
+}
+ELSE = "Make the store available, or correct IMAGECATALOG_STORES."
+
+
+def all_stores() -> Iterator[Result]:
+    """Write, read, list and delete an object in each store."""
+    for store in stores.configured():
+        begun = time.monotonic()
+        try:
+            _try(store)
+        except errors.ImageError as error:
+            cause = " ".join(str(error.__cause__ or "").split())
+            known = (REASONS[word] for word in REASONS if word in cause)
+            text = f"{store.id!r}: {error} {cause[:300]}".strip()
+            yield fail("store", text, next(known, ELSE))
+        else:
+            ms = (time.monotonic() - begun) * 1000
+            yield ok(
+                "store",
+                f"{store.id!r}: an object was written, read, listed and deleted in {ms:.0f} ms",
+            )
+
+
+def _try(store: stores.Store) -> None:
+    lifecycle.check_mounted(store)
+    key = key_of(str(NOBODY), uuid4())
+    try:
+        store.put(key, [PROBE], len(PROBE))
+        with closing(store.open(key)) as blocks:
+            found = b"".join(blocks)
+        next(store.keys(), None)
+    finally:
+        store.delete(key)
+    if found != PROBE:
+        raise errors.StoreError("The store returned other data than was written.")
+
+
+def disks() -> Iterator[Result]:
+    """Report the free space of each disk that the service writes to."""
+    seen = set()
+    for folder in _folders():
+        if not folder.is_dir() or folder.stat().st_dev in seen:
+            continue
+        seen.add(folder.stat().st_dev)
+        status = os.statvfs(folder)
+        free, total = (
+            status.f_bavail * status.f_frsize,
+            status.f_blocks * status.f_frsize,
+        )
+        text = f"{folder}: {size(free)} of {size(total)} are free"
+        if free > LITTLE * total:
+            yield ok("disk", text)
+        else:
+            judge = warn if free > VERY_LITTLE * total else fail
+            yield judge("disk", text, "Free space, or use a larger disk.")
+
+
+def _folders() -> Iterator[Path]:
+    yield settings.IMAGECATALOG_DATA_DIR
+    for store in stores.configured():
+        if isinstance(store, LocalStore):
+            yield store.root
+    for folder in (settings.IMAGECATALOG_CACHE_DIR, settings.IMAGECATALOG_BACKUP_DIR):
+        if folder:
+            yield Path(folder)
+
+
+def permissions() -> Iterator[Result]:
+    """Warn about files with secrets, and folders of data, that every user can read."""
+    wrong = [path for path in _private() if path.exists() and _is_public(path)]
+    for path in wrong:
+        yield warn(
+            "permissions",
+            f"every user of this machine can read {path}",
+            f"chmod o-rwx {path}",
+        )
+    if not wrong:
+        yield ok(
+            "permissions", "only the service and its group can read the data folder"
+        )
+
+
+def _private() -> Iterator[Path]:
+    data = settings.IMAGECATALOG_DATA_DIR
+    yield data
+    yield data / "secret-key"
+    if connection.vendor == "sqlite":
+        yield Path(connection.settings_dict["NAME"])
+
+
+def _is_public(path: Path) -> bool:
+    return bool(path.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH))

@@ -1,0 +1,367 @@
+"""The doctor finds what is wrong with an installation, and says what to do."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
+from django.utils import timezone
+
+from images import db
+from images.backups import folders
+from images.management.commands import doctor
+from images.management.doctor import database, storage
+from images.models import ImageLocation, WorkerPause, WorkerReport
+from images.operations import health
+from tests import servers
+from tests.web import serving_folder
+
+pytestmark = pytest.mark.django_db
+
+Examine = Callable[[], dict[str, list[dict[str, str]]]]
+
+
+@pytest.fixture
+def examine(capsys: pytest.CaptureFixture[str]) -> Examine:
+    """``examine()["store"]``: the results of a check, all of which are printed as JSON."""
+
+    def examine() -> dict[str, list[dict[str, str]]]:
+        with suppress(CommandError):
+            call_command("doctor", "--json")
+        found: dict[str, list[dict[str, str]]] = {}
+        for line in capsys.readouterr().out.splitlines():
+            result = json.loads(line)
+            found.setdefault(result["check"], []).append(result)
+        return found
+
+    return examine
+
+
+@pytest.fixture
+def healthy(settings: Any, data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installation with everything."""
+    data_dir.chmod(0o750)
+    folder = data_dir / "backups"
+    folders.create(folder, lambda draft: None)
+    settings.IMAGECATALOG_BACKUP_DIR = str(folder)
+    WorkerReport.objects.create(pk=1, reported_at=timezone.now())
+    # Its own connection does not see the transaction of the test.
+    monkeypatch.setattr(health, "problem", lambda: None)
+
+
+def one(results: list[dict[str, str]]) -> tuple[str, str]:
+    """Status and text, with the advice, of the only result that is not ok."""
+    (found,) = [it for it in results if it["status"] != "ok"]
+    return found["status"], f"{found['text']} {found['advice']}"
+
+
+def test_nothing_fails_in_a_healthy_installation(
+    healthy: None, examine: Examine
+) -> None:
+    found = examine()
+
+    wrong = [
+        it for results in found.values() for it in results if it["status"] == "fail"
+    ]
+    assert wrong == []
+    assert set(found) >= {
+        "release",
+        "settings",
+        "permissions",
+        "disk",
+        "proxies",
+        "backup",
+        "database",
+        "migrations",
+        "writing",
+        "store",
+        "worker",
+    }
+
+
+def test_each_check_has_a_line_and_failures_an_exit_code(
+    healthy: None, settings: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call_command("doctor")
+    assert "ok   store: 'local': an object was written" in capsys.readouterr().out
+    settings.IMAGECATALOG_STORES = "local=ftp://nowhere"
+
+    with pytest.raises(CommandError, match="failed"):
+        call_command("doctor")
+    assert "fail settings: IMAGECATALOG_STORES" in capsys.readouterr().out
+
+
+def test_a_probe_leaves_nothing(
+    healthy: None, examine: Examine, data_dir: Path
+) -> None:
+    examine()
+
+    left = [it for it in (data_dir / "images").rglob("*") if it.is_file()]
+    assert [it.name for it in left] == [".imagecatalog"]
+    assert WorkerReport.objects.count() == 1
+
+
+def test_a_misspelt_variable_is_found(
+    healthy: None, examine: Examine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IMAGECATALOG_DATADIR", "/x")
+
+    status, text = one(examine()["settings"])
+
+    assert (status, "IMAGECATALOG_DATA_DIR?" in text) == ("warn", True)
+
+
+def test_a_store_that_cannot_be_written_fails_with_its_reason(
+    healthy: None, examine: Examine, data_dir: Path, settings: Any
+) -> None:
+    (data_dir / "a-file").touch()
+    settings.IMAGECATALOG_STORES = (
+        f"local=file://{data_dir}/images,bad=file://{data_dir}/a-file/x"
+    )
+
+    found = examine()["store"]
+
+    assert [it["status"] for it in found] == ["ok", "fail"]
+    assert "'bad'" in found[1]["text"]
+    assert "Not a directory" in found[1]["text"]
+
+
+@pytest.mark.parametrize(
+    ("change", "advice"),
+    [
+        ({"AWS_ACCESS_KEY_ID": "nobody"}, "AWS_ACCESS_KEY_ID"),
+        ({"AWS_SECRET_ACCESS_KEY": "wrong"}, "AWS_SECRET_ACCESS_KEY"),
+    ],
+)
+def test_wrong_credentials_of_an_object_store_are_told_apart(
+    change: dict[str, str],
+    advice: str,
+    healthy: None,
+    examine: Examine,
+    s3: servers.S3,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in change.items():
+        monkeypatch.setenv(name, value)
+    # A prefix of its own: the clients of stores are kept.
+    settings.IMAGECATALOG_STORES = s3.store(prefix=f"doctor-{next(iter(change))}")
+
+    status, text = one(examine()["store"])
+
+    assert (status, advice in text) == ("fail", True)
+
+
+def test_a_bucket_that_does_not_exist_is_found(
+    healthy: None, examine: Examine, s3: servers.S3, settings: Any
+) -> None:
+    settings.IMAGECATALOG_STORES = s3.store().replace(s3.bucket, "no-such-bucket")
+
+    status, text = one(examine()["store"])
+
+    assert (status, "Create the bucket" in text) == ("fail", True)
+
+
+def test_an_object_store_that_works_is_ok(
+    healthy: None, examine: Examine, s3: servers.S3, settings: Any
+) -> None:
+    settings.IMAGECATALOG_STORES = s3.store(prefix="doctor")
+
+    assert [it["status"] for it in examine()["store"]] == ["ok"]
+
+
+def test_stores_that_images_need_are_found(
+    healthy: None, examine: Examine, make_image: Any
+) -> None:
+    image = make_image("active")
+    ImageLocation.objects.filter(image=image).update(store="cold")
+
+    status, text = one(examine()["stores"])
+
+    assert (status, "'cold' (1 image)" in text) == ("fail", True)
+
+
+def test_migrations_that_are_missing_are_found(healthy: None, examine: Examine) -> None:
+    recorder = MigrationRecorder(connection)
+    recorder.record_unapplied("images", "0031_worker_pause")
+
+    status, text = one(examine()["migrations"])
+
+    assert (status, "images.0031_worker_pause" in text) == ("fail", True)
+
+
+def test_a_newer_database_is_found(healthy: None, examine: Examine) -> None:
+    MigrationRecorder(connection).record_applied("images", "9999_later")
+
+    assert one(examine()["migrations"])[0] == "fail"
+
+
+def test_a_database_that_does_not_exist_ends_the_examination(
+    healthy: None, examine: Examine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(db, "exists", lambda: False)
+
+    found = examine()
+
+    assert "does not exist" in one(found["database"])[1]
+    assert "store" not in found
+
+
+@pytest.mark.parametrize(
+    ("age", "status"), [(timedelta(days=1), "ok"), (timedelta(days=3), "fail")]
+)
+def test_the_age_of_the_newest_backup_counts(
+    age: timedelta, status: str, healthy: None, examine: Examine, settings: Any
+) -> None:
+    (backup,) = folders.existing(Path(settings.IMAGECATALOG_BACKUP_DIR))
+    backup.rename(backup.with_name((timezone.now() - age).strftime(folders.TIME)))
+
+    assert [it["status"] for it in examine()["backup"]] == [status]
+
+
+def test_a_folder_without_a_backup_fails(
+    healthy: None, examine: Examine, settings: Any, tmp_path: Path
+) -> None:
+    settings.IMAGECATALOG_BACKUP_DIR = str(tmp_path / "none")
+
+    assert one(examine()["backup"])[0] == "fail"
+
+
+def test_a_worker_that_does_not_report_fails(
+    healthy: None, examine: Examine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "problem", lambda: health.NO_WORKER)
+
+    assert one(examine()["worker"])[0] == "fail"
+
+
+def test_a_pause_is_told(healthy: None, examine: Examine) -> None:
+    WorkerPause.objects.create(reason="Restored.")
+
+    status, text = one(examine()["worker"])
+
+    assert (status, "worker_resume" in text) == ("warn", True)
+
+
+def test_files_that_everybody_can_read_are_named(
+    healthy: None, examine: Examine, data_dir: Path
+) -> None:
+    key = data_dir / "secret-key"
+    key.touch()
+    key.chmod(0o644)
+
+    status, text = one(examine()["permissions"])
+
+    assert (status, f"chmod o-rwx {key}" in text) == ("warn", True)
+
+
+@pytest.mark.parametrize(("free", "status"), [(50, "ok"), (5, "warn"), (1, "fail")])
+def test_a_full_disk_is_found(
+    free: int,
+    status: str,
+    healthy: None,
+    examine: Examine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fields = (4096, 4096, 100, free, free, 10, 10, 10, 0, 255)
+    monkeypatch.setattr(storage.os, "statvfs", lambda path: os.statvfs_result(fields))
+
+    assert [it["status"] for it in examine()["disk"]] == [status]
+
+
+def test_a_public_url_that_leads_nowhere_fails(
+    healthy: None, examine: Examine, settings: Any, tmp_path: Path
+) -> None:
+    settings.IMAGECATALOG_TRUSTED_PROXIES = ("127.0.0.1",)
+    settings.IMAGECATALOG_PUBLIC_URL = f"http://127.0.0.1:{servers.free_port()}"
+    assert "Connection refused" in one(examine()["proxies"])[1]
+
+    with serving_folder(tmp_path) as url:
+        settings.IMAGECATALOG_PUBLIC_URL = url
+        assert "404" in one(examine()["proxies"])[1]
+        (tmp_path / "livez").write_text("another service")
+        assert "something else answers" in one(examine()["proxies"])[1]
+        (tmp_path / "livez").write_text("OK")
+        assert [it["status"] for it in examine()["proxies"]] == ["ok"]
+
+
+def test_proxies_that_are_not_named_are_warned_of(
+    healthy: None, examine: Examine, settings: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "livez").write_text("OK")
+    with serving_folder(tmp_path) as url:
+        settings.IMAGECATALOG_PUBLIC_URL = url
+        status, text = one(examine()["proxies"])
+
+    assert (status, "IMAGECATALOG_TRUSTED_PROXIES" in text) == ("warn", True)
+
+
+def test_a_keystone_that_is_away_fails(
+    healthy: None, examine: Examine, settings: Any
+) -> None:
+    settings.IMAGECATALOG_AUTH = "keystone"
+    settings.IMAGECATALOG_KEYSTONE_URL = f"http://127.0.0.1:{servers.free_port()}/v3"
+
+    assert one(examine()["keystone"])[0] == "fail"
+
+
+@pytest.mark.postgres
+def test_a_clock_that_is_wrong_is_found(
+    healthy: None, examine: Examine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert [it["status"] for it in examine()["clock"]] == ["ok"]
+    now = timezone.now
+
+    class Wrong:
+        @staticmethod
+        def now() -> Any:
+            return now() - timedelta(seconds=40)
+
+    monkeypatch.setattr(database, "timezone", Wrong)
+    assert one(examine()["clock"])[0] == "fail"
+
+
+MOUNTS = """\
+/dev/vda / ext4 rw 0 0
+server:/export /srv/with\\040space nfs4 rw 0 0
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [("/srv/with space/x", "nfs4"), ("/srv/x", "ext4"), ("/srv/with spaces", "ext4")],
+)
+def test_the_file_system_of_a_path_is_that_of_its_nearest_mount(
+    path: str, kind: str
+) -> None:
+    assert database._file_system_of(Path(path), MOUNTS) == kind
+
+
+@pytest.mark.sqlite
+def test_a_database_on_a_network_file_system_fails(
+    healthy: None, examine: Examine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_file_system_of", lambda path, mounts: "nfs4")
+
+    assert "SQLite's locks do not hold" in one(examine()["database"])[1]
+
+
+def test_a_database_that_fails_is_one_line(
+    healthy: None, examine: Examine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> Any:
+        raise database.DatabaseError("read-only")
+        yield
+
+    monkeypatch.setattr(doctor, "WITH_DATABASE", (refuse,))
+
+    assert "read-only" in one(examine()["database"])[1]
