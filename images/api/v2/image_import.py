@@ -8,7 +8,8 @@ from typing import Any
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from images import access, attributes, errors, imports
+from images import access, errors, imports
+from images.attributes import MAX_SIZE
 from images.expected_digests import HEX_DIGITS, is_digest
 from images.http import request_body, responses
 from images.http.views import ApiViewSet, get_caller
@@ -99,10 +100,16 @@ def _expected(
                 f"The {name} in '{member}' must have {HEX_DIGITS[name]} hexadecimal digits."
             )
     size = expected.get("size")
-    if size is not None and (not isinstance(size, int) or isinstance(size, bool)):
-        raise errors.Invalid(f"The size in '{member}' must be a number of bytes.")
-    lower = {name: value.lower() for name, value in digests.items()}
-    return attributes.clean_size(size), lower
+    if size is not None and not _is_size(size):
+        raise errors.Invalid(
+            f"The size in '{member}' must be a number of bytes, between 0 and {MAX_SIZE}."
+        )
+    return size, {name: value.lower() for name, value in digests.items()}
+
+
+def _is_size(value: Any) -> bool:
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return is_number and 0 <= value <= MAX_SIZE
 
 
 def _checksum_file(
