@@ -1,0 +1,122 @@
+"""systemd runs the units, with all that they restrict, on a machine in its own namespaces."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests import servers
+from tests.machine import Machine, machine
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("systemd"),
+]
+API, MANAGEMENT = "http://127.0.0.1:9292", "http://127.0.0.1:9293"
+SERVICE, VERIFY = "imagecatalog.service", "imagecatalog-verify.service"
+RESTRICTED = {"NoNewPrivs": "1", "Seccomp": "2", "CapEff": "0000000000000000"}
+Curl = Callable[..., str]
+
+
+def documented_installation() -> str:
+    """The commands of docs/install.md, without those for packages, which the machine has."""
+    page = (servers.ROOT / "docs" / "install.md").read_text()
+    section = page.partition("\n## As a systemd service\n")[2]
+    block = section.partition("```console\n")[2].partition("```")[0]
+    commands = re.findall("^# (.*)$", block, re.MULTILINE)
+    return "\n".join(commands[2:])
+
+
+@pytest.fixture(scope="module")
+def computer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """A machine with the service installed as the documentation says."""
+    try:
+        with machine(tmp_path_factory.mktemp("systemd")) as computer:
+            install = f"cd /opt/code\n{documented_installation()}"
+            computer.output("sh", "-ec", install)
+            ready = ["curl", "--fail", "--silent", f"{MANAGEMENT}/readyz"]
+            servers.wait_until(
+                lambda: computer.run(*ready).returncode == 0, "the service", 60
+            )
+            yield computer
+    except servers.Missing as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="module")
+def curl(computer: Machine) -> Curl:
+    """Sends a request as the first user, whose password is in the journal."""
+    log = computer.output("journalctl", f"--unit={SERVICE}", "--output=cat")
+    (password,) = re.findall("^First user: admin, password: ([^ ]+)", log, re.MULTILINE)
+    program = ["curl", "--fail", "--silent", "--show-error", f"--user=admin:{password}"]
+
+    def curl(path: str, *options: str, body: str = "") -> str:
+        return computer.output(*program, *options, f"{API}{path}", stdin=body)
+
+    return curl
+
+
+def show(computer: Machine, unit: str, name: str) -> str:
+    return computer.output("systemctl", "show", "--value", f"-p{name}", unit).strip()
+
+
+def test_systemd_finds_nothing_to_object_to_in_the_units(computer: Machine) -> None:
+    verify = "systemd-analyze verify /opt/code/deploy/systemd/*.service *.timer"
+    done = computer.run("sh", "-c", f"cd /etc/systemd/system && {verify}")
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_all_processes_of_the_service_are_restricted(computer: Machine) -> None:
+    group = show(computer, SERVICE, "ControlGroup")
+    processes = computer.output("cat", f"/sys/fs/cgroup{group}/cgroup.procs").split()
+    user = computer.output("id", "-u", "imagecatalog").strip()
+
+    assert len(processes) >= 4  # serve, gunicorn, a web process, the worker
+    for process in processes:
+        status = dict(
+            line.split(":\t", 1)
+            for line in computer.output("cat", f"/proc/{process}/status").splitlines()
+        )
+        assert {name: status[name] for name in RESTRICTED} == RESTRICTED
+        assert set(status["Uid"].split()) == {user}
+
+
+def test_the_service_stores_an_image_and_verifies_it(
+    computer: Machine, curl: Curl
+) -> None:
+    image = {"name": "one", "disk_format": "raw", "container_format": "bare"}
+    created = json.loads(curl("/v2/images", "--data=@-", body=json.dumps(image)))
+    data = ["--upload-file", "-", "--header=Content-Type: application/octet-stream"]
+    curl(f"/v2/images/{created['id']}/file", *data, body="bytes of an image")
+    computer.output("systemctl", "start", VERIFY)
+
+    assert curl(f"/v2/images/{created['id']}/file") == "bytes of an image"
+    assert show(computer, VERIFY, "Result") == "success"
+    log = computer.output("journalctl", f"--unit={VERIFY}", "--output=cat")
+    assert "1 good, 0 damaged" in log
+
+
+def test_the_operators_command_works_on_the_catalogue_of_the_service(
+    computer: Machine,
+) -> None:
+    status = json.loads(computer.output("imagecatalog", "image_status", "--json"))
+    wrong = computer.run("imagecatalog", "image_status", "not-an-id")
+
+    assert "images" in status
+    assert wrong.returncode == 1
+
+
+def test_the_timer_waits_for_the_night(computer: Machine) -> None:
+    assert show(computer, "imagecatalog-verify.timer", "ActiveState") == "active"
+
+
+def test_the_service_stops_cleanly_and_starts_again(computer: Machine) -> None:
+    computer.output("systemctl", "restart", SERVICE)
+    log = computer.output("journalctl", f"--unit={SERVICE}", "--output=cat")
+
+    assert "Failed with result" not in log
+    assert show(computer, SERVICE, "ActiveState") == "active"
