@@ -19,7 +19,7 @@ PYTEST := $(PY) -m pytest --numprocesses=$(PROCESSES) --maxprocesses=4 --dist=lo
 LOCK := pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-emit-index-url --quiet
 
-.PHONY: help run test test-all test-postgres test-fast lint dist bench crash attack fuzz conformance interop docs screenshots changelog lock clean
+.PHONY: help run test test-all test-postgres test-fast lint dist sbom audit release bench crash attack fuzz conformance interop docs screenshots changelog lock clean
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -56,7 +56,19 @@ lint: $(VENV)/tests ## Run the checks that need no test: format, style, types, s
 	$(PY) manage.py makemigrations --check --dry-run
 
 dist: $(VENV)/made ## Make the package for installation, dist/imagecatalog_server-VERSION-py3-none-any.whl
+	@rm -f dist/imagecatalog_server-*
 	@$(PY) -m pip -qq --no-input --disable-pip-version-check wheel --no-deps -w dist .
+
+sbom: $(VENV)/tests dist ## Write the bill of materials of the package into dist/ (CycloneDX)
+	@$(PY) -m tests.release sbom
+
+audit: $(VENV)/tests ## Ask for known vulnerabilities of the packages in requirements.txt
+	@$(PY) -m tests.release audit
+
+release: $(VENV)/tests dist ## Check that tag, changelog and package agree; write what a release needs into dist/
+	@$(PY) -m tests.release check
+	@$(PY) -m tests.release audit
+	@$(PY) -m tests.release sbom
 
 bench: $(VENV)/tests ## Measure the running service; options: make bench ARGS=--help
 	@$(PY) -m tests.bench $(ARGS)

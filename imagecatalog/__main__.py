@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 
-from imagecatalog import __version__, command_line
+from imagecatalog import command_line, installation
 
 
 def main() -> None:
@@ -14,7 +14,7 @@ def main() -> None:
     if os.path.basename(sys.argv[0]) == "__main__.py":
         sys.argv[0] = "imagecatalog"  # the name in help texts and messages
     if "--version" in sys.argv or sys.argv[1:] == ["version"]:
-        print(f"imagecatalog {__version__}")
+        print(f"imagecatalog {installation.version()}")
         return
     if sys.argv[1:] in ([], ["help"], ["--help"], ["-h"]):
         print(command_line.overview(os.path.basename(sys.argv[0])))

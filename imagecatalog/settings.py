@@ -13,12 +13,11 @@ from pathlib import Path
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.functional import SimpleLazyObject
 
-from imagecatalog import __version__, env
+from imagecatalog import env, installation
+from imagecatalog.installation import BASE_DIR, IN_CHECKOUT
 from images import data_folder, format_checks
 
-IMAGECATALOG_VERSION = __version__
-BASE_DIR = Path(__file__).resolve().parent.parent
-IN_CHECKOUT = (BASE_DIR / "manage.py").is_file()
+IMAGECATALOG_VERSION = SimpleLazyObject(installation.version)
 DEBUG = False
 ALLOWED_HOSTS = ["*"]  # no page is built from the Host header but links, see PUBLIC_URL
 

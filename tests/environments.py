@@ -25,7 +25,8 @@ INTEROP = {
     "ironic": ["ironic==39.0.0"],
     "heat": ["openstack-heat==27.0.1"],
 }
-PACKAGES = CONFORMANCE | INTEROP
+RELEASE = {"release": ["cyclonedx-bom==7.5.0", "pip-audit==2.10.1"]}
+PACKAGES = CONFORMANCE | INTEROP | RELEASE
 
 
 def programs(name: str) -> Path:

@@ -14,7 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 
-from imagecatalog import __version__
+from imagecatalog import installation
 from imagecatalog.identity import first_user
 from images import data_folder
 from images.management import schema
@@ -78,7 +78,9 @@ def test_a_command_that_needs_no_data_makes_nothing(
 
 
 def test_the_version_is_that_of_the_catalogue(tmp_path: Path) -> None:
-    assert run(tmp_path, "--version").stdout == f"imagecatalog {__version__}\n"
+    assert (
+        run(tmp_path, "--version").stdout == f"imagecatalog {installation.version()}\n"
+    )
 
 
 def test_migrate_makes_a_new_database_that_others_cannot_read(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
 import orjson
+from django.conf import settings
 from django.db import Error, connections
 from prometheus_client import CONTENT_TYPE_LATEST
 
@@ -41,6 +42,9 @@ class Service:
 
 def start(listener: socket.socket, service: Service) -> None:
     """Answer requests of the management network in a thread, until the process ends."""
+    str(
+        settings.IMAGECATALOG_VERSION
+    )  # read now: a checkout can change while the service runs
     server = _Server(listener, service)
     threading.Thread(target=server.serve_forever, name="probes", daemon=True).start()
 

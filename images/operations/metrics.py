@@ -42,7 +42,7 @@ class _Collector:
             "info",
             "The running release.",
             "version",
-            {settings.IMAGECATALOG_VERSION: 1},
+            {str(settings.IMAGECATALOG_VERSION): 1},
         )
         yield _by_label(
             "component_up",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -13,8 +14,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from imagecatalog import __version__
-from tests import servers
+from tests import release, servers
 
 pytestmark = [
     pytest.mark.slow,
@@ -23,13 +23,16 @@ pytestmark = [
 PIP = ["-m", "pip", "--quiet", "--no-input", "--disable-pip-version-check"]
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, *PIP, "wheel", "--no-deps", "-w", folder, servers.ROOT]
+def build(sources: Path, folder: Path) -> Path:
+    command = [sys.executable, *PIP, "wheel", "--no-deps", "-w", folder, sources]
     subprocess.run(command, check=True)
     (made,) = folder.iterdir()
     return made
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(servers.ROOT, tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +78,38 @@ def test_the_wheel_has_the_files_that_are_not_python(wheel: Path) -> None:
     assert not [name for name in packed if name.startswith(("tests/", "templates/"))]
 
 
+def git(folder: Path, *command: str | Path) -> None:
+    subprocess.run(["git", *command], cwd=folder, check=True, capture_output=True)
+
+
+@pytest.fixture
+def tagged(tmp_path: Path) -> Path:
+    """A clone of this checkout at a tag."""
+    if not (servers.ROOT / ".git").exists():
+        pytest.skip("this is no checkout")
+    git(tmp_path, "clone", "--quiet", "--no-tags", servers.ROOT, "clone")
+    git(tmp_path / "clone", "tag", "v71.8.9")
+    return tmp_path / "clone"
+
+
+def test_the_wheel_of_a_tag_has_its_version(tagged: Path, tmp_path: Path) -> None:
+    assert release.version_of(build(tagged, tmp_path / "wheel")) == "71.8.9"
+
+
+def test_an_archive_of_a_tag_has_its_version(tagged: Path, tmp_path: Path) -> None:
+    archive, unpacked = tmp_path / "archive.tar", tmp_path / "unpacked"
+    git(tagged, "archive", "--output", archive, "HEAD")
+    shutil.unpack_archive(archive, unpacked, filter="data")
+
+    assert release.version_of(build(unpacked, tmp_path / "wheel")) == "71.8.9"
+
+
+def test_files_without_git_make_a_wheel(tagged: Path, tmp_path: Path) -> None:
+    shutil.rmtree(tagged / ".git")
+
+    assert release.version_of(build(tagged, tmp_path / "wheel")) == "0.0.0"
+
+
 def test_an_installed_service_stores_an_image(installed: servers.Service) -> None:
     with requests.Session() as session:
         session.auth = installed.auth
@@ -110,7 +145,9 @@ def test_the_worker_of_an_installed_service_runs(installed: servers.Service) -> 
     servers.wait_until(lambda: servers.background_worker(installed), "the worker")
 
 
-def test_the_installed_command_and_the_module_are_the_same(scripts: Path) -> None:
+def test_the_installed_command_and_the_module_say_the_version_of_the_wheel(
+    wheel: Path, scripts: Path
+) -> None:
     for program in (
         [scripts / "imagecatalog"],
         [scripts / "python", "-m", "imagecatalog"],
@@ -118,7 +155,7 @@ def test_the_installed_command_and_the_module_are_the_same(scripts: Path) -> Non
         done = subprocess.run(
             [*program, "--version"], cwd="/", capture_output=True, text=True
         )
-        assert done.stdout == f"imagecatalog {__version__}\n"
+        assert done.stdout == f"imagecatalog {release.version_of(wheel)}\n"
 
 
 def test_commands_of_an_installed_service_find_its_data(
