@@ -123,21 +123,43 @@ def number(
 
 
 def days(name: str, default: int, minimum: int = 0, *, help: str) -> int:
-    """Read a number of days, so small that today plus or minus it is a valid date.
+    """Read a number of days, or a duration of whole days such as ``4w``.
 
-    Raises ImproperlyConfigured for any other text.
+    It is so small that today plus or minus it is a valid date. Raises ImproperlyConfigured for
+    any other text.
     """
-    return number(name, default, minimum, MANY_DAYS, help=help)
+    value = text(name, str(default), help=help)
+    return _duration(name, value, "d", minimum, MANY_DAYS)
 
 
 def seconds(
     name: str, default: int, minimum: int = 0, *, help: str, shown: str = ""
 ) -> int:
-    """Read a number of seconds, so small that now plus or minus it is a valid date.
+    """Read a number of seconds, or a duration of whole seconds such as ``12h``.
 
-    Raises ImproperlyConfigured for any other text.
+    It is so small that now plus or minus it is a valid date. Raises ImproperlyConfigured for
+    any other text.
     """
-    return number(name, default, minimum, MANY_DAYS * 86400, help=help, shown=shown)
+    value = text(name, str(default), help=help, shown=shown)
+    return _duration(name, value, "s", minimum, MANY_DAYS * 86400)
+
+
+def _duration(name: str, value: str, unit: str, minimum: int, maximum: int) -> int:
+    word = "days" if unit == "d" else "seconds"
+    try:
+        count = units.parse_duration(value, unit) / units.SECONDS[unit]
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name}: {error}") from None
+    if not count.is_integer() or count < minimum:
+        raise ImproperlyConfigured(
+            f"{name} is {value!r}; it must be a whole number of {word}, at least {minimum}, or "
+            "a duration such as 30d."
+        )
+    if count > maximum:
+        raise ImproperlyConfigured(
+            f"{name} is {value!r}; it may be at most {maximum} {word}."
+        )
+    return int(count)
 
 
 def choice(
@@ -216,6 +238,15 @@ def networks(name: str, *besides: str, help: str) -> tuple[str, ...]:
                 f"{name}: {error}. It must be a list like '{example}'."
             ) from None
     return values
+
+
+def size_or(name: str, default: str, *, help: str) -> int:
+    """Read a size such as ``500GB`` as a number of bytes, by default that of ``default``.
+
+    Raises ImproperlyConfigured if it is not a size.
+    """
+    value = size(name, help=help, shown=f"`{default}`")
+    return units.parse_size(default) if value is None else value
 
 
 def size(name: str, *, help: str, shown: str = "") -> int | None:

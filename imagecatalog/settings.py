@@ -253,10 +253,10 @@ IMAGECATALOG_FORMAT_CHECKS = env.relaxed(
     + ", ".join(f"`{name}`" for name in format_checks.RELAXABLE)
     + ". See [Safety checks](operations.md#safety-checks-of-image-data).",
 )
-IMAGECATALOG_IMAGE_SIZE_CAP = env.number(
+IMAGECATALOG_IMAGE_SIZE_CAP = env.size_or(
     "IMAGECATALOG_IMAGE_SIZE_CAP",
-    1 << 40,
-    help="Size of the largest image, in bytes.",
+    "1TiB",
+    help="Size of the largest image, in bytes or, for example, `500GB`.",
 )
 IMAGECATALOG_IMAGE_COUNT_TOTAL = env.number(
     "IMAGECATALOG_IMAGE_COUNT_TOTAL",

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
-import re
 import signal
 import sys
 import threading
@@ -20,14 +18,13 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from tqdm import tqdm
 
-from images import logs
+from images import logs, units
 from images.text import printable, printable_lines
 
 T = TypeVar("T")
 
 CONFIGURATION = "configuration"  # the tag of the system checks of the settings
-SPAN = re.compile(r"([0-9]{1,9})\s*([smhdw])")
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}  # in seconds
+OLDEST = timedelta(days=36_500)  # dates begin with the year 1
 LATER = "'12h' or '90d' (units: s, m, h, d, w)"
 MOMENT = "'2h' or '3d' ago (units: s, m, h, d, w), or a time such as 2026-11-23T14:00"
 
@@ -109,31 +106,39 @@ def file_mode(text: str) -> int:
     return int(text, 8)
 
 
-def positive(text: str) -> float:
-    """Parse a number above 0 (an argparse type)."""
-    number = _number(text)
-    if not 0 < number < math.inf:
+def age(text: str) -> timedelta:
+    """Parse a number of days, or a duration, up to 36500 days (an argparse type)."""
+    span = _span(text, "d")
+    if span is None or span > OLDEST:
         raise ArgumentTypeError(
-            f"{text!r} is not a number above 0. Use for example 1.5."
+            f"{text!r} is not a number of days from 0 to 36500, or a duration. Use for example "
+            "30 or 12h."
         )
-    return number
+    return span
 
 
-def days(text: str) -> float:
-    """Parse a number of days from 0 to 36500, possibly with a fraction (an argparse type)."""
-    number = _number(text)
-    if not 0 <= number <= 36_500:
+def seconds(text: str) -> float:
+    """Parse a number of seconds above 0, or a duration (an argparse type)."""
+    span = _span(text, "s")
+    if not span:
         raise ArgumentTypeError(
-            f"{text!r} is not a number of days from 0 to 36500. Use for example 30."
+            f"{text!r} is not a number of seconds above 0, or a duration. Use for example 10 or "
+            "5m."
         )
-    return number
+    return span.total_seconds()
 
 
-def _number(text: str) -> float:
+def rate(text: str) -> int:
+    """Parse a number of MiB per second above 0, or a size (an argparse type); return bytes."""
     try:
-        return float(text)
+        number = units.parse_size(f"{text}M" if text[-1:].isdigit() else text)
     except ValueError:
-        return math.nan
+        number = 0
+    if not number:
+        raise ArgumentTypeError(
+            f"{text!r} is not a rate above 0. Use for example 50 (MiB per second) or 1.5GiB."
+        )
+    return number
 
 
 def later(text: str) -> datetime:
@@ -161,9 +166,11 @@ def moment(text: str) -> datetime:
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
-def _span(text: str) -> timedelta | None:
-    match = SPAN.fullmatch(text.strip())
-    return match and timedelta(seconds=int(match[1]) * UNITS[match[2]])
+def _span(text: str, unit: str = "") -> timedelta | None:
+    try:
+        return timedelta(seconds=units.parse_duration(text, unit))
+    except (ValueError, OverflowError):
+        return None
 
 
 def iso(at: datetime | None) -> str:

@@ -1,4 +1,4 @@
-"""Formatting and parsing of sizes, counts and numbers."""
+"""Formatting and parsing of sizes, durations, counts and numbers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Final
 LARGEST: Final = 2**63 - 1  # of a 64-bit column; above every size and limit
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 SIZE = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,3})?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
+DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,3})?)\s*([smhdw]?)")
+SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 def size(count: float | None) -> str:
@@ -49,3 +51,18 @@ def parse_size(text: str) -> int:
     if count >= 1 << 63:
         raise ValueError(f"{text!r} is too large. Use a size below 8388608 TiB.")
     return count
+
+
+def parse_duration(text: str, unit: str = "") -> float:
+    """Parse a duration such as ``90m``, ``1.5 h`` or ``30d`` into seconds.
+
+    The units are those of SECONDS. A number alone counts ``unit``, if one is named. Raises
+    ValueError for any other text.
+    """
+    match = DURATION.fullmatch(text.strip())
+    name = match and (match[2] or unit)
+    if not match or not name:
+        raise ValueError(
+            f"{text!r} is not a duration. Use for example 90s, 12h or 30d (units: s, m, h, d, w)."
+        )
+    return float(match[1]) * SECONDS[name]

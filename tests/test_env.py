@@ -42,7 +42,14 @@ def test_an_empty_variable_means_the_default(
         (lambda: env.number(NAME, 1, help=""), "1.5"),
         (lambda: env.number(NAME, 1, minimum=1, help=""), "0"),
         (lambda: env.days(NAME, 1, help=""), "1000000"),
+        (lambda: env.days(NAME, 1, help=""), "12h"),
+        (lambda: env.days(NAME, 5, minimum=5, help=""), "4d"),
         (lambda: env.seconds(NAME, 1, help=""), "99999999999"),
+        (lambda: env.seconds(NAME, 1, help=""), "999999999999w"),
+        (lambda: env.seconds(NAME, 1, help=""), "0.5"),
+        (lambda: env.seconds(NAME, 1, help=""), "-5"),
+        (lambda: env.seconds(NAME, 1, help=""), "5 years"),
+        (lambda: env.seconds(NAME, 60, minimum=60, help=""), "59s"),
         (lambda: env.choice(NAME, "a", ("a", "b"), help=""), "c"),
         (lambda: env.relaxed(NAME, "strict", ("a", "b"), help=""), "a,c"),
         (lambda: env.relaxed(NAME, "strict", ("a", "b"), help=""), "strict,a"),
@@ -79,6 +86,36 @@ def test_a_size_may_have_a_unit(
     monkeypatch.setenv(NAME, value)
 
     assert env.size(NAME, help="") == size
+
+
+@pytest.mark.parametrize(
+    ("value", "size"), [("", 1 << 40), ("0", 0), ("5 GiB", 5 << 30)]
+)
+def test_a_size_can_have_a_default(
+    value: str, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(NAME, value)
+
+    assert env.size_or(NAME, "1TiB", help="") == size
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds", "days"),
+    [
+        ("", 7, 7),
+        ("0", 0, 0),
+        ("90", 90, 90),
+        ("2w", 1_209_600, 14),
+        ("48 h", 172_800, 2),
+    ],
+)
+def test_a_duration_may_have_a_unit(
+    value: str, seconds: int, days: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(NAME, value)
+
+    assert env.seconds(NAME, 7, help="") == seconds
+    assert env.days(NAME, 7, help="") == days
 
 
 # Values in files

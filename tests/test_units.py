@@ -44,6 +44,24 @@ def test_what_is_no_size_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90s", 90), ("1.5 h", 5400), (" 30d ", 2_592_000), ("2w", 1_209_600), ("0m", 0)],
+)
+def test_words_are_read_as_a_duration(text: str, seconds: float) -> None:
+    assert units.parse_duration(text) == seconds
+
+
+def test_a_number_without_a_unit_counts_the_default_unit() -> None:
+    assert units.parse_duration("30", "d") == 2_592_000
+
+
+@pytest.mark.parametrize("text", ["", "30", "-1d", "1 y", "1.d", "d", "1e3s", "nan"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a duration"):
+        units.parse_duration(text)
+
+
+@pytest.mark.parametrize(
     ("number", "words"), [(0, "0 images"), (1, "1 image"), (2, "2 images")]
 )
 def test_one_is_no_plural(number: int, words: str) -> None:

@@ -34,10 +34,11 @@ def test_it_purges_what_is_old_in_batches(deleted: Any, capsys: Any) -> None:
     assert not Image.objects.get(pk=young.pk).purged
 
 
-def test_the_age_is_given_in_days(deleted: Any) -> None:
+@pytest.mark.parametrize("age", ["1.5", "36h"])
+def test_the_age_is_given_in_days_or_with_a_unit(deleted: Any, age: str) -> None:
     deleted(days_ago=2)
 
-    call_command("image_purge", "--age", "1.5")
+    call_command("image_purge", "--age", age)
 
     assert Image.objects.get().purged
 

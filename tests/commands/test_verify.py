@@ -159,7 +159,7 @@ def test_what_was_verified_lately_can_be_left_out(make_image: Any, run: Any) -> 
     assert run("--limit", "1") == (0, [summary(good=1)])
 
     assert run("--older-than", "7") == (0, [summary(good=1)])
-    assert run("--older-than", "7") == (0, [summary()])
+    assert run("--older-than", "1w") == (0, [summary()])
 
 
 def test_more_copies_than_one_batch_are_each_verified_once(
@@ -208,17 +208,26 @@ def test_a_store_that_is_away_is_no_damage(
     assert not ImageLocation.objects.exclude(verified_at=None).exists()
 
 
-def test_the_rate_is_kept(make_image: Any, run: Any) -> None:
+@pytest.mark.parametrize("rate", ["2", "2048KiB"])
+def test_the_rate_is_kept(make_image: Any, run: Any, rate: str) -> None:
     make_image(status="active", data=bytes(MIB))
     began = time.monotonic()
 
-    run("--rate", "2")
+    run("--rate", rate)
 
     assert 0.45 < time.monotonic() - began < 3
 
 
 @pytest.mark.parametrize(
-    "arguments", [("--rate", "0"), ("--rate", "x"), ("--older-than", "-1")]
+    "arguments",
+    [
+        ("--rate", "0"),
+        ("--rate", "x"),
+        ("--rate", "1.2.3"),
+        ("--older-than", "-1"),
+        ("--older-than", "101y"),
+        ("--older-than", "36501"),
+    ],
 )
 def test_a_number_that_makes_no_sense_is_refused(
     arguments: tuple[str, str], db: None, run: Any

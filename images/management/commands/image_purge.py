@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from images.console import (
     CatalogueCommand,
+    age,
     confirm,
-    days,
     iso,
     positive_integer,
     progress,
@@ -52,10 +52,11 @@ class Command(CatalogueCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--age",
-            type=days,
-            default=30,
+            type=age,
+            default=timedelta(days=30),
             metavar="DAYS",
-            help="only images that were deleted more than DAYS days ago (default: 30)",
+            help="only images that were deleted more than DAYS days ago, or for example 12h ago "
+            "(default: 30)",
         )
         parser.add_argument(
             "--batch",
@@ -84,7 +85,7 @@ class Command(CatalogueCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if not options["dry_run"]:
             paused.refuse()
-        before = timezone.now() - timedelta(days=options["age"])
+        before = timezone.now() - options["age"]
         release_ids, dry_run = options["release_ids"], options["dry_run"]
         ready, waiting = purge.purge_total(before, release_ids=release_ids)
         if release_ids:

@@ -17,20 +17,12 @@ from django.utils import timezone
 
 from images import errors, stores
 from images.access import operator
-from images.console import (
-    CatalogueCommand,
-    days,
-    positive,
-    positive_integer,
-    watching,
-)
+from images.console import CatalogueCommand, age, positive_integer, rate, watching
 from images.lifecycle.location_preparation import trusts_owners
 from images.models import Image
 from images.operations import consistency, repair
 from images.operations.consistency import Copy
 from images.stores.circuit_breaker import CircuitBreaker
-
-MIB = 1 << 20
 
 
 class Command(CatalogueCommand):
@@ -47,15 +39,16 @@ class Command(CatalogueCommand):
         parser.add_argument("ids", nargs="*", metavar="ID", help="only these images")
         parser.add_argument(
             "--rate",
-            type=positive,
+            type=rate,
             metavar="MIB",
-            help="read at most MIB MiB per second",
+            help="read at most MIB MiB per second, or for example 1.5GiB",
         )
         parser.add_argument(
             "--older-than",
-            type=days,
+            type=age,
+            default=timedelta(),
             metavar="DAYS",
-            help="skip copies that were verified in the last DAYS days",
+            help="skip copies that were verified in the last DAYS days, or for example 12h",
         )
         parser.add_argument(
             "--limit",
@@ -67,13 +60,13 @@ class Command(CatalogueCommand):
         self.add_json_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        before = timezone.now() - timedelta(days=options["older_than"] or 0)
+        before = timezone.now() - options["older_than"]
         if options["store"]:
             _check_store(options["store"])
         _check_known(set(options["ids"]))
         due = consistency.to_verify(before, options["ids"], options["store"])
         total = due.aggregate(size=Sum("image__size"))["size"] or 0
-        rate = options["rate"] * MIB if options["rate"] else math.inf
+        bytes_per_second = options["rate"] or math.inf
         self.counts: Counter[str] = Counter()
         self.breaker = CircuitBreaker()
         try:
@@ -81,7 +74,7 @@ class Command(CatalogueCommand):
                 for copy in islice(
                     consistency.in_verification_order(due), options["limit"]
                 ):
-                    self._verify(copy, rate)
+                    self._verify(copy, bytes_per_second)
         except KeyboardInterrupt:
             self._summary()
             self.write_summary("Stopped. The next run continues from here.")
@@ -89,13 +82,13 @@ class Command(CatalogueCommand):
         self._summary()
         self._fail_if_damaged()
 
-    def _verify(self, copy: Copy, rate: float) -> None:
+    def _verify(self, copy: Copy, bytes_per_second: float) -> None:
         if self.breaker.is_open(copy.store):
             self.counts["unreadable"] += 1
             return
 
         def through(blocks: Iterable[bytes]) -> Iterable[bytes]:
-            return self.watch(consistency.rate_limited(blocks, rate))
+            return self.watch(consistency.rate_limited(blocks, bytes_per_second))
 
         facts = None
         try:

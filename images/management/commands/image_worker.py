@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from images.console import CatalogueCommand, positive, positive_integer
+from images.console import CatalogueCommand, positive_integer, seconds
 from images.jobs import worker
 
 
@@ -19,9 +19,9 @@ class Command(CatalogueCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--interval",
-            type=positive,
+            type=seconds,
             default=10.0,
-            help="seconds between two rounds (default: %(default)s)",
+            help="seconds between two rounds, or for example 5m (default: %(default)s)",
         )
         parser.add_argument(
             "--copies",
