@@ -53,7 +53,7 @@ def _fill(previous: Path | None, copied: Through | None, folder: Path) -> None:
     if copied is not None:
         # After the database, so that the objects of all its images are there already.
         counts = objects.copy_all(copied(_needed(folder)), folder, previous)
-    version = settings.IMAGECATALOG_VERSION
+    version = str(settings.IMAGECATALOG_VERSION)
     manifest = Manifest(version, created_at, connection.vendor, facts, files, counts)
     manifests.write(folder, manifest)
 
