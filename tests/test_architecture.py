@@ -35,7 +35,7 @@ FLOORS: list[set[str]] = [
     {"backups", "cache", "custom_properties", "expected_digests", "signatures"},
     {"property_schema"},
     {"access"},
-    {"events", "http", "listing", "history", "metadefs"},
+    {"events", "http", "listing", "history", "metadefs", "pause"},
     {"transitions"},
     {"transfers"},
     {"lifecycle"},

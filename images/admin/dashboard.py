@@ -9,11 +9,11 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from images import units
+from images import pause, units
 from images.admin import formatting, graph
 from images.admin.filters import VIEWS
 from images.models import Image, Status
-from images.operations import overview, pause
+from images.operations import overview
 
 
 def context() -> dict[str, Any]:

@@ -10,12 +10,12 @@ import time
 from django.db import close_old_connections, connections
 
 from imagecatalog.identity import pruning
-from images import logs, outages
+from images import logs, outages, pause
 from images.access import operator
 from images.duty import Duty
 from images.jobs.fetch_pool import FetchPool
 from images.lifecycle import caching, deletion
-from images.operations import health, overview, pause, purge
+from images.operations import health, overview, purge
 from images.transfers import reaper, unified_limits
 from images.uploads import finishing
 

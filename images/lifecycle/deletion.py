@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import Count, F, Q, QuerySet, Sum
 from django.utils import timezone
 
-from images import cache, errors, stores
+from images import cache, errors, pause, stores
 from images.access import Caller, operator
 from images.duty import Duty
 from images.failpoints import failpoint
@@ -90,10 +90,11 @@ def _make_room(deleted: Image, size: int, actor: Caller) -> None:
     """Scrub the oldest images in a project's trash after ``deleted`` was moved there.
 
     Scrubs what exceeds the trash quota, but not more than the ``size`` bytes of ``deleted``: a
-    trash that was over its quota before stays as large as it was.
+    trash that was over its quota before stays as large as it was. Scrubs nothing while the
+    workers are paused after a restore: other images in the trash may be needed.
     """
     excess = min(quota.trash_excess(deleted.owner), size)
-    if excess <= 0:
+    if excess <= 0 or pause.current():
         return
     breaker = CircuitBreaker()
     stored = ImageLocation.objects.exclude(store=stores.HTTP.id).values("image")

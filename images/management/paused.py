@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.core.management.base import CommandError
 
-from images.operations import pause
+from images import pause
 
 
 def refuse() -> None:

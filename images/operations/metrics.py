@@ -11,9 +11,9 @@ from django.db.models import Count
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 
-from images import errors, outages, stores
+from images import errors, outages, pause, stores
 from images.models import OPEN_STATUSES, Image, Transfer, WorkerReport
-from images.operations import overview, pause
+from images.operations import overview
 from images.stores.local import LocalStore
 from images.transfers import reaper
 

@@ -11,7 +11,7 @@ from typing import Any
 from django.db.models import Count, Min, Q, Sum
 from django.utils import timezone
 
-from images import errors, history, lifecycle
+from images import errors, history, lifecycle, pause
 from images.duty import Duty
 from images.models import (
     TRANSIENT_STATUSES,
@@ -25,7 +25,7 @@ from images.models import (
     UploadChunk,
     ownerless,
 )
-from images.operations import manual_transitions, pause
+from images.operations import manual_transitions
 from images.transfers import reaper, usage
 
 WITHOUT_DATA = (Status.QUEUED, Status.KILLED)

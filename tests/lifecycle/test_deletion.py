@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from images import errors, lifecycle, stores
 from images.access import Caller
-from images.models import Event, Image, ImageLocation, Member, Status
+from images.models import Event, Image, ImageLocation, Member, Status, WorkerPause
 from tests.rows import current
 
 pytestmark = pytest.mark.django_db
@@ -190,6 +190,21 @@ def test_a_trash_that_is_full_loses_its_oldest_images(
     ]
     assert len(stored()) == 2
     assert Event.objects.get(verb="scrub").reason == "the trash is full"
+
+
+def test_a_full_trash_loses_nothing_while_the_workers_are_paused(
+    make_image: Any, member: Caller, settings: Any
+) -> None:
+    settings.IMAGECATALOG_USER_TRASH_QUOTA = 250
+    images = [make_image("active", b"x" * 100) for _ in range(3)]
+    WorkerPause.objects.create(reason="restored from a backup")
+
+    for image in images:
+        lifecycle.delete(image.pk, member)
+
+    statuses = {current(image).status for image in images}
+    assert statuses == {Status.PENDING_DELETE}
+    assert len(stored()) == 3
 
 
 def test_an_image_larger_than_the_trash_is_deleted_permanently_alone(

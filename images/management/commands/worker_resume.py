@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from images import pause
 from images.console import CatalogueCommand, iso
-from images.operations import pause
 
 
 class Command(CatalogueCommand):

@@ -11,10 +11,11 @@ from pathlib import Path
 from django.conf import settings
 from django.utils import timezone
 
+from images import pause
 from images.backups import folders
 from images.console import iso
 from images.management.doctor.result import FAIL, Result, fail, ok, warn
-from images.operations import health, pause
+from images.operations import health
 
 TIMEOUT = 5.0  # seconds
 OLD = timedelta(days=2)
