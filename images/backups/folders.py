@@ -71,8 +71,10 @@ def keep_newest(parent: Path, number: int) -> list[Path]:
 
 
 def make_folder(folder: Path) -> None:
-    """Create a folder that only its owner can read, and its parents; it may exist already."""
-    folder.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
+    """Create a folder and its parents, for their owner only. They may exist already."""
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir(FOLDER_MODE, exist_ok=True)
 
 
 def create_file(path: Path) -> int:
