@@ -24,6 +24,8 @@ from django.db import (
     ProgrammingError,
 )
 
+from images.units import counted
+
 log = logging.getLogger(__name__)
 
 RETRY_AFTER: Final = 2  # seconds that a client is asked to wait
@@ -123,10 +125,9 @@ def record_success() -> None:
             return
         _current = None
     log.warning(
-        "the database works again: it failed for %.0f s, and with it %d requests or duties of "
-        "this process",
+        "the database works again: it failed for %.0f s, and with it %s of this process",
         ended.last - ended.began,
-        ended.failures,
+        counted(ended.failures, "request or duty", "requests or duties"),
     )
 
 

@@ -14,6 +14,7 @@ from hashlib import blake2b
 from threading import Lock
 
 from images import errors
+from images.units import counted
 
 BURST = 10  # minutes of changes that may come at once, after a pause
 SLOTS = 1 << 15
@@ -46,7 +47,7 @@ def count(key: str, per_minute: int, at_once: int, sentence: str) -> None:
     if excess > 0:
         seconds = math.ceil(excess)
         raise errors.TooManyRequests(
-            f"{sentence} Try again in {seconds} seconds.", seconds
+            f"{sentence} Try again in {counted(seconds, 'second')}.", seconds
         )
 
 

@@ -23,9 +23,12 @@ def size(count: float | None) -> str:
     return f"{count:.1f} {UNITS[-1]}"
 
 
-def counted(number: int, noun: str) -> str:
-    """Format a count with its noun: ``1 image``, ``2 images``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """Format a count with its noun: ``1 image``, ``2 images``.
+
+    Without a ``plural`` it is the noun and an s.
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {plural or noun + 's'}"
 
 
 def parse_number(text: str) -> int:

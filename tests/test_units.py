@@ -68,6 +68,11 @@ def test_one_is_no_plural(number: int, words: str) -> None:
     assert units.counted(number, "image") == words
 
 
+def test_a_count_of_a_noun_with_another_plural() -> None:
+    assert units.counted(1, "miss", "misses") == "1 miss"
+    assert units.counted(2, "miss", "misses") == "2 misses"
+
+
 @pytest.mark.parametrize(
     ("text", "number"),
     [

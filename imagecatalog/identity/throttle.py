@@ -20,6 +20,7 @@ from imagecatalog.identity import attempt_counts
 from imagecatalog.identity.attempt_counts import WINDOW, Count
 from imagecatalog.identity.origin import Origin
 from images import errors
+from images.units import counted
 
 # Attempts in one window. An address can be that of many users; a name is tried from few.
 BY_BOTH: Final = 10
@@ -126,6 +127,6 @@ def _check_refused(attempt: Attempt, now: int) -> None:
         seconds = max(ends) - now
         raise errors.TooManyAttempts(
             "There were too many failed attempts to sign in. "
-            f"Try again in {seconds} seconds.",
+            f"Try again in {counted(seconds, 'second')}.",
             seconds,
         )

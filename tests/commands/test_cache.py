@@ -25,7 +25,7 @@ def test_it_sums_up_what_is_cached_and_what_was_done(remote: Any, capsys: Any) -
 
     assert capsys.readouterr().out.splitlines() == [
         "1 image, 2.0 KiB of 10.0 MiB; 0 queued",
-        "2 hits, 4.0 KiB; 1 misses, 1 fill, 0 evictions",
+        "2 hits, 4.0 KiB; 1 miss, 1 fill, 0 evictions",
     ]
 
 

@@ -199,7 +199,7 @@ def test_a_wrong_file_is_reported_and_the_others_are_loaded(
 ) -> None:
     write(document, "wrong.json")
 
-    with pytest.raises(CommandError, match="1 of 2 files were not loaded"):
+    with pytest.raises(CommandError, match="1 of 2 files not loaded"):
         call_command("metadefs_load", str(write(FILE)))
 
     assert message in capsys.readouterr().err

@@ -73,7 +73,7 @@ def test_one_that_fails_does_not_stop_the_rest(
     lost, fine, active = trashed(), trashed(), make_image("active")
     stores.default().delete(lost.locations.get().key)
 
-    with pytest.raises(CommandError, match="2 of 3 images were not restored"):
+    with pytest.raises(CommandError, match="2 of 3 images not restored"):
         call_command("image_restore", lost.pk, active.pk, fine.pk)
 
     shown = capsys.readouterr()

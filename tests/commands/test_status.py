@@ -173,7 +173,7 @@ def test_an_image_that_is_not_there_is_an_error_after_the_others(
 ) -> None:
     image = make_image()
 
-    with pytest.raises(CommandError, match="1 of 2 images are not in the catalogue"):
+    with pytest.raises(CommandError, match="1 of 2 images not in the catalogue"):
         call_command("image_status", "nothing", image.pk)
 
     assert image.pk in capsys.readouterr().out
@@ -235,7 +235,7 @@ def test_an_image_is_moved_where_its_status_allows_and_nowhere_else(
         assert (event.reason or "").endswith("a test")
         assert event.interface == "command"
         return
-    with pytest.raises(CommandError, match="1 of 1 images were not changed"):
+    with pytest.raises(CommandError, match="1 of 1 image not changed"):
         call_command("image_status", image.pk, "--to", target, "--reason", "a test")
     err = capsys.readouterr().err
     assert f"cannot become '{target}' by hand. Possible: " in err

@@ -113,7 +113,8 @@ class Command(CatalogueCommand):
             **done._asdict(),
         )
         self.write_summary(
-            f"{counted(done.hits, 'hit')}, {size(done.hit_bytes)}; {done.misses} misses, "
+            f"{counted(done.hits, 'hit')}, {size(done.hit_bytes)}; "
+            f"{counted(done.misses, 'miss', 'misses')}, "
             f"{counted(done.fills, 'fill')}, {counted(done.evictions, 'eviction')}"
         )
 

@@ -104,6 +104,6 @@ class Command(CatalogueCommand):
         self.stdout.write(f"{counted(restored, 'image')} restored.")
         if failed:
             raise CommandError(
-                f"{failed} of {restored + failed} images were not restored. "
+                f"{failed} of {counted(restored + failed, 'image')} not restored. "
                 "The reasons are listed above."
             )

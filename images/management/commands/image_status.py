@@ -106,7 +106,7 @@ class Command(CatalogueCommand):
                 self.stdout.write(f"{image_id}: {target}")
         if failed:
             raise CommandError(
-                f"{failed} of {len(ids)} images were not changed. "
+                f"{failed} of {counted(len(ids), 'image')} not changed. "
                 "The reasons are listed above."
             )
 
@@ -127,7 +127,7 @@ class Command(CatalogueCommand):
             self._print([_json(documents)])
         if missing:
             raise CommandError(
-                f"{missing} of {len(ids)} images are not in the catalogue. Check the ids."
+                f"{missing} of {counted(len(ids), 'image')} not in the catalogue. Check the ids."
             )
 
     def _print(self, lines: Iterable[str]) -> None:
@@ -209,7 +209,8 @@ def _location_line(location: Facts) -> str:
     if location["delete_after"]:
         line += f", data is removed after {iso(location['delete_after'])}"
     if location["delete_attempts"]:
-        line += f", {location['delete_attempts']} attempts to remove the data failed"
+        attempts = counted(location["delete_attempts"], "attempt")
+        line += f", {attempts} to remove the data failed"
     if location["damage"]:
         line += f", damaged: {location['damage']}"
     return line

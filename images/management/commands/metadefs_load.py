@@ -13,6 +13,7 @@ from images import errors
 from images.console import CatalogueCommand
 from images.metadefs import files
 from images.metadefs.files import Merge
+from images.units import counted
 
 
 class Command(CatalogueCommand):
@@ -56,6 +57,6 @@ class Command(CatalogueCommand):
                 self.stdout.write(f"{tree.fields['namespace']}: {done}")
         if counts["failed"]:
             raise CommandError(
-                f"{counts['failed']} of {len(found)} files were not loaded. "
+                f"{counts['failed']} of {counted(len(found), 'file')} not loaded. "
                 "The reasons are listed above."
             )

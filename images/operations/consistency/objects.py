@@ -22,6 +22,7 @@ from images.operations.consistency.data_checks import (
 from images.operations.consistency.finding import Finding, batches
 from images.operations.consistency.store_listing import Listing
 from images.stores.circuit_breaker import CircuitBreaker
+from images.units import counted
 
 Listed = Callable[[Iterable[tuple[str, int]]], Iterable[tuple[str, int]]]
 
@@ -142,12 +143,12 @@ def in_unlisted_stores(through: Through | None) -> Iterator[Finding]:
     """
     known = {store.id for store in stores.configured()}
     unlisted = ImageLocation.objects.filter(LIVE).exclude(store__in=known)
-    counted = unlisted.values("store").annotate(copies=Count("pk")).order_by("store")
-    for row in counted:
+    by_store = unlisted.values("store").annotate(copies=Count("pk"))
+    for row in by_store.order_by("store"):
         if row["store"] != stores.HTTP.id:
             yield Finding(
                 "store-unreachable",
-                f"{row['copies']} copies are in this store, which is not configured",
+                f"{counted(row['copies'], 'copy', 'copies')} in this store, which is not configured",
                 store=row["store"],
             )
     if through:

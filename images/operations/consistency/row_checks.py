@@ -20,6 +20,7 @@ from images.models import (
 )
 from images.operations.consistency.finding import Finding, batches
 from images.transfers import reaper
+from images.units import counted
 
 LATE = timedelta(hours=1)  # the background worker runs every few seconds
 MANY_ATTEMPTS = 10  # they take more than four hours
@@ -104,7 +105,7 @@ def overdue() -> Iterator[Finding]:
     for row in _rows(late, "store", "key", "image_id", "delete_attempts"):
         yield Finding(
             "overdue",
-            f"its bytes should be removed; tried {row['delete_attempts']} times",
+            f"its bytes should be removed; tried {counted(row['delete_attempts'], 'time')}",
             row["image_id"],
             row["store"],
             row["key"],
