@@ -62,6 +62,14 @@ class OverLimit(ImageError):
     code = "over-limit"
 
 
+class QuotaExceeded(OverLimit):
+    """The request exceeds the quota ``name`` of a project."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(message)
+        self.name = name
+
+
 class TooManyRequests(ImageError):
     """Requests come too often; another one may succeed after ``seconds``."""
 

@@ -116,6 +116,8 @@ def _domain_refusal(
         headers["Content-Range"] = f"bytes */{exc.size}"
     if isinstance(exc, EncodedContent):
         headers["Accept-Encoding"] = "identity"  # RFC 9110, 12.5.3
+    if isinstance(exc, errors.QuotaExceeded):
+        headers["X-Quota-Name"] = exc.name
     if isinstance(exc, errors.TooManyTransfers):
         headers["Retry-After"] = str(responses.RETRY_SECONDS)
     if isinstance(exc, errors.TooManyRequests):

@@ -8,13 +8,14 @@ from __future__ import annotations
 from images import errors
 from images.models import Image
 from images.transfers import limits, quota
+from images.units import counted
 
 # More images than requests can create at once: so far below the limit no lock is needed.
 MARGIN = 1000
 
 
 def check_adding(owner: str | None) -> None:
-    """Raise OverLimit if a project has as many images as it may have.
+    """Raise QuotaExceeded if a project has as many images as it may have.
 
     Call it in the transaction that adds an image.
     """
@@ -23,9 +24,10 @@ def check_adding(owner: str | None) -> None:
         return
     quota.lock_project(owner)
     if _has(owner, limit):
-        raise errors.OverLimit(
-            f"The project has {limit} images, which is the limit. "
-            "Delete images that are not needed, or ask for a higher limit."
+        raise errors.QuotaExceeded(
+            limits.COUNT_TOTAL,
+            f"The project has {counted(limit, 'image')}, which is the limit. "
+            "Delete images that are not needed, or ask for a higher limit.",
         )
 
 

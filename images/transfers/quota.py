@@ -49,7 +49,7 @@ def reserve(image: Image, size: int | None, copies: int = 1) -> int | None:
 
     That is the ``size`` of the data for each of the ``copies``, or one byte if it is unknown;
     None without a hard quota. The image is locked, and the caller saves the number in the
-    transfer, in the same transaction. Raises OverLimit if the quota is exceeded.
+    transfer, in the same transaction. Raises QuotaExceeded if the quota is exceeded.
     """
     _check_soft(image)
     if _hard_limit(image) is None:
@@ -65,7 +65,7 @@ def reserving(
 ) -> Iterator[bytes]:
     """Yield the blocks of a running transfer, and reserve their bytes before they are used.
 
-    ``copies`` is the number of stores that get each block. Raises OverLimit if the quota is
+    ``copies`` is the number of stores that get each block. Raises QuotaExceeded if the quota is
     exceeded, and Gone if the transfer is no longer running.
     """
     if _hard_limit(transfer.image) is None:
@@ -82,7 +82,7 @@ def reserving(
 
 
 def check_adding(image: Image, size: int, transfer: Transfer | None = None) -> None:
-    """Raise OverLimit if ``size`` more bytes exceed the quota of the image's owner.
+    """Raise QuotaExceeded if ``size`` more bytes exceed the quota of the image's owner.
 
     Call it in the transaction that adds the bytes. What ``transfer``, which ends here, has
     reserved always fits. This is the decisive check: when several images of a project are
@@ -102,7 +102,7 @@ def check_adding(image: Image, size: int, transfer: Transfer | None = None) -> N
 
 
 def check_uploading(image: Image) -> None:
-    """Raise OverLimit if the project's limit of images that are receiving data is reached.
+    """Raise QuotaExceeded if the project's limit of images that are receiving data is reached.
 
     Called with the image locked, in the transaction that begins a transfer for it. Images
     whose web download waits for a worker count, too.
@@ -115,14 +115,15 @@ def check_uploading(image: Image) -> None:
         return
     lock_project(image.owner)
     if others.count() >= most:
-        raise errors.OverLimit(
+        raise errors.QuotaExceeded(
+            limits.COUNT_UPLOADING,
             f"Data is on its way to {counted(most, 'image')} of the project, which is the limit. "
-            "Wait until it has arrived, or ask for a higher limit."
+            "Wait until it has arrived, or ask for a higher limit.",
         )
 
 
 def check_staging(image: Image, size: int) -> None:
-    """Raise OverLimit if ``size`` bytes of staged data exceed the project's staging quota.
+    """Raise QuotaExceeded if ``size`` bytes of staged data exceed the project's staging quota.
 
     Called with the image locked, in the transaction that begins the upload; for data of
     unknown size also in those that count its chunks. Counts the announced sizes of the
@@ -135,9 +136,10 @@ def check_staging(image: Image, size: int) -> None:
     lock_project(image.owner)
     more = 0 if _are_soft() else size
     if more + usage.staged(image.owner, besides=image) > most:
-        raise errors.OverLimit(
+        raise errors.QuotaExceeded(
+            limits.STAGE_TOTAL,
             f"The project's staged data would exceed its quota of {most} bytes. Finish or "
-            "cancel other uploads, or send the data in one request."
+            "cancel other uploads, or send the data in one request.",
         )
 
 
@@ -152,11 +154,12 @@ def trash_excess(owner: str | None, more: int = 0) -> int:
     return usage.trash(owner) + more - most
 
 
-def exceeded(image: Image) -> errors.OverLimit:
+def exceeded(image: Image) -> errors.QuotaExceeded:
     """Return the error for data that exceeds the quota of the image's project."""
-    return errors.OverLimit(
+    return errors.QuotaExceeded(
+        limits.SIZE_TOTAL,
         f"The project's images would exceed its quota of {_limit(image)} bytes. "
-        "Delete images that are not needed, or ask for a larger quota."
+        "Delete images that are not needed, or ask for a larger quota.",
     )
 
 
@@ -184,7 +187,7 @@ def _hard_limit(image: Image) -> int | None:
 
 
 def _check_soft(image: Image) -> None:
-    """Raise OverLimit if the owner has more than a soft limit allows already."""
+    """Raise QuotaExceeded if the owner has more than a soft limit allows already."""
     limit = _limit(image) if _are_soft() else None
     if limit is not None and usage.stored(image.owner) > limit:
         raise exceeded(image)

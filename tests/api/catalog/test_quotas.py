@@ -169,3 +169,38 @@ def test_quotas_need_a_token(client: Client) -> None:
 
 def test_what_the_catalogue_s_own_api_does_not_have_is_404(api: Any) -> None:
     assert api.member.get("/catalog/v1/nothing").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "path"),
+    [
+        ("image_size_total", "put", "/v2/images/{}/file"),
+        ("image_stage_total", "put", "/v2/images/{}/stage"),
+        ("image_count_uploading", "put", "/v2/images/{}/file"),
+        ("image_count_total", "post", "/v2/images"),
+    ],
+)
+def test_a_refusal_names_the_limit(
+    name: str, method: str, path: str, api: Any, make_image: Any
+) -> None:
+    image = make_image()
+    limits.set_own("project-a", {name: 0})
+
+    response = api.member.generic(
+        method.upper(), path.format(image.pk), "{}", "application/octet-stream"
+    )
+
+    assert response.status_code == 413
+    assert response.headers["X-Quota-Name"] == name
+
+
+def test_a_refusal_for_another_limit_names_no_quota(
+    api: Any, make_image: Any, settings: Any
+) -> None:
+    settings.IMAGECATALOG_IMAGE_SIZE_CAP = 1
+    path = f"/v2/images/{make_image().pk}/file"
+
+    response = api.member.put(path, b"two", content_type="application/octet-stream")
+
+    assert response.status_code == 413
+    assert "X-Quota-Name" not in response.headers
