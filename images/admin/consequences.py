@@ -69,7 +69,7 @@ def copying(image: Image) -> str:
     """Return sentences on what a copy to another store will do."""
     return _(
         "A background worker reads the %(size)s of the image, checks them, and stores "
-        "them in the other store. The image stays active meanwhile."
+        "them in each store that you choose. The image stays active meanwhile."
     ) % {"size": _size(image)}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -21,19 +21,54 @@ from images.lifecycle.fetch_requests import MAX_URL
 from images.models import ImageLocation, ImportMethod, LocationStatus
 
 
-def _writable() -> list[tuple[str, str]]:
-    return [(store_id, store_id) for store_id in further_stores(())]
+class StoresForm(forms.Form):
+    """A form for the stores that get an image's data."""
+
+    stores = forms.MultipleChoiceField(
+        label=gettext_lazy("Stores"), widget=forms.CheckboxSelectMultiple
+    )
+    allow_failure = forms.BooleanField(
+        label=gettext_lazy("Allow failure"),
+        required=False,
+        help_text=gettext_lazy(
+            "If some of the stores fail, the others keep the data. Otherwise none keeps it."
+        ),
+    )
+
+    def __init__(self, store_ids: Sequence[str], data: Any = None) -> None:
+        """Offer these stores; the first one is chosen unless ``data`` says otherwise."""
+        super().__init__(data)
+        stores: Any = self.fields["stores"]
+        stores.choices = [(store_id, store_id) for store_id in store_ids]
+        stores.initial = store_ids[:1]
+        if len(store_ids) < 2:
+            del self.fields["allow_failure"]
+
+    def request(
+        self, image_id: str, method: ImportMethod, actor: Caller, **more: Any
+    ) -> bool:
+        """Request an import into the stores; return False, with an error in the form, if refused.
+
+        ``more`` are values of the ImportRequest.
+        """
+        wanted = ImportRequest(
+            method,
+            store_ids=tuple(self.cleaned_data["stores"]),
+            all_must_succeed=not self.cleaned_data.get("allow_failure"),
+            **more,
+        )
+        verb = partial(imports.request_import, image_id, described(wanted), actor)
+        if refused := try_verb(verb):
+            self.add_error(None, refused)
+        return not refused
 
 
-class ImportForm(forms.Form):
+class ImportForm(StoresForm):
     """A form for a URL from which the background worker downloads an image's data."""
 
     url = url_field(
         MAX_URL,
         gettext_lazy("A background worker downloads the data once."),
-    )
-    store = forms.ChoiceField(
-        label=gettext_lazy("Store"), choices=_writable, required=False
     )
     digest = forms.CharField(
         label=gettext_lazy("Expected digest"),
@@ -55,6 +90,12 @@ class ImportForm(forms.Form):
         required=False,
     )
 
+    field_order = ("url", "digest", "checksum_url")
+
+    def __init__(self, data: Any = None) -> None:
+        """Offer the stores that can be written."""
+        super().__init__(further_stores(()), data)
+
     def clean_digest(self) -> dict[str, str]:
         """Return the digest as {algorithm: value}; empty if none is entered.
 
@@ -71,52 +112,30 @@ class ImportForm(forms.Form):
     def apply(self, image_id: str, actor: Caller) -> bool:
         """Request the import into an image; return False, with an error in the form, if refused."""
         values = self.cleaned_data
-        wanted = ImportRequest(
-            ImportMethod.WEB_DOWNLOAD,
-            values["url"],
-            store_ids=tuple(filter(None, [values["store"]])),
-            digests=values["digest"],
-            checksum_file=_checksum_file(values["checksum_url"], values["url"]),
-        )
-        return _is_accepted(self, image_id, wanted, actor)
+        more = {
+            "uri": values["url"],
+            "digests": values["digest"],
+            "checksum_file": _checksum_file(values["checksum_url"], values["url"]),
+        }
+        return self.request(image_id, ImportMethod.WEB_DOWNLOAD, actor, **more)
 
 
 def _checksum_file(url: str, data_url: str) -> ChecksumFile | None:
     return ChecksumFile(url, imports.name_in(data_url)) if url else None
 
 
-class CopyForm(forms.Form):
-    """A form for the store that gets a copy of an image's data."""
-
-    store = forms.ChoiceField(
-        label=gettext_lazy("Store"),
-        help_text=gettext_lazy("The stores that do not have the data yet."),
-    )
-
-    def __init__(self, store_ids: Iterable[str], data: Any = None) -> None:
-        super().__init__(data)
-        self.fields["store"].choices = [(it, it) for it in store_ids]  # type: ignore[attr-defined]
+class CopyForm(StoresForm):
+    """A form for the stores that get a copy of an image's data, and do not have it yet."""
 
     def apply(self, image_id: str, actor: Caller) -> bool:
         """Request the copy; return False, with an error in the form, if it is refused."""
-        chosen = (self.cleaned_data["store"],)
-        wanted = ImportRequest(ImportMethod.COPY_IMAGE, store_ids=chosen)
-        return _is_accepted(self, image_id, wanted, actor)
+        return self.request(image_id, ImportMethod.COPY_IMAGE, actor)
 
 
 def described(wanted: ImportRequest) -> ImportRequest:
     """Return a request with what its task shows."""
     shown = imports.document(wanted.method, wanted.uri, wanted.store_ids)
     return replace(wanted, document=shown)
-
-
-def _is_accepted(
-    form: forms.Form, image_id: str, wanted: ImportRequest, actor: Caller
-) -> bool:
-    verb = partial(imports.request_import, image_id, described(wanted), actor)
-    if refused := try_verb(verb):
-        form.add_error(None, refused)
-    return not refused
 
 
 def further_stores(locations: Iterable[ImageLocation]) -> list[str]:

@@ -71,8 +71,8 @@ def copy(request: HttpRequest, image_id: str) -> HttpResponse:
     if form.is_valid() and form.apply(image.pk, get_caller(request)):
         messages.success(
             request,
-            _("A background worker copies the image to store %(store)s.")
-            % {"store": form.cleaned_data["store"]},
+            _("A background worker copies the image to: %(stores)s.")
+            % {"stores": ", ".join(form.cleaned_data["stores"])},
         )
         return redirect("admin:images_image_change", image.pk)
     return TemplateResponse(

@@ -418,7 +418,7 @@ def test_of_a_copy_that_was_never_read_no_digest_is_told(
 def test_an_address_that_is_refused_is_marked(
     root: Client, make_image: MakeImage
 ) -> None:
-    sent = {"url": "http://127.0.0.1:1/"}
+    sent = {"url": "http://127.0.0.1:1/", "stores": "local"}
 
     adding = root.post(f"{LIST}{make_image().pk}/locations/add/", sent).context["form"]
     fetching = root.post(f"{LIST}add/url/", sent).context["source_form"]

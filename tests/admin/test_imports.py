@@ -28,7 +28,7 @@ FORM = {
     "container_format": "bare",
     "min_disk": "0",
     "min_ram": "0",
-    "store": "local",
+    "stores": "local",
 }
 
 
@@ -79,7 +79,7 @@ def test_data_from_a_url_is_imported_into_an_image_that_has_none(
     assert f'href="{path}"' in root.get(f"{LIST}{image.pk}/change/").content.decode()
     digest = hashlib.sha256(b"the bytes of an image").hexdigest()
 
-    sent = {"url": f"{web}/disk.raw", "digest": digest.upper(), "store": "local"}
+    sent = {"url": f"{web}/disk.raw", "digest": digest.upper(), "stores": "local"}
     answer = root.post(path, sent, follow=True)
 
     assert "A background worker downloads the data." in answer.content.decode()
@@ -87,6 +87,20 @@ def test_data_from_a_url_is_imported_into_an_image_that_has_none(
     assert Transfer.objects.get().expected_digests == {"sha256": digest}
     queue.carry_out(waiting)
     assert current(image).status == "active"
+
+
+def test_data_from_a_url_is_imported_into_several_stores(
+    root: Client, make_image: MakeImage, web: str, settings: Any, tmp_path: Path
+) -> None:
+    settings.IMAGECATALOG_STORES += f",far=file://{tmp_path}/far"
+    image = make_image("queued")
+    path = f"{LIST}{image.pk}/import/"
+    assert root.get(path).context["form"].fields["stores"].initial == ["local"]
+
+    root.post(path, {"url": f"{web}/disk.raw", "stores": ["local", "far"]})
+    work()
+
+    assert {it.store for it in image.locations.all()} == {"local", "far"}
 
 
 @pytest.mark.parametrize("status", ["active", "saving", "killed", "deleted"])
@@ -106,7 +120,7 @@ def test_data_without_the_expected_digest_is_refused(
     root: Client, make_image: MakeImage, web: str
 ) -> None:
     image = make_image("queued")
-    sent = {"url": f"{web}/disk.raw", "digest": "0" * 64}
+    sent = {"url": f"{web}/disk.raw", "digest": "0" * 64, "stores": "local"}
     root.post(f"{LIST}{image.pk}/import/", sent)
 
     work()
@@ -122,7 +136,7 @@ def test_what_is_no_digest_is_refused(
     root: Client, make_image: MakeImage, allowed: None, text: str
 ) -> None:
     image = make_image("queued")
-    sent = {"url": "http://127.0.0.1:9/disk.raw", "digest": text}
+    sent = {"url": "http://127.0.0.1:9/disk.raw", "digest": text, "stores": "local"}
 
     answer = root.post(f"{LIST}{image.pk}/import/", sent)
 

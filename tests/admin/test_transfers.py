@@ -64,9 +64,9 @@ def test_an_image_is_copied_to_another_store(root: Client, image: Image) -> None
     path = f"{LIST}{image.pk}/copy/"
     assert f'href="{path}"' in page(root, image)
 
-    answer = root.post(path, {"store": "far"}, follow=True)
+    answer = root.post(path, {"stores": "far"}, follow=True)
 
-    assert "copies the image to store far" in told(answer)
+    assert "copies the image to: far." in told(answer)
     transfer = Transfer.objects.get()
     assert (transfer.status, transfer.store, transfer.task_user) == (
         "waiting",
@@ -91,11 +91,47 @@ def test_only_stores_that_do_not_have_the_data_are_offered(
     root: Client, image: Image
 ) -> None:
     form = root.get(f"{LIST}{image.pk}/copy/").context["form"]
-    assert form.fields["store"].choices == [("far", "far")]
+    assert form.fields["stores"].choices == [("far", "far")]
 
-    answer = root.post(f"{LIST}{image.pk}/copy/", {"store": "local"})
+    answer = root.post(f"{LIST}{image.pk}/copy/", {"stores": "local"})
 
     assert "local is not one of the available choices" in told(answer)
+    assert not Transfer.objects.exists()
+
+
+def test_an_image_is_copied_to_several_stores(
+    root: Client, image: Image, settings: Any, tmp_path: Path
+) -> None:
+    settings.IMAGECATALOG_STORES += f",third=file://{tmp_path}/third"
+    sent = {"stores": ["far", "third"], "allow_failure": "on"}
+
+    answer = root.post(f"{LIST}{image.pk}/copy/", sent, follow=True)
+
+    assert "copies the image to: far, third." in told(answer)
+    targets = Transfer.objects.get().targets.order_by("pk")
+    assert list(targets.values_list("store", "required")) == [
+        ("far", False),
+        ("third", False),
+    ]
+    work()
+    assert {it.store for it in image.locations.all()} == {"local", "far", "third"}
+
+
+def test_a_failure_can_be_allowed_only_where_there_are_several_stores(
+    root: Client, image: Image, settings: Any, tmp_path: Path
+) -> None:
+    path = f"{LIST}{image.pk}/copy/"
+    assert "Allow failure" not in told(root.get(path))
+
+    settings.IMAGECATALOG_STORES += f",third=file://{tmp_path}/third"
+
+    assert "Allow failure" in told(root.get(path))
+
+
+def test_a_copy_needs_a_store(root: Client, image: Image) -> None:
+    answer = root.post(f"{LIST}{image.pk}/copy/", {})
+
+    assert "This field is required" in told(answer)
     assert not Transfer.objects.exists()
 
 
@@ -116,7 +152,7 @@ def test_an_image_that_is_not_active_is_not_copied(
 ) -> None:
     image = make_image(status)
 
-    answer = root.post(f"{LIST}{image.pk}/copy/", {"store": "far"}, follow=True)
+    answer = root.post(f"{LIST}{image.pk}/copy/", {"stores": "far"}, follow=True)
 
     assert "Only active images can be copied" in told(answer)
     assert not Transfer.objects.exists()
@@ -127,7 +163,7 @@ def test_copies_are_not_offered_where_the_method_is_switched_off(
 ) -> None:
     settings.IMAGECATALOG_IMPORT_METHODS = ("web-download",)
 
-    answer = root.post(f"{LIST}{image.pk}/copy/", {"store": "far"}, follow=True)
+    answer = root.post(f"{LIST}{image.pk}/copy/", {"stores": "far"}, follow=True)
 
     assert "does not offer copies" in told(answer)
     assert f"{LIST}{image.pk}/copy/" not in page(root, image)
@@ -140,7 +176,7 @@ def test_the_policy_file_can_refuse_copies_in_the_admin_too(
     never = {"copy_image": lambda caller, image: False}
     monkeypatch.setattr(rules, "overrides", lambda: never)
 
-    answer = root.post(f"{LIST}{image.pk}/copy/", {"store": "far"})
+    answer = root.post(f"{LIST}{image.pk}/copy/", {"stores": "far"})
 
     assert "not authorized to complete copy_image" in told(answer)
     assert not Transfer.objects.exists()
@@ -149,7 +185,7 @@ def test_the_policy_file_can_refuse_copies_in_the_admin_too(
 def test_a_second_copy_is_refused_with_a_sentence(
     root: Client, image: Image, copy: Transfer
 ) -> None:
-    answer = root.post(f"{LIST}{image.pk}/copy/", {"store": "far"})
+    answer = root.post(f"{LIST}{image.pk}/copy/", {"stores": "far"})
 
     assert "Image has active task" in told(answer)
 

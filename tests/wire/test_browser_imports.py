@@ -32,7 +32,8 @@ def service(web: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serv
     """A service with two stores, which may fetch from that server."""
     folder = tmp_path_factory.mktemp("imports")
     env = allow(web) | {
-        "IMAGECATALOG_STORES": f"local=file://{folder}/near,far=file://{folder}/far",
+        "IMAGECATALOG_STORES": f"local=file://{folder}/near,far=file://{folder}/far,"
+        f"third=file://{folder}/third",
         # The web server is silent until it is told to go on.
         "IMAGECATALOG_LEASE_SECONDS": "600",
     }
@@ -63,6 +64,7 @@ def test_an_import_is_seen_moving_and_cancelled(
     screen.image(image_id)
     page.get_by_role("link", name="Import from a URL").click()
     page.get_by_label("URL").fill(web)
+    screen.shoot("image-import")
     page.get_by_role("button", name="Import").click()
     expect(page.locator("h1 .badge")).to_have_text("Importing")
 
@@ -86,9 +88,12 @@ def test_a_copy_appears_on_the_page_of_its_image(screen: Screen, api: Api) -> No
     assert api.upload(image_id, bytes(4096)).status_code == 204
     screen.image(image_id)
     page.get_by_role("link", name="Copy to another store").click()
-    page.get_by_label("Store").select_option("far")
+    expect(page.get_by_label("far")).to_be_checked()
+    page.get_by_label("third").check()
+    screen.shoot("image-copying")
     page.get_by_role("button", name="Copy", exact=True).click()
 
     locations = page.get_by_role("region", name="Locations")
-    expect(locations.get_by_role("rowheader", name="far")).to_be_visible()
+    for store in ("far", "third"):
+        expect(locations.get_by_role("rowheader", name=store)).to_be_visible()
     screen.shoot("image-copied")
