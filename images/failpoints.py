@@ -24,6 +24,10 @@ POINTS = (
     "web_download.streaming",  # a part of the data has arrived
     "web_download.received",  # the store has all blocks, the object is not complete
     "web_download.stored",  # the object is complete, the row is not updated
+    "glance_download.claimed",  # the row says importing, no request was sent
+    "glance_download.described",  # the image's formats are known, no data was requested
+    "glance_download.streaming",  # a part of the data has arrived
+    "glance_download.received",  # the store has all blocks, the object is not complete
     "target.stored",  # one of several stores has its object, the others may not
     "location.requested",  # the row says importing, no response yet
     "location.claimed",  # no request was sent to the web server

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -61,6 +63,25 @@ class Slow(Quiet):
         self.go_on.wait(60)
         with suppress(OSError):  # nobody may be listening any more
             self.wfile.write(bytes(self.size - (1 << 20)))
+
+
+def described(data: bytes) -> dict[str, Any]:
+    """What an image service tells of a public raw image with this data."""
+    return {
+        "status": "active",
+        "visibility": "public",
+        "disk_format": "raw",
+        "container_format": "bare",
+        "size": len(data),
+        "os_hash_algo": "sha512",
+        "os_hash_value": hashlib.sha512(data).hexdigest(),
+    }
+
+
+def region(name: str, url: str, file: Path, username: str, password: str) -> str:
+    """The setting of a service that may read the images of another; the file is written here."""
+    file.write_text(json.dumps({"username": username, "password": password}))
+    return f"{name}={url}?credentials={file}"
 
 
 def allow(url: str) -> dict[str, str]:

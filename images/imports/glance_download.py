@@ -106,7 +106,7 @@ def bring_in(
     ``until_stopped`` passes the blocks on, and raises ServerStopping when the worker is
     stopping. Raises the errors of ``lifecycle.receive`` and of ``image_service.describe``.
     """
-    failpoint("web_download.claimed")
+    failpoint("glance_download.claimed")
     try:
         service = _service(transfer)
         remote = _describe(service, transfer)
@@ -114,6 +114,7 @@ def bring_in(
         lifecycle.check_size_cap(remote.size)
         lifecycle.check_pinned_size(image, remote.size)
         heartbeat.send(transfer)
+        failpoint("glance_download.described")
     except BaseException as error:
         leases.fail(transfer, error, actor)
         raise
@@ -182,5 +183,5 @@ def _blocks(
     if remote.size:
         for block in image_service.read(service, _image_id(transfer)):
             yield block
-            failpoint("web_download.streaming")
-    failpoint("web_download.received")
+            failpoint("glance_download.streaming")
+    failpoint("glance_download.received")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import random
 import socket
 import threading
@@ -19,6 +20,7 @@ import requests
 from tests.crash.judge import Judge
 from tests.crash.ledger import READABLE, TRASH, Body, Entry
 from tests.servers import Service
+from tests.web import described
 from tests.wire.api import OCTETS, PATCH, Api, ApiV1, connect, meta, upload_head
 
 ACTIVE, QUEUED = frozenset(("active",)), frozenset(("queued",))
@@ -29,16 +31,25 @@ FORMATS = {"disk_format": "raw", "container_format": "bare"}
 OFFSET_OCTETS = "application/offset+octet-stream"
 IMAGES = 6  # of each client
 FURTHER_STORE = "further"
+REGION, REMOTE = "east", "/v2/images/"  # the other region, and the path of its images
 WEIGHTS = (4, 4, 4, 4, 4, 3, 2, 1)  # of the bodies
 
 
 @contextmanager
 def web(bodies: list[Body]) -> Iterator[str]:
-    """A web server with the bodies; its URL, to which a body's number is added."""
+    """A web server with the bodies; its URL, to which a body's number is added.
+
+    It is an image service too: there a body is the data of the image ``remote_id``.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            data = bodies[int(self.path.rpartition("/")[2])].data
+            path = self.path.removesuffix("/file")
+            name = path.rpartition("/")[2]
+            is_remote = path.startswith(REMOTE)
+            data = bodies[UUID(name).int if is_remote else int(name)].data
+            if is_remote and path == self.path:
+                data = json.dumps(described(data)).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
@@ -60,6 +71,11 @@ def web(bodies: list[Body]) -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def remote_id(body: Body) -> str:
+    """The id of the image with this data in the other region."""
+    return str(UUID(int=body.number))
 
 
 class Client:
@@ -287,6 +303,11 @@ class Client:
         method = {"name": "web-download", "uri": uri}
         self._request_import(entry, ACTIVE | QUEUED, method, **self._stores())
 
+    def _import_from_region(self, entry: Entry) -> None:
+        remote = {"glance_region": REGION, "glance_image_id": remote_id(entry.body)}
+        method = {"name": "glance-download"} | remote
+        self._request_import(entry, ACTIVE | QUEUED, method, **self._stores())
+
     def _stores(self) -> dict[str, bool]:
         """One store or all, and with or without those that fail."""
         return {
@@ -421,7 +442,7 @@ VERBS: dict[str, list[Verb]] = {
         *([Client._upload, Client._upload_slowly] * 3),
         *([Client._resumable] * 3),
         *([Client._stage] * 3),
-        *([Client._copy, Client._import_from_web] * 3),
+        *([Client._copy, Client._import_from_web, Client._import_from_region] * 3),
         Client._upload_and_delete,
         Client._break_off,
         Client._add_location,

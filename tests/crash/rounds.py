@@ -20,6 +20,7 @@ from images.failpoints import POINTS
 from tests import servers
 from tests.crash import clients, ledger
 from tests.crash.judge import ROOT, Judge
+from tests.web import region
 from tests.wire.evidence import PARTS
 
 BACKENDS = ("sqlite+folder", "postgres+s3")
@@ -122,6 +123,9 @@ class Rounds:
             web = stack.enter_context(clients.web(bodies))
             port = web.rstrip("/").rpartition(":")[2]
             self.env["IMAGECATALOG_URL_ALLOWED_PORTS"] = port
+            file = self.folder / "region.json"
+            remote = region(clients.REGION, web, file, "reader", "secret")
+            self.env["IMAGECATALOG_REMOTES"] = remote
             stack.callback(self._end)
             self._start()
             self._invite(bodies, web, stack)

@@ -27,7 +27,7 @@ from images.operations import consistency
 from images.transfers import reaper
 from tests.copies import waiting_copies, work
 from tests.rows import current, status
-from tests.web import Quiet, allow_in_process, serving
+from tests.web import Quiet, allow_in_process, described, region, serving
 
 DATA = os.urandom(100_000)
 SHA512 = hashlib.sha512(DATA).hexdigest()
@@ -86,14 +86,7 @@ class Other(Quiet):
 @pytest.fixture
 def other(monkeypatch: pytest.MonkeyPatch) -> type[Other]:
     """The other service, whose attributes a test can change."""
-    document = {
-        "status": "active",
-        "visibility": "public",
-        "size": len(DATA),
-        "disk_format": "raw",
-        "container_format": "bare",
-        "os_hash_algo": "sha512",
-        "os_hash_value": SHA512,
+    document = described(DATA) | {
         "checksum": hashlib.md5(DATA).hexdigest(),
         "hw_disk_bus": "scsi",
         "trait:X": "required",
@@ -119,8 +112,8 @@ def url(other: type[Other]) -> Iterator[str]:
 def remote(url: str, settings: Any, tmp_path: Path) -> Path:
     """The region ``east``, and the file with the credentials for it."""
     file = tmp_path / "east.json"
-    file.write_text(json.dumps({"username": "reader", "password": PASSWORD}))
-    settings.IMAGECATALOG_REMOTES = f"east={url}/v2?credentials={file}"
+    east = region("east", f"{url}/v2", file, "reader", PASSWORD)
+    settings.IMAGECATALOG_REMOTES = east
     return file
 
 

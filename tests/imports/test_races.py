@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,14 +18,15 @@ from django.utils import timezone
 from images import errors, failpoints, imports, lifecycle, uploads
 from images.access import Caller, implied
 from images.attributes import Changes
-from images.imports import ImportRequest, queue
+from images.imports import ImportRequest, RemoteReference, queue
 from images.models import OPEN_STATUSES, Image, Transfer, UploadChunk
 from images.operations import consistency, purge
 from images.transfers import reaper
-from tests.web import serving_files
+from tests.web import Quiet, allow_in_process, described, region, serving
 
 FURTHER = "further"
 DATA = b"the data of the image" * 1000
+REGION, REMOTE_ID = "east", "0bfe5a27-3a1c-4f0e-9d7e-0a9c1a4b2c11"
 OWNER = Caller("tester", "project-of-tester", implied("admin"), interface="test")
 FORMATS = {"disk_format": "raw", "container_format": "bare", "owner": OWNER.project}
 REFUSED = (
@@ -45,6 +47,22 @@ def upload(image_id: str) -> None:
     lifecycle.upload(image_id, [DATA], OWNER)
 
 
+class WebAndRegion(Quiet):
+    """A web server with the data, and the image service of another region, where an image has it."""
+
+    def do_GET(self) -> None:
+        content = json.dumps(described(DATA)).encode()
+        if not self.path.endswith(REMOTE_ID):
+            content = DATA
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(content)
+
+    do_HEAD = do_GET
+
+
 class Case(NamedTuple):
     """An import: its method, what the image needs first, and the failpoints that it passes."""
 
@@ -59,18 +77,31 @@ class Case(NamedTuple):
         return image_id
 
     def request(self, image_id: str, url: str) -> None:
-        wanted = ImportRequest(self.method, uri=f"{url}/data", store_ids=(self.store,))
+        wanted = ImportRequest(
+            self.method,
+            uri=f"{url}/data",
+            remote=RemoteReference(REGION, REMOTE_ID),
+            store_ids=(self.store,),
+            document={"method": {"glance_region": REGION}},
+        )
         imports.request_import(image_id, wanted, OWNER)
 
 
 OF_ALL = ("import.requested", "data.streaming", "data.active")
 DIRECT = ("import.begun", "import.stored")
 WEB = ("web_download.claimed", "data.received", "web_download.stored")
+REGIONAL = ("claimed", "described", "streaming", "received")
 COPY = ("image_copy.claimed", "data.received", "image_copy.stored")
 CASES = [
     Case("glance-direct", stage, "local", DIRECT),
     Case("glance-direct", stage, FURTHER, (*DIRECT, "data.received")),
     Case("web-download", lambda _: None, "local", WEB),
+    Case(
+        "glance-download",
+        lambda _: None,
+        "local",
+        (*[f"glance_download.{step}" for step in REGIONAL], "web_download.stored"),
+    ),
     Case("copy-image", upload, FURTHER, COPY),
 ]
 
@@ -106,7 +137,10 @@ each_case = pytest.mark.parametrize(
 def url(tmp_path: Path, settings: Any) -> Iterator[str]:
     settings.IMAGECATALOG_STORES += f",{FURTHER}=file://{tmp_path}/further"
     settings.IMAGECATALOG_DELAYED_DELETE = False
-    with serving_files(tmp_path / "web", settings, data=DATA) as url:
+    with serving(WebAndRegion) as url:
+        allow_in_process(settings, url)
+        east = region(REGION, url, tmp_path / "east.json", "reader", "secret")
+        settings.IMAGECATALOG_REMOTES = east
         yield url
 
 

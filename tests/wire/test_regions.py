@@ -1,8 +1,7 @@
-"""Images of another region: of a second real service."""
+"""Images of another region: of a second real service, asked for by the clients as they are."""
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,12 +10,22 @@ from typing import Any
 import pytest
 
 from tests.servers import Service, wait_until
+from tests.web import region
+from tests.wire import test_openstack_client, test_several_stores
 from tests.wire.api import Api
+from tests.wire.clients import Clients
 from tests.wire.conftest import Start
+from tests.wire.evidence import Evidence
 
 DATA = os.urandom((3 << 20) + 7)
 
-pytestmark = pytest.mark.slow
+FORMATS = ("--disk-format", "iso", "--container-format", "ova")
+
+pytestmark = [
+    pytest.mark.slow,
+    # About what openstacksdk does inside.
+    pytest.mark.filterwarnings("ignore::PendingDeprecationWarning"),
+]
 
 
 @pytest.fixture
@@ -40,8 +49,41 @@ def env(any_catalogue: Service, tmp_path: Path) -> dict[str, str]:
     """The settings of a service that can import from the other region."""
     username, password = any_catalogue.auth
     file = tmp_path / "east.json"
-    file.write_text(json.dumps({"username": username, "password": password}))
-    return {"IMAGECATALOG_REMOTES": f"east={any_catalogue.url}?credentials={file}"}
+    east = region("east", any_catalogue.url, file, username, password)
+    keys = f"admin:{test_several_stores.KEY}"
+    return {"IMAGECATALOG_REMOTES": east, "IMAGECATALOG_STATIC_KEYS": keys}
+
+
+def assert_is_copy(evidence: Evidence, image: str) -> None:
+    evidence.wait_for(image, "active")
+    with Api(evidence.service) as api:
+        shown = api.image(image)
+        assert (shown["disk_format"], shown["container_format"]) == ("raw", "bare")
+        assert shown["hw_disk_bus"] == "scsi"
+        assert api.data(image) == DATA
+
+
+def test_clients_import_from_another_region(
+    clients: Clients, source: str, env: dict[str, str], start: Start, terminal: int
+) -> None:
+    with start(**env) as evidence, Api(evidence.service) as api:
+        service = evidence.service
+        glance = test_several_stores.glance_client(clients, service, terminal)
+        openstack = test_openstack_client.client(clients, service, service.auth)
+        method = "glance-download"
+
+        at_once = "7a6ce2ea-0000-4000-8000-00000000000c"
+        new = ("image-create-via-import", "--id", at_once, *FORMATS)
+        remote = ("--remote-region", "east", "--remote-image-id", source)
+        glance(*new, "--import-method", method, *remote)
+        assert_is_copy(evidence, at_once)
+
+        later = api.new(disk_format="iso", container_format="ova")
+        # Without the interface openstacksdk sends neither region nor image.
+        interface = ("--remote-service-interface", "public")
+        remote = ("--remote-region", "east", "--remote-image", source, *interface)
+        openstack("image", "import", "--method", method, *remote, later)
+        assert_is_copy(evidence, later)
 
 
 def test_an_image_that_is_missing_there_leaves_its_copy_queued(
@@ -56,7 +98,9 @@ def test_an_image_that_is_missing_there_leaves_its_copy_queued(
         assert "has no such image" in tasks(api, image)[0]["message"]
 
 
-@pytest.mark.parametrize("point", ["web_download.claimed", "web_download.streaming"])
+@pytest.mark.parametrize(
+    "point", ["glance_download.claimed", "glance_download.streaming"]
+)
 def test_a_killed_worker_leaves_neither_a_secret_nor_bytes(
     point: str, source: str, env: dict[str, str], start: Start, tmp_path: Path
 ) -> None:
