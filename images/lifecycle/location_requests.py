@@ -35,8 +35,8 @@ def request_location(
 
     A background worker reads the data and checks it like an upload; then the image is active.
     ``digests`` are expected of the data: algorithm -> hexadecimal; ``document`` is what the
-    task shows of the request. Where owners are trusted and expect no digest, the data is not
-    read, and the image is active at once.
+    task shows of the request. Where owners are trusted and expect no digest, the image is
+    active at once, and the worker adds the digests later.
 
     The role ``service`` can do this for images of other projects. Raises NotFound, Forbidden,
     Conflict unless the image is queued, Invalid for a URL that is refused, OverLimit, and the
@@ -53,6 +53,8 @@ def request_location(
             apply(image, location, actor)
         if not trusted:
             _begin(image, url, digests, actor, document)
+        elif not image.checksum:
+            _begin_digests(image, url, actor, document)
     failpoint("location.requested")
 
 
@@ -61,6 +63,26 @@ def _check_queued(image: Image) -> None:
         raise errors.Conflict(
             f"It's not allowed to add locations if image status is {image.status}."
         )
+
+
+def _begin_digests(
+    image: Image, url: str, actor: Caller, document: Mapping[str, Any]
+) -> None:
+    """Let a worker read the data of a locked image that is active, for its digests."""
+    leases.begin(
+        image,
+        TransferKind.LOCATION,
+        HTTP,
+        actor,
+        expected=image.size,
+        status_on_failure=Status.ACTIVE,
+        source=url,
+        task=_task(actor, document),
+    )
+
+
+def _task(actor: Caller, document: Mapping[str, Any]) -> Task:
+    return Task(uuid4(), "", actor.user, actor.project, document)
 
 
 def _begin(
@@ -83,5 +105,5 @@ def _begin(
         digests=digests,
         source=url,
         reserved=quota.reserve(image, None),
-        task=Task(uuid4(), "", actor.user, actor.project, document),
+        task=_task(actor, document),
     )

@@ -6,11 +6,14 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from django.db.models import QuerySet
+
 from images import attributes, db, errors, outages
 from images.access import Caller
 from images.attributes import Changes
 from images.events import record
 from images.failpoints import failpoint
+from images.lifecycle import late_digests
 from images.lifecycle.changes import change, clean_changes
 from images.lifecycle.checked_data import (
     DATA_COLUMNS,
@@ -118,7 +121,8 @@ def receive(
 ) -> None:
     """Store the data of a transfer that has begun, and activate the image.
 
-    An image that is copied to other stores gets further locations instead.
+    An image that is copied to other stores gets further locations instead, and one whose data
+    was not read before only its digests.
 
     The data at a location is only checked, because it stays where it is. On failure the image
     gets the transfer's ``status_on_failure``. ``staged`` is the transfer that the blocks come
@@ -195,10 +199,11 @@ def _receive(
 ) -> Received:
     """Check the data of a transfer, and store it unless it stays where it is."""
     wanted = targets.of(transfer)
-    reserved = quota.reserving(transfer, blocks, copies=len(wanted))
+    if not transfer.is_for_digests:
+        blocks = quota.reserving(transfer, blocks, copies=len(wanted))
     data = CheckedData(
         image,
-        heartbeat.keep_alive(transfer, reserved),
+        heartbeat.keep_alive(transfer, blocks),
         expected=transfer.bytes_expected,
         checksum=transfer.checksum,
         digests=transfer.expected_digests,
@@ -222,6 +227,9 @@ def _add_data(
     The image becomes active, unless it has had data all the time.
     """
     facts, copies, failed = received
+    if transfer.is_for_digests:
+        _add_digests(image, facts, copies[0], actor)
+        return
     if transfer.keeps_status:
         if image.status not in READABLE_STATUSES:
             raise heartbeat.gone(transfer)
@@ -250,10 +258,23 @@ def _add_data(
     )
 
 
+def _add_digests(image: Image, facts: DataFacts, copy: Copy, actor: Caller) -> None:
+    """Give a locked image the digests of its only copy. Raises Conflict if it has changed."""
+    store, key = copy
+    location = _active(image).filter(store=store, key=key).first()
+    if location is None or not late_digests.note(image, location.pk, facts, actor):
+        raise errors.Conflict(
+            "The image was changed while its data was read, so it gets no digests."
+        )
+
+
+def _active(image: Image) -> QuerySet[ImageLocation]:
+    return image.locations.filter(status=LocationStatus.ACTIVE)
+
+
 def stores_with_data(image: Image) -> list[str]:
     """Return the id of the store of each location with the data of an image."""
-    active = image.locations.filter(status=LocationStatus.ACTIVE)
-    return list(active.values_list("store", flat=True))
+    return list(_active(image).values_list("store", flat=True))
 
 
 def check_copies(image: Image, store_ids: Sequence[str]) -> None:

@@ -56,9 +56,11 @@ class TransferQuerySet(models.QuerySet["Transfer"]):
         """Select the transfers that own the status of their image.
 
         They are the running ones, and each location or task that waits for a worker. An image
-        that is copied to another store keeps its status.
+        that is copied to another store, or gets its digests later, keeps its status.
         """
-        return self.begun().exclude(kind=TransferKind.IMAGE_COPY)
+        return self.begun().exclude(
+            Q(kind=TransferKind.IMAGE_COPY) | Q(status_on_failure=Status.ACTIVE)
+        )
 
     def into(self, store_id: str) -> Self:
         """Select the transfers of which this store is a target, alone or among others."""
@@ -107,7 +109,7 @@ class Transfer(models.Model):
         max_length=7, choices=TransferStatus.choices, default=TransferStatus.RUNNING
     )
     # The image's status if the transfer fails: queued; for API v1 killed; importing or uploading
-    # while its staged data is kept.
+    # while its staged data is kept; active if only its digests are computed.
     status_on_failure = models.CharField(
         max_length=14, default=Status.QUEUED, db_column="resting_status"
     )
@@ -185,7 +187,12 @@ class Transfer(models.Model):
     @property
     def keeps_status(self) -> bool:
         """Whether the image, which has data, keeps its status while the transfer is open."""
-        return self.kind == TransferKind.IMAGE_COPY
+        return self.kind == TransferKind.IMAGE_COPY or self.is_for_digests
+
+    @property
+    def is_for_digests(self) -> bool:
+        """Whether the image has the data already, and only its digests are computed."""
+        return self.status_on_failure == Status.ACTIVE
 
     @property
     def is_complete(self) -> bool:

@@ -10,12 +10,8 @@ from django.utils import timezone
 from images import errors, stores
 from images.access import Caller
 from images.events import record
-from images.lifecycle.checked_data import (
-    DATA_COLUMNS,
-    Criteria,
-    DataFacts,
-    set_facts,
-)
+from images.lifecycle import late_digests
+from images.lifecycle.checked_data import DataFacts
 from images.lifecycle.deletion import remove_location_row
 from images.models import (
     READABLE_STATUSES,
@@ -29,7 +25,7 @@ from images.models import (
     UploadChunk,
 )
 from images.stores.writeback import PART
-from images.transitions import follow, locked, save
+from images.transitions import follow, locked
 
 # Keys as transfers.keys.key_of makes them: "ab/<image>.<transfer or chunk>".
 OURS = re.compile(rf"[^/]+/(?P<image>[^/]+)\.[0-9a-f]{{32}}(?:{re.escape(PART)})?")
@@ -201,22 +197,9 @@ def note_verified(location_id: int, damage: str, actor: Caller) -> None:
 def note_digests(location_id: int, facts: DataFacts, actor: Caller) -> bool:
     """Save the digests of the only copy of an image that has none, and record the change.
 
-    ``facts`` are those of the copy's data. From then on downloads are compared with the
-    digests, and further copies must have them. Returns False, without a change, if the image
-    has changed since its data was read.
+    ``facts`` are those of the copy's data. Returns False, without a change, if the image has
+    changed since its data was read.
     """
     location = ImageLocation.objects.get(pk=location_id)
     with locked(location.image_id, deleted=True) as image:
-        copies = image.locations.filter(status=LocationStatus.ACTIVE)
-        if (
-            image.status not in READABLE_STATUSES
-            or image.checksum
-            or facts.criteria != Criteria.of(image)
-            or [copy.pk for copy in copies] != [location_id]
-        ):
-            return False
-        set_facts(image, facts)
-        save(image, *DATA_COLUMNS)
-        detail = {"location": location_id, "checksum": [None, facts.checksum]}
-        record(image, "verify", actor, before=image.status, detail=detail)
-    return True
+        return late_digests.note(image, location_id, facts, actor)

@@ -243,7 +243,8 @@ def _queue_again(image: Image, transfer: Transfer, actor: Caller) -> None:
     row = Transfer.objects.get(pk=transfer.pk)
     if task:
         Transfer.objects.filter(pk=transfer.pk).update(task_id=None)
-    if (task and not transfer.keeps_status) or transfer.kind == TransferKind.LOCATION:
+    owns_status = task or transfer.kind == TransferKind.LOCATION
+    if owns_status and not transfer.keeps_status:
         follow(image, image.mark_importing, "import", actor)
     queued = begin(
         image,

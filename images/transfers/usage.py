@@ -143,8 +143,9 @@ def counted_transfers() -> QuerySet[Transfer]:
 
 
 def _counting(which: Q) -> QuerySet[Transfer]:
-    # An import has the same bytes as its resumable upload or its staged data.
-    same = (Status.IMPORTING, Status.UPLOADING)
+    # An import has the same bytes as its resumable upload or its staged data; an image that
+    # only gets its digests has them already.
+    same = (Status.IMPORTING, Status.UPLOADING, Status.ACTIVE)
     return Transfer.objects.filter(which).exclude(status_on_failure__in=same)
 
 

@@ -207,15 +207,106 @@ def test_data_that_is_refused_leaves_the_image_queued_without_a_location(
     assert add(api.member, image, f"{web}/image").status_code == 202
 
 
-def test_a_trusted_location_makes_the_image_active_at_once(
-    web: str, api: Any, make_image: Any, settings: Any
-) -> None:
+def digests_of(image: Image) -> tuple[str | None, str | None]:
+    image = Image.objects.get(pk=image.pk)
+    return image.checksum, image.os_hash_value
+
+
+@pytest.fixture
+def trusted(web: str, api: Any, new_image: Any, settings: Any) -> Image:
+    """An image that is active by a location that nobody has read."""
     settings.IMAGECATALOG_LOCATION_DATA = "trust"
-    image = make_image()
-
+    image: Image = new_image()
     assert add(api.member, image, f"{web}/image").status_code == 202
+    return image
 
-    assert state(image) == ("active", 1)
+
+def test_a_trusted_location_makes_the_image_active_and_gets_its_digests_later(
+    trusted: Image, api: Any
+) -> None:
+    assert (state(trusted), digests_of(trusted)) == (("active", 1), (None, None))
+    (task,) = api.member.get(f"/v2/images/{trusted.pk}/tasks").json()["tasks"]
+    assert (task["type"], task["status"]) == ("location_import", "pending")
+
+    work()
+
+    assert state(trusted) == ("active", 1)
+    assert digests_of(trusted) == (DIGESTS["md5"], DIGESTS["sha512"])
+    (task,) = api.member.get(f"/v2/images/{trusted.pk}/tasks").json()["tasks"]
+    assert task["status"] == "success"
+    assert findings() == []
+
+
+def test_reading_for_digests_takes_nothing_of_the_quota(
+    trusted: Image, api: Any, make_image: Any, settings: Any
+) -> None:
+    settings.IMAGECATALOG_USER_STORAGE_QUOTA = 2 * len(DATA)
+    settings.IMAGECATALOG_IMAGE_COUNT_UPLOADING = 1
+    path = f"/v2/images/{make_image().pk}/file"
+
+    sent = api.member.put(path, DATA, content_type="application/octet-stream")
+    work()
+
+    assert sent.status_code == 204
+    assert digests_of(trusted)[0] == DIGESTS["md5"]
+
+
+@pytest.mark.parametrize("name", ["backed", "missing"])
+def test_data_that_cannot_be_digested_leaves_the_image_as_it_is(
+    name: str, trusted: Image, web: str, api: Any
+) -> None:
+    Transfer.objects.update(source=f"{web}/{name}")
+
+    work()
+
+    assert (state(trusted), digests_of(trusted)) == (("active", 1), (None, None))
+    (task,) = api.member.get(f"/v2/images/{trusted.pk}/tasks").json()["tasks"]
+    assert task["status"] == "failure"
+    assert task["message"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda image, actor: lifecycle.delete(image.pk, actor),
+        lambda image, actor: image.locations.update(key="http://127.0.0.1/other"),
+    ],
+    ids=["deleted", "moved"],
+)
+def test_an_image_that_changes_meanwhile_gets_no_digests(
+    change: Callable[[Image, Caller], object], trusted: Image, member: Caller
+) -> None:
+    (transfer_id,) = waiting_copies()
+    change(trusted, member)
+
+    with suppress(errors.ImageError):
+        queue.carry_out(transfer_id)
+
+    assert digests_of(trusted) == (None, None)
+    assert Transfer.objects.get(pk=transfer_id).status == "failed"
+
+
+def test_a_worker_that_stops_while_it_reads_for_digests_leaves_them_to_the_next(
+    trusted: Image,
+) -> None:
+    (transfer_id,) = waiting_copies()
+    with pytest.raises(errors.ServerStopping):
+        queue.carry_out(transfer_id, stopping=lambda: True)
+    assert state(trusted) == ("active", 1)
+
+    work()
+
+    assert digests_of(trusted)[0] == DIGESTS["md5"]
+
+
+def test_an_operator_ends_the_reading_and_the_image_stays_active(
+    trusted: Image, admin: Caller
+) -> None:
+    (transfer_id,) = waiting_copies()
+
+    manual_transitions.cancel(transfer_id, admin)
+
+    assert state(trusted) == ("active", 1)
     assert waiting_copies() == []
 
 
