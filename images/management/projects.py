@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.core.management.base import CommandError
 
 from imagecatalog.identity.models import Project
+from images.models import Image, QuotaLimit
 
 
 def project_id(text: str) -> str:
@@ -12,16 +14,39 @@ def project_id(text: str) -> str:
 
     Raises CommandError if there is none.
     """
-    project = (
-        Project.objects.filter(pk=text).first()
-        or Project.objects.filter(name=text).first()
-    )
+    project = _find(text)
     if project is None:
         raise CommandError(
             f"There is no project {text}. Create it first, or use --owner with the id of a "
             "project that is known elsewhere."
         )
     return project.pk
+
+
+def owner_id(text: str) -> str:
+    """Return the id of a project that has limits or can own images, given its id or name.
+
+    Raises CommandError if there is none: neither one of ours nor one that has images or
+    limits. Projects of Keystone are not looked up.
+    """
+    if project := _find(text):
+        return project.pk
+    is_known = (
+        settings.IMAGECATALOG_AUTH != "embedded"
+        or Image.objects.filter(owner=text).exists()
+        or QuotaLimit.objects.filter(project=text).exists()
+    )
+    if not is_known:
+        raise CommandError(
+            f"There is no project {text}. Use the id or the name of a project; `user_list` "
+            "shows the projects of all users."
+        )
+    return text
+
+
+def _find(text: str) -> Project | None:
+    by_id = Project.objects.filter(pk=text).first()
+    return by_id or Project.objects.filter(name=text).first()
 
 
 def only_project() -> str | None:

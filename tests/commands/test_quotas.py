@@ -7,11 +7,17 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
+from imagecatalog.identity.models import Project
 from images.transfers import limits
 
 MIB = 1 << 20
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def project() -> Project:
+    return Project.objects.create(id="p", name="people")
 
 
 def run(*words: str) -> str:
@@ -34,6 +40,36 @@ def test_a_limit_is_set(name: str, text: str, value: int) -> None:
 
     assert limits.own("p") == {name: value}
     assert run("quota_show") == f"p {name}: {value}\n"
+
+
+def test_a_project_is_named_by_its_name_too() -> None:
+    run("quota_set", "people", "image_count_total", "5")
+
+    assert limits.own("p") == {"image_count_total": 5}
+    assert "image_count_total: 0 of 5 (project)" in run("quota_show", "people")
+
+
+def test_a_project_that_does_not_exist_is_refused() -> None:
+    for words in (
+        ("quota_set", "peple", "image_count_total", "5"),
+        ("quota_show", "x"),
+    ):
+        with pytest.raises(CommandError, match="There is no project"):
+            run(*words)
+
+    assert limits.own("peple") == {}
+
+
+def test_a_project_that_is_known_elsewhere_can_have_limits(
+    make_image: Any, settings: Any
+) -> None:
+    make_image("active", owner="moved-here")
+    run("quota_set", "moved-here", "image_count_total", "5")
+    settings.IMAGECATALOG_AUTH = "keystone"
+    run("quota_set", "of-keystone", "image_count_total", "6")
+
+    assert limits.own("moved-here") == {"image_count_total": 5}
+    assert limits.own("of-keystone") == {"image_count_total": 6}
 
 
 def test_the_default_limit_is_set_again() -> None:

@@ -9,6 +9,7 @@ from django.core.management.base import CommandError
 
 from images import errors
 from images.console import CatalogueCommand, say
+from images.management import projects
 from images.transfers import limits
 from images.units import parse_number, parse_size
 
@@ -20,7 +21,7 @@ class Command(CatalogueCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("project", help="id of a project")
+        parser.add_argument("project", help="id or name of a project")
         parser.add_argument(
             "name", choices=sorted(limits.UNITS), help="name of a limit"
         )
@@ -31,7 +32,7 @@ class Command(CatalogueCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        project, name = options["project"], options["name"]
+        project, name = projects.owner_id(options["project"]), options["name"]
         try:
             value = _value(name, options["value"])
             limits.set_own(project, {name: value})

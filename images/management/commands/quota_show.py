@@ -6,6 +6,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from images.console import CatalogueCommand
+from images.management import projects
 from images.models import QuotaLimit
 from images.transfers import usage
 
@@ -17,7 +18,7 @@ class Command(CatalogueCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("project", nargs="?", help="id of a project")
+        parser.add_argument("project", nargs="?", help="id or name of a project")
         self.add_json_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -31,6 +32,7 @@ class Command(CatalogueCommand):
                     limit=limit.value,
                 )
             return
+        project = projects.owner_id(project)
         for name, use in usage.in_units(project).items():
             most = "no limit" if use.limit < 0 else use.limit
             self.write_row(
