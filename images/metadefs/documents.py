@@ -160,6 +160,8 @@ def _text(longest: int | None, what: str, value: object) -> str:
 
 
 def _name(what: str, value: object) -> str:
+    if value is None:
+        raise Invalid(f"Invalid {what}: it is missing.")
     text = clean_text(value, what, MAX_NAME)
     if not text.strip() or text.endswith("/"):
         raise Invalid(f"Invalid {what}: it must not be blank or end with a slash.")

@@ -118,7 +118,7 @@ def get(store_id: str) -> Store:
     try:
         return _stores(settings.IMAGECATALOG_STORES)[store_id]
     except KeyError:
-        raise Invalid(f"Store for identifier {store_id} not found") from None
+        raise Invalid(f"Store for identifier {store_id[:64]} not found") from None
 
 
 def by_scheme(name: str) -> Store:

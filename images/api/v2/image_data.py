@@ -110,7 +110,14 @@ def _preferred(request: Request) -> list[str]:
     Raises Invalid if a store does not exist.
     """
     text = request._request.GET.get("prefer", "")
-    return [stores.get(name).id for name in text.replace(",", " ").split()]
+    return [_store_id(name) for name in text.replace(",", " ").split()]
+
+
+def _store_id(name: str) -> str:
+    try:
+        return stores.get(name).id
+    except errors.Invalid:
+        raise errors.Invalid(f"Store '{name[:64]}' is not configured.") from None
 
 
 def announced_size(http: HttpRequest) -> int | None:

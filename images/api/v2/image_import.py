@@ -51,7 +51,7 @@ def _wanted(document: Any, store: str) -> ImportRequest:
     Raises Invalid for a malformed body.
     """
     if not isinstance(document, dict):
-        raise errors.Invalid("The body must be a JSON object with a 'method'.")
+        raise errors.Invalid("Import request requires a 'method' field.")
     method = _method(document)
     for flag in FLAGS:
         if not isinstance(document.get(flag) or False, bool):

@@ -250,7 +250,7 @@ def test_data_is_imported_from_a_url(api: Any, queued: Image, web: str) -> None:
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ([], "must be a JSON object"),
+        ([], "Import request requires a 'method' field."),
         ({}, "Import request requires a 'method' field."),
         ({"method": "glance-direct"}, "Import request requires a 'method' field."),
         ({"method": {}}, "Import request requires a 'name' field."),

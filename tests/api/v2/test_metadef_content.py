@@ -137,6 +137,24 @@ def test_a_malformed_document_is_refused(
 
 
 @pytest.mark.parametrize(
+    ("method", "path", "document", "what"),
+    [
+        ("PUT", "", {}, "namespace"),
+        ("POST", "/objects", {}, "name of an object"),
+        ("POST", "/properties", BUS, "name of a property"),
+        ("POST", "/tags", {"tags": [{}]}, "name of a tag"),
+        ("POST", "/resource_types", {}, "name of a resource type"),
+    ],
+)
+def test_a_refusal_says_that_the_name_is_missing(
+    method: str, path: str, document: Any, what: str, send: Send
+) -> None:
+    response = send(method, path, document)
+
+    assert f"Invalid {what}: it is missing." in response.content.decode()
+
+
+@pytest.mark.parametrize(
     "path", ["/objects", "/properties", "/tags", "/resource_types"]
 )
 def test_a_namespace_that_is_missing_is_404(path: str, send: Send, api: Any) -> None:
