@@ -7,6 +7,7 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
+from imagecatalog import openapi
 from images.api import health, versions
 
 V1 = (
@@ -17,6 +18,7 @@ V1 = (
 MINOR_VERSIONS = "|".join(map(str, versions.minor_versions()))
 urlpatterns = [
     re_path(r"^versions/?$", versions.versions),
+    path("openapi.json", openapi.openapi_json),
     path("healthcheck", health.healthcheck),
     path("livez", health.livez),
     path("readyz", health.healthcheck),

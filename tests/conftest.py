@@ -38,7 +38,7 @@ from images.models import (
 )
 from images.stores.local import MARKER
 from images.transfers import concurrency, limits, object_removal, unified_limits
-from tests import servers
+from tests import described, servers
 
 PROJECT = "project-a"
 
@@ -165,6 +165,22 @@ def static_files() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(WhiteNoiseMiddleware, "add_files_from_finders", look_once)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def described_answers(routes: None) -> Iterator[None]:
+    """Compare the status codes that tests provoke with the OpenAPI document."""
+    send = Client.request
+
+    def send_and_check(client: Client, **request: Any) -> Any:
+        response = send(client, **request)
+        method, path = request["REQUEST_METHOD"], request["PATH_INFO"]
+        described.check(method, path, response.status_code)
+        return response
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Client, "request", send_and_check)
         yield
 
 

@@ -100,6 +100,8 @@ ALIASES = {
     "images/models/event.py",
     "docs/api.md",
     "CHANGELOG.md",
+    "docs/commands.md",
+    "images/api/v2/openapi/images.py",
 }
 EXEMPT = {"tests/test_names.py"}
 

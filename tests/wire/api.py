@@ -7,10 +7,11 @@ import socket
 import struct
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import requests
 
+from tests import described
 from tests.servers import Service
 
 OCTETS = {"Content-Type": "application/octet-stream"}
@@ -29,7 +30,12 @@ class Api(requests.Session):
         self.auth = auth or service.auth
 
     def request(self, method: str, path: str, **options: Any) -> requests.Response:  # type: ignore[override]
-        return super().request(method, self.base + path, timeout=60, **options)
+        response = super().request(method, self.base + path, timeout=60, **options)
+        sent = response.request
+        described.check(
+            sent.method, unquote(sent.path_url.partition("?")[0]), response.status_code
+        )
+        return response
 
     def new(self, **fields: Any) -> str:
         """The id of a new image, ready for data."""

@@ -76,7 +76,7 @@ class ImageCacheViewSet(ApiViewSet):
         return responses.json({"total_files_pruned": files, "total_bytes_pruned": size})
 
     def nodes(self, request: Request, image_id: str) -> HttpResponse:
-        """Raise Conflict: each machine knows its own cache only."""
+        """Answer 409: each machine knows its own cache only."""
         _check(request, "list_cached_nodes")
         raise errors.Conflict(
             "Each machine knows its own cache only. Ask the machines for their lists."

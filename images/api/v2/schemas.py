@@ -20,10 +20,15 @@ Schema = dict[str, Any]
 
 def image() -> Schema:
     """Return the JSON schema of an image; any name that it does not list is a string property."""
-    base = _settable() | _read_only() | {"locations": _locations()}
+    schema = plain_image()
+    return schema | {"properties": _described() | schema["properties"]}
+
+
+def plain_image() -> Schema:
+    """Return the JSON schema of an image without the properties that the operator describes."""
     return {
         "name": "image",
-        "properties": _described() | base,
+        "properties": _settable() | _read_only() | {"locations": _locations()},
         "additionalProperties": {"type": "string"},
         "links": [
             {"rel": "self", "href": "{self}"},

@@ -1,0 +1,202 @@
+"""The OpenAPI description of the identity API."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from imagecatalog.identity.api import sign_in
+from imagecatalog.identity.api.application_credentials import (
+    ApplicationCredentialViewSet,
+)
+from imagecatalog.identity.api.directory import (
+    ProjectViewSet,
+    RoleViewSet,
+    UserViewSet,
+)
+from imagecatalog.identity.api.tokens import SUBJECT, AuthViewSet
+from imagecatalog.identity.api.versions import VersionViewSet
+from imagecatalog.identity.models import Role
+from images.http import openapi
+from images.http.openapi import (
+    FLAG,
+    JSON,
+    NUMBER,
+    TEXT,
+    Document,
+    answer,
+    empty,
+    fields,
+    json_body,
+    many,
+    operation,
+    parameter,
+    queries,
+    ref,
+)
+
+FORM = "IdentityRefusal"
+V3 = "/identity/v3"
+OBJECT: Document = {"type": "object"}
+TOKEN: list[Document] = [{"token": []}]  # no other credentials are accepted
+
+_operation = partial(operation, form=FORM)
+
+
+def paths() -> Document:
+    """Return the operations by path and method."""
+    described = openapi.tagged(
+        "Identity", {**_tokens(), **_directory(), **_credentials()}
+    )
+    for methods in described.values():
+        for one in methods.values():
+            one.setdefault("security", TOKEN)
+    return {**_versions(), **described}
+
+
+def _versions() -> Document:
+    version = {"type": "object"}
+    described = {
+        "/identity": (VersionViewSet.list, {300: answer(fields(versions=version))}),
+        V3: (VersionViewSet.retrieve, {200: answer(fields(version=version))}),
+    }
+    return openapi.tagged(
+        "Identity",
+        {
+            path: {
+                "get": {
+                    **_operation(view, answers, common=openapi.PUBLIC),
+                    "security": [],
+                }
+            }
+            for path, (view, answers) in described.items()
+        },
+    )
+
+
+def _tokens() -> Document:
+    view, subject = AuthViewSet, [parameter("header", SUBJECT)]
+    found = answer(ref("Token"), "The token is in X-Subject-Token.", SUBJECT)
+    short = queries(TEXT, "nocatalog")
+    issue = _operation(
+        view.issue,
+        {201: found},
+        parameters=short,
+        body=json_body(ref("SignIn")),
+    )
+    return {
+        f"{V3}/auth/tokens": {
+            "post": {**issue, "security": []},
+            "get": _operation(
+                view.validate, {200: found}, parameters=[*subject, *short]
+            ),
+            "head": _operation(
+                view.check,
+                {200: empty("The token is valid.", SUBJECT)},
+                parameters=subject,
+            ),
+            "delete": _operation(view.revoke, {204: empty()}, parameters=subject),
+        },
+        f"{V3}/auth/projects": {
+            "get": _operation(view.projects, {200: _page("projects", ref("Project"))})
+        },
+        f"{V3}/auth/catalog": {
+            "get": _operation(view.catalog, {200: _page("catalog", OBJECT)})
+        },
+    }
+
+
+def _directory() -> Document:
+    named = queries(TEXT, "name")
+    return {
+        f"{V3}/projects": {
+            "get": _operation(
+                ProjectViewSet.list,
+                {200: _page("projects", ref("Project"))},
+                parameters=named,
+            )
+        },
+        f"{V3}/projects/{{project_id}}": _show(
+            ProjectViewSet, "project_id", fields(project=ref("Project"))
+        ),
+        f"{V3}/users/{{user_id}}": _show(UserViewSet, "user_id", fields(user=OBJECT)),
+        f"{V3}/roles": {
+            "get": _operation(
+                RoleViewSet.list, {200: _page("roles", OBJECT)}, parameters=named
+            )
+        },
+        f"{V3}/roles/{{role_id}}": _show(RoleViewSet, "role_id", fields(role=OBJECT)),
+    }
+
+
+def _show(views: Any, name: str, schema: Document) -> Document:
+    one = [parameter("path", name, TEXT | {"minLength": 1})]
+    return {"get": _operation(views.retrieve, {200: answer(schema)}, parameters=one)}
+
+
+def _credentials() -> Document:
+    views, name = ApplicationCredentialViewSet, "application_credential"
+    path = f"{V3}/users/{{user_id}}/{name}s"
+    user = [parameter("path", "user_id")]
+    one = [*user, parameter("path", "credential_id")]
+    document = fields(**{name: ref("ApplicationCredential")})
+    return {
+        path: {
+            "get": _operation(
+                views.list,
+                {200: _page(f"{name}s", ref("ApplicationCredential"))},
+                parameters=[*user, *queries(TEXT, "name")],
+            ),
+            "post": _operation(
+                views.create,
+                {201: answer(document, "The answer alone has the secret.")},
+                (409,),
+                parameters=user,
+                body=json_body(fields(name, **{name: ref("NewApplicationCredential")})),
+            ),
+        },
+        f"{path}/{{credential_id}}": {
+            "get": _operation(views.retrieve, {200: answer(document)}, parameters=one),
+            "delete": _operation(views.destroy, {204: empty()}, parameters=one),
+        },
+    }
+
+
+def _page(name: str, item: Document) -> Document:
+    return answer(fields(**{name: many(item)}, links=OBJECT))
+
+
+def components() -> Document:
+    """Return the schemas to which the operations refer."""
+    methods = [*sign_in.METHODS]
+    identity = fields(
+        "methods",
+        methods=many({"enum": methods}) | {"minItems": 1, "maxItems": 1},
+        **dict.fromkeys(methods, OBJECT),
+    )
+    scope = {"anyOf": [fields("project", project=OBJECT), {"const": "unscoped"}]}
+    auth = fields("identity", identity=identity, scope=scope)
+    times = dict.fromkeys(("issued_at", "expires_at"), TEXT)
+    token = fields(methods=many(TEXT), user=OBJECT, project=OBJECT, **times)
+    text = dict.fromkeys(("name", "description", "secret", "expires_at"), TEXT)
+    roles = many(fields(name={"enum": Role.values}))
+    nullable = {"type": ["string", "null"]}
+    return {
+        "SignIn": fields("auth", auth=auth),
+        "Token": fields(token=token),
+        "Project": fields("id", "name", id=TEXT, name=TEXT, enabled=FLAG),
+        "NewApplicationCredential": fields(
+            "name", **text, roles=roles, actions=many(TEXT)
+        ),
+        "ApplicationCredential": fields(
+            id=TEXT,
+            **{**text, "description": nullable, "expires_at": nullable},
+            roles=many(OBJECT),
+        ),
+    }
+
+
+def responses() -> Document:
+    """Return the responses to which the operations refer."""
+    error = fields(code=NUMBER, message=TEXT, title=TEXT)
+    return openapi.refusal_responses(FORM, {JSON: {"schema": fields(error=error)}})

@@ -1,0 +1,39 @@
+"""The OpenAPI description of the Image API v2 and its extensions."""
+
+from __future__ import annotations
+
+from images.api.v2 import schemas
+from images.api.v2.metadefs import openapi as metadefs
+from images.api.v2.openapi import images, imports, service, transfers
+from images.http import openapi
+from images.http.openapi import Document
+
+
+def paths() -> Document:
+    """Return the operations by path and method."""
+    return {
+        **openapi.tagged("Images", images.paths()),
+        **openapi.tagged("Image data", transfers.paths()),
+        **openapi.tagged("Import and tasks", imports.paths()),
+        **openapi.tagged("Service", service.paths()),
+        **openapi.tagged("Metadata definitions", metadefs.paths()),
+    }
+
+
+def components() -> Document:
+    """Return the schemas to which the operations refer."""
+    written = {
+        "Image": schemas.plain_image(),
+        "Images": schemas.page("images", openapi.ref("Image")),
+        "Member": schemas.member(),
+        "Members": schemas.members(),
+        "Task": schemas.task(),
+        "Tasks": schemas.tasks(),
+    }
+    return {
+        **openapi.schemas(written),
+        **images.components(),
+        **transfers.components(),
+        **imports.components(),
+        **metadefs.components(),
+    }

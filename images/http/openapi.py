@@ -1,0 +1,193 @@
+"""The parts of the OpenAPI description of the APIs: operations, parameters, bodies and answers.
+
+The texts of operations are the docstrings of their views.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+from inspect import getdoc
+from typing import Any, Final
+
+Document = dict[str, Any]
+
+JSON: Final = "application/json"
+OCTETS: Final = "application/octet-stream"
+TEXT: Final[Document] = {"type": "string"}
+NUMBER: Final[Document] = {"type": "integer"}
+FLAG: Final[Document] = {"type": "boolean"}
+BYTES: Final[Document] = {"content": {OCTETS: {}}}
+
+# What any request can be answered with, if it needs a signed-in caller.
+SIGNED_IN: Final = (400, 401, 403, 404, 429, 503)
+WITH_BODY: Final = (408, 413)
+# What an upload can be answered with, too.
+UPLOAD: Final = (409, 410, 415)
+PUBLIC: Final = (400,)
+REFUSALS: Final = {
+    400: "The request is malformed, or one of its values is not allowed.",
+    401: "The credentials are missing or wrong.",
+    403: "The caller is not allowed to do this, or the image is protected.",
+    404: "The object does not exist, or the caller does not see it.",
+    408: "The body arrived too slowly.",
+    409: "The object is not in the state that the request needs, or exists already.",
+    410: "The image was deleted during the transfer, or the upload has ended.",
+    412: "A condition in the headers is not met, or the version of tus is not supported.",
+    413: "The body is too large, a quota is used up, or the store is full.",
+    415: "The media type is not supported, or the data is refused.",
+    416: "The range is beyond the end of the data.",
+    423: "Another request is sending to the same upload.",
+    429: "Requests come too often. The header Retry-After says when to repeat this one.",
+    460: "The bytes do not have the stated digest.",
+    503: "The service is busy or stopping, or its database or a store is away. Repeat the "
+    "request later.",
+}
+# Packages whose names the names of their operations begin with.
+PACKAGES: Final = ("v1", "v2", "catalog", "identity", "metadefs")
+# Sentences about exceptions are for readers of the code.
+_RAISES = re.compile(r"\s*\bRaises\b[^.]*\.(?=\s|$)")
+_VIEW = re.compile("View(?:Set)?$")
+_WORD = re.compile(r"(?<=[a-z])(?=[A-Z])")
+
+
+def operation(
+    view: Callable[..., Any],
+    answers: Mapping[int, Document],
+    refusals: Iterable[int] = (),
+    *,
+    parameters: Collection[Document] = (),
+    body: Document | None = None,
+    common: Iterable[int] = SIGNED_IN,
+    form: str = "Refusal",
+) -> Document:
+    """Return the description of what a view does.
+
+    ``answers`` are the successful ones by status code; ``common`` and ``refusals`` are the
+    status codes of others, whose body has the ``form``.
+    """
+    summary, _, details = _RAISES.sub("", getdoc(view) or "").partition("\n\n")
+    document: Document = {
+        "operationId": _name(view),
+        "summary": " ".join(summary.split()),
+        "description": details.strip(),
+        "parameters": [*parameters],
+        "responses": {str(status): answer for status, answer in answers.items()},
+    }
+    of_body = WITH_BODY if body else ()
+    for status in sorted({*common, *refusals, *of_body} - answers.keys()):
+        document["responses"][str(status)] = {
+            "$ref": f"#/components/responses/{form}{status}"
+        }
+    if body:
+        document["requestBody"] = body
+    return {name: value for name, value in document.items() if value}
+
+
+def _name(view: Callable[..., Any]) -> str:
+    """Return a name for a view that no other one has, such as ``v2_image_list``."""
+    packages = [part for part in view.__module__.split(".") if part in PACKAGES]
+    owner, _, method = view.__qualname__.rpartition(".")
+    words = _WORD.sub("_", _VIEW.sub("", owner)).lower()
+    return "_".join(filter(None, [*packages, words, method]))
+
+
+def tagged(tag: str, paths: Mapping[str, Document]) -> Document:
+    """Return the paths with the tag, under which readers find their operations."""
+    return {
+        path: {method: {"tags": [tag], **one} for method, one in methods.items()}
+        for path, methods in paths.items()
+    }
+
+
+def parameter(
+    where: str, name: str, schema: Document = TEXT, description: str = ""
+) -> Document:
+    """Return a parameter in the path, the query or a header; those of a path are required."""
+    document: Document = {"name": name, "in": where, "schema": schema}
+    if where == "path":
+        document["required"] = True
+    return document | ({"description": description} if description else {})
+
+
+def queries(schema: Document, *names: str) -> list[Document]:
+    """Return query parameters that have one schema."""
+    return [parameter("query", name, schema) for name in names]
+
+
+def headers(schema: Document, *names: str) -> list[Document]:
+    """Return request headers that have one schema."""
+    return [parameter("header", name, schema) for name in names]
+
+
+def answer(
+    schema: Document, description: str = "Done.", *sent: str, media_type: str = JSON
+) -> Document:
+    """Return an answer with a body; ``sent`` are the names of its headers."""
+    content = {media_type: {"schema": schema} if schema else {}}
+    return {"description": description, "content": content} | _sent(sent)
+
+
+def empty(description: str = "Done.", *sent: str) -> Document:
+    """Return an answer without a body; ``sent`` are the names of its headers."""
+    return {"description": description} | _sent(sent)
+
+
+def _sent(names: Collection[str]) -> Document:
+    if not names:
+        return {}
+    return {"headers": {name: {"schema": TEXT} for name in names}}
+
+
+def json_body(schema: Document) -> Document:
+    """Return the JSON body that a request must have."""
+    return {"required": True, "content": {JSON: {"schema": schema}}}
+
+
+def fields(*required: str, **properties: Document) -> Document:
+    """Return the schema of an object with these fields, of which some are ``required``."""
+    schema: Document = {"type": "object", "properties": properties}
+    return schema | ({"required": list(required)} if required else {})
+
+
+def many(schema: Document) -> Document:
+    """Return the schema of a list."""
+    return {"type": "array", "items": schema}
+
+
+def ref(name: str) -> Document:
+    """Return a reference to a schema of the document."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def schemas(documents: Mapping[str, Document]) -> Document:
+    """Return JSON schemas as they are in an OpenAPI document: with one place for definitions."""
+    components: Document = {}
+    for name, document in documents.items():
+        components |= document.get("definitions", {})
+        kept = {
+            key: value
+            for key, value in document.items()
+            if key not in ("name", "links", "definitions")
+        }
+        components[name] = {"type": "object", **kept}
+    return {name: _moved(schema) for name, schema in components.items()}
+
+
+def _moved(value: Any) -> Any:
+    """Return a part of a schema whose references lead to where the definitions are."""
+    if isinstance(value, list):
+        return [_moved(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    if isinstance(value.get("$ref"), str):
+        return ref(value["$ref"].rpartition("/")[2])
+    return {name: _moved(one) for name, one in value.items()}
+
+
+def refusal_responses(form: str, content: Document) -> Document:
+    """Return the responses to which operations refer by ``form`` and status code."""
+    return {
+        f"{form}{status}": {"description": description, "content": content}
+        for status, description in REFUSALS.items()
+    }
