@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from images.http.exception_handler import STATUS
 from images.http.openapi import REFUSALS
 from tests import described
 
+PAGE = "docs"  # for people
 # Their answers are those of other paths, or 404.
 ALIASES = ("UnknownPathView", ImageRootViewSet.__name__, RedirectView.__name__)
 METHODS = {"get", "head", "post", "put", "patch", "delete"}
@@ -30,7 +33,7 @@ def routes(patterns: list[Any]) -> Iterator[URLPattern]:
         if isinstance(pattern, URLResolver):
             if not str(pattern.pattern).startswith("admin/"):
                 yield from routes(pattern.url_patterns)
-        else:
+        elif str(pattern.pattern) != PAGE:
             yield pattern
 
 
@@ -124,3 +127,33 @@ def test_properties_that_the_operator_describes_are_for_signed_in_callers(
     settings.IMAGECATALOG_PROPERTY_SCHEMA = str(file)
 
     assert "secret_project_code" not in str(fresh())
+
+
+# The page for people
+
+
+def test_the_page_has_every_operation_and_schema(client: Client) -> None:
+    page = client.get("/docs").content.decode()
+
+    for path, methods in openapi.document()["paths"].items():
+        for method in methods:
+            assert f"<b>{method.upper()}</b> {path}</code>" in page
+    for name in openapi.document()["components"]["schemas"]:
+        assert f'id="schema-{name}"' in page
+
+
+def test_the_links_of_the_page_lead_somewhere(client: Client) -> None:
+    page = client.get("/docs").content.decode()
+    ids = re.findall(r'\bid="([^"]+)"', page)
+
+    assert {*re.findall(r'href="#([^"]+)"', page)} - {*ids} == set()
+    assert len(ids) == len({*ids})
+
+
+def test_the_page_loads_only_files_of_the_service(client: Client) -> None:
+    response = client.get("/docs")
+
+    assert response["Content-Security-Policy"].startswith("default-src 'none'")
+    for url in re.findall(r'<link[^>]* href="([^"]+)"', response.content.decode()):
+        with closing(client.get(url)) as found:
+            assert found.status_code == 200, url

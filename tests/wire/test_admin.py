@@ -359,6 +359,7 @@ def test_every_page_is_accessible(
         "add-by-location": f"{LIST}add/location/",
         "add-location": f"{LIST}{image_id}/locations/add/",
         "clients": "/admin/auth/user/1/clients/",
+        "api": "/docs",
     }
 
     wrong = {page: serious(screen, path) for page, path in pages.items()}
@@ -389,6 +390,7 @@ def test_no_page_is_wider_than_a_phone(window: Open, api: Api, tag: str) -> None
     page = window(viewport={"width": 390, "height": 844}).page
     paths = [FRONT, f"{LIST}?tag={tag}", f"{LIST}{image_id}/change/"]
     paths += [f"{LIST}{image_id}/move/delete/", f"{LIST}{image_id}/locations/add/"]
+    paths += ["/docs"]
 
     wide = []
     for path in paths:
