@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from typing import NamedTuple
 
 from django.conf import settings
 from django.db import Error
@@ -18,6 +19,48 @@ from images.stores.local import LocalStore
 from images.transfers import reaper
 
 PREFIX = "imagecatalog"
+
+
+class Metric(NamedTuple):
+    """What a metric tells, and the name of its label if it has one."""
+
+    help: str
+    label: str = ""
+
+
+METRICS = {
+    "info": Metric("The running release.", "version"),
+    "component_up": Metric(
+        "1 if the component of this machine (web, database, worker, store) works, else 0.",
+        "component",
+    ),
+    "images": Metric("Images by status.", "status"),
+    "images_stuck": Metric("Images in a transient status without a live transfer."),
+    "images_failed_24h": Metric(
+        "Images without data whose transfer failed in the last 24 hours."
+    ),
+    "images_damaged": Metric(
+        "Images with a copy that was damaged when it was last read."
+    ),
+    "trash_images": Metric("Images in the trash."),
+    "trash_bytes": Metric("Bytes of the images in the trash."),
+    "trash_next_scrub_timestamp_seconds": Metric(
+        "When the oldest image in the trash is deleted permanently."
+    ),
+    "store_objects": Metric("Objects that images have in a store.", "store"),
+    "store_bytes": Metric("Bytes that images have in a store.", "store"),
+    "store_free_bytes": Metric(
+        "Free bytes on the disk of a store in a folder.", "store"
+    ),
+    "transfers_running": Metric("Transfers that run or wait.", "kind"),
+    "transfers_to_remove": Metric(
+        "Ended transfers whose partial data is not removed yet."
+    ),
+    "worker_paused": Metric("1 if a restore has paused the workers, else 0."),
+    "worker_last_report_timestamp_seconds": Metric(
+        "When a background worker of any machine last reported."
+    ),
+}
 
 
 def text(components: Mapping[str, bool]) -> bytes:
@@ -38,21 +81,10 @@ class _Collector:
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         """Yield the metrics, as prometheus_client asks."""
-        yield _by_label(
-            "info",
-            "The running release.",
-            "version",
-            {str(settings.IMAGECATALOG_VERSION): 1},
-        )
-        yield _by_label(
-            "component_up",
-            "1 if the component of this machine works, else 0.",
-            "component",
-            {name: int(works) for name, works in self._components.items()},
-        )
-        yield _by_label(
-            "store_free_bytes", "Free bytes on the disk of a store.", "store", _free()
-        )
+        yield _family("info", {str(settings.IMAGECATALOG_VERSION): 1})
+        works = {name: int(works) for name, works in self._components.items()}
+        yield _family("component_up", works)
+        yield _family("store_free_bytes", _free())
         try:
             yield from list(_catalogue())
         except Error as error:
@@ -61,56 +93,29 @@ class _Collector:
 
 def _catalogue() -> Iterable[GaugeMetricFamily]:
     counts = overview.statistics()
-    yield _by_label("images", "Images by status.", "status", counts["images"])
-    for name, help_text, condition in (
-        (
-            "stuck",
-            "Images in a transient status without a live transfer.",
-            overview.stuck(),
-        ),
-        (
-            "failed_24h",
-            "Images whose transfer failed in the last 24 hours.",
-            overview.failed_lately(),
-        ),
-        (
-            "damaged",
-            "Images with a copy that was damaged when it was last read.",
-            overview.damaged(),
-        ),
+    yield _family("images", counts["images"])
+    for name, condition in (
+        ("images_stuck", overview.stuck()),
+        ("images_failed_24h", overview.failed_lately()),
+        ("images_damaged", overview.damaged()),
     ):
-        yield _one(f"images_{name}", help_text, Image.objects.filter(condition).count())
+        yield _family(name, Image.objects.filter(condition).count())
     trash = counts["trash"]
-    yield _one("trash_images", "Images in the trash.", trash["images"])
-    yield _one("trash_bytes", "Bytes of the images in the trash.", trash["bytes"])
+    yield _family("trash_images", trash["images"])
+    yield _family("trash_bytes", trash["bytes"])
     if due := overview.next_scrub():
-        yield _one(
-            "trash_next_scrub_timestamp_seconds",
-            "When the oldest image in the trash is deleted permanently.",
-            due.timestamp(),
-        )
+        yield _family("trash_next_scrub_timestamp_seconds", due.timestamp())
     for unit in ("objects", "bytes"):
         by_store = {store: facts[unit] for store, facts in counts["stores"].items()}
-        help_text = f"{unit.capitalize()} that images have in a store."
-        yield _by_label(f"store_{unit}", help_text, "store", by_store)
+        yield _family(f"store_{unit}", by_store)
     open_ones = Transfer.objects.filter(status__in=OPEN_STATUSES)
     by_kind = dict(open_ones.values_list("kind").annotate(Count("pk")).order_by())
-    yield _by_label(
-        "transfers_running",
-        "Transfers that run or wait.",
-        "kind",
-        by_kind,
-    )
-    left = reaper.unclean_count()
-    yield _one("transfers_to_remove", "Transfers with partial data in a store.", left)
-    is_paused = pause.current() is not None
-    yield _one("worker_paused", "1 if a restore has paused the workers.", is_paused)
+    yield _family("transfers_running", by_kind)
+    yield _family("transfers_to_remove", reaper.unclean_count())
+    yield _family("worker_paused", pause.current() is not None)
     if report := WorkerReport.objects.first():
-        yield _one(
-            "worker_last_report_timestamp_seconds",
-            "When a background worker of any machine last reported.",
-            report.reported_at.timestamp(),
-        )
+        reported_at = report.reported_at.timestamp()
+        yield _family("worker_last_report_timestamp_seconds", reported_at)
 
 
 def _free() -> dict[str, int]:
@@ -122,14 +127,12 @@ def _free() -> dict[str, int]:
     return free
 
 
-def _one(name: str, help_text: str, value: float) -> GaugeMetricFamily:
-    return GaugeMetricFamily(f"{PREFIX}_{name}", help_text, value)
-
-
-def _by_label(
-    name: str, help_text: str, label: str, values: Mapping[str, float]
-) -> GaugeMetricFamily:
-    family = GaugeMetricFamily(f"{PREFIX}_{name}", help_text, labels=[label])
+def _family(name: str, values: float | Mapping[str, float]) -> GaugeMetricFamily:
+    """Return a metric of METRICS with its value, or with a value for each value of its label."""
+    metric, full_name = METRICS[name], f"{PREFIX}_{name}"
+    if not isinstance(values, Mapping):
+        return GaugeMetricFamily(full_name, metric.help, values)
+    family = GaugeMetricFamily(full_name, metric.help, labels=[metric.label])
     for value, number in values.items():
         family.add_metric([value], number)
     return family
