@@ -90,8 +90,10 @@ conformance: $(VENV)/tests ## Run the Image API tests of Tempest with a real Key
 interop: $(VENV)/tests ## Let clients of other projects use the running service; options: make interop ARGS='--only nova'
 	@$(PY) -m tests.interop $(ARGS)
 
-docs: $(VENV)/tests ## Write the table of variables in docs/configuration.md from their declarations
+docs: $(VENV)/tests ## Write the generated parts of docs/, and build the site in docs/_build
 	@$(PY) -m tests.docs
+	@$(PY) -m sphinx --quiet --fail-on-warning --keep-going docs docs/_build
+	@echo "docs/_build/index.html"
 
 screenshots: $(VENV)/tests ## Take the pictures in docs/images
 	SCREENSHOTS=$(CURDIR)/docs/images $(PY) -m pytest -q tests/wire/test_screenshots.py
@@ -107,7 +109,7 @@ lock: ## Rewrite both lock files from pyproject.toml; newer versions: make lock 
 	"$$tools/bin/uv" $(LOCK) $(ARGS) --group test -c requirements.txt -o requirements-test.txt
 
 clean: ## Remove all files that the targets create; your data in var/ is kept
-	rm -rf $(VENV) dist var/test .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) dist docs/_build var/test .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Each of these files represents a state of the environment; its time is that of the state.

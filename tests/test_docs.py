@@ -10,7 +10,7 @@ import pytest
 from django.core.management import get_commands, load_command_class
 
 from imagecatalog import env
-from tests import docs
+from tests.docs import generated
 from tests.servers import ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -92,10 +92,17 @@ def test_make_targets_exist(page: Path) -> None:
         assert set(re.findall(r"\bmake ([a-z-]+)", line)) - targets == set()
 
 
-def test_the_table_of_variables_is_what_the_settings_declare() -> None:
-    text = docs.PAGE.read_text()
+@each_page
+def test_generated_parts_are_what_the_code_declares(page: Path) -> None:
+    text = page.read_text()
 
-    assert docs.page(text) == text, "run `make docs`"
+    assert generated.written(text) == text, "run `make docs`"
+
+
+def test_every_generated_part_is_on_a_page() -> None:
+    begun = (generated.GENERATED.findall(page.read_text()) for page in generated.PAGES)
+
+    assert {name for parts in begun for _, name, _ in parts} == {*generated.PARTS}
 
 
 def test_every_command_is_in_the_list() -> None:
