@@ -143,8 +143,8 @@ def test_a_reload_brings_new_code_and_settings(code: Path, tmp_path: Path) -> No
         assert OLD_URL in links()
         worker = servers.background_worker(service)
         url_file.write_text(NEW_URL)
-        package = code / "imagecatalog" / "__init__.py"
-        package.write_text('__version__ = "99.9"\n')
+        module = code / "imagecatalog" / "settings.py"
+        module.write_text(f'{module.read_text()}\nIMAGECATALOG_VERSION = "99.9"\n')
 
         reload(service, servers.gunicorn_of(service))
 
