@@ -24,8 +24,6 @@ from django.db import (
     ProgrammingError,
 )
 
-from images.units import counted
-
 log = logging.getLogger(__name__)
 
 RETRY_AFTER: Final = 2  # seconds that a client is asked to wait
@@ -125,9 +123,10 @@ def record_success() -> None:
             return
         _current = None
     log.warning(
-        "the database works again: it failed for %.0f s, and with it %s of this process",
+        "the database works again: it failed for %.0f s; failed requests and duties of this "
+        "process: %d",
         ended.last - ended.began,
-        counted(ended.failures, "request or duty", "requests or duties"),
+        ended.failures,
     )
 
 

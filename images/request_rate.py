@@ -14,7 +14,6 @@ from hashlib import blake2b
 from threading import Lock
 
 from images import errors
-from images.units import counted
 
 BURST = 10  # minutes of changes that may come at once, after a pause
 SLOTS = 1 << 15
@@ -46,9 +45,7 @@ def count(key: str, per_minute: int, at_once: int, sentence: str) -> None:
             _SLOT.pack_into(_table, offset, digest, until + cost)
     if excess > 0:
         seconds = math.ceil(excess)
-        raise errors.TooManyRequests(
-            f"{sentence} Try again in {counted(seconds, 'second')}.", seconds
-        )
+        raise errors.TooManyRequests(f"{sentence} Try again in {seconds} s.", seconds)
 
 
 def _find(key: str) -> tuple[int, int]:

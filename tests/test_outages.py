@@ -99,4 +99,4 @@ def test_an_outage_lasts_while_requests_wait_for_a_lock(
     began, ended = caplog.messages
     assert began == "the database fails: database is locked"
     assert "works again" in ended
-    assert "3 requests" in ended
+    assert "process: 3" in ended

@@ -35,7 +35,7 @@ def test_so_many_come_at_once_and_no_more(count: Count) -> None:
         count()
 
     with pytest.raises(
-        TooManyRequests, match=r"Too many\. Try again in 1 second\."
+        TooManyRequests, match=r"Too many\. Try again in 1 s\."
     ) as refused:
         count()
     assert refused.value.seconds == 1

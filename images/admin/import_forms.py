@@ -90,11 +90,10 @@ class ImportForm(StoresForm):
         required=False,
     )
 
-    field_order = ("url", "digest", "checksum_url")
-
     def __init__(self, data: Any = None) -> None:
         """Offer the stores that can be written."""
         super().__init__(further_stores(()), data)
+        self.order_fields(["url", "digest", "checksum_url"])
 
     def clean_digest(self) -> dict[str, str]:
         """Return the digest as {algorithm: value}; empty if none is entered.
