@@ -109,12 +109,15 @@ class Service:
 
 
 def manage(
-    env: Mapping[str, str], *command: str, timeout: float | None = None
+    env: Mapping[str, str],
+    *command: str,
+    timeout: float | None = None,
+    root: Path = ROOT,
 ) -> subprocess.CompletedProcess[str]:
-    """A management command that has ended, however. ``timeout`` in seconds."""
+    """A management command that has ended, however. ``timeout`` in seconds; ``root`` has the code."""
     return subprocess.run(
         [sys.executable, "manage.py", *command],
-        cwd=ROOT,
+        cwd=root,
         env=env,
         capture_output=True,
         text=True,

@@ -16,7 +16,10 @@ from django.db.migrations.operations import AddField
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.recorder import MigrationRecorder
 
+from images import lifecycle
+from images.access import Caller
 from images.management import schema
+from images.models import Transfer, TransferKind, TransferTarget
 
 RELEASED = {"identity": "0003_words", "images": "0009_words"}  # the newest of a release
 REMOVALS = (
@@ -52,6 +55,35 @@ def test_the_previous_release_can_use_the_tables(app: str) -> None:
 
     assert not removals, "remove it one release after the last one that uses it"
     assert not required, "it does not know this column, which needs a db_default"
+
+
+def test_the_previous_release_deletes_no_row_that_a_new_table_refers_to() -> None:
+    released = MigrationLoader(None).project_state([*RELEASED.items()]).apps
+    known = {model._meta.db_table for model in released.get_models()}
+    references = {
+        (model._meta.db_table, field.name)
+        for app in RELEASED
+        for model in apps.get_app_config(app).get_models(include_auto_created=True)
+        if model._meta.db_table not in known
+        for field in model._meta.concrete_fields
+        if field.related_model and field.related_model._meta.db_table in known
+    }
+
+    # The database deletes these rows: see the next test.
+    assert references == {("images_transfertarget", "transfer")}
+
+
+@pytest.mark.django_db
+def test_the_database_deletes_the_targets_of_a_transfer(member: Caller) -> None:
+    image = lifecycle.create({}, {}, [], member)
+    transfer = Transfer.objects.create(image=image, kind=TransferKind.IMPORT)
+    TransferTarget.objects.create(transfer=transfer, store="far", key="key")
+
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM images_transfer")
+
+    connection.check_constraints()
+    assert not TransferTarget.objects.exists()
 
 
 @pytest.mark.django_db

@@ -5,7 +5,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('images', '0029_digests'),
+        ('images', '0030_target_deletion'),
     ]
 
     operations = [

@@ -12,11 +12,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests import servers
 from tests.servers import ROOT, Service
-from tests.wire.api import Api
+from tests.wire.api import OCTETS, Api
 
 # The code before the first tag.
 FIRST = "99d2105c5905004fbaca7056fd8d91739e7e826f"
@@ -113,6 +114,22 @@ def shared(folder: Path, postgres_url: str) -> dict[str, str]:
     }
 
 
+def deleted_import(service: Service) -> str:
+    """The id of an image whose data this code has imported, and which is deleted for good."""
+    with Api(service) as api:
+        image_id = api.new(name="imported")
+        path = f"images/{image_id}"
+        assert api.put(f"{path}/stage", data=b"staged", headers=OCTETS).ok
+        method = {"method": {"name": "glance-direct"}}
+        assert api.post(f"{path}/import", json=method).status_code == 202
+        servers.wait_until(
+            lambda: api.image(image_id)["status"] == "active", "the import"
+        )
+        assert api.delete(path).status_code == 204
+    service.manage("image_scrub", "--now", image_id)
+    return image_id
+
+
 @pytest.mark.slow
 def test_the_previous_release_goes_on_while_this_one_migrates_and_serves(
     previous: Path, postgres_url: str, tmp_path: Path
@@ -131,7 +148,13 @@ def test_the_previous_release_goes_on_while_this_one_migrates_and_serves(
         with in_use(old, new) as together:
             enough = 5 * CLIENTS
             servers.wait_until(lambda: len(together) > enough, "images of both")
+        # Its worker does not know imports.
+        with servers.frozen(psutil.Process(old.process.pid)):
+            image_id = deleted_import(new)
         stack.close()
+        purge = ("image_purge", "--age", "0")
+        purged = servers.manage(old.env, *purge, root=previous)
+        assert f"{image_id}: purged" in purged.stdout, purged.stderr
         with Api(old) as api:
             assert live(api, api)
 
