@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from images.api.catalog.image_digests import (
+    SHOWN,
+    ImageDigestViewSet,
+    SameImageViewSet,
+)
 from images.api.catalog.quotas import QuotaViewSet
 from images.http import openapi
 from images.http.openapi import (
@@ -14,55 +19,95 @@ from images.http.openapi import (
     many,
     operation,
     parameter,
+    queries,
     ref,
 )
 from images.transfers import limits
 
-QUOTAS = "/catalog/v1/quotas"
+IMAGES, QUOTAS = "/catalog/v1/images", "/catalog/v1/quotas"
+OR_NONE: Document = {"type": ["string", "null"]}
 
 
 def paths() -> Document:
     """Return the operations by path and method."""
+    return {
+        **openapi.tagged("Digests", _digests()),
+        **openapi.tagged("Quotas", _quotas()),
+    }
+
+
+def _digests() -> Document:
+    digest = parameter("query", "digest", TEXT, "ALGORITHM:HEX, such as sha256:9f86…")
+    page = [digest, *queries(TEXT, "marker"), *queries(NUMBER, "limit")]
+    return {
+        IMAGES: {
+            "get": operation(
+                SameImageViewSet.list,
+                {200: answer(ref("SameImages"))},
+                parameters=page,
+            )
+        },
+        f"{IMAGES}/{{image_id}}/digests": {
+            "get": operation(
+                ImageDigestViewSet.list,
+                {200: answer(ref("Digests"))},
+                parameters=[parameter("path", "image_id", TEXT | {"format": "uuid"})],
+            )
+        },
+    }
+
+
+def _quotas() -> Document:
     project = [parameter("path", "project", TEXT | {"minLength": 1})]
     over = parameter(
         "query", "over", NUMBER | {"minimum": 1}, "Percent, by default 80."
     )
     wanted = {name: {"type": ["integer", "null"]} for name in limits.UNITS}
     full = fields(
-        project={"type": ["string", "null"]},
+        project=OR_NONE,
         **dict.fromkeys(("limit", "used", "percent", "growth"), NUMBER),
-        full_on={"type": ["string", "null"]},
+        full_on=OR_NONE,
     )
-    return openapi.tagged(
-        "Quotas",
-        {
-            QUOTAS: {
-                "get": operation(
-                    QuotaViewSet.list,
-                    {200: answer(fields(quotas=many(full)))},
-                    parameters=[over],
-                )
-            },
-            f"{QUOTAS}/{{project}}": {
-                "get": operation(
-                    QuotaViewSet.retrieve,
-                    {200: answer(ref("Quotas"))},
-                    parameters=project,
-                ),
-                "put": operation(
-                    QuotaViewSet.update,
-                    {200: answer(ref("Quotas"))},
-                    (409,),
-                    parameters=project,
-                    body=json_body(fields(**wanted)),
-                ),
-            },
+    return {
+        QUOTAS: {
+            "get": operation(
+                QuotaViewSet.list,
+                {200: answer(fields(quotas=many(full)))},
+                parameters=[over],
+            )
         },
-    )
+        f"{QUOTAS}/{{project}}": {
+            "get": operation(
+                QuotaViewSet.retrieve,
+                {200: answer(ref("Quotas"))},
+                parameters=project,
+            ),
+            "put": operation(
+                QuotaViewSet.update,
+                {200: answer(ref("Quotas"))},
+                (409,),
+                parameters=project,
+                body=json_body(fields(**wanted)),
+            ),
+        },
+    }
 
 
 def components() -> Document:
     """Return the schemas to which the operations refer."""
     numbers = dict.fromkeys(("limit", "used", "reserved", "trash"), NUMBER)
     quota = fields("limit", "used", "source", source=TEXT, **numbers)
-    return {"Quotas": fields(**dict.fromkeys(limits.UNITS, quota))}
+    image: Document = {
+        **dict.fromkeys(SHOWN, OR_NONE),
+        "size": {"type": ["integer", "null"]},
+    }
+    digests = fields(
+        digests={"type": "object", "additionalProperties": TEXT},
+        **dict.fromkeys(("verified_by", "verified_at", "stored_verified_at"), OR_NONE),
+        damaged=many(TEXT),
+    )
+    return {
+        "SameImages": fields(images=many(fields(**image)), first=TEXT, next=TEXT),
+        "Digests": digests,
+        "Quotas": fields(**dict.fromkeys(limits.UNITS, quota)),
+    }

@@ -74,12 +74,14 @@ def components() -> Document:
         **dict.fromkeys(image_import.REMOTE, TEXT),
     )
     digests = dict.fromkeys(image_import.DIGESTS, TEXT)
+    expected = fields(size=NUMBER, **digests) | {"additionalProperties": False}
     wanted = fields(
         "method",
         method=method,
         stores=many(TEXT),
         **dict.fromkeys(image_import.FLAGS, FLAG),
-        expected=fields(size=NUMBER, **digests) | {"additionalProperties": False},
+        **dict.fromkeys((image_import.EXPECTED, image_import.EXPECTED_AFTER), expected),
+        **dict.fromkeys((image_import.CHECKSUM_URL, image_import.CHECKSUM_NAME), TEXT),
     )
     source = fields(
         *tasks.NEEDED,
