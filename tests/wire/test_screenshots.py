@@ -16,10 +16,11 @@ from playwright.sync_api import Browser, expect
 from tests import servers
 from tests.servers import Service
 from tests.wire.api import OCTETS, Api, ApiV1, connect, upload_head
-from tests.wire.browser import LIST, Screen
+from tests.wire.browser import FRONT, LIST, Screen
 
 pytestmark = pytest.mark.slow
 MIB = 1 << 20
+TOGETHER = 600_000  # bytes of all pictures, which every clone has
 HALF = re.compile(r"3\d(\.\d)? MiB of 64")
 CLOSE_THE_SIDEBAR = "localStorage.setItem('django.admin.navSidebarIsOpen', 'false')"
 CLOUD = {
@@ -107,7 +108,7 @@ def uploading(service: Service, api: Api, name: str, size: int, **fields: Any) -
     return sock
 
 
-def test_pictures_of_the_list_and_of_an_image(
+def test_pictures_of_the_admin(
     gallery: Service, browser: Browser, tmp_path: Path
 ) -> None:
     folder = Path(os.environ.get("SCREENSHOTS") or tmp_path)
@@ -125,6 +126,17 @@ def test_pictures_of_the_list_and_of_an_image(
             screen.image(shown)
             expect(screen.page.locator("h1 .badge")).to_have_text("Active")
             screen.page.screenshot(path=folder / "image-page.png")
+            for name, path in {
+                "overview": FRONT,
+                "transfers": "/admin/images/transfer/",
+                "confirmation": f"{LIST}{shown}/move/deactivate/",
+            }.items():
+                screen.page.goto(path)
+                expect(
+                    screen.page.locator("main h1, #content h1").first
+                ).to_be_visible()
+                screen.page.screenshot(path=folder / f"{name}.png")
             screen.context.close()
 
     assert screen.complaints == []
+    assert sum(file.stat().st_size for file in folder.glob("*.png")) < TOGETHER
