@@ -17,11 +17,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Upwards: a room may import the rooms of the floors below its own, and none beside it.
 FLOORS: list[set[str]] = [
-    {"errors", "outages", "text"},
+    {"errors", "outages", "text", "units"},
     {"logs"},
     {
         "data_folder",
-        "units",
         "console",
         "min_rate",
         "request_rate",
