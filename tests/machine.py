@@ -41,6 +41,8 @@ mount -t sysfs -o ro sysfs sys
 mount -t cgroup2 cgroup2 sys/fs/cgroup
 for folder in run tmp dev; do mount -t tmpfs tmpfs $folder; done
 mkdir dev/shm dev/pts
+mount -t devpts -o newinstance,ptmxmode=0666 devpts dev/pts
+ln -s pts/ptmx dev/ptmx
 for device in null zero full random urandom tty; do
     touch dev/$device
     mount --bind /dev/$device dev/$device
@@ -53,7 +55,8 @@ mount --bind "$3" opt/packages
 mount --bind "$4" opt/code
 cat >opt/imagecatalog/bin/imagecatalog <<'SCRIPT'
 #!/bin/sh
-PYTHONPATH=/opt/packages:/opt/code exec /opt/python/bin/python3 -m imagecatalog "$@"
+export LD_LIBRARY_PATH=/opt/python/lib PYTHONPATH=/opt/packages:/opt/code
+exec /opt/python/bin/python3 -m imagecatalog "$@"
 SCRIPT
 chmod +x opt/imagecatalog/bin/imagecatalog
 ip link set lo up
@@ -75,7 +78,7 @@ class Machine:
         self, *command: str | Path, stdin: str = ""
     ) -> subprocess.CompletedProcess[str]:
         """Run a command as root in the machine until it ends."""
-        enter = ["nsenter", "--target", str(self.init), "--all", "--wd=/"]
+        enter = ["nsenter", "--target", str(self.init), "--all"]
         return subprocess.run(
             [*enter, *map(str, command)],
             env={"PATH": os.environ["PATH"]},
@@ -93,7 +96,7 @@ class Machine:
 
     def log(self) -> str:
         """The end of the journal."""
-        return self.run("journalctl", "--no-pager", "--lines=100").stdout
+        return self.run("journalctl", "--no-pager", "--lines=40").stdout
 
 
 @contextlib.contextmanager

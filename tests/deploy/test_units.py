@@ -46,7 +46,7 @@ def test_all_units_run_as_one_user_with_one_environment() -> None:
     own = r"((?:User|Group|StateDirectory\w*|EnvironmentFile|Environment=\w+_DIR)=.*)"
     environments = {tuple(lines(unit, own)) for unit in UNITS}
 
-    assert [len(environment) for environment in environments] == [6]
+    assert [len(environment) for environment in environments] == [7]
 
 
 def test_the_service_has_more_time_to_stop_than_its_requests() -> None:

@@ -15,9 +15,17 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.xdist_group("systemd"),
 ]
-API, MANAGEMENT = "http://127.0.0.1:9292", "http://127.0.0.1:9293"
-SERVICE, VERIFY = "imagecatalog.service", "imagecatalog-verify.service"
+API = "http://127.0.0.1:9292"
+SERVICE = "imagecatalog.service"
+BACKUP, VERIFY = "imagecatalog-backup.service", "imagecatalog-verify.service"
 RESTRICTED = {"NoNewPrivs": "1", "Seccomp": "2", "CapEff": "0000000000000000"}
+WAIT_UNTIL_READY = ["curl", "--fail", "--silent", "--retry", "30"]
+WAIT_UNTIL_READY += [
+    "--retry-delay",
+    "1",
+    "--retry-all-errors",
+    "http://127.0.0.1:9293/readyz",
+]
 Curl = Callable[..., str]
 
 
@@ -37,10 +45,6 @@ def computer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
         with machine(tmp_path_factory.mktemp("systemd")) as computer:
             install = f"cd /opt/code\n{documented_installation()}"
             computer.output("sh", "-ec", install)
-            ready = ["curl", "--fail", "--silent", f"{MANAGEMENT}/readyz"]
-            servers.wait_until(
-                lambda: computer.run(*ready).returncode == 0, "the service", 60
-            )
             yield computer
     except servers.Missing as missing:
         pytest.skip(str(missing))
@@ -51,7 +55,7 @@ def curl(computer: Machine) -> Curl:
     """Sends a request as the first user, whose password is in the journal."""
     log = computer.output("journalctl", f"--unit={SERVICE}", "--output=cat")
     (password,) = re.findall("^First user: admin, password: ([^ ]+)", log, re.MULTILINE)
-    program = ["curl", "--fail", "--silent", "--show-error", f"--user=admin:{password}"]
+    program = ["curl", "--fail", "--silent", "--show-error", "-u", f"admin:{password}"]
 
     def curl(path: str, *options: str, body: str = "") -> str:
         return computer.output(*program, *options, f"{API}{path}", stdin=body)
@@ -64,7 +68,7 @@ def show(computer: Machine, unit: str, name: str) -> str:
 
 
 def test_systemd_finds_nothing_to_object_to_in_the_units(computer: Machine) -> None:
-    verify = "systemd-analyze verify /opt/code/deploy/systemd/*.service *.timer"
+    verify = "systemd-analyze verify imagecatalog*"
     done = computer.run("sh", "-c", f"cd /etc/systemd/system && {verify}")
 
     assert (done.returncode, done.stderr) == (0, "")
@@ -89,8 +93,8 @@ def test_the_service_stores_an_image_and_verifies_it(
     computer: Machine, curl: Curl
 ) -> None:
     image = {"name": "one", "disk_format": "raw", "container_format": "bare"}
-    created = json.loads(curl("/v2/images", "--data=@-", body=json.dumps(image)))
-    data = ["--upload-file", "-", "--header=Content-Type: application/octet-stream"]
+    created = json.loads(curl("/v2/images", "--data", "@-", body=json.dumps(image)))
+    data = ["--upload-file", "-", "--header", "Content-Type: application/octet-stream"]
     curl(f"/v2/images/{created['id']}/file", *data, body="bytes of an image")
     computer.output("systemctl", "start", VERIFY)
 
@@ -110,13 +114,36 @@ def test_the_operators_command_works_on_the_catalogue_of_the_service(
     assert wrong.returncode == 1
 
 
-def test_the_timer_waits_for_the_night(computer: Machine) -> None:
-    assert show(computer, "imagecatalog-verify.timer", "ActiveState") == "active"
+@pytest.mark.parametrize("name", ["backup", "verify"])
+def test_the_timers_wait_for_the_night(computer: Machine, name: str) -> None:
+    assert show(computer, f"imagecatalog-{name}.timer", "ActiveState") == "active"
 
 
-def test_the_service_stops_cleanly_and_starts_again(computer: Machine) -> None:
-    computer.output("systemctl", "restart", SERVICE)
+def test_the_backup_is_made_and_verified(computer: Machine) -> None:
+    computer.output("systemctl", "start", BACKUP)
+
+    assert show(computer, BACKUP, "Result") == "success"
+    made = computer.output("ls", "/var/lib/imagecatalog-backups").split()
+    log = computer.output("journalctl", f"--unit={BACKUP}", "--output=cat")
+    assert len(made) == 1
+    assert f"{made[0]}: nothing is wrong." in log
+
+
+def test_a_reload_keeps_the_process(computer: Machine) -> None:
+    before = show(computer, SERVICE, "MainPID")
+    computer.output("systemctl", "reload", SERVICE)
+    computer.output(*WAIT_UNTIL_READY)
+
+    assert show(computer, SERVICE, "ActiveState") == "active"
+    assert show(computer, SERVICE, "MainPID") == before
+
+
+def test_clients_wait_during_a_restart(computer: Machine) -> None:
+    computer.output("systemctl", "restart", "--no-block", SERVICE)
+    for _ in range(20):
+        computer.output("curl", "--fail", "--silent", f"{API}/versions")
+    computer.output(*WAIT_UNTIL_READY)
     log = computer.output("journalctl", f"--unit={SERVICE}", "--output=cat")
 
     assert "Failed with result" not in log
-    assert show(computer, SERVICE, "ActiveState") == "active"
+    assert log.count("Started imagecatalog.service") == 2
