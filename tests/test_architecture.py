@@ -17,7 +17,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Upwards: a room may import the rooms of the floors below its own, and none beside it.
 FLOORS: list[set[str]] = [
-    {"errors", "outages", "text", "units"},
+    {"units"},
+    {"errors", "outages", "text"},
     {"logs"},
     {
         "data_folder",
@@ -344,6 +345,6 @@ def files() -> Iterator[Path]:
     for path in sorted(ROOT.iterdir()):
         if path.is_file():
             yield path
-        elif path.name == ".ci" or not path.name.startswith((".", "var")):
+        elif path.name == ".ci" or not path.name.startswith((".", "dist", "var")):
             inside = (it for it in path.rglob("*") if it.is_file())
             yield from (it for it in inside if it.suffix != ".pyc")
