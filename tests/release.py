@@ -89,16 +89,24 @@ def sbom() -> int:
             [sys.executable, "-m", "venv", "--without-pip", folder], check=True
         )
         pip = [sys.executable, "-m", "pip", "--python", f"{folder}/bin/python"]
-        pip += ["--quiet", "--no-input", "--disable-pip-version-check", "install"]
+        pip += ["-qq", "--no-input", "--disable-pip-version-check", "install"]
         pip += ["--no-compile"]
         subprocess.run([*pip, "--require-hashes", "-r", LOCK], check=True)
         subprocess.run([*pip, "--no-deps", package], check=True)
         program = environments.programs("release") / "cyclonedx-py"
-        command = [program, "environment", "--output-reproducible", "--PEP-639"]
+        command = [program, "environment", "--output-reproducible"]
         command += ["--pyproject", ROOT / "pyproject.toml", "-o", document]
         subprocess.run([*command, f"{folder}/bin/python"], check=True)
+    set_version(document, version_of(package))
     print(document.relative_to(ROOT))
     return 0
+
+
+def set_version(document: Path, version: str) -> None:
+    """Name the version of the package, which pyproject.toml leaves to tags."""
+    bill = json.loads(document.read_text())
+    bill["metadata"]["component"]["version"] = version
+    document.write_text(json.dumps(bill, indent=2) + "\n")
 
 
 # The release

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -91,6 +92,18 @@ def test_fragments_that_are_not_in_the_changelog_stop_a_release(
 
     with pytest.raises(release.Failed, match="1 fragments"):
         release.check_changelog(checkout, "1.2.0")
+
+
+def test_the_bill_of_materials_names_the_version(tmp_path: Path) -> None:
+    document = tmp_path / "bill.json"
+    document.write_text('{"metadata": {"component": {"name": "imagecatalog-server"}}}')
+
+    release.set_version(document, "1.2.0")
+
+    assert json.loads(document.read_text())["metadata"]["component"] == {
+        "name": "imagecatalog-server",
+        "version": "1.2.0",
+    }
 
 
 def test_each_vulnerability_is_a_line() -> None:
