@@ -19,7 +19,7 @@ PYTEST := $(PY) -m pytest --numprocesses=$(PROCESSES) --maxprocesses=4 --dist=lo
 LOCK := pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-emit-index-url --quiet
 
-.PHONY: help run test test-all test-postgres test-fast lint dist sbom audit release bench crash attack fuzz conformance interop docs screenshots changelog lock clean
+.PHONY: help run test test-all test-postgres test-fast lint dist sbom audit release bench crash attack fuzz conformance interop container docs screenshots changelog lock clean
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -89,6 +89,9 @@ conformance: $(VENV)/tests ## Run the Image API tests of Tempest with a real Key
 
 interop: $(VENV)/tests ## Let clients of other projects use the running service; options: make interop ARGS='--only nova'
 	@$(PY) -m tests.interop $(ARGS)
+
+container: $(VENV)/tests dist ## Build the container image and run it; options: make container ARGS='--base IMAGE'
+	@$(PY) -m tests.container $(ARGS)
 
 docs: $(VENV)/tests ## Write the generated parts of docs/, and build the site in docs/_build
 	@$(PY) -m tests.docs

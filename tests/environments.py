@@ -26,7 +26,11 @@ INTEROP = {
     "heat": ["openstack-heat==27.0.1"],
 }
 RELEASE = {"release": ["cyclonedx-bom==7.5.0", "pip-audit==2.10.1"]}
-PACKAGES = CONFORMANCE | INTEROP | RELEASE
+# Validators of compose files and of manifests
+DEPLOY = {
+    "deploy": ["compose-spec==0.2.1", "pydantic>=2", "kubernetes-validate==1.37.0"]
+}
+PACKAGES = CONFORMANCE | INTEROP | RELEASE | DEPLOY
 
 
 def programs(name: str) -> Path:
