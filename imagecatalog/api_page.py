@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
 from imagecatalog import openapi
+from imagecatalog.middleware import content_security_policy
 from images.http.openapi import Document
 from images.http.views import without_body
 
@@ -53,6 +54,7 @@ class Operation(NamedTuple):
 
 
 @without_body
+@content_security_policy
 def api_page(request: HttpRequest) -> HttpResponse:
     """Return a page with all operations and schemas."""
     return HttpResponse(_rendered())

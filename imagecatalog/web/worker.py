@@ -23,8 +23,8 @@ from gunicorn.workers import gthread  # type: ignore[import-untyped]
 
 from imagecatalog.web import memory, refusals
 from imagecatalog.web.connection import Connection
+from imagecatalog.web.fair_queue import FairQueue
 from imagecatalog.web.sending import Download, Senders, TooSlow
-from imagecatalog.web.turns import Turns
 from images.http import connection
 
 HELD_LIMIT: Final = 32 << 20  # bytes of requests that are not answered, in one process
@@ -62,7 +62,7 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
         self._tls = _tls_context(self.cfg) if self.cfg.is_ssl else None
         self._discarded = bytearray(DISCARDED_AT_ONCE)
         self._senders = Senders(self._is_sent)
-        self._turns = Turns()
+        self._requests = FairQueue()
 
     def init_process(self) -> None:
         """Let the threads of this process share heaps, and serve."""
@@ -155,13 +155,13 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
 
     def _dispatch(self, conn: Connection) -> None:
         self._leave(conn)
-        self._turns.add(conn, time.monotonic())
-        self._take_turns()
+        self._requests.add(conn, time.monotonic())
+        self._start_requests()
 
-    def _take_turns(self) -> None:
+    def _start_requests(self) -> None:
         now = time.monotonic()
-        self._turns.measure(now, time.process_time())
-        while conn := self._turns.take(now):
+        self._requests.measure(now, time.process_time())
+        while conn := self._requests.take(now):
             self.enqueue_req(conn)
 
     def _wait(self, conn: Connection) -> None:
@@ -235,8 +235,8 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
         """
         self._held -= conn.held
         conn.held = 0
-        self._turns.end(conn)
-        self._take_turns()
+        self._requests.end(conn)
+        self._start_requests()
         can_go_on = not fs.cancelled() and fs.exception() is None and fs.result()
         if conn.download is None:
             self._go_on(conn, can_go_on)
@@ -363,11 +363,11 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         """Wait for events and handle them.
 
-        The wait is at most 0.1 s if the process is stopping, or if a request waits for its turn.
+        The wait is at most 0.1 s if the process is stopping, or if a request waits for a thread.
         """
-        is_short = self._turns or not self.alive
+        is_short = self._requests or not self.alive
         super().wait_for_and_dispatch_events(0.1 if is_short else timeout)
-        self._take_turns()
+        self._start_requests()
 
     def _free_places(self) -> None:
         self._evict(lambda conn: 1, max(self.worker_connections // RELIEF, 1))

@@ -9,9 +9,9 @@ from contextlib import ExitStack
 import pytest
 from gunicorn.config import Config  # type: ignore[import-untyped]
 
-from imagecatalog.web import turns
+from imagecatalog.web import fair_queue
 from imagecatalog.web.connection import Connection
-from imagecatalog.web.turns import Turns
+from imagecatalog.web.fair_queue import FairQueue
 
 EAGER, OTHER = "192.0.2.1", "192.0.2.2"
 NOW = 1000.0  # s
@@ -33,20 +33,20 @@ def connect() -> Iterator[Connect]:
 
 
 @pytest.fixture
-def busy() -> Turns:
+def busy() -> FairQueue:
     """A process that uses a whole processor."""
-    busy = Turns()
+    busy = FairQueue()
     busy.measure(NOW - 1, 0.0)
     busy.measure(NOW, 1.0)
     return busy
 
 
-def taken(queue: Turns, now: float = NOW) -> list[Connection]:
+def taken(queue: FairQueue, now: float = NOW) -> list[Connection]:
     return list(iter(lambda: queue.take(now), None))
 
 
 def test_while_clients_compete_each_has_one_request_at_a_time(
-    busy: Turns, connect: Connect
+    busy: FairQueue, connect: Connect
 ) -> None:
     eager = [connect(EAGER) for _ in range(3)]
     other = connect(OTHER)
@@ -58,7 +58,9 @@ def test_while_clients_compete_each_has_one_request_at_a_time(
     assert taken(busy) == [eager[1]]
 
 
-def test_requests_of_the_only_client_do_not_wait(busy: Turns, connect: Connect) -> None:
+def test_requests_of_the_only_client_do_not_wait(
+    busy: FairQueue, connect: Connect
+) -> None:
     eager = [connect(EAGER) for _ in range(3)]
     for conn in eager:
         busy.add(conn, NOW)
@@ -67,7 +69,7 @@ def test_requests_of_the_only_client_do_not_wait(busy: Turns, connect: Connect) 
 
 
 def test_no_request_waits_while_the_process_has_time(connect: Connect) -> None:
-    idle = Turns()
+    idle = FairQueue()
     idle.measure(NOW - 1, 0.0)
     idle.measure(NOW, 0.01)
     conns = [connect(EAGER), connect(EAGER), connect(OTHER)]
@@ -79,10 +81,10 @@ def test_no_request_waits_while_the_process_has_time(connect: Connect) -> None:
 
 
 def test_a_client_that_has_sent_nothing_for_a_while_does_not_compete(
-    busy: Turns, connect: Connect
+    busy: FairQueue, connect: Connect
 ) -> None:
     other = connect(OTHER)
-    busy.add(other, NOW - turns.COMPETING_SECONDS - 1)
+    busy.add(other, NOW - fair_queue.COMPETING_SECONDS - 1)
     taken(busy)
     busy.end(other)
     eager = [connect(EAGER) for _ in range(2)]
@@ -93,7 +95,7 @@ def test_a_client_that_has_sent_nothing_for_a_while_does_not_compete(
 
 
 def test_a_request_that_takes_long_does_not_count(
-    busy: Turns, connect: Connect
+    busy: FairQueue, connect: Connect
 ) -> None:
     busy.add(connect(OTHER), NOW)
     eager = [connect(EAGER) for _ in range(2)]
@@ -101,5 +103,5 @@ def test_a_request_that_takes_long_does_not_count(
         busy.add(conn, NOW)
     taken(busy)
 
-    assert taken(busy, NOW + turns.COUNTED_SECONDS / 2) == []
-    assert taken(busy, NOW + turns.COUNTED_SECONDS) == [eager[1]]
+    assert taken(busy, NOW + fair_queue.COUNTED_SECONDS / 2) == []
+    assert taken(busy, NOW + fair_queue.COUNTED_SECONDS) == [eager[1]]

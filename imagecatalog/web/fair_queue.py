@@ -17,7 +17,7 @@ BUSY: Final = 0.2  # of a processor
 MEASURED_SECONDS: Final = 0.5
 
 
-class Turns:
+class FairQueue:
     """Requests that wait for a thread, in one queue for each address.
 
     While the process has time, or requests come from one address only, none waits. Else each
@@ -48,7 +48,7 @@ class Turns:
             self._measured, self._used = now, used
 
     def add(self, conn: Connection, now: float) -> None:
-        """Let a request wait for its turn. ``now`` is the monotonic time in seconds."""
+        """Let a request wait for a thread. ``now`` is the monotonic time in seconds."""
         self._seen[conn.address] = now
         self._seen.move_to_end(conn.address)
         self._queues.setdefault(conn.address, deque()).append(conn)
