@@ -254,7 +254,7 @@ def gunicorn_of(service: Service) -> psutil.Process:
 
 def reload(service: Service) -> None:
     """Reload the service, and wait until its new web processes serve."""
-    done = " reloaded: "
+    done = " reloaded: the former"
     count = service.log.read_text().count(done)
     service.process.send_signal(signal.SIGHUP)
     wait_until(
