@@ -19,6 +19,7 @@ from images import errors, lifecycle, stores
 from images.access import Caller
 from images.models import Event, Image, ImageLocation, Status, Transfer
 from images.operations import consistency, repair
+from images.operations.consistency.objects import needed_of
 from images.stores.http import HttpStore
 from images.stores.local import LocalStore
 
@@ -647,3 +648,12 @@ def test_an_image_with_a_running_transfer_is_not_released(
 
     with pytest.raises(errors.Conflict):
         repair.unstick(image.pk, member)
+
+
+@pytest.mark.sqlite
+@pytest.mark.django_db
+def test_copies_are_found_by_their_keys_and_not_through_all_images() -> None:
+    plan = needed_of([1, 2, 3]).explain()
+
+    assert "images_image USING INDEX sqlite_autoindex_images_image_1 (id=?)" in plan
+    assert "(status=?)" not in plan

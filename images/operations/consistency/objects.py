@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 
 from images import errors, stores
 from images.models import ImageLocation
@@ -96,8 +96,14 @@ def _still_needed(wrong: list[Wrong]) -> Iterator[Finding]:
 
 
 def _needed(locations: list[int]) -> set[int]:
-    needed = ImageLocation.objects.filter(NEEDED, pk__in=locations)
-    return set(needed.values_list("pk", flat=True))
+    return set(needed_of(locations).values_list("pk", flat=True))
+
+
+def needed_of(locations: list[int]) -> QuerySet[ImageLocation]:
+    """Return those of these locations that their images need."""
+    # With a plain list SQLite begins with all images and tries the whole list for each of them.
+    listed = ImageLocation.objects.filter(pk__in=locations)
+    return ImageLocation.objects.filter(NEEDED, pk__in=listed)
 
 
 def _wrong(
