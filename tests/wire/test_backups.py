@@ -66,7 +66,7 @@ def test_all_that_was_acknowledged_before_a_backup_is_there_after_its_restore(
         with servers.in_threads(4, uploads.run):
             uploads.wait_for(8)
             before = dict(uploads.acknowledged)
-            path = backup(evidence)
+            path = backup(evidence, "--with-bytes", "--verify")
             uploads.wait_for(8)
         newer = set(uploads.acknowledged) - set(before)
 
@@ -85,32 +85,27 @@ def test_all_that_was_acknowledged_before_a_backup_is_there_after_its_restore(
         assert evidence.files(image_id)  # nothing of the old catalogue was removed
 
 
-def backup(evidence: Evidence) -> str:
-    """The folder of a new backup. An object store is backed up by its own means."""
-    words = [
-        "backup",
-        "--verify",
-        "--json",
-        "--to",
-        str(evidence.service.data_dir / "b"),
-    ]
-    if "DATABASE_URL" not in evidence.service.env:
-        words.append("--with-bytes")
-    path: str = json.loads(evidence.service.manage(*words))["path"]
+def backup(evidence: Evidence, *options: str) -> str:
+    """The folder of a new backup."""
+    to = str(evidence.service.data_dir / "backups")
+    printed = evidence.service.manage("backup", *options, "--json", "--to", to)
+    path: str = json.loads(printed)["path"]
     return path
 
 
 def elsewhere(
     env: dict[str, str], folder: Path, request: pytest.FixtureRequest
 ) -> dict[str, str]:
-    """What a machine needs that has nothing of the catalogue but its object store."""
+    """The settings of a machine that has nothing of the catalogue."""
     other = env | {
         "IMAGECATALOG_DATA_DIR": str(folder / "elsewhere" / "data"),
         "IMAGECATALOG_SCRUB_TIME": "0",
     }
     if "DATABASE_URL" in env:
         server = request.getfixturevalue("postgres_url")
+        s3: servers.S3 = request.getfixturevalue("s3_server")
         other["DATABASE_URL"] = servers.new_database(server)
+        other["IMAGECATALOG_STORES"] = s3.store(prefix="elsewhere")
     (folder / "elsewhere").mkdir()
     return other
 
@@ -126,28 +121,36 @@ def check_pause(evidence: Evidence, trashed: str) -> None:
     evidence.wait_for(trashed, "deleted", 30)
 
 
-def test_a_catalogue_is_replaced_and_kept(
-    start: Start, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
+def test_a_catalogue_is_replaced_and_nothing_of_it_is_removed(start: Start) -> None:
     with start() as evidence, Api(evidence.service) as api:
-        old = api.new(name="in the backup")
-        path = backup(evidence)
+        old = api.new()
+        api.upload(old, b"in the backup")
+        path = backup(evidence)  # its data stays in the store
         api.delete(f"images/{old}")
-        new = api.new(name="newer")
+        newer = api.new()
+        api.upload(newer, b"newer than the backup")
     # As if the service had been stopped for a while.
     forget = "from images.models import WorkerReport as it; it.objects.all().delete()"
     env = evidence.service.env
     manage(env, "shell", "--no-imports", "-c", forget)
-    if "DATABASE_URL" in env:
-        table = "pg_namespace WHERE nspname LIKE 'catalogue_replaced_%'"
-        kept = lambda: len(evidence.rows(f"SELECT nspname FROM {table}"))  # noqa: E731
-    else:
-        kept = lambda: len(list(evidence.service.data_dir.glob("*.replaced-*")))  # noqa: E731
 
-    manage(env, "restore", path, "--replace", "--yes")
+    report = manage(env, "restore", path, "--replace", "--yes")
 
-    assert kept() == 1
-    found = {image_id for (image_id,) in evidence.rows("SELECT id FROM images_image")}
-    assert found == {old}
-    assert evidence.status(old) == "queued"
-    assert new not in found
+    assert evidence.files(newer)
+    assert f"orphan-bytes - {store_of(env)} {newer[:2]}/{newer}." in report
+    assert evidence.rows("SELECT id, status FROM images_image") == [(old, "active")]
+    assert len(replaced(evidence)) == 1
+    with start() as again, Api(again.service) as api:
+        assert api.data(old) == b"in the backup"
+
+
+def store_of(env: dict[str, str]) -> str:
+    return "objects" if "DATABASE_URL" in env else "local"
+
+
+def replaced(evidence: Evidence) -> list[object]:
+    """The databases that were put aside."""
+    if "DATABASE_URL" in evidence.service.env:
+        schemas = "pg_namespace WHERE nspname LIKE 'catalogue_replaced_%'"
+        return [*evidence.rows(f"SELECT nspname FROM {schemas}")]
+    return [*evidence.service.data_dir.glob("*.sqlite3.replaced-*")]
