@@ -236,6 +236,7 @@ def test_a_checksum_file_is_read_for_an_import_from_a_url(
     image = make_image("queued")
     (web_folder / "SHA256SUMS").write_text(f"{'0' * 64}  disk.raw\n")
     sent = {"url": f"{web}/disk.raw", "checksum_url": f"{web}/SHA256SUMS"}
+    sent["stores"] = "local"
     root.post(f"{LIST}{image.pk}/import/", sent)
     work()
 
@@ -260,6 +261,7 @@ def test_a_checksum_file_needs_the_name_of_the_data(
 ) -> None:
     image = make_image("queued")
     sent = {"url": f"{web}/", "checksum_url": f"{web}/SHA256SUMS"}
+    sent["stores"] = "local"
 
     answer = root.post(f"{LIST}{image.pk}/import/", sent)
 
@@ -297,6 +299,7 @@ def test_a_secret_checksum_url_is_not_tried_again(
 ) -> None:
     image = make_image("queued")
     sent = {"url": f"{web}/disk.raw", "checksum_url": f"{web}/missing?key=secret"}
+    sent["stores"] = "local"
     root.post(f"{LIST}{image.pk}/import/", sent)
     (first,) = waiting_copies()
     work()
