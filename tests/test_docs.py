@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -112,6 +113,28 @@ def test_every_command_is_in_the_list() -> None:
 
     assert len(ours) > 15
     assert ours - listed == set()
+
+
+def sentences(text: str) -> Iterator[str]:
+    """What the first column of a table quotes, without the parts for which "…" stands."""
+    for row in re.findall(r"^\| ([^|]*) \|", text, re.M):
+        for quoted in re.findall("`([^`]*[^`\\w][^`]*)`", row):
+            yield from filter(None, map(str.strip, quoted.split("…")))
+
+
+def test_quoted_messages_are_those_of_the_service() -> None:
+    page = ROOT / "docs" / "troubleshooting.md"
+    sources = [*ROOT.glob("images/**/*.py"), *ROOT.glob("imagecatalog/**/*.py")]
+    texts = [
+        node.value
+        for source in sources
+        for node in ast.walk(ast.parse(source.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    quoted = [*sentences(page.read_text())]
+
+    assert len(quoted) > 20
+    assert [one for one in quoted if not any(one in text for text in texts)] == []
 
 
 def test_the_checks_find_what_is_wrong() -> None:

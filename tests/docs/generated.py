@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 
-from tests.docs import commands, metrics, variables
+from tests.docs import alerts, commands, metrics, variables
 from tests.servers import ROOT
 
 PAGES = sorted(ROOT.glob("docs/*.md"))
 PARTS = {
+    "alerts": alerts.table,
     "commands": commands.reference,
     "metrics": metrics.table,
     "variables": variables.table,
