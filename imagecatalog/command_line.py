@@ -10,6 +10,7 @@ GROUPS = {
         "migrate": "prepare or migrate the database",
         "check": "check the configuration, the database and the stores",
         "doctor": "examine the whole installation, and try its parts",
+        "completion": "print the completion of commands for a shell",
     },
     "Images": {
         "image_status": "show images or the catalogue; change statuses",
