@@ -24,6 +24,21 @@ from tests import servers
 SYSTEMD = Path("/lib/systemd/systemd")
 DEPLOY = servers.ROOT / "deploy" / "systemd"
 
+SPACES = ("--mount", "--pid", "--cgroup", "--uts", "--ipc", "--net")
+
+# What a machine needs of the kernel, tried in the folder $1.
+TRIAL = """
+set -e
+mount --make-rprivate /
+mount -t tmpfs tmpfs "$1"
+cd "$1"
+mkdir changes work root
+mount -t overlay -o lowerdir=/,upperdir=changes,workdir=work overlay root
+mount -t proc proc root/proc
+mount -t sysfs -o ro sysfs root/sys
+mount -t cgroup2 cgroup2 root/sys/fs/cgroup
+"""
+
 # The root of the machine is an overlay in $1; $2 is Python's prefix, $3 its packages, $4 our code.
 # The machine cannot change the kernel: its settings are read-only, and modules cannot be loaded.
 BOOT = """
@@ -109,13 +124,16 @@ def machine(folder: Path) -> Iterator[Machine]:
         raise servers.Missing(f"{names} is not installed, or this user is not root")
     root = folder / "machine"
     root.mkdir()
+    trial = ["unshare", *SPACES, "--fork", "sh", "-c", TRIAL, "trial", root]
+    tried = subprocess.run(trial, capture_output=True, text=True)
+    if tried.returncode:
+        raise servers.Missing(f"machines are not allowed here: {tried.stderr.strip()}")
     with _cgroup() as cgroup:
         enter = f'echo $$ >"{cgroup}/cgroup.procs" && exec unshare "$@"'
-        spaces = ["--mount", "--pid", "--cgroup", "--uts", "--ipc", "--net"]
         boot = ["--fork", "--kill-child", "sh", "-c", BOOT, "boot", root]
         boot += [sys.base_prefix, sysconfig.get_path("purelib"), servers.ROOT]
         log = folder / "machine.log"
-        command = ["/bin/sh", "-c", enter, "enter", *spaces, *boot]
+        command = ["/bin/sh", "-c", enter, "enter", *SPACES, *boot]
         with servers.running(command, os.environ, log, signal.SIGKILL) as process:
             started = Machine(_init(process, log))
             servers.wait_until(
@@ -147,9 +165,12 @@ def _init(process: subprocess.Popen[bytes], log: Path) -> int:
 def _cgroup() -> Iterator[Path]:
     """Make a cgroup, the root of the machine's tree, and remove it when its processes have ended."""
     with open("/proc/self/mounts") as mounts:
-        (tree, *_) = (Path(line.split()[1]) for line in mounts if " cgroup2 " in line)
-    folder = tree / f"imagecatalog-tests-{os.getpid()}"
-    folder.mkdir()
+        trees = [Path(line.split()[1]) for line in mounts if " cgroup2 " in line]
+    try:
+        folder = trees[0] / f"imagecatalog-tests-{os.getpid()}"
+        folder.mkdir()
+    except (IndexError, OSError) as error:
+        raise servers.Missing(f"no cgroup can be made here: {error}") from error
     try:
         yield folder
     finally:
