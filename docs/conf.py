@@ -33,13 +33,13 @@ nitpicky = True
 suppress_warnings = ["misc.highlighting_failure"]
 
 CHAPTERS = {
-    "Start": ["install", "configuration", "authentication", "admin"],
+    "Start": ["install", "containers", "configuration", "authentication", "admin"],
     "Use": ["api", "lifecycle", "glossary"],
     "Reference": ["commands", "metrics", "api-reference"],
     "Project": ["architecture", "contributing", "changelog", "security"],
 }
 OPERATE = "Operate"  # the chapter of all other pages, after these
-FIRST = ["operations", "monitoring", "scale-out", "troubleshooting"]
+FIRST = ["operations", "upgrade", "backup", "monitoring"]
 # Pages of the top folder, which the site has under the name of a page that links to them.
 TOP = ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
 OF_TOP = re.compile(rf"\]\((?:\.\./)?({'|'.join(TOP)})")
