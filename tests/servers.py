@@ -226,11 +226,25 @@ class StoppablePostgres:
 
 def background_worker(service: Service) -> psutil.Process | None:
     """The process of the background worker; None while it is being started."""
+    return next(_children(service, "image_worker"), None)
+
+
+def gunicorns(service: Service) -> list[psutil.Process]:
+    """The parents of web processes, several of them while the service is reloaded."""
+    return list(_children(service, "gunicorn"))
+
+
+def gunicorn_of(service: Service) -> psutil.Process:
+    """The parent of the web processes."""
+    return gunicorns(service)[0]
+
+
+def _children(service: Service, word: str) -> Iterator[psutil.Process]:
+    """The running child processes that have this word in their command line."""
     for child in psutil.Process(service.process.pid).children():
-        with contextlib.suppress(psutil.NoSuchProcess):
-            if "image_worker" in child.cmdline():
-                return child
-    return None
+        with contextlib.suppress(psutil.NoSuchProcess):  # it may end at any time
+            if word in child.cmdline():
+                yield child
 
 
 @contextlib.contextmanager
@@ -244,12 +258,6 @@ def frozen(process: psutil.Process) -> Iterator[None]:
     finally:
         for one in processes:
             one.resume()
-
-
-def gunicorn_of(service: Service) -> psutil.Process:
-    """The parent of the web processes."""
-    children = psutil.Process(service.process.pid).children()
-    return next(it for it in children if "gunicorn" in it.cmdline())
 
 
 def reload(service: Service) -> None:

@@ -18,7 +18,7 @@ import pytest
 import requests
 
 from tests import servers
-from tests.servers import ROOT, Service, wait_until
+from tests.servers import ROOT, Service, gunicorns, wait_until
 from tests.wire.api import Api, connect, head, upload_head
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("reload")]
@@ -67,11 +67,6 @@ def reload(service: Service, before: psutil.Process) -> psutil.Process:
     """Reload the service; return the new gunicorn."""
     servers.reload(service)
     return next(it for it in gunicorns(service) if it != before)
-
-
-def gunicorns(service: Service) -> list[psutil.Process]:
-    children = psutil.Process(service.process.pid).children()
-    return [it for it in children if "gunicorn" in it.cmdline()]
 
 
 def begin_upload(service: Service) -> tuple[str, socket.socket]:
