@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import os
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from importlib import import_module
@@ -54,11 +55,11 @@ MARKS = {
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Sort what the command line names: pytest 9.1 loses fixtures of a folder named twice.
-
-    It makes the folder anew for an argument after one from elsewhere, without its conftest.
-    """
+    """Prepare pytest before it looks for tests."""
+    # pytest 9.1 loses the fixtures of a folder that is named twice, with another one between.
     config.args.sort()
+    # The servers of tests must get SIGHUP, which nohup lets all programs ignore.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -234,8 +234,11 @@ def test_a_service_whose_terminal_is_closed_ends(tmp_path: Path) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as process:
-        os.close(theirs)
-        wait_until(lambda: servers._status(f"http://127.0.0.1:{port}"), "serve")
-        os.close(ours)
+        try:
+            os.close(theirs)
+            wait_until(lambda: servers._status(f"http://127.0.0.1:{port}"), "serve")
+            os.close(ours)
 
-        assert process.wait(15) == 0
+            assert process.wait(15) == 0
+        finally:
+            process.kill()
