@@ -19,7 +19,7 @@ PYTEST := $(PY) -m pytest --numprocesses=$(PROCESSES) --maxprocesses=4 --dist=lo
 LOCK := pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-emit-index-url --quiet
 
-.PHONY: help run test test-all test-postgres test-fast lint dist sbom audit release bench crash attack fuzz conformance interop container docs screenshots changelog lock clean
+.PHONY: help run test test-all test-postgres test-fast test-long lint dist sbom audit release bench crash attack fuzz conformance interop container docs screenshots changelog lock clean
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -29,13 +29,13 @@ run: $(VENV)/runtime ## Serve on 127.0.0.1:9292; options: make run ARGS='--bind 
 	@$(PY) manage.py serve $(ARGS)
 
 # The checks use their own data folder, so that they never touch a folder with real images.
-lint test test-all test-postgres test-fast bench crash fuzz conformance interop docs screenshots: export IMAGECATALOG_DATA_DIR := $(CURDIR)/var/test
+lint test test-all test-postgres test-fast test-long bench crash fuzz conformance interop docs screenshots: export IMAGECATALOG_DATA_DIR := $(CURDIR)/var/test
 
 test: lint ## Run every check and the whole test suite, as CI does
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 test-all test-postgres
 
 test-all: $(VENV)/tests
-	$(PYTEST)
+	$(PYTEST) -m "not long"
 
 # This pass runs in parallel with test-all, which waits for servers half of the time. It prints
 # its report at the end, so that the reports do not mix.
@@ -46,6 +46,9 @@ test-postgres: $(VENV)/tests
 
 test-fast: $(VENV)/tests ## Run the tests on SQLite without wire, s3, needs_postgres and slow ones
 	$(PYTEST) --ignore=tests/wire -m "not wire and not s3 and not needs_postgres and not slow"
+
+test-long: $(VENV)/tests ## Run the further cases of long tests, of which `make test` runs one
+	$(PYTEST) -m long
 
 lint: $(VENV)/tests ## Run the checks that need no test: format, style, types, settings, migrations
 	$(PY) -m ruff format --check .

@@ -18,7 +18,10 @@ DEATHS = 6  # before each look at what is left, which takes longer than a death
 @pytest.mark.slow
 @pytest.mark.s3
 @pytest.mark.needs_postgres
-@pytest.mark.parametrize("backend", rounds.BACKENDS)
+@pytest.mark.parametrize(
+    "backend",
+    [rounds.BACKENDS[0], pytest.param(rounds.BACKENDS[1], marks=pytest.mark.long)],
+)
 def test_nothing_is_stuck_lost_or_orphaned_wherever_a_process_dies(
     backend: str, tmp_path: Path
 ) -> None:

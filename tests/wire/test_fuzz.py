@@ -67,6 +67,12 @@ def namespace(api: Api) -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize(
+    "catalogue",
+    ["sqlite+folder", pytest.param("postgres+s3", marks=pytest.mark.long)],
+    indirect=True,
+    scope="session",
+)
 @pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.value)
 @pytest.mark.parametrize(("path", "method"), openapi.operations())
 def test_requests_by_and_against_the_document_are_answered_as_it_says(

@@ -96,6 +96,7 @@ def test_the_wheel_of_a_tag_has_its_version(tagged: Path, tmp_path: Path) -> Non
     assert release.version_of(build(tagged, tmp_path / "wheel")) == "71.8.9"
 
 
+@pytest.mark.long
 def test_an_archive_of_a_tag_has_its_version(tagged: Path, tmp_path: Path) -> None:
     archive, unpacked = tmp_path / "archive.tar", tmp_path / "unpacked"
     git(tagged, "archive", "--output", archive, "HEAD")
@@ -104,6 +105,7 @@ def test_an_archive_of_a_tag_has_its_version(tagged: Path, tmp_path: Path) -> No
     assert release.version_of(build(unpacked, tmp_path / "wheel")) == "71.8.9"
 
 
+@pytest.mark.long
 def test_files_without_git_make_a_wheel(tagged: Path, tmp_path: Path) -> None:
     shutil.rmtree(tagged / ".git")
 

@@ -107,6 +107,7 @@ def test_no_client_notices_a_reload_and_an_upload_outlives_it(
         assert "Traceback" not in service.log.read_text()
 
 
+@pytest.mark.long
 def test_a_download_outlives_a_reload(tmp_path: Path) -> None:
     data = os.urandom(64 * MIB)  # more than sockets hold
     with servers.catalogue(tmp_path, workers=1) as service:
@@ -175,6 +176,7 @@ def test_a_service_that_cannot_be_reloaded_goes_on(code: Path, tmp_path: Path) -
         wait_until(lambda: gunicorns(service) == [new], "the end of the old processes")
 
 
+@pytest.mark.long
 def test_the_former_web_server_goes_on_where_a_new_one_cannot_start(
     code: Path, tmp_path: Path
 ) -> None:
@@ -192,6 +194,7 @@ def test_the_former_web_server_goes_on_where_a_new_one_cannot_start(
             live(api)
 
 
+@pytest.mark.long
 def test_a_stop_does_not_wait_for_what_a_reload_has_left(tmp_path: Path) -> None:
     with servers.catalogue(tmp_path, {"IMAGECATALOG_GRACE_SECONDS": "3"}) as service:
         image_id, upload = begin_upload(service)

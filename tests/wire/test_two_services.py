@@ -147,6 +147,7 @@ def assert_is_whole(
     evidence.wait_for_nothing_left(image_id)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("point", STAGING)
 def test_the_service_that_receives_staged_data_dies(
     point: str, pair: Pair, judge: Judge, s3_server: servers.S3

@@ -280,7 +280,14 @@ def test_a_dead_web_process_holds_nobody_up(start: Start) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("point", ["import.due", "import.begun", "import.stored"])
+@pytest.mark.parametrize(
+    "point",
+    [
+        pytest.param("import.due", marks=pytest.mark.long),
+        "import.begun",
+        pytest.param("import.stored", marks=pytest.mark.long),
+    ],
+)
 def test_an_upload_that_is_whole_needs_no_client_to_become_an_image(
     start: Start, tmp_path: Path, point: str
 ) -> None:
