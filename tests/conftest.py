@@ -27,7 +27,7 @@ from whitenoise.middleware import WhiteNoiseMiddleware
 
 from imagecatalog.identity import attempt_counts, throttle
 from imagecatalog.identity.models import Project, RoleAssignment
-from images import request_rate, stores
+from images import outages, request_rate, stores
 from images.access import Caller, implied, rules
 from images.models import (
     Image,
@@ -311,6 +311,12 @@ def nothing_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
     """No rows that another test, whose database is gone, could not clean up."""
     monkeypatch.setattr(object_removal, "_stuck", {})
     monkeypatch.setattr(object_removal, "_logged", {})
+
+
+@pytest.fixture(autouse=True)
+def no_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No outage of another test's database, whose next errors would not be logged."""
+    monkeypatch.setattr(outages, "_current", None)
 
 
 @pytest.fixture(autouse=True)

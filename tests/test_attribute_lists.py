@@ -18,7 +18,9 @@ from images.files import sidecar
 from images.models import Image, rows
 
 INTERNAL = {"status_before_delete", "pinned", "purged"}  # columns that no caller sees
-ATTRIBUTES = {field.name for field in Image._meta.concrete_fields} - INTERNAL
+ELSEWHERE = {"digests", "verified_at", "verified_by"}  # see images.api.catalog
+COLUMNS = {field.name for field in Image._meta.concrete_fields}
+ATTRIBUTES = COLUMNS - INTERNAL - ELSEWHERE
 SETTABLE = set(attributes.BASE)
 
 

@@ -13,11 +13,6 @@ from django.test import Client
 from images import outages
 
 
-@pytest.fixture(autouse=True)
-def no_outage(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outages, "_current", None)
-
-
 @pytest.fixture
 def read_only(db: None) -> Iterator[None]:
     """The real database refuses every change."""
