@@ -121,6 +121,7 @@ def check_pause(evidence: Evidence, trashed: str) -> None:
     evidence.wait_for(trashed, "deleted", 30)
 
 
+@pytest.mark.long
 def test_a_catalogue_is_replaced_and_nothing_of_it_is_removed(start: Start) -> None:
     with start() as evidence, Api(evidence.service) as api:
         old = api.new()

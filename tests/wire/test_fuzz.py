@@ -28,7 +28,7 @@ from tests.wire.api import PATCH, Api, connect, head
 
 pytestmark = pytest.mark.usefixtures("no_traceback")
 # `make test` checks each kind of request with a few examples, `make fuzz` with many.
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "10"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "5"))
 fuzz = settings(
     deadline=None,
     database=None,

@@ -92,6 +92,7 @@ def tagged(tmp_path: Path) -> Path:
     return tmp_path / "clone"
 
 
+@pytest.mark.long
 def test_the_wheel_of_a_tag_has_its_version(tagged: Path, tmp_path: Path) -> None:
     assert release.version_of(build(tagged, tmp_path / "wheel")) == "71.8.9"
 

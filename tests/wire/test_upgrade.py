@@ -163,9 +163,8 @@ def test_the_previous_release_goes_on_while_this_one_migrates_and_serves(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "way", ["reload", pytest.param("restart", marks=pytest.mark.long)]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("way", ["reload", "restart"])
 def test_no_request_fails_while_machines_behind_a_proxy_are_upgraded_one_by_one(
     way: str, postgres_url: str, tmp_path: Path
 ) -> None:
