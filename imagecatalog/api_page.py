@@ -43,7 +43,7 @@ class Answer(NamedTuple):
 
 
 class Operation(NamedTuple):
-    """One operation, as a reader needs it."""
+    """An operation with its parameters, request bodies and answers."""
 
     method: str
     path: str

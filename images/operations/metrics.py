@@ -22,7 +22,7 @@ PREFIX = "imagecatalog"
 
 
 class Metric(NamedTuple):
-    """What a metric tells, and the name of its label if it has one."""
+    """The help text of a metric, and the name of its label if it has one."""
 
     help: str
     label: str = ""

@@ -1,1 +1,1 @@
-"""What the documentation takes from the code."""
+"""Parts of the documentation that are made from the code."""
