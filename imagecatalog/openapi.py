@@ -20,6 +20,7 @@ from images.api.v2 import openapi as v2
 from images.http import openapi
 from images.http.openapi import (
     JSON,
+    OBJECT,
     TEXT,
     Document,
     answer,
@@ -99,8 +100,8 @@ def openapi_json(request: HttpRequest) -> HttpResponse:
 
 def _public() -> Document:
     """Return the paths that need no sign-in and belong to no version of an API."""
-    found = answer(fields(versions=many({"type": "object"})))
-    document = {200: answer({"type": "object"}, "Done.", "ETag"), 304: empty()}
+    found = answer(fields(versions=many(OBJECT)))
+    document = {200: answer(OBJECT, "Done.", "ETag"), 304: empty()}
     paths = {
         "/": _open(versions.fallback, {300: found}),
         "/versions": _open(versions.versions, {200: found}),
@@ -122,7 +123,7 @@ def _open(
 def _probe(view: Callable[..., Any], path: str) -> Document:
     """Return the operations of a probe, which may be HEAD, too."""
     text = answer(TEXT, "The service works.", media_type="text/plain")
-    content = text["content"] | {JSON: {"schema": {"type": "object"}}}
+    content = text["content"] | {JSON: {"schema": OBJECT}}
     get = _open(view, {200: text | {"content": content}}, 503)["get"]
     head = _open(view, {204: empty("The service works.")}, 503)["get"]
     return {

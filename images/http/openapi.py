@@ -17,6 +17,11 @@ OCTETS: Final = "application/octet-stream"
 TEXT: Final[Document] = {"type": "string"}
 NUMBER: Final[Document] = {"type": "integer"}
 FLAG: Final[Document] = {"type": "boolean"}
+OBJECT: Final[Document] = {"type": "object"}
+UUID: Final = TEXT | {"format": "uuid"}
+NOT_EMPTY: Final = TEXT | {"minLength": 1}
+TEXT_OR_NULL: Final[Document] = {"type": ["string", "null"]}
+NUMBER_OR_NULL: Final[Document] = {"type": ["integer", "null"]}
 BYTES: Final[Document] = {"content": {OCTETS: {}}}
 
 # What any request can be answered with, if it needs a signed-in caller.

@@ -21,8 +21,11 @@ from images.http import openapi
 from images.http.openapi import (
     FLAG,
     JSON,
+    NOT_EMPTY,
     NUMBER,
+    OBJECT,
     TEXT,
+    TEXT_OR_NULL,
     Document,
     answer,
     empty,
@@ -37,7 +40,6 @@ from images.http.openapi import (
 
 FORM = "IdentityRefusal"
 V3 = "/identity/v3"
-OBJECT: Document = {"type": "object"}
 TOKEN: list[Document] = [{"token": []}]  # no other credentials are accepted
 
 _operation = partial(operation, form=FORM)
@@ -55,10 +57,9 @@ def paths() -> Document:
 
 
 def _versions() -> Document:
-    version = {"type": "object"}
     described = {
-        "/identity": (VersionViewSet.list, {300: answer(fields(versions=version))}),
-        V3: (VersionViewSet.retrieve, {200: answer(fields(version=version))}),
+        "/identity": (VersionViewSet.list, {300: answer(fields(versions=OBJECT))}),
+        V3: (VersionViewSet.retrieve, {200: answer(fields(version=OBJECT))}),
     }
     return openapi.tagged(
         "Identity",
@@ -130,7 +131,7 @@ def _directory() -> Document:
 
 
 def _show(views: Any, name: str, schema: Document) -> Document:
-    one = [parameter("path", name, TEXT | {"minLength": 1})]
+    one = [parameter("path", name, NOT_EMPTY)]
     return {"get": _operation(views.retrieve, {200: answer(schema)}, parameters=one)}
 
 
@@ -180,7 +181,6 @@ def components() -> Document:
     token = fields(methods=many(TEXT), user=OBJECT, project=OBJECT, **times)
     text = dict.fromkeys(("name", "description", "secret", "expires_at"), TEXT)
     roles = many(fields(name={"enum": Role.values}))
-    nullable = {"type": ["string", "null"]}
     return {
         "SignIn": fields("auth", auth=auth),
         "Token": fields(token=token),
@@ -190,7 +190,7 @@ def components() -> Document:
         ),
         "ApplicationCredential": fields(
             id=TEXT,
-            **{**text, "description": nullable, "expires_at": nullable},
+            **{**text, "description": TEXT_OR_NULL, "expires_at": TEXT_OR_NULL},
             roles=many(OBJECT),
         ),
     }

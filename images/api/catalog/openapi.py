@@ -10,8 +10,13 @@ from images.api.catalog.image_digests import (
 from images.api.catalog.quotas import QuotaViewSet
 from images.http import openapi
 from images.http.openapi import (
+    NOT_EMPTY,
     NUMBER,
+    NUMBER_OR_NULL,
+    OBJECT,
     TEXT,
+    TEXT_OR_NULL,
+    UUID,
     Document,
     answer,
     fields,
@@ -25,7 +30,6 @@ from images.http.openapi import (
 from images.transfers import limits
 
 IMAGES, QUOTAS = "/catalog/v1/images", "/catalog/v1/quotas"
-OR_NONE: Document = {"type": ["string", "null"]}
 
 
 def paths() -> Document:
@@ -51,22 +55,22 @@ def _digests() -> Document:
             "get": operation(
                 ImageDigestViewSet.list,
                 {200: answer(ref("Digests"))},
-                parameters=[parameter("path", "image_id", TEXT | {"format": "uuid"})],
+                parameters=[parameter("path", "image_id", UUID)],
             )
         },
     }
 
 
 def _quotas() -> Document:
-    project = [parameter("path", "project", TEXT | {"minLength": 1})]
+    project = [parameter("path", "project", NOT_EMPTY)]
     over = parameter(
         "query", "over", NUMBER | {"minimum": 1}, "Percent, by default 80."
     )
-    wanted = {name: {"type": ["integer", "null"]} for name in limits.UNITS}
+    wanted = dict.fromkeys(limits.UNITS, NUMBER_OR_NULL)
     full = fields(
-        project=OR_NONE,
+        project=TEXT_OR_NULL,
         **dict.fromkeys(("limit", "used", "percent", "growth"), NUMBER),
-        full_on=OR_NONE,
+        full_on=TEXT_OR_NULL,
     )
     return {
         QUOTAS: {
@@ -98,12 +102,14 @@ def components() -> Document:
     numbers = dict.fromkeys(("limit", "used", "reserved", "trash"), NUMBER)
     quota = fields("limit", "used", "source", source=TEXT, **numbers)
     image: Document = {
-        **dict.fromkeys(SHOWN, OR_NONE),
-        "size": {"type": ["integer", "null"]},
+        **dict.fromkeys(SHOWN, TEXT_OR_NULL),
+        "size": NUMBER_OR_NULL,
     }
     digests = fields(
-        digests={"type": "object", "additionalProperties": TEXT},
-        **dict.fromkeys(("verified_by", "verified_at", "stored_verified_at"), OR_NONE),
+        digests=OBJECT | {"additionalProperties": TEXT},
+        **dict.fromkeys(
+            ("verified_by", "verified_at", "stored_verified_at"), TEXT_OR_NULL
+        ),
         damaged=many(TEXT),
     )
     return {

@@ -11,8 +11,13 @@ from images.http import openapi
 from images.http.openapi import (
     BYTES,
     FLAG,
+    NOT_EMPTY,
     NUMBER,
+    NUMBER_OR_NULL,
+    OBJECT,
     TEXT,
+    TEXT_OR_NULL,
+    UUID,
     Document,
     answer,
     empty,
@@ -26,8 +31,8 @@ from images.http.openapi import (
 )
 
 IMAGE = "/v1/images/{image_id}"
-IMAGE_ID = parameter("path", "image_id", TEXT | {"format": "uuid"})
-MEMBER_ID = parameter("path", "member_id", TEXT | {"minLength": 1})
+IMAGE_ID = parameter("path", "image_id", UUID)
+MEMBER_ID = parameter("path", "member_id", NOT_EMPTY)
 UPLOAD = (409, 412, 415)
 CONDITIONS = openapi.headers(TEXT, "If-Match", "If-None-Match")
 METADATA = "The metadata is in headers that begin with x-image-meta-."
@@ -154,12 +159,13 @@ def _meta() -> list[Document]:
 
 def components() -> Document:
     """Return the schemas to which the operations refer."""
-    text, number = {"type": ["string", "null"]}, {"type": ["integer", "null"]}
     properties: Document = {
-        **dict.fromkeys((*serializers.PLAIN, "deleted_at"), text),
-        **dict.fromkeys(("size", "virtual_size", "min_disk", "min_ram"), number),
+        **dict.fromkeys((*serializers.PLAIN, "deleted_at"), TEXT_OR_NULL),
+        **dict.fromkeys(
+            ("size", "virtual_size", "min_disk", "min_ram"), NUMBER_OR_NULL
+        ),
         **dict.fromkeys(("is_public", "protected", "deleted"), FLAG),
         **dict.fromkeys(("created_at", "updated_at"), TEXT),
-        "properties": {"type": "object", "additionalProperties": TEXT},
+        "properties": OBJECT | {"additionalProperties": TEXT},
     }
     return {"ImageV1": fields(**properties)}

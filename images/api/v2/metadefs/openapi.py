@@ -15,6 +15,7 @@ from images.api.v2.metadefs.resource_types import (
 from images.api.v2.metadefs.tags import TagViewSet
 from images.http import openapi
 from images.http.openapi import (
+    NOT_EMPTY,
     NUMBER,
     TEXT,
     Document,
@@ -31,8 +32,8 @@ from images.http.openapi import (
 
 NAMESPACES = "/v2/metadefs/namespaces"
 NAMESPACE = f"{NAMESPACES}/{{namespace}}"
-NAMED = [parameter("path", "namespace", TEXT | {"minLength": 1})]
-ONE = [*NAMED, parameter("path", "name", TEXT | {"minLength": 1})]
+NAMED = [parameter("path", "namespace", NOT_EMPTY)]
+ONE = [*NAMED, parameter("path", "name", NOT_EMPTY)]
 PAGE = [
     *queries(TEXT, "marker", "sort_key", "sort_dir"),
     *queries(NUMBER, "limit"),

@@ -17,8 +17,11 @@ from images.api.v2.images import ImageViewSet
 from images.attributes import VISIBILITIES
 from images.http.openapi import (
     FLAG,
+    NOT_EMPTY,
     NUMBER,
+    OBJECT,
     TEXT,
+    UUID,
     Document,
     answer,
     empty,
@@ -33,7 +36,7 @@ from images.http.openapi import (
 from images.models import MemberStatus
 
 IMAGE = "/v2/images/{image_id}"
-IMAGE_ID = parameter("path", "image_id", TEXT | {"format": "uuid"})
+IMAGE_ID = parameter("path", "image_id", UUID)
 CREATED = ("Location", "OpenStack-image-store-ids", "OpenStack-image-import-methods")
 
 
@@ -82,7 +85,7 @@ def _one(
 
 
 def _tags_and_actions() -> Document:
-    tag = [IMAGE_ID, parameter("path", "tag", TEXT | {"minLength": 1})]
+    tag = [IMAGE_ID, parameter("path", "tag", NOT_EMPTY)]
     reason = parameter("header", "X-Reason", TEXT, "The reason, for the history.")
     done = {204: empty()}
     return {
@@ -109,7 +112,7 @@ def _tags_and_actions() -> Document:
 
 def _members() -> Document:
     path = f"{IMAGE}/members"
-    one = [IMAGE_ID, parameter("path", "member_id", TEXT | {"minLength": 1})]
+    one = [IMAGE_ID, parameter("path", "member_id", NOT_EMPTY)]
     member = {200: answer(ref("Member"))}
     status = json_body(fields("status", status={"enum": MemberStatus.values}))
     views = ImageMemberViewSet
@@ -139,7 +142,7 @@ def _locations() -> Document:
         os_hash_algo={"enum": list(VALIDATION_ALGORITHMS)},
         os_hash_value=TEXT,
     )
-    location = fields(url=TEXT, metadata={"type": "object"})
+    location = fields(url=TEXT, metadata=OBJECT)
     return {
         f"{IMAGE}/locations": {
             "get": _one(ImageLocationViewSet.list, {200: answer(many(location))}),
@@ -200,7 +203,7 @@ def components() -> Document:
     event = fields(
         id=NUMBER,
         **dict.fromkeys(("at", "verb", "from_status", "to_status", "reason"), TEXT),
-        detail={"type": "object"},
+        detail=OBJECT,
     )
     error = {"type": ["object", "null"]}
     return {

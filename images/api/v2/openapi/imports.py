@@ -9,6 +9,7 @@ from images.http.openapi import (
     FLAG,
     NUMBER,
     TEXT,
+    UUID,
     Document,
     answer,
     empty,
@@ -25,7 +26,7 @@ from images.models import ImportMethod
 
 def paths() -> Document:
     """Return the operations by path and method."""
-    one = parameter("path", "task_id", TEXT | {"format": "uuid"})
+    one = parameter("path", "task_id", UUID)
     page = queries(TEXT, "status", "type", "owner", "marker", "sort_key", "sort_dir")
     views = tasks.TaskViewSet
     of_image = answer(fields(tasks=many(ref("Task"))))

@@ -10,6 +10,7 @@ from images.api.v2.image_cache import CLEARED, ImageCacheViewSet
 from images.api.v2.openapi.images import IMAGE_ID
 from images.http.openapi import (
     NUMBER,
+    OBJECT,
     TEXT,
     Document,
     answer,
@@ -28,7 +29,7 @@ def paths() -> Document:
         "/v2/schemas/{name}": {
             "get": operation(
                 discovery.SchemaViewSet.retrieve,
-                {200: answer({"type": "object"})},
+                {200: answer(OBJECT)},
                 parameters=[name],
             )
         },
@@ -41,7 +42,7 @@ def _info() -> Document:
     store = fields(
         "id", **dict.fromkeys(("id", "description", "default", "read-only"), TEXT)
     )
-    detail = fields(type=TEXT, weight=NUMBER, properties={"type": "object"})
+    detail = fields(type=TEXT, weight=NUMBER, properties=OBJECT)
     methods = fields(description=TEXT, type=TEXT, value=many(TEXT))
     usage = {"additionalProperties": fields(usage=NUMBER, limit=NUMBER)}
     answers: dict[str, tuple[Callable[..., Any], Document]] = {
@@ -51,7 +52,7 @@ def _info() -> Document:
             info.StoreInfoViewSet.details,
             fields(stores=many({"allOf": [store, detail]})),
         ),
-        "usage": (info.UsageViewSet.list, fields(usage={"type": "object", **usage})),
+        "usage": (info.UsageViewSet.list, fields(usage=OBJECT | usage)),
     }
     return {
         f"/v2/info/{path}": {"get": operation(view, {200: answer(schema)})}

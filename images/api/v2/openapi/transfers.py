@@ -12,7 +12,9 @@ from images.http.openapi import (
     NUMBER,
     OCTETS,
     TEXT,
+    TEXT_OR_NULL,
     UPLOAD,
+    UUID,
     Document,
     answer,
     empty,
@@ -92,7 +94,7 @@ def _file() -> Document:
 
 def _resumable() -> Document:
     path, views, view = f"{IMAGE}/uploads", uploads.UploadsView, uploads.UploadView
-    one = [IMAGE_ID, parameter("path", "upload_id", TEXT | {"format": "uuid"})]
+    one = [IMAGE_ID, parameter("path", "upload_id", UUID)]
     progress = ("Upload-Offset", "Upload-Expires")
     new = [TUS, parameter("header", "Upload-Length", NUMBER), *DIGESTS[:1], STORE]
     chunk = [TUS, parameter("header", "Upload-Offset", NUMBER), *DIGESTS[1:]]
@@ -139,7 +141,7 @@ def components() -> Document:
         **dict.fromkeys(("id", "status", "metadata", "started_at", "self"), TEXT),
         offset=NUMBER,
         length=NUMBER,
-        expires_at={"type": ["string", "null"]},
-        error={"type": ["string", "null"]},
+        expires_at=TEXT_OR_NULL,
+        error=TEXT_OR_NULL,
     )
     return {"Upload": upload, "Uploads": fields(uploads=many(ref("Upload")))}
