@@ -16,6 +16,7 @@ from images.api.v1.images import ImageRootViewSet
 from images.http.exception_handler import STATUS
 from images.http.openapi import REFUSALS
 from tests import described
+from tests.wire import openapi as fuzz
 
 PAGE = "docs"  # for people
 # Their answers are those of other paths, or 404.
@@ -157,3 +158,30 @@ def test_the_page_loads_only_files_of_the_service(client: Client) -> None:
         found = client.get(url)
         assert found.getvalue(), url  # which closes the file
         assert found.status_code == 200, url
+
+
+# The document by which requests are made in tests/wire/test_fuzz.py
+
+
+def test_no_request_by_the_document_deletes_an_image_that_exists() -> None:
+    paths = fuzz.document(["an-image"])["paths"]
+
+    for path in fuzz.DELETED:
+        for method, operation in paths[path].items():
+            expected = (
+                fuzz.UNKNOWN_IMAGE if method == "delete" else {"enum": ["an-image"]}
+            )
+            assert operation["parameters"][0]["name"] == "image_id"
+            assert operation["parameters"][0]["schema"] == expected
+
+
+def test_headers_stay_as_they_are_described() -> None:
+    paths = fuzz.document(["an-image"])["paths"]
+
+    for path, methods in openapi.document()["paths"].items():
+        for method, operation in methods.items():
+            headers = [
+                p for p in operation.get("parameters", ()) if p["in"] == "header"
+            ]
+            changed = paths[path][method].get("parameters", ())
+            assert [one for one in headers if one not in changed] == []

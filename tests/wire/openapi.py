@@ -46,11 +46,16 @@ def document(image_ids: list[str]) -> Document:
     }
     for path, method in operations():
         operation = document["paths"][path][method]
-        for one in operation.setdefault("parameters", []):
-            if one["in"] == "path":
-                one["schema"] = known.get(one["name"], one["schema"])
-            if (path, method) in ((path, "delete") for path in DELETED):
-                one["schema"] = UNKNOWN_IMAGE
+        of_path = dict(known)
+        if path in DELETED and method == "delete":
+            of_path["image_id"] = UNKNOWN_IMAGE
+        # Operations share parameters: those of one operation are changed in a copy.
+        operation["parameters"] = [
+            one | {"schema": of_path[one["name"]]}
+            if one["in"] == "path" and one["name"] in of_path
+            else one
+            for one in operation.get("parameters", ())
+        ]
         operation["parameters"] += filter(None, [PROPERTIES.get((path, method))])
     document["components"]["schemas"]["JsonPointer"] = {
         "anyOf": [{"enum": _pointers()}, TEXT]
