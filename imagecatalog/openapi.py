@@ -103,32 +103,29 @@ def _public() -> Document:
     found = answer(fields(versions=many(OBJECT)))
     document = {200: answer(OBJECT, "Done.", "ETag"), 304: empty()}
     paths = {
-        "/": _open(versions.fallback, {300: found}),
-        "/versions": _open(versions.versions, {200: found}),
-        "/openapi.json": _open(openapi_json, document, 412),
+        "/": {"get": operation(versions.fallback, {300: found}, public=True)},
+        "/versions": {"get": operation(versions.versions, {200: found}, public=True)},
+        "/openapi.json": {
+            "get": operation(openapi_json, document, (412,), public=True)
+        },
         **{f"/{path}": _probe(health.healthcheck, path) for path in PROBES},
         "/livez": _probe(health.livez, "livez"),
     }
     return openapi.tagged("Versions and probes", paths)
 
 
-def _open(
-    view: Callable[..., Any], answers: dict[int, Document], *refusals: int
-) -> Document:
-    """Return the operation GET of a path that needs no sign-in."""
-    one = operation(view, answers, refusals, common=openapi.PUBLIC)
-    return {"get": one | {"security": []}}
-
-
 def _probe(view: Callable[..., Any], path: str) -> Document:
     """Return the operations of a probe, which may be HEAD, too."""
     text = answer(TEXT, "The service works.", media_type="text/plain")
     content = text["content"] | {JSON: {"schema": OBJECT}}
-    get = _open(view, {200: text | {"content": content}}, 503)["get"]
-    head = _open(view, {204: empty("The service works.")}, 503)["get"]
+    answers = {
+        "get": {200: text | {"content": content}},
+        "head": {204: empty("The service works.")},
+    }
     return {
-        method: one | {"operationId": f"{method}_{path}"}
-        for method, one in (("get", get), ("head", head))
+        method: operation(view, done, (503,), public=True)
+        | {"operationId": f"{method}_{path}"}
+        for method, done in answers.items()
     }
 
 

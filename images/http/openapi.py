@@ -63,13 +63,14 @@ def operation(
     *,
     parameters: Collection[Document] = (),
     body: Document | None = None,
-    common: Iterable[int] = SIGNED_IN,
+    public: bool = False,
     form: str = "Refusal",
 ) -> Document:
     """Return the description of what a view does.
 
-    ``answers`` are the successful ones by status code; ``common`` and ``refusals`` are the
-    status codes of others, whose body has the ``form``.
+    ``answers`` are the successful ones by status code; ``refusals`` are the status codes of
+    others, besides those of any request, and their body has the ``form``. ``public`` operations
+    need no sign-in.
     """
     summary, _, details = _RAISES.sub("", getdoc(view) or "").partition("\n\n")
     document: Document = {
@@ -79,6 +80,7 @@ def operation(
         "parameters": [*parameters],
         "responses": {str(status): answer for status, answer in answers.items()},
     }
+    common = PUBLIC if public else SIGNED_IN
     of_body = WITH_BODY if body else ()
     for status in sorted({*common, *refusals, *of_body} - answers.keys()):
         document["responses"][str(status)] = {
@@ -86,7 +88,8 @@ def operation(
         }
     if body:
         document["requestBody"] = body
-    return {name: value for name, value in document.items() if value}
+    described = {name: value for name, value in document.items() if value}
+    return described | ({"security": []} if public else {})
 
 
 def _name(view: Callable[..., Any]) -> str:

@@ -48,31 +48,22 @@ _operation = partial(operation, form=FORM)
 def paths() -> Document:
     """Return the operations by path and method."""
     described = openapi.tagged(
-        "Identity", {**_tokens(), **_directory(), **_credentials()}
+        "Identity", {**_versions(), **_tokens(), **_directory(), **_credentials()}
     )
     for methods in described.values():
         for one in methods.values():
             one.setdefault("security", TOKEN)
-    return {**_versions(), **described}
+    return described
 
 
 def _versions() -> Document:
-    described = {
-        "/identity": (VersionViewSet.list, {300: answer(fields(versions=OBJECT))}),
-        V3: (VersionViewSet.retrieve, {200: answer(fields(version=OBJECT))}),
+    views = VersionViewSet
+    found = {300: answer(fields(versions=OBJECT))}
+    version = {200: answer(fields(version=OBJECT))}
+    return {
+        "/identity": {"get": _operation(views.list, found, public=True)},
+        V3: {"get": _operation(views.retrieve, version, public=True)},
     }
-    return openapi.tagged(
-        "Identity",
-        {
-            path: {
-                "get": {
-                    **_operation(view, answers, common=openapi.PUBLIC),
-                    "security": [],
-                }
-            }
-            for path, (view, answers) in described.items()
-        },
-    )
 
 
 def _tokens() -> Document:
