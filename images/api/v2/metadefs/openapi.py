@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from images.api.v2.metadefs import schemas
@@ -107,7 +108,7 @@ def _namespaces() -> Document:
 
 
 def _content(
-    views: Any, name: str, entry: str, filters: list[Document] | None = None
+    views: Any, name: str, entry: str, filters: Collection[Document] = ()
 ) -> Document:
     """Return the paths of a list in a namespace and of its entries."""
     plural = {"MetadefObject": "MetadefObjects", "MetadefProperty": "MetadefProperties"}
@@ -118,18 +119,18 @@ def _content(
     }
 
 
-def _list(views: Any, page: str, filters: list[Document] | None = None) -> Document:
+def _list(views: Any, page: str, filters: Collection[Document] = ()) -> Document:
     found = {200: answer(ref(page))}
     return {
-        "get": operation(views.list, found, parameters=[*NAMED, *(filters or ())]),
+        "get": operation(views.list, found, parameters=[*NAMED, *filters]),
         "delete": _change(views.clear, 204, empty(), NAMED),
     }
 
 
-def _entry(views: Any, entry: str, filters: list[Document] | None = None) -> Document:
+def _entry(views: Any, entry: str, filters: Collection[Document] = ()) -> Document:
     found = {200: answer(ref(entry))}
     return {
-        "get": operation(views.retrieve, found, parameters=[*ONE, *(filters or ())]),
+        "get": operation(views.retrieve, found, parameters=[*ONE, *filters]),
         "put": _change(views.update, 200, answer(ref(entry)), ONE, ref(entry)),
         "delete": _change(views.destroy, 204, empty(), ONE),
     }
