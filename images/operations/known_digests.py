@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Min, Q
+from django.db.models import F, Q
 
 from images import errors, expected_digests
 from images.models import Image, ImageLocation, LocationStatus
@@ -28,14 +28,14 @@ def report(image: Row) -> dict[str, Any]:
     copies = ImageLocation.objects.filter(
         image=image["id"], status=LocationStatus.ACTIVE
     )
-    oldest = copies.aggregate(at=Min("verified_at"))["at"]
-    never = copies.filter(verified_at=None).exists()
+    # A copy that was never verified comes first.
+    times = copies.order_by(F("verified_at").asc(nulls_first=True))
     damaged = copies.exclude(damage="").order_by("pk")
     return {
         "digests": _with_columns(image, row.get("digests", {})),
         "verified_by": row.get("verified_by") or None,
         "verified_at": row.get("verified_at"),
-        "stored_verified_at": None if never else oldest,
+        "stored_verified_at": times.values_list("verified_at", flat=True).first(),
         "damaged": list(damaged.values_list("store", flat=True)),
     }
 
