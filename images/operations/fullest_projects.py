@@ -26,7 +26,7 @@ def above(percent: int) -> list[dict[str, Any]]:
     since = timezone.now() - timedelta(days=DAYS)
     used = usage.by_owner(stored, "image__size")
     for owner, count in usage.by_owner(
-        usage.counted_transfers(), usage.RESERVED
+        usage.reserving_transfers(), usage.RESERVED
     ).items():
         used[owner] = used.get(owner, 0) + count
     grown = usage.by_owner(stored.filter(created_at__gte=since), "image__size")

@@ -230,7 +230,7 @@ def _projects() -> list[dict[str, Any]]:
         "used": usage.by_owner(
             locations.filter(status=LocationStatus.ACTIVE), "image__size"
         ),
-        "reserved": usage.by_owner(usage.counted_transfers(), usage.RESERVED),
+        "reserved": usage.by_owner(usage.reserving_transfers(), usage.RESERVED),
         "chunks": usage.by_owner(UploadChunk.objects.all(), "size", "transfer__image"),
         "trash": usage.by_owner(
             locations.filter(status=LocationStatus.PENDING_DELETE), "image__size"

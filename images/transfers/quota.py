@@ -226,7 +226,7 @@ def _left(
     left = remaining(image)
     if left is None:
         return None
-    others = usage.counted_transfers().filter(image__owner=image.owner)
+    others = usage.reserving_transfers().filter(image__owner=image.owner)
     # Of several transfers of one image only copies to further stores add up.
     others = others.exclude(~Q(kind=TransferKind.IMAGE_COPY), image=image)
     if transfer is not None:

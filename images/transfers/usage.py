@@ -93,13 +93,13 @@ def staged(owner: str | None, besides: Image | None = None) -> int:
 def uploading(owner: str | None) -> QuerySet[Image]:
     """Return the images of a project that are receiving data, or wait for a worker to fetch it."""
     return Image.objects.filter(
-        owner=owner, pk__in=reserving_transfers().values("image")
+        owner=owner, pk__in=_bringing_data(IS_OPEN).values("image")
     )
 
 
 def reserved(owner: str | None) -> int:
     """Return the bytes that a project's transfers have reserved."""
-    return _total(counted_transfers().filter(image__owner=owner), RESERVED)
+    return _total(reserving_transfers().filter(image__owner=owner), RESERVED)
 
 
 def trash(owner: str | None) -> int:
@@ -128,25 +128,21 @@ def by_owner(
 
 
 def reserving_transfers() -> QuerySet[Transfer]:
-    """Return the open transfers whose bytes count, because no image has them yet."""
-    return _counting(IS_OPEN)
-
-
-def counted_transfers() -> QuerySet[Transfer]:
-    """Return the transfers whose bytes count, because no image has them.
+    """Return the transfers that reserve bytes of their projects' quotas.
 
     Those are the open ones, and those that a deletion of their image has ended, until their
     partial data is removed: the client may still hold the connection.
     """
     ended = UNCLEAN & Q(image__deleted_at__isnull=False) & ~Q(kind=TransferKind.STAGE)
-    return _counting(IS_OPEN | ended)
+    return _bringing_data(IS_OPEN | ended)
 
 
-def _counting(which: Q) -> QuerySet[Transfer]:
+def _bringing_data(condition: Q) -> QuerySet[Transfer]:
+    """Return the matching transfers whose bytes do not count elsewhere for the same image."""
     # An import has the same bytes as its resumable upload or its staged data; an image that
     # only gets its digests has them already.
     same = (Status.IMPORTING, Status.UPLOADING, Status.ACTIVE)
-    return Transfer.objects.filter(which).exclude(status_on_failure__in=same)
+    return Transfer.objects.filter(condition).exclude(status_on_failure__in=same)
 
 
 def _total(rows: QuerySet[Any], size: str | Coalesce) -> int:
