@@ -1,4 +1,4 @@
-"""What is kept of the digests of an image's data, and of those who stated them."""
+"""The digests that are kept of the data of images, what has stated them, and the search."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_an_import_keeps_the_digests_that_were_expected(
 
 
 @pytest.mark.parametrize("by", ["owner", "checksum"])
-def test_it_is_kept_what_has_stated_a_digest(
+def test_what_has_stated_a_digest_is_kept(
     by: str, make_image: Make, member: Caller, settings: Any
 ) -> None:
     settings.IMAGECATALOG_EXPECT_OWNER_DIGEST = True

@@ -1,4 +1,4 @@
-"""What callers are told of the digests of images, and the search by them."""
+"""``/catalog/v1/images``: the digests of an image, and the images with a digest."""
 
 from __future__ import annotations
 
