@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from images import errors, stores, units
 from images.access import Caller, check_filter
 from images.attributes import CONTAINER_FORMATS, DISK_FORMATS, VISIBILITIES
+from images.expected_digests import HEX_DIGITS, is_digest
 from images.models import (
     DELETED_STATUSES,
     READABLE_STATUSES,
@@ -25,12 +26,11 @@ from images.models import (
     LocationStatus,
     Status,
 )
-from images.operations import overview
+from images.operations import known_digests, overview
 
 DAY = timedelta(days=1)
 LAST_DAY = date(9000, 1, 1)  # the filter adds a day, which must be a valid date too
 HEX = re.compile("[0-9a-f]+")
-DIGESTS = (64, 96, 128)  # hexadecimal digits of os_hash_value
 
 
 def _existing() -> Q:
@@ -239,8 +239,9 @@ def matching(text: str) -> Q:
         # Ids keep the case in which a client sent them, and PostgreSQL compares case.
         for beginning in sorted({text, lower, text.upper()}):
             condition |= Q(pk__startswith=beginning)
-    if HEX.fullmatch(lower) and len(lower) == 32:
-        condition |= Q(checksum=lower)
-    if HEX.fullmatch(lower) and len(lower) in DIGESTS:
-        condition |= Q(os_hash_value=lower) | Q(digests__holds={"sha256": lower})
+    for algorithm in HEX_DIGITS:
+        if is_digest(algorithm, lower):
+            # The column also has digests of the same length that only Glance computes.
+            condition |= Q(os_hash_value=lower)
+            condition |= known_digests.having(algorithm, lower)
     return condition

@@ -152,6 +152,19 @@ def test_a_filter_and_a_search_find_the_one(
     assert shown(root, f"?{query}") == {"the WANTED one"}
 
 
+@pytest.mark.parametrize(
+    ("algorithm", "digits"),
+    [("sha1", 40), ("sha256", 64), ("sha384", 96), ("sha512", 128)],
+)
+def test_an_image_is_found_by_each_known_digest(
+    root: Client, make_image: MakeImage, algorithm: str, digits: int
+) -> None:
+    make_image("active", name="another")
+    make_image("active", name="wanted", digests={algorithm: "c" * digits})
+
+    assert shown(root, f"?q={'C' * digits}") == {"wanted"}
+
+
 @pytest.mark.parametrize("text", ["c0ffee0a", "C0FFEE0A", "C0FFEE0A-AAAA"])
 @pytest.mark.parametrize(
     "image_id",
