@@ -15,7 +15,7 @@ from images.listing import Listing
 from images.models.rows import Row
 from images.operations import known_digests
 
-PATH: Final = "/catalog/v1/images"
+IMAGES: Final = "/catalog/v1/images"
 SHOWN: Final = ("id", "name", "owner", "visibility", "status", "size")
 
 
@@ -47,7 +47,7 @@ class SameImageViewSet(ApiViewSet):
             limit=query.limit(params),
         )
         page = listing.page(get_caller(request), wanted)
-        links = query.links(PATH, params, page.marker)
+        links = query.links(IMAGES, params, page.marker)
         return responses.json({"images": list(map(_document, page.rows)), **links})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from images.api.catalog.image_digests import (
+    IMAGES,
     SHOWN,
     ImageDigestViewSet,
     SameImageViewSet,
@@ -29,7 +30,7 @@ from images.http.openapi import (
 )
 from images.transfers import limits
 
-IMAGES, QUOTAS = "/catalog/v1/images", "/catalog/v1/quotas"
+QUOTAS = "/catalog/v1/quotas"
 
 
 def paths() -> Document:
