@@ -99,11 +99,18 @@ def allow_in_process(settings: Any, url: str) -> None:
 
 
 @contextmanager
-def serving_files(folder: Path, settings: Any, **files: bytes) -> Iterator[str]:
-    """The URL of a server that gives these files, from which this process may fetch."""
+def serving_new(folder: Path, files: dict[str, bytes]) -> Iterator[str]:
+    """The URL of a server that gives these files, which are written to a new folder."""
     folder.mkdir()
     for name, data in files.items():
         (folder / name).write_bytes(data)
     with serving_folder(folder) as url:
+        yield url
+
+
+@contextmanager
+def serving_files(folder: Path, settings: Any, **files: bytes) -> Iterator[str]:
+    """The same, of a server from which this process may fetch."""
+    with serving_new(folder, files) as url:
         allow_in_process(settings, url)
         yield url

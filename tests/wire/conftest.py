@@ -14,7 +14,7 @@ from playwright.sync_api import Browser
 
 from tests import servers
 from tests.servers import Missing, Service
-from tests.web import serving_folder
+from tests.web import serving_new
 from tests.wire.api import Api, ApiV1
 from tests.wire.browser import chromium
 from tests.wire.clients import Clients, loaded
@@ -129,8 +129,5 @@ def disk(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def web(tmp_path: Path) -> Iterator[str]:
-    folder = tmp_path / "web"
-    folder.mkdir()
-    (folder / "disk.raw").write_bytes(DATA)
-    with serving_folder(folder) as url:
+    with serving_new(tmp_path / "web", {"disk.raw": DATA}) as url:
         yield f"{url}/disk.raw"

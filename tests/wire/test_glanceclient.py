@@ -17,7 +17,7 @@ from keystoneauth1.session import Session
 
 from tests import servers
 from tests.servers import Service
-from tests.web import allow, serving_folder
+from tests.web import allow, serving_new
 from tests.wire.clients import Clients
 from tests.wire.conftest import Start
 
@@ -148,10 +148,7 @@ def test_images_are_shared(
 
 @pytest.fixture
 def web(tmp_path: Path) -> Iterator[str]:
-    folder = tmp_path / "web"
-    folder.mkdir()
-    (folder / "an image").write_bytes(DATA)
-    with serving_folder(folder) as url:
+    with serving_new(tmp_path / "web", {"an image": DATA}) as url:
         yield url
 
 

@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from tests import servers
-from tests.web import Quiet, Slow, allow, serving, serving_folder
+from tests.web import Quiet, Slow, allow, serving, serving_new
 from tests.wire.api import OCTETS, Api, ApiV1, connect, head, meta, reset
 from tests.wire.conftest import Start
 from tests.wire.evidence import Evidence
@@ -255,11 +255,7 @@ def test_the_other_version_sees_the_same_image(v1: ApiV1, api: Api) -> None:
 
 @pytest.fixture
 def web(tmp_path: Path) -> Iterator[str]:
-    folder = tmp_path / "web"
-    folder.mkdir()
-    (folder / "image").write_bytes(DATA)
-    (folder / "other").write_bytes(DATA)
-    with serving_folder(folder) as url:
+    with serving_new(tmp_path / "web", {"image": DATA, "other": DATA}) as url:
         yield url
 
 
