@@ -12,32 +12,19 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from images import errors, lifecycle, uploads
-from images.access import Caller
+from images import errors
 from images.imports import checksum_file, queue
 from images.models import Image, Transfer
 from images.operations import consistency
+from tests.api.v2.conftest import DATA
 from tests.copies import waiting_copies, work
 from tests.rows import status
-from tests.web import allow_in_process, serving, serving_folder
+from tests.web import allow_in_process, serving, serving_files
 
-DATA = bytes(range(250)) * 4
 SHA256 = hashlib.sha256(DATA).hexdigest()
 SHA512 = hashlib.sha512(DATA).hexdigest()
 WRONG = "0" * 64
 DIRECT = {"name": "glance-direct"}
-
-
-@pytest.fixture
-def queued(db: None, member: Caller) -> Image:
-    formats = {"disk_format": "raw", "container_format": "bare"}
-    return lifecycle.create(formats | {"owner": member.project}, {}, [], member)
-
-
-@pytest.fixture
-def staged(queued: Image, member: Caller) -> Image:
-    uploads.stage(queued.pk, [DATA], member)
-    return queued
 
 
 @pytest.fixture
@@ -55,10 +42,8 @@ def publish(web: str, tmp_path: Path) -> Callable[[bytes | str], str]:
 @pytest.fixture
 def web(tmp_path: Path, settings: Any) -> Iterator[str]:
     """The URL of a web server that has DATA as ``disk.raw``."""
-    (tmp_path / "web").mkdir()
-    (tmp_path / "web" / "disk.raw").write_bytes(DATA)
-    with serving_folder(tmp_path / "web") as url:
-        allow_in_process(settings, url)
+    files = {"disk.raw": DATA}
+    with serving_files(tmp_path / "web", settings, **files) as url:
         yield url
 
 

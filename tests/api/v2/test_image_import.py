@@ -22,24 +22,12 @@ from images.api import authentication, query
 from images.imports import queue
 from images.models import Image, Status, Transfer, TransferStatus
 from images.operations import consistency
+from tests.api.v2.conftest import DATA
 from tests.copies import waiting_copies, work
 from tests.rows import status
 from tests.web import serving_files
 
-DATA = bytes(range(250)) * 4
-RAW = {"disk_format": "raw", "container_format": "bare"}
 DIRECT = {"method": {"name": "glance-direct"}}
-
-
-@pytest.fixture
-def queued(db: None, member: Caller) -> Image:
-    return lifecycle.create(RAW | {"owner": member.project}, {}, [], member)
-
-
-@pytest.fixture
-def staged(queued: Image, member: Caller) -> Image:
-    uploads.stage(queued.pk, [DATA], member)
-    return queued
 
 
 @pytest.fixture
