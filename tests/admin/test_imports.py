@@ -38,6 +38,12 @@ def allowed(settings: Any) -> None:
     settings.IMAGECATALOG_URL_ALLOWED_PORTS = (80, 443, 9)
 
 
+def ask(client: Client, image: Image, url: str, checksum_url: str) -> Any:
+    """Request an import whose data has its digest in a checksum file."""
+    sent = {"url": url, "checksum_url": checksum_url, "stores": "local"}
+    return client.post(f"{LIST}{image.pk}/import/", sent)
+
+
 def test_an_image_from_a_url_waits_for_the_worker(
     root: Client, db: None, allowed: None
 ) -> None:
@@ -235,9 +241,7 @@ def test_a_checksum_file_is_read_for_an_import_from_a_url(
 ) -> None:
     image = make_image("queued")
     (web_folder / "SHA256SUMS").write_text(f"{'0' * 64}  disk.raw\n")
-    sent = {"url": f"{web}/disk.raw", "checksum_url": f"{web}/SHA256SUMS"}
-    sent["stores"] = "local"
-    root.post(f"{LIST}{image.pk}/import/", sent)
+    ask(root, image, f"{web}/disk.raw", f"{web}/SHA256SUMS")
     work()
 
     page = root.get(f"{LIST}{image.pk}/change/").content.decode()
@@ -260,10 +264,8 @@ def test_a_checksum_file_needs_the_name_of_the_data(
     root: Client, make_image: MakeImage, web: str
 ) -> None:
     image = make_image("queued")
-    sent = {"url": f"{web}/", "checksum_url": f"{web}/SHA256SUMS"}
-    sent["stores"] = "local"
 
-    answer = root.post(f"{LIST}{image.pk}/import/", sent)
+    answer = ask(root, image, f"{web}/", f"{web}/SHA256SUMS")
 
     assert "The URL does not end with the name" in answer.content.decode()
     assert not Transfer.objects.exists()
@@ -298,9 +300,7 @@ def test_a_secret_checksum_url_is_not_tried_again(
     root: Client, make_image: MakeImage, web: str
 ) -> None:
     image = make_image("queued")
-    sent = {"url": f"{web}/disk.raw", "checksum_url": f"{web}/missing?key=secret"}
-    sent["stores"] = "local"
-    root.post(f"{LIST}{image.pk}/import/", sent)
+    ask(root, image, f"{web}/disk.raw", f"{web}/missing?key=secret")
     (first,) = waiting_copies()
     work()
 
