@@ -38,9 +38,9 @@ class StoresForm(forms.Form):
     def __init__(self, store_ids: Sequence[str], data: Any = None) -> None:
         """Offer these stores; the first one is chosen unless ``data`` says otherwise."""
         super().__init__(data)
-        stores: Any = self.fields["stores"]
-        stores.choices = [(store_id, store_id) for store_id in store_ids]
-        stores.initial = store_ids[:1]
+        field: Any = self.fields["stores"]
+        field.choices = [(store_id, store_id) for store_id in store_ids]
+        field.initial = store_ids[:1]
         if len(store_ids) < 2:
             del self.fields["allow_failure"]
 

@@ -173,15 +173,15 @@ def _restart(image: Image, transfer: Transfer, actor: Caller) -> None:
     file = imports.checksum_file_of(transfer)
     for url in (transfer.source, file.url if file else ""):
         sources.check_complete(url)
-    stores = targets.of(transfer)
+    rows = targets.of(transfer)
     request = transfer.task_request or {}
     md5 = {"md5": transfer.checksum.lower()} if transfer.checksum else {}
     wanted = ImportRequest(
         ImportMethod.WEB_DOWNLOAD,
         transfer.source,
         size=(request.get("expected") or {}).get("size"),
-        store_ids=tuple(target.store for target in stores),
-        all_must_succeed=all(target.required for target in stores),
+        store_ids=tuple(row.store for row in rows),
+        all_must_succeed=all(row.required for row in rows),
         digests=transfer.expected_digests | md5,
         checksum_file=file,
         document=request,
