@@ -1,7 +1,8 @@
 """The checks that an image's data passes before the image is active, however the data comes.
 
 One pass over the bytes counts, digests and inspects them, and compares them with the image's
-signature, its owner's digests and its pin. It knows neither where the bytes come from nor where they go.
+signature, its owner's digests and its pin. It knows neither where the bytes come from nor
+where they go.
 """
 
 from __future__ import annotations

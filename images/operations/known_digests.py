@@ -1,4 +1,4 @@
-"""The digests of images' data: what is known of them, and the images that have one."""
+"""The known digests of images' data, and the images whose data has a digest."""
 
 from __future__ import annotations
 

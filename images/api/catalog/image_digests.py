@@ -20,7 +20,7 @@ SHOWN: Final = ("id", "name", "owner", "visibility", "status", "size")
 
 
 class ImageDigestViewSet(ApiViewSet):
-    """``/catalog/v1/images/{id}/digests``: what is known of an image's data."""
+    """``/catalog/v1/images/{id}/digests``: the known digests of an image's data."""
 
     def list(self, request: Request, image_id: str) -> HttpResponse:
         """Return the digests, what stated them, and the state of the stored copies."""
