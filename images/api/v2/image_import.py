@@ -50,8 +50,6 @@ def _wanted(document: Any, store: str) -> ImportRequest:
 
     Raises Invalid for a malformed body.
     """
-    if not isinstance(document, dict):
-        raise errors.Invalid("Import request requires a 'method' field.")
     method = _method(document)
     for flag in FLAGS:
         if not isinstance(document.get(flag) or False, bool):
@@ -156,8 +154,8 @@ def _from_region(
     return replace(wanted, remote=remote, document=shown)
 
 
-def _method(document: dict[str, Any]) -> dict[str, Any]:
-    method = document.get("method")
+def _method(document: Any) -> dict[str, Any]:
+    method = document.get("method") if isinstance(document, dict) else None
     if not isinstance(method, dict):
         raise errors.Invalid("Import request requires a 'method' field.")
     if not isinstance(method.get("name"), str):

@@ -566,7 +566,7 @@ def test_one_digest_is_expected_when_staged_and_imported(
     assert status(queued) == "uploading"
 
 
-# What plugins make of it is expected to be
+# Expectations of the data that plugins have changed
 
 PACKED = gzip.compress(DATA)
 
