@@ -556,9 +556,8 @@ def test_credentials_that_are_configured_later_do_not_serve_an_earlier_request(
     tmp_path: Path,
 ) -> None:
     ask(keystone, image)
-    file = tmp_path / "east.json"
-    file.write_text(json.dumps({"username": "reader", "password": PASSWORD}))
-    settings.IMAGECATALOG_REMOTES = f"east={url}?credentials={file}"
+    east = region("east", url, tmp_path / "east.json", "reader", PASSWORD)
+    settings.IMAGECATALOG_REMOTES = east
     other.seen.clear()
 
     work()
