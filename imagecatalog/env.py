@@ -125,8 +125,8 @@ def number(
 def days(name: str, default: int, minimum: int = 0, *, help: str) -> int:
     """Read a number of days, or a duration of whole days such as ``4w``.
 
-    It is so small that today plus or minus it is a valid date. Raises ImproperlyConfigured for
-    any other text.
+    The number is so small that today plus or minus it is a valid date. Raises
+    ImproperlyConfigured for any other text.
     """
     value = text(name, str(default), help=help)
     return _duration(name, value, "d", minimum, MANY_DAYS)
@@ -137,8 +137,8 @@ def seconds(
 ) -> int:
     """Read a number of seconds, or a duration of whole seconds such as ``12h``.
 
-    It is so small that now plus or minus it is a valid date. Raises ImproperlyConfigured for
-    any other text.
+    The number is so small that now plus or minus it is a valid date. Raises
+    ImproperlyConfigured for any other text.
     """
     value = text(name, str(default), help=help, shown=shown)
     return _duration(name, value, "s", minimum, MANY_DAYS * 86400)
