@@ -132,7 +132,7 @@ class Transfer(models.Model):
     request_id = models.CharField(max_length=64, blank=True)
     bytes_received = models.BigIntegerField(default=0)
     bytes_expected = models.BigIntegerField(null=True)
-    # Of the project's storage quota, while the transfer is open; NULL: begun without a quota.
+    # Of the project's storage quota, see images.transfers.usage; NULL: begun without a quota.
     bytes_reserved = models.BigIntegerField(null=True)
     checksum = models.CharField(max_length=32, null=True, help_text="MD5 expected")  # noqa: DJ001
     # What the data must have: algorithm -> hexadecimal digest.
