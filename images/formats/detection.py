@@ -95,6 +95,14 @@ class Candidate:
             log.debug("%s: not readable: %s", self.inspector, error)
             self.broken = True
 
+    def drop_own_checks(self) -> None:
+        """Drop the inspector's own safety checks, which ``objections`` replaces.
+
+        They refer to the inspector: it and up to 1 MiB of data would stay in memory until the
+        next garbage collection.
+        """
+        getattr(self.inspector, "_safety_checks", {}).clear()
+
     @property
     def matches(self) -> bool:
         """Whether the data has the signature of the format."""
@@ -145,6 +153,7 @@ def detect(head: bytes) -> dict[str, Candidate]:
             candidate.read(head[start : start + step])
             if candidate.settled:
                 break
+        candidate.drop_own_checks()
         if candidate.matches:
             candidates[name] = candidate
     vmdk = candidates.get("vmdk")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import struct
 
 import pytest
 from hypothesis import given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
+from oslo_utils.imageutils import format_inspector as oslo
 
 from images.errors import ContentRefused
 from images.formats import inspection
@@ -184,6 +186,20 @@ def test_an_image_cut_off_anywhere_ends_in_a_verdict(made, kind):
             end,
             outcome(data[:end], "raw", block=999),
         )
+
+
+@pytest.mark.parametrize("kind", QEMU_IMAGES)
+def test_no_inspector_waits_for_the_garbage_collector(made, kind):
+    data = made(kind)
+    gc.collect()
+    gc.disable()
+    try:
+        outcome(data, QEMU_IMAGES[kind][0])
+        left = [one for one in gc.get_objects() if isinstance(one, oslo.FileInspector)]
+    finally:
+        gc.enable()
+
+    assert left == []
 
 
 @pytest.mark.parametrize("end", [100, 511, 70_000, 260 << 10, 2 * MIB])
