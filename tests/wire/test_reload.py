@@ -87,6 +87,7 @@ def test_no_client_notices_a_reload_and_an_upload_outlives_it(
     env = {
         "DATABASE_URL": servers.migrated_database(postgres_url),
         "IMAGECATALOG_GRACE_SECONDS": "2",
+        "IMAGECATALOG_LEASE_SECONDS": "600",  # the upload waits for many clients
     }
     with servers.catalogue(tmp_path, env) as service:
         image_id, upload = begin_upload(service)
