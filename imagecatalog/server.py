@@ -11,6 +11,7 @@ import logging
 import os
 import resource
 import select
+import signal
 import threading
 import time
 from pathlib import Path
@@ -92,6 +93,25 @@ limit_request_field_size = 1 << 16  # all together: see imagecatalog.web.connect
 
 NOTICE = 0.5  # s after which the end of a process is noticed
 MARGIN = min(5.0, _grace / 2)  # s for cleaning up after the last read of request bodies
+STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
+
+
+def on_starting(server: Any) -> None:
+    """Let the parent of the web processes receive signals again after each fork (gunicorn hook)."""
+    os.register_at_fork(after_in_parent=_receive_signals)
+
+
+def pre_fork(server: Any, worker: Any) -> None:
+    """Let the signals that stop a web process wait until it has its handlers (gunicorn hook).
+
+    Until then the process has those of its parent, with which a signal would be lost: it would
+    serve until the parent kills it.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+
+
+def _receive_signals() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
 
 def when_ready(server: Any) -> None:
@@ -132,6 +152,7 @@ def post_request(worker: Any, request: Any, environ: Any, response: Any) -> None
 
 def post_worker_init(worker: Any) -> None:
     """Prepare a web process: its limits, log, files, garbage collection and orderly end."""
+    _receive_signals()
     db.limit_waiting()
     logging.getLogger("gunicorn.error").addFilter(_is_news)
     concurrency.share(worker.cfg.threads, worker.worker_connections)
