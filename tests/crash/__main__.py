@@ -7,11 +7,14 @@ named point was never passed.
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import shutil
 import sys
 import tempfile
 from pathlib import Path
+
+import django
 
 from tests.crash import rounds
 
@@ -29,6 +32,8 @@ def options() -> argparse.Namespace:
 
 def main() -> int:
     asked = options()
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "imagecatalog.settings")
+    django.setup()  # for the document with which answers are compared
     backends = [asked.backend] if asked.backend else list(rounds.BACKENDS)
     number = max(asked.rounds // len(backends), 1)
     print(f"seed {asked.seed}", flush=True)
