@@ -27,9 +27,8 @@ class FairQueue:
 
     def __init__(self) -> None:
         self._queues: dict[str, deque[Connection]] = {}
-        self._ready: dict[
-            str, None
-        ] = {}  # those of addresses without a running request
+        # Those of addresses without a running request.
+        self._ready: dict[str, None] = {}
         self._seen: OrderedDict[str, float] = OrderedDict()  # the least recent first
         self._running: OrderedDict[Connection, tuple[float, str]] = OrderedDict()
         self._counts: Counter[str] = Counter()  # running requests of each address

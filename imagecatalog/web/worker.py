@@ -31,6 +31,7 @@ HELD_LIMIT: Final = 32 << 20  # bytes of requests that are not answered, in one 
 LINGER_SECONDS: Final = 5.0
 LINGER_LIMIT: Final = 32 << 20  # bytes that a client can send after its last response
 DISCARDED_AT_ONCE: Final = 1 << 18  # bytes
+WAITING_PER_ACCEPT: Final = 64  # connections
 SWEEP_SECONDS: Final = 1.0
 RETURN_SECONDS: Final = 10.0  # between two returns of freed memory
 RELIEF: Final = 64  # of the places or bytes, one part in so many is freed at once
@@ -81,11 +82,22 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
         if self.alive:
             return
         for listener in self.sockets:
-            while self.accept(listener):
+            while self._accept_one(listener):
                 pass
             listener.close()
 
-    def accept(self, listener: Any) -> bool:
+    def accept(self, listener: Any) -> None:
+        """Accept connections, and read what has arrived on them.
+
+        A round of events takes longer the more connections wait for bytes. If each round accepted
+        one connection, the queue of the socket would overflow, and the kernel would ignore clients
+        for a second or more. If few wait, the other web processes get their part of a burst.
+        """
+        for _ in range(1 + len(self._waiting) // WAITING_PER_ACCEPT):
+            if not self._accept_one(listener):
+                return
+
+    def _accept_one(self, listener: Any) -> bool:
         """Accept a connection, and read what has arrived on it; return whether there was one."""
         if self.nr_conns >= self.worker_connections - 1:
             self._free_places()

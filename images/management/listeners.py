@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from django.core.management.base import CommandError
 from gunicorn import systemd  # type: ignore[import-untyped]
 
-BACKLOG: Final = 2048
+BACKLOG: Final = 4096
 UNIX: Final = "unix:"
 DESCRIPTOR: Final = "fd://"
 MANAGEMENT: Final = "management"  # FileDescriptorName= of systemd

@@ -42,9 +42,8 @@ class Service:
 
 def start(listener: socket.socket, service: Service) -> None:
     """Answer requests of the management network in a thread, until the process ends."""
-    str(
-        settings.IMAGECATALOG_VERSION
-    )  # read now: a checkout can change while the service runs
+    # The version is read when it is first asked for, and a checkout can change until then.
+    str(settings.IMAGECATALOG_VERSION)
     server = _Server(listener, service)
     threading.Thread(target=server.serve_forever, name="probes", daemon=True).start()
 

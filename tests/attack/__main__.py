@@ -53,7 +53,7 @@ def options() -> argparse.Namespace:
     add(
         "--seconds",
         type=float,
-        default=75,
+        default=90,
         help="of slow connections, of downloads, and without a database",
     )
     return parser.parse_args()
