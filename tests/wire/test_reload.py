@@ -152,7 +152,8 @@ def test_a_reload_brings_new_code_and_settings(code: Path, tmp_path: Path) -> No
 
         reload(service, servers.gunicorn_of(service))
 
-        assert NEW_URL in links()
+        # The old process may still take a connection.
+        wait_until(lambda: NEW_URL in links(), "the new settings")
         assert 'imagecatalog_info{version="99.9"} 1.0' in metrics()
         wait_until(lambda: not worker.is_running(), "the end of the old worker")
         wait_until(lambda: servers.background_worker(service), "the new worker")
