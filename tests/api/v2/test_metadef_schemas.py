@@ -24,6 +24,7 @@ def schema(name: str) -> Any:
         ("namespace", f"{PATH}/OS::Test::Machine"),
         ("objects", f"{PATH}/OS::Test::Machine/objects"),
         ("object", f"{PATH}/OS::Test::Machine/objects/Disk"),
+        ("properties", f"{PATH}/OS::Test::Machine/properties"),
         ("property", f"{PATH}/OS::Test::Machine/properties/size"),
         ("tags", f"{PATH}/OS::Test::Machine/tags"),
         ("tag", f"{PATH}/OS::Test::Machine/tags/fast"),

@@ -111,6 +111,7 @@ def properties() -> Schema:
     """Return the JSON schema of a namespace's properties by name."""
     schema = _collection("properties", metadef_property())
     item = schema["properties"]["properties"]["items"]
+    item["required"].remove("name")  # it is the key
     by_name = {"type": "object", "additionalProperties": item}
     schema["properties"]["properties"] = by_name
     return schema
