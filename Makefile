@@ -32,17 +32,13 @@ run: $(VENV)/runtime ## Serve on 127.0.0.1:9292; options: make run ARGS='--bind 
 lint test test-all test-postgres test-fast test-long bench crash fuzz conformance interop docs screenshots: export IMAGECATALOG_DATA_DIR := $(CURDIR)/var/test
 
 test: lint ## Run every check and the whole test suite, as CI does
-	@$(MAKE) --no-print-directory --keep-going --jobs=2 test-all test-postgres
+	@$(MAKE) --no-print-directory --keep-going test-postgres test-all
+
+test-postgres: $(VENV)/tests
+	$(PY) -m tests.with_postgres $(PYTEST) --ignore=tests/wire -m "database and not wire"
 
 test-all: $(VENV)/tests
 	$(PYTEST) -m "not long"
-
-# This pass runs in parallel with test-all, which waits for servers half of the time. It prints
-# its report at the end, so that the reports do not mix.
-test-postgres: $(VENV)/tests
-	@mkdir -p $(IMAGECATALOG_DATA_DIR); log=$(IMAGECATALOG_DATA_DIR)/postgres.log; status=0; \
-	$(PY) -m tests.with_postgres $(PY) -m pytest --ignore=tests/wire -m "database and not wire" >"$$log" 2>&1 || status=$$?; \
-	echo; cat "$$log"; exit $$status
 
 test-fast: $(VENV)/tests ## Run the tests on SQLite without wire, s3, needs_postgres and slow ones
 	$(PYTEST) --ignore=tests/wire -m "not wire and not s3 and not needs_postgres and not slow"
