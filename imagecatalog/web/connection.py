@@ -121,6 +121,14 @@ class Connection(TConn):  # type: ignore[misc]
         self.held = 0  # bytes that this process holds for the connection
         self.restart()
 
+    def init(self) -> None:
+        """Limit how long a thread waits for the client. gunicorn calls this in the thread.
+
+        A TLS socket repeats a read or write that the kernel ends after SILENCE seconds.
+        """
+        if self.is_secure:
+            self.sock.settimeout(SILENCE)
+
     def restart(self) -> None:
         """Clear the state of the last request, so that the next one can arrive."""
         self.request: Any = None

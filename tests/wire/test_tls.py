@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 import requests
 from cryptography import x509
@@ -89,6 +92,40 @@ def test_a_client_without_tls_harms_nobody(
 
     assert b"HTTP" not in received
     assert "Traceback" not in served[0].log_tail()
+
+
+def test_a_client_that_does_not_read_its_download_is_ended(
+    files: Files, tmp_path: Path
+) -> None:
+    config, log, port = tmp_path / "config.py", tmp_path / "log", servers.free_port()
+    config.write_text(
+        "from imagecatalog.web import connection\n"
+        "connection.SILENCE = 1\n"
+        "from imagecatalog.server import *\n"
+    )
+    command = [sys.executable, "-m", "gunicorn", "-c", config, "--workers=1"]
+    command += [f"--bind=127.0.0.1:{port}", "--certfile", files.certificate]
+    env = os.environ | {
+        "DJANGO_SETTINGS_MODULE": "tests.wire.tiny_service",
+        "IMAGECATALOG_DATA_DIR": str(tmp_path),
+    }
+    context = ssl.create_default_context(cafile=files.certificate)
+    with servers.running([*command, "--keyfile", files.key], env, log) as process:
+        servers.wait_until(lambda: "Booting" in log.read_text(), "gunicorn")
+        (worker,) = psutil.Process(process.pid).children()
+        with (
+            socket.create_connection(("127.0.0.1", port), 10) as plain,
+            context.wrap_socket(plain, server_hostname="127.0.0.1") as client,
+        ):
+            client.sendall(b"GET /data?mib=64 HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert client.recv(12) == b"HTTP/1.1 200"
+
+            servers.wait_until(lambda: not connections(worker), "the end")
+
+
+def connections(process: psutil.Process) -> list[object]:
+    """The connections to clients."""
+    return [it for it in process.net_connections("tcp4") if it.raddr]
 
 
 @pytest.mark.slow
