@@ -204,4 +204,5 @@ def _end_in_time(worker: Any) -> None:
 def _is_news(record: logging.LogRecord) -> bool:
     """Return whether to log a record of gunicorn: no timeouts of clients, and nothing twice."""
     error = record.exc_info[1] if record.exc_info else None
-    return not (isinstance(error, BlockingIOError) or getattr(error, "logged", False))
+    timeouts = BlockingIOError, TimeoutError  # without TLS, and with it
+    return not (isinstance(error, timeouts) or getattr(error, "logged", False))

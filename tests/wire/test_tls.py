@@ -121,6 +121,7 @@ def test_a_client_that_does_not_read_its_download_is_ended(
             assert client.recv(12) == b"HTTP/1.1 200"
 
             servers.wait_until(lambda: not connections(worker), "the end")
+    assert "Traceback" not in log.read_text()
 
 
 def connections(process: psutil.Process) -> list[object]:
