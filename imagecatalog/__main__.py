@@ -10,7 +10,10 @@ from imagecatalog import command_line, installation
 
 
 def main() -> None:
-    """Run the command that the command line names, and exit with its exit code."""
+    """Run the command given in ``sys.argv``, and exit with its exit code.
+
+    Without a command, print the overview of the commands; for ``--version``, the version.
+    """
     if os.path.basename(sys.argv[0]) == "__main__.py":
         sys.argv[0] = "imagecatalog"  # the name in help texts and messages
     if "--version" in sys.argv or sys.argv[1:] == ["version"]:

@@ -1,4 +1,4 @@
-"""Configurations of the apps: the admin site, names of apps, roles and system checks."""
+"""The Django app configurations of the admin site, the images app and django-axes."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from django.utils.translation import gettext_lazy as _
 
 
 class AdminConfig(apps.AdminConfig):
-    """The admin app with the site of the catalogue, which also registers checks and roles."""
+    """The app of Django's admin, with ``CatalogueSite`` as its site.
+
+    At start it also registers the system checks and the creation of the default groups.
+    """
 
     default_site = "imagecatalog.site.CatalogueSite"
 
     def ready(self) -> None:
-        """Register the system checks, and the default groups after each migration."""
+        """Register the system checks, and have the default groups created after each migration."""
         super().ready()
         from imagecatalog import checks
         from images.admin import roles
@@ -43,13 +46,13 @@ class AdminConfig(apps.AdminConfig):
 
 
 class ImagesConfig(AppConfig):
-    """The app of the images."""
+    """The configuration of the Django app ``images``."""
 
     name = "images"
     verbose_name = _("Images")
 
 
 class SignInsConfig(axes.apps.AppConfig):  # type: ignore[misc]
-    """The app of django-axes, under the name "Sign-ins"."""
+    """The configuration of the app django-axes, which the admin shows as "Sign-ins"."""
 
     verbose_name = _("Sign-ins")

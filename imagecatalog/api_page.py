@@ -1,4 +1,4 @@
-"""``/docs``: the APIs of this service as a page for people, made from ``/openapi.json``."""
+"""The web page ``/docs``, which shows the OpenAPI description of the APIs to people."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from images.http.views import without_body
 
 
 class Type(NamedTuple):
-    """The type of a value in words, of which the last may be the name of a schema."""
+    """The type of a value: ``text`` in words, then the name of the schema that it uses, if any."""
 
     text: str
     schema: str = ""
@@ -35,7 +35,7 @@ class Value(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """A status code, and what it means."""
+    """A possible response of an operation: its status code, meaning and type of body."""
 
     status: str
     description: str
@@ -56,7 +56,7 @@ class Operation(NamedTuple):
 @without_body
 @content_security_policy
 def api_page(request: HttpRequest) -> HttpResponse:
-    """Return a page with all operations and schemas."""
+    """Return the page ``/docs``, with all operations and schemas of the APIs."""
     return HttpResponse(_rendered())
 
 
@@ -71,7 +71,7 @@ def _rendered() -> str:
 
 
 def chapters() -> list[tuple[str, list[Operation]]]:
-    """Return the operations of each tag."""
+    """Return the name of each tag of the OpenAPI description, with the operations of this tag."""
     document = openapi.document()
     found = [
         (one["tags"], _operation(method, path, one))
@@ -85,7 +85,7 @@ def chapters() -> list[tuple[str, list[Operation]]]:
 
 
 def schemas() -> list[tuple[str, list[Value]]]:
-    """Return the fields of each schema."""
+    """Return the name of each schema of the OpenAPI description, with the fields of this schema."""
     found = openapi.document()["components"]["schemas"]
     return [(name, list(_fields(schema))) for name, schema in found.items()]
 

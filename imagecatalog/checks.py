@@ -25,7 +25,7 @@ from images.stores.local import LocalStore
 
 
 def variables(**options: Any) -> list[Warning]:
-    """Warn about unknown ``IMAGECATALOG_*`` variables, which would have no effect."""
+    """Warn about unknown ``IMAGECATALOG_*`` environment variables, which have no effect."""
     return [
         Warning(
             f"{name} is set, but there is no such variable.",
@@ -62,18 +62,18 @@ def places(**options: Any) -> list[CheckMessage]:
 def rules(**options: Any) -> list[CheckMessage]:
     """Check that the policy file can be read. Returns an error if not.
 
-    Its rules would otherwise be missing unnoticed.
+    Without this check, the service would start although the rules of the file do not apply.
     """
     return _readable(access.overrides, "imagecatalog.E002")
 
 
 def protections(**options: Any) -> list[CheckMessage]:
-    """Check that the file of protected properties can be read. Returns an error if not."""
+    """Check that the file of property protections can be read. Returns an error if not."""
     return _readable(access.protections, "imagecatalog.E007")
 
 
 def properties(**options: Any) -> list[CheckMessage]:
-    """Check that the property schema can be read. Returns an error if not."""
+    """Check that the file of the property schema can be read. Returns an error if not."""
     return _readable(property_schema.described, "imagecatalog.E003")
 
 
@@ -93,7 +93,8 @@ def remote_services(**options: Any) -> list[CheckMessage]:
 def certificates(**options: Any) -> list[CheckMessage]:
     """Check that the folder of certificates can be read. Returns an error if not.
 
-    Every signed image would be refused without it.
+    The certificates verify the signatures of images: without them, every signed image is
+    refused.
     """
     folder = settings.IMAGECATALOG_SIGNATURE_CERTIFICATES
     if not folder or (os.path.isdir(folder) and os.access(folder, os.R_OK | os.X_OK)):
@@ -110,7 +111,8 @@ def certificates(**options: Any) -> list[CheckMessage]:
 def interpreter(**options: Any) -> list[Warning]:
     """Warn about a Python that parses cookies in quadratic time (CVE-2024-7592).
 
-    Looks for the fix itself, because distributions have it in older versions, too.
+    Looks for the fix and not for the version of Python, because Linux distributions add the fix
+    to older versions, too.
     """
     if sys.version_info >= (3, 13) or hasattr(http.cookies, "_unquote_sub"):
         return []
@@ -126,7 +128,10 @@ def interpreter(**options: Any) -> list[Warning]:
 def needed_stores(
     databases: Collection[str] | None = None, **options: Any
 ) -> list[CheckMessage]:
-    """Warn about images whose store is not configured: they cannot be downloaded."""
+    """Warn about stores that have data of images but are not configured.
+
+    Returns an error if the database cannot be used. Checks nothing without ``databases``.
+    """
     if not databases:
         return []
     try:
@@ -150,7 +155,7 @@ def needed_stores(
 
 
 def secret_key(**options: Any) -> list[Warning]:
-    """Warn about a secret key that can be guessed; `serve` refuses it for a new catalogue."""
+    """Warn about a secret key that is easy to guess. `serve` starts no new catalogue with it."""
     configured = settings.IMAGECATALOG_SECRET_KEY
     if not configured or not data_folder.is_weak(configured):
         return []
@@ -159,9 +164,10 @@ def secret_key(**options: Any) -> list[Warning]:
 
 
 def secret_files(**options: Any) -> list[Warning]:
-    """Warn about files that hold values of variables and that every user can read.
+    """Warn about files with the values of variables if every user of the machine can read them.
 
-    Containers mount their secrets below /run, where they are the only users.
+    Files below /run are not checked: containers mount their secrets there, and have no other
+    users.
     """
     readable = [
         (name, path)
@@ -181,7 +187,7 @@ def secret_files(**options: Any) -> list[Warning]:
 def owner(**options: Any) -> list[Warning]:
     """Warn if root runs a command, but the data folder belongs to another user.
 
-    The service could not use the files that the command creates.
+    The service runs as that user, and could not use the files that root creates.
     """
     folder = settings.IMAGECATALOG_DATA_DIR
     if os.geteuid() != 0 or not folder.exists():
@@ -206,6 +212,6 @@ def _has_tables() -> bool:
 
 
 def _may_write(folder: Path) -> bool:
-    """Return whether the folder is writable or can be created in its nearest existing parent."""
+    """Return whether this user can write in a folder, or create the folder if it is missing."""
     nearest = next(path for path in (folder, *folder.parents) if os.path.exists(path))
     return nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)

@@ -1,4 +1,4 @@
-"""The overview of the commands that ``imagecatalog`` prints."""
+"""The overview of all commands, which ``imagecatalog`` prints when it is called without one."""
 
 from __future__ import annotations
 

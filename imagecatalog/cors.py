@@ -1,7 +1,7 @@
-"""Middleware that lets the pages of other sites use the APIs (CORS), such as a dashboard.
+"""Middleware that lets pages of other web sites, such as a dashboard, use the APIs (CORS).
 
-See https://fetch.spec.whatwg.org/#http-cors-protocol. Cookies and remembered passwords are never
-allowed: a page must send a token.
+See https://fetch.spec.whatwg.org/#http-cors-protocol. Cookies and passwords that the browser
+remembers are never allowed: a page must send a token.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
 def cors(get_response: GetResponse) -> GetResponse:
-    """Allow the origins in IMAGECATALOG_CORS_ORIGINS to use all paths except the admin's."""
+    """Let pages of IMAGECATALOG_CORS_ORIGINS use all paths except those of the admin."""
     origins = settings.IMAGECATALOG_CORS_ORIGINS
     browser_paths = settings.IMAGECATALOG_BROWSER_PATHS
     if not origins:

@@ -1,6 +1,6 @@
-"""Readers of environment variables, whose errors name the variable and its allowed values.
+"""Functions that read environment variables; errors name the variable and its allowed values.
 
-Each reader declares its variable, with the text for docs/configuration.md.
+Each function also declares its variable, with the text for docs/configuration.md.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MANY_DAYS = 365_000  # a thousand years; dates begin with the year 1 and end wit
 
 @dataclass(frozen=True)
 class Variable:
-    """The description of an environment variable for the documentation, in Markdown."""
+    """The description of an environment variable for docs/configuration.md, in Markdown."""
 
     name: str
     default: str
@@ -45,7 +45,7 @@ def known() -> set[str]:
 
 
 def misspelt() -> dict[str, list[str]]:
-    """Return each undeclared ``IMAGECATALOG_*`` variable in use -> similar declared names."""
+    """Return unknown ``IMAGECATALOG_*`` variables that are set, each with similar known names."""
     # Without what they have in common: else all names are much alike.
     ends = [name.removeprefix(PREFIX) for name in known() if name.startswith(PREFIX)]
     return {
@@ -59,26 +59,27 @@ def misspelt() -> dict[str, list[str]]:
 
 
 def declare(name: str, default: str = "", *, help: str, shown: str = "") -> None:
-    """Declare a variable for the documentation, without reading it.
+    """Add a variable to the documentation, without reading the variable.
 
-    ``shown`` is the default as Markdown, for one that is computed.
+    ``default`` is the default value. ``shown`` is Markdown that the documentation shows instead
+    of it, for a default that is computed.
     """
     shown = shown or (f"`{default}`" if default else "–")
     VARIABLES[name] = Variable(name, shown, help)
 
 
 def text(name: str, default: str = "", *, help: str, shown: str = "") -> str:
-    """Declare a variable and read its text, without whitespace around it; or return the default.
+    """Declare a variable and return its value without surrounding whitespace, or else ``default``.
 
-    ``help`` and ``shown`` are Markdown for the documentation; ``shown`` is the default, if
-    that is computed.
+    ``help`` is the description for the documentation, in Markdown. ``shown`` is Markdown that
+    the documentation shows instead of a default that is computed.
     """
     declare(name, default, help=help, shown=shown)
     return _value(name) or default
 
 
 def files() -> dict[str, Path]:
-    """Return each variable in use that names a file with the value of another -> that file."""
+    """Return the ``NAME_FILE`` variables that are set, each with the file that has NAME's value."""
     names = (f"{name}{FILE}" for name in sorted(known()))
     return {
         name: Path(path) for name in names if (path := os.environ.get(name, "").strip())
@@ -107,7 +108,7 @@ def number(
     help: str,
     shown: str = "",
 ) -> int:
-    """Read a whole number from ``minimum`` to ``maximum``; None stands for no limit.
+    """Read a whole number from ``minimum`` to ``maximum``; there is no upper limit if that is None.
 
     Raises ImproperlyConfigured for any other text.
     """
@@ -123,9 +124,9 @@ def number(
 
 
 def days(name: str, default: int, minimum: int = 0, *, help: str) -> int:
-    """Read a number of days, or a duration of whole days such as ``4w``.
+    """Read a number of days, or a duration of whole days such as ``4w``. Returns days.
 
-    The number is so small that today plus or minus it is a valid date. Raises
+    At most 365,000, so that adding the days to today gives a valid date. Raises
     ImproperlyConfigured for any other text.
     """
     value = text(name, str(default), help=help)
@@ -135,9 +136,9 @@ def days(name: str, default: int, minimum: int = 0, *, help: str) -> int:
 def seconds(
     name: str, default: int, minimum: int = 0, *, help: str, shown: str = ""
 ) -> int:
-    """Read a number of seconds, or a duration of whole seconds such as ``12h``.
+    """Read a number of seconds, or a duration of whole seconds such as ``12h``. Returns seconds.
 
-    The number is so small that now plus or minus it is a valid date. Raises
+    At most 365,000 days, so that adding the seconds to now gives a valid time. Raises
     ImproperlyConfigured for any other text.
     """
     value = text(name, str(default), help=help, shown=shown)
@@ -165,7 +166,7 @@ def _duration(name: str, value: str, unit: str, minimum: int, maximum: int) -> i
 def choice(
     name: str, default: str, allowed: tuple[str, ...], *, help: str, shown: str = ""
 ) -> str:
-    """Read one of the allowed words. Raises ImproperlyConfigured for any other."""
+    """Read one of the ``allowed`` words. Raises ImproperlyConfigured for any other word."""
     value = text(name, default, help=help, shown=shown)
     if value not in allowed:
         raise ImproperlyConfigured(
@@ -177,10 +178,10 @@ def choice(
 def relaxed(
     name: str, strict: str, allowed: tuple[str, ...], *, help: str
 ) -> tuple[str, ...]:
-    """Read a comma-separated list of the allowed words.
+    """Read a comma-separated list of ``allowed`` words, which is empty by default.
 
-    The word ``strict``, the default, stands for an empty list. Raises ImproperlyConfigured
-    for any other word.
+    ``strict`` is the default text, a word for the empty list. Raises ImproperlyConfigured for
+    any other word.
     """
     values = words(name, strict, help=help)
     if values == (strict,):
@@ -189,7 +190,7 @@ def relaxed(
 
 
 def chosen(name: str, allowed: tuple[str, ...], *, help: str) -> tuple[str, ...]:
-    """Read a comma-separated list of the allowed words, by default all of them.
+    """Read a comma-separated list of ``allowed`` words. The default is all of them.
 
     Raises ImproperlyConfigured for any other word.
     """
@@ -208,7 +209,7 @@ def _allowed(
 
 
 def words(name: str, default: str = "", *, help: str) -> tuple[str, ...]:
-    """Read a comma-separated list of words, without whitespace around them and empty ones."""
+    """Read a comma-separated list of words. Removes whitespace around them, and empty words."""
     values = text(name, default, help=help).split(",")
     return tuple(value.strip() for value in values if value.strip())
 
@@ -224,9 +225,9 @@ def numbers(name: str, default: tuple[int, ...], *, help: str) -> tuple[int, ...
 
 
 def networks(name: str, *besides: str, help: str) -> tuple[str, ...]:
-    """Read a comma-separated list of IP addresses and networks.
+    """Read a comma-separated list of IP addresses, networks and the words in ``besides``.
 
-    The words in ``besides`` are also accepted. Raises ImproperlyConfigured for any other.
+    Raises ImproperlyConfigured for any other text.
     """
     values = words(name, help=help)
     for value in values:
@@ -241,18 +242,18 @@ def networks(name: str, *besides: str, help: str) -> tuple[str, ...]:
 
 
 def size_or(name: str, default: str, *, help: str) -> int:
-    """Read a size such as ``500GB`` as a number of bytes, by default that of ``default``.
+    """Read a size such as ``500GB`` and return it in bytes. ``default`` is the size if it is unset.
 
-    Raises ImproperlyConfigured if it is not a size.
+    Raises ImproperlyConfigured if the text is not a size.
     """
     value = size(name, help=help, shown=f"`{default}`")
     return units.parse_size(default) if value is None else value
 
 
 def size(name: str, *, help: str, shown: str = "") -> int | None:
-    """Read a size such as ``500GB`` as a number of bytes; None if the variable is unset.
+    """Read a size such as ``500GB`` and return it in bytes; None if the variable is not set.
 
-    Raises ImproperlyConfigured if it is not a size.
+    Raises ImproperlyConfigured if the text is not a size.
     """
     value = text(name, help=help, shown=shown)
     try:
@@ -262,9 +263,9 @@ def size(name: str, *, help: str, shown: str = "") -> int | None:
 
 
 def pairs(name: str, *, help: str) -> tuple[str, ...]:
-    """Read a comma-separated list of ``NAME:VALUE`` pairs, each as text.
+    """Read a comma-separated list of ``NAME:VALUE`` pairs. Returns each pair as one text.
 
-    Raises ImproperlyConfigured if one is malformed.
+    Raises ImproperlyConfigured if a pair is malformed.
     """
     values = words(name, help=help)
     if not all(re.fullmatch("[^:]+:.+", value) for value in values):
@@ -275,7 +276,7 @@ def pairs(name: str, *, help: str) -> tuple[str, ...]:
 
 
 def base_url(name: str, *, help: str, shown: str = "") -> str:
-    """Read an http(s) URL without its trailing slash; empty if the variable is unset.
+    """Read an http or https URL, and remove its trailing slash; empty if the variable is not set.
 
     Raises ImproperlyConfigured for any other text.
     """
@@ -288,9 +289,10 @@ def base_url(name: str, *, help: str, shown: str = "") -> str:
 
 
 def origins(name: str, *, help: str) -> tuple[str, ...]:
-    """Read a comma-separated list of web origins, in lower case and without default ports.
+    """Read a comma-separated list of web origins such as ``https://dashboard.example.org``.
 
-    Raises ImproperlyConfigured for any other text.
+    Returns them in lower case, without the default ports 80 and 443. Raises
+    ImproperlyConfigured for any other text.
     """
     values = tuple(value.lower().rstrip("/") for value in words(name, help=help))
     for value in values:
@@ -305,7 +307,7 @@ def origins(name: str, *, help: str) -> tuple[str, ...]:
 
 
 def database(name: str, default: str, *, help: str, shown: str = "") -> dict[str, Any]:
-    """Read a database URL as a dictionary for Django's setting DATABASES.
+    """Read the URL of a database, and return it as a dictionary for Django's setting DATABASES.
 
     Raises ImproperlyConfigured unless it is a URL of PostgreSQL or SQLite.
     """
@@ -318,10 +320,11 @@ def database(name: str, default: str, *, help: str, shown: str = "") -> dict[str
 
 
 def _value(name: str) -> str:
-    """Return the text of a variable, or of the file that ``NAME_FILE`` names, else ``""``.
+    """Return the value of a variable, or the text of the file that ``NAME_FILE`` names.
 
-    Whitespace around it is removed, such as the last newline of a file. Raises
-    ImproperlyConfigured if both variables are set, or if the file cannot be read.
+    Returns ``""`` if neither variable is set. Removes surrounding whitespace, such as the last
+    newline of the file. Raises ImproperlyConfigured if both variables are set, or if the file
+    cannot be read.
     """
     direct = os.environ.get(name, "").strip()
     path = os.environ.get(f"{name}{FILE}", "").strip()

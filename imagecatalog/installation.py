@@ -1,4 +1,4 @@
-"""The folder that has the program, and the program's version."""
+"""The folder in which the program is installed, and the version of the program."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ DESCRIBE = ("git", "describe", "--tags", "--match=v[0-9]*", "--always")
 
 
 def version() -> str:
-    """Return the version of the installed package, or what git says of the checkout.
+    """Return the version of the program: of the installed package, or of the git checkout.
 
-    In a checkout this is the last release, with the number of commits since and the commit if
-    there are any: ``0.2.0`` or ``0.2.0-5-g1a2b3c4``. Without tags it is the commit, without git
-    ``unknown``.
+    For a checkout it is the last release, followed by the number of commits since then and the
+    current commit if there are any: ``0.2.0`` or ``0.2.0-5-g1a2b3c4``. It is only the commit if
+    the checkout has no tags, and ``unknown`` if git is missing.
     """
     return of_checkout(BASE_DIR) if IN_CHECKOUT else metadata.version(DISTRIBUTION)
 
 
 def of_checkout(folder: Path) -> str:
-    """Return what git says of the commit in a folder, ``unknown`` if it says nothing."""
+    """Return the version of the git checkout in a folder; ``unknown`` if git cannot tell."""
     if not (folder / ".git").exists():  # else git would describe a folder above
         return "unknown"
     try:

@@ -1,4 +1,4 @@
-"""Middleware for all requests; sessions and related middleware for browsers only."""
+"""Middleware for all requests, and middleware such as sessions for requests of browsers only."""
 
 from __future__ import annotations
 
@@ -34,7 +34,10 @@ POLICY = (
 
 
 def request_id(get_response: GetResponse) -> GetResponse:
-    """Give each request an id, the client's own if it is usable; the response and the log have it."""
+    """Give each request an id, and write it into the response and the log.
+
+    The id is the one that the client has sent, if it is well-formed; otherwise it is random.
+    """
 
     def middleware(request: HttpRequest) -> HttpResponse:
         own_id = request_id_of(request)
@@ -48,10 +51,11 @@ def request_id(get_response: GetResponse) -> GetResponse:
 
 
 def safe_headers(get_response: GetResponse) -> GetResponse:
-    """Set security headers: JSON is not cached, no media type is guessed, browsers stay on TLS.
+    """Set security headers: no caching of JSON, no guessing of media types, no return to HTTP.
 
-    A cache knows by Authorization that a response is for one caller only (RFC 9111 section 3.5),
-    but not by X-Auth-Token. HSTS (RFC 6797) needs an https IMAGECATALOG_PUBLIC_URL.
+    JSON gets ``no-store`` because a cache does not know that X-Auth-Token, unlike Authorization
+    (RFC 9111 section 3.5), makes a response private. HSTS (RFC 6797) is sent only if
+    IMAGECATALOG_PUBLIC_URL is an https URL.
     """
     has_tls = settings.IMAGECATALOG_PUBLIC_URL.startswith("https:")
 
@@ -69,7 +73,7 @@ def safe_headers(get_response: GetResponse) -> GetResponse:
 
 
 def notice_database(get_response: GetResponse) -> GetResponse:
-    """Record after each successful response that used the database that the database works."""
+    """Record that the database works, after each successful response that used the database."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
@@ -81,7 +85,10 @@ def notice_database(get_response: GetResponse) -> GetResponse:
 
 
 def refuse_broken_urls(get_response: GetResponse) -> GetResponse:
-    """Refuse a URL whose path or query is not UTF-8 (400): Django would change it silently."""
+    """Refuse a URL whose path or query is not UTF-8 (400).
+
+    Django would replace the invalid bytes and continue with another path or query.
+    """
 
     def middleware(request: HttpRequest) -> HttpResponse:
         if request_url.is_utf8(request.META):
@@ -98,9 +105,9 @@ def refuse_broken_urls(get_response: GetResponse) -> GetResponse:
 def for_browsers(get_response: GetResponse) -> GetResponse:
     """Run IMAGECATALOG_BROWSER_MIDDLEWARE only for paths below IMAGECATALOG_BROWSER_PATHS.
 
-    API requests thus have no cost of sessions, and a user's cookie cannot authorise them.
-    Hooks like ``process_view`` are not called: the admin's views check the CSRF token
-    themselves.
+    API requests are thus not slowed down by sessions, and the cookie of a signed-in user does
+    not authorise them. Hooks such as ``process_view`` of this middleware are not called: the
+    views of the admin check the CSRF token themselves.
     """
     chain = get_response
     for name in reversed(settings.IMAGECATALOG_BROWSER_MIDDLEWARE):
@@ -116,7 +123,7 @@ def for_browsers(get_response: GetResponse) -> GetResponse:
 
 
 def user_in_log(get_response: GetResponse) -> GetResponse:
-    """Name the signed-in user of the browser admin in log records."""
+    """Add the name of the signed-in user of the browser admin to the log records of a request."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         user = ""
@@ -130,9 +137,9 @@ def user_in_log(get_response: GetResponse) -> GetResponse:
 
 
 def limit_cookies(get_response: GetResponse) -> GetResponse:
-    """Refuse too many or too large cookies (431) before anything parses them.
+    """Refuse a request with too long a Cookie header (431), before anything parses the cookies.
 
-    Some versions of Python parse them in quadratic time (CVE-2024-7592).
+    Some versions of Python parse cookies in quadratic time (CVE-2024-7592).
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
@@ -146,10 +153,11 @@ def limit_cookies(get_response: GetResponse) -> GetResponse:
 
 
 def check_forms(get_response: GetResponse) -> GetResponse:
-    """Refuse forms that are too large, cut off, not UTF-8, or of users who are not signed in.
+    """Refuse forms that are too large, incomplete or not UTF-8, and users who are not signed in.
 
-    Django would parse a form, and read it into memory, before it asks who sends it, and it would
-    read what is not UTF-8 as other text. The sign-in form needs no signed-in user.
+    Django would read a form into memory and parse it before it checks the user, and would
+    replace bytes that are not UTF-8. Users who are not signed in can send only the sign-in
+    form.
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
@@ -162,10 +170,10 @@ def check_forms(get_response: GetResponse) -> GetResponse:
 
 
 def _unread(request: HttpRequest) -> HttpResponse | None:
-    """Return the response that refuses a form unread, or None if the form can be read.
+    """Return a response that refuses a form without reading it; None if the form can be read.
 
-    A form is too large by its Content-Length (413), or its user is not signed in (redirect to
-    the sign-in page).
+    The response is 413 if Content-Length is too large, and a redirect to the sign-in page if
+    the user is not signed in.
     """
     is_sign_in = request.path_info == reverse("admin:login")
     limit = SIGN_IN_FORM if is_sign_in else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
@@ -182,7 +190,7 @@ def _unread(request: HttpRequest) -> HttpResponse | None:
 
 
 def _broken(request: HttpRequest) -> HttpResponse | None:
-    """Read a form; return a response with 400 if it is cut off or not UTF-8, else None."""
+    """Read a form; return an error response (400) if it is incomplete or not UTF-8, else None."""
     try:
         form = request.body
     except UnreadablePostError:
@@ -194,7 +202,7 @@ def _broken(request: HttpRequest) -> HttpResponse | None:
 
 
 def content_security_policy(get_response: GetResponse) -> GetResponse:
-    """Let pages load only files of the service (Content Security Policy Level 3)."""
+    """Let pages load only files of this service (Content Security Policy Level 3)."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)

@@ -47,7 +47,7 @@ BY_AUTH = {"embedded": ("token", "basic", "bearer"), "keystone": ("token",)}
 
 @cache
 def document() -> Document:
-    """Return the description of the APIs that the settings switch on."""
+    """Return the OpenAPI description of those APIs that the settings switch on."""
     has_identity = settings.IMAGECATALOG_AUTH == "embedded"
     has_v1 = settings.IMAGECATALOG_V1
     optional = ((v1, has_v1), (identity, has_identity))
@@ -80,7 +80,7 @@ def document() -> Document:
 
 @cache
 def _rendered() -> tuple[bytes, str]:
-    """Return the document as JSON, and its ETag."""
+    """Return the OpenAPI description as JSON, and its ETag."""
     content = orjson.dumps(document())
     return content, f'"{hashlib.sha256(content).hexdigest()}"'
 
@@ -99,7 +99,7 @@ def openapi_json(request: HttpRequest) -> HttpResponse:
 
 
 def _public() -> Document:
-    """Return the paths that need no sign-in and belong to no version of an API."""
+    """Return the OpenAPI paths that need no sign-in: versions, health probes, ``/openapi.json``."""
     found = answer(fields(versions=many(OBJECT)))
     document = {200: answer(OBJECT, "Done.", "ETag"), 304: empty()}
     paths = {
@@ -115,7 +115,7 @@ def _public() -> Document:
 
 
 def _probe(view: Callable[..., Any], path: str) -> Document:
-    """Return the operations of a probe, which may be HEAD, too."""
+    """Return the OpenAPI operations GET and HEAD of a health probe."""
     text = answer(TEXT, "The service works.", media_type="text/plain")
     content = text["content"] | {JSON: {"schema": OBJECT}}
     answers = {

@@ -1,6 +1,6 @@
 """The gunicorn configuration: `gunicorn -c python:imagecatalog.server imagecatalog.wsgi`.
 
-It holds the settings of gunicorn and the hooks of its processes, but no rules of the catalogue.
+It has the settings of gunicorn and the hooks of its processes, but no rules of the catalogue.
 """
 
 from __future__ import annotations
@@ -72,10 +72,10 @@ configure_logging(settings.LOGGING_CONFIG, settings.LOGGING)
 
 
 class Logger(glogging.Logger):  # type: ignore[misc]
-    """gunicorn's logger, whose records are written by the service's own log configuration."""
+    """gunicorn's logger, whose records go to the log configuration of the service."""
 
     def setup(self, cfg: Any) -> None:
-        """Prepare gunicorn's loggers, whose records go to the root logger only."""
+        """Remove the handlers of gunicorn's loggers, so that the root logger writes the records."""
         super().setup(cfg)
         for log in (self.error_log, self.access_log):
             log.handlers.clear()
@@ -97,15 +97,18 @@ STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
 
 
 def on_starting(server: Any) -> None:
-    """Let the parent of the web processes receive signals again after each fork (gunicorn hook)."""
+    """Unblock the stop signals in gunicorn's main process after each fork (gunicorn hook).
+
+    ``pre_fork`` has blocked them there.
+    """
     os.register_at_fork(after_in_parent=_receive_signals)
 
 
 def pre_fork(server: Any, worker: Any) -> None:
-    """Let the signals that stop a web process wait until it has its handlers (gunicorn hook).
+    """Block the stop signals until the new web process has its own handlers (gunicorn hook).
 
-    Until then the process has those of its parent, with which a signal would be lost: it would
-    serve until the parent kills it.
+    Until then the process has the handlers of its parent. A signal would have no effect, and
+    the process would serve until the parent kills it.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
 
@@ -117,8 +120,9 @@ def _receive_signals() -> None:
 def when_ready(server: Any) -> None:
     """Set timeouts on the listening sockets, which accepted connections inherit (gunicorn hook).
 
-    gunicorn sets none: a client that stops within a header, or does not receive its response,
-    would block a thread for ever. (Request bodies have their own, shorter timeout.)
+    gunicorn sets no timeouts: a client that stops within a header, or does not receive its
+    response, would block a thread for ever. Request bodies have their own, shorter timeout.
+    Also tells `serve` that gunicorn is ready.
     """
     for listener in server.LISTENERS:
         limit_silence(listener)
@@ -130,10 +134,10 @@ def when_ready(server: Any) -> None:
 
 
 def pre_request(worker: Any, request: Any) -> None:
-    """Check the head of a request, and drop headers with an underscore, except those of API v1.
+    """Check the head of a request, and remove headers with underscores (gunicorn hook).
 
-    A hook of gunicorn. WSGI does not distinguish an underscore from a hyphen: such a name
-    could forge a header that a proxy sets or removes.
+    WSGI does not distinguish an underscore from a hyphen, so a client could forge a header that
+    a proxy sets or removes. The headers ``X-IMAGE-META-…`` of API v1 keep their underscores.
     """
     request_head.check(request)
     expectation.defer(request)
@@ -146,12 +150,12 @@ def pre_request(worker: Any, request: Any) -> None:
 
 
 def post_request(worker: Any, request: Any, environ: Any, response: Any) -> None:
-    """Clear the log context after a request, for what this thread logs next (gunicorn hook)."""
+    """Remove the request from the log context of its thread when it has ended (gunicorn hook)."""
     logs.bind(logs.Context())
 
 
 def post_worker_init(worker: Any) -> None:
-    """Prepare a web process: its limits, log, files, garbage collection and orderly end."""
+    """Prepare a web process: its limits, log, garbage collection and end (gunicorn hook)."""
     _receive_signals()
     db.limit_waiting()
     logging.getLogger("gunicorn.error").addFilter(_is_news)
@@ -167,14 +171,14 @@ def post_worker_init(worker: Any) -> None:
 
 
 def worker_int(worker: Any) -> None:
-    """Stop reading request bodies at once, because a quick stop was requested, as by Ctrl-C."""
+    """Stop reading request bodies when a quick stop is requested, as by Ctrl-C (gunicorn hook)."""
     # gunicorn calls this hook in a signal handler. The handler of a second signal would wait
     # for ever for a lock that the interrupted one holds, so another thread takes the lock.
     _thread.start_new_thread(connection.stop, ())
 
 
 def _announce_stop() -> None:
-    """Let the probes of the API fail from the end of the socket to `serve` on."""
+    """Wait until `serve` closes its socket to this process, then let the health probes fail."""
     from images.operations import health  # has models, which need Django's set-up
 
     select.select([_supervisor], [], [])
@@ -182,10 +186,10 @@ def _announce_stop() -> None:
 
 
 def _end_in_time(worker: Any) -> None:
-    """Let running uploads fail in an orderly manner, and then end the process.
+    """Wait until the process is told to stop, and end it when its grace period is over.
 
-    This function runs in a thread, because gunicorn has no hook for the signal, and a signal
-    handler can do very little.
+    Shortly before, running uploads fail with an error response. This function runs in a thread,
+    because gunicorn has no hook for the signal, and a signal handler can do very little.
     """
     while worker.alive and worker.ppid == os.getppid():
         time.sleep(NOTICE)
@@ -202,7 +206,10 @@ def _end_in_time(worker: Any) -> None:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Return whether to log a record of gunicorn: no timeouts of clients, and nothing twice."""
+    """Return whether a record of gunicorn is worth logging.
+
+    Timeouts of clients, and errors that were already logged, are not.
+    """
     error = record.exc_info[1] if record.exc_info else None
     timeouts = BlockingIOError, TimeoutError  # without TLS, and with it
     return not (isinstance(error, timeouts) or getattr(error, "logged", False))

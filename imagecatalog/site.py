@@ -1,6 +1,6 @@
-"""The admin site: its titles and its front page.
+"""The admin site: its titles, sign-in page and front page.
 
-This is not part of images.admin, because the site must exist before models are registered.
+This module is not part of images.admin, because the site must exist before models are registered.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ View = Callable[..., HttpResponseBase]
 
 
 class CatalogueSite(AdminSite):
-    """The admin site of the catalogue."""
+    """The site of the browser admin."""
 
     site_header = _("Image catalogue")
     site_title = _("Image catalogue")
@@ -37,7 +37,7 @@ class CatalogueSite(AdminSite):
     def index(
         self, request: HttpRequest, extra_context: Any = None
     ) -> TemplateResponse:
-        """Return the overview page, with the dashboard for users who can view images."""
+        """Return the front page; users with permission to view images also get the dashboard."""
         from images.admin import dashboard
 
         allowed = request.user.has_perm("images.view_image")
@@ -45,11 +45,11 @@ class CatalogueSite(AdminSite):
         return super().index(request, extra)
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
-        """Return a view for staff users that refuses NUL characters and overlong queries."""
+        """Wrap a view for staff users, so that it refuses NUL characters and overlong queries."""
         return super().admin_view(_checked(view), cacheable)
 
     def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """Sign a user in; after too many attempts return an error page."""
+        """Show the sign-in page, or sign a user in; after too many attempts an error page."""
         from images.admin import error_pages
 
         try:
@@ -60,7 +60,11 @@ class CatalogueSite(AdminSite):
     def password_change(  # type: ignore[override]
         self, request: HttpRequest, extra_context: Any = None
     ) -> HttpResponse:
-        """Change the user's own password; wrong old passwords count as failed sign-ins."""
+        """Show the form for the user's own password, or change it.
+
+        A wrong old password counts as a failed sign-in; after too many the response is an error
+        page.
+        """
         from images.admin import error_pages
 
         if request.method != "POST":
@@ -78,12 +82,12 @@ class CatalogueSite(AdminSite):
     def get_app_list(
         self, request: HttpRequest, app_label: str | None = None
     ) -> list[dict[str, Any]]:
-        """Return the apps of the site, images first."""
+        """Return the apps that the front page shows, with the app of the images first."""
         apps = super().get_app_list(request, app_label)
         return sorted(apps, key=lambda app: app["app_label"] != "images")
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
-        """Return the URLs of the site, including the polled values of the overview page."""
+        """Return the URLs of the site, including the one that the front page polls."""
         from images.admin import polling
 
         view = self.admin_view(polling.overview)
@@ -91,10 +95,10 @@ class CatalogueSite(AdminSite):
 
 
 def _checked(view: View) -> View:
-    """Return a view that refuses NUL characters, and long queries and searches.
+    """Wrap a view so that it refuses NUL characters (404 or 400) and overlong queries (400).
 
-    Queries of PostgreSQL fail on NUL. Long ones are slow: each word of a search becomes a
-    condition, and each number of an order a column.
+    PostgreSQL fails on NUL. Long queries are slow: each word of a search becomes a condition,
+    and each number in the sort order becomes a column.
     """
 
     @wraps(view)

@@ -1,6 +1,7 @@
-"""The WSGI application.
+"""The WSGI application of the service.
 
-Uploads need threads, because Django under ASGI spools a request body before it calls the view.
+The service uses WSGI and threads because Django under ASGI would store a whole request body before
+it calls the view.
 """
 
 from __future__ import annotations
@@ -31,13 +32,14 @@ _BOUNDARY = re.compile(
 def application(
     environ: dict[str, Any], start_response: Callable[..., Any]
 ) -> Iterable[bytes]:
-    """Call Django with the media type of the body, but without its parameters.
+    """Answer a request with Django, after removing parameters from the Content-Type header.
 
-    Django would decode the query string in the charset that a client declares, and fail for
-    some charsets; it would also parse some parameters in quadratic time. Both would happen
-    before any view is called. All text is UTF-8.
+    Django would decode the query string in the charset that the client declares, and fail for
+    some charsets. It would also parse some parameters in quadratic time. Both would happen
+    before a view is called. All text is UTF-8.
 
-    The response to HEAD has the headers of that to GET, but no body (RFC 9110 section 9.3.2).
+    The response to HEAD has the headers of the response to GET, but no body (RFC 9110 section
+    9.3.2).
     """
     environ["CONTENT_TYPE"] = _plain(environ.get("CONTENT_TYPE", ""))
     request_url.keep_path(environ)
@@ -53,7 +55,7 @@ def _without_body(response: Any) -> Iterable[bytes]:
 
 
 def _plain(content_type: str) -> str:
-    """Return a media type without its parameters, except the boundary that forms need.
+    """Return a media type without its parameters; only a form keeps its boundary.
 
     See RFC 2046 section 5.1.1.
     """

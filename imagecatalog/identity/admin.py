@@ -39,14 +39,14 @@ class RoleAssignmentInline(TabularInline):  # type: ignore[type-arg]
 
 
 class RolesAdmin(ModelAdmin):  # type: ignore[type-arg]
-    """A page with role assignments, whose changes the sign-in log records."""
+    """The base class of admin pages on which role assignments can be edited."""
 
     inlines = (RoleAssignmentInline,)
 
     def save_formset(
         self, request: HttpRequest, form: Any, formset: Any, change: bool
     ) -> None:
-        """Save the role assignments, and record the changes in the sign-in log."""
+        """Save the edited role assignments, and record the changes in the sign-in log."""
         super().save_formset(request, form, formset, change)
         changed = [row for row, _fields in formset.changed_objects]
         for row in (*formset.new_objects, *changed):
@@ -56,10 +56,10 @@ class RolesAdmin(ModelAdmin):  # type: ignore[type-arg]
 
 
 class CatalogueUserAdmin(RolesAdmin, UserAdmin):  # type: ignore[type-arg]
-    """The pages of users, with a page on their client configuration."""
+    """The admin pages of users, and the page with a user's client configuration."""
 
     def get_urls(self) -> list[Any]:
-        """Return the URLs of the user pages, with that of the client configuration."""
+        """Return the URLs of the pages, including the page with the client configuration."""
         view = self.admin_site.admin_view(self.clients)
         return [
             path("<id>/clients/", view, name="auth_user_clients"),
@@ -67,16 +67,20 @@ class CatalogueUserAdmin(RolesAdmin, UserAdmin):  # type: ignore[type-arg]
         ]
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        """Delete the user, and record it in the sign-in log."""
+        """Delete a user, and record the deletion in the sign-in log."""
         users.delete(obj, origin_of(request))
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        """Delete the users, and record each of them in the sign-in log."""
+        """Delete the selected users, and record each deletion in the sign-in log."""
         for row in queryset:
             users.delete(row, origin_of(request))
 
     def clients(self, request: HttpRequest, id: str) -> HttpResponse:
-        """Show the client configuration to its user and to users with permission to view users."""
+        """Show the page with the client configuration of a user.
+
+        Users can see their own page; users with permission to view users can see all of them.
+        Raises PermissionDenied for others, Http404 if there is no user with this ``id``.
+        """
         may_see_users = self.has_view_permission(request)
         if id != str(request.user.pk) and not may_see_users:
             raise PermissionDenied
@@ -93,7 +97,7 @@ class CatalogueUserAdmin(RolesAdmin, UserAdmin):  # type: ignore[type-arg]
 
 @admin.register(Project)
 class ProjectAdmin(RolesAdmin):
-    """The pages of projects."""
+    """The admin pages of projects."""
 
     list_display = ("name", "id")
     ordering = ("name",)
@@ -102,7 +106,7 @@ class ProjectAdmin(RolesAdmin):
 
 
 class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
-    """The form of a new credential; its validation generates the secret."""
+    """The form that creates an application credential."""
 
     actions = forms.MultipleChoiceField(
         label=gettext_lazy("Actions"),
@@ -125,9 +129,9 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
         )
 
     def clean(self) -> dict[str, Any]:
-        """Prepare the credential and its secret from the values, without storing them.
+        """Create the application credential and its secret in memory, without storing them.
 
-        Returns the values. Raises ValidationError if no such credential can be created.
+        Returns the values of the form. Raises ValidationError if the credential cannot be created.
         """
         values = super().clean() or {}
         if self.errors:
@@ -149,7 +153,7 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
 
 @admin.register(ApplicationCredential)
 class ApplicationCredentialAdmin(ModelAdmin):  # type: ignore[type-arg]
-    """The pages of application credentials, which can be created and deleted, but not changed."""
+    """The admin pages of application credentials, which can only be created and deleted."""
 
     form = CredentialForm
     list_display = ("name", "user", "project", "role", "expires_at", "last_used_at")
@@ -161,7 +165,7 @@ class ApplicationCredentialAdmin(ModelAdmin):  # type: ignore[type-arg]
     def changelist_view(
         self, request: HttpRequest, extra_context: Any = None
     ) -> HttpResponse:
-        """Show the list, with a warning if the authentication mode ignores credentials."""
+        """Show the list of credentials, with a warning if IMAGECATALOG_AUTH does not use them."""
         warning = application_credentials.UNUSED_IN_MODES.get(
             settings.IMAGECATALOG_AUTH
         )
@@ -170,30 +174,30 @@ class ApplicationCredentialAdmin(ModelAdmin):  # type: ignore[type-arg]
         return super().changelist_view(request, extra_context)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Return whether the user can add credentials and the authentication mode uses them."""
+        """Return whether the user can add credentials, and IMAGECATALOG_AUTH uses them."""
         useless = settings.IMAGECATALOG_AUTH in application_credentials.UNUSED_IN_MODES
         return not useless and super().has_add_permission(request)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return False: users delete a credential and create another one."""
+        """Return False: a credential cannot be changed, only deleted and replaced by a new one."""
         return False
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Return the fields: those of the form and, for a credential, its dates."""
+        """Return the names of the form's fields; for a stored credential also its id and dates."""
         shown = ("id", "created_at", "last_used_at") if obj else ()
         return (*CredentialForm.Meta.fields, *shown)
 
     def save_model(
         self, request: HttpRequest, obj: Any, form: Any, change: bool
     ) -> None:
-        """Store the new credential, and record it in the sign-in log."""
+        """Store the new credential, and record its creation in the sign-in log."""
         application_credentials.store(obj, origin_of(request))
         obj.plain_secret = form.plain_secret
 
     def response_add(
         self, request: HttpRequest, obj: Any, post_url_continue: str | None = None
     ) -> HttpResponse:
-        """Show the client configuration with the secret, which is never shown again."""
+        """Show the secret of the new credential and client configurations, this one time only."""
         user, project = obj.user.get_username(), obj.project.name
         credential = (obj.pk, obj.plain_secret)
         login = Login(public_url.base(request), user, project, credential)
@@ -206,18 +210,18 @@ class ApplicationCredentialAdmin(ModelAdmin):  # type: ignore[type-arg]
         return TemplateResponse(request, "admin/identity/credential.html", context)
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        """Delete the credential, and record it in the sign-in log."""
+        """Delete a credential, and record the deletion in the sign-in log."""
         application_credentials.delete(obj, origin_of(request))
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        """Delete the credentials, and record each of them in the sign-in log."""
+        """Delete the selected credentials, and record each deletion in the sign-in log."""
         for row in queryset.select_related("user"):
             application_credentials.delete(row, origin_of(request))
 
 
 @admin.register(SignInEvent)
 class SignInEventAdmin(ModelAdmin):  # type: ignore[type-arg]
-    """The sign-in events, read-only."""
+    """The admin pages of sign-in events, which are read-only."""
 
     list_display = ("at", "verb", "user", "source", "request_id")
     list_filter = ("verb",)
@@ -225,15 +229,15 @@ class SignInEventAdmin(ModelAdmin):  # type: ignore[type-arg]
     show_full_result_count = False
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Return False: the service records the events."""
+        """Return False: only the service records sign-in events."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return False: events cannot be changed."""
+        """Return False: sign-in events cannot be changed."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return False: events cannot be deleted."""
+        """Return False: sign-in events cannot be deleted."""
         return False
 
 

@@ -1,4 +1,4 @@
-"""Creation and deletion of application credentials, for all interfaces."""
+"""Creation and deletion of application credentials, for the API, the admin and commands."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ UNUSED_IN_MODES = {
 
 
 def check_useful() -> None:
-    """Raise Conflict unless application credentials of this service can be used to sign in."""
+    """Raise Conflict if IMAGECATALOG_AUTH does not use application credentials of this service."""
     if settings.IMAGECATALOG_AUTH in UNUSED_IN_MODES:
         raise errors.Conflict(UNUSED_IN_MODES[settings.IMAGECATALOG_AUTH])
 
@@ -43,12 +43,15 @@ def draft(
     expires_at: datetime | None = None,
     actions: Iterable[str] | None = None,
 ) -> tuple[ApplicationCredential, str]:
-    """Return a new credential that is not stored yet, and its secret, which cannot be read later.
+    """Create an application credential in memory; return it and its secret.
 
-    Without ``role`` the credential has the user's role in the project; ``actions`` are names
-    of rules (`access.RULES`), None means all of them. Raises Invalid, Forbidden (a role that
-    the user does not have), OverLimit (too many credentials), and Conflict if the
-    authentication mode does not use credentials of this service.
+    Only a hash of the secret is stored, so it cannot be read later. A secret is generated
+    unless one is given. Without ``role`` the credential has the user's role in the project.
+    ``actions`` are names of rules (`access.RULES`); None means all of them.
+
+    Raises Invalid, Forbidden (the user does not have the role), OverLimit (too many
+    credentials), and Conflict if the authentication mode does not use credentials of this
+    service.
     """
     check_useful()
     name = attributes.clean_text(name, "name")
@@ -77,10 +80,10 @@ def draft(
 
 
 def store(row: ApplicationCredential, origin: Origin) -> None:
-    """Store a credential that ``draft`` returned, and record its creation in the sign-in log.
+    """Store a credential that ``draft`` has returned, and record its creation in the sign-in log.
 
-    ``origin`` is the client that created it. Raises Conflict if the user has one with this
-    name.
+    ``origin`` is the client that creates the credential. Raises Conflict if the user already
+    has a credential with this name.
     """
     try:
         with transaction.atomic():
@@ -94,10 +97,7 @@ def store(row: ApplicationCredential, origin: Origin) -> None:
 
 
 def delete(row: ApplicationCredential, origin: Origin) -> None:
-    """Delete a credential, which also invalidates all tokens that were issued for it.
-
-    Records the deletion in the sign-in log.
-    """
+    """Delete a credential, which also revokes its tokens; record this in the sign-in log."""
     _record("application_credential_delete", row, origin)
     row.delete()
 

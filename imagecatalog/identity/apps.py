@@ -1,4 +1,4 @@
-"""The app of users, projects, roles, credentials and tokens."""
+"""The configuration of the Django app for users, projects, roles, credentials and tokens."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from django.utils.translation import gettext_lazy as _
 
 
 class IdentityConfig(AppConfig):
-    """The identity app, whose caches are cleared when users, roles or credentials change."""
+    """The configuration of the Django app ``imagecatalog.identity``."""
 
     name = "imagecatalog.identity"
     verbose_name = _("Identity")
 
     def ready(self) -> None:
-        """Invalidate the caches of credentials and tokens when their rows change."""
+        """Have cached identities and tokens renewed when users, roles or credentials change."""
         from imagecatalog.identity import models, tokens, verification
 
         senders = (

@@ -1,7 +1,7 @@
-"""Counts of sign-in attempts: rows of the database, which all processes and machines share.
+"""Counts of sign-in attempts, stored in the database for all processes and machines.
 
-If the database cannot be written, each process counts for itself: sign-in must go on, and must
-not answer differently for names that exist.
+If the database cannot be written, each process counts its own attempts: sign-in must continue, and
+responses must not reveal which names exist.
 """
 
 from __future__ import annotations
@@ -45,7 +45,10 @@ _lock = threading.Lock()
 
 
 class Count(NamedTuple):
-    """The number of attempts for one key in one window. Times are seconds since 1970."""
+    """The number of sign-in attempts for one key, within the window that began at ``since``.
+
+    Times are seconds since 1970. A window lasts a minute.
+    """
 
     key: str
     since: int
@@ -57,7 +60,10 @@ _own: dict[str, Count] = {}  # oldest first
 
 
 def add(keys: Iterable[str], now: int) -> list[Count]:
-    """Count one attempt for each key, and return the new counts."""
+    """Count one sign-in attempt for each key, and return the new counts.
+
+    ``now`` is in seconds since 1970.
+    """
     ordered = sorted(keys)
     ended = now - WINDOW
     try:
@@ -69,9 +75,10 @@ def add(keys: Iterable[str], now: int) -> list[Count]:
 
 
 def subtract(counts: Iterable[Count], right: str = "", now: int = 0) -> None:
-    """Take one attempt back from each count, unless its window has ended.
+    """Take back the attempt that ``add`` has counted, unless its window has ended.
 
-    The attempts of the key ``right``, with which a sign-in succeeded, are forgotten.
+    ``right`` is the key of a name and address that have signed in successfully: its count
+    becomes 0, and ``now``, in seconds since 1970, is stored as the time of the sign-in.
     """
     ordered = sorted(counts)
     rows = [(count.key, count.since, 0) for count in ordered]
@@ -83,7 +90,11 @@ def subtract(counts: Iterable[Count], right: str = "", now: int = 0) -> None:
 
 
 def due(now: float) -> QuerySet[AttemptCount]:
-    """Return the rows to delete: their window has ended, and no recent sign-in needs them."""
+    """Return the rows that can be deleted.
+
+    Their window has ended, and they record no sign-in of the last 90 days. ``now`` is in
+    seconds since 1970.
+    """
     ended = Q(since__lt=now - WINDOW)
     forgotten = Q(right_at=None) | Q(right_at__lt=now - KNOWN)
     return AttemptCount.objects.filter(ended & forgotten)

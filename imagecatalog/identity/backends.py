@@ -1,4 +1,4 @@
-"""The sign-in of the browser admin: Django's own, which shares the limits of the APIs."""
+"""The authentication backend of the browser admin, with the sign-in limits of the APIs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from images.http.client_address import client
 
 
 class Passwords(ModelBackend):
-    """Django's password backend, with the limits on guesses and hashing that the APIs have."""
+    """Django's password backend, with the limits on guessing and hashing that the APIs have."""
 
     def authenticate(
         self,
@@ -22,7 +22,7 @@ class Passwords(ModelBackend):
         password: str | None = None,
         **credentials: Any,
     ) -> Any:
-        """Return the user with this password, or None.
+        """Return the user if the password is correct, else None.
 
         Raises TooManyAttempts if a limit is exceeded.
         """
@@ -37,8 +37,8 @@ class Passwords(ModelBackend):
 
 
 def client_address(request: HttpRequest) -> str | None:
-    """Return the address for which django-axes counts failures (AXES_CLIENT_IP_CALLABLE).
+    """Return the client address by which django-axes counts failures (AXES_CLIENT_IP_CALLABLE).
 
-    An unknown address is None, because django-axes does not count failures of ''.
+    Returns None for an unknown address, because django-axes does not count failures of ``""``.
     """
     return client(request) or None

@@ -1,4 +1,4 @@
-"""Client configuration as ready texts: clouds.yaml, openrc, Terraform and curl."""
+"""Client configurations for a user as text: clouds.yaml, openrc, Terraform and curl."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DOMAIN = "Default"
 
 @dataclass(frozen=True)
 class Login:
-    """The sign-in of a client: service URL, user, project and, optionally, a credential."""
+    """The values with which a client signs in: service URL, user, project, optional credential."""
 
     url: str  # without a slash at its end
     user: str
@@ -25,9 +25,9 @@ class Login:
 
 
 def texts(login: Login) -> dict[str, str]:
-    """Return the client configurations for a sign-in: title -> text.
+    """Return the title and text of each client configuration for a sign-in.
 
-    They depend on the configured authentication mode.
+    They depend on IMAGECATALOG_AUTH.
     """
     auth_type, auth = _auth(login)
     result = {
@@ -40,7 +40,7 @@ def texts(login: Login) -> dict[str, str]:
 
 
 def clouds_yaml(login: Login, auth_type: str, auth: Values) -> str:
-    """Return the text of ``~/.config/openstack/clouds.yaml``."""
+    """Return the text of ``~/.config/openstack/clouds.yaml`` for a sign-in."""
     lines = ["clouds:", "  imagecatalog:", f"    auth_type: {auth_type}", "    auth:"]
     lines += [f"      {name}: {_quoted(value)}" for name, value in auth.items()]
     if "auth_url" in auth:
@@ -52,7 +52,7 @@ def clouds_yaml(login: Login, auth_type: str, auth: Values) -> str:
 
 
 def openrc(login: Login, auth_type: str, auth: Values) -> str:
-    """Return shell commands that set the environment variables of a client, for ``. openrc``."""
+    """Return the text of a file ``openrc``: shell commands that set a client's variables."""
     values = {"auth_type": auth_type, **auth}
     if "auth_url" in auth:
         values |= {
@@ -66,7 +66,7 @@ def openrc(login: Login, auth_type: str, auth: Values) -> str:
 
 
 def terraform(auth: Values) -> str:
-    """Return the provider block of terraform-provider-openstack for these credentials."""
+    """Return the provider block of terraform-provider-openstack for a sign-in."""
     names = {
         "username": "user_name",
         "project_name": "tenant_name",
@@ -83,13 +83,16 @@ def terraform(auth: Values) -> str:
 
 
 def curl(login: Login) -> str:
-    """Return a curl command that lists the images."""
+    """Return a curl command line that lists the images."""
     images = shlex.quote(f"{login.url}/v2/images")
     return f"{signed_in_curl(*(login.credential or (login.user, '')))} {images}"
 
 
 def signed_in_curl(user: str, secret: str = "") -> str:
-    """Return the start of a curl command line that signs in; curl asks for a missing secret."""
+    """Return the beginning of a curl command line: the options with which curl signs in.
+
+    Without ``secret`` curl asks for it.
+    """
     if settings.IMAGECATALOG_AUTH == "none":
         return "curl"
     if settings.IMAGECATALOG_AUTH == "keystone":
@@ -99,9 +102,9 @@ def signed_in_curl(user: str, secret: str = "") -> str:
 
 
 def _quoted(text: str) -> str:
-    """Return a string literal that YAML and HCL both read as this text.
+    """Return a text as a string literal that is valid both in YAML and in HCL.
 
-    It is a literal of JSON, but without surrogate pairs.
+    It is a JSON literal, but without surrogate pairs.
     """
     return "".join(
         char if char.isprintable() else f"\\U{ord(char):08x}"
@@ -110,9 +113,10 @@ def _quoted(text: str) -> str:
 
 
 def _no_template(text: str) -> str:
-    """Return a string literal of HCL (Terraform) in which ``${`` and ``%{`` are plain text.
+    """Return a text as a string literal of HCL (Terraform) with ``${`` and ``%{`` escaped.
 
-    HCL's escape, doubling the first character, is ambiguous after another such character.
+    HCL's own escape, which doubles the first character, is ambiguous after another ``$`` or
+    ``%``.
     """
     marks = re.compile(r"[$%](?=[$%]*\{)")
     return marks.sub(lambda match: f"\\u{ord(match[0]):04x}", _quoted(text))

@@ -1,4 +1,4 @@
-"""The page on client configuration: the texts of the command `clouds_yaml`, to be copied."""
+"""The page "Client configuration" of a user, which shows the texts of `clouds_yaml` for copying."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ USES = {
 
 
 def texts(login: Login) -> list[dict[str, Any]]:
-    """Return the client configurations for a sign-in: the title, text and use of each."""
+    """Return the title, text and purpose of each client configuration for a sign-in."""
     return [
         {"title": title, "text": text, "use": USES[title]}
         for title, text in client_config.texts(login).items()
@@ -47,9 +47,10 @@ def texts(login: Login) -> list[dict[str, Any]]:
 
 
 def context(request: HttpRequest, account: Any) -> dict[str, Any]:
-    """Return the template context of a user's page "Client configuration".
+    """Return the template context of the page "Client configuration" of the user ``account``.
 
-    The page is about the project in the query, else the user's first.
+    The page is for the project in the query parameter ``project``, else for the user's first
+    project.
     """
     mode, name = settings.IMAGECATALOG_AUTH, account.get_username()
     embedded = mode == "embedded"

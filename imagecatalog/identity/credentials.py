@@ -1,4 +1,4 @@
-"""Look-ups of the identity for a password, an application credential or a key. Uses no HTTP."""
+"""Look-ups of a user's identity by a password, an application credential or a key."""
 
 from __future__ import annotations
 
@@ -48,26 +48,27 @@ _touched: dict[str, float] = {}
 
 
 def by_password(user: str, password: str, origin: Origin = NOWHERE) -> Identity | None:
-    """Return the identity of the user with this password, or None.
+    """Return the identity of the user if the password is correct, else None.
 
     Hashing a password deliberately takes a third of a second. A correct password is therefore
-    not hashed again for some minutes: the process keeps a keyed digest of it together with
-    the hash that it matched, and compares this hash with the user's current one. A changed
-    password, a disabled user or a removed role takes effect at once in this process, and
-    within a second in all others.
+    not hashed again for some minutes: the process keeps a keyed digest of it together with the
+    hash that it matched, and compares this hash with the user's current one. A changed
+    password, a disabled user or a removed role takes effect at once in this process, and within
+    a second in all others.
 
-    The process also keeps, for longer, from which address a password was correct: from there
-    the throttle never delays it again. From other addresses it delays a correct password like
-    a wrong one; otherwise the response would tell an attacker which guess is correct. Raises
-    TooManyAttempts after too many failures, or while too many sign-ins wait.
+    The process also keeps, for longer, from which address a password was correct: the throttle
+    does not delay the same password from this address again. From other addresses it delays a
+    correct password like a wrong one; otherwise the response would tell an attacker which guess
+    is correct. Raises TooManyAttempts after too many failures, or while too many sign-ins wait.
     """
     return verify(("password", user), password, _row, origin)
 
 
 def by_secret(name: str, secret: str, origin: Origin = NOWHERE) -> Identity | None:
-    """Return the identity of the application credential with this id and secret, or None.
+    """Return the identity of an application credential if the secret is correct, else None.
 
-    Saves the time of use. Raises TooManyAttempts after too many failures.
+    ``name`` is the id of the credential. Saves the time of use. Raises TooManyAttempts after
+    too many failures.
     """
     identity = verify(("secret", name), secret, _credential, origin)
     if identity:
@@ -76,7 +77,7 @@ def by_secret(name: str, secret: str, origin: Origin = NOWHERE) -> Identity | No
 
 
 def by_key(key: str, origin: Origin = NOWHERE) -> Identity | None:
-    """Return the identity of a key, or None.
+    """Return the identity to which a key belongs, or None if the key is not valid.
 
     A key is one of IMAGECATALOG_STATIC_KEYS, or ``ID.SECRET`` of an application credential.
     Raises TooManyAttempts after too many failures.
@@ -95,14 +96,14 @@ def by_key(key: str, origin: Origin = NOWHERE) -> Identity | None:
 
 
 def common_role(one: str, other: str) -> str | None:
-    """Return the lesser of two roles if the other one includes it; None otherwise."""
+    """Return the lower of two roles; None if neither of them includes the other."""
     return next(
         (role for role in (one, other) if {role} <= implied(one) & implied(other)), None
     )
 
 
 def database_time(moment: datetime) -> Any:
-    """Convert a time to the form that the database expects as a parameter of raw SQL."""
+    """Convert a time to the parameter of an SQL statement that the database expects."""
     return connection.ops.adapt_datetimefield_value(moment)
 
 
@@ -131,7 +132,7 @@ def _credential(name: str) -> Found | None:
 
 
 def _touch(name: str) -> None:
-    """Save the time at which a credential is used, at most once in LAST_USED_SECONDS."""
+    """Save the time at which an application credential is used, at most every five minutes."""
     if name in _touched and age(_touched[name]) < LAST_USED_SECONDS:
         return
     _touched[name] = time.monotonic()

@@ -1,4 +1,4 @@
-"""The user that the first start of the service creates."""
+"""Creation of the user ``admin`` at the first start of the service."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ FIRST_START = Origin(source="first start")
 
 
 def ensure() -> str | None:
-    """Create the user ``admin`` if there are no users; return its password if it was generated.
+    """Create the user ``admin`` if there are no users; return its password if it is generated.
 
-    The password is IMAGECATALOG_ADMIN_PASSWORD if that is set. Raises ImproperlyConfigured if it
-    or the secret key can be guessed; a service that has users already keeps its secret key.
+    Returns None if there are users, or if IMAGECATALOG_ADMIN_PASSWORD sets the password. Raises
+    ImproperlyConfigured if this password or the secret key is easy to guess. The secret key is
+    not checked if there are users.
     """
     users = get_user_model().objects
     with transaction.atomic():

@@ -1,7 +1,7 @@
-"""Sign-in with a real Keystone, by its own middleware around the application.
+"""Sign-in with a real Keystone, by means of its WSGI middleware.
 
-The middleware removes identity headers that a client has sent, lets Keystone check the tokens,
-and sets the identity headers. It refuses no requests: some paths need no sign-in.
+The middleware removes identity headers that a client has sent, lets Keystone check the tokens, and
+sets the identity headers. It refuses no requests, because some paths need no sign-in.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ def protect(application: Any) -> Any:
 
     class Protocol(auth_token.AuthProtocol):  # type: ignore[misc]
         def fetch_token(self, *args: Any, **kwargs: Any) -> Any:
-            """Check a token; raise HTTPServiceUnavailable (503) when Keystone does not answer.
+            """Check a token; raise HTTPServiceUnavailable (503) if Keystone does not answer.
 
-            The middleware itself would answer 401.
+            Without this method the middleware would answer 401.
             """
             try:
                 return super().fetch_token(*args, **kwargs)
@@ -55,7 +55,7 @@ def protect(application: Any) -> Any:
                 raise
 
         def process_response(self, response: Any) -> Any:
-            """Return the response unchanged: the application itself has set WWW-Authenticate."""
+            """Return the response unchanged: the application has already set WWW-Authenticate."""
             return response
 
     protected = Protocol(application, _configuration())
@@ -69,7 +69,7 @@ def protect(application: Any) -> Any:
 
 
 def _configuration() -> dict[str, Any]:
-    """Return our settings as options of keystonemiddleware, as in ``[keystone_authtoken]``."""
+    """Return the settings of this service as options of keystonemiddleware."""
     return {
         "auth_type": "password",
         "auth_url": settings.IMAGECATALOG_KEYSTONE_URL,
@@ -89,9 +89,9 @@ def _configuration() -> dict[str, Any]:
 
 
 class TokenCache:
-    """A cache of token validations in this process, with the interface of a memcached client.
+    """A cache of checked tokens in this process, with the interface of a memcached client.
 
-    The middleware's own cache iterates over all entries at every look-up.
+    The cache that keystonemiddleware has iterates over all entries at every look-up.
     """
 
     def __init__(self) -> None:
@@ -99,12 +99,12 @@ class TokenCache:
         self._kept: dict[str, tuple[float, Any]] = {}
 
     def get(self, key: str) -> Any:
-        """Return the value of a key, or None if it is missing or has expired."""
+        """Return the value that is cached for a key, or None if it is missing or has expired."""
         until, value = self._kept.get(key, (0.0, None))
         return value if time.monotonic() < until else None
 
     def set(self, key: str, value: Any, time: int = 0, timeout: int = 0) -> bool:
-        """Keep a value for ``time`` seconds, or ``timeout`` if that is 0. Always returns True."""
+        """Cache a value for ``time`` seconds, or for ``timeout`` if ``time`` is 0. Returns True."""
         with self._lock:
             if len(self._kept) >= REMEMBERED_AT_MOST:
                 self._kept.clear()

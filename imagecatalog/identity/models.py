@@ -1,6 +1,6 @@
-"""Projects, role assignments, application credentials and tokens.
+"""Database models of projects, role assignments, credentials, tokens and sign-in events.
 
-Users are those of Django's auth app.
+Users are in Django's auth app.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from django.utils.translation import gettext_lazy as _
 
 
 def new_id() -> str:
-    """Return a random UUID without hyphens, like the ids of Keystone."""
+    """Return a random UUID without hyphens, the form of Keystone's ids."""
     return uuid4().hex
 
 
 class Role(models.TextChoices):
-    """The roles of users in projects."""
+    """The roles that users can have in projects."""
 
     ADMIN = "admin", _("Admin")
     MEMBER = "member", _("Member")
@@ -45,7 +45,7 @@ class Project(models.Model):
 
 
 class RoleAssignment(models.Model):
-    """The role of a user in a project; admin includes member, member includes reader."""
+    """The role that a user has in a project. Admin includes member, and member includes reader."""
 
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -79,8 +79,9 @@ class RoleAssignment(models.Model):
 class ApplicationCredential(models.Model):
     """A credential for programs: an id and a secret, for one user in one project.
 
-    Clients exchange it for a token or send it unchanged, as an API key. It becomes invalid
-    when its user loses the role in the project, and never allows more than that role.
+    Clients exchange the credential for a token, or send it unchanged as an API key. The
+    credential becomes invalid when its user loses the role in the project, and never allows
+    more than this role.
     """
 
     id = models.CharField(_("id"), primary_key=True, max_length=32, default=new_id)
@@ -138,7 +139,7 @@ class ApplicationCredential(models.Model):
 
 
 class TokenGeneration(models.Model):
-    """A number that all valid tokens of a user have; increasing it revokes all of them."""
+    """A number that is part of each valid token of a user; increasing it revokes all of them."""
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL,
@@ -153,7 +154,7 @@ class TokenGeneration(models.Model):
 
 
 class RevokedToken(models.Model):
-    """A revoked token; the row is removed once the token would have expired."""
+    """A revoked token. The row is deleted after the time at which the token would have expired."""
 
     audit_id = models.CharField(primary_key=True, max_length=32)
     expires_at = models.DateTimeField(db_index=True)
@@ -163,10 +164,10 @@ class RevokedToken(models.Model):
 
 
 class AttemptCount(models.Model):
-    """The sign-in attempts of a name, an address or both within a minute; see throttle.py.
+    """The number of sign-in attempts within a minute, for a name, an address or both together.
 
-    The key is a keyed hash. The row of a name and an address tells, by ``right_at``, whether the
-    name has signed in from there. Times are seconds since 1970.
+    ``key`` is a keyed hash of these. ``right_at`` is the last time at which the name has signed
+    in from the address. Times are seconds since 1970. See throttle.py.
     """
 
     key = models.CharField(primary_key=True, max_length=64)
@@ -182,7 +183,10 @@ class AttemptCount(models.Model):
 
 
 class SignInEvent(models.Model):
-    """An event of the sign-in log: append-only, read by operators, removed after months."""
+    """An entry of the sign-in log, which operators read. It is never changed.
+
+    Entries are deleted after IMAGECATALOG_SIGN_IN_RECORD_DAYS.
+    """
 
     at = models.DateTimeField(_("at"), default=timezone.now, db_index=True)
     verb = models.CharField(_("verb"), max_length=32)

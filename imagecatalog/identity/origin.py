@@ -1,4 +1,4 @@
-"""The origin of a request, for the sign-in log and for throttling."""
+"""The origin of a sign-in, for the sign-in log and for limits on attempts."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from images.http import client_address
 
 @dataclass(frozen=True)
 class Origin:
-    """Client address and request id of a request, or the name of another source."""
+    """The origin of a request: client address and request id, or a name such as "console"."""
 
     source: str = ""  # the address of the client
     request_id: str = ""
 
     @cached_property
     def network(self) -> str:
-        """The address, or the /64 network of an IPv6 address, which one client has to itself."""
+        """The address of the client; for IPv6 its /64 network, which belongs to one client."""
         return client_address.network_of(self.source)
 
 
@@ -27,5 +27,5 @@ NOWHERE = Origin()
 
 
 def origin_of(request: HttpRequest) -> Origin:
-    """Return the origin of a request, with the address that trusted proxies report."""
+    """Return the origin of a request, with the client address that trusted proxies report."""
     return Origin(client_address.client(request), request.request_id)  # type: ignore[attr-defined]

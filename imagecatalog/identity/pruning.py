@@ -1,4 +1,4 @@
-"""Removal of old sign-in records, counts and sessions, which the background worker runs."""
+"""Deletion of old sign-in records, attempt counts and sessions by the background worker."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ RECORDS: dict[type[Model], str] = {
 
 
 def prune() -> None:
-    """Remove expired sessions, unneeded counts of sign-in attempts, and old sign-in records.
+    """Delete expired sessions, attempt counts that are no longer needed, and old sign-in records.
 
-    IMAGECATALOG_SIGN_IN_RECORD_DAYS says how many days records are kept.
+    Sign-in records are kept for IMAGECATALOG_SIGN_IN_RECORD_DAYS; 0 keeps them for ever.
     """
     import_module(settings.SESSION_ENGINE).SessionStore.clear_expired()
     _remove(attempt_counts.due(time.time()).order_by("since"))

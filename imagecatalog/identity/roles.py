@@ -1,4 +1,4 @@
-"""Assignment and removal of roles in projects, with their records in the sign-in log."""
+"""Assignment and removal of roles in projects, recorded in the sign-in log."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from imagecatalog.identity.origin import Origin
 def give(
     user: Any, project: Project, role: str | None, origin: Origin
 ) -> tuple[str, str | None]:
-    """Assign a role in a project; return the user's role there and the previous one, if any.
+    """Assign a role in a project to a user; return the new role and the previous one, if any.
 
-    Without ``role`` the user keeps its role, or becomes a member. The change and its record
-    in the sign-in log are written in one transaction.
+    If ``role`` is None, the user keeps the present role, or becomes a member without one. The
+    change and its record in the sign-in log are written in one transaction.
     """
     with transaction.atomic():
         row, is_new = RoleAssignment.objects.select_for_update().get_or_create(
@@ -33,9 +33,9 @@ def give(
 
 
 def take(row: RoleAssignment, origin: Origin) -> None:
-    """Delete a role assignment, and with it the user's tokens and credentials for the project.
+    """Delete a role assignment, and the user's credentials for the project.
 
-    Records the removal in the sign-in log.
+    Their tokens become invalid. Records the removal in the sign-in log.
     """
     with transaction.atomic():
         row.delete()
@@ -43,16 +43,19 @@ def take(row: RoleAssignment, origin: Origin) -> None:
 
 
 def record_role_given(row: RoleAssignment, origin: Origin) -> None:
-    """Record in the sign-in log that a role was assigned; for forms, which save the rows."""
+    """Record in the sign-in log that a role was assigned.
+
+    Forms call this, because they save the assignment themselves.
+    """
     name = row.user.get_username()
     sign_in_log.record("role_give", name, origin, project=row.project_id, role=row.role)
 
 
 def record_role_removed(row: RoleAssignment, origin: Origin) -> None:
-    """Record in the sign-in log that a role was removed; for forms, which delete the rows.
+    """Record in the sign-in log that a role was removed, and delete the user's credentials for it.
 
-    This also deletes the user's credentials for the project, which a later assignment must
-    not make valid again.
+    Otherwise a later assignment would make the credentials valid again. Forms call this,
+    because they delete the assignment themselves.
     """
     name = row.user.get_username()
     sign_in_log.record("role_remove", name, origin, project=row.project_id)

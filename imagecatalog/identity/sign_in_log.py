@@ -1,7 +1,8 @@
-"""The sign-in log: database rows about sign-ins, credentials and tokens, for operators.
+"""The sign-in log: records of sign-ins, credentials, tokens and roles, for operators.
 
-Failures are also written to the process log. Failures with an unknown user name are written
-only there, so that unknown clients cannot fill the database.
+The records are rows of the database. Refused sign-ins are also written to the process log. Those
+with an unknown user name are written only there, so that clients without an account cannot fill the
+database.
 """
 
 from __future__ import annotations
@@ -18,15 +19,15 @@ log = logging.getLogger(__name__)
 
 
 def record(verb: str, user: str, origin: Origin, **detail: object) -> None:
-    """Write a successful action on a token, credential or role into the sign-in log."""
+    """Write a successful action, such as ``token_issue``, to the sign-in log."""
     _write(verb, user, origin, detail)
 
 
 def refused(user: str, origin: Origin, how: str) -> None:
     """Record a refused sign-in: a wrong password or secret, or a user without a role.
 
-    It is written to the process log and, if there is a user of this name, to the sign-in log.
-    ``how`` names the method of the sign-in.
+    The refusal is written to the process log and, if a user has this name, to the sign-in log.
+    ``how`` is the method of the sign-in, such as ``password``.
     """
     users = get_user_model().objects.filter(username=user)
     known = "\0" not in user and users.exists()
@@ -46,9 +47,10 @@ def refused(user: str, origin: Origin, how: str) -> None:
 def _try_to_write(
     verb: str, user: str, origin: Origin, detail: dict[str, object]
 ) -> None:
-    """Write a record; if that fails, only write a warning into the process log.
+    """Write a refusal to the sign-in log; if that fails, log only a warning.
 
-    Only names of existing users cause such a record: an error response would reveal them.
+    An error response would reveal that the user exists, because refusals are written only for
+    existing users.
     """
     try:
         _write(verb, user, origin, detail)

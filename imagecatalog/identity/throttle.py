@@ -1,12 +1,12 @@
 """Limits on failed sign-ins: for a name, for an address, and for one name from one address.
 
-No account is locked. A password that was correct before still works from the same address, and a
-generated secret works from every address (see verification.py); neither is counted. The limit for
-a name does not apply to an address from which the name has signed in before. Everybody else can
-try again after a minute.
+Accounts are never locked. A password that was correct before still works from the same address, and
+a generated secret works from every address (see verification.py): neither is counted. The limit for
+a name does not apply to an address from which the name has signed in before. Everybody else can try
+again after a minute.
 
-Attempts are counted before the secret is hashed, so that no more are hashed than a limit allows,
-however many arrive at once. A successful attempt is taken back.
+An attempt is counted before its secret is hashed, so that no more secrets are hashed than a limit
+allows, however many attempts arrive at once. The count of a successful attempt is taken back.
 """
 
 from __future__ import annotations
@@ -34,9 +34,10 @@ ASKED_AGAIN: Final = 2  # seconds after a refusal
 
 
 class Refusal(NamedTuple):
-    """How long attempts are refused for an address, or for a name from an address.
+    """The time until which sign-ins are refused for an address, or for a name from an address.
 
-    Times are seconds since 1970. From ``asked_again`` on, the database is asked again.
+    Times are seconds since 1970. From ``asked_again`` on, the counts are read from the database
+    again.
     """
 
     asked_again: int
@@ -56,12 +57,12 @@ class Attempt(NamedTuple):
 
 
 def check(name: str, origin: Origin) -> None:
-    """Raise TooManyAttempts if this process has just refused the name or the address."""
+    """Raise TooManyAttempts if this process is refusing sign-ins for this name or address."""
     _check_refused(_attempt(name, origin), int(time.time()))
 
 
 def count(name: str, origin: Origin) -> Attempt:
-    """Count an attempt, before its secret is checked.
+    """Count a sign-in attempt. Call it before the secret is checked.
 
     Raises TooManyAttempts if a limit is exceeded.
     """
@@ -84,9 +85,9 @@ def count(name: str, origin: Origin) -> Attempt:
 
 
 def succeeded(attempt: Attempt) -> None:
-    """Do not count a successful attempt, and forget earlier failures of its name.
+    """Take back the count of an attempt that has succeeded.
 
-    Forgotten are those from the same address.
+    Also set the count of failures of the same name from the same address to 0.
     """
     now = int(time.time())
     attempt_counts.subtract(attempt.counts, right=attempt.by_both, now=now)
@@ -100,13 +101,13 @@ def _attempt(name: str, origin: Origin) -> Attempt:
 
 
 def _key(kind: str, text: str) -> str:
-    """Return a keyed hash of the text: people type passwords as names."""
+    """Return a keyed hash of a name or address: people sometimes type passwords as names."""
     salt = f"imagecatalog.identity.throttle {kind}"
     return salted_hmac(salt, text, algorithm="sha256").hexdigest()
 
 
 def _is_known(attempt: Attempt) -> bool:
-    """Return whether this name has signed in from this address before."""
+    """Return whether the name of an attempt has signed in from the same address before."""
     return any(it.right_at for it in attempt.counts if it.key == attempt.by_both)
 
 

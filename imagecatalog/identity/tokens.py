@@ -1,9 +1,9 @@
-"""Tokens: signed claims of user, project and expiry. Uses no HTTP.
+"""Tokens, which contain a user, a project and an expiry time and are signed by the service.
 
-The database has no row for a token. One query finds out whether a token became invalid early:
-its user was disabled or changed the password, its application credential was deleted, all
-tokens of the user were revoked, or this token was revoked. The query runs at most once a second
-for each token and process.
+Tokens are not stored in the database. One query finds out whether a token became invalid before its
+expiry: its user was disabled or changed the password, its application credential was deleted, all
+tokens of the user were revoked, or this token was revoked. The query runs at most once a second for
+each token and process.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ _SELECT = (
 
 @dataclass(frozen=True)
 class Claims:
-    """The claims of a token. Times are seconds since 1970."""
+    """The content of a token. Times are seconds since 1970."""
 
     user_id: int
     project: str | None  # id; None: unscoped
@@ -72,7 +72,10 @@ class Claims:
 
 @dataclass(frozen=True)
 class Valid:
-    """The claims of a valid token, and its present identity: without a project it has no role."""
+    """A valid token: its claims, and the user, project and role that it stands for now.
+
+    A token without a project has no role.
+    """
 
     claims: Claims
     identity: Identity
@@ -91,8 +94,9 @@ def issue(
 ) -> tuple[str, Valid] | None:
     """Issue a token; return its text and content, or None if the user has no role in the project.
 
-    A token that is issued for a ``parent`` expires with it, and is revoked with the first
-    token of such a chain. ``project`` None makes a token without a project. Writes nothing.
+    A token that is issued for the token ``parent`` expires at the same time, and becomes
+    invalid when the first token of the chain is revoked. If ``project`` is None, the token is
+    for no project. Nothing is written to the database.
     """
     now = int(time.time())
     audit_ids = (uuid4().hex, *(parent.audit_ids[-1:] if parent else ()))
@@ -117,7 +121,7 @@ def issue(
 
 
 def read(text: str) -> Valid | None:
-    """Return the claims and the present identity of a token, or None if it is not valid."""
+    """Return the claims and the present identity of a token; None if the token is not valid."""
     if not text.startswith(PREFIX):
         return None
     digest = hashlib.sha256(text.encode()).digest()
@@ -139,7 +143,7 @@ def read(text: str) -> Valid | None:
 
 
 def revoke(claims: Claims) -> None:
-    """Revoke one token, and the tokens that were issued for it."""
+    """Revoke a token; if it is the first token of a chain, also those issued for it."""
     end = datetime.fromtimestamp(claims.expires_at, UTC)
     RevokedToken.objects.filter(expires_at__lt=timezone.now()).delete()
     RevokedToken.objects.get_or_create(
@@ -156,7 +160,7 @@ def revoke_all(user_id: int) -> None:
 
 
 def forget(**signal: object) -> None:
-    """Clear the cache of valid tokens; receives the signals of changed users and credentials."""
+    """Clear the cache of valid tokens. Receives signals about changed users and credentials."""
     _valid.clear()
 
 
@@ -219,7 +223,10 @@ def _look_up(claims: Claims) -> tuple[list[str], Identity] | None:
 
 
 def _stamps(encoded: str, generation: int) -> list[str]:
-    """Return the stamp of a password or secret by each key, that of the current key first."""
+    """Return a short digest of a password or secret by each secret key, the current key first.
+
+    A token has this digest, and becomes invalid if the password or ``generation`` changes.
+    """
     message = f"{generation}:{encoded}".encode()
     keys = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
     digests = [hmac.digest(key.encode(), message, hashlib.sha256) for key in keys]

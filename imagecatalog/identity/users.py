@@ -1,4 +1,4 @@
-"""Passwords, disabling and deletion of users, with their records in the sign-in log."""
+"""Changes of users: passwords, disabling and deletion, recorded in the sign-in log."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from imagecatalog.identity.origin import Origin
 
 
 def new_password() -> str:
-    """Return a random password."""
+    """Return a random password of 16 characters."""
     return secrets.token_urlsafe(12)
 
 
 def set_password(user: Any, chosen: str) -> str:
-    """Give a user, who is not saved, this password or a generated one; return the password.
+    """Set the password of a user without saving the user; return the password.
 
-    Raises ValidationError if the chosen password is too easy to guess.
+    If ``chosen`` is empty, a password is generated. Raises ValidationError if the password is
+    too easy to guess.
     """
     password = chosen or new_password()
     validate_password(password, user)
@@ -29,10 +30,10 @@ def set_password(user: Any, chosen: str) -> str:
 
 
 def reset_password(user: Any, chosen: str, origin: Origin) -> str:
-    """Store a new password of a user, and return it. The user's old tokens become invalid.
+    """Save a new password of a user, and return it. The user's existing tokens become invalid.
 
-    If ``chosen`` is empty, a password is generated. ``origin`` is for the sign-in log. Raises
-    ValidationError if the chosen one is too easy to guess.
+    If ``chosen`` is empty, a password is generated. ``origin`` is recorded in the sign-in log.
+    Raises ValidationError if the password is too easy to guess.
     """
     password = set_password(user, chosen)
     with transaction.atomic():
@@ -42,9 +43,9 @@ def reset_password(user: Any, chosen: str, origin: Origin) -> str:
 
 
 def set_active(user: Any, is_active: bool, origin: Origin) -> bool:
-    """Enable or disable a user; return whether this changed anything.
+    """Enable or disable a user; return False if the user was in this state already.
 
-    A disabled user cannot sign in, and its tokens and credentials are refused.
+    A disabled user cannot sign in; its tokens and credentials are refused.
     """
     if user.is_active == is_active:
         return False
@@ -57,7 +58,7 @@ def set_active(user: Any, is_active: bool, origin: Origin) -> bool:
 
 
 def delete(user: Any, origin: Origin) -> None:
-    """Delete a user with its roles, tokens and credentials. Images stay with their project."""
+    """Delete a user with its roles, tokens and credentials. Images remain with their projects."""
     with transaction.atomic():
         for credential in user.application_credentials.all():
             application_credentials.delete(credential, origin)

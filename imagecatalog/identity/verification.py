@@ -1,4 +1,4 @@
-"""Verification of passwords and secrets: a cache of correct ones, and one hashing at a time."""
+"""Verification of passwords and secrets. Correct ones are cached; one at a time is hashed."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ _secret = secrets.token_bytes(32)
 
 @dataclass(frozen=True)
 class Identity:
-    """A user in one project: its role there, and the actions to which the credential is limited.
+    """A user in a project, with the role there and the actions to which a credential is limited.
 
-    The project is the user's first one, or that of the credential or token.
+    The project is that of the token or application credential, else the user's first project.
     """
 
     user: str
@@ -64,13 +64,13 @@ _change = object()  # the last known change of users, roles and credentials here
 def hashing_slot(
     name: str, origin: Origin, *, is_guess: bool = True, was_right: bool = False
 ) -> Iterator[Attempt | None]:
-    """Let the caller alone hash a secret in this process, and count the attempt as a guess.
+    """Wait until no other thread hashes a secret; within the context only this thread does.
 
-    Yields the counted attempt, or None without ``is_guess``. Raises TooManyAttempts if a limit
-    on guesses is exceeded, or if too many callers wait. A secret that ``was_right`` from this
-    address before waits with however many others. Guesses are counted one after the other: right
-    passwords that arrive together, each of which is taken back afterwards, must not use up a
-    limit.
+    Counts the attempt as a guess and yields the count, or yields None without ``is_guess``.
+    Raises TooManyAttempts if a limit on guesses is exceeded, or if too many threads wait. This
+    number does not limit a secret that ``was_right`` from this address before. Guesses are
+    counted one after the other, because the count of a correct password is taken back: several
+    correct ones that arrive together must not exceed a limit.
     """
     guess = None
     if is_guess:
@@ -89,7 +89,10 @@ def hashing_slot(
 
 @contextmanager
 def _place() -> Iterator[None]:
-    """Be one of the limited number of callers that wait. Raises TooManyAttempts at the limit."""
+    """Count the caller as one that waits, within the context.
+
+    Raises TooManyAttempts if too many callers wait already.
+    """
     if not _places.acquire(blocking=False):
         raise errors.TooManyAttempts(
             "Too many clients are signing in at once. Try again in a few seconds."
@@ -103,7 +106,7 @@ def _place() -> Iterator[None]:
 def hash_secret(secret: str, generated: bool) -> str:
     """Return the hash of an application credential's secret, for storage.
 
-    A secret that the service has generated gets a fast hash, because it cannot be guessed.
+    A secret that the service has ``generated`` gets a fast hash, because it cannot be guessed.
     """
     if not generated:
         return make_password(secret)
@@ -111,10 +114,9 @@ def hash_secret(secret: str, generated: bool) -> str:
 
 
 def forget(**signal: object) -> None:
-    """Let all identities be looked up again; receives the signals of changed users and roles.
+    """Let all identities be looked up again. Receives signals about changed users and credentials.
 
-    The cache of correct secrets is kept, together with the hashes that they matched. Changed
-    credentials send the signal too.
+    The cache of correct secrets and of the hashes that they matched is kept.
     """
     global _change
     _change = object()
@@ -126,11 +128,11 @@ def verify(
     look_up: Callable[[str], Found | None],
     origin: Origin,
 ) -> Identity | None:
-    """Return the identity of a login if the secret is correct, else None.
+    """Return the identity that signs in if the secret is correct, else None.
 
     ``login`` is the method (``password`` or ``secret``) and the name; ``look_up`` returns the
-    hash and the identity of a name. Counts failures, and writes them into the sign-in log.
-    Raises TooManyAttempts.
+    hash and the identity for a name, or None if there is none. Counts failures, and writes them
+    to the sign-in log. Raises TooManyAttempts.
     """
     method, name = login
     anywhere = _digest(method, name, secret)
@@ -172,9 +174,9 @@ def _still_holds(known: _Verified, encoded: str | None) -> bool:
 
 
 def _is_no_guess(secret: str, encoded: str | None, known: _Verified | None) -> bool:
-    """Return whether failures do not count against this secret.
+    """Return whether an attempt with this secret need not be counted as a guess.
 
-    The secret was correct from this address before, or it is generated and correct.
+    The secret was correct from this address before, or it is a generated one and correct.
     """
     if encoded is None:
         return False
@@ -187,10 +189,10 @@ def _is_generated(secret: str, encoded: str) -> bool:
 
 
 def _unless_guess(is_guess: bool, name: str, origin: Origin) -> float | None:
-    """Return the present monotonic time if this is no guess; else count the guess.
+    """Return the monotonic time in seconds for a secret that is no guess; count a guess.
 
-    Returns None for a guess: a generated secret that is no guess is correct. Raises
-    TooManyAttempts if a limit is exceeded.
+    Use it for generated secrets: one that is no guess is correct. Returns None for a guess.
+    Raises TooManyAttempts if a limit is exceeded.
     """
     if not is_guess:
         return time.monotonic()
@@ -201,8 +203,9 @@ def _unless_guess(is_guess: bool, name: str, origin: Origin) -> float | None:
 def _hashed(secret: str, encoded: str | None, anywhere: bytes) -> float | None:
     """Return the monotonic time at which the secret was found to match the hash ``encoded``.
 
-    Returns None if the secret does not match, and takes as long if there is no hash.
-    ``anywhere`` is the key of the secret in the cache.
+    Returns None if the secret does not match. Without a hash the function returns None after
+    the same time, so that the time does not reveal which names exist. ``anywhere`` is the key
+    of the secret in the cache.
     """
     if encoded is None:
         make_password(secret)  # takes as long as for an existing name
@@ -222,7 +225,7 @@ def _digest(*parts: str) -> bytes:
 
 
 def age(moment: float) -> float:
-    """Return the seconds since a reading of the monotonic clock."""
+    """Return how many seconds ago ``moment`` was, a reading of the monotonic clock."""
     return time.monotonic() - moment
 
 

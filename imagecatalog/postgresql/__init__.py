@@ -1,1 +1,1 @@
-"""Django's database backend for PostgreSQL, with a pool that notices outages at once."""
+"""Django's database backend for PostgreSQL, with a connection pool that copes with outages."""

@@ -1,4 +1,4 @@
-"""The database backend; Django finds it by the name of this module."""
+"""The database backend for PostgreSQL. Django requires that this module is named ``base``."""
 
 from __future__ import annotations
 
@@ -22,19 +22,20 @@ LIMITS = """
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """Django's backend with the pool of this package.
+    """Django's backend for PostgreSQL, with the connection pool of this package.
 
     ``OPTIONS["pool"]`` has the arguments of the pool. ``OPTIONS["patience"]`` is the number of
-    seconds that a statement may take; without it nothing is limited, as commands need.
+    seconds that a statement can take. It is not set for commands, whose statements can take any
+    time.
     """
 
     _pools: ClassVar[dict[str, Pool]] = {}  # by the alias of the database
 
     @property
     def pool(self) -> Pool | None:
-        """The connection pool of this process; None if no pool is to be used.
+        """The connection pool of this process, or None.
 
-        That is so without ``OPTIONS["pool"]``, and for connections that create test databases.
+        It is None without ``OPTIONS["pool"]``, and for the connection that creates test databases.
         """
         options = self.settings_dict["OPTIONS"].get("pool")
         if self.alias == NO_DB_ALIAS or not options:
@@ -44,12 +45,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return self._pools[self.alias]
 
     def close_pool(self) -> None:
-        """Close the connections of this process."""
+        """Close the connection pool of this process, with its idle connections."""
         if pool := self._pools.pop(self.alias, None):
             pool.close()
 
     def get_connection_params(self) -> dict[str, Any]:
-        """Return the arguments for ``psycopg.connect``."""
+        """Return the arguments for ``psycopg.connect``, which must not contain ``patience``."""
         params: dict[str, Any] = super().get_connection_params()
         params.pop("patience", None)
         return params

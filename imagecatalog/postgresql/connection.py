@@ -16,9 +16,10 @@ READ_ONLY: Final = ("default_transaction_read_only", "in_hot_standby")
 
 
 class Connection(psycopg.Connection[Any]):
-    """psycopg's connection, whose ``patience`` also ends the wait for a server that hangs.
+    """psycopg's connection, which waits at most ``patience`` seconds for the server.
 
-    ``statement_timeout`` does not help there: the server itself watches that.
+    PostgreSQL's ``statement_timeout`` is not enough, because a server that hangs does not apply
+    it.
     """
 
     patience: float | None = None  # seconds
@@ -30,9 +31,9 @@ class Connection(psycopg.Connection[Any]):
         self.returned_at = self._opened_at
 
     def wait(self, *args: Any, **kwargs: Any) -> Any:
-        """Wait for the server as psycopg does, but not much longer than ``patience``.
+        """Wait for the server as psycopg does, but at most ``patience`` and half a second.
 
-        Raises OperationalError after ``patience`` and half a second.
+        Raises OperationalError after this time. The connection is then closed.
         """
         if self.patience is not None:
             kwargs.setdefault("timeout", self.patience + MARGIN)
@@ -47,17 +48,17 @@ class Connection(psycopg.Connection[Any]):
     def is_reusable(self) -> bool:
         """Return whether a later request can use the connection, without asking the server.
 
-        It must have no open transaction and be less than an hour old.
+        It can if no transaction is open and the connection is less than an hour old.
         """
         is_idle = self.pgconn.transaction_status == TransactionStatus.IDLE
         return is_idle and self._age() < LIFETIME
 
     def is_usable(self) -> bool:
-        """Return whether the connection still works; ask the server only if it has sent bytes.
+        """Return whether the connection still works.
 
-        A server that ends a connection says so, and its socket is then readable. A read-only
-        session is not usable for more than a second: it stays read-only even after the database
-        has become writable.
+        Asks the server only if the server has sent bytes, as it does when it ends a connection. A
+        read-only session counts as usable only in its first second: it would stay read-only even
+        after the database has become writable.
         """
         if not self.is_reusable() or (self._has_news() and not self._answers()):
             return False

@@ -7,10 +7,10 @@ from collections import deque
 
 
 class FairSemaphore:
-    """A semaphore that the thread which has waited for longest gets next.
+    """A semaphore that goes to the thread that has waited for longest.
 
-    With Python's own, a thread that has just released it can acquire it again before those that
-    wait: in a burst of requests some would wait in vain.
+    With Python's semaphore, a thread that has just released it can acquire it again before the
+    waiting threads. In a burst of requests some threads would then wait until their timeout.
     """
 
     def __init__(self, value: int) -> None:
@@ -33,7 +33,7 @@ class FairSemaphore:
         return place.acquire(timeout=timeout) or not self._leave(place)
 
     def release(self) -> None:
-        """Hand the semaphore to the thread that has waited for longest, if any waits."""
+        """Release the semaphore, and give it to the thread that has waited for longest, if any."""
         with self._lock:
             if self._waiting:
                 self._waiting.popleft().release()
@@ -41,7 +41,10 @@ class FairSemaphore:
                 self._free += 1
 
     def _leave(self, place: threading.Lock) -> bool:
-        """Stop waiting; return False if the semaphore was handed over meanwhile."""
+        """Remove a thread that waits; return False if it was given the semaphore in the meantime.
+
+        ``place`` is the lock on which the thread waits.
+        """
         with self._lock:
             if place not in self._waiting:
                 return False

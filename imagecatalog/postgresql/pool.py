@@ -24,9 +24,9 @@ RETRY_SECONDS: Final = 0.5  # between two attempts to connect during an outage
 
 
 class Pool:
-    """A pool of at most ``size`` connections; a thread waits at most ``timeout`` s for one.
+    """A pool of at most ``size`` connections. A thread waits at most ``timeout`` seconds for one.
 
-    The thread that has waited for longest gets the next one.
+    A free connection goes to the thread that has waited for longest.
     """
 
     def __init__(
@@ -45,15 +45,16 @@ class Pool:
         """Do nothing: connections are opened when they are needed (called by Django)."""
 
     def close(self) -> None:
-        """Close the idle connections, and the others when they are returned."""
+        """Close the idle connections now, and those in use when they are returned."""
         self._closed = True
         while (connection := self._take_idle()) is not None:
             connection.close()
 
     def getconn(self) -> Connection:
-        """Return a connection that works.
+        """Return a connection that works, which is now in use.
 
-        Raises psycopg.OperationalError if none became free in time, or none can be opened.
+        Raises psycopg.OperationalError if no connection becomes free in time, or if the database
+        accepts no connection.
         """
         if not self._places.acquire(self._timeout):
             raise psycopg.OperationalError(
@@ -68,7 +69,7 @@ class Pool:
         return connection
 
     def putconn(self, connection: Connection) -> None:
-        """Take a connection back, and close it unless it is reusable."""
+        """Take back a connection after use; close it if no later request can use it."""
         connection._pool = None
         if connection.silence:
             self._remember(connection.silence)
@@ -94,7 +95,7 @@ class Pool:
             return None
 
     def _close_unneeded(self) -> None:
-        """Close the longest idle connection if nobody has used it for 10 minutes."""
+        """Close the connection that has been idle for longest, if it was unused for 10 minutes."""
         try:
             connection = self._idle.popleft()
         except IndexError:

@@ -1,1 +1,1 @@
-"""Django's database backend for SQLite, which notices that its file was removed or replaced."""
+"""Django's database backend for SQLite, which notices if its file is removed or replaced."""

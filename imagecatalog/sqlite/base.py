@@ -1,4 +1,4 @@
-"""The database backend; Django finds it by the name of this module."""
+"""The database backend for SQLite. Django requires that this module is named ``base``."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from django.db.backends.sqlite3 import base
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """Django's SQLite backend, which never creates the file and notices its replacement.
+    """Django's SQLite backend, which creates no database file and notices a replaced one.
 
-    SQLite itself would continue in a file that was removed or replaced, where all changes are
-    lost.
+    Otherwise SQLite would continue to write into the file that was removed or replaced, and all
+    changes would be lost.
     """
 
     _opened: tuple[int, int] | None = None
 
     def get_connection_params(self) -> dict[str, Any]:
-        """Return the arguments for ``sqlite3.connect``, which then creates no file."""
+        """Return the arguments for ``sqlite3.connect``, which then opens only existing files."""
         params: dict[str, Any] = super().get_connection_params()
         params["database"] = f"file:{quote(str(params['database']))}?mode=rw"
         return params
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> sqlite3.Connection:
-        """Open the file. Raises OperationalError if it does not exist."""
+        """Open the database file. Raises OperationalError if it does not exist."""
         connection: sqlite3.Connection = super().get_new_connection(conn_params)
         self._opened = self._file()
         return connection
 
     def close_if_unusable_or_obsolete(self) -> None:
-        """Close the connection as Django does, or if its file was removed or replaced."""
+        """Close the connection if its file was removed or replaced, or if Django would close it."""
         if self.connection is not None and self._file() != self._opened:
             self.close()
         super().close_if_unusable_or_obsolete()

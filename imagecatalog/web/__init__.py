@@ -1,1 +1,1 @@
-"""The web process: how it receives requests, gives them to threads, and ends connections."""
+"""The gunicorn worker of a web process: it receives requests and answers them in threads."""

@@ -1,7 +1,7 @@
-"""A client's connection, which collects a request's bytes until a thread can take it.
+"""A client's connection, which collects the bytes of a request until a thread can handle it.
 
-A thread gets a request once the head is there and, unless the body is the data of an image,
-the body too. Everything here happens in the main thread and never blocks.
+A thread gets a request when its head has arrived and, unless the body is the data of an image, its
+body too. All functions here run in the main thread and never block.
 
 This module depends on internals of the gunicorn version that pyproject.toml names.
 """
@@ -51,13 +51,14 @@ DATA_REQUEST = re.compile(
 
 
 class LimitRequestBody(Exception):
-    """The body is too large for a request without the data of an image."""
+    """The body of a request is too large. Bodies with the data of an image have no such limit."""
 
 
 def limit_silence(sock: Any) -> None:
-    """Let reads and writes of a socket, or of those that it accepts, wait for SILENCE seconds.
+    """Set a timeout of SILENCE seconds for each read from a socket and each write to it.
 
-    The connections that a Unix socket accepts do not inherit the limit.
+    The connections that a TCP socket accepts inherit the timeout, those of a Unix socket do
+    not.
     """
     limit = struct.pack("@ll", SILENCE, 0)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
@@ -65,16 +66,16 @@ def limit_silence(sock: Any) -> None:
 
 
 class Parser(RequestParser):  # type: ignore[misc]
-    """gunicorn's parser, which keeps a parsed request until a thread asks for the next one."""
+    """gunicorn's parser, which can keep a parsed request for the thread that handles it."""
 
     _parsed: Any = None
     _failure: Exception | None = None
 
     def parse(self, data: bytes) -> Any:
-        """Parse ``data``, which has a whole request head, and return the request.
+        """Parse ``data``, which has a complete request head; return the request and keep it.
 
-        An error is kept for the thread that calls ``next``, which raises it; the result is
-        then None.
+        If parsing fails, the error is kept for the thread that calls ``next``, and None is
+        returned.
         """
         self.unreader.unread(data)
         try:
@@ -84,7 +85,7 @@ class Parser(RequestParser):  # type: ignore[misc]
         return self._parsed
 
     def __next__(self) -> Any:
-        """Return the request that ``parse`` has kept, or the next one; raise a kept error."""
+        """Return the request that ``parse`` has kept, or raise its error; else parse the next."""
         parsed, failure = self._parsed, self._failure
         self._parsed = self._failure = None
         if failure is not None:
@@ -95,7 +96,7 @@ class Parser(RequestParser):  # type: ignore[misc]
 
 
 class Connection(TConn):  # type: ignore[misc]
-    """gunicorn's connection, with the bytes of a request that is not whole yet."""
+    """gunicorn's connection, with the bytes of a request that has not arrived completely."""
 
     def __init__(
         self, cfg: Any, sock: Any, client: Any, server: Any, tls: ssl.SSLContext | None
@@ -130,7 +131,7 @@ class Connection(TConn):  # type: ignore[misc]
             self.sock.settimeout(SILENCE)
 
     def restart(self) -> None:
-        """Clear the state of the last request, so that the next one can arrive."""
+        """Clear the state of the last request, so that the next request can arrive."""
         self.request: Any = None
         self._data = bytearray()
         self._searched = 0  # bytes in which the end of the head is not
@@ -140,11 +141,11 @@ class Connection(TConn):  # type: ignore[misc]
 
     @property
     def has_begun(self) -> bool:
-        """Whether a part of a request has arrived."""
+        """Whether the first bytes of a request have arrived."""
         return self.request is not None or bool(self._data)
 
     def is_finished(self) -> bool:
-        """Return whether the client has sent all that it will send, and all of it was read."""
+        """Return whether the client sends no further request, and all that it has sent was read."""
         request = self.parser.mesg
         if request is None or self.request is None or request.body.failed:
             return False
@@ -154,7 +155,10 @@ class Connection(TConn):  # type: ignore[misc]
         return bool(is_read and not buffered and request.should_close())
 
     def receive(self) -> bytes | None:
-        """Return received bytes; b"" after the end of the connection, None if there are none."""
+        """Receive bytes without waiting; None if none have arrived.
+
+        Returns ``b""`` if the client has closed the connection, or the connection has failed.
+        """
         try:
             if self._is_shaking_hands:
                 self.sock.do_handshake()
@@ -167,16 +171,13 @@ class Connection(TConn):  # type: ignore[misc]
         return data
 
     def send_rest(self, blocks: Any, left: int) -> None:
-        """Leave the rest of the response to the thread that sends downloads.
-
-        The rest is ``left`` bytes, read from ``blocks``.
-        """
+        """Let another thread send the last ``left`` bytes of the response, from ``blocks``."""
         self.download = Download(self.sock, blocks, left)
 
     def add(self, data: bytes) -> bool:
-        """Add bytes of the request; return whether a thread can take the request.
+        """Add received bytes to the request; return whether a thread can handle the request now.
 
-        A thread also takes a malformed request, in order to refuse it. Raises LimitRequestLine,
+        True also for a malformed request, which the thread refuses. Raises LimitRequestLine,
         LimitRequestHeaders or LimitRequestBody if that part of the request is too large.
         """
         if not self.has_begun:
@@ -189,7 +190,7 @@ class Connection(TConn):  # type: ignore[misc]
         return is_ready
 
     def give_back(self) -> None:
-        """Put the collected bytes where gunicorn's parser reads them before the socket."""
+        """Give the collected bytes to gunicorn's parser, which then reads on from the socket."""
         self.parser.unreader.unread(bytes(self._data))
         self._data = bytearray()
 
@@ -227,7 +228,10 @@ class Connection(TConn):  # type: ignore[misc]
         return False
 
     def _most(self) -> int:
-        """Return the size of the largest body that no thread refuses unread."""
+        """Return the size in bytes of the largest body that is received before a thread handles it.
+
+        A thread refuses a larger body without reading it.
+        """
         if self.request.path.startswith(settings.IMAGECATALOG_BROWSER_PATHS):
             return max(BODY_LIMIT, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
         return BODY_LIMIT
@@ -258,9 +262,9 @@ class Connection(TConn):  # type: ignore[misc]
         return is_whole
 
     def _is_decoded(self, framing: chunked.Framing) -> bool:
-        """Decode the chunked body as far as it has arrived; return whether a thread can take it.
+        """Decode the chunked body as far as received; return whether a thread can take the request.
 
-        A thread also takes a malformed or too large body, in order to refuse it. Raises
+        True also for a malformed or too large body, which the thread refuses. Raises
         LimitRequestBody if the chunk sizes take too many bytes.
         """
         views: list[memoryview] = []

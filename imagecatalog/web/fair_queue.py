@@ -1,6 +1,6 @@
-"""The order in which whole requests get a thread of this process.
+"""The order in which requests get a thread of this process, fair to all client addresses.
 
-Everything here happens in the main thread.
+A request is queued here when it has arrived completely. All functions run in the main thread.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ MEASURED_SECONDS: Final = 0.5
 
 
 class FairQueue:
-    """Requests that wait for a thread, in one queue for each address.
+    """Requests that wait for a thread, with one queue for each client address.
 
-    While the process has time, or requests come from one address only, none waits. Else each
-    address has one running request at a time, so that many of one do not slow down those of
-    another. (More at once would hardly end sooner, because Python runs one thread at a time.)
+    No request waits while the process has spare processor time, or while all requests come from
+    one address. Otherwise each address has one running request at a time, so that many requests
+    from one address do not delay those from another. More at once would hardly end sooner,
+    because Python runs one thread at a time.
     """
 
     def __init__(self) -> None:
@@ -40,14 +41,17 @@ class FairQueue:
         return bool(self._queues)
 
     def measure(self, now: float, used: float) -> None:
-        """Note at the time ``now`` how much processor time the process has used. In seconds."""
+        """Find out whether the process is busy, from the processor time that it has used so far.
+
+        ``now`` is the monotonic time, ``used`` the processor time, both in seconds.
+        """
         passed = now - self._measured
         if passed >= MEASURED_SECONDS:
             self._is_busy = used - self._used > BUSY * passed
             self._measured, self._used = now, used
 
     def add(self, conn: Connection, now: float) -> None:
-        """Let a request wait for a thread. ``now`` is the monotonic time in seconds."""
+        """Queue the request of a connection. ``now`` is the monotonic time in seconds."""
         self._seen[conn.address] = now
         self._seen.move_to_end(conn.address)
         self._queues.setdefault(conn.address, deque()).append(conn)
@@ -55,7 +59,7 @@ class FairQueue:
             self._ready[conn.address] = None
 
     def end(self, conn: Connection) -> None:
-        """Note that a request has ended, or that it no longer counts."""
+        """Remove a running request, which has ended or has run too long to be counted."""
         running = self._running.pop(conn, None)
         if running is None:
             return
@@ -68,7 +72,10 @@ class FairQueue:
             self._ready[address] = None
 
     def take(self, now: float) -> Connection | None:
-        """Return the connection whose request gets a thread now, or None if all must wait."""
+        """Return the connection whose request gets a thread next; None if all requests must wait.
+
+        ``now`` is the monotonic time in seconds.
+        """
         self._forget(now)
         is_limited = self._is_busy and len(self._seen) > 1
         address = next(iter(self._ready if is_limited else self._queues), None)

@@ -1,4 +1,4 @@
-"""The return of freed memory to the system, which the C library would keep. Needs glibc."""
+"""Functions that return freed memory to the operating system; without glibc they do nothing."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _library = ctypes.CDLL(None)
 
 
 def limit_heaps() -> None:
-    """Let the threads of this process share few heaps."""
+    """Let the threads of this process share two heaps, so that less freed memory stays unused."""
     if hasattr(_library, "mallopt"):
         _library.mallopt(M_ARENA_MAX, HEAPS)
 
 
 def return_freed() -> None:
-    """Return the free pages of all heaps to the system."""
+    """Return the free memory pages of all heaps to the operating system."""
     if hasattr(_library, "malloc_trim"):
         _library.malloc_trim(0)

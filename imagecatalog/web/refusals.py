@@ -1,4 +1,4 @@
-"""Error responses, in the form of the API, to requests that Django never sees."""
+"""Error responses, in the form of the API, to requests that do not reach Django."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ LOGGED: Final = 200  # characters of what was malformed
 
 
 class TooSlow(Exception):
-    """The rest of a request did not arrive in time."""
+    """The request did not arrive completely in time."""
 
 
 class TooManyConnections(Exception):
-    """The connection was closed to make room for others."""
+    """The connection is closed because the process has too many connections or received bytes."""
 
 
 OVER_LIMIT: Final = (
@@ -65,8 +65,8 @@ REFUSALS: Final[dict[type[Exception], tuple[int, str]]] = {
 def answer(worker: Any, req: Any, client: Any, addr: Any, exc: Exception) -> None:
     """Send an error response to a request that did not reach Django, and log it.
 
-    ``req`` is the request as far as gunicorn has parsed it, ``client`` the socket, and ``exc``
-    the reason.
+    ``req`` is the request if gunicorn has parsed it, ``client`` the client's socket, ``addr``
+    the client's address, and ``exc`` the error.
     """
     if not isinstance(req, Request):
         req = getattr(exc, "req", None)
@@ -113,7 +113,10 @@ def _log_access(
 
 
 def _request(parsed: Any) -> HttpRequest:
-    """Return a Django request with the parsed method and headers; a GET if there are none."""
+    """Return a Django request with the method and headers that gunicorn has parsed.
+
+    Without ``parsed`` it is a GET without headers.
+    """
     request = HttpRequest()
     request.method = parsed.method if parsed else "GET"
     for name, value in parsed.headers if parsed else ():
@@ -122,7 +125,7 @@ def _request(parsed: Any) -> HttpRequest:
 
 
 def _refusal(exc: Exception) -> tuple[int, str]:
-    """Return status code and message for an error that gunicorn has raised; 500 if unknown."""
+    """Return the status code and message of the response to an error; 500 if it is unknown."""
     sent_by_us = errors.InvalidResponseHeader, errors.InvalidResponseHeaderName
     if isinstance(exc, (*sent_by_us, errors.ConfigurationProblem)):
         return SERVICE_FAILED
@@ -144,7 +147,7 @@ def _named(header: str) -> str:
 
 
 def _message(response: HttpResponse, request: HttpRequest) -> bytes:
-    """Return the response as the bytes that are sent to the client."""
+    """Return the bytes of a response, without the body if the request is HEAD."""
     response.headers["Date"] = http_date()
     response.headers["Connection"] = "close"
     line = f"HTTP/1.1 {response.status_code} {response.reason_phrase}\r\n"

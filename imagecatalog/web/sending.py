@@ -1,4 +1,7 @@
-"""Threads that send the rest of downloads, one for each store, however slowly clients read."""
+"""Threads that send the remaining data of downloads to clients, however slowly these read.
+
+Each store has one thread. The thread of a request is thus free for other requests.
+"""
 
 from __future__ import annotations
 
@@ -33,12 +36,12 @@ class TooSlow(Exception):
 
 
 class Download:
-    """The part of an image's data that a response still lacks, and the client's connection."""
+    """A download in progress: the client's connection, and the data that is not sent yet."""
 
     def __init__(self, sock: socket.socket, blocks: Any, left: int) -> None:
-        """Prepare to send ``left`` more bytes of ``blocks``, which ``close`` closes.
+        """Prepare to send ``left`` more bytes of ``blocks``. ``close`` also closes ``blocks``.
 
-        Runs in the thread of the request, whose log context it keeps.
+        Call it in the thread of the request: log records about the download name this request.
         """
         self._sock, self._blocks, self._left = sock, blocks, left
         self.source: str = blocks.source
@@ -55,9 +58,9 @@ class Download:
         return not self._left
 
     def send(self) -> None:
-        """Send what the client takes at once, up to 1 MiB.
+        """Send as much as the client accepts without waiting, at most 1 MiB.
 
-        Raises OSError if the connection fails, StoreError if the store does.
+        Raises OSError if the connection fails, StoreError if the store fails.
         """
         with suppress(BlockingIOError):
             sent = self._blocks.send_to(self._sock, min(self._left, SENT_AT_ONCE))
@@ -69,10 +72,10 @@ class Download:
             self.sent += sent
 
     def is_too_slow(self, now: float) -> bool:
-        """Return whether the client has read nothing for too long, or far too little so far.
+        """Return whether the client has read nothing for too long, or too little in total.
 
-        Too long is a minute, and in addition the time for which a slow client can be busy with
-        delivered bytes that are still in buffers on the way.
+        Too long is a minute, and additionally the time that a slow client needs for the bytes in
+        buffers between service and client. ``now`` is the monotonic time in seconds.
         """
         delivered = self.sent + self._unread_before - _unread(self._sock)
         if delivered > self._delivered:
@@ -82,19 +85,19 @@ class Download:
         return now - self._progress_at > pause or delivered < expected
 
     def progress(self, now: float) -> str:
-        """Return a sentence about what the client has read so far."""
+        """Return a sentence for the log on what the client has read until ``now`` (monotonic)."""
         return (
             f"{self._delivered} bytes were read in {now - self._began:.0f} s, the last of "
             f"them {now - self._progress_at:.0f} s ago, and {self._left} bytes are left"
         )
 
     def close(self) -> None:
-        """Close the source of the data."""
+        """Close the data in the store that the download reads."""
         self._blocks.close()
 
 
 def _unread(sock: socket.socket) -> int:
-    """Return how many bytes are in the send buffer of the socket: the client lacks them."""
+    """Return how many bytes in the socket's send buffer the client has not received yet."""
     count: int = struct.unpack("i", fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)))[0]
     return count
 
@@ -103,16 +106,16 @@ Finished = Callable[[Any, Download, Exception | None], None]
 
 
 class Senders:
-    """A sender for each store, so that one whose file system hangs stops no other downloads."""
+    """A ``Sender`` for each store, so that a store that hangs delays no other downloads."""
 
     def __init__(self, finished: Finished) -> None:
-        """Prepare senders, which call ``finished`` as ``Sender`` does."""
+        """Prepare to start senders, which call ``finished`` at the end of each download."""
         self._finished = finished
         self._senders: dict[str, Sender] = {}
         self._lock = threading.Lock()
 
     def add(self, conn: Any, download: Download) -> None:
-        """Let the sender of its store send a download. Any thread can call this."""
+        """Give a download to the sender of its store. Any thread can call this."""
         with self._lock:
             sender = self._senders.get(download.source)
             if sender is None:
@@ -122,13 +125,13 @@ class Senders:
 
 
 class Sender:
-    """A thread that sends the rest of downloads, in turn a part of each."""
+    """A thread that sends several downloads at once, a part of each in turn."""
 
     def __init__(self, finished: Finished) -> None:
-        """Prepare the thread, which calls ``finished`` for each download that ends.
+        """Prepare the thread, which calls ``finished`` when a download has ended.
 
-        The arguments are the connection, the download, and an error, or None if all bytes were
-        sent.
+        ``finished`` gets the connection, the download, and the error that has ended the download,
+        or None if all bytes were sent.
         """
         self._finished = finished
         self._poller = selectors.DefaultSelector()
@@ -142,9 +145,9 @@ class Sender:
         threading.Thread(target=self._run, name="sender", daemon=True).start()
 
     def add(self, conn: Any, download: Download) -> None:
-        """Hand over a connection, on which this sender's thread sends the rest of a download.
+        """Give a download and its connection to this sender's thread, and return at once.
 
-        Returns at once. Any thread can call this; it must not use the connection afterwards.
+        Any thread can call this. It must not use the connection afterwards.
         """
         self._calls.defer(self._add, conn, download)
 

@@ -1,7 +1,7 @@
-"""The gunicorn worker of a web process, whose threads are not occupied by slow clients.
+"""The gunicorn worker of a web process, whose threads do not wait for slow clients.
 
-The main thread receives requests, and ends connections, without blocking. A thread gets a
-request when the request is whole; only the data of images is read by the thread.
+The main thread receives requests and closes connections, without blocking. A thread gets a request
+when it has arrived completely. Only the data of images is read by the thread itself.
 """
 
 from __future__ import annotations
@@ -41,17 +41,17 @@ NO_CLIENT: Final = {errno.EAGAIN, errno.ECONNABORTED}
 
 @cache
 def _tls_context(cfg: Any) -> ssl.SSLContext:
-    """Return the context with the certificate, read once by the parent of all workers.
+    """Return the TLS context with the certificate, read once by the parent of all workers.
 
-    A worker that replaces another one gets the same certificate: the files may have been
-    removed, or only one of them renewed.
+    A worker that is started later to replace another gets the same certificate: the files may
+    have been removed by then, or only one of them renewed.
     """
     context: ssl.SSLContext = gunicorn_sock.ssl_context(cfg)
     return context
 
 
 class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
-    """gunicorn's threaded worker, whose threads get whole requests."""
+    """gunicorn's threaded worker, whose threads get requests that have arrived completely."""
 
     alive: bool
 
@@ -66,17 +66,17 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
         self._requests = FairQueue()
 
     def init_process(self) -> None:
-        """Let the threads of this process share heaps, and serve."""
+        """Limit the number of heaps of this process, and serve requests until it ends."""
         memory.limit_heaps()
         super().init_process()
 
     # Receiving
 
     def set_accept_enabled(self, enabled: bool) -> None:
-        """Start or stop accepting connections; when the process ends, close the listening sockets.
+        """Start or stop accepting connections; close the listening sockets of a stopping process.
 
-        The kernel resets connections that are in the queue of a socket when it is closed, so all
-        of them are accepted first. gunicorn would let the queue grow while requests run.
+        Before that, accept all connections in their queues: the kernel would reset them. While the
+        process serves, gunicorn would let the queues grow for as long as requests run.
         """
         super().set_accept_enabled(enabled)
         if self.alive:
@@ -87,18 +87,19 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
             listener.close()
 
     def accept(self, listener: Any) -> None:
-        """Accept connections, and read what has arrived on them.
+        """Accept one or more connections, and read the bytes that have arrived on them.
 
-        A round of events takes longer the more connections wait for bytes. If each round accepted
-        one connection, the queue of the socket would overflow, and the kernel would ignore clients
-        for a second or more. If few wait, the other web processes get their part of a burst.
+        The more connections wait for bytes, the more are accepted at once, because a round of
+        events then takes longer: the queue of the socket could overflow, and the kernel would
+        ignore clients for a second or more. If few wait, one is accepted, and other web processes
+        get the next one.
         """
         for _ in range(1 + len(self._waiting) // WAITING_PER_ACCEPT):
             if not self._accept_one(listener):
                 return
 
     def _accept_one(self, listener: Any) -> bool:
-        """Accept a connection, and read what has arrived on it; return whether there was one."""
+        """Accept a connection and read from it; return False if no connection was accepted."""
         if self.nr_conns >= self.worker_connections - 1:
             self._free_places()
         try:
@@ -146,10 +147,10 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
             self._close(conn)
 
     def _add(self, conn: Connection, data: bytes) -> bool:
-        """Add bytes of a request, and hand it to a thread if it is complete.
+        """Add bytes to the request of a connection, and give a complete request to a thread.
 
-        Returns False if the connection must wait for more bytes; True if the request was handed
-        to a thread or refused, or the connection was closed to free memory.
+        Returns False if the connection must wait for more bytes. Returns True if a thread got the
+        request, the request was refused, or the connection was closed to free memory.
         """
         self._held += len(data)
         try:
@@ -190,7 +191,7 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
     # In a thread
 
     def handle_request(self, req: Any, conn: Connection) -> bool:
-        """Answer a request in a thread; return whether the connection stays open."""
+        """Respond to a request; return whether the connection stays open. Runs in a thread."""
         self.cfg.pre_request(self, req)
         began = datetime.now()
         resp, environ = wsgi.create(req, conn.sock, conn.client, conn.server, self.cfg)
@@ -241,7 +242,7 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
     # Ending
 
     def finish_request(self, conn: Connection, fs: Any) -> None:
-        """Keep or close a connection after a request, once its download has been sent.
+        """Keep or close a connection when its request has ended, or first let its download be sent.
 
         ``fs`` is the future of ``handle_request``.
         """
@@ -259,10 +260,10 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
     def _is_sent(
         self, conn: Connection, download: Download, error: Exception | None
     ) -> None:
-        """Clean up after a download, and return its connection to the main thread.
+        """Clean up after a download, and give its connection back to the main thread.
 
-        Runs in the thread that sends downloads. ``error`` is why the download was aborted, or
-        None.
+        Runs in the thread that sends downloads. ``error`` is the error that has ended the download,
+        or None if all bytes were sent.
         """
         conn.download = None
         download.close()
@@ -298,7 +299,7 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
             self._wait(conn)
 
     def _end(self, conn: Connection) -> None:
-        """Close a connection in such a way that the client can still read its last response."""
+        """Close a connection in such a way that the client can still read the last response."""
         if conn.is_finished():
             self._close(conn)
             return
@@ -314,10 +315,10 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
         self._linger(conn)
 
     def _linger(self, conn: Connection) -> None:
-        """Discard what the client still sends, and close the connection when the client ends it.
+        """Discard bytes that the client still sends; close the connection when the client does.
 
-        The kernel would answer bytes after a close with a reset, and the client would lose
-        the response.
+        Otherwise the kernel would answer these bytes with a reset, and the client would lose the
+        response.
         """
         try:
             count = conn.sock.recv_into(self._discarded)
@@ -347,10 +348,11 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
     # Limits
 
     def murder_keepalived(self, force: bool = False) -> None:
-        """Close waiting connections whose deadline is over, at most once a second.
+        """Close waiting connections that are past their deadline, at most once a second.
 
-        Also return freed memory to the system. The client of an incomplete request gets an error
-        response. ``force`` closes all waiting connections, at once.
+        A client whose request is incomplete gets an error response. ``force`` closes all waiting
+        connections at once. Every 10 seconds, freed memory is also returned to the operating
+        system.
         """
         now = time.monotonic()
         if now < self._next_sweep and not force:
@@ -368,12 +370,12 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
                 self._close(conn)
 
     def _cap_keepalive(self, deadline: float) -> None:
-        """Let all connections without a running request end by ``deadline``."""
+        """Limit the deadlines of all waiting connections to ``deadline`` (monotonic seconds)."""
         for conn in self._waiting:
             conn.deadline = min(conn.deadline, deadline)
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
-        """Wait for events and handle them.
+        """Wait up to ``timeout`` seconds for events, handle them, and start queued requests.
 
         The wait is at most 0.1 s if the process is stopping, or if a request waits for a thread.
         """
@@ -388,10 +390,10 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
         self._evict(lambda conn: conn.held, HELD_LIMIT // RELIEF)
 
     def _evict(self, weight: Callable[[Connection], int], excess: int) -> None:
-        """Close waiting connections until ``excess`` is freed, measured by ``weight``.
+        """Close waiting connections until the sum of their weights is at least ``excess``.
 
-        Each time the address with the largest total loses the connection that has waited for
-        longest.
+        Each time the client address with the largest sum loses the connection that has waited for
+        longest. A client whose request is incomplete gets an error response.
         """
         holders: dict[str, deque[Connection]] = defaultdict(deque)
         totals: dict[str, int] = defaultdict(int)
@@ -413,5 +415,5 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
             self._close(conn)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
-        """Answer a request that gunicorn cannot handle, and log it. The connection then ends."""
+        """Send an error response to a request that gunicorn cannot handle, and log it."""
         refusals.answer(self, req, client, addr, exc)

@@ -1,4 +1,4 @@
-"""Application credentials: credentials that a user creates for programs."""
+"""API views of application credentials, which users create for their programs."""
 
 from __future__ import annotations
 
@@ -34,10 +34,11 @@ class ApplicationCredentialViewSet(IdentityViewSet):
     lookup_value_regex = "[^/]+"
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Read the token, and check that its user may reach the credentials in the path.
+        """Read the token, and check that its user owns the credentials in the path.
 
-        Raises Unauthorized without a valid token, and Forbidden for credentials of other
-        users. A credential that is limited to some actions may reach only itself.
+        Raises Unauthorized without a valid token, and Forbidden for credentials of other users.
+        With an application credential that is limited to some actions, only this credential can be
+        read.
         """
         super().initial(request, *args, **kwargs)
         if kwargs["user_id"] != str(self.token.claims.user_id):
@@ -62,7 +63,7 @@ class ApplicationCredentialViewSet(IdentityViewSet):
         return responses.json(documents.page(f"{NAME}s", credentials, own))
 
     def create(self, request: Request, user_id: str) -> HttpResponse:
-        """Create an application credential and return its secret, once."""
+        """Create an application credential and return its secret, which cannot be read later."""
         self._check_may_change()
         claims = self.token.claims
         if claims.project is None:
@@ -125,7 +126,7 @@ class ApplicationCredentialViewSet(IdentityViewSet):
 def _attributes(document: object) -> dict[str, Any]:
     """Return the attributes of a new application credential from a request body.
 
-    Raises Invalid for a malformed body or access rules, Forbidden for an unrestricted
+    Raises Invalid if the body is malformed or has access rules, Forbidden for an unrestricted
     credential.
     """
     attributes = document.get(NAME) if isinstance(document, dict) else None
@@ -182,9 +183,9 @@ def _time(text: object) -> datetime | None:
 
 
 def _in_utc(time: datetime) -> datetime:
-    """Return a time in UTC; one without a zone is taken as UTC.
+    """Convert a time to UTC; a time without a zone is taken as UTC.
 
-    Raises OverflowError if the result is beyond the first or last year of ``datetime``.
+    Raises OverflowError if the result is before the year 1 or after 9999.
     """
     if time.tzinfo is None:
         return time.replace(tzinfo=UTC)

@@ -1,8 +1,8 @@
-"""Users, projects and roles, which clients look up by name before other requests.
+"""API views for users, projects and roles, which clients look up by name before other requests.
 
-Callers can look up their own user and projects, administrators all of them. Every other look-up
-is refused in the same form, whether the object exists or not; most clients then use the name as
-an id.
+Callers can look up their own user and projects; administrators can look up all. Every other look-up
+is refused with the same response, whether or not the object exists. Most clients then use the name
+as an id.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from images.http import responses
 
 
 class ProjectViewSet(IdentityViewSet):
-    """``/v3/projects``: the projects of the caller, or all of them for administrators."""
+    """``/v3/projects``: the projects of the caller; for administrators all projects."""
 
     lookup_url_kwarg = "project_id"
     lookup_value_regex = "[^/]+"
 
     def list(self, request: Request) -> HttpResponse:
-        """Return the projects that the caller may see, filtered by the name in the query."""
+        """Return the projects that the caller can see, filtered by the query parameter ``name``."""
         url = base(request)
         rows = filter_by_name(_projects(self.token), request)
         projects = [documents.project(row, url) for row in rows.order_by("name")]
@@ -46,7 +46,11 @@ class ProjectViewSet(IdentityViewSet):
         return responses.json(documents.page("projects", projects, f"{url}/projects"))
 
     def retrieve(self, request: Request, project_id: str) -> HttpResponse:
-        """Return a project that the caller may see. Raises Forbidden, NotFound otherwise."""
+        """Return a project that the caller can see.
+
+        Raises NotFound if there is no such project; for callers who are no administrators Forbidden
+        if it does not exist or they have no role in it.
+        """
         row = _projects(self.token).filter(pk=project_id).first()
         if row is None and not is_admin(self.token):
             raise _refused()
@@ -56,13 +60,13 @@ class ProjectViewSet(IdentityViewSet):
 
 
 class UserViewSet(IdentityViewSet):
-    """``/v3/users``: the caller's own user, or any user for administrators."""
+    """``/v3/users``: the user of the caller; for administrators any user."""
 
     lookup_url_kwarg = "user_id"
     lookup_value_regex = "[^/]+"
 
     def retrieve(self, request: Request, user_id: str) -> HttpResponse:
-        """Return a user: the caller's own, or any for administrators."""
+        """Return a user: callers can see their own user, administrators any user."""
         own = str(self.token.claims.user_id)
         if user_id != own and not is_admin(self.token):
             raise _refused()
@@ -73,13 +77,13 @@ class UserViewSet(IdentityViewSet):
 
 
 class RoleViewSet(IdentityViewSet):
-    """``/v3/roles``: the roles, which are the same in all projects."""
+    """``/v3/roles``: the roles that users can have. All projects have the same roles."""
 
     lookup_url_kwarg = "role_id"
     lookup_value_regex = "[^/]+"
 
     def list(self, request: Request) -> HttpResponse:
-        """Return the roles, filtered by the name in the query."""
+        """Return the roles, filtered by the query parameter ``name``."""
         url = base(request)
         name = request.GET.get("name")
         roles = [_role(role, url) for role in Role.values if name in (None, role)]

@@ -1,4 +1,4 @@
-"""The documents of the identity API, in Keystone's form. Independent of requests."""
+"""The JSON documents of the identity API, in Keystone's format."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Document = dict[str, Any]
 
 
 def token(valid: Valid, catalog: list[Document] | None) -> Document:
-    """Return a token as a JSON document, with the service catalog unless that is None.
+    """Return the JSON document of a token, with the service catalog if that is given.
 
-    Makes one query for the name of the project and one for that of the application
-    credential. Raises Unauthorized if one of them was deleted meanwhile.
+    Makes one query for the project and one for the application credential of the token, if any.
+    Raises Unauthorized if one of them was deleted in the meantime.
     """
     claims, identity = valid.claims, valid.identity
     document: Document = {
@@ -51,8 +51,8 @@ def token(valid: Valid, catalog: list[Document] | None) -> Document:
 def catalog(base: str) -> list[Document]:
     """Return the service catalog: the image service and the identity service.
 
-    The services have the names that clients such as Apache Libcloud look for. ``base``, the
-    URL of the whole service, has no trailing slash.
+    The names of the services are those that clients such as Apache Libcloud look for. ``base``
+    is the URL of the whole service, without a trailing slash.
     """
     return [
         _service("image", "glance", base),
@@ -61,17 +61,17 @@ def catalog(base: str) -> list[Document]:
 
 
 def user(user_id: int, name: str) -> Document:
-    """Return the short form of a user that other documents embed."""
+    """Return a user in the short form that is part of other documents."""
     return {"id": str(user_id), "name": name, "domain": DOMAIN}
 
 
 def reference(project: Project) -> Document:
-    """Return the short form of a project that other documents embed."""
+    """Return a project in the short form that is part of other documents."""
     return {"id": project.pk, "name": project.name, "domain": DOMAIN}
 
 
 def project(row: Project, base: str) -> Document:
-    """Return a project as a document of its own."""
+    """Return the complete document of a project. ``base`` is the URL of the identity service."""
     return {
         "id": row.pk,
         "name": row.name,
@@ -87,14 +87,17 @@ def project(row: Project, base: str) -> Document:
 
 
 def roles(name: str) -> list[Document]:
-    """Return a role and the roles that it implies. The id of a role is its name."""
+    """Return the documents of a role and of the roles that it implies; empty for an empty name."""
     return [
         {"id": role, "name": role} for role in sorted(implied(name) if name else ())
     ]
 
 
 def application_credential(row: ApplicationCredential, base: str) -> Document:
-    """Return an application credential without its secret."""
+    """Return the document of an application credential, without its secret.
+
+    ``base`` is the URL of the identity service, without a trailing slash.
+    """
     path = f"{base}/users/{row.user_id}/application_credentials/{row.pk}"
     return {
         "id": row.pk,
@@ -111,15 +114,15 @@ def application_credential(row: ApplicationCredential, base: str) -> Document:
 
 
 def page(name: str, rows: list[Document], url: str) -> Document:
-    """Return the document of a list that has only one page.
+    """Return the document of a list, which has all its rows on one page.
 
-    ``name`` is the key of the list in the document, ``url`` is the URL of the list itself.
+    ``name`` is the key of the list in the document, ``url`` is the URL of the list.
     """
     return {name: rows, "links": {"self": url, "previous": None, "next": None}}
 
 
 def timestamp(seconds: int) -> str:
-    """Return a time, given in seconds since 1970, in Keystone's form of ISO 8601."""
+    """Convert seconds since 1970 to a text in Keystone's form of ISO 8601."""
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
 
 

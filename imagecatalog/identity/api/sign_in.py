@@ -1,7 +1,7 @@
-"""Sign-in: from the document of ``POST /v3/auth/tokens`` to a token.
+"""Sign-in with ``POST /v3/auth/tokens``: checks of the request body, and the new token.
 
-Follows the Identity API v3, "Authentication and token management". The error for a wrong
-credential is always the same, so that an attacker learns nothing from it.
+Follows the Identity API v3, "Authentication and token management". The error for wrong credentials
+is always the same, so that an attacker learns nothing from it.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ Fields = dict[str, Any]
 
 
 def sign_in(document: object, origin: Origin) -> tuple[str, Valid]:
-    """Check the credentials in a Keystone request body, and issue a token.
+    """Check the credentials in the body of a sign-in request, and issue a token.
 
-    Returns the token as text, and the identity and claims in it. Records the sign-in. Raises
-    Invalid for a malformed body, Unauthorized for wrong credentials or a project without a
-    role, Forbidden for a token of an application credential, TooManyAttempts.
+    Returns the text of the token, and its claims and identity. Records the sign-in in the
+    sign-in log. Raises Invalid for a malformed body, Unauthorized for wrong credentials or a
+    project in which the user has no role, Forbidden if a token of an application credential is
+    to be exchanged, TooManyAttempts.
     """
     auth = _object(document, "auth")
     identity = _object(auth, "identity")
@@ -119,10 +120,10 @@ METHODS: dict[str, Callable[[Fields, object, Origin], tuple[str, Valid] | None]]
 
 
 def _credential_id(fields: Fields, origin: Origin) -> str:
-    """Return the id of the application credential that a sign-in names; empty if there is none.
+    """Return the id of the application credential that signs in; empty if there is none.
 
-    It is named by its id, or by its user and name. Raises Invalid for malformed fields,
-    TooManyAttempts after too many unknown names from this origin.
+    The request has either the id, or the user and the name of the credential. Raises Invalid
+    for malformed fields, TooManyAttempts after too many unknown names from this origin.
     """
     if "id" in fields:
         return _text(fields, "id")
@@ -138,9 +139,9 @@ def _credential_id(fields: Fields, origin: Origin) -> str:
 
 
 def _user_name(user: Fields) -> str:
-    """Return the name of the user that a document names by id or name.
+    """Return the name of a user whose id or name is given; empty for an unknown id or domain.
 
-    Empty for an unknown id or domain; a name is returned even if no user has it.
+    A given name is returned even if no user has it.
     """
     if "id" in user:
         users = get_user_model().objects.filter(pk=user_key(_text(user, "id")))
@@ -150,9 +151,10 @@ def _user_name(user: Fields) -> str:
 
 
 def _project(scope: object) -> str | None:
-    """Return the id of the project of a requested scope; None for an unscoped token.
+    """Return the id of the project in a requested scope; None if the scope has no project.
 
-    Raises Invalid, and Unauthorized for a scope that no user can have.
+    Raises Invalid for a malformed scope, Unauthorized for an unsupported scope or an unknown
+    name.
     """
     if (
         scope is None
@@ -173,9 +175,10 @@ def _project(scope: object) -> str | None:
 
 
 def _is_ours(domain: object) -> bool:
-    """Return whether a domain, given by id or name, is the only one that exists.
+    """Return whether a domain is "Default", the only domain of this service.
 
-    None stands for that one. Raises Invalid for a malformed domain.
+    ``domain`` is an object with an id or a name, or None for the default domain. Raises Invalid
+    for any other value.
     """
     if domain is None:
         return True

@@ -27,13 +27,16 @@ class AuthViewSet(IdentityViewSet):
     """``/v3/auth``: tokens, and the projects and services that a token gives access to."""
 
     def perform_authentication(self, request: Request) -> None:
-        """Read the token, unless the request is a sign-in. Raises Unauthorized without one."""
+        """Read the token in X-Auth-Token. A sign-in needs no token.
+
+        Raises Unauthorized for any other request without a valid token.
+        """
         if self.action != "issue":  # a sign-in comes without X-Auth-Token
             super().perform_authentication(request)
 
     @action(detail=False, methods=["post"], url_path="tokens")
     def issue(self, request: Request) -> HttpResponse:
-        """Sign in: return a new token in X-Subject-Token and as a document."""
+        """Sign in, and return a new token, in the header X-Subject-Token and as a document."""
         http = request._request
         document = request_body.json(http, request_body.SMALL)
         text, valid = sign_in(document, origin_of(http))
@@ -41,7 +44,7 @@ class AuthViewSet(IdentityViewSet):
 
     @issue.mapping.get
     def validate(self, request: Request) -> HttpResponse:
-        """Return the token in X-Subject-Token as a document."""
+        """Return the document of the token in X-Subject-Token."""
         text, subject = _subject(request, self.token)
         return _token_response(request, text, subject, 200)
 
@@ -69,7 +72,7 @@ class AuthViewSet(IdentityViewSet):
     def projects(self, request: Request) -> HttpResponse:
         """Return the projects in which the token's user has a role.
 
-        For an application credential that is only its own project.
+        For a token of an application credential, this is only the project of the credential.
         """
         url = base(request)
         rows = own_projects(self.token).order_by("name")
@@ -93,10 +96,10 @@ class AuthViewSet(IdentityViewSet):
 
 
 def _subject(request: Request, asking: Valid) -> tuple[str, Valid]:
-    """Return the token in X-Subject-Token, as text and with its claims.
+    """Return the text and the claims of the token in X-Subject-Token.
 
-    The caller may name tokens of its own user; with an application credential only the token
-    that it sends. Administrators may name any token. Raises NotFound for others and invalid
+    Users can name their own tokens, administrators all tokens. With a token of an application
+    credential, users can name only this token. Raises NotFound for other tokens and for invalid
     ones.
     """
     text = request.headers.get(SUBJECT, "")

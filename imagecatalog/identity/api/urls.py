@@ -1,4 +1,4 @@
-"""The resources of the identity API and their routes, below ``/identity``."""
+"""The URL routes of the identity API, below ``/identity``."""
 
 from __future__ import annotations
 

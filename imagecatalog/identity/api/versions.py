@@ -1,4 +1,4 @@
-"""The version documents of the identity API, which clients read before they sign in."""
+"""API views with the version documents of the identity API, which clients read before sign-in."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ MEDIA_TYPE = "application/vnd.openstack.identity-v3+json"
 
 
 class VersionViewSet(OpenViewSet):
-    """The version documents of the identity API, which need no credentials."""
+    """The versions of the identity API; these requests need no credentials."""
 
     def list(self, request: Request) -> HttpResponse:
-        """Return the list of versions, which has only version 3, with status code 300."""
+        """Return the list of versions, with status code 300. Version 3 is the only one."""
         return responses.json({"versions": {"values": [_version(request)]}}, 300)
 
     def retrieve(self, request: Request) -> HttpResponse:
-        """Return the document of version 3."""
+        """Return the version document of version 3."""
         return responses.json({"version": _version(request)})
 
 

@@ -1,4 +1,4 @@
-"""The base of the identity API's views: errors in Keystone's form, and the token of a request."""
+"""Base classes and helpers of the identity API's views: errors, and the token of a request."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ class Unauthorized(errors.ImageError):
 
 
 class KeystoneForm(ApiView):
-    """A view whose errors have the status codes and the form that Keystone gives them."""
+    """A view whose errors have Keystone's status codes and JSON format."""
 
     error_status: ClassVar = {Unauthorized: 401, errors.OverLimit: 403}
 
     def error_response(
         self, request: HttpRequest, status: int, message: str
     ) -> HttpResponse:
-        """Return an error as a JSON document in Keystone's form."""
+        """Return an error as a JSON document in Keystone's format."""
         return error(status, message)
 
     def challenge(self, request: HttpRequest) -> str:
-        """Return the value of WWW-Authenticate, which names the identity service."""
+        """Return the value of WWW-Authenticate, which has the URL of the identity service."""
         return f'Keystone uri="{public_url.base(request)}/identity"'
 
 
 class IdentityViewSet(ApiViewSet, KeystoneForm):
-    """A ViewSet for requests with a token, which is read from X-Auth-Token into ``self.token``."""
+    """A ViewSet for requests with a token. ``self.token`` is the token from X-Auth-Token."""
 
     token: Valid
 
@@ -60,9 +60,10 @@ class IdentityViewSet(ApiViewSet, KeystoneForm):
         self.token = require(request)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Read the token, and check the request. Raises Unauthorized without a valid token.
+        """Read the token, and check the request.
 
-        Raises Invalid for a body where the method has none, and NotFound for NUL in the path.
+        Raises Unauthorized without a valid token, Invalid for a body in a request that must not
+        have one, NotFound for a NUL character in the path.
         """
         super().initial(request, *args, **kwargs)
         if any("\0" in text for text in kwargs.values()):  # PostgreSQL fails on NUL
@@ -70,19 +71,22 @@ class IdentityViewSet(ApiViewSet, KeystoneForm):
 
 
 class OpenViewSet(IdentityViewSet):
-    """A ViewSet for requests without credentials."""
+    """A ViewSet for requests that need no token."""
 
     def perform_authentication(self, request: Request) -> None:
-        """Accept the request without a token. Raises Invalid for a body, without reading it."""
+        """Accept the request without a token. Raises Invalid if the request has a body."""
         if streaming.has_body(request._request):
             raise errors.Invalid(request_body.NOT_EXPECTED)
 
 
 class UnknownPathView(KeystoneForm):
-    """Every path that the identity API does not have: 404, also for those that Keystone has."""
+    """The view of every path that the identity API does not have, with a 404 response.
+
+    This includes paths that Keystone has.
+    """
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Raise NotFound, whatever the request is."""
+        """Raise NotFound for every request."""
         raise errors.NotFound(
             "The identity service of the image catalogue does not have this resource. "
             "It has tokens, application credentials, projects, users and roles."
@@ -90,7 +94,10 @@ class UnknownPathView(KeystoneForm):
 
 
 def require(request: Request) -> Valid:
-    """Return the token in X-Auth-Token. Raises Unauthorized if it is missing or not valid."""
+    """Return the token in X-Auth-Token. Raises Unauthorized if it is missing or not valid.
+
+    Also names the token's user and project in the log records of the request.
+    """
     valid = tokens.read(request.META.get("HTTP_X_AUTH_TOKEN", ""))
     if valid is None:
         raise Unauthorized
@@ -101,21 +108,24 @@ def require(request: Request) -> Valid:
 
 
 def user_key(text: str) -> int:
-    """Return the primary key in a user's id; 0, which no user has, if the text is no id."""
+    """Convert the id of a user to a primary key; 0, which no user has, for an invalid id."""
     is_key = text.isascii() and text.isdecimal() and len(text) < 10
     return int(text) if is_key else 0
 
 
 def is_admin(token: Valid) -> bool:
-    """Return whether the token's holder may see other users' resources.
+    """Return whether the token allows to see users and projects of others.
 
-    A credential limited to some actions has no such permission.
+    It does if it has the role ``admin``, and no credential that is limited to some actions.
     """
     return token.identity.role == Role.ADMIN and token.identity.actions is None
 
 
 def own_projects(token: Valid) -> QuerySet[Project]:
-    """Return the projects of the token's user; with an application credential only its project."""
+    """Return the projects in which the token's user has a role.
+
+    For a token of an application credential, this is only the project of the credential.
+    """
     claims = token.claims
     projects = Project.objects.filter(assignments__user=claims.user_id)
     if claims.credential is None:
@@ -124,7 +134,7 @@ def own_projects(token: Valid) -> QuerySet[Project]:
 
 
 def filter_by_name(rows: QuerySet[Row], request: Request) -> QuerySet[Row]:
-    """Return the rows with the name in the query; all of them if the query has no name."""
+    """Return the rows with the name in the query parameter ``name``; all rows without it."""
     if "name" not in request.GET:
         return rows
     # PostgreSQL fails on NUL.
@@ -132,9 +142,10 @@ def filter_by_name(rows: QuerySet[Row], request: Request) -> QuerySet[Row]:
 
 
 def existing(rows: QuerySet[Row]) -> Row:
-    """Return the first row of a query for an object that the token names.
+    """Return the first row of ``rows``, a query for an object that a token refers to.
 
-    Raises Unauthorized if there is none: it was deleted since the token was read.
+    Raises Unauthorized if there is no row, because the object was deleted after the token was
+    read.
     """
     row = rows.first()
     if row is None:
@@ -143,12 +154,12 @@ def existing(rows: QuerySet[Row]) -> Row:
 
 
 def base(request: Request) -> str:
-    """Return the URL of the identity service, without a trailing slash."""
+    """Return the URL of version 3 of the identity API, without a trailing slash."""
     return f"{public_url.base(request._request)}/identity/v3"
 
 
 def error(status: int, message: str) -> HttpResponse:
-    """Return an error document in Keystone's form."""
+    """Return an error response in Keystone's format."""
     title = responses.REASONS.get(status, "Error")
     content = {"code": status, "message": message, "title": title}
     return responses.json({"error": content}, status)

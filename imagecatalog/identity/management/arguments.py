@@ -1,4 +1,4 @@
-"""Arguments that several commands share: users, projects, and options of credentials."""
+"""Helpers of commands: look-ups of a user and a project, and the options of a credential."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CONSOLE = Origin("console")
 
 
 def user(name: str) -> Any:
-    """Return the user of this name. Raises CommandError if there is none."""
+    """Return the user with this name. Raises CommandError if there is none."""
     row = get_user_model().objects.filter(username=name).first()
     if row is None:
         raise CommandError(f"There is no user {name}. `user_list` shows all.")
@@ -26,9 +26,9 @@ def user(name: str) -> Any:
 
 
 def project(account: Any, name: str | None) -> Project:
-    """Return the user's project of this name or id; without one, the user's first project.
+    """Return the project with this name or id; the user's first project if ``name`` is None.
 
-    Raises CommandError if the user has no role in it.
+    Raises CommandError if the user ``account`` has no role in the project.
     """
     assignments = account.assignments.select_related("project")
     projects: list[Project] = [assignment.project for assignment in assignments]
@@ -44,7 +44,7 @@ def project(account: Any, name: str | None) -> Project:
 
 
 def add_credential_options(parser: ArgumentParser) -> None:
-    """Add the options of a credential: user, --project, --role, --action and --expires."""
+    """Add the arguments of a new credential: user, --project, --role, --action, --expires."""
     parser.add_argument("user", help="the user's name")
     parser.add_argument(
         "--project", help="name or id of the project; default: the user's first project"
@@ -71,9 +71,9 @@ def add_credential_options(parser: ArgumentParser) -> None:
 def make_credential(
     name: str, options: dict[str, Any]
 ) -> tuple[ApplicationCredential, str]:
-    """Create and store an application credential for a command; return it and its secret.
+    """Create and store a credential with a command's options; return it and its secret.
 
-    Raises CommandError if it is refused.
+    Raises CommandError if the credential cannot be created.
     """
     try:
         application_credentials.check_useful()  # first, because the user may not exist in these modes

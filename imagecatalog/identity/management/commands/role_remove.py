@@ -1,4 +1,4 @@
-"""The command that removes a role of a user."""
+"""The command that removes a user's role in a project."""
 
 from __future__ import annotations
 
