@@ -1,4 +1,4 @@
-"""Callers: the user, project, roles and interface of a request."""
+"""The caller of an operation: user, project, roles and interface."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ INTERFACES = ("v1", "v2", "admin", "command", "worker")
 
 @dataclass(frozen=True)
 class Caller:
-    """The maker of a request: its user, project and roles, and one of the INTERFACES."""
+    """The user on whose behalf a request is made, with project, roles and interface.
+
+    ``interface`` is one of INTERFACES. ``project`` is the id of the project, if there is one.
+    """
 
     user: str
     project: str | None
@@ -37,7 +40,7 @@ class Caller:
 
     @property
     def is_service(self) -> bool:
-        """Whether the caller has the role ``service``, which other services of a cloud have."""
+        """Whether the caller has the role ``service``, which other services such as Nova have."""
         return "service" in self.roles
 
     @property
@@ -53,13 +56,13 @@ def implied(*roles: str) -> frozenset[str]:
 
 
 def operator(interface: str) -> Caller:
-    """Return the caller for commands and the background worker, which has every permission."""
+    """Return the caller for commands and the background worker, who has every permission."""
     return Caller(user="", project=None, roles=implied("admin"), interface=interface)
 
 
 def staff(user: str, request_id: str) -> Caller:
-    """Return the caller for a staff user of the browser admin; it has the role ``admin``.
+    """Return the caller for a staff user of the browser admin, who has the role ``admin``.
 
-    Check the user's Django permissions first: nothing else restricts this caller.
+    Check the user's Django permissions before: nothing else restricts this caller.
     """
     return Caller(user, None, implied("admin"), "admin", request_id)

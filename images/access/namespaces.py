@@ -1,4 +1,4 @@
-"""The namespaces of metadata definitions that a caller sees, and the actions allowed on them."""
+"""Permissions for namespaces of metadata definitions: what a caller can see and do."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ SHOW = "get_metadef_namespace"
 
 
 def seen_namespaces(caller: Caller) -> QuerySet[MetadefNamespace]:
-    """Return the namespaces that a caller can see.
+    """Return the namespaces that a caller can see: public ones and those of its project.
 
-    Rules, and so the policy file, are not applied.
+    Admins see all of them. Rules are not checked, so the policy file has no effect here.
     """
     namespaces = MetadefNamespace.objects.all()
     if caller.is_admin:
@@ -28,7 +28,7 @@ def seen_namespaces(caller: Caller) -> QuerySet[MetadefNamespace]:
 
 
 def namespaces_of(project: str | None) -> Q:
-    """Return the condition for the namespaces that a project sees: public ones and its own."""
+    """Return the query condition for the namespaces that a project sees: public and its own."""
     public = Q(visibility=NamespaceVisibility.PUBLIC)
     return public | Q(owner=project) if project else public
 
@@ -36,7 +36,7 @@ def namespaces_of(project: str | None) -> Q:
 def shown_namespaces(
     caller: Caller, page: Sequence[MetadefNamespace]
 ) -> list[MetadefNamespace]:
-    """Return a page's namespaces that the rule get_metadef_namespace allows the caller to see."""
+    """Return the namespaces of ``page`` that the policy file does not hide from the caller."""
     if SHOW not in overrides():
         return list(page)
     return [it for it in page if rule_allows(caller, SHOW, namespace_target(it))]
@@ -45,10 +45,11 @@ def shown_namespaces(
 def get_namespace(
     caller: Caller, name: str, *actions: str, lock: bool = False
 ) -> MetadefNamespace:
-    """Return a namespace if all ``actions`` on it are allowed; without any, if it can be shown.
+    """Return a namespace, after checking that the caller is allowed all ``actions`` on it.
 
-    With ``lock`` its row is locked until the end of the transaction. Raises NotFound when the
-    caller does not see the namespace, Forbidden when an action is not allowed.
+    Without ``actions``, only the permission to see the namespace is checked. With ``lock`` the
+    row is locked until the end of the transaction. Raises NotFound if the caller cannot see the
+    namespace, Forbidden if an action is not allowed.
     """
     namespaces = seen_namespaces(caller)
     if lock:
@@ -67,7 +68,10 @@ def get_namespace(
 
 
 def check_metadef_list(caller: Caller, *actions: str) -> None:
-    """Raise Forbidden unless the caller is allowed ``actions`` that concern no one namespace."""
+    """Raise Forbidden unless the caller is allowed ``actions`` that need no particular namespace.
+
+    An example is to list the namespaces.
+    """
     for action in actions:
         check(
             caller, action, new_namespace(caller.project, NamespaceVisibility.PRIVATE)
@@ -75,16 +79,16 @@ def check_metadef_list(caller: Caller, *actions: str) -> None:
 
 
 def namespace_target(namespace: MetadefNamespace) -> Target:
-    """Return a namespace in the form that rules check."""
+    """Return the values of a namespace that rules check."""
     target = new_namespace(namespace.owner, namespace.visibility)
     return {**target, "namespace": namespace.namespace}
 
 
 def new_namespace(owner: str | None, visibility: str) -> Target:
-    """Return a namespace that is to be created in the form that rules check."""
+    """Return the values that rules check for a namespace that does not exist yet."""
     return {"owner": owner or None, "visibility": visibility}
 
 
 def missing_namespace(name: str) -> errors.NotFound:
-    """Return the error for a namespace that does not exist or that the caller does not see."""
+    """Return the error for a namespace that does not exist or that the caller cannot see."""
     return errors.NotFound(f"Namespace {name[:100]} not found.")

@@ -1,7 +1,7 @@
-"""Overrides of single rules, from a YAML policy file in the language of oslo.policy.
+"""The policy file, with which an operator overrides single rules, in the language of oslo.policy.
 
-Operators can thus keep their policy files. Rules that the file does not name keep their
-defaults, to which a ``rule:NAME`` in the file can also refer.
+Operators can thus reuse policy files of Glance. Rules that the file does not name keep their
+defaults. An entry in the file can refer to another rule, or to a default, by ``rule:NAME``.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ ADMIN = "context_is_admin"  # a policy file cannot change which callers are admi
 
 
 def overrides(path: str, defaults: Mapping[str, Rule]) -> dict[str, Rule]:
-    """Return the rules of the policy file at ``path``, by name; none for an empty path.
+    """Return the rules that the policy file at ``path`` defines, by name; none for an empty path.
 
-    Besides the rules that the file changes, these are its own ones. ``defaults`` has all
-    default rules by name. Raises ImproperlyConfigured if the file cannot be read
-    or is malformed, or if the package oslo.policy is not installed.
+    They are overridden default rules, and rules that only other entries of the file use.
+    ``defaults`` has all default rules by name. Raises ImproperlyConfigured if the file cannot
+    be read or is malformed, or if the package oslo.policy is not installed.
     """
     if not path:
         return {}
@@ -65,7 +65,7 @@ def _enforcer(
         raise _missing_package() from None
 
     class Default(policy.Check):
-        """A check of oslo.policy that applies the built-in rule with the name in ``match``."""
+        """A check of oslo.policy that applies the default rule named ``match``."""
 
         def __call__(self, target: Any, creds: Any, *args: Any, **kwargs: Any) -> bool:
             return defaults[self.match](creds["caller"], creds["image"])
@@ -106,7 +106,10 @@ def _rule(name: str, enforce: Callable[[str, Any, Mapping[str, Any]], bool]) -> 
 def _report_unknown(
     texts: Mapping[str, str], defaults: Mapping[str, Rule], path: str
 ) -> None:
-    """Log a warning for names that are no rules of an action and that no other entry refers to."""
+    """Log a warning about entries that are no rules of this service and that no other entry uses.
+
+    ``texts`` are the entries of the file by name.
+    """
     used = " ".join(texts.values())
     unknown = [
         name for name in texts if name not in defaults and f"rule:{name}" not in used

@@ -1,9 +1,9 @@
-"""Protections of custom properties: which callers create, read, update and delete them.
+"""Protection of custom properties: which callers can create, read, update and delete them.
 
-The file has the format of Glance's property protections: a section's name is a regular expression
-that is searched in the name of the property, and the first section that matches decides. Properties
-without a section are forbidden to everybody. Commands and the background worker act for the operator,
-who writes the file: they are not restricted.
+The file has the format of Glance's property protections: the name of a section is a regular
+expression that is searched in the name of the property, and the first section that matches applies.
+Properties without a matching section are forbidden for everybody. Commands and the background
+worker act for the operator, who writes the file, and are not restricted.
 """
 
 from __future__ import annotations
@@ -33,14 +33,17 @@ NO_IMAGE: Mapping[str, Any] = {"owner": None}  # policies are checked without an
 
 
 class Section(NamedTuple):
-    """A section of the file: a pattern for names, and the roles or the policy of an operation."""
+    """A section of the file: a pattern for names of properties, and who is allowed each operation.
+
+    ``allowed`` has the names of roles, or of one policy.
+    """
 
     pattern: re.Pattern[str]
     allowed: Mapping[Operation, frozenset[str]]
 
 
 def protections() -> tuple[Section, ...]:
-    """Return the sections of IMAGECATALOG_PROPERTY_PROTECTION_FILE; none without a file.
+    """Return the sections of IMAGECATALOG_PROPERTY_PROTECTION_FILE; none if it is not set.
 
     Raises ImproperlyConfigured if the file cannot be read or is malformed.
     """
@@ -49,9 +52,9 @@ def protections() -> tuple[Section, ...]:
 
 
 def property_allowed(caller: Caller, operation: Operation, name: str) -> bool:
-    """Return whether the caller is allowed an operation on the custom property of this name.
+    """Return whether the caller is allowed an operation on the custom property with this name.
 
-    Attributes and properties of the service itself are not protected.
+    Always true for attributes of images and for properties that the service itself uses.
     """
     path = settings.IMAGECATALOG_PROPERTY_PROTECTION_FILE
     if not path or caller.interface in UNRESTRICTED:
@@ -60,7 +63,7 @@ def property_allowed(caller: Caller, operation: Operation, name: str) -> bool:
 
 
 def readable(caller: Caller, properties: Mapping[str, Value]) -> Mapping[str, Value]:
-    """Return the values by name without those of custom properties that the caller cannot read."""
+    """Return ``properties`` without custom properties that the caller is not allowed to read."""
     if not settings.IMAGECATALOG_PROPERTY_PROTECTION_FILE:
         return properties
     return {
@@ -71,9 +74,9 @@ def readable(caller: Caller, properties: Mapping[str, Value]) -> Mapping[str, Va
 
 
 def check_filter(caller: Caller, name: str) -> None:
-    """Raise Forbidden for a filter by a property that the caller cannot read.
+    """Raise Forbidden if a list is filtered by a property that the caller is not allowed to read.
 
-    The images that match would reveal the values.
+    Otherwise the images in the list would reveal values of the property.
     """
     if not property_allowed(caller, "read", name):
         raise errors.Forbidden(
@@ -83,7 +86,7 @@ def check_filter(caller: Caller, name: str) -> None:
 
 
 def check_new_properties(caller: Caller, names: Collection[str]) -> None:
-    """Raise Forbidden unless the caller is allowed to create the custom properties."""
+    """Raise Forbidden unless the caller is allowed to create custom properties with these names."""
     for name in names:
         if not property_allowed(caller, "create", name):
             raise _protected(caller, name)
@@ -95,10 +98,10 @@ def check_property_changes(
     changed: Collection[str],
     removed: Collection[str],
 ) -> None:
-    """Raise Forbidden unless the caller is allowed to change and remove the custom properties.
+    """Raise Forbidden unless the caller is allowed to make these changes to custom properties.
 
-    ``before`` are the names that the image has. A property that exists is changed or removed
-    only by callers who can read it: for others it does not exist.
+    ``before`` are the names that the image has now; ``changed`` names that it does not have are
+    created. Callers who cannot read an existing property can neither change nor remove it.
     """
     check_new_properties(caller, [name for name in changed if name not in before])
     needed: dict[Operation, Collection[str]] = {"update": changed, "delete": removed}

@@ -87,10 +87,10 @@ def _owner_or_that_member(caller: Caller, image: Target) -> bool:
 
 
 def _second_copy(caller: Caller, image: Target) -> bool:
-    """Whether the caller may add a location to an image that has data already.
+    """Whether the caller can add a location to an image that already has data.
 
-    With IMAGECATALOG_LOCATION_DATA=trust, members of the owning project may; otherwise only
-    admins and callers with the role ``service``.
+    Admins and callers with the role ``service`` can; if IMAGECATALOG_LOCATION_DATA is
+    ``trust``, members of the owning project can instead.
     """
     if settings.IMAGECATALOG_LOCATION_DATA == "trust":
         return _own_member(caller, image)
@@ -250,20 +250,20 @@ SHOWN_BY: dict[str, str] = {
 
 
 def may(caller: Caller, action: str, image: Target) -> bool:
-    """Whether the credential and the rule named ``action`` allow the caller to act on the image."""
+    """Whether the caller is allowed the action on the image, by its credential and by the rule."""
     return key_allows(caller, action) and rule_allows(caller, action, image)
 
 
 def key_allows(caller: Caller, action: str) -> bool:
-    """Whether the caller's credential allows this action (unrestricted credentials allow all)."""
+    """Whether the caller's credential allows this action. An unrestricted credential allows all."""
     return caller.actions is None or action in caller.actions
 
 
 def rule_allows(caller: Caller, action: str, image: Target) -> bool:
-    """Return whether the rule allows the action, regardless of the caller's credential.
+    """Return whether the rule named ``action`` allows the caller the action on the image.
 
-    All interfaces check rules only by this function, so that it is also the one place for the
-    limits that a policy file cannot lift.
+    The caller's credential is not checked. Every interface checks rules with this function,
+    which also applies the limits that a policy file cannot remove.
     """
     if not LIMITS[action](caller, image):
         return False
@@ -277,9 +277,9 @@ def rule_allows(caller: Caller, action: str, image: Target) -> bool:
 
 
 def named_rule(name: str) -> Rule | None:
-    """Return the rule of this name, also one that only the policy file has; None if there is none.
+    """Return the rule with this name, from the policy file or the defaults; None if there is none.
 
-    The rule's limit in LIMITS is not checked.
+    The limit in LIMITS, which a policy file cannot remove, is not checked.
     """
     return overrides().get(name) or GENERAL.get(name) or RULES.get(name)
 
@@ -305,8 +305,8 @@ def owns(caller: Caller, owner: str | None) -> bool:
 def check_owner(caller: Caller, owner: str | None) -> None:
     """Raise Forbidden unless the caller's project is ``owner``, or the caller is an admin.
 
-    Call it under the lock of a change: the rules were checked before the lock, and the owner
-    can have changed since.
+    Call it while the image is locked for a change. The rules were checked before the lock, and
+    the image can have got another owner since.
     """
     if not owns(caller, owner):
         raise errors.Forbidden(
@@ -315,16 +315,16 @@ def check_owner(caller: Caller, owner: str | None) -> None:
 
 
 def check(caller: Caller, action: str, image: Target) -> None:
-    """Raise Forbidden unless credential and rule allow the caller this action on the image."""
+    """Raise Forbidden unless the caller's credential and the rule allow this action."""
     if not may(caller, action, image):
         raise refused(action)
 
 
 def check_may_add(caller: Caller) -> None:
-    """Raise Forbidden for a caller who cannot create any image, whatever its attributes.
+    """Raise Forbidden if the caller can create no image, whatever the image's attributes are.
 
-    An overridden rule can depend on the image, so it is checked only later. The default rule
-    needs only the caller's project.
+    If the policy file overrides the rule, only the credential is checked: the rule can depend
+    on the image and is checked later. The default rule needs only the caller's project.
     """
     image = {"owner": caller.project}
     by_rule = "add_image" in overrides() or rule_allows(caller, "add_image", image)
@@ -333,22 +333,22 @@ def check_may_add(caller: Caller) -> None:
 
 
 def refused(action: str) -> errors.Forbidden:
-    """Return the error for an action that is not allowed."""
+    """Return the error for an action that the caller is not allowed."""
     return errors.Forbidden(f"You are not authorized to complete {action} action.")
 
 
 def new_image(
     fields: Mapping[str, Any], properties: Mapping[str, str], tags: Sequence[str]
 ) -> Target:
-    """Return a row for an image that does not exist yet, so that rules can be checked for it.
-
-    Writes nothing.
-    """
+    """Return the values of an image that is to be created, for checking rules. Writes nothing."""
     return rows.row_of(Image(**fields, properties=properties, tags=tags))
 
 
 def check_visibility(caller: Caller, image: Target, wanted: str | None) -> None:
-    """Raise Forbidden unless the caller may set the visibility ``wanted``; None is always fine."""
+    """Raise Forbidden unless the caller can give an image the visibility ``wanted``.
+
+    Only ``public`` and ``community`` need a permission.
+    """
     if wanted == "public":
         check(caller, "publicize_image", image)
     if wanted == "community":

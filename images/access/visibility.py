@@ -1,4 +1,4 @@
-"""The images that a caller sees, and the queries that find an image by its id."""
+"""Which images a caller can see, and look-ups of an image by its id."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _PROJECT, _ID = "\0project", "\0id"
 
 
 def seen_by(caller: Caller) -> Q:
-    """Return the query condition for the images that a caller who knows their ids can see.
+    """Return the query condition for the images that a caller can see if it knows their ids.
 
-    Rules, and so the policy file, are not applied.
+    Rules are not checked, so the policy file has no effect here.
     """
     if caller.is_admin:
         return Q()
@@ -37,10 +37,10 @@ def seen_by(caller: Caller) -> Q:
 
 
 def find(caller: Caller, image_id: str, *, deleted: bool = False) -> Row:
-    """Return the row of an image that the caller can see, without checking any rule. One query.
+    """Return the row of an image that the caller can see, without checking a rule. One query.
 
-    Check a rule before using the row. ``deleted`` includes deleted images. Raises NotFound if
-    there is no such image or the caller cannot see it.
+    Check a rule before using the row. With ``deleted``, deleted images are included. Raises
+    NotFound if there is no such image or the caller cannot see it.
     """
     matching = []
     if caller.roles:
@@ -53,9 +53,9 @@ def find(caller: Caller, image_id: str, *, deleted: bool = False) -> Row:
 
 
 def current(image_id: str) -> Row:
-    """Return the row of an image after a change, even if the caller cannot see it now. One query.
+    """Return the row of an image, whether or not the caller can still see it. One query.
 
-    Raises NotFound if the image no longer exists.
+    Use it for the response to a change. Raises NotFound if the image no longer exists.
     """
     statement = _by_id(is_admin=True, deleted=True)
     matching = rows.fetch(statement.sql, statement.bind({_ID: image_id}))
@@ -65,10 +65,10 @@ def current(image_id: str) -> Row:
 
 
 def require(caller: Caller, action: str, image: Row) -> None:
-    """Raise an error unless the caller may do ``action`` on a row that ``find`` returned.
+    """Raise an error unless the caller is allowed ``action`` on the row of an image.
 
-    Raises NotFound if the caller is not allowed to see the image either, so that it does not
-    learn that the image exists; Forbidden otherwise.
+    Raises Forbidden, or NotFound if the caller is not even allowed to see the image, so that it
+    does not learn that the image exists.
     """
     if may(caller, action, image):
         return
@@ -78,7 +78,10 @@ def require(caller: Caller, action: str, image: Row) -> None:
 
 
 def visible(caller: Caller, page: Sequence[Row]) -> list[Row]:
-    """Return the rows of a list without those that the rule get_image of the policy file hides."""
+    """Return the rows of a page of images that the rule get_image allows the caller to see.
+
+    Only an overridden rule in the policy file can hide rows of the page.
+    """
     if "get_image" not in overrides():
         return list(page)
     return [image for image in page if rule_allows(caller, "get_image", image)]
@@ -87,11 +90,11 @@ def visible(caller: Caller, page: Sequence[Row]) -> list[Row]:
 def get_image(
     caller: Caller, image_id: str, action: str = "get_image", *, deleted: bool = False
 ) -> Row:
-    """Return the row of an image if the action is allowed. One query.
+    """Return the row of an image on which the caller is allowed ``action``. One query.
 
-    The rule ``get_image`` is checked only when the action is refused, to choose the error.
-    ``deleted`` includes deleted images. Raises NotFound when the caller does not see the
-    image, Forbidden when the action is not allowed.
+    With ``deleted``, deleted images are included. Raises NotFound if the caller cannot see the
+    image, Forbidden if the action is not allowed. The rule ``get_image`` only decides between
+    these errors.
     """
     image = find(caller, image_id, deleted=deleted)
     require(caller, action, image)
@@ -99,10 +102,10 @@ def get_image(
 
 
 def get_remembered_image(caller: Caller, image_id: str, action: str) -> Row:
-    """Return the row of an image, even of a deleted one, if the action is allowed.
+    """Return the row of an existing or deleted image on which the caller is allowed ``action``.
 
-    A deleted image is returned only to callers with permission to read its history. Raises
-    NotFound when the caller does not see the image, Forbidden when the action is not allowed.
+    A deleted image is returned only to callers who are allowed to read its history. Raises
+    NotFound if the caller cannot see the image, Forbidden if the action is not allowed.
     """
     image = find(caller, image_id, deleted=True)
     is_deleted = image["deleted_at"] is not None
@@ -113,7 +116,7 @@ def get_remembered_image(caller: Caller, image_id: str, action: str) -> Row:
 
 
 def missing(image_id: str) -> errors.NotFound:
-    """Return the error for images that do not exist and for images that the caller does not see."""
+    """Return the error for an image that does not exist or that the caller cannot see."""
     return errors.NotFound(f"No image found with ID {image_id}")
 
 

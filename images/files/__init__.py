@@ -1,6 +1,7 @@
-"""Import of images from files and URLs, and export to files, independent of HTTP and commands.
+"""Import of images from files and URLs, and export of images to files.
 
-Each exported file has a sidecar, ``NAME.json``, with the image's attributes and digests.
+Each exported file has a sidecar, ``NAME.json``, with the image's attributes and digests. This
+package depends neither on HTTP nor on commands.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Export of an image to a file, which is verified and gets its name only when it is complete."""
+"""Export of an image to a file, which is verified and appears only when it is complete."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ Watched = Callable[[Iterator[bytes], int | None], Iterator[bytes]]
 
 @dataclass
 class Folder:
-    """A folder for exported images, with the file names that are taken already."""
+    """A folder for exported images, and the file names that are already in use there."""
 
     path: Path
     taken: set[str] = field(default_factory=set)
 
     def place(self, image: Image) -> Path:
-        """Return the path ``NAME.FORMAT``, or ``NAME-ID.FORMAT`` if another image has that name."""
+        """Return ``NAME.FORMAT`` as the path for an image; ``NAME-ID.FORMAT`` if that is in use."""
         stem, ending = _stem(image), image.disk_format or "img"
         plain = f"{stem or image.pk}.{ending}"
         if stem and (plain in self.taken or self._is_of_another(plain, image)):
@@ -53,7 +53,7 @@ class Folder:
 def _stem(image: Image) -> str:
     """Return the image's name with only characters that are safe for shells and file systems.
 
-    Without the suffix of the disk format; empty if no character is left.
+    The suffix of the disk format is left out. Empty if no character is left.
     """
     name = (image.name or "").removesuffix(f".{image.disk_format}")
     plain = (
@@ -63,7 +63,7 @@ def _stem(image: Image) -> str:
 
 
 def exportable_image(image_id: str) -> Image:
-    """Return an image for an export. Raises NotFound, and Conflict if the image has no data."""
+    """Return an image that can be exported. Raises NotFound, and Conflict if it has no data."""
     image = Image.objects.existing().filter(pk=image_id).first()
     if image is None:
         raise missing(image_id)
@@ -81,13 +81,13 @@ def export_to(
     skip_existing: bool = False,
     watched: Watched = lambda blocks, size: blocks,
 ) -> bool:
-    """Write an image's data and its sidecar to files; False if ``path`` has them already.
+    """Write an image's data to the file ``path``, with a sidecar; return whether it was written.
 
-    Without ``metadata`` no sidecar is written. ``force`` overwrites files; ``skip_existing``
-    accepts a file that is complete. ``watched`` takes the blocks and their size and returns
-    them, for example to show progress. On any failure no new file is left. Raises Conflict
-    for a file that must not be overwritten, StoreError for data that is missing or damaged,
-    and for errors of the disk.
+    Returns False if ``skip_existing`` and the file already has the data of the image. Without
+    ``metadata`` no sidecar is written. ``force`` overwrites files. ``watched`` gets the blocks
+    and their total size in bytes and returns the blocks, for example to show progress. On any
+    failure no new file remains. Raises Conflict for a file that must not be overwritten,
+    StoreError for missing or damaged data and for errors of the disk.
     """
     if not force and os.path.lexists(path):
         with _disk_errors():
@@ -116,7 +116,10 @@ def export_to(
 
 
 def _known(image: Image) -> dict[str, str]:
-    """Return the known digests of an image's data: algorithm -> value, strongest first."""
+    """Return the digests that the catalogue has of an image: algorithm -> value.
+
+    The strongest algorithm comes first. Empty if no digest is known.
+    """
     known = {}
     if image.os_hash_algo in sidecar.ALGORITHMS and image.os_hash_value:
         known[str(image.os_hash_algo)] = image.os_hash_value
@@ -144,9 +147,9 @@ def _verify(image: Image, size: int, hexdigests: Mapping[str, str]) -> None:
 
 
 def _holds(path: Path, image: Image, metadata: bool) -> bool:
-    """Whether the file at ``path`` has all data of the image; if so, its sidecar is updated.
+    """Whether the file at ``path`` already has all data of the image.
 
-    Without ``metadata`` the sidecar stays as it is.
+    If it has, the sidecar is updated or created, unless ``metadata`` is false.
     """
     if path.is_symlink() or not path.is_file():
         return False
@@ -187,9 +190,10 @@ def _refresh(beside: Path, document: bytes) -> None:
 
 
 def _agree(claimed: Mapping[str, str], known: Mapping[str, str]) -> bool:
-    """Return whether two sets of digests (algorithm -> value) can be those of the same data.
+    """Return whether two sets of digests (algorithm -> value) can belong to the same data.
 
-    They must have a common algorithm, and equal digests for all common algorithms.
+    They must have at least one algorithm in common, and equal digests for each common
+    algorithm.
     """
     common = claimed.keys() & known.keys()
     return bool(common) and all(claimed[name] == known[name] for name in common)
@@ -206,7 +210,7 @@ def _check_sidecar_replaceable(path: Path) -> None:
 
 @contextmanager
 def _removed_on_failure(path: Path) -> Generator[None, None, None]:
-    """Remove the file at ``path`` if the context ends with an exception."""
+    """Remove the file at ``path`` if an exception ends the context."""
     try:
         yield
     except BaseException:
@@ -231,10 +235,10 @@ def _write(file: int, blocks: Iterable[bytes]) -> None:
 
 @contextmanager
 def _placed(path: Path, force: bool) -> Generator[int, None, None]:
-    """Open a file that is renamed to ``path`` if the context succeeds, and removed if it fails.
+    """Open a temporary file, which is renamed to ``path`` at the end of the context.
 
-    A context manager that yields the file descriptor. Raises Conflict if ``path`` exists by
-    the end, unless ``force``.
+    Yields the file descriptor. An exception within the context removes the file. Raises
+    Conflict if ``path`` exists at the end, unless ``force`` allows to overwrite it.
     """
     part = path.with_name(path.name + PART)
     with _disk_errors():
@@ -258,9 +262,9 @@ def _placed(path: Path, force: bool) -> Generator[int, None, None]:
 
 
 def _locked(part: Path) -> int:
-    """Open, lock and empty a file that is being written; return its descriptor.
+    """Open, lock and empty the temporary file of an export; return its file descriptor.
 
-    Raises Conflict while another process is writing it.
+    Raises Conflict while another process is writing the file.
     """
     while True:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK

@@ -1,4 +1,4 @@
-"""Search for files to import: a single file, a URL, or the images in a folder."""
+"""The sources of an import: a single file, a URL, or the images in a folder."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ from images.stores.writeback import PART
 
 @dataclass(frozen=True)
 class Skipped:
-    """A path that is not imported: it is not an image, or (``failed``) could not be read."""
+    """A path that is not imported, because it is no image or (``failed``) cannot be read.
+
+    ``label`` is the path, ``reason`` a text for the operator.
+    """
 
     label: str
     reason: str
@@ -35,10 +38,11 @@ class Skipped:
 
 
 def find(text: str, *, recursive: bool = False) -> Iterator[Source | Skipped]:
-    """Yield the sources at the path of a file or folder, or at a URL.
+    """Yield a source for each image at a path or URL, and an entry for each skipped file.
 
-    The path itself can be a symbolic link; links inside folders are not followed. A URL is
-    checked by the URL filter only when it is opened.
+    ``text`` is the path of a file or folder, or a URL. A path given there can be a symbolic
+    link; links inside folders are not followed. A URL is checked by the URL filter only when it
+    is opened.
     """
     if text.lower().startswith(SCHEMES):
         name = unquote(urlsplit(text).path.rpartition("/")[2])
@@ -74,7 +78,7 @@ def _in_folder(top: Path, recursive: bool) -> Iterator[Source | Skipped]:
 
 
 def _entry(path: Path) -> Source | Skipped | None:
-    """Return the source or skipped entry for a path; None for the sidecar of another file."""
+    """Return a source for a file in a folder, or the reason to skip it; None for a sidecar."""
     try:
         mode = os.lstat(path).st_mode
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Import of a source as a new image: plan its attributes, then upload its bytes."""
+"""Import of a file or URL as a new image: determine its attributes, then upload its data."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Watched = Callable[[Iterator[bytes], int | None], Iterator[bytes]]
 
 @dataclass(frozen=True)
 class ImportOptions:
-    """The operator's options for an import; they take precedence over the sidecar."""
+    """The options that the operator gives for an import. They take precedence over the sidecar."""
 
     fields: Mapping[str, Any] = field(default_factory=dict)
     properties: Mapping[str, str] = field(default_factory=dict)
@@ -49,7 +49,7 @@ class ImportOptions:
 
 @dataclass(frozen=True)
 class Plan:
-    """The image that an import creates from a source: attributes, expected size and digests.
+    """The image that an import will create: its attributes, expected size and expected digests.
 
     ``notes`` are remarks for the operator.
     """
@@ -67,8 +67,8 @@ class Plan:
 class Outcome:
     """The result of an import.
 
-    ``image_id`` is the id of the new image, None in a dry run. ``existing`` is the id of the
-    image that has the same data already.
+    ``image_id`` is the id of the new image; None in a dry run, or if no image is created
+    because ``existing``, the id of another image, has the same data.
     """
 
     plan: Plan
@@ -84,12 +84,13 @@ def import_source(
     watched: Watched = lambda blocks, size: blocks,
     dry_run: bool = False,
 ) -> Outcome:
-    """Import one source as a new image; in a dry run, only return what would be imported.
+    """Import a file or URL as a new image; in a dry run, only return what would be imported.
 
-    ``watched`` takes the blocks and their size and returns them, for example to show progress.
-    On failure the image is deleted again. An image with an id that the operator chose stays
-    ``queued`` instead, because ids are never reused; the next import with that id uses the
-    image. Raises ImageError if the source cannot be read or its data is refused.
+    ``watched`` gets the blocks and their total size in bytes and returns the blocks, for
+    example to show progress. If the import fails, the image is deleted. An image whose id the
+    operator has chosen stays ``queued`` instead, because ids are never reused: the next import
+    with that id uses the image. Raises ImageError if the source cannot be read or its data is
+    refused.
     """
     with source.open() as opened:
         opened, head = _peeked(opened)
@@ -107,7 +108,7 @@ def import_source(
 
 
 def _peeked(opened: Opened) -> tuple[Opened, bytes]:
-    """Read the first MiB of a source; return the source with all its blocks, and that MiB."""
+    """Read the first MiB of a source; return the source with all its blocks, and the first MiB."""
     blocks, length = [], 0
     for block in opened.blocks:
         blocks.append(block)
@@ -179,9 +180,10 @@ def _fields(
 
 
 def _name(source: Source) -> tuple[str, bool]:
-    """Return the image's name, which is the file name without the suffix of a disk format.
+    """Return a name for the image: the file name without the suffix of a disk format.
 
-    The second value says whether characters were replaced. Raises Invalid if no name is left.
+    The second value says whether characters were replaced or removed. Raises Invalid if no name
+    is left.
     """
     stem = source.file_name
     if source.extension in EXTENSIONS:
@@ -202,9 +204,9 @@ def _disk_format(source: Source, head: bytes) -> str | None:
 
 
 def _strongest(described: Sidecar | None) -> dict[str, str]:
-    """Return the strongest digest of a sidecar: {algorithm: value}.
+    """Return the strongest digest in a sidecar as {algorithm: value}; empty if there is none.
 
-    Only one, because each costs processor time to verify. Empty without a sidecar or a digest.
+    Weaker digests are left out, because each digest costs processor time to verify.
     """
     if described is None:
         return {}
@@ -213,9 +215,9 @@ def _strongest(described: Sidecar | None) -> dict[str, str]:
 
 
 def _existing(source: Source, plan: Plan) -> str | None:
-    """Return the id of an image with the same owner, name and bytes; None if there is none.
+    """Return the id of an image with the same owner, name and data; None if there is none.
 
-    The source is read only if an image with the same owner, name and (if known) size exists.
+    The source is read only if an image has the same owner, name and, if it is known, size.
     """
     images = Image.objects.existing().filter(
         status__in=READABLE_STATUSES,
@@ -291,9 +293,9 @@ def _upload(
 def _verified(
     blocks: Iterable[bytes], digests: Digests, expected: Mapping[str, str]
 ) -> Iterator[bytes]:
-    """Yield the blocks; at their end, raise Invalid if a digest differs from the expected one.
+    """Yield the blocks; after the last block, raise Invalid if a digest is not the expected one.
 
-    The error then keeps the store from completing the object.
+    Because of the error, the store does not complete the object.
     """
     yield from digesting(blocks, digests)
     for algorithm, value in digests.hexdigests().items():

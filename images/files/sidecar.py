@@ -1,6 +1,6 @@
-"""The sidecar of an image file: a JSON document with the image's attributes and digests.
+"""The sidecar of an exported image file: a JSON document with attributes and digests of the image.
 
-A sidecar is untrusted input: everything in it is checked.
+A sidecar can come from anywhere, so everything in it is checked.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ ATTRIBUTES: Final = (
 
 @dataclass(frozen=True)
 class Sidecar:
-    """The checked content of a sidecar: a JSON file with the metadata of an exported image."""
+    """The checked content of a sidecar, the JSON file with the metadata of an exported image."""
 
     image_id: str
     status: str
@@ -48,12 +48,12 @@ class Sidecar:
 
 
 def beside(path: Path) -> Path:
-    """Return the path of a file's sidecar: its own path with ``.json`` appended."""
+    """Return the path of a file's sidecar: the path of the file with ``.json`` appended."""
     return path.with_name(path.name + SUFFIX)
 
 
 def document(image: Image, size: int, digests: Mapping[str, str]) -> bytes:
-    """Return the text of an image's sidecar, whose data has this size (bytes) and these digests."""
+    """Return the content of an image's sidecar; ``size`` is the number of bytes of its data."""
     properties = {
         name: value
         for name, value in image.properties.items()
@@ -76,9 +76,9 @@ def document(image: Image, size: int, digests: Mapping[str, str]) -> bytes:
 
 
 def read(path: Path) -> Sidecar | None:
-    """Read and check a sidecar; None if the file does not exist.
+    """Read and check a sidecar; return None if the file does not exist.
 
-    Raises Invalid if it cannot be read or was not written by an export.
+    Raises Invalid if the file cannot be read or was not written by an export.
     """
     try:
         if not stat.S_ISREG(path.stat().st_mode):
@@ -100,7 +100,7 @@ def read(path: Path) -> Sidecar | None:
 
 
 def digest(algorithm: str, text: object) -> str:
-    """Return a digest in lower case.
+    """Check a digest and return it in lower case.
 
     Raises Invalid unless ``text`` is a hexadecimal digest of this algorithm.
     """

@@ -1,4 +1,4 @@
-"""Sources of imports, opened as blocks of bytes: regular files and URLs."""
+"""Sources of imports: regular files and URLs, which are read as blocks of bytes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ EXTENSIONS = {
 
 @dataclass(frozen=True)
 class Opened:
-    """The bytes of an open source, readable once, in blocks of at most 1 MiB."""
+    """An open file or URL: its size, and its bytes in blocks of at most 1 MiB, readable once."""
 
     size: int | None  # bytes; None if unknown before the end of the stream
     blocks: Iterator[bytes]
@@ -44,7 +44,7 @@ class Opened:
 
 @dataclass(frozen=True)
 class Source:
-    """A file or URL with the data of one image; each ``open`` reads it from the beginning."""
+    """A file or URL with the data of one image. Each ``open`` reads the data from its beginning."""
 
     label: str  # as the operator named it
     file_name: str
@@ -53,12 +53,12 @@ class Source:
 
     @property
     def extension(self) -> str:
-        """The suffix of the file name in lower case, without the dot."""
+        """The suffix of the file name, in lower case and without the dot."""
         return self.file_name.rpartition(".")[2].lower()
 
 
 def file_source(path: Path, *, follow: bool) -> Source:
-    """Return a file as a source; ``follow`` allows the path itself to be a link."""
+    """Return the source for a file. With ``follow``, the path can be a symbolic link."""
     open_file = partial(_open_file, path, follow=follow)
     return Source(str(path), path.name, open_file, sidecar.beside(path))
 
@@ -102,9 +102,9 @@ def _blocks(file: int) -> Generator[bytes, None, None]:
 
 @contextmanager
 def open_url(url: str) -> Iterator[Opened]:
-    """Open the data at a URL as blocks of bytes, within a context.
+    """Open the data at a URL as blocks of bytes, for the time of the context.
 
-    Raises Invalid for a URL that the URL filter refuses, StoreError if the web server fails.
+    Raises Invalid if the URL filter refuses the URL, StoreError if the web server fails.
     """
     web = stores.get("http")
     size = None
@@ -116,7 +116,10 @@ def open_url(url: str) -> Iterator[Opened]:
 
 
 def kind_of(mode: int) -> str:
-    """Return what a file with this mode (``st_mode``) is, with an article: "a folder"."""
+    """Return the kind of a file as text with an article, such as "a folder".
+
+    ``mode`` is the ``st_mode`` of the file. Do not use this for regular files.
+    """
     kinds = {
         stat.S_ISLNK: "a symbolic link",
         stat.S_ISDIR: "a folder",
@@ -127,5 +130,5 @@ def kind_of(mode: int) -> str:
 
 
 def reason_of(error: Exception) -> str:
-    """Return the reason of an error, without the path that the error is about."""
+    """Return the reason of an error as text, without the path of the file."""
     return getattr(error, "strerror", None) or str(error)

@@ -1,1 +1,1 @@
-"""Metadata definitions: namespaces that define properties, objects and tags for resources."""
+"""Metadata definitions: namespaces that describe properties, objects and tags of resources."""

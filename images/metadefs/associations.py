@@ -1,4 +1,4 @@
-"""Associations of namespaces with resource types."""
+"""Associations of namespaces with types of resources, such as images or volumes."""
 
 from __future__ import annotations
 
@@ -14,22 +14,30 @@ from images.models import MetadefAssociation, MetadefResourceType
 
 
 def all_resource_types(caller: Caller) -> list[MetadefResourceType]:
-    """Return all resource types that any namespace was ever associated with, if allowed."""
+    """Return all types of resources with which a namespace is or was associated.
+
+    Raises Forbidden if the caller is not allowed to list them.
+    """
     access.check_metadef_list(caller, "list_metadef_resource_types")
     return list(MetadefResourceType.objects.order_by("name"))
 
 
 def get_all(caller: Caller, namespace: str) -> list[MetadefAssociation]:
-    """Return the associations of a namespace, with their resource types."""
+    """Return the associations of a namespace, each with its resource type.
+
+    Raises NotFound if the caller cannot see the namespace, Forbidden if the action is not
+    allowed.
+    """
     rules = ("get_metadef_resource_type", "list_metadef_resource_types")
     found = access.get_namespace(caller, namespace, *rules)
     return list(WITH_TYPES.filter(namespace=found))
 
 
 def add(caller: Caller, namespace: str, values: Values) -> MetadefAssociation:
-    """Associate a namespace with a resource type, which is created if it is unknown.
+    """Associate a namespace with a resource type, which is created if it does not exist.
 
-    Raises Conflict if the namespace is associated with it already.
+    Raises NotFound, Forbidden, and Conflict if the namespace is already associated with the
+    type.
     """
     rule, name = "add_metadef_resource_type_association", values["name"]
     with transaction.atomic():
@@ -47,9 +55,9 @@ def add(caller: Caller, namespace: str, values: Values) -> MetadefAssociation:
 
 
 def delete(caller: Caller, namespace: str, name: str) -> None:
-    """End the association of a namespace with a resource type; the type itself stays.
+    """Remove the association of a namespace with the resource type ``name``; keep the type.
 
-    Raises NotFound if there is none, Forbidden if the namespace is protected.
+    Raises NotFound if there is no such association, Forbidden if the namespace is protected.
     """
     rule = "remove_metadef_resource_type_association"
     with transaction.atomic():
@@ -62,9 +70,9 @@ def delete(caller: Caller, namespace: str, name: str) -> None:
 
 
 def prefix(associations: Iterable[MetadefAssociation], name: str) -> str:
-    """Return the prefix that names of properties have on resources of the type ``name``.
+    """Return the prefix that property names have on resources of the type ``name``.
 
-    Raises NotFound if the type is not among the associations.
+    Raises NotFound if no association is with this type.
     """
     for association in associations:
         if association.resource_type.name == name:

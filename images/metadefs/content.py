@@ -1,6 +1,6 @@
-"""The objects, properties and tags of a namespace.
+"""The content of a namespace: objects, properties and tags.
 
-Each change locks the namespace, so that changes of one namespace follow each other.
+Each change locks the namespace, so that its changes happen one after the other.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ TAG_SORT_KEYS: Final = ("created_at", "updated_at", "name", "id")
 
 
 class Kind(NamedTuple):
-    """A kind of content: its table, its noun in messages, and the rules for its actions.
+    """A kind of content of a namespace: objects, properties or tags.
 
-    ``key`` returns the text by which two names are compared.
+    ``noun`` is its name in messages; ``show`` to ``delete_all`` are the rules for its actions.
+    Two names are equal if ``key`` returns the same text for both.
     """
 
     model: type[Any]
@@ -78,13 +79,16 @@ TAGS: Final = Kind(
 
 
 def get_all(caller: Caller, namespace: str, kind: Kind) -> list[Any]:
-    """Return all content of this kind in a namespace, in the order of creation."""
+    """Return all objects, properties or tags of a namespace, in the order of their creation.
+
+    ``kind`` says which of them. Raises NotFound, and Forbidden if the action is not allowed.
+    """
     found = access.get_namespace(caller, namespace, kind.show_all)
     return list(_rows(found, kind).order_by("pk"))
 
 
 def get(caller: Caller, namespace: str, kind: Kind, name: str) -> Any:
-    """Return the object, property or tag with this name. Raises NotFound."""
+    """Return the object, property or tag with this name. Raises NotFound, Forbidden."""
     found = access.get_namespace(caller, namespace, kind.show)
     return _find(_rows(found, kind), kind, name)
 
@@ -92,7 +96,7 @@ def get(caller: Caller, namespace: str, kind: Kind, name: str) -> Any:
 def add(caller: Caller, namespace: str, kind: Kind, values: Values) -> Any:
     """Add an object, property or tag with these values to a namespace.
 
-    Raises Conflict if its name is taken.
+    Raises NotFound, Forbidden, and Conflict if the namespace has one with this name already.
     """
     with transaction.atomic():
         found = access.get_namespace(caller, namespace, kind.add, lock=True)
@@ -103,9 +107,9 @@ def add(caller: Caller, namespace: str, kind: Kind, values: Values) -> Any:
 def change(
     caller: Caller, namespace: str, kind: Kind, name: str, values: Values
 ) -> Any:
-    """Set all values of the object, property or tag with this name.
+    """Set all values of the object, property or tag with this name, and return it.
 
-    Raises NotFound, and Conflict if a new name is taken.
+    Raises NotFound, Forbidden, and Conflict if the new name is taken.
     """
     with transaction.atomic():
         found = access.get_namespace(caller, namespace, kind.modify, lock=True)
@@ -122,7 +126,7 @@ def change(
 def delete(caller: Caller, namespace: str, kind: Kind, name: str) -> None:
     """Delete the object, property or tag with this name.
 
-    Raises NotFound, and Forbidden if the namespace is protected.
+    Raises NotFound, and Forbidden if the action is not allowed or the namespace is protected.
     """
     with transaction.atomic():
         found = access.get_namespace(caller, namespace, kind.delete, lock=True)
@@ -132,7 +136,10 @@ def delete(caller: Caller, namespace: str, kind: Kind, name: str) -> None:
 
 
 def delete_all(caller: Caller, namespace: str, kind: Kind) -> None:
-    """Delete all content of this kind. Raises Forbidden if the namespace is protected."""
+    """Delete all objects, properties or tags of a namespace.
+
+    ``kind`` says which of them. Raises NotFound, and Forbidden if the namespace is protected.
+    """
     with transaction.atomic():
         found = access.get_namespace(caller, namespace, *kind.delete_all, lock=True)
         check_unprotected(found)
@@ -142,9 +149,9 @@ def delete_all(caller: Caller, namespace: str, kind: Kind) -> None:
 def add_tags(
     caller: Caller, namespace: str, names: Sequence[str], *, append: bool
 ) -> None:
-    """Replace the tags of a namespace by tags with these names, or ``append`` them.
+    """Add tags with these names to a namespace; without ``append`` they replace its tags.
 
-    Raises Conflict if an appended name is taken.
+    Raises NotFound, Forbidden, and Conflict if the name of an appended tag is taken.
     """
     with transaction.atomic():
         found = access.get_namespace(caller, namespace, "add_metadef_tags", lock=True)
@@ -165,9 +172,10 @@ def tag_page(
     marker: str | None,
     limit: int | None,
 ) -> list[MetadefTag]:
-    """Return a page of the tags of a namespace; ``sort`` is a column, and whether it descends.
+    """Return up to ``limit`` tags of a namespace, after the tag named ``marker`` if it is given.
 
-    Raises NotFound for a marker that is not a tag of the namespace.
+    ``sort`` is a column, and whether the order is descending. Raises NotFound if the namespace
+    has no tag with the name ``marker``.
     """
     found = access.get_namespace(caller, namespace, TAGS.show_all)
     rows: QuerySet[MetadefTag] = _rows(found, TAGS)
@@ -193,7 +201,7 @@ def _find(rows: QuerySet[Any], kind: Kind, name: str) -> Any:
 
 
 def _check_free(rows: QuerySet[Any], kind: Kind, names: Sequence[str]) -> None:
-    """Raise Conflict if one of these names is taken by one of the rows."""
+    """Raise Conflict if one of the rows already has one of these names."""
     taken = rows.values_list("name", flat=True)
     keys = {kind.key(name) for name in taken}
     for name in names:

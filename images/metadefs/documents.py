@@ -1,4 +1,4 @@
-"""Checks of documents of the Metadata Definitions API: JSON becomes values to be stored."""
+"""Checks of the JSON documents of the Metadata Definitions API before they are stored."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Schema = dict[str, Any]
 
 @dataclass
 class Tree:
-    """A checked document of a namespace: the values of its columns, and its content."""
+    """A checked document of a namespace: its attributes (``fields``), and its content."""
 
     fields: Values
     associations: list[Values] = field(default_factory=list)
@@ -34,11 +34,10 @@ class Tree:
 
 
 def clean_namespace(document: object) -> Tree:
-    """Check the document of a namespace with its content.
+    """Check the document of a namespace and its content, and return the checked values.
 
-    ``fields`` of the result have an owner only if the document has one. Raises Invalid for a
-    malformed document, Forbidden for an attribute that is read-only, Conflict for names that
-    are given twice.
+    The result has an owner only if the document has one. Raises Invalid for a malformed
+    document, Forbidden for a read-only attribute, Conflict if a name is given twice.
     """
     values = _known(document, "namespace", _NAMESPACE, READ_ONLY)
     name = _name("namespace", values.get("namespace"))
@@ -67,7 +66,10 @@ def clean_namespace(document: object) -> Tree:
 
 
 def clean_association(document: object) -> Values:
-    """Check the document of a resource type association. Raises Invalid and Forbidden."""
+    """Check the document of a resource type association, and return the checked values.
+
+    Raises Invalid for a malformed document, Forbidden for a read-only attribute.
+    """
     values = _known(document, "resource type", _ASSOCIATION, READ_ONLY_TIMES)
     return {
         "name": _name("name of a resource type", values.get("name")),
@@ -77,7 +79,10 @@ def clean_association(document: object) -> Values:
 
 
 def clean_object(document: object) -> Values:
-    """Check the document of an object. Raises Invalid and Forbidden."""
+    """Check the document of an object, and return the checked values.
+
+    Raises Invalid for a malformed document, Forbidden for a read-only attribute.
+    """
     values = _known(document, "object", _OBJECT, READ_ONLY)
     return {
         "name": _name("name of an object", values.get("name")),
@@ -88,24 +93,28 @@ def clean_object(document: object) -> Values:
 
 
 def clean_property(document: object) -> tuple[str, Schema]:
-    """Check the document of a property; return its name and its schema without the name.
+    """Check the document of a property; return its name, and its schema without the name.
 
-    Raises Invalid and Forbidden.
+    Raises Invalid for a malformed document, Forbidden for a read-only attribute.
     """
     schema = _schema("property", document)
     return _name("name of a property", schema.pop("name", None)), schema
 
 
 def clean_tag(document: object) -> str:
-    """Check the document of a tag; return its name. Raises Invalid and Forbidden."""
+    """Check the document of a tag, and return the tag's name.
+
+    Raises Invalid for a malformed document, Forbidden for a read-only attribute.
+    """
     values = _known(document, "tag", {"name": _short_text}, READ_ONLY_TIMES)
     return _name("name of a tag", values.get("name"))
 
 
 def clean_tags(document: object) -> list[str]:
-    """Check a document with tags; return their names.
+    """Check a document with a list of tags, and return their names.
 
-    Raises Invalid and Forbidden, Conflict for tags that differ only in case.
+    Raises Invalid for a malformed document, Forbidden for a read-only attribute, Conflict for
+    tags that differ only in case.
     """
     values = _known(document, "tags", {"tags": _each(clean_tag)}, READ_ONLY_TIMES)
     if "tags" not in values:
@@ -116,14 +125,17 @@ def clean_tags(document: object) -> list[str]:
 
 
 def tag_key(name: str) -> str:
-    """Return the text by which names of tags are compared: case makes no difference."""
+    """Return the name of a tag in a form without case: equal results mean the same tag."""
     return name.casefold()
 
 
 def check_different(
     what: str, values: Iterable[str], refusal: type[ImageError] = Conflict
 ) -> None:
-    """Raise an error, by default Conflict, if a value is given twice."""
+    """Raise an error if a value occurs twice: ``refusal``, which is Conflict by default.
+
+    ``what`` names the values in the message.
+    """
     given = list(values)
     if len(set(given)) < len(given):
         raise refusal(f"Invalid {what}: one of them is given twice.")
@@ -140,7 +152,7 @@ def _known(
     checks: Mapping[str, Check],
     read_only: frozenset[str] = frozenset(),
 ) -> Values:
-    """Check an object that can have only the keys of ``checks``; return the checked values.
+    """Check a JSON object that can have only the keys of ``checks``; return the checked values.
 
     ``what`` names the object in messages. Raises Invalid, and Forbidden for a key in
     ``read_only``.
@@ -199,9 +211,10 @@ def _list(what: str, value: object) -> list[Any]:
 
 
 def _each(clean: Callable[[object], Any]) -> Check:
-    """Return a check of a list that applies ``clean`` to each item.
+    """Return a check of a list that applies ``clean`` to each of its items.
 
-    Read-only attributes are left out before, because clients send back what they have read.
+    Read-only attributes are removed from the items first, because clients send back what they
+    have read.
     """
     return lambda what, value: [clean(_settable(it)) for it in _list(what, value)]
 
@@ -230,6 +243,7 @@ def _anything(what: str, value: Any) -> Any:
     """Check that every database can store a JSON value, and return the value unchanged.
 
     Raises Invalid for too many levels, too large numbers, and text that cannot be stored.
+    ``what`` names the value in the message.
     """
     level = [value]
     for _depth in range(MAX_DEPTH):

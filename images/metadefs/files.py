@@ -1,4 +1,4 @@
-"""Namespaces in JSON files, one namespace in each file, in the format of Glance."""
+"""JSON files with one namespace each, in the format of Glance: loading and writing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ODD = re.compile(r"[^\w.-]+")
 
 
 class Merge(StrEnum):
-    """How loading a file changes a namespace that exists already."""
+    """How loading a file changes a namespace that already exists."""
 
     SKIP = "skip"  # nothing
     ADD = "add"  # it adds the content that is missing
@@ -40,7 +40,7 @@ _OUTCOMES = {
 
 
 def find(path: Path) -> list[Path]:
-    """Return the paths to load: the file at a path, or the JSON files in a folder.
+    """Return the files to load: the file at ``path``, or all JSON files in the folder ``path``.
 
     Raises NotFound if there are none.
     """
@@ -53,7 +53,10 @@ def find(path: Path) -> list[Path]:
 
 
 def read(path: Path) -> Tree:
-    """Read a file; return the checked namespace in it. Raises ImageError if it has none."""
+    """Read a JSON file, and return the namespace in it, which is checked.
+
+    Raises ImageError if the file cannot be read or has no valid namespace.
+    """
     try:
         document = orjson.loads(path.read_bytes())
     except OSError as error:
@@ -64,7 +67,7 @@ def read(path: Path) -> Tree:
 
 
 def _without_nulls(value: Any) -> Any:
-    """Return a JSON value without null members, which Glance's export writes for unset ones."""
+    """Return a JSON value without members that are null: Glance exports unset values as null."""
     if isinstance(value, dict):
         return {key: _without_nulls(it) for key, it in value.items() if it is not None}
     if isinstance(value, list):
@@ -73,7 +76,10 @@ def _without_nulls(value: Any) -> Any:
 
 
 def load(tree: Tree, merge: Merge = Merge.SKIP) -> str:
-    """Write a namespace to the database; return created, skipped, merged or overwritten."""
+    """Write a namespace to the database, as ``merge`` says if it already exists.
+
+    Returns ``created``, ``skipped``, ``merged`` or ``overwritten``.
+    """
     name = tree.fields["namespace"]
     with transaction.atomic():
         rows = MetadefNamespace.objects.select_for_update()
@@ -101,7 +107,7 @@ def _set_fields(namespace: MetadefNamespace, tree: Tree) -> None:
 
 
 def _missing(namespace: MetadefNamespace, tree: Tree) -> Tree:
-    """Return the part of ``tree`` that the namespace does not have yet."""
+    """Return the part of ``tree`` that the namespace lacks."""
     types = {it.resource_type.name for it in namespace.associations.all()}
     objects = {it.name for it in namespace.metadef_objects.all()}
     properties = {it.name for it in namespace.properties.all()}
@@ -116,7 +122,7 @@ def _missing(namespace: MetadefNamespace, tree: Tree) -> Tree:
 
 
 def _delete_named(namespace: MetadefNamespace, tree: Tree) -> None:
-    """Delete all content of a namespace that has the same name as content of ``tree``."""
+    """Delete the content of a namespace whose names also occur in ``tree``."""
     types = [it["name"] for it in tree.associations]
     tags = {tag_key(name) for name in tree.tags}
     same_tags = [it.pk for it in namespace.tags.all() if tag_key(it.name) in tags]
@@ -135,7 +141,7 @@ def _delete_all(namespace: MetadefNamespace) -> None:
 
 
 def all_namespaces(names: Sequence[str] = ()) -> list[MetadefNamespace]:
-    """Return namespaces with their content: all, or those with these names.
+    """Return the namespaces with these names, or all namespaces, with their content.
 
     Raises NotFound for an unknown name.
     """
@@ -150,14 +156,17 @@ def all_namespaces(names: Sequence[str] = ()) -> list[MetadefNamespace]:
 
 
 def file_name(namespace: MetadefNamespace, taken: set[str]) -> str:
-    """Return a file name for a namespace that is not among the names in ``taken``."""
+    """Return a name for the file of a namespace. No file has it if ``taken`` has all names in use.
+
+    The names in ``taken`` are in lower case.
+    """
     stem = _ODD.sub("-", namespace.namespace).lstrip(".-") or "namespace"
     name = f"{stem}.json"
     return f"{stem}-{namespace.pk}.json" if name.lower() in taken else name
 
 
 def write(namespace: MetadefNamespace, path: Path) -> None:
-    """Write a namespace with its content to a file, which appears only when it is complete."""
+    """Write a namespace with its content to a JSON file, which appears only when it is complete."""
     content = orjson.dumps(document_of(namespace), option=orjson.OPT_INDENT_2)
     part = path.with_name(f"{path.name}.part")
     part.write_bytes(content + b"\n")

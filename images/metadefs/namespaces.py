@@ -47,7 +47,7 @@ CONTENT: Final = (
 
 @dataclass(frozen=True)
 class NamespaceListing:
-    """The parameters of one page of namespaces: filters, order and where it begins."""
+    """The parameters of a page of namespaces: filters, order, marker and limit."""
 
     visibility: str | None = None
     resource_types: Sequence[str] = ()  # empty: whatever the types
@@ -57,17 +57,18 @@ class NamespaceListing:
 
 
 class NamespacePage(NamedTuple):
-    """A page of namespaces, with their associations, and the marker of the next page."""
+    """A page of namespaces with their associations, and the marker for the next page."""
 
     namespaces: list[MetadefNamespace]
     marker: str | None  # None: this is the last page
 
 
 def page(caller: Caller, listing: NamespaceListing) -> NamespacePage:
-    """Return one page of the namespaces that a caller sees.
+    """Return a page of the namespaces that a caller can see.
 
-    An overridden rule get_metadef_namespace can make the page shorter than its limit. Raises
-    NotFound for a marker that is not a namespace which the caller sees.
+    The page can be shorter than its limit if the policy file overrides the rule
+    get_metadef_namespace. Raises NotFound if the caller sees no namespace with the name
+    ``marker``.
     """
     if not listing.limit:
         return NamespacePage([], None)
@@ -106,21 +107,25 @@ def _after(marker: MetadefNamespace, listing: NamespaceListing) -> Q:
 
 
 def show(caller: Caller, name: str, *actions: str) -> MetadefNamespace:
-    """Return a namespace with its content, if all ``actions`` on it are allowed."""
+    """Return a namespace with its content, if the caller is allowed all ``actions`` on it.
+
+    Raises NotFound if the caller cannot see the namespace, Forbidden if an action is not
+    allowed.
+    """
     return with_content(access.get_namespace(caller, name, *actions))
 
 
 def with_content(namespace: MetadefNamespace) -> MetadefNamespace:
-    """Fetch the content of a namespace in a constant number of queries; return the namespace."""
+    """Load the content of a namespace in a constant number of queries; return the namespace."""
     prefetch_related_objects([namespace], *CONTENT)
     return namespace
 
 
 def create(caller: Caller, tree: Tree) -> MetadefNamespace:
-    """Create a namespace with its content.
+    """Create a namespace with its content, and return it.
 
-    The caller's project owns it unless ``tree`` has an owner. Raises Conflict if the name is
-    taken, Forbidden if an action is not allowed.
+    The caller's project becomes the owner unless ``tree`` has an owner. Raises Conflict if the
+    name is taken, Forbidden if an action is not allowed.
     """
     fields = {"owner": caller.project or "", **tree.fields}
     target = access.new_namespace(fields["owner"], fields["visibility"])
@@ -144,7 +149,7 @@ def _needed(tree: Tree) -> list[str]:
 
 
 def insert(fields: Mapping[str, Any]) -> MetadefNamespace:
-    """Write the row of a new namespace. Raises Conflict if its name is taken."""
+    """Insert the row of a new namespace, without content. Raises Conflict if its name is taken."""
     try:
         with transaction.atomic():
             return MetadefNamespace.objects.create(**fields)
@@ -153,7 +158,7 @@ def insert(fields: Mapping[str, Any]) -> MetadefNamespace:
 
 
 def fill(namespace: MetadefNamespace, tree: Tree) -> None:
-    """Add the content of ``tree`` to a namespace that has none of this content yet."""
+    """Add the content of ``tree`` to a namespace, which must not have any part of it yet."""
     types = resource_types([it["name"] for it in tree.associations])
     MetadefAssociation.objects.bulk_create(
         MetadefAssociation(
@@ -177,7 +182,7 @@ def fill(namespace: MetadefNamespace, tree: Tree) -> None:
 
 
 def resource_types(names: Sequence[str]) -> dict[str, MetadefResourceType]:
-    """Return resource types by their names; create those that do not exist."""
+    """Return the resource types with these names, by name; create those that do not exist."""
     types = MetadefResourceType.objects
     known = types.in_bulk(names, field_name="name")
     if missing := [name for name in names if name not in known]:
@@ -188,10 +193,10 @@ def resource_types(names: Sequence[str]) -> dict[str, MetadefResourceType]:
 
 
 def replace(caller: Caller, name: str, tree: Tree) -> MetadefNamespace:
-    """Replace all attributes of a namespace; its content stays.
+    """Replace all attributes of a namespace, and keep its content. Returns the namespace.
 
-    Raises Conflict if the new name is taken, NotFound, and Forbidden if the action is not
-    allowed.
+    Raises NotFound, Forbidden if the action is not allowed, and Conflict if the new name is
+    taken.
     """
     action = "modify_metadef_namespace"
     fields = {"owner": caller.project or "", **tree.fields}
@@ -211,7 +216,10 @@ def replace(caller: Caller, name: str, tree: Tree) -> MetadefNamespace:
 
 
 def delete(caller: Caller, name: str) -> None:
-    """Delete a namespace with its content. Raises Forbidden if it is protected."""
+    """Delete a namespace with its content.
+
+    Raises NotFound, and Forbidden if the action is not allowed or the namespace is protected.
+    """
     with transaction.atomic():
         namespace = access.get_namespace(
             caller, name, "delete_metadef_namespace", lock=True
@@ -221,7 +229,7 @@ def delete(caller: Caller, name: str) -> None:
 
 
 def check_unprotected(namespace: MetadefNamespace) -> None:
-    """Raise Forbidden if a namespace is protected, so that nothing in it can be deleted."""
+    """Raise Forbidden if a namespace is protected: neither it nor its content can be deleted."""
     if namespace.protected:
         raise errors.Forbidden(
             f"Namespace {namespace.namespace} is protected: nothing in it can be deleted. "

@@ -1,4 +1,4 @@
-"""The namespaces that come with the service, with definitions of common image properties."""
+"""The namespaces that the service brings along: definitions of common image properties."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ FOLDER = Path(__file__).with_name("definitions")
 
 @transaction.atomic
 def load() -> None:
-    """Load the namespaces that were never loaded before.
+    """Load into the database those of the service's own namespaces that were never loaded before.
 
-    A namespace that exists stays as it is, and one that was removed does not come back.
+    A namespace that exists is not changed, and one that an operator has deleted is not
+    restored.
     """
     loaded = set(ShippedNamespace.objects.values_list("namespace", flat=True))
     for path in files.find(FOLDER):

@@ -1,4 +1,4 @@
-"""Namespaces and their content as documents, in the form for clients and files."""
+"""JSON documents of namespaces and their content, for API clients and files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Document = dict[str, Any]
 
 
 def namespace(row: MetadefNamespace) -> Document:
-    """Return the attributes of a namespace as a document, without those that are not set."""
+    """Return the document of a namespace without its content. Unset attributes are left out."""
     return {
         "namespace": row.namespace,
         **_set(row, "display_name", "description"),
@@ -26,7 +26,7 @@ def association(row: MetadefAssociation) -> Document:
 
 
 def metadef_object(row: MetadefObject, prefix: str = "") -> Document:
-    """Return the document of an object; ``prefix`` comes before the names of its properties."""
+    """Return the document of an object. ``prefix`` is put before the names of its properties."""
     return {
         "name": row.name,
         **_set(row, "description"),
@@ -36,7 +36,7 @@ def metadef_object(row: MetadefObject, prefix: str = "") -> Document:
 
 
 def tree(row: MetadefNamespace) -> Document:
-    """Return the document of a namespace with its content, as it is written to a file."""
+    """Return the document of a namespace with its content, in the form for files."""
     content = {
         "resource_type_associations": [
             association(it) for it in row.associations.all()
@@ -49,7 +49,7 @@ def tree(row: MetadefNamespace) -> Document:
 
 
 def given(content: Document) -> Document:
-    """Return the content of a namespace without the kinds of which it has nothing."""
+    """Return the content of a namespace without empty lists and objects."""
     return {name: value for name, value in content.items() if value}
 
 

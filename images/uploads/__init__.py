@@ -1,8 +1,8 @@
-"""Resumable uploads and staged data: received chunk by chunk, then imported into the image.
+"""Resumable uploads and staged data: received in chunks, then imported into the image.
 
-This package builds on ``images.lifecycle``: a resumable upload is a Transfer of its own that
-can pause, and an import passes the staged data through the same checks as every other upload.
-Staged data comes in one request, and is imported when a client asks for it.
+This package builds on ``images.lifecycle``: a resumable upload is a Transfer that can pause, and
+its import checks the data like every other upload. Staged data comes in one request, and is
+imported when a client asks for it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Storing of received data in chunks, which count once they are stored."""
+"""Storing received data in chunks. A chunk counts as received when it is stored completely."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ CHUNK = 64 << 20  # bytes
 
 
 class Stream(Protocol):
-    """The interface of the blocks that a client sends, with what is known about them."""
+    """The interface of data that a client is sending: its blocks, and how to check them."""
 
     blocks: Generator[bytes, None, None]
     expected_digests: Mapping[str, str]  # of all blocks
@@ -45,17 +45,21 @@ class Stream(Protocol):
     inspection: Inspector | None  # of the first chunk
 
     def has_more(self) -> bool:
-        """Return whether more bytes are expected, as far as is known without waiting for them."""
+        """Return False if it is certain that no bytes follow. Does not wait for the client."""
 
     def check_digests(self, actual: Mapping[str, str]) -> None:
-        """Raise DigestMismatch unless the blocks have the expected digests."""
+        """Raise DigestMismatch unless ``actual`` has the expected digests.
+
+        ``actual`` are the digests of the received bytes: algorithm -> hexadecimal.
+        """
 
 
 def write(upload: Transfer, chunk: UploadChunk, stream: Stream) -> None:
-    """Store the blocks of a stream as chunks of an upload, beginning with the arriving ``chunk``.
+    """Store the blocks of a stream as chunks of an upload. ``chunk`` is the row of the first chunk.
 
-    Stored chunks stay, whatever is raised: StoreError, OverLimit (the staging quota), Gone
-    when the upload has ended or another request has taken over, and the errors of the stream.
+    Chunks that are stored completely remain even if an error is raised: StoreError, OverLimit
+    (the staging quota), Gone if the upload has ended or another request has resumed it, or an
+    error of the stream.
     """
     current: UploadChunk | None = chunk
     put = False
@@ -84,7 +88,7 @@ def write(upload: Transfer, chunk: UploadChunk, stream: Stream) -> None:
 
 
 def next_chunk(upload: Transfer, start: int) -> UploadChunk:
-    """Create the row of an upload's next chunk, which arrives from the byte ``start`` on."""
+    """Create the row of an upload's next chunk, which begins at byte ``start`` of the data."""
     key = keys.key_of(upload.image_id, uuid4())
     return UploadChunk.objects.create(transfer=upload, start=start, key=key)
 
@@ -92,7 +96,7 @@ def next_chunk(upload: Transfer, start: int) -> UploadChunk:
 def _extend_deadline(upload: Transfer) -> None:
     """Extend the upload's deadline to at least one lease from now, because bytes are arriving.
 
-    They renew the full deadline only when their chunk is stored.
+    The full deadline begins again only when a chunk is stored.
     """
     soon = timezone.now() + timedelta(seconds=settings.IMAGECATALOG_LEASE_SECONDS)
     if upload.deadline is None or upload.deadline >= soon:
@@ -105,7 +109,7 @@ def _extend_deadline(upload: Transfer) -> None:
 def _put(
     store: stores.Store, chunk: UploadChunk, first: bytes, stream: Stream
 ) -> tuple[int, str]:
-    """Store a chunk that begins with the block ``first``; return its size (bytes) and digest."""
+    """Store a chunk that begins with the block ``first``; return its size in bytes and digest."""
     with Digests(*{CHUNK_DIGEST, *stream.expected_digests}) as digests:
         blocks = digesting(chain([first], stream.blocks), digests)
         store.put(chunk.key, _one_chunk(blocks, digests, stream, chunk.transfer))
@@ -115,10 +119,10 @@ def _put(
 def _one_chunk(
     blocks: Iterator[bytes], digests: Digests, stream: Stream, upload: Transfer
 ) -> Iterator[bytes]:
-    """Yield the blocks of one chunk, which ends when it is large or old enough.
+    """Yield blocks until the chunk is large or old enough, or the stream ends.
 
-    All blocks are one chunk if the stream says so. The digests are checked after the last
-    block of the stream; raises the errors of ``check_digests``.
+    If ``stream.is_one_chunk``, all blocks form one chunk. After the last block of the stream,
+    the digests are checked: raises the errors of ``stream.check_digests``.
     """
     due, beat = time.monotonic() + heartbeat.interval(), heartbeat.at_intervals(upload)
     for block in blocks:
@@ -134,8 +138,8 @@ def _one_chunk(
 def _count(chunk: UploadChunk, has_more: bool) -> UploadChunk | None:
     """Mark a chunk as stored and count its bytes; return the next chunk if the data ``has_more``.
 
-    Raises Gone when the upload has ended or another request has taken over, OverLimit when data
-    of unknown size exceeds the staging quota.
+    Returns None without more data. Raises Gone if the upload has ended or another request has
+    resumed it, OverLimit if data of unknown size exceeds the staging quota.
     """
     upload, received = chunk.transfer, chunk.start + chunk.size
     with locked(upload.image_id, deleted=True) as image:
@@ -172,7 +176,7 @@ def _ended(upload: Transfer) -> errors.Gone:
 
 
 def _abandon(chunk: UploadChunk, put: bool) -> None:
-    """Remove a chunk that will not be completed, with its partial object if one was ``put``."""
+    """Remove an incomplete chunk, and its partial object if storing had begun (``put``)."""
     try:
         if not put:
             chunk.delete()

@@ -1,4 +1,4 @@
-"""Import of completely staged data into an image, by a request or the background worker."""
+"""Import of complete uploads into their images, by a request or by the background worker."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ RETRY = timedelta(seconds=1)  # doubled with each attempt
 
 
 def finish(upload: Transfer, actor: Caller) -> None:
-    """Import the data of a complete upload: uploading -> importing -> active.
+    """Import the data of a complete upload into its image: uploading -> importing -> active.
 
-    Each call is a transfer of its own. When it fails for a temporary reason, the staged data
-    stays and the background worker retries until the upload's deadline; for any other reason the
-    upload fails, and the image is queued again.
+    Each attempt is a transfer. If it fails for a temporary reason, the staged data is kept, and
+    the background worker tries again until the upload's deadline. If it fails for another
+    reason, the upload has failed, and the image is queued again.
 
-    Raises Locked while another import is running, Conflict when the upload is not complete or
-    has ended, and what ``lifecycle.upload`` raises for invalid data.
+    Raises Locked while another import is running, Conflict if the upload is not complete or has
+    ended, and the errors of ``lifecycle.upload`` for invalid data.
     """
     store = stores.get_for_location(upload.store)
     with locked(upload.image_id, actor) as image:
@@ -57,10 +57,10 @@ def finish(upload: Transfer, actor: Caller) -> None:
 
 
 def _to_importing(image: Image, upload: Transfer, actor: Caller) -> Transfer:
-    """Give a locked image the status importing, and return its upload as it is now.
+    """Set the status of a locked image to importing, and return the upload, read again.
 
-    Raises Conflict when the upload is not complete or has ended, Locked while another import
-    of its data is running.
+    Raises Conflict if the upload is not complete or has ended, Locked while another import of
+    its data is running.
     """
     complete = Transfer.objects.filter(
         pk=upload.pk,
@@ -93,10 +93,9 @@ def _attempts(upload: Transfer) -> QuerySet[Transfer]:
 
 
 def finish_waiting(actor: Caller | None = None) -> list[str]:
-    """Import the data of complete uploads whose import is due; return the ids of the images.
+    """Import complete uploads that no request is importing; return the ids of their images.
 
-    An import is due when no request carries it out, and after a failed one when its delay is
-    over.
+    After a failed attempt, the next attempt waits for a delay that grows each time.
     """
     actor = actor or operator("worker")
     attempt = Q(

@@ -1,4 +1,4 @@
-"""Receipt of a resumable upload's bytes, in chunks that count once they are stored."""
+"""Receiving a resumable upload, in chunks that count when they are stored completely."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ INTERRUPTIONS = errors.BodyIncomplete, errors.ServerStopping, errors.TransferEnd
 
 
 class ChecksumMismatch(expected_digests.DigestMismatch):
-    """The bytes of one request do not have the digest that the client has sent with them."""
+    """The bytes of a request do not have the digest that the client has sent with the request."""
 
     code = "checksum-mismatch"
 
@@ -61,18 +61,18 @@ def append(
     announced: int | None = None,
     expected_digests: Mapping[str, str] | None = None,
 ) -> Transfer:
-    """Append bytes to an upload from ``offset`` on; after the last byte, import the data.
+    """Append bytes to an upload from byte ``offset`` on; after the last byte, import the data.
 
-    ``announced`` is the number of bytes to come, if known. Returns the upload as it is at the
-    end. The bytes that have arrived are kept even if the client's stream fails; but with
-    ``expected_digests`` (algorithm -> hexadecimal) they count only when all have arrived and
-    have these digests.
+    ``announced`` is the number of bytes that the client says it will send, if it says so.
+    Returns the upload as it is after that. Bytes that have arrived are kept even if the
+    client's stream fails. With ``expected_digests`` (algorithm -> hexadecimal) they are kept
+    only if all bytes have arrived and have these digests.
 
     Raises ChecksumMismatch for other digests, Conflict (the upload resumes at another byte),
     Locked (another request is sending), OverLimit (more bytes than the upload's size, or too
-    many chunks), TooManyRequests (few bytes too often; they are not kept), NotFound, Gone,
-    StoreError, ContentRefused as soon as that is certain, the errors of ``finish``, and those
-    of the client's stream.
+    many chunks), TooManyRequests (small requests too often; their bytes are not kept),
+    NotFound, Gone, StoreError, ContentRefused (as soon as the data is certain to be refused),
+    the errors of ``finish``, and those of the client's stream.
     """
     with locked(image_id, actor) as image:
         upload = find_running(image_id, upload_id)
@@ -107,7 +107,8 @@ def append(
 class _Stream:
     """The blocks that a client sends to an upload, checked against its offset and size.
 
-    If the client is interrupted, the blocks end, and ``interruption`` is the error.
+    If the client is interrupted, the blocks end, and the attribute ``interruption`` has the
+    error.
     """
 
     def __init__(
@@ -119,11 +120,11 @@ class _Stream:
         image: Image,
         digests: Mapping[str, str],
     ) -> None:
-        """Check the offset and the announced number of bytes.
+        """Check the offset, and the number of bytes that the client has announced.
 
-        ``offset`` is where the client continues; ``announced`` is the number of bytes it will
-        send, None if it is unknown; ``digests`` are expected of these bytes. Raises Conflict
-        for a wrong offset, OverLimit for too many announced bytes.
+        ``offset`` is the byte at which the client continues; ``announced`` is None if the client
+        did not say how many bytes it sends; ``digests`` are the expected digests of these bytes.
+        Raises Conflict for a wrong offset, OverLimit if too many bytes are announced.
         """
         assert upload.bytes_expected is not None
         self.room = upload.bytes_expected - upload.bytes_received
@@ -170,9 +171,9 @@ class _Stream:
             request_rate.count(key, most, burst, TOO_SMALL)
 
     def check_digests(self, actual: Mapping[str, str]) -> None:
-        """Raise ChecksumMismatch unless the bytes have the expected digests.
+        """Raise ChecksumMismatch unless ``actual`` has the expected digests.
 
-        If the client was interrupted, ``interruption`` is raised instead.
+        If the client was interrupted, raises the error ``interruption`` instead.
         """
         try:
             expected_digests.check(self.expected_digests, actual)
@@ -182,7 +183,7 @@ class _Stream:
             raise ChecksumMismatch(f"{error}. Send these bytes again.") from None
 
     def has_more(self) -> bool:
-        """Whether more bytes are expected, as far as is known without waiting for the client."""
+        """Return False if it is certain that no bytes follow. Does not wait for the client."""
         return bool(self.room and self.announced != 0 and not self.interruption)
 
 
@@ -193,10 +194,10 @@ def _too_much(upload: Transfer) -> errors.OverLimit:
 
 
 def _begin_writing(upload: Transfer) -> UploadChunk:
-    """Create the arriving chunk, which gives this request the right to write.
+    """Create the row of the arriving chunk, so that only this request can write to the upload.
 
-    The image must be locked. Raises Locked when another live request has that right,
-    OverLimit when there are too many chunks.
+    The image must be locked. Raises Locked if another request is still sending, OverLimit if
+    the upload has too many chunks.
     """
     arriving = upload.chunks.filter(status=ChunkStatus.ARRIVING)
     if arriving.exists():

@@ -1,4 +1,4 @@
-"""Staged data: received in one request, and kept in chunks until a client asks for its import."""
+"""Staged data: received in one request, and kept until a client asks for its import."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ def stage(
     expected_size: int | None = None,
     expected_digests: Mapping[str, str] | None = None,
 ) -> None:
-    """Receive data that is imported later: queued -> uploading.
+    """Receive data that a client can import later: queued -> uploading.
 
-    The formats can be set afterwards: the import inspects the data, and compares it with
-    ``expected_digests`` (algorithm -> hexadecimal). On any failure the image is queued again
-    and nothing is kept. Data that is not imported expires IMAGECATALOG_UPLOAD_EXPIRY seconds
-    after the last byte.
+    The formats of the image can be set after that. The import inspects the data, and compares
+    it with ``expected_digests`` (algorithm -> hexadecimal). On any failure the image is queued
+    again and the data is removed. Data that is not imported expires IMAGECATALOG_UPLOAD_EXPIRY
+    seconds after its last byte.
 
     Raises NotFound, Conflict (the image is not queued, or is pinned to data of another size),
-    Invalid (size mismatch), OverLimit (the size cap, a quota), Gone (deleted meanwhile),
-    StoreError, and the errors of the client's stream.
+    Invalid (size mismatch), OverLimit (the size cap, a quota), Gone (the image was deleted in
+    the meantime), StoreError, and the errors of the client's stream.
     """
     lifecycle.check_size_cap(expected_size)
     store = lifecycle.writable_store(settings.IMAGECATALOG_STAGING_STORE or None)
@@ -90,7 +90,7 @@ def _begin(
 
 
 class _Stream:
-    """The blocks of a request body, whose end is known only when it is reached."""
+    """The blocks of a request body. The end of the body is known only when it is reached."""
 
     inspection: Inspector | None = None  # the formats can still change
     expected_digests: Mapping[str, str] = {}  # the import compares them
@@ -107,15 +107,15 @@ class _Stream:
         self._ended = True
 
     def has_more(self) -> bool:
-        """Return whether the end of the body was not reached yet."""
+        """Return whether the end of the body has not been reached yet."""
         return not self._ended
 
     def check_digests(self, actual: Mapping[str, str]) -> None:
-        """Do nothing: the import compares the digests."""
+        """Do nothing: the import compares the digests later."""
 
 
 def _complete(upload: Transfer) -> None:
-    """Mark the staged data as complete. Raises Gone when the upload was ended meanwhile."""
+    """Mark staged data as complete. Raises Gone if its transfer was ended in the meantime."""
     with locked(upload.image_id, deleted=True) as image:
         running = Transfer.objects.filter(pk=upload.pk, status=TransferStatus.RUNNING)
         completed = running.update(

@@ -24,11 +24,11 @@ def begin(
     metadata: str = "",
     expected_digests: Mapping[str, str] | None = None,
 ) -> Transfer:
-    """Begin a resumable upload of ``size`` bytes: queued -> uploading.
+    """Begin a resumable upload of ``size`` bytes: queued -> uploading. Returns the upload.
 
     The upload expires IMAGECATALOG_UPLOAD_EXPIRY seconds after the last byte that arrived. An
-    upload of 0 bytes is complete and imported at once. ``metadata`` is kept unchanged for the
-    client; ``expected_digests`` are those of the whole data.
+    upload of 0 bytes is complete and is imported at once. ``metadata`` is stored unchanged for
+    the client; ``expected_digests`` are the digests of the whole data.
 
     Raises NotFound, Conflict (the image is not queued, or is pinned to data of another size),
     Invalid (formats not set, a signature that cannot be verified, no such store), OverLimit
@@ -60,12 +60,12 @@ def begin(
 
 
 def uploads(image_id: str) -> list[Transfer]:
-    """Return the running resumable uploads of an image: none or one."""
+    """Return the running resumable uploads of an image, of which there is at most one."""
     return list(_uploads(image_id).filter(status=TransferStatus.RUNNING))
 
 
 def find(image_id: str, upload_id: str) -> Transfer:
-    """Return a resumable upload, also one that has ended. Raises NotFound."""
+    """Return a resumable upload, whether it is running or has ended. Raises NotFound."""
     upload = _uploads(image_id).filter(pk=upload_id).first()
     if upload is None:
         raise errors.NotFound(f"Image {image_id} has no upload {upload_id}.")
@@ -73,7 +73,10 @@ def find(image_id: str, upload_id: str) -> Transfer:
 
 
 def find_not_failed(image_id: str, upload_id: str) -> Transfer:
-    """Return a resumable upload. Raises NotFound, and Gone if it has failed or was cancelled."""
+    """Return a resumable upload that is running or has succeeded.
+
+    Raises NotFound, and Gone if the upload has failed or was cancelled.
+    """
     upload = find(image_id, upload_id)
     if upload.status == TransferStatus.FAILED:
         raise errors.Gone(f"The upload has ended. {upload.error}".strip())
@@ -83,8 +86,8 @@ def find_not_failed(image_id: str, upload_id: str) -> Transfer:
 def find_running(image_id: str, upload_id: str) -> Transfer:
     """Return a resumable upload that has not ended.
 
-    Raises NotFound, Gone if it has failed or was cancelled, Conflict if the image has its
-    data.
+    Raises NotFound, Gone if the upload has failed or was cancelled, Conflict if it is complete
+    and the image has its data.
     """
     upload = find_not_failed(image_id, upload_id)
     if upload.status == TransferStatus.DONE:
@@ -93,7 +96,7 @@ def find_running(image_id: str, upload_id: str) -> Transfer:
 
 
 def filename(upload: Transfer) -> str:
-    """Return the name of the uploaded file, as the client stated it; empty if it stated none."""
+    """Return the file name in the metadata that the client has sent; empty if there is none."""
     for pair in upload.metadata.split(","):
         name, _, value = pair.strip().partition(" ")
         if name == "filename":
@@ -102,7 +105,7 @@ def filename(upload: Transfer) -> str:
 
 
 def phase(upload: Transfer) -> str:
-    """Return the upload's phase: uploading, importing, complete or failed."""
+    """Return the phase of an upload: ``uploading``, ``importing``, ``complete`` or ``failed``."""
     if upload.status == TransferStatus.RUNNING:
         complete = upload.bytes_received == upload.bytes_expected
         return "importing" if complete else "uploading"
@@ -110,9 +113,10 @@ def phase(upload: Transfer) -> str:
 
 
 def terminate(image_id: str, upload_id: str, actor: Caller) -> None:
-    """Cancel a resumable upload: remove its data and queue the image again.
+    """Cancel a resumable upload: remove its data, and queue the image again.
 
-    Raises NotFound; Gone or Conflict when the upload has ended.
+    Raises NotFound, Gone if the upload has failed or was cancelled, Conflict if it was
+    imported.
     """
     upload = find_running(image_id, upload_id)
     if not leases.fail(upload, errors.Gone("The upload was cancelled."), actor):
