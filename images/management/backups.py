@@ -1,4 +1,4 @@
-"""What the commands for backups share."""
+"""Helpers of the commands `backup`, `backup_verify` and `restore`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from images.console import progress
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn the failure of a backup, or of the file system at this path, into CommandError."""
+    """Raise CommandError instead of an error of a backup or of the file system at ``path``."""
     try:
         yield
     except BackupError as error:
@@ -30,5 +30,5 @@ def explained(path: Path) -> Iterator[None]:
 
 
 def objects_progress(objects: Iterable[NeededObject]) -> Iterable[NeededObject]:
-    """Pass objects on, with a progress bar on standard error if that is a terminal."""
+    """Yield the objects unchanged, and show a progress bar if standard error is a terminal."""
     return progress(objects, None, " objects")

@@ -1,4 +1,7 @@
-"""What a service leaves to itself when it executes its program again: sockets and children."""
+"""Sockets and child processes that `serve` keeps when a reload executes its program again.
+
+The process stays the same: their numbers are passed on in an environment variable.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,11 @@ VARIABLE = "SERVE_HANDOVER"  # of the environment
 
 @dataclass
 class Handover:
-    """The open sockets by their addresses, and the numbers of the children.
+    """The open sockets of `serve`, and its child processes, as numbers.
 
-    A gunicorn has its process id and the descriptor of the socket to it.
+    ``sockets`` has the file descriptor for each address. ``web`` has, for each gunicorn, its
+    process id and the descriptor of the socket to it; ``workers`` the process ids of background
+    workers.
     """
 
     sockets: dict[str, int] = field(default_factory=dict)
@@ -26,22 +31,25 @@ class Handover:
     workers: list[int] = field(default_factory=list)
 
     def adopted_web(self) -> list[Web]:
-        """Return the gunicorns, the newest last."""
+        """Return the gunicorns that run already, the newest last."""
         return [Web(Adopted(pid), socket.socket(fileno=fd)) for pid, fd in self.web]
 
     def adopted_workers(self) -> list[Process]:
-        """Return the background workers."""
+        """Return the background workers that run already."""
         return [Adopted(pid) for pid in self.workers]
 
 
 def take() -> Handover | None:
-    """Return what the same process has left when it executed its program; None at a start."""
+    """Return the sockets and children from before a reload; None if the service is starting."""
     text = os.environ.pop(VARIABLE, None)
     return Handover(**json.loads(text)) if text else None
 
 
 def execute(handover: Handover) -> None:
-    """Execute the program again, with the code of now. Raises OSError if that fails."""
+    """Replace the program of this process by its present code, and keep sockets and children.
+
+    Does not return. Raises OSError if the program cannot be executed.
+    """
     descriptors = [*handover.sockets.values(), *(fd for _, fd in handover.web)]
     _let_inherit(descriptors, True)
     os.environ[VARIABLE] = json.dumps(asdict(handover))

@@ -1,4 +1,4 @@
-"""The sockets on which ``serve`` listens: TCP, Unix sockets, and sockets of its process manager."""
+"""The sockets on which `serve` listens: TCP, Unix sockets, and sockets opened by systemd."""
 
 from __future__ import annotations
 
@@ -22,7 +22,11 @@ MANAGEMENT: Final = "management"  # FileDescriptorName= of systemd
 
 
 class Address(NamedTuple):
-    """What a command line names: a host and port, the path of a Unix socket, or a descriptor."""
+    """An address on the command line: host and port, the path of a Unix socket, or a descriptor.
+
+    ``descriptor`` is the number of a socket that the parent process has opened. ``text`` is the
+    address as it was given.
+    """
 
     text: str
     host: str = ""
@@ -33,7 +37,7 @@ class Address(NamedTuple):
 
 @dataclass
 class Listener:
-    """A listening socket, and the file that this service has made for it, if any."""
+    """A listening socket. ``path`` is the file of a Unix socket that this service has created."""
 
     name: str  # the address as the command line has it
     socket: socket.socket
@@ -47,7 +51,7 @@ class Listener:
         return is_loopback(self.socket.getsockname()[0])
 
     def close(self) -> None:
-        """Remove the file of the socket, and close it, so that clients are refused at once."""
+        """Close the socket, so that clients are refused, and remove its file if it has one."""
         if self.path:
             with suppress(OSError):
                 os.unlink(self.path)
@@ -55,7 +59,7 @@ class Listener:
         self.socket.close()
 
     def url(self, scheme: str) -> str:
-        """Return the URL of a TCP address, or ``unix:PATH``."""
+        """Return the URL by which clients reach the socket; ``unix:PATH`` for a Unix socket."""
         if self.socket.family == socket.AF_UNIX:
             return f"{UNIX}{self.socket.getsockname()}"
         host, port = self.socket.getsockname()[:2]
@@ -67,19 +71,19 @@ class Listener:
 
 @dataclass
 class Sockets:
-    """All listening sockets of a service."""
+    """All listening sockets of a service: those of the API, and that of the management listener."""
 
     api: list[Listener]
     management: Listener | None = None
 
     def descriptors(self) -> dict[str, int]:
-        """Return the descriptor of each socket, by the text of its address."""
+        """Return the file descriptor of each socket, by the text of its address."""
         management = [self.management] if self.management else []
         return {it.name: it.socket.fileno() for it in (*self.api, *management)}
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a host is this machine, reached without a network."""
+    """Return whether a host name or IP address is the loopback interface of this machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -87,7 +91,10 @@ def is_loopback(host: str) -> bool:
 
 
 def parse(option: str, text: str) -> Address:
-    """Parse an address of the command line. Raises CommandError for any other text."""
+    """Parse an address on the command line: HOST:PORT, unix:PATH or fd://NUMBER.
+
+    ``option`` is the option's name for the message. Raises CommandError for any other text.
+    """
     if text.startswith(UNIX) and text != UNIX:
         return Address(text, path=text.removeprefix(UNIX))
     number = text.removeprefix(DESCRIPTOR)
@@ -107,10 +114,11 @@ def parse(option: str, text: str) -> Address:
 def listen(
     option: str, addresses: list[Address], mode: int, kept: Mapping[str, int]
 ) -> Iterator[Listener]:
-    """Yield a listening socket for each address. Raises CommandError if one cannot be used.
+    """Yield a listening socket for each address. Raises CommandError if one cannot be opened.
 
-    ``mode`` is that of the files of Unix sockets. ``kept`` has the descriptors of sockets that
-    listen already, by the text of their addresses.
+    ``option`` is the option's name for the message. ``mode`` has the permissions for the files
+    of Unix sockets. ``kept`` has the file descriptors of sockets that already listen, by the
+    text of their addresses.
     """
     # The ports for which IPv4 has an address of its own.
     separate = {address.port for address in addresses if "." in address.host}
@@ -130,8 +138,8 @@ def listen(
 def of_systemd() -> tuple[list[Listener], list[Listener]]:
     """Return the sockets that systemd has opened for the API, and for the management listener.
 
-    The latter have the name ``management`` (``FileDescriptorName=``). Raises CommandError for a
-    socket that does not listen.
+    Those for the management listener are named ``management`` (``FileDescriptorName=``). Raises
+    CommandError for a socket that does not listen.
     """
     names = os.environ.get("LISTEN_FDNAMES", "").split(":")
     found: tuple[list[Listener], list[Listener]] = [], []
@@ -197,7 +205,7 @@ def _on_path(option: str, path: str, mode: int) -> socket.socket:
 
 
 def _is_abandoned(path: str) -> bool:
-    """Return whether the file is that of a Unix socket on which no process listens."""
+    """Return whether ``path`` is the file of a Unix socket on which no process listens."""
     if not stat.S_ISSOCK(os.stat(path).st_mode):
         return False
     with socket.socket(socket.AF_UNIX) as client:

@@ -1,4 +1,4 @@
-"""Commands that do the work of the background worker, which must wait while that is paused."""
+"""A check for commands that must not run while the background workers are paused."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from images import pause
 
 
 def refuse() -> None:
-    """Raise CommandError while the background workers are paused after a restore."""
+    """Raise CommandError if the background workers are paused, as they are after a restore."""
     if paused := pause.current():
         raise CommandError(
             f"Nothing may be ended or removed now: {paused['reason']} When the report of "

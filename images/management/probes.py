@@ -1,7 +1,6 @@
-"""The management listener of ``serve``: probes, status and metrics, apart from the API.
+"""The management listener of `serve`: probes, status and metrics on an address of their own.
 
-It runs in threads of the process that supervises the service, so that requests of clients can
-never hold it up.
+It runs in threads of the process that supervises the service, so that API requests never delay it.
 """
 
 from __future__ import annotations
@@ -34,14 +33,17 @@ Answer = tuple[int, str, bytes]
 
 @dataclass
 class Service:
-    """The state of the service, as its supervisor sees it."""
+    """The state of the service that its probes report.
+
+    ``web_runs`` says whether gunicorn runs, ``stops`` whether the service is being stopped.
+    """
 
     web_runs: bool = True
     stops: bool = False
 
 
 def start(listener: socket.socket, service: Service) -> None:
-    """Answer requests of the management network in a thread, until the process ends."""
+    """Start a thread that answers the requests to the management listener."""
     # The version is read when it is first asked for, and a checkout can change until then.
     str(settings.IMAGECATALOG_VERSION)
     server = _Server(listener, service)
@@ -49,7 +51,7 @@ def start(listener: socket.socket, service: Service) -> None:
 
 
 class _Server(ThreadingHTTPServer):
-    """An HTTP server on a socket that listens already."""
+    """An HTTP server for a socket that is already open and listening."""
 
     daemon_threads = True
 
@@ -59,27 +61,27 @@ class _Server(ThreadingHTTPServer):
         self.socket, self.service = listener, service
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Log an error, unless it is that of a client that has gone."""
+        """Log an error in a request, unless the client has disconnected."""
         if not isinstance(sys.exc_info()[1], OSError):
             log.exception("a request of %s failed", client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """The requests of one connection."""
+    """The HTTP handler for the requests of one connection to the management listener."""
 
     server: _Server
     timeout = CLIENT_SECONDS
 
     def do_GET(self) -> None:
-        """Answer with the document of the path."""
+        """Respond with the document for the path."""
         self._answer()
 
     def do_HEAD(self) -> None:
-        """Answer as GET does, without the body."""
+        """Respond as to GET, but without a body."""
         self._answer()
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Write nothing: probes come every few seconds."""
+        """Log nothing, because probes come every few seconds."""
 
     def _answer(self) -> None:
         code, kind, body = answer(self.path.partition("?")[0], self.server.service)
@@ -92,7 +94,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def answer(path: str, service: Service) -> Answer:
-    """Return the status code, media type and body of the answer to a request for a path."""
+    """Return the status code, media type and body of the response for a path.
+
+    The response is 503 if the database cannot be used.
+    """
     try:
         return _answer(path, service)
     except Error as error:

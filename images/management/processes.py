@@ -1,4 +1,4 @@
-"""Child processes of a service, which end when it ends, and the gunicorn among them."""
+"""Child processes of a service, which end when the service ends: gunicorn and workers."""
 
 from __future__ import annotations
 
@@ -28,14 +28,17 @@ if os.getppid() == int(sys.argv[1]): os.execv(sys.executable, [sys.executable, *
 
 
 class Adopted:
-    """A child that was started before this process executed its program again."""
+    """A child process from before a reload, in which `serve` has executed its program again.
+
+    It has the methods of ``subprocess.Popen`` that are needed.
+    """
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self.returncode: int | None = None
 
     def poll(self) -> int | None:
-        """Return the exit code, negative for a signal; None while the process runs."""
+        """Return the exit code, which is negative after a signal; None while the process runs."""
         if self.returncode is None:
             ended, status = os.waitpid(self.pid, os.WNOHANG)
             if ended:
@@ -43,7 +46,7 @@ class Adopted:
         return self.returncode
 
     def send_signal(self, number: int) -> None:
-        """Send a signal, unless the process has ended."""
+        """Send a signal to the process, unless it has ended."""
         if self.poll() is None:
             os.kill(self.pid, number)
 
@@ -52,7 +55,11 @@ Process = subprocess.Popen[bytes] | Adopted
 
 
 def start(*command: str, pass_fds: list[int] | None = None, **env: str) -> Process:
-    """Start a Python process that ends when this one ends, in the same folder and environment."""
+    """Start a child process that runs Python and ends when this process ends.
+
+    ``command`` are the arguments for Python. The child gets the environment of this process
+    with the variables ``env``, and the file descriptors ``pass_fds``.
+    """
     path = [str(settings.BASE_DIR), os.environ.get("PYTHONPATH", "")]
     of_systemd = "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"
     kept = {key: text for key, text in os.environ.items() if key not in of_systemd}
@@ -64,13 +71,13 @@ def start(*command: str, pass_fds: list[int] | None = None, **env: str) -> Proce
 
 
 def start_worker() -> Process:
-    """Start a background worker."""
+    """Start a background worker as a child process."""
     # The system checks already ran, and printed their warnings, in this process.
     return start("-m", "imagecatalog", "image_worker", "--skip-checks")
 
 
 class Web:
-    """A gunicorn with its web processes, and our end of the socket to it."""
+    """A gunicorn process, and this end of the socket that connects the service with it."""
 
     def __init__(self, process: Process, link: socket.socket) -> None:
         self.process = process
@@ -79,7 +86,7 @@ class Web:
 
     @classmethod
     def start(cls, sockets: list[int], options: list[str]) -> Web:
-        """Start a gunicorn that accepts connections from these listening sockets."""
+        """Start a gunicorn that accepts connections from sockets with these file descriptors."""
         command = ["-m", "gunicorn", "-c", "python:imagecatalog.server", *options]
         command += [f"--bind=fd://{number}" for number in sockets]
         ours, theirs = socket.socketpair()
@@ -90,31 +97,31 @@ class Web:
         return cls(process, ours)
 
     def runs(self) -> bool:
-        """Return whether gunicorn runs."""
+        """Return whether the gunicorn process is running."""
         return self.process.poll() is None
 
     def was_killed(self) -> bool:
-        """Return whether a signal has ended gunicorn."""
+        """Return whether a signal has ended the gunicorn process."""
         return (self.process.poll() or 0) < 0
 
     def begins_to_serve(self) -> bool:
-        """Return whether gunicorn has told that it serves, since the last call."""
+        """Return whether gunicorn has reported that it is ready, since this was last asked."""
         with suppress(OSError):  # nothing was sent, or a stop is announced
             return bool(self.link.recv(1))
         return False
 
     def finish(self) -> None:
-        """Let gunicorn end after its requests, which get IMAGECATALOG_RELOAD_SECONDS."""
+        """Stop gunicorn when its requests have ended, or after IMAGECATALOG_RELOAD_SECONDS."""
         self.process.send_signal(signal.SIGTERM)
 
     def announce_stop(self) -> None:
-        """Let gunicorn's probes tell that the service is being stopped."""
+        """Let the health probes of this gunicorn report that the service is being stopped."""
         self.link.close()
 
     def stop(self, number: int) -> None:
-        """Let gunicorn end with the service: its requests get IMAGECATALOG_GRACE_SECONDS.
+        """Stop gunicorn when its requests have ended, or after IMAGECATALOG_GRACE_SECONDS.
 
-        ``number`` is the signal for gunicorn: SIGTERM, or SIGINT to end without the requests.
+        ``number`` is the signal: SIGTERM, or SIGINT to end without waiting for requests.
         """
         self.link.close()
         self.process.send_signal(number)

@@ -1,4 +1,4 @@
-"""Look-ups of the project that a command works with, by name or id."""
+"""Look-ups of projects, by id or name, for commands."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from images.models import Image, QuotaLimit
 
 
 def project_id(text: str) -> str:
-    """Return the id of the project with this id, else with this name.
+    """Return the id of the project whose id or name is ``text``. An id takes precedence.
 
-    Raises CommandError if there is none.
+    Raises CommandError if there is no such project.
     """
     project = _find(text)
     if project is None:
@@ -26,8 +26,8 @@ def project_id(text: str) -> str:
 def owner_id(text: str) -> str:
     """Return the id of a project that has limits or can own images, given its id or name.
 
-    Raises CommandError if there is none: neither one of ours nor one that has images or
-    limits. Projects of Keystone are not looked up.
+    An id that is unknown here is returned as it is if images or limits have it, or if
+    IMAGECATALOG_AUTH is not ``embedded``; Keystone is not asked. Raises CommandError otherwise.
     """
     if project := _find(text):
         return project.pk
@@ -50,6 +50,6 @@ def _find(text: str) -> Project | None:
 
 
 def only_project() -> str | None:
-    """Return the id of the only project; None if there are none or several."""
+    """Return the id of the project if there is exactly one; None if there are none or several."""
     ids = list(Project.objects.values_list("pk", flat=True)[:2])
     return ids[0] if len(ids) == 1 else None

@@ -1,4 +1,4 @@
-"""The migration of the database's tables, and whether this release knows all of them."""
+"""Migration of the database, and checks whether its tables are those of this release."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MIGRATION_LOCK = 0x696D6167  # a number that other programs on the database do n
 
 
 class Migrate(migrate.Command):
-    """Django's command ``migrate``, which also logs the begin of each migration."""
+    """Django's command `migrate`, which here also logs the start of each migration."""
 
     def __init__(self, level: int) -> None:
         super().__init__()
@@ -38,13 +38,13 @@ class Migrate(migrate.Command):
     def migration_progress_callback(
         self, action: str, migration: Any = None, fake: bool = False
     ) -> None:
-        """Log the begin of a migration."""
+        """Log the start of a migration (called by Django for each step)."""
         if action == "apply_start":
             log.log(self._level, "migrating the database: %s", migration)
 
 
 def is_new() -> bool:
-    """Return whether the database does not exist, or no migration was applied to it yet.
+    """Return whether the database does not exist, or no migration was ever applied to it.
 
     Does not create the file of a SQLite database.
     """
@@ -54,8 +54,8 @@ def is_new() -> bool:
 def refuse_newer() -> None:
     """Raise CommandError if a newer release has migrated the database.
 
-    This release could run on those tables, as it does while both releases run during an
-    upgrade, but it may have been deployed by mistake.
+    This release can use the newer tables, as it must during an upgrade, but it was perhaps
+    started by mistake.
     """
     applied = MigrationRecorder(connection).applied_migrations()
     if newer := unknown(f"{app}.{name}" for app, name in applied):
@@ -67,7 +67,7 @@ def refuse_newer() -> None:
 
 
 def refuse_older() -> None:
-    """Raise CommandError if the database lacks tables or migrations of this release."""
+    """Raise CommandError if the database has no tables, or lacks migrations of this release."""
     if is_new():
         raise CommandError(
             f"There are no tables in {data_folder.database_name()}. {MIGRATE_FIRST}"
@@ -80,7 +80,7 @@ def refuse_older() -> None:
 
 
 def pending() -> list[str]:
-    """Return the migrations of this release that the database does not have yet."""
+    """Return the names of this release's migrations that were not applied to the database."""
     executor = MigrationExecutor(connection)
     plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
     return [str(migration) for migration, _ in plan]
@@ -88,7 +88,10 @@ def pending() -> list[str]:
 
 @contextmanager
 def exclusive() -> Iterator[None]:
-    """Hold the lock under which one service at a time prepares the database; wait for it."""
+    """Wait for the lock for preparing the database, and hold it during the context.
+
+    Only one service at a time can prepare the database.
+    """
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
@@ -106,13 +109,16 @@ def exclusive() -> Iterator[None]:
 
 
 def upgrade() -> None:
-    """Apply the migrations that the database does not have yet."""
+    """Apply the migrations of this release that were not applied to the database."""
     level = logging.DEBUG if is_new() else logging.INFO
     call_command(Migrate(level), interactive=False, verbosity=0)
 
 
 def unknown(migrations: Iterable[str]) -> list[str]:
-    """Return those of our migrations, as ``app.name``, that this release does not have."""
+    """Return the migrations of this project's apps that a newer release must have added.
+
+    ``migrations`` are names in the form ``app.name``. Migrations of other apps are ignored.
+    """
     disk = MigrationLoader(None).disk_migrations
     ours = (name for name in migrations if name.partition(".")[0] in APPS)
     return sorted(set(ours) - {f"{app}.{name}" for app, name in disk})

@@ -1,9 +1,10 @@
-"""The processes of a service: gunicorn with the web processes, and a background worker.
+"""Supervision of the child processes of `serve`: gunicorn and a background worker.
 
-SIGTERM stops them after their requests, SIGINT and SIGQUIT at once. SIGHUP replaces all of them,
-and the program of this process, by the code and settings of now: a first process tries whether
-they work, then this process executes its program again, and starts new children. The old gunicorn
-accepts connections until the new one serves, and ends after its requests.
+SIGTERM stops them when their requests have ended, SIGINT and SIGQUIT at once. SIGHUP reloads: it
+replaces the children, and the program of this process, by the present code and settings. A trial
+process first checks that they work. Then this process executes its program again, and starts new
+children. The old gunicorn accepts connections until the new one serves, and then finishes its
+requests.
 """
 
 from __future__ import annotations
@@ -34,9 +35,9 @@ PREPARE: Final = "--prepare-only"
 
 
 def block_signals() -> set[signal.Signals]:
-    """Let the signals wait until a supervisor receives them, and return them.
+    """Block the signals that a supervisor handles, until it receives them; return these signals.
 
-    SIGHUP is not among them if the parent ignores it, as nohup does.
+    SIGHUP is not among them if the parent process ignores it, as nohup does.
     """
     signals = STOP_SIGNALS | IGNORED | {signal.SIGCHLD}
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
@@ -46,10 +47,10 @@ def block_signals() -> set[signal.Signals]:
 
 
 class Supervisor:
-    """Runs gunicorn and the background worker until the service stops.
+    """Runs gunicorn and the background worker until the service is stopped.
 
-    The worker is started again whenever it ends, and gunicorn when it is killed: new connections
-    wait in the queues of the listening sockets meanwhile.
+    The worker is restarted whenever it ends, gunicorn only when a signal has killed it. In the
+    meantime, new connections wait in the queues of the listening sockets.
     """
 
     def __init__(
@@ -59,9 +60,10 @@ class Supervisor:
         service: probes.Service,
         signals: set[signal.Signals],
     ) -> None:
-        """Prepare to run gunicorn with ``web_options``, and to tell the probes by ``service``.
+        """Prepare to run gunicorn with the options ``web_options``.
 
-        ``signals`` are those that ``block_signals`` has blocked.
+        The supervisor keeps ``service`` up to date, which the probes report. ``signals`` are the
+        signals that ``block_signals`` has returned.
         """
         self._sockets, self._web_options = sockets, web_options
         self._service, self._signals = service, signals
@@ -71,9 +73,9 @@ class Supervisor:
         self._trial: Process | None = None  # tries whether a reload would work
 
     def run(self, former: Handover) -> int:
-        """Start the processes, and supervise them until gunicorn ends; return the exit code.
+        """Start gunicorn and the worker, and supervise them until they end; return the exit code.
 
-        ``former`` has the processes from before a reload.
+        ``former`` has the child processes from before a reload.
         """
         self._leaving = former.adopted_web()  # gunicorns that finish their requests
         # The gunicorn that serves until the new one does.
@@ -113,7 +115,11 @@ class Supervisor:
     # The end
 
     def _begin_stop(self, number: int) -> None:
-        """Stop at once, or after IMAGECATALOG_STOP_DELAY if this is the first SIGTERM."""
+        """Stop the service because of signal ``number``.
+
+        For the first SIGTERM, let the probes fail, and stop only after IMAGECATALOG_STOP_DELAY
+        seconds.
+        """
         delay = settings.IMAGECATALOG_STOP_DELAY
         if number != signal.SIGTERM or not delay or self._service.stops:
             self._stop(number)
@@ -136,9 +142,9 @@ class Supervisor:
             web.stop(quick)
 
     def _end_workers(self) -> None:
-        """Stop the background workers, or kill them after WORKER_PATIENCE seconds.
+        """Stop the background workers, and kill those that still run after WORKER_PATIENCE seconds.
 
-        A worker stops between two steps, and a step that waits for a store can hang.
+        A worker ends between two tasks; a task that waits for a store can hang.
         """
         workers = [self._worker, *self._former_workers]
         for number in (signal.SIGTERM, signal.SIGKILL):
@@ -158,7 +164,7 @@ class Supervisor:
             self._reload_wanted = True
 
     def _advance(self) -> None:
-        """Take the due steps of a reload, and start again what has ended."""
+        """Do what is due next in a reload, and restart children that have ended."""
         if self._trial:
             self._await_trial(self._trial)
         elif self._former:
@@ -209,7 +215,10 @@ class Supervisor:
             self._web, self._former = former, None
 
     def _restart(self) -> None:
-        """Start again what has ended, RESTART_PAUSE seconds after it was noticed."""
+        """Restart gunicorn or the worker, RESTART_PAUSE seconds after its end was noticed.
+
+        Stop the service if gunicorn has ended without being killed by a signal.
+        """
         if self._web.runs() and self._worker.poll() is None:
             return
         if not self._web.runs() and not self._web.was_killed():
@@ -228,7 +237,7 @@ class Supervisor:
 
 
 def _has_terminal() -> bool:
-    """Return whether this process has a terminal that can be closed."""
+    """Return whether this process has a controlling terminal."""
     try:
         os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
     except OSError:

@@ -1,4 +1,4 @@
-"""Whether the service can use a certificate and its key, before it starts."""
+"""A check that the service can use a TLS certificate and its key, before it starts."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from django.core.management.base import CommandError
 
 
 def check(certificate: str | None, key: str | None) -> None:
-    """Raise CommandError unless the files have a certificate and its unencrypted key, or none.
+    """Raise CommandError unless these files have a TLS certificate and its key.
 
-    Without ``key`` both are in the file ``certificate``.
+    The key must not be encrypted. Without ``key``, both are in the file ``certificate``.
+    Without both, nothing is checked.
     """
     if not certificate:
         if key:

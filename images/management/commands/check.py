@@ -1,4 +1,4 @@
-"""Django's command, which looks into the database too."""
+"""Django's command `check`, which here also checks the database."""
 
 from __future__ import annotations
 

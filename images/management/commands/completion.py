@@ -1,4 +1,4 @@
-"""The command that prints the completion of the command line for a shell."""
+"""The command that prints a shell script for completing commands and options."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Command(CatalogueCommand):
 
 
 def _command_line() -> ArgumentParser:
-    """Return a parser of the whole command line, with the commands of the catalogue."""
+    """Return a parser for all commands of the catalogue, from which the completion is made."""
     whole = ArgumentParser(prog=PROGRAM)
     commands = whole.add_subparsers(dest="command")
     for name, app in sorted(get_commands().items()):

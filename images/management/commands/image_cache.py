@@ -1,4 +1,4 @@
-"""The command that shows and changes the cache of this machine."""
+"""The command that shows the read cache of this machine, or removes data from it."""
 
 from __future__ import annotations
 

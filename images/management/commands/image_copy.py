@@ -1,4 +1,4 @@
-"""The command that copies images to a further store."""
+"""The command that copies images to another store."""
 
 from __future__ import annotations
 

@@ -143,9 +143,10 @@ def _target(options: dict[str, Any]) -> Folder | Path:
 
 
 def _selected_ids(options: dict[str, Any]) -> Iterator[str]:
-    """Yield the ids of the selected images, which are queried in batches.
+    """Yield the ids of the images that the options select.
 
-    No query is open while data is written, because that may take hours.
+    The ids are queried in batches, so that no query is open while data is written, which can
+    take hours.
     """
     statuses = [options["status"]] if options["status"] else READABLE_STATUSES
     images = Image.objects.existing().filter(status__in=statuses)

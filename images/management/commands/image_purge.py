@@ -1,4 +1,4 @@
-"""The command that purges images that were deleted permanently."""
+"""The command that purges images that were deleted permanently: it removes their records."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ DANGER = (
 
 
 def batch(text: str) -> int:
-    """Parse a number of images in one transaction, from 1 to MOST (an argparse type).
+    """Parse the value of an option: the number of images in one transaction, from 1 to MOST.
 
-    The number is limited, because other writers wait for the transaction.
+    It is limited because other writers wait for the transaction. Raises ArgumentTypeError.
     """
     number = positive_integer(text)
     if number > MOST:

@@ -1,4 +1,4 @@
-"""The command that runs the consistency checks and fixes findings."""
+"""The command that compares the catalogue with its stores, and fixes what differs."""
 
 from __future__ import annotations
 
@@ -87,7 +87,10 @@ class Command(CatalogueCommand):
             raise CommandError(f"{counted(unfixed, 'finding')} not fixed.")
 
     def show(self, options: dict[str, Any]) -> tuple[Counter[str], list[Finding]]:
-        """Print every finding; return the number of each kind and, with --fix, the findings."""
+        """Print every finding of the consistency check; return the number of findings by kind.
+
+        The second value is the list of findings with the option --fix, else it is empty.
+        """
         counts: Counter[str] = Counter()
         orphaned, kept = 0, []
         try:
@@ -109,7 +112,7 @@ class Command(CatalogueCommand):
         return counts, kept
 
     def fix(self, findings: list[Finding], options: dict[str, Any]) -> int:
-        """Try to fix the findings and print each result; return the number that remains."""
+        """Try to fix the findings and print each result; return how many could not be fixed."""
         fixing = fixes.Fixing(
             operator("command"), options["foreign"], options["empty_store"]
         )
@@ -153,7 +156,7 @@ def _line(finding: Finding) -> str:
 
 
 def _accept_empty_folders() -> None:
-    """Mark empty store folders as mounted, although the catalogue has data in these stores."""
+    """Mark the folders of all stores as mounted, even empty folders that should have data."""
     for store in stores.configured():
         try:
             store.check_mounted(in_use=lambda: False)

@@ -1,4 +1,4 @@
-"""The command that scrubs the trash."""
+"""The command that permanently deletes images in the trash."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command that shows the catalogue or single images, and changes their status."""
+"""The command that shows the catalogue or some images, and changes the status of images."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Facts = dict[str, Any]
 
 
 def whole_number(text: str) -> int:
-    """Parse a whole number from 0 to 999999999 (an argparse type)."""
+    """Parse an option's value: a whole number up to 999999999. Raises ArgumentTypeError."""
     if not text.isdecimal() or len(text) > 9:
         raise ArgumentTypeError(
             f"{text!r} is not a whole number of at least 0. Use for example 20."

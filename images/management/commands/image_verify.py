@@ -1,4 +1,4 @@
-"""The command that verifies stored data against sizes and digests."""
+"""The command that reads stored data and compares it with sizes and digests."""
 
 from __future__ import annotations
 
@@ -151,9 +151,9 @@ class Command(CatalogueCommand):
 
 
 def _is_unread(copy: Copy) -> bool:
-    """Return whether the copy is at a URL and its data was never read.
+    """Return whether a copy is at a URL and its data was never read.
 
-    False where owners' claims about data at URLs are trusted.
+    Always false if the service trusts owners' claims about data at URLs.
     """
     is_at_url = copy.store == stores.HTTP.id
     return is_at_url and not copy.digests and not trusts_owners()

@@ -1,4 +1,4 @@
-"""Django's command that migrates the database, which also creates the data folder."""
+"""Django's command `migrate`, which here also creates the data folder."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The command that runs the whole service: it prepares the database and runs two processes.
+"""The command that runs the whole service.
 
-The processes are gunicorn with the web workers, and a background worker.
+It prepares the database, and starts gunicorn with the web processes and a background worker.
 """
 
 from __future__ import annotations
@@ -106,7 +106,10 @@ class Command(CatalogueCommand):
             sys.exit(130)
 
     def serve(self, options: dict[str, Any]) -> int:
-        """Run the service until it ends; return the exit code."""
+        """Run the service until it is stopped; return the exit code.
+
+        With --prepare-only, prepare the database and return 0.
+        """
         former = handover.take()
         if former is None:
             self.check(tags=["interpreter"], include_deployment_checks=True)
@@ -130,7 +133,10 @@ class Command(CatalogueCommand):
             return supervisor.run(former or Handover())
 
     def greet(self, urls: list[str], password: str | None) -> None:
-        """Print the URLs of the service, the password of a new user, and an example request."""
+        """Print the URLs of the service, the password of the first user, and an example request.
+
+        ``password`` is None if no user was created.
+        """
         url = next((it for it in urls if not it.startswith(listeners.UNIX)), None)
         admin = f"; the browser admin is at {url}/admin/" if url else ""
         self.stdout.write(f"\nThe image catalogue API is at {', '.join(urls)}{admin}")
@@ -161,7 +167,7 @@ class Command(CatalogueCommand):
         )
 
     def show_password(self, password: str | None) -> None:
-        """Print the password of a new user."""
+        """Print the password of the first user; nothing if it is None."""
         if password:
             self.stdout.write(
                 f"First user: admin, password: {password}  (not shown again)"
@@ -172,7 +178,11 @@ class Command(CatalogueCommand):
 
 
 def _prepare(options: dict[str, Any]) -> str | None:
-    """Prepare the data folder and the database; return the password of a new user."""
+    """Prepare the data folder and the database; return the password of the first user.
+
+    Returns None if no user is created, or if IMAGECATALOG_ADMIN_PASSWORD sets the password.
+    Raises CommandError if the catalogue cannot be served.
+    """
     if options["no_migrate"]:
         schema.refuse_older()
     _refuse_unexpected_catalogue()
@@ -191,9 +201,10 @@ def _prepare(options: dict[str, Any]) -> str | None:
 
 
 def _addresses(options: dict[str, Any]) -> tuple[list[Address], list[Address]]:
-    """Return the addresses for the API and for the management listener.
+    """Return the addresses of the options --bind and --management, for the API and the probes.
 
-    Raises CommandError for a text that is no address, and for a host that must not be used.
+    Raises CommandError for an invalid address, and for a host that other machines can reach
+    without sign-in.
     """
     named = [options["management"]] if options["management"] else []
     api = [listeners.parse("--bind", text) for text in options["bind"] or ()]
@@ -206,10 +217,11 @@ def _addresses(options: dict[str, Any]) -> tuple[list[Address], list[Address]]:
 def _listen(
     options: dict[str, Any], stack: contextlib.ExitStack, former: Handover | None
 ) -> Sockets:
-    """Open the listening sockets, which ``stack`` closes. Raises CommandError if one fails.
+    """Open the sockets on which the service listens. ``stack`` closes them.
 
-    Call it before any other step of the start: if it fails, nothing has been changed. ``former``
-    has the sockets from before a reload.
+    Call this before the other steps of the start, so that nothing has changed if it fails.
+    ``former`` has the open sockets after a reload. Raises CommandError if a socket cannot be
+    opened.
     """
     mode, kept = options["socket_mode"], former.sockets if former else {}
     addresses, of_management = _addresses(options)
@@ -249,10 +261,10 @@ def _refuse_missing_stores() -> None:
 
 
 def _refuse_unexpected_catalogue() -> None:
-    """Raise CommandError if there is no catalogue, and a new one is probably a mistake.
+    """Raise CommandError if a new catalogue would be created, probably by mistake.
 
-    It is if IMAGECATALOG_NEW_CATALOGUE is ``off``, or is ``auto`` and a local store has data:
-    the folder of the old catalogue is then probably not mounted.
+    This is so if IMAGECATALOG_NEW_CATALOGUE is ``off``, or if it is ``auto`` and a local store
+    has data: the folder of the old catalogue is then probably not mounted.
     """
     if not schema.is_new():
         return
@@ -286,7 +298,7 @@ def _close_database() -> None:
 
 
 def _web_options(options: dict[str, Any]) -> list[str]:
-    """Return the options of gunicorn that the command line overrides."""
+    """Return the options of the command line that are passed on to gunicorn."""
     names = "workers", "threads", "certfile", "keyfile"
     given = ((name, options[name]) for name in names)
     return [f"--{name}={value}" for name, value in given if value]

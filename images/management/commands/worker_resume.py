@@ -1,4 +1,4 @@
-"""The command that ends the pause of the background workers after a restore."""
+"""The command that lets the background workers work again after a restore."""
 
 from __future__ import annotations
 

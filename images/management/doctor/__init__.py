@@ -1,3 +1,3 @@
-"""The checks of the command ``doctor``: each looks at one part of an installation, and tries it."""
+"""The checks of the command `doctor`. Each check examines one part of the installation."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The checks of the settings: Django's system checks of this project."""
+"""Checks of the settings, by means of Django's system checks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from images.management.doctor.result import Result, fail, ok, warn
 
 
 def release() -> Iterator[Result]:
-    """Tell the release, and warn about an interpreter that should be updated."""
+    """Report the release and the version of Python, and warn about a Python to be updated."""
     found = f"imagecatalog {settings.IMAGECATALOG_VERSION}, Python {platform.python_version()}"
     messages = run_checks(tags=["interpreter"], include_deployment_checks=True)
     yield from (_result("release", message) for message in messages)
@@ -22,7 +22,7 @@ def release() -> Iterator[Result]:
 
 
 def variables() -> Iterator[Result]:
-    """Report what the system checks say about the settings and the files that they name."""
+    """Report the problems that Django's system checks find in settings and their files."""
     messages = run_checks(tags=[CONFIGURATION])
     yield from (_result("settings", message) for message in messages)
     if not messages:

@@ -1,4 +1,4 @@
-"""The checks of the database: connection, tables, rights, clock, and where it is."""
+"""Checks of the database: connection, tables, permissions, clock and location."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NEVER_ID = -1  # of a row that is not kept
 
 
 def tables() -> Iterator[Result]:
-    """Connect, and compare the tables with this release."""
+    """Report whether the database answers, and whether it has the tables of this release."""
     if not db.exists():
         yield fail(
             "database",
@@ -60,7 +60,7 @@ def _migrations() -> Result:
 
 
 def rights() -> Iterator[Result]:
-    """Write a row, and take it back."""
+    """Report that a row can be written, by writing one and rolling back the transaction."""
     with transaction.atomic():
         WorkerReport.objects.create(pk=NEVER_ID, reported_at=timezone.now())
         transaction.set_rollback(True)
@@ -68,7 +68,10 @@ def rights() -> Iterator[Result]:
 
 
 def clock() -> Iterator[Result]:
-    """Compare the clock of this machine with that of the database's server."""
+    """Report how much the clock of this machine differs from that of the PostgreSQL server.
+
+    Yields nothing for SQLite.
+    """
     if connection.vendor != "postgresql":
         return
     with connection.cursor() as cursor:
@@ -89,7 +92,7 @@ def clock() -> Iterator[Result]:
 
 
 def file_system() -> Iterator[Result]:
-    """Warn about a SQLite database on a network file system, where its locks do not hold."""
+    """Report a SQLite database on a network file system, where SQLite's locks do not work."""
     if connection.vendor != "sqlite":
         return
     path = Path(connection.settings_dict["NAME"]).resolve()
@@ -103,7 +106,10 @@ def file_system() -> Iterator[Result]:
 
 
 def _file_system_of(path: Path, mounts: str) -> str:
-    """Return the kind of file system that a path is on, by the content of /proc/mounts."""
+    """Return the type of the file system that has ``path``, such as ``nfs``.
+
+    ``mounts`` is the content of /proc/mounts. Empty if the type cannot be found there.
+    """
     kinds = {}
     for line in mounts.splitlines():
         _, folder, kind, *_ = line.split(" ")
@@ -113,7 +119,7 @@ def _file_system_of(path: Path, mounts: str) -> str:
 
 
 def needed_stores() -> Iterator[Result]:
-    """Report stores that images need and that are not configured."""
+    """Report stores that have data of images but are not configured."""
     if needed := unconfigured_stores.images_by_store():
         yield fail(
             "stores",
@@ -123,5 +129,5 @@ def needed_stores() -> Iterator[Result]:
 
 
 def reason(error: DatabaseError) -> Result:
-    """Return the result of a check that the database did not answer."""
+    """Return a failed result with the reason why the database cannot be used."""
     return fail("database", outages.reason(error), "Check DATABASE_URL and the server.")

@@ -1,4 +1,4 @@
-"""The result of a check."""
+"""The result of one check of the command `doctor`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ FAIL = "fail"
 
 @dataclass(frozen=True)
 class Result:
-    """What a check has found, and for anything but OK what to do."""
+    """The result of a check: OK, WARN or FAIL, with a text and advice on what to do."""
 
     check: str
     status: str
@@ -20,15 +20,15 @@ class Result:
 
 
 def ok(check: str, text: str) -> Result:
-    """Return the result of a check that has found nothing wrong."""
+    """Return the result of a check that has found no problem."""
     return Result(check, OK, text)
 
 
 def warn(check: str, text: str, advice: str) -> Result:
-    """Return the result of a check that has found what can become a problem."""
+    """Return the result of a check that has found something that can become a problem."""
     return Result(check, WARN, text, advice)
 
 
 def fail(check: str, text: str, advice: str) -> Result:
-    """Return the result of a check that has found what prevents work."""
+    """Return the result of a check that has found a problem that stops a part of the service."""
     return Result(check, FAIL, text, advice)

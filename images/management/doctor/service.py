@@ -1,4 +1,4 @@
-"""The checks of what surrounds the service: worker, proxies, Keystone and backups."""
+"""Checks of the background worker, proxies, Keystone and backups."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OLD = timedelta(days=2)
 
 
 def worker() -> Iterator[Result]:
-    """Report whether a background worker runs, and whether it is paused."""
+    """Report whether a background worker runs, and whether the workers are paused."""
     if problem := health.problem():
         yield Result("worker", FAIL, problem)  # which says what to do
     else:
@@ -36,7 +36,7 @@ def worker() -> Iterator[Result]:
 
 
 def proxies() -> Iterator[Result]:
-    """Fetch the public URL, which leads through the proxies."""
+    """Report whether IMAGECATALOG_PUBLIC_URL leads to this service, and proxies are trusted."""
     url = settings.IMAGECATALOG_PUBLIC_URL
     if not url:
         yield ok("proxies", "IMAGECATALOG_PUBLIC_URL is not set: no proxy is expected")
@@ -59,7 +59,7 @@ def proxies() -> Iterator[Result]:
 
 
 def keystone() -> Iterator[Result]:
-    """Fetch Keystone's version document."""
+    """Report whether Keystone answers, if IMAGECATALOG_AUTH is ``keystone``."""
     if settings.IMAGECATALOG_AUTH != "keystone":
         return
     url = settings.IMAGECATALOG_KEYSTONE_URL
@@ -71,7 +71,7 @@ def keystone() -> Iterator[Result]:
 
 
 def _failure(url: str, expected: bytes) -> str | None:
-    """Return why a GET of a URL of the operator's does not give this; None if it does."""
+    """Return why a GET of ``url`` fails or its response lacks ``expected``; None if it succeeds."""
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
             body: bytes = answer.read(1 << 16)
@@ -84,7 +84,7 @@ def _failure(url: str, expected: bytes) -> str | None:
 
 
 def backups() -> Iterator[Result]:
-    """Report the age of the newest backup."""
+    """Report the age of the newest backup in IMAGECATALOG_BACKUP_DIR."""
     folder = settings.IMAGECATALOG_BACKUP_DIR
     advice = "Run `backup` every day, see docs/backup.md."
     if not folder:

@@ -1,4 +1,4 @@
-"""The checks of the stores and of the disks of this machine."""
+"""Checks of the stores, of free disk space, and of file permissions on this machine."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ ELSE = "Make the store available, or correct IMAGECATALOG_STORES."
 
 
 def all_stores() -> Iterator[Result]:
-    """Write, read, list and delete an object in each store."""
+    """Report for each store whether an object can be written, read, listed and deleted."""
     for store in stores.configured():
         begun = time.monotonic()
         try:
@@ -70,7 +70,7 @@ def _try(store: stores.Store) -> None:
 
 
 def disks() -> Iterator[Result]:
-    """Report the free space of each disk that the service writes to."""
+    """Report the free space of each disk to which the service writes."""
     seen = set()
     for folder in _folders():
         if not folder.is_dir() or folder.stat().st_dev in seen:
@@ -100,7 +100,7 @@ def _folders() -> Iterator[Path]:
 
 
 def permissions() -> Iterator[Result]:
-    """Warn about files with secrets, and folders of data, that every user can read."""
+    """Warn if every user of the machine can access the data folder or the files with secrets."""
     wrong = [path for path in _private() if path.exists() and _is_public(path)]
     for path in wrong:
         yield warn(
