@@ -1,4 +1,4 @@
-"""The browser admin: an interface that shows images and calls ``images.lifecycle``."""
+"""The browser admin: web pages that show images and change them with ``images.lifecycle``."""
 
 from __future__ import annotations
 

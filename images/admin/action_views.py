@@ -1,4 +1,4 @@
-"""Views that run an action on one image or on many: confirmation page, action, message."""
+"""Views that run an action on one or many images: confirmation page, action, result."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ REPORT = "admin/images/image/report.html"
 
 
 def permitted(request: HttpRequest, verb: str) -> Action:
-    """Return the action named ``verb``, such as ``delete``.
+    """Return the action named ``verb``, such as ``delete``, if the user can run it.
 
-    Raises Http404 if there is no such action, PermissionDenied if the user lacks its
-    permission.
+    Raises Http404 if there is no such action, PermissionDenied if the user lacks the permission
+    for it.
     """
     if verb not in ACTIONS:
         raise Http404(_("There is no such action."))
@@ -54,10 +54,12 @@ def run_on_one(request: HttpRequest, image_id: str, verb: str) -> HttpResponse:
 def run_on_many(
     request: HttpRequest, images: QuerySet[Image], action: Action
 ) -> HttpResponse:
-    """Show the confirmation page of an action on many images; once confirmed, run it and report.
+    """Show the confirmation page of an action on many images; run it when confirmed.
 
-    The form field ``confirmed`` is the number of images that the user has agreed to. If
-    another number matches by now, the page asks again.
+    The response is then a report of changed and refused images.
+
+    The form field ``confirmed`` is the number of images to which the user has agreed. If the
+    selection has another number of images now, the confirmation page is shown again.
     """
     permitted(request, action.verb)
     ids = list(
@@ -91,9 +93,10 @@ def _confirm(
     *,
     grown: bool = False,
 ) -> HttpResponse:
-    """Return the confirmation page, which lists ``images``; the action will run on all ``ids``.
+    """Return the confirmation page of an action on the images with these ``ids``.
 
-    ``grown`` says that the selection has changed since the user confirmed it.
+    ``images`` are the first of them, which the page lists. ``grown`` says that the number of
+    images has changed since the user confirmed.
     """
     prefetch(images)
     count = len(ids)

@@ -1,6 +1,6 @@
-"""The actions that staff users run on images: labels, permissions, preconditions.
+"""The actions that staff users can run on images: labels, permissions and conditions.
 
-The life cycle decides what is possible; each action has one of Django's permissions.
+The life cycle decides which actions are possible. Each action needs one of Django's permissions.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Verb = Callable[[str, Caller, str], None]
 
 @dataclass(frozen=True)
 class Action:
-    """An action that staff users run on one image or on many, such as delete or restore."""
+    """An action that staff users can run on one or many images, such as delete or restore."""
 
     verb: str
     run: Verb
@@ -40,7 +40,7 @@ class Action:
 
     @property
     def sources(self) -> set[str]:
-        """The statuses from which the action is possible."""
+        """The statuses of images for which the action is possible."""
         return {edge.source for edge in EDGES if edge.name in self.transitions}
 
 
@@ -99,14 +99,14 @@ ACTIONS: Mapping[str, Action] = {
 
 @dataclass(frozen=True)
 class Availability:
-    """An action on one image; ``refusal`` says why it is not available, and is empty if it is."""
+    """An action on one image, and the reason why it cannot be run, which is empty if it can."""
 
     action: Action
     refusal: str = ""
 
 
 def availability(request: HttpRequest, image: Image) -> list[Availability]:
-    """Return every action on an image, each with the reason if this user cannot run it now."""
+    """Return all actions for an image, each with the reason if this user cannot run it now."""
     return [
         Availability(action, _refusal(request, action, image))
         for action in ACTIONS.values()
@@ -122,7 +122,10 @@ def _refusal(request: HttpRequest, action: Action, image: Image) -> str:
 
 
 def not_possible(action: Action, image: Image) -> str:
-    """Return why an action is not possible for an image; empty if it is possible."""
+    """Return the reason why an action is not possible for an image; empty if it is possible.
+
+    The user's permissions are not considered.
+    """
     if image.status not in action.sources:
         return str(action.not_possible)
     if action.verb == "delete" and image.protected:
@@ -148,16 +151,16 @@ def get_caller(request: HttpRequest) -> Caller:
 
 @dataclass
 class Report:
-    """The outcome of an action on images: the images it has changed, and the refused ones."""
+    """The result of an action on many images: those changed, and those refused with reasons."""
 
     done: list[str]  # ids
     refused: dict[str, str]  # id -> reason
 
 
 def run(action: Action, ids: Iterable[str], actor: Caller, reason: str) -> Report:
-    """Run an action on each image; return which ones it has changed and which were refused.
+    """Run an action on images; return which images were changed, and which were refused and why.
 
-    A refusal for one image does not stop the others.
+    If the action is refused for one image, it is still run on the others.
     """
     report = Report([], {})
     for image_id in ids:

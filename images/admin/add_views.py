@@ -1,4 +1,4 @@
-"""Views that create images: one page for each method, and "Add image" that lists them."""
+"""Views that create images: a page for each way to add an image, and the page to choose one."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ SourceForm = LocationForm | ImportForm
 
 @dataclass(frozen=True)
 class AddMethod:
-    """A way to add an image: the page ``images/image/add/PATH/``, its texts and permissions.
+    """A way to add an image: its page ``images/image/add/PATH/``, texts and permissions.
 
-    The page's URL has the name ``images_image_NAME``.
+    The URL of the page has the name ``images_image_NAME``.
     """
 
     path: str
@@ -44,9 +44,9 @@ class AddMethod:
 
 
 def choose(request: HttpRequest) -> HttpResponse:
-    """Show the page "Add image", with the methods that the user has permission for.
+    """Show the page "Add image", on which the user chooses a way to add an image.
 
-    Raises PermissionDenied if there are none.
+    Raises PermissionDenied if none is permitted.
     """
     methods = [method for method in ADD_METHODS if _allowed(request, method)]
     if not methods:
@@ -65,9 +65,9 @@ def _allowed(request: HttpRequest, method: AddMethod) -> bool:
 
 
 def file(request: HttpRequest) -> HttpResponse:
-    """Show the form for an image whose data is a file of the user; a POST creates the image.
+    """Show the form for an image whose data the user will upload; a POST creates the image.
 
-    After the POST the browser is sent to the upload page.
+    After the POST the browser is redirected to the upload page.
     """
     return _create(request, _FILE, None)
 
@@ -78,12 +78,15 @@ def metadata(request: HttpRequest) -> HttpResponse:
 
 
 def location(request: HttpRequest) -> HttpResponse:
-    """Show the form for an image whose data stays at a URL; a POST creates the image."""
+    """Show the form for an image whose data remains at a URL; a POST creates the image."""
     return _create(request, _LOCATION, LocationForm(request.POST or None))
 
 
 def url(request: HttpRequest) -> HttpResponse:
-    """Show the form for an image with data from a URL; a POST creates it and requests the data."""
+    """Show the form for an image whose data is downloaded from a URL; a POST creates the image.
+
+    The POST also requests the download by the background worker.
+    """
     return _create(request, _URL, ImportForm(request.POST or None))
 
 
@@ -135,7 +138,7 @@ def own_project(request: HttpRequest) -> str:
 
 
 def projects() -> list[tuple[str, str]]:
-    """Return (id, name) of the projects to suggest as owners, at most SUGGESTED."""
+    """Return (id, name) of up to SUGGESTED projects, which forms suggest as owners of an image."""
     return list(Project.objects.order_by("name").values_list("pk", "name")[:SUGGESTED])
 
 

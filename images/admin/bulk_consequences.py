@@ -1,4 +1,4 @@
-"""Sentences that say what an action will do to a selection of images, with numbers and sizes."""
+"""Sentences on what an action will do to the selected images, with their number and size."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class Total(NamedTuple):
 
     @property
     def words(self) -> dict[str, str]:
-        """The number of images and their size as text, to be filled into a sentence."""
+        """The number and the size of the images as texts, which are inserted into sentences."""
         return {"count": f"{self.images:,}", "size": formatting.amount(self.size)}
 
 
 def before(action: Action, ids: Sequence[str]) -> str:
-    """Return sentences, one per line, on what an action will do to these images.
+    """Return sentences, one per line, on what an action will do to the images with these ids.
 
-    The last one says how many images the action refuses, if any.
+    If the action will be refused for some images, the last sentence gives their number.
     """
     total = _total(ids, _possible(action))
     sentences = _BEFORE[action.verb](ids, total) if total.images else []
@@ -45,7 +45,7 @@ def before(action: Action, ids: Sequence[str]) -> str:
 
 
 def deleted_size(action: Action, ids: Sequence[str]) -> int:
-    """Return how many bytes of data an action will delete permanently; 0 if it deletes none."""
+    """Return how many bytes of data an action deletes permanently; 0 if it deletes none."""
     at_once = action.verb == "delete" and not settings.IMAGECATALOG_DELAYED_DELETE
     if action.verb != "scrub" and not at_once:
         return 0
@@ -135,9 +135,10 @@ def _scrub(ids: Sequence[str], total: Total) -> list[str]:
 
 
 def _cancelled(ids: Sequence[str], **conditions: bool) -> list[str]:
-    """Return a sentence on the transfers that are cancelled, in a list; empty if none is running.
+    """Return, in a list, a sentence on the transfers that an action cancels; else an empty list.
 
-    ``conditions`` narrow the transfers, as arguments of a queryset's ``filter``.
+    ``conditions`` are arguments of a queryset's ``filter``: only transfers that match them
+    count.
     """
     running = Transfer.objects.owning().filter(image__in=ids, **conditions)
     # An import of staged data runs beside its upload; both have received the same bytes.

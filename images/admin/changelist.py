@@ -1,4 +1,4 @@
-"""The list of images in Django's admin, fit for millions of images.
+"""The list of images in Django's admin, which is fast even with millions of images.
 
 No query counts all images, and the number of queries does not depend on the page size.
 """
@@ -31,26 +31,26 @@ COUNTED = 10_000  # images; for longer lists the page says "more than"
 
 
 class CappedPaginator(Paginator):  # type: ignore[type-arg]
-    """A paginator that counts at most COUNTED rows and has no pages for rows beyond them."""
+    """A paginator that counts only the first COUNTED rows, and has no pages for further rows."""
 
     @cached_property
     def count(self) -> int:
-        """The number of rows, at most COUNTED."""
+        """The number of rows; COUNTED if there are more."""
         ids = self.object_list.order_by().values("pk")  # type: ignore[attr-defined]
         return int(ids[:COUNTED].count())
 
 
 class ImageList(ChangeList):
-    """The list of images in the admin, filtered by FilterForm; reads a page in a few queries."""
+    """The list of images in the admin. FilterForm filters it; a page needs only a few queries."""
 
     def get_filters_params(self, params: Any = None) -> dict[str, Any]:
-        """Return no parameters: FilterForm filters the list, not Django."""
+        """Return no parameters for Django's own filters, because FilterForm filters the list."""
         return {}
 
     def get_queryset(
         self, request: HttpRequest, exclude_parameters: Any = None
     ) -> QuerySet[Image]:
-        """Return the images that match search and filters; none if a filter is invalid."""
+        """Return the images that match the search and the filters; none if a filter is invalid."""
         self.form = FilterForm(self.params, caller=get_caller(request))
         images: QuerySet[Image] = super().get_queryset(request, exclude_parameters)
         if not self.form.is_valid():
@@ -58,11 +58,11 @@ class ImageList(ChangeList):
         return images.filter(self.form.condition())
 
     def apply_select_related(self, qs: QuerySet[Image]) -> QuerySet[Image]:
-        """Return the images unchanged: rows need no joined tables."""
+        """Return the images unchanged, because the list needs no values of joined tables."""
         return qs
 
     def get_results(self, request: HttpRequest) -> None:
-        """Fetch the rows of the page with the values that they show."""
+        """Load the images of the current page, with all values that the list shows."""
         super().get_results(request)
         self.result_list = list(self.result_list)
         prefetch(self.result_list)
@@ -71,12 +71,15 @@ class ImageList(ChangeList):
 
     @property
     def capped(self) -> bool:
-        """Whether there are at least COUNTED images."""
+        """Whether the list has at least COUNTED images, so that their exact number is unknown."""
         return int(self.result_count) >= COUNTED
 
     @property
     def tabs(self) -> list[dict[str, Any]]:
-        """The saved views as tabs: title and URL of each, and whether it is the current one."""
+        """The saved views as tabs above the list.
+
+        Each tab has its title, its URL, and whether it is the current view.
+        """
         shown = self.params.get("view", "")
         return [
             {
@@ -90,7 +93,10 @@ class ImageList(ChangeList):
 
     @property
     def chips(self) -> list[dict[str, str]]:
-        """The active filters: the label and value of each, and the URL of the list without it."""
+        """The filters that are set, which the page shows above the list.
+
+        Each has its label, its value, and the URL of the list without this filter.
+        """
         return [
             {
                 "label": str(self.form.fields[name].label),
@@ -108,22 +114,22 @@ class ImageList(ChangeList):
 
     @property
     def narrowed(self) -> bool:
-        """Whether a search or a filter is active."""
+        """Whether a search text or a filter is set."""
         return bool(self.query or self.chips)
 
     @property
     def pristine(self) -> bool:
-        """Whether the list shows all images, without a view, search or filter."""
+        """Whether the list shows all images, without a saved view, search text or filter."""
         return not self.narrowed and not self.params.get("view")
 
     @property
     def empty_text(self) -> str:
-        """The sentence that the current view shows when it has no images."""
+        """The sentence that the list shows if the current view has no images."""
         return str(EMPTY.get(self.params.get("view", ""), EMPTY[""]))
 
     @property
     def count_text(self) -> str:
-        """The number of images, as a sentence."""
+        """The number of images in the list, as a text."""
         if self.capped:
             return _(
                 "More than %(count)s images. Narrow the filters to see an exact count."
@@ -134,11 +140,11 @@ class ImageList(ChangeList):
 
 
 def prefetch(images: list[Image]) -> None:
-    """Set on each image what a list shows and the table does not hold, in three queries.
+    """Load values that lists show beside an image, and set them on each image. Three queries.
 
-    These attributes are ``copies`` (store ids), ``transfer`` (the running one or None),
-    ``owner_name`` (of the project), ``shown_size`` (with a unit), ``title`` (name or id) and
-    ``badge`` (the status as HTML).
+    The attributes are ``copies`` (store ids), ``transfer`` (the running transfer or None),
+    ``owner_name`` (of the project), ``shown_size`` (with a unit), ``title`` (the image's name)
+    and ``badge`` (the status as HTML).
     """
     ids = [image.pk for image in images]
     copies: dict[str, list[str]] = {}
@@ -160,6 +166,9 @@ def prefetch(images: list[Image]) -> None:
 
 
 def project_names(ids: set[str]) -> dict[str, str]:
-    """Return id -> name of the projects that the identity service here has. One query."""
+    """Return the names of projects in the built-in identity service, by id. One query.
+
+    Ids that are unknown there are left out.
+    """
     known = Project.objects.filter(pk__in=ids)
     return dict(known.values_list("pk", "name"))

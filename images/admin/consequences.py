@@ -1,4 +1,4 @@
-"""Sentences that state what an action will do to one image, or did to it, with its numbers."""
+"""Sentences on what an action will do to one image, or has done to it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from images.operations import manual_transitions, overview
 
 
 def before(action: Action, image: Image) -> str:
-    """Return a sentence on what an action will do to an image, or on why it is not possible."""
+    """Return a sentence on what an action will do to an image, or why it is not possible."""
     return not_possible(action, image) or _BEFORE[action.verb](image)
 
 
@@ -54,7 +54,7 @@ def _cancel(image: Image) -> str:
 
 
 def cancelling(image: Image, transfer: Transfer) -> str:
-    """Return a sentence on what the end of an open transfer will do to its image."""
+    """Return sentences on what happens to an image if its open transfer is cancelled."""
     if Transfer.objects.owning().filter(pk=transfer.pk).exists():
         return _cancel(image)
     outcome = _("The image stays %(status)s.") % {"status": image.get_status_display()}
@@ -66,7 +66,7 @@ def cancelling(image: Image, transfer: Transfer) -> str:
 
 
 def copying(image: Image) -> str:
-    """Return sentences on what a copy to another store will do."""
+    """Return sentences on what copying an image to other stores does."""
     return _(
         "A background worker reads the %(size)s of the image, checks them, and stores "
         "them in each store that you choose. The image stays active meanwhile."
@@ -103,7 +103,7 @@ def _size(image: Image) -> str:
 
 
 def restorable_until() -> str:
-    """Return, as text, until when an image that is moved to the trash now can be restored."""
+    """Return as text how long an image can be restored if it is moved to the trash now."""
     return formatting.when(lifecycle.scrub_at(timezone.now()))
 
 
@@ -142,7 +142,7 @@ _BEFORE: Mapping[str, Callable[[Image], str]] = {
 
 
 def after(action: Action, image: Image) -> str:
-    """Return a sentence on what an action did to an image, which was read after the action."""
+    """Return a sentence on what an action has done. ``image`` was read after the action."""
     scrub_at = overview.scrub_at(image)
     if scrub_at:
         return _(

@@ -1,4 +1,4 @@
-"""The front page: images that need attention, totals, and the life cycle with its counts."""
+"""The front page of the admin: images that need attention, totals, and the life cycle."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def context() -> dict[str, Any]:
 
 
 def numbers() -> dict[str, str]:
-    """Return the numbers on the front page that polling updates.
+    """Return the numbers on the front page, which the page polls, as texts.
 
-    The keys are the names of the page's elements, the values their texts.
+    The keys are the names of the elements that show the texts.
     """
     statistics = overview.statistics()
     tiles = _tiles(statistics, overview.next_scrub())
@@ -45,7 +45,7 @@ def numbers() -> dict[str, str]:
 
 
 def _count(view: str) -> int:
-    """Return the number of images in a saved view of the list, such as ``stuck``."""
+    """Return the number of images in a saved view of the image list, such as ``stuck``."""
     _title, condition = VIEWS[view]
     return Image.objects.filter(condition()).count()
 

@@ -1,4 +1,4 @@
-"""The metadata definitions that the page of an image offers, by namespace."""
+"""The properties from metadata definitions that the page of an image suggests."""
 
 from __future__ import annotations
 
@@ -23,36 +23,36 @@ INPUTS = {"integer": ("number", "1"), "number": ("number", "any")}
 
 
 class Offer(NamedTuple):
-    """A property that an image can be given, with what its definition says."""
+    """A property that the page of an image suggests: its name, and the schema of its definition."""
 
     name: str
     schema: Mapping[str, Any]
 
     @property
     def field(self) -> str:
-        """The name of the form's field."""
+        """The name of the property's field in the HTML form."""
         return FIELD + self.name
 
     @property
     def choices(self) -> list[str]:
-        """The values to choose from; empty: any value."""
+        """The values from which the user can choose; empty if any value is allowed."""
         if self.schema["type"] == "boolean":
             return ["true", "false"]
         return [str(value) for value in self.schema.get("enum", [])]
 
     @property
     def input_type(self) -> str:
-        """The type of the input element."""
+        """The ``type`` of the HTML input element: ``number`` or ``text``."""
         return INPUTS.get(self.schema["type"], ("text", ""))[0]
 
     @property
     def step(self) -> str:
-        """The step of a number."""
+        """The ``step`` of the HTML input element for a number; empty for other types."""
         return INPUTS.get(self.schema["type"], ("text", ""))[1]
 
     @property
     def range(self) -> str:
-        """The range of a number, for people; empty if it has none."""
+        """The range of a number as text, such as "at least 1"; empty if it is not limited."""
         low, high = self.schema.get("minimum"), self.schema.get("maximum")
         if low is not None and high is not None:
             return _("from %(low)s to %(high)s") % {"low": low, "high": high}
@@ -61,7 +61,7 @@ class Offer(NamedTuple):
         return _("at most %(high)s") % {"high": high} if high is not None else ""
 
     def complaint(self, value: str) -> str:
-        """Return a sentence that says what is wrong with a value; empty if it is valid."""
+        """Return a sentence on what is wrong with a value; empty if the definition allows it."""
         error = ""
         if self.choices and value not in self.choices:
             error = _("choose one of %(choices)s") % {
@@ -83,7 +83,7 @@ class Offer(NamedTuple):
 
 
 class Group(NamedTuple):
-    """A namespace and those of its properties that an image can have."""
+    """A namespace, with those of its properties that the page of an image suggests."""
 
     title: str
     description: str
@@ -91,9 +91,10 @@ class Group(NamedTuple):
 
 
 def groups(image: Image) -> list[Group]:
-    """Return the properties that are defined for images, grouped by namespace.
+    """Return the suggested properties for an image, grouped by namespace.
 
-    Only namespaces that the image's owner can see are used.
+    They come from namespaces that the image's owner can see and that are associated with
+    images.
     """
     # A property target means properties of another resource, such as a volume's image.
     associations = MetadefAssociation.objects.filter(
@@ -125,7 +126,7 @@ def _offers(namespace: MetadefNamespace) -> Iterator[Offer]:
 
 
 def without(found: list[Group], names: Container[str]) -> list[Group]:
-    """Return the groups, leaving out the properties with these names."""
+    """Return the groups without properties that have one of these names. Drop empty groups."""
     left = [
         group._replace(offers=[it for it in group.offers if it.name not in names])
         for group in found
@@ -134,7 +135,7 @@ def without(found: list[Group], names: Container[str]) -> list[Group]:
 
 
 def entered(post: QueryDict) -> dict[str, str]:
-    """Return the values that a submitted form has for offered properties, by name."""
+    """Return the values that a user has entered for suggested properties, by property name."""
     return {
         key.removeprefix(FIELD): str(post[key])
         for key in post
@@ -143,7 +144,10 @@ def entered(post: QueryDict) -> dict[str, str]:
 
 
 def complaints(image: Image, values: Mapping[str, str]) -> list[str]:
-    """Return a sentence for each value that its definition for the image does not allow."""
+    """Return a sentence for each entered value that the definition of its property does not allow.
+
+    ``values`` are the entered values by name of the property.
+    """
     if not values:
         return []
     offers = {it.name: it for group in groups(image) for it in group.offers}

@@ -1,4 +1,4 @@
-"""Error pages in the layout of the admin: 403, 404, 413, 429 and 503."""
+"""Error pages with the layout of the admin: 403, 404, 413, 429 and 503."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from images.http import views
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Return the page for a missing permission; Django's handler403."""
+    """Return the page for a missing permission (403). Django calls this as its handler403."""
     if not hasattr(request, "user"):
         return defaults.permission_denied(request, exception)
     sentence = _(
@@ -27,7 +27,7 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Return the page for an unknown URL or object; Django's handler404."""
+    """Return the page for an unknown URL or object (404). Django calls this as its handler404."""
     if not hasattr(request, "user"):
         return defaults.page_not_found(request, exception)
     # Messages of the URL resolver are not shown: they list the URLs of the service.
@@ -38,20 +38,23 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def too_large(request: HttpRequest, limit: int) -> HttpResponse:
-    """Return the page for a form with more bytes than the limit (413)."""
+    """Return the page for a form that has more than ``limit`` bytes (413)."""
     sentence = _("The form has more than %(limit)s bytes. Send less at once.")
     return _page(request, 413, _("Too large"), sentence % {"limit": f"{limit:,}"})
 
 
 def too_many(request: HttpRequest, error: errors.TooManyAttempts) -> HttpResponse:
-    """Return the page for too many sign-in attempts (429); Retry-After has the seconds to wait."""
+    """Return the page for too many sign-in attempts (429). Retry-After has the seconds to wait."""
     response = _page(request, 429, _("Please wait"), str(error))
     response.headers["Retry-After"] = str(error.seconds)
     return response
 
 
 def locked_out(request: HttpRequest, *args: Any) -> HttpResponse:
-    """Return the page after too many wrong passwords; django-axes' AXES_LOCKOUT_CALLABLE."""
+    """Return the page for too many wrong passwords (429), which django-axes calls.
+
+    It is the value of the setting AXES_LOCKOUT_CALLABLE.
+    """
     # At most: the lockout began with the last attempt that was looked at.
     seconds = int(settings.AXES_COOLOFF_TIME.total_seconds())
     sentence = _("Too many wrong passwords. Try again in %(minutes)d minutes.") % {
@@ -61,9 +64,9 @@ def locked_out(request: HttpRequest, *args: Any) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Return the page for an outage of the database (503); Django's handler500.
+    """Return the page for an outage of the database (503). Django calls this as its handler500.
 
-    Other errors, and those of the APIs, have the form of the API.
+    For other errors, and for requests to the APIs, return an error in the form of the API.
     """
     is_page = request.path_info.startswith(settings.IMAGECATALOG_BROWSER_PATHS)
     outage = views.current_outage() if is_page else None

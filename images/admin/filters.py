@@ -1,4 +1,4 @@
-"""The conditions of the list of images: saved views, filters and search."""
+"""The conditions for the list of images in the admin: saved views, filters and search."""
 
 from __future__ import annotations
 
@@ -82,10 +82,10 @@ EMPTY: Mapping[str, Any] = {
 
 
 class SizeField(forms.CharField):
-    """A field for a size such as ``1.5 GiB``; its value is the number of bytes."""
+    """A form field for a size such as ``1.5 GiB``. Its value is a number of bytes."""
 
     def to_python(self, value: Any) -> Any:
-        """Return the number of bytes; None for an empty text. Raises ValidationError if invalid."""
+        """Convert a size to bytes; None for an empty text. Raises ValidationError."""
         text = super().to_python(value)
         if not text:
             return None
@@ -117,7 +117,7 @@ def _day_field(label: Any) -> forms.DateField:
 
 
 class FilterForm(forms.Form):
-    """The filters of the list, read from its URL."""
+    """The form with the filters of the image list. Its values come from the query of the URL."""
 
     view = forms.ChoiceField(
         choices=[(name, title) for name, (title, _q) in VIEWS.items()],
@@ -164,10 +164,10 @@ class FilterForm(forms.Form):
         self.fields["status"].choices = [("", _("any")), *Status.choices]  # type: ignore[attr-defined]
 
     def clean_property(self) -> dict[str, str]:
-        """Return the property as {name: value}; empty if the text is empty.
+        """Return the property to filter by as {name: value}; empty if none is entered.
 
-        Raises ValidationError if the text is not ``name=value``, or if the user is not allowed
-        to read the property.
+        Raises ValidationError if the text is not ``name=value``, or if the user is not allowed to
+        read the property.
         """
         text = self.cleaned_data["property"]
         name, equals, value = text.partition("=")
@@ -183,7 +183,7 @@ class FilterForm(forms.Form):
         return {name.strip(): value.strip()} if text else {}
 
     def condition(self) -> Q:
-        """Return the query condition for images that match the view and all filters of the form.
+        """Return the query condition for images in the chosen view that match all filters.
 
         The form must be valid.
         """
@@ -230,7 +230,7 @@ def _midnight(day: Any, later: timedelta = timedelta()) -> datetime | None:
 def matching(text: str) -> Q:
     """Return the query condition for images that match a search text.
 
-    It matches part of a name, a whole tag, the beginning of an id, or a whole digest.
+    The text can be a part of a name, a whole tag, the beginning of an id, or a whole digest.
     """
     text = text.strip()
     condition = Q(name__icontains=text) | Q(tags__holds=[text])

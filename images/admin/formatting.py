@@ -1,4 +1,4 @@
-"""Formatting of values for people, the same on every page."""
+"""Formatting of values as text or HTML, the same on every page of the admin."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from images.models import Image, Status, Transfer, TransferKind, TransferStatus
 
 
 def status(value: str) -> str:
-    """Return the name of a status for use within a sentence."""
+    """Return the name of an image status in lower case, for use within a sentence."""
     return str(Status(value).label).lower()
 
 
 def badge(status: str) -> SafeString:
-    """Return a status as a coloured badge, in HTML."""
+    """Return an image status as a coloured label, in HTML."""
     label = Status(status).label if status in Status.values else status
     return format_html('<span class="badge status-{}">{}</span>', status, label)
 
 
 def transfer_badge(transfer: Transfer) -> SafeString:
-    """Return the status of a transfer as a coloured badge, in HTML."""
+    """Return the status of a transfer as a coloured label, in HTML."""
     return format_html(
         '<span class="badge transfer-{}">{}</span>',
         transfer.status,
@@ -37,7 +37,7 @@ def transfer_badge(transfer: Transfer) -> SafeString:
 
 
 def ago(at: datetime | None) -> SafeString | str:
-    """Return how long ago a time was, as HTML with the exact time as a tooltip; – for None."""
+    """Return how long ago a time was, as HTML; its tooltip has the exact time. – for None."""
     if at is None:
         return "–"
     return format_html(
@@ -57,7 +57,7 @@ def _distance(at: datetime, now: datetime) -> str:
 
 
 def when(at: datetime) -> str:
-    """Return a time for use within a sentence: ``29 Nov 13:40 UTC``."""
+    """Return a time as text for use within a sentence, such as ``29 Nov 13:40 UTC``."""
     year = "" if at.year == timezone.now().year else " Y"
     return f"{format_date(at, f'j M{year} H:i')} UTC"
 
@@ -69,26 +69,27 @@ def duration(seconds: int) -> str:
 
 
 def size(count: int | None) -> str:
-    """Return a number of bytes as text in its largest unit; – for None."""
+    """Return a number of bytes as text with a suitable unit; – for None."""
     return "–" if count is None else units.size(count)
 
 
 def amount(count: int) -> str:
-    """Return a number of bytes for use within a sentence: ``856 MiB``, ``1.5 GiB``."""
+    """Return a number of bytes as text for use within a sentence, such as ``856 MiB``."""
     return units.size(count).replace(".0 ", " ")
 
 
 def kind(transfer: Transfer) -> str:
-    """Return the name of a transfer's kind for people, such as "Resumable upload"."""
+    """Return the kind of a transfer as text, such as "Resumable upload"."""
     if transfer.kind == TransferKind.STAGE and not transfer.import_method:
         return _("Resumable upload")
     return str(TransferKind(transfer.kind).label)
 
 
 def progress(transfer: Transfer) -> dict[str, Any]:
-    """Return a transfer's id, percentage, bytes as text, and average rate, for pages and polling.
+    """Return the progress of a transfer, for pages and for polling.
 
-    The percentage is None if the size of the data is unknown.
+    ``percent`` is None if the size of the data is unknown; ``words`` has the received bytes as
+    text, ``rate`` the average bytes per second as text. ``id`` is the id of the transfer.
     """
     now = timezone.now() if transfer.ended_at is None else transfer.ended_at
     seconds = max((now - transfer.started_at).total_seconds(), 1.0)
@@ -108,7 +109,10 @@ def progress(transfer: Transfer) -> dict[str, Any]:
 
 
 def bar(transfer: Transfer | None) -> SafeString | str:
-    """Return a progress bar as HTML; only the numbers for a transfer that has ended; – for None."""
+    """Return the progress of a transfer as HTML with a bar; – for None.
+
+    A transfer that is not running has no bar, only the number of received bytes.
+    """
     if transfer is None:
         return "–"
     state = progress(transfer)
@@ -129,10 +133,10 @@ def bar(transfer: Transfer | None) -> SafeString | str:
 
 
 def title(image: Image) -> str:
-    """Return the name of an image for pages, or "unnamed image" if there is none to be seen.
+    """Return the name of an image as pages show it; "unnamed image" if the name is empty or blank.
 
-    Characters that would turn the text around, and could hide the end of a name, are shown as
-    their codes.
+    Unicode characters that change the direction of text, and could so hide the end of a name,
+    are shown as their codes.
     """
     return (image.name or "").strip().translate(_DIRECTIONS) or _("unnamed image")
 

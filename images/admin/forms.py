@@ -34,9 +34,9 @@ def _formats(values: tuple[str, ...]) -> list[tuple[str, Any]]:
 
 
 class ImageForm(forms.Form):
-    """The attributes and tags of an image.
+    """The form with the attributes and tags of an image.
 
-    Each field carries its initial value, so that only the fields that the user has changed
+    Each field also sends the value that it had first. So only fields that the user has changed
     are saved, even if another request has changed the image in the meantime.
     """
 
@@ -115,13 +115,13 @@ class ImageForm(forms.Form):
                 field.help_text = _("Only queued images can change their format.")
 
     def clean_tags(self) -> list[str]:
-        """Return the tags, one per line of the text."""
+        """Return the tags, which the user enters one per line."""
         lines = self.cleaned_data["tags"].splitlines()
         return [line.strip() for line in lines if line.strip()]
 
     @property
     def attributes(self) -> dict[str, Any]:
-        """All values of a valid form, by name; None for a name, owner or format that is empty."""
+        """All values of a valid form, by name. An empty name, owner or format is None."""
         return {
             name: (value or None) if name in NULLABLE else value
             for name, value in self.cleaned_data.items()
@@ -129,7 +129,7 @@ class ImageForm(forms.Form):
 
     @property
     def changed(self) -> dict[str, Any]:
-        """The values that the user has changed, by name."""
+        """Those values of a valid form that the user has changed, by name."""
         return {name: self.attributes[name] for name in self.changed_data}
 
 
@@ -142,7 +142,7 @@ def _initial(image: Image | None) -> dict[str, Any] | None:
 
 
 class PropertyRows:
-    """The rows of custom properties in a submitted form, and the rows that were first shown."""
+    """The rows of custom properties in a submitted form, and the rows as the page showed them."""
 
     def __init__(self, post: QueryDict) -> None:
         shown = post.getlist(
@@ -162,7 +162,7 @@ class PropertyRows:
 
     @property
     def changed(self) -> dict[str, str]:
-        """The properties that the user has added or changed."""
+        """The properties that the user has added or changed: name -> value."""
         return {
             name: value
             for name, value in self.values.items()
@@ -176,7 +176,7 @@ class PropertyRows:
 
     @property
     def complaints(self) -> list[str]:
-        """One sentence for each error in the rows."""
+        """A sentence for each error in the submitted rows."""
         nameless = any(value and not name for name, value in self.pairs)
         twice = len([name for name, _value in self.pairs if name]) > len(self.values)
         complaints = [complaint(name, value) for name, value in self.changed.items()]
@@ -201,7 +201,7 @@ def _lines(text: str) -> str:
 
 
 def editable(properties: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the properties that users can edit, without the internal ones of the service."""
+    """Return the properties that users can edit, without those for the service's own use."""
     return {name: value for name, value in properties.items() if not is_internal(name)}
 
 
@@ -213,9 +213,9 @@ def _complete(form: ImageForm, rows: PropertyRows) -> bool:
 
 
 def update(image: Image, form: ImageForm, rows: PropertyRows, actor: Caller) -> bool:
-    """Save the changes of a form to an image; return whether the form was accepted.
+    """Save the changed values of a form to an image; return whether they were accepted.
 
-    If it is refused, the form has the errors. True also if there was nothing to save.
+    If they are refused, the errors are added to the form. Also True if nothing was changed.
     """
     if not _complete(form, rows):
         return False
@@ -231,9 +231,9 @@ def update(image: Image, form: ImageForm, rows: PropertyRows, actor: Caller) -> 
 
 
 def create(form: ImageForm, rows: PropertyRows, actor: Caller) -> Image | None:
-    """Create an image from a form, and return it.
+    """Create an image with the values of a form, and return it.
 
-    Returns None if the form is refused; the form then has the errors.
+    Returns None if the values are refused; the errors are then added to the form.
     """
     if not _complete(form, rows):
         return None

@@ -1,6 +1,6 @@
-"""The diagram of the life cycle, drawn from the transitions of the state machine.
+"""The diagram of the life cycle of images: a box for each status, a line for each transition.
 
-This module defines the position of each status; the model defines the transitions.
+This module has the positions of the boxes; the transitions come from the model.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ CENTRES: Mapping[str, tuple[int, int]] = {
 
 @dataclass(frozen=True)
 class Node:
-    """The box of a status: its position and its texts."""
+    """The box of a status in the diagram: its position, label, link and number of images."""
 
     status: str
     label: str
@@ -47,30 +47,30 @@ class Node:
 
     @property
     def shown(self) -> str:
-        """The number of images in this status, as text; empty if it is not shown."""
+        """The number of images in this status, as text; empty if the diagram shows no numbers."""
         return "" if self.count is None else f"{self.count:,}"
 
     @property
     def text_y(self) -> float:
-        """The y coordinate of the label in the diagram."""
+        """The y coordinate of the label in the box."""
         return self.y + TALL / 2 + (5 if self.count is None else -4)
 
     @property
     def count_y(self) -> float:
-        """The y coordinate of the number of images in the diagram."""
+        """The y coordinate of the number of images in the box."""
         return self.y + TALL / 2 + 14
 
     @property
     def middle(self) -> float:
-        """The x coordinate of the label and the number: the centre of the box."""
+        """The x coordinate of the centre of the box, for the label and the number."""
         return self.x + BOX / 2
 
 
 @dataclass(frozen=True)
 class Line:
-    """A transition in the diagram: its path in SVG, and its meaning as text.
+    """A transition in the diagram: its SVG path, and its meaning as text.
 
-    ``taken`` highlights it.
+    ``taken`` says that the transition is highlighted.
     """
 
     path: str
@@ -84,10 +84,10 @@ def diagram(
     current: str = "",
     taken: Collection[tuple[str, str]] = (),
 ) -> dict[str, Any]:
-    """Return the template context of the diagram; the box of each status links to its images.
+    """Return the template context of the diagram, in which each status links to its images.
 
-    ``counts`` are the numbers in the boxes, ``current`` is the highlighted status, ``taken``
-    are the (source, target) pairs of the highlighted transitions.
+    ``counts`` are the numbers of images by status, ``current`` is the status to highlight,
+    ``taken`` are the transitions to highlight, as (source, target).
     """
     images = reverse("admin:images_image_changelist")
     nodes = [
@@ -141,10 +141,10 @@ def _path(source: str, target: str) -> str:
 def _border(
     x: float, y: float, dx: float, dy: float, gap: float
 ) -> tuple[float, float]:
-    """Return the point at which a line leaves a box, relative to the centre of the box.
+    """Return the point at which a line crosses the border of a box.
 
-    The line begins at (x, y), relative to the centre, and runs in the direction (dx, dy).
-    ``gap`` widens the box on each side.
+    The line starts at (x, y) and runs in the direction (dx, dy); ``gap`` enlarges the box on
+    each side. All points are relative to the centre of the box.
     """
     half_x, half_y = BOX / 2 + gap, TALL / 2 + gap
     to_side = (half_x - x * (1 if dx > 0 else -1)) / abs(dx) if dx else inf
@@ -154,7 +154,7 @@ def _border(
 
 
 def _around(source: str) -> str:
-    """Return the SVG path of a transition to `deleted`, along the upper or lower margin."""
+    """Return the SVG path of a transition to the status deleted, around the boxes in between."""
     x, y = CENTRES[source]
     end_x, end_y = CENTRES[Status.DELETED]
     upper = y < HEIGHT / 2

@@ -1,4 +1,4 @@
-"""The class of the image pages in Django's admin; other modules have the views."""
+"""Registration of the image pages in Django's admin; other modules have the views."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ IN_TRASH = ("trash_age", "scrub_age")  # columns of the trash, instead of ACTIVE
 
 
 class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Django's admin for images: the list, the page of an image, and the pages below it."""
+    """The admin pages of images: the list, the page of an image, and the pages of actions."""
 
     list_display = (
         "status_badge",
@@ -69,11 +69,11 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     # The list
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ImageList]:
-        """Return the class of the list."""
+        """Return ImageList, the class of the list of images."""
         return ImageList
 
     def get_list_display(self, request: HttpRequest) -> Any:
-        """Return the names of the list's columns; the trash has other ones."""
+        """Return the names of the columns of the list; the view "Trash" has two other columns."""
         columns = self.list_display
         if request.GET.get("view") == "trash":
             return (*[name for name in columns if name not in ACTIVE], *IN_TRASH)
@@ -82,15 +82,15 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Image], search_term: str
     ) -> tuple[QuerySet[Image], bool]:
-        """Return the images that match the search term; and False, because none occurs twice."""
+        """Return the images that match the search term, and False because no image occurs twice."""
         if search_term.strip():
             queryset = queryset.filter(matching(search_term))
         return queryset, False
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        """Return the actions of the list that the user has permission for, by name.
+        """Return the actions that the user can run on selected images, by name.
 
-        Django's own action for deletion is left out.
+        Django's own action for deletion is not among them.
         """
         return {
             action.verb: (partial(_action, action.verb), action.verb, action.label)
@@ -99,7 +99,7 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         }
 
     def action_checkbox(self, image: Image) -> SafeString:
-        """Return the checkbox that selects an image, as HTML; Django's own template is slow."""
+        """Return the checkbox that selects an image, as HTML, faster than Django's template."""
         return format_html(
             '<input type="checkbox" name="{}" value="{}" class="action-select"'
             ' aria-label="{}">',
@@ -111,14 +111,14 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     @admin.display(description=_("status"))
     def status_badge(self, image: Image) -> str:
-        """The status, as a badge that polling updates."""
+        """Return the status as a coloured label in HTML, which polling updates."""
         return format_html(
             '<span data-image="{}">{}</span>', image.pk, formatting.badge(image.status)
         )
 
     @admin.display(description=_("name"), ordering=F("name").asc(nulls_first=True))
     def named(self, image: Image) -> str:
-        """Return the name as a link, with the id and labels such as "protected" and "hidden"."""
+        """Return the name as a link to the image's page, with id and labels such as "protected"."""
         return format_html(
             '<a href="{}">{}</a><br><code class="id">{}</code>{}',
             reverse("admin:images_image_change", args=[image.pk]),
@@ -139,7 +139,7 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     @admin.display(description=_("owner"))
     def owner_shown(self, image: Image) -> str:
-        """The name of the owner, or its id if the project is unknown."""
+        """Return the name of the owner's project; its id if the name is unknown."""
         return format_html(
             '<span class="owner" title="{}">{}</span>',
             image.owner or "",
@@ -148,39 +148,39 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     @admin.display(description=_("format"))
     def format(self, image: Image) -> str:
-        """The disk format and the container format."""
+        """Return the disk format and the container format, or – if neither is set."""
         parts = [image.disk_format, image.container_format]
         return " / ".join(part for part in parts if part) or "–"
 
     @admin.display(description=_("size"))
     def size_shown(self, image: Image) -> str:
-        """The size in its largest unit."""
+        """Return the size of the data with a suitable unit."""
         return formatting.size(image.size)
 
     @admin.display(description=_("age"), ordering="created_at")
     def age(self, image: Image) -> str:
-        """The time since creation."""
+        """Return how long ago the image was created, as HTML."""
         return formatting.ago(image.created_at)
 
     @admin.display(description=_("locations"))
     def stored(self, image: Image) -> str:
-        """The stores that have a copy of the data."""
+        """Return the ids of the stores that have a copy of the data, or – if there are none."""
         stores: list[str] = image.copies  # type: ignore[attr-defined]
         return ", ".join(stores) or "–"
 
     @admin.display(description=_("progress"))
     def progress(self, image: Image) -> str:
-        """The progress of the running transfer."""
+        """Return the progress of the running transfer, as HTML; – if none is running."""
         return formatting.bar(image.transfer)  # type: ignore[attr-defined]
 
     @admin.display(description=_("deleted"))
     def trash_age(self, image: Image) -> str:
-        """The time since deletion."""
+        """Return how long ago the image was moved to the trash, as HTML."""
         return formatting.ago(image.deleted_at)
 
     @admin.display(description=_("permanently deleted"))
     def scrub_age(self, image: Image) -> str:
-        """The time until permanent deletion."""
+        """Return how soon the image will be deleted permanently, as HTML."""
         return formatting.ago(overview.scrub_at(image))
 
     # The pages
@@ -240,13 +240,16 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         form_url: str = "",
         extra_context: Any = None,
     ) -> HttpResponse:
-        """Show the page of an image; a POST saves its form."""
+        """Show the page of an image; a POST saves the form on it."""
         return image_page.show(request, object_id)
 
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: Any = None
     ) -> HttpResponse:
-        """Redirect to the confirmation page for the deletion of an image. Raises Http404."""
+        """Redirect to the page that confirms the deletion of an image.
+
+        Raises PermissionDenied without permission to view images, Http404 for an unknown image.
+        """
         require(request)
         # Looked up first: the URL of the action cannot hold every text, but any image's id.
         image = shortcuts.get_image_or_404(object_id)
@@ -255,7 +258,7 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: Any = None
     ) -> HttpResponse:
-        """Redirect to the history on the page of an image."""
+        """Redirect to the section "History" on the page of an image."""
         url = reverse("admin:images_image_change", args=[object_id])
         return HttpResponseRedirect(f"{url}#history")
 

@@ -1,4 +1,4 @@
-"""The page of one image: its details, its history and the actions on it."""
+"""The page of an image: its details, its history and the actions on it."""
 
 from __future__ import annotations
 
@@ -44,9 +44,10 @@ EVENTS = 100  # on a page
 
 
 def show(request: HttpRequest, image_id: str) -> HttpResponse:
-    """Show the page of an image; a POST saves its form.
+    """Show the page of an image; a POST saves the form on it.
 
-    Raises Http404, or PermissionDenied without permission to view or to change images.
+    Raises Http404 for an unknown image, PermissionDenied without permission to view or change
+    images.
     """
     require(request)
     image = get_image_or_404(image_id)
@@ -131,7 +132,10 @@ def _details(image: Image) -> list[tuple[str, Any]]:
 
 
 def _further_digests(image: Image) -> list[tuple[str, str]]:
-    """Return the digests without columns of their own, and what stated a digest of the data."""
+    """Return the digests that have no row of their own on the page, with their algorithms.
+
+    If the data was verified, add a row on who did so and when.
+    """
     columns = ("md5", image.os_hash_algo)
     further = sorted(it for it in image.digests.items() if it[0] not in columns)
     if not image.verified_by:
@@ -141,9 +145,9 @@ def _further_digests(image: Image) -> list[tuple[str, str]]:
 
 
 def _last_error(image: Image) -> dict[str, Any] | None:
-    """Return the error of an image's last ended transfer, with a title.
+    """Return the error of the transfer that ended last, with a title for the page.
 
-    None if that transfer succeeded or there is none.
+    None if that transfer succeeded, or if no transfer has ended.
     """
     error = history.last_error(image.pk)
     if error is None:
@@ -284,7 +288,10 @@ def _timeline(request: HttpRequest, image: Image) -> dict[str, Any]:
 
 
 def _changes(detail: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return a line for each detail of an event; a value [before, after] is shown as a change."""
+    """Return a row for each detail of an event: its name and value, or old and new value.
+
+    A list of two values in ``detail`` is a change from the first to the second.
+    """
     return [
         {"name": name, "before": value[0], "after": value[1], "changed": True}
         if isinstance(value, list) and len(value) == 2

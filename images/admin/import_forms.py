@@ -1,4 +1,4 @@
-"""Forms that request imports, which the background worker carries out later."""
+"""Forms that request imports and copies, which the background worker carries out later."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from images.models import ImageLocation, ImportMethod, LocationStatus
 
 
 class StoresForm(forms.Form):
-    """A form for the stores that get an image's data."""
+    """A form in which the user chooses the stores that get an image's data."""
 
     stores = forms.MultipleChoiceField(
         label=gettext_lazy("Stores"), widget=forms.CheckboxSelectMultiple
@@ -36,7 +36,7 @@ class StoresForm(forms.Form):
     )
 
     def __init__(self, store_ids: Sequence[str], data: Any = None) -> None:
-        """Offer these stores; the first one is chosen unless ``data`` says otherwise."""
+        """Let the user choose from the stores ``store_ids``. The first one is selected at first."""
         super().__init__(data)
         field: Any = self.fields["stores"]
         field.choices = [(store_id, store_id) for store_id in store_ids]
@@ -47,9 +47,10 @@ class StoresForm(forms.Form):
     def request(
         self, image_id: str, method: ImportMethod, actor: Caller, **more: Any
     ) -> bool:
-        """Request an import into the stores; return False, with an error in the form, if refused.
+        """Request an import into the chosen stores; return whether the request was accepted.
 
-        ``more`` are values of the ImportRequest.
+        If it is refused, the error is added to the form. ``more`` are further values of the
+        ImportRequest.
         """
         wanted = ImportRequest(
             method,
@@ -64,7 +65,7 @@ class StoresForm(forms.Form):
 
 
 class ImportForm(StoresForm):
-    """A form for a URL from which the background worker downloads an image's data."""
+    """A form for the URL from which the background worker downloads an image's data."""
 
     url = url_field(
         MAX_URL,
@@ -91,14 +92,14 @@ class ImportForm(StoresForm):
     )
 
     def __init__(self, data: Any = None) -> None:
-        """Offer the stores that can be written."""
+        """Let the user choose from all stores that can be written."""
         super().__init__(further_stores(()), data)
         self.order_fields(["url", "digest", "checksum_url"])
 
     def clean_digest(self) -> dict[str, str]:
-        """Return the digest as {algorithm: value}; empty if none is entered.
+        """Return the digest as {algorithm: value}; empty if the user has entered none.
 
-        Raises ValidationError for a text that is no digest.
+        The algorithm follows from the length. Raises ValidationError for a text that is no digest.
         """
         text = self.cleaned_data["digest"].lower()
         found = {name: text for name in HEX_DIGITS if is_digest(name, text)}
@@ -109,7 +110,10 @@ class ImportForm(StoresForm):
         return found
 
     def apply(self, image_id: str, actor: Caller) -> bool:
-        """Request the import into an image; return False, with an error in the form, if refused."""
+        """Request the web download for an image; return whether the request was accepted.
+
+        If it is refused, the error is added to the form.
+        """
         values = self.cleaned_data
         more = {
             "uri": values["url"],
@@ -124,21 +128,24 @@ def _checksum_file(url: str, data_url: str) -> ChecksumFile | None:
 
 
 class CopyForm(StoresForm):
-    """A form for the stores that get a copy of an image's data, and do not have it yet."""
+    """A form in which the user chooses the further stores that get a copy of an image's data."""
 
     def apply(self, image_id: str, actor: Caller) -> bool:
-        """Request the copy; return False, with an error in the form, if it is refused."""
+        """Request a copy into the chosen stores; return whether the request was accepted.
+
+        If it is refused, the error is added to the form.
+        """
         return self.request(image_id, ImportMethod.COPY_IMAGE, actor)
 
 
 def described(wanted: ImportRequest) -> ImportRequest:
-    """Return a request with what its task shows."""
+    """Return an import request with the document that its task shows to clients."""
     shown = imports.document(wanted.method, wanted.uri, wanted.store_ids)
     return replace(wanted, document=shown)
 
 
 def further_stores(locations: Iterable[ImageLocation]) -> list[str]:
-    """Return the ids of the writable stores without an image's data, given its locations."""
+    """Return the ids of the writable stores in which none of these locations of an image is."""
     present = {it.store for it in locations if it.status == LocationStatus.ACTIVE}
     return [
         store.id

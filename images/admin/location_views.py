@@ -1,4 +1,4 @@
-"""Views for the locations of an image: add one by URL, remove one."""
+"""Views for the locations of an image: add a location by URL, or remove one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from images.stores import HTTP
 
 
 def add(request: HttpRequest, image_id: str) -> HttpResponse:
-    """Show the form that adds a location to an image; a POST adds the location."""
+    """Show the form for adding a location to an image; a POST adds the location."""
     require(request, "images.add_imagelocation")
     image = get_image_or_404(image_id)
     sent = request.POST if request.method == "POST" else None
@@ -79,7 +79,7 @@ def _outcome(image: Image) -> str:
 
 
 def remove(request: HttpRequest, image_id: str, location_id: int) -> HttpResponse:
-    """Show the confirmation page for the removal of a location; a POST removes the location."""
+    """Show the confirmation page for removing a location; a POST removes the location."""
     require(request, "images.delete_imagelocation")
     image = get_image_or_404(image_id)
     locations = image.locations.filter(status=LocationStatus.ACTIVE)
@@ -114,8 +114,8 @@ def remove(request: HttpRequest, image_id: str, location_id: int) -> HttpRespons
 
 
 def _deleted_size(image: Image, location: ImageLocation) -> str:
-    """Return the size of the copy that a removal deletes, as text.
+    """Return the size of the data that is deleted when a location is removed, as text.
 
-    Empty if its store is read-only, because the data then stays.
+    Empty for data on an external web server, which remains there.
     """
     return formatting.amount(image.size or 0) if location.store != HTTP.id else ""

@@ -1,4 +1,4 @@
-"""Views for the members of an image: each form on the page of the image sends one POST."""
+"""The view for the members of an image, to which the forms on the image's page send a POST."""
 
 from __future__ import annotations
 
@@ -48,9 +48,10 @@ CHANGES: Mapping[str, tuple[str, Callable[[str, str, Caller], Any], Any]] = {
 
 @require_POST
 def change(request: HttpRequest, image_id: str, what: str) -> HttpResponse:
-    """Add or remove the member that the POST names as ``project``, or set its status.
+    """Share an image with a project, end that, or set the status of the membership. POST only.
 
-    ``what`` is ``add``, ``remove`` or the new status.
+    ``what`` is ``add``, ``remove`` or the new status. The form field ``project`` has the
+    project's id.
     """
     if what not in CHANGES:
         raise Http404(_("There is no such change."))

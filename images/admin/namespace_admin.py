@@ -1,4 +1,4 @@
-"""The pages of metadata definitions: one namespace with all its content as a document."""
+"""The admin pages of metadata definitions: a form for one namespace with all its content."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ CONTENT = ("resource_type_associations", "properties", "objects", "tags")
 
 
 class IndentedEncoder(json.JSONEncoder):
-    """An encoder that writes JSON for people: one member per line."""
+    """A JSON encoder that writes each member on a line of its own, for people."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options | {"indent": 2})
 
 
 class NamespaceForm(forms.ModelForm):  # type: ignore[type-arg]
-    """The attributes of a namespace, and its content as JSON."""
+    """The form with the attributes of a namespace, and its content as JSON."""
 
     content = forms.JSONField(
         label=gettext_lazy("Content"),
@@ -61,7 +61,10 @@ class NamespaceForm(forms.ModelForm):  # type: ignore[type-arg]
             self.initial["content"] = content
 
     def clean(self) -> dict[str, Any]:
-        """Check the namespace as a document; the checked one is ``tree``."""
+        """Check the namespace and its content, and keep the checked values in ``self.tree``.
+
+        Returns the values of the form. Raises ValidationError if a value is not valid.
+        """
         values = super().clean() or {}
         if self.errors:
             return values
@@ -82,7 +85,7 @@ class NamespaceForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class NamespaceAdmin(ModelAdmin):  # type: ignore[type-arg]
-    """The pages of namespaces. The name of a namespace that exists is changed by the API only."""
+    """The admin pages of namespaces. Only the API can change the name of an existing namespace."""
 
     form = NamespaceForm
     list_display = ("namespace", "display_name", "visibility", "protected", "owner")
@@ -92,18 +95,18 @@ class NamespaceAdmin(ModelAdmin):  # type: ignore[type-arg]
     actions = None  # protected namespaces could be among those that are selected
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Make the name read-only once the namespace exists."""
+        """Return the name as a read-only field if the namespace already exists; else no field."""
         return ("namespace",) if obj else ()
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return whether the user can delete a namespace; a protected one cannot be deleted."""
+        """Return whether the user can delete the namespace; False if the namespace is protected."""
         is_protected = obj is not None and obj.protected
         return not is_protected and super().has_delete_permission(request, obj)
 
     def save_model(
         self, request: HttpRequest, obj: Any, form: Any, change: bool
     ) -> None:
-        """Write the namespace with its content."""
+        """Save the namespace with its content, which replaces the previous content."""
         files.load(form.tree, Merge.OVERWRITE)
         obj.pk = MetadefNamespace.objects.get(namespace=obj.namespace).pk
 

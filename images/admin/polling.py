@@ -1,4 +1,7 @@
-"""JSON documents that the pages poll while transfers run; two or three queries each."""
+"""Views with JSON documents, which admin pages poll to show the progress of transfers.
+
+Each makes two or three queries.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ TRANSFERS = 20  # of an image, on its page
 
 
 def images(request: HttpRequest) -> HttpResponse:
-    """Return the status and progress of the images of the query ``?ids=A,B``, as JSON."""
+    """Return the status and progress of the images in the query ``?ids=A,B``, as JSON."""
     require(request)
     ids = request.GET.get("ids", "").split(",")[:MAX_IMAGES]
     statuses = dict(Image.objects.filter(pk__in=ids).values_list("pk", "status"))
@@ -40,12 +43,12 @@ def image(request: HttpRequest, image_id: str) -> HttpResponse:
 
 
 def newest_transfers(image: Image) -> list[Transfer]:
-    """Return the transfers that the page of an image shows, newest first. One query."""
+    """Return the newest transfers of an image, which its page shows, newest first. One query."""
     return list(image.transfers.order_by("-started_at", "-pk")[:TRANSFERS])
 
 
 def transfers(request: HttpRequest) -> HttpResponse:
-    """Return the progress of the transfers of the query ``?ids=A,B``, as JSON."""
+    """Return the progress of the transfers in the query ``?ids=A,B``, as JSON."""
     require(request)
     ids = filter(None, map(_uuid, request.GET.get("ids", "").split(",")[:MAX_IMAGES]))
     shown = list(Transfer.objects.filter(pk__in=list(ids)))
@@ -61,9 +64,10 @@ def _uuid(text: str) -> UUID | None:
 
 
 def state(transfers: Iterable[Transfer], image: Image | None = None) -> str:
-    """Return a text that differs once a transfer, or the image, has another status.
+    """Return a text that changes when a transfer, or the image, gets another status.
 
-    Unlike the status of the image alone, it also tells that a copy to another store has ended.
+    Pages reload when the text changes. The status of the image alone would not show that a copy
+    to another store has ended.
     """
     statuses = [f"{it.pk}={it.status}" for it in transfers if _is_open(it)]
     return " ".join([*([image.status] if image else []), *sorted(statuses)])
@@ -74,7 +78,7 @@ def _is_open(transfer: Transfer) -> bool:
 
 
 def overview(request: HttpRequest) -> HttpResponse:
-    """Return the numbers of the front page as JSON: the text of each element with ``data-live``."""
+    """Return the numbers on the front page as JSON: the text of each element with ``data-live``."""
     require(request)
     return JsonResponse({"live": dashboard.numbers()})
 

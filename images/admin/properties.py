@@ -1,8 +1,8 @@
-"""The custom properties that compute services read, with their types.
+"""The custom properties that compute services such as Nova read, and their types.
 
-A custom property may have any name and any text. Compute services read some of them as a
-number, a flag or an id; any other text would only fail later, when an instance is created.
-Forms show the types as hints and check the values.
+A custom property can have any name and any text. Compute services read some properties as a number,
+a flag or an id: any other text would only fail later, when a server is created. Forms show the
+types as hints and check the values.
 """
 
 from __future__ import annotations
@@ -79,18 +79,21 @@ _CHECKS: Mapping[str, Callable[[str], str]] = {
 
 
 def complaint(name: str, value: str) -> str:
-    """Return a sentence that says what is wrong with a property's value; empty if it is valid."""
+    """Return a sentence on what is wrong with a property's value; empty if the value is valid."""
     error = _CHECKS[name](value) if name in _CHECKS else ""
     return f"{name}: {error}." if error else ""
 
 
 def rows(pairs: Iterable[tuple[str, Any]]) -> list[dict[str, Any]]:
-    """Return the rows (name, value and type of a property) that the form of an image shows."""
+    """Return the rows for custom properties in the form of an image: name, value and type.
+
+    ``pairs`` are the names and values.
+    """
     return [{"name": name, "value": value, "kind": kind(name)} for name, value in pairs]
 
 
 def kind(name: str) -> str:
-    """Return the type of a property for people: number, true or false, image id, or text."""
+    """Return the type of a property as text: number, true or false, image id, or text."""
     if name in NUMBERS:
         return _("number")
     if name in SWITCHES:

@@ -1,4 +1,4 @@
-"""The admin pages of the limits that single projects have."""
+"""The admin pages of the limits that an operator has set for projects."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from images.transfers import limits, usage
 
 
 def _if_own(permission: Callable[..., bool]) -> Callable[..., bool]:
-    """Return a check of a permission that nobody passes if the limits come from Keystone."""
+    """Wrap a permission check so that it fails for everybody if Keystone manages the limits."""
 
     @wraps(permission)
     def has_permission(*args: Any, **kwargs: Any) -> bool:
@@ -28,7 +28,7 @@ def _if_own(permission: Callable[..., bool]) -> Callable[..., bool]:
 
 
 class QuotaLimitAdmin(ModelAdmin):  # type: ignore[type-arg]
-    """The pages of limits that an operator has given to single projects."""
+    """The admin pages of the limits that an operator has set for projects."""
 
     has_add_permission = _if_own(ModelAdmin.has_add_permission)
     has_change_permission = _if_own(ModelAdmin.has_change_permission)
@@ -41,29 +41,29 @@ class QuotaLimitAdmin(ModelAdmin):  # type: ignore[type-arg]
 
     @admin.display(description=_("in use"))
     def used(self, limit: QuotaLimit) -> int:
-        """Return how much of the limit the project uses, in MiB or as a number of images."""
+        """Return how much of the limit the project uses: MiB, or a number of images."""
         return usage.of(limit.project)[limit.name] // limits.UNITS[limit.name]
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: QuotaLimit | None = None
     ) -> tuple[str, ...]:
-        """Return the read-only fields: of an existing limit, only the value can be changed."""
+        """Return the names of read-only fields: all but the value, if the limit exists."""
         return ("project", "name", "used") if obj else ()
 
     def save_model(
         self, request: HttpRequest, obj: QuotaLimit, form: Any, change: bool
     ) -> None:
-        """Set the limit of the project to the value in the form."""
+        """Save the limit of the project."""
         limits.set_own(obj.project, {obj.name: obj.value})
         obj.pk = QuotaLimit.objects.get(project=obj.project, name=obj.name).pk
 
     def delete_model(self, request: HttpRequest, obj: QuotaLimit) -> None:
-        """Delete the limit, so that the project has the default limit again."""
+        """Delete the limit of the project; the default limit then applies to it again."""
         limits.set_own(obj.project, {obj.name: None})
 
     def delete_queryset(
         self, request: HttpRequest, queryset: QuerySet[QuotaLimit]
     ) -> None:
-        """Delete the selected limits, so that their projects have the default limits again."""
+        """Delete the selected limits; the default limits then apply to their projects again."""
         for limit in queryset:
             self.delete_model(request, limit)

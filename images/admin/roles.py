@@ -31,7 +31,7 @@ ROLES = {"viewer": VIEWER, "operator": OPERATOR, "catalogue manager": MANAGER}
 
 
 def ensure(**signal: Any) -> None:
-    """Create the predefined groups that are missing, after each migration (signal post_migrate).
+    """Create the predefined groups that are missing. Receives Django's signal post_migrate.
 
     Groups that exist are not changed.
     """

@@ -1,4 +1,4 @@
-"""Helpers for the pages: template context, look-up of an image, reason form, redirect."""
+"""Helpers for admin views: template context, look-up of an image, reason form, redirect."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from images.models import Image
 
 
 class ReasonForm(forms.Form):
-    """A form for the reason of an action, which the history of each image records."""
+    """A form for the reason of an action, which is recorded in the history of the image."""
 
     reason = forms.CharField(
         label=gettext_lazy("Reason"),
@@ -28,16 +28,16 @@ class ReasonForm(forms.Form):
     )
 
     def __init__(self, data: QueryDict | None = None, *, first: bool = True) -> None:
-        """Prepare the form; as the ``first`` one of a page it gets the keyboard focus."""
+        """Prepare the form. If it is the ``first`` form on a page, it gets the keyboard focus."""
         super().__init__(data)
         if first:
             self.fields["reason"].widget.attrs["autofocus"] = True
 
 
 def context(request: HttpRequest, **more: Any) -> dict[str, Any]:
-    """Return the template context of a page of the admin: Django's own values, and ``more``.
+    """Return the template context of an admin page: Django's values for every page, and ``more``.
 
-    A page about an ``image`` also gets its title, as ``image_title``.
+    If ``more`` has an ``image``, its title is added as ``image_title``.
     """
     if "image" in more:
         more["image_title"] = formatting.title(more["image"])
@@ -53,9 +53,9 @@ def get_image_or_404(image_id: str) -> Image:
 
 
 def try_verb(verb: Callable[[], Any]) -> str:
-    """Call a function that changes an image, and return why the change was refused.
+    """Call a function that changes an image; return why the change was refused.
 
-    Empty if it was not refused.
+    Returns an empty text if the change was made.
     """
     try:
         verb()
@@ -67,7 +67,10 @@ def try_verb(verb: Callable[[], Any]) -> str:
 def redirect_to_image(
     request: HttpRequest, image: Image, refused: str, done: Any
 ) -> HttpResponse:
-    """Redirect to the page of an image, which shows the error ``refused`` or else ``done``."""
+    """Redirect to the page of an image, which then shows a message.
+
+    The message is the error ``refused``, or ``done`` if ``refused`` is empty.
+    """
     level = messages.ERROR if refused else messages.SUCCESS
     messages.add_message(request, level, refused or done)
     return redirect("admin:images_image_change", image.pk)

@@ -1,4 +1,4 @@
-"""Command lines and configuration to copy, which download an image or upload its data."""
+"""Command lines and configurations for copying, which download an image or upload its data."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ USER = "USER"  # a placeholder for the name of the user
 def for_image(image: Image, base_url: str) -> list[dict[str, str]]:
     """Return the title and text of each snippet that downloads the image or uploads its data.
 
-    ``base_url`` is the URL of the service without a slash at its end. The list is empty for an
-    image that allows neither.
+    ``base_url`` is the URL of the service, without a trailing slash. The list is empty for an
+    image that can neither be downloaded nor uploaded.
     """
     if image.status in READABLE_STATUSES:
         return _download(image, base_url)

@@ -1,4 +1,4 @@
-"""The list of transfers: those that wait for the background worker, run, or have failed."""
+"""The admin page with the list of transfers: those that wait, run, have failed or are finished."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FINISHED = "finished"  # imports; those of uploads are too many to be of interes
 
 
 class StatusFilter(admin.SimpleListFilter):
-    """The filter by status; without a choice, the list shows the transfers that wait or run."""
+    """The filter of the list by status. Without a choice, the list shows all open transfers."""
 
     title = _("status")
     parameter_name = "status"
@@ -36,13 +36,13 @@ class StatusFilter(admin.SimpleListFilter):
     def lookups(
         self, request: HttpRequest, model_admin: ModelAdmin[Transfer]
     ) -> list[tuple[str, Any]]:
-        """Return the statuses to choose from."""
+        """Return the statuses from which the user can choose, as (value, label)."""
         statuses = (*OPEN_STATUSES, TransferStatus.FAILED)
         chosen = [(it.value, it.label) for it in statuses]
         return [*chosen, (FINISHED, _("Finished imports"))]
 
     def choices(self, changelist: ChangeList) -> Iterator[Any]:
-        """Return the choices as links; the first one stands for all open transfers."""
+        """Yield the choices as links. The first one, "In progress", is for all open transfers."""
         first, *others = super().choices(changelist)
         yield {**first, "display": gettext("In progress")}
         yield from others
@@ -50,7 +50,7 @@ class StatusFilter(admin.SimpleListFilter):
     def queryset(
         self, request: HttpRequest, queryset: QuerySet[Transfer]
     ) -> QuerySet[Transfer]:
-        """Return the transfers with the chosen status."""
+        """Return the transfers with the chosen status; all open transfers without a choice."""
         chosen = self.value()
         if chosen == FINISHED:
             return queryset.filter(status=TransferStatus.DONE, task_id__isnull=False)
@@ -58,13 +58,13 @@ class StatusFilter(admin.SimpleListFilter):
 
 
 class KindFilter(admin.ChoicesFieldListFilter):
-    """The filter by kind."""
+    """The filter of the list by the kind of transfer, such as upload or import."""
 
     template = FILTER
 
 
 class StoreFilter(admin.SimpleListFilter):
-    """The filter by target store."""
+    """The filter of the list by target store."""
 
     title = _("store")
     parameter_name = "store"
@@ -73,28 +73,28 @@ class StoreFilter(admin.SimpleListFilter):
     def lookups(
         self, request: HttpRequest, model_admin: ModelAdmin[Transfer]
     ) -> list[tuple[str, Any]]:
-        """Return the configured stores."""
+        """Return the configured stores, from which the user can choose, as (value, label)."""
         return [(store.id, store.id) for store in stores.configured()]
 
     def queryset(
         self, request: HttpRequest, queryset: QuerySet[Transfer]
     ) -> QuerySet[Transfer]:
-        """Return the transfers into the chosen store."""
+        """Return the transfers into the chosen store; all of them without a choice."""
         chosen = self.value()
         return Transfer.objects.into(chosen) & queryset if chosen else queryset
 
 
 class TransferList(ChangeList):
-    """The list of transfers, which polling reloads when one of them has changed."""
+    """The list of transfers. The page reloads when polling finds that a transfer has changed."""
 
     @property
     def state(self) -> str:
-        """The text of ``polling.transfers`` for the shown transfers."""
+        """The text of ``polling.state`` for the transfers on the page, to notice changes."""
         return polling.state(self.result_list)
 
 
 class TransferAdmin(ModelAdmin):  # type: ignore[type-arg]
-    """The list of transfers; all other pages are those of the images."""
+    """The admin page with the list of transfers. A transfer has no page of its own."""
 
     list_display = (
         "named",
@@ -120,11 +120,11 @@ class TransferAdmin(ModelAdmin):  # type: ignore[type-arg]
     change_list_template = "admin/images/transfer/list.html"
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return whether the user can view images, as their pages show transfers too."""
+        """Return whether the user can view images; the pages of images show transfers, too."""
         return may(request, "images.view_image")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Return False: a transfer begins on the page of its image."""
+        """Return False: transfers are begun on the page of their image."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -132,41 +132,44 @@ class TransferAdmin(ModelAdmin):  # type: ignore[type-arg]
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return False: transfers stay for the history of their image."""
+        """Return False: transfers are kept for the history of their image."""
         return False
 
     def get_urls(self) -> list[URLPattern]:
-        """Return the URLs of the list and of what it polls; transfers have no own pages."""
+        """Return the URLs of the list and of the document that it polls."""
         name = "images_transfer_changelist"
         lists = [url for url in super().get_urls() if url.name == name]
         view = self.admin_site.admin_view(polling.transfers)
         return [*lists, path("live/", view, name="images_transfer_live")]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[TransferList]:
-        """Return the class of the list."""
+        """Return TransferList, the class of the list."""
         return TransferList
 
     def get_list_display(self, request: HttpRequest) -> Any:
-        """Return the names of the columns: also the links to cancel, for those who can."""
+        """Return the names of the columns; one has links to cancel if the user can cancel."""
         *columns, error = self.list_display
         cancelling = may(request, ACTIONS["fail"].permission)
         return [*columns, *(["cancel_link"] if cancelling else []), error]
 
     def get_ordering(self, request: HttpRequest) -> tuple[str]:
-        """Return the newest first; of the failed ones, of which there can be many, by an index."""
+        """Return the order of the list: the newest transfer first.
+
+        Failed transfers, of which there can be many, are ordered by the end, which has an index.
+        """
         failed = request.GET.get("status") == TransferStatus.FAILED
         return ("-ended_at",) if failed else ("-started_at",)
 
     def changelist_view(
         self, request: HttpRequest, extra_context: Any = None
     ) -> HttpResponse:
-        """Show the list."""
+        """Show the list of transfers."""
         title = {"title": _("Transfers")}
         return super().changelist_view(request, title | (extra_context or {}))
 
     @admin.display(description=_("image"))
     def named(self, transfer: Transfer) -> SafeString:
-        """The name of the image, as a link to its page, and the id."""
+        """Return the name of the transfer's image as a link to its page, and its id, in HTML."""
         return format_html(
             '<a href="{}">{}</a><br><code class="id">{}</code>',
             reverse("admin:images_image_change", args=[transfer.image_id]),
@@ -176,12 +179,15 @@ class TransferAdmin(ModelAdmin):  # type: ignore[type-arg]
 
     @admin.display(description=_("kind"))
     def kind_shown(self, transfer: Transfer) -> str:
-        """The name of the kind."""
+        """Return the kind of the transfer as text."""
         return formatting.kind(transfer)
 
     @admin.display(description=_("status"))
     def badge(self, transfer: Transfer) -> SafeString:
-        """The status as a badge, whose id polling reads."""
+        """Return the status of the transfer as a coloured label in HTML.
+
+        The element has the transfer's id, which the script of the page uses for polling.
+        """
         return format_html(
             '<span data-polled="{}">{}</span>',
             transfer.pk,
@@ -190,17 +196,17 @@ class TransferAdmin(ModelAdmin):  # type: ignore[type-arg]
 
     @admin.display(description=_("progress"))
     def progress(self, transfer: Transfer) -> SafeString | str:
-        """The received bytes of the expected ones."""
+        """Return the number of received bytes, as HTML with a bar while the transfer runs."""
         return formatting.bar(transfer)
 
     @admin.display(description=_("last activity"))
     def activity(self, transfer: Transfer) -> SafeString | str:
-        """The time since the end, the last heartbeat, or the request of a transfer that waits."""
+        """Return how long ago the transfer ended, or else had its last heartbeat, as HTML."""
         return formatting.ago(transfer.ended_at or transfer.heartbeat_at)
 
     @admin.display(description=_("action"))
     def cancel_link(self, transfer: Transfer) -> SafeString | str:
-        """A link that cancels an open transfer."""
+        """Return a link that cancels the transfer, as HTML; empty if it has ended."""
         if transfer.status not in OPEN_STATUSES:
             return ""
         url = reverse(

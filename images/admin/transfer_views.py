@@ -1,4 +1,4 @@
-"""Views for the transfers of an image: import, copy to another store, cancel and retry."""
+"""Views for the transfers of an image: import, copy to other stores, cancel and retry."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ IMPORTING = "images.upload_image"
 def may_copy(
     request: HttpRequest, image: Image, locations: Iterable[ImageLocation]
 ) -> bool:
-    """Whether this user can copy an image with these locations to another store now."""
+    """Whether this user can copy an image to another store now. ``locations`` are the image's."""
     return may(request, COPYING) and not _copy_refusal(image, further_stores(locations))
 
 
@@ -61,7 +61,7 @@ def _copy_refusal(image: Image, store_ids: list[str]) -> str:
 
 
 def copy(request: HttpRequest, image_id: str) -> HttpResponse:
-    """Show the form that copies an image to another store; a POST requests the copy."""
+    """Show the form for copying an image to other stores; a POST requests the copy."""
     require(request, COPYING)
     image = get_image_or_404(image_id)
     store_ids = further_stores(image.locations.all())
@@ -89,7 +89,7 @@ def copy(request: HttpRequest, image_id: str) -> HttpResponse:
 
 
 def may_import(request: HttpRequest, image: Image) -> bool:
-    """Whether this user can import an image's data from a URL now."""
+    """Whether this user can import the data of an image from a URL now."""
     return may(request, IMPORTING) and not _import_refusal(image)
 
 
@@ -104,7 +104,7 @@ def _import_refusal(image: Image) -> str:
 
 
 def import_data(request: HttpRequest, image_id: str) -> HttpResponse:
-    """Show the form that imports an image's data from a URL; a POST requests the import."""
+    """Show the form for importing an image's data from a URL; a POST requests the import."""
     require(request, IMPORTING)
     image = get_image_or_404(image_id)
     if refused := _import_refusal(image):
@@ -121,7 +121,7 @@ def import_data(request: HttpRequest, image_id: str) -> HttpResponse:
 
 
 def cancel(request: HttpRequest, image_id: str, transfer_id: UUID) -> HttpResponse:
-    """Show the confirmation page for the end of a transfer; a POST cancels the transfer."""
+    """Show the confirmation page for cancelling a transfer; a POST cancels the transfer."""
     require(request, ACTIONS["fail"].permission)
     image = get_image_or_404(image_id)
     transfer = image.transfers.filter(pk=transfer_id).first()
@@ -149,7 +149,7 @@ def cancel(request: HttpRequest, image_id: str, transfer_id: UUID) -> HttpRespon
 
 
 def can_retry(transfer: Transfer) -> bool:
-    """Return whether a transfer is a failed web download, which can be requested again."""
+    """Return whether a transfer is a failed web download that can be requested again."""
     return (
         transfer.status == TransferStatus.FAILED
         and transfer.kind == TransferKind.WEB_DOWNLOAD
@@ -159,7 +159,7 @@ def can_retry(transfer: Transfer) -> bool:
 
 @require_POST
 def retry(request: HttpRequest, image_id: str, transfer_id: UUID) -> HttpResponse:
-    """Request a failed web download again, and redirect to the page of the image. POST only."""
+    """Request a failed web download again; redirect to the page of the image. POST only."""
     require(request, IMPORTING)
     image = get_image_or_404(image_id)
     transfer = image.transfers.filter(pk=transfer_id).first()

@@ -1,4 +1,4 @@
-"""The page from which a browser uploads a file in chunks, and resumes an upload."""
+"""The admin page from which a browser uploads a file in chunks, or resumes an upload."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ACCEPTS_UPLOAD = (Status.QUEUED, Status.UPLOADING, Status.IMPORTING)
 
 
 def show(request: HttpRequest, image_id: str) -> HttpResponse:
-    """Show the upload page; its script sends the file to the URLs of images/api/v2/browser.py."""
+    """Show the upload page. Its script sends the file to the URLs in images/api/v2/browser.py."""
     require(request, "images.upload_image")
     image = get_image_or_404(image_id)
     upload = next(iter(uploads.uploads(image.pk)), None)
@@ -39,7 +39,7 @@ def show(request: HttpRequest, image_id: str) -> HttpResponse:
 
 
 def link(request: HttpRequest, image: Image) -> str:
-    """Return the label of the link to the upload page; empty if this user cannot upload now."""
+    """Return the text of the link to the upload page; empty if this user cannot upload now."""
     if not may(request, "images.upload_image"):
         return ""
     if image.status == Status.QUEUED:

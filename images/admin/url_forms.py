@@ -1,4 +1,4 @@
-"""The form for a URL at which an image's data stays, and the field for the URL of any data."""
+"""The form for a location of an image at a URL, and the form field for the URL of data."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ def _check(url: str) -> None:
 def url_field(
     longest: int, outcome: Promise, label: Any = URL, *, required: bool = True
 ) -> forms.CharField:
-    """Return the field for a URL; ``outcome`` is a sentence on the use of its data."""
+    """Return a form field for a URL. ``outcome`` is a sentence on the use of the data at the URL.
+
+    ``longest`` is the maximum number of characters.
+    """
     allowed = gettext_lazy(
         "An http or https URL of a public host, or of a host that the operator has allowed."
     )
@@ -45,7 +48,7 @@ def url_field(
 
 
 class LocationForm(forms.Form):
-    """A form for a URL at which the data stays, and for the digest of the data if it is known."""
+    """A form for a URL at which an image's data remains, and for the data's digest, if known."""
 
     url = url_field(
         MAX_URL,
@@ -73,10 +76,10 @@ class LocationForm(forms.Form):
             )
 
     def clean(self) -> dict[str, Any]:
-        """Check URL and digest, and return the values.
+        """Check the URL and the digest, and return the values.
 
-        Keeps the change of locations that they make as ``change``, for ``apply``. Raises
-        ValidationError for an incomplete digest or a URL that is not accepted.
+        Keeps them as an AddLocation in ``self.change``, which ``apply`` uses. Raises
+        ValidationError for an incomplete digest or a URL that is not allowed.
         """
         values = self.cleaned_data
         if bool(values.get("algorithm")) != bool(values.get("digest")):
@@ -100,7 +103,10 @@ class LocationForm(forms.Form):
             raise forms.ValidationError(str(error)) from None
 
     def apply(self, image_id: str, actor: Caller, reason: str = "") -> bool:
-        """Add the location to an image; return False, with an error in the form, if refused."""
+        """Add the location to an image; return whether this was accepted.
+
+        If it is refused, the error is added to the form.
+        """
         try:
             lifecycle.add_location(image_id, self.change, actor, reason)
         except errors.ImageError as error:
