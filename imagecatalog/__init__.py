@@ -1,3 +1,3 @@
-"""The image catalogue: its wiring, and the app of the built-in identity service."""
+"""The Django project of the image catalogue, with the built-in identity service."""
 
 from __future__ import annotations

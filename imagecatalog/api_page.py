@@ -25,7 +25,7 @@ class Type(NamedTuple):
 
 
 class Value(NamedTuple):
-    """A parameter of an operation, or a field of a schema."""
+    """A parameter of an operation, or a field of a schema, as the page ``/docs`` shows it."""
 
     name: str
     type: Type
@@ -43,7 +43,7 @@ class Answer(NamedTuple):
 
 
 class Operation(NamedTuple):
-    """An operation with its parameters, request bodies and answers."""
+    """An operation of an API, with its parameters, request bodies and possible responses."""
 
     method: str
     path: str

@@ -37,7 +37,11 @@ def variables(**options: Any) -> list[Warning]:
 
 
 def places(**options: Any) -> list[CheckMessage]:
-    """Check that the stores are configured correctly and that their folders can be written."""
+    """Check that the stores are configured correctly and that their folders can be written.
+
+    Returns an error for a wrong configuration, a warning for each folder that cannot be
+    written.
+    """
     try:
         configured = stores.configured()
     except ImproperlyConfigured as error:

@@ -17,7 +17,8 @@ from django.utils.cache import patch_vary_headers
 from images.http import responses
 
 METHODS: Final = "GET, HEAD, POST, PUT, PATCH, DELETE"
-# Besides those that every page can read. The metadata of API v1 has names of its own.
+# Response headers that the pages can read, besides those that every page can read. API v1 has
+# a header for each property: "*" stands for them.
 EXPOSED: Final = ", ".join(
     (
         "*",
@@ -81,7 +82,8 @@ def _is_preflight(request: HttpRequest) -> bool:
 def _preflight(request: HttpRequest) -> HttpResponse:
     response = responses.nothing()
     response.headers["Access-Control-Allow-Methods"] = METHODS
-    # The operator trusts the origin, and headers of API v1 have any name.
+    # All requested headers are allowed: the operator trusts the origin, and headers of API v1
+    # can have any name.
     wanted = request.headers.get("Access-Control-Request-Headers", "").lower()
     if NAMES.fullmatch(wanted):
         response.headers["Access-Control-Allow-Headers"] = wanted

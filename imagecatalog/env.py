@@ -20,7 +20,8 @@ from images import units
 
 PREFIX = "IMAGECATALOG"
 FILE = "_FILE"  # the end of the name of a variable that names a file with a value
-# What Kubernetes sets in every container beside a service whose name begins like ours.
+# Variables that Kubernetes sets in every container if the name of a Kubernetes service begins
+# with "imagecatalog".
 KUBERNETES = re.compile(
     r"\w+_(SERVICE_HOST|SERVICE_PORT\w*|PORT_[0-9]+_\w+)=.*|\w+_PORT=[a-z]+://.*"
 )
@@ -46,7 +47,7 @@ def known() -> set[str]:
 
 def misspelt() -> dict[str, list[str]]:
     """Return unknown ``IMAGECATALOG_*`` variables that are set, each with similar known names."""
-    # Without what they have in common: else all names are much alike.
+    # Names are compared without their common beginning, which would make all of them similar.
     ends = [name.removeprefix(PREFIX) for name in known() if name.startswith(PREFIX)]
     return {
         name: [PREFIX + end for end in difflib.get_close_matches(rest, ends)]

@@ -33,7 +33,7 @@ wsgi_app = "imagecatalog.wsgi"
 # An upload blocks a thread; Django under ASGI would spool the body before the view.
 worker_class = "imagecatalog.web.worker.WebWorker"
 workers = settings.IMAGECATALOG_WORKERS
-# Unused threads cost nothing. How many of them transfers get: images.transfers.concurrency.
+# Unused threads cost nothing. images.transfers.concurrency limits how many transfers can use.
 threads = 64
 CONNECTIONS = 8192  # of one process
 OTHER_FILES = 256
@@ -89,7 +89,7 @@ logger_class = Logger
 # A filter by 1,000 ids has 39,000 characters.
 limit_request_line = message.MAX_REQUEST_LINE = 1 << 17  # gunicorn stops at 8190
 limit_request_fields = 256
-limit_request_field_size = 1 << 16  # all together: see imagecatalog.web.connection
+limit_request_field_size = 1 << 16  # bytes of one; see web.connection for all
 
 NOTICE = 0.5  # s after which the end of a process is noticed
 MARGIN = min(5.0, _grace / 2)  # s for cleaning up after the last read of request bodies
@@ -195,7 +195,7 @@ def _end_in_time(worker: Any) -> None:
         time.sleep(NOTICE)
     began = time.monotonic() - NOTICE
     if _supervisor >= 0:
-        # The end of this socket is that of the whole service.
+        # `serve` closes this socket when the whole service stops, but not for a reload.
         select.select([_supervisor], [], [], graceful_timeout - _grace)
         began = time.monotonic() - NOTICE
     time.sleep(max(began + _grace - MARGIN - time.monotonic(), 0))

@@ -19,7 +19,7 @@ from images import data_folder, format_checks
 
 IMAGECATALOG_VERSION = SimpleLazyObject(installation.version)
 DEBUG = False
-ALLOWED_HOSTS = ["*"]  # no page is built from the Host header but links, see PUBLIC_URL
+ALLOWED_HOSTS = ["*"]  # only links are built from the Host header, see PUBLIC_URL
 
 IMAGECATALOG_DATA_DIR = Path(
     env.text(
@@ -626,7 +626,7 @@ IMAGECATALOG_BROWSER_MIDDLEWARE = [
     "imagecatalog.middleware.check_forms",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "axes.middleware.AxesMiddleware",  # answers who guesses passwords
+    "axes.middleware.AxesMiddleware",  # responds to clients that guess passwords
 ]
 # These checks expect the middleware in MIDDLEWARE. A test signs in instead.
 SILENCED_SYSTEM_CHECKS = ["admin.E408", "admin.E409", "admin.E410", "axes.W002"]
@@ -648,11 +648,11 @@ TEMPLATES = [
     }
 ]
 STATIC_URL = "/static/"
-WHITENOISE_USE_FINDERS = True  # from where they are: there is no build step
+WHITENOISE_USE_FINDERS = True  # there is no build step
 FILE_UPLOAD_HANDLERS = ["images.http.form_files.RefuseFiles"]
 LANGUAGES = [("en", "English")]  # a language that is half translated helps nobody
 
-# The API never receives these cookies, so no page can use it with them.
+# The API never receives these cookies, so no web page can use the API with them.
 SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = "/admin/"
 SESSION_COOKIE_AGE = 12 * 3600  # s
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IMAGECATALOG_PUBLIC_URL.startswith("https")
@@ -665,9 +665,9 @@ AUTHENTICATION_BACKENDS = [
 ]
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
-# Each attempt would otherwise make its row larger, and the lockout longer.
+# Otherwise each attempt during a lockout would enlarge its row, and prolong the lockout.
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
-# Not the name alone, with which anyone could lock the administrator out.
+# Failures are not counted by the name alone: anyone could lock the administrator out.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_CLIENT_IP_CALLABLE = "imagecatalog.identity.backends.client_address"
 AXES_LOCKOUT_CALLABLE = "images.admin.error_pages.locked_out"

@@ -1,4 +1,4 @@
-"""The URLs of all interfaces."""
+"""The URL routes of the service: APIs, browser admin, probes and API documentation."""
 
 from __future__ import annotations
 

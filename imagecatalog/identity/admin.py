@@ -31,7 +31,7 @@ from images.http import public_url
 
 
 class RoleAssignmentInline(TabularInline):  # type: ignore[type-arg]
-    """The role assignments on the page of a user or a project."""
+    """The part of the admin page of a user or project that shows its role assignments."""
 
     model = RoleAssignment
     extra = 0

@@ -35,7 +35,7 @@ def give(
 def take(row: RoleAssignment, origin: Origin) -> None:
     """Delete a role assignment, and the user's credentials for the project.
 
-    Their tokens become invalid. Records the removal in the sign-in log.
+    The user's tokens for the project become invalid. Records the removal in the sign-in log.
     """
     with transaction.atomic():
         row.delete()
@@ -52,10 +52,10 @@ def record_role_given(row: RoleAssignment, origin: Origin) -> None:
 
 
 def record_role_removed(row: RoleAssignment, origin: Origin) -> None:
-    """Record in the sign-in log that a role was removed, and delete the user's credentials for it.
+    """Record in the sign-in log that a role was removed, and delete the credentials that need it.
 
-    Otherwise a later assignment would make the credentials valid again. Forms call this,
-    because they delete the assignment themselves.
+    These are the user's application credentials for the project, which a later assignment would
+    make valid again. Forms call this, because they delete the assignment themselves.
     """
     name = row.user.get_username()
     sign_in_log.record("role_remove", name, origin, project=row.project_id)

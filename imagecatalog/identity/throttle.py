@@ -28,8 +28,9 @@ BY_ADDRESS: Final = 20
 BY_NAME: Final = 30
 REMEMBERED_AT_MOST: Final = 10_000
 
-# A flood of refused attempts must cost the database nothing. Attempts that other processes take
-# back count again soon.
+# For some seconds after a refusal the process refuses without asking the database, so that a
+# flood of attempts does not load it. Attempts that other processes have taken back in the
+# meantime are noticed after that.
 ASKED_AGAIN: Final = 2  # seconds after a refusal
 
 
@@ -77,7 +78,7 @@ def count(name: str, origin: Origin) -> Attempt:
         del limits[attempt.by_name]
     over = [it for it in attempt.counts if it.number > limits.get(it.key, it.number)]
     if over:
-        # A refused attempt uses up no other limit: one address cannot exhaust that of a name.
+        # A refused attempt is not counted: one address cannot use up the limit for a name.
         attempt_counts.subtract(attempt.counts)
         _remember_refused(attempt, over, now)
         _check_refused(attempt, now)
@@ -113,7 +114,7 @@ def _is_known(attempt: Attempt) -> bool:
 
 def _remember_refused(attempt: Attempt, over: list[Count], now: int) -> None:
     for limited in sorted(over, key=lambda it: it.since):
-        # The limit for a name does not refuse all addresses.
+        # After the limit for a name, only attempts from this address are refused in advance.
         is_name = limited.key == attempt.by_name
         key = attempt.by_both if is_name else limited.key
         if len(_refused) >= REMEMBERED_AT_MOST:

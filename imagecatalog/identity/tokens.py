@@ -66,7 +66,7 @@ class Claims:
     issued_at: int
     expires_at: int
     audit_ids: tuple[str, ...]  # its own, then that of the first token it derives from
-    stamp: str  # of the password or secret and the generation at the time of issue
+    stamp: str  # see `_stamps`; made from the values at the time of issue
     credential: str | None = None  # id of an application credential
 
 
@@ -223,9 +223,10 @@ def _look_up(claims: Claims) -> tuple[list[str], Identity] | None:
 
 
 def _stamps(encoded: str, generation: int) -> list[str]:
-    """Return a short digest of a password or secret by each secret key, the current key first.
+    """Return a keyed digest of the hash ``encoded`` for each secret key, the current key first.
 
-    A token has this digest, and becomes invalid if the password or ``generation`` changes.
+    ``encoded`` is the hash of a password or secret. A token has this digest, so that it becomes
+    invalid if the hash or ``generation`` changes.
     """
     message = f"{generation}:{encoded}".encode()
     keys = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)

@@ -52,25 +52,25 @@ class _Verified:
     encoded: str  # the hash that the credential matched
     hashed_at: float
     looked_up_at: float
-    change: object  # the last change that was known before the look-up
+    change: object  # the value of `_change` before the look-up
 
 
 Found = tuple[str, Identity]  # the hash that the secret must match, and its identity
 _verified: dict[bytes, _Verified] = {}
-_change = object()  # the last known change of users, roles and credentials here
+_change = object()  # another object after each change of users, roles or credentials
 
 
 @contextmanager
 def hashing_slot(
     name: str, origin: Origin, *, is_guess: bool = True, was_right: bool = False
 ) -> Iterator[Attempt | None]:
-    """Wait until no other thread hashes a secret; within the context only this thread does.
+    """Wait until no other thread hashes a secret, and keep others waiting during the context.
 
     Counts the attempt as a guess and yields the count, or yields None without ``is_guess``.
-    Raises TooManyAttempts if a limit on guesses is exceeded, or if too many threads wait. This
-    number does not limit a secret that ``was_right`` from this address before. Guesses are
-    counted one after the other, because the count of a correct password is taken back: several
-    correct ones that arrive together must not exceed a limit.
+    Raises TooManyAttempts if a limit on guesses is exceeded, or if too many threads wait. The
+    number of waiting threads does not matter for a secret that ``was_right`` from this address
+    before. Guesses are counted one after the other, because the count of a correct password is
+    taken back: several correct passwords that arrive together must not exceed a limit.
     """
     guess = None
     if is_guess:

@@ -10,11 +10,11 @@ from django.db.backends.postgresql import base
 from imagecatalog.postgresql.connection import Connection
 from imagecatalog.postgresql.pool import Pool
 
-# For a row that another transaction has locked. PostgreSQL can wait so long twice: for its
-# turn among those who wait for the row, and for the row. Short, so that those who wait give
-# their connections back before others have waited for one in vain.
+# The wait for a row that another transaction has locked. PostgreSQL can wait for so long twice:
+# for its turn among the transactions that wait for the row, and for the row. The wait is short,
+# so that a request returns its connection before other requests have waited for one in vain.
 LOCK_SECONDS = 1.0
-IDLE_SECONDS = 30.0  # for a transaction whose process does nothing
+IDLE_SECONDS = 30.0  # after which a transaction without a statement is ended
 LIMITS = """
     SELECT set_config('statement_timeout', %s, false), set_config('lock_timeout', %s, false),
         set_config('idle_in_transaction_session_timeout', %s, false)

@@ -14,7 +14,7 @@ class FairSemaphore:
     """
 
     def __init__(self, value: int) -> None:
-        """Let ``value`` threads have the semaphore at once."""
+        """Let up to ``value`` threads hold the semaphore at the same time."""
         self._free = value
         self._waiting: deque[threading.Lock] = (
             deque()

@@ -42,7 +42,7 @@ HEAD_SECONDS: Final = 10.0  # for a whole head, and until the first byte of a co
 END_OF_HEAD: Final = b"\r\n\r\n"
 FORWARDED_FOR: Final = "X-FORWARDED-FOR"
 BARE_LF = re.compile(rb"(?<!\r)\n")
-# Their bodies are read by a thread as they arrive.
+# Requests with the data of an image: a thread reads the body as it arrives.
 DATA_REQUEST = re.compile(
     "PUT /v2[^/]*/images/[^/]+/(?:file|stage)"
     "|(?:PATCH|POST) (?:/v2[^/]*/images|/admin/images/image)/[^/]+/uploads/[^/]+"
@@ -116,8 +116,8 @@ class Connection(TConn):  # type: ignore[misc]
         self.address = client_address.network_of(self.peer)
         self.deadline = time.monotonic() + HEAD_SECONDS
         self.is_new = True  # nobody has tried to read from it
-        self.is_lingering = False  # the last response is sent
-        self.discarded = 0  # bytes that arrived after it
+        self.is_lingering = False  # no more responses follow
+        self.discarded = 0  # bytes received since it lingers
         self.download: Download | None = None  # the rest of a response
         self.held = 0  # bytes that this process holds for the connection
         self.restart()
@@ -134,7 +134,7 @@ class Connection(TConn):  # type: ignore[misc]
         """Clear the state of the last request, so that the next request can arrive."""
         self.request: Any = None
         self._data = bytearray()
-        self._searched = 0  # bytes in which the end of the head is not
+        self._searched = 0  # bytes that do not contain the end of the head
         self._body_began = 0.0
         self._framing: chunked.Framing | None = None
         self._decoded = self._payload = 0  # bytes of a chunked body
@@ -201,7 +201,7 @@ class Connection(TConn):  # type: ignore[misc]
                 raise LimitRequestHeaders("the head is too large")
             raise LimitRequestLine(len(self._data), HEAD_LIMIT)
         if end < 0:
-            # gunicorn refuses such a head, which might never end.
+            # gunicorn refuses a head with such line ends. Its end might never be found here.
             is_malformed = BARE_LF.search(self._data, max(self._searched - 1, 0))
             self._searched = len(self._data)
             return is_malformed is not None

@@ -10,10 +10,11 @@ from typing import Final
 
 from imagecatalog.web.connection import Connection
 
-# A request that takes longer mostly waits, or transfers data.
+# The time for which a request counts as running. One that takes longer mostly waits, or
+# transfers data.
 COUNTED_SECONDS: Final = 0.5
-COMPETING_SECONDS: Final = 2.0  # since the last request of an address
-BUSY: Final = 0.2  # of a processor
+COMPETING_SECONDS: Final = 2.0  # after its last request an address counts no more
+BUSY: Final = 0.2  # fraction of a processor that a busy process uses at least
 MEASURED_SECONDS: Final = 0.5
 
 
@@ -28,7 +29,7 @@ class FairQueue:
 
     def __init__(self) -> None:
         self._queues: dict[str, deque[Connection]] = {}
-        # Those of addresses without a running request.
+        # The addresses that have waiting but no running requests.
         self._ready: dict[str, None] = {}
         self._seen: OrderedDict[str, float] = OrderedDict()  # the least recent first
         self._running: OrderedDict[Connection, tuple[float, str]] = OrderedDict()
@@ -37,7 +38,7 @@ class FairQueue:
         self._measured = self._used = 0.0
 
     def __bool__(self) -> bool:
-        """Whether a request waits."""
+        """Whether at least one request waits for a thread."""
         return bool(self._queues)
 
     def measure(self, now: float, used: float) -> None:

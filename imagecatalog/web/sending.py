@@ -23,10 +23,10 @@ from gunicorn.workers.gthread import (  # type: ignore[import-untyped]
 
 from images import errors, min_rate
 
-SENT_AT_ONCE: Final = 1 << 20  # bytes; then the next client gets some
+SENT_AT_ONCE: Final = 1 << 20  # bytes to one client, before the next client
 CHECK_SECONDS: Final = 5.0
-# What a client's machine has taken can wait there, above all in a proxy, for the client to read
-# it at this rate (bytes a second).
+# Delivered bytes can be in buffers on the way, above all of a proxy. A slow client reads them
+# from there at this rate (bytes a second).
 BUFFERED: Final = 24 << 20  # bytes, at most
 BUFFERED_RATE: Final = 100 << 10
 
@@ -54,7 +54,7 @@ class Download:
 
     @property
     def is_whole(self) -> bool:
-        """Whether all bytes were sent."""
+        """Whether all bytes of the download were sent."""
         return not self._left
 
     def send(self) -> None:
@@ -139,7 +139,7 @@ class Sender:
         self._next_check = 0.0
 
     def start(self) -> None:
-        """Start the thread."""
+        """Start the thread of this sender."""
         self._calls.init()
         self._poller.register(self._calls.fileno(), selectors.EVENT_READ)
         threading.Thread(target=self._run, name="sender", daemon=True).start()

@@ -34,7 +34,7 @@ DISCARDED_AT_ONCE: Final = 1 << 18  # bytes
 WAITING_PER_ACCEPT: Final = 64  # connections
 SWEEP_SECONDS: Final = 1.0
 RETURN_SECONDS: Final = 10.0  # between two returns of freed memory
-RELIEF: Final = 64  # of the places or bytes, one part in so many is freed at once
+RELIEF: Final = 64  # 1/64 of the connections or bytes is freed at once
 NO_FILES: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 NO_CLIENT: Final = {errno.EAGAIN, errno.ECONNABORTED}
 
@@ -75,8 +75,9 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
     def set_accept_enabled(self, enabled: bool) -> None:
         """Start or stop accepting connections; close the listening sockets of a stopping process.
 
-        Before that, accept all connections in their queues: the kernel would reset them. While the
-        process serves, gunicorn would let the queues grow for as long as requests run.
+        Before closing, accept all connections that are in the queues of the sockets, because the
+        kernel would reset them. gunicorn itself would let the queues grow until the running
+        requests have ended.
         """
         super().set_accept_enabled(enabled)
         if self.alive:

@@ -45,7 +45,7 @@ class Caller:
 
     @property
     def log_context(self) -> logs.Context:
-        """The request id, user, project and interface, for the log records of this caller."""
+        """The request id, user, project and interface of the caller, which log records show."""
         project = self.project or ""
         return logs.Context(self.request_id, self.user, project, self.interface)
 

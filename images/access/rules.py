@@ -1,4 +1,4 @@
-"""The default rules, and the functions that check them and the policy file's overrides."""
+"""The rules that decide what callers can do: the defaults, and checks with the policy file."""
 
 from __future__ import annotations
 
@@ -212,16 +212,16 @@ LIMITS: dict[str, Rule] = {
     "delete_image_location": _owner,
     "get_members": _anybody,
     "get_member": _anybody,
-    "add_member": _owner_or_sharer,  # a rule can let members share the image further
-    "delete_member": _owner_or_that_member,  # and leave it
+    "add_member": _owner_or_sharer,  # a policy file can let members share the image
+    "delete_member": _owner_or_that_member,  # members can leave the image
     "modify_member": _owner_or_that_member,
     "add_location_to_active": _owner_or_service,
     "stores_info_detail": _anybody,
-    "tasks_api_access": _anybody,  # of the tasks, each project sees its own
+    "tasks_api_access": _anybody,  # each project sees only its own tasks
     "copy_image": _owner,
     "add_image_location": _owner_or_service,
     "fetch_image_location": _anybody,
-    "cache_list": _owner,  # of the cache, which belongs to no project
+    "cache_list": _owner,  # admins only: the cache has no owner
     "cache_image": _owner,
     "cache_delete": _owner,
     "cache_clean": _owner,
@@ -237,8 +237,9 @@ LIMITS: dict[str, Rule] = {
     **dict.fromkeys(METADEF_CHANGING, _owner),
 }
 
-# Actions that show something of an image or a namespace, with the rule that shows it at all.
-# By default they are not allowed for what that rule, if it is overridden, hides.
+# Actions that show a part of an image or namespace, with the rule for seeing it at all. If the
+# policy file overrides this rule and it hides an image, the default rules of these actions do
+# not allow them on the image.
 SHOWN_BY: dict[str, str] = {
     **{
         name: "get_image"

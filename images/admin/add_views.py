@@ -29,9 +29,10 @@ SourceForm = LocationForm | ImportForm
 
 @dataclass(frozen=True)
 class AddMethod:
-    """A way to add an image: its page ``images/image/add/PATH/``, texts and permissions.
+    """A way to add an image: the path of its page, its texts and permissions.
 
-    The URL of the page has the name ``images_image_NAME``.
+    The page is ``images/image/add/PATH/``; its URL has the name ``images_image_NAME``. PATH and
+    NAME are ``path`` and ``name``.
     """
 
     path: str
@@ -40,7 +41,7 @@ class AddMethod:
     label: Any
     description: Any
     permissions: tuple[str, ...]
-    import_method: str = ""  # which the operator can switch off
+    import_method: str = ""  # the operator can switch it off
 
 
 def choose(request: HttpRequest) -> HttpResponse:
@@ -138,7 +139,7 @@ def own_project(request: HttpRequest) -> str:
 
 
 def projects() -> list[tuple[str, str]]:
-    """Return (id, name) of up to SUGGESTED projects, which forms suggest as owners of an image."""
+    """Return (id, name) of up to 200 projects, which forms suggest as owners of an image."""
     return list(Project.objects.order_by("name").values_list("pk", "name")[:SUGGESTED])
 
 

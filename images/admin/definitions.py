@@ -16,7 +16,7 @@ from images.metadefs.namespaces import CONTENT
 from images.models import Image, MetadefAssociation, MetadefNamespace
 
 IMAGE = "OS::Glance::Image"
-FIELD = "described:"  # what the names of the form's fields begin with
+FIELD = "described:"  # the beginning of the names of the form's fields
 MAX_OFFERS = 500  # properties on a page
 WHOLE = re.compile("-?[0-9]+")
 INPUTS = {"integer": ("number", "1"), "number": ("number", "any")}

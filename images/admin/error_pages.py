@@ -55,7 +55,7 @@ def locked_out(request: HttpRequest, *args: Any) -> HttpResponse:
 
     It is the value of the setting AXES_LOCKOUT_CALLABLE.
     """
-    # At most: the lockout began with the last attempt that was looked at.
+    # The longest possible wait: the lockout began with the last attempt that was checked.
     seconds = int(settings.AXES_COOLOFF_TIME.total_seconds())
     sentence = _("Too many wrong passwords. Try again in %(minutes)d minutes.") % {
         "minutes": seconds // 60
@@ -72,7 +72,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     outage = views.current_outage() if is_page else None
     if outage is None:
         return views.server_error(request)
-    # Without the request: what a page says about its user is in the database.
+    # The page is rendered without the request, because its user is in the database.
     context = {
         "site_title": admin.site.site_title,
         "site_header": admin.site.site_header,

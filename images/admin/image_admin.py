@@ -251,7 +251,7 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         Raises PermissionDenied without permission to view images, Http404 for an unknown image.
         """
         require(request)
-        # Looked up first: the URL of the action cannot hold every text, but any image's id.
+        # The image is looked up first, because not every text can be part of the action's URL.
         image = shortcuts.get_image_or_404(object_id)
         return redirect("admin:images_image_move", image.pk, "delete")
 

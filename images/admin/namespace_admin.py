@@ -92,7 +92,7 @@ class NamespaceAdmin(ModelAdmin):  # type: ignore[type-arg]
     list_filter = ("visibility", "protected")
     search_fields = ("namespace", "display_name")
     ordering = ("namespace",)
-    actions = None  # protected namespaces could be among those that are selected
+    actions = None  # the selection could have protected namespaces
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Return the name as a read-only field if the namespace already exists; else no field."""

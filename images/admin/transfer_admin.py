@@ -23,7 +23,7 @@ from images.admin.changelist import CappedPaginator
 from images.models import OPEN_STATUSES, Transfer, TransferStatus
 
 FILTER = "admin/images/transfer/filter.html"
-FINISHED = "finished"  # imports; those of uploads are too many to be of interest
+FINISHED = "finished"  # imports only: finished uploads are too many to be useful
 
 
 class StatusFilter(admin.SimpleListFilter):
@@ -109,7 +109,7 @@ class TransferAdmin(ModelAdmin):  # type: ignore[type-arg]
     list_filter = (StatusFilter, ("kind", KindFilter), StoreFilter)
     list_select_related = ("image",)
     search_fields = ("image__name", "^image__id")
-    show_facets = admin.ShowFacets.NEVER  # they count all transfers
+    show_facets = admin.ShowFacets.NEVER  # facets would count all transfers
     search_help_text = _("Part of an image's name, or the beginning of its id.")
     sortable_by = ()
     actions = None

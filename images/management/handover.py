@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 
 from images.management.processes import Adopted, Process, Web
 
-VARIABLE = "SERVE_HANDOVER"  # of the environment
+VARIABLE = "SERVE_HANDOVER"  # an environment variable
 
 
 @dataclass

@@ -120,7 +120,7 @@ def listen(
     of Unix sockets. ``kept`` has the file descriptors of sockets that already listen, by the
     text of their addresses.
     """
-    # The ports for which IPv4 has an address of its own.
+    # Ports that also have an IPv4 address in the list.
     separate = {address.port for address in addresses if "." in address.host}
     for address in addresses:
         if address.text in kept:

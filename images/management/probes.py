@@ -44,7 +44,7 @@ class Service:
 
 def start(listener: socket.socket, service: Service) -> None:
     """Start a thread that answers the requests to the management listener."""
-    # The version is read when it is first asked for, and a checkout can change until then.
+    # Read the version now: the setting reads it only once, and a checkout can change later.
     str(settings.IMAGECATALOG_VERSION)
     server = _Server(listener, service)
     threading.Thread(target=server.serve_forever, name="probes", daemon=True).start()

@@ -11,8 +11,8 @@ from contextlib import suppress
 
 from django.conf import settings
 
-# The environment variable with the descriptor of a socket, by which gunicorn tells that it
-# serves, and which ends when the service stops.
+# The environment variable with the descriptor of a socket between `serve` and gunicorn. gunicorn
+# writes to the socket when it is ready; `serve` closes the socket when the service stops.
 SUPERVISOR = "SUPERVISOR_FD"
 
 # A child asks the kernel for a SIGTERM when this process ends for any reason, and then executes
@@ -125,5 +125,5 @@ class Web:
         """
         self.link.close()
         self.process.send_signal(number)
-        # The only signal that gunicorn handles while it is starting.
+        # While gunicorn is starting, SIGTERM is the only signal that it handles.
         self.process.send_signal(signal.SIGTERM)

@@ -27,7 +27,7 @@ from images.management.processes import Process, Web, start, start_worker
 log = logging.getLogger(__name__)
 
 STOP_SIGNALS: Final = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
-# logrotate sends the one, and who knows gunicorn the other.
+# logrotate sends SIGUSR1; operators who know gunicorn can send SIGUSR2.
 IGNORED: Final = {signal.SIGUSR1, signal.SIGUSR2}
 RESTART_PAUSE: Final = 2.0  # seconds
 WORKER_PATIENCE: Final = 10.0  # seconds

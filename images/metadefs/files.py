@@ -25,10 +25,10 @@ _ODD = re.compile(r"[^\w.-]+")
 class Merge(StrEnum):
     """How loading a file changes a namespace that already exists."""
 
-    SKIP = "skip"  # nothing
-    ADD = "add"  # it adds the content that is missing
-    PREFER_NEW = "prefer-new"  # it adds what is missing, and changes what differs
-    OVERWRITE = "overwrite"  # it replaces the namespace
+    SKIP = "skip"  # the namespace is not changed
+    ADD = "add"  # missing content is added
+    PREFER_NEW = "prefer-new"  # content is added, or replaced by name
+    OVERWRITE = "overwrite"  # the namespace is replaced
 
 
 _OUTCOMES = {

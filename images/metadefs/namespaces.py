@@ -50,7 +50,7 @@ class NamespaceListing:
     """The parameters of a page of namespaces: filters, order, marker and limit."""
 
     visibility: str | None = None
-    resource_types: Sequence[str] = ()  # empty: whatever the types
+    resource_types: Sequence[str] = ()  # empty: all resource types
     sort: tuple[str, bool] = ("created_at", True)  # (column, descending)
     marker: str | None = None  # name of the last namespace of the previous page
     limit: int = 25
@@ -83,7 +83,7 @@ def page(caller: Caller, listing: NamespaceListing) -> NamespacePage:
             return NamespacePage(shown, None)
         if shown:
             return NamespacePage(shown, shown[-1].namespace)
-        # No link may name a namespace that the caller is not allowed to see.
+        # The link to the next page must not name a namespace that the caller cannot see.
         namespaces = namespaces.filter(_after(found[-1], listing))
 
 

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 SMALL_CHUNKS = 10_000
 SMALL = 1 << 20  # bytes
 
-# What each request has sent is a chunk of its own, and small ones come fast.
+# Each request makes at least one chunk, and small requests can follow each other fast.
 SMALL_REQUEST = 1 << 16  # bytes
 TOO_SMALL = (
     f"Requests with less than {SMALL_REQUEST} bytes of an upload come too often. "
@@ -213,8 +213,8 @@ def _begin_writing(upload: Transfer) -> UploadChunk:
 
 
 def _check_chunks(upload: Transfer) -> None:
-    # Checked once per request: within it, the size of a chunk and the heartbeat interval limit
-    # the number.
+    # Checked once per request: within a request, the size of a chunk and the heartbeat interval
+    # limit the number of chunks.
     most = SMALL_CHUNKS + upload.bytes_received // SMALL
     if upload.chunks.filter(status=ChunkStatus.STORED).count() >= most:
         raise errors.OverLimit(

@@ -96,8 +96,8 @@ class _Stream:
     expected_digests: Mapping[str, str] = {}  # the import compares them
 
     def __init__(self, blocks: Iterator[bytes], is_one_chunk: bool) -> None:
-        # One object can become the image's. The staging quota counts data of unknown size by
-        # its chunks.
+        # A single object can become the object of the image. Data of unknown size is split,
+        # because the staging quota counts it by its chunks.
         self.is_one_chunk = is_one_chunk
         self._ended = False
         self.blocks = self._watched(blocks)

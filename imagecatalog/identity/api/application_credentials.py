@@ -151,9 +151,9 @@ def _attributes(document: object) -> dict[str, Any]:
 
 
 def _role(roles: object) -> str | None:
-    """Return the highest of the requested roles; None if none is requested.
+    """Return the highest role in the list ``roles`` of a request; None if the list is empty.
 
-    Raises Invalid if no requested role is known.
+    Raises Invalid if the list has no known role.
     """
     if not roles:
         return None

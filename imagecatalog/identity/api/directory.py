@@ -48,8 +48,8 @@ class ProjectViewSet(IdentityViewSet):
     def retrieve(self, request: Request, project_id: str) -> HttpResponse:
         """Return a project that the caller can see.
 
-        Raises NotFound if there is no such project; for callers who are no administrators Forbidden
-        if it does not exist or they have no role in it.
+        Raises NotFound for an administrator if there is no such project, Forbidden for other
+        callers who have no role in it.
         """
         row = _projects(self.token).filter(pk=project_id).first()
         if row is None and not is_admin(self.token):

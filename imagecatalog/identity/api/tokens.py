@@ -1,4 +1,4 @@
-"""``/v3/auth``: tokens, and the projects and services that a token gives access to."""
+"""API views below ``/v3/auth``: sign-in, and what a token gives access to."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SUBJECT = "X-Subject-Token"
 
 
 class AuthViewSet(IdentityViewSet):
-    """``/v3/auth``: tokens, and the projects and services that a token gives access to."""
+    """``/v3/auth``: tokens, and the projects and services to which a token gives access."""
 
     def perform_authentication(self, request: Request) -> None:
         """Read the token in X-Auth-Token. A sign-in needs no token.
@@ -50,7 +50,7 @@ class AuthViewSet(IdentityViewSet):
 
     @issue.mapping.head
     def check(self, request: Request) -> HttpResponse:
-        """Answer 200 if the token in X-Subject-Token is valid, else 404, without a body (HEAD)."""
+        """Respond with 200 if the token in X-Subject-Token is valid, else 404 (HEAD)."""
         text, _ = _subject(request, self.token)
         response = responses.nothing(200)
         response.headers[SUBJECT] = text

@@ -114,9 +114,9 @@ def user_key(text: str) -> int:
 
 
 def is_admin(token: Valid) -> bool:
-    """Return whether the token allows to see users and projects of others.
+    """Return whether the token gives permission to see other users and projects.
 
-    It does if it has the role ``admin``, and no credential that is limited to some actions.
+    It does if its role is ``admin`` and it is not limited to some actions.
     """
     return token.identity.role == Role.ADMIN and token.identity.actions is None
 

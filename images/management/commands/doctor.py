@@ -1,4 +1,4 @@
-"""The command that examines an installation."""
+"""The command that examines an installation and tries its parts."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Command(CatalogueCommand):
         "each store, and changes nothing else. Prints a line for each check, with what to do. "
         "Exit code 1: a check has failed."
     )
-    requires_system_checks: list[str] = []  # they are among the checks
+    requires_system_checks: list[str] = []  # the command runs them itself
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         self.add_json_option(parser)
@@ -73,7 +73,7 @@ def _results() -> Iterator[Result]:
     found = list(_tried(CONNECT))
     yield from found
     if any(result.status == FAIL for result in found):
-        return  # all others would fail for the same reason
+        return  # the other checks would fail for the same reason
     for check in WITH_DATABASE:
         yield from _tried(check)
 

@@ -1,4 +1,4 @@
-"""The command that ends dead transfers."""
+"""The command that ends transfers whose process has died, and releases their images."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class Command(CatalogueCommand):
             )
         if since and not options["all"]:
             raise CommandError("--since works only with --all. Add --all.")
-        # Images that are deleted from now on are not restored.
+        # Images that are deleted after this time are not restored.
         until = timezone.now()
         if ids and options["dry_run"]:
             self._list(self._trashed(ids))

@@ -101,7 +101,7 @@ class Command(CatalogueCommand):
                 "permanently and cannot be restored.",
                 options["yes"],
             )
-        # This comes first, because objects whose removal fails below have had their attempt.
+        # Due removals are retried first: a removal that fails below was only just tried.
         removed = lifecycle.retry_due_objects()
         scrubbed, breaker = 0, CircuitBreaker()
         for image in progress(due, count):

@@ -90,7 +90,7 @@ class Command(CatalogueCommand):
 
     def _report(self) -> None:
         self.stdout.write("Report of image_reconcile, which has changed nothing:")
-        with suppress(CommandError):  # its findings are the report
+        with suppress(CommandError):  # raised for findings, which are printed
             call_command("image_reconcile")
         self.stdout.write(
             "The background workers are paused: nothing is deleted permanently, and no import "

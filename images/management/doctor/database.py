@@ -20,7 +20,7 @@ from images.operations import unconfigured_stores
 SLOW = 0.1  # seconds for one answer
 MOST_SKEW = 1.0  # seconds between the clocks of two machines
 NETWORK = ("nfs", "cifs", "smb", "9p", "fuse.sshfs", "ceph", "glusterfs")
-NEVER_ID = -1  # of a row that is not kept
+NEVER_ID = -1  # primary key of a row that is rolled back
 
 
 def tables() -> Iterator[Result]:

@@ -24,7 +24,7 @@ OLD = timedelta(days=2)
 def worker() -> Iterator[Result]:
     """Report whether a background worker runs, and whether the workers are paused."""
     if problem := health.problem():
-        yield Result("worker", FAIL, problem)  # which says what to do
+        yield Result("worker", FAIL, problem)  # `problem` also says what to do
     else:
         yield ok("worker", "a background worker has reported")
     if paused := pause.current():

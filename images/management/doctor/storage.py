@@ -21,9 +21,9 @@ from images.transfers.keys import key_of
 from images.units import size
 
 PROBE = b"a probe of the doctor, which removes it"
-LITTLE = 0.10  # of a disk
+LITTLE = 0.10  # free fraction of a disk
 VERY_LITTLE = 0.02
-# What object stores answer -> what to do.
+# A text in the error of an object store -> what to do.
 REASONS = {
     "NoSuchBucket": "Create the bucket, or correct its name in IMAGECATALOG_STORES.",
     "InvalidAccessKeyId": "Correct AWS_ACCESS_KEY_ID.",

@@ -1,4 +1,4 @@
-"""The command that creates a user or assigns a role."""
+"""The command that creates a user, or assigns a role to an existing one."""
 
 from __future__ import annotations
 
