@@ -55,7 +55,7 @@ class LimitRequestBody(Exception):
 
 
 def limit_silence(sock: Any) -> None:
-    """Set a timeout of SILENCE seconds for each read from a socket and each write to it.
+    """Set a timeout of 60 seconds for each read from a socket and each write to it.
 
     The connections that a TCP socket accepts inherit the timeout, those of a Unix socket do
     not.

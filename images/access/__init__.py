@@ -1,4 +1,4 @@
-"""Permissions: who makes a request, which rules apply, and which images a caller can see."""
+"""Permissions: the callers of operations, the rules, and the images that a caller can see."""
 
 from __future__ import annotations
 

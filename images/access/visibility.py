@@ -1,4 +1,4 @@
-"""Which images a caller can see, and look-ups of an image by its id."""
+"""The images that a caller can see, and look-ups of an image by its id."""
 
 from __future__ import annotations
 

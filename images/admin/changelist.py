@@ -31,11 +31,11 @@ COUNTED = 10_000  # images; for longer lists the page says "more than"
 
 
 class CappedPaginator(Paginator):  # type: ignore[type-arg]
-    """A paginator that counts only the first COUNTED rows, and has no pages for further rows."""
+    """A paginator that counts at most 10,000 rows (COUNTED), and has no pages for further rows."""
 
     @cached_property
     def count(self) -> int:
-        """The number of rows; COUNTED if there are more."""
+        """The number of rows, at most 10,000 (COUNTED)."""
         ids = self.object_list.order_by().values("pk")  # type: ignore[attr-defined]
         return int(ids[:COUNTED].count())
 
@@ -71,7 +71,7 @@ class ImageList(ChangeList):
 
     @property
     def capped(self) -> bool:
-        """Whether the list has at least COUNTED images, so that their exact number is unknown."""
+        """Whether the list has at least 10,000 images, so that their number is unknown."""
         return int(self.result_count) >= COUNTED
 
     @property

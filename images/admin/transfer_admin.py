@@ -89,7 +89,7 @@ class TransferList(ChangeList):
 
     @property
     def state(self) -> str:
-        """The text of ``polling.state`` for the transfers on the page, to notice changes."""
+        """A text that changes when a transfer on the page gets another status."""
         return polling.state(self.result_list)
 
 
@@ -155,7 +155,8 @@ class TransferAdmin(ModelAdmin):  # type: ignore[type-arg]
     def get_ordering(self, request: HttpRequest) -> tuple[str]:
         """Return the order of the list: the newest transfer first.
 
-        Failed transfers, of which there can be many, are ordered by the end, which has an index.
+        Failed transfers, of which there can be many, are ordered by the time of their end, which
+        has an index.
         """
         failed = request.GET.get("status") == TransferStatus.FAILED
         return ("-ended_at",) if failed else ("-started_at",)

@@ -142,7 +142,7 @@ class Supervisor:
             web.stop(quick)
 
     def _end_workers(self) -> None:
-        """Stop the background workers, and kill those that still run after WORKER_PATIENCE seconds.
+        """Stop the background workers; after 10 seconds kill those that still run.
 
         A worker ends between two tasks; a task that waits for a store can hang.
         """
@@ -215,7 +215,7 @@ class Supervisor:
             self._web, self._former = former, None
 
     def _restart(self) -> None:
-        """Restart gunicorn or the worker, RESTART_PAUSE seconds after its end was noticed.
+        """Restart gunicorn or the worker, two seconds after its end was noticed.
 
         Stop the service if gunicorn has ended without being killed by a signal.
         """

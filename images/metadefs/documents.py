@@ -81,7 +81,8 @@ def clean_association(document: object) -> Values:
 def clean_object(document: object) -> Values:
     """Check the document of an object, and return the checked values.
 
-    Raises Invalid for a malformed document, Forbidden for a read-only attribute.
+    An object is a named group of properties. Raises Invalid for a malformed document, Forbidden
+    for a read-only attribute.
     """
     values = _known(document, "object", _OBJECT, READ_ONLY)
     return {

@@ -23,7 +23,7 @@ _ODD = re.compile(r"[^\w.-]+")
 
 
 class Merge(StrEnum):
-    """How loading a file changes a namespace that already exists."""
+    """The ways in which loading a file can change a namespace that already exists."""
 
     SKIP = "skip"  # the namespace is not changed
     ADD = "add"  # missing content is added
@@ -53,7 +53,7 @@ def find(path: Path) -> list[Path]:
 
 
 def read(path: Path) -> Tree:
-    """Read a JSON file, and return the namespace in it, which is checked.
+    """Read a JSON file, check the namespace in it, and return the checked values.
 
     Raises ImageError if the file cannot be read or has no valid namespace.
     """
@@ -156,9 +156,9 @@ def all_namespaces(names: Sequence[str] = ()) -> list[MetadefNamespace]:
 
 
 def file_name(namespace: MetadefNamespace, taken: set[str]) -> str:
-    """Return a name for the file of a namespace. No file has it if ``taken`` has all names in use.
+    """Return a name for the file of a namespace that no other file has.
 
-    The names in ``taken`` are in lower case.
+    ``taken`` has the names of the other files, in lower case.
     """
     stem = _ODD.sub("-", namespace.namespace).lstrip(".-") or "namespace"
     name = f"{stem}.json"

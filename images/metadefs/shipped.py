@@ -1,4 +1,4 @@
-"""The namespaces that the service brings along: definitions of common image properties."""
+"""The namespaces that are installed with the service: definitions of common image properties."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FOLDER = Path(__file__).with_name("definitions")
 
 @transaction.atomic
 def load() -> None:
-    """Load into the database those of the service's own namespaces that were never loaded before.
+    """Load the namespaces that are installed with the service, unless they were loaded before.
 
     A namespace that exists is not changed, and one that an operator has deleted is not
     restored.

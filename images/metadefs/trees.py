@@ -26,7 +26,10 @@ def association(row: MetadefAssociation) -> Document:
 
 
 def metadef_object(row: MetadefObject, prefix: str = "") -> Document:
-    """Return the document of an object. ``prefix`` is put before the names of its properties."""
+    """Return the document of an object, which is a named group of properties.
+
+    ``prefix`` is put before the names of its properties.
+    """
     return {
         "name": row.name,
         **_set(row, "description"),

@@ -31,9 +31,9 @@ RETRY = timedelta(seconds=1)  # doubled with each attempt
 def finish(upload: Transfer, actor: Caller) -> None:
     """Import the data of a complete upload into its image: uploading -> importing -> active.
 
-    Each attempt is a transfer. If it fails for a temporary reason, the staged data is kept, and
-    the background worker tries again until the upload's deadline. If it fails for another
-    reason, the upload has failed, and the image is queued again.
+    Each attempt is a transfer of its own. If it fails for a temporary reason, the staged data
+    is kept, and the background worker tries again until the upload's deadline. If it fails for
+    another reason, the upload has failed, and the image is queued again.
 
     Raises Locked while another import is running, Conflict if the upload is not complete or has
     ended, and the errors of ``lifecycle.upload`` for invalid data.

@@ -30,7 +30,7 @@ DANGER = (
 
 
 def batch(text: str) -> int:
-    """Parse the value of an option: the number of images in one transaction, from 1 to MOST.
+    """Parse the value of an option: the number of images in one transaction, from 1 to 10,000.
 
     It is limited because other writers wait for the transaction. Raises ArgumentTypeError.
     """

@@ -203,8 +203,8 @@ def _prepare(options: dict[str, Any]) -> str | None:
 def _addresses(options: dict[str, Any]) -> tuple[list[Address], list[Address]]:
     """Return the addresses of the options --bind and --management, for the API and the probes.
 
-    Raises CommandError for an invalid address, and for a host that other machines can reach
-    without sign-in.
+    Raises CommandError for an invalid address. With IMAGECATALOG_AUTH=none, it also refuses a
+    host that other machines can reach, unless IMAGECATALOG_AUTH_NONE_REMOTE allows this.
     """
     named = [options["management"]] if options["management"] else []
     api = [listeners.parse("--bind", text) for text in options["bind"] or ()]
