@@ -26,10 +26,10 @@ SAFE_METHODS = ("GET", "HEAD", "OPTIONS")  # RFC 9110, 9.2.1, without TRACE
 
 
 class CallerAuthentication(BaseAuthentication):
-    """Authentication of API requests in the mode of IMAGECATALOG_AUTH."""
+    """Authenticate API requests in the mode of IMAGECATALOG_AUTH: embedded, keystone or none."""
 
     def authenticate(self, request: HttpRequest) -> tuple[Caller, None]:
-        """Return the caller, and None, which stands for no token.
+        """Return the authenticated caller, and None where DRF has a place for a token object.
 
         Raises AuthenticationFailed for wrong credentials, NotAuthenticated for missing ones,
         and Forbidden for a password that a browser sends from a page of another site.
@@ -44,10 +44,11 @@ class CallerAuthentication(BaseAuthentication):
 
 
 def _embedded(request: HttpRequest) -> Caller:
-    """Return the caller whom the credentials of the built-in identity service name.
+    """Return the caller whose credentials the built-in identity service confirms.
 
-    They come by HTTP Basic, ``Authorization: Bearer`` or ``X-Auth-Token``. Raises
-    AuthenticationFailed for wrong credentials, NotAuthenticated for missing ones.
+    The request sends the credentials by HTTP Basic, ``Authorization: Bearer`` or
+    ``X-Auth-Token``. Raises AuthenticationFailed for wrong credentials, NotAuthenticated for
+    missing ones.
     """
     identity = _identity(request)
     if identity is None:
@@ -70,11 +71,13 @@ def _none(request: HttpRequest) -> Caller:
 
 
 def _keystone(request: HttpRequest) -> Caller:
-    """Return the caller that keystonemiddleware, or similar middleware, names in headers.
+    """Return the caller that keystonemiddleware, or similar middleware, describes in headers.
 
     The middleware removes these headers from the client's own request. A token for a domain,
-    for the system or without a scope has no project: such a caller has no roles. A confirmed token in
-    X-Service-Token, which other services send with every call, gives the service's own roles.
+    for the system or without a scope has no project: such a caller has no roles. A confirmed
+    token in X-Service-Token, which other services send with every call, gives the caller the
+    roles of that service, too. Raises NotAuthenticated if the middleware has not confirmed a
+    token.
     """
     environ = request.META
     if environ.get("HTTP_X_IDENTITY_STATUS") != "Confirmed":
@@ -94,7 +97,7 @@ def _keystone(request: HttpRequest) -> Caller:
 
 
 def _roles(names: str) -> frozenset[str]:
-    """Return the roles of a comma-separated header, and those that they imply."""
+    """Return the roles that a comma-separated header value lists, and all roles that these imply."""
     return implied(*filter(None, map(str.strip, names.lower().split(","))))
 
 
@@ -139,10 +142,11 @@ def _identity(request: HttpRequest) -> Identity | None:
 
 
 def _refuse_cross_site(request: HttpRequest) -> None:
-    """Raise Forbidden for a request with an unsafe method from a page of another site.
+    """Raise Forbidden if a browser sends an unsafe request (such as POST) from a page of another site.
 
-    A browser adds a remembered password to the requests of every page. It also sends where the
-    page is from (Fetch Metadata; RFC 6454 where the service has no TLS); programs do not.
+    A browser adds the password that it remembers to requests from any page. It also sends the
+    site of the page (Sec-Fetch-Site, or Origin where the service has no TLS); programs send
+    neither.
     """
     if request.method in SAFE_METHODS:
         return

@@ -24,5 +24,5 @@ def healthcheck(request: HttpRequest) -> HttpResponse:
 
 @without_body
 def livez(request: HttpRequest) -> HttpResponse:
-    """Answer 200 ``OK`` (204 to HEAD): this process answers requests."""
+    """Answer 200 ``OK`` (204 to HEAD) without any check: it shows that this process answers requests."""
     return responses.nothing(204) if request.method == "HEAD" else responses.text("OK")

@@ -44,7 +44,7 @@ def pairs(params: QueryDict) -> Iterator[tuple[str, str]]:
 
 
 def check_text(params: QueryDict) -> None:
-    """Raise Invalid for parameters that a database cannot compare, such as those with NUL."""
+    """Raise Invalid for names or values of parameters that a database cannot compare, such as NUL."""
     for name, value in pairs(params):
         clean_text(name, "query parameter", longest=None)
         clean_text(value, "value of a query parameter", longest=None)
@@ -80,10 +80,10 @@ def limit(params: QueryDict) -> int:
 
 
 def order(keys: list[tuple[str, str]], choices: Sequence[str] = SORT_KEYS) -> Order:
-    """Return (column, descending) for each (sort key, direction); "" is descending.
+    """Return (column, descending) for each (sort key, direction); direction "" means descending.
 
-    ``choices`` are the keys by which the list can be sorted. Only the first of equal keys
-    counts. Raises Invalid for unknown keys and directions.
+    ``choices`` are the keys by which the list can be sorted. Of equal keys only the first
+    counts. Raises Invalid for unknown keys and directions, and for too many keys.
     """
     if len(keys) > MAX_CONDITIONS:
         raise Invalid(
@@ -101,9 +101,10 @@ def order(keys: list[tuple[str, str]], choices: Sequence[str] = SORT_KEYS) -> Or
 
 
 def sort(params: QueryDict, choices: Sequence[str]) -> tuple[str, bool]:
-    """Return the one column by which a list is sorted, and whether it descends.
+    """Return the column by which the request sorts a list, and whether the order is descending.
 
-    Raises Invalid for any column but ``choices`` and for an unknown direction.
+    By default ``created_at``, descending. Raises Invalid for a column that is not in
+    ``choices``, and for an unknown direction.
     """
     key = params.get("sort_key", "created_at"), params.get("sort_dir", "desc")
     return order([key], choices)[0]
@@ -112,7 +113,8 @@ def sort(params: QueryDict, choices: Sequence[str]) -> tuple[str, bool]:
 def links(path: str, params: QueryDict, next_marker: str | None) -> dict[str, str]:
     """Return the paths of a list's first page and, with a marker, of its next page.
 
-    Both keep the other parameters of the request; values of one name follow each other.
+    Both paths keep the other query parameters of the request. The values of a repeated
+    parameter follow each other.
     """
     repeated = [(name, value) for name, value in pairs(params) if name != "marker"]
     first = {"first": _with_query(path, repeated)}

@@ -1,6 +1,6 @@
-"""Uploads and downloads, limited for each client address and each project.
+"""Limits on the uploads and downloads that run at once for a client address or a project.
 
-The limits are those of ``images.transfers.concurrency``.
+``images.transfers.concurrency`` has the limits and counts the transfers.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from images.transfers.places import Place
 
 
 class _SentFile:
-    """A file for the kernel to send, which counts as one transfer until it is closed."""
+    """A file that the kernel sends to a client; it counts as one transfer until it is closed."""
 
     def __init__(self, blocks: Any, shares: Shares, place: Place) -> None:
         self._blocks, self._shares, self._place = blocks, shares, place
@@ -31,27 +31,27 @@ class _SentFile:
         self.source = blocks.source
 
     def send_to(self, sock: socket, most: int) -> int:
-        """Send up to ``most`` bytes, as the file does."""
+        """Send at most ``most`` bytes of the file to a socket; return the number of sent bytes."""
         sent: int = self._blocks.send_to(sock, most)
         return sent
 
     def take(self) -> _SentFile:
-        """Return an object for the rest of the data, which releases file and place instead."""
+        """Return a new object that sends the bytes not sent yet, and closes the file in place of this one."""
         self._release.detach()
         return _SentFile(self._blocks.take(), self._shares, self._place)
 
     def close(self) -> None:
-        """Close the file, and release its place among the transfers."""
+        """Close the file, and no longer count it as a transfer."""
         self._blocks.close()
         self._release()
 
 
 @contextmanager
 def upload(request: HttpRequest, caller: Caller) -> Iterator[None]:
-    """Count a request as a transfer of its caller while its data is received.
+    """Count a request as one transfer of the caller's project while this context is open.
 
-    Raises TooManyTransfers if the client's address, its project or the process is at its
-    limit.
+    Raises TooManyTransfers if the client's address, the project or the process already has as
+    many transfers as it is allowed.
     """
     shares = concurrency.shares()
     place = shares.take(_place(request, caller, connection.end_receiving))
@@ -69,12 +69,12 @@ def download(
     part: tuple[int, int] | None,
     checksum: str | None,
 ) -> StreamingHttpResponse:
-    """Return the response with the data, or with its range ``part``.
+    """Return the response with the data, or with its range ``part``, and count it as a transfer.
 
-    The parameters are those of ``streaming.download``. The response counts as a transfer
-    until it is closed. A file that the kernel sends holds no thread and has a much higher
-    limit. Raises TooManyTransfers if the client's address, its project or the process is at
-    its limit.
+    The parameters are those of ``streaming.download``. The response counts until it is closed.
+    A file that the kernel sends needs no thread, so such downloads have a much higher limit.
+    Raises TooManyTransfers if the client's address, the project or the process already has as
+    many transfers as it is allowed.
     """
     direct = streaming.direct_to(request, blocks)
     shares = concurrency.sent_shares() if direct else concurrency.shares()
@@ -87,7 +87,7 @@ def download(
         file: Any = _SentFile(blocks, shares, place)
         return streaming.download(file, size, part, checksum, direct)
     response = streaming.download(blocks, size, part, checksum)
-    # At its close, or when it is lost: then nobody closes it.
+    # Released when the response is closed, or when it is collected because nobody closed it.
     release = weakref.finalize(response, shares.release, place)
     response._resource_closers.append(release)  # type: ignore[attr-defined]
     return response

@@ -16,13 +16,13 @@ from images.http.views import without_body
 ALWAYS = (17, 15, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0)
 OF_THE_CACHE = (18, 16, 14)
 V1 = ("1.1", "1.0")
-# The root, other versions, and the images of a client that names no version.
+# Matches "/", the paths of all versions, and "/images" of clients that name no version.
 OF_THE_API = re.compile(r"/(?:v\d.*|images(?:/.*)?)?\Z", re.DOTALL)
 MEDIA_TYPE = re.compile(r"application/vnd\.openstack\.images-(v[12])(?:\.\d+)?\b")
 
 
 def minor_versions() -> list[int]:
-    """Return the announced minor versions of API v2, the newest first."""
+    """Return the minor versions of API v2 that the service supports, newest first: 7 stands for 2.7."""
     cached = OF_THE_CACHE if settings.IMAGECATALOG_CACHE_DIR else ()
     return sorted({*ALWAYS, *cached}, reverse=True)
 
@@ -34,11 +34,11 @@ def versions(request: HttpRequest) -> HttpResponse:
 
 
 def fallback(request: HttpRequest) -> HttpResponseBase:
-    """Answer a path without a version.
+    """Answer a path that does not begin with a version of the API.
 
-    The request is handled by the API version that Accept names. Without one, the list of all
-    versions is returned with 300; but 404 for a path of no API, because probes and browsers
-    would take 300 for success.
+    The API version that Accept names handles the request. If Accept names none, the response is
+    300 with the list of all versions; but 404 for a path that no API has, because probes and
+    browsers would take 300 for success.
     """
     named = MEDIA_TYPE.search(request.META.get("HTTP_ACCEPT", ""))
     if named and (named[1] != "v1" or settings.IMAGECATALOG_V1):

@@ -23,7 +23,7 @@ class ImageDigestViewSet(ApiViewSet):
     """``/catalog/v1/images/{id}/digests``: the known digests of an image's data."""
 
     def list(self, request: Request, image_id: str) -> HttpResponse:
-        """Return the digests, what stated them, and the state of the stored copies."""
+        """Return an image's digests, the source and time of their verification, and damaged copies."""
         image = access.get_image(get_caller(request), image_id)
         report = known_digests.report(image)
         for name in ("verified_at", "stored_verified_at"):
@@ -35,7 +35,7 @@ class SameImageViewSet(ApiViewSet):
     """``/catalog/v1/images?digest=sha256:HEX``: the images whose data has a digest."""
 
     def list(self, request: Request) -> HttpResponse:
-        """Return a page of those that the caller sees, newest first."""
+        """Return a page of the visible images whose data has the digest in the query, newest first."""
         params = request.query_params
         query.check_text(params)
         algorithm, _, digest = params.get("digest", "").partition(":")

@@ -34,7 +34,7 @@ QUOTAS = "/catalog/v1/quotas"
 
 
 def paths() -> Document:
-    """Return the operations by path and method."""
+    """Return the OpenAPI operations of ``/catalog/v1``: path -> method -> operation."""
     return {
         **openapi.tagged("Digests", _digests()),
         **openapi.tagged("Quotas", _quotas()),
@@ -99,7 +99,7 @@ def _quotas() -> Document:
 
 
 def components() -> Document:
-    """Return the schemas to which the operations refer."""
+    """Return the OpenAPI schemas of the bodies of ``/catalog/v1``, by name."""
     numbers = dict.fromkeys(("limit", "used", "reserved", "trash"), NUMBER)
     quota = fields("limit", "used", "source", source=TEXT, **numbers)
     image: Document = {

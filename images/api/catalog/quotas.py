@@ -22,9 +22,10 @@ class QuotaViewSet(ApiViewSet):
     lookup_value_regex = "[^/]+"
 
     def list(self, request: Request) -> HttpResponse:
-        """Return the projects that use at least ``over`` percent of their storage, fullest first.
+        """Return the projects that use most of their storage quota, fullest first.
 
-        The percentage is that of the limit ``image_size_total``.
+        Only projects that use at least ``over`` (query parameter) percent of their limit
+        ``image_size_total`` are listed; by default 80.
         """
         access.check(get_caller(request), "change_quota", {"owner": None})
         percent = _percent(request.query_params.get("over", "80"))
@@ -37,7 +38,7 @@ class QuotaViewSet(ApiViewSet):
         return responses.json(_document(project))
 
     def update(self, request: Request, project: str) -> HttpResponse:
-        """Set limits of a project; null restores the default, -1 is no limit."""
+        """Set the given limits of a project; null restores the default of a limit, -1 means no limit."""
         attributes.clean_text(project, "id of a project")
         access.check(get_caller(request), "change_quota", {"owner": project})
         wanted = request_body.json(request._request)

@@ -74,7 +74,7 @@ def _number(name: str, value: str) -> Q:
         raise _bad(name, value) from None
     if number < 0:
         raise _bad(name, value)
-    # An image without a size is shown with size 0.
+    # An image without a size is shown with the size 0.
     if name == "size_min":
         return Q(size__gte=number) if number else EVERYTHING
     if name == "size_max":

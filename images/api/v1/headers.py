@@ -29,7 +29,7 @@ PURGE: Final = "HTTP_X_GLANCE_REGISTRY_PURGE_PROPS"
 URLS: Final = ("location", "copy_from")  # the fields that must not be empty
 TRUE: Final = frozenset({"1", "t", "true", "on", "y", "yes"})
 
-# The output of urllib.parse.quote for any argument ``safe`` of these characters.
+# Matches what urllib.parse.quote returns when its argument ``safe`` has these characters.
 _QUOTED = re.compile(r"(?:[A-Za-z0-9_.~/:=+@,;&-]|%[0-9A-Fa-f]{2})*", re.ASCII)
 _INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f]|^\s|\s$")
@@ -50,7 +50,10 @@ class Meta:
 
 
 def decode(request: HttpRequest) -> Meta:
-    """Return the metadata in a request's headers. Raises Invalid for unknown or malformed ones."""
+    """Return the image metadata in a request's headers.
+
+    Raises Invalid for unknown or malformed headers of metadata.
+    """
     fields, properties = {}, {}
     for key, value in request.META.items():
         name = key.removeprefix(PREFIX).lower()
@@ -94,9 +97,9 @@ def encode(row: Row, caller: Caller) -> dict[str, str]:
 
 
 def _text(name: str, value: str) -> str:
-    """Return the text of a header, which is UTF-8, percent-encoded or not.
+    """Return the value of a header as text: UTF-8, decoded if it is percent-encoded.
 
-    Raises Invalid if it is not UTF-8.
+    Raises Invalid if the value is not UTF-8; ``name`` is for the message.
     """
     try:
         return unquoted(header_text(value))
@@ -107,9 +110,9 @@ def _text(name: str, value: str) -> str:
 
 
 def _property_name(name: str) -> str:
-    """Return the name of a property from that of its header, percent-decoded.
+    """Return the name of a property, percent-decoded, from the name of the header that has its value.
 
-    Raises Invalid if it is not UTF-8.
+    Raises Invalid if the name is not UTF-8.
     """
     try:
         return unquote(name.removeprefix(PROPERTY), errors="strict")
@@ -169,7 +172,7 @@ def _checksum(name: str, text: str) -> str:
 
 
 def _or_none(check: Callable[[str, str], Any]) -> Callable[[str, str], Any]:
-    """Wrap the check of a header's value so that it returns None for the word ``None``.
+    """Return a function that works like ``check``, but returns None for the header value ``None``.
 
     The historic Glance replicator sends this word for null.
     """
@@ -177,7 +180,7 @@ def _or_none(check: Callable[[str, str], Any]) -> Callable[[str, str], Any]:
 
 
 def _time(name: str, text: str) -> str:
-    """Return the text of a time unchanged. Raises Invalid if it is not a time in ISO 8601."""
+    """Return a time in ISO 8601 unchanged. Raises Invalid, with the header's ``name``, for other text."""
     query.instant(f"x-image-meta-{name}", text)
     return text
 

@@ -30,16 +30,16 @@ class ImageViewSet(V1ViewSet):
     lookup_value_regex = IMAGE_UUID
 
     def list(self, request: Request) -> HttpResponse:
-        """Return a page of images with their main attributes."""
+        """Return a page of the images that the caller sees, with their main attributes only."""
         return _page(request, serializers.brief)
 
     @action(detail=False, methods=["get"], url_path="detail/?")
     def detailed(self, request: Request) -> HttpResponse:
-        """Return a page of images with all their attributes."""
+        """Return a page of the images that the caller sees, with all their attributes."""
         return _page(request, serializers.image)
 
     def create(self, request: Request) -> HttpResponse:
-        """Create an image, with data from the body or from a URL if the request has one."""
+        """Create an image, and add its data if the request has the data in its body or names a URL."""
         caller, meta = get_caller(request), headers.decode(request._request)
         source = sources.of(request._request, meta)
         fields = metadata.new(meta, caller, needs_formats=any(source))
@@ -116,7 +116,7 @@ class ImageRootViewSet(ImageViewSet):
     def http_method_not_allowed(  # type: ignore[override]
         self, request: Request, *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        """Raise NotFound for all other methods: the path of an image needs an id."""
+        """Raise NotFound for any method except GET and POST, because others need the path of an image."""
         raise errors.NotFound("The resource could not be found.")
 
 
@@ -138,7 +138,7 @@ def _page(
 
 
 def _find(caller: Caller, image_id: str, action: str) -> Row:
-    """Return an image that the caller sees, if the caller is allowed the action on it.
+    """Return the row of an image that the caller sees, if the caller is allowed the action on it.
 
     Admins also see deleted images. Raises NotFound for an image that the caller does not see,
     Forbidden if the action is not allowed.

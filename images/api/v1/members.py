@@ -27,7 +27,7 @@ class ImageMemberViewSet(V1ViewSet):
     error_status: ClassVar = V1ViewSet.error_status | {errors.Forbidden: 404}
 
     def list(self, request: Request, image_id: str) -> HttpResponse:
-        """Return the members that the caller may see."""
+        """Return the members of an image that the caller is allowed to see."""
         caller = get_caller(request)
         image = access.get_image(caller, image_id, "get_members")
         members = sharing.members(image_id, _only(caller, image))
@@ -39,14 +39,14 @@ class ImageMemberViewSet(V1ViewSet):
         return responses.spaced_json({"members": documents})
 
     def replace(self, request: Request, image_id: str) -> HttpResponse:
-        """Replace all members of an image by those in the JSON body."""
+        """Replace all members of an image by the projects in the JSON body."""
         caller = _sharer(request, image_id, "add_member", "delete_member")
         memberships = _memberships(request_body.json(request._request))
         sharing.replace(image_id, memberships, caller)
         return responses.nothing()
 
     def update(self, request: Request, image_id: str, member_id: str) -> HttpResponse:
-        """Share an image with a project, or change the project's permission to share it."""
+        """Share an image with a project, or change whether that project can share the image further."""
         caller = _sharer(request, image_id, "add_member")
         can_share = _can_share(request_body.raw(request._request, request_body.SMALL))
         sharing.set_member(image_id, member_id, can_share, caller)
@@ -66,7 +66,7 @@ class SharedImageViewSet(V1ViewSet):
     lookup_value_regex = NAME
 
     def retrieve(self, request: Request, member_id: str) -> HttpResponse:
-        """Return the images shared with a project, without those that the caller may not see."""
+        """Return the images shared with a project, except those that the caller is not allowed to see."""
         caller = get_caller(request)
         access.check(caller, "get_images", {"owner": None})
         memberships = sharing.shared_with(caller, member_id)
@@ -91,7 +91,7 @@ def _sharer(request: Request, image_id: str, *actions: str) -> Caller:
 
 
 def _only(caller: Caller, image: Row) -> str | None:
-    """Return the only project that the caller may see as a member; None if all are visible."""
+    """Return the caller's project if the caller sees only its own membership; None if it sees all."""
     all_of_them = access.may(caller, "get_other_members", image) or sharing.may_share(
         caller, image
     )
@@ -124,9 +124,10 @@ def _membership(entry: Any) -> tuple[str, bool | None]:
 
 
 def _can_share(content: bytes) -> bool | None:
-    """Return ``can_share`` from a body ``{"member": {"can_share": …}}``.
+    """Return ``can_share`` from a request body ``{"member": {"can_share": …}}``.
 
-    None if it is not given or the body is empty. Raises Invalid for anything else.
+    Returns None if the body is empty or has no ``can_share``. Raises Invalid for any other
+    body.
     """
     if not content:
         return None
@@ -138,7 +139,10 @@ def _can_share(content: bytes) -> bool | None:
 
 
 def _flag(entry: dict[str, Any]) -> bool | None:
-    """Return ``can_share`` as a boolean, also for words such as "no"; None if it is not given."""
+    """Return ``can_share`` of a JSON object as a boolean; None if the object does not have it.
+
+    Words such as "no" are false.
+    """
     if "can_share" not in entry:
         return None
     flag = entry["can_share"]

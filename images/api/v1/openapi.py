@@ -39,7 +39,7 @@ METADATA = "The metadata is in headers that begin with x-image-meta-."
 
 
 def paths() -> Document:
-    """Return the operations by path and method."""
+    """Return the OpenAPI operations of API v1: path -> method -> operation."""
     return openapi.tagged("Image API v1", {**_images(), **_image(), **_members()})
 
 
@@ -158,7 +158,7 @@ def _meta() -> list[Document]:
 
 
 def components() -> Document:
-    """Return the schemas to which the operations refer."""
+    """Return the OpenAPI schemas of the bodies of API v1, by name."""
     properties: Document = {
         **dict.fromkeys((*serializers.PLAIN, "deleted_at"), TEXT_OR_NULL),
         **dict.fromkeys(

@@ -43,5 +43,5 @@ def _size(row: Row) -> int:
 
 
 def _time(time: str) -> str:
-    """Return a row's time, which is in UTC, in ISO 8601 without the zone."""
+    """Return a time of a row, which is in UTC, in ISO 8601 without a time zone."""
     return f"{time[:10]}T{time[11:].partition('+')[0]}"

@@ -17,7 +17,7 @@ SCHEMES = ("http://", "https://")
 
 
 class Sources(NamedTuple):
-    """The sources of data that a request names: at most one, or none for an image without data."""
+    """The sources of an image's data that a request names: at most one is set; none if it has no data."""
 
     has_body: bool
     copy_from: str | None  # URL
@@ -25,10 +25,10 @@ class Sources(NamedTuple):
 
 
 def of(request: HttpRequest, meta: Meta) -> Sources:
-    """Return the source of data that a request names.
+    """Return the source of data that a request names: its body, a URL to copy from, or a location.
 
-    Raises Invalid for several sources, for a URL that is not http(s), for a store that does
-    not exist, and for a body that is only a part of the data, or encoded.
+    Raises Invalid for several sources, for a URL that is not http(s), for a store that does not
+    exist, and for a body that is only a part of the data, or encoded.
     """
     content_headers.check_plain_and_whole(request)
     if name := meta.get("store"):
@@ -43,7 +43,7 @@ def of(request: HttpRequest, meta: Meta) -> Sources:
 
 
 def size(request: HttpRequest, meta: Meta) -> int | None:
-    """Return the announced size of the data in bytes, or None.
+    """Return the size of the data in bytes that the request's headers state; None if they state none.
 
     Raises Invalid above IMAGECATALOG_IMAGE_SIZE_CAP.
     """
@@ -59,9 +59,9 @@ def size(request: HttpRequest, meta: Meta) -> int | None:
 
 
 def store_id(meta: Meta) -> str | None:
-    """Return the id of the store that a request names by id or by type; None if it names none.
+    """Return the id of the store that a request's metadata names by its id or type; None if none.
 
-    Raises Invalid if there is no such store, StoreReadOnly if it cannot be written.
+    Raises Invalid if there is no such store, StoreReadOnly if the store cannot be written.
     """
     name = meta.get("store")
     return lifecycle.writable_store(stores.by_scheme(name).id).id if name else None
@@ -78,7 +78,7 @@ def blocks(request: HttpRequest) -> Iterator[bytes]:
 
 
 def upload_options(request: HttpRequest, meta: Meta) -> dict[str, Any]:
-    """Return the keyword arguments with which ``lifecycle.upload`` takes the request body.
+    """Return the keyword arguments of ``lifecycle.upload`` for the data in a request's body.
 
     Raises Invalid for a size above the limit, a malformed digest or an unknown store,
     StoreReadOnly for a store that cannot be written.
@@ -93,7 +93,7 @@ def upload_options(request: HttpRequest, meta: Meta) -> dict[str, Any]:
 
 
 def fetch_source(request: HttpRequest, meta: Meta, url: str) -> lifecycle.Source:
-    """Return the source of a web download from this URL, with its store, size and checksum.
+    """Return the source of a web download: the URL, and the store, size and checksum in the headers.
 
     Raises Invalid for a size above the limit or an unknown store, StoreReadOnly for a store
     that cannot be written.

@@ -1,6 +1,7 @@
-"""Resumable uploads from the browser admin, authenticated by its session.
+"""Resumable uploads from the browser admin, authenticated by the session of its user.
 
-The URLs are below the admin's, so that the API itself never receives the session cookie.
+The URLs of these views are below the admin's URL, so that browsers never send the session
+cookie to the API itself.
 """
 
 from __future__ import annotations

@@ -37,5 +37,5 @@ class SchemaViewSet(ApiViewSet):
     lookup_value_regex = "|".join(DOCUMENTS)
 
     def retrieve(self, request: Request, name: str) -> HttpResponse:
-        """Return the JSON schema of this name."""
+        """Return the JSON schema that the path names, such as ``image`` or ``metadefs/namespaces``."""
         return responses.json(DOCUMENTS[name]())

@@ -79,7 +79,7 @@ def parse(params: QueryDict, caller: Caller) -> Listing:
 
 
 def links(params: QueryDict, next_marker: str | None) -> dict[str, str]:
-    """Return the paths of the first page of images and, with a marker, of the next one."""
+    """Return the paths of the first page of ``GET /v2/images`` and, with a marker, of the next page."""
     return query.links("/v2/images", params, next_marker)
 
 
@@ -148,7 +148,7 @@ def _where(params: QueryDict, caller: Caller) -> Q:
 
 
 def _asks_for_trash(params: QueryDict) -> bool:
-    """Return whether the parameters ask for the images in the trash, and no others."""
+    """Return whether every ``status`` filter asks for ``pending_delete``; False without such a filter."""
     return "status" in params and all(
         _text("status", value) in TRASH for value in params.getlist("status")
     )
@@ -168,10 +168,10 @@ def _text(name: str, value: str) -> Q:
 
 
 def _items(name: str, text: str) -> list[str]:
-    """Return the values of a list such as ``a,"b,c"``, in which a backslash escapes in quotes.
+    """Return the values of a list such as ``a,"b,c"``; within quotes a backslash escapes a character.
 
-    Raises Invalid if the list is malformed or longer than MAX_IN; ``name`` is for the
-    message.
+    Raises Invalid if the list is malformed or has more than MAX_IN values; ``name`` is the name
+    of the parameter, for the message.
     """
     items, position, more = [], 0, True
     while more:
@@ -225,8 +225,8 @@ def _tag(name: str, value: str) -> Q:
 def _time(name: str, value: str) -> Q:
     """Return the query condition for a time with an operator, such as ``gte:2026-01-31``.
 
-    A time without a fraction stands for its whole second, because the API shows whole
-    seconds. Raises Invalid for malformed values.
+    ``name`` is the column. A time without a fraction stands for its whole second, because the
+    API shows whole seconds. Raises Invalid for malformed values.
     """
     match = _TIME_OPERATOR.fullmatch(value)
     op, text = match.groups() if match else ("eq", value)

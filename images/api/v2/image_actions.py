@@ -12,7 +12,7 @@ from images.http.views import ApiViewSet, get_caller
 
 
 class ImageActionViewSet(ApiViewSet):
-    """``/v2/images/{id}/actions``: one POST for each action."""
+    """``/v2/images/{id}/actions``: deactivate, reactivate or restore an image, each by a POST."""
 
     @action(detail=False, methods=["post"])
     def deactivate(self, request: Request, image_id: str) -> HttpResponse:
@@ -43,7 +43,7 @@ class ImageActionViewSet(ApiViewSet):
 
 
 def _reason(request: Request) -> str:
-    """Return the reason in X-Reason, which goes into the image's history."""
+    """Return the text of the header X-Reason, which is recorded in the image's history."""
     try:
         text = request_body.header_text(request.headers.get("X-Reason", ""))
     except UnicodeError:

@@ -28,7 +28,7 @@ class ImageCacheViewSet(ApiViewSet):
             raise errors.NotFound("This service has no cache.")
 
     def list(self, request: Request) -> HttpResponse:
-        """Return the cached images, and the ids of those that wait to be cached."""
+        """Return the cached images, and the ids of the images that are queued to be cached."""
         _check(request, "cache_list")
         cached = [_document(entry) for entry in cache.contents()]
         return responses.json(
@@ -36,7 +36,11 @@ class ImageCacheViewSet(ApiViewSet):
         )
 
     def clear(self, request: Request) -> HttpResponse:
-        """Remove all images from the cache, from its queue, or from both."""
+        """Remove all images from the cache, from the queue of images to be cached, or from both.
+
+        The header ``x-image-cache-clear-target`` (``cache`` or ``queue``) chooses one of them;
+        without it both are cleared.
+        """
         _check(request, "cache_delete")
         target = request.headers.get("x-image-cache-clear-target", "")
         if target not in CLEARED:
@@ -56,27 +60,27 @@ class ImageCacheViewSet(ApiViewSet):
         return responses.nothing(202)
 
     def destroy(self, request: Request, image_id: str) -> HttpResponse:
-        """Remove an image, even a deleted one, from the cache and its queue."""
+        """Remove an image, even a deleted one, from the cache and from the queue of images to be cached."""
         _check(request, "cache_delete")
         cache.remove_or_dequeue(image_id)
         return responses.nothing()
 
     def clean(self, request: Request) -> HttpResponse:
-        """Remove data that is damaged, and files that were left behind by a dead process."""
+        """Remove damaged data from the cache, and files that a dead process has left in it."""
         _check(request, "cache_clean")
         request_body.refuse(request._request)
         cache.clean()
         return responses.nothing(200)
 
     def prune(self, request: Request) -> HttpResponse:
-        """Evict images until the cache has at most its maximum size."""
+        """Evict images until the cache is no larger than its maximum size; return how much was evicted."""
         _check(request, "cache_prune")
         request_body.refuse(request._request)
         files, size = cache.prune()
         return responses.json({"total_files_pruned": files, "total_bytes_pruned": size})
 
     def nodes(self, request: Request, image_id: str) -> HttpResponse:
-        """Answer 409: each machine knows its own cache only."""
+        """Answer 409: the machines that cache an image are unknown, as each knows its own cache only."""
         _check(request, "list_cached_nodes")
         raise errors.Conflict(
             "Each machine knows its own cache only. Ask the machines for their lists."

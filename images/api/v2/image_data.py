@@ -29,7 +29,7 @@ from images.operations import known_digests
 
 
 class UnsupportedData(errors.Invalid):
-    """The Content-Type of the data is not application/octet-stream."""
+    """The error for image data whose Content-Type is not application/octet-stream."""
 
     code = "unsupported-data"
 
@@ -49,7 +49,7 @@ class ImageDataView(ApiView):
         return _download(request, image_id)
 
     def head(self, request: Request, image_id: str) -> HttpResponseBase:
-        """Answer with the headers of GET for all of the data, without the data."""
+        """Answer as GET does for all of an image's data: the same headers, but no data."""
         return _download(request, image_id)
 
 
@@ -70,7 +70,10 @@ def _download(request: Request, image_id: str) -> HttpResponseBase:
 
 
 def _digests(http: HttpRequest, image: Row) -> dict[str, str]:
-    """Return the digests of the data that a request wants to know."""
+    """Return the digests of an image's data to be sent: those that Want-Repr-Digest prefers.
+
+    Without this header it is the digest in the image's own algorithm.
+    """
     if digest_fields.WANTED not in http.headers:
         return {image["os_hash_algo"]: image["os_hash_value"]}
     return digest_fields.wanted(http, known_digests.of(image))
@@ -92,10 +95,10 @@ def _response(
 
 
 def _allowed(caller: Caller, image_id: str, preferred: list[str]) -> Row:
-    """Return the image if the caller may download it, from the ``preferred`` stores if given.
+    """Return the row of an image if the caller is allowed to download its data.
 
-    Raises NotFound if the caller does not see the image, Forbidden if the download, or the
-    choice of stores, is not allowed.
+    If there are ``preferred`` stores, the caller must also be allowed to choose the stores.
+    Raises NotFound if the caller does not see the image, Forbidden if it is not allowed.
     """
     image = access.get_image(caller, image_id, "download_image")
     if preferred:
@@ -105,7 +108,7 @@ def _allowed(caller: Caller, image_id: str, preferred: list[str]) -> Row:
 
 
 def _preferred(request: Request) -> list[str]:
-    """Return the ids of the stores of ``?prefer=a,b``, which are to be read first.
+    """Return the ids of the stores in the query ``?prefer=a,b``, from which data is read first.
 
     Raises Invalid if a store does not exist.
     """
@@ -121,10 +124,11 @@ def _store_id(name: str) -> str:
 
 
 def announced_size(http: HttpRequest) -> int | None:
-    """Return the size of the data in a request, in bytes; None if the request announces none.
+    """Return the size in bytes of the data in a request's body; None if the headers do not state it.
 
-    Raises UnsupportedData for another Content-Type, EncodedContent for an encoded body, and
-    Invalid for a part of the data or a malformed size.
+    Raises UnsupportedData if Content-Type is not application/octet-stream, EncodedContent for
+    an encoded body, and Invalid for a body that is only a part of the data, or a malformed
+    size.
     """
     if http.content_type != streaming.MEDIA_TYPE:
         message = f"Send the data as Content-Type: {streaming.MEDIA_TYPE}."

@@ -1,4 +1,4 @@
-"""The history of an image, also of a deleted one (an extension of the Image API)."""
+"""The history of an image, even of a deleted image (an extension of the Image API)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class ImageHistoryViewSet(ApiViewSet):
     """``/v2/images/{id}/history``: the events of an image, oldest first."""
 
     def list(self, request: Request, image_id: str) -> HttpResponse:
-        """Return a page of events, and the error of the last transfer if it failed."""
+        """Return a page of an image's events, and the error of its last transfer if that has failed."""
         caller, params = get_caller(request), _params(request)
         access.get_remembered_image(caller, image_id, "get_image_history")
         page = history.events(
@@ -51,7 +51,7 @@ class ImageHistoryViewSet(ApiViewSet):
             after=_marker(params),
             limit=_limit(params),
         )
-        # A new owner does not read what the image had before it was given away.
+        # A new owner must not read the values that the image had under its earlier owner.
         handover = None if caller.is_admin else history.last_change_of_owner(image_id)
         document: dict[str, Any] = {
             "history": [_event(event, caller, handover) for event in page.events],
@@ -108,10 +108,11 @@ def _next(image_id: str, params: Params, last: int) -> str:
 def _event(
     event: Mapping[str, Any], caller: Caller, handover: Handover
 ) -> dict[str, Any]:
-    """Return an event as a JSON object, without details that this caller may not see.
+    """Return an event as a JSON object, without the details that the caller is not allowed to see.
 
-    ``handover`` is the last change of the image's owner: for events before it, the new owner
-    sees null instead of the detail's values. With None all values are shown.
+    ``handover`` is the last change of the image's owner, or None if all values are shown. In
+    events up to that change, null replaces every value of the details except the owner, so that
+    a new owner does not read what the image had before.
     """
     shown = {
         **event,

@@ -25,7 +25,7 @@ REMOTE = {
 FLAGS = ("all_stores", "all_stores_must_succeed")
 EXPECTED, EXPECTED_AFTER = "expected", "expected_after"
 CHECKSUM_URL, CHECKSUM_NAME = "checksum_url", "checksum_name"
-DIGESTS = ("sha256", "sha512")  # of which data can be expected
+DIGESTS = ("sha256", "sha512")  # digests that a request can state for the data
 COMPARED = (ImportMethod.WEB_DOWNLOAD, ImportMethod.GLANCE_DIRECT)
 
 
@@ -33,7 +33,7 @@ class ImageImportViewSet(ApiViewSet):
     """``/v2/images/{id}/import``: requests to import data into an image."""
 
     def create(self, request: Request, image_id: str) -> HttpResponse:
-        """Request an import by one of the methods of ``/v2/info/import``."""
+        """Request an import by a method of ``/v2/info/import``, for a background worker to carry out."""
         caller = get_caller(request)
         image = access.get_image(caller, image_id, "modify_image")
         document = request_body.json(request._request)
@@ -46,7 +46,7 @@ class ImageImportViewSet(ApiViewSet):
 
 
 def _wanted(document: Any, store: str) -> ImportRequest:
-    """Return the import request in a body, with the store that the header may name.
+    """Return the import request in a JSON body; ``store`` is the store id in the header, or empty.
 
     Raises Invalid for a malformed body.
     """
@@ -79,9 +79,10 @@ def _wanted(document: Any, store: str) -> ImportRequest:
 def _expected(
     document: dict[str, Any], member: str, method: str
 ) -> tuple[int | None, dict[str, str]]:
-    """Return the size and the digests (algorithm -> hexadecimal) that a member of a body states.
+    """Return the size (bytes) and digests (algorithm -> hexadecimal) in this member of the JSON body.
 
-    Raises Invalid if they are malformed, or for a method whose data is known already.
+    Returns None and no digests if the body has no such member. Raises Invalid if they are
+    malformed, or if the import method copies data whose digests are known already.
     """
     expected = document.get(member)
     if expected is None:
@@ -113,10 +114,11 @@ def _is_size(value: Any) -> bool:
 def _checksum_file(
     document: dict[str, Any], method: str, uri: str
 ) -> ChecksumFile | None:
-    """Return the checksum file that a body names, in which the data has the name of its URL.
+    """Return the checksum file that a JSON body names, and the data's name in it; None without one.
 
-    Raises Invalid for values that are no strings, for a name without a URL, and for a method
-    whose data is known already.
+    If the body gives no name, it is the last part of the data's URL ``uri``. Raises Invalid for
+    values that are not strings, for a name without a checksum file, and for an import method
+    that copies data whose digests are known already.
     """
     url, name = document.get(CHECKSUM_URL) or "", document.get(CHECKSUM_NAME) or ""
     if not isinstance(url, str) or not isinstance(name, str):
@@ -130,7 +132,10 @@ def _checksum_file(
 
 
 def _check_compared(member: str, method: str) -> None:
-    """Raise Invalid for a member of the body that a method does not know."""
+    """Raise Invalid unless the import method supports this member of the JSON body.
+
+    The members state digests: methods that copy data with known digests do not support them.
+    """
     if method not in COMPARED:
         raise errors.Invalid(
             f"'{member}' can be given only with: {', '.join(COMPARED)}."
@@ -140,9 +145,9 @@ def _check_compared(member: str, method: str) -> None:
 def _from_region(
     wanted: ImportRequest, method: dict[str, Any], request: Request
 ) -> ImportRequest:
-    """Add the image of another region, and the caller's token, to an import request.
+    """Return the import request with the other region's image that ``method`` names.
 
-    Raises Invalid for values that are no strings.
+    The caller's token is added, too. Raises Invalid for values that are not strings.
     """
     given = {name: method.get(name) or default for name, default in REMOTE.items()}
     if not all(isinstance(value, str) for value in given.values()):
@@ -164,9 +169,10 @@ def _method(document: Any) -> dict[str, Any]:
 
 
 def _store_ids(document: dict[str, Any], store: str) -> tuple[str, ...]:
-    """Return the ids of the stores in the body, each once, or that of the header.
+    """Return the ids of the stores in the JSON body, each once, or the id of ``store`` in the header.
 
-    Raises Invalid if they are malformed, or named in more than one way.
+    Empty if neither names a store. Raises Invalid if the ids are malformed, or stores are
+    chosen in more than one way.
     """
     store_ids = document.get("stores") or []
     is_list = isinstance(store_ids, list)

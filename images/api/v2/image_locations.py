@@ -24,7 +24,7 @@ VALIDATION_ALGORITHMS = ("md5", "sha1", "sha256", "sha512")
 
 
 class NewLocation(NamedTuple):
-    """The URL of a location to be added, and the digest that its data must have, if any."""
+    """The URL of a location to be added, and the digest that its data must have, if one was sent."""
 
     url: str
     digests: dict[str, str]  # algorithm -> hexadecimal
@@ -41,7 +41,7 @@ class NewLocation(NamedTuple):
         return cls(document["url"], _digests(document.get("validation_data", {})))
 
     def shown(self) -> dict[str, Any]:
-        """Return what a task shows of the request: no secrets."""
+        """Return the URL, without its secrets, and the digest, as the task of the request shows them."""
         validation = [
             {"os_hash_algo": algorithm, "os_hash_value": value}
             for algorithm, value in self.digests.items()
@@ -55,11 +55,15 @@ class NewLocation(NamedTuple):
 class ImageLocationViewSet(ApiViewSet):
     """``/v2/images/{id}/locations``: the locations of an image.
 
-    The PATCH of an image hands its operations on locations to ``rules`` and ``changes``.
+    The PATCH of an image uses ``rules``, ``check_positions`` and ``changes`` for its operations
+    on locations.
     """
 
     def list(self, request: Request, image_id: str) -> HttpResponse:
-        """Return all locations of an image, for other services of the cloud."""
+        """Return all locations of an image, for other services of the cloud.
+
+        The list is empty for a deactivated image, unless the caller is an admin.
+        """
         caller = get_caller(request)
         image = access.get_image(caller, image_id, "fetch_image_location")
         hidden = image["status"] == Status.DEACTIVATED and not caller.is_admin
@@ -67,7 +71,7 @@ class ImageLocationViewSet(ApiViewSet):
         return responses.json(serializers.locations(visible))
 
     def create(self, request: Request, image_id: str) -> HttpResponse:
-        """Request that a queued image has its data at a URL.
+        """Request that the data at a URL becomes the data of a queued image.
 
         The background worker checks the data before the image is active.
         """
@@ -84,7 +88,7 @@ class ImageLocationViewSet(ApiViewSet):
 
     @staticmethod
     def rules(image: Row, operations: Sequence[LocationOperation]) -> Iterator[str]:
-        """Yield the names of the rules that must allow the operations on an image."""
+        """Yield the names of the access rules that must allow these operations on an image's locations."""
         for status, operation in _with_status(image, operations):
             yield from _rules(status, operation)
 
@@ -92,10 +96,10 @@ class ImageLocationViewSet(ApiViewSet):
     def check_positions(
         caller: Caller, image: Row, operations: Sequence[LocationOperation]
     ) -> None:
-        """Raise Forbidden for an operation at a position that the caller cannot know.
+        """Raise Forbidden for an operation at a position if the caller does not see all locations.
 
-        A position counts all locations, so a caller that sees only some could choose the
-        wrong one. The position of an only location is known to all.
+        A position counts all locations, so such a caller could choose the wrong one. Every
+        caller knows the position of an image's only location.
         """
         has_position = any(operation.index is not None for operation in operations)
         count = len(image["locations"])
@@ -113,9 +117,9 @@ class ImageLocationViewSet(ApiViewSet):
     def changes(
         image: Row, operations: Sequence[LocationOperation]
     ) -> Sequence[LocationChange]:
-        """Convert the operations on an image's locations to changes for ``lifecycle``.
+        """Convert the operations on an image's locations to changes for ``lifecycle.update``.
 
-        Writes nothing. Raises Invalid, Conflict and OverLimit for a value that is not a
+        Writes nothing. Raises Invalid, Conflict or OverLimit for a value that is not a
         location.
         """
         return [
@@ -149,7 +153,10 @@ def _digests(validation: object) -> dict[str, str]:
 def _with_status(
     image: Row, operations: Sequence[LocationOperation]
 ) -> Iterator[tuple[Status, LocationOperation]]:
-    """Yield each operation with the status that the operations before it give the image."""
+    """Yield (status, operation): the status that the image has when the operation is applied.
+
+    The status is active or queued, depending on whether earlier operations leave any locations.
+    """
     status, count = image["status"], len(image["locations"])
     for operation in operations:
         yield status, operation

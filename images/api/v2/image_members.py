@@ -22,7 +22,7 @@ class ImageMemberViewSet(ApiViewSet):
     lookup_value_regex = NAME
 
     def list(self, request: Request, image_id: str) -> HttpResponse:
-        """Return the members that the caller may see."""
+        """Return the members of an image that the caller is allowed to see."""
         caller = get_caller(request)
         image = access.get_image(caller, image_id, "get_members")
         sharing.check_shared(image["visibility"])
@@ -45,7 +45,7 @@ class ImageMemberViewSet(ApiViewSet):
         return responses.json(_document(member))
 
     def retrieve(self, request: Request, image_id: str, member_id: str) -> HttpResponse:
-        """Return one member."""
+        """Return one member of an image."""
         caller = get_caller(request)
         try:
             image = _image(caller, image_id, member_id, "get_member")
@@ -81,7 +81,7 @@ class ImageMemberViewSet(ApiViewSet):
 
 
 def _image(caller: Caller, image_id: str, member_id: str, action: str) -> Row:
-    """Return the image's row, with ``member_id`` added, if the action on that member is allowed.
+    """Return the row of an image, with ``member_id`` added, if the action on this member is allowed.
 
     Raises NotFound if the caller does not see the image, Forbidden if the action is not
     allowed.
@@ -92,7 +92,7 @@ def _image(caller: Caller, image_id: str, member_id: str, action: str) -> Row:
 
 
 def _only(caller: Caller, image: Row) -> str | None:
-    """Return the only project that the caller may see as a member; None if all are visible."""
+    """Return the caller's project if the caller sees only its own membership; None if it sees all."""
     return None if access.may(caller, "get_other_members", image) else caller.project
 
 

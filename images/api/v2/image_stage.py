@@ -1,4 +1,4 @@
-"""Staging of an image's data, which a later request imports."""
+"""Upload of staged data, which a later request imports into the image."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from images.http.views import ApiView, get_caller
 
 
 class ImageStageView(ApiView):
-    """``/v2/images/{id}/stage``: data that is imported later."""
+    """``/v2/images/{id}/stage``: staged data of an image, which a later request imports."""
 
     http_method_names = ["put"]
     error_status: ClassVar = {UnsupportedData: 415}
 
     def put(self, request: Request, image_id: str) -> HttpResponse:
-        """Receive and keep the data of a queued image, which is then uploading."""
+        """Receive and keep the data of a queued image; the status of the image is then ``uploading``."""
         http = request._request
         size, digests = announced_size(http), digest_fields.expected(http)
         caller = get_caller(request)

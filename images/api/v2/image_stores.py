@@ -17,7 +17,7 @@ class ImageStoreViewSet(ApiViewSet):
     lookup_value_regex = IMAGE_UUID
 
     def destroy(self, request: Request, store_id: str, image_id: str) -> HttpResponse:
-        """Remove an image's data from one store; another store must have it too."""
+        """Remove an image's data from one store; it must also be in another store."""
         caller = get_caller(request)
         _check_configured(store_id)
         image = access.get_image(caller, image_id, "get_image_location")

@@ -103,7 +103,7 @@ class ImageViewSet(ApiViewSet):
 
 
 def check_new(caller: Caller, image: Target) -> None:
-    """Raise Forbidden unless the caller may create this image."""
+    """Raise Forbidden unless the caller is allowed to create this image."""
     if not caller.is_admin and image["owner"] != caller.project:
         raise errors.Forbidden(
             f"You are not permitted to create images owned by '{image['owner']}'."

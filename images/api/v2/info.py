@@ -19,7 +19,7 @@ class StoreInfoViewSet(ApiViewSet):
     """``/v2/info/stores``: the stores that can have data of images."""
 
     def list(self, request: Request) -> HttpResponse:
-        """Return the stores, the default one first and the read-only ``http`` last."""
+        """Return the stores: the default store first, and last the read-only store ``http``."""
         return responses.json({"stores": [_document(one) for one in _all()]})
 
     @action(detail=False, url_path="detail")
@@ -45,7 +45,7 @@ class ImportInfoViewSet(ApiViewSet):
     """``/v2/info/import``: the methods by which data can be imported."""
 
     def list(self, request: Request) -> HttpResponse:
-        """Return the names of the import methods, as a JSON schema with a value."""
+        """Return the names of the import methods, in the member ``value`` of a JSON schema."""
         return responses.json(
             {
                 "import-methods": {
@@ -61,9 +61,9 @@ class UsageViewSet(ApiViewSet):
     """``/v2/info/usage``: how much the caller's project uses of each of its limits."""
 
     def list(self, request: Request) -> HttpResponse:
-        """Return usage and limit of each limit by name; sizes are in MiB.
+        """Return each limit by name, and how much the caller's project uses of it; sizes are in MiB.
 
-        Empty if no limit is set.
+        The object is empty if no limit is set.
         """
         project = get_caller(request).project
         is_limited = any(limit is not None for limit in limits.of(project).values())

@@ -1,6 +1,6 @@
 """The two JSON patch dialects of the Image API: from a request body to ``Changes``.
 
-Works in memory only, and checks neither permissions nor the status of the image.
+This module works in memory only, and checks neither permissions nor the status of the image.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _INDEX = re.compile("[0-9]{1,9}")
 
 
 class UnsupportedPatch(Invalid):
-    """The Content-Type of a patch is not one of ``ACCEPT_PATCH``."""
+    """The error for a patch whose Content-Type is none of the media types in ``ACCEPT_PATCH``."""
 
     code = "unsupported-patch"
 
@@ -46,14 +46,15 @@ class Operation:
     path: tuple[str, ...]  # stripped of blanks
     unstripped: str  # the first part of the path
     value: object = None
-    only_new: bool = False  # add does not overwrite, as in the draft
+    only_new: bool = False  # "add" must not overwrite, as the draft demands
 
 
 @dataclass(frozen=True)
 class LocationOperation:
-    """An operation on ``/locations``.
+    """An operation of a JSON patch on ``/locations``, the list of an image's locations.
 
-    ``index`` is None for the end of the list (add) and for all of the list (replace).
+    ``index`` is a position in the list. None stands for the end of the list if ``op`` is add,
+    and for the whole list if it is replace.
     """
 
     op: Op
@@ -62,10 +63,10 @@ class LocationOperation:
 
 
 def parse(content_type: str, content: bytes) -> list[Operation]:
-    """Return the operations of a request body, in order.
+    """Return the operations of a JSON patch in a request's body, in order.
 
-    Raises UnsupportedPatch for another Content-Type, and Invalid for errors in the document
-    that do not depend on the image.
+    Raises UnsupportedPatch for a Content-Type that is no JSON patch, and Invalid for errors in
+    the document that do not depend on the image.
     """
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type not in (V2_1, V2_0):
@@ -79,11 +80,11 @@ def parse(content_type: str, content: bytes) -> list[Operation]:
 def plan(
     operations: list[Operation], properties: Mapping[str, str]
 ) -> tuple[Changes, list[LocationOperation]]:
-    """Return the changes that the operations make to an image, and the ones on its locations.
+    """Return the changes that operations make to an image, and the operations on its locations.
 
-    The operations are applied in order, in memory only. ``properties`` are those that exist
-    for the caller. Raises Invalid, Forbidden for read-only attributes, and Conflict for names
-    that exist already or do not exist.
+    The operations are applied in order, in memory only. ``properties`` are the image's
+    properties that the caller can read. Raises Invalid, Forbidden for read-only attributes, and
+    Conflict if a property to be added exists, or one to be changed does not.
     """
     draft = _Draft(dict(properties))
     locations = [

@@ -19,13 +19,13 @@ Schema = dict[str, Any]
 
 
 def image() -> Schema:
-    """Return the JSON schema of an image; any name that it does not list is a string property."""
+    """Return the JSON schema of an image; any member that it does not list is a string property."""
     schema = plain_image()
     return schema | {"properties": _described() | schema["properties"]}
 
 
 def plain_image() -> Schema:
-    """Return the JSON schema of an image without the properties that the operator describes."""
+    """Return the JSON schema of an image, without properties that the operator's configuration adds."""
     return {
         "name": "image",
         "properties": _settable() | _read_only() | {"locations": _locations()},
@@ -89,7 +89,7 @@ def members() -> Schema:
 
 
 def task() -> Schema:
-    """Return the JSON schema of a task: an import and what became of it."""
+    """Return the JSON schema of a task: a requested import and its result."""
     return {
         "name": "task",
         "properties": {

@@ -1,6 +1,6 @@
 """Conversion of an image's row to its JSON object in API v2.
 
-Written by hand, because lists spend most of their time here.
+The code uses no serializers of DRF, because lists spend most of their time in it.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ PLAIN = (
 def image(row: Row, caller: Caller) -> dict[str, Any]:
     """Return an image as a JSON object of API v2.
 
-    Custom properties are keys on the same level as the attributes; those that the caller is
-    not allowed to read are left out.
+    Custom properties are members of the same object as the attributes. Properties that the
+    caller is not allowed to read are left out.
     """
     path = f"/v2/images/{row['id']}"
     properties = readable(caller, row["properties"])
@@ -66,9 +66,9 @@ def image(row: Row, caller: Caller) -> dict[str, Any]:
 
 
 def _import_state(status: str, task_id: str, targets: str) -> dict[str, str]:
-    """Return the properties by which clients of the import API follow an import.
+    """Return the ``os_glance_…`` properties by which clients follow an import of the image.
 
-    ``targets`` are its stores, each with its status.
+    ``targets`` are the stores of the import with their statuses: ``store=status,store=status``.
     """
     is_open = status in OPEN_STATUSES
     stores_by_status: dict[str, list[str]] = {}
@@ -77,7 +77,7 @@ def _import_state(status: str, task_id: str, targets: str) -> dict[str, str]:
     waiting = stores_by_status.get(TargetStatus.WAITING, [])
     failed = stores_by_status.get(TargetStatus.FAILED, [])
     if status == TransferStatus.FAILED and not failed:
-        failed = waiting  # no store is the reason
+        failed = waiting  # the import failed for another reason than a store
     state = {"os_glance_import_task": str(UUID(task_id))} if is_open else {}
     return state | {
         "os_glance_importing_to_stores": ",".join(waiting) if is_open else "",
@@ -86,10 +86,10 @@ def _import_state(status: str, task_id: str, targets: str) -> dict[str, str]:
 
 
 def visible_locations(row: Row, caller: Caller) -> list[Location]:
-    """Return the locations of an image whose URLs the caller may see.
+    """Return the locations of an image whose URLs the caller is allowed to see.
 
-    The URLs of a store reveal where the operator keeps data, so that only privileged callers
-    see them, unless the operator says otherwise.
+    The URLs of a store reveal where the operator keeps data, so only admins and services see
+    them, unless IMAGECATALOG_SHOW_LOCATIONS is ``all``.
     """
     shown_to = settings.IMAGECATALOG_SHOW_LOCATIONS
     if shown_to == "off" or (row["status"] == "deactivated" and not caller.is_admin):

@@ -1,4 +1,4 @@
-"""Tasks of the import API: requested imports and locations, and what became of them."""
+"""Tasks of the import API: requested imports and locations, with their progress and results."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from images.models import ImportMethod, Transfer, TransferKind, TransferStatus
 from images.transfers import tasks
 
 PATH: Final = "/v2/tasks"
-# The types of tasks; clients make the first one here.
+# The types of tasks; only a task of the first type is created by POST /v2/tasks.
 IMPORT: Final = "import"
 IMAGE_IMPORT: Final = "api_image_import"
 LOCATION_IMPORT: Final = "location_import"
@@ -42,7 +42,8 @@ class ImageTaskViewSet(ApiViewSet):
     def list(self, request: Request, image_id: str) -> HttpResponse:
         """Return the newest ``MAX_LIMIT`` tasks of an image that have not expired.
 
-        Clients expect no pages here. Only administrators see the tasks of other projects.
+        There are no pages, because clients do not expect them. Only administrators see the
+        tasks of other projects.
         """
         caller = get_caller(request)
         access.get_image(caller, image_id)
@@ -59,7 +60,7 @@ class TaskViewSet(ApiViewSet):
     http_method_names = ["get", "post"]
 
     def list(self, request: Request) -> HttpResponse:
-        """Return a page of the tasks that have not expired."""
+        """Return a page of the tasks that have not expired; lists leave out some members of a task."""
         params = request.query_params
         caller = get_caller(request)
         found = _filtered(_visible(caller), params)
@@ -114,16 +115,19 @@ def _check_access(caller: Caller) -> None:
 
 
 def _visible(caller: Caller) -> QuerySet[Transfer]:
-    """Return the tasks that the caller may see in the list of all. Raises Forbidden."""
+    """Return the unexpired tasks that the caller can see in ``GET /v2/tasks``.
+
+    Raises Forbidden if the caller is not allowed to use the tasks API.
+    """
     _check_access(caller)
     return _own(tasks.current(), caller)
 
 
 def _own(found: QuerySet[Transfer], caller: Caller) -> QuerySet[Transfer]:
-    """Return all tasks for administrators, and those of the caller's project for others."""
+    """Select the tasks of the caller's project from ``found``; an administrator gets all tasks."""
     if caller.is_admin:
         return found
-    # Callers without a project have nothing in common.
+    # None is not a project: such callers must not see each other's tasks.
     return found.filter(task_project=caller.project) if caller.project else found.none()
 
 
@@ -159,7 +163,10 @@ def _page(found: QuerySet[Transfer], params: QueryDict) -> QuerySet[Transfer]:
 
 
 def _import_input(document: Any) -> dict[str, Any]:
-    """Return the input of a new task. Raises Invalid unless it describes an import."""
+    """Return the member ``input`` of a request for a new task.
+
+    Raises Invalid unless the request describes an import.
+    """
     if not isinstance(document, dict) or document.get("type") != IMPORT:
         raise errors.Invalid("A task must have the type 'import'.")
     given = document.get("input")
@@ -181,7 +188,7 @@ def _import_input(document: Any) -> dict[str, Any]:
 
 
 def _facts(transfer: Transfer, caller: Caller) -> dict[str, Any]:
-    """Return the members that all JSON objects of a task have, apart from times."""
+    """Return the members that both JSON forms of a task have in common: all but the times."""
     request = dict(transfer.task_request or {})
     kind = _type(transfer)
     if kind == IMPORT:
@@ -210,7 +217,7 @@ def _type(transfer: Transfer) -> str:
 
 
 def _document(transfer: Transfer, caller: Caller) -> dict[str, Any]:
-    """Return a task as a JSON object of the tasks API."""
+    """Return a task as a JSON object of ``/v2/tasks``."""
     times = {
         name: time and responses.second(time) for name, time in _times(transfer).items()
     }
@@ -220,7 +227,7 @@ def _document(transfer: Transfer, caller: Caller) -> dict[str, Any]:
 
 
 def _of_image(transfer: Transfer, caller: Caller) -> dict[str, Any]:
-    """Return a task as a JSON object in the list of an image."""
+    """Return a task as a JSON object of ``/v2/images/{id}/tasks``."""
     times = {name: _raw(time) for name, time in _times(transfer).items()}
     return _facts(transfer, caller) | times | {"deleted_at": None, "deleted": False}
 
@@ -234,5 +241,5 @@ def _times(transfer: Transfer) -> dict[str, datetime | None]:
 
 
 def _raw(moment: datetime | None) -> str | None:
-    """Return a time with microseconds and without a zone, as image tasks show it."""
+    """Return a time in ISO 8601 with microseconds but no zone, as ``/v2/images/{id}/tasks`` shows it."""
     return responses.instant(moment).removesuffix("Z") if moment else None

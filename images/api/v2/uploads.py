@@ -41,13 +41,13 @@ PATIENCE: Final = 10.0  # seconds
 
 
 class WrongVersion(errors.Invalid):
-    """The error (412) of a client that does not name the supported version of tus."""
+    """The error (412) for a client that does not name the supported version of tus."""
 
     code = "wrong-version"
 
 
 class WrongMediaType(errors.Invalid):
-    """The Content-Type of a chunk is not application/offset+octet-stream."""
+    """The error for a chunk whose Content-Type is not application/offset+octet-stream."""
 
     code = "wrong-media-type"
 
@@ -66,7 +66,10 @@ class TusView(ApiView):
     def dispatch(
         self, request: HttpRequest, *args: Any, **kwargs: Any
     ) -> HttpResponseBase:
-        """Answer a request with the headers of tus. X-HTTP-Method-Override replaces the method."""
+        """Answer a request, and add the headers of tus to the response.
+
+        The header X-HTTP-Method-Override replaces the method of the request.
+        """
         if override := request.headers.get("X-HTTP-Method-Override"):
             request.method = override.upper()
         response = super().dispatch(request, *args, **kwargs)
@@ -82,7 +85,7 @@ class TusView(ApiView):
         return response
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Authenticate the caller. Raises WrongVersion for another version of tus."""
+        """Authenticate the caller. Raises WrongVersion unless Tus-Resumable names the supported version."""
         super().initial(request, *args, **kwargs)
         if request.method != "GET" and request.headers.get("Tus-Resumable") != VERSION:
             raise WrongVersion(
@@ -91,7 +94,7 @@ class TusView(ApiView):
 
 
 class UploadsView(TusView):
-    """``/v2/images/{id}/uploads``: the open upload of an image, and new ones."""
+    """``/v2/images/{id}/uploads``: show the open resumable upload of an image, or open one."""
 
     http_method_names = ["get", "post"]
 
@@ -130,14 +133,14 @@ class UploadView(TusView):
     def get(
         self, request: Request, image_id: str, upload_id: str, **kwargs: str
     ) -> HttpResponse:
-        """Return an upload as a JSON object, also one that has ended."""
+        """Return a resumable upload as a JSON object, even if the upload has ended."""
         _allowed(request, image_id)
         return responses.json(_document(uploads.find(image_id, upload_id)))
 
     def head(
         self, request: Request, image_id: str, upload_id: str, **kwargs: str
     ) -> HttpResponse:
-        """Return the offset from which the client can resume an upload."""
+        """Return, in Upload-Offset, how many bytes have arrived: where the client can resume an upload."""
         _allowed(request, image_id)
         upload = uploads.find_not_failed(image_id, upload_id)
         response = _with_offset(responses.nothing(200), upload)
@@ -150,7 +153,7 @@ class UploadView(TusView):
     def patch(
         self, request: Request, image_id: str, upload_id: str, **kwargs: str
     ) -> HttpResponse:
-        """Append the bytes of the body to an upload, at Upload-Offset."""
+        """Append the bytes of the body to an upload; Upload-Offset must be the number of bytes it has."""
         http = request._request
         if http.content_type != MEDIA_TYPE:
             raise WrongMediaType(f"Send the data as Content-Type: {MEDIA_TYPE}.")
@@ -181,7 +184,7 @@ class UploadView(TusView):
 
 
 def _allowed(request: Request, image_id: str) -> Caller:
-    """Return the request's caller if it may upload data to the image.
+    """Return the request's caller if it is allowed to upload data to the image.
 
     Raises NotFound if the caller does not see the image, Forbidden if the upload is not
     allowed.
@@ -199,10 +202,10 @@ def _number(request: Request, name: str) -> int:
 
 
 def _chunk_digests(request: HttpRequest) -> dict[str, str]:
-    """Return the digests of the body (algorithm -> hexadecimal) that the request states.
+    """Return the digests (algorithm -> hexadecimal) that a request states for the chunk in its body.
 
-    They are in Upload-Checksum and Content-Digest. Raises Invalid if the headers are
-    malformed, contradict each other, or use an unsupported algorithm.
+    The headers are Upload-Checksum and Content-Digest. Raises Invalid if they are malformed,
+    contradict each other, or use an unsupported algorithm.
     """
     digests = digest_fields.expected(request, "Content-Digest")
     header = request.headers.get("Upload-Checksum")

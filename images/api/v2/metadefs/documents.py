@@ -29,9 +29,10 @@ def body(request: Request) -> Any:
 
 
 def created(request: Request, document: Document) -> HttpResponse:
-    """Return a response 201 with a document.
+    """Return a response 201 (Created) with a JSON document.
 
-    If the document has its own path as ``self``, the header Location has its URL.
+    If the document has the member ``self``, the path of the new resource, the header Location
+    has the URL of that path.
     """
     response = responses.json(document, 201)
     if "self" in document:
@@ -41,7 +42,7 @@ def created(request: Request, document: Document) -> HttpResponse:
 
 
 def namespace(row: MetadefNamespace) -> Document:
-    """Return the JSON object of a namespace, without its content."""
+    """Return the JSON object of a namespace, without its definitions and resource types."""
     return {
         **trees.namespace(row),
         **_times(row),
@@ -57,10 +58,10 @@ def with_associations(row: MetadefNamespace) -> Document:
 
 
 def tree(row: MetadefNamespace, resource_type: str | None = None) -> Document:
-    """Return the JSON object of a namespace with its content; kinds without any are left out.
+    """Return the JSON object of a namespace with all its definitions; empty kinds are left out.
 
-    With ``resource_type``, names of properties have the prefix for this type. Raises NotFound
-    if the namespace does not apply to it.
+    With ``resource_type``, the names of properties get the prefix that the namespace has for
+    this type. Raises NotFound if the namespace does not apply to the type.
     """
     prefix = ""
     if resource_type is not None:
@@ -87,9 +88,9 @@ def resource_type(row: MetadefResourceType) -> Document:
 
 
 def metadef_object(row: MetadefObject, namespace: str, prefix: str = "") -> Document:
-    """Return the JSON object of an object (a group of properties) in a namespace.
+    """Return the JSON object of an object (a named group of properties) in a namespace.
 
-    ``prefix`` comes before the names of its properties.
+    ``prefix`` is put before the names of its properties.
     """
     return {
         **trees.metadef_object(row, prefix),

@@ -26,7 +26,7 @@ class NamespaceViewSet(ApiViewSet):
     lookup_value_regex = NAMESPACE
 
     def list(self, request: Request) -> HttpResponse:
-        """Return a page of namespaces with their resource types, without other content."""
+        """Return a page of namespaces with their resource types, without their definitions."""
         caller, params = get_caller(request), request.query_params
         access.check_metadef_list(
             caller, "get_metadef_namespaces", "list_metadef_resource_types"
@@ -42,7 +42,7 @@ class NamespaceViewSet(ApiViewSet):
         )
 
     def create(self, request: Request) -> HttpResponse:
-        """Create a namespace with the content in the document."""
+        """Create a namespace with the definitions and resource types in the request's body."""
         caller = get_caller(request)
         access.check_metadef_list(caller, "add_metadef_namespace")
         tree = clean_namespace(documents.body(request))
@@ -50,7 +50,7 @@ class NamespaceViewSet(ApiViewSet):
         return documents.created(request, documents.tree(namespace))
 
     def retrieve(self, request: Request, namespace: str) -> HttpResponse:
-        """Return a namespace with its content."""
+        """Return a namespace with its definitions and resource types."""
         found = namespaces.show(
             get_caller(request),
             namespace,
@@ -64,7 +64,7 @@ class NamespaceViewSet(ApiViewSet):
         return responses.json(documents.tree(found, kind))
 
     def update(self, request: Request, namespace: str) -> HttpResponse:
-        """Replace all attributes of a namespace; its content stays."""
+        """Replace all attributes of a namespace; its definitions stay."""
         caller = get_caller(request)
         access.get_namespace(caller, namespace, "modify_metadef_namespace")
         tree = clean_namespace(documents.body(request))
@@ -72,7 +72,7 @@ class NamespaceViewSet(ApiViewSet):
         return responses.json(documents.namespace(changed))
 
     def destroy(self, request: Request, namespace: str) -> HttpResponse:
-        """Delete a namespace with its content."""
+        """Delete a namespace with its definitions."""
         namespaces.delete(get_caller(request), namespace)
         return responses.nothing()
 

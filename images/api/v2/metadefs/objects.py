@@ -24,7 +24,7 @@ class ObjectViewSet(ApiViewSet):
         """Return all objects of a namespace."""
         rows = content.get_all(get_caller(request), namespace, OBJECTS)
         shown = [documents.metadef_object(it, namespace) for it in rows]
-        # The path has no slash at its start, which clients know.
+        # The path begins without a slash: clients are used to that.
         return responses.json(
             {"objects": shown, "schema": "v2/schemas/metadefs/objects"}
         )
@@ -48,7 +48,7 @@ class ObjectViewSet(ApiViewSet):
         return responses.json(documents.metadef_object(row, namespace))
 
     def update(self, request: Request, namespace: str, name: str) -> HttpResponse:
-        """Replace an object; the document can give it another name."""
+        """Replace an object of a namespace; the request's body can give it another name."""
         caller = get_caller(request)
         access.get_namespace(caller, namespace, OBJECTS.modify)
         values = clean_object(documents.body(request))
@@ -56,6 +56,6 @@ class ObjectViewSet(ApiViewSet):
         return responses.json(documents.metadef_object(row, namespace))
 
     def destroy(self, request: Request, namespace: str, name: str) -> HttpResponse:
-        """Delete an object."""
+        """Delete an object of a namespace."""
         content.delete(get_caller(request), namespace, OBJECTS, name)
         return responses.nothing()

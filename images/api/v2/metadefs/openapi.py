@@ -44,7 +44,7 @@ TYPE = queries(TEXT, "resource_type")
 
 
 def paths() -> Document:
-    """Return the operations by path and method."""
+    """Return the OpenAPI operations of metadata definitions: path -> method -> operation."""
     types = fields(resource_types=many(fields(name=TEXT)))
     tags = fields("tags", tags=many(fields("name", name=TEXT)))
     association = AssociationViewSet
@@ -110,7 +110,11 @@ def _namespaces() -> Document:
 def _content(
     views: Any, name: str, entry: str, filters: Collection[Document] = ()
 ) -> Document:
-    """Return the paths of a list in a namespace and of its entries."""
+    """Return the OpenAPI operations of one kind of definitions: the list in a namespace, one entry.
+
+    ``views`` is the ViewSet, ``name`` the last part of the list's path, ``entry`` the name of
+    the schema of an entry, and ``filters`` are query parameters of an entry's GET.
+    """
     plural = {"MetadefObject": "MetadefObjects", "MetadefProperty": "MetadefProperties"}
     create = _change(views.create, 201, _made(entry), NAMED, ref(entry))
     return {
@@ -152,7 +156,7 @@ def _made(name: str) -> Document:
 
 
 def components() -> Document:
-    """Return the schemas to which the operations refer."""
+    """Return the OpenAPI schemas of the bodies of the Metadata Definitions API, by name."""
     return openapi.schemas(
         {
             "MetadefNamespace": schemas.namespace(),

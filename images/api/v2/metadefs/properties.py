@@ -22,7 +22,7 @@ class PropertyViewSet(ApiViewSet):
     lookup_value_regex = NAME
 
     def list(self, request: Request, namespace: str) -> HttpResponse:
-        """Return all properties of a namespace: name -> definition."""
+        """Return all properties of a namespace as one JSON object: name -> definition."""
         rows = content.get_all(get_caller(request), namespace, PROPERTIES)
         return responses.json({"properties": {it.name: it.schema for it in rows}})
 
@@ -41,8 +41,8 @@ class PropertyViewSet(ApiViewSet):
     def retrieve(self, request: Request, namespace: str, name: str) -> HttpResponse:
         """Return a property of a namespace.
 
-        With the query parameter ``resource_type``, the name in the path has the prefix for
-        that type.
+        With the query parameter ``resource_type``, the name in the path begins with the prefix
+        that the namespace has for this type.
         """
         caller = get_caller(request)
         if kind := request.query_params.get("resource_type"):
@@ -51,14 +51,14 @@ class PropertyViewSet(ApiViewSet):
         return responses.json(documents.metadef_property(row))
 
     def update(self, request: Request, namespace: str, name: str) -> HttpResponse:
-        """Replace a property; the document can give it another name."""
+        """Replace a property of a namespace; the request's body can give it another name."""
         caller = get_caller(request)
         access.get_namespace(caller, namespace, PROPERTIES.modify)
         row = content.change(caller, namespace, PROPERTIES, name, _values(request))
         return responses.json(documents.metadef_property(row))
 
     def destroy(self, request: Request, namespace: str, name: str) -> HttpResponse:
-        """Delete a property."""
+        """Delete a property of a namespace."""
         content.delete(get_caller(request), namespace, PROPERTIES, name)
         return responses.nothing()
 

@@ -14,10 +14,10 @@ from images.metadefs.documents import clean_association
 
 
 class ResourceTypeViewSet(ApiViewSet):
-    """``/v2/metadefs/resource_types``: the types that any namespace was ever associated with."""
+    """``/v2/metadefs/resource_types``: all types that a namespace was ever associated with."""
 
     def list(self, request: Request) -> HttpResponse:
-        """Return all resource types."""
+        """Return all resource types, such as ``OS::Glance::Image``."""
         rows = associations.all_resource_types(get_caller(request))
         return responses.json(
             {"resource_types": [documents.resource_type(it) for it in rows]}
@@ -25,13 +25,13 @@ class ResourceTypeViewSet(ApiViewSet):
 
 
 class AssociationViewSet(ApiViewSet):
-    """``/v2/metadefs/namespaces/{namespace}/resource_types``: the types it applies to."""
+    """``/v2/metadefs/namespaces/{namespace}/resource_types``: the resource types of a namespace."""
 
     lookup_url_kwarg = "name"
     lookup_value_regex = NAME
 
     def list(self, request: Request, namespace: str) -> HttpResponse:
-        """Return the resource types of a namespace."""
+        """Return the resource types that a namespace is associated with."""
         rows = associations.get_all(get_caller(request), namespace)
         return responses.json(
             {"resource_type_associations": [documents.association(it) for it in rows]}

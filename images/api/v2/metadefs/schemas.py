@@ -45,7 +45,7 @@ def namespace() -> Schema:
 
 
 def metadef_object() -> Schema:
-    """Return the JSON schema of an object."""
+    """Return the JSON schema of an object: a named group of properties in a namespace."""
     return {
         "name": "object",
         "properties": {**_object(), **_times(), **_links()},
@@ -56,7 +56,7 @@ def metadef_object() -> Schema:
 
 
 def metadef_property() -> Schema:
-    """Return the JSON schema of a property."""
+    """Return the JSON schema of a property that a namespace defines."""
     return {
         "name": "property",
         "properties": {"name": _name("Name of the property."), **_property()},
@@ -67,7 +67,7 @@ def metadef_property() -> Schema:
 
 
 def tag() -> Schema:
-    """Return the JSON schema of a tag."""
+    """Return the JSON schema of a tag that a namespace proposes."""
     return {
         "name": "tag",
         "properties": {"name": _name("Name of the tag."), **_times()},
@@ -108,10 +108,10 @@ def resource_types() -> Schema:
 
 
 def properties() -> Schema:
-    """Return the JSON schema of a namespace's properties by name."""
+    """Return the JSON schema of an object with all properties of a namespace: name -> definition."""
     schema = _collection("properties", metadef_property())
     item = schema["properties"]["properties"]["items"]
-    item["required"].remove("name")  # it is the key
+    item["required"].remove("name")  # the key of the property is its name
     by_name = {"type": "object", "additionalProperties": item}
     schema["properties"]["properties"] = by_name
     return schema

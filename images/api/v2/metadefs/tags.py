@@ -37,7 +37,7 @@ class TagViewSet(ApiViewSet):
         return responses.json({"tags": [{"name": it.name} for it in rows]})
 
     def create(self, request: Request, namespace: str) -> HttpResponse:
-        """Replace all tags of a namespace, or add some with the header X-Openstack-Append."""
+        """Replace all tags of a namespace; with X-Openstack-Append: true, add tags and keep the others."""
         caller = get_caller(request)
         access.get_namespace(caller, namespace, "add_metadef_tags")
         names = clean_tags(documents.body(request))
@@ -51,7 +51,7 @@ class TagViewSet(ApiViewSet):
         return responses.nothing()
 
     def add(self, request: Request, namespace: str, name: str) -> HttpResponse:
-        """Add the tag that the path names."""
+        """Add the tag that the path names to a namespace."""
         caller = get_caller(request)
         access.get_namespace(caller, namespace, TAGS.add)
         request_body.refuse(request._request)
@@ -60,12 +60,12 @@ class TagViewSet(ApiViewSet):
         return documents.created(request, documents.tag(row))
 
     def retrieve(self, request: Request, namespace: str, name: str) -> HttpResponse:
-        """Return a tag."""
+        """Return a tag of a namespace."""
         row = content.get(get_caller(request), namespace, TAGS, name)
         return responses.json(documents.tag(row))
 
     def update(self, request: Request, namespace: str, name: str) -> HttpResponse:
-        """Rename a tag."""
+        """Rename a tag of a namespace."""
         caller = get_caller(request)
         access.get_namespace(caller, namespace, TAGS.modify)
         values = {"name": clean_tag(documents.body(request))}
@@ -73,6 +73,6 @@ class TagViewSet(ApiViewSet):
         return responses.json(documents.tag(row))
 
     def destroy(self, request: Request, namespace: str, name: str) -> HttpResponse:
-        """Delete a tag."""
+        """Delete a tag of a namespace."""
         content.delete(get_caller(request), namespace, TAGS, name)
         return responses.nothing()

@@ -18,9 +18,9 @@ ONE = f"{NAMESPACES}/(?P<namespace>{NAMESPACE})"
 
 
 class ContentRouter(SimpleRouter):
-    """A router for lists in a namespace, with two more routes.
+    """A router for the lists of definitions in a namespace, with two more routes than DRF's router.
 
-    DELETE of a list deletes all of it, and POST of a name adds an entry with this name.
+    DELETE on a list deletes all its entries, and POST on the path of an entry adds this entry.
     """
 
     routes = [

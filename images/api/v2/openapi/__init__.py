@@ -10,7 +10,7 @@ from images.http.openapi import Document
 
 
 def paths() -> Document:
-    """Return the operations by path and method."""
+    """Return the OpenAPI operations of API v2: path -> method -> operation."""
     return {
         **openapi.tagged("Images", images.paths()),
         **openapi.tagged("Image data", transfers.paths()),
@@ -21,7 +21,7 @@ def paths() -> Document:
 
 
 def components() -> Document:
-    """Return the schemas to which the operations refer."""
+    """Return the OpenAPI schemas of the bodies of API v2, by name."""
     written = {
         "Image": schemas.plain_image(),
         "Images": schemas.page("images", openapi.ref("Image")),

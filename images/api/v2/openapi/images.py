@@ -41,7 +41,7 @@ CREATED = ("Location", "OpenStack-image-store-ids", "OpenStack-image-import-meth
 
 
 def paths() -> Document:
-    """Return the operations by path and method."""
+    """Return the OpenAPI operations of images and their sub-resources: path -> method -> operation."""
     return {
         "/v2/images": {
             "get": operation(
@@ -193,7 +193,7 @@ def _patches() -> Document:
 
 
 def components() -> Document:
-    """Return the schemas to which the operations refer."""
+    """Return the OpenAPI schemas of the bodies of these operations, by name."""
     settable = {
         name: field
         for name, field in schemas.plain_image()["properties"].items()

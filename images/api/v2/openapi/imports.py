@@ -25,7 +25,7 @@ from images.models import ImportMethod
 
 
 def paths() -> Document:
-    """Return the operations by path and method."""
+    """Return the OpenAPI operations of imports and tasks: path -> method -> operation."""
     one = parameter("path", "task_id", UUID)
     page = queries(TEXT, "status", "type", "owner", "marker", "sort_key", "sort_dir")
     views = tasks.TaskViewSet
@@ -67,7 +67,7 @@ def paths() -> Document:
 
 
 def components() -> Document:
-    """Return the schemas to which the operations refer."""
+    """Return the OpenAPI schemas of the bodies of imports and tasks, by name."""
     method = fields(
         "name",
         name={"enum": ImportMethod.values},

@@ -1,4 +1,4 @@
-"""The OpenAPI description of what the service tells about itself: schemas, stores, cache."""
+"""The OpenAPI description of operations about the service: schemas, stores, limits and cache."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from images.http.openapi import (
 
 
 def paths() -> Document:
-    """Return the operations by path and method."""
+    """Return the OpenAPI operations of schemas, stores, limits and cache: path -> method -> operation."""
     name = parameter("path", "name", {"enum": [*discovery.DOCUMENTS]})
     return {
         "/v2/schemas/{name}": {

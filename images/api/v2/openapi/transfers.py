@@ -37,7 +37,7 @@ DESCRIBED = ("Content-MD5", "Repr-Digest", "Accept-Ranges")
 
 
 def paths() -> Document:
-    """Return the operations by path and method."""
+    """Return the OpenAPI operations of uploads, downloads and stores: path -> method -> operation."""
     store = [parameter("path", "store_id"), IMAGE_ID]
     return {
         f"{IMAGE}/file": _file(),
@@ -136,7 +136,7 @@ def _resumable() -> Document:
 
 
 def components() -> Document:
-    """Return the schemas to which the operations refer."""
+    """Return the OpenAPI schemas of the bodies of these operations, by name."""
     upload = fields(
         **dict.fromkeys(("id", "status", "metadata", "started_at", "self"), TEXT),
         offset=NUMBER,
