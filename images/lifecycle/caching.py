@@ -1,4 +1,4 @@
-"""Duties that keep this machine's cache up to date: cache queued images, remove deleted ones."""
+"""Periodic work of the background worker: cache queued images, remove deleted ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PERIOD = 5.0  # seconds
 
 
 def cache_later(image: Row) -> None:
-    """Queue an image, so that this machine's background worker caches it.
+    """Queue an image (a row) to be cached by the background worker of this machine.
 
     Raises Invalid if the image is not active.
     """
@@ -28,7 +28,11 @@ def cache_later(image: Row) -> None:
 
 
 def cache_queued() -> None:
-    """Cache the queued images by reading their data; images whose store fails stay queued."""
+    """Cache the images in this machine's queue by reading their data; do nothing without a cache.
+
+    An image stays queued if its store fails; it leaves the queue if it is cached or has no
+    data.
+    """
     for image_id in cache.queued() if cache.is_on() else ():
         # Another process that is filling the cache would read all of the data a second time.
         if not cache.is_being_filled(image_id) and _is_cached(image_id):
@@ -36,7 +40,10 @@ def cache_queued() -> None:
 
 
 def _is_cached(image_id: str) -> bool:
-    """Read an image, so that it is cached; return False if a later attempt can succeed."""
+    """Read an image's data, which caches it; return False if this fails but can succeed later.
+
+    Returns True also for an image that has no data, because trying again is useless.
+    """
     try:
         with closing(downloading.read(image_id)) as blocks:  # type: ignore[type-var]
             # A file needs no reading: it is in the cache already, or it is local.
@@ -51,7 +58,7 @@ def _is_cached(image_id: str) -> bool:
 
 
 def tidy_cache() -> None:
-    """Remove damaged data and data of deleted images; evict what exceeds the maximum size."""
+    """Remove damaged data and data of deleted images; evict images until the maximum size is met."""
     if not cache.is_on():
         return
     cache.clean()

@@ -24,9 +24,9 @@ WITHOUT_DATA = (Status.QUEUED, Status.KILLED)
 
 
 def clean_changes(changes: Changes) -> Changes:
-    """Check changes of an image; return them with values as they are stored. Writes nothing.
+    """Return the requested changes of an image with values in the form that is stored.
 
-    Raises Invalid for a bad value, and Forbidden for a reserved name.
+    Writes nothing. Raises Invalid for a bad value, and Forbidden for a reserved name.
     """
     properties = custom_properties.clean_properties(changes.properties)
     property_schema.check(properties)
@@ -42,13 +42,13 @@ def clean_changes(changes: Changes) -> Changes:
 def change(
     image: Image, changes: Changes, actor: Caller, *, configured: bool = False
 ) -> None:
-    """Apply checked changes to a locked image: save it, and record an event.
+    """Apply changes that ``clean_changes`` has checked to a locked image: save it, record an event.
 
-    Properties that are not named stay as they are. ``configured`` properties are those of the
-    operator's configuration, whatever the actor is allowed. Raises Forbidden (a protected
-    property; a format or a signature can be set, and a size announced, only before the image
-    has data, and not while data is inspected), and OverLimit for too many tags or properties,
-    or too long properties.
+    Properties that the changes do not name stay as they are. With ``configured`` the operator's
+    configuration sets the properties, so the permissions of the actor do not matter. Raises
+    Forbidden for a protected property; and once the image has data, for a format, a signature
+    or another size or checksum (a format can still be set while staged data waits for its
+    import). Raises OverLimit for too many tags or properties, or too long properties.
     """
     if not configured:
         check_property_changes(
@@ -72,17 +72,17 @@ def change(
 
 
 def preview(image: Image, changes: Changes) -> None:
-    """Apply checked changes to an image in memory only, to examine what it would become."""
+    """Apply checked changes to an image in memory only, for checks before the changes are saved."""
     for name, value in changes.fields.items():
         setattr(image, name, value)
     image.properties = _merged(image.properties, changes.properties, changes.removed)
 
 
 def _announced(image: Image, changes: Changes) -> dict[str, Any]:
-    """Return the column to set, ``size``, if a client announces it before it sends the data.
+    """Return the column ``size`` with the size that a client states before it sends the data.
 
-    Empty if the image has data or no size is announced. Raises Forbidden when the image has
-    data, and the announced size or checksum differs from that of the data.
+    Empty if the image has or receives data, or no size is stated. Raises Forbidden if the image
+    has or receives data, and the stated size or checksum is not the image's.
     """
     if image.status == Status.QUEUED and not image.pinned:
         return {} if changes.size is None else {"size": changes.size}
@@ -117,9 +117,9 @@ def _check_tags(image: Image, fields: Mapping[str, Any]) -> None:
 
 
 def _awaits_inspection(image: Image) -> bool:
-    """Return whether the image has data that was not inspected yet.
+    """Return whether the data of the image is not inspected yet: it is importing, or has staged data.
 
-    Such data is staged, and is inspected when it is imported.
+    The import inspects the data.
     """
     if image.status == Status.IMPORTING:
         return True
@@ -129,7 +129,7 @@ def _awaits_inspection(image: Image) -> bool:
 
 def _import_is_running(image: Image) -> bool:
     # An import inspects the data with the formats that were set when it began. A resumable
-    # upload whose import has failed waits for the next one.
+    # upload whose import has failed waits for its next import.
     owning = Transfer.objects.owning().filter(image=image)
     return owning.exclude(kind=TransferKind.STAGE).exists()
 
@@ -142,9 +142,10 @@ def _merged(
 
 
 def _check_signature(image: Image, before: Mapping[str, str]) -> None:
-    """Raise Forbidden if properties of the signature change once the image has or receives data.
+    """Raise Forbidden if the properties of the signature have changed and the image has data.
 
-    ``before`` are the properties before the change.
+    ``before`` are the properties before the change. They can change only while the image has no
+    data and receives none.
     """
     if signatures.described(before) == signatures.described(image.properties):
         return

@@ -1,8 +1,8 @@
 """The checks that an image's data passes before the image is active, however the data comes.
 
 One pass over the bytes counts, digests and inspects them, and compares them with the image's
-signature, its owner's digests and its pin. It knows neither where the bytes come from nor
-where they go.
+signature, its owner's digests and its pin. The module knows neither the source nor the
+destination of the bytes.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ DATA_COLUMNS = (
 
 @dataclass(frozen=True)
 class Criteria:
-    """The columns of an image that decide whether data is accepted for it."""
+    """The columns of an image that the checks of its data depend on, such as its formats."""
 
     disk_format: str
     container_format: str
@@ -47,7 +47,7 @@ class Criteria:
 
     @classmethod
     def of(cls, image: Image) -> Criteria:
-        """Return the criteria of an image as it is now."""
+        """Return the criteria that the image has now."""
         return cls(
             image.disk_format or "",
             image.container_format or "",
@@ -61,9 +61,10 @@ class Criteria:
 class DataFacts:
     """The known facts of data: its size and, if the data was read, its digests and virtual size.
 
-    ``criteria`` are the formats, the hash algorithm, the signature and the owner's digests
-    that the data was checked for; None for data that was not read. ``digests`` are all that
-    were computed, and ``verified_by`` names what stated one of them, if anything did.
+    ``criteria`` are the formats, the hash algorithm, the signature and the owner's digests that
+    the data was checked for; None for data that was not read. ``digests`` are all computed
+    digests: algorithm -> hexadecimal. ``verified_by`` is the kind of statement that the data
+    was compared with, such as ``signature`` or ``owner``; empty if there was none.
     """
 
     size: int  # bytes
@@ -76,9 +77,9 @@ class DataFacts:
 
 
 class CheckedData:
-    """The blocks of an image's data, which are checked while they pass; to be iterated once.
+    """The blocks of an image's data, which are checked while they are read; iterate only once.
 
-    Every check ends before the iteration does, so that a store never completes an object that
+    The iteration ends only after the last check, so that a store never completes an object that
     is refused. ``facts`` is set when all checks have passed.
     """
 
@@ -95,12 +96,13 @@ class CheckedData:
         digests: Mapping[str, str] | None = None,
         stated_by: str = "repr-digest",
     ) -> None:
-        """Prepare the checks for an image as it is now.
+        """Prepare the checks of data for an image.
 
-        ``expected`` (bytes), ``checksum`` (MD5) and ``digests`` (algorithm -> hexadecimal)
-        are claims about the data, and ``stated_by`` names what stated the digests; ``room`` is
-        the number of bytes that the quota of its owner leaves. Raises Invalid if the image
-        lacks a format, its signature cannot be verified, or its owner's digests are malformed.
+        ``expected`` (bytes), ``checksum`` (MD5) and ``digests`` (algorithm -> hexadecimal) are
+        claims about the data. ``stated_by`` is the kind of statement that the digests come
+        from, for ``DataFacts.verified_by``. ``room`` is the number of bytes that the owner's
+        quota leaves; None for no quota. Raises Invalid if the image lacks a format, its
+        signature cannot be verified, or its owner's digests are malformed.
         """
         check_formats_set(image)
         self._image = image
@@ -112,11 +114,11 @@ class CheckedData:
         self._blocks = counted(image, blocks, expected, room)
 
     def __iter__(self) -> Generator[bytes, None, None]:
-        """Yield the blocks, and check them while they pass, some only after the last block.
+        """Yield the blocks, and check them; some checks follow the last block.
 
         Raises Invalid (another size or digest than expected), OverLimit (too large),
-        ContentRefused (an unsafe or other format), Conflict (the image is pinned to other
-        data), and what the iteration of the blocks raises.
+        ContentRefused (an unsafe format, or another one than the image's), Conflict (the image
+        is pinned to other data), and the errors of the blocks.
         """
         formats = self._criteria.disk_format, self._criteria.container_format
         inspector = inspection(*formats, f"image {self._image.pk}")
@@ -171,7 +173,7 @@ class CheckedData:
 
 
 def check_empty(image: Image) -> None:
-    """Raise Invalid if a signature or a digest of the owner does not fit data of 0 bytes."""
+    """Raise Invalid if the image's signature or its owner's digests do not fit data of 0 bytes."""
     signature = signatures.of(image.properties)
     if signature:
         signature.check(_digest_of_nothing(signature.algorithm))
@@ -187,15 +189,15 @@ def _digest_of_nothing(algorithm: str) -> str:
 
 
 def hash_algorithm(image: Image) -> str:
-    """Return the image's hash algorithm, or the configured one if it has none."""
+    """Return the algorithm of the image's ``os_hash_value``: its own, else the configured one."""
     return image.os_hash_algo or settings.IMAGECATALOG_HASH_ALGORITHM
 
 
 def owner_digests(image: Image) -> dict[str, str]:
-    """Return the properties that state digests of an image's first data, if they are compared.
+    """Return the properties with which the owner states digests of the data, if they are compared.
 
-    They are compared where IMAGECATALOG_EXPECT_OWNER_DIGEST is on. Data that comes later must
-    be the same as the first in any case.
+    They are compared with an image's first data if IMAGECATALOG_EXPECT_OWNER_DIGEST is on;
+    otherwise the result is empty. Later data must be the same as the first in any case.
     """
     is_first = not image.pinned and image.status not in READABLE_STATUSES
     if not (settings.IMAGECATALOG_EXPECT_OWNER_DIGEST and is_first):
@@ -204,9 +206,10 @@ def owner_digests(image: Image) -> dict[str, str]:
 
 
 def check_ready(image: Image) -> None:
-    """Raise Invalid unless the image can take data.
+    """Raise Invalid unless the image can receive data.
 
-    It can if both formats are set, and its signature and its owner's digests are well-formed.
+    Both formats must be set, and the signature and the owner's digests must be well-formed, if
+    there are any.
     """
     check_formats_set(image)
     signatures.of(image.properties)
@@ -214,7 +217,10 @@ def check_ready(image: Image) -> None:
 
 
 def check_formats_set(image: Image) -> None:
-    """Raise Invalid unless the image has both formats, which must be set before its data."""
+    """Raise Invalid unless the image has a disk format and a container format.
+
+    An image needs both before it receives data.
+    """
     unset = [
         name for name in ("disk_format", "container_format") if not getattr(image, name)
     ]
@@ -232,7 +238,10 @@ def check_size_cap(size: int | None) -> None:
 
 
 def check_pinned_size(image: Image, size: int | None) -> None:
-    """Raise Conflict if the image is pinned to earlier data that does not have ``size`` bytes."""
+    """Raise Conflict if the image is pinned to data of another size than ``size`` (bytes).
+
+    None stands for an unknown size, which is accepted.
+    """
     if image.pinned and size is not None and image.size not in (None, size):
         raise errors.Conflict(
             f"Image {image.pk} has had data of {image.size} bytes and accepts only the same "
@@ -241,10 +250,10 @@ def check_pinned_size(image: Image, size: int | None) -> None:
 
 
 def check_same(image: Image, facts: DataFacts) -> None:
-    """Raise Conflict unless the data has the size and digests of the image's present or past data.
+    """Raise Conflict if the image has or had data, and the new data has another size or digest.
 
-    Bytes that were acknowledged once never change: an image that has data, or had data
-    (pinned), accepts only data of the same size and digests.
+    Data that was acknowledged once never changes: an image that has data, or had data (pinned),
+    accepts only the same data again.
     """
     if not (image.pinned or image.status in READABLE_STATUSES):
         return
@@ -262,9 +271,9 @@ def check_same(image: Image, facts: DataFacts) -> None:
 
 
 def set_facts(image: Image, facts: DataFacts) -> None:
-    """Set the columns that describe the data, such as size and digests, without saving.
+    """Set the image's columns that describe its data, such as size and digests, without saving.
 
-    The disk format is the one that the data was checked for: an import can convert it.
+    The disk format is set, too, because an import can convert the data to another format.
     """
     image.size = facts.size
     if facts.hash_value:
@@ -285,10 +294,10 @@ def counted(
     expected: int | None,
     room: int | None = None,
 ) -> Generator[bytes, None, None]:
-    """Yield the blocks, whose total size must be ``expected`` and fit into ``room`` (bytes).
+    """Yield the blocks, whose total size must be ``expected`` and fit into ``room`` (both in bytes).
 
-    Raises Invalid for another size, OverLimit if the size exceeds the room or
-    IMAGECATALOG_IMAGE_SIZE_CAP.
+    None stands for an unknown size, and for no limit. Raises Invalid for another size,
+    OverLimit if the size exceeds the room or IMAGECATALOG_IMAGE_SIZE_CAP.
     """
     size = 0
     for block in blocks:

@@ -23,12 +23,12 @@ from images.transitions import locked
 
 
 def request_image_copy(image_id: str, store_id: str, actor: Caller) -> None:
-    """Request a copy of an active image's data in a further store.
+    """Request a copy of an active image's data in one more store.
 
     A background worker reads the data, checks it like an upload, and adds the location; the
-    image keeps its status. Raises NotFound, Conflict unless the image is active, or if the copy
-    is requested already, Invalid for an unknown store or one that has the data, StoreReadOnly,
-    OverLimit.
+    image keeps its status. Raises NotFound, Conflict if the image is not active or the copy is
+    requested already, Invalid if the store is unknown or has the data already, StoreReadOnly,
+    and OverLimit for too many locations or a full quota.
     """
     store = writable_store(store_id)
     with locked(image_id, actor) as image:
@@ -57,10 +57,11 @@ def _check_not_copied(image: Image, store: Store) -> None:
 def queue_image_copy(
     image: Image, wanted: Targets, actor: Caller, task: Task | None = None
 ) -> None:
-    """Queue the copy of a locked image's data, which ``check_copied`` accepts, to further stores.
+    """Queue the copy of a locked, active image's data to more stores.
 
-    ``task`` is the request of a client of the import API, if there is one; without it there is
-    one store. Raises Invalid if one of the stores has the data, OverLimit.
+    ``check_copied`` must have accepted the image. ``task`` is the request of a client of the
+    import API, if there is one; without it there is one store. Raises Invalid if one of the
+    stores has the data already, OverLimit for too many locations or a full quota.
     """
     check_copies(image, [store.id for store in wanted.stores])
     quota.check_uploading(image)

@@ -42,12 +42,12 @@ RETRY = timedelta(minutes=1)  # doubled with each attempt
 
 
 def delete(image_id: str, actor: Caller, reason: str = "") -> None:
-    """Delete an image; with delayed deletion one that has data moves to the trash.
+    """Delete an image: to the trash if it has data and deletion is delayed, otherwise permanently.
 
-    A running transfer is ended. An unavailable store is no failure: its objects are removed
-    later. Where the project's trash has a quota, its oldest images make room for this one; an
-    image larger than the quota is deleted permanently. Raises NotFound, and Forbidden when the
-    image is protected.
+    The image's running transfer is cancelled. Objects in an unavailable store are removed
+    later. Where the project's trash has a quota, the oldest images in the trash are deleted
+    permanently to make room; an image larger than the quota does not go to the trash. Raises
+    NotFound, and Forbidden if the image is protected.
     """
     with locked(image_id, actor) as image:
         if image.protected:
@@ -87,11 +87,12 @@ def _stored_bytes(image: Image, locations: Iterable[ImageLocation]) -> int:
 
 
 def _make_room(deleted: Image, size: int, actor: Caller) -> None:
-    """Scrub the oldest images in a project's trash after ``deleted`` was moved there.
+    """Scrub the oldest images in a project's trash, after the image ``deleted`` was moved there.
 
-    Scrubs what exceeds the trash quota, but not more than the ``size`` bytes of ``deleted``: a
-    trash that was over its quota before stays as large as it was. Scrubs nothing while the
-    workers are paused after a restore: other images in the trash may be needed.
+    Scrubs as many bytes as exceed the trash quota, but not more than the ``size`` bytes of
+    ``deleted``: a trash that was over its quota before stays as large as it was. Scrubs nothing
+    while the workers are paused after a restore of the database: images in the trash may be
+    needed.
     """
     excess = min(quota.trash_excess(deleted.owner), size)
     if excess <= 0 or pause.current():
@@ -116,9 +117,9 @@ def _active_locations(image: Image) -> list[ImageLocation]:
 
 
 def remove_location_row(location: ImageLocation, delete_after: datetime | None) -> None:
-    """Mark a location as removed and save it; its object is removed after ``delete_after``.
+    """Mark a location as removed and save it; a worker removes its object after ``delete_after``.
 
-    With None the object stays until the image is removed from the trash.
+    With None the object stays: the location can be restored with its image from the trash.
     """
     location.mark_pending_delete()
     location.delete_after = delete_after
@@ -126,12 +127,12 @@ def remove_location_row(location: ImageLocation, delete_after: datetime | None) 
 
 
 def restore(image_id: str, actor: Caller, reason: str = "") -> None:
-    """Restore an image from the trash, with the status and everything else that it had.
+    """Restore an image from the trash, with its status before the deletion and its locations.
 
-    At least one of its copies must still be in its store with its original size; an image of
-    0 bytes needs no copy. Raises NotFound, Conflict when no copy is left or the image is not
-    in the trash, OverLimit when its bytes do not fit in the quota any more or the project has all
-    its images, and StoreError when no store can answer.
+    At least one of its copies must still be in its store with its original size; an image of 0
+    bytes needs no copy. Raises NotFound, Conflict if no copy is left or the image is not in the
+    trash, OverLimit if its bytes no longer fit into the quota or the project has all the images
+    it is allowed, and StoreError if no store can answer.
     """
     readable = _readable_copy(image_id)
     with locked(image_id, actor, deleted=True) as image:
@@ -150,12 +151,12 @@ def restore(image_id: str, actor: Caller, reason: str = "") -> None:
 
 
 def _readable_copy(image_id: str) -> int | None:
-    """Return the pk of a location in the trash whose object exists; None if none is needed.
+    """Return the pk of a location of an image in the trash whose object exists in its store.
 
-    Also None when the image is not in the trash. Asks the stores, so it must not run under
-    the row lock. The object can be removed only after the image is scrubbed, and then the
-    image's status refuses the restore. Raises Conflict if no copy is left, StoreError if no
-    store can answer.
+    Returns None if the image is not in the trash, or has 0 bytes and needs no object. Asks the
+    stores, so it must not run under the row lock. The object can be removed only after the
+    image is scrubbed, and then the image's status refuses the restore. Raises Conflict if no
+    copy is left, StoreError if no store can answer.
     """
     image = Image.objects.in_trash().filter(pk=image_id).first()
     if image is None:
@@ -217,10 +218,10 @@ def _mark_scrubbed(
 
 
 def scrub_due(actor: Caller | None = None, *, dry_run: bool = False) -> list[str]:
-    """Mark a batch of images whose time in the trash is over as deleted; return their ids.
+    """Mark images as permanently deleted whose time in the trash is over; return their ids.
 
-    The oldest come first. No store is asked: ``remove_due_objects`` removes the objects of
-    these images later. ``dry_run`` returns the ids only.
+    One call marks a batch, oldest first. The stores are not asked: ``remove_due_objects``
+    removes the objects of these images later. With ``dry_run`` nothing is changed.
     """
     actor = actor or operator("worker")
     until = due_until()
@@ -233,12 +234,12 @@ def scrub_due(actor: Caller | None = None, *, dry_run: bool = False) -> list[str
 
 
 def scrub_at(deleted_at: datetime) -> datetime:
-    """Return when an image that was deleted at this time is to be deleted permanently."""
+    """Return when an image that was deleted at ``deleted_at`` is to be deleted permanently."""
     return deleted_at + _scrub_time()
 
 
 def due_until() -> datetime:
-    """Return the time before which an image must have been deleted to leave the trash now."""
+    """Return the time in the past before which images were deleted whose time in the trash is over."""
     return timezone.now() - _scrub_time()
 
 
@@ -247,7 +248,7 @@ def _scrub_time() -> timedelta:
 
 
 class Trashed(NamedTuple):
-    """The columns of an image in the trash that lists and commands show."""
+    """An image in the trash, with the columns that lists and commands show."""
 
     id: str
     name: str | None
@@ -260,8 +261,8 @@ def in_trash(
 ) -> Iterator[Trashed]:
     """Yield the images in the trash that were deleted from ``since`` to ``until``, oldest first.
 
-    None stands for no limit. The images are read in batches: the trash can have any size, and
-    images can be restored or scrubbed meanwhile.
+    None stands for no limit of the period. The images are read in batches: the trash can have
+    any size, and images can be restored or scrubbed meanwhile.
     """
     images = _trash(since, until).order_by("deleted_at", "pk")
     while True:
@@ -280,7 +281,7 @@ def trash_total(
 ) -> tuple[int, int]:
     """Return how many images in the trash were deleted in a period, and the sum of their bytes.
 
-    The period is from ``since`` to ``until``; None stands for no limit. One query.
+    The period is from ``since`` to ``until``; None stands for no limit on that side. One query.
     """
     total = _trash(since, until).aggregate(count=Count("pk"), size=Sum("size"))
     return total["count"], total["size"] or 0
@@ -304,7 +305,7 @@ def _scrubbed(image_id: str, actor: Caller, until: datetime) -> bool:
 
 
 def remove_due() -> None:
-    """Remove the stored objects that are due: of removed locations and of failed transfers.
+    """Remove stored objects that are due: of removed locations, and of failed transfers.
 
     Objects that cannot be removed now are tried again later.
     """
@@ -314,10 +315,11 @@ def remove_due() -> None:
 
 
 def remove_due_objects(breaker: CircuitBreaker | None = None) -> int:
-    """Remove the stored objects of all removed locations that are due; return how many.
+    """Remove the objects of removed locations whose time to be removed has come; return how many.
 
     ``breaker`` is the circuit breaker: stores that are unavailable are not asked, and new
-    failures are counted.
+    failures are counted. Objects that cannot be removed are tried again later, at growing
+    intervals.
     """
     breaker = CircuitBreaker() if breaker is None else breaker
     due = ImageLocation.objects.filter(
@@ -331,16 +333,16 @@ def remove_due_objects(breaker: CircuitBreaker | None = None) -> int:
 
 
 def retry_due_objects() -> int:
-    """Remove the stored objects of all removed locations that are due; return how many.
+    """Remove the objects of removed locations that are due or have failed before; return how many.
 
-    Each object is tried once, even if an attempt failed just now.
+    Each object is tried once, even if its last attempt failed just now.
     """
     breaker = CircuitBreaker()
     return _remove_all(object_removal.in_batches(_late(), breaker), breaker)
 
 
 def overdue_count() -> int:
-    """Return the number of stored objects that should have been removed by now."""
+    """Return the number of objects of removed locations that should have been removed by now."""
     return _late().count()
 
 

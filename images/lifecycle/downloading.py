@@ -31,7 +31,7 @@ SLICE = 1 << 16  # bytes
 
 
 def check_download(caller: Caller, image: Target) -> None:
-    """Raise Forbidden when the image is deactivated and the caller may not download it.
+    """Raise Forbidden if the image is deactivated and the caller is not allowed to download it.
 
     The rule ``download_image`` is checked elsewhere.
     """
@@ -44,10 +44,10 @@ def check_download(caller: Caller, image: Target) -> None:
 
 
 def serves_ranges(image: Target) -> bool:
-    """Return whether parts of an image's data can be sent on their own.
+    """Return whether a part of an image's data can be sent without the whole data.
 
-    They cannot if only external web servers have the data, because no digest tells whether a
-    part is still the same as in the checked data. IMAGECATALOG_LOCATION_DATA can allow it.
+    It cannot if only external web servers have the data, because no digest tells whether a part
+    is still the same as in the checked data. IMAGECATALOG_LOCATION_DATA can allow it.
     """
     copies = {store for store, *_ in image["locations"]}
     return trusts_owners() or copies != {stores.HTTP.id}
@@ -60,13 +60,13 @@ def read(
     *,
     preferred: Sequence[str] = (),
 ) -> Iterator[bytes]:
-    """Return bytes [start, stop) of an image, from the first copy that can be opened.
+    """Return an iterator over bytes [start, stop) of an image, from the first copy that can be opened.
 
     Data that this machine has cached is read from its cache. ``preferred`` stores are tried
-    first, then the others, by descending weight; copies that are known to be damaged come
-    last. When all bytes are read from an object store or a URL, their digest is compared
-    before the last block is returned. A file in a folder is not compared: the kernel sends it
-    without the service.
+    first, then the others, by descending weight; copies that are known to be damaged come last.
+    When all bytes are read from an object store or a URL, their digest is compared before the
+    last block is returned. A file in a folder is not compared: the kernel sends it without the
+    service.
 
     Before the first block, raises DataMissing (no copy has data, or the status is neither
     active nor deactivated) or StoreError (no copy can be read now, or too many downloads read
@@ -78,7 +78,7 @@ def read(
     if not copies and _has_no_bytes(image_id):
         return _nothing()
     db.release_connection()
-    # One limit for all URLs of the image.
+    # One deadline for the reads of all URLs of the image.
     until = time.monotonic() + concurrency.WAIT_SECONDS
     ordered = stores.heaviest_first(copies, preferred)
     for store_id, key in sorted(ordered, key=lambda copy: copies[copy]["damage"] != ""):
@@ -96,7 +96,7 @@ def read(
             exc_info=last,
         )
         last.logged = True
-        # While any copy may exist, the image is not said to have none.
+        # DataMissing is raised only if every copy is known to be missing.
         if isinstance(failure, errors.DataMissing):
             failure = last
     raise failure
@@ -104,7 +104,7 @@ def read(
 
 @dataclass(frozen=True)
 class Part:
-    """The bytes [start, stop) of one copy, with the size and digests of the whole data."""
+    """The bytes [start, stop) of one copy of an image, with the size and digests of the whole data."""
 
     start: int
     stop: int | None
@@ -118,19 +118,20 @@ class Part:
         return not self.start and ends
 
     def digest(self) -> tuple[str, str] | None:
-        """Return the algorithm and the digest with which this part must be compared, if any.
+        """Return (algorithm, digest) if this part must be compared with a digest when it is read, or None.
 
-        Only a part that is the whole data has one. Only one algorithm, as each costs
-        processor time, and not MD5 if there is another one: the owner of a web server can
+        Only a part that is the whole data can be compared. There is one algorithm, as each
+        costs processor time, and not MD5 if there is another one: the owner of a web server can
         prepare different data with the same MD5. If IMAGECATALOG_LOCATION_DATA trusts owners,
         they can change the data at a URL, so there is no digest for it.
         """
         return _digest(self.copy) if self.is_whole else None
 
     def content(self) -> cache.Content | None:
-        """Return what identifies the copy's data in the cache; None if it must not be cached.
+        """Return the key by which the cache finds the copy's data; None if it must not be cached.
 
-        Data without a known digest cannot be compared, and local data is as fast as the cache.
+        Data without a known digest is not cached, because it could not be compared; nor is
+        local data, which is as fast as the cache.
         """
         copy, digest = self.copy, _digest(self.copy)
         if not cache.is_on() or not digest or not copy["size"]:
@@ -173,7 +174,7 @@ def _open(store_id: str, key: str, part: Part, until: float) -> Iterator[bytes]:
     blocks = _open_copy(store_id, key, part, until)
     if not part.is_whole:
         return blocks
-    if isinstance(blocks, FilePart):  # is not compared otherwise
+    if isinstance(blocks, FilePart):  # a file is compared only before it is cached
         blocks = _begun(_verified(blocks, part))
     return cache.Filling(blocks, content)
 
@@ -192,10 +193,10 @@ def _open_copy(store_id: str, key: str, part: Part, until: float) -> Iterator[by
 
 
 def _begun(blocks: Generator[bytes, None, None]) -> Generator[bytes, None, None]:
-    """Read the first block, and return an iterator over all blocks.
+    """Read the first block now, and return an iterator over all blocks.
 
-    An error while the first block is read is thus raised here, and ``close()`` releases what
-    the generator holds, which it would not do for a generator that was never started.
+    An error of the first block is thus raised here, and ``close()`` on the result also closes
+    ``blocks``, even if the result is never iterated.
     """
     begun = _with_first(blocks)
     next(begun)
@@ -212,9 +213,10 @@ def _with_first(blocks: Generator[bytes, None, None]) -> Generator[bytes, None, 
 
 
 def _verified(blocks: stores.Blocks, part: Part) -> Generator[bytes, None, None]:
-    """Yield the blocks, and compare their digest with that of ``part``.
+    """Yield the blocks of a part, and compare their digest with the digest of the image.
 
-    Raises StoreError before the last block if the digests differ.
+    Raises StoreError before the last block if the digests differ. A part without a digest is
+    yielded without a comparison.
     """
     digest = part.digest()
     with closing(blocks):

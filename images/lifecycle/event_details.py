@@ -1,4 +1,4 @@
-"""Shortening of the values in the event of an update: long ones become digest and length."""
+"""Shortening of long values in the event of an update: each becomes its digest and its length."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ MAX_DIGEST = 100  # characters; a digest with its length is shorter
 
 
 def shortened(changed: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
-    """Return the changes (name -> [before, after]) with long values as digest and length.
+    """Return changes (name -> [before, after]) in which a digest and a length replace long values.
 
-    If all values together have more than MAX_DETAIL characters, every value longer than a
+    If all values together still have more than MAX_DETAIL characters, every value longer than a
     digest is replaced.
     """
     kept = _replaced(changed, MAX_TEXT, MAX_LIST)

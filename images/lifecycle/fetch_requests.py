@@ -1,4 +1,4 @@
-"""Requests for web downloads: checked now, carried out later by a background worker."""
+"""Requests for web downloads: checked at once, carried out later by a background worker."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ MAX_URL = 2048  # characters
 class Source:
     """The URL of a web download, its target store, and the claimed size and digests of its data.
 
-    ``secrets`` are what reading the URL needs, by name: they are stored encrypted.
+    ``secrets`` are the values, by name, without which the URL cannot be read, such as
+    credentials. They are stored encrypted.
     """
 
     url: str
@@ -44,10 +45,11 @@ class Source:
 
 
 def probe_source(source: Source) -> Source:
-    """Check a source; return it with the size that the web server reports, unless it has one.
+    """Check the source of a web download; return it with the size that its web server reports.
 
-    The size stays None if the server does not report one. Raises Invalid (the URL is refused,
-    the store does not exist), StoreReadOnly, OverLimit (the size exceeds the cap).
+    A size that the source has already stays. Without a report the size is None. Raises Invalid
+    if the URL is refused or the store does not exist, StoreReadOnly, and OverLimit if the size
+    exceeds the cap.
     """
     check_url(source.url, "source")
     writable_store(source.store_id)
@@ -57,7 +59,10 @@ def probe_source(source: Source) -> Source:
 
 
 def check_url(url: str, what: str) -> None:
-    """Raise Invalid unless a worker can download from a URL; ``what`` names it in the message."""
+    """Raise Invalid if the URL filter refuses a URL, or it is too long or no text.
+
+    ``what`` is the name of the URL in the message, such as "source".
+    """
     attributes.clean_text(url, what, longest=MAX_URL)
     url_filter.check(url)
 
@@ -74,12 +79,11 @@ def _reported_size(url: str) -> int | None:
 def request_fetch(
     image_id: str, source: Source, changes: Changes, actor: Caller
 ) -> None:
-    """Change a queued image and request a web download of its data, or do neither.
+    """Change a queued image and request a web download of its data: both, or neither.
 
-    Raises NotFound, AlreadyBegun unless the image is queued, Conflict when a web download is
-    waiting already or the image is pinned to data of another size, Forbidden for a change
-    that is not allowed, and Invalid, OverLimit or StoreReadOnly for a source that is not
-    accepted.
+    Raises NotFound, AlreadyBegun if the image is not queued, Conflict if a web download is
+    waiting already or the image is pinned to data of another size, Forbidden for a change that
+    is not allowed, and Invalid, OverLimit or StoreReadOnly for a source that is not accepted.
     """
     changes, source = clean_changes(changes), probe_source(source)
     with locked(image_id, actor) as image:
@@ -90,7 +94,7 @@ def request_fetch(
 
 
 def _check_can_fetch(image: Image) -> None:
-    """Raise an error unless a locked image is queued, ready, and waits for no web download."""
+    """Raise an error unless a locked image is queued, can receive data, and has no waiting download."""
     if image.status != Status.QUEUED:
         raise errors.AlreadyBegun(
             "Attempted to update Location field for an image not in queued status."
@@ -110,13 +114,14 @@ def queue_fetch(
     task: Task | None = None,
     wanted: Targets | None = None,
 ) -> None:
-    """Queue a web download for a locked image, from a source that ``probe_source`` returned.
+    """Queue a web download for a locked image, from a source that ``probe_source`` has returned.
 
-    The image is queued and ready for data, which the caller has checked. ``task`` is the
-    request of a client of the import API, if there is one; the image is then importing while
-    it waits. ``wanted`` are the stores of a task, instead of that of the source.
+    The caller must have checked that the image is queued and can receive data. ``task`` is the
+    request of a client of the import API, if there is one; then the image's status becomes
+    ``importing`` at once. ``wanted`` are the target stores of a task; without it the target is
+    the store of the source.
 
-    Raises Conflict when the image is pinned to data of another size, OverLimit (the quota),
+    Raises Conflict if the image is pinned to data of another size, OverLimit for a full quota,
     StoreReadOnly.
     """
     check_pinned_size(image, source.size)

@@ -1,6 +1,6 @@
-"""The check of a project's number of images against its limit.
+"""The check of a project's number of images against the limit of its images.
 
-Deleted images do not count, nor do those in the trash.
+Deleted images do not count, nor do images in the trash.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from images.models import Image
 from images.transfers import limits, quota
 from images.units import counted
 
-# More images than requests can create at once: so far below the limit no lock is needed.
+# More images than requests can create at once: with so many left, no lock is needed.
 MARGIN = 1000
 
 
 def check_adding(owner: str | None) -> None:
-    """Raise QuotaExceeded if a project has as many images as it may have.
+    """Raise QuotaExceeded if a project already has as many images as its limit allows.
 
-    Call it in the transaction that adds an image.
+    Call it in the transaction that adds an image, because it locks the project near the limit.
     """
     limit = limits.of(owner)[limits.COUNT_TOTAL]
     if limit is None or not _has(owner, limit - MARGIN):
@@ -36,5 +36,5 @@ def _has(owner: str | None, number: int) -> bool:
     if number <= 0:
         return True
     own = Image.objects.existing().filter(owner=owner)
-    # The order is that of an index, of which no more is read than needed.
+    # An index has this order, so the database reads only the rows that it needs.
     return own.order_by("-created_at", "-id")[number - 1 : number].exists()

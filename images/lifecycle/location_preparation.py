@@ -1,6 +1,6 @@
 """Requested changes of locations, and the checks of the data at their URLs.
 
-The checks run before any lock is taken, because they read from external web servers.
+The checks run before the image's row is locked, because they read from external web servers.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ URL_STORE = stores.HTTP.id
 MAX_URL = 255  # characters
 MAX_METADATA = 4096  # bytes of JSON
 READ_SECONDS = 600.0  # for reading the data at all URLs of one request
-NEEDED = {"os_hash_algo", "os_hash_value"}  # of validation_data, when there is any
-# An image's digest is one of these.
+NEEDED = {"os_hash_algo", "os_hash_value"}  # in validation_data, if not empty
+# The algorithms that an image's digest can have.
 ALGORITHMS = ("md5", "sha256", "sha384", "sha512")
 
 
 @dataclass(frozen=True)
 class AddLocation:
-    """A requested change: add a location at a URL.
+    """A requested change of an image: add a location at a URL.
 
     ``validation`` has claimed digests under the names checksum, os_hash_algo, os_hash_value.
-    ``only``: the location must make a queued image active; ``size`` and ``checksum`` are then
-    claims about its data.
-    ``to_active``: the caller has permission to add a further copy to an active image.
+    With ``only`` the image must be queued, and the location makes it active; ``size`` and
+    ``checksum`` are then claims about its data. ``to_active`` says that the caller has
+    permission to add a further copy to an active image.
     """
 
     url: str
@@ -57,15 +57,15 @@ class AddLocation:
     checksum: str | None = None  # MD5, hexadecimal
     only: bool = False
     to_active: bool = True
-    # Both are set by prepare(); the second is of the first copy, if that has no digests.
+    # prepare() sets both. The second are facts of the first copy, if the image has no digests.
     facts: DataFacts | None = None
     first_facts: DataFacts | None = None
 
     @classmethod
     def parse(cls, value: object) -> AddLocation:
-        """Parse ``{"url", "metadata"?, "validation_data"?}``.
+        """Parse the JSON object of a location: ``{"url", "metadata"?, "validation_data"?}``.
 
-        Raises Invalid if it is malformed, Conflict for a malformed digest or unknown
+        Raises Invalid if the object is malformed, Conflict for a malformed digest or an unknown
         algorithm.
         """
         if not isinstance(value, dict) or not isinstance(value.get("url"), str):
@@ -82,23 +82,23 @@ class AddLocation:
         return cls(value["url"], metadata, validation)
 
     def as_only(self, size: int | None, checksum: str | None = None) -> AddLocation:
-        """Return this location as the only one of an image, with claims about its data."""
+        """Return this location as the only one of an image, with the claimed size (bytes) and MD5."""
         return replace(self, size=size, checksum=checksum, only=True)
 
 
 @dataclass(frozen=True)
 class RemoveLocation:
-    """A requested change: remove the location with this primary key."""
+    """A requested change of an image: remove the location with this primary key."""
 
     location_id: int
-    facts: DataFacts | None = None  # set by prepare(), of data without digests
+    facts: DataFacts | None = None  # set by prepare(), if the image has no digests
 
 
 @dataclass(frozen=True)
 class RemoveLocationAt:
-    """A requested change: remove the location at this index.
+    """A requested change of an image: remove the location at this index, counted from 0.
 
-    The index counts the locations as they are after the changes before this one.
+    The index counts the locations that the image has after the earlier changes of the request.
     """
 
     index: int
@@ -107,16 +107,16 @@ class RemoveLocationAt:
 
 @dataclass(frozen=True)
 class ReplaceLocations:
-    """A requested change: replace all locations of the image by these."""
+    """A requested change of an image: replace all its locations by the given ones."""
 
     locations: tuple[AddLocation, ...]
     facts: DataFacts | None = None  # as in RemoveLocation
 
     @classmethod
     def parse(cls, value: object) -> ReplaceLocations:
-        """Parse a list of locations as clients send it.
+        """Parse the JSON list of locations that a client sends.
 
-        Raises Invalid or Conflict for a malformed one, OverLimit for too many.
+        Raises Invalid or Conflict for a malformed location, OverLimit for too many locations.
         """
         if not isinstance(value, list):
             raise errors.Invalid("Locations must be a list.")
@@ -136,17 +136,18 @@ def prepare(
     """Read and check the data at the URLs of requested changes; return the changes with facts.
 
     The facts are the sizes and digests of the data. Takes no lock and writes nothing.
-    ``changes`` are attributes changed by the same request, which apply first. Raises Invalid
-    for a URL that is refused or cannot be read, and when all this takes too long,
-    AlreadyBegun, Conflict, and the errors of checks that an upload must pass too.
+    ``changes`` are attributes that the same request changes before. An image that is neither
+    queued nor active is not checked here: ``apply`` refuses it. Raises Invalid for a URL that
+    is refused or cannot be read, and when reading takes too long, Conflict, OverLimit, and the
+    errors of the checks that an upload must pass too.
     """
     if not location_changes:
         return []
-    # Checked before any URL is read: one request must not cause thousands.
+    # Checked before any URL is read: one request must not cause thousands of reads.
     attributes.check_location_count(sum(map(_count_urls, location_changes)))
     image = Image.objects.existing().filter(pk=image_id).first()
     if image is None or image.status not in (Status.QUEUED, Status.ACTIVE):
-        # Refused under the lock, or the client tries again.
+        # apply() refuses the changes under the lock.
         return list(location_changes)
     if changes:
         preview(image, changes)
@@ -178,7 +179,7 @@ def check_claimed_size(location: AddLocation, size: int) -> None:
 
 
 def check_claimed_algorithm(image: Image, location: AddLocation) -> None:
-    """Raise Conflict if the digest given with a location is not of the image's algorithm."""
+    """Raise Conflict if the claimed digest of a location is not by the image's hash algorithm."""
     algorithm = hash_algorithm(image)
     if location.validation.get("os_hash_algo", algorithm) != algorithm:
         raise errors.Conflict(f"os_hash_algo must be {algorithm} here.")
@@ -218,8 +219,8 @@ def _prepared(image: Image, change: LocationChange, deadline: float) -> Location
 def _facts(image: Image, location: AddLocation, deadline: float) -> DataFacts:
     """Return the size and, if known, the digests of the data at a location's URL.
 
-    The data is read and checked unless the owner's claims are trusted. Raises Invalid,
-    Conflict and the errors of the checks; ``deadline`` is a time of the monotonic clock.
+    The data is read and checked unless the owner's claims are trusted. ``deadline`` is a time
+    of the monotonic clock in seconds. Raises Invalid, Conflict and the errors of the checks.
     """
     _check_time(deadline)
     check_ready(image)
@@ -244,9 +245,9 @@ def _lower(digest: str | None) -> str | None:
 
 
 def _has_known_digests(image: Image, location: AddLocation) -> bool:
-    """Return whether the data must match digests that the caller cannot freely choose.
+    """Return whether the image has digests of its earlier data, which data at a location must match.
 
-    They are those of the image's earlier data.
+    Digests that the caller itself states with the location count only for a pinned image.
     """
     if location.validation and not image.pinned:
         return False
@@ -254,10 +255,10 @@ def _has_known_digests(image: Image, location: AddLocation) -> bool:
 
 
 def read_checked(image: Image, location: AddLocation, deadline: float) -> DataFacts:
-    """Read the data at a location's URL, check it like an upload; return its size and digests.
+    """Read the data at a location's URL and check it like an upload; return its size and digests.
 
-    Stores nothing. Raises Invalid also when the data cannot be read before ``deadline``
-    (monotonic clock), and the errors of the checks.
+    Stores nothing. Raises Invalid if the data cannot be read before ``deadline`` (seconds of
+    the monotonic clock), and the errors of the checks.
     """
     room = quota.remaining(image)
     db.release_connection()
@@ -272,10 +273,10 @@ def trusts_owners() -> bool:
 
 
 def _undigested(image: Image, deadline: float) -> DataFacts | None:
-    """Read the data of an image whose only copy is at a URL and that has no digests yet.
+    """Return the size and digests of an image's data if its only copy is at a URL, without digests.
 
-    Returns the size and digests of the data; None for any other image. ``deadline`` is a time
-    of the monotonic clock.
+    The data is read to compute them. Returns None for any other image. ``deadline`` is a time
+    of the monotonic clock in seconds.
     """
     locations = image.locations.filter(status=LocationStatus.ACTIVE, store=URL_STORE)
     if image.checksum or len(locations) != 1:
@@ -284,10 +285,10 @@ def _undigested(image: Image, deadline: float) -> DataFacts | None:
 
 
 def _digested(image: Image, url: str, deadline: float) -> DataFacts:
-    """Read data at a URL that the image has already, without inspecting its format.
+    """Read the data at a URL that is a location of the image; return its size and digests.
 
-    Returns its size and digests. Raises Invalid if it cannot be read before ``deadline``
-    (monotonic clock), OverLimit if it is too large.
+    The format of the data is not inspected. Raises Invalid if the data cannot be read before
+    ``deadline`` (seconds of the monotonic clock), OverLimit if it is too large.
     """
     algorithm = hash_algorithm(image)
     with (

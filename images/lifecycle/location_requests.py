@@ -31,16 +31,17 @@ def request_location(
     actor: Caller,
     document: Mapping[str, Any],
 ) -> None:
-    """Request that a queued image has its data at a URL: queued -> importing.
+    """Request that the data at a URL becomes the data of a queued image: queued -> importing.
 
     A background worker reads the data and checks it like an upload; then the image is active.
-    ``digests`` are expected of the data: algorithm -> hexadecimal; ``document`` is what the
-    task shows of the request. Where owners are trusted and expect no digest, the image is
-    active at once, and the worker adds the digests later.
+    ``digests`` are the expected digests of the data: algorithm -> hexadecimal. ``document`` is
+    the JSON object that the task of the request shows. If IMAGECATALOG_LOCATION_DATA trusts
+    owners, and no digest is expected, the image is active at once, and the worker adds the
+    digests later.
 
     The role ``service`` can do this for images of other projects. Raises NotFound, Forbidden,
-    Conflict unless the image is queued, Invalid for a URL that is refused, OverLimit, and the
-    errors of checks that an upload must pass too.
+    Conflict if the image is not queued, Invalid for a URL that is refused, OverLimit, and the
+    errors of the checks that an upload must pass too.
     """
     check_url_length(url)
     url_filter.check(url)
@@ -68,7 +69,7 @@ def _check_queued(image: Image) -> None:
 def _begin_digests(
     image: Image, url: str, actor: Caller, document: Mapping[str, Any]
 ) -> None:
-    """Let a worker read the data of a locked image that is active, for its digests."""
+    """Queue a transfer in which a worker reads the data of a locked, active image for its digests."""
     leases.begin(
         image,
         TransferKind.LOCATION,

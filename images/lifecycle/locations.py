@@ -1,7 +1,7 @@
-"""Add, remove and replace locations.
+"""Add, remove and replace the locations of an image.
 
-The first location makes a queued image active. Without its last one an active image is queued
-again, and pinned: it accepts only the same data again.
+The first location makes a queued image active. When the last location of an active image is
+removed, the image is queued again, and pinned: it accepts only the same data again.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ from images.transitions import follow, locked, save
 def add_location(
     image_id: str, change: AddLocation, actor: Caller, reason: str = ""
 ) -> None:
-    """Add a copy at an http(s) URL; the first one makes a queued image active.
+    """Add a copy of an image's data at an http(s) URL; the first one makes a queued image active.
 
     The data is read and passes the checks of an upload, unless owners are trusted. Raises
-    NotFound, Conflict for a wrong status or other data than the image's, Invalid for a URL
-    that is refused or cannot be read, OverLimit, ContentRefused.
+    NotFound, Conflict for a wrong status or other data than the image's, Invalid for a URL that
+    is refused or cannot be read, OverLimit, ContentRefused.
     """
     _change(image_id, change, actor, reason)
 
@@ -58,10 +58,10 @@ def remove_location(
 ) -> None:
     """Remove the location with this primary key from an active image.
 
-    Without its last location the image is queued again, and only the same bytes make it
-    active again. Raises NotFound, Forbidden (for the last one, if IMAGECATALOG_LAST_LOCATION
-    is ``forbid``), Conflict for a wrong status, Invalid if the digests of the last copy
-    cannot be read.
+    When its last location is removed, the image is queued again, and only the same data makes
+    it active again. Raises NotFound, Forbidden for the last location if
+    IMAGECATALOG_LAST_LOCATION is ``forbid``, Conflict for a wrong status, Invalid if the data
+    of the last copy must be read for its digests and cannot be read.
     """
     _change(image_id, RemoveLocation(location_id), actor, reason)
 
@@ -69,7 +69,7 @@ def remove_location(
 def remove_from_store(
     image_id: str, store_id: str, actor: Caller, reason: str = ""
 ) -> None:
-    """Remove the locations in one store from an active image that has data in another store.
+    """Remove the locations in one store from an active image that also has data in another store.
 
     Raises NotFound, also if the store has no data of the image, Conflict for a wrong status,
     and Forbidden if no other store has the data.
@@ -99,10 +99,10 @@ def _change(image_id: str, change: LocationChange, actor: Caller, reason: str) -
 def apply(
     image: Image, change: LocationChange, actor: Caller, reason: str = ""
 ) -> None:
-    """Make one change of locations to a locked image, and save it.
+    """Make one change of locations to a locked image, save the image, and record an event.
 
-    The change comes from ``prepare``, with the size and digests of the data. Raises Conflict
-    if the image has changed since then.
+    The change comes from ``prepare``, with the size and digests of the data. Raises Conflict if
+    the image has changed since ``prepare``, and the errors of the change.
     """
     if isinstance(change, AddLocation):
         _add(image, change, actor, reason)
@@ -173,7 +173,7 @@ def _known(facts: DataFacts | None) -> DataFacts:
 def _check_criteria(image: Image, facts: DataFacts) -> None:
     """Raise Conflict unless the data was checked for the image's present formats and signature.
 
-    Data that was not read is accepted only where owners are trusted.
+    Data that was not read is accepted only if IMAGECATALOG_LOCATION_DATA trusts owners.
     """
     if facts.criteria is None and trusts_owners():
         return
@@ -186,9 +186,10 @@ def _changed() -> errors.Conflict:
 
 
 def _digest_late(image: Image, facts: DataFacts | None) -> None:
-    """Store the digests in ``facts`` if the image has none, because its data was never read.
+    """Set the digests of an image to those in ``facts``, if the image has none; do not save it.
 
-    The data at the URL is assumed to be the data that clients have downloaded so far.
+    An image has none if its data was never read. The data at the URL is assumed to be the same
+    as in earlier downloads.
     """
     if not image.checksum:
         facts = _known(facts)
@@ -197,9 +198,10 @@ def _digest_late(image: Image, facts: DataFacts | None) -> None:
 
 
 def _ensure_digests(image: Image, change: AddLocation) -> None:
-    """Store the digests of an active image's first copy before a further copy is added.
+    """Make sure that an active image has digests of its first copy before a further copy is added.
 
-    Raises Conflict if the digests given with the further copy would become the image's.
+    Raises Conflict if owners are trusted, the image has no digest, and the further copy comes
+    with one, which would become the digest of the image.
     """
     if not trusts_owners():
         _digest_late(image, change.first_facts)
@@ -233,7 +235,7 @@ def _remove(image: Image, change: Removal, actor: Caller, reason: str) -> None:
 def _withdraw(
     image: Image, locations: Sequence[ImageLocation], actor: Caller, reason: str
 ) -> None:
-    """Remove the given locations from an active image, which keeps at least one other."""
+    """Remove locations from an active image, of which at least one other stays; record an event."""
     for location in locations:
         remove_location_row(location, _delete_after(image))
     save(image)
@@ -283,7 +285,7 @@ def _last_must_stay() -> bool:
 
 
 def _delete_after(image: Image) -> datetime:
-    # A removed copy cannot be restored, so it takes no room in the trash from what can be.
+    # A removed copy cannot be restored, so it must not use the trash quota of images that can.
     full = quota.trash_excess(image.owner, image.size or 0) > 0
     if full or not settings.IMAGECATALOG_DELAYED_DELETE:
         return timezone.now()
@@ -293,11 +295,12 @@ def _delete_after(image: Image) -> datetime:
 def _replace(
     image: Image, change: ReplaceLocations, actor: Caller, reason: str
 ) -> None:
-    """Replace the locations of an image.
+    """Replace the locations of an image by those in ``change``.
 
-    A queued image gets the new ones. Of an active image all can be removed (an empty list),
-    or their metadata replaced. Raises Conflict in any other status, Forbidden if the last
-    location must stay, and the errors of a location that is added.
+    A queued image gets the new locations. For an active image, an empty list removes all
+    locations; any other list must have the same URLs, and replaces their metadata. Raises
+    Conflict in any other status, Forbidden if the last location must stay, Invalid for other
+    URLs, and the errors of a location that is added.
     """
     _require(image, "replace", Status.QUEUED, Status.ACTIVE)
     if not change.locations and _last_must_stay():

@@ -39,10 +39,10 @@ def create(
 ) -> Image:
     """Create an image and return it. The image is ``queued``: it has no data yet.
 
-    ``size`` (bytes) is the announced size of its data. An image of 0 bytes, or one with a
-    ``location``, is ``active`` at once. ``copied`` is the source of a web download, which the
-    background worker carries out later. Raises Invalid, Forbidden and OverLimit for values
-    that are not accepted, Forbidden for protected properties, and Conflict if the id is
+    ``size`` (bytes) is the size that the client states for the data. An image of 0 bytes, or
+    one with a ``location``, is ``active`` at once. ``copied`` is the source of a web download,
+    which the background worker carries out later. Raises Invalid, Forbidden and OverLimit for
+    values that are not accepted, Forbidden for protected properties, and Conflict if the id is
     taken, also by a deleted image, and regardless of upper and lower case.
     """
     check_new_properties(actor, properties)
@@ -80,8 +80,8 @@ def create(
 
 
 def _check_unused(image_id: str) -> None:
-    """Raise Conflict if another image has the same id, but all in lower or all in upper case."""
-    # Two ids that people take for the same must not name different data.
+    """Raise Conflict if an image has the same id in all lower or all upper case letters."""
+    # Ids that differ only in case look the same to people: they must not name different data.
     others = {image_id.lower(), image_id.upper()} - {image_id}
     if Image.objects.filter(pk__in=others).exists():
         raise _taken(image_id)
@@ -97,11 +97,11 @@ def update(
     actor: Caller,
     location_changes: Sequence[LocationChange] = (),
 ) -> None:
-    """Change attributes, properties and locations, all or none.
+    """Change attributes, properties and locations of an image: all changes, or none.
 
-    Properties that are not named stay as they are, also when another request changes them
-    meanwhile. Raises NotFound, Invalid, Forbidden (a format can be set only before the image
-    has data), Conflict, OverLimit.
+    Properties that the changes do not name stay as they are, also when another request changes
+    them meanwhile. Raises NotFound, Invalid, Forbidden (a format can be set only before the
+    image has data), Conflict, OverLimit.
     """
     changes = clean_changes(changes)
     prepared = prepare(image_id, location_changes, changes)
@@ -129,8 +129,8 @@ def tag(image_id: str, name: str, actor: Caller) -> None:
 def untag(image_id: str, name: str, actor: Caller) -> None:
     """Remove a tag from an image.
 
-    Raises NotFound, also when the image does not have the tag, and Invalid for an impossible
-    tag.
+    Raises NotFound, also if the image does not have the tag, and Invalid for text that cannot
+    be a tag.
     """
     (name,) = attributes.clean_tags([name])
     with locked(image_id, actor) as image:

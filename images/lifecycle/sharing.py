@@ -23,7 +23,7 @@ Members = list[Member]
 def members(image_id: str, only: str | None = None) -> Members:
     """Return the members of an image, in the order in which they were added.
 
-    ``only`` is a project: no other member is returned.
+    With ``only``, the id of a project, at most the member with this id is returned.
     """
     found = Member.objects.filter(image=image_id).order_by("pk")
     return list(found if only is None else found.filter(member=only))
@@ -32,9 +32,9 @@ def members(image_id: str, only: str | None = None) -> Members:
 def member(image: Target, project: str, only: str | None = None) -> Member:
     """Return one member of a ``shared`` image.
 
-    ``only`` is the one project whose membership the caller is allowed to see; None: all.
-    Raises NotFound if there is no such member or the caller must not see it, Invalid for an
-    impossible project id.
+    ``only`` is the one project whose membership the caller is allowed to see; None stands for
+    all projects. Raises NotFound if there is no such member or the caller is not allowed to see
+    it, Invalid for text that cannot be a project id.
     """
     if image["visibility"] != "shared" or only not in (None, project):
         raise no_member(image["id"], project)
@@ -42,7 +42,7 @@ def member(image: Target, project: str, only: str | None = None) -> Member:
 
 
 def is_visible(caller: Caller, image: Target, member: Member) -> bool:
-    """Whether the rule ``get_member`` allows the caller to see a member of an image."""
+    """Whether the rule ``get_member`` allows the caller to see this member of an image."""
     target = {**image, "member_id": member.member}
     return access.rule_allows(caller, "get_member", target)
 
@@ -50,9 +50,9 @@ def is_visible(caller: Caller, image: Target, member: Member) -> bool:
 def shared_with(caller: Caller, project: str) -> Members:
     """Return the memberships of a project that the caller is allowed to see, oldest first.
 
-    An admin sees all; any other caller sees those of its own project and those in images that
-    its project owns, unless an overridden rule hides the image or the member. At most two
-    queries. Raises Invalid for an impossible project id.
+    An admin sees all of them, and so does a caller of this project. Any other caller sees those
+    in images that its own project owns. An overridden rule can hide more. At most two queries.
+    Raises Invalid for text that cannot be a project id.
     """
     images = Image.objects.existing().exclude(visibility="private")
     if not caller.is_admin and caller.project != project:
@@ -72,11 +72,11 @@ def shared_with(caller: Caller, project: str) -> Members:
 
 
 def may_share(caller: Caller, image: Target, action: str = "add_member") -> bool:
-    """Whether the caller is allowed to change the members of an image.
+    """Whether the caller is allowed to add members to an image (or to do another ``action``).
 
-    That is so if the access rules allow ``action`` and the caller's project owns the image, or if
-    that project is a member with ``can_share``. Only API v1 sets ``can_share``; it permits both
-    ``add_member`` and ``delete_member``. ``image`` is a row.
+    It is allowed if the caller's project owns the image and the access rules allow ``action``,
+    or if that project is a member with ``can_share``. Only API v1 sets ``can_share``; it
+    permits both ``add_member`` and ``delete_member``. ``image`` is a row.
     """
     if access.owns(caller, image["owner"]):
         return access.may(caller, action, image)
@@ -112,11 +112,11 @@ def add(image_id: str, project: str, actor: Caller) -> Member:
 def set_member(
     image_id: str, project: str, can_share: bool | None, actor: Caller
 ) -> None:
-    """Make a project a member, or change whether it may share the image further.
+    """Share an image with a project, or change whether this member can share the image further.
 
-    ``can_share`` None leaves a member as it is; for a new member it means False. Members of a
-    public image have no effect until the image is ``shared``. Raises NotFound, Forbidden for
-    a private image, OverLimit for too many members, Invalid.
+    With ``can_share`` None an existing member stays as it is, and a new member gets False.
+    Members of a public image have no effect until the image is ``shared``. Raises NotFound,
+    Forbidden for a private image, OverLimit for too many members, Invalid.
     """
     name = _clean(project)
     with locked(image_id) as image:
@@ -128,11 +128,11 @@ def set_member(
 
 
 def replace(image_id: str, wanted: Mapping[str, bool | None], actor: Caller) -> None:
-    """Replace all members of an image by these projects, each with its ``can_share``.
+    """Replace all members of an image by the projects in ``wanted``, each with its ``can_share``.
 
-    ``can_share`` None leaves a member as it is; for a new member it means False. Raises
-    NotFound, Forbidden for a private image, OverLimit for too many members, Invalid; then no
-    member has changed.
+    With ``can_share`` None an existing member stays as it is, and a new member gets False.
+    Raises NotFound, Forbidden for a private image, OverLimit for too many members, Invalid;
+    after an error no member has changed.
     """
     chosen = {_clean(project): can_share for project, can_share in wanted.items()}
     with locked(image_id) as image:
@@ -149,7 +149,8 @@ def replace(image_id: str, wanted: Mapping[str, bool | None], actor: Caller) -> 
 def remove(image_id: str, project: str, actor: Caller) -> None:
     """Stop sharing an image with a project.
 
-    Raises NotFound if the project is not a member, Invalid for an impossible project id.
+    Raises NotFound if the project is not a member, Invalid for text that cannot be a project
+    id.
     """
     with locked(image_id) as image:
         _remove(image, _member(image_id, project), actor)
@@ -158,8 +159,8 @@ def remove(image_id: str, project: str, actor: Caller) -> None:
 def set_status(image_id: str, project: str, status: str, actor: Caller) -> Member:
     """Set whether a project accepts an image: only accepted images are in the project's lists.
 
-    Returns the member. Raises NotFound, Forbidden (the image is not ``shared``), Invalid (no
-    such status).
+    Returns the member. Raises NotFound, Forbidden if the image is not ``shared``, and Invalid
+    if ``status`` is not a status of members.
     """
     check_status(status)
     with locked(image_id) as image:
@@ -183,7 +184,7 @@ def check_shared(visibility: str) -> None:
 
 
 def check_status(status: object) -> None:
-    """Raise Invalid unless ``status`` is a status of a member."""
+    """Raise Invalid unless ``status`` is one of: pending, accepted, rejected."""
     if not isinstance(status, str) or status not in MemberStatus.values:
         raise errors.Invalid(
             'Incorrect request: Status must be "pending", "accepted" or "rejected".'
@@ -212,7 +213,7 @@ def _member(image_id: str, project: str) -> Member:
 
 
 def no_member(image_id: str, project: str) -> errors.NotFound:
-    """Return the error for a project that is no member, or one that the caller does not see."""
+    """Return the error NotFound for a project that is not a member, or not visible to the caller."""
     return errors.NotFound(
         f"{project} not found in the member list of the image {image_id}."
     )

@@ -1,4 +1,4 @@
-"""Writing of checked data to the target stores of a transfer, to all at the same time."""
+"""Writing of checked data to all target stores of a transfer at the same time."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from images.transfers import heartbeat, targets
 def write(
     data: CheckedData, transfer: Transfer, wanted: list[TransferTarget]
 ) -> list[TransferTarget]:
-    """Write the data of a transfer to the stores ``wanted``, and return those that have it.
+    """Write the data of a transfer to the target stores, and return the targets that have it.
 
-    The row of a store that has failed gets the reason. Raises an unexpected error of any store,
-    the failure of a store without which the transfer fails, that of the first store if all
-    fail, and what the iteration of the data raises.
+    The row of a target that failed gets the reason. If a target is required, its failure is
+    raised; otherwise a failure is raised only if all targets fail, then that of the first.
+    Unexpected errors of a store and the errors of the data are always raised.
     """
     required = all(target.required for target in wanted)
     writers = [_writer(target, transfer, len(wanted) > 1) for target in wanted]
@@ -63,8 +63,8 @@ def check_mounted(store: stores.Store) -> None:
 def _writer(target: TransferTarget, transfer: Transfer, is_one_of: bool) -> tee.Writer:
     """Return a function that writes blocks to a target store.
 
-    An error that is known before the first block is raised by that function, so that it fails
-    this store only. ``is_one_of`` says that there are other stores.
+    If the store is known to be unusable, the function raises the error when it is called, so
+    that only this target fails. ``is_one_of`` says that the transfer has other targets, too.
     """
     try:
         store = stores.get(target.store)

@@ -46,7 +46,7 @@ Copy = tuple[str, str]  # the id of a store, and a key or a URL
 
 
 class Received(NamedTuple):
-    """What a transfer has received: facts about the data, its copies, and failed stores."""
+    """The result of a transfer: facts about the data, the copies that were stored, and failed stores."""
 
     facts: DataFacts
     copies: Sequence[Copy]
@@ -91,7 +91,7 @@ def upload(
         reserved = None
         if status_on_failure == Status.QUEUED:
             check_ready(image)
-            # Else a refusal must change the status, so it is raised during the transfer.
+            # With another status on failure, a refusal must change the status: it follows later.
             reserved = quota.reserve(image, expected_size)
         transfer = leases.begin(
             image,
@@ -121,14 +121,15 @@ def receive(
 ) -> None:
     """Store the data of a transfer that has begun, and activate the image.
 
-    An image that is copied to other stores gets further locations instead, and one whose data
-    was not read before only its digests.
+    If the transfer copies the data of an active image to other stores, the image gets further
+    locations instead. If it only reads the data of an active image, the image gets digests
+    instead.
 
-    The data at a location is only checked, because it stays where it is. On failure the image
-    gets the transfer's ``status_on_failure``. ``staged`` is the transfer that the blocks come
-    from; it ends together with this one. If its data is all in the chunk ``stored``, the data
-    is only checked too, and the object of the chunk becomes the image's. ``changes``, which are
-    checked already, are made when the image becomes active. Raises the errors of ``upload``
+    Data at a URL is checked but not stored. On failure the image gets the transfer's
+    ``status_on_failure``. ``staged`` is the transfer of the staged data that ``blocks`` yields;
+    it ends together with this one. If all staged data is in the chunk ``stored``, it is checked
+    but not written again: the object of the chunk becomes the image's. ``changes``, which must
+    be checked already, are made when the image becomes active. Raises the errors of ``upload``
     for its data, and of ``change``.
     """
     try:
@@ -166,11 +167,11 @@ def receive_staged(
 ) -> None:
     """Import the data of ``staged`` by the transfer ``attempt``, and remove its chunks.
 
-    If the staged data is one object in the only target store, and ``unchanged`` says that it is
-    imported as it is, that object becomes the image's and is not written again.
+    If the staged data is one object, which is in the only target store, and ``unchanged`` says
+    that no plugin changes it, this object becomes the image's and is not written again.
 
-    After an error that is temporary the chunks are kept, so that the same data can be imported
-    later; any other error ends ``staged`` too. Raises the errors of ``upload`` for its data.
+    After a temporary error the chunks are kept, so that the same data can be imported later;
+    any other error ends ``staged`` too. Raises the errors of ``upload`` for its data.
     """
     stores_wanted = [target.store for target in targets.of(attempt)]
     reusable = unchanged and stores_wanted == [staged.store]
@@ -185,7 +186,7 @@ def receive_staged(
 
 
 def _is_temporary(error: errors.ImageError) -> bool:
-    """Whether a later import of the same data can succeed."""
+    """Whether the same data can be imported successfully later, after this error."""
     lasting = errors.DataMissing | errors.StoreReadOnly | chunks.ChunkDamaged
     temporary = errors.StoreError | errors.Gone | errors.ServerStopping
     return isinstance(error, temporary) and not isinstance(error, lasting)
@@ -197,7 +198,10 @@ def _receive(
     blocks: Iterable[bytes],
     chunk: UploadChunk | None,
 ) -> Received:
-    """Check the data of a transfer, and store it unless it stays where it is."""
+    """Check the data of a transfer, and write it to its target stores; return the result.
+
+    Data at a URL, and data in the object of ``chunk``, is checked but not written.
+    """
     wanted = targets.of(transfer)
     if not transfer.is_for_digests:
         blocks = quota.reserving(transfer, blocks, copies=len(wanted))
@@ -222,9 +226,10 @@ def _receive(
 def _add_data(
     image: Image, transfer: Transfer, received: Received, actor: Caller
 ) -> None:
-    """Give a locked image the copies of its data that a transfer has stored.
+    """Add the copies that a transfer has stored to a locked image; record an event.
 
-    The image becomes active, unless it has had data all the time.
+    The image becomes active. An image that had data before keeps its status; a transfer for
+    digests only adds the digests.
     """
     facts, copies, failed = received
     if transfer.is_for_digests:
@@ -259,7 +264,7 @@ def _add_data(
 
 
 def _add_digests(image: Image, facts: DataFacts, copy: Copy, actor: Caller) -> None:
-    """Give a locked image the digests of its only copy. Raises Conflict if it has changed."""
+    """Save the digests of a locked image's only copy. Raises Conflict if the image has changed."""
     store, key = copy
     location = _active(image).filter(store=store, key=key).first()
     if location is None or not late_digests.note(image, location.pk, facts, actor):
@@ -273,12 +278,12 @@ def _active(image: Image) -> QuerySet[ImageLocation]:
 
 
 def stores_with_data(image: Image) -> list[str]:
-    """Return the id of the store of each location with the data of an image."""
+    """Return the store ids of an image's active locations, one for each location."""
     return list(_active(image).values_list("store", flat=True))
 
 
 def check_copies(image: Image, store_ids: Sequence[str]) -> None:
-    """Raise Invalid if one of the stores has the data of a locked image.
+    """Raise Invalid if one of these stores already has the data of a locked image.
 
     Raises OverLimit if the image would have too many locations.
     """
