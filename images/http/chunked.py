@@ -1,7 +1,7 @@
 """A decoder of the chunked transfer coding that reads large blocks (RFC 9112 section 7.1).
 
-The decoder is strict: sizes are hexadecimal digits only, lines end with CRLF only, and all
-but the payload is limited in size. It uses neither HTTP requests nor the server;
+The decoder is strict: sizes are hexadecimal digits only, lines end with CRLF only, and all but
+the payload is limited in size. It uses neither HTTP requests nor the server;
 `images.http.streaming` decides when it is used.
 """
 
@@ -27,7 +27,10 @@ TRAILER_LINE = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:" + TEXT + rb"\r")
 
 
 class Framing:
-    """The state of decoding one chunked body; ``done`` at its end. Does no input."""
+    """The state of decoding one chunked body; it only parses bytes that others have received.
+
+    ``done`` is true after the end of the body.
+    """
 
     def __init__(self) -> None:
         self.done = False
@@ -38,11 +41,11 @@ class Framing:
     def cut(
         self, buffer: bytearray, start: int, stop: int, views: list[memoryview]
     ) -> int:
-        """Append the payload in buffer[start:stop] to ``views``; return where the rest begins.
+        """Append the payload in buffer[start:stop] to ``views``; return the index of the first unused byte.
 
-        The rest is an unfinished line of at most LINE_LIMIT bytes, or what follows the body
-        once ``done`` is true. It can be longer when ``views`` has MAX_VIEWS elements: empty
-        the list and call again. Raises BodyIncomplete for a malformed body.
+        Unused are an unfinished line of at most LINE_LIMIT bytes and, once ``done`` is true,
+        the bytes that follow the body. More can be unused if ``views`` has MAX_VIEWS elements:
+        empty the list and call again. Raises BodyIncomplete for a malformed body.
         """
         view = memoryview(buffer)
         while not self.done and start < stop and len(views) < MAX_VIEWS:
@@ -96,8 +99,8 @@ def blocks(
 ) -> Generator[bytes, None, bytes]:
     """Yield the payload of a chunked body in blocks of about 1 MiB.
 
-    The return value of the generator are the bytes that follow the body. ``receive`` puts
-    bytes from the connection into a buffer and returns their number, at least one, or raises;
+    The generator returns the bytes that follow the body. ``receive`` puts bytes from the
+    connection into a buffer and returns their number, at least one, or raises an error;
     ``ahead`` are bytes that were read from the connection before. Raises BodyIncomplete for a
     malformed body. Each byte is copied once, from a reused buffer, which stays in the
     processor's cache, to its block.
@@ -124,7 +127,7 @@ def blocks(
         try:
             filled += receive(view[filled:])
         except errors.ImageError:
-            if views:  # a caller that keeps partial data gets all that has arrived
+            if views:  # a caller that keeps partial data gets all of it
                 yield _joined(views)
             raise
     if views:

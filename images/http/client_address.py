@@ -1,4 +1,4 @@
-"""The address of the client, also behind proxies: for limits on clients and for records."""
+"""The address of the client, also behind proxies: for limits on clients, and for logs and history."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from django.http import HttpRequest
 
 CLIENT = "imagecatalog.client"  # a key of the request's environment, for the access log
 HOPS = 32  # proxies in a chain; looking at thousands would take long
-MAPPED = "::ffff:"  # what a socket of both families puts before an IPv4 address
-UNIX = "unix"  # a trusted proxy: any peer that connects by a Unix socket
+MAPPED = "::ffff:"  # prefix of an IPv4 address on a socket of both families
+UNIX = "unix"  # stands for any proxy that connects by a Unix socket
 _WITH_PORT = re.compile(r"(?:\[(.*)\]|([0-9.]+))(?::[0-9]+)?")
 
 
@@ -43,9 +43,9 @@ def client_of(environ: Mapping[str, Any]) -> str:
 
 
 def network_of(address: str) -> str:
-    """Return the network of one client: the address, or the /64 network of an IPv6 address.
+    """Return the network that counts as one client: the address, or the /64 network of an IPv6 address.
 
-    Text that is no address is returned as it is.
+    Text that is no address is returned unchanged.
     """
     parsed = _parsed(address)
     if isinstance(parsed, IPv6Address):
@@ -54,10 +54,10 @@ def network_of(address: str) -> str:
 
 
 def as_peers(trusted: tuple[str, ...]) -> list[str]:
-    """Return the trusted networks in the forms in which a socket reports them as peers.
+    """Return the trusted networks as a server sees them in the addresses of its peers.
 
-    The word UNIX is left out. IPv4 networks are returned also as mapped to IPv6, because a
-    socket of both families reports IPv4 peers as IPv4-mapped IPv6 addresses.
+    The word UNIX, for Unix sockets, is left out. IPv4 networks are returned also as mapped to
+    IPv6, because a socket of both families reports IPv4 peers as IPv4-mapped IPv6 addresses.
     """
     networks = _networks(trusted)
     mapped = [
@@ -86,7 +86,10 @@ def _networks(trusted: tuple[str, ...]) -> tuple[Any, ...]:
 
 
 def _parsed(text: str) -> Any:
-    """Parse an address without port, zone and the prefix of a mapped IPv4 address, or None."""
+    """Return the IP address in a text, without its port and zone; None if the text is no address.
+
+    An IPv4-mapped IPv6 address is returned as an IPv4 address.
+    """
     text = text.strip()
     if match := _WITH_PORT.fullmatch(text):
         text = match[1] or match[2]

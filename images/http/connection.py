@@ -1,6 +1,6 @@
 """The client's connection while a request body is read: timeouts, and the end on shutdown.
 
-Converts socket errors to errors of the catalogue. Uses no HTTP.
+Socket errors become errors of the catalogue. The module works on sockets and knows no requests.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from weakref import WeakSet
 from images import errors
 
 # The keys of a request's environment for the function that lets the connection end after the
-# response, and for the one that sends the rest of a file without the thread of the request.
+# response, and for the function that sends the rest of a file in another thread.
 CLOSE = "imagecatalog.close"
 SEND_REST = "imagecatalog.send_rest"
 ENDED = (
@@ -32,7 +32,7 @@ _TIMEVAL = struct.Struct("@ll")  # seconds, microseconds
 # Of struct tcp_info in linux/tcp.h: tcpi_bytes_acked and tcpi_bytes_received.
 _MOVED = struct.Struct("@120x2Q")
 _stopping = threading.Event()
-_receiving: dict[socket.socket, float] = {}  # the patience of each, in seconds
+_receiving: dict[socket.socket, float] = {}  # socket -> seconds to wait for a byte
 _ended: WeakSet[socket.socket] = WeakSet()
 _lock = threading.Lock()
 _Read = TypeVar("_Read")
@@ -40,7 +40,7 @@ _Read = TypeVar("_Read")
 
 @contextmanager
 def receiving(sock: socket.socket, seconds: float) -> Iterator[None]:
-    """Allow at most ``seconds`` between two received bytes within this context.
+    """Within this context, let a read of the socket fail if no byte arrives for ``seconds``.
 
     ``stop`` ends the reads within it. Raises ServerStopping if the service is stopping, and
     TransferEnded after ``end_receiving``.
@@ -66,17 +66,17 @@ def receiving(sock: socket.socket, seconds: float) -> Iterator[None]:
 
 
 def set_patience(sock: socket.socket, seconds: float) -> None:
-    """Set for how many seconds a read of the socket may wait for a byte.
+    """Set for how many seconds a read of the socket waits for a byte.
 
-    The timeout of a read without TLS is that of the kernel, because a Python timeout costs one
-    poll for each read.
+    Without TLS the kernel has the timeout, because a timeout of Python costs one poll for each
+    read.
     """
     with _lock:
         if sock in _receiving:
             _receiving[sock] = seconds
     seconds = min(seconds, LONGEST_READ)
     if isinstance(sock, ssl.SSLSocket):
-        sock.settimeout(seconds)  # a read that the kernel ends would be repeated
+        sock.settimeout(seconds)  # Python repeats a TLS read that the kernel has ended
         return
     whole = int(seconds)
     limit = _TIMEVAL.pack(whole, max(int((seconds - whole) * 1e6), 0 if whole else 1))
@@ -84,10 +84,10 @@ def set_patience(sock: socket.socket, seconds: float) -> None:
 
 
 def receive_into(sock: socket.socket, buffer: memoryview) -> int:
-    """Receive at least one byte into the buffer; return how many.
+    """Receive at least one byte into the buffer; return the number of received bytes.
 
-    Raises BodyIncomplete when no byte arrives in time or the connection ends, ServerStopping
-    once the service is stopping.
+    Raises BodyIncomplete if no byte arrives in time or the connection ends, ServerStopping once
+    the service is stopping.
     """
     count = _patiently(sock, lambda: sock.recv_into(buffer))
     if not count:
@@ -96,13 +96,14 @@ def receive_into(sock: socket.socket, buffer: memoryview) -> int:
 
 
 def receive(sock: socket.socket, count: int) -> bytes:
-    """Return ``count`` bytes, or fewer: those that arrive within 5 seconds, or a TLS record.
+    """Receive at most ``count`` bytes, and wait for all of them for up to 5 seconds.
 
-    Raises BodyIncomplete when no byte arrives in time or the connection ends, ServerStopping
-    once the service is stopping.
+    Returns fewer bytes if not all arrive in that time, or, with TLS, if one TLS record has
+    fewer. Raises BodyIncomplete if no byte arrives in time or the connection ends,
+    ServerStopping once the service is stopping.
     """
     flags = int(socket.MSG_WAITALL)
-    if isinstance(sock, ssl.SSLSocket):  # which takes no flags
+    if isinstance(sock, ssl.SSLSocket):  # a TLS socket takes no flags
         count, flags = min(count, TLS_RECORD), 0
     block = _patiently(sock, lambda: sock.recv(count, flags))
     if not block:
@@ -127,10 +128,10 @@ def _patiently(sock: socket.socket, read: Callable[[], _Read]) -> _Read:
 
 
 def send_at_once(sock: socket.socket, blocks: Any, most: int) -> int:
-    """Send what the client's socket accepts without waiting; return the number of sent bytes.
+    """Send as much of ``blocks`` as the socket accepts without waiting; return how many bytes.
 
-    Sends at most ``most`` bytes of ``blocks``. The kernel takes no more than UNSENT bytes
-    ahead: it has one limit for all connections, and many clients that do not read would
+    At most ``most`` bytes are sent. The kernel accepts no more than UNSENT bytes ahead of the
+    network: it has one limit for all connections, and many clients that do not read would
     otherwise slow every other connection down.
     """
     if sock.family != socket.AF_UNIX:  # the buffer of a Unix socket is small
@@ -146,15 +147,15 @@ def send_at_once(sock: socket.socket, blocks: Any, most: int) -> int:
 
 
 def discard_unsent(sock: socket.socket) -> None:
-    """Make closing the socket discard bytes that the client has not read.
+    """Make the kernel discard bytes that the client has not read when the socket is closed.
 
-    The kernel would otherwise keep them for minutes.
+    It would otherwise keep them for minutes.
     """
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def moved(sock: socket.socket) -> int:
-    """Return how many bytes the connection has carried in both directions.
+    """Return how many bytes a connection has received, and sent with acknowledgement, in all.
 
     Raises OSError for a closed connection, and for a Unix socket.
     """
@@ -164,34 +165,34 @@ def moved(sock: socket.socket) -> int:
 
 
 def end_receiving(sock: socket.socket) -> None:
-    """Make the upload on a connection fail; its client still gets the response."""
+    """Make the upload on a connection fail with TransferEnded; its client still gets the response."""
     with _lock:
         _ended.add(sock)
     _shut(sock, socket.SHUT_RD)
 
 
 def abort(sock: socket.socket) -> None:
-    """Make the download on a connection fail, and discard what its client has not read."""
+    """Close a connection on which a download runs, and discard the bytes that its client has not read."""
     with suppress(OSError):
         discard_unsent(sock)
     _shut(sock, socket.SHUT_RDWR)
 
 
 def _shut(sock: socket.socket, how: int) -> None:
-    # The method of a TLS socket would also end the encryption.
+    # SSLSocket.shutdown would also end the encryption.
     with suppress(OSError):
         socket.socket.shutdown(sock, how)
 
 
 def cut_off() -> errors.BodyIncomplete:
-    """Return the error for a connection that was closed within a body."""
+    """Return the error for a connection that was closed before the end of a request body."""
     return errors.BodyIncomplete(
         "The connection was closed before all data had arrived. Send it again."
     )
 
 
 def stalled() -> errors.BodyIncomplete:
-    """Return the error for a client that sends no more of a body."""
+    """Return the error for a client that has sent nothing of its request body for too long."""
     return errors.BodyIncomplete(
         "The transfer failed, because no more data arrived for too long. Send it again."
     )
@@ -207,9 +208,10 @@ def check_service() -> None:
 
 
 def stop() -> None:
-    """End all current and future reads of request bodies. Responses are still delivered.
+    """End all current and future reads of request bodies with ServerStopping.
 
-    The flag is set first, because the kernel also returns bytes that arrive after the shutdown.
+    Responses are still delivered. The flag is set before the sockets are shut down, because the
+    kernel also returns bytes that arrive after the shutdown.
     """
     _stopping.set()
     with _lock:

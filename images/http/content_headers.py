@@ -1,4 +1,4 @@
-"""Checks of request headers that say that the body is only a part of the data, or encoded."""
+"""The check of headers that say that a request body is only a part of the data, or encoded."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.http import HttpRequest
 
 from images import errors
 
-# The last two are of the IETF's drafts of resumable uploads, which some systems send unasked.
+# The last two are from the IETF's drafts of resumable uploads: some systems always send them.
 PARTIAL: Final = {
     "HTTP_CONTENT_RANGE": None,  # with any value (RFC 9110 section 14.5)
     "HTTP_UPLOAD_COMPLETE": "?0",
@@ -17,16 +17,16 @@ PARTIAL: Final = {
 
 
 class EncodedContent(errors.Invalid):
-    """The body is encoded, for example compressed (RFC 9110 section 8.4)."""
+    """The error for a request body that is encoded, for example compressed (RFC 9110 section 8.4)."""
 
     code = "encoded-content"
 
 
 def check_plain_and_whole(request: HttpRequest) -> None:
-    """Raise an error if the headers of a request say that its body is not simply the data.
+    """Raise an error if the headers say that a request body is not the whole data, unencoded.
 
-    Invalid: the body is only a part of the data. EncodedContent: it is encoded. Stored as the
-    data, such a body would corrupt the image without anybody's notice.
+    Raises Invalid if the body is only a part of the data, EncodedContent if it is encoded. Such
+    a body, stored as the data, would silently corrupt the image.
     """
     for key, value in PARTIAL.items():
         sent = request.META.get(key)

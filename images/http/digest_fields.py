@@ -28,11 +28,11 @@ COMMA: Final = re.compile(r"[ \t]*,[ \t]*", re.ASCII)
 
 
 def expected(request: HttpRequest, *names: str) -> dict[str, str]:
-    """Return the digests that the named fields of a request state: algorithm -> hexadecimal.
+    """Return the digests that header fields of a request state: algorithm -> hexadecimal.
 
-    By default both fields are read: they mean the same for a body that is the whole data and
-    not encoded. Raises Invalid for a malformed field, and if the fields contradict each
-    other.
+    ``names`` are the fields; by default both Repr-Digest and Content-Digest, which mean the
+    same for a body that is the whole data and not encoded. Raises Invalid for a malformed
+    field, and if the fields contradict each other.
     """
     digests: dict[str, str] = {}
     for name in names or ("Repr-Digest", "Content-Digest"):
@@ -43,9 +43,9 @@ def expected(request: HttpRequest, *names: str) -> dict[str, str]:
 
 
 def field(digests: dict[str, str]) -> str:
-    """Return the value of the field Repr-Digest for these digests.
+    """Return the value of the header field Repr-Digest for digests (algorithm -> hexadecimal).
 
-    Digests are left out whose algorithm has no name in RFC 9530.
+    A digest by an algorithm that has no name in RFC 9530 is left out.
     """
     return ", ".join(
         f"{name}=:{b64encode(bytes.fromhex(digests[algorithm])).decode()}:"
@@ -55,10 +55,12 @@ def field(digests: dict[str, str]) -> str:
 
 
 def wanted(request: HttpRequest, digests: Mapping[str, str]) -> dict[str, str]:
-    """Return those of an image's digests that the field Want-Repr-Digest of a request prefers.
+    """Return the digests that the header field Want-Repr-Digest of a request prefers.
 
-    That is the one with the greatest weight; without the field, or if it names none of them,
-    all but those with the weight 0. The field is a hint: what is malformed is ignored.
+    ``digests`` (algorithm -> hexadecimal) are the known digests of the data. The digests with
+    the greatest weight are returned. Without the field, or if it names none of them, all
+    digests are returned except those with the weight 0. The field is a hint: a malformed value
+    is ignored.
     """
     weights = _weights(request.headers.get(WANTED, ""))
     accepted = {it: digest for it, digest in digests.items() if weights.get(it) != 0}
@@ -71,7 +73,7 @@ def wanted(request: HttpRequest, digests: Mapping[str, str]) -> dict[str, str]:
 
 
 def decoded(algorithm: str, text: str) -> str | None:
-    """Return a digest in base64 as hexadecimal; None if it is malformed."""
+    """Return a digest in base64 as hexadecimal; None if it is no digest by this algorithm."""
     try:
         digest = b64decode(text, validate=True).hex()
     except binascii.Error:
@@ -94,7 +96,7 @@ def _parse(name: str, text: str) -> dict[str, str]:
 
 
 def _weights(text: str) -> dict[str, int]:
-    """Return the weights of known algorithms; empty if the text is malformed."""
+    """Return the weights in Want-Repr-Digest: algorithm -> weight; empty if the text is malformed."""
     return {
         ALGORITHMS[key]: int(value)
         for key, value in (_members(text) or {}).items()
@@ -103,7 +105,7 @@ def _weights(text: str) -> dict[str, int]:
 
 
 def _members(text: str) -> dict[str, str] | None:
-    """Return the members of a dictionary, key -> item; None if it is malformed."""
+    """Parse a dictionary of RFC 9651 into key -> value, as text; None if the text is malformed."""
     members, position = {}, 0
     while position < len(text):
         member = MEMBER.match(text, position)

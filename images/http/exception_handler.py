@@ -57,11 +57,11 @@ class _Refusal(NamedTuple):
 
 
 def handle(exc: Exception, context: dict[str, Any]) -> HttpResponse | None:
-    """Return the response to an error (DRF's EXCEPTION_HANDLER).
+    """Return the response to an error in a view (DRF's EXCEPTION_HANDLER).
 
-    The view gives the form of the document (``error_response``) and the status codes that differ
-    from the table (``error_status``). Returns None for an unknown exception, which Django logs and
-    answers with 500.
+    The view gives the format of the document (``error_response``) and the status codes that
+    differ from the table of this module (``error_status``). Returns None for an unknown
+    exception, which Django logs and answers with 500.
     """
     request: HttpRequest = context["request"]._request
     view: ApiView = context["view"]

@@ -17,14 +17,14 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class ExpectedBody(Body):  # type: ignore[misc]
-    """A request body whose client waits for 100 (Continue); the first read sends that response.
+    """A request body whose client waits for 100 (Continue); the first read sends this response.
 
-    If the final response is sent before the first read, the connection ends after it: the
-    client may send the body or leave it out.
+    If the final response is sent before the first read, the connection is closed after it,
+    because the client then can send the body or leave it out.
     """
 
     def __init__(self, request: Any) -> None:
-        """Make the body of a gunicorn request, in place of ``request.body``."""
+        """Create the body from a gunicorn request, to replace ``request.body``."""
         super().__init__(request.body.reader)
         self._request, self._must_close = request, request.must_close
         self.is_awaited = True
@@ -42,7 +42,7 @@ class ExpectedBody(Body):  # type: ignore[misc]
         self._request.must_close = self._must_close
 
     def has_begun(self) -> bool:
-        """Return whether bytes of the body have arrived, or the connection has ended."""
+        """Return whether bytes of the body have arrived, or the client has closed the connection."""
         unreader = self._request.unreader
         if unreader.buf.getbuffer().nbytes:
             return True
@@ -56,7 +56,10 @@ class ExpectedBody(Body):  # type: ignore[misc]
 
 
 def defer(request: Any) -> None:
-    """Make a gunicorn request send 100 (Continue) at the first read of its body, not before."""
+    """Make a gunicorn request send 100 (Continue) when its body is first read, not earlier.
+
+    Does nothing if the client does not wait for 100, or the body is empty.
+    """
     if not request._expected_100_continue:
         return
     request._expected_100_continue = False
@@ -66,12 +69,12 @@ def defer(request: Any) -> None:
 
 
 def is_pending(request: HttpRequest) -> bool:
-    """Return whether the client still waits for 100 (Continue) and has sent nothing of its body."""
+    """Return whether the client still waits for 100 (Continue), and no byte of its body has arrived."""
     body = request.META.get("wsgi.input")
     return isinstance(body, ExpectedBody) and body.is_awaited and not body.has_begun()
 
 
 def ask(body: object) -> None:
-    """Send 100 (Continue) if ``body`` is an ExpectedBody whose client waits for it."""
+    """Send 100 (Continue) if a request body is an ExpectedBody whose client waits for this response."""
     if isinstance(body, ExpectedBody):
         body.ask()

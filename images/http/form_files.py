@@ -9,15 +9,15 @@ from django.core.files.uploadhandler import FileUploadHandler
 
 
 class FileRefused(BadRequest):
-    """A form contains a file, which no page accepts."""
+    """The error for a form that contains a file, which no page accepts."""
 
 
 class RefuseFiles(FileUploadHandler):
-    """An upload handler that refuses every file in a form (FILE_UPLOAD_HANDLERS).
+    """An upload handler of Django that refuses every file in a form (FILE_UPLOAD_HANDLERS).
 
     Django would write a large file to disk before it checks who sends it.
     """
 
     def new_file(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Raise FileRefused."""
+        """Raise FileRefused when a form begins to send a file."""
         raise FileRefused("This page takes no files. Send the form without them.")

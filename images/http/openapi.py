@@ -1,4 +1,4 @@
-"""The parts of the OpenAPI description of the APIs: operations, parameters, bodies and answers.
+"""Functions that build the OpenAPI documents: operations, parameters, bodies and answers.
 
 The texts of operations are the docstrings of their views.
 """
@@ -24,10 +24,10 @@ TEXT_OR_NULL: Final[Document] = {"type": ["string", "null"]}
 NUMBER_OR_NULL: Final[Document] = {"type": ["integer", "null"]}
 BYTES: Final[Document] = {"content": {OCTETS: {}}}
 
-# What any request can be answered with, if it needs a signed-in caller.
+# The error status codes of any request that needs a signed-in caller.
 SIGNED_IN: Final = (400, 401, 403, 404, 429, 503)
 WITH_BODY: Final = (408, 413)
-# What an upload can be answered with, too.
+# Further error status codes of uploads.
 UPLOAD: Final = (409, 410, 415)
 PUBLIC: Final = (400,)
 REFUSALS: Final = {
@@ -48,7 +48,7 @@ REFUSALS: Final = {
     503: "The service is busy or stopping, or its database or a store is away. Repeat the "
     "request later.",
 }
-# Packages whose names the names of their operations begin with.
+# Packages with whose names the ids of their operations begin.
 PACKAGES: Final = ("v1", "v2", "catalog", "identity", "metadefs")
 # Sentences about exceptions are for readers of the code.
 _RAISES = re.compile(r"\s*\bRaises\b[^.]*\.(?=\s|$)")
@@ -66,11 +66,11 @@ def operation(
     public: bool = False,
     form: str = "Refusal",
 ) -> Document:
-    """Return the description of what a view does.
+    """Return the OpenAPI operation of a view; its texts are the docstring of the view.
 
-    ``answers`` are the successful ones by status code; ``refusals`` are the status codes of
-    others, besides those of any request, and their body has the ``form``. ``public`` operations
-    need no sign-in.
+    ``answers`` are the successful responses by status code. ``refusals`` are the status codes
+    of errors, besides the errors that any request can cause. Names of error responses begin
+    with ``form``, such as ``Refusal404``. ``public`` operations need no sign-in.
     """
     summary, _, details = _RAISES.sub("", getdoc(view) or "").partition("\n\n")
     document: Document = {
@@ -93,7 +93,7 @@ def operation(
 
 
 def _name(view: Callable[..., Any]) -> str:
-    """Return a name for a view that no other one has, such as ``v2_image_list``."""
+    """Return the unique ``operationId`` of a view, such as ``v2_image_list``."""
     packages = [part for part in view.__module__.split(".") if part in PACKAGES]
     owner, _, method = view.__qualname__.rpartition(".")
     words = _WORD.sub("_", _VIEW.sub("", owner)).lower()
@@ -101,7 +101,7 @@ def _name(view: Callable[..., Any]) -> str:
 
 
 def tagged(tag: str, paths: Mapping[str, Document]) -> Document:
-    """Return the paths with the tag, under which readers find their operations."""
+    """Return OpenAPI paths with a tag on each operation, by which readers find related operations."""
     return {
         path: {method: {"tags": [tag], **one} for method, one in methods.items()}
         for path, methods in paths.items()
@@ -111,7 +111,7 @@ def tagged(tag: str, paths: Mapping[str, Document]) -> Document:
 def parameter(
     where: str, name: str, schema: Document = TEXT, description: str = ""
 ) -> Document:
-    """Return a parameter in the path, the query or a header; those of a path are required."""
+    """Return an OpenAPI parameter; ``where`` is path, query or header. A path parameter is required."""
     document: Document = {"name": name, "in": where, "schema": schema}
     if where == "path":
         document["required"] = True
@@ -119,25 +119,25 @@ def parameter(
 
 
 def queries(schema: Document, *names: str) -> list[Document]:
-    """Return query parameters that have one schema."""
+    """Return OpenAPI query parameters with these names, all with the same schema."""
     return [parameter("query", name, schema) for name in names]
 
 
 def headers(schema: Document, *names: str) -> list[Document]:
-    """Return request headers that have one schema."""
+    """Return OpenAPI request headers with these names, all with the same schema."""
     return [parameter("header", name, schema) for name in names]
 
 
 def answer(
     schema: Document, description: str = "Done.", *sent: str, media_type: str = JSON
 ) -> Document:
-    """Return an answer with a body; ``sent`` are the names of its headers."""
+    """Return an OpenAPI response with a body; ``sent`` are the names of its headers."""
     content = {media_type: {"schema": schema} if schema else {}}
     return {"description": description, "content": content} | _sent(sent)
 
 
 def empty(description: str = "Done.", *sent: str) -> Document:
-    """Return an answer without a body; ``sent`` are the names of its headers."""
+    """Return an OpenAPI response without a body; ``sent`` are the names of its headers."""
     return {"description": description} | _sent(sent)
 
 
@@ -148,28 +148,31 @@ def _sent(names: Collection[str]) -> Document:
 
 
 def json_body(schema: Document) -> Document:
-    """Return the JSON body that a request must have."""
+    """Return the OpenAPI description of a required request body in JSON."""
     return {"required": True, "content": {JSON: {"schema": schema}}}
 
 
 def fields(*required: str, **properties: Document) -> Document:
-    """Return the schema of an object with these fields, of which some are ``required``."""
+    """Return the JSON schema of an object; ``properties`` are its members, some are ``required``."""
     schema: Document = {"type": "object", "properties": properties}
     return schema | ({"required": list(required)} if required else {})
 
 
 def many(schema: Document) -> Document:
-    """Return the schema of a list."""
+    """Return the JSON schema of a list whose entries have this schema."""
     return {"type": "array", "items": schema}
 
 
 def ref(name: str) -> Document:
-    """Return a reference to a schema of the document."""
+    """Return a reference to the schema of this name in the OpenAPI document."""
     return {"$ref": f"#/components/schemas/{name}"}
 
 
 def schemas(documents: Mapping[str, Document]) -> Document:
-    """Return JSON schemas as they are in an OpenAPI document: with one place for definitions."""
+    """Return JSON schemas (by name) in the form that OpenAPI documents need.
+
+    Definitions within a schema become schemas of the document, and references point to them.
+    """
     components: Document = {}
     for name, document in documents.items():
         components |= document.get("definitions", {})
@@ -183,7 +186,7 @@ def schemas(documents: Mapping[str, Document]) -> Document:
 
 
 def _moved(value: Any) -> Any:
-    """Return a part of a schema whose references lead to where the definitions are."""
+    """Return a part of a JSON schema with its references changed to point to ``components``."""
     if isinstance(value, list):
         return [_moved(one) for one in value]
     if not isinstance(value, dict):
@@ -194,7 +197,10 @@ def _moved(value: Any) -> Any:
 
 
 def refusal_responses(form: str, content: Document) -> Document:
-    """Return the responses to which operations refer by ``form`` and status code."""
+    """Return the OpenAPI responses for errors, by ``form`` and status code, such as ``Refusal404``.
+
+    ``content`` is the OpenAPI description of their body.
+    """
     return {
         f"{form}{status}": {"description": description, "content": content}
         for status, description in REFUSALS.items()

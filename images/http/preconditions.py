@@ -11,22 +11,22 @@ from django.http import HttpRequest
 
 from images import errors
 
-# Unquoted tags too: API v1 has always sent its ETag without quotes.
+# Matches unquoted tags, too: API v1 has always sent its ETag without quotes.
 TAG = re.compile(r'(W/)?(?:"([^"]*)"|([^\s,"]+))')
 SAFE = ("GET", "HEAD")
 
 
 class PreconditionFailed(errors.ImageError):
-    """A condition in the headers of the request, such as If-Match, is not met by the data."""
+    """The error for a request with a condition, such as If-Match, that the data does not meet."""
 
     code = "precondition-failed"
 
 
 def has_current(request: HttpRequest, etag: str | None, *, exists: bool = True) -> bool:
-    """Return whether a reading client has the current data already, so that the response is 304.
+    """Return whether a client that reads data already has the current data, so that 304 is the answer.
 
-    ``etag`` is that of the data, None if it has none; ``exists`` tells whether there is any
-    data. Raises PreconditionFailed if If-Match or If-None-Match forbids the request.
+    ``etag`` is the ETag of the data, or None; ``exists`` tells whether there is any data.
+    Raises PreconditionFailed if If-Match or If-None-Match forbids the request.
     """
     required = request.META.get("HTTP_IF_MATCH")
     if required is not None and not _names(required, etag, exists, weak=False):
@@ -40,7 +40,10 @@ def has_current(request: HttpRequest, etag: str | None, *, exists: bool = True) 
 
 
 def allows_range(request: HttpRequest, etag: str | None) -> bool:
-    """Return whether to send only the requested range: not if If-Range has another ETag."""
+    """Return whether a requested range can be sent; False if If-Range has another ETag than the data.
+
+    If the result is False, the client gets the whole data.
+    """
     known = request.META.get("HTTP_IF_RANGE")
     return known is None or _names(known, etag, False, weak=False)
 

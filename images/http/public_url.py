@@ -13,7 +13,7 @@ HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?", re.
 def base(request: HttpRequest) -> str:
     """Return the URL at which clients reach the service, without a slash at the end.
 
-    IMAGECATALOG_PUBLIC_URL if it is set, else the scheme and host of the request.
+    It is IMAGECATALOG_PUBLIC_URL if that is set, otherwise the scheme and host of the request.
     """
     if settings.IMAGECATALOG_PUBLIC_URL:
         return str(settings.IMAGECATALOG_PUBLIC_URL)

@@ -13,7 +13,7 @@ CONTENT_RANGE = re.compile(r"(?:bytes\s+)?([0-9]+)-([0-9]+)/(?:[0-9]+|\*)", re.I
 
 
 class RangeNotSatisfiable(errors.ImageError):
-    """The requested range is not within the data, which has ``size`` bytes."""
+    """The error for a requested range that is not within the data, which has ``size`` bytes."""
 
     code = "range-not-satisfiable"
 
@@ -26,11 +26,11 @@ class RangeNotSatisfiable(errors.ImageError):
 
 
 def parse_range(header: str | None, size: int) -> tuple[int, int] | None:
-    """Return the range [start, stop) of a ``Range`` header; None without a header.
+    """Return the range [start, stop) in a header ``Range``; None without the header.
 
-    A last byte beyond the end means the end. Raises Invalid for several ranges,
-    RangeNotSatisfiable for any other header that is not a range of the data, also for a
-    malformed one (which RFC 9110 section 14.2 would ignore).
+    A last byte beyond the end of the data means its end. Raises Invalid for several ranges, and
+    RangeNotSatisfiable for any other value that is not a range of the data, even a malformed
+    one (which RFC 9110 section 14.2 would ignore).
     """
     if not header:
         return None
@@ -49,10 +49,11 @@ def parse_range(header: str | None, size: int) -> tuple[int, int] | None:
 
 
 def parse_content_range(header: str | None, size: int) -> tuple[int, int] | None:
-    """Return the range [start, stop) of a *request's* ``Content-Range``, as ``parse_range`` does.
+    """Return the range [start, stop) in the header ``Content-Range`` of a request; None without it.
 
-    HTTP gives such a request no meaning, but there have always been clients that send it. The
-    stated total size is ignored; a last byte beyond the end raises RangeNotSatisfiable.
+    HTTP gives this header no meaning in a request for data, but some clients send it instead of
+    ``Range``. The total size in it is ignored. Raises the errors of ``parse_range``, and
+    RangeNotSatisfiable for a last byte beyond the end.
     """
     if not header:
         return None

@@ -1,4 +1,4 @@
-"""Small request bodies: JSON documents and empty bodies; and text in request headers."""
+"""Small request bodies, such as JSON documents, and the check that a request has no body."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ PATIENCE = 5.0  # seconds for a body that is refused
 
 
 class BodyTooLarge(errors.OverLimit):
-    """The body has more bytes than the limit of its path."""
+    """The error for a request body with more bytes, or more JSON values, than the limit."""
 
     code = "body-too-large"
 
 
 def raw(request: HttpRequest, limit: int = LIMIT) -> bytes:
-    """Return the whole body of at most ``limit`` bytes, with Content-Length or chunked.
+    """Return the whole body of a request, which can be chunked, if it has at most ``limit`` bytes.
 
     Raises BodyTooLarge, BodyIncomplete if the client does not send all of it, and Invalid if
-    the headers say that it is only a part of something, or encoded.
+    the headers say that the body is only a part, or encoded.
     """
     content_headers.check_plain_and_whole(request)
     _check_size(streaming.content_length(request) or 0, limit)
@@ -51,9 +51,10 @@ def header_text(value: str) -> str:
 
 
 def json(request: HttpRequest, limit: int = LIMIT) -> Any:
-    """Return the body parsed as a JSON object or list; Content-Type is ignored.
+    """Return the body of a request parsed as a JSON object or list; Content-Type is ignored.
 
-    Raises Invalid for anything else, BodyTooLarge above ``limit`` bytes, BodyIncomplete.
+    Raises Invalid for anything else, BodyTooLarge above ``limit`` bytes, BodyIncomplete if the
+    client does not send all of it.
     """
     return document(raw(request, limit))
 
@@ -69,7 +70,7 @@ def document(content: bytes) -> Any:
 
 
 def parsed(content: bytes) -> Any:
-    """Parse any JSON value. Raises Invalid, and BodyTooLarge for too many values in it."""
+    """Parse any JSON value. Raises Invalid for malformed JSON, BodyTooLarge for too many values in it."""
     try:
         value = orjson.loads(content)
     except ValueError:
@@ -98,10 +99,10 @@ def _children(value: object) -> Collection[object]:
 
 
 def refuse(request: HttpRequest) -> None:
-    """Raise Invalid if the request has a body that is not empty and was not read before."""
+    """Raise Invalid if the request has a body with at least one byte that was not read before."""
     if streaming.STREAM in request.META or not streaming.has_body(request):
         return
-    # A body of announced length is refused unread; an empty chunked one is none. A client that
+    # A body with Content-Length is refused unread; an empty chunked body is no body. A client that
     # sends nothing must not hold a thread, because some paths need no sign-in.
     size = streaming.content_length(request)
     if size or any(streaming.body(request, PATIENCE)):

@@ -1,6 +1,6 @@
 """Checks of a request's head that RFC 9112 demands and gunicorn leaves out.
 
-They take gunicorn's request, before it becomes one of Django's, and raise gunicorn's errors.
+The checks take the request of gunicorn, before Django gets it, and raise gunicorn's errors.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ HOST = re.compile(
 
 
 def check(request: Any) -> None:
-    """Check the headers of a gunicorn request; the host of an absolute target becomes Host.
+    """Check the headers of a gunicorn request, and set Host from an absolute request target.
 
-    Raises InvalidHeader without a valid Host, UnsupportedTransferCoding for any coding but
-    chunked (RFC 9112).
+    Raises InvalidHeader if Host is missing or invalid, UnsupportedTransferCoding for any
+    transfer coding but chunked (RFC 9112).
     """
     host, codings = None, []
     for name, value in request.headers:

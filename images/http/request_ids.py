@@ -1,4 +1,4 @@
-"""Request ids, which clients and logs use to refer to a request."""
+"""Request ids, by which clients and logs identify a request."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ ACCEPTABLE = re.compile(r"(?:req-)?[A-Za-z0-9_.-]{1,60}", re.ASCII)
 
 
 def request_id_of(request: HttpRequest) -> str:
-    """Return the client's request id, prefixed with ``req-`` if necessary, or a new id.
+    """Return the request id that the client sent, with the prefix ``req-``; otherwise a new id.
 
-    An id that is too long or has characters other than letters, digits, ``-``, ``_`` and
-    ``.`` is replaced, because the id is written to logs and headers.
+    An id that is too long or has characters other than letters, digits, ``-``, ``_`` and ``.``
+    is replaced, because the id is written to logs and headers.
     """
     value = request.headers.get(HEADER, "")
     if not ACCEPTABLE.fullmatch(value):

@@ -13,15 +13,15 @@ _NOT_ASCII = re.compile(rb"%[89A-Fa-f]|[\x80-\xff]")
 
 
 def keep_path(environ: dict[str, Any]) -> None:
-    """Copy the undecoded path of a request to the key PATH of its environment, for ``is_utf8``.
+    """Copy the path of a request to the key PATH of its WSGI environment, where ``is_utf8`` reads it.
 
-    In its own copy of the path, Django replaces bytes that are not UTF-8.
+    Django replaces bytes that are not UTF-8 in the path that it keeps.
     """
     environ[PATH] = environ.get("PATH_INFO", "")
 
 
 def is_utf8(environ: Mapping[str, Any]) -> bool:
-    """Return whether path and query of a request are UTF-8 when they are percent-decoded."""
+    """Return whether the path and the query of a request are UTF-8 after percent-decoding."""
     # WSGI passes the path percent-decoded, the query as it was sent, and both as Latin-1.
     path, query = environ.get(PATH, ""), environ.get("QUERY_STRING", "")
     if path.isascii() and query.isascii() and "%" not in query:
@@ -30,7 +30,7 @@ def is_utf8(environ: Mapping[str, Any]) -> bool:
 
 
 def is_text(encoded: bytes) -> bool:
-    """Return whether a percent-encoded query or form is UTF-8."""
+    """Return whether a percent-encoded query or form is UTF-8 after percent-decoding."""
     # Decoding a form of some MiB takes a hundred times as long as this search.
     return not _NOT_ASCII.search(encoded) or decodes(unquote_to_bytes(encoded))
 

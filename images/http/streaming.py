@@ -1,6 +1,6 @@
 """Streams of data over HTTP: request bodies as blocks, and blocks as responses.
 
-Depends on HTTP and on gunicorn, but not on images or on the use of the data.
+The module depends on HTTP and on gunicorn, but knows nothing of images.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from images.http.expectation import ExpectedBody
 from images.http.ranges import parse_content_range, parse_range
 from images.units import parse_number
 
-DISCARDED = 4 << 20  # bytes of an unread body; a client may send for ever
+DISCARDED = 4 << 20  # bytes of an unread body, because a client can send endlessly
 MEDIA_TYPE = "application/octet-stream"
 NUMBER = re.compile(r"[0-9]+", re.A)
 STREAM = "imagecatalog.body"  # the key of the request's environment for the stream of its body
@@ -47,10 +47,10 @@ Stream = Generator[bytes, None, None]
 
 
 def body_size(request: HttpRequest) -> int | None:
-    """Return the announced size of the data in bytes; None if the request announces none.
+    """Return the size of the data in bytes that the request's headers state; None if they do not.
 
-    ``x-openstack-image-size`` announces the size of a chunked upload and overrides
-    Content-Length. Raises Invalid if the size is not a number.
+    ``x-openstack-image-size`` states the size of a chunked upload and overrides Content-Length.
+    Raises Invalid if the size is not a number.
     """
     announced = request.headers.get("x-openstack-image-size")
     if announced is None:
@@ -61,7 +61,7 @@ def body_size(request: HttpRequest) -> int | None:
 
 
 def has_body(request: HttpRequest) -> bool:
-    """Return whether the request has a body, even an empty chunked one.
+    """Return whether a request has a body. A chunked body counts even if it is empty.
 
     Raises Invalid for a malformed Content-Length.
     """
@@ -70,11 +70,11 @@ def has_body(request: HttpRequest) -> bool:
 
 
 def body(request: HttpRequest, patience: float = math.inf) -> Iterator[bytes]:
-    """Yield the request's body as it arrives, in blocks of at most 1 MiB; only once.
+    """Yield the body of a request as it arrives, in blocks of at most 1 MiB; can be called once.
 
-    Raises BodyIncomplete when the client closes the connection, sends nothing for ``patience``
-    seconds, at most IMAGECATALOG_BODY_TIMEOUT, or violates the framing (RFC 9112 section 7.1),
-    and ServerStopping once the service is stopping (``connection.stop``).
+    Raises BodyIncomplete if the client closes the connection, sends nothing for ``patience``
+    seconds (at most IMAGECATALOG_BODY_TIMEOUT), sends too slowly while others wait, or violates
+    the framing (RFC 9112 section 7.1), and ServerStopping once the service is stopping.
     """
     if STREAM in request.META:
         raise RuntimeError("The body of a request can be read only once.")
@@ -84,17 +84,17 @@ def body(request: HttpRequest, patience: float = math.inf) -> Iterator[bytes]:
 
 
 def drain(request: HttpRequest) -> None:
-    """Discard the unread bytes of the body that have arrived, without waiting for more.
+    """Discard the unread bytes of a request body that have arrived, without waiting for more.
 
-    If the body is not complete then, the connection ends after the response; the server then
-    discards what still arrives. Can be called however much of the body was read before. A
-    client that still waits for 100 (Continue) sends nothing, so nothing is discarded.
+    If bytes of the body are still missing, the connection is closed after the response; the
+    server then discards what still arrives. Can be called however much of the body was read
+    before. A client that still waits for 100 (Continue) sends nothing, so nothing is discarded.
     """
     if expectation.is_pending(request):
         return
     sock = request.META.get("gunicorn.socket")
     left = DISCARDED
-    # Invalid: the end of such a body is unknown. ValueError: another thread is reading it.
+    # Invalid: the end of the body is unknown. ValueError: another thread is reading the body.
     with suppress(errors.ImageError, OSError, ValueError):
         stream = request.META.get(STREAM) or _stream(request, 0)
         with closing(stream):
@@ -111,11 +111,11 @@ def drain(request: HttpRequest) -> None:
 
 
 def release_body(request: HttpRequest) -> None:
-    """Discard what was not read of the request's body, and delete the stream that reads it.
+    """Discard the unread bytes of a request body, and delete the stream that reads it.
 
-    Call it after the request: before the end of its body the connection cannot be used for
-    another request. The last block would also stay in memory as long as the request, which
-    Django REST framework makes part of a reference cycle.
+    Call it after the request: the connection cannot be used for another request before the end
+    of the body. The last block would also stay in memory as long as the request, which Django
+    REST framework makes part of a reference cycle.
     """
     if STREAM in request.META:
         drain(request)
@@ -147,11 +147,11 @@ def _stream(request: HttpRequest, patience: float) -> Stream:
 def _fresh_unreader(
     source: Any, sock: Any, length: int | None
 ) -> SocketUnreader | None:
-    """Return gunicorn's reader of the socket if the body can be read from it directly, or None.
+    """Return gunicorn's reader of the socket if the body can be read without gunicorn's parsers.
 
-    It can if nothing of the body was read before. This function and `_from_gunicorn` depend on
-    internals of the gunicorn version that pyproject.toml names: objects of any other type or
-    state are read as from any WSGI server.
+    Returns None otherwise, for example if bytes of the body were read before. This function and
+    `_from_gunicorn` depend on internals of the gunicorn version that pyproject.toml names: a
+    body of any other type or state is read as from any WSGI server.
     """
     if type(source) not in (Body, ExpectedBody) or source.buf.tell():
         return None
@@ -171,7 +171,7 @@ def _fresh_unreader(
 
 
 def _from_gunicorn(source: Body, unreader: SocketUnreader, patience: float) -> Stream:
-    """Yield the body from the socket without gunicorn's readers, whose copying costs most.
+    """Yield the body directly from the socket, because the copying in gunicorn's readers is slow.
 
     Until its end is reached, the body is marked as failed, so that gunicorn does not read
     another request from the connection. Bytes of a following request are given back to
@@ -210,8 +210,8 @@ def _from_server(
 ) -> Stream:
     """Yield the body from ``wsgi.input``, which every WSGI server has.
 
-    Raises BodyIncomplete for any error of the server (each has its own for a broken body) and
-    a body that is too short, and ServerStopping.
+    Raises BodyIncomplete if the server raises any error while reading (each server has errors
+    of its own), or if the body is too short; and ServerStopping.
     """
     left = length
     with connection.receiving(sock, patience) if sock else nullcontext():
@@ -236,7 +236,7 @@ def _nothing() -> Stream:
 
 
 def content_length(request: HttpRequest) -> int | None:
-    """Return the header Content-Length, the size of the body in bytes; None without it.
+    """Return the number in the header Content-Length, in bytes; None without the header.
 
     A size beyond 64 bits becomes the largest 64-bit integer. Raises Invalid if the header is
     not a number.
@@ -255,10 +255,10 @@ def content_length(request: HttpRequest) -> int | None:
 def content_range(
     request: HttpRequest, size: int, etag: str | None = None
 ) -> tuple[int, int] | None:
-    """Return the requested range [start, stop) of data of ``size`` bytes; None for all of it.
+    """Return the requested range [start, stop) of data of ``size`` bytes; None for the whole data.
 
-    If-Range with another tag than the data's ``etag`` asks for all of it. Raises Invalid for
-    several ranges, RangeNotSatisfiable for a range that is not within the data.
+    The whole data is sent if If-Range has another tag than the data's ``etag``. Raises Invalid
+    for several ranges, RangeNotSatisfiable for a range that is not within the data.
     """
     if not preconditions.allows_range(request, etag):
         return None
@@ -275,11 +275,12 @@ def download(
     checksum: str | None,
     direct: Direct | None = None,
 ) -> StreamingHttpResponse:
-    """Return the response with the data, or with its range ``part``, which ``blocks`` yields.
+    """Return the response with the data, or with the range ``part`` of it, which ``blocks`` yields.
 
-    ``size`` and ``checksum`` (MD5, hexadecimal) are those of the whole data; ``part`` is
-    [start, stop). When ``blocks`` ends early the connection is closed, so that no client
-    considers the data complete. ``direct`` is what ``direct_to`` returned for the blocks.
+    ``size`` (bytes) and ``checksum`` (MD5, hexadecimal) are those of the whole data; ``part``
+    is [start, stop). If ``blocks`` ends early the connection is closed, so that no client
+    considers the data complete. ``direct`` is the result of ``direct_to`` for ``blocks``: with
+    it the kernel sends the data.
     """
     start, stop = part or (0, size)
     count = stop - start
@@ -295,7 +296,7 @@ def download(
 
 
 def close(blocks: Iterator[bytes]) -> None:
-    """Close a source of data that has a method ``close``; ignore any other."""
+    """Call the method ``close`` of an iterator of blocks, if it has one, to release its resources."""
     if hasattr(blocks, "close"):
         blocks.close()
 
@@ -322,7 +323,7 @@ def _describe(
 
 
 def without_ranges(response: HttpResponseBase) -> HttpResponseBase:
-    """Return the response with a header that says that ranges are not served (RFC 9110, 14.3)."""
+    """Add Accept-Ranges: none to a response (RFC 9110 section 14.3), and return the response."""
     response.headers["Accept-Ranges"] = "none"
     return response
 
@@ -330,8 +331,8 @@ def without_ranges(response: HttpResponseBase) -> HttpResponseBase:
 class Direct(NamedTuple):
     """A client's connection to which the kernel can write a file.
 
-    ``send_rest`` lets another thread send the rest: it takes the blocks and the number of
-    bytes.
+    ``send_rest(blocks, count)`` lets another thread send the remaining ``count`` bytes, so that
+    the thread of the request is free; None if the server does not support this.
     """
 
     sock: socket.socket
@@ -339,12 +340,12 @@ class Direct(NamedTuple):
 
 
 def direct_to(request: HttpRequest, blocks: Iterator[bytes]) -> Direct | None:
-    """Return the client's connection if the kernel can write the data to it; None if not.
+    """Return the client's connection if the kernel can write the data to it; None otherwise.
 
-    The data must be a file, and the connection without TLS.
+    It can if the data is a file, and the connection has no TLS.
     """
     sock = request.META.get("gunicorn.socket")
-    # A TLS socket has another class.
+    # A TLS socket is of the class SSLSocket, so it is refused.
     if type(sock) is not socket.socket or not hasattr(blocks, "send_to"):
         return None
     return Direct(sock, request.META.get(connection.SEND_REST))

@@ -21,7 +21,7 @@ from images.http.form_files import FileRefused
 
 IMAGE_UUID = "[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
 IMAGE_ID = f"(?P<image_id>{IMAGE_UUID})"  # the segment of a path with the image's id
-NAME = "(?s:.*[^/])"  # the end of a path with a text, which can have slashes itself
+NAME = "(?s:.*[^/])"  # a text at the end of a path; it can contain slashes
 KNOWN_METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"}
 View = Callable[[HttpRequest], HttpResponseBase]
 WITHOUT_BODY = {"GET", "HEAD", "DELETE"}
@@ -29,7 +29,7 @@ TOO_OFTEN = "Your project sends too many requests."
 
 
 class ApiView(APIView):
-    """The base of API views: authentication before routing, and errors in the form of the API.
+    """The base of API views: authentication comes first, and errors have the format of the API.
 
     A view overrides attributes and methods only where its resource answers differently.
     """
@@ -44,7 +44,7 @@ class ApiView(APIView):
     def error_response(
         self, request: HttpRequest, status: int, message: str
     ) -> HttpResponse:
-        """Return an error in the form of this API."""
+        """Return an error response in the format of this API."""
         return responses.error(request, status, message)
 
     def challenge(self, request: HttpRequest) -> str:
@@ -54,7 +54,7 @@ class ApiView(APIView):
     def dispatch(
         self, request: HttpRequest, *args: Any, **kwargs: Any
     ) -> HttpResponseBase:
-        """Answer a request, and discard what was not read of its body."""
+        """Answer a request, and discard the unread bytes of its body."""
         # Browsers send OPTIONS without credentials.
         if request.method == "OPTIONS":
             return responses.nothing(200)
@@ -65,9 +65,10 @@ class ApiView(APIView):
         return response
 
     def perform_authentication(self, request: Request) -> None:
-        """Authenticate the caller, and count the request for the caller's project.
+        """Authenticate the caller, and count the request for the rate limit of the caller's project.
 
-        Raises NotAuthenticated, AuthenticationFailed, Forbidden or TooManyRequests.
+        Raises NotAuthenticated, AuthenticationFailed or Forbidden, and TooManyRequests above
+        IMAGECATALOG_RATE_LIMIT.
         """
         super().perform_authentication(request)
         most = settings.IMAGECATALOG_RATE_LIMIT
@@ -76,10 +77,10 @@ class ApiView(APIView):
         request_rate.count(key, most, most, TOO_OFTEN)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Authenticate the caller, and refuse a body where the method has none.
+        """Authenticate the caller, and raise Invalid if a request has a body that its method forbids.
 
         Raises NotAuthenticated, AuthenticationFailed, Forbidden or TooManyRequests for the
-        caller, Invalid for the body.
+        caller.
         """
         # No content negotiation: Accept only decides the form of errors. Views check
         # permissions themselves, because most permissions depend on the image.
@@ -89,7 +90,7 @@ class ApiView(APIView):
             request_body.refuse(request._request)
 
     def handle_exception(self, exc: Exception) -> HttpResponse:  # type: ignore[override]
-        """Return the response to an error, and discard what was not read of the body."""
+        """Return the response to an error, and discard the unread bytes of the request body."""
         response: HttpResponse = super().handle_exception(exc)
         # Most clients read the response only after they have sent the whole body.
         streaming.drain(self.request._request)
@@ -102,13 +103,13 @@ class ApiView(APIView):
 
 
 class ApiViewSet(ViewSetMixin, ApiView):
-    """A DRF ViewSet that allows exactly the methods that its route maps to actions."""
+    """A DRF ViewSet that allows only the HTTP methods for which its route names an action."""
 
     @classmethod
     def as_view(  # type: ignore[override]
         cls, actions: Mapping[str, str], **initkwargs: Any
     ) -> Callable[..., HttpResponseBase]:
-        """Return the view of a route, which allows only the methods in ``actions``."""
+        """Return the view of a route; ``actions`` maps its allowed HTTP methods to names of actions."""
         # DRF adds HEAD to every route that has GET.
         methods = list(actions)
         view: Callable[..., HttpResponseBase] = super().as_view(
@@ -118,10 +119,10 @@ class ApiViewSet(ViewSetMixin, ApiView):
 
 
 class UnknownPathView(ApiView):
-    """Any path without a resource: 404 for signed-in callers, 501 for unknown methods."""
+    """The answer to any path without a resource: 404 after authentication, 501 for unknown methods."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Authenticate the caller, then raise NotFound; unknown methods are answered with 501."""
+        """Authenticate the caller, and raise NotFound unless the HTTP method is unknown."""
         super().initial(request, *args, **kwargs)
         if request.method in KNOWN_METHODS:
             raise errors.NotFound("The resource could not be found.")
@@ -129,13 +130,13 @@ class UnknownPathView(ApiView):
     def http_method_not_allowed(  # type: ignore[override]
         self, request: Request, *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        """Return 501 for an unknown method."""
+        """Return 501 (Not Implemented) for an unknown HTTP method."""
         message = f"The method {request.method} is not implemented."
         return responses.error(request._request, 501, message)
 
 
 def without_body(view: View) -> View:
-    """Return the view, but with 400 for GET, HEAD and DELETE requests that have a body."""
+    """Wrap a view so that it answers GET, HEAD and DELETE requests that have a body with 400."""
 
     @wraps(view)
     def refusing(request: HttpRequest) -> HttpResponseBase:
@@ -157,16 +158,16 @@ def get_caller(request: Request) -> Caller:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer 500 without internal details, and 503 during an outage of the database."""
+    """Answer 500 without internal details, or 503 if the database is unavailable."""
     if outage := current_outage():
         return unavailable(responses.error(request, 503, outages.sentence(outage)))
     return responses.error(request, 500, responses.SERVICE_FAILED)
 
 
 def current_outage() -> BaseException | None:
-    """Return the exception that is being handled if it is an outage of the database, else None.
+    """Return the exception that is being handled if the database is unavailable, else None.
 
-    The outage is also logged, once until it is over.
+    The outage is also logged, once for each outage.
     """
     error = sys.exc_info()[1]
     if error is None or not outages.is_outage(error):
@@ -176,7 +177,10 @@ def current_outage() -> BaseException | None:
 
 
 def unavailable(response: HttpResponse) -> HttpResponse:
-    """Add the headers of a response to an outage of the database; return the response."""
+    """Add Retry-After to the response for an outage of the database; return the response.
+
+    Django then does not log the response, because the outage is in the log already.
+    """
     response.headers["Retry-After"] = str(outages.RETRY_AFTER)  # RFC 9110, 10.2.3
     responses.suppress_log(response)
     return response
