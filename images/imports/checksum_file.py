@@ -1,8 +1,8 @@
 """Checksum files, such as SHA256SUMS: the digests that a publisher states for files.
 
-Their lines are those of ``sha256sum`` (``HEX  NAME``), those of BSD and OpenSSL
-(``SHA256 (NAME) = HEX``), or one digest alone. Other lines are ignored: comments, and
-signatures, which are not verified.
+Each line has the form of ``sha256sum`` (``HEX  NAME``), or of BSD and OpenSSL (``SHA256 (NAME)
+= HEX``), or the file is one digest alone. Other lines are ignored: comments, and signatures,
+which are not verified.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ BY_NAME: Final = {it.upper(): it for it in HEX_DIGITS} | {
     it.replace("sha", "SHA2-"): it for it in PROVING
 }
 HEX = "([0-9A-Fa-f]+)"
-# Before the name, the mode: a star for binary.
+# The name follows the mode: a star for binary.
 GNU: Final = re.compile(rf"{HEX}[ \t]+\*?(.+)", re.ASCII)
 BSD: Final = re.compile(rf"([A-Z0-9-]+) ?\((.+)\) ?= ?{HEX}", re.ASCII)
 ALONE: Final = re.compile(HEX, re.ASCII)
 
 
 class Entry(NamedTuple):
-    """A digest in a checksum file, and the name of its file; None if the digest is alone."""
+    """A digest in a checksum file, with the name of the file that has it; None if no name is stated."""
 
     algorithm: str
     digest: str  # hexadecimal, in lower case
@@ -49,7 +49,7 @@ def name_in(url: str) -> str:
 
 
 def check_name(name: str) -> None:
-    """Raise Invalid unless a file in a checksum file can have this name."""
+    """Raise Invalid if a name cannot be the name of a file in a checksum file, such as a path."""
     if not name:
         raise errors.Invalid(
             "The URL does not end with the name of a file. State the name that the data has "
@@ -64,10 +64,11 @@ def check_name(name: str) -> None:
 
 
 def digests_of(content: bytes, name: str) -> dict[str, str]:
-    """Return the digests of a file in a checksum file: algorithm -> hexadecimal.
+    """Return the digests that a checksum file states for the file ``name``: algorithm -> hexadecimal.
 
-    ``name`` is the whole name of the file, as ``check_name`` accepts it. Raises Invalid if the
-    checksum file has no digest of it, several of one algorithm, or only MD5 and SHA-1.
+    ``content`` is the checksum file; ``name`` is a name that ``check_name`` accepts. MD5 and
+    SHA-1 are left out. Raises Invalid if the checksum file has no digest of the file, different
+    digests by one algorithm, or only MD5 and SHA-1.
     """
     found: dict[str, str] = {}
     for entry in _entries(_lines(content)):
@@ -92,7 +93,10 @@ def digests_of(content: bytes, name: str) -> dict[str, str]:
 
 
 def _lines(content: bytes) -> list[str]:
-    """Return the lines with text. Raises Invalid for what is no text, and for too many lines."""
+    """Return the lines of a checksum file that are not blank.
+
+    Raises Invalid for a file that is not UTF-8 text, and for too many lines.
+    """
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -120,6 +124,6 @@ def _entries(lines: list[str]) -> Iterator[Entry]:
 
 
 def _entry(algorithm: str | None, digest: str, name: str | None) -> Iterator[Entry]:
-    """Yield the entry of a line; nothing if its algorithm is unknown."""
+    """Yield the entry for one line of a checksum file; nothing if the algorithm is unknown."""
     if algorithm and is_digest(algorithm, digest):
         yield Entry(algorithm, digest.lower(), name and name.removeprefix("./"))

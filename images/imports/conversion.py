@@ -1,6 +1,6 @@
-"""Conversion of disks to another format, with qemu-img and limits on all that it can take.
+"""Conversion of disks to another format by qemu-img, with limits on its memory, time and output.
 
-The disk is inspected before qemu-img sees it: a disk that needs other files is never opened.
+The disk is inspected before qemu-img reads it: a disk that needs other files is never opened.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ NAMES: Final = {
     "vhd": "vpc",
     "vhdx": "vhdx",
 }
-MEMORY = 1 << 30  # bytes; as Glance gives to qemu-img
+MEMORY = 1 << 30  # bytes; the limit that Glance sets for qemu-img
 LOOK = Limits(MEMORY, cpu=30, size=1 << 20)
-SLOWEST = 4 << 20  # bytes of a disk in a second of processor time
-# Keys of what qemu-img says of a disk that is not all of the data.
+SLOWEST = 4 << 20  # bytes of a disk converted in one second of processor time
+# Keys in the output of "qemu-img info" for a disk that needs other files.
 NEEDS_MORE = ("backing-filename", "full-backing-filename", "data-file")
 
 
@@ -40,7 +40,7 @@ def convert(
     most: int,
     check: Callable[[], None],
 ) -> None:
-    """Convert the disk in a file, and write the result to another file.
+    """Convert the disk in the file ``source`` to the format ``output``, and write it to ``target``.
 
     Both formats are in NAMES; a disk of more than ``most`` bytes is refused. ``check`` is
     called at least twice a second; the conversion ends when it raises. Raises ContentRefused
@@ -61,7 +61,7 @@ def convert(
 
 
 def blocks_of(file: BinaryIO) -> Iterator[bytes]:
-    """Yield all data of a file."""
+    """Yield all data of a file, from its beginning, in blocks."""
     file.seek(0)
     yield from iter(lambda: file.read(BLOCK), b"")
 

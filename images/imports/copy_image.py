@@ -1,4 +1,4 @@
-"""The import method copy-image: an image's data in one store is copied to a further one."""
+"""The import method copy-image: an image's data is copied from one of its stores to other stores."""
 
 from __future__ import annotations
 
@@ -17,21 +17,22 @@ from images.transfers.tasks import Task
 
 
 def check_status(status: str) -> None:
-    """Raise Conflict unless an image of this status can be copied."""
+    """Raise Conflict unless the status is ``active``: only active images can be copied."""
     lifecycle.check_copied(status)
 
 
 def prepare(wanted: ImportRequest) -> ImportRequest:
-    """Return the request unchanged: this method checks nothing before the lock."""
+    """Return the request unchanged: this method has nothing to check before the row is locked."""
     return wanted
 
 
 def queue(
     image: Image, wanted: ImportRequest, targets: Targets, actor: Caller, task: Task
 ) -> bool:
-    """Queue the copy of a locked image; return False if all stores have its data.
+    """Queue the copy of a locked image to other stores; return False if all stores have its data.
 
-    Raises Invalid if one of the stores that the request names has the data, OverLimit.
+    If the request is for all stores, only the stores without the data are targets. Raises
+    Invalid if the request names a store that has the data already, and OverLimit.
     """
     if wanted.all_stores:
         present = lifecycle.stores_with_data(image)
@@ -49,9 +50,9 @@ def bring_in(
     until_stopped: Callable[[Iterator[bytes]], Iterator[bytes]],
     actor: Caller,
 ) -> None:
-    """Copy the image's data to the stores of the transfer, from the first copy that opens.
+    """Copy the image's data to the target stores of the transfer, from the first readable copy.
 
-    ``until_stopped`` passes the blocks on, and raises ServerStopping when the worker is
+    ``until_stopped`` wraps the iterator of blocks, and raises ServerStopping when the worker is
     stopping. Raises the errors of ``lifecycle.receive``.
     """
     failpoint("image_copy.claimed")

@@ -22,18 +22,18 @@ from images.formats.verdicts import refused
 from images.imports import zip_format
 from images.imports.zip_format import LocalHeader
 
-BEGIN = 16  # bytes that tell the compression
+BEGIN = 16  # bytes by which the compression is recognised
 
 
 class Source:
-    """Blocks of compressed data as a stream that can be looked ahead in and pushed back to."""
+    """A stream of compressed data in which the reader can look ahead, and push bytes back."""
 
     def __init__(self, blocks: Iterable[bytes]) -> None:
         self._blocks = iter(blocks)
         self._ahead = b""
 
     def peek(self, count: int) -> bytes:
-        """Return the next ``count`` bytes, fewer at the end, and leave them to be read."""
+        """Return the next ``count`` bytes, or fewer at the end, without consuming them."""
         while len(self._ahead) < count and (block := next(self._blocks, b"")):
             self._ahead += block
         return self._ahead[:count]
@@ -45,11 +45,11 @@ class Source:
         return block
 
     def give_back(self, rest: bytes) -> None:
-        """Push bytes back, so that they are read next."""
+        """Push unused bytes back, so that the next read returns them first."""
         self._ahead = rest + self._ahead
 
     def skip_zeros(self) -> None:
-        """Skip zeros: tapes and block devices are filled up with them after the data."""
+        """Skip zero bytes: tapes and block devices are filled up with zeros after the data."""
         while block := self.read():
             if rest := block.lstrip(b"\0"):
                 self.give_back(rest)
@@ -57,10 +57,10 @@ class Source:
 
 
 def decompressed(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield data decompressed once; yield data that is not compressed unchanged.
+    """Yield data after decompressing it once; yield data that is not compressed unchanged.
 
-    Raises ContentRefused for data that is damaged, cut off or followed by something else, and
-    for a zip file that has not exactly one file; and the errors of the blocks.
+    Raises ContentRefused for data that is damaged, cut off or followed by other data, and for a
+    zip file that does not have exactly one file; and the errors of the blocks.
     """
     source = Source(blocks)
     method = compression_of(source.peek(BEGIN))
@@ -72,7 +72,7 @@ def decompressed(blocks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _parts(source: Source, method: str) -> Iterator[bytes]:
-    """Yield the data of a compressed file, which can have several parts."""
+    """Yield the decompressed data of a file, which can have several compressed parts in sequence."""
     magics = OPENED[method]
     for _ in range(MOST_PARTS):
         yield from _inflated(source, DECODERS[method](), method)

@@ -17,7 +17,7 @@ from images.transitions import follow
 
 
 def check_status(status: str) -> None:
-    """Raise Conflict unless an image of this status has staged data."""
+    """Raise Conflict unless the status is ``uploading``: only then an image can have staged data."""
     if status != Status.UPLOADING:
         raise errors.Conflict(
             "Image needs to be staged before 'glance-direct' method can be used"
@@ -25,18 +25,18 @@ def check_status(status: str) -> None:
 
 
 def prepare(wanted: ImportRequest) -> ImportRequest:
-    """Return the request unchanged: this method checks nothing before the lock."""
+    """Return the request unchanged: this method has nothing to check before the row is locked."""
     return wanted
 
 
 def queue(
     image: Image, wanted: ImportRequest, targets: Targets, actor: Caller, task: Task
 ) -> bool:
-    """Queue the import of a locked image's staged data.
+    """Queue the import of a locked image's staged data; return True.
 
-    The staged data now expires IMAGECATALOG_UPLOAD_EXPIRY seconds from now. Raises Conflict
-    if the data has not arrived yet, or belongs to a resumable upload, OverLimit if several
-    copies exceed the quota, and Invalid if other digests were expected when it was staged.
+    The staged data now expires after IMAGECATALOG_UPLOAD_EXPIRY seconds. Raises Conflict if the
+    data has not arrived yet, or belongs to a resumable upload, OverLimit if several copies
+    exceed the quota, and Invalid if another digest was stated when the data was staged.
     """
     staged = Transfer.objects.staging().filter(image=image).first()
     if not (staged and staged.import_method and staged.is_complete):
@@ -74,12 +74,12 @@ def bring_in(
     until_stopped: Callable[[Iterator[bytes]], Iterator[bytes]],
     actor: Caller,
 ) -> None:
-    """Import the staged data of an image into the stores of the transfer.
+    """Import the staged data of an image into the target stores of the transfer.
 
-    After a temporary error the staged data is kept and the image is uploading again; after any
-    other error the image is queued.
+    After a temporary error the staged data is kept and the image is ``uploading`` again; after
+    any other error the image is ``queued``.
 
-    ``until_stopped`` passes the blocks on, and raises ServerStopping when the worker is
+    ``until_stopped`` wraps the iterator of blocks, and raises ServerStopping when the worker is
     stopping. Raises the errors of ``lifecycle.receive``.
     """
     failpoint("import.begun")

@@ -1,4 +1,4 @@
-"""The import method glance-download: an image of another region, with its formats and properties."""
+"""The import method glance-download: the data, formats and properties of another region's image."""
 
 from __future__ import annotations
 
@@ -25,18 +25,21 @@ UUID = re.compile(
     r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE
 )
 LONGEST_REGION = 255  # characters, as in Keystone
-# Visibilities of images that every user can read: the operator's credentials show no others.
+# Visibilities that every user can read; the operator's credentials serve only such images.
 FOR_ALL = ("public", "community")
 TOKEN, IS_ADMIN = "token", "is_admin"  # names of secrets
 
 
 def is_possible() -> bool:
-    """Return whether there can be a region to import from."""
+    """Return whether images of other regions can be imported with the current settings.
+
+    There must be a service catalogue of Keystone or an entry in IMAGECATALOG_REMOTES.
+    """
     return settings.IMAGECATALOG_AUTH == "keystone" or bool(remotes.configured())
 
 
 def check_status(status: str) -> None:
-    """Raise Conflict unless data can be imported into an image of this status."""
+    """Raise Conflict unless the status is ``queued``: only then the image can get this data."""
     if status != Status.QUEUED:
         raise errors.Conflict(
             f"Image with status {status} cannot be target for an import from another "
@@ -78,10 +81,10 @@ def _service_url(wanted: ImportRequest) -> str:
 def queue(
     image: Image, wanted: ImportRequest, targets: Targets, actor: Caller, task: Task
 ) -> bool:
-    """Queue the import of an image of another region for a locked image.
+    """Queue the import of another region's image for a locked image; return True.
 
-    The caller's token is stored only where no other credentials are configured. Raises the
-    errors of ``queue_fetch``.
+    The caller's token is stored only if no other credentials are configured for the region.
+    Raises the errors of ``queue_fetch``.
     """
     configured = remotes.configured().get(wanted.remote.region)
     secrets = {TOKEN: wanted.remote.token}
@@ -102,8 +105,8 @@ def bring_in(
 ) -> None:
     """Copy the image of another region: its data, its formats and some of its properties.
 
-    The image gets all of them when it becomes active, so a failure leaves it as it was.
-    ``until_stopped`` passes the blocks on, and raises ServerStopping when the worker is
+    All of these are saved only when the image becomes active, so a failure leaves it unchanged.
+    ``until_stopped`` wraps the iterator of blocks, and raises ServerStopping when the worker is
     stopping. Raises the errors of ``lifecycle.receive`` and of ``image_service.describe``.
     """
     failpoint("glance_download.claimed")
@@ -127,14 +130,14 @@ def bring_in(
 
 
 def _service(transfer: Transfer) -> ImageService:
-    """Return the service that has the image of a transfer, with credentials for it.
+    """Return the image service that has the image to be imported, with credentials for it.
 
     Raises StoreError if the credentials cannot be used or are not configured any more.
     """
     secrets = sources.secrets(transfer)
     region = _region(transfer)
     remote = remotes.configured().get(region)
-    # First: the operator's credentials must not serve a request that came with a token.
+    # Checked first: a request with a token must not use the operator's credentials.
     if TOKEN in secrets:
         url = transfer.source.partition("/v2/images/")[0]
         is_operators = remote is not None and remote.url == url
@@ -167,7 +170,10 @@ def _describe(service: ImageService, transfer: Transfer) -> RemoteImage:
 
 
 def _changes(image: Image, remote: RemoteImage) -> Changes:
-    """Return what is copied to an image; its injected properties stay as they are."""
+    """Return the formats and properties of another region's image as changes of a local image.
+
+    Properties that the operator's configuration has set on the local image stay as they are.
+    """
     injected = injection.properties()
     properties = {
         name: value

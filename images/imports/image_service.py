@@ -1,4 +1,4 @@
-"""Reading of an image from another image service, with credentials."""
+"""Requests to the image service of another region: the description and the data of an image."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from images.models import Status
 from images.stores import http
 
 MOST = 4 << 20  # bytes of a description
-# The beginnings of the names of the properties that are copied with the data.
+# Properties whose names begin like this are copied with the data.
 COPIED = ("hw_", "trait:", "os_distro", "os_secure_boot", "os_type")
 FORMATS = ("disk_format", "container_format")
 UNREADABLE = "The other image service describes the image in an unknown way."
@@ -22,16 +22,18 @@ UNREADABLE = "The other image service describes the image in an unknown way."
 
 @dataclass(frozen=True)
 class ImageService:
-    """An image service, and the headers with the credentials for it."""
+    """The image service of another region: its URL, and headers with credentials for it."""
 
     url: str  # without the version
     headers: Mapping[str, str]
     is_operators: bool  # whether the URL is from the operator's settings
 
     def get(self, path: str) -> BaseHTTPResponse:
-        """Return the response to a GET request, whose status is 200 or 204.
+        """Return the response to a GET request, if its status is 200 or 204.
 
-        Raises Forbidden, DataMissing, StoreError, Invalid.
+        Raises Forbidden if the service refuses the credentials, DataMissing for 404 and 410,
+        StoreError for other statuses and for failures, Invalid if the URL filter refuses the
+        URL.
         """
         response = http.request(
             "GET", f"{self.url}{path}", self.headers, is_operators=self.is_operators
@@ -53,7 +55,7 @@ class ImageService:
 
 @dataclass(frozen=True)
 class RemoteImage:
-    """An active image of another service: what is copied, and what its data must have."""
+    """An active image of another image service: its formats, properties, size and digests."""
 
     formats: Mapping[str, str]
     properties: Mapping[str, str]
@@ -63,17 +65,17 @@ class RemoteImage:
 
 
 def missing() -> errors.DataMissing:
-    """Return the error for an image that is missing, or that the caller may not read."""
+    """Return the error for an image that another service does not have or does not show to the caller."""
     return errors.DataMissing(
         "The other image service has no such image, or the caller may not read it."
     )
 
 
 def describe(service: ImageService, image_id: str) -> RemoteImage:
-    """Read the description of an image.
+    """Return the description of an image that another image service has.
 
-    Raises Conflict unless the image is active, Invalid for a description that cannot be used,
-    and the errors of ``get``.
+    Raises Conflict unless the image is active, Invalid for a description in an unknown form,
+    and the errors of ``ImageService.get``.
     """
     content = http.read_small(service.get(f"/v2/images/{image_id}"), MOST)
     try:
@@ -101,14 +103,17 @@ def describe(service: ImageService, image_id: str) -> RemoteImage:
 
 
 def read(service: ImageService, image_id: str) -> Iterator[bytes]:
-    """Yield the data of an image that is not empty. Raises the errors of ``get``."""
+    """Yield the data of another image service's image, which must not be empty.
+
+    Raises the errors of ``ImageService.get``.
+    """
     yield from http.stream(service.get(f"/v2/images/{image_id}/file"))
 
 
 def _digests(document: dict[str, Any]) -> dict[str, str]:
-    """Return the digests of the data; empty if the service does not know them.
+    """Return the digests (algorithm -> hexadecimal) in the description of an image, if it has any.
 
-    Raises Invalid for a digest by an unknown algorithm.
+    Raises Invalid for a digest that is malformed or by an unknown algorithm.
     """
     named = {document.get("os_hash_algo"): document.get("os_hash_value")}
     known = {"md5": document.get("checksum")} | (named if any(named) else {})

@@ -1,4 +1,4 @@
-"""The plugin that sets custom properties of images into which clients import data."""
+"""The plugin that sets the operator's custom properties on images into which clients import data."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ INJECTION = "inject_image_metadata"
 
 
 def inject(image: Image, actor: Caller) -> None:
-    """Set the operator's properties of a locked image, whose import was just requested.
+    """Set the operator's configured properties on a locked image whose import was just requested.
 
-    Nothing is set for a caller with one of the ignored roles. Raises the errors of a change of
-    properties.
+    Nothing is set for a caller with one of the roles in IMAGECATALOG_INJECTION_IGNORED_ROLES.
+    Raises the errors of ``lifecycle.change``.
     """
     if actor.roles.intersection(settings.IMAGECATALOG_INJECTION_IGNORED_ROLES):
         return
@@ -28,7 +28,7 @@ def inject(image: Image, actor: Caller) -> None:
 
 
 def properties() -> dict[str, str]:
-    """Return the properties that the plugin sets; empty if it is switched off."""
+    """Return the properties that the plugin sets, by name; empty if the plugin is switched off."""
     if INJECTION not in settings.IMAGECATALOG_IMPORT_PLUGINS:
         return {}
     pairs = (pair.split(":", 1) for pair in settings.IMAGECATALOG_INJECTED_PROPERTIES)

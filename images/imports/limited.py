@@ -1,4 +1,4 @@
-"""Programs of the system that process data of users, with limits on their resources."""
+"""Execution of external programs on the data of users, with limits on their resources."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ FEW_FILES = 64
 ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
     "LC_ALL": "C",
-    # Else each thread reserves address space, of which there is little, for a heap of its own.
+    # Otherwise each thread reserves scarce address space for a heap of its own.
     "MALLOC_ARENA_MAX": "1",
 }
-# Runs in the child before the program: it ends with its parent, gains no rights, leaves no core.
+# Runs in the child before the program, which ends with its parent, gains no rights, dumps no core.
 _LAUNCHER = """
 import ctypes, os, resource, signal, sys
 memory, cpu, size, files = map(int, sys.argv[1:5])
@@ -33,7 +33,7 @@ os.execvp(sys.argv[5], sys.argv[5:])
 
 
 class Limits(NamedTuple):
-    """The resources that a program can use before the kernel ends it."""
+    """The limits on the resources of a program, which the kernel enforces."""
 
     memory: int  # bytes of address space
     cpu: int  # seconds
@@ -41,7 +41,7 @@ class Limits(NamedTuple):
 
 
 class ProgramFailed(errors.ImageError):
-    """A program that worked on the data has failed, or needed more than its limits."""
+    """The error for an external program that has failed, or has exceeded its limits."""
 
     code = "program-failed"
 
@@ -52,10 +52,10 @@ def run(
     check: Callable[[], None],
     files: Sequence[int] = (),
 ) -> bytes:
-    """Run a program, and return what it prints; ``files`` are open files that it can use.
+    """Run an external program with limits, and return its output; ``files`` are open files for it.
 
     ``check`` is called twice a second; the program is killed when it raises. Raises
-    ProgramFailed, with the first line of what the program says about it, and the errors of
+    ProgramFailed, with the first line of the output, if the program fails, and the errors of
     ``check``.
     """
     numbers = map(str, (limits.memory, limits.cpu, limits.size, FEW_FILES))

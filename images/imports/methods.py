@@ -17,15 +17,15 @@ from images.transfers.tasks import Task
 
 
 class Method(Protocol):
-    """The interface of a module that is an import method."""
+    """The interface that the module of each import method implements."""
 
     def check_status(self, status: str) -> None:
-        """Raise Conflict unless an image of this status can be imported."""
+        """Raise Conflict unless an image with this status can be the target of an import."""
 
     def prepare(self, wanted: ImportRequest) -> ImportRequest:
-        """Check what needs no lock, such as a URL; return the request with what was found.
+        """Check a request before the image's row is locked; return it with the facts that were found.
 
-        An example is the size that a web server reports.
+        An example of such a check is a URL, and of a fact the size that a web server reports.
         """
 
     def queue(
@@ -36,7 +36,7 @@ class Method(Protocol):
         actor: Caller,
         task: Task,
     ) -> bool:
-        """Create the transfer that a background worker carries out, for a locked image.
+        """Create the transfer of an import for a locked image; a background worker carries it out.
 
         Returns False if nothing is to be done, so that there is no transfer.
         """
@@ -48,10 +48,10 @@ class Method(Protocol):
         until_stopped: Callable[[Iterator[bytes]], Iterator[bytes]],
         actor: Caller,
     ) -> None:
-        """Store the data of a transfer that a background worker has claimed.
+        """Store the data of a transfer that a background worker has claimed, and finish the transfer.
 
-        ``until_stopped`` passes blocks on, and raises ServerStopping when the worker is
-        stopping.
+        ``until_stopped`` wraps the iterator of blocks, and raises ServerStopping when the
+        worker is stopping.
         """
 
 
@@ -64,7 +64,7 @@ METHODS: Mapping[str, Method] = {
 
 
 def names() -> list[str]:
-    """Return the names of the methods that work here and are not switched off."""
+    """Return the names of the import methods that this service can use and has not switched off."""
     chosen = list(settings.IMAGECATALOG_IMPORT_METHODS)
     if ImportMethod.GLANCE_DOWNLOAD in chosen and not glance_download.is_possible():
         chosen.remove(ImportMethod.GLANCE_DOWNLOAD)
@@ -72,21 +72,22 @@ def names() -> list[str]:
 
 
 def get(name: str) -> Method:
-    """Return the method of this name. Raises Invalid if there is none or it is switched off."""
+    """Return the import method with this name. Raises Invalid if it is unknown or switched off."""
     if name not in names():
         raise errors.Invalid(f"Unknown import method name '{name[:64]}'.")
     return METHODS[name]
 
 
 def of(transfer: Transfer) -> Method:
-    """Return the method that carries out a transfer.
+    """Return the import method that carries out a transfer.
 
-    Transfers without a name of a method (of API v1, and of new locations) are web downloads.
+    Transfers that were not requested by the name of a method (web downloads of API v1, and new
+    locations) are carried out by ``web_download``.
     """
     return METHODS[transfer.import_method or ImportMethod.WEB_DOWNLOAD]
 
 
 def check_staging() -> None:
-    """Raise NotFound if the operator has switched off the import of staged data."""
+    """Raise NotFound if the import method glance-direct, which imports staged data, is switched off."""
     if ImportMethod.GLANCE_DIRECT not in names():
         raise errors.NotFound("'glance-direct' method is not available at this site.")

@@ -1,6 +1,6 @@
 """Plugins that the operator switches on: they change imported data before it is checked.
 
-The data that arrives is compared with the size and the digests that its client stated, and the
+The arriving data is compared with the size and the digests that its client stated, and the
 changed data passes the checks of every image. The client can state the size and the digests of
 the changed data, too.
 """
@@ -25,13 +25,16 @@ from images.transfers import heartbeat, quota
 
 DECOMPRESSION = "image_decompression"
 CONVERSION = "image_conversion"
-AFTER: Final = "expected_after"  # of the task's request
-# The data of these is already where it stays, or is that of other copies.
+AFTER: Final = "expected_after"  # a key of the task's request
+# Transfers whose data plugins never change: it stays where it is, or must equal other copies.
 UNCHANGED = (TransferKind.IMAGE_COPY, TransferKind.LOCATION)
 
 
 def shown(wanted: ImportRequest) -> dict[str, Any]:
-    """Return what the task of a request keeps of the expected changed data."""
+    """Return the expected size and digests of the changed data, as the task of the request keeps them.
+
+    Empty if the client has stated none.
+    """
     return {AFTER: dict(wanted.expected_after)} if wanted.expected_after else {}
 
 
@@ -41,16 +44,16 @@ def applied(
     blocks: Iterator[bytes],
     check_running: Callable[[], None],
 ) -> Iterator[bytes]:
-    """Return the data that a transfer brings in, as the plugins change it.
+    """Return the data of a transfer after the plugins have changed it.
 
-    After this call the transfer expects the size and the digests of what comes out, if its
-    client has stated them, and the image, which is not saved, has the formats of that, and no
-    digests of its owner, which are those of the data that arrives. Only what clients of the
-    import API bring in is changed, not what the image has. ``check_running`` raises an error
-    when the worker is being stopped.
+    Only data that clients bring in by the import API is changed. After this call, ``transfer``
+    expects the size and digests of the changed data, if its client has stated them. ``image``,
+    which is not saved, has the formats of the changed data, and no digests of its owner,
+    because those are compared with the arriving data. ``check_running`` raises an error when
+    the worker is stopping.
 
     The iteration raises Invalid for data of another size or digest, ContentRefused, OverLimit,
-    StoreFull, ProgramFailed, and what ``check_running`` and the blocks raise.
+    StoreFull, ProgramFailed, and the errors of ``check_running`` and of ``blocks``.
     """
     changes, after = can_change(image, transfer), _expected_after(transfer)
     if not (changes or after):
@@ -74,7 +77,7 @@ def applied(
 
 
 def can_change(image: Image, transfer: Transfer) -> bool:
-    """Return whether a plugin can change the data that a transfer brings in."""
+    """Return whether a plugin that is switched on can change the data of this transfer."""
     if transfer.task_id is None or transfer.kind in UNCHANGED:
         return False
     return _decompresses(image) or _converts(image)
@@ -97,11 +100,11 @@ def _converts(image: Image) -> bool:
 
 
 def _decompressed(blocks: Iterator[bytes]) -> Iterator[bytes]:
-    # In a generator, so that nothing is read before the transfer is ready for errors.
+    # A generator, so that nothing is read before the transfer can handle errors.
     for block in decompressed(blocks):
         yield block
         failpoint("decompression.streaming")
-    for _ in blocks:  # what a zip file has behind its only file is compared, too
+    for _ in blocks:  # the digests include the bytes after the only file of a zip file
         pass
 
 
@@ -112,7 +115,10 @@ def _converted(
     blocks: Iterator[bytes],
     check_running: Callable[[], None],
 ) -> Iterator[bytes]:
-    """Yield a disk in the wanted format. The files have no names: they end with the process."""
+    """Yield a disk after its conversion to the configured format.
+
+    The temporary files have no names, so they disappear even if the process is killed.
+    """
     check = _check(transfer, check_running)
     output, most = settings.IMAGECATALOG_CONVERSION_FORMAT, _room(image)
     blocks = quota.reserving(transfer, lifecycle.counted(image, blocks, None))
@@ -132,17 +138,17 @@ def _converted(
 
 
 def _room(image: Image) -> int:
-    """Return how many bytes the image may have: the cap, or what its project's quota leaves."""
+    """Return how many bytes the image's data is allowed to have, by the size cap and the quota."""
     left = quota.remaining(image)
     cap: int = settings.IMAGECATALOG_IMAGE_SIZE_CAP
     return cap if left is None else min(cap, max(left, 0))
 
 
 def _check(transfer: Transfer, check_running: Callable[[], None]) -> Callable[[], None]:
-    """Return a function that keeps a transfer alive while nothing of it can be stored yet.
+    """Return a function to be called while a plugin works: it sends heartbeats of the transfer.
 
-    It raises Gone when the transfer was ended, StoreFull when the disk of the data folder is
-    full, and what ``check_running`` raises.
+    The function raises Gone if the transfer was ended, StoreFull if the disk of the data folder
+    is full, and the errors of ``check_running``.
     """
     heartbeat.send(transfer)
     beat = heartbeat.at_intervals(transfer)
@@ -158,7 +164,11 @@ def _check(transfer: Transfer, check_running: Callable[[], None]) -> Callable[[]
 def _compared(
     blocks: Iterable[bytes], expected: Mapping[str, str], stated: Mapping[str, str]
 ) -> Iterator[bytes]:
-    """Yield blocks that have the digests ``expected`` and those of the owner's properties."""
+    """Yield the blocks, and compare them with the digests ``expected`` and with the owner's digests.
+
+    ``stated`` are the properties in which the owner states digests. Raises Invalid after the
+    last block if a digest differs.
+    """
     of_owner = expected_digests.of_owner(stated)
     with Digests(*{*expected, *of_owner}) as digests:
         yield from digesting(blocks, digests)

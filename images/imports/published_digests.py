@@ -1,7 +1,7 @@
 """The digests that a checksum file on a web server states for the data of an import.
 
-The request of the task names the file, but without the query of its URL, which can be secret:
-the complete URL is stored with the secrets of the transfer.
+The task of the import shows the URL of the file without its query, which can be secret; the
+complete URL is stored encrypted, with the secrets of the transfer.
 """
 
 from __future__ import annotations
@@ -17,34 +17,40 @@ from images.models import Transfer
 from images.stores import http
 from images.transfers import heartbeat, leases, sources
 
-URL: Final = "checksum_url"  # of the task's request, and of the secrets
+URL: Final = "checksum_url"  # a key of the task's request, and of the secrets
 NAME: Final = "checksum_name"
 
 
 def check(wanted: ImportRequest) -> None:
-    """Raise Invalid if a request names a checksum file that cannot be used."""
+    """Raise Invalid if the URL of a request's checksum file, or the data's name in it, is not allowed."""
     if file := wanted.checksum_file:
         lifecycle.check_url(file.url, URL)
         checksum_file.check_name(file.name)
 
 
 def shown(wanted: ImportRequest) -> dict[str, Any]:
-    """Return what the task of a request shows of its checksum file."""
+    """Return the members of a task that show the request's checksum file, without secrets.
+
+    Empty if the request has no checksum file.
+    """
     if not (file := wanted.checksum_file):
         return {}
     return {URL: sources.masked(file.url), NAME: file.name}
 
 
 def secrets(wanted: ImportRequest) -> dict[str, str]:
-    """Return what a transfer keeps encrypted of the checksum file of a request."""
+    """Return the complete URL of a request's checksum file, which a transfer stores encrypted.
+
+    Empty if the request has no checksum file.
+    """
     return {URL: wanted.checksum_file.url} if wanted.checksum_file else {}
 
 
 def file_of(transfer: Transfer) -> ChecksumFile | None:
-    """Return the checksum file that a client has named for a transfer, if there is one.
+    """Return the checksum file that a client has named for a transfer; None if it has named none.
 
-    The URL of an ended transfer is masked. Raises Conflict if the URL was stored with another
-    key.
+    The URL is without its query once the transfer has ended. Raises Conflict if the URL was
+    encrypted with another key.
     """
     request = transfer.task_request or {}
     if URL not in request:
@@ -54,10 +60,11 @@ def file_of(transfer: Transfer) -> ChecksumFile | None:
 
 
 def expect(transfer: Transfer, actor: Caller) -> None:
-    """Let a running transfer expect the digests that its checksum file states, if it has one.
+    """Read the checksum file of a running transfer, and make the transfer expect its digests.
 
-    After an error the transfer has failed. Raises Invalid if the file states no digest of the
-    data, or another one than its client, StoreError and DataMissing if it cannot be read.
+    Does nothing without a checksum file. After an error the transfer has failed. Raises Invalid
+    if the file states no digest of the data, or another digest than the client, StoreError and
+    DataMissing if the file cannot be read.
     """
     try:
         if file := file_of(transfer):

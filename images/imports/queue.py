@@ -25,7 +25,7 @@ from images.transitions import follow, locked
 
 
 class Waiting(NamedTuple):
-    """The transfer id and the image's owner of a transfer that no worker has claimed yet."""
+    """A transfer that no worker has claimed yet: its id, and the owner of its image."""
 
     transfer_id: UUID
     owner: str  # of the image; empty: no owner
@@ -34,7 +34,8 @@ class Waiting(NamedTuple):
 def next_waiting(begun: Collection[UUID], busy: Collection[str]) -> Waiting | None:
     """Return the oldest transfer that waits for a worker; None if there is none.
 
-    Left out are the transfers with the ids ``begun`` and those of the owners ``busy``.
+    Transfers with the ids ``begun``, and transfers for images of the owners ``busy``, are
+    skipped.
     """
     waiting = Transfer.objects.filter(status=TransferStatus.WAITING)
     row = (
@@ -51,11 +52,11 @@ def next_waiting(begun: Collection[UUID], busy: Collection[str]) -> Waiting | No
 def carry_out(transfer_id: UUID, stopping: Callable[[], bool] = lambda: False) -> bool:
     """Carry out a waiting transfer: the image becomes active, or is copied to other stores.
 
-    Returns False when another worker has begun it or the image has another status by now. On
-    failure the image gets the transfer's status on failure; a pinned image is queued instead
-    of killed, because the same bytes can still be uploaded. When ``stopping()`` becomes True,
-    the transfer is queued again for the next worker. Raises every error that prevents the
-    transfer.
+    Returns False if another worker has begun the transfer, or the image's status has changed
+    meanwhile. On failure the image gets the transfer's ``status_on_failure``; a pinned image is
+    queued instead of killed, because the same bytes can still be uploaded. When ``stopping()``
+    becomes True, the transfer is queued again for the next worker. Raises every error that
+    prevents the transfer.
     """
     transfer = Transfer.objects.get(pk=transfer_id)
     actor = replace(operator("worker"), request_id=transfer.request_id)

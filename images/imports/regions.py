@@ -18,10 +18,10 @@ UNREADABLE = "Keystone does not give the service catalogue. Try again later."
 
 
 def endpoint(region: str, interface: str, token: str) -> str:
-    """Return the URL of the image service of a region, without the version.
+    """Return the URL of a region's image service in Keystone's service catalogue, without a version.
 
-    The catalogue is the one of the token. Raises Invalid if it has no such service, StoreError
-    if Keystone fails.
+    The token decides which catalogue Keystone returns. Raises Invalid if it has no such
+    service, StoreError if Keystone fails.
     """
     catalogue = _catalogue(token)
     try:

@@ -27,9 +27,9 @@ KEYSTONE = {"auth_url", "application_credential_id", "application_credential_sec
 
 @dataclass(frozen=True)
 class Remote:
-    """An image service: its region, its URL, and the file with the credentials for it.
+    """An image service of IMAGECATALOG_REMOTES: region, URL, and the file with credentials for it.
 
-    Without such a file, it is read with the token of the caller who asks for an image.
+    Without such a file, images are read with the token of the caller who requests the import.
     """
 
     region: str
@@ -38,14 +38,18 @@ class Remote:
 
 
 def configured() -> dict[str, Remote]:
-    """Return the image services by region. Raises ImproperlyConfigured for malformed text."""
+    """Return the image services of IMAGECATALOG_REMOTES by region.
+
+    Raises ImproperlyConfigured for malformed text.
+    """
     return _parse(settings.IMAGECATALOG_REMOTES)
 
 
 def check() -> None:
-    """Raise ImproperlyConfigured unless all image services can be used by their settings.
+    """Raise ImproperlyConfigured unless the settings allow to sign in to every configured service.
 
-    Only Keystone issues tokens that are valid for several services.
+    A service needs a file with credentials, unless Keystone is used: only the tokens of
+    Keystone are valid for several services.
     """
     for remote in configured().values():
         if remote.credentials:
@@ -58,9 +62,10 @@ def check() -> None:
 
 
 def headers(region: str, credentials: Path) -> dict[str, str]:
-    """Return the headers that sign in to a service with the credentials in a file.
+    """Return the headers that authenticate requests to a region's image service.
 
-    Raises StoreError if the file cannot be used, or Keystone fails or refuses it.
+    ``credentials`` is the file with the credentials. Raises StoreError if the file cannot be
+    used, or Keystone fails or refuses the credentials.
     """
     try:
         values = _read(region, credentials)
@@ -136,7 +141,10 @@ def _names(keys: set[str]) -> str:
 
 
 def _token(values: dict[str, str]) -> str:
-    """Return a token of Keystone for an application credential."""
+    """Return a new Keystone token for the application credential in ``values``.
+
+    Raises StoreError if Keystone refuses the credential or fails.
+    """
     credential = {
         "id": values["application_credential_id"],
         "secret": values["application_credential_secret"],

@@ -12,7 +12,7 @@ from images.transfers.sources import masked
 
 @dataclass(frozen=True)
 class RemoteReference:
-    """The image of another region that a client names, and the token of the client."""
+    """The image of another region that an import request names, and the token of the client."""
 
     region: str = ""
     image_id: str = ""
@@ -22,7 +22,7 @@ class RemoteReference:
 
 @dataclass(frozen=True)
 class ChecksumFile:
-    """The checksum file with the digests that the data must have, and the data's name in it."""
+    """A checksum file with the digests that the data must have, and the name of the data in it."""
 
     url: str
     name: str
@@ -30,9 +30,10 @@ class ChecksumFile:
 
 @dataclass(frozen=True)
 class ImportRequest:
-    """A requested import: the method, its URL, and the stores that get the data.
+    """A requested import: the method, the URL of the data, and the stores that get the data.
 
-    ``document`` is what the task keeps and shows of the request: it has no secrets.
+    ``document`` is the JSON object that the task keeps and shows of the request, without
+    secrets.
     """
 
     method: str
@@ -51,7 +52,7 @@ class ImportRequest:
 
 
 def document(method: str, uri: str, store_ids: Sequence[str]) -> dict[str, Any]:
-    """Return what a task shows of a request: of a URL not the query, which can be secret."""
+    """Return the JSON object that a task shows of a request; URLs are without their secret query."""
     shown = {"name": method}
     if method == ImportMethod.WEB_DOWNLOAD:
         shown["uri"] = masked(uri)

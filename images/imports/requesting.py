@@ -1,4 +1,4 @@
-"""Requests of imports: checked and queued now, carried out later by a background worker."""
+"""Requests for imports: checked and queued at once, carried out later by a background worker."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from images.transitions import locked
 
 
 def check_image(method: str, image: Mapping[str, Any], caller: Caller) -> None:
-    """Raise Conflict unless the method can import data into an image, given its row.
+    """Raise Conflict unless the import method can import data into this image (a row) now.
 
     The image needs the right status and both formats. Raises Invalid for an unknown method,
-    Forbidden if the caller is not allowed to copy images.
+    Forbidden if the method is copy-image and the caller is not allowed to copy images.
     """
     chosen = methods.get(method)
     is_copied = method == ImportMethod.COPY_IMAGE
@@ -66,10 +66,10 @@ def import_new(
     wanted: ImportRequest,
     actor: Caller,
 ) -> Task:
-    """Create an image and queue the import of its data, both or neither; return the task.
+    """Create an image and queue the import of its data: both or neither. Return the task.
 
-    ``attributes`` are what ``parse_new_image`` returns. Raises the errors of ``request_import``
-    and of ``lifecycle.create``.
+    ``attributes`` are the result of ``parse_new_image``. Raises the errors of
+    ``request_import`` and of ``lifecycle.create``.
     """
     targets = _targets(wanted)
     wanted = _prepared(wanted)
@@ -97,7 +97,7 @@ def _task(wanted: ImportRequest, actor: Caller) -> Task:
 def _queue(
     image_id: str, wanted: ImportRequest, targets: Targets, task: Task, actor: Caller
 ) -> bool:
-    """Queue an import; return False if all stores have the data already."""
+    """Lock the image, check it, and queue its import; return False if all stores have the data already."""
     with locked(image_id, actor) as image:
         _check_no_transfer(image_id)
         check_image(wanted.method, rows.row_of(image), actor)
@@ -107,17 +107,17 @@ def _queue(
 
 
 def _check_no_transfer(image_id: str) -> None:
-    """Raise Conflict if a transfer other than staging is open for the image."""
+    """Raise Conflict if the image has an open transfer, other than one that keeps staged data."""
     tasks = Transfer.objects.filter(image=image_id, status__in=OPEN_STATUSES)
     if tasks.exclude(kind=TransferKind.STAGE).exists():
         raise errors.Conflict("Image has active task")
 
 
 def _targets(wanted: ImportRequest) -> Targets:
-    """Return the stores that get the data.
+    """Return the stores that get the data: those of the request, all stores, or the default store.
 
-    Raises Conflict unless the stores are configured, OverLimit if an image cannot have so
-    many locations, StoreReadOnly.
+    Raises Conflict if a store is not configured, OverLimit if an image cannot have so many
+    locations, StoreReadOnly.
     """
     names: Sequence[str | None] = wanted.store_ids or (None,)
     if wanted.all_stores:

@@ -1,4 +1,7 @@
-"""Fetching of an image's data from a URL by a worker: web downloads and new locations."""
+"""The import method web-download: a worker reads an image's data from a URL.
+
+New locations, whose data stays at the URL, are read and checked in the same way.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from images.transfers.tasks import Task
 
 
 def check_status(status: str) -> None:
-    """Raise Conflict unless an image of this status can be fetched."""
+    """Raise Conflict unless the status is ``queued``: only then the image can get this data."""
     if status != Status.QUEUED:
         raise errors.Conflict(
             f"Image with status {status} cannot be target for a web download. It must "
@@ -40,7 +43,7 @@ def prepare(wanted: ImportRequest) -> ImportRequest:
 def queue(
     image: Image, wanted: ImportRequest, targets: Targets, actor: Caller, task: Task
 ) -> bool:
-    """Queue the web download for a locked image. Raises the errors of ``queue_fetch``."""
+    """Queue a web download for a locked image; return True. Raises the errors of ``queue_fetch``."""
     source = lifecycle.Source(
         wanted.uri,
         size=wanted.size,
@@ -58,9 +61,9 @@ def bring_in(
     until_stopped: Callable[[Iterator[bytes]], Iterator[bytes]],
     actor: Caller,
 ) -> None:
-    """Download the data and store it; for a new location, only read and check the data.
+    """Download the data at a URL and store it; for a new location, only read and check the data.
 
-    ``until_stopped`` passes the blocks on, and raises ServerStopping when the worker is
+    ``until_stopped`` wraps the iterator of blocks, and raises ServerStopping when the worker is
     stopping. Raises the errors of ``lifecycle.receive``.
     """
     failpoint(f"{TransferKind(transfer.kind).name.lower()}.claimed")

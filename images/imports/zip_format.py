@@ -1,4 +1,4 @@
-"""The headers of a zip file with one file in it, read while they stream (APPNOTE 6.3.10)."""
+"""Parsing of a zip file that contains one file, while it streams (APPNOTE 6.3.10)."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _EXTRA = struct.Struct("<HH")
 
 
 class Bytes(Protocol):
-    """The interface of the stream from which the headers are read."""
+    """The interface of the stream of bytes from which the headers of a zip file are read."""
 
     def peek(self, count: int) -> bytes:
-        """Return the next ``count`` bytes, fewer at the end, and leave them to be read."""
+        """Return the next ``count`` bytes, or fewer at the end, without consuming them."""
 
     def read(self, most: int) -> bytes:
         """Return at least one byte and at most ``most`` bytes; empty at the end."""
@@ -36,13 +36,16 @@ class LocalHeader(NamedTuple):
     """The header that precedes a file in a zip file."""
 
     is_deflated: bool
-    has_descriptor: bool  # behind the file, instead of its checksum here
+    has_descriptor: bool  # the CRC-32 follows the file, and is not in this header
     checksum: int  # CRC-32
     size: int  # bytes, compressed
 
 
 def local_header(source: Bytes) -> LocalHeader:
-    """Read the header of the first file. Raises ContentRefused if the file cannot be read."""
+    """Read the header of the first file in a zip file.
+
+    Raises ContentRefused if the file is encrypted, compressed in an unknown way, or malformed.
+    """
     if not source.peek(4).startswith(LOCAL):
         raise _not_one_file()
     fields = _LOCAL.unpack(_exactly(source, _LOCAL.size))
@@ -52,7 +55,7 @@ def local_header(source: Bytes) -> LocalHeader:
     has_descriptor = bool(flags & HAS_DESCRIPTOR)
     if flags & ENCRYPTED:
         raise refused("compression", "Its zip data is encrypted")
-    # Without its size in front, the end of a stored file cannot be found.
+    # The end of an uncompressed file is known only by a size before it.
     if method != DEFLATED and (method != STORED or has_descriptor):
         raise refused("compression", "Its zip data is compressed in an unknown way")
     if size == LARGE:
@@ -61,15 +64,15 @@ def local_header(source: Bytes) -> LocalHeader:
 
 
 def inflate() -> Decoder:
-    """Return a decompressor of the data in a zip file."""
+    """Return a decompressor for a file in a zip file that is compressed with Deflate."""
     return Inflate(-15)
 
 
 def check_end(source: Bytes, header: LocalHeader, checksum: int, size: int) -> None:
-    """Read what follows the only file, whose data had this CRC-32 (``checksum``).
+    """Read the end of a zip file after the data of its only file, and check it.
 
-    ``size`` (bytes) is for the message. Raises ContentRefused if the CRC-32 differs, and
-    unless the directory has this file only.
+    ``checksum`` is the CRC-32 of the data that was read; ``size`` (bytes) is for the message.
+    Raises ContentRefused if the zip file states another CRC-32, or has a second file.
     """
     expected = header.checksum
     if header.has_descriptor:
@@ -85,7 +88,7 @@ def check_end(source: Bytes, header: LocalHeader, checksum: int, size: int) -> N
 
 
 def cut_off() -> errors.ContentRefused:
-    """Return the error for a zip file without its end."""
+    """Return the error for a zip file that ends too early."""
     return refused("compression_cut_off", "Its zip data ends too early")
 
 
