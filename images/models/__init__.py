@@ -1,4 +1,4 @@
-"""The models: fields, QuerySet methods and FSM transitions (no I/O, no permissions)."""
+"""The models: fields, QuerySet methods and status transitions (no I/O, no permissions)."""
 
 from __future__ import annotations
 

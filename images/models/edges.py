@@ -1,4 +1,4 @@
-"""The transitions of the life cycle, read from the state machine."""
+"""The transitions of an image's status, read from the methods of the model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from images.models.image import Image
 
 
 class Edge(NamedTuple):
-    """A transition from one status to another."""
+    """A transition from one status of an image to another."""
 
     name: str  # name of the transition method
     source: str

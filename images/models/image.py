@@ -13,7 +13,7 @@ from django_fsm import RETURN_VALUE, FSMField, FSMModelMixin, transition
 
 
 class Status(models.TextChoices):
-    """The statuses of an image."""
+    """The statuses of an image in its life cycle."""
 
     QUEUED = "queued", _("Queued")
     SAVING = "saving", _("Saving")
@@ -75,10 +75,10 @@ class Image(FSMModelMixin, models.Model):
     checksum = models.CharField(max_length=32, null=True, help_text="MD5")  # noqa: DJ001
     os_hash_algo = models.CharField(max_length=64, null=True)  # noqa: DJ001
     os_hash_value = models.CharField(max_length=128, null=True)  # noqa: DJ001
-    # All digests of the data that were computed when it came: algorithm -> hexadecimal. Empty:
-    # it came to an earlier release.
+    # All digests that were computed of the arriving data: algorithm -> hexadecimal. Empty:
+    # an earlier release received the data.
     digests = models.JSONField(default=dict, db_default=Value({}, models.JSONField()))
-    # What stated a digest that the data had: "repr-digest" (the upload), "import" (its request),
+    # The source of a digest that the data matched: "repr-digest" (upload), "import" (request),
     # "owner" (properties), "signature" or "checksum" (API v1); and when it was compared.
     verified_by = models.CharField(max_length=16, blank=True, default="", db_default="")
     verified_at = models.DateTimeField(null=True)
@@ -94,7 +94,7 @@ class Image(FSMModelMixin, models.Model):
     properties = models.JSONField(default=dict)
     tags = models.JSONField(default=list)
 
-    # Only the id is left of a purged image. IDs are never reused.
+    # A purged image keeps only its id. IDs are never reused.
     purged = models.BooleanField(default=False)
 
     created_at = models.DateTimeField(default=timezone.now)
@@ -163,7 +163,7 @@ class Image(FSMModelMixin, models.Model):
                 name="image_deleted",
                 condition=Q(status="deleted", purged=False),
             ),
-            # Finds the image of a file. Images without data are excluded: they are created often.
+            # Finds images by checksum. Images without data are excluded, because they are created often.
             models.Index(
                 fields=["checksum"],
                 name="image_checksum",
@@ -185,33 +185,33 @@ class Image(FSMModelMixin, models.Model):
         return f"{self.name or 'unnamed'} ({self.id})"
 
     # The transitions of the life cycle. Only the modules of the life cycle call them. The
-    # admin shows what their docstrings say behind the colon.
+    # admin shows the text after the colon in their docstrings.
 
     @transition(status, source=Status.QUEUED, target=Status.SAVING)
     def mark_saving(self) -> None:
-        """Change the status without saving: an upload begins."""
+        """Set the status ``saving`` in memory: an upload begins."""
 
     @transition(status, source=Status.QUEUED, target=Status.UPLOADING)
     def mark_uploading(self) -> None:
-        """Change the status without saving: staging or a resumable upload begins."""
+        """Set the status ``uploading`` in memory: staging or a resumable upload begins."""
 
     @transition(
         status, source=[Status.QUEUED, Status.UPLOADING], target=Status.IMPORTING
     )
     def mark_importing(self) -> None:
-        """Change the status without saving: an import begins, with or without staged data."""
+        """Set the status ``importing`` in memory: an import begins, with or without staged data."""
 
     @transition(status, source=[Status.SAVING, Status.IMPORTING], target=Status.ACTIVE)
     def mark_received(self) -> None:
-        """Change the status without saving: the data has arrived."""
+        """Set the status ``active`` in memory: the data has arrived."""
 
     @transition(status, source=Status.QUEUED, target=Status.ACTIVE)
     def mark_located(self) -> None:
-        """Change the status without saving: the first locations are added."""
+        """Set the status ``active`` in memory: the first locations are added."""
 
     @transition(status, source=Status.SAVING, target=Status.KILLED)
     def mark_killed(self) -> None:
-        """Change the status without saving: an upload or web download through API v1 fails."""
+        """Set the status ``killed`` in memory: an upload or web download through API v1 fails."""
 
     @transition(
         status,
@@ -219,23 +219,23 @@ class Image(FSMModelMixin, models.Model):
         target=Status.QUEUED,
     )
     def mark_requeued(self) -> None:
-        """Change the status without saving: the transfer fails or is cancelled. It can be retried."""
+        """Set the status ``queued`` in memory: the transfer fails or is cancelled. It can be retried."""
 
     @transition(status, source=Status.IMPORTING, target=Status.UPLOADING)
     def mark_restaged(self) -> None:
-        """Change the status without saving: an import fails, and its staged data is kept."""
+        """Set the status ``uploading`` in memory: an import fails, and its staged data is kept."""
 
     @transition(status, source=Status.ACTIVE, target=Status.QUEUED)
     def mark_unlocated(self) -> None:
-        """Change the status without saving: the last location is removed. Size and digests stay, as the pin."""
+        """Set ``queued`` in memory: the last location is removed. Size and digests stay, as the pin."""
 
     @transition(status, source=Status.ACTIVE, target=Status.DEACTIVATED)
     def mark_deactivated(self) -> None:
-        """Change the status without saving: only admins can download the data from now on."""
+        """Set the status ``deactivated`` in memory: only admins can download the data from now on."""
 
     @transition(status, source=Status.DEACTIVATED, target=Status.ACTIVE)
     def mark_reactivated(self) -> None:
-        """Change the status without saving: the data can be downloaded again."""
+        """Set the status ``active`` in memory: the data can be downloaded again."""
 
     @transition(
         status,
@@ -243,7 +243,7 @@ class Image(FSMModelMixin, models.Model):
         target=Status.PENDING_DELETE,
     )
     def mark_pending_delete(self) -> None:
-        """Change the status without saving: the image goes to the trash; its data stays for the scrub time."""
+        """Set ``pending_delete`` in memory: the image goes to the trash; its data stays for the scrub time."""
         self.status_before_delete = self.status
         self.deleted_at = timezone.now()
 
@@ -253,9 +253,9 @@ class Image(FSMModelMixin, models.Model):
         target=RETURN_VALUE(Status.ACTIVE, Status.DEACTIVATED),
     )
     def mark_restored(self) -> str:
-        """Change the status without saving: the image returns to its status before the deletion.
+        """Change the status in memory: the image returns to its status before the deletion.
 
-        Returns that status.
+        Returns that status, which is ``active`` or ``deactivated``.
         """
         before, self.status_before_delete = self.status_before_delete, ""
         self.deleted_at = None
@@ -263,7 +263,7 @@ class Image(FSMModelMixin, models.Model):
 
     @transition(status, source=Status.PENDING_DELETE, target=Status.DELETED)
     def mark_scrubbed(self) -> None:
-        """Change the status without saving: the image and its data are deleted permanently."""
+        """Set the status ``deleted`` in memory: the image and its data are deleted permanently."""
 
     @transition(
         status,
@@ -279,5 +279,5 @@ class Image(FSMModelMixin, models.Model):
         target=Status.DELETED,
     )
     def mark_deleted(self) -> None:
-        """Change the status without saving: the image is deleted permanently, without the trash."""
+        """Set the status ``deleted`` in memory: the image is deleted permanently, without the trash."""
         self.deleted_at = timezone.now()

@@ -1,4 +1,4 @@
-"""The locations of images: which store has an image's data, with a small life cycle."""
+"""The locations of images: the stores that have an image's data, with a status for each copy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from images.models.image import Image
 
 
 class LocationStatus(models.TextChoices):
-    """The statuses of a location."""
+    """The statuses of a location: active, removed but with an object, or deleted."""
 
     ACTIVE = "active", _("Active")
     PENDING_DELETE = "pending_delete", _("Pending Delete")
@@ -25,12 +25,12 @@ class ImageLocationQuerySet(models.QuerySet["ImageLocation"]):
     """Filters that select locations."""
 
     def damaged(self) -> Self:
-        """Select the locations whose data was damaged when it was last verified."""
+        """Select the active locations whose data was damaged when it was last verified."""
         return self.filter(status=LocationStatus.ACTIVE).exclude(damage="")
 
 
 class ImageLocation(FSMModelMixin, models.Model):
-    """A store that has an image's data, and the key of the object.
+    """The place of one copy of an image's data: a store, and the key of the object in it.
 
     In the read-only ``http`` store the key is the URL. Keys are never reused, so that removing
     an object can never remove the data of another location.
@@ -86,20 +86,20 @@ class ImageLocation(FSMModelMixin, models.Model):
         status, source=LocationStatus.ACTIVE, target=LocationStatus.PENDING_DELETE
     )
     def mark_pending_delete(self) -> None:
-        """Set the status ``pending_delete``, without saving: the image no longer has this copy.
+        """Set the status ``pending_delete`` in memory: the image no longer has this copy.
 
-        Its object still exists, and the worker removes it.
+        The object still exists; the worker removes it later.
         """
 
     @transition(
         status, source=LocationStatus.PENDING_DELETE, target=LocationStatus.ACTIVE
     )
     def mark_restored(self) -> None:
-        """Change the status without saving: the location is restored with its image."""
+        """Set the status ``active`` in memory: the location is restored with its image."""
         self.delete_after = None
 
     @transition(
         status, source=LocationStatus.PENDING_DELETE, target=LocationStatus.DELETED
     )
     def mark_deleted(self) -> None:
-        """Change the status without saving: the object is removed."""
+        """Set the status ``deleted`` in memory: the object of the location was removed."""

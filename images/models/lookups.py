@@ -1,4 +1,4 @@
-"""A lookup for containment in JSON columns: ``tags__holds``, ``properties__holds``."""
+"""A lookup for JSON columns: ``tags__holds`` and ``properties__holds`` test what they contain."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.db.models.sql.compiler import SQLCompiler
 
 @JSONField.register_lookup
 class Holds(Lookup):
-    """Matches if the column contains every item of a list, or every pair of a dict.
+    """A lookup that matches if a JSON column contains every item of a list, or every pair of a dict.
 
     PostgreSQL uses the GIN index. SQLite has no such operator and scans the rows, about a
     microsecond each. Keys and values are parameters, never part of the SQL.
@@ -21,14 +21,14 @@ class Holds(Lookup):
     lookup_name = "holds"
 
     def get_prep_lookup(self) -> Any:
-        """Return the compared value unchanged; Django itself would encode it as JSON."""
+        """Return the list or dict of the condition unchanged; Django itself would encode it as JSON."""
         return self.rhs
 
     def as_postgresql(
         self, compiler: SQLCompiler, connection: BaseDatabaseWrapper
     ) -> tuple[str, list[Any]]:
         """Return the SQL of the condition for PostgreSQL, and its parameters."""
-        from psycopg.types.json import Jsonb  # a tenth of a start on SQLite
+        from psycopg.types.json import Jsonb  # slow: not for SQLite
 
         column, params = self.process_lhs(compiler, connection)
         return f"{column} @> %s", [*params, Jsonb(self.rhs)]

@@ -10,7 +10,7 @@ from images.models.image import Image
 
 
 class MemberStatus(models.TextChoices):
-    """The statuses of a member."""
+    """The statuses of a member: whether the project accepts the shared image."""
 
     PENDING = "pending", _("Pending")
     ACCEPTED = "accepted", _("Accepted")

@@ -6,19 +6,19 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-MAX_NAME = 80  # characters: namespaces and everything in them
+MAX_NAME = 80  # characters of the names of namespaces and definitions
 MAX_DESCRIPTION = 500  # characters, of a namespace
 
 
 class NamespaceVisibility(models.TextChoices):
-    """The visibilities of a namespace."""
+    """The visibilities of a namespace: seen by all projects, or only by its owner."""
 
     PUBLIC = "public", _("Public")
     PRIVATE = "private", _("Private")
 
 
 class MetadefNamespace(models.Model):
-    """A group of definitions. A text that is not set is empty."""
+    """A named group of metadata definitions. Texts that are not set are stored as empty."""
 
     namespace = models.CharField(_("namespace"), max_length=MAX_NAME, unique=True)
     display_name = models.CharField(_("display name"), max_length=MAX_NAME, blank=True)
@@ -70,7 +70,7 @@ class MetadefResourceType(models.Model):
 
 
 class MetadefAssociation(models.Model):
-    """A resource type to which the definitions of a namespace apply."""
+    """An association of a namespace with a resource type, to which its definitions apply."""
 
     namespace = models.ForeignKey(
         MetadefNamespace, models.CASCADE, related_name="associations"
@@ -80,7 +80,7 @@ class MetadefAssociation(models.Model):
     )
     # The names of properties have this prefix on resources of the type.
     prefix = models.CharField(max_length=MAX_NAME, blank=True)
-    # Which of several sets of properties of the resource, such as "image" of a volume.
+    # The set of the resource's properties that is meant, such as "image" for a volume.
     properties_target = models.CharField(max_length=MAX_NAME, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -149,7 +149,7 @@ class MetadefProperty(models.Model):
 
 
 class MetadefTag(models.Model):
-    """A tag that the namespace proposes for resources."""
+    """A tag that a namespace proposes for resources."""
 
     namespace = models.ForeignKey(MetadefNamespace, models.CASCADE, related_name="tags")
     name = models.CharField(max_length=MAX_NAME)
@@ -170,7 +170,10 @@ class MetadefTag(models.Model):
 
 
 class ShippedNamespace(models.Model):
-    """The name of a namespace that came with the service and was loaded, which happens once."""
+    """The name of a namespace that is part of the service and was loaded into the database.
+
+    Each such namespace is loaded only once, so that an operator can change or delete it.
+    """
 
     namespace = models.CharField(max_length=MAX_NAME, unique=True)
 

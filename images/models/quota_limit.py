@@ -1,4 +1,4 @@
-"""The limits of single projects."""
+"""The limits that are set for single projects."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LARGEST: Final = (1 << 63) // (1 << 20) - 1  # MiB, whose bytes fit in 64 bits
 
 
 class QuotaLimit(models.Model):
-    """A limit of one project, which replaces the default one."""
+    """A limit of one project, which replaces the default limit of the same name."""
 
     project = models.CharField(
         _("project"), max_length=255, help_text=_("id of the project")

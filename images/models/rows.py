@@ -63,8 +63,8 @@ NULLABLE = frozenset({"name", "size", "disk_format", "container_format"})
 
 # Characters of properties and tags that are read with the other columns of a page.
 SHORT = 4096
-PORTION = 16  # images with longer ones that are read together
-REMOVED = ("{}", "[]")  # of an image that is purged meanwhile
+PORTION = 16  # images whose long properties and tags are read in one query
+REMOVED = ("{}", "[]")  # the texts of an image that is purged meanwhile
 
 _IMAGES = f'"{Image._meta.db_table}"'
 _TEXTS = ("properties", "tags")
@@ -95,7 +95,7 @@ _FROM = (
     f'{_IMAGES} i LEFT JOIN "{ImageLocation._meta.db_table}" live'
     f' ON live."image_id" = i."id" AND live."status" = \'{LocationStatus.ACTIVE}\''
 )
-# PostgreSQL compresses long values. To tell the length of one would decompress it.
+# PostgreSQL compresses long values, and would decompress them to find their length.
 _IS_SHORT = {
     "postgresql": 'pg_column_compression(i."properties") IS NULL'
     ' AND pg_column_compression(i."tags") IS NULL'
@@ -105,7 +105,7 @@ _IS_SHORT = {
 
 
 def statement(images: QuerySet[Image]) -> Statement:
-    """Return the SQL that selects the ids of these images, for ``fetch``.
+    """Return the SQL that selects the ids of these images, with its parameters, for ``fetch``.
 
     Raises EmptyResultSet if no image can match.
     """
@@ -113,7 +113,11 @@ def statement(images: QuerySet[Image]) -> Statement:
 
 
 class Fetched(NamedTuple):
-    """The rows of a page; ``is_cut`` when its last images were left out for their length."""
+    """The rows of a page of images.
+
+    ``is_cut`` is true if the last images were left out, because properties and tags were too
+    long.
+    """
 
     rows: list[Row]
     is_cut: bool
@@ -123,8 +127,9 @@ def fetch(chosen: str, params: Sequence[Any]) -> list[Row]:
     """Return the rows of the images whose ids the SQL ``chosen`` selects. One query.
 
     A row is a dict of columns, ``locations``, a list of (store, key, metadata), and ``task``:
-    status, id and stores of the newest import, in one text. Of an image with data that is the
-    import that gave it the data, or its newest copy to other stores.
+    status, id and stores of an import, in one text, or None. The import is the newest; for an
+    image that has data, it is the import that gave it the data, or its newest copy to other
+    stores.
     """
     return _select(_ALL, chosen, params, "", _task_of_one(connection.vendor))
 
@@ -132,12 +137,12 @@ def fetch(chosen: str, params: Sequence[Any]) -> list[Row]:
 def fetch_page(
     branches: Sequence[QuerySet[Image]], sort: Sort, limit: int, length: int
 ) -> Fetched:
-    """Return the first rows of several ordered and limited querysets merged, each image once.
+    """Return the first ``limit`` rows of several sorted querysets merged, each image once.
 
-    Every branch is limited before the merge. One query with OR would scan the whole catalogue
-    for a project that owns few images (0.5 s with a million images). The page ends with the
-    image whose long properties and tags, together with those before it, reach ``length``
-    characters. One query, and one for each PORTION of images that have long ones.
+    ``branches`` are sorted and limited querysets: one query with OR would scan the whole
+    catalogue for a project that owns few images (0.5 s with a million images). The page ends
+    early after the image whose long properties and tags, together with those before it, reach
+    ``length`` characters. One query, and one for each PORTION of images that have long ones.
     """
     statements = list(_statements(branches))
     if not statements:
@@ -150,7 +155,7 @@ def fetch_page(
 
 
 def row_of(image: Image) -> Row:
-    """Return an image without locations and tasks as a row: a dict as ``fetch`` returns it.
+    """Return an image as a row, a dict as ``fetch`` returns it, but without locations and task.
 
     Times are text in UTC, or None. No query.
     """
@@ -164,7 +169,7 @@ def row_of(image: Image) -> Row:
 
 
 def order_by(column: str, descending: bool) -> OrderBy:
-    """Return the ordering by a column, in which NULL is lowest on every database."""
+    """Return the ordering by a column; NULL counts as the lowest value on every database."""
     if column not in NULLABLE:
         return F(column).desc() if descending else F(column).asc()
     if descending:
@@ -198,7 +203,10 @@ def _merged(statements: Sequence[Statement], order: str, limit: int) -> Statemen
 
 @cache
 def _without_long(vendor: str) -> str:
-    """Return the columns to select from this database, with NULL for long properties and tags."""
+    """Return the columns of a row as SQL, with NULL in place of long properties and tags.
+
+    ``vendor`` is the database: postgresql or sqlite.
+    """
     is_short = _IS_SHORT[vendor]
     return ", ".join(
         f'CASE WHEN {is_short} THEN i."{column}" END'
@@ -210,13 +218,16 @@ def _without_long(vendor: str) -> str:
 
 @cache
 def _task(vendor: str) -> str:
-    """Return the SQL for the newest task of an image that may still get its data."""
+    """Return the SQL of the column ``task`` in lists: the newest import, if the image has no data yet."""
     return f"CASE {_import(vendor)} END"
 
 
 @cache
 def _task_of_one(vendor: str) -> str:
-    """Return the SQL for the newest task of any image, which is too slow for lists."""
+    """Return the SQL of the column ``task`` for a few images, with or without data.
+
+    It finds the import of an image that has data, too, which is too slow for lists.
+    """
     later = _NEWEST.format(join=_JOIN[vendor], also=_LATER)
     return f"CASE {_import(vendor)} ELSE {later} END"
 
@@ -244,7 +255,10 @@ def _select(
 
 
 def _completed(page: list[Row], length: int) -> Fetched:
-    """Read the long properties and tags of a page, as far as they have ``length`` characters."""
+    """Add the long properties and tags to the rows of a page that lack them.
+
+    The page ends early once the added texts have ``length`` characters.
+    """
     long = [n for n, row in enumerate(page) if row["properties"] is None]
     for first in range(0, len(long), PORTION):
         portion = long[first : first + PORTION]
@@ -262,7 +276,7 @@ def _completed(page: list[Row], length: int) -> Fetched:
 
 
 def _texts(ids: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """Return the properties and tags of these images by id, as JSON."""
+    """Return the properties and the tags of images, both as JSON text, by image id."""
     marks = ", ".join(["%s"] * len(ids))
     with connection.cursor() as cursor:
         cursor.execute(

@@ -1,4 +1,4 @@
-"""SQL statements that the ORM compiles once and that are executed with other values each time."""
+"""SQL statements that the ORM compiles once, and that are executed often with different values."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from django.db.models import QuerySet
 
 
 class Statement(NamedTuple):
-    """A compiled statement: the SQL and its parameters, of which some can be placeholders."""
+    """A compiled SQL statement and its parameters, of which some can be placeholders for values."""
 
     sql: str
     params: tuple[Any, ...]
 
     def bind(self, values: Mapping[str, str | None]) -> list[Any]:
-        """Return the parameters, with ``values`` (placeholder -> value) filled in."""
+        """Return the parameters of the statement with ``values`` (placeholder -> value) filled in."""
         return [values.get(param, param) for param in self.params]
 
 

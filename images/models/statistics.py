@@ -1,4 +1,4 @@
-"""Stored counts over the whole catalogue, because counting takes long."""
+"""Counts of the whole catalogue, stored because counting takes long."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from django.db import models
 
 
 class Statistics(models.Model):
-    """The latest counts over the whole catalogue: one row, or none before the first count."""
+    """The latest counts of the whole catalogue: one row, or none before the first count."""
 
     taken_at = models.DateTimeField()
     seconds = models.FloatField(help_text="duration of the count")

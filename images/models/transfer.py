@@ -1,4 +1,4 @@
-"""Transfers, which own every transient status, and the chunks of resumable uploads."""
+"""Transfers, which bring data into images, and the chunks of resumable uploads."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from images.models.image import TRANSIENT_STATUSES, Image, Status
 
 
 class TransferKind(models.TextChoices):
-    """The kinds of transfers."""
+    """The kinds of transfers: the ways in which data comes into an image."""
 
     UPLOAD = "upload", _("Upload")
     STAGE = "stage", _("Stage")
@@ -25,7 +25,7 @@ class TransferKind(models.TextChoices):
 
 
 class ImportMethod(models.TextChoices):
-    """The methods of the import API."""
+    """The methods of the import API, by which clients import data."""
 
     GLANCE_DIRECT = "glance-direct", _("Staged data")
     WEB_DOWNLOAD = "web-download", _("Web download")
@@ -34,12 +34,12 @@ class ImportMethod(models.TextChoices):
 
 
 class TransferStatus(models.TextChoices):
-    """The statuses of a transfer."""
+    """The statuses of a transfer: waiting, running, done or failed."""
 
     WAITING = (
         "waiting",
         _("Waiting"),
-    )  # for a worker; only a location and a task own the image's status already
+    )  # for a worker; of these only locations and tasks own the image's status
     RUNNING = "running", _("Running")
     DONE = "done", _("Done")
     FAILED = "failed", _("Failed")
@@ -53,22 +53,22 @@ class TransferQuerySet(models.QuerySet["Transfer"]):
     """Filters that select transfers."""
 
     def owning(self) -> Self:
-        """Select the transfers that own the status of their image.
+        """Select the transfers that own the status of their image: its status changes when they end.
 
-        They are the running ones, and each location or task that waits for a worker. An image
-        that is copied to another store, or gets its digests later, keeps its status.
+        These are the running transfers, and each location or task that waits for a worker; but
+        not the transfers that copy an active image to another store, or compute its digests.
         """
         return self.begun().exclude(
             Q(kind=TransferKind.IMAGE_COPY) | Q(status_on_failure=Status.ACTIVE)
         )
 
     def into(self, store_id: str) -> Self:
-        """Select the transfers of which this store is a target, alone or among others."""
+        """Select the transfers that write to this store, alone or among other target stores."""
         targets = TransferTarget.objects.filter(store=store_id).values("transfer")
         return self.filter(Q(store=store_id) | Q(pk__in=targets))
 
     def begun(self) -> Self:
-        """Select the transfers that run, and each location or task that waits for a worker."""
+        """Select the running transfers, and each location or task that waits for a worker."""
         # Not IN: each of the two statuses has an index of its own.
         waiting = Q(status=TransferStatus.WAITING) & (
             Q(kind=TransferKind.LOCATION) | Q(task_id__isnull=False)
@@ -76,30 +76,35 @@ class TransferQuerySet(models.QuerySet["Transfer"]):
         return self.filter(Q(status=TransferStatus.RUNNING) | waiting)
 
     def staging(self) -> Self:
-        """Select the running resumable uploads and the staged data that is kept."""
+        """Select the open resumable uploads, and the transfers that keep staged data."""
         return self.filter(kind=TransferKind.STAGE, status=TransferStatus.RUNNING)
 
     def unclean(self) -> Self:
-        """Select the failed transfers whose partial data is not removed yet."""
+        """Select the failed transfers whose partial data is not removed from the stores yet."""
         return self.filter(UNCLEAN)
 
     def with_bytes(self) -> Self:
-        """Select the transfers whose stored object, if there is one, belongs to no location."""
+        """Select the transfers that can have a stored object that belongs to no location.
+
+        These are the running transfers, and the failed ones whose partial data is not removed
+        yet.
+        """
         return self.filter(Q(status=TransferStatus.RUNNING) | UNCLEAN)
 
     def partly_unclean(self) -> Self:
-        """Select the successful transfers with partial data in a store that has failed."""
+        """Select the successful transfers that left partial data in a target store that has failed."""
         unclean = TransferTarget.objects.filter(UNCLEAN).values("transfer")
         return self.filter(pk__in=unclean, status=TransferStatus.DONE)
 
 
 class Transfer(models.Model):
-    """An attempt to bring data in, with a lease: without heartbeats it is considered dead.
+    """An attempt to bring data into an image, with a lease: without heartbeats it counts as dead.
 
-    Every transfer has its own key, so that a transfer that ends late can never remove the
-    data of another one. ``cleaned`` says that the partial data of a failed transfer is
-    removed. The data of a STAGE is in its chunks: a resumable upload is imported once it is
-    complete; staged data, which has an ``import_method``, once a client asks for it.
+    Every transfer has its own key, so that a transfer that ends late can never remove the data
+    of another transfer. ``cleaned`` says that the partial data of a failed transfer is removed.
+    The data of a transfer of the kind STAGE is in its chunks. A resumable upload is imported
+    once it is complete; staged data, which has an ``import_method``, is imported once a client
+    asks for it.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid4)
@@ -119,11 +124,11 @@ class Transfer(models.Model):
     source = models.TextField(
         blank=True, help_text="URL of a web download, without its query"
     )
-    # What the transfer needs and nobody may see, encrypted; empty once the transfer has ended.
+    # Secrets that the transfer needs, encrypted; empty once the transfer has ended.
     secret = models.TextField(blank=True, db_default="")
-    # Of the import API: empty for an upload and for a web download through API v1.
+    # A method of the import API; empty for an upload and for a web download through API v1.
     import_method = models.CharField(max_length=16, blank=True, db_default="")
-    # Of the transfers that clients of the import API know as tasks.
+    # Set only for transfers that clients of the import API see as tasks.
     task_id = models.UUIDField(null=True, unique=True)
     task_user = models.CharField(max_length=255, blank=True, db_default="")
     task_project = models.CharField(max_length=255, null=True)  # noqa: DJ001
@@ -132,10 +137,10 @@ class Transfer(models.Model):
     request_id = models.CharField(max_length=64, blank=True)
     bytes_received = models.BigIntegerField(default=0)
     bytes_expected = models.BigIntegerField(null=True)
-    # Of the project's storage quota, see images.transfers.usage; NULL: begun without a quota.
+    # Bytes of the project's storage quota (images.transfers.usage); NULL: begun without a quota.
     bytes_reserved = models.BigIntegerField(null=True)
     checksum = models.CharField(max_length=32, null=True, help_text="MD5 expected")  # noqa: DJ001
-    # What the data must have: algorithm -> hexadecimal digest.
+    # The digests that the data must have: algorithm -> hexadecimal.
     expected_digests = models.JSONField(
         default=dict, db_default=Value({}, models.JSONField())
     )
@@ -186,31 +191,31 @@ class Transfer(models.Model):
 
     @property
     def keeps_status(self) -> bool:
-        """Whether the image, which has data, keeps its status while the transfer is open."""
+        """Whether the image has data already, and keeps its status while the transfer is open."""
         return self.kind == TransferKind.IMAGE_COPY or self.is_for_digests
 
     @property
     def is_for_digests(self) -> bool:
-        """Whether the image has the data already, and only its digests are computed."""
+        """Whether the transfer only computes the digests of data that the image has already."""
         return self.status_on_failure == Status.ACTIVE
 
     @property
     def is_complete(self) -> bool:
-        """Whether all bytes have arrived."""
+        """Whether all bytes of the data have arrived."""
         return self.bytes_received == self.bytes_expected
 
     @property
     def can_pause(self) -> bool:
         """Whether the transfer needs no heartbeats until its deadline.
 
-        Between the requests of a resumable upload, and when staged data waits for its import.
+        This is so for a resumable upload between two requests, and for complete staged data.
         """
         is_resumable = not self.import_method
         return self.kind == TransferKind.STAGE and (is_resumable or self.is_complete)
 
 
 class TargetStatus(models.TextChoices):
-    """The statuses of a target store."""
+    """The statuses of a target store of a transfer."""
 
     WAITING = "waiting", _("Waiting")
     DONE = "done", _("Done")
@@ -218,10 +223,14 @@ class TargetStatus(models.TextChoices):
 
 
 class TransferTargetQuerySet(models.QuerySet["TransferTarget"]):
-    """Filters that select target stores."""
+    """Filters that select target stores of transfers."""
 
     def with_bytes(self) -> Self:
-        """Select those whose stored object, if there is one, belongs to no location."""
+        """Select the targets that can have a stored object that belongs to no location.
+
+        These are the targets of running transfers, and targets whose partial data is not
+        removed yet after a failure.
+        """
         return self.filter(
             Q(transfer__status=TransferStatus.RUNNING)
             | Q(transfer__status=TransferStatus.FAILED, transfer__cleaned=False)
@@ -230,13 +239,14 @@ class TransferTargetQuerySet(models.QuerySet["TransferTarget"]):
 
 
 class TransferTarget(models.Model):
-    """A store that a transfer writes to, with the key of the object in it.
+    """A target store of a transfer, with the key of the object in it.
 
-    Only the imports that clients request have such rows; the first one has the store and key of
-    the transfer. Any other transfer has the one store that its own row names.
+    Only the imports that clients request have such rows; the first row has the store and key of
+    the transfer. Any other transfer has only the store that its own row names.
 
-    FAILED is the store for which an import failed, or without which it succeeded. ``cleaned``
-    says that what was written to such a store is removed, although the import succeeded.
+    The status FAILED says that the import could not write to this store, whether it failed or
+    succeeded with other stores. ``cleaned`` says that, after an import that succeeded with
+    other stores, the partial data in this store is removed.
     """
 
     # The index of the constraint begins with this column.
@@ -279,16 +289,16 @@ class TransferTarget(models.Model):
 
 
 def ownerless() -> Q:
-    """Return the query condition for images in a transient status without a transfer for it.
+    """Return the query condition for images in a transient status that no open transfer will change.
 
-    They are saving, uploading or importing, but no open transfer will ever change that.
+    The transient statuses are saving, uploading and importing.
     """
     owning = Transfer.objects.owning().filter(image=OuterRef("pk"))
     return Q(~Exists(owning), status__in=TRANSIENT_STATUSES)
 
 
 class ChunkStatus(models.TextChoices):
-    """The statuses of an upload chunk."""
+    """The statuses of an upload chunk: arriving, stored, or lost."""
 
     ARRIVING = "arriving"
     STORED = "stored"
@@ -296,18 +306,18 @@ class ChunkStatus(models.TextChoices):
 
 
 class UploadChunk(models.Model):
-    """Bytes [start, start + size) of a resumable upload, stored as a separate object.
+    """Bytes [start, start + size) of a resumable upload or of staged data, stored as an object.
 
-    An upload has at most one arriving chunk; the request that created it has the right to
-    write. A chunk counts once it is stored; a lost chunk never counts. The object is removed
-    before the row.
+    An upload has at most one arriving chunk; only the request that created it writes to it. A
+    chunk counts once it is stored; a lost chunk never counts. The object is removed before the
+    row.
     """
 
     transfer = models.ForeignKey(Transfer, models.CASCADE, related_name="chunks")
     start = models.BigIntegerField(help_text="bytes")
     size = models.BigIntegerField(default=0, help_text="bytes")
     key = models.TextField()
-    # Empty: received by an earlier release.
+    # Empty if an earlier release received the chunk.
     digest = models.CharField(max_length=64, blank=True, default="", db_default="")
     status = models.CharField(
         max_length=8, choices=ChunkStatus.choices, default=ChunkStatus.ARRIVING

@@ -1,4 +1,4 @@
-"""The unified limits as Keystone had them last."""
+"""A stored copy of the unified limits of Keystone, as they were last read."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from django.db import models
 
 
 class UnifiedLimits(models.Model):
-    """The limits that Keystone has for this service: one row, or none before the first reading.
+    """The limits that Keystone has for this service: one row, or none before they are first read.
 
-    Values are in MiB or images; -1 is no limit.
+    Values are in MiB or images; -1 means no limit.
     """
 
     read_at = models.DateTimeField()

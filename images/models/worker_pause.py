@@ -1,4 +1,4 @@
-"""The pause of the background workers after a restore."""
+"""The pause of the background workers after a restore of the database from a backup."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from django.utils import timezone
 
 
 class WorkerPause(models.Model):
-    """The pause of all background workers: one row, or none while they work."""
+    """The pause of all background workers: one row, or none while the workers are not paused."""
 
     since = models.DateTimeField(default=timezone.now)
     reason = models.TextField()

@@ -1,4 +1,4 @@
-"""The last report of a background worker, by which others know that one works."""
+"""The time at which a background worker last reported that it works."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from django.db import models
 
 
 class WorkerReport(models.Model):
-    """The time of the last report of any background worker: one row, or none before it."""
+    """The time of the last report of any background worker: one row, or none before the first report."""
 
     reported_at = models.DateTimeField()
 
