@@ -56,7 +56,7 @@ class Store(Protocol):
 
     @property
     def read_only(self) -> bool:
-        """Whether objects can only be read."""
+        """Whether objects can only be read, not stored or deleted."""
 
     @property
     def properties(self) -> Mapping[str, object]:
@@ -81,11 +81,11 @@ class Store(Protocol):
         """
 
     def open(self, key: str, start: int = 0, stop: int | None = None) -> Blocks:
-        """Return bytes [start, stop), or up to the object's end, in blocks of about 1 MiB.
+        """Return bytes [start, stop) of an object in blocks of about 1 MiB.
 
-        The call raises DataMissing if there is no such object, StoreError if the store fails;
-        the iteration can also raise StoreError. ``close()`` releases the file or the
-        connection.
+        ``stop`` None: to the end of the object. The call raises DataMissing if there is no such
+        object, StoreError if the store fails; the iteration can also raise StoreError.
+        ``close()`` of the blocks releases the file or the connection.
         """
 
     def size(self, key: str) -> int:
@@ -97,8 +97,8 @@ class Store(Protocol):
     def delete(self, key: str, *, abandoned: bool = False) -> None:
         """Remove an object. Safe to call twice; does nothing in a read-only store.
 
-        ``abandoned``: the writer may have died, so that partial data may exist. Raises
-        StoreError if the store fails.
+        With ``abandoned`` partial data is removed, too, which a dead writer can have left.
+        Raises StoreError if the store fails.
         """
 
     def keys(self) -> Iterator[tuple[str, int]]:
@@ -112,7 +112,10 @@ HTTP = HttpStore()
 
 
 def get(store_id: str) -> Store:
-    """Return the configured store with this id, or ``http``. Raises Invalid for other ids."""
+    """Return the configured store with this id; ``http`` is the store of external URLs.
+
+    Raises Invalid for any other id.
+    """
     if store_id == HTTP.id:
         return HTTP
     try:
@@ -152,9 +155,10 @@ def get_for_location(store_id: str) -> Store:
 def heaviest_first(
     copies: Iterable[tuple[str, str]], preferred: Sequence[str] = ()
 ) -> list[tuple[str, str]]:
-    """Return (store id, key) pairs by descending weight of the store.
+    """Sort copies, as pairs of (store id, key), by descending weight of their stores.
 
-    Pairs in ``preferred`` stores come first, in that order.
+    Copies in the stores ``preferred`` (ids) come before all others, in the order of these ids.
+    A store that is not configured has the weight 0.
     """
     rank = {store_id: index for index, store_id in enumerate(preferred)}
     last = len(rank)
@@ -169,12 +173,12 @@ def _weight(store_id: str) -> int:
 
 
 def default() -> Store:
-    """Return the first configured store."""
+    """Return the default store: the first one in settings.IMAGECATALOG_STORES."""
     return configured()[0]
 
 
 def configured() -> list[Store]:
-    """Return the configured stores in their order, without ``http``."""
+    """Return the stores of settings.IMAGECATALOG_STORES in their order, without ``http``."""
     return list(_stores(settings.IMAGECATALOG_STORES).values())
 
 

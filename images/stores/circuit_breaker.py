@@ -19,7 +19,7 @@ class CircuitBreaker:
         self.failures = 0  # of all stores
 
     def failed(self, store_id: str) -> None:
-        """Count a failure of a store."""
+        """Count a failure of the store with this id."""
         self._failures[store_id] += 1
         self.failures += 1
 

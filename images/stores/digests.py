@@ -25,11 +25,11 @@ class Digests:
     def __init__(self, *algorithms: str) -> None:
         """Prepare the digests with these names of hashlib. Raises ValueError for unknown names."""
         self.size = 0
-        self._lanes = {name: _Lane(name) for name in algorithms}
+        self._computations = {name: _Computation(name) for name in algorithms}
 
     def __enter__(self) -> Self:
-        for lane in self._lanes.values():
-            lane.thread.start()
+        for computation in self._computations.values():
+            computation.thread.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -41,24 +41,27 @@ class Digests:
         The block must not change afterwards. Raises the error with which a thread has failed.
         """
         self.size += len(block)
-        for lane in self._lanes.values():
-            lane.feed(block)
+        for computation in self._computations.values():
+            computation.feed(block)
 
     def hexdigests(self) -> dict[str, str]:
         """End the computation and return the digests: algorithm -> lower-case hexadecimal."""
         self._end()
-        return {name: lane.hexdigest() for name, lane in self._lanes.items()}
+        return {
+            name: computation.hexdigest()
+            for name, computation in self._computations.items()
+        }
 
     def _end(self) -> None:
-        for lane in self._lanes.values():
-            if lane.thread.is_alive():
-                lane.blocks.put(None)
-        for lane in self._lanes.values():
-            lane.thread.join()
+        for computation in self._computations.values():
+            if computation.thread.is_alive():
+                computation.blocks.put(None)
+        for computation in self._computations.values():
+            computation.thread.join()
 
 
-class _Lane:
-    """The digest of one algorithm, its thread and the blocks that wait for it."""
+class _Computation:
+    """The computation of one digest: its thread, and a queue of blocks that the thread reads."""
 
     def __init__(self, algorithm: str) -> None:
         self._hash = hashlib.new(algorithm, usedforsecurity=False)
@@ -95,7 +98,7 @@ class _Lane:
 
 
 def digesting(blocks: Iterable[bytes], digests: Digests) -> Iterator[bytes]:
-    """Feed each block to ``digests``, then pass it on unchanged."""
+    """Yield the blocks unchanged, and feed each one to ``digests`` before it is yielded."""
     for block in blocks:
         digests.feed(block)
         yield block

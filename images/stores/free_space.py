@@ -1,6 +1,6 @@
-"""The space that uploads leave free on a file system: IMAGECATALOG_STORE_RESERVE.
+"""The reserve of free space on a file system (IMAGECATALOG_STORE_RESERVE), which no upload uses.
 
-Other files on it, such as the database in the data folder, can still be written when the
+So other files on it, such as the database in the data folder, can still be written when the
 store refuses data.
 """
 
@@ -17,34 +17,35 @@ from images.errors import StoreFull
 
 STEP = 16 << 20  # bytes claimed ahead of data that has just begun
 MOST = 1 << 30  # bytes kept free by default, on file systems of 50 GiB and more
-PART = 50  # of smaller ones a fiftieth is kept free
+PART = 50  # on smaller file systems a fiftieth is kept free
 
 _lock = Lock()
 _coming: Counter[int] = Counter()  # bytes claimed and not yet written, by device
 
 
 class Claim:
-    """The space on a file system that one writer has claimed and not yet written.
+    """The space on a file system that one writer has claimed for data that is not yet written.
 
-    A writer claims as much as it has written, at least STEP: writers that announce much and
-    bring little must not keep others from writing. Claims of other processes are not seen, only
-    what these have written.
+    A writer claims ahead as much as it has written, at least STEP bytes. So a writer that
+    announces much data but sends little does not keep others from writing. Claims of other
+    processes are not seen, only the data that they have written.
     """
 
     def __init__(self, folder: Path, size: int | None) -> None:
         """Claim space in ``folder`` for the beginning of data of ``size`` bytes.
 
-        If the size is None, space is claimed while the data is written. Raises StoreFull if
-        the data would use the reserve, OSError if the file system fails.
+        If the size is None, space is claimed while the data is written. Raises StoreFull if the
+        data would use the reserve of free space, OSError if the file system fails.
         """
         self._folder, self._device = folder, os.stat(folder).st_dev
         self._size, self._left, self._written = size, 0, 0
         self.extend(min(size or 0, STEP), needed=size or 0)
 
     def extend(self, count: int, needed: int = 0) -> None:
-        """Claim ``count`` more bytes, for data that needs ``needed`` bytes in the end.
+        """Claim ``count`` more bytes, for data of which ``needed`` more bytes will come in total.
 
-        Raises StoreFull if they would use the reserve, OSError if the file system fails.
+        Raises StoreFull if either number of bytes would use the reserve of free space, OSError
+        if the file system fails.
         """
         with _lock:
             status = os.statvfs(self._folder)
@@ -56,7 +57,8 @@ class Claim:
     def use(self, count: int) -> None:
         """Count ``count`` bytes of the claim as written; extend the claim if it is too small.
 
-        Raises the errors of ``extend``.
+        Raises StoreFull if the extension would use the reserve of free space, OSError if the
+        file system fails.
         """
         if count > self._left:
             self._grow(count - self._left)

@@ -22,15 +22,15 @@ class _End(Enum):
 
 
 class Aborted(Exception):
-    """Raised in the consumer when the producer fails: the consumer must undo its work."""
+    """The error that the consumer gets when the producer fails: the consumer must undo its work."""
 
 
 class Handover:
     """A context manager that hands blocks to ``consume``, which reads them in its own thread.
 
     Within the context, ``give`` passes blocks, and ``consume`` reads them as one iterator. A
-    normal end of the context ends the iterator; after an exception the iterator raises
-    Aborted. ``error`` is the exception with which ``consume`` has failed.
+    normal end of the context ends the iterator; after an exception in the context the iterator
+    raises Aborted. ``error`` is the exception with which ``consume`` has failed.
     """
 
     def __init__(self, consume: Callable[[Iterator[bytes]], object]) -> None:
@@ -58,14 +58,15 @@ class Handover:
         self._queue.put(block)
 
     def end(self, *, complete: bool) -> None:
-        """End the iterator of the consumer, without waiting for the end of the consumer.
+        """End the iterator that the consumer reads, without waiting until the consumer has ended.
 
-        The end of the context does this, too, and then waits; only the first end counts.
+        If the data is not ``complete``, the iterator raises Aborted. The end of the context
+        ends the iterator, too, and then waits for the consumer; only the first end counts.
         """
         self._queue.put(_End.COMPLETE if complete else _End.ABORTED)
 
     def result(self) -> None:
-        """Raise the consumer's error, if it has failed; to be called after the context."""
+        """Raise the error with which the consumer has failed, if any. Call it after the context."""
         if self.error is not None:
             raise self.error
 

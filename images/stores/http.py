@@ -47,7 +47,7 @@ class HttpStore:
     properties: Mapping[str, object] = {}
 
     def check_mounted(self, in_use: Callable[[], bool]) -> None:
-        """Do nothing: only a folder can be missing without an error."""
+        """Do nothing: only stores in local folders have to be mounted."""
 
     def put(self, key: str, blocks: Iterable[bytes], size: int | None = None) -> None:
         """Raise StoreReadOnly: data cannot be stored at a URL."""
@@ -58,8 +58,10 @@ class HttpStore:
     ) -> Generator[bytes, None, None]:
         """Return bytes [start, stop) of the data at a URL, in blocks of 1 MiB.
 
-        The call raises Invalid (URL refused), DataMissing and StoreError; the iteration
-        raises StoreError when the body is shorter than announced or arrives too slowly.
+        ``stop`` None: to the end of the data. The call raises Invalid if the URL filter refuses
+        the URL, DataMissing if the server does not have the data, and StoreError if the server
+        fails; the iteration raises StoreError when the body is shorter than its Content-Length
+        or arrives too slowly.
         """
         if stop is not None and stop <= start:
             self.size(key)
@@ -68,10 +70,10 @@ class HttpStore:
         return _cut_or_close(response, start, stop)
 
     def size(self, key: str) -> int:
-        """Return the size in bytes as the web server reports it.
+        """Return the size in bytes that the web server reports for the data at a URL.
 
-        Raises Invalid (URL refused), DataMissing, and StoreError if the server fails or does
-        not report the size.
+        Raises Invalid if the URL filter refuses the URL, DataMissing if the server does not
+        have the data, and StoreError if it fails or does not report the size.
         """
         response = _follow("HEAD", key, {})
         response.close()
@@ -126,11 +128,11 @@ def request(
     *,
     is_operators: bool = False,
 ) -> BaseHTTPResponse:
-    """Send a request with credentials, and return the response, which is no redirect.
+    """Send a request with credentials and return the response; refuse a redirect.
 
-    Credentials are for the server of this URL only: a redirect is refused. ``is_operators``
-    says that the URL is from the operator's settings. Raises Invalid for a URL that the filter
-    refuses, StoreError if the server fails or redirects.
+    The credentials are for the server of this URL only. ``is_operators`` says that the URL is
+    from the operator's settings, so that any address and port is allowed. Raises Invalid for a
+    URL that the filter refuses, StoreError if the server fails or redirects.
     """
     checked = url_filter.check(url, is_operators=is_operators)
     response = _ask(method, checked, dict(headers), body)
@@ -143,16 +145,16 @@ def request(
 
 
 def document(url: str, most: int) -> bytes:
-    """Return a document of at most ``most`` bytes at a URL, after all redirects.
+    """Return a document of at most ``most`` bytes at a URL; redirects are followed.
 
-    Raises Invalid for a URL that the filter refuses, DataMissing, and StoreError if a server
-    fails or the document is too large.
+    Raises Invalid for a URL that the filter refuses, DataMissing if there is no document, and
+    StoreError if a server fails or the document is too large.
     """
     return read_small(_get(url, {}), most)
 
 
 def read_small(response: BaseHTTPResponse, most: int) -> bytes:
-    """Read the body of a response. Raises StoreError if it has more than ``most`` bytes."""
+    """Return the body of a response. Raises StoreError if it has more than ``most`` bytes."""
     parts, size = [], 0
     for block in stream(response):
         parts.append(block)
@@ -166,8 +168,9 @@ def read_small(response: BaseHTTPResponse, most: int) -> bytes:
 def stream(response: BaseHTTPResponse) -> Generator[bytes, None, None]:
     """Return the body of a response in blocks of 1 MiB.
 
-    Raises StoreError if the server reports neither its size nor its end; the iteration, if the
-    body is shorter than announced or arrives too slowly.
+    The call raises StoreError if the server reports neither the size nor the end of the body;
+    the iteration raises StoreError if the body is shorter than its Content-Length or arrives
+    too slowly.
     """
     return _cut_or_close(response, 0, None)
 
@@ -294,7 +297,10 @@ def _length(response: BaseHTTPResponse) -> int | None:
 def _cut_or_close(
     response: BaseHTTPResponse, start: int, stop: int | None
 ) -> Generator[bytes, None, None]:
-    """Return the blocks, begun, so that ``close()`` also closes the response before the first."""
+    """Return bytes [start, stop) of the data in blocks; if this fails, close the response.
+
+    The generator has begun already, so that its ``close()`` also closes the response.
+    """
     try:
         blocks = _cut(response, start, stop)
     except BaseException:
@@ -307,9 +313,10 @@ def _cut_or_close(
 def _cut(
     response: BaseHTTPResponse, start: int, stop: int | None
 ) -> Generator[bytes, None, None]:
-    """Return bytes [start, stop) of the data from a response that has all of it or the range.
+    """Return bytes [start, stop) of the data; the response has all of the data, or only this range.
 
-    Raises StoreError if the server sent another part, or reports neither size nor end.
+    ``stop`` None: to the end of the data. Raises StoreError if the server sent another range,
+    or reports neither the size nor the end of the data.
     """
     if response.status == 416:
         return _blocks(response, 0, 0)
@@ -325,7 +332,7 @@ def _cut(
 
 
 def _end_of_part(response: BaseHTTPResponse, start: int, stop: int | None) -> int:
-    """Return the end of the part that the server sends: ``stop``, or the end of the data.
+    """Return the offset in bytes at which the sent part ends: ``stop``, or the end of the data.
 
     Raises StoreError if the part does not begin at ``start`` or ends too early.
     """
@@ -340,10 +347,10 @@ def _end_of_part(response: BaseHTTPResponse, start: int, stop: int | None) -> in
 def _blocks(
     response: BaseHTTPResponse, skip: int, wanted: int | None, exact: bool = False
 ) -> Generator[bytes, None, None]:
-    """Yield ``wanted`` bytes after ``skip`` bytes, first one empty block; close the response.
+    """Yield an empty block, then ``wanted`` bytes of the body after its first ``skip`` bytes.
 
-    ``wanted`` None: all that follow. Raises StoreError if the data comes too slowly, and with
-    ``exact`` if there are fewer bytes.
+    ``wanted`` None: all bytes that follow. Closes the response at the end. Raises StoreError if
+    the data comes too slowly, and with ``exact`` if there are fewer bytes.
     """
     size = -skip
     try:
@@ -360,9 +367,9 @@ def _blocks(
 
 
 def _sent(response: BaseHTTPResponse, skip: int, wanted: int | None) -> Iterator[bytes]:
-    """Yield the next ``skip`` bytes, then ``wanted`` bytes, in blocks that never contain both.
+    """Yield the next ``skip`` bytes of the body, then ``wanted`` bytes; no block has bytes of both.
 
-    ``wanted`` None: all that follow.
+    ``wanted`` None: all bytes that follow.
     """
     for left in (skip, wanted):
         while left is None or left > 0:

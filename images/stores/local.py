@@ -38,7 +38,7 @@ EMPTY = (
 
 
 class LocalStore:
-    """A store in a local folder; ``root`` is created when it is first used."""
+    """A store in the local folder ``root``, which is created when the store is first used."""
 
     type = "file"
     read_only = False
@@ -62,7 +62,7 @@ class LocalStore:
 
     @property
     def properties(self) -> dict[str, object]:
-        """The folder, and the size of the blocks in which data is read and written."""
+        """The folder, and the size in bytes of the blocks in which data is read and written."""
         return {
             "data_dir": str(self.root),
             "chunk_size": BLOCK,
@@ -70,9 +70,10 @@ class LocalStore:
         }
 
     def check_mounted(self, in_use: Callable[[], bool]) -> None:
-        """Create the folder, and the file in it that marks it as this store's.
+        """Create the folder, and in it the file that marks the folder as a store.
 
-        Raises StoreError for an empty folder without that file if ``in_use`` returns True.
+        Raises StoreError if the folder has neither this file nor any objects, and ``in_use``
+        returns True: it is probably not mounted.
         """
         marker = self.root / MARKER
         if marker.exists():
@@ -84,11 +85,11 @@ class LocalStore:
             marker.touch(FILE_MODE)
 
     def put(self, key: str, blocks: Iterable[bytes], size: int | None = None) -> None:
-        """Store an object: write ``<key>.part``, sync it, rename it, sync the folder.
+        """Store an object: write ``<key>.part``, sync it, rename it to the key, sync the folder.
 
-        The part file reserves the key: a second writer of the same key is refused, and so is
-        an existing key. Raises StoreFull, StoreError, and the exceptions of ``blocks``;
-        StoreFull before the first block, if data of ``size`` bytes does not fit.
+        The part file reserves the key: a second writer of the same key is refused, and so is an
+        existing key. Raises StoreFull, StoreError, and the exceptions of ``blocks``; StoreFull
+        before the first block, if data of ``size`` bytes does not fit.
         """
         final = self._path(key)
         part = final.with_name(final.name + PART)
@@ -116,7 +117,8 @@ class LocalStore:
     def open(self, key: str, start: int = 0, stop: int | None = None) -> FilePart:
         """Return bytes [start, stop) of an object in blocks of 1 MiB.
 
-        Raises DataMissing if there is no such object, StoreError if the store fails.
+        ``stop`` None: to the end of the object. Raises DataMissing if there is no such object,
+        StoreError if the store fails.
         """
         with self._patience.reading(), self._reading():
             file = os.open(self._path(key), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
@@ -138,15 +140,16 @@ class LocalStore:
             return _regular(os.lstat(self._path(key)))
 
     def free(self) -> int:
-        """Return the free bytes of the disk. Raises StoreError if the store fails."""
+        """Return the free bytes of the store's disk. Raises StoreError if the store fails."""
         with self._patience.reading(), _store_errors():
             status = os.statvfs(self.root)
         return status.f_bavail * status.f_frsize
 
     def delete(self, key: str, *, abandoned: bool = False) -> None:
-        """Remove an object and any part file of its key. Safe to call twice.
+        """Remove an object, and the file of an unfinished write to the same key.
 
-        Raises StoreError if the store fails.
+        Safe to call twice. ``abandoned`` makes no difference. Raises StoreError if the store
+        fails.
         """
         path = self._path(key)
         # The part file first: if it is renamed meanwhile, the final name is still removed.
@@ -156,7 +159,7 @@ class LocalStore:
                 sync_folder(path.parent)
 
     def keys(self) -> Iterator[tuple[str, int]]:
-        """Yield (key, size in bytes) of every file, including part files of dead processes."""
+        """Yield (key, size in bytes) of every file, also of unfinished ones of dead processes."""
         # Without the folder no object was stored yet; if one was, opening it raises StoreError.
         return self._walk("") if self.root.is_dir() else iter(())
 
@@ -165,7 +168,7 @@ class LocalStore:
         return self._base + keys.checked(key)
 
     def _is_empty(self) -> bool:
-        """Return whether the folder contains nothing whose name is a key, or does not exist.
+        """Return whether the store's folder is missing, or has no entry whose name can be a key.
 
         The folders of removed objects stay, so an emptied store is not empty.
         """
@@ -177,9 +180,9 @@ class LocalStore:
         return self.root / keys.checked(key)
 
     def _sync_folders(self, folder: Path) -> None:
-        """Sync a folder and all its parents up to the root.
+        """Sync a folder and all its parents up to the store's root.
 
-        A parallel put may have created one of them and not synced it yet.
+        Another writer can have created one of these folders without having synced it yet.
         """
         sync_folder(folder)
         if folder != self.root:
@@ -228,7 +231,8 @@ class LocalStore:
 def _store_errors() -> Iterator[None]:
     """Turn errors of the file system within the context into StoreError or StoreFull.
 
-    The iteration of blocks must stay outside, because their source has errors of its own.
+    Do not iterate over blocks of data within the context: the errors of their source are no
+    errors of the store.
     """
     try:
         yield
@@ -292,7 +296,7 @@ def _regular(status: os.stat_result) -> int:
 
 
 class FilePart(Iterator[bytes]):
-    """Bytes [position, stop) of an open file, read as blocks or sent by the kernel."""
+    """Bytes [position, stop) of an open file, read as blocks or sent to a socket by the kernel."""
 
     def __init__(
         self,
@@ -304,7 +308,8 @@ class FilePart(Iterator[bytes]):
     ) -> None:
         """Take over the descriptor ``file``, which this object closes.
 
-        ``source`` names the store; reads raise StoreError if ``patience`` does.
+        ``source`` is the id of the store. ``patience`` limits how many threads read from the
+        store's file system: reads raise StoreError if it hangs.
         """
         self._file, self._position, self._stop = file, position, stop
         self.source = source
@@ -333,15 +338,16 @@ class FilePart(Iterator[bytes]):
         return sent
 
     def take(self) -> FilePart:
-        """Return an object for the rest of the data, which closes the file instead of this one.
+        """Move the file and the data that is left to a new object, and return it.
 
-        Its reads may hang: it is for a thread that serves this store alone.
+        Reads of the new object can hang, because no ``Patience`` limits them: use it in a
+        thread that serves this store alone.
         """
         file, self._file = self._file, -1
         return FilePart(file, self._position, self._stop, self.source)
 
     def status(self) -> os.stat_result:
-        """Return the status of the file."""
+        """Return the status of the file as ``os.fstat`` does, such as its size and inode."""
         return os.fstat(self._file)
 
     def close(self) -> None:

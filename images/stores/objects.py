@@ -47,9 +47,9 @@ class ObjectStore:
     ) -> None:
         """Prepare the client of a store at a URL such as ``s3://bucket/prefix``.
 
-        ``options`` are those of obstore, and ``part_mib`` (size of the parts of an upload, in
-        MiB). Raises ImproperlyConfigured for a bad URL or option, and for a credential among
-        the options.
+        ``options`` are the options of obstore's client, and ``part_mib`` (size of the parts of
+        an upload, in MiB). Raises ImproperlyConfigured for a bad URL or option, and for a
+        credential among the options.
         """
         self.id = store_id
         self.weight = weight
@@ -65,7 +65,7 @@ class ObjectStore:
 
     @property
     def properties(self) -> dict[str, object]:
-        """The size of the parts of an upload, in MiB, and their number at once; S3 only."""
+        """The size of the parts of an upload in MiB, and their number at once; empty unless S3."""
         if self.type not in S3:
             return {}
         part_mib = self._part_size >> 20
@@ -76,7 +76,7 @@ class ObjectStore:
         }
 
     def check_mounted(self, in_use: Callable[[], bool]) -> None:
-        """Do nothing: only a folder can be missing without an error."""
+        """Do nothing: only stores in local folders have to be mounted."""
 
     def put(self, key: str, blocks: Iterable[bytes], size: int | None = None) -> None:
         """Store an object by a multipart upload, so that only complete objects are visible.
@@ -104,7 +104,8 @@ class ObjectStore:
     ) -> Generator[bytes, None, None]:
         """Return bytes [start, stop) of an object in blocks of about 1 MiB.
 
-        Raises DataMissing if there is no such object, StoreError if the store fails.
+        ``stop`` None: to the end of the object. Raises DataMissing if there is no such object,
+        StoreError if the store fails.
         """
         if start == 0 and stop is None:
             return self._stream(key, {})
@@ -151,7 +152,7 @@ class ObjectStore:
                         yield entry["path"], entry["size"]
 
     def url(self, key: str) -> str:
-        """Return the URL of an object, such as ``s3://bucket/…``, as the store is configured."""
+        """Return the URL of an object, such as ``s3://bucket/…``: the store's URL and the key."""
         return f"{self._url}/{keys.checked(key)}"
 
     def _upload(self, key: str, blocks: Iterator[bytes]) -> None:
@@ -191,7 +192,8 @@ class ObjectStore:
 def _store_errors() -> Iterator[None]:
     """Turn errors of obstore within the context into StoreError or StoreFull.
 
-    The iteration of blocks must stay outside, because their source has errors of its own.
+    Do not iterate over blocks of data within the context: the errors of their source are no
+    errors of the store.
     """
     try:
         yield

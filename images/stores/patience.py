@@ -1,6 +1,7 @@
-"""Few threads wait for a file system: one that hangs, such as a dead NFS server, holds no others.
+"""A limit on the threads that wait for one file system, because it can hang (a dead NFS server).
 
-A file system that is only slow refuses nobody: as long as reads end, others wait for their turn.
+So a file system that hangs does not occupy all threads of the process. A file system that is
+only slow refuses no read: as long as reads end, other threads wait for their turn.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ SILENT: Final = "The store does not answer. Try again later."
 
 
 class Patience:
-    """The threads of this process that read from the file system of one store."""
+    """A limit (MOST) on the threads of this process that read from one store's file system."""
 
     def __init__(self) -> None:
         self._inside = 0
@@ -28,7 +29,11 @@ class Patience:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Count this thread within the context. Raises StoreError if the file system hangs."""
+        """Wait until fewer than MOST threads are reading; count this one within the context.
+
+        Raises StoreError if no reading thread begins or ends for HANGS_AFTER seconds: the file
+        system hangs.
+        """
         with self._returned:
             self._wait()
             self._change(1)

@@ -13,42 +13,49 @@ Writer = Callable[[Iterable[bytes]], object]
 def write(
     writers: Sequence[Writer], blocks: Iterable[bytes], *, all_must_succeed: bool
 ) -> list[BaseException | None]:
-    """Pass the blocks to all writers, and return the error of each one; None: it succeeded.
+    """Pass the blocks to all writers; return for each writer its error, or None if it succeeded.
 
-    Every writer of several has a thread of its own, which is at most a few blocks behind, so
-    that the slowest one limits the speed, and the memory is bounded. If no writer is left, or one
-    fails while ``all_must_succeed``, the others are aborted, and their error is Aborted.
+    Each of several writers has a thread of its own, which is at most a few blocks behind: the
+    slowest writer limits the speed, and the memory is bounded. If all writers have failed, or
+    one fails while ``all_must_succeed``, the others are aborted, and their error is Aborted.
 
-    Raises what the iteration of the blocks raises, and the error of a single writer.
+    Raises the errors of the iteration of the blocks. If there is only one writer, its error is
+    raised, not returned.
     """
     if len(writers) == 1:
         writers[0](blocks)
         return [None]
-    lanes = [Handover(writer) for writer in writers]
+    handovers = [Handover(writer) for writer in writers]
     with ExitStack() as running:
-        for lane in lanes:
-            running.enter_context(lane)
-        is_complete = _feed(lanes, blocks, all_must_succeed)
-        # All at once, because to complete an object can take long.
-        for lane in lanes:
-            lane.end(complete=is_complete)
-    return [lane.error for lane in lanes]
+        for handover in handovers:
+            running.enter_context(handover)
+        is_complete = _feed(handovers, blocks, all_must_succeed)
+        # Without waiting for each, because completing an object can take long.
+        for handover in handovers:
+            handover.end(complete=is_complete)
+    return [handover.error for handover in handovers]
 
 
 def _feed(
-    lanes: Sequence[Handover], blocks: Iterable[bytes], all_must_succeed: bool
+    handovers: Sequence[Handover], blocks: Iterable[bytes], all_must_succeed: bool
 ) -> bool:
-    """Give all blocks to the lanes; return False when the rest became useless."""
+    """Give all blocks to the writers; stop and return False when further blocks are useless.
+
+    They are useless when all writers have failed or, if ``all_must_succeed``, when one has.
+    """
     for block in blocks:
-        open_lanes = [lane for lane in lanes if not lane.failed]
-        if not open_lanes or (all_must_succeed and len(open_lanes) < len(lanes)):
+        working = [handover for handover in handovers if not handover.failed]
+        if not working or (all_must_succeed and len(working) < len(handovers)):
             return False
-        for lane in open_lanes:
-            lane.give(block)
+        for handover in working:
+            handover.give(block)
     return True
 
 
 def reason(failures: Iterable[BaseException | None]) -> BaseException | None:
-    """Return the first error that is the reason why others were aborted."""
+    """Return the first failure that is not Aborted: why the other writers were aborted.
+
+    Returns None if there is no such failure.
+    """
     errors = (error for error in failures if error is not None)
     return next((error for error in errors if not isinstance(error, Aborted)), None)

@@ -1,7 +1,8 @@
 """Abort multipart uploads that dead processes have left behind in S3.
 
 Their parts are invisible, but the owner of the bucket pays for them. obstore can neither list
-nor abort multipart uploads. botocore can; it is large, so it is loaded only when needed.
+nor abort multipart uploads. botocore can do both; it is large, so it is loaded only when
+needed.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ READ_TIMEOUT = 20  # seconds
 def abort(url: str, options: Mapping[str, str], key: str) -> None:
     """Abort the multipart uploads of a key in the store at ``s3://bucket/prefix``.
 
-    Errors are logged, not raised: a bucket that does not allow to list or abort uploads can
-    abort them by its own lifecycle rule (AbortIncompleteMultipartUpload).
-    See https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html
+    Errors are logged, not raised: a bucket that allows neither listing nor aborting uploads can
+    have a lifecycle rule that aborts them (AbortIncompleteMultipartUpload). See
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html
     """
     from botocore.exceptions import BotoCoreError, ClientError
 

@@ -111,7 +111,7 @@ def check(url: str, *, is_operators: bool = False) -> Checked:
 
     Only public addresses are allowed. Exceptions are settings.IMAGECATALOG_URL_ALLOWED_HOSTS
     (names, addresses, networks) and IMAGECATALOG_URL_ALLOWED_PORTS; a URL from the operator's
-    settings (``is_operators``) may have any address and port. Raises Invalid for a malformed
+    settings (``is_operators``) can have any address and port. Raises Invalid for a malformed
     URL, an unknown host, and an address or a port that is not allowed.
     """
     parts, port = _split(url)
@@ -184,7 +184,10 @@ def _resolve(host: str, port: int) -> list[Address]:
 
 
 def _plain(address: Address) -> Address:
-    """Unwrap an IPv4-mapped IPv6 address: the kernel connects to the IPv4 address."""
+    """Return the IPv4 address in an IPv4-mapped IPv6 address, and any other address unchanged.
+
+    The kernel connects to the IPv4 address.
+    """
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         return address.ipv4_mapped
     return address

@@ -1,4 +1,4 @@
-"""Durable files: data is synced while more arrives, so that the final fsync is short."""
+"""Writing of durable files: data is synced while more arrives, so that the final fsync is short."""
 
 from __future__ import annotations
 
