@@ -1,8 +1,8 @@
 """Inspection of compressed data while it streams: gzip, bzip2 and xz.
 
-Data compressed in any other way is refused by the name of the compression. zstd needs a
-package before Python 3.14, and no known consumer of images opens it. The directory of a zip
-file is at its end, but a stream is inspected from its beginning.
+Other compressions are recognised, and refused by their names. zstd needs a package before
+Python 3.14, and no known consumer of images opens it. The directory of a zip file is at its
+end, but a stream is inspected from its beginning.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ BZIP2_BLOCKS = (b"1AY&SY", b"\x17rE8P\x90")  # what follows the level
 
 
 def compression_of(begin: bytes) -> str | None:
-    """Return the compression of data with this beginning, such as ``gzip``, or None."""
+    """Return the compression of data with this beginning, such as ``gzip``; None if it has none."""
     for name, magics in (OPENED | UNKNOWN).items():
         if begin.startswith(magics) and (
             name != "bzip2" or begin[4:10] in BZIP2_BLOCKS
@@ -56,11 +56,11 @@ class Inside(Protocol):
     """The interface of an inspector of the data inside compressed data or an archive."""
 
     def feed(self, block: bytes) -> None:
-        """Inspect the next block of decompressed data. Raises ContentRefused if it is unsafe."""
+        """Inspect the next block of the unpacked data. Raises ContentRefused if it is unsafe."""
 
     @property
     def settled(self) -> bool:
-        """Whether it is certain by now if the data is accepted, whatever follows."""
+        """Whether the result of the inspection is certain already, whatever data follows."""
 
     def verdict(self) -> int | None:
         """End the inspection; return the virtual size of the disk in bytes, None if there is none.
@@ -70,10 +70,11 @@ class Inside(Protocol):
 
 
 class Budget:
-    """How much may still be decompressed, in bytes of gzip.
+    """How much more data an inspection decompresses; the unit is the cost of a byte of gzip.
 
-    ``examined`` is for data of which it is uncertain whether it is accepted, ``verified`` for
-    finding out whether accepted data is complete.
+    A byte of another compression costs more (COST). ``examined`` is left for data of which it
+    is uncertain whether it is accepted, ``verified`` for finding out whether accepted data is
+    complete.
     """
 
     def __init__(self) -> None:
@@ -84,12 +85,12 @@ class Budget:
 class Decoder(Protocol):
     """The interface of a decompressor, as in the modules bz2 and lzma.
 
-    A decompressor reads one part of a compressed file, which can have several.
+    A decompressor reads one part of a compressed file; a file can have several parts.
     """
 
     @property
     def eof(self) -> bool:
-        """Whether the end of the part was reached."""
+        """Whether the end of the current part of the compressed file was reached."""
 
     @property
     def needs_input(self) -> bool:
@@ -97,19 +98,19 @@ class Decoder(Protocol):
 
     @property
     def unused_data(self) -> bytes:
-        """The bytes of the input that follow the part."""
+        """The bytes of the input that follow the end of the current part of the compressed file."""
 
     def decompress(self, data: bytes, max_length: int) -> bytes:
-        """Take input, and return at most ``max_length`` bytes of output.
+        """Take the input ``data``, and return at most ``max_length`` bytes of decompressed output.
 
-        The rest of the input is kept for later calls.
+        Input that is not used yet is kept for later calls.
         """
 
 
 class Inflate:
     """A decompressor of gzip (RFC 1952), with the interface ``Decoder``.
 
-    ``wbits`` -15 stands for the bare stream (RFC 1951) that is in a zip file.
+    With ``wbits`` -15 it reads the bare stream (RFC 1951) that is in a zip file.
     """
 
     def __init__(self, wbits: int = 31) -> None:
@@ -118,18 +119,18 @@ class Inflate:
 
     @property
     def eof(self) -> bool:
-        """Whether the end of the part was reached."""
+        """Whether the end of the current part of the compressed file was reached."""
         return self._zlib.eof
 
     @property
     def unused_data(self) -> bytes:
-        """The bytes of the input that follow the part."""
+        """The bytes of the input that follow the end of the current part of the compressed file."""
         return self._zlib.unused_data
 
     def decompress(self, data: bytes, max_length: int) -> bytes:
-        """Take input, and return at most ``max_length`` bytes of output.
+        """Take the input ``data``, and return at most ``max_length`` bytes of decompressed output.
 
-        The rest of the input is kept for later calls.
+        Input that is not used yet is kept for later calls.
         """
         output = self._zlib.decompress(self._zlib.unconsumed_tail + data, max_length)
         self.needs_input = not self._zlib.unconsumed_tail and len(output) < max_length
@@ -144,7 +145,7 @@ DECODERS: Final[dict[str, Callable[[], Decoder]]] = {
 
 
 class Compressed:
-    """The inspector of compressed data: it decompresses the data and inspects what is inside.
+    """The inspector of compressed data: it decompresses the data and inspects the data inside.
 
     It decompresses until it is certain whether the data inside is accepted, and after that as
     far as the budget allows, to find out whether the data is whole.
@@ -161,7 +162,8 @@ class Compressed:
     def feed(self, block: bytes) -> None:
         """Inspect the next block of the compressed data.
 
-        Raises ContentRefused if it is damaged, or if the data inside is unsafe.
+        Raises ContentRefused if the compressed data is damaged, or if the data inside is
+        unsafe.
         """
         while block and not self._given_up:
             if self._between:
@@ -171,7 +173,7 @@ class Compressed:
                 block = self._rest()
 
     def verdict(self) -> None:
-        """End the inspection.
+        """End the inspection, after the last block.
 
         Raises ContentRefused if the compressed data is cut off, or if the data inside is
         unsafe.
@@ -186,7 +188,7 @@ class Compressed:
 
     @property
     def settled(self) -> bool:
-        """Whether it is certain if the data is accepted, unless it is cut off."""
+        """Whether the result of the inspection is certain already, unless the data is cut off."""
         return self._inside.settled
 
     def _read(self, block: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Inspection of containers and of the data in them, while they stream."""
+"""Inspection of containers (archives, compressed data) and of the data in them, as a stream."""
 
 from __future__ import annotations
 
@@ -37,9 +37,10 @@ def inspection(
 ) -> Inspector:
     """Return an inspector for data of these formats; ``label`` names the data in the log.
 
-    It inspects the disk itself, each file in an OVA, or what is inside compressed data. It
-    refuses data that is not in the declared container format. Only the files in a docker
-    archive are not inspected: they are file systems, in which no consumer looks for disks.
+    The inspector examines the disk itself, each file in an OVA, or the data inside compressed
+    data, and refuses data that is not in the declared container format. Only the files in a
+    docker archive are not inspected: they are file systems, in which no consumer looks for
+    disks.
     """
     if container_format in OPAQUE or not container_format:
         return _disk(disk_format, container_format, label)
@@ -54,9 +55,11 @@ def _disk(disk_format: str, container_format: str, label: str) -> Inspection:
 
 
 class Content:
-    """The inspector of any data: a disk, an archive or compressed data, with all that is inside.
+    """The inspector of a disk, an archive or compressed data, and of all data inside.
 
-    An archive is inspected as a disk, too: a file can be both.
+    An archive is inspected as a disk, too, because a file can be both. ``layers`` counts the
+    archives and compressions around the data, with itself; ``name`` is the name of a file in an
+    archive.
     """
 
     def __init__(
@@ -90,7 +93,7 @@ class Content:
 
     @property
     def settled(self) -> bool:
-        """Whether it is certain by now if the data is accepted, whatever follows."""
+        """Whether the result of the inspection is certain already, whatever data follows."""
         opened = self._opened is None or self._opened.settled
         return self._known and self._disk.settled and opened
 
@@ -170,7 +173,7 @@ class Content:
         )
 
     def _inside(self, name: str) -> Content:
-        """Return the inspector of a file in an archive, by its name, or of decompressed data."""
+        """Return the inspector for the file ``name`` in an archive, or for decompressed data."""
         disk_format = self._disk_format if self._container == "compressed" else ""
         layers = self._layers + 1
         return Content(disk_format, INSIDE, self._label, self._budget, layers, name)

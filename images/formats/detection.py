@@ -1,8 +1,8 @@
 """Detection of disk formats in the first MiB of data.
 
-oslo.utils recognises the formats and collects the parts of their headers. The other modules
-of this package decide what is unsafe; each says in which way oslo.utils is too narrow or too
-wide.
+oslo.utils recognises the formats and collects the parts of their headers. The other modules of
+this package decide what is unsafe; the docstring of each says which unsafe data oslo.utils
+accepts, or which safe data it refuses.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ HYBRID_ISO = {"iso", "gpt"}
 
 
 class Disk(Protocol):
-    """The interface of an inspector of one disk format: that of oslo.utils, and ``objections``."""
+    """The interface of an inspector of one disk format: as in oslo.utils, and ``objections``."""
 
     NAME: str
 
@@ -59,7 +59,7 @@ class Disk(Protocol):
     def objections(self, size: int | None) -> Iterator[Objection]:
         """Yield the safety checks that the data fails.
 
-        ``size`` is that of all data in bytes, None before the end of the data is reached.
+        ``size`` is the number of bytes of all data, None before the end of the data is reached.
         """
 
 
@@ -79,7 +79,10 @@ INSPECTABLE: Final = frozenset({"raw", *FORMATS})
 
 @dataclass
 class Candidate:
-    """A disk format that the data can have, with its inspector; ``broken`` if that has failed."""
+    """A disk format that the data can have, with its inspector, and whether that is ``broken``.
+
+    An inspector is broken if it has raised an error.
+    """
 
     inspector: Disk
     broken: bool = False
@@ -98,8 +101,8 @@ class Candidate:
     def drop_own_checks(self) -> None:
         """Drop the inspector's own safety checks, which ``objections`` replaces.
 
-        They refer to the inspector: it and up to 1 MiB of data would stay in memory until the
-        next garbage collection.
+        These checks refer to the inspector: with them the inspector and up to 1 MiB of data
+        would stay in memory until the next garbage collection.
         """
         getattr(self.inspector, "_safety_checks", {}).clear()
 
@@ -126,9 +129,9 @@ class Candidate:
         )
 
     def objections(self, size: int | None) -> list[Objection]:
-        """Return the failed safety checks; headers that cannot be read count as one.
+        """Return the failed safety checks; headers that cannot be read count as a failed check.
 
-        ``size`` (bytes) is that of all data, None before its end.
+        ``size`` is the number of bytes of all data, None before the end of the data is reached.
         """
         name = self.inspector.NAME
         if self.broken:
@@ -143,7 +146,11 @@ class Candidate:
 
 
 def detect(head: bytes) -> dict[str, Candidate]:
-    """Return the disk formats whose signature the first MiB of data has, by name; never "raw"."""
+    """Return the disk formats whose signature is in ``head``: name -> candidate.
+
+    ``head`` is the first MiB of the data. "raw" is never among the formats: it has no
+    signature.
+    """
     candidates = {}
     for name, make in FORMATS.items():
         candidate = Candidate(make())
@@ -163,9 +170,9 @@ def detect(head: bytes) -> dict[str, Candidate]:
 
 
 def disk_format_of(head: bytes) -> str | None:
-    """Return the disk_format of data with this first MiB; None if it is not certain.
+    """Return the disk_format of data whose first MiB is ``head``; None if it is not certain.
 
-    A bare partition table or LUKS header is a raw disk. Safety is not checked.
+    Data with only a partition table or a LUKS header is a raw disk. Safety is not checked.
     """
     formats = set(detect(head))
     if formats == HYBRID_ISO:

@@ -60,7 +60,7 @@ class Inspection:
 
     @property
     def settled(self) -> bool:
-        """Whether nothing that follows can change the result, except its size."""
+        """Whether the result of the inspection is certain already, except for the data's size."""
         return self._candidates is not None and self._pending is None
 
     def verdict(self) -> int | None:
@@ -129,10 +129,10 @@ class Inspection:
             self._candidates = {"vhd": pending}
 
     def _judge(self, size: int | None = None) -> None:
-        """Raise ContentRefused if what is known by now is unsafe or not of the declared format.
+        """Raise ContentRefused if the data seen so far is unsafe or not of the declared format.
 
-        ``size`` (bytes) is that of all data, None before its end. A format whose inspector
-        still needs data is checked later.
+        ``size`` is the number of bytes of all data, None before the end of the data is reached.
+        A format whose inspector still needs data is checked later.
         """
         required = settings.IMAGECATALOG_REQUIRE_FORMAT_MATCH
         if required and (mismatch := self._mismatch()):
@@ -196,7 +196,8 @@ class Inspection:
 def parsed_size(candidate: Candidate, size: int) -> int | None:
     """Return the virtual size of a disk in bytes, from its headers; None if they are invalid.
 
-    ``size`` is that of all data: a LUKS disk is the data after its header.
+    ``size`` is the number of bytes of all data; with LUKS, the disk is the data behind the
+    header.
     """
     inspector = candidate.inspector
     try:

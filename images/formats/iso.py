@@ -32,7 +32,7 @@ class Iso(oslo.ISOInspector):
 
     @property
     def format_match(self) -> bool:
-        """Whether the volume is recognised: ISO 9660 first, or UDF in its extended area."""
+        """Whether the data has the signature of an ISO 9660 or UDF volume."""
         names = [sector[1:6] for sector in self._sectors()]
         if names[:1] == [b"BEA01"]:
             return any(name in UDF for name in names)
@@ -40,7 +40,7 @@ class Iso(oslo.ISOInspector):
 
     @property
     def volume_size(self) -> int:
-        """The size in the primary volume descriptor, in bytes; 0 if it has none."""
+        """The size of the volume in bytes, by its primary volume descriptor; 0 if there is none."""
         for sector in self._sectors():
             if sector[1:6] == b"CD001" and sector[0] == PRIMARY:
                 (blocks,) = struct.unpack_from("<L", sector, 80)
@@ -53,7 +53,11 @@ class Iso(oslo.ISOInspector):
         return iter(())
 
     def cut_off(self, size: int) -> Iterator[Objection]:
-        """Yield an objection if the volume is larger than the data, which has ``size`` bytes."""
+        """Yield an objection if the volume is larger than the data, which has ``size`` bytes.
+
+        Up to 300 KiB can be missing: not all tools count the padding of a volume as a part of
+        it.
+        """
         if self.volume_size > size + PADDING:
             yield Objection(
                 "iso_cut_off",

@@ -30,12 +30,15 @@ class Luks(oslo.LUKSInspector):
         return int.from_bytes(self.region("header").data[6:8], "big")
 
     def objections(self, size: int | None) -> Iterator[Objection]:
-        """Yield the failed safety checks. ``size`` (bytes) is None before the end of the data."""
+        """Yield the failed safety checks.
+
+        ``size`` is the number of bytes of all data, None before the end of the data is reached.
+        """
         if self.version not in (1, 2):
             yield Objection("luks_version", f"LUKS version {self.version} is unknown")
 
     def payload_offset(self) -> int:
-        """Return where the encrypted data begins, in bytes.
+        """Return the offset in bytes at which the encrypted data begins.
 
         Raises an error of any class if the header is malformed.
         """

@@ -2,7 +2,7 @@
 
 oslo.utils takes the two signature bytes of a boot sector for a partition table, and refuses
 tables that firmware accepts. Volumes, boot loaders and kernels have the same signature; here
-data only counts as having a table if the table's four entries can be valid.
+data counts as having a table only if the table's four entries can be valid.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LINUX_KERNEL = b"HdrS"  # at 514; the fields of the boot protocol resemble a tab
 
 
 class Partition(NamedTuple):
-    """An entry of an MBR partition table; ``first`` and ``length`` are in blocks."""
+    """An entry of an MBR partition table; ``first`` and ``length`` are in blocks of 512 bytes."""
 
     flag: int
     kind: int
@@ -40,7 +40,7 @@ class Partitions(oslo.GPTInspector):
 
     @property
     def format_match(self) -> bool:
-        """Whether the first sector has a partition table."""
+        """Whether the first sector has a partition table whose entries can be valid."""
         data = self.region("mbr").data
         if data[510:512] != b"\x55\xaa" or data[514:518] == LINUX_KERNEL:
             return False
@@ -50,7 +50,10 @@ class Partitions(oslo.GPTInspector):
         )
 
     def objections(self, size: int | None) -> Iterator[Objection]:
-        """Yield the failed safety checks. ``size`` (bytes) is None before the end of the data."""
+        """Yield the failed safety checks.
+
+        ``size`` is the number of bytes of all data, None before the end of the data is reached.
+        """
         protective = [entry for entry in self._table() if entry.kind == PROTECTIVE]
         if protective and all(entry.first != 1 for entry in protective):
             yield Objection(

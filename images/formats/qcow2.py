@@ -52,12 +52,15 @@ class Qcow2(oslo.QcowInspector):
         self.new_region("extensions", oslo.CaptureRegion(0, REACH, min_length=512))
 
     def region_complete(self, region_name: str) -> None:
-        """Parse the header when it has been read. Called when a region of the file is complete."""
+        """Parse the header when it has been read; oslo.utils calls this for each region."""
         if region_name == "header":
             super().region_complete(region_name)
 
     def objections(self, size: int | None) -> Iterator[Objection]:
-        """Yield the failed safety checks. ``size`` (bytes) is None before the end of the data."""
+        """Yield the failed safety checks.
+
+        ``size`` is the number of bytes of all data, None before the end of the data is reached.
+        """
         header = Header._make(HEADER.unpack_from(self.region("header").data))
         if header.version == 2:
             header = header._replace(incompatible=0, refcount_order=4, length=72)
@@ -94,7 +97,7 @@ class Qcow2(oslo.QcowInspector):
 
 
 def _absurd(header: Header) -> str | None:
-    """Return a description of a value that makes the disk unsafe to open, or None."""
+    """Describe a value of the header that makes the disk unsafe to open; None if there is none."""
     if not 9 <= header.cluster_bits <= 21:
         return f"clusters of 2^{header.cluster_bits} bytes"
     cluster = 1 << header.cluster_bits

@@ -25,7 +25,8 @@ class Tar:
     """The inspector of a tar archive (ustar, pax, GNU), which inspects its files in their order.
 
     Archives that tar readers interpret differently are refused, because other readers might
-    find other files. ``inside`` makes the inspector of a file, by its name.
+    find other files. ``inside`` is a function that makes the inspector of a file from the
+    file's name.
     """
 
     settled = False
@@ -93,7 +94,7 @@ class Tar:
     def _apply(self, records: bytes) -> None:
         """Store the name and the size that ``records``, an extended header, give the next file.
 
-        Raises ContentRefused for a header about all files.
+        Raises ContentRefused for an extended header that applies to all files.
         """
         if self._extension == tarfile.GNUTYPE_LONGNAME:
             self._name = records.partition(b"\0")[0]
@@ -175,7 +176,7 @@ def _kind(block: bytes) -> bytes:
 
 
 def _name(block: bytes) -> bytes:
-    """Return the name of the file in a header."""
+    """Return the name of a file from ``block``, its header."""
     name, prefix = (part.partition(b"\0")[0] for part in (block[:100], block[345:500]))
     is_posix = block[257:263] == b"ustar\0"  # GNU has times in place of the prefix
     return prefix + b"/" + name if prefix and is_posix else name
@@ -195,9 +196,10 @@ def _number(field: bytes) -> int:
 
 
 def _values_in(records: bytes) -> dict[bytes, bytes]:
-    """Return the size and the name of a file in an extended header (POSIX.1-2017, pax).
+    """Return the size and the name that an extended header (POSIX.1-2017, pax) gives a file.
 
-    Raises ContentRefused for a damaged header, or that of a sparse file.
+    Their keys are ``size`` and ``path``; each is left out if the header does not state it.
+    Raises ContentRefused for a damaged header, or the header of a sparse file.
     """
     values, at = {}, 0
     while at < len(records):

@@ -20,7 +20,10 @@ class Vdi(oslo.VDIInspector):
     """The inspector of a VDI disk."""
 
     def objections(self, size: int | None) -> Iterator[Objection]:
-        """Yield the failed safety checks. ``size`` (bytes) is None before the end of the data."""
+        """Yield the failed safety checks.
+
+        ``size`` is the number of bytes of all data, None before the end of the data is reached.
+        """
         header = self.region("header").data
         (kind,) = struct.unpack_from("<I", header, 0x4C)
         if kind == DIFFERENCING or any(header[0x1A8:0x1C8]):

@@ -46,7 +46,7 @@ class Verdicts:
             raise ContentRefused(_message(fatal))
 
     def allow(self, found: str) -> None:
-        """Log a finding that is accepted because the operator allows it; each finding once."""
+        """Log a finding that is accepted because the operator allows it; the same one only once."""
         if found not in self._allowed:
             self._allowed.add(found)
             log.warning("%s: %s The operator allows it.", self._label, found)

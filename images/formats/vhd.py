@@ -28,7 +28,10 @@ class Vhd(oslo.VHDInspector):
         self.new_region("footer", oslo.EndCaptureRegion(SECTOR))
 
     def objections(self, size: int | None) -> Iterator[Objection]:
-        """Yield the failed safety checks. ``size`` (bytes) is None before the end of the data."""
+        """Yield the failed safety checks.
+
+        ``size`` is the number of bytes of all data, None before the end of the data is reached.
+        """
         copy, dynamic = self.region("header").data, self.region("dynamic").data
         footer = self.region("footer").data if size is not None else copy
         if DIFFERENCING in (_type(copy), _type(footer)):
@@ -58,11 +61,15 @@ class FixedVhd(oslo.FileInspector):
 
     @property
     def format_match(self) -> bool:
-        """Whether the data ends with a footer."""
+        """Whether the data ends with the footer of a VHD."""
         return self.region("footer").data.startswith(COOKIE)
 
     def objections(self, size: int | None) -> Iterator[Objection]:
-        """Yield the failed safety checks. ``size`` (bytes) is None before the end of the data."""
+        """Yield the failed safety checks.
+
+        ``size`` is the number of bytes of all data, None before the end of the data is reached:
+        then there are no checks yet.
+        """
         footer = self.region("footer").data
         if size is None:
             return
@@ -88,12 +95,12 @@ def _current_size(footer: bytes | bytearray) -> int:
 
 
 def _identity(footer: bytes | bytearray) -> tuple[bytes | bytearray, ...]:
-    """Return the fields in which two copies of a footer must agree, such as sizes and type."""
+    """Return those fields of a footer that must be equal in its copy, such as sizes and type."""
     return footer[:8], footer[16:24], footer[40:56], footer[60:64], footer[68:84]
 
 
 def _absurd(footer: bytes | bytearray, dynamic: bytes | bytearray) -> str | None:
-    """Return a description of a value that makes the disk unsafe to open, or None."""
+    """Describe a value of the headers that makes the disk unsafe to open; None if there is none."""
     if _type(footer) != DYNAMIC:
         return f"the type {_type(footer)}, which is none of a dynamic disk"
     if int.from_bytes(footer[16:24], "big") != SECTOR:

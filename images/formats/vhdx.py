@@ -31,7 +31,7 @@ class Vhdx(oslo.VHDXInspector):
         self.new_region("header2", oslo.CaptureRegion(256 * KIB, TABLE))
 
     def post_process(self) -> None:
-        """Add regions of the file whose offsets are known by now (called by oslo.utils)."""
+        """Add regions of the file to read once their offsets are known; oslo.utils calls this."""
         super().post_process()
         if self.has_region("vds") and not self.has_region("parameters"):
             at = self._items().get(FILE_PARAMETERS)
@@ -45,7 +45,10 @@ class Vhdx(oslo.VHDXInspector):
         return self.has_region("parameters") and bool(super().complete)
 
     def objections(self, size: int | None) -> Iterator[Objection]:
-        """Yield the failed safety checks. ``size`` (bytes) is None before the end of the data."""
+        """Yield the failed safety checks.
+
+        ``size`` is the number of bytes of all data, None before the end of the data is reached.
+        """
         block, flags = struct.unpack("<II", self.region("parameters").data)
         if flags & HAS_PARENT or PARENT_LOCATOR in self._items():
             yield Objection("vhdx_parent", "The VHDX has a parent disk")
@@ -71,7 +74,7 @@ class Vhdx(oslo.VHDXInspector):
         return items
 
     def _regions(self, name: str) -> bytes:
-        """Return a region table without its checksum and padding."""
+        """Return the region table ``name`` without checksum and padding, to compare both tables."""
         table = bytes(self.region(name).data)
         (count,) = struct.unpack_from("<I", table, 8)
         return table[:4] + table[8 : 16 + 32 * min(count, 2047)]

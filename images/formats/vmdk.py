@@ -39,13 +39,16 @@ class Vmdk(oslo.VMDKInspector):
     descriptor: bytes | None = None
 
     def region_complete(self, region_name: str) -> None:
-        """Keep the descriptor when it has been read; called for each region of the file."""
+        """Keep the descriptor when it has been read; oslo.utils calls this for each region."""
         if region_name == "descriptor":
             region = self.region(region_name)
             self.descriptor = bytes(region.data).partition(b"\0")[0]
 
     def objections(self, size: int | None) -> Iterator[Objection]:
-        """Yield the failed safety checks. ``size`` (bytes) is None before the end of the data."""
+        """Yield the failed safety checks.
+
+        ``size`` is the number of bytes of all data, None before the end of the data is reached.
+        """
         header = bytes(self.region("header").data)
         if absurd := _absurd(header):
             yield Objection("vmdk_header", f"Its header has {absurd}")
@@ -67,9 +70,9 @@ class Vmdk(oslo.VMDKInspector):
 
 
 def dangers(head: bytes) -> Iterator[Objection]:
-    """Yield failed checks of data that consumers may open as a VMDK.
+    """Yield failed checks of data that a consumer might open as a VMDK.
 
-    This is independent of the detected format. ``head`` is the first MiB of the data.
+    They do not depend on the detected format. ``head`` is the first MiB of the data.
     """
     if BARE_DESCRIPTOR.match(head):
         yield Objection(
@@ -85,7 +88,7 @@ def dangers(head: bytes) -> Iterator[Objection]:
 
 
 def _descriptor(text: bytes) -> Iterator[Objection]:
-    """Yield the failed checks of a VMDK descriptor; a line that is not understood fails."""
+    """Yield the failed checks of a VMDK descriptor; a line of an unknown kind is a failed check."""
     values: dict[bytes, set[bytes]] = {}
     extents = 0
     for line in map(bytes.strip, text.split(b"\n")):
@@ -117,7 +120,7 @@ def _descriptor(text: bytes) -> Iterator[Objection]:
 
 
 def _absurd(header: bytes) -> str | None:
-    """Return a description of a value that makes the disk unsafe to open, or None."""
+    """Describe a value of the header that makes the disk unsafe to open; None if there is none."""
     grain = int.from_bytes(header[20:28], "little")
     (entries,) = struct.unpack_from("<I", header, 44)
     if not 0 < grain <= LARGEST_GRAIN or grain.bit_count() != 1:
