@@ -1,3 +1,3 @@
-"""Transfers: the parts of one attempt to store an image's data, from its begin to its end."""
+"""Transfers: attempts to bring data into an image, from their beginning to their clean-up."""
 
 from __future__ import annotations

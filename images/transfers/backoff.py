@@ -8,7 +8,7 @@ AT_MOST = timedelta(hours=1)
 
 
 def delay(first: timedelta, earlier: int) -> timedelta:
-    """Return the delay after a failure: ``first``, doubled for each of ``earlier`` failures.
+    """Return how long to wait after a failure: ``first``, doubled for each of ``earlier`` failures.
 
     The delay is at most AT_MOST.
     """

@@ -1,4 +1,7 @@
-"""Reading of upload chunks, and their removal: first the object, then the row."""
+"""Upload chunks (stored parts of resumable uploads): their reading and removal.
+
+A chunk is removed in the order object, row, so that no object is left without a row.
+"""
 
 from __future__ import annotations
 
@@ -18,15 +21,16 @@ CHUNK_DIGEST = "sha256"  # the algorithm of UploadChunk.digest
 
 
 class ChunkDamaged(errors.StoreError):
-    """A stored chunk does not have the bytes that were received."""
+    """The stored bytes of a chunk differ from the bytes that were received."""
 
     code = "chunk-damaged"
 
 
 def read(transfer: Transfer) -> Iterator[bytes]:
-    """Yield the data that a transfer has in its stored chunks.
+    """Yield the data in the stored chunks of a transfer, in the order in which the client sent it.
 
-    Raises DataMissing, ChunkDamaged, StoreNotConfigured, StoreError.
+    Raises StoreNotConfigured, DataMissing or StoreError if a chunk cannot be read, and
+    ChunkDamaged if a chunk does not have its digest.
     """
     store = stores.get_for_location(transfer.store)
     stored = transfer.chunks.filter(status=ChunkStatus.STORED)
@@ -39,14 +43,14 @@ def read(transfer: Transfer) -> Iterator[bytes]:
 
 
 def only(transfer: Transfer) -> UploadChunk | None:
-    """Return the chunk with all data of a complete transfer; None if there are several."""
+    """Return the chunk that has all the data of a transfer; None if there is no such chunk."""
     found = list(transfer.chunks.all()[:2])
     is_all = len(found) == 1 and found[0].size == transfer.bytes_expected
     return found[0] if is_all else None
 
 
 def _verified(blocks: Iterable[bytes], chunk: UploadChunk) -> Iterator[bytes]:
-    """Yield the blocks of a chunk. Raises ChunkDamaged if they are not those that arrived."""
+    """Yield the blocks of a chunk. Raises ChunkDamaged after the last if the digest is wrong."""
     with Digests(CHUNK_DIGEST) as digests:
         yield from digesting(blocks, digests)
         digest = digests.hexdigests()[CHUNK_DIGEST]
@@ -62,9 +66,9 @@ def remove(
     """Remove the chunks of a transfer that has ended: first each object, then its row.
 
     Chunks that cannot be removed now stay. A chunk that is still arriving is left to its
-    writer, which removes it; ``arriving`` says that the writer is gone, and includes that
-    chunk. Stores that the circuit breaker ``breaker`` reports as unavailable are not asked.
-    Idempotent.
+    writer, which removes it; with ``arriving``, which says that the writer is gone, that chunk
+    is removed, too. Stores that the circuit breaker ``breaker`` reports as unavailable are not
+    asked. Idempotent.
     """
     found = UploadChunk.objects.filter(transfer=transfer).select_related("transfer")
     if not arriving:
@@ -73,10 +77,10 @@ def remove(
 
 
 def unneeded() -> QuerySet[UploadChunk]:
-    """Return the chunks to remove, each with its transfer.
+    """Return the chunks that are no longer needed and can be removed, each with its transfer.
 
-    They belong to uploads that have been imported, or have lost their writer in an open
-    upload.
+    They are the chunks of uploads that have been imported, and chunks of open uploads that are
+    incomplete because their writer was lost.
     """
     useless = UploadChunk.objects.filter(
         Q(transfer__status=TransferStatus.DONE)

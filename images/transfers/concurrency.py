@@ -21,31 +21,34 @@ ENDING = 64  # downloads that need no thread may be ended for others at once
 
 
 class Shares:
-    """A limit on the concurrent transfers of a process, shared fairly among all clients.
+    """A limit on the concurrent transfers of this process, which all clients share fairly.
 
-    One address and one project can have at most half of the places. If all places are taken, a
-    new transfer can end that of a client with more places than its own client then has, or, if
-    the transfer is slow, with as many.
+    A running transfer takes one of the ``places``. One client address, and one project, can
+    take at most half of them. If all are taken, a new transfer can end one of another client:
+    of a client that has more places than the new transfer's client then has or, if the ended
+    transfer is slow, as many.
     """
 
     def __init__(self, places: int, ending: int, spares_fast: bool = False) -> None:
         """Allow ``places`` transfers at once.
 
-        At most ``ending`` others are being ended to make room. With ``spares_fast`` only slow
-        transfers are ended.
+        At most ``ending`` transfers are being ended at a time to make room for others. With
+        ``spares_fast`` only slow transfers are ended.
         """
         self.places, self._most_ending, self._spares_fast = places, ending, spares_fast
         self._running: set[Place] = set()
         self._ending: set[Place] = set()
         self._taken: Counter[tuple[str, str]] = Counter()
-        # The collection of a lost response releases its place, in whatever the thread does.
+        # Reentrant: garbage collection of a lost response can call `release` in a thread that has
+        # the lock.
         self._lock = RLock()
 
     def take(self, place: Place) -> Place:
-        """Give a transfer a place, which it has until ``release``; return the place.
+        """Count the transfer ``place`` as running until ``release``, and return it.
 
-        If none is free, another transfer may be ended. Raises TooManyTransfers if the client's
-        address or project is at its limit, or if no place can be made free.
+        If the limit is reached, another transfer is ended to make room, if that is allowed.
+        Raises TooManyTransfers if the client's address or project is at its limit, or if no
+        other transfer can be ended.
         """
         with self._lock:
             for holder in place.holders:
@@ -58,7 +61,7 @@ class Shares:
         return place
 
     def release(self, place: Place) -> None:
-        """Make the place of a transfer free. Safe to call twice."""
+        """Count a transfer as no longer running, so that another can begin. Safe to call twice."""
         with self._lock:
             self._ending.discard(place)
             self._leave(place)
@@ -73,9 +76,9 @@ class Shares:
                 del self._taken[holder]
 
     def _end_another(self, newcomer: Place) -> None:
-        """End a transfer of the client with most places, its slowest one, for a newcomer.
+        """End the slowest transfer of the client that has most, to make room for ``newcomer``.
 
-        Raises TooManyTransfers if none may be ended.
+        Raises TooManyTransfers if no transfer can be ended for it.
         """
         claim = self._number(newcomer) + 1
         found = [it for it in list(self._running) if self._may_end(it, claim)]
@@ -102,7 +105,10 @@ class Shares:
         return number >= claim and place.is_slow()
 
     def _number(self, place: Place) -> int:
-        """Return how many places the client of a transfer has, by its address or project."""
+        """Return how many transfers the client of ``place`` runs at present.
+
+        They are counted by its address and by its project; the result is the greater number.
+        """
         return max((self._taken[holder] for holder in place.holders), default=0)
 
 
@@ -116,7 +122,7 @@ WHOSE = {
 
 
 def of_threads(threads: int) -> Shares:
-    """Return shares for transfers that hold a thread each.
+    """Return the limit on transfers that occupy a thread each, for a number of threads.
 
     A quarter of all threads, at least 8, stays free for other requests; if there are few
     threads, half of them.
@@ -126,9 +132,9 @@ def of_threads(threads: int) -> Shares:
 
 
 def of_connections(connections: int) -> Shares:
-    """Return shares for downloads that hold only a connection, not a thread.
+    """Return the limit on downloads that occupy only a connection: the kernel sends the data.
 
-    They can use three quarters of the connections.
+    They can use three quarters of the process's ``connections``.
     """
     return Shares(max(connections * 3 // 4, 1), ENDING, spares_fast=True)
 
@@ -138,18 +144,18 @@ _sent_shares = of_connections(8192)
 
 
 def share(threads: int, connections: int) -> None:
-    """Set the numbers of threads and connections that the transfers of this process share."""
+    """Set the limits of this process on transfers, from its numbers of threads and connections."""
     global _shares, _sent_shares
     _shares, _sent_shares = of_threads(threads), of_connections(connections)
 
 
 def shares() -> Shares:
-    """Return the shares of this process for transfers that hold a thread."""
+    """Return this process's limit on transfers that occupy a thread."""
     return _shares
 
 
 def sent_shares() -> Shares:
-    """Return the shares of this process for files that the kernel sends."""
+    """Return this process's limit on downloads whose files the kernel sends."""
     return _sent_shares
 
 
@@ -162,9 +168,10 @@ WAIT_SECONDS = 5.0  # seconds
 
 @contextmanager
 def slot(slots: BoundedSemaphore, until: float | None = None) -> Iterator[None]:
-    """Hold one of ``slots`` within the context. Raises StoreError if none becomes free in time.
+    """Hold one of ``slots``, which limit reads from URLs, within the context.
 
-    Waits until ``until`` (monotonic clock), or by default for WAIT_SECONDS.
+    Waits for a free one until ``until`` (monotonic clock), by default for WAIT_SECONDS. Raises
+    StoreError if none becomes free in time.
     """
     if until is None:
         until = time.monotonic() + WAIT_SECONDS

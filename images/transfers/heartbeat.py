@@ -1,4 +1,4 @@
-"""The heartbeat of a running transfer, and the error when the transfer was ended meanwhile."""
+"""The heartbeat of a running transfer, which also notices when the transfer was ended."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from images.transfers.workers import is_dead
 
 
 def keep_alive(transfer: Transfer, blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the blocks, and save a heartbeat with the byte count at each interval.
+    """Yield the blocks of a transfer's data; save its heartbeat and byte count at each interval.
 
     Raises Gone as soon as the transfer is no longer running.
     """
@@ -33,9 +33,9 @@ def keep_alive(transfer: Transfer, blocks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def at_intervals(transfer: Transfer) -> Callable[[], bool]:
-    """Return a function that saves a heartbeat if one is due, and returns whether it did.
+    """Return a function that saves a heartbeat if one is due, and returns whether one was due.
 
-    It raises Gone when the transfer is no longer running.
+    The function raises Gone when the transfer is no longer running.
     """
     due = time.monotonic() + interval()
 
@@ -51,7 +51,7 @@ def at_intervals(transfer: Transfer) -> Callable[[], bool]:
 
 
 def interval() -> float:
-    """Return the seconds between two heartbeats: a sixth of a lease, as heartbeats may be lost."""
+    """Return the seconds between two heartbeats: a sixth of a lease, because some can be lost."""
     return settings.IMAGECATALOG_LEASE_SECONDS / 6
 
 

@@ -1,4 +1,7 @@
-"""Begin, claim, end and clean up transfers, which own the transient statuses of images."""
+"""Begin, claim, end and clean up transfers.
+
+The statuses saving, uploading and importing of an image belong to an open transfer.
+"""
 
 from __future__ import annotations
 
@@ -66,14 +69,14 @@ def begin(
 ) -> Transfer:
     """Create the row of a transfer for a locked image, with a key that is never reused.
 
-    A transfer of a FETCHED kind, or with a ``task``, waits until a background worker claims
-    it; any other runs in this process. The data of a task goes to the stores ``wanted``, of
-    which ``store`` is the first. ``expected`` (bytes), ``checksum`` (MD5) and
-    ``digests`` (algorithm -> hexadecimal) are claims about the data; ``source`` is the URL of
-    the data, and ``secrets`` are what reading it needs, by name; ``metadata`` is kept for the
-    client of a resumable upload; ``reserved`` is what ``quota.reserve`` returned;
-    ``status_on_failure`` is the status that a failure gives the image; ``import_method`` is
-    the method by which the data is imported.
+    A transfer of a kind in FETCHED (web download, location, copy to another store), or with a
+    ``task``, waits until a background worker claims it; any other runs in this process. The
+    data of a task goes to the stores ``wanted``, of which ``store`` is the first. ``expected``
+    (bytes), ``checksum`` (MD5) and ``digests`` (algorithm -> hexadecimal) are claims about the
+    data; ``source`` is the URL of the data, and ``secrets`` are the secrets for reading it, by
+    name; ``metadata`` is kept for the client of a resumable upload; ``reserved`` is the number
+    of bytes that ``quota.reserve`` returned; ``status_on_failure`` is the status that a failure
+    gives the image; ``import_method`` is the method by which the data is imported.
     """
     transfer_id, waits = uuid4(), kind in FETCHED or task is not None
     transfer = Transfer.objects.create(
@@ -113,7 +116,7 @@ def deadline(kind: str) -> datetime:
 
 
 def claim(transfer: Transfer) -> bool:
-    """Mark a waiting transfer as running in this process; False when it no longer waits."""
+    """Mark a waiting transfer as running in this process; return False if it no longer waits."""
     transfer.status = TransferStatus.RUNNING
     transfer.worker = this_worker()
     transfer.heartbeat_at = timezone.now()
@@ -130,7 +133,7 @@ def claim(transfer: Transfer) -> bool:
 
 
 def cancel_waiting(transfer: Transfer, error: errors.ImageError) -> bool:
-    """End a waiting transfer as failed. It has no data to remove.
+    """End a waiting transfer as failed with this error; it has no data to remove.
 
     Returns False when the transfer no longer waits.
     """
@@ -170,10 +173,10 @@ def abort(
 ) -> bool:
     """End a transfer as failed and set its image to the status on failure, but leave its data.
 
-    No store is asked. Returns False when the transfer was not open. If a background worker was
-    stopped while it fetched data from a URL, the fetch waits again, in the same transaction.
-    ``if_unchanged``: abort only if the transfer's heartbeat (for a resumable upload, its
-    deadline) has not changed since ``transfer`` was read.
+    No store is asked. Returns False when the transfer was not open. If the error is
+    ServerStopping, an import or fetch by a background worker is queued again, in the same
+    transaction. ``if_unchanged``: abort only if the transfer's heartbeat (for a resumable
+    upload, its deadline) has not changed since ``transfer`` was read.
     """
     code = error.code if isinstance(error, errors.ImageError) else "internal-error"
     message = (
@@ -214,7 +217,7 @@ def _apply_status_on_failure(
 
 
 def _keep_staged_data(image: Image) -> bool:
-    """Let the staged data of an importing image expire as before its import.
+    """Set a new deadline for the staged data of an image whose import has failed.
 
     Returns False if the image is not importing, or has no staged data.
     """
@@ -232,7 +235,7 @@ def _staged(image: Image) -> QuerySet[Transfer]:
 
 
 def _queue_again(image: Image, transfer: Transfer, actor: Caller) -> None:
-    """Let an interrupted import or fetch wait again; for any other transfer do nothing."""
+    """Queue a transfer that repeats an interrupted import or fetch; do nothing for others."""
     task = tasks.of(transfer)
     waits_in: tuple[str, ...] = (Status.QUEUED, Status.UPLOADING)
     if transfer.keeps_status:
@@ -298,7 +301,7 @@ def _end(
 
 
 def finish(transfer: Transfer) -> None:
-    """Mark a transfer as done; the image is locked. Raises Gone if it was not running."""
+    """Mark a transfer as done, while its image is locked. Raises Gone if it was not running."""
     if not _end(transfer, TransferStatus.DONE):
         raise gone(transfer)
     if transfer.task_id:

@@ -1,7 +1,7 @@
 """The limits of a project, by the names that the Image API and Keystone have for them.
 
-A project has the limits of the settings, unless the operator gave it its own; or those of
-Keystone, if IMAGECATALOG_UNIFIED_LIMITS is on.
+The limits are those of the settings, unless the operator has set limits for the project. With
+IMAGECATALOG_UNIFIED_LIMITS all limits come from Keystone.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Limits = dict[str, int | None]  # by name, in bytes or images; None: no limit
 
 
 def of(project: str | None) -> Limits:
-    """Return the limits of a project.
+    """Return all limits of a project: name -> bytes or images; None: no limit.
 
     The project's own limits are read from the database at most once a second. Raises
     LimitsUnknown if the limits of Keystone are needed and were not read for too long.
@@ -61,14 +61,17 @@ def source(project: str | None, name: str) -> str:
 
 
 def own(project: str | None) -> Mapping[str, int]:
-    """Return the limits given to this one project, in MiB or images; -1 is no limit."""
+    """Return the limits that the operator has set for this project: name -> MiB or images.
+
+    -1 is no limit.
+    """
     return _own(project, int(time.monotonic())) if project else {}
 
 
 def of_all(name: str) -> Callable[[str | None], int | None]:
-    """Return a function that returns a project's limit of this name, in bytes or images.
+    """Return a function that returns the limit ``name`` of a project, in bytes or images.
 
-    It returns None for no limit. One query for all projects.
+    The function returns None for no limit. One query for all projects.
     """
     if settings.IMAGECATALOG_UNIFIED_LIMITS:
         return lambda project: _in_keystone(project)[name]
@@ -85,7 +88,7 @@ def of_all(name: str) -> Callable[[str | None], int | None]:
 
 
 def of_trash(project: str | None) -> int | None:
-    """Return how many bytes the trash of a project may have; None: no limit."""
+    """Return how many bytes the trash of a project is allowed to have; None: no limit."""
     limit = settings.IMAGECATALOG_USER_TRASH_QUOTA
     return of(project)[SIZE_TOTAL] if limit is None else limit or None
 
@@ -128,7 +131,7 @@ def _set(project: str, name: str, value: int | None) -> None:
 
 
 def in_units(name: str, amount: int | None) -> int:
-    """Return a limit in bytes or images as clients see it: in MiB or images; -1 is no limit."""
+    """Convert a limit from bytes or images to the units of clients: MiB or images; no limit: -1."""
     return -1 if amount is None else amount // UNITS[name]
 
 

@@ -27,12 +27,12 @@ _logged: dict[str, str] = {}
 def delete(
     store_id: str, key: str, breaker: CircuitBreaker, *, abandoned: bool = False
 ) -> bool:
-    """Remove an object from a store; False if it cannot be removed or its store is unavailable.
+    """Remove an object from a store; return False if that fails or the store is unavailable.
 
     The circuit breaker ``breaker`` counts the consecutive failures of each store: a store that
-    hangs must not delay the others once for each object, so an unavailable store is not asked.
-    A single object that cannot be removed does not make its store unavailable. ``abandoned``
-    says that a dead writer may have left a partial object.
+    hangs must not delay the removal from others once for each object, so an unavailable store
+    is not asked. A single object that cannot be removed does not make its store unavailable.
+    ``abandoned`` says that a dead writer may have left a partial object.
     """
     if breaker.is_open(store_id):
         return False
@@ -85,7 +85,7 @@ def fresh(
 
 
 def stuck() -> list[Model]:
-    """Return rows whose stored objects this process could not remove, longest untried first."""
+    """Return rows whose stored objects this process could not remove, the longest untried first."""
     return list(islice(_stuck, BATCH))
 
 

@@ -1,4 +1,4 @@
-"""The places of transfers among all of their process, and how fast the transfers are."""
+"""Running transfers as the limits on concurrent transfers count them, and how fast they are."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ YOUNG: Final = 2.0  # seconds in which a transfer is not slow yet
 
 
 class Place:
-    """A transfer that is counted for its client's address and its project.
+    """A running transfer, which counts for the address of its client and for the client's project.
 
-    An empty address, or no project, is not counted.
+    An empty address, or a missing project, has no count.
     """
 
     def __init__(
@@ -28,8 +28,9 @@ class Place:
     ) -> None:
         """Describe a transfer that begins now.
 
-        ``moved`` returns how many bytes its connection has carried, or raises OSError; ``end``
-        makes the transfer fail. Without them it cannot be ended.
+        ``moved`` returns how many bytes the transfer's connection has carried, or raises
+        OSError; without it the rate is unknown. ``end`` makes the transfer fail; without it the
+        transfer cannot be ended.
         """
         self.address, self.project = address, project
         named = ("address", address), ("project", project or "")
@@ -40,9 +41,10 @@ class Place:
         self._earlier = self._recent = now, self._count()
 
     def rate(self) -> float:
-        """Return the rate in bytes a second, measured over 10 seconds or more if it is that old.
+        """Return the bytes a second that the transfer has moved in its last 10 seconds or more.
 
-        The rate of a connection that does not count its bytes is infinite.
+        A younger transfer is measured from its beginning. The rate is infinite if the
+        connection does not count its bytes.
         """
         now, count = time.monotonic(), self._count()
         if now - self._recent[0] > PERIOD:
@@ -51,7 +53,10 @@ class Place:
         return math.inf if count is None else (count - (before or 0)) / (now - since)
 
     def is_slow(self) -> bool:
-        """Return whether the transfer, unless it is young, moves fewer than 16 KiB a second."""
+        """Return whether the transfer moves fewer than 16 KiB a second.
+
+        Always False in the first 2 seconds of the transfer.
+        """
         return time.monotonic() - self._earlier[0] > YOUNG and self.rate() < SLOW
 
     def _count(self) -> int | None:

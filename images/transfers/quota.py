@@ -38,7 +38,7 @@ SHARE = 8  # at most an eighth of what is left is reserved ahead; others need th
 def remaining(image: Image) -> int | None:
     """Return how many more bytes the image's owner is allowed to store; None: no hard limit.
 
-    Negative if the quota is exceeded. Open transfers are not counted.
+    Negative if the quota is exceeded. Reservations of open transfers are not subtracted.
     """
     limit = _hard_limit(image)
     return None if limit is None else limit - usage.stored(image.owner)
@@ -47,9 +47,9 @@ def remaining(image: Image) -> int | None:
 def reserve(image: Image, size: int | None, copies: int = 1) -> int | None:
     """Check the quota for a transfer that begins, and return the number of bytes to reserve.
 
-    That is the ``size`` of the data for each of the ``copies``, or one byte if it is unknown;
-    None without a hard quota. The image is locked, and the caller saves the number in the
-    transfer, in the same transaction. Raises QuotaExceeded if the quota is exceeded.
+    The number is the ``size`` of the data for each of the ``copies``, or one byte if the size
+    is unknown; None without a hard quota. The image is locked, and the caller saves the number
+    in the transfer, in the same transaction. Raises QuotaExceeded if the quota is exceeded.
     """
     _check_soft(image)
     if _hard_limit(image) is None:
@@ -84,9 +84,9 @@ def reserving(
 def check_adding(image: Image, size: int, transfer: Transfer | None = None) -> None:
     """Raise QuotaExceeded if ``size`` more bytes exceed the quota of the image's owner.
 
-    Call it in the transaction that adds the bytes. What ``transfer``, which ends here, has
-    reserved always fits. This is the decisive check: when several images of a project are
-    completed at once, each check sees the images before it.
+    Call it in the transaction that adds the bytes. The bytes that ``transfer``, which ends in
+    this transaction, has reserved always fit. This is the decisive check: when several images
+    of a project are completed at once, each check sees the images before it.
     """
     if transfer is None:
         _check_soft(image)
@@ -125,10 +125,11 @@ def check_uploading(image: Image) -> None:
 def check_staging(image: Image, size: int) -> None:
     """Raise QuotaExceeded if ``size`` bytes of staged data exceed the project's staging quota.
 
-    Called with the image locked, in the transaction that begins the upload; for data of
-    unknown size also in those that count its chunks. Counts the announced sizes of the
-    project's other uploads, or what has arrived of them, and the chunks of ended ones that
-    are not removed yet. With soft limits only the staged data of other images counts.
+    Called with the image locked, in the transaction that begins the upload; for data of unknown
+    size also in the transactions that count its chunks. The project's other open uploads count
+    with their announced sizes or, if these are unknown, with the bytes that have arrived;
+    chunks of ended uploads count until they are removed. With soft limits only the staged data
+    of other images counts.
     """
     most = limits.of(image.owner)[limits.STAGE_TOTAL]
     if most is None:
@@ -187,7 +188,7 @@ def _hard_limit(image: Image) -> int | None:
 
 
 def _check_soft(image: Image) -> None:
-    """Raise QuotaExceeded if the owner has more than a soft limit allows already."""
+    """Raise QuotaExceeded if limits are soft and the owner stores more than the limit already."""
     limit = _limit(image) if _are_soft() else None
     if limit is not None and usage.stored(image.owner) > limit:
         raise exceeded(image)
@@ -216,12 +217,12 @@ def _granted(
 def _left(
     image: Image, reserved: F | Coalesce, transfer: Transfer | None
 ) -> int | None:
-    """Return the bytes of the owner's quota that nothing else uses or reserves.
+    """Return how many bytes of the owner's quota are free for ``transfer``; None: no quota.
 
-    Stored copies use them; transfers of the owner's other images, and copies of this image to
-    further stores, reserve them, but for ``transfer``; partial data of deleted images uses them
-    until it is removed. None: no quota. ``reserved`` is the expression for the reserved bytes
-    of a transfer.
+    These bytes are not free: stored copies; reservations of transfers for the owner's other
+    images, and of copies of this image to further stores, except for the reservation of
+    ``transfer``; partial data of deleted images until it is removed. ``reserved`` is the
+    expression for the reserved bytes of a transfer.
     """
     left = remaining(image)
     if left is None:

@@ -62,8 +62,8 @@ def end_dead_transfers(
 ) -> list[Transfer]:
     """Mark the dead transfers as failed and return them; their images are queued or killed.
 
-    No store is asked: ``remove_orphaned_objects`` removes their data. The list of dead
-    transfers passes ``through``, which can report progress.
+    No store is asked: ``remove_orphaned_objects`` removes the data of these transfers.
+    ``through`` gets the list of dead transfers and yields each of them; it can report progress.
     """
     actor = actor or operator("worker")
     sources.erase_left()
@@ -88,10 +88,11 @@ def remove_orphaned_objects(
     breaker: CircuitBreaker,
     through: Callable[[Iterable[Transfer]], Iterable[Transfer]] = iter,
 ) -> None:
-    """Remove the data that failed transfers, and failed stores of others, have left.
+    """Remove data that is no longer needed from the stores: of failed transfers, and upload chunks.
 
-    The circuit breaker ``breaker`` counts failures; stores that it reports as unavailable are
-    not asked. The failed transfers pass ``through``, which can report progress.
+    Data is also removed from those target stores that have failed in a successful transfer. The
+    circuit breaker ``breaker`` counts failures; stores that it reports as unavailable are not
+    asked. ``through`` gets the transfers and yields each of them; it can report progress.
     """
     stuck = object_removal.stuck()
     unneeded = object_removal.fresh(chunks.unneeded(), breaker, "transfer__store")
@@ -118,7 +119,7 @@ def _clean_if_abandoned(transfer: Transfer, breaker: CircuitBreaker) -> None:
 
 
 def reap(actor: Caller | None = None) -> list[Transfer]:
-    """End dead transfers as failed, remove all orphaned objects; return these transfers."""
+    """End dead transfers as failed, and remove all orphaned objects; return the ended transfers."""
     ended = end_dead_transfers(actor)
     remove_orphaned_objects(CircuitBreaker())
     return ended

@@ -17,7 +17,11 @@ ERASED: Final = {"secret": ""}
 
 
 def columns(url: str, secrets: Mapping[str, str] = NO_SECRETS) -> dict[str, str]:
-    """Return the columns of a transfer from a URL, which needs these secrets."""
+    """Return the columns ``source`` and ``secret`` of a transfer that gets data from ``url``.
+
+    ``secrets`` are needed for that. ``source`` is the URL without its secret parts; ``secret``
+    has the whole URL, if it has such parts, and the secrets, encrypted.
+    """
     source = masked(url)
     kept = dict(secrets) if source == url else {**secrets, URL: url}
     return {"source": source, "secret": encryption.encrypt(kept) if kept else ""}
@@ -26,7 +30,7 @@ def columns(url: str, secrets: Mapping[str, str] = NO_SECRETS) -> dict[str, str]
 def secrets(transfer: Transfer) -> dict[str, str]:
     """Return the secrets of an open transfer, by name.
 
-    Raises Conflict if they were stored with another key.
+    Raises Conflict if the key that encrypted them is no longer configured.
     """
     return encryption.decrypt(transfer.secret) if transfer.secret else {}
 
@@ -34,13 +38,13 @@ def secrets(transfer: Transfer) -> dict[str, str]:
 def url(transfer: Transfer) -> str:
     """Return the URL from which an open transfer gets data.
 
-    Raises Conflict if it was stored with another key.
+    Raises Conflict if the key that encrypted the URL is no longer configured.
     """
     return secrets(transfer).get(URL, transfer.source)
 
 
 def check_complete(url: str) -> None:
-    """Raise Invalid if a URL of an ended transfer is not known completely any more."""
+    """Raise Invalid if the URL of an ended transfer has a query: the query was not kept."""
     if "?" in url:
         raise errors.Invalid(
             "The query of the URL is not kept, because it can be secret. Enter the URL again."
@@ -48,7 +52,10 @@ def check_complete(url: str) -> None:
 
 
 def masked(url: str) -> str:
-    """Return a URL without its user and with ``***`` for its query, which can be secrets."""
+    """Return a URL without user, password and fragment, and with ``***`` in place of its query.
+
+    The query can be secret. A URL that cannot be parsed becomes ``***``.
+    """
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -59,7 +66,7 @@ def masked(url: str) -> str:
 
 
 def erase_left() -> None:
-    """Erase the secrets of ended transfers: the previous release ends transfers with them."""
+    """Erase secrets that ended transfers still have; the previous release does not erase them."""
     ended = Transfer.objects.exclude(secret="").exclude(status__in=OPEN_STATUSES)
     if ended.exists():  # on SQLite an update would wait for other writers
         ended.update(**ERASED)

@@ -22,7 +22,7 @@ class Targets:
 
     @property
     def first(self) -> Store:
-        """The store that the row of the transfer names."""
+        """The first of the stores, which the row of the transfer names."""
         return self.stores[0]
 
     def __len__(self) -> int:
@@ -45,9 +45,9 @@ def create(transfer: Transfer, wanted: Targets) -> None:
 
 
 def wanted(transfer: Transfer) -> Targets | None:
-    """Return the stores that an import was to write to, for its repetition.
+    """Return the stores that an interrupted import was to write to, so that it can be repeated.
 
-    Returns None for a transfer without rows of them.
+    Returns None for a transfer without saved target stores.
     """
     rows = _rows(transfer)
     if not rows:
@@ -57,9 +57,9 @@ def wanted(transfer: Transfer) -> Targets | None:
 
 
 def of(transfer: Transfer) -> list[TransferTarget]:
-    """Return the target stores of a transfer, the first one first.
+    """Return the target stores of a transfer, beginning with the first.
 
-    A transfer without rows of them has one target, which is not saved.
+    A transfer without saved target stores has one: an unsaved row with its own store and key.
     """
     rows = _rows(transfer) if transfer.task_id else []
     return rows or [_own(transfer)]
@@ -76,7 +76,7 @@ def _own(transfer: Transfer) -> TransferTarget:
 
 
 def note_failure(target: TransferTarget, error: errors.ImageError) -> None:
-    """Save the reason why a store did not get the data."""
+    """Mark a target store as failed, and save the error that is the reason."""
     TransferTarget.objects.filter(pk=target.pk).update(
         status=TargetStatus.FAILED, error_code=error.code, error=str(error)
     )
@@ -91,10 +91,10 @@ def finish(transfer: Transfer) -> None:
 
 
 def remove(transfer: Transfer, breaker: CircuitBreaker, *, abandoned: bool) -> bool:
-    """Remove what a failed transfer has written to its target stores.
+    """Remove the data that a failed transfer has written to its target stores.
 
     ``abandoned`` says that partial data may exist. Returns False if an object cannot be removed
-    now, because its store fails or ``breaker`` reports it as unavailable.
+    now, because its store fails or ``breaker`` reports the store as unavailable.
     """
     # Not by `of`: an interrupted attempt has given its task to the next one.
     rows = _rows(transfer) or [_own(transfer)]
@@ -106,9 +106,9 @@ def remove(transfer: Transfer, breaker: CircuitBreaker, *, abandoned: bool) -> b
 
 
 def remove_failed(transfer: Transfer, breaker: CircuitBreaker) -> None:
-    """Remove what a successful transfer has written to the target stores that have failed.
+    """Remove data of a successful transfer from those of its target stores that have failed.
 
-    Idempotent. The background worker retries what could not be removed.
+    Idempotent. The background worker retries removals that have failed.
     """
     for row in transfer.targets.filter(status=TargetStatus.FAILED, cleaned=False):
         if object_removal.delete(row.store, row.key, breaker, abandoned=True):

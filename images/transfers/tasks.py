@@ -1,7 +1,7 @@
-"""Tasks of the import API: requested imports and locations, and what became of them.
+"""Tasks of the import API: requested imports and locations, and their results.
 
-A task is the transfer that carries its id. An attempt that is interrupted by the worker's
-shutdown gives the id to the next attempt.
+A task is stored as the transfer whose row has the task's id. If the worker's shutdown
+interrupts the transfer, the task's id moves to the transfer that repeats it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SORT_COLUMNS: Final = {
 
 @dataclass(frozen=True)
 class Task:
-    """A requested import or location: its id, who requested it, and the request itself.
+    """A requested import or location: its id, the user and project of the request, and its content.
 
     ``method`` is empty for a location.
     """
@@ -45,7 +45,7 @@ class Task:
 
 
 def of(transfer: Transfer) -> Task | None:
-    """Return the task of a transfer; None for a transfer of another interface."""
+    """Return the task of a transfer; None if no request to the import API has begun it."""
     if transfer.task_id is None:
         return None
     return Task(
@@ -67,9 +67,10 @@ def current() -> QuerySet[Transfer]:
 def page(
     found: QuerySet[Transfer], column: str, descending: bool, after: str | None
 ) -> QuerySet[Transfer]:
-    """Sort tasks by one of SORT_COLUMNS, and leave out those up to the task ``after``.
+    """Sort tasks by ``column``, one of SORT_COLUMNS, and keep those that follow the task ``after``.
 
-    Raises Invalid if there is no such task.
+    ``after`` is the id of a task, or None for all tasks. Raises Invalid if there is no such
+    task.
     """
     found = found.annotate(updated_at=UPDATED_AT)
     if after is not None:
@@ -83,7 +84,7 @@ def page(
 
 
 def expires_at(transfer: Transfer) -> datetime | None:
-    """Return when an ended task expires; None while it has not ended."""
+    """Return the time at which an ended task expires; None while it has not ended."""
     return transfer.ended_at and transfer.ended_at + _time_to_live()
 
 

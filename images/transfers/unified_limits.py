@@ -1,7 +1,7 @@
 """The unified limits of Keystone, which the background worker reads and keeps in the database.
 
-So no request waits for Keystone, and all processes see the same limits. While Keystone does
-not answer, the last limits stay valid for IMAGECATALOG_UNIFIED_LIMITS_MAX_AGE seconds.
+So no request has to wait for Keystone, and all processes see the same limits. While Keystone
+does not answer, the last limits stay valid for IMAGECATALOG_UNIFIED_LIMITS_MAX_AGE seconds.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ TIMEOUT = 10.0  # seconds
 
 
 def of(project: str | None) -> dict[str, int]:
-    """Return the limits that Keystone has for a project, in MiB or images; -1 is no limit.
+    """Return the limits that Keystone has for a project: name -> MiB or images; -1 is no limit.
 
-    Raises LimitsUnknown if no limits were ever read, or none for too long.
+    Raises LimitsUnknown if they were not read in the last IMAGECATALOG_UNIFIED_LIMITS_MAX_AGE
+    seconds.
     """
     latest = _latest(int(time.monotonic()))
     oldest = timezone.now() - timedelta(
@@ -86,9 +87,10 @@ def _read() -> tuple[dict[str, int], dict[str, dict[str, int]]]:
 
 
 def _ours(rows: list[dict[str, Any]], services: set[str]) -> list[Mapping[str, Any]]:
-    """Return the rows of Keystone that apply to our service.
+    """Return the rows of limits that apply to our service (its ids are ``services``) in our region.
 
-    Rows of our region come last, because they replace rows without a region.
+    A row without a region applies, too. Rows of our region come last, because they replace rows
+    without a region.
     """
     ours = [
         row

@@ -67,7 +67,10 @@ def of(owner: str | None) -> dict[str, int]:
 
 
 def stored(owner: str | None) -> int:
-    """Return the bytes of all copies of a project's images, without those in the trash."""
+    """Return the bytes of all copies of a project's images, except for deleted images.
+
+    Images in the trash count as deleted.
+    """
     locations = ImageLocation.objects.filter(
         status=LocationStatus.ACTIVE, image__owner=owner, image__deleted_at=None
     )
@@ -77,8 +80,9 @@ def stored(owner: str | None) -> int:
 def staged(owner: str | None, besides: Image | None = None) -> int:
     """Return the bytes of a project's resumable uploads and staged data.
 
-    Those are the announced sizes of the open ones, or what has arrived of them, and the chunks
-    of ended ones that are not removed yet. What is open for the image ``besides`` is left out.
+    An open upload counts with its announced size or, if that is unknown, with the bytes that
+    have arrived; open uploads for the image ``besides`` do not count. The chunks of ended
+    uploads count until they are removed.
     """
     uploads = Transfer.objects.staging().filter(image__owner=owner)
     uploads = uploads.exclude(image=besides)
@@ -103,9 +107,9 @@ def reserved(owner: str | None) -> int:
 
 
 def trash(owner: str | None) -> int:
-    """Return the bytes of a project's copies in our stores that the trash keeps for a while.
+    """Return the bytes that a project's images in the trash occupy in our stores.
 
-    Objects that are due to be removed do not count.
+    Objects that are due to be removed do not count, nor data at external URLs.
     """
     kept = ImageLocation.objects.filter(
         Q(delete_after=None) | Q(delete_after__gt=timezone.now()),
@@ -130,15 +134,15 @@ def by_owner(
 def reserving_transfers() -> QuerySet[Transfer]:
     """Return the transfers that reserve bytes of their projects' quotas.
 
-    Those are the open ones, and those that a deletion of their image has ended, until their
-    partial data is removed: the client may still hold the connection.
+    They are the open transfers, and transfers that have ended because their image was deleted,
+    until their partial data is removed: their clients may still hold the connection.
     """
     ended = UNCLEAN & Q(image__deleted_at__isnull=False) & ~Q(kind=TransferKind.STAGE)
     return _bringing_data(IS_OPEN | ended)
 
 
 def _bringing_data(condition: Q) -> QuerySet[Transfer]:
-    """Return the matching transfers whose bytes do not count elsewhere for the same image."""
+    """Return the matching transfers whose bytes are not counted by another row of the image."""
     # An import has the same bytes as its resumable upload or its staged data; an image that
     # only gets its digests has them already.
     same = (Status.IMPORTING, Status.UPLOADING, Status.ACTIVE)
