@@ -15,10 +15,11 @@ MOST_DAYS = 36_500  # further ahead no date is named
 
 
 def above(percent: int) -> list[dict[str, Any]]:
-    """Return the projects that use at least ``percent`` of ``image_size_total``, fullest first.
+    """Return the projects that use at least ``percent`` % of their limit ``image_size_total``.
 
-    Each has its limit, its use (with reserved bytes) and its growth in the last 30 days, in
-    MiB, and the day on which it will reach its limit at this rate. Four queries.
+    The fullest project comes first. Each has its limit, its use (with reserved bytes) and its
+    growth in the last 30 days, in MiB, and the day on which it will reach its limit at this
+    rate. Four queries.
     """
     stored = ImageLocation.objects.filter(
         status=LocationStatus.ACTIVE, image__deleted_at=None

@@ -29,19 +29,22 @@ NO_WORKER: Final = (
 
 
 def report() -> None:
-    """Save the present time as that of the last report of a background worker."""
+    """Save the present time as the time at which a background worker last reported."""
     WorkerReport.objects.update_or_create(
         pk=1, defaults={"reported_at": timezone.now()}
     )
 
 
 def announce_stop() -> None:
-    """Let this process tell that the service is being stopped, so that clients go elsewhere."""
+    """Let ``problem`` report from now on that the service is being stopped.
+
+    So load balancers send clients elsewhere.
+    """
     _stopping.set()
 
 
 def problem() -> str | None:
-    """Return what is wrong with the service, as a sentence; None if it works.
+    """Return as a sentence why the service does not work; None if it works.
 
     Takes less than a second. However many callers there are, each process asks the database
     only once at a time.

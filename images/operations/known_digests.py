@@ -1,4 +1,4 @@
-"""The known digests of images' data, and the images whose data has a digest."""
+"""The known digests of an image's data, and a query for images whose data has a given digest."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def of(image: Row) -> dict[str, str]:
 
 
 def report(image: Row) -> dict[str, Any]:
-    """Return what is known of an image's data: digests, who stated them, and damaged copies.
+    """Return the known facts of an image's data: digests, verifications, stores of damaged copies.
 
     ``stored_verified_at`` is the time of the verification of the copy whose verification is
     oldest; None if a copy was never verified. Times are datetimes. Three queries.
@@ -41,7 +41,7 @@ def report(image: Row) -> dict[str, Any]:
 
 
 def having(algorithm: str, digest: str) -> Q:
-    """Return the query condition for images whose data has a digest (hexadecimal).
+    """Return the query condition for images whose data has the given digest (hexadecimal).
 
     Raises Invalid for a malformed digest or an unknown algorithm.
     """
@@ -57,7 +57,7 @@ def having(algorithm: str, digest: str) -> Q:
 
 
 def _with_columns(image: Row, digests: dict[str, str]) -> dict[str, str]:
-    """Add the digests in the image's own columns: an earlier release stored only these."""
+    """Add to ``digests`` those in the image's own columns: an earlier release stored only these."""
     columns = {
         "md5": image["checksum"],
         image["os_hash_algo"]: image["os_hash_value"],

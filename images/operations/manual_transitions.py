@@ -37,7 +37,7 @@ def possible_transitions(image_id: str) -> dict[str, str]:
 
 
 def transition_to(image_id: str, target: str, actor: Caller, reason: str) -> None:
-    """Bring an image to the ``target`` status by the operation that leads there.
+    """Bring an image to the status ``target`` by the operation that leads to this status.
 
     Raises Conflict, which names the possible statuses, if no operation leads to ``target``,
     NotFound if there is no such image, and the errors of the operation.
@@ -67,10 +67,11 @@ def fail(image_id: str, actor: Caller, reason: str = "") -> None:
 
 
 def cancel(transfer_id: UUID, actor: Caller, reason: str = "") -> None:
-    """End an open transfer as failed, and set its image back if the image waits for it.
+    """End an open transfer as failed; reset the image's status if the transfer owns it.
 
-    An image keeps its status when a copy to another store ends, or a web download that no
-    worker has begun. Raises NotFound, and Conflict if the transfer has ended.
+    An image keeps its status when its transfer is a copy to another store, or a web download
+    that no worker has begun. Raises NotFound if there is no such transfer, and Conflict if it
+    has ended.
     """
     transfers = Transfer.objects.filter(pk=transfer_id)
     image_id = transfers.values_list("image", flat=True).first()

@@ -64,9 +64,9 @@ METRICS = {
 
 
 def text(components: Mapping[str, bool]) -> bytes:
-    """Return all metrics: facts about the catalogue, and which components work.
+    """Return all metrics in Prometheus's format: the catalogue's, and whether each component works.
 
-    While the database fails there are only the metrics that need none.
+    While the database fails, only the metrics that need no database are included.
     """
     registry = CollectorRegistry()
     registry.register(_Collector(components))
@@ -74,13 +74,13 @@ def text(components: Mapping[str, bool]) -> bytes:
 
 
 class _Collector:
-    """The metrics of one moment."""
+    """The source of the metrics for prometheus_client: it reads all values when asked for them."""
 
     def __init__(self, components: Mapping[str, bool]) -> None:
         self._components = components
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
-        """Yield the metrics, as prometheus_client asks."""
+        """Yield all metrics with their present values; prometheus_client calls this."""
         yield _family("info", {str(settings.IMAGECATALOG_VERSION): 1})
         works = {name: int(works) for name, works in self._components.items()}
         yield _family("component_up", works)
@@ -128,7 +128,7 @@ def _free() -> dict[str, int]:
 
 
 def _family(name: str, values: float | Mapping[str, float]) -> GaugeMetricFamily:
-    """Return a metric of METRICS with its value, or with a value for each value of its label."""
+    """Return the metric ``name`` of METRICS with one value, or with a value for each label."""
     metric, full_name = METRICS[name], f"{PREFIX}_{name}"
     if not isinstance(values, Mapping):
         return GaugeMetricFamily(full_name, metric.help, values)

@@ -55,7 +55,7 @@ FORGET = 600.0  # seconds; an older count means that no background worker runs
 
 @dataclass(frozen=True)
 class History:
-    """Which events of an image to show: filters, and the number of the newest ones."""
+    """A selection of an image's events to show: filters, and how many of the newest events."""
 
     actor: str | None = None
     interface: str | None = None
@@ -91,18 +91,20 @@ def _by_status() -> dict[str, int]:
 
 
 def stuck() -> Q:
-    """Return the query condition for saving, uploading and importing images without live transfer.
+    """Return the query condition for stuck images: in a transient status, without a live transfer.
 
-    Their transfer is dead, or there is none.
+    The transient statuses are saving, uploading and importing. The image's transfer is dead, or
+    it has none.
     """
     dead = [transfer.image_id for transfer, _ in reaper.dead_transfers()]
     return ownerless() | Q(status__in=TRANSIENT_STATUSES, pk__in=dead)
 
 
 def failed(since: datetime | None = None) -> Q:
-    """Return the query condition for images without data whose transfer failed.
+    """Return the query condition for images without data that have a failed transfer.
 
-    ``since`` selects the transfers that failed since then.
+    With ``since`` the transfer must have failed at that time or later. Transfers that were
+    ended manually, or by a deletion, do not count.
     """
     attempts = Transfer.objects.filter(status=TransferStatus.FAILED)
     # Transfers ended by deletion of the image, or manually, do not count as failures.

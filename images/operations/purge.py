@@ -1,4 +1,4 @@
-"""Purge: remove the rows and attributes of images deleted long ago; their ids stay reserved.
+"""Purge: erase everything about images that were deleted long ago, except for their ids.
 
 If a project has too many deleted images, the background worker purges its oldest ones.
 """
@@ -38,10 +38,10 @@ def purge_deleted(
 ) -> list[str]:
     """Purge a batch of images that were deleted ``before`` a time; return their ids.
 
-    Takes images with ids above ``after`` in one short transaction; no ids are returned when
-    no image is left. The row stays, empty, to reserve the id; ``release_ids`` deletes the row
-    too, also of images that were purged before. An image whose bytes may still be in a store
-    is skipped.
+    Takes images with ids above ``after`` in one short transaction; no ids are returned when no
+    image is left. The row stays, empty, to reserve the id; ``release_ids`` deletes the row too,
+    also of images that were purged before. An image whose bytes may still be in a store is
+    skipped. With ``dry_run`` nothing is changed.
     """
     with transaction.atomic():
         due = _due(before, release_ids).filter(_no_bytes(), pk__gt=after).order_by("pk")
@@ -56,9 +56,10 @@ def purge_deleted(
 
 
 def purge_total(before: datetime, *, release_ids: bool = False) -> tuple[int, int]:
-    """Return how many deleted images can be purged, and how many cannot, as they have data.
+    """Return (number of deleted images that can be purged, number of those that cannot be yet).
 
-    The arguments are those of ``purge_deleted``.
+    Images cannot be purged while their bytes may still be in a store. The arguments are those
+    of ``purge_deleted``.
     """
     due = _due(before, release_ids)
     ready = due.filter(_no_bytes()).count()
@@ -87,7 +88,7 @@ def purge_excess() -> None:
 def _purge_oldest(owner: str | None, number: int) -> int:
     """Purge the ``number`` oldest deleted images of a project; return how many were purged.
 
-    They are fewer if not as many are ready to be purged.
+    Images whose bytes may still be in a store are skipped, so fewer images can be purged.
     """
     images = _deleted().filter(_no_bytes(), owner=owner).order_by("deleted_at", "pk")
     left = number

@@ -1,4 +1,4 @@
-"""Whether a machine can serve, component by component."""
+"""Whether this machine can serve requests, component by component."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ ABSENT: Final = f"00/{NOBODY}.{NOBODY.hex}"  # a key that no object has
 
 
 def problems() -> dict[str, str | None]:
-    """Return what is wrong with each component; None for one that works.
+    """Return for each component a sentence about what is wrong with it; None if it works.
 
-    Takes at most three seconds.
+    The components are ``database``, ``worker``, ``store`` (the default store) and
+    ``maintenance``. Takes at most three seconds.
     """
     problem = health.problem()
     without_worker = problem == health.NO_WORKER

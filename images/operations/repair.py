@@ -1,4 +1,4 @@
-"""Repairs for consistency findings; each first verifies that its finding persists."""
+"""Repairs of what a consistency check has found; each verifies first that it is still true."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def owned_keys(keys: Iterable[str]) -> set[str]:
 
 
 def image_id_of_key(key: str) -> str:
-    """Return the id of the image for which this catalogue made the key; empty: no such image."""
+    """Return the id of the image for which this catalogue made the key; empty if there is none."""
     name = OURS.fullmatch(key)
     if name is None or not Image.objects.filter(pk=name["image"]).exists():
         return ""
@@ -177,7 +177,7 @@ def unstick(image_id: str, actor: Caller, reason: str = "") -> None:
 
 
 def note_verified(location_id: int, damage: str, actor: Caller) -> None:
-    """Save that a copy was read now, and its ``damage`` (empty: none).
+    """Save that a copy of an image was read now, and its ``damage`` (empty: the copy is intact).
 
     A result that differs from the last one is recorded in the history. Does nothing if the
     location does not exist.
@@ -195,10 +195,10 @@ def note_verified(location_id: int, damage: str, actor: Caller) -> None:
 
 
 def note_digests(location_id: int, facts: DataFacts, actor: Caller) -> bool:
-    """Save the digests of the only copy of an image that has none, and record the change.
+    """Save the digests of an image that has none, from reading its only copy; record the change.
 
-    ``facts`` are those of the copy's data. Returns False, without a change, if the image has
-    changed since its data was read.
+    ``facts`` are the known facts of the copy's data. Returns False, without a change, if the
+    image has changed since its data was read.
     """
     location = ImageLocation.objects.get(pk=location_id)
     with locked(location.image_id, deleted=True) as image:

@@ -1,4 +1,4 @@
-"""A check that many ask for and that may hang: it runs in one thread, once at a time."""
+"""A check that many threads ask for and that may hang: it runs in one thread, once at a time."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ T = TypeVar("T")
 
 
 class SharedCheck(Generic[T]):
-    """A check in a thread of its own, which runs only once at a time however many ask for it."""
+    """A check in a thread of its own, which runs once at a time however many threads ask for it."""
 
     def __init__(self, check: Callable[[], T], name: str, fresh: float = 0.0) -> None:
-        """Name the thread; a result is used again for ``fresh`` seconds."""
+        """Prepare ``check`` for a thread with this name.
+
+        A result is returned again for ``fresh`` seconds.
+        """
         self._check, self._fresh = check, fresh
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._lock = threading.Lock()
@@ -23,10 +26,10 @@ class SharedCheck(Generic[T]):
         self._began = 0.0
 
     def result(self, patience: float) -> T:
-        """Return the result of a check, of one that runs already if there is one.
+        """Return the result of the check, from a running or fresh check if there is one.
 
-        Raises TimeoutError if that takes longer than ``patience`` seconds, and what the check
-        raises.
+        Raises TimeoutError if that takes longer than ``patience`` seconds, and the error of the
+        check.
         """
         return self._current().result(patience)
 

@@ -9,7 +9,7 @@ from images.models import ImageLocation, LocationStatus
 
 
 def images_by_store() -> dict[str, int]:
-    """Return the number of images with a copy in each store that is not configured."""
+    """Return the number of images in each store that is not configured: store id -> number."""
     configured = {store.id for store in stores.configured()} | {stores.HTTP.id}
     return {
         store: _active().filter(store=store).values("image").distinct().count()
@@ -19,7 +19,7 @@ def images_by_store() -> dict[str, int]:
 
 
 def summary(images: dict[str, int]) -> str:
-    """Return text such as ``'store' (2 images), 'other' (1 image)``, for messages."""
+    """Return the numbers of images by store as text: ``'cold' (2 images), 'old' (1 image)``."""
     return ", ".join(
         f"{store!r} ({number} image{'s'[: number > 1]})"
         for store, number in sorted(images.items())
