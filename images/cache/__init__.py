@@ -81,7 +81,10 @@ def statistics() -> Counts:
 
 
 def remove(image_ids: Collection[str]) -> int:
-    """Remove the data of these images; return the number of removed entries. Raises StoreError."""
+    """Remove the data of these images from the cache; return the number of removed entries.
+
+    Raises StoreError.
+    """
     with folder.failures_raised(), folder.locked():
         names = [
             name for name in folder.names(DATA) if entries.image_of(name) in image_ids
@@ -108,12 +111,12 @@ def forget(image_id: str) -> None:
 
 
 def clear() -> None:
-    """Remove the data of all images. Raises StoreError."""
+    """Remove the data of all images from the cache. Raises StoreError."""
     remove(image_ids())
 
 
 def clean() -> int:
-    """Remove damaged data and files left behind by a dead process; return how many.
+    """Remove damaged entries, and files of dead processes, from the cache; return how many.
 
     Raises StoreError.
     """
@@ -138,7 +141,10 @@ def enqueue(image_id: str) -> None:
 
 
 def dequeue(image_id: str) -> bool:
-    """Take an image from the queue; return whether it was there. Raises StoreError."""
+    """Take an image from the queue of images to be cached; return whether it was there.
+
+    Raises StoreError.
+    """
     with folder.failures_raised(), suppress(FileNotFoundError):
         folder.path(QUEUE, image_id).unlink()
         return True
@@ -153,7 +159,7 @@ def queued() -> list[str]:
 
 
 def clear_queue() -> None:
-    """Take all images from the queue. Raises StoreError."""
+    """Take all images from the queue of images to be cached. Raises StoreError."""
     for image_id in queued():
         dequeue(image_id)
 

@@ -27,9 +27,9 @@ _LAYOUT = struct.Struct(f"<{len(Counts._fields)}Q")
 
 
 def add(**numbers: int) -> None:
-    """Add each number to the count of the same name, under the lock of the file.
+    """Add each number to the count of the same name, such as ``hits``. Raises OSError.
 
-    Raises OSError.
+    The file of the counts is locked meanwhile.
     """
     file = os.open(
         folder.path(NAME), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, folder.FILE_MODE

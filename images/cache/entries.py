@@ -1,7 +1,7 @@
 """The entries of the cache: files with the data of images, each with a record of its uses.
 
 A record is a line of JSON that describes the file with the data, then one byte for each use;
-its time of modification is that of the last use. So a hit takes no lock. Data that was
+its time of modification is the time of the last use. So a hit takes no lock. Data that was
 changed after it was complete no longer fits the description, and is never used.
 """
 
@@ -60,7 +60,10 @@ class _Record(NamedTuple):
     used_at: float
 
     def fits(self, facts: dict[str, Any]) -> bool:
-        """Return whether the cached data is described by all of these facts: size and digests."""
+        """Return whether the record states all these facts about the cached data.
+
+        ``facts`` is name -> value.
+        """
         return self.description == self.description | facts
 
 
@@ -90,9 +93,10 @@ def read(content: Content, start: int, stop: int | None) -> FilePart | None:
 
 
 def add(content: Content, status: os.stat_result) -> None:
-    """Write the record of complete data; ``status`` is that of its file.
+    """Write the record of an entry whose data is complete.
 
-    Called under the lock of the folder. Raises OSError.
+    ``status`` is the stat result of the data's file. The caller holds the lock of the cache.
+    Raises OSError.
     """
     description = _facts(content) | _state(status) | {"checksum": content.checksum}
     line = json.dumps(description).encode() + b"\n"
@@ -102,7 +106,7 @@ def add(content: Content, status: os.stat_result) -> None:
 
 
 def is_intact(name: str) -> bool:
-    """Return whether data of this name is cached and was not changed since it was complete.
+    """Return whether the entry ``name`` exists and its data was not changed since it was complete.
 
     Raises OSError.
     """
@@ -114,9 +118,9 @@ def is_intact(name: str) -> bool:
 
 
 def remove(name: str) -> bool:
-    """Remove an entry; return whether there was one.
+    """Remove the entry ``name`` from the cache; return whether there was one.
 
-    Called under the lock of the folder. Raises OSError.
+    The caller holds the lock of the cache. Raises OSError.
     """
     removed = False
     for part in (DATA, USES):
@@ -128,24 +132,25 @@ def remove(name: str) -> bool:
 
 
 def remove_damaged() -> int:
-    """Remove data that was changed after it was complete, or has no record; return how many.
+    """Remove entries with damaged data, or without a record; return how many.
 
-    Called under the lock of the folder. Raises OSError.
+    Data that was changed after it was complete counts as damaged. The caller holds the lock of
+    the cache. Raises OSError.
     """
     found = {*folder.names(DATA), *folder.names(USES)}
     return sum(remove(name) for name in found if not is_intact(name))
 
 
 def listed() -> list[Entry]:
-    """Return all entries, the least recently used one first. Raises OSError."""
+    """Return all entries of the cache, the least recently used one first. Raises OSError."""
     found = [entry for name in folder.names(DATA) if (entry := _entry(name))]
     return sorted(found, key=lambda entry: entry.used_at)
 
 
 def evict(entries: Iterable[Entry]) -> tuple[int, int]:
-    """Remove entries, and count them as evicted; return their number and their bytes.
+    """Remove entries from the cache, and count them as evicted; return their number and bytes.
 
-    Called under the lock of the folder. Raises OSError.
+    The caller holds the lock of the cache. Raises OSError.
     """
     evicted = [entry.size for entry in entries if remove(entry.name)]
     counts.add(evictions=len(evicted))
@@ -153,7 +158,7 @@ def evict(entries: Iterable[Entry]) -> tuple[int, int]:
 
 
 def _use(content: Content, part: FilePart) -> bool:
-    """Count a use of opened data; return False if the data does not fit its record."""
+    """Count a use of an entry with opened data; return False if data and record do not fit."""
     uses = _opened(USES, content.name, os.O_RDWR | os.O_APPEND)
     try:
         record = _parsed(uses)

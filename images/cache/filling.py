@@ -24,8 +24,8 @@ class Filling(Iterator[bytes]):
     """The blocks of an image's data, which are also written to the cache while they pass.
 
     The entry is completed before the last block is returned. So the source of the blocks must
-    raise an error before its last block if the data is not that of the image. A failure of the
-    cache does not affect the blocks. ``close`` must be called.
+    raise an error before its last block if the data is not the image's. A failure of the cache
+    does not affect the blocks. ``close`` must be called.
     """
 
     def __init__(self, blocks: Iterator[bytes], content: Content) -> None:
@@ -50,7 +50,7 @@ class Filling(Iterator[bytes]):
         return block
 
     def close(self) -> None:
-        """Close the source of the blocks; remove what was written if it is not complete."""
+        """Close the source of the blocks; remove the written data if it is not complete."""
         self._abandon()
         if hasattr(self._blocks, "close"):
             self._blocks.close()
@@ -76,16 +76,15 @@ class Filling(Iterator[bytes]):
 
 
 class _PartFile:
-    """A file that is being written to the cache.
+    """A file of the cache that is being written.
 
-    It is locked, so that other processes can see whether its writer is alive.
+    Its writer has locked it, so that other processes can see whether the writer is alive.
     """
 
     def __init__(self, content: Content) -> None:
-        """Create and lock the file, and claim its space.
+        """Create and lock the file, and claim its space on the disk.
 
-        Called under the lock of the folder. Raises OSError, and StoreFull without enough
-        space.
+        The caller holds the lock of the cache. Raises OSError, and StoreFull without enough space.
         """
         self._content = content
         self._path = _part(content.name)
@@ -102,12 +101,12 @@ class _PartFile:
             self._resources = resources.pop_all()
 
     def write(self, block: bytes) -> None:
-        """Write a block. Raises OSError, StoreFull."""
+        """Write a block. Raises OSError, and StoreFull if the disk has no space for it."""
         self._claim.use(len(block))
         self._write_back.write(block)
 
     def complete(self) -> None:
-        """Make the file an entry of the cache. Raises OSError."""
+        """Sync the file and make it an entry of the cache. Raises OSError."""
         # Without this sync a power failure could leave a file of the right size with other bytes.
         self._write_back.finish()
         with folder.locked():
@@ -127,9 +126,9 @@ class _PartFile:
 
 
 def _begin(content: Content) -> _PartFile | None:
-    """Return a new file for the data.
+    """Return a new file of the cache for this data; None if the data is not to be written.
 
-    None if the data is cached already, is being cached, or is too large for the cache.
+    Data is not written if it is cached already, is being cached, or is too large for the cache.
     """
     with folder.locked():
         remove_dead_parts()
@@ -151,7 +150,7 @@ def limit() -> int:
 def prune() -> tuple[int, int]:
     """Evict entries until the cache has at most its maximum size; return their number and bytes.
 
-    Called under the lock of the folder. Raises OSError.
+    The caller holds the lock of the cache. Raises OSError.
     """
     return _evict(limit())
 
@@ -159,7 +158,7 @@ def prune() -> tuple[int, int]:
 def remove_dead_parts() -> int:
     """Remove incomplete files whose writer has died; return how many.
 
-    Called under the lock of the folder. Raises OSError.
+    The caller holds the lock of the cache. Raises OSError.
     """
     dead = [path for name in folder.names(PARTS) if _is_dead(path := _part(name))]
     for path in dead:

@@ -1,8 +1,8 @@
 """The folder of the cache, the lock on it, and the handling of its failures.
 
-``data`` has the cached data, ``uses`` one file for each of its files, ``parts`` the data that
-is being written, each file locked by its writer, and ``queue`` an empty file for each image
-that waits to be cached.
+Its subfolder ``data`` has the cached data, ``uses`` a record for each file in ``data``,
+``parts`` the data that is being written, each file locked by its writer, and ``queue`` an empty
+file for each image that waits to be cached.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ USES: Final = "uses"
 PARTS: Final = "parts"
 QUEUE: Final = "queue"
 LOCK: Final = "lock"
-# Others may read neither the data of private images nor their ids.
+# Other users must read neither the data of private images nor their ids.
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
 
 
 def is_on() -> bool:
-    """Return whether this machine has a cache."""
+    """Return whether this machine has a read cache."""
     return bool(settings.IMAGECATALOG_CACHE_DIR)
 
 
 def path(*names: str) -> Path:
-    """Return the path of a file or folder in the cache folder."""
+    """Return the path of a file or folder in the cache folder, from its names below that folder."""
     return Path(settings.IMAGECATALOG_CACHE_DIR, *names)
 
 
@@ -57,7 +57,7 @@ def create() -> None:
 
 @contextmanager
 def locked() -> Iterator[None]:
-    """Lock the set of files against all other threads and processes of this machine.
+    """Lock the cache within the context, against all other threads and processes of this machine.
 
     Reading cached data does not take this lock. Raises OSError.
     """
@@ -71,9 +71,9 @@ def locked() -> Iterator[None]:
 
 
 def stamp(file: int | Path) -> None:
-    """Set the time of modification of a file to now. Raises OSError.
+    """Set the time of modification of a file to the system's time now. Raises OSError.
 
-    The clock of the file system is too coarse for an order.
+    The file system's own clock is too coarse to tell which of two files is newer.
     """
     os.utime(file, ns=(0, time.time_ns()))
 
@@ -82,7 +82,7 @@ def stamp(file: int | Path) -> None:
 def failures_logged() -> Iterator[None]:
     """Log a failure of the cache within the context, and do not raise it.
 
-    A download can do without the cache.
+    Downloads also work without the cache.
     """
     try:
         yield
