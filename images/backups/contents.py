@@ -1,4 +1,4 @@
-"""What a database of the catalogue contains: its tables, and the objects that it needs."""
+"""The content of a database of the catalogue: its tables, and the objects that it needs."""
 
 from __future__ import annotations
 
@@ -52,7 +52,11 @@ NEWEST_EVENT: Final = f"SELECT MAX(id) FROM {Event._meta.db_table}"
 
 @dataclass(frozen=True)
 class Facts:
-    """What identifies the content of a database: the same in a backup and after its restore."""
+    """Figures about the content of a database; a backup and the restored database have the same.
+
+    They are the applied migrations, the rows of each table, the objects and bytes in each
+    store, and the id of the newest event.
+    """
 
     migrations: list[str]
     tables: dict[str, int]  # rows
@@ -61,7 +65,7 @@ class Facts:
 
 
 class NeededObject(NamedTuple):
-    """A stored object that the catalogue needs; size and digest are empty if they are unknown."""
+    """A stored object that the catalogue needs; size and digest are None or empty if unknown."""
 
     store: str
     key: str
@@ -71,7 +75,7 @@ class NeededObject(NamedTuple):
 
 
 def facts(database: BaseDatabaseWrapper) -> Facts:
-    """Count what a database contains, in one query for each table."""
+    """Return the figures about the content of a database. Counts the rows of each table."""
     with database.cursor() as cursor:
         tables = {
             name: _rows(cursor, f"SELECT COUNT(*) FROM {database.ops.quote_name(name)}")
@@ -89,7 +93,10 @@ def facts(database: BaseDatabaseWrapper) -> Facts:
 
 
 def needed_objects(database: BaseDatabaseWrapper) -> Iterator[NeededObject]:
-    """Yield the objects of images, also of those in the trash, and of unfinished uploads."""
+    """Yield the stored objects that a database needs.
+
+    They are the objects of images, also of images in the trash, and of unfinished uploads.
+    """
     with database.chunked_cursor() as cursor:
         cursor.execute(OBJECTS)
         for row in cursor:
@@ -97,7 +104,7 @@ def needed_objects(database: BaseDatabaseWrapper) -> Iterator[NeededObject]:
 
 
 def pause_workers(database: BaseDatabaseWrapper, reason: str) -> None:
-    """Pause the background workers of a restored database, from its first moment on."""
+    """Pause the background workers of a restored database, before any worker can use it."""
     table = WorkerPause._meta.db_table
     since = database.ops.adapt_datetimefield_value(timezone.now())
     with database.cursor() as cursor:
@@ -110,7 +117,10 @@ def pause_workers(database: BaseDatabaseWrapper, reason: str) -> None:
 
 @contextmanager
 def opened_sqlite(name: str) -> Iterator[BaseDatabaseWrapper]:
-    """Open the file of a SQLite database, without the settings of the service's own."""
+    """Open the SQLite database in the file ``name`` within the context.
+
+    The options in the settings of the service's own database do not apply.
+    """
     settings = {**connections[DEFAULT_DB_ALIAS].settings_dict, "OPTIONS": {}}
     wrapper = load_backend(SQLITE).DatabaseWrapper
     yield from _closing(wrapper({**settings, "NAME": name}))
@@ -118,7 +128,10 @@ def opened_sqlite(name: str) -> Iterator[BaseDatabaseWrapper]:
 
 @contextmanager
 def opened_postgresql(name: str) -> Iterator[BaseDatabaseWrapper]:
-    """Connect to a database of the service's PostgreSQL server, without the pool."""
+    """Connect within the context to the database ``name`` of the service's PostgreSQL server.
+
+    The connection is not from the pool.
+    """
     database = connections.create_connection(DEFAULT_DB_ALIAS)
     settings = database.settings_dict
     options = {

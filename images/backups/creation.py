@@ -33,8 +33,8 @@ def create(parent: Path, copied: Through | None = None) -> Path:
     """Make a backup in the folder ``parent`` and return the backup's own folder.
 
     The backup has the database of one moment and the secret key of the data folder. With
-    ``copied`` it also has the objects, which pass that function: it can report progress. Raises
-    BackupError.
+    ``copied`` it also has the objects: this function gets them and yields each of them, and can
+    report progress. Raises BackupError if there is no catalogue, or if the backup fails.
     """
     if not db.exists():
         raise BackupError("There is no catalogue yet: `serve` or `migrate` makes one.")
@@ -59,9 +59,9 @@ def _fill(previous: Path | None, copied: Through | None, folder: Path) -> None:
 
 
 def _copy_secret_key(folder: Path) -> None:
-    """Copy the file of the secret key, if the service uses it.
+    """Copy the file of the secret key into the folder of a backup, if the service uses this file.
 
-    A key that the environment has is not copied: it is kept where the environment comes from.
+    A key in the environment is not copied: the operator keeps it elsewhere.
     """
     path = settings.IMAGECATALOG_DATA_DIR / SECRET_KEY
     if settings.IMAGECATALOG_SECRET_KEY or not path.exists():

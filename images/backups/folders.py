@@ -26,8 +26,9 @@ NAME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{6}Z")
 def create(parent: Path, fill: Callable[[Path], None]) -> Path:
     """Let ``fill`` make the files of a new backup in ``parent``; return the folder of the backup.
 
-    The folder gets its name when all of it is durable: what has that name is complete. Raises
-    BackupError if another backup is being made, and what ``fill`` raises.
+    The folder gets its name only when all of its files are durable: a folder with the name of a
+    backup is complete. Raises BackupError if another backup is being made in ``parent``, and
+    the errors of ``fill``.
     """
     make_folder(parent)
     with _alone(parent):
@@ -55,12 +56,15 @@ def existing(parent: Path) -> list[Path]:
 
 
 def begun_at(backup: Path) -> datetime:
-    """Return the time at which a backup was begun, by its name."""
+    """Return the time at which a backup was begun, from the name of its folder."""
     return datetime.strptime(backup.name, TIME).replace(tzinfo=UTC)
 
 
 def keep_newest(parent: Path, number: int) -> list[Path]:
-    """Remove all backups in a folder but the newest ones; return those that were removed."""
+    """Remove all backups in a folder except the ``number`` newest; return the removed ones.
+
+    Raises BackupError if a backup is being made in the folder.
+    """
     with _alone(parent):
         old = existing(parent)[:-number]
         for path in old:
@@ -71,7 +75,7 @@ def keep_newest(parent: Path, number: int) -> list[Path]:
 
 
 def make_folder(folder: Path) -> None:
-    """Create a folder and its parents, for their owner only. They may exist already."""
+    """Create a folder and its parents, for their owner only, unless they exist already."""
     if not folder.is_dir():
         make_folder(folder.parent)
         folder.mkdir(FOLDER_MODE, exist_ok=True)

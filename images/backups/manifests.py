@@ -18,7 +18,7 @@ FORMAT: Final = 1
 
 @dataclass(frozen=True)
 class Manifest:
-    """The content of the manifest."""
+    """The manifest of a backup: the release and time, figures of the database, files' checksums."""
 
     version: str
     created_at: str
@@ -34,7 +34,7 @@ class Manifest:
 
 
 def of_files(folder: Path) -> dict[str, dict[str, Any]]:
-    """Return size and checksum of each file in the folder of a backup, by its name."""
+    """Return for each file in the folder of a backup its size and checksum, by the file's name."""
     return {
         path.name: _facts(path) for path in sorted(folder.iterdir()) if path.is_file()
     }
@@ -47,7 +47,10 @@ def write(folder: Path, manifest: Manifest) -> None:
 
 
 def read(backup: Path) -> Manifest:
-    """Read the manifest of a backup. Raises BackupError if there is none that can be read."""
+    """Read the manifest of a backup. Raises BackupError if it is missing or cannot be read.
+
+    Raises it, too, if a newer release made the backup in a format that is unknown here.
+    """
     try:
         document = json.loads((backup / NAME).read_text())
         format, facts = document.pop("format"), Facts(**document.pop("facts"))
@@ -66,7 +69,10 @@ def read(backup: Path) -> Manifest:
 
 
 def damaged_files(backup: Path, manifest: Manifest) -> list[str]:
-    """Compare the files of a backup with its manifest; return a sentence about each wrong one."""
+    """Compare the files of a backup with its manifest; return a sentence about each wrong file.
+
+    A file is wrong if it is missing, or does not have its size and checksum.
+    """
     problems = []
     for name, expected in manifest.files.items():
         path = backup / name

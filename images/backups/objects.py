@@ -34,8 +34,9 @@ def copy_all(
 ) -> dict[str, int]:
     """Copy objects into a backup; return how many were copied, linked and missing.
 
-    A copy that the previous backup has is linked, because objects never change. An object that
-    was deleted after the database was copied is missing. Raises BackupError if a store fails.
+    An object that the previous backup has is not copied but linked, because objects never
+    change. An object that was deleted after the database was copied is missing. Raises
+    BackupError if a store fails.
     """
     counts = Counter(copied=0, linked=0, missing=0)
     for needed in objects:
@@ -70,9 +71,10 @@ def _copy(needed: NeededObject, backup: Path, previous: Path | None) -> str:
 def damaged(
     objects: Iterable[NeededObject], backup: Path, missing: int
 ) -> Iterator[str]:
-    """Yield a sentence about each object whose copy does not have its size or digest.
+    """Yield a sentence about each damaged copy of an object, and one if too many have no copy.
 
-    As many objects as were ``missing`` when the backup was made may have no copy.
+    A copy is damaged if it does not have the object's size or digest. ``missing`` is the number
+    of objects that can be without a copy, because they were missing when the backup was made.
     """
     without = 0
     for needed in objects:
@@ -104,10 +106,10 @@ def read(path: Path) -> Iterator[bytes]:
 
 
 def put_back(objects: Iterable[NeededObject], backup: Path) -> dict[str, int]:
-    """Store the objects of a backup that their stores do not have; return how many.
+    """Store the objects of a backup that their stores do not have; return counts.
 
-    Objects that are in a store already stay. A copy that is damaged, or that has no store, is
-    left out and counted. Raises BackupError if a store fails.
+    The counts are ``stored``, ``present`` (in its store already) and ``left_out`` (the copy is
+    damaged, or its store is not configured). Raises BackupError if a store fails.
     """
     counts = Counter(stored=0, present=0, left_out=0)
     for needed in objects:

@@ -46,8 +46,9 @@ SNAPSHOT: Final = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 def dump(folder: Path) -> Facts:
     """Write the database into the folder of a backup, without the secrets of transfers.
 
-    All files are of one snapshot; nobody waits for it. Raises BackupError if pg_dump is
-    missing, older than the server, or fails.
+    Returns the figures about its content. All files are of one snapshot; other users of the
+    database do not wait. Raises BackupError if pg_dump is missing, older than the server, or
+    fails.
     """
     program = _program("pg_dump")
     for name in (FILE, TRANSFERS_FILE):
@@ -85,9 +86,10 @@ def _write_transfers(cursor: Any, path: Path) -> None:
 
 @contextmanager
 def restored_for_a_test(backup: Path) -> Iterator[BaseDatabaseWrapper]:
-    """Restore the database of a backup into a new database of the server; drop it at the end.
+    """Restore the database of a backup into a new database of the server, and drop that at the end.
 
-    Raises BackupError if the user of the service may not create databases.
+    A context manager. Raises BackupError if the user of the service is not allowed to create
+    databases.
     """
     name = f"catalogue_verify_{uuid4().hex}"
     try:
@@ -107,9 +109,9 @@ def restored_for_a_test(backup: Path) -> Iterator[BaseDatabaseWrapper]:
 
 
 def replace(suffix: str) -> None:
-    """Rename the schema of the service's tables, and create it anew.
+    """Put the present tables aside: rename their schema with ``suffix``, and create an empty one.
 
-    Raises BackupError if the user of the service may not do that.
+    Raises BackupError if the user of the service is not allowed to do that.
     """
     try:
         with transaction.atomic(), connection.cursor() as cursor:
@@ -125,9 +127,10 @@ def replace(suffix: str) -> None:
 
 
 def restore(backup: Path, reason: str) -> None:
-    """Restore the database of a backup into the service's, which must be empty.
+    """Restore the database of a backup into the service's database, which must be empty.
 
-    Its workers are paused for ``reason`` before anybody can use it. Raises BackupError.
+    Its background workers are paused for ``reason`` before any of them can use it. Raises
+    BackupError.
     """
     with opened_postgresql(connection.settings_dict["NAME"]) as database:
         _restore_into(database, backup, reason)
@@ -160,7 +163,10 @@ def _execute(statement: str) -> None:
 
 
 def _program(name: str) -> str:
-    """Return the path of a program of PostgreSQL. Raises BackupError if it cannot be used."""
+    """Return the path of a program of PostgreSQL, such as ``pg_dump``.
+
+    Raises BackupError if it is not installed, or older than the server.
+    """
     path = shutil.which(name)
     if path is None:
         raise BackupError(

@@ -20,7 +20,7 @@ TIME: Final = "%Y%m%dT%H%M%SZ"
 
 
 def check_kind(manifest: Manifest) -> None:
-    """Raise BackupError if the backup is of another kind of database than the service's."""
+    """Raise BackupError if the backup is of another kind of database than the service has."""
     if manifest.database != connection.vendor:
         raise BackupError(
             f"The backup is of a {manifest.database} database, and DATABASE_URL names one of "
@@ -29,7 +29,7 @@ def check_kind(manifest: Manifest) -> None:
 
 
 def restore_database(backup: Path, manifest: Manifest, *, replace: bool) -> None:
-    """Restore the database, with its workers paused.
+    """Restore the database of a backup, with its background workers paused.
 
     With ``replace`` the present database is kept under another name. Raises BackupError.
     """
@@ -43,10 +43,10 @@ def restore_database(backup: Path, manifest: Manifest, *, replace: bool) -> None
 
 
 def restore_secret_key(backup: Path) -> bool:
-    """Put the secret key of a backup into the data folder; return whether one is in use there.
+    """Put the secret key of a backup into the data folder; return False if the backup has none.
 
-    A key that is there already is kept under another name. Nothing is done if the environment
-    has the key, or the backup has none.
+    A different key that is there already is kept under another name. If the environment has the
+    key, nothing is done, and the result is True.
     """
     if settings.IMAGECATALOG_SECRET_KEY:
         return True
@@ -66,9 +66,10 @@ def restore_secret_key(backup: Path) -> bool:
 
 
 def restore_objects(backup: Path, through: Through = iter) -> dict[str, int]:
-    """Store the objects of a backup that are not in their stores; return the counts.
+    """Store the objects of a backup that are not in their stores; return how many, by result.
 
-    The objects pass ``through``, which can report progress. Raises BackupError if a store fails.
+    The results are those of ``objects.put_back``. ``through`` gets the objects and yields each
+    of them; it can report progress. Raises BackupError if a store fails.
     """
     return objects.put_back(through(needed_objects(connection)), backup)
 

@@ -31,7 +31,8 @@ FILE: Final = "database.sqlite3"
 def dump(folder: Path) -> Facts:
     """Copy the database into the folder of a backup, without the secrets of transfers.
 
-    The copy is that of one moment; nobody waits for it.
+    Returns the figures about its content. The copy has the state of one moment; other users of
+    the database do not wait.
     """
     path = folder / FILE
     os.close(create_file(path))
@@ -49,7 +50,7 @@ def dump(folder: Path) -> Facts:
 
 @contextmanager
 def restored_for_a_test(backup: Path) -> Iterator[BaseDatabaseWrapper]:
-    """Open a copy of the database in a backup, which is removed at the end."""
+    """Open a temporary copy of a backup's database within the context, and remove it at the end."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, FILE)
         shutil.copyfile(backup / FILE, path)
@@ -58,7 +59,7 @@ def restored_for_a_test(backup: Path) -> Iterator[BaseDatabaseWrapper]:
 
 
 def damage(database: BaseDatabaseWrapper) -> str | None:
-    """Return what is wrong with the structure of a database; None if it is sound."""
+    """Return SQLite's description of damage in the structure of a database; None: no damage."""
     with database.cursor() as cursor:
         cursor.execute("PRAGMA integrity_check(1)")
         (found,) = cursor.fetchone()
@@ -66,7 +67,7 @@ def damage(database: BaseDatabaseWrapper) -> str | None:
 
 
 def replace(suffix: str) -> None:
-    """Rename the files of the service's database: their names get this suffix."""
+    """Put the present database aside: rename its files with this suffix."""
     connection.close()
     database = Path(connection.settings_dict["NAME"])
     for end in ("", "-wal", "-shm"):
@@ -76,9 +77,10 @@ def replace(suffix: str) -> None:
 
 
 def restore(backup: Path, reason: str) -> None:
-    """Put the database of a backup in the place of the service's, which must not exist.
+    """Restore the database of a backup as the service's database, which must not exist.
 
-    It appears complete, and with its workers paused for ``reason``.
+    The file appears only when it is complete, with the background workers paused for
+    ``reason``.
     """
     target = Path(connection.settings_dict["NAME"])
     draft = target.with_name(f".{target.name}.restored")

@@ -15,9 +15,9 @@ from images.models import WorkerPause
 
 
 def checked(backup: Path) -> Manifest:
-    """Return the manifest of a backup whose files have their checksums.
+    """Check the files of a backup against their checksums, and return its manifest.
 
-    Raises BackupError if they do not.
+    Raises BackupError if a file is missing or damaged, or if the manifest cannot be read.
     """
     manifest = manifests.read(backup)
     if problems := manifests.damaged_files(backup, manifest):
@@ -30,11 +30,12 @@ def checked(backup: Path) -> Manifest:
 def problems(
     backup: Path, manifest: Manifest, through: Through = iter
 ) -> Iterator[str]:
-    """Restore a backup for a test, and yield a sentence about everything that is wrong.
+    """Restore a backup for a test, and yield a sentence about each problem that is found.
 
-    Compares the counts of all tables, and the objects with their digests; these pass
-    ``through``, which can report progress. A backup of PostgreSQL is restored into a new
-    database on the server of the service. Raises BackupError if the backup cannot be restored.
+    Compares the counts of all tables, and the copies of objects with the objects' digests.
+    ``through`` gets the objects and yields each of them; it can report progress. A backup of
+    PostgreSQL is restored into a new database on the server of the service. Raises BackupError
+    if the backup cannot be restored.
     """
     if manifest.database == "postgresql" and connection.vendor != "postgresql":
         raise BackupError(
