@@ -19,8 +19,8 @@ log = logging.getLogger(__name__)
 class FetchPool:
     """Threads that carry out waiting web downloads, at most ``at_once`` at a time.
 
-    A web download can take hours, so one owner gets at most half of the threads (rounded up),
-    and downloads of other owners that are requested later need not wait.
+    A web download can take hours, so the downloads of one owner get at most half of the threads
+    (rounded up). Downloads of other owners, which are requested later, need not wait for them.
     """
 
     def __init__(self, at_once: int) -> None:
@@ -40,10 +40,10 @@ class FetchPool:
             self._pool.submit(self._fetch, waiting.transfer_id)
 
     def _next(self) -> queue.Waiting | None:
-        """Return the next waiting web download, None if there is none to begin.
+        """Return the next waiting web download to begin; None if there is none.
 
-        Fair by owner: first the owner with the fewest running downloads, then the oldest
-        request.
+        Owners are treated fairly: the next download is the oldest of the owner with the fewest
+        running downloads.
         """
         running = self._running.copy()
         by_owner = Counter(running.values())
