@@ -74,7 +74,11 @@ _ID = re.compile(ID_PATTERN.removesuffix("$"))
 
 @dataclass
 class Changes:
-    """The changes of an image; attributes and properties that are not named keep their values."""
+    """The changes that a request makes to one image: what it does not name keeps its value.
+
+    It can set attributes and custom properties, remove custom properties, and state which size
+    and checksum it expects of the image's data.
+    """
 
     fields: dict[str, Any] = field(default_factory=dict)  # with "tags": the whole list
     properties: dict[str, str] = field(default_factory=dict)
@@ -85,12 +89,12 @@ class Changes:
 
 
 def is_internal(name: str) -> bool:
-    """Whether a property is kept by the service itself (named ``os_glance…``)."""
+    """Whether only the service sets this property: its name begins with ``os_glance``."""
     return name.startswith(INTERNAL_PREFIX)
 
 
 def check_settable(name: str) -> None:
-    """Raise Forbidden for the name of an attribute or property that no client may set."""
+    """Raise Forbidden if ``name`` is an attribute or property that clients can never set."""
     if name in READ_ONLY:
         raise Forbidden(f"Attribute '{name}' is read-only.")
     if name in RESERVED or is_internal(name):
@@ -98,14 +102,17 @@ def check_settable(name: str) -> None:
 
 
 def check_changeable(name: str) -> None:
-    """Raise Forbidden for a name that no client may change on an existing image."""
+    """Raise Forbidden if clients cannot change this attribute or property of an existing image."""
     if name in READ_ONLY_ONCE_CREATED:
         raise Forbidden(f"Attribute '{name}' is read-only.")
     check_settable(name)
 
 
 def check_limit(what: str, attempted: int, maximum: int) -> None:
-    """Raise OverLimit when the number attempted exceeds the maximum; a negative one is no limit."""
+    """Raise OverLimit if ``attempted`` exceeds ``maximum``; a negative ``maximum`` means no limit.
+
+    ``what`` is the noun for the message, such as ``tags``.
+    """
     if 0 <= maximum < attempted:
         raise OverLimit(
             f"The image would have too many {what}. "
@@ -114,17 +121,17 @@ def check_limit(what: str, attempted: int, maximum: int) -> None:
 
 
 def check_tag_count(count: int) -> None:
-    """Raise OverLimit when ``count`` exceeds the limit of an image's tags."""
+    """Raise OverLimit if ``count`` is more than the number of tags that an image can have."""
     check_limit("tags", count, settings.IMAGECATALOG_IMAGE_TAG_QUOTA)
 
 
 def check_member_count(count: int) -> None:
-    """Raise OverLimit when ``count`` exceeds the limit of an image's members."""
+    """Raise OverLimit if ``count`` is more than the number of members that an image can have."""
     check_limit("members", count, settings.IMAGECATALOG_IMAGE_MEMBER_QUOTA)
 
 
 def check_location_count(count: int) -> None:
-    """Raise OverLimit when ``count`` exceeds the limit of an image's locations."""
+    """Raise OverLimit if ``count`` is more than the number of locations that an image can have."""
     check_limit("locations", count, settings.IMAGECATALOG_IMAGE_LOCATION_QUOTA)
 
 
@@ -147,7 +154,7 @@ def clean_text(value: object, what: str, longest: int | None = MAX_LENGTH) -> st
 
 
 def clean_fields(fields: Mapping[str, object]) -> dict[str, Any]:
-    """Check attributes of an image, given by name; return their values as they are stored.
+    """Check attributes of an image (name -> value); return them with the values as they are stored.
 
     Raises Invalid for a bad value or an attribute that cannot be set.
     """
@@ -155,7 +162,10 @@ def clean_fields(fields: Mapping[str, object]) -> dict[str, Any]:
 
 
 def clean_size(size: int | None) -> int | None:
-    """Return a size in bytes; None: the size is unknown. Raises Invalid if it is impossible."""
+    """Return ``size`` unchanged: bytes, or None if unknown. Raises Invalid if it is impossible.
+
+    A size is impossible if it is negative or has more than 63 bits.
+    """
     if size is None or 0 <= size <= MAX_SIZE:
         return size
     raise Invalid(f"Invalid size: it must be between 0 and {MAX_SIZE} bytes.")
@@ -253,7 +263,7 @@ _CLEANERS: Final[dict[str, Callable[[object], Any]]] = {
     "owner": partial(_text_or_null, "owner"),
     "os_hidden": partial(_flag, "os_hidden"),
     "id": _image_id,
-    "tags": _sorted_tags,  # how many a changed image may have depends on those before
+    "tags": _sorted_tags,  # the limit for a changed image depends on its earlier tags
 }
 
 BASE: Final = frozenset(_CLEANERS)  # names that a client may set on a new image

@@ -1,4 +1,4 @@
-"""Helpers for commands: their base, argument types, questions, progress bars, clean exit."""
+"""Helpers for management commands: base class, argument types, questions, progress, signals."""
 
 from __future__ import annotations
 
@@ -39,20 +39,24 @@ class SafeOutput(OutputWrapper):
         style_func: Callable[[str], str] | None = None,
         ending: str | None = None,
     ) -> None:
-        """Write a text with its control characters escaped, unless it has a style of its own."""
+        """Write a text; escape its control characters unless ``style_func`` is given."""
         safe = msg if style_func else printable_lines(msg)
         super().write(safe, style_func, ending)
 
 
 class CatalogueCommand(BaseCommand):
-    """The base of our commands: their output is safe for terminals, and the log names them."""
+    """The base class of the catalogue's management commands.
+
+    Control characters are escaped in the output of a command, and its log lines state
+    ``interface=command``.
+    """
 
     # Django's own checks examine the code, and load all of the web interface for that.
     requires_system_checks: list[str] = [CONFIGURATION]
     as_json = False
 
     def execute(self, *args: Any, **options: Any) -> str | None:
-        """Run the command with safe streams."""
+        """Run the command with output streams that escape control characters."""
         logs.bind(logs.Context(interface="command"))
         self.stdout = _safe(options.pop("stdout", None) or self.stdout)
         self.stderr = _safe(options.pop("stderr", None) or self.stderr)
@@ -60,7 +64,7 @@ class CatalogueCommand(BaseCommand):
         return super().execute(*args, **options)
 
     def add_json_option(self, parser: ArgumentParser) -> None:
-        """Add the option with which ``write_row`` writes JSON."""
+        """Add the option ``--json`` to the parser: with it ``write_row`` writes JSON objects."""
         parser.add_argument(
             "--json",
             action="store_true",
@@ -75,7 +79,7 @@ class CatalogueCommand(BaseCommand):
         )
 
     def write_summary(self, line: str) -> None:
-        """Write a line about a whole list; with --json, write nothing."""
+        """Write a line that summarises a list; with --json, write nothing."""
         if not self.as_json:
             self.stdout.write(line)
 
@@ -99,7 +103,7 @@ def positive_integer(text: str) -> int:
 
 
 def file_mode(text: str) -> int:
-    """Parse the mode of a file, such as 660 (an argparse type)."""
+    """Parse the permissions of a file in octal digits, such as 660 (an argparse type)."""
     if not re.fullmatch("0?[0-7]{3}", text):
         raise ArgumentTypeError(
             f"{text!r} is not a mode of a file. Use for example 660."
@@ -108,7 +112,10 @@ def file_mode(text: str) -> int:
 
 
 def age(text: str) -> timedelta:
-    """Parse a number of days, or a duration, up to 36500 days (an argparse type)."""
+    """Parse a number of days, or a duration such as ``12h``, of at most 36500 days.
+
+    An argparse type.
+    """
     span = _span(text, "d")
     if span is None or span > OLDEST:
         raise ArgumentTypeError(
@@ -119,7 +126,7 @@ def age(text: str) -> timedelta:
 
 
 def seconds(text: str) -> float:
-    """Parse a number of seconds above 0, or a duration (an argparse type)."""
+    """Parse a number of seconds above 0, or a duration such as ``5m`` (an argparse type)."""
     span = _span(text, "s")
     if not span:
         raise ArgumentTypeError(
@@ -130,7 +137,10 @@ def seconds(text: str) -> float:
 
 
 def rate(text: str) -> int:
-    """Parse a number of MiB per second above 0, or a size (an argparse type); return bytes."""
+    """Parse a rate in MiB per second, or as an amount per second such as ``1.5GiB``.
+
+    An argparse type, which returns bytes per second. The rate must be above 0.
+    """
     try:
         number = units.parse_size(f"{text}M" if text[-1:].isdigit() else text)
     except ValueError:
@@ -143,7 +153,10 @@ def rate(text: str) -> int:
 
 
 def later(text: str) -> datetime:
-    """Parse a duration and return the time that is so far in the future (an argparse type)."""
+    """Parse a duration such as ``12h``, and return the time that far in the future.
+
+    An argparse type.
+    """
     try:
         if span := _span(text):
             return timezone.now() + span
@@ -153,7 +166,10 @@ def later(text: str) -> datetime:
 
 
 def moment(text: str) -> datetime:
-    """Parse a time (an argparse type): ISO 8601, in UTC by default, or a duration before now."""
+    """Parse a time in ISO 8601 (by default in UTC), or how long ago it was, such as ``2h``.
+
+    An argparse type.
+    """
     text = text.strip()
     try:
         if span := _span(text):
@@ -182,9 +198,10 @@ def iso(at: datetime | None) -> str:
 def progress(
     items: Iterable[T], total: int | None, unit: str = " images"
 ) -> Iterable[T]:
-    """Pass items on, with a progress bar on standard error if that is a terminal.
+    """Return the items as an iterable that shows a progress bar if standard error is a terminal.
 
-    Without a ``total`` the bar only counts.
+    ``total`` is the number of items; without it the bar shows only a count. ``unit`` is the
+    label of the count.
     """
     return tqdm(items, total=total, unit=unit, disable=None, leave=False)
 
@@ -192,9 +209,10 @@ def progress(
 def watched(
     blocks: Iterator[bytes], size: int | None = None, *, what: str
 ) -> Iterator[bytes]:
-    """Yield the blocks, with a progress bar on standard error if that is a terminal.
+    """Yield the blocks, and show a progress bar if standard error is a terminal.
 
-    ``size`` is the number of bytes, None if it is unknown; ``what`` is the label of the bar.
+    ``size`` is the number of bytes of all blocks, None if it is unknown; ``what`` is the label
+    of the bar.
     """
     with watching(what, size) as watch:
         yield from watch(blocks)
@@ -204,10 +222,10 @@ def watched(
 def watching(
     what: str, size: int | None
 ) -> Iterator[Callable[[Iterable[bytes]], Iterator[bytes]]]:
-    """Yield a function that passes blocks on; one progress bar counts the bytes of all its calls.
+    """Yield a function that wraps blocks: one progress bar counts the bytes of all its calls.
 
-    A context manager. ``size`` is the number of bytes of all blocks, None if it is unknown;
-    ``what`` is the label of the bar.
+    A context manager. The function yields the blocks that it is given. ``size`` is the number
+    of bytes of all blocks, None if it is unknown; ``what`` is the label of the bar.
     """
     bar = tqdm(
         desc=printable(what[:40]),
@@ -235,10 +253,10 @@ def say(out: OutputWrapper, line: str) -> None:
 
 
 def confirm(question: str, yes: bool) -> None:
-    """Ask for confirmation on a terminal, unless ``yes``.
+    """Ask the operator on the terminal to confirm; ask nothing if ``yes`` is true.
 
-    Raises CommandError for any answer but yes. Without a terminal (in a script) nothing is
-    asked.
+    Raises CommandError for any answer but 'yes'. Nothing is asked either if standard input is
+    not a terminal, as in a script.
     """
     if yes or not sys.stdin.isatty():
         return
@@ -248,7 +266,10 @@ def confirm(question: str, yes: bool) -> None:
 
 @contextmanager
 def tidy_end() -> Generator[None, None, None]:
-    """Make SIGTERM and SIGINT raise SystemExit within the context, so that work is cleaned up."""
+    """Make SIGTERM and SIGINT raise SystemExit within the context, so that work is cleaned up.
+
+    Does nothing outside of the main thread.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return

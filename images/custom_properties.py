@@ -27,7 +27,7 @@ MAX_PROPERTIES: Final = (
 
 
 def check_property_count(count: int) -> None:
-    """Raise OverLimit when ``count`` exceeds the limit of an image's custom properties."""
+    """Raise OverLimit if ``count`` is more custom properties than an image can have."""
     check_limit("properties", count, settings.IMAGECATALOG_IMAGE_PROPERTY_QUOTA)
 
 
@@ -36,8 +36,8 @@ def check_properties_length(
 ) -> None:
     """Raise OverLimit when all custom properties of an image together have too many characters.
 
-    An image whose properties had too many ``before`` the change may keep that number, but not
-    exceed it.
+    ``before`` are the properties before the change: if they already had too many characters,
+    the new ones can have as many, but not more.
     """
     attempted = _length(properties)
     if attempted > max(MAX_PROPERTIES, _length(before)):
@@ -52,12 +52,15 @@ def _length(properties: Mapping[str, str]) -> int:
 
 
 def counted(names: Iterable[str]) -> int:
-    """Return how many of these properties count towards the limit: all but internal ones."""
+    """Return how many of these property names count towards the limit: all but internal ones.
+
+    Internal properties are set by the service; their names begin with ``os_glance``.
+    """
     return sum(not is_internal(name) for name in names)
 
 
 def clean_property_name(name: object) -> str:
-    """Return the name of a custom property if clients may use it.
+    """Return the name of a custom property unchanged if clients can use it.
 
     Raises Invalid for text that cannot be stored and for the name of an attribute, Forbidden
     for a reserved name.
@@ -74,13 +77,13 @@ def clean_property_name(name: object) -> str:
 def clean_property_value(name: str, value: object) -> str:
     """Return the value of a custom property if it is text of at most MAX_VALUE characters.
 
-    Raises Invalid otherwise; ``name`` is for the message.
+    Raises Invalid otherwise. ``name`` is the property's name, for the message.
     """
     return clean_text(value, f"value for property '{name}'", longest=MAX_VALUE)
 
 
 def clean_properties(properties: Mapping[str, object]) -> dict[str, str]:
-    """Check custom properties; return them as they are stored.
+    """Check custom properties (name -> value) and return them unchanged.
 
     Raises Invalid for a bad name or value, Forbidden for a reserved name.
     """
@@ -94,10 +97,10 @@ def clean_properties(properties: Mapping[str, object]) -> dict[str, str]:
 def parse_new_image(
     document: object,
 ) -> tuple[dict[str, Any], dict[str, str], list[str]]:
-    """Split the body that creates an image into (attributes, custom properties, tags), checked.
+    """Check the JSON body that creates an image; return its (attributes, custom properties, tags).
 
-    Raises Invalid for malformed values, Forbidden for names that clients may not set,
-    OverLimit for too many tags.
+    Raises Invalid for malformed values, Forbidden for names that clients cannot set, OverLimit
+    for too many tags.
     """
     if not isinstance(document, dict):
         raise Invalid("Unexpected body type. Expected a JSON object.")

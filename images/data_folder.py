@@ -1,6 +1,7 @@
-"""The data folder and its secret key, which the commands that need them create.
+"""Creation and protection of the data folder, and of the secret key in it.
 
-A failure is reported in one sentence: what failed, for which user, and what to do.
+A failure of the file system is reported in one sentence: what failed, for which user, and what
+to do.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ log = logging.getLogger(__name__)
 
 FOLDER_MODE = 0o750
 NEW_FILE_MODE = 0o600
-FILE_MODE = 0o640  # what an existing file may have: the group can be that of a backup
+FILE_MODE = 0o640  # at most, of an existing file: the group can be a backup's
 SHORTEST_KEY = 32  # characters
 FEWEST_DIFFERENT = 5
 WEAK_KEY = (
@@ -42,9 +43,10 @@ ADVICE = {
 
 
 def of_user() -> Path:
-    """Return the folder for the data of an installed service that this user runs.
+    """Return the default data folder of an installed service, for the user of this process.
 
-    For root it is a folder of the system. For others it is in the user's folder for state, see
+    For root, and for a user without a home folder, it is ``/var/lib/imagecatalog``. For others
+    it is in the user's folder for state, see
     https://specifications.freedesktop.org/basedir-spec/.
     """
     state = os.environ.get("XDG_STATE_HOME", "")
@@ -56,9 +58,10 @@ def of_user() -> Path:
 
 
 def prepare() -> None:
-    """Create the data folder and the SQLite database's file, and let no other user read them.
+    """Create the data folder and the SQLite database's file; remove the access of other users.
 
-    Raises ImproperlyConfigured if the file system refuses it.
+    Their group can keep read access. With PostgreSQL only the folder is created. Raises
+    ImproperlyConfigured if the file system refuses it.
     """
     prepare_folder()
     if connection.vendor == "sqlite":
@@ -71,7 +74,7 @@ def prepare() -> None:
 
 
 def prepare_folder() -> None:
-    """Create the data folder, and let no other user read it.
+    """Create the data folder, and remove the access of other users; its group can read it.
 
     Raises ImproperlyConfigured if the file system refuses it.
     """
@@ -81,7 +84,7 @@ def prepare_folder() -> None:
 
 
 def database_name() -> str:
-    """Return a name of the database for messages to operators."""
+    """Return how messages to operators name the database; for SQLite with the path of its file."""
     if connection.vendor == "sqlite":
         return f"the database {connection.settings_dict['NAME']}"
     return "the database"
@@ -112,7 +115,10 @@ def is_weak(key: str) -> bool:
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn an error of the file system at this path into ImproperlyConfigured."""
+    """A context manager that turns an OSError about ``path`` into ImproperlyConfigured.
+
+    The new message says what failed, for which user, and what to do.
+    """
     try:
         yield
     except OSError as error:
@@ -144,12 +150,12 @@ def database_sentence(error: Exception) -> str:
 
 
 def user() -> str:
-    """Return the name of the user of this process."""
+    """Return the name of the operating system's user who runs this process."""
     return name_of(os.geteuid())
 
 
 def name_of(uid: int) -> str:
-    """Return the name of a user, or its number if it has no name."""
+    """Return the name of the operating system's user ``uid``; if it has no name, the number."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:

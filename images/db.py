@@ -22,9 +22,9 @@ def release_connection() -> None:
 
 
 def exists() -> bool:
-    """Return whether the database can exist, without connecting to it.
+    """Return False if the database is a SQLite file that does not exist, otherwise True.
 
-    Only a SQLite database can be known to be missing: a connection would create its file.
+    It does not connect, because a connection would create the file.
     """
     return connection.vendor != "sqlite" or os.path.exists(
         connection.settings_dict["NAME"]

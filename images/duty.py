@@ -10,8 +10,8 @@ class Duty(NamedTuple):
     """A function that the background worker calls periodically.
 
     A duty that can block, because it transfers data or waits for a store, runs in its own
-    thread; the others run one after the other. While the workers are paused only those run
-    that change no image and remove nothing.
+    thread; the others run one after the other. While the workers are paused, only duties with
+    ``when_paused`` run: they change no image and remove nothing.
     """
 
     name: str

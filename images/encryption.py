@@ -1,6 +1,6 @@
-"""Encryption of secrets that the database keeps, with keys made from those of Django.
+"""Encryption of secrets in the database, with keys that are derived from Django's SECRET_KEY.
 
-SECRET_KEY encrypts; SECRET_KEY_FALLBACKS decrypt too.
+SECRET_KEY encrypts and decrypts; the keys in SECRET_KEY_FALLBACKS only decrypt.
 """
 
 from __future__ import annotations
@@ -19,12 +19,15 @@ SALT = "images.encryption"
 
 
 def encrypt(secrets: Mapping[str, str]) -> str:
-    """Return secrets, by name, as encrypted text."""
+    """Return the secrets (name -> value) as one encrypted text."""
     return _cipher().encrypt(orjson.dumps(secrets)).decode()
 
 
 def decrypt(text: str) -> dict[str, str]:
-    """Return encrypted secrets by name. Raises Conflict if their key is no longer configured."""
+    """Return the secrets (name -> value) that ``encrypt`` made the text from.
+
+    Raises Conflict if the key that encrypted them is no longer configured.
+    """
     try:
         secrets: dict[str, str] = orjson.loads(_cipher().decrypt(text.encode()))
     except InvalidToken:

@@ -21,19 +21,19 @@ class Invalid(ImageError):
 
 
 class NotFound(ImageError):
-    """The object does not exist, or the caller is not allowed to know that it exists."""
+    """The image or other object does not exist, or the caller must not know that it exists."""
 
     code = "not-found"
 
 
 class Forbidden(ImageError):
-    """The caller sees the object, but is not allowed to do this."""
+    """The caller can see the object, but is not allowed to do the requested action."""
 
     code = "forbidden"
 
 
 class Conflict(ImageError):
-    """The state of the image does not allow this now."""
+    """The present state of the image or the service does not allow the requested action."""
 
     code = "conflict"
 
@@ -45,7 +45,7 @@ class AlreadyBegun(Conflict):
 
 
 class Locked(Conflict):
-    """Another request is doing the same; this request may succeed soon."""
+    """Another request is working on the same upload; the refused request can succeed soon."""
 
     code = "locked"
 
@@ -71,7 +71,7 @@ class QuotaExceeded(OverLimit):
 
 
 class TooManyRequests(ImageError):
-    """Requests come too often; another one may succeed after ``seconds``."""
+    """The client sends requests too often; another one can succeed after ``seconds``."""
 
     code = "too-many-requests"
 
@@ -87,7 +87,7 @@ class LimitsUnknown(ImageError):
 
 
 class TooManyAttempts(TooManyRequests):
-    """Too many sign-in attempts; another attempt may succeed after ``seconds``."""
+    """There were too many attempts to sign in; another attempt can succeed after ``seconds``."""
 
     code = "too-many-attempts"
 
@@ -117,7 +117,7 @@ class BodyIncomplete(ImageError):
 
 
 class LeaseExpired(ImageError):
-    """The transfer had no heartbeat for so long that its worker is considered dead."""
+    """A transfer is considered dead: no heartbeat, a dead process, or its deadline has passed."""
 
     code = "lease-expired"
 
@@ -129,7 +129,7 @@ class ServerStopping(ImageError):
 
 
 class StoreError(ImageError):
-    """A store failed; the request may succeed later."""
+    """A store failed; the request can succeed later."""
 
     code = "store-error"
 
@@ -153,6 +153,6 @@ class StoreNotConfigured(StoreError):
 
 
 class DataMissing(StoreError):
-    """The store does not have the object."""
+    """The store does not have the requested object."""
 
     code = "data-missing"

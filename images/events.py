@@ -32,9 +32,10 @@ def record(
 ) -> None:
     """Write an event into the image's history; log it once the transaction is committed.
 
-    ``before`` is the image's status before the change; its status now is recorded as the new
-    one. ``verb`` names the change, such as ``update``; ``detail`` has its values. Raises
-    TooManyRequests if a client makes too many changes that leave the status as it is.
+    ``before`` is the image's status before the change; ``image.status`` is recorded as the
+    status after it. ``verb`` names the change, such as ``update``; ``detail`` has its values.
+    Raises TooManyRequests if the actor's project changes the image too often without a change
+    of its status; commands and workers have no such limit.
     """
     if before == image.status and actor.interface not in ("command", "worker"):
         _count_change(image, actor)

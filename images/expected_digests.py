@@ -26,14 +26,14 @@ class DigestMismatch(errors.Invalid):
 
 
 def is_digest(algorithm: str, value: str) -> bool:
-    """Return whether ``value`` is a hexadecimal digest of this algorithm."""
+    """Return whether ``value`` has the length and the digits of a digest of this algorithm."""
     return len(value) == HEX_DIGITS.get(algorithm) and set(value) <= set(
         string.hexdigits
     )
 
 
 def check(expected: Mapping[str, str], actual: Mapping[str, str]) -> None:
-    """Raise DigestMismatch unless the data has all expected digests."""
+    """Raise DigestMismatch if an expected digest differs from the actual digest of the data."""
     for algorithm, digest in expected.items():
         if actual[algorithm] != digest:
             name = algorithm.replace("sha", "sha-")  # as in RFC 9530
@@ -43,15 +43,18 @@ def check(expected: Mapping[str, str], actual: Mapping[str, str]) -> None:
 
 
 def described(properties: Mapping[str, str]) -> dict[str, str]:
-    """Return the properties that state a digest, without all others.
+    """Return only those custom properties in which the owner states a digest.
 
-    An empty text states none.
+    A property with an empty value states none.
     """
     return {name: properties[name] for name in OWNER_PROPERTIES if properties.get(name)}
 
 
 def of_owner(properties: Mapping[str, str]) -> dict[str, str]:
-    """Return the digests that these properties state. Raises Invalid for a malformed digest."""
+    """Return the digests that the owner states in custom properties: algorithm -> hexadecimal.
+
+    Raises Invalid for a malformed digest.
+    """
     digests = {}
     for name, value in described(properties).items():
         algorithm = OWNER_PROPERTIES[name]

@@ -34,10 +34,10 @@ _LENGTH = Length(Cast("detail", TextField()))
 
 
 class Page(NamedTuple):
-    """A page of an image's history."""
+    """A page of an image's history: its events, and whether more events match."""
 
     events: list[Record]
-    has_more: bool  # more events match: later ones, or earlier ones of the newest
+    has_more: bool  # more match: later events from `events`, earlier ones from `newest`
 
 
 def events(
@@ -53,8 +53,8 @@ def events(
     """Return a page of an image's events, oldest first, each as a dict of COLUMNS.
 
     ``after`` is the id of the last event of the previous page; ``since`` is inclusive,
-    ``until`` exclusive. The page ends early when its details have MAX_LENGTH characters. An
-    unknown image has no events. One query.
+    ``until`` exclusive. The page ends early when the details of its events have MAX_LENGTH
+    characters. An unknown image has no events. One query.
     """
     matching = _matching(image_id, actor, interface, since, until)
     if after is not None:
@@ -63,7 +63,10 @@ def events(
 
 
 def last_change_of_owner(image_id: str) -> tuple[int, datetime] | None:
-    """Return (id, time) of the event that last changed the owner, None without one. One query."""
+    """Return (id, time) of the event that last changed an image's owner; None if there is none.
+
+    One query.
+    """
     changed = Event.objects.filter(
         image=image_id, verb="update", detail__has_key="owner"
     )
@@ -82,7 +85,7 @@ def newest(
 ) -> Page:
     """Return the last ``limit`` events of an image, oldest first, each as a dict of COLUMNS.
 
-    ``before`` is the id of the first event of the page that follows this one; ``since`` is
+    With ``before``, the id of an event, only earlier events are returned; ``since`` is
     inclusive, ``until`` exclusive. The page has fewer events when their details have MAX_LENGTH
     characters. One query.
     """
@@ -134,7 +137,7 @@ def visible_detail(event: Mapping[str, Any], caller: Caller) -> Record:
 
 
 def last_error(image_id: str) -> Record | None:
-    """Return the error of the last ended transfer; None if it succeeded or there is none.
+    """Return the error of an image's last ended transfer; None if it succeeded, or none has ended.
 
     The error is a dict of ``code``, ``error`` (a message for users), ``request_id`` and ``at``.
     One query.

@@ -1,4 +1,4 @@
-"""Lists of images: visibility for a caller, order, and keyset paging. Knows no HTTP."""
+"""Lists of images: visibility for a caller, order, and keyset paging; independent of HTTP."""
 
 from __future__ import annotations
 
@@ -35,19 +35,24 @@ class Listing:
 
 
 class Page(NamedTuple):
-    """A page of a list: its rows, and the marker with which the next page begins."""
+    """A page of a list of images: its rows, and the marker with which the next page begins.
+
+    The marker is the id of the last image of the page, None on the last page. ``is_cut`` says
+    that the page has fewer images than its limit because they are long.
+    """
 
     rows: list[Row]
-    marker: str | None  # of the next page; None: this is the last one
-    is_cut: bool = False  # it has fewer images than its limit because they are long
+    marker: str | None  # for the next page; None: this is the last page
+    is_cut: bool = False  # fewer images than the limit, because they are long
 
 
 def page(caller: Caller, listing: Listing) -> Page:
     """Return one page of the images that a caller sees, in one query (two with a marker).
 
-    Images with long properties take a few queries more. A page ends early when those have
-    MAX_LENGTH characters, and an overridden rule get_image can leave images out. Raises Invalid
-    for a marker that is not an image which the caller sees.
+    Images with long properties take a few more queries. A page ends early when its long
+    properties and tags have MAX_LENGTH characters. A rule ``get_image`` in the policy file can
+    leave out further images. Raises Invalid if the marker is not the id of an image that the
+    caller sees.
     """
     if not listing.limit:
         return Page([], None)

@@ -33,20 +33,24 @@ _context: ContextVar[Context] = ContextVar("log_context", default=Context())  # 
 
 
 def bind(context: Context) -> None:
-    """Set the context of all following records of this thread."""
+    """Set the request and the caller that all later log records of this thread state."""
     _context.set(context)
 
 
 def bound() -> Context:
-    """Return the context of this thread, to bind it in a thread that works for it."""
+    """Return the log context of this thread, so that a helper thread can ``bind`` the same one."""
     return _context.get()
 
 
 class TextFormatter(logging.Formatter):
-    """The formatter of log records as text: one line, and a traceback for unknown failures."""
+    """The formatter of log records as text: one line, and a traceback for an unexpected error."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the record as text. No message can contain or imitate another record."""
+        """Return the record as text, with line breaks and unprintable characters escaped.
+
+        So no message can contain or imitate another record. Only a traceback has lines of its
+        own.
+        """
         context = _context_of(record)
         line = (
             f"{_timestamp(record)} {record.levelname} {record.name} "
@@ -68,7 +72,7 @@ class JsonFormatter(TextFormatter):
     """The formatter of log records as JSON: one object in one line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the record as JSON."""
+        """Return the record as a JSON object in one line."""
         fields: dict[str, str | None] = {
             "timestamp": _timestamp(record),
             "level": record.levelname,
@@ -88,7 +92,7 @@ class JsonFormatter(TextFormatter):
 
 
 class FailuresOnly(logging.Filter):
-    """A filter for Django's log records, which lets only those with an exception pass.
+    """A filter that lets only those of Django's log records pass that report an exception.
 
     Records about error status codes are dropped: the service itself logs the reason.
     """
@@ -108,7 +112,7 @@ def word(value: str) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """Return the message of an error, followed by its cause unless the message contains it."""
+    """Return the message of an error and, unless already contained in it, that of its cause."""
     cause = error.__cause__
     if cause is None or str(cause) in str(error):
         return str(error)

@@ -1,4 +1,4 @@
-"""The minimum rate at which data must arrive and be read; slower streams are aborted.
+"""The minimum rate at which a stream of data has to move; slower streams are aborted.
 
 Time in which this process does not run, because the machine is overloaded or suspended, is not
 counted: the process could neither read nor send.
@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 # Clients that send one byte now and then would otherwise hold a thread forever.
 SLOWEST = 1024  # bytes a second, on average
-GRACE = 10.0  # seconds that a sender may be slower
-PAUSE = 60.0  # seconds that a receiver may be slower: its disk or its user may pause
+GRACE = 10.0  # seconds in which a sender can be slower
+PAUSE = 60.0  # seconds in which a receiver can be slower: it may pause
 TICK = 0.5  # seconds
 
 # The thread that measures how long this process runs. A fork does not have it.
@@ -22,7 +22,10 @@ _ticked = 0.0, 0.0  # seconds that the process had run at the last tick, and its
 
 
 def clock() -> float:
-    """Return the seconds that this process has run since the first call."""
+    """Return the seconds that this process has run since the first call.
+
+    Time in which the machine was suspended, or too busy to run the process, is not counted.
+    """
     global _ticker, _ticked
     if _ticker is None or not _ticker.is_alive():
         _ticked = _ticked[0], time.monotonic()
@@ -51,9 +54,9 @@ def receive(
 ) -> Iterator[bytes]:
     """Yield the blocks; raise ``too_slow()`` if they arrive more slowly than SLOWEST (bytes/s).
 
-    The sender may be slower for ``grace`` seconds, by default GRACE. The time before the first
+    The sender can be slower for ``grace`` seconds, by default GRACE. The time before the first
     block, and the time that the consumer of this generator takes, do not count. Closing this
-    generator does not close ``blocks``: the caller may continue to read them.
+    generator does not close ``blocks``: the caller can continue to read them.
     """
     grace = GRACE if grace is None else grace
     began: float | None = None
@@ -71,8 +74,9 @@ def receive(
 def send(blocks: Iterable[bytes], too_slow: Callable[[], Exception]) -> Iterator[bytes]:
     """Yield the blocks; raise ``too_slow()`` if the reader takes them more slowly than SLOWEST.
 
-    SLOWEST is in bytes a second. The time in which the blocks arrive does not count. The rate
-    is checked only when the reader asks for the next block, so blocks should be small.
+    SLOWEST is in bytes a second; the reader can be slower for PAUSE seconds. The time in which
+    the blocks arrive does not count. The rate is checked only when the reader asks for the next
+    block, so blocks should be small.
     """
     spent, size = 0.0, 0
     for block in blocks:

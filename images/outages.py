@@ -1,9 +1,9 @@
-"""Outages of the database: which errors are one, their messages, and log lines about them.
+"""Outages of the database: which errors are outages, the messages for clients, and log lines.
 
-An outage is any error of the database itself, whatever its class: it is away, full, read-only,
-too slow, or locked by somebody else. Statements that are wrong, and values or rows that it
-refuses, are errors of the service or of the client. A log line reports the first error of
-each kind in an outage, another one the end of the outage.
+An outage is any error of the database itself, whatever its class: the database cannot be
+reached, is full, read-only or too slow, or another process holds a lock. A wrong statement, and
+a value or row that the database refuses, are errors of the service or of the client instead. In
+an outage the first error of each kind is logged, and later the end of the outage.
 """
 
 from __future__ import annotations
@@ -79,14 +79,17 @@ def sentence(error: BaseException) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """Return the database's own message in one line, for operators."""
+    """Return the database's own error message in one line, for operators."""
     return " ".join(str(error).split())
 
 
 def report(
     error: Exception, logger: logging.Logger, message: str, *args: object
 ) -> None:
-    """Log the failure of work in the background: with its traceback, unless it is an outage."""
+    """Log an error of background work with its traceback; an outage is only recorded, without one.
+
+    ``message`` and ``args`` are those of ``logger.error``.
+    """
     if is_outage(error):
         record(error)
     else:
@@ -94,7 +97,7 @@ def report(
 
 
 def record(error: BaseException) -> None:
-    """Count an error of the current outage, and log the first one of its kind."""
+    """Count an error as part of the current outage; log it if it is the first of its kind."""
     global _current
     now = time.monotonic()
     with _lock:
@@ -108,10 +111,11 @@ def record(error: BaseException) -> None:
 
 
 def record_success() -> None:
-    """Note that the database has answered; log the end of an outage if one ends by that.
+    """End the current outage, and log its end, if the last error is long enough ago.
 
-    An outage ends after some seconds without a failure. They are more than a request can wait
-    for the database: a lock would otherwise seem to end whenever somebody waits for it.
+    Called whenever the database has answered. Long enough is twice
+    IMAGECATALOG_DATABASE_SECONDS, more than a request can wait for the database: a lock would
+    otherwise seem to end whenever a request waits for it. Does nothing if there is no outage.
     """
     global _current
     if _current is None:

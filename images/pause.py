@@ -12,11 +12,11 @@ from images.models import WorkerPause
 
 
 def current() -> dict[str, Any] | None:
-    """Return since when and why the workers are paused; None while they work."""
+    """Return ``since`` and ``reason`` of the workers' pause; None if they are not paused."""
     row = WorkerPause.objects.values("since", "reason").first()
     return None if row is None else {**row}
 
 
 def end() -> None:
-    """Let the workers work again."""
+    """End the pause: the background workers run all of their duties again."""
     WorkerPause.objects.all().delete()

@@ -20,7 +20,11 @@ from images.custom_properties import clean_property_name
 
 
 class Described(NamedTuple):
-    """The content of the schema file: a schema for each property, and two validators."""
+    """The content of the schema file: a schema for each property, and two validators.
+
+    ``of_some`` checks some properties of an image, ``of_all`` all properties of a new image.
+    Without a file there are no schemas, and both validators are None.
+    """
 
     properties: Mapping[str, Mapping[str, Any]]
     of_some: Any  # validator of a subset of an image's properties
@@ -36,14 +40,14 @@ def described() -> Mapping[str, Mapping[str, Any]]:
 
 
 def check(properties: Mapping[str, str]) -> None:
-    """Raise Invalid for a property value that the schema does not allow."""
+    """Raise Invalid for a value of a custom property that the operator's schema does not allow."""
     _check(_read(settings.IMAGECATALOG_PROPERTY_SCHEMA).of_some, properties)
 
 
 def check_new(properties: Mapping[str, str]) -> None:
-    """Raise Invalid if the schema does not allow the properties of a new image.
+    """Raise Invalid if the operator's schema does not allow the properties of a new image.
 
-    A value is not allowed, or a required property is missing.
+    The reason is a value that is not allowed, or a missing property that is required.
     """
     _check(_read(settings.IMAGECATALOG_PROPERTY_SCHEMA).of_all, properties)
 
@@ -84,9 +88,10 @@ def _read(path: str) -> Described:
 
 
 def _parts(path: str, document: Any) -> tuple[dict[str, Any], Any]:
-    """Return the schemas by property name, and the schema's list of required names.
+    """Return (schemas by property name, required names) from the parsed schema file ``document``.
 
-    Raises ImproperlyConfigured if the document does not have this form.
+    Raises ImproperlyConfigured if the document has neither form of a schema file; the message
+    names ``path``.
     """
     schemas, required = document, []
     if isinstance(document, dict) and set(document) <= {"properties", "required"}:

@@ -1,7 +1,7 @@
 """Limits on how often a client does something, shared by the processes of one machine.
 
-The web processes inherit the table from the process that starts them. They do not lock each
-other: at worst a request is not counted.
+The counts are in memory that the web processes inherit from the process that starts them. The
+processes do not lock each other out: at worst a request is not counted.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _lock = Lock()
 
 
 def count(key: str, per_minute: int, at_once: int, sentence: str) -> None:
-    """Count a request of the client or object ``key``; no limit if ``per_minute`` is 0.
+    """Count a request under ``key``, which names a client or an object; refuse it above the limit.
 
-    Raises TooManyRequests, with the ``sentence`` and the time to wait, for more than
-    ``per_minute`` requests in the long run, or ``at_once`` after a pause. Refused requests do
-    not count.
+    The limit is ``per_minute`` requests on average (0: no limit), and ``at_once`` requests
+    after a time without requests. Above it raises TooManyRequests, with the ``sentence`` and
+    the time to wait. Refused requests do not count.
     """
     if not per_minute:
         return
@@ -49,9 +49,10 @@ def count(key: str, per_minute: int, at_once: int, sentence: str) -> None:
 
 
 def _find(key: str) -> tuple[int, int]:
-    """Return the digest of a key, and the offset of its slot in the table.
+    """Return (digest of a key, offset in bytes of its slot in the table).
 
-    A key without a slot gets that of another key, whose count ends first.
+    A key without a slot takes over the slot of another key: of the slots that it can have, the
+    one whose count ends first.
     """
     digest = int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "big")
     offsets = [(digest + n) % SLOTS * _SLOT.size for n in range(PROBES)]

@@ -54,7 +54,7 @@ Key = rsa.RSAPublicKey | dsa.DSAPublicKey | ec.EllipticCurvePublicKey
 
 @dataclass(frozen=True)
 class Signature:
-    """The expected signature of data, and the public key to verify it with."""
+    """The expected signature of data, its hash method, and the public key to verify it with."""
 
     value: bytes
     method: hashes.HashAlgorithm

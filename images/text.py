@@ -14,5 +14,5 @@ def printable(text: str) -> str:
 
 
 def printable_lines(text: str) -> str:
-    """Return a text with its line ends, but other unprintable characters escaped."""
+    """Return a text with all unprintable characters escaped, except for its line breaks."""
     return "\n".join(map(printable, text.split("\n")))

@@ -27,8 +27,9 @@ def locked(
     """Lock an image's row in a transaction within the context; ``deleted`` includes deleted images.
 
     On SQLite the transaction itself is the lock (IMMEDIATE). Keep the transaction short:
-    transfer no data and call no other service in it. Raises NotFound, and Forbidden unless
-    the image is in the project of the caller ``owned_by`` or the caller is an admin.
+    transfer no data and call no other service in it. Raises NotFound if there is no such image,
+    and Forbidden unless the image is in the project of the caller ``owned_by`` or that caller
+    is an admin; None: no check.
     """
     with transaction.atomic():
         statement = _lock(deleted)
@@ -62,8 +63,8 @@ def follow(
     """Apply one transition of the life cycle: check, change, save, and record the event.
 
     ``mark`` is the transition method of this image, ``verb`` names it in the event and in the
-    error, ``also`` names further columns to save. Raises ``refusal`` when the image's status
-    does not allow the transition.
+    error, ``also`` names further columns to save; ``reason`` and ``detail`` are stored in the
+    event. Raises ``refusal`` when the image's status does not allow the transition.
     """
     before = image.status
     if not can_proceed(mark):

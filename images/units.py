@@ -26,7 +26,7 @@ def size(count: float | None) -> str:
 def counted(number: int, noun: str, plural: str = "") -> str:
     """Format a count with its noun: ``1 image``, ``2 images``.
 
-    Without a ``plural`` it is the noun and an s.
+    ``plural`` is by default the noun with an s.
     """
     return f"{number} {noun}" if number == 1 else f"{number} {plural or noun + 's'}"
 
@@ -59,8 +59,8 @@ def parse_size(text: str) -> int:
 def parse_duration(text: str, unit: str = "") -> float:
     """Parse a duration such as ``90m``, ``1.5 h`` or ``30d`` into seconds.
 
-    The units are those of SECONDS. A number alone counts ``unit``, if one is named. Raises
-    ValueError for any other text.
+    The units are s, m, h, d and w. A number without a unit is in ``unit``, if that is given.
+    Raises ValueError for any other text.
     """
     match = DURATION.fullmatch(text.strip())
     name = match and (match[2] or unit)
