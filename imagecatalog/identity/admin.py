@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin import ModelAdmin, TabularInline
@@ -15,10 +14,16 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import path
-from django.utils.translation import gettext, gettext_lazy
+from django.utils.translation import gettext
 
-from imagecatalog.identity import application_credentials, clients, roles, users
-from imagecatalog.identity.client_config import Login
+from imagecatalog.identity import (
+    application_credentials,
+    clients,
+    own_credentials,
+    roles,
+    users,
+)
+from imagecatalog.identity.credential_forms import CredentialForm
 from imagecatalog.identity.models import (
     ApplicationCredential,
     Project,
@@ -26,8 +31,6 @@ from imagecatalog.identity.models import (
     SignInEvent,
 )
 from imagecatalog.identity.origin import origin_of
-from images import access, errors
-from images.http import public_url
 
 
 class RoleAssignmentInline(TabularInline):  # type: ignore[type-arg]
@@ -61,7 +64,9 @@ class CatalogueUserAdmin(RolesAdmin, UserAdmin):  # type: ignore[type-arg]
     def get_urls(self) -> list[Any]:
         """Return the URLs of the pages, including the page with the client configuration."""
         view = self.admin_site.admin_view(self.clients)
+        own = self.admin_site.admin_view(own_credentials.page)
         return [
+            path("credentials/", own, name="auth_user_credentials"),
             path("<id>/clients/", view, name="auth_user_clients"),
             *super().get_urls(),
         ]
@@ -103,52 +108,6 @@ class ProjectAdmin(RolesAdmin):
     ordering = ("name",)
     search_fields = ("name", "id")
     readonly_fields = ("id",)
-
-
-class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
-    """The form that creates an application credential."""
-
-    actions = forms.MultipleChoiceField(
-        label=gettext_lazy("Actions"),
-        choices=[(name, name) for name in sorted(access.RULES)],
-        required=False,
-        help_text=gettext_lazy("Leave empty to allow everything the role allows."),
-    )
-    plain_secret = ""
-
-    class Meta:
-        model = ApplicationCredential
-        fields = (
-            "user",
-            "project",
-            "name",
-            "description",
-            "role",
-            "actions",
-            "expires_at",
-        )
-
-    def clean(self) -> dict[str, Any]:
-        """Create the application credential and its secret in memory, without storing them.
-
-        Returns the values of the form. Raises ValidationError if the credential cannot be created.
-        """
-        values = super().clean() or {}
-        if self.errors:
-            return values
-        try:
-            self.instance, self.plain_secret = application_credentials.draft(
-                values["user"],
-                values["project"].pk,
-                values["name"],
-                role=values["role"],
-                description=values["description"],
-                expires_at=values["expires_at"],
-                actions=values["actions"] or None,
-            )
-        except errors.ImageError as error:
-            raise forms.ValidationError(str(error)) from None
-        return {**values, "actions": self.instance.actions}
 
 
 @admin.register(ApplicationCredential)
@@ -197,15 +156,10 @@ class ApplicationCredentialAdmin(ModelAdmin):  # type: ignore[type-arg]
     def response_add(
         self, request: HttpRequest, obj: Any, post_url_continue: str | None = None
     ) -> HttpResponse:
-        """Show the secret of the new credential and client configurations, this one time only."""
-        user, project = obj.user.get_username(), obj.project.name
-        credential = (obj.pk, obj.plain_secret)
-        login = Login(public_url.base(request), user, project, credential)
-        key = {"title": gettext("Key"), "text": f"{obj.pk}.{obj.plain_secret}"}
+        """Show the client configuration with the secret, which is never shown again."""
         context = self.admin_site.each_context(request) | {
-            "title": gettext("Application credential %(name)s") % {"name": obj.name},
-            "opts": self.opts,
-            "texts": [key, *clients.texts(login)],
+            "may_see_credentials": True,
+            **clients.secret_context(request, obj, obj.plain_secret),
         }
         return TemplateResponse(request, "admin/identity/credential.html", context)
 

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy
 
 from imagecatalog.identity import client_config
 from imagecatalog.identity.client_config import Login
+from imagecatalog.identity.models import ApplicationCredential
 from images.http import public_url
 
 ABOUT = {
@@ -46,6 +47,20 @@ def texts(login: Login) -> list[dict[str, Any]]:
     ]
 
 
+def secret_context(
+    request: HttpRequest, credential: ApplicationCredential, secret: str
+) -> dict[str, Any]:
+    """Return the template context of the page with the secret of a new credential."""
+    user, project = credential.user.get_username(), credential.project.name
+    login = Login(public_url.base(request), user, project, (credential.pk, secret))
+    key = {"title": _("Key"), "text": f"{credential.pk}.{secret}"}
+    return {
+        "title": _("Application credential %(name)s") % {"name": credential.name},
+        "opts": ApplicationCredential._meta,
+        "texts": [key, *texts(login)],
+    }
+
+
 def context(request: HttpRequest, account: Any) -> dict[str, Any]:
     """Return the template context of the page "Client configuration" of the user ``account``.
 
@@ -66,13 +81,8 @@ def context(request: HttpRequest, account: Any) -> dict[str, Any]:
     else:
         shown = texts(Login(public_url.base(request), name, project))
     add = ""
-    if (
-        embedded
-        and shown
-        and request.user.has_perm("identity.add_applicationcredential")
-    ):
-        chosen = urlencode({"user": account.pk, "project": projects[project]})
-        add = f"{reverse('admin:identity_applicationcredential_add')}?{chosen}"
+    if embedded and shown:
+        add = _add_url(request, account, projects[project])
     return {
         "title": _("Client configuration of %(user)s") % {"user": name},
         "account": account,
@@ -82,3 +92,13 @@ def context(request: HttpRequest, account: Any) -> dict[str, Any]:
         "chosen": project,
         "texts": shown,
     }
+
+
+def _add_url(request: HttpRequest, account: Any, project_id: str) -> str:
+    """Return the URL of the form that creates a credential for a user; empty without permission."""
+    if account == request.user:
+        return f"{reverse('admin:auth_user_credentials')}?project={project_id}"
+    if not request.user.has_perm("identity.add_applicationcredential"):
+        return ""
+    chosen = urlencode({"user": account.pk, "project": project_id})
+    return f"{reverse('admin:identity_applicationcredential_add')}?{chosen}"

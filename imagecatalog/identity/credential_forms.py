@@ -1,0 +1,77 @@
+"""The forms of a new application credential: for an operator, and for the user itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy
+
+from imagecatalog.identity import application_credentials
+from imagecatalog.identity.models import ApplicationCredential, Project
+from images import access, errors
+
+
+class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
+    """The form of a new credential; its validation generates the secret."""
+
+    actions = forms.MultipleChoiceField(
+        label=gettext_lazy("Actions"),
+        choices=[(name, name) for name in sorted(access.RULES)],
+        required=False,
+        help_text=gettext_lazy("Leave empty to allow everything the role allows."),
+    )
+    plain_secret = ""
+    owner: Any = None  # the user, where the form does not ask for one
+
+    class Meta:
+        model = ApplicationCredential
+        fields: tuple[str, ...] = (
+            "user",
+            "project",
+            "name",
+            "description",
+            "role",
+            "actions",
+            "expires_at",
+        )
+
+    def clean(self) -> dict[str, Any]:
+        """Prepare the credential and its secret from the values, without storing them.
+
+        Returns the values. Raises ValidationError if no such credential can be created.
+        """
+        values = super().clean() or {}
+        if self.errors:
+            return values
+        try:
+            self.instance, self.plain_secret = application_credentials.draft(
+                values.get("user", self.owner),
+                values["project"].pk,
+                values["name"],
+                role=values["role"],
+                description=values.get("description", ""),
+                expires_at=values["expires_at"],
+                actions=values.get("actions") or None,
+            )
+        except errors.ImageError as error:
+            raise forms.ValidationError(str(error)) from None
+        return {**values, "actions": self.instance.actions}
+
+
+class OwnCredentialForm(CredentialForm):
+    """The form of a credential of the user who fills it in."""
+
+    actions = None  # type: ignore[assignment]  # removes the field
+
+    class Meta(CredentialForm.Meta):
+        fields = ("name", "project", "role", "expires_at")
+        help_texts = {
+            "expires_at": gettext_lazy("Such as 2030-12-31 12:00. Empty: never.")
+        }
+
+    def __init__(self, owner: Any, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.owner = owner
+        projects = Project.objects.filter(assignments__user=owner).order_by("name")
+        self.fields["project"].queryset = projects  # type: ignore[attr-defined]

@@ -1,0 +1,76 @@
+"""The page on which users of the admin create and delete their own application credentials.
+
+Users who sign in elsewhere have no password here: a credential is their way to the APIs. No
+permission is needed, as at the identity service.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib import admin, messages
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.utils.translation import gettext as _
+
+from imagecatalog.identity import application_credentials, clients
+from imagecatalog.identity.credential_forms import OwnCredentialForm
+from imagecatalog.identity.origin import origin_of
+from images import errors
+
+
+def page(request: HttpRequest) -> HttpResponse:
+    """Show the user's own credentials, and a form for a new one; create or delete one (POST)."""
+    if "delete" in request.POST:
+        return _delete(request)
+    form = OwnCredentialForm(
+        request.user, request.POST or None, initial=_initial(request)
+    )
+    if request.method == "POST" and form.is_valid():
+        try:
+            return _create(request, form)
+        except errors.Conflict as error:
+            form.add_error("name", str(error))
+    rows = request.user.application_credentials.select_related("project")  # type: ignore[union-attr]
+    context = _context(request) | {
+        "title": _("Your application credentials"),
+        "rows": rows,
+        "form": form,
+        "unused": application_credentials.UNUSED_IN_MODES.get(
+            settings.IMAGECATALOG_AUTH
+        ),
+        "has_project": form.fields["project"].queryset.exists(),  # type: ignore[attr-defined]
+    }
+    return TemplateResponse(request, "admin/identity/own_credentials.html", context)
+
+
+def _initial(request: HttpRequest) -> dict[str, Any]:
+    """Return the values of an empty form: the project in the query, and the user's role there."""
+    assignments = request.user.assignments.order_by("id")  # type: ignore[union-attr]
+    wanted = assignments.filter(project=request.GET.get("project", ""))
+    row = wanted.first() or assignments.first()
+    return {"project": row.project_id, "role": row.role} if row else {}
+
+
+def _create(request: HttpRequest, form: OwnCredentialForm) -> HttpResponse:
+    """Create a credential, and show its secret. Raises Conflict if its name is taken."""
+    application_credentials.store(form.instance, origin_of(request))
+    secret = clients.secret_context(request, form.instance, form.plain_secret)
+    context = _context(request) | secret
+    return TemplateResponse(request, "admin/identity/credential.html", context)
+
+
+def _delete(request: HttpRequest) -> HttpResponse:
+    own = request.user.application_credentials  # type: ignore[union-attr]
+    row = own.filter(pk=request.POST["delete"]).first()
+    if row is None:
+        raise Http404(_("You have no such application credential."))
+    application_credentials.delete(row, origin_of(request))
+    sentence = _("The application credential %(name)s was deleted.")
+    messages.success(request, sentence % {"name": row.name})
+    return HttpResponseRedirect(request.path)
+
+
+def _context(request: HttpRequest) -> dict[str, Any]:
+    return admin.site.each_context(request)
