@@ -5,6 +5,7 @@ from __future__ import annotations
 import axes.apps
 from django.apps import AppConfig
 from django.apps import apps as installed
+from django.contrib import admin
 from django.contrib.admin import apps
 from django.core.checks import Tags, register
 from django.db.models.signals import post_migrate
@@ -22,6 +23,7 @@ class AdminConfig(apps.AdminConfig):
     def ready(self) -> None:
         """Register the system checks, and have the default groups created after each migration."""
         super().ready()
+        _hide_accounts()
         from imagecatalog import checks
         from images.admin import roles
         from images.console import CONFIGURATION
@@ -43,6 +45,15 @@ class AdminConfig(apps.AdminConfig):
         register(checks.needed_stores, Tags.database)
         # This receiver runs after that of django.contrib.auth, which creates the permissions.
         post_migrate.connect(roles.ensure, sender=installed.get_app_config("images"))
+
+
+def _hide_accounts() -> None:
+    """Take the pages of django-allauth out of the admin: its tables stay empty."""
+    for config in installed.get_app_configs():
+        if config.name.startswith("allauth."):
+            for model in config.get_models():
+                if admin.site.is_registered(model):
+                    admin.site.unregister(model)
 
 
 class ImagesConfig(AppConfig):

@@ -10,6 +10,7 @@ import ipaddress
 import os
 import re
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -287,6 +288,37 @@ def base_url(name: str, *, help: str, shown: str = "") -> str:
             f"{name} is {value!r}; it must be like 'https://images.example.org'."
         )
     return value
+
+
+def secure_url(name: str, *, help: str) -> str:
+    """Read an https URL as it is; empty if the variable is unset. On loopback, http is enough.
+
+    Raises ImproperlyConfigured for any other text.
+    """
+    value = text(name, help=help)
+    if value and not re.fullmatch(
+        r"(https://|http://(127\.0\.0\.1|localhost|\[::1\])(?=[:/]|$))[^\s?#@]*", value
+    ):
+        raise ImproperlyConfigured(
+            f"{name} is {value!r}; it must be an https URL without a query, like "
+            "'https://id.example.org'."
+        )
+    return value
+
+
+def require(name: str, *needed: str) -> None:
+    """Raise ImproperlyConfigured unless one of the variables that ``name`` needs is set."""
+    if not any(map(_value, needed)):
+        raise ImproperlyConfigured(f"{name} needs {' or '.join(needed)}. Set it, too.")
+
+
+def require_package(name: str, module: str, extra: str) -> None:
+    """Raise ImproperlyConfigured if the module that a variable needs is not installed."""
+    if find_spec(module) is None:
+        raise ImproperlyConfigured(
+            f"{name} needs packages that are not installed. Install them: "
+            f"pip install 'imagecatalog-server[{extra}]'."
+        )
 
 
 def origins(name: str, *, help: str) -> tuple[str, ...]:

@@ -89,6 +89,12 @@ IMAGECATALOG_USER_PASSWORD = env.text(
     shown="generated and printed once",
     help="Password that the commands `user_create` and `password_reset` give a user.",
 )
+IMAGECATALOG_PASSWORD_SIGN_IN = env.flag(
+    "IMAGECATALOG_PASSWORD_SIGN_IN",
+    True,
+    help="`off`: the admin accepts no passwords of the catalogue, only "
+    "[single sign-on](authentication.md#single-sign-on). The APIs accept them still.",
+)
 IMAGECATALOG_TOKEN_SECONDS = env.seconds(
     "IMAGECATALOG_TOKEN_SECONDS",
     3600,
@@ -110,6 +116,64 @@ IMAGECATALOG_STATIC_KEYS = env.pairs(
     "IMAGECATALOG_STATIC_KEYS",
     help="Comma-separated `USER:KEY` pairs. A key is accepted as a token of its user.",
 )
+
+# Single sign-on to the admin: imagecatalog/identity/oidc.py
+IMAGECATALOG_OIDC_ISSUER = env.secure_url(
+    "IMAGECATALOG_OIDC_ISSUER",
+    help="URL of the OpenID Connect provider at which users of the admin sign in, exactly as it "
+    "calls itself (`issuer`). See [Single sign-on](authentication.md#single-sign-on).",
+)
+IMAGECATALOG_OIDC_CLIENT_ID = env.text(
+    "IMAGECATALOG_OIDC_CLIENT_ID", help="Id of the catalogue at the provider."
+)
+IMAGECATALOG_OIDC_CLIENT_SECRET = env.text(
+    "IMAGECATALOG_OIDC_CLIENT_SECRET", help="Secret of the catalogue at the provider."
+)
+IMAGECATALOG_OIDC_NAME = env.text(
+    "IMAGECATALOG_OIDC_NAME",
+    "single sign-on",
+    help="Name of the provider on the sign-in page: `Sign in with NAME`.",
+)
+IMAGECATALOG_OIDC_SCOPES = env.words(
+    "IMAGECATALOG_OIDC_SCOPES",
+    "openid,profile",
+    help="Comma-separated scopes to ask for; some providers need `groups` among them.",
+)
+IMAGECATALOG_OIDC_USERNAME_CLAIM = env.text(
+    "IMAGECATALOG_OIDC_USERNAME_CLAIM",
+    "preferred_username",
+    help="Claim with the name that a new user gets.",
+)
+IMAGECATALOG_OIDC_GROUPS_CLAIM = env.text(
+    "IMAGECATALOG_OIDC_GROUPS_CLAIM",
+    "groups",
+    help="Claim with the groups of a user; `realm_access.roles` is the claim `roles` within "
+    "`realm_access`.",
+)
+IMAGECATALOG_OIDC_GROUPS = env.pairs(
+    "IMAGECATALOG_OIDC_GROUPS",
+    help="Comma-separated `THERE:GROUP` pairs: members of the provider's group `THERE` have the "
+    "group `GROUP` of the admin, such as `ops:operator,cloud:catalogue manager`.",
+)
+IMAGECATALOG_OIDC_ADMIN_GROUP = env.text(
+    "IMAGECATALOG_OIDC_ADMIN_GROUP",
+    help="Group of the provider whose members are superusers, and nobody else of its users. "
+    "Unset: no claim makes a superuser.",
+)
+if IMAGECATALOG_OIDC_ISSUER:
+    env.require("IMAGECATALOG_OIDC_ISSUER", "IMAGECATALOG_OIDC_CLIENT_ID")
+    env.require("IMAGECATALOG_OIDC_ISSUER", "IMAGECATALOG_OIDC_CLIENT_SECRET")
+    env.require(
+        "IMAGECATALOG_OIDC_ISSUER",
+        "IMAGECATALOG_OIDC_GROUPS",
+        "IMAGECATALOG_OIDC_ADMIN_GROUP",
+    )
+    env.require_package("IMAGECATALOG_OIDC_ISSUER", "allauth", extra="oidc")
+if not (IMAGECATALOG_PASSWORD_SIGN_IN or IMAGECATALOG_OIDC_ISSUER):
+    raise ImproperlyConfigured(
+        "IMAGECATALOG_PASSWORD_SIGN_IN=off needs IMAGECATALOG_OIDC_ISSUER: nobody could sign in "
+        "to the admin."
+    )
 
 # With a real Keystone: where it is, and the service's own user there
 IMAGECATALOG_KEYSTONE_URL = env.base_url(
@@ -545,6 +609,10 @@ INSTALLED_APPS = [
     "imagecatalog.admin.ImagesConfig",
     "imagecatalog.admin.AdminConfig",
 ]
+if IMAGECATALOG_OIDC_ISSUER:
+    INSTALLED_APPS += ["imagecatalog.accounts.AccountsConfig", "allauth.socialaccount"]
+SOCIALACCOUNT_ADAPTER = "imagecatalog.identity.oidc.Errors"
+SOCIALACCOUNT_REQUESTS_TIMEOUT = 5  # s
 MIDDLEWARE = [
     "imagecatalog.middleware.request_id",
     "imagecatalog.middleware.safe_headers",
@@ -659,10 +727,11 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IMAGECATALOG_PUBLIC_URL.startswith(
 CSRF_TRUSTED_ORIGINS = ["/".join(IMAGECATALOG_PUBLIC_URL.split("/")[:3])]
 CSRF_TRUSTED_ORIGINS = [origin for origin in CSRF_TRUSTED_ORIGINS if origin]
 
-AUTHENTICATION_BACKENDS = [
-    "axes.backends.AxesStandaloneBackend",
-    "imagecatalog.identity.backends.Passwords",
-]
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend"]
+if IMAGECATALOG_PASSWORD_SIGN_IN:
+    AUTHENTICATION_BACKENDS.append("imagecatalog.identity.backends.Passwords")
+if IMAGECATALOG_OIDC_ISSUER:
+    AUTHENTICATION_BACKENDS.append("imagecatalog.identity.backends.SingleSignOn")
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 # Otherwise each attempt during a lockout would enlarge its row, and prolong the lockout.

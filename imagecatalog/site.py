@@ -9,12 +9,15 @@ from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Any
 
+from django.conf import settings
 from django.contrib.admin import AdminSite
 from django.core.exceptions import BadRequest
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET
 
 from imagecatalog.identity import throttle, verification
 from imagecatalog.identity.origin import origin_of
@@ -52,8 +55,13 @@ class CatalogueSite(AdminSite):
         """Show the sign-in page, or sign a user in; after too many attempts an error page."""
         from images.admin import error_pages
 
+        ways = {
+            "has_password_form": settings.IMAGECATALOG_PASSWORD_SIGN_IN,
+            "single_sign_on": settings.IMAGECATALOG_OIDC_ISSUER
+            and settings.IMAGECATALOG_OIDC_NAME,
+        }
         try:
-            return super().login(request, extra_context)
+            return super().login(request, ways | (extra_context or {}))
         except errors.TooManyAttempts as error:
             return error_pages.too_many(request, error)
 
@@ -91,7 +99,39 @@ class CatalogueSite(AdminSite):
         from images.admin import polling
 
         view = self.admin_view(polling.overview)
-        return [path("live/", view, name="live"), *super().get_urls()]
+        return [
+            path("live/", view, name="live"),
+            *(_oidc_urls() if settings.IMAGECATALOG_OIDC_ISSUER else ()),
+            *super().get_urls(),
+        ]
+
+
+def _oidc_urls() -> list[URLPattern | URLResolver]:
+    """Return the URLs of the sign-in at an identity provider."""
+    from imagecatalog.identity import oidc
+
+    return [
+        path("sso/", _sign_in_view(oidc.start), name="oidc_start"),
+        path("sso/callback/", _sign_in_view(oidc.finish), name="oidc_callback"),
+    ]
+
+
+def _sign_in_view(view: Callable[[HttpRequest], HttpResponse]) -> View:
+    """Return a view for everybody that shows an error page if the sign-in fails."""
+
+    @require_GET
+    @never_cache
+    def shown(request: HttpRequest) -> HttpResponse:
+        from images.admin import error_pages
+
+        try:
+            return view(request)
+        except errors.TooManyAttempts as error:
+            return error_pages.too_many(request, error)
+        except errors.ImageError as error:
+            return error_pages.not_signed_in(request, error)
+
+    return shown
 
 
 def _checked(view: View) -> View:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-from tests.servers import ROOT
+from tests.servers import ROOT, Missing
 
 HOME = ROOT / "var" / "environments"
 # Exact: another version of a suite is another suite.
@@ -45,6 +46,24 @@ def programs(name: str) -> Path:
         subprocess.run([*install, *PACKAGES[name]], check=True)
         done.write_text(wanted)
     return folder / "bin"
+
+
+def node_package(package: str) -> Path:
+    """The folder with an npm package and what it needs, made when it is not there.
+
+    Raises Missing where npm is not installed.
+    """
+    folder = HOME / package.replace("@", "-")
+    if not (folder / "installed").exists():
+        npm = shutil.which("npm")
+        if npm is None:
+            raise Missing("npm is not installed")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "package.json").write_text('{"private": true}')
+        install = [npm, "install", "--silent", "--no-audit", "--no-fund", package]
+        subprocess.run(install, cwd=folder, check=True)
+        (folder / "installed").touch()
+    return folder
 
 
 def environ(**more: str) -> dict[str, str]:

@@ -36,6 +36,13 @@ class Passwords(ModelBackend):
         return user
 
 
+class SingleSignOn(ModelBackend):
+    """The backend of users who have signed in at an identity provider: it checks no password."""
+
+    def authenticate(self, *args: Any, **credentials: Any) -> None:
+        """Return None: the provider has authenticated the user."""
+
+
 def client_address(request: HttpRequest) -> str | None:
     """Return the client address by which django-axes counts failures (AXES_CLIENT_IP_CALLABLE).
 

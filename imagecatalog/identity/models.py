@@ -138,6 +138,34 @@ class ApplicationCredential(models.Model):
         return gettext("%(name)s of %(user)s in %(project)s") % words
 
 
+class ExternalAccount(models.Model):
+    """The account of a user at an identity provider or in a directory.
+
+    A user is recognised by the issuer and the subject, never by a name or an e-mail address.
+    """
+
+    # Without a constraint: the previous release deletes users, and does not know this table.
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.CASCADE,
+        db_constraint=False,
+        related_name="external_accounts",
+    )
+    issuer = models.CharField(max_length=255)
+    subject = models.CharField(max_length=255)
+
+    class Meta:
+        default_permissions = ()
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["issuer", "subject"], name="one_user_of_a_subject"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.subject} of {self.issuer}"
+
+
 class TokenGeneration(models.Model):
     """A number that is part of each valid token of a user; increasing it revokes all of them."""
 

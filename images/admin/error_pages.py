@@ -50,6 +50,11 @@ def too_many(request: HttpRequest, error: errors.TooManyAttempts) -> HttpRespons
     return response
 
 
+def not_signed_in(request: HttpRequest, error: errors.ImageError) -> HttpResponse:
+    """Return the page for a sign-in elsewhere that failed or gives no access (403)."""
+    return _page(request, 403, _("Not signed in"), str(error))
+
+
 def locked_out(request: HttpRequest, *args: Any) -> HttpResponse:
     """Return the page for too many wrong passwords (429), which django-axes calls.
 

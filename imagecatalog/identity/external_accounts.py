@@ -1,0 +1,185 @@
+"""Users who sign in elsewhere: at an identity provider, or with the password of a directory.
+
+Such a user is created at the first sign-in. What the user can do in the admin follows from its
+groups there, and is set anew at each sign-in.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import count
+from typing import Any, Final
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
+from django.db import IntegrityError, transaction
+
+from imagecatalog.identity import sign_in_log
+from imagecatalog.identity.models import ExternalAccount
+from imagecatalog.identity.origin import Origin
+from images import errors
+
+LONGEST_NAME: Final = 150  # characters, the length of Django's column
+LONGEST: Final = 255  # characters of a subject (OpenID Connect Core 1.0 section 2)
+ATTEMPTS: Final = 3  # another request can create the user, or take the name, meanwhile
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Account:
+    """What an identity provider or a directory says about somebody who has signed in there."""
+
+    issuer: str
+    subject: str
+    name: str  # a proposal for the user name
+    groups: frozenset[str]
+
+
+@dataclass(frozen=True)
+class GroupRules:
+    """The groups of the admin for the groups of an identity provider or a directory.
+
+    Members of ``admin_group`` are superusers; if it is empty, nobody becomes one.
+    """
+
+    groups: tuple[tuple[str, str], ...]  # (group there, group of the admin)
+    admin_group: str = ""
+
+    @classmethod
+    def parse(cls, pairs: Iterable[str], admin_group: str) -> GroupRules:
+        """Read ``THERE:GROUP`` pairs; the name of the group there can have colons."""
+        split = (pair.rpartition(":") for pair in pairs)
+        return cls(tuple((there, here) for there, _, here in split), admin_group)
+
+    def granted(self, groups: frozenset[str]) -> set[str]:
+        """Return the groups of the admin that a member of these groups has."""
+        return {here for there, here in self.groups if there in groups}
+
+    def is_admin(self, groups: frozenset[str]) -> bool:
+        """Return whether a member of these groups is a superuser."""
+        return bool(self.admin_group) and self.admin_group in groups
+
+
+def sign_in(account: Account, rules: GroupRules, method: str, origin: Origin) -> Any:
+    """Return the user of an account, with the groups that it has now; create it if it is new.
+
+    ``method`` names the sign-in in the sign-in log. Raises Forbidden if no group gives access,
+    or if the user is disabled. A user who exists loses its groups also then.
+    """
+    _check(account)
+    user = _find(account)
+    is_admin, granted = rules.is_admin(account.groups), rules.granted(account.groups)
+    if not (is_admin or granted):
+        if user is not None:
+            _set_groups(user, rules, granted, is_admin, origin)
+        _refuse(user, account, method, origin)
+        raise errors.Forbidden(
+            f"The account {account.name or account.subject} is in no group that has access "
+            "to the catalogue. Ask an operator."
+        )
+    if user is None:
+        user = _create(account, origin)
+    _set_groups(user, rules, granted, is_admin, origin)
+    if not user.is_active:
+        _refuse(user, account, method, origin)
+        raise errors.Forbidden(
+            f"The user {user.get_username()} is disabled. Ask an operator."
+        )
+    return user
+
+
+def _check(account: Account) -> None:
+    """Raise Forbidden for a subject that cannot be stored."""
+    subject = account.subject
+    is_text = subject.isascii() and subject.isprintable()
+    if not (is_text and 0 < len(subject) <= LONGEST):
+        raise errors.Forbidden(
+            f"The account has no id of at most {LONGEST} characters. Ask an operator."
+        )
+
+
+def _find(account: Account) -> Any:
+    users = get_user_model().objects
+    return users.filter(
+        external_accounts__issuer=account.issuer,
+        external_accounts__subject=account.subject,
+    ).first()
+
+
+def _create(account: Account, origin: Origin) -> Any:
+    """Create the user of an account, without a password, or return the one just created."""
+    for _ in range(ATTEMPTS):
+        try:
+            with transaction.atomic():
+                return _new_user(account, origin)
+        except IntegrityError:
+            if user := _find(account):
+                return user
+    raise errors.Conflict("Too many users are created at once. Sign in again.")
+
+
+def _new_user(account: Account, origin: Origin) -> Any:
+    users = get_user_model().objects
+    name = next(it for it in _names(account) if not users.filter(username=it).exists())
+    user = users.create_user(name)
+    # The row is there if the previous release has deleted the user.
+    ExternalAccount.objects.update_or_create(
+        issuer=account.issuer, subject=account.subject, defaults={"user": user}
+    )
+    sign_in_log.record(
+        "user_create", name, origin, issuer=account.issuer, subject=account.subject
+    )
+    return user
+
+
+def _names(account: Account) -> Iterator[str]:
+    """Yield user names for an account: its own, and with numbers for users of the same name."""
+    users = get_user_model()
+    own = users.normalize_username(account.name)
+    own = re.sub(r"[^\w.@+-]+", "-", own)[: LONGEST_NAME - 10].strip("-") or "user"
+    yield own
+    yield from (f"{own}-{number}" for number in count(2))
+
+
+def _set_groups(
+    user: Any, rules: GroupRules, granted: set[str], is_admin: bool, origin: Origin
+) -> None:
+    """Give a user the groups that its account grants, and take the others of the rules away.
+
+    Groups of no rule stay; so does a superuser whom an operator has made, unless the rules
+    name a group of superusers. Changes are recorded in the sign-in log.
+    """
+    governed = Group.objects.filter(name__in={here for _, here in rules.groups})
+    known = {group.name: group for group in governed}
+    if missing := granted - known.keys():
+        log.warning("there is no group %s in the admin", ", ".join(sorted(missing)))
+    before = set(user.groups.filter(name__in=known).values_list("name", flat=True))
+    wanted = granted & known.keys()
+    is_superuser = is_admin if rules.admin_group else user.is_superuser
+    flags = {"is_staff": bool(granted or is_admin), "is_superuser": is_superuser}
+    changed = [name for name, value in flags.items() if getattr(user, name) != value]
+    if before == wanted and not changed:
+        return
+    with transaction.atomic():
+        user.groups.remove(*(known[name] for name in before - wanted))
+        user.groups.add(*(known[name] for name in wanted - before))
+        for name in changed:
+            setattr(user, name, flags[name])
+        if changed:
+            user.save(update_fields=changed)
+        sign_in_log.record(
+            "groups_change",
+            user.get_username(),
+            origin,
+            groups=sorted(wanted),
+            **flags,
+        )
+
+
+def _refuse(user: Any, account: Account, method: str, origin: Origin) -> None:
+    name = user.get_username() if user else f"{account.subject} of {account.issuer}"
+    sign_in_log.refused(name, origin, method)

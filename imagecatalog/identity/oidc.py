@@ -1,0 +1,304 @@
+"""Sign-in to the admin at an identity provider, by OpenID Connect.
+
+django-allauth does the authorization code flow, with a state and PKCE. Nothing of its accounts is
+used: who signs in, and with which groups, is decided in external_accounts.py. Import this module
+only if IMAGECATALOG_OIDC_ISSUER is set: it needs apps that are not installed otherwise.
+
+The sources are OpenID Connect Core 1.0 and OpenID Connect Discovery 1.0.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any, Final, NoReturn
+
+import jwt
+from allauth.socialaccount.adapter import DefaultSocialAccountAdapter, get_adapter
+from allauth.socialaccount.models import SocialApp
+from allauth.socialaccount.providers.base.constants import AuthProcess
+from allauth.socialaccount.providers.oauth2.client import OAuth2Error
+from allauth.socialaccount.providers.oauth2.views import OAuth2CallbackView
+from allauth.socialaccount.providers.openid_connect.provider import (
+    OpenIDConnectProvider,
+)
+from allauth.socialaccount.providers.openid_connect.views import (
+    OpenIDConnectOAuth2Adapter,
+)
+from django.conf import settings
+from django.contrib.auth import login
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from requests import RequestException
+
+from imagecatalog.identity import external_accounts, throttle
+from imagecatalog.identity.attempt_counts import Count
+from imagecatalog.identity.external_accounts import Account, GroupRules
+from imagecatalog.identity.origin import Origin, origin_of
+from imagecatalog.identity.throttle import Attempt
+from images import db, errors
+from images.http import public_url
+
+METHOD: Final = "oidc"  # in the sign-in log
+BACKEND: Final = "imagecatalog.identity.backends.SingleSignOn"
+PROVIDER: Final = "oidc"
+CONFIGURATION_SECONDS: Final = 300  # the configuration of the provider is read again
+LEEWAY: Final = 60  # seconds by which clocks may differ
+ENDPOINTS: Final = ("authorization_endpoint", "token_endpoint", "jwks_uri")
+SIGNATURES: Final = ("RSA", "EC", "OKP")  # types of keys; the others are shared secrets
+_SESSION: Final = "imagecatalog_oidc"
+
+# What an answer of the provider that does not follow the specification raises
+MALFORMED = (
+    OAuth2Error,
+    RequestException,
+    jwt.PyJWTError,
+    AttributeError,
+    KeyError,
+    TypeError,
+    ValueError,
+)
+
+log = logging.getLogger(__name__)
+_configuration: tuple[float, dict[str, Any]] | None = None  # and when it was read
+
+
+class ProviderFailed(errors.ImageError):
+    """The identity provider did not sign the user in, or does not answer."""
+
+    code = "identity-provider-failed"
+
+
+class _Verified(Exception):
+    """The end of a successful exchange with the provider, with the verified claims."""
+
+    def __init__(self, claims: dict[str, Any]) -> None:
+        super().__init__()
+        self.claims = claims
+
+
+def start(request: HttpRequest) -> HttpResponse:
+    """Redirect the browser to the identity provider.
+
+    Raises ProviderFailed, and TooManyAttempts: each start writes a session.
+    """
+    attempt = throttle.count(*_counted(request))
+    request.session[_SESSION] = {
+        "next": _local(request.GET.get("next", "")),
+        "attempt": attempt,
+    }
+    db.release_connection()
+    try:
+        response = _provider(request).redirect(request, AuthProcess.LOGIN)
+    except MALFORMED as error:
+        _fail(error)
+    return HttpResponseRedirect(response.url)
+
+
+def finish(request: HttpRequest) -> HttpResponse:
+    """Sign in the user whom the identity provider has sent back, and show the admin.
+
+    Raises ProviderFailed, and Forbidden if the user has no access.
+    """
+    adapter = _Protocol(request, PROVIDER)
+    started = request.session.get(_SESSION) or {}
+    try:
+        OAuth2CallbackView.adapter_view(adapter)(request)
+    except _Verified as verified:
+        claims = verified.claims
+    except MALFORMED as error:
+        _fail(error)
+    else:
+        _fail(OAuth2Error("no claims"))
+    origin = origin_of(request)
+    user = external_accounts.sign_in(_account(claims), _rules(), METHOD, origin)
+    login(request, user, backend=BACKEND)
+    request.session.pop(_SESSION, None)
+    if attempt := started.get("attempt"):
+        *keys, counts = attempt
+        counted = Attempt._make([*keys, [Count(*count) for count in counts]])
+        throttle.succeeded(counted)
+    return HttpResponseRedirect(started.get("next") or reverse("admin:index"))
+
+
+class Errors(DefaultSocialAccountAdapter):  # type: ignore[misc]
+    """The adapter of django-allauth (SOCIALACCOUNT_ADAPTER), whose own pages are not used."""
+
+    def on_authentication_error(
+        self, *args: Any, error: Any = None, exception: Any = None, **options: Any
+    ) -> None:
+        """Raise what went wrong."""
+        raise exception or OAuth2Error(f"the provider or the state: {error}")
+
+
+class _Protocol(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
+    """The exchange with the configured provider."""
+
+    def get_provider(self) -> Any:
+        return _provider(self.request)
+
+    def get_callback_url(self, request: HttpRequest, app: Any) -> str:
+        return public_url.base(request) + reverse("admin:oidc_callback")
+
+    @property
+    def openid_config(self) -> dict[str, Any]:
+        return _read_configuration(self.get_provider().server_url)
+
+    def complete_login(
+        self, request: HttpRequest, app: Any, token: Any, **kwargs: Any
+    ) -> NoReturn:
+        claims = self._claims(kwargs["response"]["id_token"])
+        names = (settings.IMAGECATALOG_OIDC_GROUPS_CLAIM, _name_claim())
+        missing = any(_claim(claims, name) is None for name in names)
+        if missing and "userinfo_endpoint" in self.openid_config:
+            about = self._fetch_user_info(token.token)
+            if about["sub"] != claims["sub"]:  # Core 5.3.2
+                raise OAuth2Error("the userinfo is that of another subject")
+            claims = {**about, **claims}
+        raise _Verified(claims)
+
+    def _claims(self, id_token: str) -> dict[str, Any]:
+        """Return the claims of an ID token after the checks of Core 3.1.3.7.
+
+        django-allauth would not check the signature, as TLS is enough for the specification.
+        """
+        key = _key(id_token, _get(self.openid_config["jwks_uri"]))
+        client_id = settings.IMAGECATALOG_OIDC_CLIENT_ID
+        claims: dict[str, Any] = jwt.decode(
+            id_token,
+            key,
+            algorithms=[key.algorithm_name],
+            audience=client_id,
+            issuer=settings.IMAGECATALOG_OIDC_ISSUER,
+            leeway=LEEWAY,
+            options={"require": ["iss", "sub", "aud", "exp", "iat"]},
+        )
+        if claims.get("azp", client_id) != client_id:
+            raise OAuth2Error("the ID token is for another client")
+        return claims
+
+
+class _Provider(OpenIDConnectProvider):  # type: ignore[misc]
+    oauth2_adapter_class = _Protocol
+
+
+def _provider(request: HttpRequest) -> _Provider:
+    app = SocialApp(
+        provider=OpenIDConnectProvider.id,
+        provider_id=PROVIDER,
+        name=settings.IMAGECATALOG_OIDC_NAME,
+        client_id=settings.IMAGECATALOG_OIDC_CLIENT_ID,
+        secret=settings.IMAGECATALOG_OIDC_CLIENT_SECRET,
+        settings={
+            "server_url": settings.IMAGECATALOG_OIDC_ISSUER.rstrip("/"),
+            "scope": settings.IMAGECATALOG_OIDC_SCOPES,
+            "oauth_pkce_enabled": True,
+        },
+    )
+    return _Provider(request, app=app)
+
+
+def _read_configuration(url: str) -> dict[str, Any]:
+    """Return the configuration of the provider, of the last minutes or read from the URL.
+
+    Raises OAuth2Error if it is that of another issuer (Discovery 4.3), or if an endpoint would
+    be used without TLS.
+    """
+    global _configuration
+    now = time.monotonic()
+    if _configuration and now - _configuration[0] < CONFIGURATION_SECONDS:
+        return _configuration[1]
+    read = _get(url)
+    issuer = settings.IMAGECATALOG_OIDC_ISSUER
+    if read["issuer"] != issuer:
+        raise OAuth2Error(f"the issuer is {read['issuer']!r}, not {issuer!r}")
+    used = [read[name] for name in ENDPOINTS] + [read.get("userinfo_endpoint", issuer)]
+    if issuer.startswith("https:") and not all(it.startswith("https:") for it in used):
+        raise OAuth2Error("an endpoint has no https URL")
+    _configuration = (now, read)
+    return read
+
+
+def _get(url: str) -> dict[str, Any]:
+    with get_adapter().get_requests_session() as session:
+        response = session.get(url)
+    response.raise_for_status()
+    document: dict[str, Any] = response.json()
+    return document
+
+
+def _key(id_token: str, keys: dict[str, Any]) -> jwt.PyJWK:
+    """Return the key that has signed an ID token. Raises OAuth2Error if it is not there."""
+    wanted = jwt.get_unverified_header(id_token).get("kid")
+    found = [
+        key
+        for key in jwt.PyJWKSet.from_dict(keys).keys
+        if key.key_type in SIGNATURES
+        and key.public_key_use in (None, "sig")
+        and wanted in (None, key.key_id)
+    ]
+    if len(found) != 1:
+        raise OAuth2Error(f"the provider has {len(found)} keys {wanted!r}")
+    return found[0]
+
+
+def _account(claims: dict[str, Any]) -> Account:
+    groups = _claim(claims, settings.IMAGECATALOG_OIDC_GROUPS_CLAIM)
+    listed = groups if isinstance(groups, list) else [groups]
+    return Account(
+        issuer=settings.IMAGECATALOG_OIDC_ISSUER,
+        subject=str(claims["sub"]),
+        name=str(_claim(claims, _name_claim()) or ""),
+        groups=frozenset(group for group in listed if isinstance(group, str)),
+    )
+
+
+def _claim(claims: dict[str, Any], name: str) -> Any:
+    """Return a claim, or a claim within claims (``realm_access.roles``); None if missing."""
+    if name in claims:
+        return claims[name]
+    value: Any = claims
+    for part in name.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
+def _name_claim() -> str:
+    name: str = settings.IMAGECATALOG_OIDC_USERNAME_CLAIM
+    return name
+
+
+def _rules() -> GroupRules:
+    return GroupRules.parse(
+        settings.IMAGECATALOG_OIDC_GROUPS, settings.IMAGECATALOG_OIDC_ADMIN_GROUP
+    )
+
+
+def _counted(request: HttpRequest) -> tuple[str, Origin]:
+    """Return under which name, and for which origin, a start counts.
+
+    No user can have the name, and each address has one of its own.
+    """
+    origin = origin_of(request)
+    return f"\0{METHOD} {origin.network}", origin
+
+
+def _local(url: str) -> str:
+    """Return a URL if it is a path of the admin, else an empty text."""
+    is_local = url_has_allowed_host_and_scheme(url, allowed_hosts=None)
+    return url if is_local and url.startswith(reverse("admin:index")) else ""
+
+
+def _fail(error: Exception) -> NoReturn:
+    """Log why the provider did not sign a user in, and raise ProviderFailed."""
+    reason = f"{type(error).__name__}: {error}"[:500]
+    log.warning("sign-in at %s failed: %s", settings.IMAGECATALOG_OIDC_ISSUER, reason)
+    if isinstance(error, RequestException):
+        sentence = "The identity provider does not answer. Try again in a minute."
+    else:
+        sentence = (
+            "The identity provider did not sign you in, or the sign-in took too long. "
+            "Sign in again. If it happens again, ask an operator to read the log."
+        )
+    raise ProviderFailed(sentence) from None
