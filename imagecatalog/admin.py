@@ -36,6 +36,7 @@ class AdminConfig(apps.AdminConfig):
             checks.properties,
             checks.remote_services,
             checks.certificates,
+            checks.directory,
             checks.secret_key,
             checks.secret_files,
             checks.owner,

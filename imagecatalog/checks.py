@@ -112,6 +112,23 @@ def certificates(**options: Any) -> list[CheckMessage]:
     ]
 
 
+def directory(**options: Any) -> list[CheckMessage]:
+    """Check that the directory's certificate authorities can be read. Returns an error if not.
+
+    Every sign-in with the directory would fail.
+    """
+    path = settings.IMAGECATALOG_LDAP_CA_FILE
+    if not path or (os.path.isfile(path) and os.access(path, os.R_OK)):
+        return []
+    return [
+        Error(
+            f"IMAGECATALOG_LDAP_CA_FILE: {path} is not a file that can be read. Name one, or "
+            "leave the variable unset.",
+            id="imagecatalog.E009",
+        )
+    ]
+
+
 def interpreter(**options: Any) -> list[Warning]:
     """Warn about a Python that parses cookies in quadratic time (CVE-2024-7592).
 

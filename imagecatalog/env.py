@@ -306,6 +306,29 @@ def secure_url(name: str, *, help: str) -> str:
     return value
 
 
+def ldap_url(name: str, *, help: str) -> str:
+    """Read an ldap or ldaps URL of a server; empty if the variable is unset.
+
+    Raises ImproperlyConfigured for any other text.
+    """
+    value = text(name, help=help)
+    if value and not re.fullmatch(r"ldaps?://[^/\s?]+/?", value):
+        raise ImproperlyConfigured(
+            f"{name} is {value!r}; it must be like 'ldaps://ldap.example.org'."
+        )
+    return value
+
+
+def attribute(name: str, default: str, *, help: str) -> str:
+    """Read the name of an LDAP attribute. Raises ImproperlyConfigured for any other text."""
+    value = text(name, default, help=help)
+    if not re.fullmatch("[A-Za-z][A-Za-z0-9-]*", value):
+        raise ImproperlyConfigured(
+            f"{name} is {value!r}; it must be the name of an attribute, like {default!r}."
+        )
+    return value
+
+
 def require(name: str, *needed: str) -> None:
     """Raise ImproperlyConfigured unless one of the variables that ``name`` needs is set."""
     if not any(map(_value, needed)):

@@ -93,7 +93,8 @@ IMAGECATALOG_PASSWORD_SIGN_IN = env.flag(
     "IMAGECATALOG_PASSWORD_SIGN_IN",
     True,
     help="`off`: the admin accepts no passwords of the catalogue, only "
-    "[single sign-on](authentication.md#single-sign-on). The APIs accept them still.",
+    "[single sign-on](authentication.md#single-sign-on) and the directory's. The APIs accept "
+    "them still.",
 )
 IMAGECATALOG_TOKEN_SECONDS = env.seconds(
     "IMAGECATALOG_TOKEN_SECONDS",
@@ -169,10 +170,79 @@ if IMAGECATALOG_OIDC_ISSUER:
         "IMAGECATALOG_OIDC_ADMIN_GROUP",
     )
     env.require_package("IMAGECATALOG_OIDC_ISSUER", "allauth", extra="oidc")
-if not (IMAGECATALOG_PASSWORD_SIGN_IN or IMAGECATALOG_OIDC_ISSUER):
+# Passwords of a directory: imagecatalog/identity/ldap_directory.py
+IMAGECATALOG_LDAP_URL = env.ldap_url(
+    "IMAGECATALOG_LDAP_URL",
+    help="URL of the directory with whose passwords users of the admin sign in: "
+    "`ldaps://ldap.example.org`, or `ldap://…`, where StartTLS comes first. See "
+    "[LDAP](authentication.md#ldap).",
+)
+IMAGECATALOG_LDAP_CA_FILE = env.text(
+    "IMAGECATALOG_LDAP_CA_FILE",
+    shown="those of the system",
+    help="File with the certificate authorities (PEM) that the directory's certificate is "
+    "verified with.",
+)
+IMAGECATALOG_LDAP_BIND_DN = env.text(
+    "IMAGECATALOG_LDAP_BIND_DN",
+    shown="anonymous",
+    help="Entry as which the service itself searches.",
+)
+IMAGECATALOG_LDAP_BIND_PASSWORD = env.text(
+    "IMAGECATALOG_LDAP_BIND_PASSWORD", help="Password of that entry."
+)
+IMAGECATALOG_LDAP_USERS = env.text(
+    "IMAGECATALOG_LDAP_USERS",
+    help="Entry below which the users are, such as `ou=people,dc=example,dc=org`.",
+)
+IMAGECATALOG_LDAP_USER_ATTRIBUTE = env.attribute(
+    "IMAGECATALOG_LDAP_USER_ATTRIBUTE",
+    "uid",
+    help="Attribute that is the user name; in Active Directory `sAMAccountName`.",
+)
+IMAGECATALOG_LDAP_ID_ATTRIBUTE = env.attribute(
+    "IMAGECATALOG_LDAP_ID_ATTRIBUTE",
+    "entryUUID",
+    help="Attribute by which a user is recognised, and that is never given to another one; in "
+    "Active Directory `objectGUID`.",
+)
+IMAGECATALOG_LDAP_GROUP_BASE = env.text(
+    "IMAGECATALOG_LDAP_GROUP_BASE",
+    help="Entry below which the groups are, such as `ou=groups,dc=example,dc=org`.",
+)
+IMAGECATALOG_LDAP_GROUP_CLASS = env.choice(
+    "IMAGECATALOG_LDAP_GROUP_CLASS",
+    "groupOfNames",
+    ("groupOfNames", "groupOfUniqueNames", "posixGroup", "group"),
+    help="Object class of the groups: `groupOfNames`, `groupOfUniqueNames`, `posixGroup`, or "
+    "`group` for Active Directory, with groups in groups.",
+)
+IMAGECATALOG_LDAP_GROUPS = env.pairs(
+    "IMAGECATALOG_LDAP_GROUPS",
+    help="Comma-separated `THERE:GROUP` pairs, as in `IMAGECATALOG_OIDC_GROUPS`. `THERE` is the "
+    "`cn` of a group.",
+)
+IMAGECATALOG_LDAP_ADMIN_GROUP = env.text(
+    "IMAGECATALOG_LDAP_ADMIN_GROUP",
+    help="`cn` of the group whose members are superusers, and nobody else of the directory. "
+    "Unset: no group makes a superuser.",
+)
+if IMAGECATALOG_LDAP_URL:
+    env.require("IMAGECATALOG_LDAP_URL", "IMAGECATALOG_LDAP_USERS")
+    env.require("IMAGECATALOG_LDAP_URL", "IMAGECATALOG_LDAP_GROUP_BASE")
+    env.require(
+        "IMAGECATALOG_LDAP_URL",
+        "IMAGECATALOG_LDAP_GROUPS",
+        "IMAGECATALOG_LDAP_ADMIN_GROUP",
+    )
+    env.require_package("IMAGECATALOG_LDAP_URL", "django_auth_ldap", extra="ldap")
+IMAGECATALOG_PASSWORD_FORM = IMAGECATALOG_PASSWORD_SIGN_IN or bool(
+    IMAGECATALOG_LDAP_URL
+)
+if not (IMAGECATALOG_PASSWORD_FORM or IMAGECATALOG_OIDC_ISSUER):
     raise ImproperlyConfigured(
-        "IMAGECATALOG_PASSWORD_SIGN_IN=off needs IMAGECATALOG_OIDC_ISSUER: nobody could sign in "
-        "to the admin."
+        "IMAGECATALOG_PASSWORD_SIGN_IN=off needs IMAGECATALOG_OIDC_ISSUER or "
+        "IMAGECATALOG_LDAP_URL: nobody could sign in to the admin."
     )
 
 # With a real Keystone: where it is, and the service's own user there
@@ -728,7 +798,7 @@ CSRF_TRUSTED_ORIGINS = ["/".join(IMAGECATALOG_PUBLIC_URL.split("/")[:3])]
 CSRF_TRUSTED_ORIGINS = [origin for origin in CSRF_TRUSTED_ORIGINS if origin]
 
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend"]
-if IMAGECATALOG_PASSWORD_SIGN_IN:
+if IMAGECATALOG_PASSWORD_FORM:
     AUTHENTICATION_BACKENDS.append("imagecatalog.identity.backends.Passwords")
 if IMAGECATALOG_OIDC_ISSUER:
     AUTHENTICATION_BACKENDS.append("imagecatalog.identity.backends.SingleSignOn")

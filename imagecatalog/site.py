@@ -56,7 +56,7 @@ class CatalogueSite(AdminSite):
         from images.admin import error_pages
 
         ways = {
-            "has_password_form": settings.IMAGECATALOG_PASSWORD_SIGN_IN,
+            "has_password_form": settings.IMAGECATALOG_PASSWORD_FORM,
             "single_sign_on": settings.IMAGECATALOG_OIDC_ISSUER
             and settings.IMAGECATALOG_OIDC_NAME,
         }
@@ -64,6 +64,8 @@ class CatalogueSite(AdminSite):
             return super().login(request, ways | (extra_context or {}))
         except errors.TooManyAttempts as error:
             return error_pages.too_many(request, error)
+        except errors.ImageError as error:  # of the directory
+            return error_pages.not_signed_in(request, error)
 
     def password_change(  # type: ignore[override]
         self, request: HttpRequest, extra_context: Any = None

@@ -31,6 +31,13 @@ RELEASE = {"release": ["cyclonedx-bom==7.5.0", "pip-audit==2.10.1"]}
 DEPLOY = {
     "deploy": ["compose-spec==0.2.1", "pydantic>=2", "kubernetes-validate==1.37.0"]
 }
+# Without what they need besides: the service has Django already.
+LDAP = [
+    "django-auth-ldap==5.4.0",
+    "python-ldap==3.4.8",
+    "pyasn1==0.6.1",
+    "pyasn1-modules==0.4.2",
+]
 PACKAGES = CONFORMANCE | INTEROP | RELEASE | DEPLOY
 
 
@@ -46,6 +53,24 @@ def programs(name: str) -> Path:
         subprocess.run([*install, *PACKAGES[name]], check=True)
         done.write_text(wanted)
     return folder / "bin"
+
+
+def ldap_packages() -> Path:
+    """The folder for PYTHONPATH with the packages of the extra `ldap`, made when it is not there.
+
+    They need a compiler and the headers of OpenLDAP. Raises Missing without them.
+    """
+    if not Path("/usr/include/ldap.h").exists():
+        raise Missing("the headers of OpenLDAP are not installed (libldap-dev)")
+    folder = HOME / "ldap"
+    done = folder / "installed"
+    if not done.exists() or done.read_text() != "\n".join(LDAP):
+        install = [sys.executable, "-m", "pip", "install", "-qq", "--no-input"]
+        install += ["--disable-pip-version-check", "--root-user-action", "ignore"]
+        install += ["--no-deps", "--upgrade", "--target", str(folder), *LDAP]
+        subprocess.run(install, check=True)
+        done.write_text("\n".join(LDAP))
+    return folder
 
 
 def node_package(package: str) -> Path:

@@ -97,3 +97,13 @@ def test_a_python_with_slow_cookies_is_warned_of(
 
     monkeypatch.setattr(http.cookies, "_unquote_sub", None, raising=False)  # the fix
     check_interpreter()
+
+
+@pytest.mark.django_db
+def test_a_file_with_authorities_that_is_missing_stops_every_command(
+    settings: Any,
+) -> None:
+    settings.IMAGECATALOG_LDAP_CA_FILE = "/nowhere/ca.pem"
+
+    with pytest.raises(SystemCheckError, match="IMAGECATALOG_LDAP_CA_FILE: /nowhere"):
+        call_command("check")

@@ -1,9 +1,13 @@
-"""The authentication backend of the browser admin, with the sign-in limits of the APIs."""
+"""The sign-in of the browser admin: Django's own, which shares the limits of the APIs.
+
+A password is tried here first, then in the directory, if there is one.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.backends import ModelBackend
 from django.http import HttpRequest
 
@@ -22,15 +26,22 @@ class Passwords(ModelBackend):
         password: str | None = None,
         **credentials: Any,
     ) -> Any:
-        """Return the user if the password is correct, else None.
+        """Return the user with this password here or in the directory, or None.
 
-        Raises TooManyAttempts if a limit is exceeded.
+        Raises TooManyAttempts if a limit is exceeded; of a right password in the directory
+        Forbidden if it gives no access, and DirectoryFailed.
         """
         if username is None or password is None:
             return None
         origin = origin_of(request) if request else NOWHERE
+        user: Any = None
         with verification.hashing_slot(username, origin) as guess:
-            user = super().authenticate(request, username, password, **credentials)
+            if settings.IMAGECATALOG_PASSWORD_SIGN_IN:
+                user = super().authenticate(request, username, password, **credentials)
+        if user is None and settings.IMAGECATALOG_LDAP_URL:
+            from imagecatalog.identity import ldap_directory
+
+            user = ldap_directory.authenticate(request, username, password)
         if guess and user:
             throttle.succeeded(guess)
         return user

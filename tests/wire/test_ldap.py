@@ -1,0 +1,162 @@
+"""Sign-in to the admin with the passwords of a real LDAP directory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+
+import pytest
+import requests
+from cryptography import x509
+
+from tests import certificates, environments, servers
+from tests.servers import Missing, Service
+from tests.wire import directory
+from tests.wire.browser import SIGN_IN
+from tests.wire.directory import BIND_DN, BIND_PASSWORD, PASSWORD, SUFFIX, Directory
+
+PROGRAM = f"""
+from imagecatalog.identity import ldap_directory
+try:
+    print(ldap_directory.authenticate(None, "dora", {PASSWORD!r}))
+except ldap_directory.DirectoryFailed as error:
+    print(repr(error))
+"""
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ldap")]
+
+
+@pytest.fixture(scope="module")
+def ldap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Directory]:
+    try:
+        with directory.serving(tmp_path_factory.mktemp("ldap")) as running:
+            yield running
+    except Missing as missing:
+        pytest.skip(str(missing))
+
+
+@dataclass(frozen=True)
+class Site:
+    service: Service
+    clients: Iterator[int]  # the limits for an address are tested by one test
+
+    def sign_in(
+        self, name: str, password: str = PASSWORD, address: str = ""
+    ) -> tuple[requests.Session, requests.Response]:
+        """A session, and what the service answers to the form at last."""
+        session, url = requests.Session(), f"{self.service.url}{SIGN_IN}"
+        address = address or f"192.0.2.{next(self.clients)}"
+        session.headers["X-Forwarded-For"] = address
+        session.get(url, timeout=20)
+        form = {"username": name, "password": password, "next": "/admin/images/image/"}
+        token = session.cookies["csrftoken"]
+        form |= {"csrfmiddlewaretoken": token}
+        return session, session.post(url, form, timeout=20)
+
+    def gets_in(self, name: str, password: str = PASSWORD) -> bool:
+        session, page = self.sign_in(name, password)
+        return "sessionid" in session.cookies and page.status_code == 200
+
+
+def settings(folder: Path, ldap: Directory) -> dict[str, str]:
+    """The settings of a service that uses this directory."""
+    secret = folder / "secret"
+    secret.write_text(BIND_PASSWORD)
+    return {
+        "PYTHONPATH": str(environments.ldap_packages()),
+        "IMAGECATALOG_LDAP_URL": ldap.plain,
+        "IMAGECATALOG_LDAP_CA_FILE": str(ldap.ca_file),
+        "IMAGECATALOG_LDAP_BIND_DN": BIND_DN,
+        "IMAGECATALOG_LDAP_BIND_PASSWORD_FILE": str(secret),
+        "IMAGECATALOG_LDAP_USERS": f"ou=people,{SUFFIX}",
+        "IMAGECATALOG_LDAP_GROUP_BASE": f"ou=groups,{SUFFIX}",
+        "IMAGECATALOG_LDAP_GROUPS": "ops:operator",
+        "IMAGECATALOG_LDAP_ADMIN_GROUP": "admins",
+        "IMAGECATALOG_TRUSTED_PROXIES": "127.0.0.1",
+    }
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, ldap: Directory) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("with-ldap")
+    try:
+        env = settings(folder, ldap)
+    except Missing as missing:
+        pytest.skip(str(missing))
+    with servers.catalogue(folder, env, workers=1) as service:
+        yield Site(service, count(1))
+
+
+def test_a_user_of_the_directory_has_the_roles_of_its_groups(site: Site) -> None:
+    session, page = site.sign_in("dora")
+    users = session.get(f"{site.service.url}/admin/auth/user/", timeout=20)
+
+    assert page.url == f"{site.service.url}/admin/images/image/"
+    assert "dora" in page.text
+    assert users.status_code == 403
+
+
+def test_a_member_of_the_admin_group_is_a_superuser(site: Site) -> None:
+    session, _ = site.sign_in("emil")
+
+    users = session.get(f"{site.service.url}/admin/auth/user/", timeout=20)
+
+    assert users.status_code == 200
+
+
+def test_a_name_makes_nobody_a_local_user(site: Site) -> None:
+    session, page = site.sign_in("admin")
+
+    assert "admin-2" in page.text
+    assert session.get(f"{site.service.url}/admin/auth/user/").status_code == 403
+
+
+def test_local_users_sign_in_as_before(site: Site) -> None:
+    assert site.gets_in(site.service.username, site.service.password)
+
+
+@pytest.mark.parametrize(
+    ("name", "password"),
+    [("dora", "wrong"), ("dora", ""), ("d*", PASSWORD), ("nobody", PASSWORD)],
+)
+def test_what_the_directory_refuses_is_refused(
+    name: str, password: str, site: Site
+) -> None:
+    assert not site.gets_in(name, password)
+
+
+def test_a_right_password_without_a_group_is_told_so(site: Site) -> None:
+    session, page = site.sign_in("fred")
+
+    assert page.status_code == 403
+    assert "fred is in no group that has access" in page.text
+    assert "sessionid" not in session.cookies
+
+
+def test_guesses_are_limited(site: Site) -> None:
+    answers = [
+        site.sign_in("guessed", f"guess {number}", "198.51.100.7")[1]
+        for number in range(6)
+    ]
+
+    assert answers[-1].status_code == 429
+
+
+@pytest.mark.parametrize(
+    "wrong", ["authority", pytest.param("name", marks=pytest.mark.long)]
+)
+def test_no_password_is_sent_without_verified_tls(
+    wrong: str, site: Site, ldap: Directory, tmp_path: Path
+) -> None:
+    other = certificates.make(tmp_path, x509.DNSName("localhost")).certificate
+    changed = (
+        {"IMAGECATALOG_LDAP_CA_FILE": str(other)}
+        if wrong == "authority"
+        else {"IMAGECATALOG_LDAP_URL": ldap.tls.replace("127.0.0.1", "localhost")}
+    )
+    service = replace(site.service, env=site.service.env | changed)
+
+    assert "DirectoryFailed" in service.manage("shell", "-c", PROGRAM)
+    assert "dora" in site.service.manage("shell", "-c", PROGRAM)
