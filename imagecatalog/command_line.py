@@ -40,6 +40,7 @@ GROUPS = {
     "Users and projects": {
         "user_create": "create a user, or assign a role",
         "user_list": "list users and their roles",
+        "second_factor_remove": "remove a lost second factor of a user",
         "user_disable": "disable a user",
         "user_enable": "enable a disabled user",
         "user_delete": "delete a user",

@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.urls import reverse
 from django.utils.module_loading import import_string
 
+from imagecatalog.identity import second_factor_pages
 from imagecatalog.identity.api.views import error as identity_error
 from images import logs, outages
 from images.access import staff
@@ -21,6 +22,7 @@ from images.http.request_ids import HEADER, request_id_of
 
 COOKIES = 4096  # characters of the header Cookie
 SIGN_IN_FORM = 1 << 16  # bytes
+SECOND_FACTOR_PAGES = ("second_factor_code", "second_factor")
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 YEAR = 365 * 86400  # seconds
 
@@ -155,9 +157,8 @@ def limit_cookies(get_response: GetResponse) -> GetResponse:
 def check_forms(get_response: GetResponse) -> GetResponse:
     """Refuse forms that are too large, incomplete or not UTF-8, and users who are not signed in.
 
-    Django would read a form into memory and parse it before it checks the user, and would
-    replace bytes that are not UTF-8. Users who are not signed in can send only the sign-in
-    form.
+    Django would parse a form, and read it into memory, before it asks who sends it, and it would
+    read what is not UTF-8 as other text. The forms of the sign-in need no signed-in user.
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
@@ -175,7 +176,7 @@ def _unread(request: HttpRequest) -> HttpResponse | None:
     The response is 413 if Content-Length is too large, and a redirect to the sign-in page if
     the user is not signed in.
     """
-    is_sign_in = request.path_info == reverse("admin:login")
+    is_sign_in = _is_sign_in(request)
     limit = SIGN_IN_FORM if is_sign_in else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     refusal: HttpResponse | None = None
     if not (is_sign_in or admin.site.has_permission(request)):
@@ -187,6 +188,14 @@ def _unread(request: HttpRequest) -> HttpResponse | None:
     if refusal is not None:
         streaming.drain(request)
     return refusal
+
+
+def _is_sign_in(request: HttpRequest) -> bool:
+    """Return whether this is a form of the sign-in: that for a code needs a right password."""
+    if request.path_info == reverse("admin:login"):
+        return True
+    pages = {reverse(f"admin:{name}") for name in SECOND_FACTOR_PAGES}
+    return request.path_info in pages and second_factor_pages.PENDING in request.session
 
 
 def _broken(request: HttpRequest) -> HttpResponse | None:

@@ -96,6 +96,14 @@ IMAGECATALOG_PASSWORD_SIGN_IN = env.flag(
     "[single sign-on](authentication.md#single-sign-on) and the directory's. The APIs accept "
     "them still.",
 )
+IMAGECATALOG_SECOND_FACTOR = env.choice(
+    "IMAGECATALOG_SECOND_FACTOR",
+    "off",
+    ("off", "optional", "required"),
+    help="Whether the admin asks for one-time codes after a password: `off`, of users who have "
+    "set them up (`optional`), or of all (`required`). See "
+    "[Second factor](authentication.md#second-factor).",
+)
 IMAGECATALOG_TOKEN_SECONDS = env.seconds(
     "IMAGECATALOG_TOKEN_SECONDS",
     3600,

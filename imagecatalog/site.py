@@ -11,21 +11,35 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.admin import AdminSite
+from django.contrib.admin.forms import AdminAuthenticationForm
+from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.core.exceptions import BadRequest
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_GET
 
-from imagecatalog.identity import throttle, verification
+from imagecatalog.identity import second_factor_pages, throttle, verification
+from imagecatalog.identity.landing import landing
 from imagecatalog.identity.origin import origin_of
+from imagecatalog.identity.second_factor_pages import CodeNeeded
 from images import errors
 
 QUERY = 4096  # characters
 SEARCH = 500  # characters, more than the longest name has
 View = Callable[..., HttpResponseBase]
+
+
+class SignInForm(AdminAuthenticationForm):
+    """The form for name and password, which leaves a second factor to its own page."""
+
+    def confirm_login_allowed(self, user: Any) -> None:
+        """Raise CodeNeeded if a second factor comes next, and ValidationError without access."""
+        super().confirm_login_allowed(user)
+        second_factor_pages.check_password_enough(user)
 
 
 class CatalogueSite(AdminSite):
@@ -36,6 +50,7 @@ class CatalogueSite(AdminSite):
     index_title = _("Overview")
     site_url = None  # the service has no other web pages
     empty_value_display = "–"
+    login_form = SignInForm
 
     def index(
         self, request: HttpRequest, extra_context: Any = None
@@ -51,6 +66,11 @@ class CatalogueSite(AdminSite):
         """Wrap a view for staff users, so that it refuses NUL characters and overlong queries."""
         return super().admin_view(_checked(view), cacheable)
 
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        """Return the values that all pages have."""
+        mode = settings.IMAGECATALOG_SECOND_FACTOR
+        return super().each_context(request) | {"has_second_factors": mode != "off"}
+
     def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """Show the sign-in page, or sign a user in; after too many attempts an error page."""
         from images.admin import error_pages
@@ -62,6 +82,8 @@ class CatalogueSite(AdminSite):
         }
         try:
             return super().login(request, ways | (extra_context or {}))
+        except CodeNeeded as needed:
+            return second_factor_pages.ask(request, needed.user, _landing(request))
         except errors.TooManyAttempts as error:
             return error_pages.too_many(request, error)
         except errors.ImageError as error:  # of the directory
@@ -104,8 +126,22 @@ class CatalogueSite(AdminSite):
         return [
             path("live/", view, name="live"),
             *(_oidc_urls() if settings.IMAGECATALOG_OIDC_ISSUER else ()),
+            *_second_factor_urls(),
             *super().get_urls(),
         ]
+
+
+def _landing(request: HttpRequest) -> str:
+    return landing(request.POST.get(REDIRECT_FIELD_NAME, ""))
+
+
+def _second_factor_urls() -> list[URLPattern | URLResolver]:
+    code = _sign_in_view(csrf_protect(second_factor_pages.code_page))
+    setup = _sign_in_view(csrf_protect(second_factor_pages.setup_page))
+    return [
+        path("login/code/", code, name="second_factor_code"),
+        path("second-factor/", setup, name="second_factor"),
+    ]
 
 
 def _oidc_urls() -> list[URLPattern | URLResolver]:
@@ -113,15 +149,18 @@ def _oidc_urls() -> list[URLPattern | URLResolver]:
     from imagecatalog.identity import oidc
 
     return [
-        path("sso/", _sign_in_view(oidc.start), name="oidc_start"),
-        path("sso/callback/", _sign_in_view(oidc.finish), name="oidc_callback"),
+        path("sso/", require_GET(_sign_in_view(oidc.start)), name="oidc_start"),
+        path(
+            "sso/callback/",
+            require_GET(_sign_in_view(oidc.finish)),
+            name="oidc_callback",
+        ),
     ]
 
 
 def _sign_in_view(view: Callable[[HttpRequest], HttpResponse]) -> View:
     """Return a view for everybody that shows an error page if the sign-in fails."""
 
-    @require_GET
     @never_cache
     def shown(request: HttpRequest) -> HttpResponse:
         from images.admin import error_pages

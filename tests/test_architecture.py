@@ -45,6 +45,7 @@ FLOORS: list[set[str]] = [
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 IDENTITY_KNOWS = {
+    "encryption",
     "data_folder",
     "errors",
     "logs",

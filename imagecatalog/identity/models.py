@@ -166,6 +166,30 @@ class ExternalAccount(models.Model):
         return f"{self.subject} of {self.issuer}"
 
 
+class SecondFactor(models.Model):
+    """The app that makes one-time codes for a user; see second_factor.py."""
+
+    # Without a constraint: the previous release deletes users, and does not know this table.
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL,
+        models.CASCADE,
+        primary_key=True,
+        db_constraint=False,
+        related_name="second_factor",
+    )
+    secret = models.TextField(help_text="encrypted")
+    counter = models.BigIntegerField(help_text="the period of the last code")
+    recovery_codes = models.JSONField(help_text="hashes")
+    wrong = models.PositiveSmallIntegerField(db_default=0, default=0)
+    wrong_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"second factor of {self.user}"
+
+
 class TokenGeneration(models.Model):
     """A number that is part of each valid token of a user; increasing it revokes all of them."""
 

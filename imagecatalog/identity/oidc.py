@@ -29,12 +29,12 @@ from django.conf import settings
 from django.contrib.auth import login
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme
 from requests import RequestException
 
 from imagecatalog.identity import external_accounts, throttle
 from imagecatalog.identity.attempt_counts import Count
 from imagecatalog.identity.external_accounts import Account, GroupRules
+from imagecatalog.identity.landing import landing
 from imagecatalog.identity.origin import Origin, origin_of
 from imagecatalog.identity.throttle import Attempt
 from images import db, errors
@@ -85,7 +85,7 @@ def start(request: HttpRequest) -> HttpResponse:
     """
     attempt = throttle.count(*_counted(request))
     request.session[_SESSION] = {
-        "next": _local(request.GET.get("next", "")),
+        "next": landing(request.GET.get("next", "")),
         "attempt": attempt,
     }
     db.release_connection()
@@ -119,7 +119,7 @@ def finish(request: HttpRequest) -> HttpResponse:
         *keys, counts = attempt
         counted = Attempt._make([*keys, [Count(*count) for count in counts]])
         throttle.succeeded(counted)
-    return HttpResponseRedirect(started.get("next") or reverse("admin:index"))
+    return HttpResponseRedirect(landing(started.get("next", "")))
 
 
 class Errors(DefaultSocialAccountAdapter):  # type: ignore[misc]
@@ -192,7 +192,7 @@ def _provider(request: HttpRequest) -> _Provider:
         secret=settings.IMAGECATALOG_OIDC_CLIENT_SECRET,
         settings={
             "server_url": settings.IMAGECATALOG_OIDC_ISSUER.rstrip("/"),
-            "scope": settings.IMAGECATALOG_OIDC_SCOPES,
+            "scope": ["openid", *settings.IMAGECATALOG_OIDC_SCOPES],
             "oauth_pkce_enabled": True,
         },
     )
@@ -282,12 +282,6 @@ def _counted(request: HttpRequest) -> tuple[str, Origin]:
     """
     origin = origin_of(request)
     return f"\0{METHOD} {origin.network}", origin
-
-
-def _local(url: str) -> str:
-    """Return a URL if it is a path of the admin, else an empty text."""
-    is_local = url_has_allowed_host_and_scheme(url, allowed_hosts=None)
-    return url if is_local and url.startswith(reverse("admin:index")) else ""
 
 
 def _fail(error: Exception) -> NoReturn:

@@ -21,7 +21,13 @@ from tests.servers import Missing
 SUFFIX = "dc=example,dc=org"
 BIND_DN, BIND_PASSWORD = f"cn=catalogue,{SUFFIX}", "the password of the catalogue"
 PASSWORD = "a password of the directory"
-USERS = {"dora": ["ops"], "emil": ["admins"], "admin": ["ops"], "fred": []}
+USERS = {
+    "dora": ["ops"],
+    "emil": ["admins"],
+    "admin": ["ops"],
+    "fred": [],
+    "gina": ["ops"],
+}
 CONFIG = """
 include /etc/ldap/schema/core.schema
 include /etc/ldap/schema/cosine.schema

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import count
@@ -10,11 +12,14 @@ from pathlib import Path
 import pytest
 import requests
 from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA1
+from cryptography.hazmat.primitives.twofactor.totp import TOTP
+from playwright.sync_api import Browser, expect
 
 from tests import certificates, environments, servers
 from tests.servers import Missing, Service
 from tests.wire import directory
-from tests.wire.browser import SIGN_IN
+from tests.wire.browser import SIGN_IN, Screen
 from tests.wire.directory import BIND_DN, BIND_PASSWORD, PASSWORD, SUFFIX, Directory
 
 PROGRAM = f"""
@@ -75,6 +80,7 @@ def settings(folder: Path, ldap: Directory) -> dict[str, str]:
         "IMAGECATALOG_LDAP_GROUPS": "ops:operator",
         "IMAGECATALOG_LDAP_ADMIN_GROUP": "admins",
         "IMAGECATALOG_TRUSTED_PROXIES": "127.0.0.1",
+        "IMAGECATALOG_SECOND_FACTOR": "optional",
     }
 
 
@@ -160,3 +166,32 @@ def test_no_password_is_sent_without_verified_tls(
 
     assert "DirectoryFailed" in service.manage("shell", "-c", PROGRAM)
     assert "dora" in site.service.manage("shell", "-c", PROGRAM)
+
+
+def test_an_app_is_set_up_and_asked_for_in_a_browser(
+    site: Site, browser: Browser
+) -> None:
+    screen = Screen(browser, site.service)
+    page = screen.page
+    screen.sign_in("gina", PASSWORD)
+    page.get_by_role("link", name="Second factor").click()
+    screen.shoot("second-factor-setup")
+    secret = page.locator("code").inner_text().replace(" ", "")
+    app = TOTP(base64.b32decode(secret), 6, SHA1(), 30)
+
+    page.get_by_label("Code").fill(app.generate(int(time.time()) - 30).decode())
+    page.get_by_role("button", name="Set up").click()
+    expect(page.locator("#recovery-codes")).to_contain_text("-")
+    screen.shoot("second-factor-recovery-codes")
+    page.get_by_role("link", name="Continue").click()
+    page.get_by_role("button", name="Log out").click()
+    screen.sign_in("gina", PASSWORD)
+    screen.shoot("second-factor-code")
+    page.get_by_label("Code").fill(app.generate(int(time.time())).decode())
+    page.get_by_role("button", name="Log in").click()
+
+    expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+    page.goto("/admin/auth/user/credentials/")
+    screen.shoot("own-credentials-without-project")
+    assert screen.complaints == []
+    screen.context.close()

@@ -1,0 +1,148 @@
+"""The pages of the second factor: its code at the sign-in, and its setup.
+
+Between the password and the code nobody is signed in: the session has the user as pending.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Final
+
+import segno
+from django.conf import settings
+from django.contrib import admin, messages
+from django.contrib.auth import get_user_model, login
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.crypto import constant_time_compare
+from django.utils.translation import gettext as _
+
+from imagecatalog.identity import second_factor
+from imagecatalog.identity.origin import origin_of
+from images import errors
+
+PENDING: Final = "second_factor_pending"  # keys of the session
+SECRET: Final = "second_factor_secret"
+PENDING_SECONDS: Final = 300
+
+
+class CodeNeeded(Exception):
+    """The password of a user is right, and the second factor comes next."""
+
+    def __init__(self, user: Any) -> None:
+        super().__init__()
+        self.user = user
+
+
+def check_password_enough(user: Any) -> None:
+    """Raise CodeNeeded unless a user signs in by the password alone."""
+    mode = settings.IMAGECATALOG_SECOND_FACTOR
+    if mode == "required" or (mode == "optional" and second_factor.is_set_up(user)):
+        raise CodeNeeded(user)
+
+
+def ask(request: HttpRequest, user: Any, url: str) -> HttpResponse:
+    """Keep a user as pending, and redirect to the page for the code, or to the setup."""
+    request.session.cycle_key()
+    request.session[PENDING] = {
+        "user": user.pk,
+        "backend": user.backend,
+        "hash": user.get_session_auth_hash(),
+        "at": int(time.time()),
+        "next": url,
+    }
+    is_set_up = second_factor.is_set_up(user)
+    return HttpResponseRedirect(
+        reverse("admin:second_factor_code" if is_set_up else "admin:second_factor")
+    )
+
+
+def code_page(request: HttpRequest) -> HttpResponse:
+    """Ask for the code of a pending user, and sign the user in. Raises TooManyAttempts."""
+    user, wrong = _pending(request), False
+    if user is None or not second_factor.is_set_up(user):
+        return HttpResponseRedirect(reverse("admin:login"))
+    if request.method == "POST":
+        if second_factor.check(user, request.POST.get("code", ""), origin_of(request)):
+            return HttpResponseRedirect(_sign_in(request, user))
+        wrong = True
+    context = {"title": _("Second factor"), "wrong": wrong}
+    return _page(request, "code", context)
+
+
+def setup_page(request: HttpRequest) -> HttpResponse:
+    """Set up the second factor of the signed-in or pending user, or remove it.
+
+    Raises TooManyAttempts.
+    """
+    pending = _pending(request)
+    user = request.user if admin.site.has_permission(request) else pending
+    if user is None:
+        return HttpResponseRedirect(reverse("admin:login"))
+    if second_factor.is_set_up(user):
+        if user is pending:
+            return HttpResponseRedirect(reverse("admin:second_factor_code"))
+        return _removal_page(request)
+    secret = request.session.setdefault(SECRET, second_factor.new_secret())
+    error = ""
+    if request.method == "POST":
+        try:
+            code, origin = request.POST.get("code", ""), origin_of(request)
+            codes = second_factor.set_up(user, secret, code, origin)
+        except errors.ImageError as refused:
+            error = str(refused)
+        else:
+            del request.session[SECRET]
+            url = _sign_in(request, user) if user is pending else reverse("admin:index")
+            context = {"title": _("Recovery codes"), "codes": codes, "continue": url}
+            return _page(request, "recovery_codes", context)
+    uri = second_factor.uri(secret, user.get_username())
+    context = {
+        "title": _("Set up a second factor"),
+        "qr_code": segno.make(uri, micro=False).svg_data_uri(scale=4, light="white"),
+        "secret": " ".join(secret[at : at + 4] for at in range(0, len(secret), 4)),
+        "error": error,
+    }
+    return _page(request, "setup", context)
+
+
+def _removal_page(request: HttpRequest) -> HttpResponse:
+    wrong = False
+    if request.method == "POST":
+        code, origin = request.POST.get("code", ""), origin_of(request)
+        if second_factor.check(request.user, code, origin):
+            second_factor.remove(request.user, origin)
+            messages.success(request, _("The second factor was removed."))
+            return HttpResponseRedirect(reverse("admin:index"))
+        wrong = True
+    context = {"title": _("Second factor"), "wrong": wrong}
+    return _page(request, "removal", context)
+
+
+def _pending(request: HttpRequest) -> Any:
+    """Return the user whose password was right some minutes ago and has not changed, or None."""
+    pending = request.session.get(PENDING)
+    if not pending or time.time() - pending["at"] > PENDING_SECONDS:
+        return None
+    user = get_user_model().objects.filter(pk=pending["user"], is_active=True).first()
+    if user is None:
+        return None
+    same = constant_time_compare(user.get_session_auth_hash(), pending["hash"])
+    return user if same else None
+
+
+def _sign_in(request: HttpRequest, user: Any) -> str:
+    """Sign a pending user in, and return where to go."""
+    pending = request.session.pop(PENDING)
+    login(request, user, backend=pending["backend"])
+    url: str = pending["next"]
+    return url
+
+
+def _page(request: HttpRequest, name: str, context: dict[str, Any]) -> HttpResponse:
+    context = admin.site.each_context(request) | context
+    template = f"admin/identity/second_factor/{name}.html"
+    response = TemplateResponse(request, template, context)
+    response.headers["Cache-Control"] = "no-store"
+    return response
