@@ -127,6 +127,19 @@ def test_a_database_that_lacks_a_migration_is_refused_where_serve_may_not_migrat
 
 
 @pytest.mark.django_db
+def test_permissions_that_an_interrupted_migration_has_not_made_are_made_by_the_next() -> (
+    None
+):
+    assert schema.is_current()
+    Permission.objects.filter(codename="scrub_image").delete()
+    assert not schema.is_current()
+
+    schema.upgrade()
+
+    assert schema.is_current()
+
+
+@pytest.mark.django_db
 def test_migrations_of_other_apps_are_their_own_affair() -> None:
     MigrationRecorder(connection).record_applied("axes", "9999_later")
 

@@ -17,6 +17,11 @@ from images import data_folder
 FIRST_START = Origin(source="first start")
 
 
+def exists() -> bool:
+    """Return whether there is a user."""
+    return get_user_model().objects.exists()
+
+
 def ensure() -> str | None:
     """Create the user ``admin`` if there are no users; return its password if it is generated.
 
@@ -24,9 +29,8 @@ def ensure() -> str | None:
     ImproperlyConfigured if this password or the secret key is easy to guess. The secret key is
     not checked if there are users.
     """
-    users = get_user_model().objects
     with transaction.atomic():
-        if users.exists():
+        if exists():
             return None
         if data_folder.is_weak(str(settings.SECRET_KEY)):
             raise ImproperlyConfigured(data_folder.WEAK_KEY)
@@ -34,7 +38,7 @@ def ensure() -> str | None:
         if configured:
             _check(configured)
         password = configured or new_password()
-        user = users.create_superuser("admin", password=password)
+        user = get_user_model().objects.create_superuser("admin", password=password)
         project, _ = Project.objects.get_or_create(name="admin")
         roles.give(user, project, Role.ADMIN, FIRST_START)
     return None if configured else password

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from typing import Any
 
-from django.conf import settings
+from django.apps import apps
+from django.contrib.auth import get_permission_codename
+from django.contrib.auth.models import Permission
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.core.management.commands import migrate
@@ -25,7 +25,6 @@ APPS = ("identity", "images")
 MIGRATE_FIRST = (
     "Run the command `migrate` of this release first, or serve without --no-migrate."
 )
-MIGRATION_LOCK = 0x696D6167  # a number that other programs on the database do not use
 
 
 class Migrate(migrate.Command):
@@ -86,30 +85,36 @@ def pending() -> list[str]:
     return [str(migration) for migration, _ in plan]
 
 
-@contextmanager
-def exclusive() -> Iterator[None]:
-    """Wait for the lock for preparing the database, and hold it during the context.
+def is_current() -> bool:
+    """Return whether the database has all migrations of this release, and what follows them."""
+    return not pending() and _has_permissions()
 
-    Only one service at a time can prepare the database.
+
+def _has_permissions() -> bool:
+    """Return whether the permissions of all models exist.
+
+    They are created after the last migration, so they are missing if it was interrupted there.
     """
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
-            try:
-                yield
-            finally:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [MIGRATION_LOCK])
-        return
-    path = settings.IMAGECATALOG_DATA_DIR / "migrate.lock"
-    with data_folder.explained(path):
-        lock = path.open("w")
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    found = Permission.objects.values_list("content_type__app_label", "codename")
+    return _permissions() <= set(found)
+
+
+def _permissions() -> set[tuple[str, str]]:
+    models = [model._meta for model in apps.get_models()]
+    return {
+        (it.app_label, codename)
+        for it in models
+        for codename in (
+            *(get_permission_codename(action, it) for action in it.default_permissions),
+            *(name for name, _ in it.permissions),
+        )
+    }
 
 
 def upgrade() -> None:
-    """Apply the migrations of this release that were not applied to the database."""
+    """Apply the migrations of this release that were not applied; write nothing if none is left."""
+    if is_current():
+        return
     level = logging.DEBUG if is_new() else logging.INFO
     call_command(Migrate(level), interactive=False, verbosity=0)
 

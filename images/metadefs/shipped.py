@@ -7,9 +7,17 @@ from pathlib import Path
 from django.db import transaction
 
 from images.metadefs import files
+from images.metadefs.documents import Tree
 from images.models import ShippedNamespace
 
 FOLDER = Path(__file__).with_name("definitions")
+
+
+def missing() -> list[Tree]:
+    """Return the namespaces that were never loaded."""
+    loaded = set(ShippedNamespace.objects.values_list("namespace", flat=True))
+    trees = map(files.read, files.find(FOLDER))
+    return [tree for tree in trees if tree.fields["namespace"] not in loaded]
 
 
 @transaction.atomic
@@ -19,10 +27,6 @@ def load() -> None:
     A namespace that exists is not changed, and one that an operator has deleted is not
     restored.
     """
-    loaded = set(ShippedNamespace.objects.values_list("namespace", flat=True))
-    for path in files.find(FOLDER):
-        tree = files.read(path)
-        name = tree.fields["namespace"]
-        if name not in loaded:
-            files.load(tree)
-            ShippedNamespace.objects.create(namespace=name)
+    for tree in missing():
+        files.load(tree)
+        ShippedNamespace.objects.create(namespace=tree.fields["namespace"])

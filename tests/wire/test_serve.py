@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 import psutil
+import psycopg
 import pytest
 import requests
 
+from images.management.migration_lock import MIGRATION_LOCK
+from images.management.supervisor import PREPARE
 from tests import servers
 from tests.wire.api import Api
 
@@ -130,16 +136,21 @@ def test_without_sign_in_it_serves_loopback_only(tmp_path: Path, bind: str) -> N
 
 
 def test_two_services_may_start_at_once_on_a_new_database(tmp_path: Path) -> None:
-    both_start_on(tmp_path)
+    both_start_on(tmp_path, file_lock(tmp_path))
 
 
 def test_two_services_may_start_at_once_on_a_new_postgresql(
     tmp_path: Path, postgres_url: str
 ) -> None:
-    both_start_on(tmp_path, DATABASE_URL=servers.new_database(postgres_url))
+    url = servers.new_database(postgres_url)
+    both_start_on(tmp_path, advisory_lock(url), DATABASE_URL=url)
 
 
-def both_start_on(folder: Path, **env: str) -> None:
+def both_start_on(
+    folder: Path, lock: AbstractContextManager[object], **env: str
+) -> None:
+    """Start two services at the moment in which a third one, which prepares the database, dies."""
+
     def one(_: int) -> None:
         start = servers.catalogue(folder, env, workers=1, migrated=False)
         with start as service:
@@ -148,7 +159,60 @@ def both_start_on(folder: Path, **env: str) -> None:
             assert answer.status_code == 200
 
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(one, range(2)))
+        with lock:
+            starts = [pool.submit(one, number) for number in range(2)]
+            servers.wait_until(lambda: len(waiting(folder)) == 2, "both")
+            assert not any(start.done() for start in starts)
+        for start in starts:
+            start.result()
+
+
+def waiting(folder: Path) -> list[Path]:
+    """The logs of the services that wait for another one to prepare the database."""
+    return [
+        log for log in folder.glob("*.log") if "is being prepared" in log.read_text()
+    ]
+
+
+@contextmanager
+def file_lock(folder: Path) -> Iterator[None]:
+    (folder / "data").mkdir()
+    with open(folder / "data" / "migrate.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def advisory_lock(url: str) -> Iterator[None]:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
+        yield
+
+
+def test_the_command_migrate_waits_for_a_service_that_migrates(tmp_path: Path) -> None:
+    command = [sys.executable, servers.ROOT / "manage.py", "migrate", "--verbosity=0"]
+    env = os.environ | {"IMAGECATALOG_DATA_DIR": str(tmp_path / "data")}
+    log = tmp_path / "migrate.log"
+    with file_lock(tmp_path), log.open("w") as output:
+        process = subprocess.Popen(command, env=env, stderr=output)
+        servers.wait_until(lambda: waiting(tmp_path), "migrate", process=process)
+
+    assert process.wait(60) == 0, log.read_text()
+
+
+def test_a_start_writes_nothing_to_a_database_that_is_prepared(tmp_path: Path) -> None:
+    servers.make_database(tmp_path)
+    secret = {"IMAGECATALOG_SECRET_KEY": "known, and long enough for a test"}
+    first = serve(tmp_path, PREPARE, **secret)
+    assert first.returncode == 0, first.stderr
+    database = sqlite3.connect(tmp_path / servers.SQLITE, isolation_level=None)
+    with closing(database):
+        database.execute("BEGIN IMMEDIATE")  # a client's change, as it could be
+        began = time.monotonic()
+        second = serve(tmp_path, PREPARE, **secret)
+
+    assert (second.returncode, second.stdout) == (0, ""), second.stderr
+    assert time.monotonic() - began < 20  # the wait for a lock takes 30 s
 
 
 # The end

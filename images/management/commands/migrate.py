@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 from django.core.management.commands import migrate
 
 from images import data_folder
+from images.management import migration_lock
 
 
 class Command(migrate.Command):
     def execute(self, *args: Any, **options: Any) -> str | None:
         data_folder.prepare()
-        return super().execute(*args, **options)
+        only_looks = options["check_unapplied"] or options["plan"]
+        with nullcontext() if only_looks else migration_lock.held():
+            return super().execute(*args, **options)

@@ -14,7 +14,7 @@ from images import data_folder
 from images.backups import restoration, verification
 from images.backups.manifests import Manifest
 from images.console import CatalogueCommand, confirm
-from images.management import schema
+from images.management import migration_lock, schema
 from images.management.backups import explained, objects_progress
 from images.models import Image
 from images.operations import health
@@ -66,7 +66,7 @@ class Command(CatalogueCommand):
             )
             confirm(question, options["yes"])
         data_folder.prepare_folder()
-        with schema.exclusive(), explained(backup):
+        with migration_lock.held(), explained(backup):
             restoration.restore_database(backup, manifest, replace=replace)
             schema.upgrade()
             has_key = restoration.restore_secret_key(backup)

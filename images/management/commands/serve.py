@@ -19,7 +19,14 @@ from django.db import connection, connections
 from imagecatalog.identity import first_user
 from images import data_folder, errors, stores
 from images.console import CatalogueCommand, file_mode, positive_integer
-from images.management import handover, listeners, probes, schema, tls
+from images.management import (
+    handover,
+    listeners,
+    migration_lock,
+    probes,
+    schema,
+    tls,
+)
 from images.management.handover import Handover
 from images.management.listeners import Address, Sockets
 from images.management.supervisor import PREPARE, Supervisor, block_signals
@@ -187,17 +194,24 @@ def _prepare(options: dict[str, Any]) -> str | None:
         schema.refuse_older()
     _refuse_unexpected_catalogue()
     data_folder.prepare()
-    with schema.exclusive():
-        if not options["allow_newer_database"]:
-            schema.refuse_newer()
-        if not options["no_migrate"]:
-            schema.upgrade()
-        password = first_user.ensure()
-        shipped.load()
+    password = None
+    _refuse_newer(options)
+    if not (schema.is_current() and first_user.exists() and not shipped.missing()):
+        with migration_lock.held():
+            _refuse_newer(options)  # while this one has waited, it may have migrated
+            if not options["no_migrate"]:
+                schema.upgrade()
+            password = first_user.ensure()
+            shipped.load()
     if not options["allow_missing_stores"]:
         _refuse_missing_stores()
     _close_database()
     return password
+
+
+def _refuse_newer(options: dict[str, Any]) -> None:
+    if not options["allow_newer_database"]:
+        schema.refuse_newer()
 
 
 def _addresses(options: dict[str, Any]) -> tuple[list[Address], list[Address]]:
