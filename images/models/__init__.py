@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from images.models.backup_report import BackupReport
 from images.models.edges import EDGES, Edge
 from images.models.event import Event
 from images.models.image import (
@@ -48,6 +49,7 @@ __all__ = [
     "OPEN_STATUSES",
     "READABLE_STATUSES",
     "TRANSIENT_STATUSES",
+    "BackupReport",
     "ChunkStatus",
     "Edge",
     "Event",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from images import console
-from images.backups import creation, folders, manifests
+from images.backups import creation, folders, manifests, reports
 from images.console import CatalogueCommand, positive_integer
 from images.management import schema
 from images.management.backups import explained, objects_progress
@@ -68,6 +69,7 @@ class Command(CatalogueCommand):
             copied = objects_progress if options["with_bytes"] else None
             path = creation.create(parent, copied)
         manifest = manifests.read(path)
+        reports.note(made_at=datetime.fromisoformat(manifest.created_at))
         images = manifest.facts.tables[Image._meta.db_table]
         size = sum(facts["bytes"] for facts in manifest.files.values())
         self.write_row(

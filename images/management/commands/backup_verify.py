@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from images.backups import manifests, verification
+from images.backups import manifests, reports, verification
 from images.console import CatalogueCommand
 from images.management.backups import explained, objects_progress
 from images.units import counted
@@ -34,10 +34,17 @@ class Command(CatalogueCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         backup, number = Path(options["backup"]).absolute(), 0
-        with explained(backup):
-            for problem in _problems(backup, options["quick"]):
-                self.write_row(problem, problem=problem)
-                number += 1
+        try:
+            with explained(backup):
+                for problem in _problems(backup, options["quick"]):
+                    self.write_row(problem, problem=problem)
+                    number += 1
+        except CommandError:
+            if backup.is_dir():
+                reports.note(is_whole=False)
+            raise
+        if number or not options["quick"]:
+            reports.note(is_whole=not number)
         if number:
             raise CommandError(
                 f"{counted(number, 'problem')} found. Do not rely on this backup: make a new one."
