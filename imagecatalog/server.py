@@ -25,7 +25,7 @@ from gunicorn import glogging  # type: ignore[import-untyped]
 from gunicorn.http import message  # type: ignore[import-untyped]
 
 from imagecatalog.web.connection import limit_silence
-from images import db, logs
+from images import db, logs, process_metrics
 from images.http import client_address, connection, expectation, request_head
 from images.transfers import concurrency
 
@@ -155,9 +155,10 @@ def post_request(worker: Any, request: Any, environ: Any, response: Any) -> None
 
 
 def post_worker_init(worker: Any) -> None:
-    """Prepare a web process: its limits, log, garbage collection and end (gunicorn hook)."""
+    """Prepare a web process: its limits, metrics, log, garbage collection and end (gunicorn hook)."""
     _receive_signals()
     db.limit_waiting()
+    process_metrics.start()
     logging.getLogger("gunicorn.error").addFilter(_is_news)
     concurrency.share(worker.cfg.threads, worker.worker_connections)
     now, most = resource.getrlimit(resource.RLIMIT_NOFILE)

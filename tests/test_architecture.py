@@ -24,6 +24,7 @@ FLOORS: list[set[str]] = [
         "data_folder",
         "console",
         "min_rate",
+        "process_metrics",
         "request_rate",
         "failpoints",
         "db",

@@ -32,11 +32,13 @@ def test_a_thread_that_releases_it_gets_it_after_those_that_wait(
     with ThreadPoolExecutor(2) as pool:
         for count, name in enumerate(("first", "second"), start=1):
             pool.submit(work, name)
-            wait_until(lambda: len(taken._waiting) == count, name)  # noqa: B023
+            wait_until(lambda: taken.waiting == count, name)  # noqa: B023
+        assert taken.free == 0
         taken.release()
         work("who had it")
 
     assert order == ["first", "second", "who had it"]
+    assert (taken.free, taken.waiting) == (1, 0)
 
 
 def test_a_thread_waits_no_longer_than_it_says(taken: FairSemaphore) -> None:

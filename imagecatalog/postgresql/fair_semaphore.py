@@ -21,6 +21,16 @@ class FairSemaphore:
         )  # each is released for its thread
         self._lock = threading.Lock()
 
+    @property
+    def free(self) -> int:
+        """How many threads can still have the semaphore."""
+        return self._free
+
+    @property
+    def waiting(self) -> int:
+        """How many threads wait for it."""
+        return len(self._waiting)
+
     def acquire(self, timeout: float) -> bool:
         """Acquire the semaphore; return False if that takes longer than ``timeout`` seconds."""
         with self._lock:

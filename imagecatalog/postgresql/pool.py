@@ -33,6 +33,7 @@ class Pool:
         self, connect: Callable[[], Connection], size: int, timeout: float
     ) -> None:
         self._connect = connect
+        self.size = size
         self._timeout = timeout
         self._places = FairSemaphore(size)
         self._idle: deque[Connection] = deque()  # the last used one is the first reused
@@ -40,6 +41,21 @@ class Pool:
         self._failure: str | None = None  # of the last attempt to connect
         self._retry_at = 0.0
         self._retrying = threading.Lock()
+
+    @property
+    def used(self) -> int:
+        """How many threads have a connection, or are opening one."""
+        return self.size - self._places.free
+
+    @property
+    def idle(self) -> int:
+        """How many open connections nobody uses."""
+        return len(self._idle)
+
+    @property
+    def waiting(self) -> int:
+        """How many threads wait for a connection."""
+        return self._places.waiting
 
     def open(self) -> None:
         """Do nothing: connections are opened when they are needed (called by Django)."""

@@ -115,6 +115,7 @@ class Connection(TConn):  # type: ignore[misc]
         self.peer = client[0] if isinstance(client, tuple) else ""
         self.address = client_address.network_of(self.peer)
         self.deadline = time.monotonic() + HEAD_SECONDS
+        self.arrived_at = 0.0  # the last complete request; monotonic, in seconds
         self.is_new = True  # nobody has tried to read from it
         self.is_lingering = False  # no more responses follow
         self.discarded = 0  # bytes received since it lingers

@@ -41,6 +41,10 @@ class FairQueue:
         """Whether at least one request waits for a thread."""
         return bool(self._queues)
 
+    def count(self) -> int:
+        """Return how many requests wait."""
+        return sum(map(len, self._queues.values()))
+
     def measure(self, now: float, used: float) -> None:
         """Find out whether the process is busy, from the processor time that it has used so far.
 

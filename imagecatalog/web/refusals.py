@@ -12,6 +12,7 @@ from gunicorn.http.message import TOKEN_RE, Request  # type: ignore[import-untyp
 from gunicorn.http.wsgi import Response, default_environ  # type: ignore[import-untyped]
 from gunicorn.util import http_date  # type: ignore[import-untyped]
 
+from imagecatalog.web import measuring
 from imagecatalog.web.connection import LimitRequestBody
 from images.http import client_address, responses
 from images.http.request_ids import HEADER, request_id_of
@@ -78,6 +79,7 @@ def answer(worker: Any, req: Any, client: Any, addr: Any, exc: Exception) -> Non
     if status == 503:
         response.headers["Retry-After"] = str(responses.RETRY_SECONDS)
     request.META["REMOTE_ADDR"] = addr[0] if isinstance(addr, tuple) else ""
+    measuring.refused(request.method or "", parsed.path if parsed else "", status)
     _log_refusal(worker, response, request, exc)
     if parsed is not None:
         _log_access(worker, response, request, parsed, client)

@@ -21,7 +21,7 @@ from gunicorn import sock as gunicorn_sock  # type: ignore[import-untyped]
 from gunicorn.http import wsgi  # type: ignore[import-untyped]
 from gunicorn.workers import gthread  # type: ignore[import-untyped]
 
-from imagecatalog.web import memory, refusals
+from imagecatalog.web import measuring, memory, refusals
 from imagecatalog.web.connection import Connection
 from imagecatalog.web.fair_queue import FairQueue
 from imagecatalog.web.sending import Download, Senders, TooSlow
@@ -59,6 +59,7 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self._waiting: dict[Connection, None] = {}  # the oldest first
         self._held = 0  # bytes
+        self._unfinished = 0  # requests that have arrived
         self._next_sweep = self._next_return = 0.0
         self._tls = _tls_context(self.cfg) if self.cfg.is_ssl else None
         self._discarded = bytearray(DISCARDED_AT_ONCE)
@@ -169,7 +170,9 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
 
     def _dispatch(self, conn: Connection) -> None:
         self._leave(conn)
-        self._requests.add(conn, time.monotonic())
+        conn.arrived_at = time.monotonic()
+        self._unfinished += 1
+        self._requests.add(conn, conn.arrived_at)
         self._start_requests()
 
     def _start_requests(self) -> None:
@@ -224,8 +227,13 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
     def _respond(
         self, conn: Connection, resp: Any, environ: dict[str, Any], began: datetime
     ) -> None:
+        path = environ["PATH_INFO"]  # before the application changes it
+
         def log() -> None:
             self.log.access(resp, resp.req, environ, datetime.now() - began)
+            if resp.headers_sent:  # else `handle_error` answers
+                seconds = time.monotonic() - conn.arrived_at
+                measuring.answered(resp.req.method, path, resp.status_code, seconds)
 
         content = self.wsgi(environ, resp.start_response)
         try:
@@ -279,6 +287,7 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
         self.method_queue.defer(self._go_on, conn, can_go_on)
 
     def _go_on(self, conn: Connection, can_go_on: bool) -> None:
+        self._unfinished -= 1
         try:
             self._keep(conn) if can_go_on else self._end(conn)
         except Exception:
@@ -352,13 +361,15 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
         """Close waiting connections that are past their deadline, at most once a second.
 
         A client whose request is incomplete gets an error response. ``force`` closes all waiting
-        connections at once. Every 10 seconds, freed memory is also returned to the operating
-        system.
+        connections at once. The metrics of the process are also published, and every 10 seconds
+        freed memory is returned to the operating system.
         """
         now = time.monotonic()
         if now < self._next_sweep and not force:
             return
         self._next_sweep = now + SWEEP_SECONDS
+        waiting = self._requests.count() + self.tpool._work_queue.qsize()
+        measuring.publish(self._unfinished - waiting, waiting)
         if now >= self._next_return:
             self._next_return = now + RETURN_SECONDS
             memory.return_freed()

@@ -14,7 +14,7 @@ from typing import Any
 
 from django.http import HttpRequest, StreamingHttpResponse
 
-from images import errors
+from images import errors, process_metrics
 from images.access import Caller
 from images.http import client_address, connection, streaming
 from images.transfers import concurrency
@@ -33,6 +33,7 @@ class _SentFile:
     def send_to(self, sock: socket, most: int) -> int:
         """Send at most ``most`` bytes of the file to a socket; return the number of sent bytes."""
         sent: int = self._blocks.send_to(sock, most)
+        process_metrics.count("download_bytes_total", by=sent)
         return sent
 
     def take(self) -> _SentFile:

@@ -29,7 +29,7 @@ from gunicorn.http.body import (  # type: ignore[import-untyped]
 )
 from gunicorn.http.unreader import SocketUnreader  # type: ignore[import-untyped]
 
-from images import errors, min_rate
+from images import errors, min_rate, process_metrics
 from images.http import chunked, connection, expectation, preconditions
 from images.http.chunked import BLOCK
 from images.http.expectation import ExpectedBody
@@ -81,6 +81,13 @@ def body(request: HttpRequest, patience: float = math.inf) -> Iterator[bytes]:
     patience = min(patience, settings.IMAGECATALOG_BODY_TIMEOUT)
     # The stream stays open when the reader stops early: `drain` continues it.
     yield from min_rate.receive(_stream(request, patience), connection.stalled)
+
+
+def data(request: HttpRequest, patience: float = math.inf) -> Iterator[bytes]:
+    """Yield the request's body as ``body`` does, and count its bytes as those of an image."""
+    for block in body(request, patience):
+        process_metrics.count("upload_bytes_total", by=len(block))
+        yield block
 
 
 def drain(request: HttpRequest) -> None:
@@ -371,6 +378,7 @@ def _exactly(blocks: Iterator[bytes], count: int) -> Iterator[bytes]:
     left = count
     for block in blocks:
         yield block[:left]
+        process_metrics.count("download_bytes_total", by=min(len(block), left))
         left -= len(block)
         if left <= 0:
             return

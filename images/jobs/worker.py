@@ -10,7 +10,7 @@ import time
 from django.db import close_old_connections, connections
 
 from imagecatalog.identity import pruning
-from images import logs, outages, pause
+from images import logs, outages, pause, process_metrics
 from images.access import operator
 from images.duty import Duty
 from images.jobs.fetch_pool import FetchPool
@@ -47,6 +47,7 @@ def run(interval: float, downloads: int) -> None:
     # could wait for a lock that the handler of the first holds.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     logs.bind(operator("worker").log_context)
+    process_metrics.start()
     stop = threading.Event()
     _attempt(Duty("look for a pause", _announce_pause, when_paused=True))
     for duty in DUTIES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import NamedTuple
@@ -10,18 +11,23 @@ from django.conf import settings
 from django.db import Error
 from django.db.models import Count
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import GaugeMetricFamily, Metric
 
-from images import errors, outages, pause, stores
-from images.models import OPEN_STATUSES, Image, Transfer, WorkerReport
+from images import errors, outages, pause, process_metrics, stores
+from images.models import (
+    OPEN_STATUSES,
+    BackupReport,
+    Image,
+    Transfer,
+    TransferStatus,
+    WorkerReport,
+)
 from images.operations import overview
 from images.stores.local import LocalStore
 from images.transfers import reaper
 
-PREFIX = "imagecatalog"
 
-
-class Metric(NamedTuple):
+class Description(NamedTuple):
     """The help text of a metric, and the name of its label if it has one."""
 
     help: str
@@ -29,35 +35,47 @@ class Metric(NamedTuple):
 
 
 METRICS = {
-    "info": Metric("The running release.", "version"),
-    "component_up": Metric(
+    "info": Description("The running release.", "version"),
+    "component_up": Description(
         "1 if the component of this machine (web, database, worker, store) works, else 0.",
         "component",
     ),
-    "images": Metric("Images by status.", "status"),
-    "images_stuck": Metric("Images in a transient status without a live transfer."),
-    "images_failed_24h": Metric(
+    "images": Description("Images by status.", "status"),
+    "images_stuck": Description(
+        "Images in a transient status without a live transfer."
+    ),
+    "images_failed_24h": Description(
         "Images without data whose transfer failed in the last 24 hours."
     ),
-    "images_damaged": Metric(
+    "images_damaged": Description(
         "Images with a copy that was damaged when it was last read."
     ),
-    "trash_images": Metric("Images in the trash."),
-    "trash_bytes": Metric("Bytes of the images in the trash."),
-    "trash_next_scrub_timestamp_seconds": Metric(
+    "trash_images": Description("Images in the trash."),
+    "trash_bytes": Description("Bytes of the images in the trash."),
+    "trash_next_scrub_timestamp_seconds": Description(
         "When the oldest image in the trash is deleted permanently."
     ),
-    "store_objects": Metric("Objects that images have in a store.", "store"),
-    "store_bytes": Metric("Bytes that images have in a store.", "store"),
-    "store_free_bytes": Metric(
+    "store_objects": Description("Objects that images have in a store.", "store"),
+    "store_bytes": Description("Bytes that images have in a store.", "store"),
+    "store_free_bytes": Description(
         "Free bytes on the disk of a store in a folder.", "store"
     ),
-    "transfers_running": Metric("Transfers that run or wait.", "kind"),
-    "transfers_to_remove": Metric(
+    "transfers_running": Description("Transfers that run or wait.", "kind"),
+    "transfers_waiting": Description(
+        "Those of them that wait for a background worker.", "kind"
+    ),
+    "transfers_to_remove": Description(
         "Ended transfers whose partial data is not removed yet."
     ),
-    "worker_paused": Metric("1 if a restore has paused the workers, else 0."),
-    "worker_last_report_timestamp_seconds": Metric(
+    "worker_paused": Description("1 if a restore has paused the workers, else 0."),
+    "backup_last_timestamp_seconds": Description(
+        "When the last backup was made. Missing before the first one."
+    ),
+    "backup_verified": Description(
+        "1 if the last verification of a backup has found nothing wrong, else 0. Missing before "
+        "the first one."
+    ),
+    "worker_last_report_timestamp_seconds": Description(
         "When a background worker of any machine last reported."
     ),
 }
@@ -70,6 +88,7 @@ def text(components: Mapping[str, bool]) -> bytes:
     """
     registry = CollectorRegistry()
     registry.register(_Collector(components))
+    registry.register(_Processes())
     return generate_latest(registry)
 
 
@@ -91,6 +110,14 @@ class _Collector:
             outages.record(error)
 
 
+class _Processes:
+    """The metrics that the processes of this service count."""
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the metrics, as prometheus_client asks."""
+        return process_metrics.sums()
+
+
 def _catalogue() -> Iterable[GaugeMetricFamily]:
     counts = overview.statistics()
     yield _family("images", counts["images"])
@@ -109,10 +136,21 @@ def _catalogue() -> Iterable[GaugeMetricFamily]:
         by_store = {store: facts[unit] for store, facts in counts["stores"].items()}
         yield _family(f"store_{unit}", by_store)
     open_ones = Transfer.objects.filter(status__in=OPEN_STATUSES)
-    by_kind = dict(open_ones.values_list("kind").annotate(Count("pk")).order_by())
-    yield _family("transfers_running", by_kind)
+    by_status = open_ones.values_list("kind", "status").annotate(Count("pk"))
+    running: Counter[str] = Counter()
+    waiting: Counter[str] = Counter()
+    for kind, status, number in by_status.order_by():
+        running[kind] += number
+        waiting[kind] += number if status == TransferStatus.WAITING else 0
+    yield _family("transfers_running", running)
+    yield _family("transfers_waiting", waiting)
     yield _family("transfers_to_remove", reaper.unclean_count())
     yield _family("worker_paused", pause.current() is not None)
+    if backup := BackupReport.objects.first():
+        if backup.made_at:
+            yield _family("backup_last_timestamp_seconds", backup.made_at.timestamp())
+        if backup.is_whole is not None:
+            yield _family("backup_verified", backup.is_whole)
     if report := WorkerReport.objects.first():
         reported_at = report.reported_at.timestamp()
         yield _family("worker_last_report_timestamp_seconds", reported_at)
@@ -129,7 +167,7 @@ def _free() -> dict[str, int]:
 
 def _family(name: str, values: float | Mapping[str, float]) -> GaugeMetricFamily:
     """Return the metric ``name`` of METRICS with one value, or with a value for each label."""
-    metric, full_name = METRICS[name], f"{PREFIX}_{name}"
+    metric, full_name = METRICS[name], f"{process_metrics.PREFIX}_{name}"
     if not isinstance(values, Mapping):
         return GaugeMetricFamily(full_name, metric.help, values)
     family = GaugeMetricFamily(full_name, metric.help, labels=[metric.label])

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import BoundedSemaphore, RLock
 
-from images import errors
+from images import errors, process_metrics
 from images.transfers.places import Place
 
 log = logging.getLogger(__name__)
@@ -43,6 +43,11 @@ class Shares:
         # the lock.
         self._lock = RLock()
 
+    @property
+    def running(self) -> int:
+        """How many transfers have a place."""
+        return len(self._running)
+
     def take(self, place: Place) -> Place:
         """Count the transfer ``place`` as running until ``release``, and return it.
 
@@ -51,14 +56,29 @@ class Shares:
         other transfer can be ended.
         """
         with self._lock:
-            for holder in place.holders:
-                if self._taken[holder] >= max(self.places // 2, 1):
-                    raise errors.TooManyTransfers(WHOSE[holder[0]])
-            if len(self._running) >= self.places:
-                self._end_another(place)
-            self._running.add(place)
-            self._taken.update(place.holders)
+            is_full = len(self._running) >= self.places
+            limit = self._own_limit(place)
+            if limit is None and is_full and not self._end_another(place):
+                limit = "all"
+            if limit is None:
+                self._running.add(place)
+                self._taken.update(place.holders)
+        # Not while this lock is held: counting takes another one, and a garbage collection can
+        # release a place meanwhile.
+        if limit is not None:
+            process_metrics.count("client_transfers_refused_total", limit)
+            raise errors.TooManyTransfers(WHOSE[limit])
+        if is_full:
+            process_metrics.count("client_transfers_ended_total")
         return place
+
+    def _own_limit(self, place: Place) -> str | None:
+        """Return whether the client's address or project is at its limit, None if neither is."""
+        most = max(self.places // 2, 1)
+        for kind, name in place.holders:
+            if self._taken[kind, name] >= most:
+                return kind
+        return None
 
     def release(self, place: Place) -> None:
         """Count a transfer as no longer running, so that another can begin. Safe to call twice."""
@@ -75,15 +95,15 @@ class Shares:
             if not self._taken[holder]:
                 del self._taken[holder]
 
-    def _end_another(self, newcomer: Place) -> None:
+    def _end_another(self, newcomer: Place) -> bool:
         """End the slowest transfer of the client that has most, to make room for ``newcomer``.
 
-        Raises TooManyTransfers if no transfer can be ended for it.
+        Returns False if no transfer can be ended for it.
         """
         claim = self._number(newcomer) + 1
         found = [it for it in list(self._running) if self._may_end(it, claim)]
         if not found or len(self._ending) >= self._most_ending:
-            raise errors.TooManyTransfers(WHOSE["all"])
+            return False
         place = max(found, key=lambda it: (self._number(it), -it.rate()))
         assert place.end
         log.warning(
@@ -95,6 +115,7 @@ class Shares:
         self._leave(place)
         self._ending.add(place)
         place.end()
+        return True
 
     def _may_end(self, place: Place, claim: int) -> bool:
         if not place.end:

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import Error
 from django.utils import timezone
 
-from images import db, errors, outages
+from images import db, errors, outages, process_metrics
 from images.failpoints import failpoint
 from images.models import (
     Transfer,
@@ -27,6 +27,7 @@ def keep_alive(transfer: Transfer, blocks: Iterable[bytes]) -> Iterator[bytes]:
     beat = at_intervals(transfer)
     for block in blocks:
         transfer.bytes_received += len(block)
+        process_metrics.count("transfer_bytes_total", transfer.kind, by=len(block))
         beat()
         yield block
         failpoint("data.streaming")

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from images import lifecycle
 from images.access import Caller
-from images.models import Transfer, TransferTarget
+from images.models import BackupReport, Transfer, TransferTarget
 from images.operations import health, metrics, overview
 
 pytestmark = pytest.mark.django_db
@@ -70,7 +70,8 @@ def test_transfers_that_wait_are_counted_with_those_that_run(make_image: Any) ->
     make_image("saving")
     Transfer.objects.update(status="waiting", task_id=None, kind="copy")
 
-    assert read()["transfers_running", "copy"] == 1
+    found = read()
+    assert found["transfers_running", "copy"] == found["transfers_waiting", "copy"] == 1
 
 
 def test_partial_data_of_a_successful_import_is_counted(make_image: Any) -> None:
@@ -92,6 +93,17 @@ def test_the_trash_is_measured(make_image: Any, member: Caller) -> None:
 
     assert (found["trash_images",], found["trash_bytes",]) == (1, 4)
     assert found["trash_next_scrub_timestamp_seconds",] > timezone.now().timestamp()
+
+
+def test_backups_are_reported() -> None:
+    assert ("backup_last_timestamp_seconds",) not in read()
+    BackupReport.objects.create(pk=1, made_at=timezone.now(), is_whole=False)
+
+    found = read()
+
+    now = timezone.now().timestamp()
+    assert found["backup_last_timestamp_seconds",] == pytest.approx(now, abs=60)
+    assert found["backup_verified",] == 0
 
 
 def test_components_are_up_or_not() -> None:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 import requests
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests import servers
+from tests.wire.api import OCTETS, Api
 
 pytestmark = [
     pytest.mark.slow,
@@ -23,6 +27,9 @@ pytestmark = [
 MONITORING = servers.ROOT / "deploy" / "monitoring"
 UP = "min(imagecatalog_component_up) == 1"
 RULES = (MONITORING / "rules.yml").read_text()
+UPLOADED, DOWNLOADED = "upload_bytes_total", "download_bytes_total"
+DATA = os.urandom(3 << 20)
+LARGE = "8g"  # nothing of it is used
 Query = Callable[[str], list[dict[str, Any]]]
 
 
@@ -40,13 +47,35 @@ def management() -> str:
 
 
 @pytest.fixture(scope="module")
+def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path | None]:
+    """A real file system, whose size can be changed; None where it cannot be mounted."""
+    folder = tmp_path_factory.mktemp("disk")
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={LARGE}", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
+        yield None
+        return
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.fixture(scope="module")
 def service(
-    management: str, tmp_path_factory: pytest.TempPathFactory
+    management: str, disk: Path | None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[servers.Service]:
     folder = tmp_path_factory.mktemp("monitored")
     env = {"IMAGECATALOG_MANAGEMENT_BIND": management}
-    with servers.catalogue(folder, env, workers=1) as service:
+    if disk:
+        local = folder / "data" / "images"
+        env["IMAGECATALOG_STORES"] = f"local=file://{local},disk=file://{disk}"
+    with servers.catalogue(folder, env) as service:
         yield service
+
+
+@pytest.fixture(scope="module")
+def backup(service: servers.Service, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The verified backup of the service."""
+    folder = str(tmp_path_factory.mktemp("backups"))
+    return Path(service.manage("backup", "--to", folder, "--verify").partition(": ")[0])
 
 
 @pytest.fixture(scope="module")
@@ -93,8 +122,21 @@ def set_status(service: servers.Service, image_id: str, status: str) -> None:
         database.commit()
 
 
-def firing(query: Query) -> set[str]:
-    return {it["metric"]["alertname"] for it in query('ALERTS{alertstate="firing"}')}
+def firing(query: Query, **labels: str) -> set[str]:
+    wanted = {"alertstate": "firing"} | labels
+    chosen = ",".join(f'{name}="{text}"' for name, text in wanted.items())
+    alerts = query(f"ALERTS{{{chosen}}}")
+    return {it["metric"]["alertname"] for it in alerts}
+
+
+def metrics(management: str) -> dict[tuple[str, ...], float]:
+    """The value of each metric, by its name and the values of its labels."""
+    text = requests.get(f"http://{management}/metrics", timeout=5).text
+    return {
+        (it.name.removeprefix("imagecatalog_"), *it.labels.values()): it.value
+        for family in text_string_to_metric_families(text)
+        for it in family.samples
+    }
 
 
 def test_prometheus_accepts_the_files(programs: tuple[str, str]) -> None:
@@ -125,23 +167,105 @@ def test_a_service_that_works_raises_no_alert(query: Query) -> None:
     servers.wait_until(lambda: not firing(query), "the end of all alerts")
 
 
-def test_an_image_that_is_stuck_raises_an_alert(
+def test_requests_and_bytes_of_all_web_processes_are_counted_although_one_is_killed(
+    service: servers.Service, management: str, query: Query
+) -> None:
+    shown = "http_requests_total", "v2", "GET", "2xx"
+
+    def counted(before: dict[tuple[str, ...], float]) -> list[float]:
+        now = metrics(management)
+        names = shown, (UPLOADED,), (DOWNLOADED,), ("transfer_bytes_total", "upload")
+        return [now.get(name, 0) - before.get(name, 0) for name in names]
+
+    with Api(service) as api:
+        image_id = api.new()
+        before = metrics(management)
+        assert api.upload(image_id, DATA).status_code == 204
+        assert api.data(image_id) == DATA
+    show = f"{service.url}/v2/images/{image_id}"
+    for _ in range(20):  # each on a connection of its own
+        assert requests.get(show, auth=service.auth, timeout=30).ok
+    expected = [21, len(DATA), len(DATA), len(DATA)]
+    servers.wait_until(lambda: counted(before) == expected, "the requests")
+    servers.gunicorn_of(service).children()[0].kill()
+    for _ in range(20):
+        assert requests.get(show, auth=service.auth, timeout=30).ok
+    expected[0] += 20
+    servers.wait_until(lambda: counted(before) == expected, "further requests")
+
+    count = 'imagecatalog_http_request_duration_seconds_count{interface="v2"}'
+    servers.wait_until(lambda: query(count), "the histogram")
+
+
+def test_a_worker_that_is_stopped_and_the_image_that_is_stuck_then_raise_alerts(
     service: servers.Service, query: Query
 ) -> None:
     servers.wait_until(lambda: query(UP), "a worker", 90)
     servers.wait_until(lambda: servers.background_worker(service), "the worker")
     worker = servers.background_worker(service)
     assert worker
-    image = {"name": "one", "disk_format": "raw", "container_format": "bare"}
-    url = f"{service.url}/v2/images"
-    with requests.Session() as session, servers.frozen(worker):
-        session.auth = service.auth
-        image_id = session.post(url, json=image).json()["id"]
+    with Api(service) as api, servers.frozen(worker):
+        image_id = api.new()
         set_status(service, image_id, "saving")
         servers.wait_until(
             lambda: "ImagecatalogImagesStuck" in firing(query), "the alert"
         )
+        servers.wait_until(
+            lambda: "ImagecatalogComponentDown" in firing(query, component="worker"),
+            "the alert about the worker",
+        )
         set_status(service, image_id, "queued")
+    servers.wait_until(lambda: query(UP), "a worker", 90)
+
+
+def test_a_disk_that_fills_raises_an_alert(
+    service: servers.Service, disk: Path | None, query: Query
+) -> None:
+    if disk is None:
+        pytest.skip("a file system can be mounted by root only")
+    assert "ImagecatalogDiskFull" not in firing(query, store="disk")
+    resize(disk, "8m")
+    filler = disk / "filler"
+    filler.write_bytes(bytes(7 << 20))
+
+    servers.wait_until(
+        lambda: "ImagecatalogDiskFull" in firing(query, store="disk"), "the alert"
+    )
+    with Api(service) as api:
+        chosen = OCTETS | {"x-image-meta-store": "disk"}
+        path = f"images/{api.new()}/file"
+        assert api.put(path, data=bytes(2 << 20), headers=chosen).status_code == 413
+    filler.unlink()
+    resize(disk, LARGE)
+    servers.wait_until(lambda: not firing(query, store="disk"), "its end")
+
+
+def resize(disk: Path, size: str) -> None:
+    change = ["mount", "-o", f"remount,size={size}", str(disk)]
+    subprocess.run(change, check=True)
+
+
+def test_a_backup_that_is_damaged_or_old_raises_an_alert(
+    service: servers.Service, query: Query, backup: Path
+) -> None:
+    servers.wait_until(lambda: query("imagecatalog_backup_verified == 1"), "a backup")
+    alerts = {"ImagecatalogBackupDamaged", "ImagecatalogBackupOld"}
+    assert not alerts & firing(query)
+
+    with (backup / "database.sqlite3").open("r+b") as file:
+        file.write(b"damaged")
+    assert servers.manage(service.env, "backup_verify", str(backup)).returncode == 1
+    change_report(service, "made_at = '2026-01-01'")
+
+    servers.wait_until(lambda: alerts <= firing(query), "the alerts")
+    change_report(service, "made_at = datetime('now'), is_whole = 1")
+    servers.wait_until(lambda: not alerts & firing(query), "their end")
+
+
+def change_report(service: servers.Service, changes: str) -> None:
+    with closing(sqlite3.connect(service.data_dir / servers.SQLITE)) as database:
+        database.execute(f"UPDATE images_backupreport SET {changes}")
+        database.commit()
 
 
 def test_a_store_that_is_gone_raises_an_alert(
@@ -154,14 +278,17 @@ def test_a_store_that_is_gone_raises_an_alert(
 
     servers.wait_until(lambda: query(down), "the metric")
     servers.wait_until(
-        lambda: "ImagecatalogComponentDown" in firing(query), "the alert"
+        lambda: "ImagecatalogComponentDown" in firing(query, component="store"),
+        "the alert",
     )
     folder.unlink()
     away.rename(folder)
     servers.wait_until(lambda: not query(down), "its end")
 
 
-def test_prometheus_answers_every_panel_of_the_dashboard(query: Query) -> None:
+def test_prometheus_answers_every_panel_of_the_dashboard(
+    query: Query, backup: Path
+) -> None:
     dashboard = json.loads((MONITORING / "dashboard.json").read_text())
     expressions = [
         target["expr"] for panel in dashboard["panels"] for target in panel["targets"]

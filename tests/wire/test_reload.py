@@ -145,6 +145,8 @@ def test_a_reload_brings_new_code_and_settings(code: Path, tmp_path: Path) -> No
 
     with servers.catalogue(tmp_path, env, workers=1, root=code) as service:
         assert OLD_URL in links()
+        answered = 'http_requests_total{interface="other",method="GET",status="3xx"}'
+        wait_until(lambda: answered in metrics(), "the count of requests")
         worker = servers.background_worker(service)
         url_file.write_text(NEW_URL)
         module = code / "imagecatalog" / "settings.py"
@@ -155,6 +157,7 @@ def test_a_reload_brings_new_code_and_settings(code: Path, tmp_path: Path) -> No
         # The old process may still take a connection.
         wait_until(lambda: NEW_URL in links(), "the new settings")
         assert 'imagecatalog_info{version="99.9"} 1.0' in metrics()
+        assert answered in metrics()  # no counter begins again
         wait_until(lambda: not worker.is_running(), "the end of the old worker")
         wait_until(lambda: servers.background_worker(service), "the new worker")
 

@@ -146,7 +146,7 @@ def _upload(request: Request, image_id: str) -> HttpResponse:
     with transfer_shares.upload(http, caller):
         lifecycle.upload(
             image_id,
-            streaming.body(http),
+            streaming.data(http),
             caller,
             expected_size=size,
             expected_digests=digests,

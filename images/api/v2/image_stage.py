@@ -28,7 +28,7 @@ class ImageStageView(ApiView):
         access.get_image(caller, image_id, "modify_image")
         imports.check_staging()
         with transfer_shares.upload(http, caller):
-            blocks = streaming.body(http)
+            blocks = streaming.data(http)
             uploads.stage(
                 image_id,
                 blocks,

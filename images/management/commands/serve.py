@@ -17,7 +17,7 @@ from django.core.management.base import CommandError
 from django.db import connection, connections
 
 from imagecatalog.identity import first_user
-from images import data_folder, errors, stores
+from images import data_folder, errors, process_metrics, stores
 from images.console import CatalogueCommand, file_mode, positive_integer
 from images.management import (
     handover,
@@ -135,6 +135,7 @@ class Command(CatalogueCommand):
             signals = block_signals()
             service = probes.Service()
             if sockets.management:
+                stack.enter_context(process_metrics.folder(keep=former is not None))
                 probes.start(sockets.management.socket, service)
             supervisor = Supervisor(sockets, _web_options(options), service, signals)
             return supervisor.run(former or Handover())

@@ -1,0 +1,60 @@
+"""The metrics of a web process: its requests, the transfers of clients, and its database pool."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from django.db import connection
+
+from images import process_metrics
+from images.transfers import concurrency
+
+METHODS: Final = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+INTERFACE: Final = re.compile(r"/(v1|v2|catalog|identity|admin)(?:\.[0-9]+)?(?:/|$)")
+PROBES: Final = {"/healthcheck", "/healthz", "/livez", "/readyz"}
+OTHER: Final = "other"
+
+
+def answered(method: str, path: str, status: int, seconds: float) -> None:
+    """Count an answered request, with the time that it took since it had arrived."""
+    labels = _labels(method, path, status)
+    process_metrics.count("http_requests_total", *labels)
+    process_metrics.observe("http_request_duration_seconds", seconds, *labels)
+
+
+def refused(method: str, path: str, status: int) -> None:
+    """Count a request that was refused before it was complete. The path can be empty."""
+    process_metrics.count("http_requests_total", *_labels(method, path, status))
+
+
+def _labels(method: str, path: str, status: int) -> tuple[str, str, str]:
+    named = method if method in METHODS else OTHER
+    return interface(path), named, f"{status // 100}xx"
+
+
+def interface(path: str) -> str:
+    """Return the interface that a path belongs to."""
+    if match := INTERFACE.match(path):
+        return match[1]
+    return "probe" if path in PROBES else OTHER
+
+
+def publish(in_progress: int, waiting: int) -> None:
+    """Publish the state of this process.
+
+    ``waiting`` requests wait for a thread, and ``in_progress`` are being answered.
+    """
+    process_metrics.show("http_requests_in_progress", in_progress)
+    process_metrics.show("http_requests_waiting", waiting)
+    for holds, shares in (
+        ("thread", concurrency.shares()),
+        ("connection", concurrency.sent_shares()),
+    ):
+        process_metrics.show("client_transfers_running", shares.running, holds)
+        process_metrics.show("client_transfers_limit", shares.places, holds)
+    if pool := getattr(connection, "pool", None):
+        process_metrics.show("database_pool_connections", pool.used, "used")
+        process_metrics.show("database_pool_connections", pool.idle, "idle")
+        process_metrics.show("database_pool_limit", pool.size)
+        process_metrics.show("database_pool_waiting", pool.waiting)

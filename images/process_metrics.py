@@ -1,0 +1,250 @@
+"""Numbers that the processes of a service count, for the process that answers ``/metrics``.
+
+prometheus_client keeps the numbers of each process in files of one folder, its multiprocess
+mode. Each process has a numbered place in the folder, and one that replaces it continues with the
+numbers of its place: counters never fall, and there are only as many files as processes. Without
+the folder nothing is counted.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import itertools
+import logging
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TextIO
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
+from prometheus_client.metrics_core import Metric as Sums
+from prometheus_client.multiprocess import MultiProcessCollector
+
+log = logging.getLogger(__name__)
+
+PREFIX: Final = "imagecatalog"
+FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client reads this variable
+FOLDER_NAME: Final = "imagecatalog-metrics-"
+IN_MEMORY: Final = Path("/dev/shm")
+# Bytes of each file, allocated before use: a process that writes to a file in memory for which
+# there is no more memory is killed. They are enough for all values of all labels.
+FILES: Final = {"counter": 1 << 18, "histogram": 1 << 20, "gauge_livesum": 1 << 16}
+# Seconds: requests for metadata take milliseconds, those that transfer data minutes.
+BUCKETS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600)
+REQUEST: Final = ("interface", "method", "status")
+
+
+class Metric(NamedTuple):
+    """The kind of a metric, its help text, and the names of its labels."""
+
+    kind: type[Counter] | type[Gauge] | type[Histogram]
+    help: str
+    labels: tuple[str, ...] = ()
+
+
+METRICS: Final = {
+    "http_requests_total": Metric(
+        Counter,
+        "Answered requests by interface (v1, v2, catalog, identity, admin, probe, other), "
+        "method and class of the status code, such as 2xx.",
+        REQUEST,
+    ),
+    "http_request_duration_seconds": Metric(
+        Histogram,
+        "Time from the arrival of a request to the end of its answer, also of transfers.",
+        REQUEST,
+    ),
+    "http_requests_in_progress": Metric(
+        Gauge, "Requests that are being answered, also by a download."
+    ),
+    "http_requests_waiting": Metric(
+        Gauge,
+        "Complete requests that wait for a thread, or for their address's turn.",
+    ),
+    "upload_bytes_total": Metric(
+        Counter, "Bytes of image data that clients have sent."
+    ),
+    "download_bytes_total": Metric(
+        Counter, "Bytes of image data that were sent to clients."
+    ),
+    "transfer_bytes_total": Metric(
+        Counter,
+        "Bytes of image data that transfers have read, by kind. Data that was uploaded in "
+        "chunks counts when it is imported.",
+        ("kind",),
+    ),
+    "client_transfers_running": Metric(
+        Gauge,
+        "Uploads and downloads of clients, by what each of them holds: a thread, or only a "
+        "connection.",
+        ("holds",),
+    ),
+    "client_transfers_limit": Metric(
+        Gauge, "Uploads and downloads that can run at once.", ("holds",)
+    ),
+    "client_transfers_refused_total": Metric(
+        Counter,
+        "Uploads and downloads that were refused, by the limit that was reached: all, "
+        "address or project.",
+        ("limit",),
+    ),
+    "client_transfers_ended_total": Metric(
+        Counter, "Uploads and downloads that were ended to make room for other clients."
+    ),
+    "database_pool_connections": Metric(
+        Gauge,
+        "Connections of the web processes to PostgreSQL, by state: used or idle.",
+        ("state",),
+    ),
+    "database_pool_limit": Metric(
+        Gauge, "Connections to PostgreSQL that the web processes can have."
+    ),
+    "database_pool_waiting": Metric(
+        Gauge, "Threads of the web processes that wait for a connection to PostgreSQL."
+    ),
+}
+
+_metrics: dict[str, Any] = {}  # those of this process, if it counts
+_place: TextIO | None = None  # open and locked as long as this process runs
+_collecting = threading.Lock()
+
+
+# In a process that counts
+
+
+def start() -> None:
+    """Let this process count, if `folder` was called in the process that has started it."""
+    global _place
+    path = os.environ.get(FOLDER)
+    if not path or _metrics:
+        return
+    try:
+        _place = _free_place(Path(path))
+        number = int(Path(_place.name).stem)
+        for kind, size in FILES.items():
+            _allocate(Path(path, f"{kind}_{number}.db"), size)
+    except OSError as error:
+        log.warning("this process has no metrics: %s. Free space in %s.", error, path)
+        return
+    values.ValueClass = values.MultiProcessValue(lambda: number)  # type: ignore[no-untyped-call]
+    registry = CollectorRegistry()
+    for name, metric in METRICS.items():
+        options: dict[str, Any] = {}
+        if metric.kind is Gauge:
+            options = {"multiprocess_mode": "livesum"}
+        elif metric.kind is Histogram:
+            options = {"buckets": BUCKETS}
+        _metrics[name] = metric.kind(
+            f"{PREFIX}_{name}",
+            metric.help,
+            metric.labels,
+            registry=registry,
+            **options,
+        )
+
+
+def _free_place(folder: Path) -> TextIO:
+    """Return the locked file of the first place that no process has."""
+    for number in itertools.count(1):
+        file = (folder / f"{number}.lock").open("w")
+        if _is_free(file):
+            return file
+        file.close()
+    raise AssertionError
+
+
+def _is_free(file: TextIO) -> bool:
+    """Lock the file of a place; return False if a process has locked it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _allocate(path: Path, size: int) -> None:
+    with path.open("ab") as file:
+        os.posix_fallocate(file.fileno(), 0, size)
+
+
+def count(name: str, *labels: str, by: float = 1) -> None:
+    """Increase a counter of METRICS."""
+    if _metrics:
+        _child(name, labels).inc(by)
+
+
+def observe(name: str, seconds: float, *labels: str) -> None:
+    """Add a duration to a histogram of METRICS."""
+    if _metrics:
+        _child(name, labels).observe(seconds)
+
+
+def show(name: str, value: float, *labels: str) -> None:
+    """Set a gauge of METRICS; ``/metrics`` has the sum of those of all processes."""
+    if _metrics:
+        _child(name, labels).set(value)
+
+
+def _child(name: str, labels: tuple[str, ...]) -> Any:
+    return _metrics[name].labels(*labels) if labels else _metrics[name]
+
+
+# In the process that has started them
+
+
+@contextmanager
+def folder(keep: bool) -> Iterator[None]:
+    """Let the processes that are started within the context count.
+
+    With ``keep`` they continue in the folder of this process from before a reload.
+    """
+    path = os.environ.get(FOLDER, "")
+    if not (keep and os.path.isdir(path)):
+        parent = (
+            IN_MEMORY if os.access(IN_MEMORY, os.W_OK) else Path(tempfile.gettempdir())
+        )
+        _remove_abandoned(parent)
+        path = tempfile.mkdtemp(prefix=FOLDER_NAME, dir=parent)
+    os.environ[FOLDER] = path
+    try:
+        yield
+    finally:
+        os.environ.pop(FOLDER, None)
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _remove_abandoned(parent: Path) -> None:
+    """Remove what services of this user have left that were killed."""
+    for path in parent.glob(f"{FOLDER_NAME}*"):
+        if path.stat().st_uid != os.geteuid():
+            continue
+        # A service that starts has no places yet.
+        places = list(path.glob("*.lock"))
+        if places and all(map(_has_ended, places)):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _has_ended(place: Path) -> bool:
+    with place.open("w") as file:
+        return _is_free(file)
+
+
+def sums() -> Iterable[Sums]:
+    """Return the sums of the numbers of all processes; gauges of those that run."""
+    path = os.environ.get(FOLDER)
+    if not path:
+        return ()
+    with _collecting:
+        for place in Path(path).glob("*.lock"):
+            with place.open("w") as file:
+                if _is_free(file):
+                    gauges = place.with_name(f"gauge_livesum_{place.stem}.db")
+                    gauges.unlink(missing_ok=True)
+        # An empty file is just being made.
+        files = [str(it) for it in Path(path).glob("*.db") if it.stat().st_size]
+        sums: Iterable[Sums] = MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call]
+    return sums
