@@ -88,6 +88,17 @@ def files() -> dict[str, Path]:
     }
 
 
+def of_library(name: str, *, help: str) -> None:
+    """Declare a variable that a library reads, and set it to the content of ``NAME_FILE``, if set.
+
+    The file wins: children of this process inherit both variables, and read the file again.
+    """
+    declare(name, help=help)
+    if os.environ.get(f"{name}{FILE}", "").strip():
+        os.environ.pop(name, None)
+        os.environ[name] = _value(name)
+
+
 def flag(name: str, default: bool, *, help: str) -> bool:
     """Read ``on`` or ``off`` (also yes/no, true/false, 1/0) in any case.
 

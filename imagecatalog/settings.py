@@ -348,6 +348,12 @@ IMAGECATALOG_STORES = env.text(
     help="Comma-separated `ID=URL` pairs, the default store first. See "
     "[Stores](#stores).",
 )
+env.of_library(
+    "AWS_ACCESS_KEY_ID",
+    help="Credential for S3, of stores and of backups. See [Stores](#stores).",
+)
+env.of_library("AWS_SECRET_ACCESS_KEY", help="The secret of that credential.")
+env.of_library("AWS_SESSION_TOKEN", help="The token of a temporary credential.")
 IMAGECATALOG_STAGING_STORE = env.text(
     "IMAGECATALOG_STAGING_STORE",
     shown="the default store",

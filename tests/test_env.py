@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -288,3 +289,18 @@ def test_origins_are_compared_as_browsers_write_them(
         "http://b.example",
         "http://c:443",
     )
+
+
+def test_a_credential_of_a_library_can_be_in_a_file_which_wins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "that of the parent process")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY_FILE", str(tmp_path / "secret"))
+    (tmp_path / "secret").write_text("rotated\n")
+
+    env.of_library("AWS_SECRET_ACCESS_KEY", help="")
+
+    assert os.environ["AWS_SECRET_ACCESS_KEY"] == "rotated"
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY_FILE")
+    env.of_library("AWS_SECRET_ACCESS_KEY", help="")
+    assert os.environ["AWS_SECRET_ACCESS_KEY"] == "rotated"
