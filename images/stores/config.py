@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
@@ -15,11 +17,19 @@ ID = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
 CLOUDS = ("s3", "s3a", "gs", "az", "adl", "azure", "abfs", "abfss")
 
 
+VARIABLE = "IMAGECATALOG_STORES"
+
+
 def parse(raw: str) -> dict[str, LocalStore | ObjectStore]:
     """Parse a comma-separated list of ``id=URL`` pairs; return the stores by id, in this order.
 
     Raises ImproperlyConfigured if the text is malformed or names no store.
     """
+    with _named(VARIABLE):
+        return _parsed(raw)
+
+
+def _parsed(raw: str) -> dict[str, LocalStore | ObjectStore]:
     stores: dict[str, LocalStore | ObjectStore] = {}
     for pair in filter(None, map(str.strip, raw.split(","))):
         store_id, equals, url = pair.partition("=")
@@ -36,6 +46,18 @@ def parse(raw: str) -> dict[str, LocalStore | ObjectStore]:
     if not stores:
         raise _wrong("it names no store")
     return stores
+
+
+def object_store(store_id: str, url: str, variable: str) -> ObjectStore:
+    """Return the object store at a URL with options, which is the value of a variable.
+
+    Raises ImproperlyConfigured, with that name, if the URL is not that of an object store.
+    """
+    with _named(variable):
+        store = _store(store_id, url)
+        if not isinstance(store, ObjectStore):
+            raise _wrong("the URL must begin with s3://, gs:// or az://", store_id)
+        return store
 
 
 def _store(store_id: str, url: str) -> LocalStore | ObjectStore:
@@ -85,5 +107,14 @@ def _cached(store_id: str, text: str) -> bool:
 
 
 def _wrong(why: str, store_id: str = "") -> ImproperlyConfigured:
-    where = f" (store {store_id!r})" if store_id else ""
-    return ImproperlyConfigured(f"IMAGECATALOG_STORES{where}: {why}.")
+    where = f"store {store_id!r}: " if store_id else ""
+    return ImproperlyConfigured(f"{where}{why}.")
+
+
+@contextmanager
+def _named(variable: str) -> Iterator[None]:
+    """Put the name of a variable before the messages of ImproperlyConfigured."""
+    try:
+        yield
+    except ImproperlyConfigured as error:
+        raise ImproperlyConfigured(f"{variable}: {error}") from error

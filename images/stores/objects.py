@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import obstore
@@ -48,8 +48,8 @@ class ObjectStore:
         """Prepare the client of a store at a URL such as ``s3://bucket/prefix``.
 
         ``options`` are the options of obstore's client, and ``part_mib`` (size of the parts of
-        an upload, in MiB). Raises ImproperlyConfigured for a bad URL or option, and for a
-        credential among the options.
+        an upload, in MiB). Raises ImproperlyConfigured, without the name of the variable, for a
+        bad URL or option, and for a credential among the options.
         """
         self.id = store_id
         self.weight = weight
@@ -151,6 +151,46 @@ class ObjectStore:
                     ):  # other objects are not the service's
                         yield entry["path"], entry["size"]
 
+    def copy(self, source: str, key: str) -> None:
+        """Copy an object within the store, without transferring its data.
+
+        S3 refuses objects above 5 GiB. Raises DataMissing if there is no such object, StoreError
+        if the store fails.
+        """
+        with _reading():
+            obstore.copy(self._client, keys.checked(source), keys.checked(key))
+
+    def folders(self) -> list[str]:
+        """Return the first segments of all keys that have several. Raises StoreError."""
+        with _store_errors():
+            return [*obstore.list_with_delimiter(self._client)["common_prefixes"]]
+
+    def inside(self, folder: str) -> Iterator[tuple[str, datetime]]:
+        """Yield (key, time of its last change) of all objects in a folder. Raises StoreError."""
+        with _store_errors():
+            for batch in obstore.list(self._client, prefix=keys.checked(folder)):
+                for entry in batch:
+                    yield entry["path"], entry["last_modified"]
+
+    def delete_folder(self, folder: str) -> None:
+        """Remove all objects in a folder, and in S3 its unfinished multipart uploads.
+
+        Safe to call twice. Raises StoreError.
+        """
+        with _store_errors():
+            for batch in obstore.list(self._client, prefix=keys.checked(folder)):
+                obstore.delete(self._client, [entry["path"] for entry in batch])
+        if self.type in S3:
+            unfinished.abort(self._url, self._options, folder)
+
+    def unfinished_uploads(self, folder: str = "") -> Iterator[unfinished.Upload]:
+        """Yield the multipart uploads, in the store or a folder of it, that have not ended.
+
+        Yields nothing for clouds other than S3. Raises StoreError.
+        """
+        if self.type in S3:
+            yield from unfinished.uploads(self._url, self._options, folder)
+
     def url(self, key: str) -> str:
         """Return the URL of an object, such as ``s3://bucket/…``: the store's URL and the key."""
         return f"{self._url}/{keys.checked(key)}"
@@ -238,7 +278,7 @@ def _nothing() -> Generator[bytes, None, None]:
 def _client(store_id: str, url: str, options: Mapping[str, str]) -> Any:
     if any(word in name.lower() for name in options for word in SECRET):
         raise ImproperlyConfigured(
-            f"IMAGECATALOG_STORES: the URL of store {store_id!r} contains a credential. "
+            f"the URL of store {store_id!r} contains a credential. "
             "Set it in the environment variables of the cloud instead."
         )
     plain = options.get("endpoint", "").startswith("http://")
@@ -263,7 +303,7 @@ def _client(store_id: str, url: str, options: Mapping[str, str]) -> Any:
         )
     except (BaseError, ValueError, TypeError) as error:
         raise ImproperlyConfigured(
-            f"IMAGECATALOG_STORES: store {store_id!r} cannot be used. Check its URL, its "
+            f"store {store_id!r} cannot be used. Check its URL, its "
             f"options ({', '.join(options) or 'none'}) and the variables of the cloud."
         ) from error
 
@@ -271,7 +311,7 @@ def _client(store_id: str, url: str, options: Mapping[str, str]) -> Any:
 def _mebibytes(store_id: str, text: str) -> int:
     if not text.isdecimal() or not 5 <= int(text) <= 1024:
         raise ImproperlyConfigured(
-            f"IMAGECATALOG_STORES: part_mib of store {store_id!r} is {text!r}. It must be "
+            f"part_mib of store {store_id!r} is {text!r}. It must be "
             "a whole number from 5 to 1024."
         )
     return int(text) << 20

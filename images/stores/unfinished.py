@@ -1,4 +1,4 @@
-"""Abort multipart uploads that dead processes have left behind in S3.
+"""Multipart uploads that have not ended in S3, such as those of dead processes.
 
 Their parts are invisible, but the owner of the bucket pays for them. obstore can neither list
 nor abort multipart uploads. botocore can do both; it is large, so it is loaded only when
@@ -9,40 +9,89 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
+
+from images.errors import StoreError
 
 log = logging.getLogger(__name__)
 
 READ_TIMEOUT = 20  # seconds
 
 
+@dataclass(frozen=True)
+class Upload:
+    """A multipart upload that has not ended."""
+
+    bucket: str
+    name: str  # the key, with the prefix of the store
+    upload_id: str
+    begun_at: datetime | None  # None if the server does not tell
+
+
+def uploads(url: str, options: Mapping[str, str], key: str = "") -> Iterator[Upload]:
+    """Yield the multipart uploads in the store at ``s3://bucket/prefix``.
+
+    With ``key`` only those whose keys begin with it. Raises StoreError, also for a bucket that
+    does not allow to list them.
+    See https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html
+    """
+    bucket, name = urlsplit(url).netloc, _name(url, key)
+    with _errors():
+        pages = _client_of(options).get_paginator("list_multipart_uploads")
+        for page in pages.paginate(Bucket=bucket, Prefix=name):
+            for found in page.get("Uploads", []):
+                yield Upload(
+                    bucket, found["Key"], found["UploadId"], found.get("Initiated")
+                )
+
+
 def abort(url: str, options: Mapping[str, str], key: str) -> None:
-    """Abort the multipart uploads of a key in the store at ``s3://bucket/prefix``.
+    """Abort the multipart uploads of a key, and of all keys in a folder of that name.
 
     Errors are logged, not raised: a bucket that allows neither listing nor aborting uploads can
-    have a lifecycle rule that aborts them (AbortIncompleteMultipartUpload). See
-    https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html
+    have a lifecycle rule that aborts them (AbortIncompleteMultipartUpload).
     """
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    bucket = urlsplit(url).netloc
-    name = "/".join(filter(None, [urlsplit(url).path.strip("/"), key]))
+    name = _name(url, key)
     try:
-        client = _client(options.get("endpoint"), options.get("region"))
-        listing = client.list_multipart_uploads(Bucket=bucket, Prefix=name)
-        for upload in listing.get("Uploads", []):
-            if upload["Key"] == name:
-                client.abort_multipart_upload(
-                    Bucket=bucket, Key=name, UploadId=upload["UploadId"]
-                )
-    except (BotoCoreError, ClientError) as error:
+        for upload in uploads(url, options, key):
+            if upload.name == name or upload.name.startswith(f"{name}/"):
+                with _errors():
+                    _client_of(options).abort_multipart_upload(
+                        Bucket=upload.bucket,
+                        Key=upload.name,
+                        UploadId=upload.upload_id,
+                    )
+    except StoreError as error:
         log.warning(
             "Unfinished multipart uploads are left to the bucket's lifecycle rule: %s",
-            error,
+            error.__cause__,
         )
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        raise StoreError(
+            "The object store does not list or abort multipart uploads."
+        ) from error
+
+
+def _name(url: str, key: str) -> str:
+    return "/".join(filter(None, [urlsplit(url).path.strip("/"), key]))
+
+
+def _client_of(options: Mapping[str, str]) -> Any:
+    return _client(options.get("endpoint"), options.get("region"))
 
 
 @lru_cache(maxsize=8)
