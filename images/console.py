@@ -71,6 +71,12 @@ class CatalogueCommand(BaseCommand):
             help="print a JSON object for each line, and no summary",
         )
 
+    def add_yes_option(self, parser: ArgumentParser) -> None:
+        """Add the option with which ``confirm`` asks nothing."""
+        parser.add_argument(
+            "--yes", action="store_true", help="do not ask for confirmation"
+        )
+
     def write_row(self, line: str, **facts: object) -> None:
         """Write a line of a list; with --json, write the facts as a JSON object instead."""
         say(

@@ -72,9 +72,7 @@ class Command(CatalogueCommand):
             "DANGEROUS: any user can then create an image with an id that others still use. "
             "Asks for confirmation on a terminal",
         )
-        parser.add_argument(
-            "--yes", action="store_true", help="do not ask for confirmation"
-        )
+        self.add_yes_option(parser)
         parser.add_argument(
             "--dry-run",
             action="store_true",

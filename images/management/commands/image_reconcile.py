@@ -42,9 +42,7 @@ class Command(CatalogueCommand):
                 "data again)"
             ),
         )
-        parser.add_argument(
-            "--yes", action="store_true", help="do not ask for confirmation"
-        )
+        self.add_yes_option(parser)
         parser.add_argument(
             "--store", metavar="ID", help="only check the data in this store"
         )

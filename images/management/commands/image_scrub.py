@@ -43,9 +43,7 @@ class Command(CatalogueCommand):
             help="do not wait for the scrub time: images that are in the trash now cannot be "
             "restored afterwards. Asks for confirmation on a terminal",
         )
-        parser.add_argument(
-            "--yes", action="store_true", help="do not ask for confirmation"
-        )
+        self.add_yes_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not options["dry_run"]:

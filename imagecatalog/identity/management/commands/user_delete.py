@@ -18,9 +18,7 @@ class Command(CatalogueCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", help="the user's name")
-        parser.add_argument(
-            "--yes", action="store_true", help="do not ask for confirmation"
-        )
+        self.add_yes_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         account = arguments.user(options["name"])
