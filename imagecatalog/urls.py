@@ -9,7 +9,7 @@ from django.views.generic import RedirectView
 
 from imagecatalog import openapi
 from imagecatalog.api_page import api_page
-from images.api import health, versions
+from images.api import health, proxy_check, versions
 
 V1 = (
     path("v1", RedirectView.as_view(url="/v1/")),
@@ -23,6 +23,7 @@ urlpatterns = [
     path("docs", api_page, name="api-page"),
     path("healthcheck", health.healthcheck),
     path("livez", health.livez),
+    path(proxy_check.PATH, proxy_check.proxy_check),
     path("readyz", health.healthcheck),
     path("healthz", health.healthcheck),
     path("admin", RedirectView.as_view(url="/admin/")),

@@ -403,20 +403,30 @@ def catalogue(
 
 
 @contextlib.contextmanager
-def nginx(folder: Path, *services: str) -> Iterator[str]:
-    """The proxy of docs/operations.md in front of services with these URLs; yields its own."""
+def nginx(folder: Path, *services: str, without: Sequence[str] = ()) -> Iterator[str]:
+    """The proxy of docs/operations.md in front of services with these URLs; yields its own.
+
+    ``without``: the names of the directives that are left out.
+    """
     program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:
         raise Missing("nginx is not installed")
     address, log = f"127.0.0.1:{free_port()}", folder / "nginx.log"
     config = folder / "nginx.conf"
-    config.write_text(_nginx_config(address, services))
+    config.write_text(_without(_nginx_config(address, services), without))
     command = [program, "-p", folder, "-c", config, "-e", log]
     command += ["-g", "daemon off; pid nginx.pid;"]
     with running(command, os.environ, log) as process:
         url = f"http://{address}"
         wait_until(lambda: _status(url), "nginx", process=process, log=log)
         yield url
+
+
+def _without(config: str, directives: Sequence[str]) -> str:
+    lines = config.splitlines(keepends=True)
+    kept = [it for it in lines if not it.strip().startswith((*directives, "\0"))]
+    assert len(kept) == len(lines) - len(directives)
+    return "".join(kept)
 
 
 def _nginx_config(address: str, services: Sequence[str]) -> str:

@@ -34,7 +34,7 @@ def client_of(environ: Mapping[str, Any]) -> str:
     if "." in address:
         address = address.removeprefix(MAPPED)
     hops = environ.get("HTTP_X_FORWARDED_FOR", "").rsplit(",", HOPS)
-    while hops and _is_trusted(address):
+    while hops and is_trusted(address):
         hop = _parsed(hops.pop())
         if hop is None:
             break
@@ -68,7 +68,8 @@ def as_peers(trusted: tuple[str, ...]) -> list[str]:
     return [*map(str, networks), *mapped]
 
 
-def _is_trusted(peer: str) -> bool:
+def is_trusted(peer: str) -> bool:
+    """Return whether a peer is a trusted proxy; the empty peer is that of a Unix socket."""
     trusted = settings.IMAGECATALOG_TRUSTED_PROXIES
     if not trusted:  # the usual case, checked first because every request needs it
         return False

@@ -12,6 +12,7 @@ from django.views.generic import RedirectView
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from imagecatalog import openapi
+from images.api.proxy_check import proxy_check
 from images.api.v1.images import ImageRootViewSet
 from images.http.exception_handler import STATUS
 from images.http.openapi import REFUSALS
@@ -20,7 +21,12 @@ from tests.wire import openapi as fuzz
 
 PAGE = "docs"  # for people
 # Their answers are those of other paths, or 404.
-ALIASES = ("UnknownPathView", ImageRootViewSet.__name__, RedirectView.__name__)
+ALIASES = (
+    "UnknownPathView",
+    ImageRootViewSet.__name__,
+    RedirectView.__name__,
+    proxy_check.__name__,
+)
 METHODS = {"get", "head", "post", "put", "patch", "delete"}
 
 

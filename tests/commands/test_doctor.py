@@ -22,8 +22,9 @@ from images.management.commands import doctor
 from images.management.doctor import database, storage
 from images.models import ImageLocation, WorkerPause, WorkerReport
 from images.operations import health
+from images.stores import unfinished
 from tests import servers
-from tests.web import serving_folder
+from tests.web import Quiet, serving, serving_folder
 
 pytestmark = pytest.mark.django_db
 
@@ -291,18 +292,19 @@ def test_a_public_url_that_leads_nowhere_fails(
         (tmp_path / "livez").write_text("another service")
         assert "something else answers" in one(examine()["proxies"])[1]
         (tmp_path / "livez").write_text("OK")
-        assert [it["status"] for it in examine()["proxies"]] == ["ok"]
+        status, text = one(examine()["proxies"])
+        assert (status, "with the secret key of the service" in text) == ("warn", True)
 
 
 def test_proxies_that_are_not_named_are_warned_of(
-    healthy: None, examine: Examine, settings: Any, tmp_path: Path
+    healthy: None, examine: Examine, settings: Any
 ) -> None:
-    (tmp_path / "livez").write_text("OK")
-    with serving_folder(tmp_path) as url:
-        settings.IMAGECATALOG_PUBLIC_URL = url
-        status, text = one(examine()["proxies"])
+    settings.IMAGECATALOG_PUBLIC_URL = f"http://127.0.0.1:{servers.free_port()}"
 
-    assert (status, "IMAGECATALOG_TRUSTED_PROXIES" in text) == ("warn", True)
+    first, _ = examine()["proxies"]
+
+    assert first["status"] == "warn"
+    assert "IMAGECATALOG_TRUSTED_PROXIES" in first["text"]
 
 
 def test_a_keystone_that_is_away_fails(
@@ -311,7 +313,90 @@ def test_a_keystone_that_is_away_fails(
     settings.IMAGECATALOG_AUTH = "keystone"
     settings.IMAGECATALOG_KEYSTONE_URL = f"http://127.0.0.1:{servers.free_port()}/v3"
 
-    assert one(examine()["keystone"])[0] == "fail"
+    status, text = one(examine()["keystone"])
+
+    assert (status, "Start Keystone" in text) == ("fail", True)
+
+
+class Keystone(Quiet):
+    """The part of Keystone where the service user signs in."""
+
+    status, roles = 201, ("service",)
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        until = (timezone.now() + timedelta(hours=1)).isoformat()
+        roles = [{"id": name, "name": name} for name in self.roles]
+        token = {"expires_at": until, "issued_at": until, "roles": roles, "user": {}}
+        body = json.dumps({"token": token | {"methods": ["password"]}}).encode()
+        self.send_response(self.status)
+        self.send_header("X-Subject-Token", "a token")
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected", "advice"),
+    [
+        ({}, "ok", ""),
+        ({"roles": ("member",)}, "fail", "role add --user glance --project service"),
+        ({"status": 401}, "fail", "IMAGECATALOG_KEYSTONE_PASSWORD"),
+    ],
+)
+def test_the_service_user_must_be_able_to_check_tokens(
+    answer: dict[str, Any],
+    expected: str,
+    advice: str,
+    healthy: None,
+    examine: Examine,
+    settings: Any,
+) -> None:
+    settings.IMAGECATALOG_AUTH = "keystone"
+    settings.IMAGECATALOG_KEYSTONE_USERNAME = "glance"
+    settings.IMAGECATALOG_KEYSTONE_PASSWORD = "secret"
+    with serving(type("Answering", (Keystone,), answer)) as url:
+        settings.IMAGECATALOG_KEYSTONE_URL = f"{url}/v3"
+        (found,) = examine()["keystone"]
+
+    assert found["status"] == expected
+    assert advice in found["advice"]
+
+
+def test_multipart_uploads_that_dead_processes_have_left_are_counted(
+    healthy: None,
+    examine: Examine,
+    s3: servers.S3,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings.IMAGECATALOG_STORES = s3.store(prefix="left-over")
+    unfinished._client.cache_clear()  # it may have the credentials of another test
+    client = unfinished._client(s3.endpoint, None)
+    key = "left-over/ab/x"
+    upload = client.create_multipart_upload(Bucket=s3.bucket, Key=key)
+    try:
+        assert [it["status"] for it in examine()["uploads"]] == ["ok"]
+        monkeypatch.setattr(storage, "OLD_UPLOAD", timedelta(0))
+        status, text = one(examine()["uploads"])
+    finally:
+        client.abort_multipart_upload(
+            Bucket=s3.bucket, Key=key, UploadId=upload["UploadId"]
+        )
+
+    assert (status, "1 multipart upload" in text) == ("warn", True)
+
+
+@pytest.mark.postgres
+def test_another_isolation_of_transactions_fails(
+    healthy: None, examine: Examine
+) -> None:
+    assert "isolation" not in examine()
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL default_transaction_isolation = 'serializable'")
+
+    assert one(examine()["isolation"])[0] == "fail"
 
 
 @pytest.mark.postgres

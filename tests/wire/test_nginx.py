@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -29,7 +31,9 @@ def behind_nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     with servers.catalogue(folder, env, workers=1) as service:
         try:
             with servers.nginx(folder, service.url) as url:
-                yield replace(service, url=url)
+                yield replace(
+                    service, url=url, env=service.env | {"SERVICE": service.url}
+                )
         except servers.Missing as missing:
             pytest.skip(str(missing))
 
@@ -107,3 +111,58 @@ def test_the_client_is_known_by_its_own_address_and_cannot_state_another(
 
     servers.wait_until(logged, "the line of the access log")
     assert ' 127.0.1.7 "GET ' in logged()[0]
+
+
+def examined(service: Service, url: str) -> list[dict[str, str]]:
+    """The results of the doctor about the proxies in front of a service."""
+    env = service.env | {"IMAGECATALOG_PUBLIC_URL": url}
+    lines = servers.manage(env, "doctor", "--json").stdout.splitlines()
+    return [it for it in map(json.loads, lines) if it["check"] == "proxies"]
+
+
+def test_the_doctor_finds_nothing_wrong_with_it(behind_nginx: Service) -> None:
+    (found,) = examined(behind_nginx, behind_nginx.url)
+
+    assert (found["status"], "unchanged" in found["text"]) == ("ok", True)
+
+
+@pytest.mark.parametrize(
+    ("without", "advised"),
+    [
+        (
+            ("client_max_body_size",),
+            ["client_max_body_size 0"],
+        ),
+        (
+            (
+                "proxy_buffering",
+                "proxy_request_buffering",
+                "underscores_in_headers",
+                "large_client_header_buffers",
+                "proxy_set_header Host",
+                "proxy_set_header X-Forwarded-For",
+            ),
+            [
+                "proxy_set_header Host",
+                "proxy_set_header X-Forwarded-For",
+                "proxy_buffering off",
+                "underscores_in_headers on",
+                "proxy_request_buffering off",
+                "large_client_header_buffers",
+            ],
+        ),
+    ],
+)
+def test_the_doctor_names_the_directives_that_a_proxy_lacks(
+    without: tuple[str, ...],
+    advised: list[str],
+    behind_nginx: Service,
+    tmp_path: Path,
+) -> None:
+    port = behind_nginx.env["SERVICE"]
+    with servers.nginx(tmp_path, port, without=without) as url:
+        found = examined(behind_nginx, url)
+
+    given = " ".join(it["advice"] for it in found)
+    assert [it for it in advised if it not in given] == []
+    assert all(it["status"] != "ok" for it in found)

@@ -12,7 +12,13 @@ from django.core.management.base import CommandError
 from django.db import DatabaseError
 
 from images.console import CatalogueCommand
-from images.management.doctor import configuration, database, service, storage
+from images.management.doctor import (
+    configuration,
+    database,
+    proxies,
+    service,
+    storage,
+)
 from images.management.doctor.result import FAIL, OK, Result, fail
 from images.units import counted
 
@@ -24,16 +30,18 @@ WITHOUT_DATABASE: tuple[Check, ...] = (
     storage.permissions,
     storage.disks,
     database.file_system,
-    service.proxies,
+    proxies.all_checks,
     service.keystone,
     service.backups,
 )
 CONNECT: Check = database.tables
 WITH_DATABASE: tuple[Check, ...] = (
     database.rights,
+    database.isolation,
     database.clock,
     database.needed_stores,
     storage.all_stores,
+    storage.unfinished_uploads,
     service.worker,
 )
 

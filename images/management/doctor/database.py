@@ -20,6 +20,7 @@ from images.operations import unconfigured_stores
 SLOW = 0.1  # seconds for one answer
 MOST_SKEW = 1.0  # seconds between the clocks of two machines
 NETWORK = ("nfs", "cifs", "smb", "9p", "fuse.sshfs", "ceph", "glusterfs")
+ISOLATION = "read committed"
 NEVER_ID = -1  # primary key of a row that is rolled back
 
 
@@ -65,6 +66,21 @@ def rights() -> Iterator[Result]:
         WorkerReport.objects.create(pk=NEVER_ID, reported_at=timezone.now())
         transaction.set_rollback(True)
     yield ok("writing", "a row can be written")
+
+
+def isolation() -> Iterator[Result]:
+    """Report another isolation of transactions than the service is made for."""
+    if connection.vendor != "postgresql":
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW default_transaction_isolation")
+        (found,) = cursor.fetchone()
+    if found != ISOLATION:
+        yield fail(
+            "isolation",
+            f"transactions of the service's user are {found}",
+            f"ALTER ROLE … SET default_transaction_isolation = '{ISOLATION}'",
+        )
 
 
 def clock() -> Iterator[Result]:

@@ -1,9 +1,7 @@
-"""Checks of the background worker, proxies, Keystone and backups."""
+"""Checks of the background worker, Keystone and backups."""
 
 from __future__ import annotations
 
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +17,10 @@ from images.operations import health
 
 TIMEOUT = 5.0  # seconds
 OLD = timedelta(days=2)
+VALIDATING = {
+    "service",
+    "admin",
+}  # with one of these roles Keystone lets a user check tokens
 
 
 def worker() -> Iterator[Result]:
@@ -35,52 +37,51 @@ def worker() -> Iterator[Result]:
         )
 
 
-def proxies() -> Iterator[Result]:
-    """Report whether IMAGECATALOG_PUBLIC_URL leads to this service, and proxies are trusted."""
-    url = settings.IMAGECATALOG_PUBLIC_URL
-    if not url:
-        yield ok("proxies", "IMAGECATALOG_PUBLIC_URL is not set: no proxy is expected")
-        return
-    if reason := _failure(f"{url}/livez", b"OK"):
-        yield fail(
-            "proxies",
-            f"{url} does not lead to the service: {reason}",
-            "Start `serve` and the proxy, or correct IMAGECATALOG_PUBLIC_URL.",
-        )
-    else:
-        yield ok("proxies", f"{url} leads to the service")
-    if not settings.IMAGECATALOG_TRUSTED_PROXIES:
-        yield warn(
-            "proxies",
-            "IMAGECATALOG_TRUSTED_PROXIES is empty",
-            "Name the proxies: all clients otherwise seem to have the address of the proxy, and "
-            "one who guesses passwords locks everybody out.",
-        )
-
-
 def keystone() -> Iterator[Result]:
-    """Report whether Keystone answers, if IMAGECATALOG_AUTH is ``keystone``."""
+    """Sign in to Keystone as the service user, and look at its roles."""
     if settings.IMAGECATALOG_AUTH != "keystone":
         return
-    url = settings.IMAGECATALOG_KEYSTONE_URL
-    if reason := _failure(url, b"version"):
-        advice = "Start Keystone, or correct IMAGECATALOG_KEYSTONE_URL."
-        yield fail("keystone", f"{url}: {reason}", advice)
-    else:
-        yield ok("keystone", f"{url} answers")
+    # Parts of the package that IMAGECATALOG_AUTH=keystone needs.
+    from keystoneauth1 import exceptions
+    from keystoneauth1.identity.v3 import Password
+    from keystoneauth1.session import Session
 
-
-def _failure(url: str, expected: bytes) -> str | None:
-    """Return why a GET of ``url`` fails or its response lacks ``expected``; None if it succeeds."""
+    url, user = (
+        settings.IMAGECATALOG_KEYSTONE_URL,
+        settings.IMAGECATALOG_KEYSTONE_USERNAME,
+    )
+    project = settings.IMAGECATALOG_KEYSTONE_PROJECT_NAME
+    sign_in = Password(
+        auth_url=url,
+        username=user,
+        password=settings.IMAGECATALOG_KEYSTONE_PASSWORD,
+        user_domain_id=settings.IMAGECATALOG_KEYSTONE_DOMAIN,
+        project_name=project,
+        project_domain_id=settings.IMAGECATALOG_KEYSTONE_DOMAIN,
+    )
     try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
-            body: bytes = answer.read(1 << 16)
-    except urllib.error.HTTPError as error:
-        error.close()
-        return f"{error.code} {error.reason}"
-    except (OSError, ValueError) as error:
-        return str(getattr(error, "reason", error))
-    return None if expected in body else "something else answers"
+        roles = sign_in.get_access(Session(timeout=TIMEOUT)).role_names or []
+    except exceptions.Unauthorized:
+        yield fail(
+            "keystone",
+            f"{url} refuses the service user {user!r} in the project {project!r}",
+            "Correct IMAGECATALOG_KEYSTONE_USERNAME, IMAGECATALOG_KEYSTONE_PASSWORD, "
+            "IMAGECATALOG_KEYSTONE_PROJECT_NAME and IMAGECATALOG_KEYSTONE_DOMAIN.",
+        )
+        return
+    except exceptions.ClientException as error:
+        advice = "Start Keystone, or correct IMAGECATALOG_KEYSTONE_URL."
+        yield fail("keystone", f"{url}: {error}", advice)
+        return
+    if VALIDATING.isdisjoint(roles):
+        yield fail(
+            "keystone",
+            f"the service user {user!r} has the roles {', '.join(roles) or 'none'}, and cannot "
+            "check the tokens of others",
+            f"openstack role add --user {user} --project {project} service",
+        )
+    else:
+        yield ok("keystone", f"{url} accepts the service user {user!r}")
 
 
 def backups() -> Iterator[Result]:
@@ -94,9 +95,9 @@ def backups() -> Iterator[Result]:
     if newest is None:
         yield fail("backup", f"there is none in {folder}", advice)
         return
-    begun_at = folders.begun_at(newest)
-    text = f"the newest is of {iso(begun_at)}"
-    if timezone.now() - begun_at > OLD:
+    begun = folders.begun_at(newest)
+    text = f"the newest is of {iso(begun)}"
+    if timezone.now() - begun > OLD:
         yield fail("backup", text, advice)
     else:
         yield ok("backup", text)

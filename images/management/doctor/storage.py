@@ -7,22 +7,33 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import timedelta
+from itertools import islice
 from pathlib import Path
 from uuid import uuid4
 
 from django.conf import settings
 from django.db import connection
+from django.utils import timezone
 
 from images import errors, lifecycle, stores
+from images.console import iso
 from images.management.doctor.result import Result, fail, ok, warn
 from images.operations.readiness import NOBODY
 from images.stores.local import LocalStore
+from images.stores.objects import ObjectStore
 from images.transfers.keys import key_of
-from images.units import size
+from images.units import counted, size
 
 PROBE = b"a probe of the doctor, which removes it"
 LITTLE = 0.10  # free fraction of a disk
 VERY_LITTLE = 0.02
+OLD_UPLOAD = timedelta(days=1)
+MOST_UPLOADS = 10_000  # that are looked at
+RULE = (
+    "Give the bucket a rule that aborts incomplete multipart uploads after a day, or allow the key "
+    "s3:ListBucketMultipartUploads and s3:AbortMultipartUpload."
+)
 # A text in the error of an object store -> what to do.
 REASONS = {
     "NoSuchBucket": "Create the bucket, or correct its name in IMAGECATALOG_STORES.",
@@ -67,6 +78,32 @@ def _try(store: stores.Store) -> None:
         store.delete(key)
     if found != PROBE:
         raise errors.StoreError("The store returned other data than was written.")
+
+
+def unfinished_uploads() -> Iterator[Result]:
+    """Report multipart uploads that have not ended for a day: their parts cost money."""
+    for store in stores.configured():
+        if isinstance(store, ObjectStore):
+            yield from _unfinished(store)
+
+
+def _unfinished(store: ObjectStore) -> Iterator[Result]:
+    try:
+        begun = [it.begun_at for it in islice(store.unfinished_uploads(), MOST_UPLOADS)]
+    except errors.StoreError as error:
+        cause = " ".join(str(error.__cause__).split())[:300]
+        yield warn("uploads", f"{store.id!r}: {error} {cause}", RULE)
+        return
+    old = [at for at in begun if at and timezone.now() - at > OLD_UPLOAD]
+    if old:
+        yield warn(
+            "uploads",
+            f"{store.id!r}: {counted(len(old), 'multipart upload')} of dead processes, the oldest of "
+            f"{iso(min(old))}",
+            RULE,
+        )
+    else:
+        yield ok("uploads", f"{store.id!r}: no multipart upload is left over")
 
 
 def disks() -> Iterator[Result]:

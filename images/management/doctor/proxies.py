@@ -1,0 +1,222 @@
+"""The checks of the proxies: what of a request to the public URL reaches the service, and how."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from django.conf import settings
+
+from images.api.proxy_check import DATA, END, PATH, SIGNATURE, UNDERSCORE, sign
+from images.management.doctor.result import Result, fail, ok, warn
+
+TIMEOUT: Final = 5.0  # seconds
+UNREAD: Final = 1.0  # s during which the data of an answer is not read
+LARGE: Final = 1 << 40  # bytes: announced, never sent
+CHUNKS: Final = [bytes(1 << 16)] * 32  # 2 MiB; proxies refuse 1 MiB by default
+LONG: Final = "x" * (32 << 10)  # a header; proxies refuse more than 8 KiB by default
+FORGED: Final = "192.0.2.1"  # an address of no machine (RFC 5737)
+CONNECTIONS: Final = {
+    "http": http.client.HTTPConnection,
+    "https": http.client.HTTPSConnection,
+}
+ADVICE: Final = "See `Reverse proxy` in docs/operations.md."
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer to a request through the proxies."""
+
+    status: int
+    document: dict[str, Any]  # what has reached the service; empty if it did not answer
+    seconds: float  # until the service could send the end of the data
+    port: int  # of this machine
+
+
+def all_checks() -> Iterator[Result]:
+    """Send requests to the public URL, and compare what the service receives of them."""
+    url = settings.IMAGECATALOG_PUBLIC_URL
+    if not url:
+        yield ok("proxies", "IMAGECATALOG_PUBLIC_URL is not set: no proxy is expected")
+        return
+    if not settings.IMAGECATALOG_TRUSTED_PROXIES:
+        yield warn(
+            "proxies",
+            "IMAGECATALOG_TRUSTED_PROXIES is empty",
+            "Name the proxies: all clients otherwise seem to have the address of the proxy, and "
+            "one who guesses passwords locks everybody out.",
+        )
+    if reason := _failure(f"{url}/livez"):
+        yield fail(
+            "proxies",
+            f"{url} does not lead to the service: {reason}",
+            "Start `serve` and the proxy, or correct IMAGECATALOG_PUBLIC_URL.",
+        )
+        return
+    try:
+        found = [*_results(url)]
+    except (OSError, http.client.HTTPException) as error:
+        found = [fail("proxies", f"{url}: {error or type(error).__name__}", ADVICE)]
+    yield from found
+    if not found:
+        yield ok("proxies", f"{url} leads to the service, unchanged")
+
+
+def _failure(url: str) -> str | None:
+    """Return why a GET of a URL of the operator's does not give OK; None if it does."""
+    try:
+        with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
+            body: bytes = answer.read(1 << 16)
+    except urllib.error.HTTPError as error:
+        error.close()
+        return f"{error.code} {error.reason}"
+    except (OSError, ValueError) as error:
+        return str(getattr(error, "reason", error))
+    return None if body == b"OK" else "something else answers"
+
+
+def _results(url: str) -> Iterator[Result]:
+    headers = {"X-Forwarded-For": FORGED, UNDERSCORE: "1"}
+    plain = _ask(url, "GET", headers, query=f"?{DATA}")
+    if not plain.document:
+        yield warn(
+            "proxies",
+            f"the service behind {url} answers {plain.status}, so what the proxies pass is unknown",
+            "Run `doctor` with the secret key of the service, and the same release.",
+        )
+        return
+    yield from _forwarded(url, plain)
+    if plain.seconds < UNREAD / 2:
+        yield warn(
+            "proxies",
+            "a proxy takes whole downloads that their clients read slowly, which fills its memory "
+            "and disk",
+            f"For nginx: proxy_buffering off. {ADVICE}",
+        )
+    if settings.IMAGECATALOG_V1 and not plain.document["underscore"]:
+        yield fail(
+            "proxies",
+            "a proxy drops headers with an underscore, which API v1 needs",
+            f"For nginx: underscores_in_headers on. {ADVICE}",
+        )
+    yield from _bodies(url)
+    if not _ask(url, "GET", {"X-Long": LONG}).document:
+        yield warn(
+            "proxies",
+            "a proxy refuses a header of 32 KiB, as long filters and large tokens have",
+            f"For nginx: large_client_header_buffers 2 128k. {ADVICE}",
+        )
+
+
+def _forwarded(url: str, answer: Answer) -> Iterator[Result]:
+    arrived, parts = answer.document, urlsplit(url)
+    if arrived["host"] != parts.netloc:
+        yield warn(
+            "proxies",
+            f"the service is asked for {arrived['host']!r} instead of {parts.netloc!r}",
+            f"For nginx: proxy_set_header Host $http_host. {ADVICE}",
+        )
+    if arrived["scheme"] != parts.scheme:
+        yield fail(
+            "proxies",
+            f"the service takes {parts.scheme} for {arrived['scheme']}",
+            "Let the proxy set X-Forwarded-Proto, and name its address in "
+            f"IMAGECATALOG_TRUSTED_PROXIES. {ADVICE}",
+        )
+    if arrived["port"] == answer.port:
+        return  # no proxy is between
+    if arrived["forwarded"] in ("", FORGED):
+        yield fail(
+            "proxies",
+            "a proxy does not append the address of its client to X-Forwarded-For",
+            f"For nginx: proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for. {ADVICE}",
+        )
+    elif settings.IMAGECATALOG_TRUSTED_PROXIES and not arrived["trusted"]:
+        yield fail(
+            "proxies",
+            f"all clients seem to have the address {arrived['peer'] or 'of a Unix socket'}",
+            "Name it in IMAGECATALOG_TRUSTED_PROXIES"
+            + ("." if arrived["peer"] else ", as unix."),
+        )
+
+
+def _bodies(url: str) -> Iterator[Result]:
+    """Announce a huge body without sending it, then send one of 2 MiB in chunks."""
+    try:
+        status = _ask(url, "POST", {"Content-Length": str(LARGE)}).status
+    except TimeoutError:
+        yield warn(
+            "proxies",
+            "a proxy keeps a body until it has all of it: uploads need its disk, and seem to stand "
+            "still",
+            f"For nginx: proxy_request_buffering off. {ADVICE}",
+        )
+    else:
+        if status != 200:
+            yield _refused("a large body", status)
+    answer = _ask(url, "POST", {"Transfer-Encoding": "chunked"}, CHUNKS)
+    if answer.document.get("received") != sum(map(len, CHUNKS)):
+        yield _refused("a body of 2 MiB in chunks", answer.status)
+
+
+def _refused(what: str, status: int) -> Result:
+    return fail(
+        "proxies",
+        f"{what} is answered {status}",
+        f"For nginx: client_max_body_size 0 and proxy_http_version 1.1. {ADVICE}",
+    )
+
+
+def _ask(
+    url: str,
+    method: str,
+    headers: dict[str, str],
+    chunks: list[bytes] | None = None,
+    query: str = "",
+) -> Answer:
+    """Send a signed request. Raises OSError, TimeoutError and HTTPException."""
+    parts = urlsplit(url)
+    connection = CONNECTIONS[parts.scheme](parts.netloc, timeout=TIMEOUT)
+    try:
+        connection.putrequest(
+            method, f"{parts.path}/{PATH}{query}", skip_accept_encoding=True
+        )
+        for name, value in {SIGNATURE: sign(), **headers}.items():
+            connection.putheader(name, value)
+        connection.endheaders()
+        port = connection.sock.getsockname()[1]
+        _send(connection, chunks or [])
+        return _read(connection.getresponse(), port)
+    finally:
+        connection.close()
+
+
+def _send(connection: http.client.HTTPConnection, chunks: list[bytes]) -> None:
+    with suppress(BrokenPipeError, ConnectionResetError):  # the answer says why
+        for chunk in chunks:
+            connection.send(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+        if chunks:
+            connection.send(b"0\r\n\r\n")
+
+
+def _read(response: http.client.HTTPResponse, port: int) -> Answer:
+    line = response.readline(1 << 16)
+    if response.status != 200 or not line.startswith(b'{"received"'):
+        return Answer(response.status, {}, 0, port)
+    end = response.read(1)
+    if end:
+        time.sleep(UNREAD)
+    try:
+        while block := response.read(1 << 20):
+            end = (end + block)[-END:]
+    except (http.client.IncompleteRead, ConnectionError):
+        end = b""  # the proxy could not take all of it
+    return Answer(response.status, json.loads(line), float(end or 0), port)
