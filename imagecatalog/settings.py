@@ -57,7 +57,8 @@ SECRET_KEY_FALLBACKS = env.words(
 
 IMAGECATALOG_BACKUP_DIR = env.text(
     "IMAGECATALOG_BACKUP_DIR",
-    help="Folder in which `backup` makes backups. See [Backup](backup.md).",
+    help="Folder, or URL of an object store as in [Stores](#stores), in which `backup` makes "
+    "backups. See [Backup](backup.md).",
 )
 IMAGECATALOG_MANAGEMENT_BIND = env.text(
     "IMAGECATALOG_MANAGEMENT_BIND",

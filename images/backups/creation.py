@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import UTC
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -13,15 +12,10 @@ from django.db import connection
 from django.utils import timezone
 
 from images import db
-from images.backups import (
-    BackupError,
-    folders,
-    manifests,
-    objects,
-    postgresql,
-    sqlite,
-)
-from images.backups.contents import NeededObject, needed_objects, opened_sqlite
+from images.backups import BackupError, manifests, objects, postgresql, sqlite
+from images.backups.backup import Backup, Copies, Place
+from images.backups.contents import NeededObject
+from images.backups.files import create_file
 from images.backups.manifests import Manifest
 
 SECRET_KEY: Final = "secret-key"
@@ -29,21 +23,28 @@ SECRET_KEY: Final = "secret-key"
 Through = Callable[[Iterable[NeededObject]], Iterable[NeededObject]]
 
 
-def create(parent: Path, copied: Through | None = None) -> Path:
-    """Make a backup in the folder ``parent`` and return the backup's own folder.
+def create(
+    place: Place, copied: Through | None = None, *, afresh: bool = False
+) -> tuple[str, Manifest]:
+    """Make a backup in a place; return its path or URL, and its manifest.
 
     The backup has the database of one moment and the secret key of the data folder. With
     ``copied`` it also has the objects: this function gets them and yields each of them, and can
-    report progress. Raises BackupError if there is no catalogue, or if the backup fails.
+    report progress. ``afresh``: no object is shared with an earlier backup. Raises BackupError
+    if there is no catalogue, or if the backup fails.
     """
     if not db.exists():
         raise BackupError("There is no catalogue yet: `serve` or `migrate` makes one.")
-    earlier = folders.existing(parent)
-    previous = next(filter(objects.are_in, reversed(earlier)), None)
-    return folders.create(parent, partial(_fill, previous, copied))
+    made: list[Manifest] = []
+
+    def fill(draft: Backup, previous: Copies | None) -> None:
+        made.append(_fill(draft, copied, None if afresh else previous))
+
+    return place.create(fill), made[0]
 
 
-def _fill(previous: Path | None, copied: Through | None, folder: Path) -> None:
+def _fill(backup: Backup, copied: Through | None, previous: Copies | None) -> Manifest:
+    folder = backup.folder
     created_at = timezone.now().astimezone(UTC).isoformat(timespec="seconds")
     is_sqlite = connection.vendor == "sqlite"
     facts = sqlite.dump(folder) if is_sqlite else postgresql.dump(folder)
@@ -52,10 +53,12 @@ def _fill(previous: Path | None, copied: Through | None, folder: Path) -> None:
     counts = None
     if copied is not None:
         # After the database, so that the objects of all its images are there already.
-        counts = objects.copy_all(copied(_needed(folder)), folder, previous)
+        needed = sqlite.needed(folder) if is_sqlite else postgresql.needed(folder)
+        counts = objects.copy_all(copied(needed), backup.copies, previous)
     version = str(settings.IMAGECATALOG_VERSION)
     manifest = Manifest(version, created_at, connection.vendor, facts, files, counts)
     manifests.write(folder, manifest)
+    return manifest
 
 
 def _copy_secret_key(folder: Path) -> None:
@@ -66,14 +69,5 @@ def _copy_secret_key(folder: Path) -> None:
     path = settings.IMAGECATALOG_DATA_DIR / SECRET_KEY
     if settings.IMAGECATALOG_SECRET_KEY or not path.exists():
         return
-    with open(folders.create_file(folder / SECRET_KEY), "w") as file:
+    with open(create_file(folder / SECRET_KEY), "w") as file:
         file.write(path.read_text())
-
-
-def _needed(folder: Path) -> Iterator[NeededObject]:
-    if connection.vendor == "postgresql":
-        yield from needed_objects(connection)
-        return
-    # From the copy: while a list of the database itself is read, its log would grow.
-    with opened_sqlite(str(folder / sqlite.FILE)) as database:
-        yield from needed_objects(database)

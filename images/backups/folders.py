@@ -1,108 +1,147 @@
-"""The folder of backups: each backup is a folder in it, named by the time at which it was begun."""
+"""A folder of backups: each backup is a folder in it, and shares data with the previous one."""
 
 from __future__ import annotations
 
 import fcntl
 import os
-import re
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
-
-from django.utils import timezone
 
 from images.backups import BackupError
+from images.backups.backup import NAME, Backup, Copies, Fill, new_name
+from images.backups.files import FOLDER_MODE, create_file, make_folder, read
+from images.backups.objects import FOLDER
 from images.stores.writeback import PART, sync_folder
 
-FOLDER_MODE: Final = 0o700  # a backup has what passwords and tokens are checked with
-FILE_MODE: Final = 0o600
-TIME: Final = "%Y-%m-%dT%H-%M-%S.%fZ"
-NAME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{6}Z")
+
+class FolderCopies:
+    """The copies of objects in a backup: a file for each."""
+
+    def __init__(self, backup: Path) -> None:
+        self._backup = backup
+
+    def are_there(self) -> bool:
+        """Return whether the backup has copies at all."""
+        return (self._backup / FOLDER).is_dir()
+
+    def size(self, key: str) -> int | None:
+        """Return the size of a copy in bytes, None if there is no such file."""
+        path = self._backup / key
+        return path.stat().st_size if path.is_file() else None
+
+    def read(self, key: str) -> Generator[bytes, None, None]:
+        """Yield the data of a copy in blocks. Raises OSError."""
+        return read(self._backup / key)
+
+    def add(self, key: str, blocks: Iterable[bytes]) -> None:
+        """Write a file. Raises OSError, and the exceptions of ``blocks``."""
+        path = self._backup / key
+        make_folder(path.parent)
+        with open(create_file(path), "wb") as file:
+            file.writelines(blocks)
+
+    def share(self, key: str, previous: Copies) -> bool:
+        """Link to the file of another backup; return False on a file system without links."""
+        if not isinstance(previous, FolderCopies):
+            return False
+        path = self._backup / key
+        make_folder(path.parent)
+        with suppress(OSError):
+            os.link(previous._backup / key, path)
+            return True
+        return False
 
 
-def create(parent: Path, fill: Callable[[Path], None]) -> Path:
-    """Let ``fill`` make the files of a new backup in ``parent``; return the folder of the backup.
+class FolderOfBackups:
+    """A folder with backups. Others than its owner cannot read it."""
 
-    The folder gets its name only when all of its files are durable: a folder with the name of a
-    backup is complete. Raises BackupError if another backup is being made in ``parent``, and
-    the errors of ``fill``.
-    """
-    make_folder(parent)
-    with _alone(parent):
-        for unfinished in parent.glob(f"*{PART}"):
-            shutil.rmtree(unfinished)
-        path = parent / timezone.now().astimezone(UTC).strftime(TIME)
-        draft = path.with_name(path.name + PART)
-        draft.mkdir(FOLDER_MODE)
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def create(self, fill: Fill) -> str:
+        """Let ``fill`` make a new backup; return its path.
+
+        Its folder gets its name when all of it is durable: what has that name is complete.
+        Raises BackupError if another backup is being made, OSError, and what ``fill`` raises.
+        """
+        make_folder(self._path)
+        with self._alone():
+            self._remove_unfinished()
+            previous = self._newest_copies()
+            path = self._path / new_name()
+            draft = path.with_name(path.name + PART)
+            draft.mkdir(FOLDER_MODE)
+            try:
+                fill(_backup(draft), previous)
+                _sync(draft)
+                draft.rename(path)
+                sync_folder(self._path)
+            except BaseException:
+                shutil.rmtree(draft, ignore_errors=True)
+                raise
+        return str(path)
+
+    def existing(self) -> list[str]:
+        """Return the paths of the complete backups, the oldest first."""
+        return [str(path) for path in self._paths()]
+
+    def keep_newest(self, number: int) -> list[str]:
+        """Remove all backups but the newest ones; return those that were removed."""
+        with self._alone():
+            old = self._paths()[:-number]
+            for path in old:
+                # Under another name first: what has the name of a backup is complete.
+                draft = path.rename(path.with_name(path.name + PART))
+                shutil.rmtree(draft)
+        return [str(path) for path in old]
+
+    @contextmanager
+    def opened(self, name: str) -> Iterator[Backup]:
+        """Open a backup for reading."""
+        yield _backup(self._path / name)
+
+    def _paths(self) -> list[Path]:
+        if not self._path.is_dir():
+            return []
+        return sorted(
+            path
+            for path in self._path.iterdir()
+            if NAME.fullmatch(path.name) and path.is_dir() and not path.is_symlink()
+        )
+
+    def _newest_copies(self) -> Copies | None:
+        copies = map(FolderCopies, reversed(self._paths()))
+        return next((it for it in copies if it.are_there()), None)
+
+    def _remove_unfinished(self) -> None:
+        for path in self._path.glob(f"*{PART}"):
+            # Other programs have files of that suffix, too.
+            if NAME.fullmatch(path.name.removesuffix(PART)):
+                shutil.rmtree(path)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        folder = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            fill(draft)
-            _sync(draft)
-            draft.rename(path)
-            sync_folder(parent)
-        except BaseException:
-            shutil.rmtree(draft, ignore_errors=True)
-            raise
-    return path
+            self._lock(folder)
+            yield
+        finally:
+            os.close(folder)
+
+    def _lock(self, folder: int) -> None:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BackupError(
+                f"Another backup is being made in {self._path}. Wait for its end, or use another "
+                "folder."
+            ) from None
 
 
-def existing(parent: Path) -> list[Path]:
-    """Return the backups in a folder, the oldest first."""
-    if not parent.is_dir():
-        return []
-    return sorted(path for path in parent.iterdir() if NAME.fullmatch(path.name))
-
-
-def begun_at(backup: Path) -> datetime:
-    """Return the time at which a backup was begun, from the name of its folder."""
-    return datetime.strptime(backup.name, TIME).replace(tzinfo=UTC)
-
-
-def keep_newest(parent: Path, number: int) -> list[Path]:
-    """Remove all backups in a folder except the ``number`` newest; return the removed ones.
-
-    Raises BackupError if a backup is being made in the folder.
-    """
-    with _alone(parent):
-        old = existing(parent)[:-number]
-        for path in old:
-            # Under another name first: what has the name of a backup is complete.
-            draft = path.rename(path.with_name(path.name + PART))
-            shutil.rmtree(draft)
-    return old
-
-
-def make_folder(folder: Path) -> None:
-    """Create a folder and its parents, for their owner only, unless they exist already."""
-    if not folder.is_dir():
-        make_folder(folder.parent)
-        folder.mkdir(FOLDER_MODE, exist_ok=True)
-
-
-def create_file(path: Path) -> int:
-    """Create a file that only its owner can read; return its descriptor."""
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
-
-
-@contextmanager
-def _alone(parent: Path) -> Iterator[None]:
-    folder = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        _lock(folder, parent)
-        yield
-    finally:
-        os.close(folder)
-
-
-def _lock(folder: int, parent: Path) -> None:
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise BackupError(
-            f"Another backup is being made in {parent}. Wait for its end, or use another folder."
-        ) from None
+def _backup(folder: Path) -> Backup:
+    return Backup(str(folder), folder, FolderCopies(folder))
 
 
 def _sync(folder: Path) -> None:

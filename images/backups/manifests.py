@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from images.backups import BackupError
+from images.backups.backup import Backup
 from images.backups.contents import Facts
-from images.backups.folders import create_file
+from images.backups.files import create_file
 
 NAME: Final = "manifest.json"
 FORMAT: Final = 1
@@ -46,36 +47,38 @@ def write(folder: Path, manifest: Manifest) -> None:
         json.dump(manifest.document(), file, indent=2)
 
 
-def read(backup: Path) -> Manifest:
+def read(backup: Backup) -> Manifest:
     """Read the manifest of a backup. Raises BackupError if it is missing or cannot be read.
 
     Raises it, too, if a newer release made the backup in a format that is unknown here.
     """
     try:
-        document = json.loads((backup / NAME).read_text())
-        format, facts = document.pop("format"), Facts(**document.pop("facts"))
-        manifest = Manifest(**document, facts=facts)
+        document = json.loads((backup.folder / NAME).read_text())
+        # First: other formats can have other fields.
+        if document.pop("format") != FORMAT:
+            raise BackupError(
+                f"{backup.name} was made by release {document['version']}, in a format that this "
+                "release does not know. Use that release, or a newer one."
+            )
+        manifest = Manifest(**document | {"facts": Facts(**document["facts"])})
+        if not all(Path(name).name == name for name in manifest.files):
+            raise ValueError("a file is not in the folder of the backup")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BackupError(
-            f"{backup} is not a backup: its {NAME} cannot be read. Name a folder that "
-            "`backup` has made."
+            f"{backup.name} is not a backup: its {NAME} cannot be read. Name what `backup` has "
+            "printed."
         ) from error
-    if format != FORMAT:
-        raise BackupError(
-            f"{backup} was made by release {manifest.version}, in a format that this release does "
-            "not know. Use that release, or a newer one."
-        )
     return manifest
 
 
-def damaged_files(backup: Path, manifest: Manifest) -> list[str]:
+def damaged_files(folder: Path, manifest: Manifest) -> list[str]:
     """Compare the files of a backup with its manifest; return a sentence about each wrong file.
 
     A file is wrong if it is missing, or does not have its size and checksum.
     """
     problems = []
     for name, expected in manifest.files.items():
-        path = backup / name
+        path = folder / name
         if not path.is_file():
             problems.append(f"{name} is missing.")
         elif _facts(path) != expected:

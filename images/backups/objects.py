@@ -1,36 +1,33 @@
-"""The objects in a backup: a file for each, shared with the previous backup by hard links."""
+"""The objects in a backup: their copies, and how these are checked and put back."""
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import closing, suppress
-from pathlib import Path
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
 from typing import Final
 
 from images import errors, stores
-from images.backups import BackupError, folders
+from images.backups import BackupError
+from images.backups.backup import Copies
 from images.backups.contents import NeededObject
 from images.stores.digests import Digests, digesting
 from images.stores.keys import checked
 
 FOLDER: Final = "objects"
-BLOCK: Final = 1 << 20  # bytes
 
 
-def path_of(backup: Path, needed: NeededObject) -> Path:
-    """Return the path of an object's copy in a backup."""
-    return backup / FOLDER / f"store-{needed.store}" / checked(needed.key)
+class Damaged(Exception):
+    """A copy does not have the size or digest of its object."""
 
 
-def are_in(backup: Path) -> bool:
-    """Return whether a backup has objects."""
-    return (backup / FOLDER).is_dir()
+def key_of(needed: NeededObject) -> str:
+    """Return the key of an object's copy."""
+    return f"{FOLDER}/store-{needed.store}/{checked(needed.key)}"
 
 
 def copy_all(
-    objects: Iterable[NeededObject], backup: Path, previous: Path | None
+    objects: Iterable[NeededObject], copies: Copies, previous: Copies | None
 ) -> dict[str, int]:
     """Copy objects into a backup; return how many were copied, linked and missing.
 
@@ -40,36 +37,54 @@ def copy_all(
     """
     counts = Counter(copied=0, linked=0, missing=0)
     for needed in objects:
-        counts[_copy(needed, backup, previous)] += 1
+        counts[_copy(needed, copies, previous)] += 1
     return dict(counts)
 
 
-def _copy(needed: NeededObject, backup: Path, previous: Path | None) -> str:
-    path = path_of(backup, needed)
-    folders.make_folder(path.parent)
-    if previous is not None:
-        # It has no such copy, or it is on a file system without links.
-        with suppress(OSError):
-            os.link(path_of(previous, needed), path)
-            return "linked"
+def _copy(needed: NeededObject, copies: Copies, previous: Copies | None) -> str:
+    key = key_of(needed)
+    if (
+        previous is not None
+        and _has_copy(needed, previous)
+        and copies.share(key, previous)
+    ):
+        return "linked"
     try:
-        store = stores.get_for_location(needed.store)
-        with (
-            closing(store.open(needed.key)) as blocks,
-            open(folders.create_file(path), "wb") as file,
-        ):
-            file.writelines(blocks)
+        with _read_errors(needed):
+            blocks = stores.get_for_location(needed.store).open(needed.key)
     except errors.DataMissing:
         return "missing"
+    with closing(blocks):
+        copies.add(key, _explained(needed, blocks))
+    return "copied"
+
+
+def _has_copy(needed: NeededObject, copies: Copies) -> bool:
+    size = copies.size(key_of(needed))
+    return size is not None and needed.size in (None, size)
+
+
+def _explained(
+    needed: NeededObject, blocks: Iterator[bytes]
+) -> Generator[bytes, None, None]:
+    with _read_errors(needed):
+        yield from blocks
+
+
+@contextmanager
+def _read_errors(needed: NeededObject) -> Iterator[None]:
+    try:
+        yield
+    except errors.DataMissing:
+        raise
     except errors.StoreError as error:
         raise BackupError(
             f"The object {needed.key} of store {needed.store!r} cannot be read: {error}"
         ) from error
-    return "copied"
 
 
 def damaged(
-    objects: Iterable[NeededObject], backup: Path, missing: int
+    objects: Iterable[NeededObject], copies: Copies, missing: int
 ) -> Iterator[str]:
     """Yield a sentence about each damaged copy of an object, and one if too many have no copy.
 
@@ -78,34 +93,37 @@ def damaged(
     """
     without = 0
     for needed in objects:
-        path = path_of(backup, needed)
-        if not path.is_file():
+        size = copies.size(key_of(needed))
+        if size is None:
             without += 1
-        elif not _is_right(needed, path):
+            continue
+        try:
+            with closing(_checked(needed, size, copies)) as blocks:
+                for _ in blocks:
+                    pass
+        except Damaged:
             yield f"The object {needed.key} of store {needed.store!r} is damaged."
     if without > missing:
         yield f"{without - missing} objects have no copy."
 
 
-def _is_right(needed: NeededObject, path: Path) -> bool:
-    if needed.size not in (None, path.stat().st_size):
-        return False
-    if not needed.algorithm or not needed.digest:
-        return True
-    with Digests(needed.algorithm) as digests:
-        for _ in digesting(read(path), digests):
-            pass
-        return digests.hexdigests()[needed.algorithm] == needed.digest
+def _checked(
+    needed: NeededObject, size: int, copies: Copies
+) -> Generator[bytes, None, None]:
+    """Yield the data of a copy; raise Damaged, at the end, if it is not that of the object."""
+    if needed.size not in (None, size):
+        raise Damaged
+    algorithm = needed.algorithm if needed.digest else None
+    with (
+        closing(copies.read(key_of(needed))) as blocks,
+        Digests(*filter(None, [algorithm])) as digests,
+    ):
+        yield from digesting(blocks, digests)
+        if algorithm and digests.hexdigests()[algorithm] != needed.digest:
+            raise Damaged
 
 
-def read(path: Path) -> Iterator[bytes]:
-    """Yield the bytes of a file in blocks."""
-    with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            yield block
-
-
-def put_back(objects: Iterable[NeededObject], backup: Path) -> dict[str, int]:
+def put_back(objects: Iterable[NeededObject], copies: Copies) -> dict[str, int]:
     """Store the objects of a backup that their stores do not have; return counts.
 
     The counts are ``stored``, ``present`` (in its store already) and ``left_out`` (the copy is
@@ -113,23 +131,24 @@ def put_back(objects: Iterable[NeededObject], backup: Path) -> dict[str, int]:
     """
     counts = Counter(stored=0, present=0, left_out=0)
     for needed in objects:
-        path = path_of(backup, needed)
-        if path.is_file():
-            counts[_put_back(needed, path)] += 1
+        size = copies.size(key_of(needed))
+        if size is not None:
+            counts[_put_back(needed, size, copies)] += 1
     return dict(counts)
 
 
-def _put_back(needed: NeededObject, path: Path) -> str:
+def _put_back(needed: NeededObject, size: int, copies: Copies) -> str:
     try:
         store = stores.get_for_location(needed.store)
         store.check_mounted(in_use=lambda: False)
         with suppress(errors.DataMissing):
             store.size(needed.key)
             return "present"
-        if not _is_right(needed, path):
-            return "left_out"
-        store.put(needed.key, read(path), path.stat().st_size)
-    except errors.StoreNotConfigured:
+        # An earlier restore that was killed may have left a part of it.
+        store.delete(needed.key, abandoned=True)
+        with closing(_checked(needed, size, copies)) as blocks:
+            store.put(needed.key, blocks, size)
+    except (errors.StoreNotConfigured, Damaged):
         return "left_out"
     except errors.StoreError as error:
         raise BackupError(

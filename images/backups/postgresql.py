@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -22,15 +23,19 @@ from images.backups.contents import (
     REMOVED_SECRET,
     TRANSFERS,
     Facts,
+    NeededObject,
     facts,
+    needed_objects,
     opened_postgresql,
     pause_workers,
 )
-from images.backups.folders import create_file
+from images.backups.files import create_file
 
 FILE: Final = "database.dump"
 # Apart from the archive, because pg_dump cannot leave a column out.
 TRANSFERS_FILE: Final = "transfers.copy"
+# The objects that the database needs: a purge may remove rows before they are copied.
+OBJECTS_FILE: Final = "objects.jsonl"
 REPLACED: Final = (
     "catalogue_replaced_"  # the beginning of the names of replaced schemas
 )
@@ -51,7 +56,7 @@ def dump(folder: Path) -> Facts:
     fails.
     """
     program = _program("pg_dump")
-    for name in (FILE, TRANSFERS_FILE):
+    for name in (FILE, TRANSFERS_FILE, OBJECTS_FILE):
         os.close(create_file(folder / name))
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(SNAPSHOT)
@@ -67,7 +72,17 @@ def dump(folder: Path) -> Facts:
             f"--exclude-schema={REPLACED}*",
         )
         _write_transfers(cursor, folder / TRANSFERS_FILE)
+        with (folder / OBJECTS_FILE).open("w") as file:
+            for row in needed_objects(connection):
+                file.write(json.dumps(row) + "\n")
         return facts(connection)
+
+
+def needed(backup: Path) -> Iterator[NeededObject]:
+    """Yield the objects that the database in a backup needs."""
+    with (backup / OBJECTS_FILE).open() as file:
+        for line in file:
+            yield NeededObject._make(json.loads(line))
 
 
 def _write_transfers(cursor: Any, path: Path) -> None:

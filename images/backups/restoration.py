@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 from datetime import UTC
-from pathlib import Path
 from typing import Final
 
 from django.conf import settings
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.utils import timezone
 
-from images.backups import BackupError, folders, objects, postgresql, sqlite
+from images import db
+from images.backups import BackupError, objects, postgresql, sqlite
+from images.backups.backup import Backup
 from images.backups.contents import needed_objects
 from images.backups.creation import SECRET_KEY, Through
+from images.backups.files import create_file
 from images.backups.manifests import Manifest
 
 TIME: Final = "%Y%m%dT%H%M%SZ"
@@ -28,21 +30,36 @@ def check_kind(manifest: Manifest) -> None:
         )
 
 
-def restore_database(backup: Path, manifest: Manifest, *, replace: bool) -> None:
+def is_occupied() -> bool:
+    """Return whether the service's database has tables, such as those of a killed restore.
+
+    A file that SQLite cannot read counts as one with tables.
+    """
+    try:
+        return db.exists() and bool(
+            connection.introspection.django_table_names(only_existing=True)
+        )
+    except DatabaseError:
+        if connection.vendor != "sqlite":
+            raise
+        return True
+
+
+def restore_database(backup: Backup, manifest: Manifest, *, replace: bool) -> None:
     """Restore the database of a backup, with its background workers paused.
 
     With ``replace`` the present database is kept under another name. Raises BackupError.
     """
-    module = postgresql if manifest.database == "postgresql" else sqlite
+    reason = f"The catalogue was restored from the backup of {manifest.created_at}."
+    if manifest.database != "postgresql":
+        sqlite.restore(backup.folder, reason, _suffix())
+        return
     if replace:
-        module.replace(_suffix())
-    module.restore(
-        backup,
-        f"The catalogue was restored from the backup of {manifest.created_at}.",
-    )
+        postgresql.replace(_suffix())
+    postgresql.restore(backup.folder, reason)
 
 
-def restore_secret_key(backup: Path) -> bool:
+def restore_secret_key(backup: Backup) -> bool:
     """Put the secret key of a backup into the data folder; return False if the backup has none.
 
     A different key that is there already is kept under another name. If the environment has the
@@ -50,28 +67,28 @@ def restore_secret_key(backup: Path) -> bool:
     """
     if settings.IMAGECATALOG_SECRET_KEY:
         return True
-    if not (backup / SECRET_KEY).exists():
+    copy = backup.folder / SECRET_KEY
+    if not copy.exists():
         return False
-    path = settings.IMAGECATALOG_DATA_DIR / SECRET_KEY
-    key = (backup / SECRET_KEY).read_text()
+    path, key = settings.IMAGECATALOG_DATA_DIR / SECRET_KEY, copy.read_text()
     if path.exists():
         if path.read_text() == key:
             return True
         path.rename(f"{path}.replaced-{_suffix()}")
-    with open(folders.create_file(path), "w") as file:
+    with open(create_file(path), "w") as file:
         file.write(key)
         file.flush()
         os.fsync(file.fileno())
     return True
 
 
-def restore_objects(backup: Path, through: Through = iter) -> dict[str, int]:
-    """Store the objects of a backup that are not in their stores; return how many, by result.
+def restore_objects(backup: Backup, through: Through = iter) -> dict[str, int]:
+    """Store the objects of a backup that are not in their stores; return the counts.
 
     The results are those of ``objects.put_back``. ``through`` gets the objects and yields each
     of them; it can report progress. Raises BackupError if a store fails.
     """
-    return objects.put_back(through(needed_objects(connection)), backup)
+    return objects.put_back(through(needed_objects(connection)), backup.copies)
 
 
 def _suffix() -> str:

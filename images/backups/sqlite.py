@@ -11,18 +11,22 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from images import outages
+from images.backups import BackupError
 from images.backups.contents import (
     REMOVED_SECRET,
     TRANSFERS,
     Facts,
+    NeededObject,
     facts,
+    needed_objects,
     opened_sqlite,
     pause_workers,
 )
-from images.backups.folders import create_file
+from images.backups.files import create_file
 from images.stores.writeback import sync_folder
 
 FILE: Final = "database.sqlite3"
@@ -37,7 +41,10 @@ def dump(folder: Path) -> Facts:
     path = folder / FILE
     os.close(create_file(path))
     connection.ensure_connection()
-    with closing(sqlite3.connect(path, isolation_level=None)) as copy:
+    with (
+        _explained("copied"),
+        closing(sqlite3.connect(path, isolation_level=None)) as copy,
+    ):
         connection.connection.backup(copy)
         copy.execute("PRAGMA journal_mode=DELETE")  # one file, without a log beside it
         copy.execute(
@@ -46,6 +53,15 @@ def dump(folder: Path) -> Facts:
         copy.execute("VACUUM")  # what was overwritten or deleted is still in the file
     with opened_sqlite(str(path)) as database:
         return facts(database)
+
+
+def needed(backup: Path) -> Iterator[NeededObject]:
+    """Yield the objects that the database in a backup needs.
+
+    The service's own database is not read: its log would grow meanwhile.
+    """
+    with opened_sqlite(str(backup / FILE)) as database:
+        yield from needed_objects(database)
 
 
 @contextmanager
@@ -66,31 +82,65 @@ def damage(database: BaseDatabaseWrapper) -> str | None:
     return None if found == "ok" else found
 
 
-def replace(suffix: str) -> None:
-    """Put the present database aside: rename its files with this suffix."""
-    connection.close()
-    database = Path(connection.settings_dict["NAME"])
-    for end in ("", "-wal", "-shm"):
-        path = Path(f"{database}{end}")
-        if path.exists():
-            path.rename(f"{database}.replaced-{suffix}{end}")
+def restore(backup: Path, reason: str, suffix: str) -> None:
+    """Put the database of a backup in the place of the service's.
 
-
-def restore(backup: Path, reason: str) -> None:
-    """Restore the database of a backup as the service's database, which must not exist.
-
-    The file appears only when it is complete, with the background workers paused for
-    ``reason``.
+    It appears complete, and with its workers paused for ``reason``. The names of the files that
+    were there get ``.replaced-`` and the suffix. Raises BackupError if the present database is
+    in use.
     """
     target = Path(connection.settings_dict["NAME"])
     draft = target.with_name(f".{target.name}.restored")
     draft.unlink(missing_ok=True)
-    os.close(create_file(draft))
-    shutil.copyfile(backup / FILE, draft)
-    with opened_sqlite(str(draft)) as database:
-        pause_workers(database, reason)
-    with draft.open("rb") as file:
-        os.fsync(file.fileno())
-    connection.close()
-    draft.rename(target)
+    try:
+        os.close(create_file(draft))
+        shutil.copyfile(backup / FILE, draft)
+        with _explained("restored"), opened_sqlite(str(draft)) as database:
+            pause_workers(database, reason)
+        with draft.open("rb") as file:
+            os.fsync(file.fileno())
+        connection.close()
+        _put_aside(target, suffix)
+        draft.rename(target)
+    finally:
+        draft.unlink(missing_ok=True)
     sync_folder(target.parent)
+
+
+def _put_aside(database: Path, suffix: str) -> None:
+    """Rename the files of a database, also a log without its database.
+
+    SQLite would otherwise apply that log to the next database of the name.
+    """
+    if database.exists():
+        _end_log(database)
+    for end in ("", "-wal", "-shm"):
+        path = Path(f"{database}{end}")
+        if path.exists() and path.stat().st_size:
+            path.rename(f"{database}.replaced-{suffix}{end}")
+
+
+def _end_log(database: Path) -> None:
+    """Write the log of a database into its file. Raises BackupError if another process has it open.
+
+    Does nothing to a file that is damaged.
+    """
+    with closing(sqlite3.connect(database, timeout=1, isolation_level=None)) as alone:
+        try:
+            alone.execute("PRAGMA journal_mode=DELETE")
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorname == "SQLITE_BUSY":
+                raise BackupError(
+                    f"Another process uses the database {database}. Stop the service, and repeat."
+                ) from error
+
+
+@contextmanager
+def _explained(done: str) -> Iterator[None]:
+    """Turn an error of SQLite into BackupError; ``done`` is what cannot be done."""
+    try:
+        yield
+    except (sqlite3.Error, DatabaseError) as error:
+        raise BackupError(
+            f"The database cannot be {done}: {outages.reason(error)}. Use a disk with enough space."
+        ) from error

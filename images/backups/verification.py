@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from django.db import connection
 
 from images.backups import BackupError, manifests, objects, postgresql, sqlite
+from images.backups.backup import Backup
 from images.backups.contents import Facts, facts, needed_objects
 from images.backups.creation import Through
 from images.backups.manifests import Manifest
 from images.models import WorkerPause
 
 
-def checked(backup: Path) -> Manifest:
+def checked(backup: Backup) -> Manifest:
     """Check the files of a backup against their checksums, and return its manifest.
 
     Raises BackupError if a file is missing or damaged, or if the manifest cannot be read.
     """
     manifest = manifests.read(backup)
-    if problems := manifests.damaged_files(backup, manifest):
+    if problems := manifests.damaged_files(backup.folder, manifest):
         raise BackupError(
-            f"{backup} cannot be restored: {' '.join(problems)} Use another backup."
+            f"{backup.name} cannot be restored: {' '.join(problems)} Use another backup."
         )
     return manifest
 
 
 def problems(
-    backup: Path, manifest: Manifest, through: Through = iter
+    backup: Backup, manifest: Manifest, through: Through = iter
 ) -> Iterator[str]:
     """Restore a backup for a test, and yield a sentence about each problem that is found.
 
@@ -43,14 +43,16 @@ def problems(
             "for the test in DATABASE_URL, or compare only the checksums with --quick."
         )
     module = postgresql if manifest.database == "postgresql" else sqlite
-    with module.restored_for_a_test(backup) as database:
+    with module.restored_for_a_test(backup.folder) as database:
         if module is sqlite and (damage := sqlite.damage(database)):
             yield f"The database is damaged: {damage}"
             return
         yield from _differences(facts(database), manifest.facts)
         if manifest.objects is not None:
             needed = through(needed_objects(database))
-            yield from objects.damaged(needed, backup, manifest.objects["missing"])
+            yield from objects.damaged(
+                needed, backup.copies, manifest.objects["missing"]
+            )
 
 
 def _differences(found: Facts, expected: Facts) -> Iterator[str]:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import os
+from argparse import ArgumentParser
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from django.core.management.base import CommandError
 
-from images.backups import BackupError
+from images.backups import BackupError, places
+from images.backups.backup import Backup
 from images.backups.contents import NeededObject
-from images.console import progress
+from images.console import progress, tidy_end
 
 
 @contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """Raise CommandError instead of an error of a backup or of the file system at ``path``."""
+def explained(name: str) -> Iterator[None]:
+    """Raise CommandError instead of an error of a backup or of the file system at this path."""
     try:
         yield
     except BackupError as error:
@@ -24,9 +25,24 @@ def explained(path: Path) -> Iterator[None]:
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise CommandError(
-            f"{error.filename or path}: {reason}. Use a folder that this user can read and write, "
+            f"{error.filename or name}: {reason}. Use a folder that this user can read and write, "
             "on a disk with enough space."
         ) from error
+
+
+def add_backup_argument(parser: ArgumentParser) -> None:
+    """Add the argument that names a backup."""
+    parser.add_argument("backup", metavar="BACKUP", help="path or URL of a backup")
+
+
+@contextmanager
+def opened(name: str) -> Iterator[Backup]:
+    """Open the backup at a path or URL. Raises CommandError, also for failures in the context.
+
+    SIGTERM and SIGINT raise SystemExit in the context, so that no temporary copy is left.
+    """
+    with tidy_end(), explained(name), places.opened(name) as backup:
+        yield backup
 
 
 def objects_progress(objects: Iterable[NeededObject]) -> Iterable[NeededObject]:

@@ -1,4 +1,4 @@
-"""What the tests of backups share."""
+"""Folders and commands for the tests of backups."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ def make_backup(backups: Path, capsys: pytest.CaptureFixture[str]) -> Make:
     """``make_backup("--with-bytes")``: the folder of a new backup."""
 
     def make(*options: str) -> Path:
+        capsys.readouterr()  # of earlier commands
         call_command("backup", *options, to=str(backups))
         path, _, _ = capsys.readouterr().out.partition(": ")
         return Path(path)

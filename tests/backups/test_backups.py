@@ -14,7 +14,7 @@ from django.db import connection
 from django.utils import timezone
 
 from images import encryption
-from images.backups import contents, folders, postgresql, sqlite
+from images.backups import contents, creation, places, postgresql, sqlite
 from images.management import schema
 from images.models import ImageLocation, Transfer, TransferKind, WorkerReport
 from tests.backups.conftest import Make
@@ -185,6 +185,22 @@ def test_an_object_that_is_lost_already_does_not_prevent_a_backup(
     call_command("backup_verify", str(path))
 
 
+def test_what_is_purged_while_a_backup_is_made_is_missing_and_no_problem(
+    backups: Path, make_image: Any, data_dir: Path
+) -> None:
+    image = make_image("active", data=b"purged")
+
+    def purge(objects: Any) -> Any:
+        (data_dir / "images" / image.locations.get().key).unlink()
+        ImageLocation.objects.all().delete()
+        yield from objects
+
+    name, manifest = creation.create(places.of(str(backups)), purge)
+
+    assert manifest.objects == {"copied": 0, "linked": 0, "missing": 1}
+    call_command("backup_verify", name)
+
+
 def test_a_store_that_fails_prevents_a_backup_with_data(
     make_backup: Make, make_image: Any, backups: Path
 ) -> None:
@@ -303,7 +319,7 @@ def test_only_the_newest_backups_are_kept(make_backup: Make, backups: Path) -> N
 
     new = make_backup("--keep", "2")
 
-    assert folders.existing(backups) == [middle, new]
+    assert places.of(str(backups)).existing() == [str(middle), str(new)]
     assert not old.exists()
     assert (backups / "something-else").exists()
 
@@ -311,11 +327,11 @@ def test_only_the_newest_backups_are_kept(make_backup: Make, backups: Path) -> N
 def test_two_backups_are_not_made_at_once(make_backup: Make, backups: Path) -> None:
     backups.mkdir()
 
-    def second(draft: Path) -> None:
+    def second(draft: Any, previous: Any) -> None:
         with pytest.raises(CommandError, match="Another backup is being made"):
             make_backup()
 
-    folders.create(backups, second)
+    places.of(str(backups)).create(second)
 
 
 def test_a_folder_is_needed(settings: Any) -> None:
@@ -420,7 +436,7 @@ def test_a_backup_in_an_unknown_format_is_refused(make_backup: Make) -> None:
     path = make_backup()
     manifest = path / "manifest.json"
     document = json.loads(manifest.read_text())
-    manifest.write_text(json.dumps(document | {"format": 2}))
+    manifest.write_text(json.dumps(document | {"format": 2, "later": 1}))
 
     with pytest.raises(CommandError, match="a format that this release does not know"):
         call_command("restore", str(path))

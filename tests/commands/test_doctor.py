@@ -17,7 +17,8 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
 from images import db
-from images.backups import folders
+from images.backups import places
+from images.backups.backup import TIME
 from images.management.commands import doctor
 from images.management.doctor import database, storage
 from images.models import ImageLocation, WorkerPause, WorkerReport
@@ -52,7 +53,7 @@ def healthy(settings: Any, data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> N
     """An installation with everything."""
     data_dir.chmod(0o750)
     folder = data_dir / "backups"
-    folders.create(folder, lambda draft: None)
+    places.of(str(folder)).create(lambda draft, previous: None)
     settings.IMAGECATALOG_BACKUP_DIR = str(folder)
     WorkerReport.objects.create(pk=1, reported_at=timezone.now())
     # Its own connection does not see the transaction of the test.
@@ -223,8 +224,8 @@ def test_a_database_that_does_not_exist_ends_the_examination(
 def test_the_age_of_the_newest_backup_counts(
     age: timedelta, status: str, healthy: None, examine: Examine, settings: Any
 ) -> None:
-    (backup,) = folders.existing(Path(settings.IMAGECATALOG_BACKUP_DIR))
-    backup.rename(backup.with_name((timezone.now() - age).strftime(folders.TIME)))
+    (name,) = places.of(settings.IMAGECATALOG_BACKUP_DIR).existing()
+    Path(name).rename(Path(name).with_name((timezone.now() - age).strftime(TIME)))
 
     assert [it["status"] for it in examine()["backup"]] == [status]
 

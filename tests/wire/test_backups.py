@@ -7,6 +7,7 @@ import os
 import threading
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -86,8 +87,12 @@ def test_all_that_was_acknowledged_before_a_backup_is_there_after_its_restore(
 
 
 def backup(evidence: Evidence, *options: str) -> str:
-    """The folder of a new backup."""
+    """The folder of a new backup; of a catalogue in a bucket, its URL in another bucket."""
+    env = evidence.service.env
     to = str(evidence.service.data_dir / "backups")
+    if "DATABASE_URL" in env:
+        _, _, url = env["IMAGECATALOG_STORES"].partition("=")
+        to = url.replace("?", f"-backups-{uuid4().hex}?")
     printed = evidence.service.manage("backup", *options, "--json", "--to", to)
     path: str = json.loads(printed)["path"]
     return path

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandError
 
 from images.backups import manifests, reports, verification
+from images.backups.backup import Backup
 from images.console import CatalogueCommand
-from images.management.backups import explained, objects_progress
+from images.management.backups import (
+    add_backup_argument,
+    objects_progress,
+    opened,
+)
 from images.units import counted
 
 
@@ -24,7 +28,7 @@ class Command(CatalogueCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("backup", metavar="BACKUP", help="the folder of a backup")
+        add_backup_argument(parser)
         parser.add_argument(
             "--quick",
             action="store_true",
@@ -33,28 +37,30 @@ class Command(CatalogueCommand):
         self.add_json_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        backup, number = Path(options["backup"]).absolute(), 0
+        number, is_there = 0, False
         try:
-            with explained(backup):
+            with opened(options["backup"]) as backup:
+                is_there = True
                 for problem in _problems(backup, options["quick"]):
                     self.write_row(problem, problem=problem)
                     number += 1
         except CommandError:
-            if backup.is_dir():
+            if is_there:
                 reports.note(is_whole=False)
             raise
         if number or not options["quick"]:
             reports.note(is_whole=not number)
         if number:
             raise CommandError(
-                f"{counted(number, 'problem')} found. Do not rely on this backup: make a new one."
+                f"{counted(number, 'problem')} found. Do not rely on this backup: make a new one. "
+                "If data of images is damaged, make it with --afresh."
             )
-        self.write_summary(f"{backup}: nothing is wrong.")
+        self.write_summary(f"{backup.name}: nothing is wrong.")
 
 
-def _problems(backup: Path, quick: bool) -> Iterator[str]:
+def _problems(backup: Backup, quick: bool) -> Iterator[str]:
     manifest = manifests.read(backup)
-    damaged = manifests.damaged_files(backup, manifest)
+    damaged = manifests.damaged_files(backup.folder, manifest)
     yield from damaged
     if not damaged and not quick:
         yield from verification.problems(backup, manifest, objects_progress)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from django.core.management import call_command
@@ -12,10 +11,15 @@ from django.core.management.base import CommandError
 
 from images import data_folder
 from images.backups import restoration, verification
+from images.backups.backup import Backup
 from images.backups.manifests import Manifest
 from images.console import CatalogueCommand, confirm
 from images.management import migration_lock, schema
-from images.management.backups import explained, objects_progress
+from images.management.backups import (
+    add_backup_argument,
+    objects_progress,
+    opened,
+)
 from images.models import Image
 from images.operations import health
 from images.units import counted
@@ -30,7 +34,7 @@ class Command(CatalogueCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("backup", metavar="BACKUP", help="the folder of a backup")
+        add_backup_argument(parser)
         parser.add_argument(
             "--replace",
             action="store_true",
@@ -42,17 +46,17 @@ class Command(CatalogueCommand):
             action="store_true",
             help="only check the backup and the catalogue; change nothing",
         )
-        parser.add_argument(
-            "--yes", action="store_true", help="do not ask for confirmation"
-        )
+        self.add_yes_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        backup = Path(options["backup"]).absolute()
-        with explained(backup):
-            manifest = verification.checked(backup)
-            restoration.check_kind(manifest)
+        with opened(options["backup"]) as backup:
+            self._restore(backup, options)
+
+    def _restore(self, backup: Backup, options: dict[str, Any]) -> None:
+        manifest = verification.checked(backup)
+        restoration.check_kind(manifest)
         _refuse_newer(manifest)
-        replace = not schema.is_new()
+        replace = restoration.is_occupied()
         if replace:
             _refuse_present(options["replace"])
         images = manifest.facts.tables[Image._meta.db_table]
@@ -66,7 +70,7 @@ class Command(CatalogueCommand):
             )
             confirm(question, options["yes"])
         data_folder.prepare_folder()
-        with migration_lock.held(), explained(backup):
+        with migration_lock.held():
             restoration.restore_database(backup, manifest, replace=replace)
             schema.upgrade()
             has_key = restoration.restore_secret_key(backup)
@@ -80,9 +84,8 @@ class Command(CatalogueCommand):
             self._restore_objects(backup)
         self._report()
 
-    def _restore_objects(self, backup: Path) -> None:
-        with explained(backup):
-            counts = restoration.restore_objects(backup, objects_progress)
+    def _restore_objects(self, backup: Backup) -> None:
+        counts = restoration.restore_objects(backup, objects_progress)
         self.stdout.write(
             f"{counted(counts['stored'], 'object')} stored; {counts['present']} were in their "
             f"stores already, {counts['left_out']} are damaged or have no store."

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 from django.conf import settings
 from django.utils import timezone
 
 from images import pause
-from images.backups import folders
+from images.backups import BackupError, places
+from images.backups.backup import begun_at
 from images.console import iso
 from images.management.doctor.result import FAIL, Result, fail, ok, warn
 from images.operations import health
@@ -91,11 +91,15 @@ def backups() -> Iterator[Result]:
     if not folder:
         yield warn("backup", "IMAGECATALOG_BACKUP_DIR is not set", f"Set it. {advice}")
         return
-    newest = next(reversed(folders.existing(Path(folder))), None)
+    try:
+        newest = next(reversed(places.of(folder).existing()), None)
+    except BackupError as error:
+        yield fail("backup", str(error), "Correct IMAGECATALOG_BACKUP_DIR.")
+        return
     if newest is None:
         yield fail("backup", f"there is none in {folder}", advice)
         return
-    begun = folders.begun_at(newest)
+    begun = begun_at(newest)
     text = f"the newest is of {iso(begun)}"
     if timezone.now() - begun > OLD:
         yield fail("backup", text, advice)

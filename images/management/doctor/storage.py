@@ -17,6 +17,7 @@ from django.db import connection
 from django.utils import timezone
 
 from images import errors, lifecycle, stores
+from images.backups import places
 from images.console import iso
 from images.management.doctor.result import Result, fail, ok, warn
 from images.operations.readiness import NOBODY
@@ -132,7 +133,7 @@ def _folders() -> Iterator[Path]:
         if isinstance(store, LocalStore):
             yield store.root
     for folder in (settings.IMAGECATALOG_CACHE_DIR, settings.IMAGECATALOG_BACKUP_DIR):
-        if folder:
+        if folder and not places.is_url(folder):
             yield Path(folder)
 
 

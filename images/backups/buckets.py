@@ -1,0 +1,185 @@
+"""A bucket of backups: each is a folder of keys in it, whose last object is the manifest."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit, urlunsplit
+
+from django.utils import timezone
+
+from images.backups import BackupError, manifests
+from images.backups.backup import NAME, Backup, Copies, Fill, new_name
+from images.backups.files import create_file, read
+from images.backups.objects import FOLDER
+from images.errors import DataMissing, StoreError
+from images.stores.objects import ObjectStore
+
+# Without a new object for so long, an unfinished backup counts as that of a dead process.
+ABANDONED: Final = timedelta(days=2)
+LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class BucketCopies:
+    """The copies of objects in a backup: an object for each."""
+
+    store: ObjectStore
+    name: str  # of the backup
+
+    def are_there(self) -> bool:
+        """Return whether the backup has copies at all."""
+        with _explained():
+            return next(self.store.inside(f"{self.name}/{FOLDER}"), None) is not None
+
+    def size(self, key: str) -> int | None:
+        """Return the size of a copy in bytes, None if there is no such object."""
+        with _explained():
+            try:
+                return self.store.size(f"{self.name}/{key}")
+            except DataMissing:
+                return None
+
+    def read(self, key: str) -> Generator[bytes, None, None]:
+        """Yield the data of a copy in blocks. Raises BackupError."""
+        with (
+            _explained(),
+            closing(self.store.open(f"{self.name}/{key}")) as blocks,
+        ):
+            yield from blocks
+
+    def add(self, key: str, blocks: Iterable[bytes]) -> None:
+        """Store an object. Raises BackupError, and the exceptions of ``blocks``."""
+        with _explained():
+            self.store.put(f"{self.name}/{key}", blocks)
+
+    def share(self, key: str, previous: Copies) -> bool:
+        """Let the object store copy the object of another backup; return False if it does not."""
+        if not isinstance(previous, BucketCopies):
+            return False
+        target = f"{self.name}/{key}"
+        try:
+            self.store.copy(f"{previous.name}/{key}", target)
+        except StoreError:
+            with suppress(StoreError):  # the copy may be there all the same
+                self.store.delete(target)
+            return False
+        return True
+
+
+class BucketOfBackups:
+    """A bucket with backups, or a prefix in one."""
+
+    def __init__(self, url: str, store: ObjectStore) -> None:
+        """Use the backups at a URL, which can have options, through the store at the same URL."""
+        self._url = urlsplit(url)
+        self._store = store
+
+    def create(self, fill: Fill) -> str:
+        """Let ``fill`` make a new backup; return its URL.
+
+        The manifest is its last object: what has one is complete. The database passes through a
+        temporary folder of this machine, copies of objects do not. Raises BackupError, OSError,
+        and what ``fill`` raises.
+        """
+        self._remove_abandoned()
+        previous, name = self._newest_copies(), new_name()
+        copies = BucketCopies(self._store, name)
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                fill(Backup(self._url_of(name), Path(folder), copies), previous)
+                for path in sorted(Path(folder).iterdir(), key=_manifest_last):
+                    copies.add(path.name, read(path))
+        except BaseException:
+            with suppress(StoreError):
+                self._remove(name)
+            raise
+        return self._url_of(name)
+
+    def existing(self) -> list[str]:
+        """Return the URLs of the complete backups, the oldest first. Raises BackupError."""
+        return [self._url_of(name) for name in self._names()]
+
+    def keep_newest(self, number: int) -> list[str]:
+        """Remove all backups but the newest ones; return those that were removed."""
+        old = self._names()[:-number]
+        with _explained():
+            for name in old:
+                self._remove(name)
+        return [self._url_of(name) for name in old]
+
+    @contextmanager
+    def opened(self, name: str) -> Iterator[Backup]:
+        """Open a backup for reading: fetch its files into a temporary folder.
+
+        Raises BackupError if there is no such backup.
+        """
+        copies = BucketCopies(self._store, name)
+        with tempfile.TemporaryDirectory() as temporary:
+            backup = Backup(self._url_of(name), Path(temporary), copies)
+            _fetch(backup, manifests.NAME)
+            for file in manifests.read(backup).files:
+                _fetch(backup, file)
+            yield backup
+
+    def _names(self) -> list[str]:
+        with _explained():
+            names = filter(NAME.fullmatch, self._store.folders())
+            return sorted(filter(self._is_complete, names))
+
+    def _is_complete(self, name: str) -> bool:
+        return BucketCopies(self._store, name).size(manifests.NAME) is not None
+
+    def _newest_copies(self) -> Copies | None:
+        copies = (BucketCopies(self._store, name) for name in reversed(self._names()))
+        return next((it for it in copies if it.are_there()), None)
+
+    def _remove_abandoned(self) -> None:
+        with _explained():
+            for name in filter(NAME.fullmatch, self._store.folders()):
+                if self._is_complete(name):
+                    continue
+                changes = (changed for _, changed in self._store.inside(name))
+                if timezone.now() - max(changes, default=LONG_AGO) > ABANDONED:
+                    self._store.delete_folder(name)
+
+    def _remove(self, name: str) -> None:
+        # The manifest first: what has one is complete.
+        self._store.delete(f"{name}/{manifests.NAME}")
+        self._store.delete_folder(name)
+
+    def _url_of(self, name: str) -> str:
+        path = f"{self._url.path.rstrip('/')}/{name}"
+        return urlunsplit(self._url._replace(path=path))
+
+
+def _fetch(backup: Backup, name: str) -> None:
+    """Fetch a file of a backup, if it is there."""
+    if backup.copies.size(name) is None:
+        return
+    with (
+        closing(backup.copies.read(name)) as blocks,
+        open(create_file(backup.folder / name), "wb") as file,
+    ):
+        file.writelines(blocks)
+
+
+def _manifest_last(path: Path) -> tuple[bool, str]:
+    return path.name == manifests.NAME, path.name
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turn StoreError into BackupError with the reason that the object store gives."""
+    try:
+        yield
+    except StoreError as error:
+        cause = " ".join(str(error.__cause__ or "").split())[:300]
+        raise BackupError(
+            f"The bucket of the backups cannot be used: {error} {cause}".strip()
+        ) from error

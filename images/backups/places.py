@@ -1,0 +1,57 @@
+"""The places of backups by their names: a folder, or the URL of an object store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit, urlunsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+from images.backups import BackupError
+from images.backups.backup import NAME, Backup, Place
+from images.backups.buckets import BucketOfBackups
+from images.backups.folders import FolderOfBackups
+from images.stores import config
+
+STORE: Final = "backups"
+
+
+def is_url(text: str) -> bool:
+    """Return whether a text is the URL of an object store, not the path of a folder."""
+    return "://" in text
+
+
+def of(text: str) -> Place:
+    """Return the place at a path, or at a URL as in IMAGECATALOG_STORES.
+
+    Raises BackupError for a URL that is wrong.
+    """
+    if not is_url(text):
+        return FolderOfBackups(Path(text).absolute())
+    try:
+        store = config.object_store(STORE, text, "The URL of the backups")
+    except ImproperlyConfigured as error:
+        raise BackupError(str(error)) from error
+    return BucketOfBackups(text, store)
+
+
+@contextmanager
+def opened(text: str) -> Iterator[Backup]:
+    """Open the backup at a path or URL for reading. Raises BackupError if there is none."""
+    if not is_url(text):
+        path = Path(text).absolute()
+        parent, name = str(path.parent), path.name
+    else:
+        parts = urlsplit(text)
+        above, _, name = parts.path.rstrip("/").rpartition("/")
+        parent = urlunsplit(parts._replace(path=above))
+        if not NAME.fullmatch(name):
+            raise BackupError(
+                f"{text} is not a backup: its path does not end with the time of one, such as "
+                "2026-11-29T12-20-53.429717Z. Name a URL that `backup` has printed."
+            )
+    with of(parent).opened(name) as backup:
+        yield backup
