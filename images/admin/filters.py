@@ -10,18 +10,18 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from images import errors, stores, units
 from images.access import Caller, check_filter
 from images.attributes import CONTAINER_FORMATS, DISK_FORMATS, VISIBILITIES
-from images.expected_digests import HEX_DIGITS, is_digest
 from images.models import (
     DELETED_STATUSES,
     READABLE_STATUSES,
     TRANSIENT_STATUSES,
+    Image,
     ImageLocation,
     LocationStatus,
     Status,
@@ -227,21 +227,25 @@ def _midnight(day: Any, later: timedelta = timedelta()) -> datetime | None:
     return timezone.make_aware(datetime.combine(day, time())) + later
 
 
-def matching(text: str) -> Q:
-    """Return the query condition for images that match a search text.
+def searched(images: QuerySet[Image], text: str) -> QuerySet[Image]:
+    """Return those of the images that match a search text.
 
-    The text can be a part of a name, a whole tag, the beginning of an id, or a whole digest.
+    If the text is a digest of images' data, only these are returned. Otherwise the text can be
+    a part of a name, a whole tag, or the beginning of an id. One query if the text is a digest.
     """
     text = text.strip()
+    # First: only the other search has to read all images.
+    with_digest = known_digests.having_text(text)
+    if with_digest and (found := images.filter(with_digest)).exists():
+        return found
+    return images.filter(_described(text))
+
+
+def _described(text: str) -> Q:
     condition = Q(name__icontains=text) | Q(tags__holds=[text])
     lower = text.lower()
     if HEX.fullmatch(lower.replace("-", "")):
         # Ids keep the case in which a client sent them, and PostgreSQL compares case.
         for beginning in sorted({text, lower, text.upper()}):
             condition |= Q(pk__startswith=beginning)
-    for algorithm in HEX_DIGITS:
-        if is_digest(algorithm, lower):
-            # The column also has digests of the same length that only Glance computes.
-            condition |= Q(os_hash_value=lower)
-            condition |= known_digests.having(algorithm, lower)
     return condition

@@ -30,7 +30,7 @@ from images.admin import (
 )
 from images.admin.actions import ACTIONS, may, require
 from images.admin.changelist import CappedPaginator, ImageList
-from images.admin.filters import matching
+from images.admin.filters import searched
 from images.models import Image
 from images.operations import overview
 
@@ -84,7 +84,7 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     ) -> tuple[QuerySet[Image], bool]:
         """Return the images that match the search term, and False because no image occurs twice."""
         if search_term.strip():
-            queryset = queryset.filter(matching(search_term))
+            queryset = searched(queryset, search_term)
         return queryset, False
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:

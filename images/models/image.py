@@ -11,6 +11,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django_fsm import RETURN_VALUE, FSMField, FSMModelMixin, transition
 
+from images.models.known_digest import KnownDigest
+
 
 class Status(models.TextChoices):
     """The statuses of an image in its life cycle."""
@@ -168,6 +170,19 @@ class Image(FSMModelMixin, models.Model):
                 fields=["checksum"],
                 name="image_checksum",
                 condition=Q(checksum__isnull=False),
+            ),
+            models.Index(
+                fields=["os_hash_value"],
+                name="image_hash_value",
+                condition=Q(os_hash_value__isnull=False),
+            ),
+            *(
+                models.Index(
+                    KnownDigest(algorithm),
+                    name=f"image_{algorithm}",
+                    condition=Q(checksum__isnull=False),
+                )
+                for algorithm in KnownDigest.ALGORITHMS
             ),
         ]
         # A permission for each transition that staff users can start, besides Django's own:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import F, Q
+from django.db.models.lookups import Exact
 
 from images import errors, expected_digests
 from images.models import Image, ImageLocation, LocationStatus
+from images.models.known_digest import KnownDigest
 from images.models.rows import Row
 
 
@@ -52,8 +54,34 @@ def having(algorithm: str, digest: str) -> Q:
         )
     if algorithm == "md5":
         return Q(checksum=digest)
-    computed = Q(digests__holds={algorithm: digest})
-    return computed | Q(os_hash_algo=algorithm, os_hash_value=digest)
+    of_image = Q(os_hash_algo=algorithm, os_hash_value=digest)
+    return _any(_computed(algorithm, digest), of_image)
+
+
+def having_text(text: str) -> Q | None:
+    """Return the query condition for images whose data has a text as one of its digests.
+
+    None if the text is no digest. The digests of algorithms that only Glance computes count,
+    too.
+    """
+    digest = text.lower()
+    for algorithm in expected_digests.HEX_DIGITS:
+        if expected_digests.is_digest(algorithm, digest):
+            return _any(_computed(algorithm, digest), Q(os_hash_value=digest))
+    return None
+
+
+def _computed(algorithm: str, digest: str) -> Q:
+    if algorithm == "md5":
+        return Q(checksum=digest)
+    return Q(Exact(KnownDigest(algorithm), digest), checksum__isnull=False)
+
+
+def _any(first: Q, second: Q) -> Q:
+    # Not OR: PostgreSQL, which has no statistics of the digests, would read all images of a list
+    # in its order instead of those in the two indexes.
+    found = (Image.objects.filter(it).order_by().values("pk") for it in (first, second))
+    return Q(pk__in=next(found).union(next(found)))
 
 
 def _with_columns(image: Row, digests: dict[str, str]) -> dict[str, str]:

@@ -165,6 +165,15 @@ def test_an_image_is_found_by_each_known_digest(
     assert shown(root, f"?q={'C' * digits}") == {"wanted"}
 
 
+def test_what_is_no_digest_of_an_image_is_found_in_a_name(
+    root: Client, make_image: MakeImage
+) -> None:
+    revision = "d" * 40  # as long as a SHA-1
+    make_image("active", name=f"built of {revision}")
+
+    assert shown(root, f"?q={revision}") == {f"built of {revision}"}
+
+
 @pytest.mark.parametrize("text", ["c0ffee0a", "C0FFEE0A", "C0FFEE0A-AAAA"])
 @pytest.mark.parametrize(
     "image_id",

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.db.models import Field
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from images import errors, imports, lifecycle, uploads
+from images import errors, imports, lifecycle, listing, uploads
 from images.access import Caller
+from images.admin import filters
 from images.imports import ImportRequest
 from images.models import Image
 from images.operations import known_digests, purge
@@ -121,6 +126,86 @@ def test_an_image_of_an_earlier_release_is_found_by_its_columns(
 def test_what_is_no_digest_finds_nothing(algorithm: str, digest: str) -> None:
     with pytest.raises(errors.Invalid, match="This is not a digest"):
         known_digests.having(algorithm, digest)
+
+
+MANY = 100_000
+INDEXES = {"image_sha256", "image_hash_value"}
+# What reads all images of a list, not those with a digest.
+WHOLE = re.compile(
+    r"^SCAN images_image\b|Seq Scan on images_image\b|_newest", re.MULTILINE
+)
+
+
+@pytest.fixture
+def among_many(make_image: Make) -> Image:
+    """An image with DIGESTS among MANY others of each visibility, with other digests."""
+    image = make_image("active", digests=DIGESTS, name="wanted")
+    columns = {
+        it.column: f'"{it.column}"'
+        for it in Image._meta.concrete_fields
+        if isinstance(it, Field)
+    }
+    digests = """'{"sha256": "' || n || '"}'"""
+    others = columns | {
+        "id": "CAST(n AS text)",
+        "visibility": "CASE n % 4 WHEN 0 THEN 'private' WHEN 1 THEN 'community'"
+        " WHEN 2 THEN 'public' ELSE 'shared' END",
+        "checksum": "CAST(n AS text)",
+        "os_hash_value": "CAST(n AS text)",
+        "digests": digests,
+        "created_at": "datetime(created_at, n || ' seconds')",
+    }
+    if connection.vendor == "postgresql":
+        others["digests"] = f"CAST({digests} AS jsonb)"
+        others["created_at"] = "created_at + n * interval '1 second'"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "WITH RECURSIVE numbers(n) AS"
+            f" (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {MANY})"
+            f" INSERT INTO images_image ({', '.join(columns.values())})"
+            f" SELECT {', '.join(others.values())} FROM images_image, numbers"
+        )
+        cursor.execute("ANALYZE")
+    return image
+
+
+def plan(query: str) -> str:
+    """Return how the database answers a query."""
+    explain = "EXPLAIN QUERY PLAN" if connection.vendor == "sqlite" else "EXPLAIN"
+    with connection.cursor() as cursor:
+        cursor.execute(f"{explain} {query}")
+        return "\n".join(str(row[-1]) for row in cursor.fetchall())
+
+
+def test_a_digest_among_many_images_is_found_through_indexes(
+    among_many: Image, member: Caller, admin: Caller
+) -> None:
+    def listed(caller: Caller) -> list[str]:
+        wanted = listing.Listing(
+            where=known_digests.having("sha256", DIGESTS["sha256"]),
+            visibility="all",
+            member_status="all",
+        )
+        return [row["id"] for row in listing.page(caller, wanted).rows]
+
+    def searched() -> list[str]:
+        newest = Image.objects.existing().order_by("-created_at", "-pk")
+        return [it.pk for it in filters.searched(newest, DIGESTS["sha256"])[:100]]
+
+    searches = {
+        "list of a member": lambda: listed(member),
+        "list of an admin": lambda: listed(admin),
+        "command": lambda: having("sha256", DIGESTS["sha256"]),
+        "search in the admin": searched,
+    }
+    for name, search in searches.items():
+        with CaptureQueriesContext(connection) as queries:
+            assert search() == [among_many.pk], name
+        assert len(queries) <= 1 + (search is searched), name
+        for query in queries:
+            found = plan(query["sql"])
+            assert not WHOLE.search(found), f"{name}: {found}"
+            assert {it for it in INDEXES if it in found} == INDEXES, f"{name}: {found}"
 
 
 def test_a_purged_image_keeps_no_digests(make_image: Make) -> None:

@@ -1,0 +1,32 @@
+import images.models.known_digest
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+
+    dependencies = [
+        ('images', '0031_worker_pause'),
+    ]
+
+    operations = [
+        migrations.AddIndex(
+            model_name='image',
+            index=models.Index(condition=models.Q(('os_hash_value__isnull', False)), fields=['os_hash_value'], name='image_hash_value'),
+        ),
+        migrations.AddIndex(
+            model_name='image',
+            index=models.Index(images.models.known_digest.KnownDigest('sha1'), condition=models.Q(('checksum__isnull', False)), name='image_sha1'),
+        ),
+        migrations.AddIndex(
+            model_name='image',
+            index=models.Index(images.models.known_digest.KnownDigest('sha256'), condition=models.Q(('checksum__isnull', False)), name='image_sha256'),
+        ),
+        migrations.AddIndex(
+            model_name='image',
+            index=models.Index(images.models.known_digest.KnownDigest('sha384'), condition=models.Q(('checksum__isnull', False)), name='image_sha384'),
+        ),
+        migrations.AddIndex(
+            model_name='image',
+            index=models.Index(images.models.known_digest.KnownDigest('sha512'), condition=models.Q(('checksum__isnull', False)), name='image_sha512'),
+        ),
+    ]

@@ -1,0 +1,36 @@
+"""The expression for one of the digests that an image has in its column ``digests``."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import CharField, Func
+from django.db.models.sql.compiler import SQLCompiler
+
+
+class KnownDigest(Func):
+    """The digest of one algorithm in an image's column ``digests``; NULL if it is not known.
+
+    The algorithm is part of the SQL and not a parameter: SQLite uses the index of an
+    expression only for the same text.
+    """
+
+    # MD5 has a column of its own.
+    ALGORITHMS: Final = ("sha1", "sha256", "sha384", "sha512")
+
+    def __init__(self, algorithm: str) -> None:
+        """Prepare the expression. Raises ValueError for a name that is not in ALGORITHMS."""
+        if algorithm not in self.ALGORITHMS:
+            raise ValueError(f"There is no index for digests of {algorithm}.")
+        super().__init__("digests", output_field=CharField())
+        self.template = f"(%(expressions)s ->> '{algorithm}')"
+
+    def as_sqlite(
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra: Any
+    ) -> tuple[str, Any]:
+        """Return the SQL for SQLite, whose operator ``->>`` is newer than its function."""
+        template = self.template.replace(" ->> '", ", '$.")
+        return self.as_sql(
+            compiler, connection, template=f"json_extract{template}", **extra
+        )
