@@ -35,6 +35,12 @@ DATA_COLUMNS = (
 )
 
 
+class SizeMismatch(errors.Invalid):
+    """The data does not have the size that its client, or its source, has announced."""
+
+    code = "size-mismatch"
+
+
 @dataclass(frozen=True)
 class Criteria:
     """The columns of an image that the checks of its data depend on, such as its formats."""
@@ -296,27 +302,27 @@ def counted(
 ) -> Generator[bytes, None, None]:
     """Yield the blocks, whose total size must be ``expected`` and fit into ``room`` (both in bytes).
 
-    None stands for an unknown size, and for no limit. Raises Invalid for another size,
+    None stands for an unknown size, and for no limit. Raises SizeMismatch for another size,
     OverLimit if the size exceeds the room or IMAGECATALOG_IMAGE_SIZE_CAP.
     """
     size = 0
     for block in blocks:
         size += len(block)
         if expected is not None and size > expected:
-            raise errors.Invalid(f"Size exceeds: expected {expected} bytes.")
+            raise SizeMismatch(f"Size exceeds: expected {expected} bytes.")
         check_size_cap(size)
         if room is not None and size > room:
             raise quota.exceeded(image)
         yield block
     if expected is not None and size < expected:
-        raise errors.Invalid(
+        raise SizeMismatch(
             f"Size mismatch: expected {expected} bytes, got {size} bytes."
         )
 
 
 def _check_claimed(facts: DataFacts, checksum: str | None) -> None:
     if checksum and checksum.lower() != facts.checksum:
-        raise errors.Invalid(
+        raise expected_digests.DigestMismatch(
             f"Supplied checksum ({checksum}) and checksum generated from uploaded image "
             f"({facts.checksum}) did not match."
         )

@@ -142,6 +142,26 @@ def test_a_failed_upload_says_why(make_image: Any, member: Caller) -> None:
     assert Event.objects.last().reason == transfer.error
 
 
+@pytest.mark.parametrize(
+    ("claim", "code"),
+    [
+        ({"expected_size": len(DATA) - 1}, "size-mismatch"),
+        ({"expected_size": len(DATA) + 1}, "size-mismatch"),
+        ({"expected_checksum": "0" * 32}, "digest-mismatch"),
+        ({"expected_digests": {"sha256": "0" * 64}}, "digest-mismatch"),
+    ],
+)
+def test_the_error_code_tells_which_claim_was_wrong(
+    claim: dict[str, Any], code: str, make_image: Any, member: Caller
+) -> None:
+    image = make_image()
+
+    with pytest.raises(errors.Invalid):
+        lifecycle.upload(image.pk, [DATA], member, **claim)
+
+    assert Transfer.objects.get().error_code == code
+
+
 def test_a_failed_upload_can_be_tried_again(make_image: Any, member: Caller) -> None:
     image = make_image()
     with pytest.raises(errors.Invalid):

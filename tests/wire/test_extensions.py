@@ -114,7 +114,7 @@ def test_a_failed_upload_leaves_its_reason(catalogue: Service, api: Api) -> None
 
     _, page = ask(catalogue, f"images/{image_id}/history")
 
-    assert page["last_error"]["code"] == "invalid"
+    assert page["last_error"]["code"] == "size-mismatch"
     assert page["last_error"]["message"].startswith("Size mismatch")
     assert page["last_error"]["request_id"] == answer.headers["x-openstack-request-id"]
 

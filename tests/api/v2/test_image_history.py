@@ -273,7 +273,7 @@ def test_the_last_error_says_why_there_is_no_data(
     ended = Transfer.objects.get().ended_at
     assert ended is not None
     assert error == {
-        "code": "invalid",
+        "code": "size-mismatch",
         "message": "Size mismatch: expected 9 bytes, got 5 bytes.",
         "request_id": "",
         "time": f"{ended:%Y-%m-%dT%H:%M:%S.%fZ}",
@@ -341,5 +341,5 @@ def test_a_new_owner_reads_no_message_of_an_older_error(
     seen = history(api.stranger, image).json()["last_error"]
     known = history(api.admin, image).json()["last_error"]
 
-    assert (seen["code"], seen["message"]) == ("invalid", None)
+    assert (seen["code"], seen["message"]) == ("size-mismatch", None)
     assert known["message"].startswith("Size mismatch")
