@@ -17,8 +17,14 @@ from images.api.v2 import serializers as v2
 from images.files import sidecar
 from images.models import Image, rows
 
-INTERNAL = {"status_before_delete", "pinned", "purged"}  # columns that no caller sees
-ELSEWHERE = {"digests", "verified_at", "verified_by"}  # see images.api.catalog
+INTERNAL = {
+    "status_before_delete",
+    "pinned",
+    "purged",
+    "digests_wanted_at",
+}  # columns that no caller sees
+# See images.api.catalog.
+ELSEWHERE = {"digests", "source_digests", "verified_at", "verified_by"}
 COLUMNS = {field.name for field in Image._meta.concrete_fields}
 ATTRIBUTES = COLUMNS - INTERNAL - ELSEWHERE
 SETTABLE = set(attributes.BASE)

@@ -134,10 +134,14 @@ def _details(image: Image) -> list[tuple[str, Any]]:
 def _further_digests(image: Image) -> list[tuple[str, str]]:
     """Return the digests that have no row of their own on the page, with their algorithms.
 
-    If the data was verified, add a row on who did so and when.
+    They include those that the data had before plugins of an import changed it. If the data
+    was verified, add a row on who did so and when.
     """
     columns = ("md5", image.os_hash_algo)
     further = sorted(it for it in image.digests.items() if it[0] not in columns)
+    for algorithm, digest in sorted(image.source_digests.items()):
+        label = _("%(algorithm)s before the import changed it")
+        further.append((label % {"algorithm": algorithm}, digest))
     if not image.verified_by:
         return further
     ago = formatting.ago(image.verified_at)

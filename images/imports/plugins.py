@@ -47,10 +47,11 @@ def applied(
     """Return the data of a transfer after the plugins have changed it.
 
     Only data that clients bring in by the import API is changed. After this call, ``transfer``
-    expects the size and digests of the changed data, if its client has stated them. ``image``,
-    which is not saved, has the formats of the changed data, and no digests of its owner,
-    because those are compared with the arriving data. ``check_running`` raises an error when
-    the worker is stopping.
+    expects the size and digests of the changed data, if its client has stated them, and has
+    what was stated of the arriving data as digests of the source. ``image``, which is not
+    saved, has the formats of the changed data, and no digests of its owner, because those are
+    compared with the arriving data. ``check_running`` raises an error when the worker is
+    stopping.
 
     The iteration raises Invalid for data of another size or digest, ContentRefused, OverLimit,
     StoreFull, ProgramFailed, and the errors of ``check_running`` and of ``blocks``.
@@ -59,14 +60,17 @@ def applied(
     if not (changes or after):
         return blocks
     decompresses, converts = _decompresses(image), _converts(image)
-    size, digests = transfer.bytes_expected, transfer.expected_digests
+    size, digests = transfer.bytes_expected, transfer.expected_digests or {}
     transfer.bytes_expected = after.pop("size", None if changes else size)
-    transfer.expected_digests = after
+    transfer.expected_digests = after if changes else {**digests, **after}
     stated = lifecycle.owner_digests(image) if changes else {}
     image.properties = {
         name: value for name, value in image.properties.items() if name not in stated
     }
-    blocks = _compared(lifecycle.counted(image, blocks, size), digests or {}, stated)
+    if changes:
+        transfer.source_digests = {**_by_algorithm(stated), **digests}
+        transfer.source_stated_by = "import" if digests else "owner"
+    blocks = _compared(lifecycle.counted(image, blocks, size), digests, stated)
     if decompresses:
         blocks = _decompressed(blocks)
     if converts:
@@ -81,6 +85,12 @@ def can_change(image: Image, transfer: Transfer) -> bool:
     if transfer.task_id is None or transfer.kind in UNCHANGED:
         return False
     return _decompresses(image) or _converts(image)
+
+
+def _by_algorithm(stated: Mapping[str, str]) -> dict[str, str]:
+    # A malformed digest is refused once the transfer is ready for errors.
+    algorithms = expected_digests.OWNER_PROPERTIES
+    return {algorithms[name]: value.lower() for name, value in stated.items()}
 
 
 def _expected_after(transfer: Transfer) -> dict[str, Any]:

@@ -30,6 +30,7 @@ DATA_COLUMNS = (
     "digests",
     "verified_by",
     "verified_at",
+    "source_digests",
     "pinned",
     "disk_format",
 )
@@ -69,7 +70,8 @@ class DataFacts:
 
     ``criteria`` are the formats, the hash algorithm, the signature and the owner's digests that
     the data was checked for; None for data that was not read. ``digests`` are all computed
-    digests: algorithm -> hexadecimal. ``verified_by`` is the kind of statement that the data
+    digests: algorithm -> hexadecimal. ``source_digests`` are those that the data had before
+    plugins changed it. ``verified_by`` is the kind of statement that the data, or its source,
     was compared with, such as ``signature`` or ``owner``; empty if there was none.
     """
 
@@ -80,6 +82,7 @@ class DataFacts:
     criteria: Criteria | None = None
     digests: Mapping[str, str] = field(default_factory=dict)
     verified_by: str = ""
+    source_digests: Mapping[str, str] = field(default_factory=dict)
 
 
 class CheckedData:
@@ -101,13 +104,16 @@ class CheckedData:
         checksum: str | None = None,
         digests: Mapping[str, str] | None = None,
         stated_by: str = "repr-digest",
+        source_digests: Mapping[str, str] | None = None,
+        source_stated_by: str = "",
     ) -> None:
         """Prepare the checks of data for an image.
 
         ``expected`` (bytes), ``checksum`` (MD5) and ``digests`` (algorithm -> hexadecimal) are
         claims about the data. ``stated_by`` is the kind of statement that the digests come
-        from, for ``DataFacts.verified_by``. ``room`` is the number of bytes that the owner's
-        quota leaves; None for no quota. Raises Invalid if the image lacks a format, its
+        from, for ``DataFacts.verified_by``. ``source_digests`` were stated of the data before
+        plugins changed it, and are compared elsewhere. ``room`` is the number of bytes that the
+        owner's quota leaves; None for no quota. Raises Invalid if the image lacks a format, its
         signature cannot be verified, or its owner's digests are malformed.
         """
         check_formats_set(image)
@@ -116,6 +122,8 @@ class CheckedData:
         self._signature = signatures.of(self._criteria.signature)
         self._checksum = checksum
         self._expected_digests, self._stated_by = digests or {}, stated_by
+        self._source_digests = source_digests or {}
+        self._source_stated_by = source_stated_by
         self._owner_digests = expected_digests.of_owner(self._criteria.owner_digests)
         self._blocks = counted(image, blocks, expected, room)
 
@@ -147,6 +155,7 @@ class CheckedData:
     def _algorithms(self) -> set[str]:
         algorithms = {"md5", self._criteria.hash_algorithm}
         algorithms |= {*self._expected_digests, *self._owner_digests}
+        algorithms |= self._source_digests.keys()
         return algorithms | ({self._signature.algorithm} if self._signature else set())
 
     def _conclude(self, digests: Digests, inspector: Inspector) -> DataFacts:
@@ -159,6 +168,7 @@ class CheckedData:
             self._criteria,
             hexdigests,
             self._verified_by(),
+            self._source(hexdigests),
         )
         _check_claimed(facts, self._checksum)
         expected_digests.check(self._expected_digests, hexdigests)
@@ -175,7 +185,13 @@ class CheckedData:
             "owner": self._owner_digests,
             "checksum": self._checksum,
         }
-        return next((name for name, known in stated.items() if known), "")
+        by = next((name for name, known in stated.items() if known), "")
+        return by or (self._source_stated_by if self._source_digests else "")
+
+    def _source(self, digests: Mapping[str, str]) -> Mapping[str, str]:
+        """Return the digests of the source; empty if the data is the source, unchanged."""
+        is_same = self._source_digests.items() <= digests.items()
+        return {} if is_same else self._source_digests
 
 
 def check_empty(image: Image) -> None:
@@ -287,6 +303,8 @@ def set_facts(image: Image, facts: DataFacts) -> None:
         image.checksum = facts.checksum
         image.os_hash_value = facts.hash_value
     image.digests = {**image.digests, **facts.digests}
+    if facts.source_digests:
+        image.source_digests = dict(facts.source_digests)
     if facts.verified_by:
         image.verified_by, image.verified_at = facts.verified_by, timezone.now()
     if facts.criteria:

@@ -212,6 +212,8 @@ def _receive(
         checksum=transfer.checksum,
         digests=transfer.expected_digests,
         stated_by="import" if transfer.task_id else "repr-digest",
+        source_digests=transfer.source_digests,
+        source_stated_by=transfer.source_stated_by,
     )
     if transfer.kind == TransferKind.LOCATION:
         return Received(data.read(), [(transfer.store, sources.url(transfer))])

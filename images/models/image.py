@@ -84,6 +84,11 @@ class Image(FSMModelMixin, models.Model):
     # "owner" (properties), "signature" or "checksum" (API v1); and when it was compared.
     verified_by = models.CharField(max_length=16, blank=True, default="", db_default="")
     verified_at = models.DateTimeField(null=True)
+    # The stated digests that the data had before plugins of imports changed it. Empty: it came
+    # as it is, or nothing was stated.
+    source_digests = models.JSONField(
+        default=dict, db_default=Value({}, models.JSONField())
+    )
     # The image had data: any later data must have the same size and digests (the pin).
     pinned = models.BooleanField(default=False)
 

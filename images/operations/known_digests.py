@@ -22,10 +22,11 @@ def of(image: Row) -> dict[str, str]:
 def report(image: Row) -> dict[str, Any]:
     """Return the known facts of an image's data: digests, verifications, stores of damaged copies.
 
+    ``source_digests`` are those that were stated of the data before plugins changed it.
     ``stored_verified_at`` is the time of the verification of the copy whose verification is
     oldest; None if a copy was never verified. Times are datetimes. Three queries.
     """
-    columns = ("digests", "verified_by", "verified_at")
+    columns = ("digests", "source_digests", "verified_by", "verified_at")
     row = Image.objects.filter(pk=image["id"]).values(*columns).first() or {}
     copies = ImageLocation.objects.filter(
         image=image["id"], status=LocationStatus.ACTIVE
@@ -35,6 +36,7 @@ def report(image: Row) -> dict[str, Any]:
     damaged = copies.exclude(damage="").order_by("pk")
     return {
         "digests": _with_columns(image, row.get("digests", {})),
+        "source_digests": row.get("source_digests", {}),
         "verified_by": row.get("verified_by") or None,
         "verified_at": row.get("verified_at"),
         "stored_verified_at": times.values_list("verified_at", flat=True).first(),

@@ -551,9 +551,11 @@ def test_an_image_tells_which_digest_was_expected_of_it(
     root: Client, make_image: Any
 ) -> None:
     stated = {"digests": {"sha256": "ab" * 32}, "verified_by": "import"}
+    stated["source_digests"] = {"sha256": "cd" * 32}
     image = make_image("active", verified_at=timezone.now(), **stated)
 
     text = page(root, image)
 
     assert "ab" * 32 in text
+    assert "cd" * 32 in text
     assert "import, <time" in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import re
 from collections.abc import Callable
@@ -70,6 +71,56 @@ def test_an_import_keeps_the_digests_that_were_expected(
 
     assert current(image).digests["sha256"] == DIGESTS["sha256"]
     assert current(image).verified_by == "import"
+
+
+@pytest.mark.parametrize("by", ["import", "owner"])
+def test_an_import_that_a_plugin_changes_keeps_the_digests_of_its_source(
+    by: str, make_image: Make, member: Caller, settings: Any
+) -> None:
+    settings.IMAGECATALOG_IMPORT_PLUGINS = ("image_decompression",)
+    settings.IMAGECATALOG_EXPECT_OWNER_DIGEST = True
+    packed = gzip.compress(DATA)
+    source = {"sha256": hashlib.sha256(packed).hexdigest()}
+    stated = {"owner_specified.openstack.sha256": source["sha256"]}
+    image = make_image(properties=stated if by == "owner" else {})
+    uploads.stage(image.pk, [packed], member)
+    wanted = ImportRequest("glance-direct", digests=source if by == "import" else {})
+    imports.request_import(image.pk, wanted, member)
+    work()
+
+    after = current(image)
+    assert (after.verified_by, after.source_digests) == (by, source)
+    assert after.verified_at is not None
+    assert after.digests["sha256"] == DIGESTS["sha256"]
+    assert having("sha256", source["sha256"]) == []
+
+
+def test_an_import_that_no_plugin_has_changed_is_its_own_source(
+    make_image: Make, member: Caller, settings: Any
+) -> None:
+    settings.IMAGECATALOG_IMPORT_PLUGINS = ("image_decompression",)
+    image, stated = make_image(), {"sha256": DIGESTS["sha256"]}
+    uploads.stage(image.pk, [DATA], member)
+    wanted = ImportRequest("glance-direct", digests=stated)
+    imports.request_import(image.pk, wanted, member)
+    work()
+
+    assert (current(image).verified_by, current(image).source_digests) == ("import", {})
+    assert having("sha256", DIGESTS["sha256"]) == [image.pk]
+
+
+def test_the_digests_expected_before_and_after_an_import_are_all_kept(
+    make_image: Make, member: Caller
+) -> None:
+    image, stated = make_image(), {"sha256": DIGESTS["sha256"]}
+    uploads.stage(image.pk, [DATA], member)
+    wanted = ImportRequest(
+        "glance-direct", digests=stated, expected_after={"sha384": DIGESTS["sha384"]}
+    )
+    imports.request_import(image.pk, wanted, member)
+    work()
+
+    assert {"sha256", "sha384"} <= current(image).digests.keys()
 
 
 @pytest.mark.parametrize("by", ["owner", "checksum"])

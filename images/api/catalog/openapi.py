@@ -108,6 +108,7 @@ def components() -> Document:
     }
     digests = fields(
         digests=OBJECT | {"additionalProperties": TEXT},
+        source_digests=OBJECT | {"additionalProperties": TEXT},
         **dict.fromkeys(
             ("verified_by", "verified_at", "stored_verified_at"), TEXT_OR_NULL
         ),

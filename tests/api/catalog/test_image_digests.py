@@ -36,6 +36,7 @@ def test_the_digests_of_an_image_are_told(api: Any, image: Any) -> None:
     assert abs((timezone.now() - at).total_seconds()) < 60
     assert report == {
         "digests": DIGESTS,
+        "source_digests": {},
         "verified_by": "repr-digest",
         "stored_verified_at": None,
         "damaged": [],

@@ -5,10 +5,15 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('images', '0031_worker_pause'),
+        ('images', '0032_backup_report'),
     ]
 
     operations = [
+        migrations.AddField(
+            model_name='image',
+            name='source_digests',
+            field=models.JSONField(db_default=models.Value({}, models.JSONField()), default=dict),
+        ),
         migrations.AddIndex(
             model_name='image',
             index=models.Index(condition=models.Q(('os_hash_value__isnull', False)), fields=['os_hash_value'], name='image_hash_value'),
