@@ -54,6 +54,12 @@ def field(digests: dict[str, str]) -> str:
     )
 
 
+def asked(request: HttpRequest) -> set[str]:
+    """Return the algorithms that the field Want-Repr-Digest of a request names, as in hashlib."""
+    weights = _weights(request.headers.get(WANTED, ""))
+    return {algorithm for algorithm, weight in weights.items() if weight}
+
+
 def wanted(request: HttpRequest, digests: Mapping[str, str]) -> dict[str, str]:
     """Return the digests that the header field Want-Repr-Digest of a request prefers.
 

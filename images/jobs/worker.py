@@ -15,7 +15,7 @@ from images.access import operator
 from images.duty import Duty
 from images.jobs.fetch_pool import FetchPool
 from images.lifecycle import caching, deletion
-from images.operations import health, overview, purge
+from images.operations import health, overview, purge, wanted_digests
 from images.transfers import reaper, unified_limits
 from images.uploads import finishing
 
@@ -31,6 +31,7 @@ DUTIES: tuple[Duty, ...] = (
     *caching.DUTIES,
     *overview.DUTIES,
     *purge.DUTIES,
+    *wanted_digests.DUTIES,
     *finishing.DUTIES,
     *pruning.DUTIES,
     *unified_limits.DUTIES,

@@ -11,8 +11,17 @@ class Migration(migrations.Migration):
     operations = [
         migrations.AddField(
             model_name='image',
+            name='digests_wanted_at',
+            field=models.DateTimeField(null=True),
+        ),
+        migrations.AddField(
+            model_name='image',
             name='source_digests',
             field=models.JSONField(db_default=models.Value({}, models.JSONField()), default=dict),
+        ),
+        migrations.AddIndex(
+            model_name='image',
+            index=models.Index(condition=models.Q(('digests_wanted_at__isnull', False)), fields=['digests_wanted_at'], name='image_digests_wanted'),
         ),
         migrations.AddIndex(
             model_name='image',

@@ -89,6 +89,8 @@ class Image(FSMModelMixin, models.Model):
     source_digests = models.JSONField(
         default=dict, db_default=Value({}, models.JSONField())
     )
+    # A client has asked for a digest that is not known: the background worker computes it.
+    digests_wanted_at = models.DateTimeField(null=True)
     # The image had data: any later data must have the same size and digests (the pin).
     pinned = models.BooleanField(default=False)
 
@@ -175,6 +177,11 @@ class Image(FSMModelMixin, models.Model):
                 fields=["checksum"],
                 name="image_checksum",
                 condition=Q(checksum__isnull=False),
+            ),
+            models.Index(
+                fields=["digests_wanted_at"],
+                name="image_digests_wanted",
+                condition=Q(digests_wanted_at__isnull=False),
             ),
             models.Index(
                 fields=["os_hash_value"],

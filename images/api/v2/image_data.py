@@ -25,7 +25,7 @@ from images.http import (
 from images.http.views import ApiView, get_caller
 from images.models import READABLE_STATUSES
 from images.models.rows import Row
-from images.operations import known_digests
+from images.operations import known_digests, wanted_digests
 
 
 class UnsupportedData(errors.Invalid):
@@ -72,11 +72,15 @@ def _download(request: Request, image_id: str) -> HttpResponseBase:
 def _digests(http: HttpRequest, image: Row) -> dict[str, str]:
     """Return the digests of an image's data to be sent: those that Want-Repr-Digest prefers.
 
-    Without this header it is the digest in the image's own algorithm.
+    Without this header it is the digest in the image's own algorithm. Digests that the header
+    names and that are not known are computed later.
     """
     if digest_fields.WANTED not in http.headers:
         return {image["os_hash_algo"]: image["os_hash_value"]}
-    return digest_fields.wanted(http, known_digests.of(image))
+    known = known_digests.of(image)
+    if digest_fields.asked(http) - known.keys():
+        wanted_digests.ask(image["id"])
+    return digest_fields.wanted(http, known)
 
 
 def _response(

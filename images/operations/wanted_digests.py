@@ -1,0 +1,102 @@
+"""Digests that were not computed when the data came, and that a client has asked for since.
+
+The background worker computes them. It does so once for each request: if the data cannot be
+read, the next request asks again.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from django.utils import timezone
+
+from images import errors
+from images.access import operator
+from images.duty import Duty
+from images.events import record
+from images.models import READABLE_STATUSES, Image
+from images.operations import consistency, repair
+from images.operations.consistency import Copy
+from images.stores.digests import Digests, digesting
+from images.transitions import locked
+
+log = logging.getLogger(__name__)
+
+# The algorithms that clients can ask for (RFC 9530). All of them are computed in one pass.
+ALGORITHMS: Final = frozenset({"sha256", "sha512"})
+PERIOD: Final = 5.0  # seconds
+BATCH: Final = 100
+RATE: Final = (
+    50_000_000.0  # bytes per second; leaves the store to uploads and downloads
+)
+
+
+def ask(image_id: str) -> None:
+    """Let the background worker compute the digests of an image that are not known.
+
+    One query if that is asked for already, else two.
+    """
+    unasked = Image.objects.filter(
+        pk=image_id, digests_wanted_at=None, status__in=READABLE_STATUSES
+    )
+    # First: on SQLite an update waits for other writers, even if it changes no row.
+    if unasked.exists():
+        unasked.update(digests_wanted_at=timezone.now())
+
+
+def compute() -> None:
+    """Compute the digests that were asked for first, of at most BATCH images."""
+    wanted = Image.objects.filter(digests_wanted_at__isnull=False)
+    for image in list(wanted.order_by("digests_wanted_at")[:BATCH]):
+        asked = wanted.filter(pk=image.pk, digests_wanted_at=image.digests_wanted_at)
+        if asked.update(digests_wanted_at=None):  # else another worker does it
+            _compute(image.pk)
+
+
+def _compute(image_id: str) -> None:
+    copies = consistency.to_verify(timezone.now(), [image_id])
+    for copy in consistency.in_verification_order(copies.filter(damage="")):
+        try:
+            if _is_read(copy):
+                return
+        except errors.ImageError as error:
+            log.warning("no digests of image %s: %s", image_id, error)
+
+
+def _is_read(copy: Copy) -> bool:
+    """Verify a copy, and save the digests of its data; return False if the copy is damaged.
+
+    Raises StoreError if the copy cannot be read.
+    """
+    image = Image.objects.get(pk=copy.image_id)
+    missing = ALGORITHMS - {*image.digests, image.os_hash_algo}
+    if not (copy.digests and missing):
+        return True  # without a digest it is unknown whether this is the image's data
+    with Digests(*missing) as digests:
+        damage = consistency.damage(
+            copy,
+            lambda blocks: digesting(consistency.rate_limited(blocks, RATE), digests),
+        )
+        computed = digests.hexdigests()
+    if damage:
+        if copy.is_needed():
+            repair.note_verified(copy.location, ": ".join(damage), operator("worker"))
+        return False
+    repair.note_verified(copy.location, "", operator("worker"))
+    _save(copy, computed)
+    return True
+
+
+def _save(copy: Copy, computed: dict[str, str]) -> None:
+    with locked(copy.image_id, deleted=True) as image:
+        if image.status not in READABLE_STATUSES:
+            return
+        image.digests = {**image.digests, **computed}
+        image.save(update_fields=["digests"])
+        changes = {name: [None, digest] for name, digest in computed.items()}
+        detail = {"location": copy.location, **changes}
+        record(image, "verify", operator("worker"), before=image.status, detail=detail)
+
+
+DUTIES = (Duty("compute digests", compute, PERIOD, may_block=True),)
