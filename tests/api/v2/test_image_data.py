@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from django.http import HttpResponse
 
-from images import lifecycle, stores
+from images import errors, lifecycle, stores
 from images.models import Image, Member
+from images.stores.local import LocalStore
 
 DATA = b"the bytes of an image"
 MD5 = hashlib.md5(DATA, usedforsecurity=False).hexdigest()
@@ -474,6 +475,26 @@ def test_an_image_that_is_deleted_during_its_upload_is_410(
 
     assert put(api.member, image).status_code == 410
     assert Image.objects.get().status == "deleted"
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(errors.StoreFull, 413), (errors.StoreError, 503)]
+)
+def test_an_upload_to_a_failing_store_queues_the_image_again(
+    error: type[errors.StoreError],
+    code: int,
+    api: Any,
+    make_image: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def failing(self: LocalStore, key: str, *data: Any) -> None:
+        raise error("The store cannot be written.")
+
+    monkeypatch.setattr(LocalStore, "put", failing)
+    image = make_image()
+
+    assert put(api.member, image).status_code == code
+    assert Image.objects.get().status == "queued"
 
 
 def test_a_body_that_ends_early_is_400(

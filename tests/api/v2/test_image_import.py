@@ -22,6 +22,7 @@ from images.api import authentication, query
 from images.imports import queue
 from images.models import Image, Status, Transfer, TransferStatus
 from images.operations import consistency
+from images.transfers import limits
 from tests.api.v2.conftest import DATA
 from tests.copies import waiting_copies, work
 from tests.rows import status
@@ -410,6 +411,36 @@ def test_a_second_import_waits_for_the_first(api: Any, staged: Image) -> None:
 
     assert ask(api.member, staged, DIRECT).status_code == 409
     assert len(tasks(api.member, staged)) == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "limit"),
+    [
+        ("web-download", "image_size_total"),
+        ("web-download", "image_count_uploading"),
+        ("copy-image", "image_size_total"),
+        ("copy-image", "image_count_uploading"),
+    ],
+)
+def test_an_import_over_a_limit_of_its_project_is_413(
+    method: str,
+    limit: str,
+    api: Any,
+    queued: Image,
+    member: Caller,
+    web: str,
+    far: None,
+) -> None:
+    if method == "copy-image":
+        lifecycle.upload(queued.pk, [DATA], member)
+    before = status(queued)
+    limits.set_own(member.project, {limit: 0})
+
+    body = {"method": {"name": method, "uri": web}, "stores": ["far"]}
+    response = ask(api.admin, queued, body)
+
+    assert (response.status_code, response.headers["X-Quota-Name"]) == (413, limit)
+    assert status(queued) == before
 
 
 def test_the_methods_are_told(api: Any, settings: Any) -> None:

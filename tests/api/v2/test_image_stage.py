@@ -111,6 +111,21 @@ def test_data_above_the_cap_is_refused(api: Any, image: Image, settings: Any) ->
     assert status(image) == Status.QUEUED
 
 
+def test_an_image_that_is_deleted_meanwhile_is_410(
+    api: Any, image: Image, member: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = LocalStore.put
+
+    def deleting(self: LocalStore, *arguments: Any) -> None:
+        lifecycle.delete(image.pk, member)
+        put(self, *arguments)
+
+    monkeypatch.setattr(LocalStore, "put", deleting)
+
+    assert stage(api.member, image).status_code == 410
+    assert status(image) == Status.DELETED
+
+
 @pytest.mark.parametrize(
     ("error", "code"), [(errors.StoreFull, 413), (errors.StoreError, 503)]
 )

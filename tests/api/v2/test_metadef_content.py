@@ -191,6 +191,74 @@ def tags(api: Any, query: str = "") -> list[str]:
     return [tag["name"] for tag in response.json()["tags"]]
 
 
+CONTENT = {
+    "/objects": DISK,
+    "/properties": {"name": "bus", **BUS},
+    "/tags": {"tags": [{"name": "fast"}]},
+}
+ONE = {"/objects/Disk": DISK, "/properties/bus": BUS, "/tags/fast": {"name": "fast"}}
+
+
+@pytest.fixture
+def content(send: Send) -> None:
+    """An object, a property and a tag."""
+    for path, document in CONTENT.items():
+        assert send("POST", path, document).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("path", "document", "code"),
+    [
+        ("/objects/Disk", {}, 400),
+        ("/objects/Disk", {"name": "x" * 81}, 400),
+        ("/objects/Disk", {"name": "Disk", "self": "x"}, 403),
+        ("/properties/bus", {**BUS, "name": "bus", "type": "text"}, 400),
+        ("/properties/bus", {**BUS, "name": "bus", "created_at": "x"}, 403),
+        ("/tags/fast", {}, 400),
+        ("/tags/fast", {"name": "x" * 81}, 400),
+        ("/tags/fast", {"name": "fast", "updated_at": "x"}, 403),
+    ],
+)
+def test_a_malformed_replacement_is_refused(
+    path: str, document: Any, code: int, content: None, send: Send, api: Any
+) -> None:
+    before = api.member.get(f"{PATH}{path}").json()
+
+    assert send("PUT", path, document).status_code == code
+    assert api.member.get(f"{PATH}{path}").json() == before
+
+
+@pytest.mark.parametrize("path", ONE)
+def test_only_admins_replace_and_delete_what_members_read(
+    path: str, content: None, api: Any
+) -> None:
+    body = json.dumps({"name": path.rpartition("/")[2], **ONE[path]})
+
+    put = api.member.generic("PUT", f"{PATH}{path}", body, "application/json")
+
+    deleted = api.member.delete(f"{PATH}{path}")
+    assert (put.status_code, deleted.status_code) == (403, 403)
+    assert api.member.get(f"{PATH}{path}").status_code == 200
+
+
+@pytest.mark.parametrize("path", ONE)
+def test_what_is_missing_is_neither_replaced_nor_deleted(path: str, send: Send) -> None:
+    document = {"name": path.rpartition("/")[2], **ONE[path]}
+
+    assert send("PUT", path, document).status_code == 404
+    assert send("DELETE", path).status_code == 404
+
+
+@pytest.mark.parametrize("path", CONTENT)
+def test_all_of_a_kind_are_deleted_together(
+    path: str, content: None, send: Send, api: Any
+) -> None:
+    missing = api.admin.delete(f"/v2/metadefs/namespaces/OS::Nothing{path}")
+
+    assert (send("DELETE", path).status_code, missing.status_code) == (204, 404)
+    assert not api.member.get(f"{PATH}{path}").json()[path[1:]]
+
+
 def test_the_life_of_a_tag(send: Send, api: Any) -> None:
     created = send("POST", "/tags/Fast")
     assert created.status_code == 201
