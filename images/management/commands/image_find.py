@@ -17,8 +17,8 @@ class Command(CatalogueCommand):
     help = (
         "Find the images whose data has a digest, also those in the trash. Prints a line for "
         "each: IMAGE STATUS NAME. Exit code 1: there is none. The digest of a file is known if "
-        "it was computed when the data came: always MD5 and IMAGECATALOG_HASH_ALGORITHM, others "
-        "if a client has stated them."
+        "it was computed: always MD5 and IMAGECATALOG_HASH_ALGORITHM when the data came, others "
+        "if a client has stated or asked for them."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
