@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import tempfile
 
@@ -11,6 +12,7 @@ from ironic.conf import CONF
 from signing_in import CREDENTIALS, DISK, REGION, done, session, wait
 
 DATA = DISK.read_bytes()
+SHA512 = hashlib.sha512(DATA).hexdigest()
 
 SETTINGS = {"auth_type": "password", "region_name": REGION, **CREDENTIALS}
 with tempfile.NamedTemporaryFile("w") as file:
@@ -39,5 +41,11 @@ sink = io.BytesIO()
 images.download(image.id, sink)
 assert sink.getvalue() == DATA
 done("download")
+
+sink = io.BytesIO()
+images.download(image.id, sink, checksum=SHA512, checksum_algo="sha512")
+assert sink.getvalue() == DATA
+assert images.transfer_verified_checksum == f"sha512:{SHA512}"
+done("download and compare with the digest")
 
 connection.image.delete_image(image.id)

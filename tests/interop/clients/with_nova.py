@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nova import conf, context, exception
 from nova.image import glance
-from signing_in import DISK, done, endpoint, wait
+from signing_in import DISK, WEB, done, endpoint, wait
 from signing_in import context as signed_in
 
 DATA = DISK.read_bytes()
@@ -58,11 +58,55 @@ images.copy_image_to_store(caller, image, "cold")
 wait(lambda: images.get(caller, image, include_locations=True)["stores"] == "fast,cold")
 done("copy to another store")
 
+# As a snapshot in a backend that Nova writes to by itself.
+located = images.create(
+    caller,
+    {
+        "name": "nova-location",
+        "disk_format": "qcow2",
+        "container_format": "bare",
+        "location": WEB,
+    },
+)["id"]
+wait(lambda: images.get(caller, located)["status"] == "active")
+shown = images.get(caller, located, include_locations=True)
+assert {location["url"] for location in shown["locations"]} == {WEB}, shown
+done("create an image with a location")
+
+reserved = images.create(
+    caller,
+    {"name": "nova-later", "disk_format": "qcow2", "container_format": "bare"},
+)["id"]
+images.update(caller, reserved, {"location": WEB}, purge_props=False)
+wait(lambda: images.get(caller, reserved)["status"] == "active")
+done("add a location")
+
+# Its metadata is all there is of a snapshot of an instance that boots from a volume.
+empty = images.create(caller, {"name": "nova-volume-snapshot", "size": 0})
+assert (empty["status"], empty["size"]) == ("active", 0), empty
+done("make the image of a snapshot of volumes")
+
+shared = images.create(
+    caller,
+    {
+        "name": "nova-shared",
+        "visibility": "shared",
+        "properties": {"instance_owner": "project-of-the-instance"},
+    },
+)["id"]
+members = images._get_session(caller)._client.call(
+    caller, 2, "list", controller="image_members", args=(shared,)
+)
+assert [one.member_id for one in members] == ["project-of-the-instance"]
+done("share an image with a project")
+
 assert image in [
     one["id"] for one in images.get_all(caller, filters={"name": "nova-snapshot"})
 ]
 done("list with a filter")
 
+for one in (located, reserved, empty["id"], shared):
+    images.delete(caller, one)
 images.delete(caller, image)
 with contextlib.suppress(exception.ImageNotFound):
     images.get(caller, image)
