@@ -13,6 +13,7 @@ import pytest
 
 from tests import servers
 from tests.servers import Service
+from tests.web import Quiet, allow, serving
 from tests.wire.api import OCTETS, Api, connect, head, upload_head
 
 MIB = 1 << 20
@@ -89,6 +90,68 @@ def test_a_large_import_into_two_stores_does_not_fill_the_memory(
     assert max(growth.values()) < LIMIT, growth
 
 
+class Zeros(Quiet):
+    """As many zeros as the last segment of the path says."""
+
+    def do_HEAD(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", self.path[1:])
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        self.do_HEAD()
+        block = bytes(MIB)
+        for _ in range(int(self.path[1:]) // MIB):
+            self.wfile.write(block)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("method", ["web-download", "copy-image"])
+def test_a_large_import_does_not_fill_the_memory(
+    method: str, tmp_path: Path, s3: servers.S3
+) -> None:
+    """A download from a web server, or a copy from an object store to a folder."""
+    stores = f"local=file://{tmp_path}/local,{s3.store('far', 'far')}"
+    with (
+        serving(Zeros) as url,
+        servers.catalogue(
+            tmp_path, s3.env | allow(url) | {"IMAGECATALOG_STORES": stores}
+        ) as service,
+        Api(service) as api,
+    ):
+        need_space(service, 3)
+        bring_in(api, method, url, 16 * MIB)  # every process has done this once
+        with watched(service) as growth:
+            bring_in(api, method, url, SIZE)
+    assert growth
+    assert max(growth.values()) < LIMIT, growth
+
+
+def bring_in(api: Api, method: str, url: str, size: int) -> None:
+    """Import zeros into the store ``local``, and delete them."""
+    image_id = api.new()
+    if method == "copy-image":
+        block = bytes(MIB)
+        zeros = (block for _ in range(size // MIB))
+        far = OCTETS | {"x-image-meta-store": "far"}
+        stored = api.put(f"images/{image_id}/file", data=zeros, headers=far)
+        assert stored.status_code == 204, stored.text
+    request = {"method": {"name": method, "uri": f"{url}/{size}"}, "stores": ["local"]}
+    assert api.post(f"images/{image_id}/import", json=request).status_code == 202
+    wait_for(api, image_id, "local" if method == "web-download" else "far,local", size)
+    api.delete(f"images/{image_id}")
+
+
+def wait_for(api: Api, image_id: str, stores: str, size: int) -> None:
+    """Wait until an image is active and in these stores."""
+
+    def is_there() -> bool:
+        image = api.get(f"images/{image_id}").json()
+        return image["status"] == "active" and image["stores"] == stores
+
+    servers.wait_until(is_there, f"the import of {size} bytes", 300)
+
+
 def import_zeros(api: Api, size: int) -> None:
     """Stage zeros, import them into all stores, and delete them."""
     image_id, block = api.new(), bytes(MIB)
@@ -97,12 +160,7 @@ def import_zeros(api: Api, size: int) -> None:
     assert staged.status_code == 204, staged.text
     body = {"method": {"name": "glance-direct"}, "all_stores": True}
     assert api.post(f"images/{image_id}/import", json=body).status_code == 202
-
-    def is_active() -> bool:
-        image = api.get(f"images/{image_id}").json()
-        return image["status"] == "active" and image["stores"] == "local,far"
-
-    servers.wait_until(is_active, f"the import of {size} bytes", 300)
+    wait_for(api, image_id, "local,far", size)
     api.delete(f"images/{image_id}")
 
 
