@@ -41,6 +41,14 @@ def test_every_definition_has_a_description() -> None:
         assert all(it.get("description") for it in tree.properties.values())
 
 
+def test_a_dashboard_that_saves_an_image_keeps_switches_as_they_are_written() -> None:
+    # Over "yes" or "1", Horizon writes "null" if the definition says boolean. It keeps what is
+    # not among the choices of a string.
+    kinds = {schema["type"] for tree in TREES for schema in tree.properties.values()}
+
+    assert kinds == {"string", "integer"}
+
+
 def test_the_choices_of_signatures_are_those_that_are_verified() -> None:
     (tree,) = (it for it in TREES if it.fields["namespace"] == "OS::Glance::Signatures")
 
