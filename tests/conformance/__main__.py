@@ -20,14 +20,14 @@ from pathlib import Path
 
 from tests import environments, servers
 from tests.conformance import suite
-from tests.conformance.keystone import (
+from tests.conformance.runs import RUNS, Run
+from tests.keystone import (
     SECOND,
     keystone,
     make_service_user,
     register,
     register_limits,
 )
-from tests.conformance.runs import RUNS, Run
 from tests.web import serving_folder
 
 DISKS = {  # file -> options of qemu-img

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests import environments
-from tests.conformance.keystone import REGION, Keystone
+from tests.keystone import REGION, Keystone
 
 MANIFEST = "manifest.yaml"  # in the folder with images
 VERDICT = re.compile(
