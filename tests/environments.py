@@ -26,6 +26,8 @@ INTEROP = {
     "ironic": ["ironic==39.0.0"],
     "heat": ["openstack-heat==27.0.1"],
 }
+# Driven by the tests, which run in the environment of the suite.
+DASHBOARD = {"horizon": ["horizon==27.0.0", "gunicorn==27.0.1"]}
 RELEASE = {"release": ["cyclonedx-bom==7.5.0", "pip-audit==2.10.1"]}
 # Validators of compose files and of manifests
 DEPLOY = {
@@ -38,7 +40,7 @@ LDAP = [
     "pyasn1==0.6.1",
     "pyasn1-modules==0.4.2",
 ]
-PACKAGES = CONFORMANCE | INTEROP | RELEASE | DEPLOY
+PACKAGES = CONFORMANCE | INTEROP | DASHBOARD | RELEASE | DEPLOY
 
 
 def programs(name: str) -> Path:

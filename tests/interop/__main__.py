@@ -2,8 +2,9 @@
 
 Each client that is not a package of the tests is installed into an environment of its own below
 var/environments. It runs one script of tests/interop/clients, which reports what has succeeded.
-Exit code 1 when a script fails. It needs qemu-img; gophercloud comes from Debian's packages golang-go and
-golang-github-gophercloud-gophercloud-dev.
+Horizon is driven in a browser, in front of a service of its own behind a real Keystone.
+Exit code 1 when a script fails. It needs qemu-img and Chromium; gophercloud comes from Debian's
+packages golang-go and golang-github-gophercloud-gophercloud-dev.
 """
 
 from __future__ import annotations
@@ -24,7 +25,14 @@ from tests.web import allow, serving_folder
 
 CLIENTS = Path(__file__).parent / "clients"
 # Those of INTEROP have an environment of their own; the others use that of the tests.
-NAMES = ("openstack", "glance", "openstacksdk", "gophercloud", *environments.INTEROP)
+NAMES = (
+    "openstack",
+    "glance",
+    "openstacksdk",
+    "gophercloud",
+    *environments.INTEROP,
+    "horizon",
+)
 
 
 @dataclass(frozen=True)
@@ -85,11 +93,9 @@ def _service(folder: Path) -> Iterator[tuple[Service, dict[str, str]]]:
 
 def outcome(client: str, service: Service, env: Mapping[str, str]) -> Outcome:
     """Let a client use the service."""
-    own = client in environments.INTEROP
-    python = environments.programs(client) / "python" if own else Path(sys.executable)
     with tempfile.TemporaryDirectory(prefix=f"{client}-") as folder:
         done = subprocess.run(
-            [python, CLIENTS / f"with_{client}.py"],
+            _script(client),
             env=environments.environ(**_signing_in(service), **env)
             | {"INTEROP_FOLDER": folder, "PYTHONDONTWRITEBYTECODE": "1"},
             stdout=subprocess.PIPE,
@@ -101,6 +107,15 @@ def outcome(client: str, service: Service, env: Mapping[str, str]) -> Outcome:
     words = (line.partition("done: ") for line in done.stdout.splitlines())
     steps = [step for start, found, step in words if found and not start]
     return Outcome(client, steps, bool(done.returncode))
+
+
+def _script(client: str) -> list[str | Path]:
+    """The command that lets a client use the service."""
+    if client == "horizon":
+        return [sys.executable, "-m", "tests.interop.horizon"]
+    own = client in environments.INTEROP
+    python = environments.programs(client) / "python" if own else Path(sys.executable)
+    return [python, CLIENTS / f"with_{client}.py"]
 
 
 def _signing_in(service: Service) -> dict[str, str]:
