@@ -157,8 +157,9 @@ def limit_cookies(get_response: GetResponse) -> GetResponse:
 def check_forms(get_response: GetResponse) -> GetResponse:
     """Refuse forms that are too large, incomplete or not UTF-8, and users who are not signed in.
 
-    Django would parse a form, and read it into memory, before it asks who sends it, and it would
-    read what is not UTF-8 as other text. The forms of the sign-in need no signed-in user.
+    Django would read a form into memory and parse it before it checks the user, and would
+    replace bytes that are not UTF-8. Users who are not signed in can send only the forms of
+    the sign-in.
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:

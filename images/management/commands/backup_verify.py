@@ -40,7 +40,7 @@ class Command(CatalogueCommand):
         number, is_there = 0, False
         try:
             with opened(options["backup"]) as backup:
-                is_there = True
+                is_there = backup.folder.is_dir()
                 for problem in _problems(backup, options["quick"]):
                     self.write_row(problem, problem=problem)
                     number += 1
