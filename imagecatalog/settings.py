@@ -621,8 +621,8 @@ IMAGECATALOG_PUBLIC_URL = env.base_url(
     "IMAGECATALOG_PUBLIC_URL",
     shown="from the request",
     help="Base of the links that the service returns, such as "
-    "`https://images.example.org`. Required for the admin behind a proxy that "
-    "terminates TLS. With `https`, browsers are told to use TLS only (HSTS, one year).",
+    "`https://images.example.org`. Needed for `clouds_yaml`, and for the admin behind a proxy "
+    "that terminates TLS and does not pass `Host` and `X-Forwarded-Proto`. With `https`, browsers are told to use TLS only (HSTS, one year).",
 )
 IMAGECATALOG_TRUSTED_PROXIES = env.networks(
     "IMAGECATALOG_TRUSTED_PROXIES",

@@ -142,7 +142,7 @@ def test_the_proxy_of_the_cluster_is_the_documented_one() -> None:
     for theirs, here in {
         "server 127.0.0.1:9292;": "\n        ".join(["least_conn;", *upstream]),
         "listen 443 ssl ": "listen 8080 ",
-        "        # server_name and certificates\n": "",
+        "        # Add server_name, ssl_certificate and ssl_certificate_key.\n": "",
     }.items():
         assert documented.count(theirs) == 1
         documented = documented.replace(theirs, here)
