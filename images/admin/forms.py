@@ -142,7 +142,10 @@ def _initial(image: Image | None) -> dict[str, Any] | None:
 
 
 class PropertyRows:
-    """The rows of custom properties in a submitted form, and the rows as the page showed them."""
+    """The custom properties in a submitted form, with those that the page showed before the edit.
+
+    Only what the user has changed is written: others can have changed the image meanwhile.
+    """
 
     def __init__(self, post: QueryDict) -> None:
         shown = post.getlist(

@@ -19,12 +19,12 @@ class CircuitBreaker:
         self.failures = 0  # of all stores
 
     def failed(self, store_id: str) -> None:
-        """Count a failure of the store with this id."""
+        """Count a failure of a store. After THRESHOLD in a row the breaker is open for the store."""
         self._failures[store_id] += 1
         self.failures += 1
 
     def succeeded(self, store_id: str) -> None:
-        """Forget the earlier failures of a store."""
+        """Forget the failures of a store: its next failure counts as the first one."""
         del self._failures[store_id]
 
     def is_open(self, store_id: str) -> bool:
