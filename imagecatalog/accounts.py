@@ -6,7 +6,10 @@ from allauth.account.apps import AccountConfig
 
 
 class AccountsConfig(AccountConfig):  # type: ignore[misc]
-    """The app of django-allauth that its OpenID Connect client needs, without its own pages."""
+    """The configuration of django-allauth's app ``account``, which its OpenID Connect client needs."""
 
     def ready(self) -> None:
-        """Do nothing: the original wants a middleware, which every API request would run."""
+        """Do nothing.
+
+        django-allauth's own method demands a middleware that would run for every API request.
+        """

@@ -49,7 +49,7 @@ class AdminConfig(apps.AdminConfig):
 
 
 def _hide_accounts() -> None:
-    """Take the pages of django-allauth out of the admin: its tables stay empty."""
+    """Remove the pages of django-allauth's models from the admin, because their tables stay empty."""
     for config in installed.get_app_configs():
         if config.name.startswith("allauth."):
             for model in config.get_models():

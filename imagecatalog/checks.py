@@ -113,9 +113,9 @@ def certificates(**options: Any) -> list[CheckMessage]:
 
 
 def directory(**options: Any) -> list[CheckMessage]:
-    """Check that the directory's certificate authorities can be read. Returns an error if not.
+    """Check that the file with the certificate authorities of the LDAP directory can be read.
 
-    Every sign-in with the directory would fail.
+    Returns an error if not, because every sign-in with the directory would fail.
     """
     path = settings.IMAGECATALOG_LDAP_CA_FILE
     if not path or (os.path.isfile(path) and os.access(path, os.R_OK)):

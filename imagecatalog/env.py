@@ -89,9 +89,10 @@ def files() -> dict[str, Path]:
 
 
 def of_library(name: str, *, help: str) -> None:
-    """Declare a variable that a library reads, and set it to the content of ``NAME_FILE``, if set.
+    """Declare the variable ``name``, which a library reads from the environment by itself.
 
-    The file wins: children of this process inherit both variables, and read the file again.
+    If ``NAME_FILE`` is set, the content of that file becomes the value of the variable, even if the
+    variable is set: child processes inherit both variables, and read the file again.
     """
     declare(name, help=help)
     if os.environ.get(f"{name}{FILE}", "").strip():
@@ -302,9 +303,10 @@ def base_url(name: str, *, help: str, shown: str = "") -> str:
 
 
 def secure_url(name: str, *, help: str) -> str:
-    """Read an https URL as it is; empty if the variable is unset. On loopback, http is enough.
+    """Read an https URL from a variable, unchanged; empty if the variable is unset.
 
-    Raises ImproperlyConfigured for any other text.
+    The scheme http is allowed for localhost and 127.0.0.1. Raises ImproperlyConfigured for any
+    other text, also for a URL with a query.
     """
     value = text(name, help=help)
     if value and not re.fullmatch(
@@ -318,7 +320,7 @@ def secure_url(name: str, *, help: str) -> str:
 
 
 def ldap_url(name: str, *, help: str) -> str:
-    """Read an ldap or ldaps URL of a server; empty if the variable is unset.
+    """Read the ldap or ldaps URL of a server from a variable; empty if the variable is unset.
 
     Raises ImproperlyConfigured for any other text.
     """
@@ -331,7 +333,10 @@ def ldap_url(name: str, *, help: str) -> str:
 
 
 def attribute(name: str, default: str, *, help: str) -> str:
-    """Read the name of an LDAP attribute. Raises ImproperlyConfigured for any other text."""
+    """Read the name of an LDAP attribute from a variable; ``default`` if the variable is unset.
+
+    Raises ImproperlyConfigured for any other text.
+    """
     value = text(name, default, help=help)
     if not re.fullmatch("[A-Za-z][A-Za-z0-9-]*", value):
         raise ImproperlyConfigured(
@@ -341,13 +346,16 @@ def attribute(name: str, default: str, *, help: str) -> str:
 
 
 def require(name: str, *needed: str) -> None:
-    """Raise ImproperlyConfigured unless one of the variables that ``name`` needs is set."""
+    """Raise ImproperlyConfigured if none of ``needed`` is set: ``name`` needs one of these variables."""
     if not any(map(_value, needed)):
         raise ImproperlyConfigured(f"{name} needs {' or '.join(needed)}. Set it, too.")
 
 
 def require_package(name: str, module: str, extra: str) -> None:
-    """Raise ImproperlyConfigured if the module that a variable needs is not installed."""
+    """Raise ImproperlyConfigured if ``module``, which the variable ``name`` needs, is not installed.
+
+    ``extra`` is the extra of this project's package that installs the module.
+    """
     if find_spec(module) is None:
         raise ImproperlyConfigured(
             f"{name} needs packages that are not installed. Install them: "

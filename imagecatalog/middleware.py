@@ -155,11 +155,10 @@ def limit_cookies(get_response: GetResponse) -> GetResponse:
 
 
 def check_forms(get_response: GetResponse) -> GetResponse:
-    """Refuse forms that are too large, incomplete or not UTF-8, and users who are not signed in.
+    """Refuse forms that are too large, incomplete or not UTF-8, or whose sender is not signed in.
 
-    Django would read a form into memory and parse it before it checks the user, and would
-    replace bytes that are not UTF-8. Users who are not signed in can send only the forms of
-    the sign-in.
+    Django would read a form into memory and parse it before it checks the user, and would replace
+    bytes that are not UTF-8. Users who are not signed in can send only the forms of the sign-in.
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
@@ -174,8 +173,8 @@ def check_forms(get_response: GetResponse) -> GetResponse:
 def _unread(request: HttpRequest) -> HttpResponse | None:
     """Return a response that refuses a form without reading it; None if the form can be read.
 
-    The response is 413 if Content-Length is too large, and a redirect to the sign-in page if
-    the user is not signed in.
+    The response is 413 if Content-Length is too large, and a redirect to the sign-in page if the
+    user is not signed in and the form is not one of the sign-in.
     """
     is_sign_in = _is_sign_in(request)
     limit = SIGN_IN_FORM if is_sign_in else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
@@ -192,7 +191,10 @@ def _unread(request: HttpRequest) -> HttpResponse | None:
 
 
 def _is_sign_in(request: HttpRequest) -> bool:
-    """Return whether this is a form of the sign-in: that for a code needs a right password."""
+    """Return whether a request is for a page of the sign-in: for the password, or for a code.
+
+    The page for a code counts only after a right password, which the session notes.
+    """
     if request.path_info == reverse("admin:login"):
         return True
     pages = {reverse(f"admin:{name}") for name in SECOND_FACTOR_PAGES}

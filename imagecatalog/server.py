@@ -155,7 +155,7 @@ def post_request(worker: Any, request: Any, environ: Any, response: Any) -> None
 
 
 def post_worker_init(worker: Any) -> None:
-    """Prepare a web process: its limits, metrics, log, garbage collection and end (gunicorn hook)."""
+    """Prepare a web process: its limits, metrics, log, garbage collection and shutdown (gunicorn hook)."""
     _receive_signals()
     db.limit_waiting()
     process_metrics.start()

@@ -34,10 +34,10 @@ View = Callable[..., HttpResponseBase]
 
 
 class SignInForm(AdminAuthenticationForm):
-    """The form for name and password, which leaves a second factor to its own page."""
+    """The sign-in form for name and password; the second factor has a page of its own."""
 
     def confirm_login_allowed(self, user: Any) -> None:
-        """Raise CodeNeeded if a second factor comes next, and ValidationError without access."""
+        """Raise ValidationError if the user has no access, CodeNeeded if a second factor is needed."""
         super().confirm_login_allowed(user)
         second_factor_pages.check_password_enough(user)
 
@@ -67,7 +67,7 @@ class CatalogueSite(AdminSite):
         return super().admin_view(_checked(view), cacheable)
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
-        """Return the values that all pages have."""
+        """Return the template context that all pages of the admin have."""
         mode = settings.IMAGECATALOG_SECOND_FACTOR
         return super().each_context(request) | {"has_second_factors": mode != "off"}
 
@@ -119,7 +119,7 @@ class CatalogueSite(AdminSite):
         return sorted(apps, key=lambda app: app["app_label"] != "images")
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
-        """Return the URLs of the site, including the one that the front page polls."""
+        """Return the URLs of the site, including ``live/``, which the front page polls for its figures."""
         from images.admin import polling
 
         view = self.admin_view(polling.overview)
@@ -145,7 +145,7 @@ def _second_factor_urls() -> list[URLPattern | URLResolver]:
 
 
 def _oidc_urls() -> list[URLPattern | URLResolver]:
-    """Return the URLs of the sign-in at an identity provider."""
+    """Return the two URLs of the sign-in at an identity provider: its start and its callback."""
     from imagecatalog.identity import oidc
 
     return [
@@ -159,7 +159,10 @@ def _oidc_urls() -> list[URLPattern | URLResolver]:
 
 
 def _sign_in_view(view: Callable[[HttpRequest], HttpResponse]) -> View:
-    """Return a view for everybody that shows an error page if the sign-in fails."""
+    """Wrap a view of the sign-in so that a failed sign-in shows an error page.
+
+    The view is open to users who are not signed in; its responses are never cached.
+    """
 
     @never_cache
     def shown(request: HttpRequest) -> HttpResponse:

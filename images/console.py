@@ -72,7 +72,7 @@ class CatalogueCommand(BaseCommand):
         )
 
     def add_yes_option(self, parser: ArgumentParser) -> None:
-        """Add the option with which ``confirm`` asks nothing."""
+        """Add the option ``--yes`` to the parser: with it ``confirm`` does not ask the user."""
         parser.add_argument(
             "--yes", action="store_true", help="do not ask for confirmation"
         )

@@ -1,9 +1,9 @@
 """Numbers that the processes of a service count, for the process that answers ``/metrics``.
 
-prometheus_client keeps the numbers of each process in files of one folder, its multiprocess
-mode. Each process has a numbered place in the folder, and one that replaces it continues with the
-numbers of its place: counters never fall, and there are only as many files as processes. Without
-the folder nothing is counted.
+prometheus_client keeps the numbers of each process in files in one folder, its multiprocess mode.
+Each process takes a place in the folder: a number that is a part of the names of its files. A
+process that replaces another takes its place and continues with its numbers, so counters never
+fall, and there are only as many files as processes. Without the folder nothing is counted.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ METRICS: Final = {
     ),
 }
 
-_metrics: dict[str, Any] = {}  # those of this process, if it counts
+_metrics: dict[str, Any] = {}  # of this process; empty if it does not count
 _place: TextIO | None = None  # open and locked as long as this process runs
 _collecting = threading.Lock()
 
@@ -117,7 +117,7 @@ _collecting = threading.Lock()
 
 
 def start() -> None:
-    """Let this process count, if `folder` was called in the process that has started it."""
+    """Let this process count, if it was started within the context of `folder`; else do nothing."""
     global _place
     path = os.environ.get(FOLDER)
     if not path or _metrics:
@@ -148,7 +148,7 @@ def start() -> None:
 
 
 def _free_place(folder: Path) -> TextIO:
-    """Return the locked file of the first place that no process has."""
+    """Lock the first place that no other process has; return its open lock file."""
     for number in itertools.count(1):
         file = (folder / f"{number}.lock").open("w")
         if _is_free(file):
@@ -158,7 +158,7 @@ def _free_place(folder: Path) -> TextIO:
 
 
 def _is_free(file: TextIO) -> bool:
-    """Lock the file of a place; return False if a process has locked it."""
+    """Lock the lock file of a place; return False if another process has locked it."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -172,19 +172,25 @@ def _allocate(path: Path, size: int) -> None:
 
 
 def count(name: str, *labels: str, by: float = 1) -> None:
-    """Increase a counter of METRICS."""
+    """Increase the counter ``name`` of METRICS by ``by``. Does nothing if this process does not count."""
     if _metrics:
         _child(name, labels).inc(by)
 
 
 def observe(name: str, seconds: float, *labels: str) -> None:
-    """Add a duration to a histogram of METRICS."""
+    """Add a duration to the histogram ``name`` of METRICS.
+
+    Does nothing if this process does not count.
+    """
     if _metrics:
         _child(name, labels).observe(seconds)
 
 
 def show(name: str, value: float, *labels: str) -> None:
-    """Set a gauge of METRICS; ``/metrics`` has the sum of those of all processes."""
+    """Set the gauge ``name`` of METRICS; ``/metrics`` has the sum of the values of all processes.
+
+    Does nothing if this process does not count.
+    """
     if _metrics:
         _child(name, labels).set(value)
 
@@ -193,14 +199,15 @@ def _child(name: str, labels: tuple[str, ...]) -> Any:
     return _metrics[name].labels(*labels) if labels else _metrics[name]
 
 
-# In the process that has started them
+# In the process that starts the counting processes
 
 
 @contextmanager
 def folder(keep: bool) -> Iterator[None]:
-    """Let the processes that are started within the context count.
+    """Create the folder of the metrics; processes that are started within the context count.
 
-    With ``keep`` they continue in the folder of this process from before a reload.
+    With ``keep``, the folder that this process had before a reload is used again. The folder is
+    removed at the end of the context.
     """
     path = os.environ.get(FOLDER, "")
     if not (keep and os.path.isdir(path)):
@@ -218,7 +225,7 @@ def folder(keep: bool) -> Iterator[None]:
 
 
 def _remove_abandoned(parent: Path) -> None:
-    """Remove what services of this user have left that were killed."""
+    """Remove the folders of metrics in ``parent`` that killed services of the same user have left."""
     for path in parent.glob(f"{FOLDER_NAME}*"):
         if path.stat().st_uid != os.geteuid():
             continue
@@ -234,7 +241,10 @@ def _has_ended(place: Path) -> bool:
 
 
 def sums() -> Iterable[Sums]:
-    """Return the sums of the numbers of all processes; gauges of those that run."""
+    """Return the metrics summed over all processes; gauges are summed over running processes only.
+
+    Empty if there is no folder of metrics.
+    """
     path = os.environ.get(FOLDER)
     if not path:
         return ()

@@ -62,7 +62,7 @@ class CatalogueUserAdmin(RolesAdmin, UserAdmin):  # type: ignore[type-arg]
     """The admin pages of users, and the page with a user's client configuration."""
 
     def get_urls(self) -> list[Any]:
-        """Return the URLs of the pages, including the page with the client configuration."""
+        """Return the URLs of the users' pages, including the page with the client configuration."""
         view = self.admin_site.admin_view(self.clients)
         own = self.admin_site.admin_view(own_credentials.page)
         return [
@@ -156,7 +156,10 @@ class ApplicationCredentialAdmin(ModelAdmin):  # type: ignore[type-arg]
     def response_add(
         self, request: HttpRequest, obj: Any, post_url_continue: str | None = None
     ) -> HttpResponse:
-        """Show the client configuration with the secret, which is never shown again."""
+        """Return the page with a new credential's secret, which is shown only once.
+
+        The page also has client configurations with the secret.
+        """
         context = self.admin_site.each_context(request) | {
             "may_see_credentials": True,
             **clients.secret_context(request, obj, obj.plain_secret),

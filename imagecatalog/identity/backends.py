@@ -1,6 +1,7 @@
-"""The sign-in of the browser admin: Django's own, which shares the limits of the APIs.
+"""The authentication backends of the browser admin, with the same limits on attempts as the APIs.
 
-A password is tried here first, then in the directory, if there is one.
+A password is compared with that of the service's own user first, then with the one in the LDAP
+directory, if a directory is configured.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from images.http.client_address import client
 
 
 class Passwords(ModelBackend):
-    """Django's password backend, with the limits on guessing and hashing that the APIs have."""
+    """Django's password backend, with limits on attempts and on concurrent hashing of passwords."""
 
     def authenticate(
         self,
@@ -26,10 +27,11 @@ class Passwords(ModelBackend):
         password: str | None = None,
         **credentials: Any,
     ) -> Any:
-        """Return the user with this password here or in the directory, or None.
+        """Return the user with this name and password, or None if there is no such user.
 
-        Raises TooManyAttempts if a limit is exceeded; of a right password in the directory
-        Forbidden if it gives no access, and DirectoryFailed.
+        Also finds users of the LDAP directory, if one is configured. Raises TooManyAttempts if a
+        limit on attempts is exceeded, Forbidden if the password is right but the directory's user
+        has no access, and DirectoryFailed if the directory cannot check the password.
         """
         if username is None or password is None:
             return None
@@ -51,7 +53,7 @@ class SingleSignOn(ModelBackend):
     """The backend of users who have signed in at an identity provider: it checks no password."""
 
     def authenticate(self, *args: Any, **credentials: Any) -> None:
-        """Return None: the provider has authenticated the user."""
+        """Return None, because the users of this backend have no password in the service."""
 
 
 def client_address(request: HttpRequest) -> str | None:

@@ -95,7 +95,10 @@ def context(request: HttpRequest, account: Any) -> dict[str, Any]:
 
 
 def _add_url(request: HttpRequest, account: Any, project_id: str) -> str:
-    """Return the URL of the form that creates a credential for a user; empty without permission."""
+    """Return the URL of the page on which a credential for the user ``account`` can be created.
+
+    Empty if the user who is signed in is another one, and has no permission to create credentials.
+    """
     if account == request.user:
         return f"{reverse('admin:auth_user_credentials')}?project={project_id}"
     if not request.user.has_perm("identity.add_applicationcredential"):

@@ -1,4 +1,4 @@
-"""The forms of a new application credential: for an operator, and for the user itself."""
+"""The forms with which operators and users create application credentials."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from images import access, errors
 
 
 class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
-    """The form of a new credential; its validation generates the secret."""
+    """The form of a new application credential, for operators; its validation generates the secret."""
 
     actions = forms.MultipleChoiceField(
         label=gettext_lazy("Actions"),
@@ -60,7 +60,7 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class OwnCredentialForm(CredentialForm):
-    """The form of a credential of the user who fills it in."""
+    """The form with which users create application credentials for themselves."""
 
     actions = None  # type: ignore[assignment]  # removes the field
 

@@ -1,7 +1,7 @@
-"""Users who sign in elsewhere: at an identity provider, or with the password of a directory.
+"""Users who sign in elsewhere: at an identity provider, or with the password of an LDAP directory.
 
-Such a user is created at the first sign-in. What the user can do in the admin follows from its
-groups there, and is set anew at each sign-in.
+Such a user is created at the first sign-in. The permissions of the user in the admin follow from
+the groups of the account at the provider or directory, and are updated at each sign-in.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Account:
-    """What an identity provider or a directory says about somebody who has signed in there."""
+    """The account of a user at an identity provider or in a directory, as reported at a sign-in."""
 
     issuer: str
     subject: str
@@ -41,9 +41,11 @@ class Account:
 
 @dataclass(frozen=True)
 class GroupRules:
-    """The groups of the admin for the groups of an identity provider or a directory.
+    """The rules that give users groups of the admin, by the groups of their external accounts.
 
-    Members of ``admin_group`` are superusers; if it is empty, nobody becomes one.
+    An external account is one at an identity provider or in a directory. Its user is a superuser if
+    the account is in the group ``admin_group``; if ``admin_group`` is empty, no rule makes
+    superusers.
     """
 
     groups: tuple[tuple[str, str], ...]  # (group there, group of the admin)
@@ -51,24 +53,29 @@ class GroupRules:
 
     @classmethod
     def parse(cls, pairs: Iterable[str], admin_group: str) -> GroupRules:
-        """Read ``THERE:GROUP`` pairs; the name of the group there can have colons."""
+        """Return the rules that pairs such as ``cloud-operators:Operators`` describe.
+
+        The first part, the group of the account, can have colons; the second is a group of the
+        admin.
+        """
         split = (pair.rpartition(":") for pair in pairs)
         return cls(tuple((there, here) for there, _, here in split), admin_group)
 
     def granted(self, groups: frozenset[str]) -> set[str]:
-        """Return the groups of the admin that a member of these groups has."""
+        """Return the names of the admin's groups that an account with these groups gets."""
         return {here for there, here in self.groups if there in groups}
 
     def is_admin(self, groups: frozenset[str]) -> bool:
-        """Return whether a member of these groups is a superuser."""
+        """Return whether the user of an account with these groups is a superuser."""
         return bool(self.admin_group) and self.admin_group in groups
 
 
 def sign_in(account: Account, rules: GroupRules, method: str, origin: Origin) -> Any:
-    """Return the user of an account, with the groups that it has now; create it if it is new.
+    """Return the user of an account, with updated groups; create the user at the first sign-in.
 
-    ``method`` names the sign-in in the sign-in log. Raises Forbidden if no group gives access,
-    or if the user is disabled. A user who exists loses its groups also then.
+    ``method`` names the kind of sign-in in the sign-in log. Raises Forbidden if no group of the
+    account gives access (an existing user loses the groups of the rules then, too), if the user is
+    disabled, or if the id of the account cannot be stored.
     """
     _check(account)
     user = _find(account)
@@ -93,7 +100,7 @@ def sign_in(account: Account, rules: GroupRules, method: str, origin: Origin) ->
 
 
 def _check(account: Account) -> None:
-    """Raise Forbidden for a subject that cannot be stored."""
+    """Raise Forbidden unless the account's subject is printable ASCII of 1 to 255 characters."""
     subject = account.subject
     is_text = subject.isascii() and subject.isprintable()
     if not (is_text and 0 < len(subject) <= LONGEST):
@@ -111,7 +118,11 @@ def _find(account: Account) -> Any:
 
 
 def _create(account: Account, origin: Origin) -> Any:
-    """Create the user of an account, without a password, or return the one just created."""
+    """Create the user of an account, without a password, and return it.
+
+    Returns the existing user if another request has created it meanwhile. Raises Conflict if the
+    user cannot be created because other requests take its name.
+    """
     for _ in range(ATTEMPTS):
         try:
             with transaction.atomic():
@@ -137,7 +148,7 @@ def _new_user(account: Account, origin: Origin) -> Any:
 
 
 def _names(account: Account) -> Iterator[str]:
-    """Yield user names for an account: its own, and with numbers for users of the same name."""
+    """Yield user names for an account: the name of the account, then this name with numbers from 2."""
     users = get_user_model()
     own = users.normalize_username(account.name)
     own = re.sub(r"[^\w.@+-]+", "-", own)[: LONGEST_NAME - 10].strip("-") or "user"
@@ -148,10 +159,11 @@ def _names(account: Account) -> Iterator[str]:
 def _set_groups(
     user: Any, rules: GroupRules, granted: set[str], is_admin: bool, origin: Origin
 ) -> None:
-    """Give a user the groups that its account grants, and take the others of the rules away.
+    """Give a user the groups in ``granted``, and remove the user from all other groups of the rules.
 
-    Groups of no rule stay; so does a superuser whom an operator has made, unless the rules
-    name a group of superusers. Changes are recorded in the sign-in log.
+    Groups that no rule names stay. The user can open the admin if any access is granted.
+    ``is_admin`` makes the user a superuser; False ends that only if the rules have an
+    ``admin_group``. Changes are recorded in the sign-in log.
     """
     governed = Group.objects.filter(name__in={here for _, here in rules.groups})
     known = {group.name: group for group in governed}

@@ -18,7 +18,7 @@ FIRST_START = Origin(source="first start")
 
 
 def exists() -> bool:
-    """Return whether there is a user."""
+    """Return whether the database has any user."""
     return get_user_model().objects.exists()
 
 

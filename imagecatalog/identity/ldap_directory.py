@@ -1,8 +1,8 @@
 """Sign-in to the admin with the password of an LDAP directory, by django-auth-ldap.
 
-Who signs in, and with which groups, is decided in external_accounts.py: nothing of a user is
-matched by name. Import this module only if IMAGECATALOG_LDAP_URL is set: python-ldap has to be
-compiled, and is in no lock file.
+external_accounts.py decides whether an account has access, and which groups its user gets. Users
+are never recognised by their names. Import this module only if IMAGECATALOG_LDAP_URL is set: it
+needs python-ldap, which has to be compiled and is in no lock file.
 """
 
 from __future__ import annotations
@@ -31,22 +31,26 @@ GROUP_TYPES: Final = {
 
 
 class DirectoryFailed(errors.ImageError):
-    """The directory does not answer, or refuses the service itself."""
+    """The LDAP directory does not answer, or refuses the service's own requests."""
 
     code = "directory-failed"
 
 
 class Directory(LDAPBackend):  # type: ignore[misc]
-    """The check of a password in the directory. It is no backend of Django: see backends.py."""
+    """The check of a user's password in the LDAP directory, by django-auth-ldap.
+
+    The class is not in AUTHENTICATION_BACKENDS: the backend ``Passwords`` uses it.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.default_settings = _options()
 
     def get_or_build_user(self, username: str, ldap_user: Any) -> tuple[Any, bool]:
-        """Return the user of an account whose password was right, and that it is not new.
+        """Return the user of an account whose password was right, and False (called by django-auth-ldap).
 
-        Raises Forbidden if no group gives access, or if the user is disabled.
+        False means that the user exists, so that django-auth-ldap changes nothing. Raises Forbidden
+        if no group of the account gives access, or if the user is disabled.
         """
         request = ldap_user._request
         account = Account(
@@ -63,9 +67,10 @@ class Directory(LDAPBackend):  # type: ignore[misc]
 
 
 def authenticate(request: HttpRequest | None, name: str, password: str) -> Any:
-    """Return the user with this name and password in the directory, or None.
+    """Return the user with this name and password in the LDAP directory, or None if there is none.
 
-    Raises DirectoryFailed, and Forbidden for a right password without access.
+    Raises DirectoryFailed if the directory cannot check the password, and Forbidden if the password
+    is right but the user has no access.
     """
     if not password or "\0" in name:
         return None
@@ -74,7 +79,7 @@ def authenticate(request: HttpRequest | None, name: str, password: str) -> Any:
 
 
 def _options() -> dict[str, Any]:
-    """Return the settings of django-auth-ldap, without its prefix."""
+    """Return the settings of django-auth-ldap, by their names without the prefix ``AUTH_LDAP_``."""
     url, groups = settings.IMAGECATALOG_LDAP_URL, settings.IMAGECATALOG_LDAP_GROUP_CLASS
     subtree, ca_file = ldap.SCOPE_SUBTREE, settings.IMAGECATALOG_LDAP_CA_FILE
     return {
@@ -105,9 +110,9 @@ def _options() -> dict[str, Any]:
 
 
 def _subject(attributes: Any) -> str:
-    """Return the id of a user in the directory; that of Active Directory is no text.
+    """Return the permanent id of a user, from the user's LDAP attributes; empty if there is none.
 
-    Empty if there is none, which is refused.
+    An id that is not printable ASCII, such as Active Directory's, is returned in hexadecimal.
     """
     (value,) = attributes.get(settings.IMAGECATALOG_LDAP_ID_ATTRIBUTE, [""])[:1]
     if isinstance(value, str) and value.isascii() and value.isprintable():
@@ -117,7 +122,10 @@ def _subject(attributes: Any) -> str:
 
 
 def _fail(sender: Any, exception: Exception, **signal: Any) -> None:
-    """Raise DirectoryFailed in place of a refused password; django-auth-ldap logs the error."""
+    """Raise DirectoryFailed after an error of the LDAP directory (receiver of a signal).
+
+    Otherwise django-auth-ldap, which has logged the error, would treat the password as wrong.
+    """
     raise DirectoryFailed(
         "The directory does not answer. Try again in a minute. If it happens again, ask an "
         "operator to read the log."

@@ -141,7 +141,8 @@ class ApplicationCredential(models.Model):
 class ExternalAccount(models.Model):
     """The account of a user at an identity provider or in a directory.
 
-    A user is recognised by the issuer and the subject, never by a name or an e-mail address.
+    A user is recognised by the issuer (the provider or directory) and the subject (the id there),
+    never by a name or an e-mail address.
     """
 
     # Without a constraint: the previous release deletes users, and does not know this table.
@@ -167,7 +168,7 @@ class ExternalAccount(models.Model):
 
 
 class SecondFactor(models.Model):
-    """The app that makes one-time codes for a user; see second_factor.py."""
+    """The second factor of a user: the secret of an app that makes one-time codes, and recovery codes."""
 
     # Without a constraint: the previous release deletes users, and does not know this table.
     user = models.OneToOneField(

@@ -1,8 +1,8 @@
 """Sign-in to the admin at an identity provider, by OpenID Connect.
 
-django-allauth does the authorization code flow, with a state and PKCE. Nothing of its accounts is
-used: who signs in, and with which groups, is decided in external_accounts.py. Import this module
-only if IMAGECATALOG_OIDC_ISSUER is set: it needs apps that are not installed otherwise.
+django-allauth does the authorization code flow, with a state and PKCE; its accounts are not used.
+external_accounts.py decides whether an account has access, and which groups its user gets. Import
+this module only if IMAGECATALOG_OIDC_ISSUER is set: it needs apps that are not installed otherwise.
 
 The sources are OpenID Connect Core 1.0 and OpenID Connect Discovery 1.0.
 """
@@ -61,7 +61,7 @@ MALFORMED = (
 )
 
 log = logging.getLogger(__name__)
-_configuration: tuple[float, dict[str, Any]] | None = None  # and when it was read
+_configuration: tuple[float, dict[str, Any]] | None = None  # (time of reading, content)
 
 
 class ProviderFailed(errors.ImageError):
@@ -71,7 +71,7 @@ class ProviderFailed(errors.ImageError):
 
 
 class _Verified(Exception):
-    """The end of a successful exchange with the provider, with the verified claims."""
+    """Raised with a user's verified claims, to leave django-allauth's code after a successful exchange."""
 
     def __init__(self, claims: dict[str, Any]) -> None:
         super().__init__()
@@ -79,9 +79,10 @@ class _Verified(Exception):
 
 
 def start(request: HttpRequest) -> HttpResponse:
-    """Redirect the browser to the identity provider.
+    """Start a sign-in: redirect the browser to the identity provider.
 
-    Raises ProviderFailed, and TooManyAttempts: each start writes a session.
+    Raises ProviderFailed if the provider's configuration cannot be read, and TooManyAttempts:
+    starts are limited because each of them writes a session.
     """
     attempt = throttle.count(*_counted(request))
     request.session[_SESSION] = {
@@ -97,9 +98,10 @@ def start(request: HttpRequest) -> HttpResponse:
 
 
 def finish(request: HttpRequest) -> HttpResponse:
-    """Sign in the user whom the identity provider has sent back, and show the admin.
+    """Sign in the user whom the identity provider has sent back, and redirect to the admin.
 
-    Raises ProviderFailed, and Forbidden if the user has no access.
+    Raises ProviderFailed if the provider has not authenticated the user, and Forbidden if the user
+    has no access.
     """
     adapter = _Protocol(request, PROVIDER)
     started = request.session.get(_SESSION) or {}
@@ -123,17 +125,20 @@ def finish(request: HttpRequest) -> HttpResponse:
 
 
 class Errors(DefaultSocialAccountAdapter):  # type: ignore[misc]
-    """The adapter of django-allauth (SOCIALACCOUNT_ADAPTER), whose own pages are not used."""
+    """The adapter that makes django-allauth raise errors instead of showing its own error pages.
+
+    It is the value of the setting SOCIALACCOUNT_ADAPTER.
+    """
 
     def on_authentication_error(
         self, *args: Any, error: Any = None, exception: Any = None, **options: Any
     ) -> None:
-        """Raise what went wrong."""
+        """Raise ``exception``, the error of a failed sign-in; without one OAuth2Error with ``error``."""
         raise exception or OAuth2Error(f"the provider or the state: {error}")
 
 
 class _Protocol(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
-    """The exchange with the configured provider."""
+    """The OpenID Connect exchange with the configured provider: django-allauth's, with own checks."""
 
     def get_provider(self) -> Any:
         return _provider(self.request)
@@ -159,9 +164,10 @@ class _Protocol(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
         raise _Verified(claims)
 
     def _claims(self, id_token: str) -> dict[str, Any]:
-        """Return the claims of an ID token after the checks of Core 3.1.3.7.
+        """Verify an ID token as OpenID Connect Core 1.0 section 3.1.3.7 requires; return its claims.
 
-        django-allauth would not check the signature, as TLS is enough for the specification.
+        The signature is verified, too, which django-allauth does not do: the specification allows
+        it to rely on TLS. Raises OAuth2Error or jwt.PyJWTError if a check fails.
         """
         key = _key(id_token, _get(self.openid_config["jwks_uri"]))
         client_id = settings.IMAGECATALOG_OIDC_CLIENT_ID
@@ -200,10 +206,10 @@ def _provider(request: HttpRequest) -> _Provider:
 
 
 def _read_configuration(url: str) -> dict[str, Any]:
-    """Return the configuration of the provider, of the last minutes or read from the URL.
+    """Return the identity provider's configuration, which is read from ``url`` every 5 minutes at most.
 
-    Raises OAuth2Error if it is that of another issuer (Discovery 4.3), or if an endpoint would
-    be used without TLS.
+    Raises OAuth2Error if the configuration is that of another issuer (Discovery 1.0 section 4.3),
+    or if the issuer has an https URL and an endpoint has none.
     """
     global _configuration
     now = time.monotonic()
@@ -229,7 +235,10 @@ def _get(url: str) -> dict[str, Any]:
 
 
 def _key(id_token: str, keys: dict[str, Any]) -> jwt.PyJWK:
-    """Return the key that has signed an ID token. Raises OAuth2Error if it is not there."""
+    """Return the key in ``keys`` (a JSON Web Key Set) that has signed an ID token.
+
+    Raises OAuth2Error unless exactly one key can be the signing key.
+    """
     wanted = jwt.get_unverified_header(id_token).get("kid")
     found = [
         key
@@ -255,7 +264,10 @@ def _account(claims: dict[str, Any]) -> Account:
 
 
 def _claim(claims: dict[str, Any], name: str) -> Any:
-    """Return a claim, or a claim within claims (``realm_access.roles``); None if missing."""
+    """Return the value of a claim; None if it is missing.
+
+    A name such as ``realm_access.roles`` also finds the claim ``roles`` within ``realm_access``.
+    """
     if name in claims:
         return claims[name]
     value: Any = claims
@@ -276,9 +288,9 @@ def _rules() -> GroupRules:
 
 
 def _counted(request: HttpRequest) -> tuple[str, Origin]:
-    """Return under which name, and for which origin, a start counts.
+    """Return the name and the origin under which the start of a sign-in counts as an attempt.
 
-    No user can have the name, and each address has one of its own.
+    The name stands for the client's network, and can never be the name of a user.
     """
     origin = origin_of(request)
     return f"\0{METHOD} {origin.network}", origin

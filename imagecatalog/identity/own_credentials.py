@@ -1,7 +1,7 @@
 """The page on which users of the admin create and delete their own application credentials.
 
-Users who sign in elsewhere have no password here: a credential is their way to the APIs. No
-permission is needed, as at the identity service.
+Users of an identity provider or a directory need a credential for the APIs, because the APIs do not
+accept their passwords. The page needs no permission, like the same actions in the Identity API.
 """
 
 from __future__ import annotations
@@ -46,7 +46,11 @@ def page(request: HttpRequest) -> HttpResponse:
 
 
 def _initial(request: HttpRequest) -> dict[str, Any]:
-    """Return the values of an empty form: the project in the query, and the user's role there."""
+    """Return the first values of the form: a project, and the user's role in that project.
+
+    The project is the one in the query parameter ``project`` or, if the user has no role in it, the
+    user's first. Empty if the user has no role in any project.
+    """
     assignments = request.user.assignments.order_by("id")  # type: ignore[union-attr]
     wanted = assignments.filter(project=request.GET.get("project", ""))
     row = wanted.first() or assignments.first()
@@ -54,7 +58,10 @@ def _initial(request: HttpRequest) -> dict[str, Any]:
 
 
 def _create(request: HttpRequest, form: OwnCredentialForm) -> HttpResponse:
-    """Create a credential, and show its secret. Raises Conflict if its name is taken."""
+    """Create the credential of a valid form; return the page with its secret.
+
+    Raises Conflict if the user has a credential of the same name.
+    """
     application_credentials.store(form.instance, origin_of(request))
     secret = clients.secret_context(request, form.instance, form.plain_secret)
     context = _context(request) | secret

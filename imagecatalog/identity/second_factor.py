@@ -1,7 +1,8 @@
 """The second factor of a sign-in with a password: one-time codes of an app (TOTP, RFC 6238).
 
-A code counts once, on all machines, and few wrong ones are tried: both are kept in the database.
-Ten recovery codes, each for one sign-in, replace a lost app; only their hashes are kept.
+A code is accepted only once, and after 10 wrong codes attempts are refused for 15 minutes. The
+database records both, so that they hold on all machines. Ten recovery codes, each for one sign-in,
+replace a lost app; only their hashes are stored.
 """
 
 from __future__ import annotations
@@ -34,12 +35,12 @@ ISSUER: Final = "Image catalogue"  # as apps show it
 
 
 def new_secret() -> str:
-    """Return a secret for an app, in base32."""
+    """Return a new random secret for an app that makes one-time codes, in base32."""
     return base64.b32encode(secrets.token_bytes(20)).decode()
 
 
 def uri(secret: str, name: str) -> str:
-    """Return the URI of a user's secret, which apps read as a QR code."""
+    """Return the ``otpauth:`` URI of a secret of the user ``name``; apps read it from a QR code."""
     return _totp(secret).get_provisioning_uri(name, ISSUER)
 
 
@@ -49,7 +50,7 @@ def is_set_up(user: Any) -> bool:
 
 
 def set_up(user: Any, secret: str, code: str, origin: Origin) -> list[str]:
-    """Store the secret of a user if the code is right; return new recovery codes.
+    """Store the secret of a user's app if ``code``, made by the app, is right; return recovery codes.
 
     Raises Invalid if the code is wrong, and Conflict if the user has a second factor already.
     """
@@ -82,10 +83,10 @@ def remove(user: Any, origin: Origin) -> bool:
 
 
 def check(user: Any, code: str, origin: Origin) -> bool:
-    """Return whether a code of the app, or a recovery code, is right; it counts only once.
+    """Return whether a code of the user's app, or a recovery code, is right; each is accepted only once.
 
-    A wrong code is in the sign-in log. Raises TooManyAttempts after too many wrong ones, and
-    Conflict if the secret cannot be decrypted any more.
+    A wrong code is recorded in the sign-in log. Raises TooManyAttempts after too many wrong codes,
+    and Conflict if the stored secret of the app cannot be decrypted any more.
     """
     _count(user)
     code = _clean(code)
@@ -99,7 +100,11 @@ def check(user: Any, code: str, origin: Origin) -> bool:
 
 
 def _count(user: Any) -> None:
-    """Count an attempt before its code is checked, so that no more are checked at once."""
+    """Count an attempt with a second factor before its code is checked.
+
+    Many attempts at once can therefore not exceed the limit. Raises TooManyAttempts if 10 attempts
+    in a row have failed, the last of them less than 15 minutes ago.
+    """
     now = timezone.now()
     rows = SecondFactor.objects.filter(user=user)
     if rows.filter(wrong__lt=WRONG_AT_MOST).update(wrong=F("wrong") + 1, wrong_at=now):
@@ -142,7 +147,11 @@ def _use_recovery_code(user: Any, code: str) -> bool:
 
 
 def _counter_of(secret: str, code: str) -> int | None:
-    """Return the number of the period whose code this is: the present one or a neighbour."""
+    """Return the number of the 30-second period (counted from 1970) for which a TOTP code is right.
+
+    Tries the present, the previous and the next period, because clocks differ. None if the code is
+    right for none of the three.
+    """
     totp, now = _totp(secret), int(time.time()) // PERIOD
     for counter in (now, now - 1, now + 1):
         if hmac.compare_digest(totp.generate(counter * PERIOD), code.encode()):
@@ -159,5 +168,5 @@ def _clean(code: str) -> str:
 
 
 def _hashed(code: str) -> str:
-    """Return the hash of a recovery code, which is too long to be guessed."""
+    """Return the SHA-256 hash of a recovery code. Recovery codes are too long to be guessed from it."""
     return hashlib.sha256(code.encode()).hexdigest()

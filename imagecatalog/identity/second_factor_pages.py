@@ -1,6 +1,7 @@
-"""The pages of the second factor: its code at the sign-in, and its setup.
+"""The admin's pages for the second factor: one asks for its code, one sets it up or removes it.
 
-Between the password and the code nobody is signed in: the session has the user as pending.
+A user whose password was right is pending until the code is right, too: the session has the user's
+id, but nobody is signed in.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ PENDING_SECONDS: Final = 300
 
 
 class CodeNeeded(Exception):
-    """The password of a user is right, and the second factor comes next."""
+    """Raised at a sign-in when the user's password is right, and the second factor must be checked next."""
 
     def __init__(self, user: Any) -> None:
         super().__init__()
@@ -36,14 +37,18 @@ class CodeNeeded(Exception):
 
 
 def check_password_enough(user: Any) -> None:
-    """Raise CodeNeeded unless a user signs in by the password alone."""
+    """Raise CodeNeeded if the sign-in of a user needs a second factor besides the password."""
     mode = settings.IMAGECATALOG_SECOND_FACTOR
     if mode == "required" or (mode == "optional" and second_factor.is_set_up(user)):
         raise CodeNeeded(user)
 
 
 def ask(request: HttpRequest, user: Any, url: str) -> HttpResponse:
-    """Keep a user as pending, and redirect to the page for the code, or to the setup."""
+    """Note a user in the session as pending, and redirect to the page that asks for the code.
+
+    A user without a second factor is redirected to the page that sets it up. ``url`` is the page to
+    show after the sign-in.
+    """
     request.session.cycle_key()
     request.session[PENDING] = {
         "user": user.pk,
@@ -59,7 +64,10 @@ def ask(request: HttpRequest, user: Any, url: str) -> HttpResponse:
 
 
 def code_page(request: HttpRequest) -> HttpResponse:
-    """Ask for the code of a pending user, and sign the user in. Raises TooManyAttempts."""
+    """Ask for the code of the pending user, and sign the user in if the code is right.
+
+    Redirects to the sign-in page if no user is pending. Raises TooManyAttempts.
+    """
     user, wrong = _pending(request), False
     if user is None or not second_factor.is_set_up(user):
         return HttpResponseRedirect(reverse("admin:login"))
@@ -72,9 +80,9 @@ def code_page(request: HttpRequest) -> HttpResponse:
 
 
 def setup_page(request: HttpRequest) -> HttpResponse:
-    """Set up the second factor of the signed-in or pending user, or remove it.
+    """Show the page that sets up the second factor of the signed-in or pending user, or removes it.
 
-    Raises TooManyAttempts.
+    Redirects to the sign-in page if there is no such user. Raises TooManyAttempts.
     """
     pending = _pending(request)
     user = request.user if admin.site.has_permission(request) else pending
@@ -121,7 +129,10 @@ def _removal_page(request: HttpRequest) -> HttpResponse:
 
 
 def _pending(request: HttpRequest) -> Any:
-    """Return the user whose password was right some minutes ago and has not changed, or None."""
+    """Return the user of the session who has given the right password, but no code yet; else None.
+
+    None also if the password was given more than 5 minutes ago, or has changed since.
+    """
     pending = request.session.get(PENDING)
     if not pending or time.time() - pending["at"] > PENDING_SECONDS:
         return None
@@ -133,7 +144,7 @@ def _pending(request: HttpRequest) -> Any:
 
 
 def _sign_in(request: HttpRequest, user: Any) -> str:
-    """Sign a pending user in, and return where to go."""
+    """Sign the pending user in, and return the URL of the page to show next."""
     pending = request.session.pop(PENDING)
     login(request, user, backend=pending["backend"])
     url: str = pending["next"]

@@ -23,12 +23,12 @@ class FairSemaphore:
 
     @property
     def free(self) -> int:
-        """How many threads can still have the semaphore."""
+        """The number of threads that can still acquire the semaphore without waiting."""
         return self._free
 
     @property
     def waiting(self) -> int:
-        """How many threads wait for it."""
+        """The number of threads that wait for the semaphore."""
         return len(self._waiting)
 
     def acquire(self, timeout: float) -> bool:

@@ -44,17 +44,17 @@ class Pool:
 
     @property
     def used(self) -> int:
-        """How many threads have a connection, or are opening one."""
+        """The number of threads that have a connection, or are opening one."""
         return self.size - self._places.free
 
     @property
     def idle(self) -> int:
-        """How many open connections nobody uses."""
+        """The number of open connections that no thread uses."""
         return len(self._idle)
 
     @property
     def waiting(self) -> int:
-        """How many threads wait for a connection."""
+        """The number of threads that wait for a connection."""
         return self._places.waiting
 
     def open(self) -> None:

@@ -21,10 +21,10 @@ MEASURED_SECONDS: Final = 0.5
 class FairQueue:
     """Requests that wait for a thread, with one queue for each client address.
 
-    No request waits while the process has spare processor time, or while all requests come from
-    one address. Otherwise each address has one running request at a time, so that many requests
-    from one address do not delay those from another. More at once would hardly end sooner,
-    because Python runs one thread at a time.
+    No request waits while the process has spare processor time, or while all requests come from one
+    address. Otherwise each address has one running request at a time, so that many requests from
+    one address do not delay the requests from another. More running requests would hardly end
+    sooner, because Python runs one thread at a time.
     """
 
     def __init__(self) -> None:

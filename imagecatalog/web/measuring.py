@@ -17,7 +17,7 @@ OTHER: Final = "other"
 
 
 def answered(method: str, path: str, status: int, seconds: float) -> None:
-    """Count an answered request, with the time that it took since it had arrived."""
+    """Count an answered request, and the ``seconds`` from its arrival to the end of its response."""
     labels = _labels(method, path, status)
     process_metrics.count("http_requests_total", *labels)
     process_metrics.observe("http_request_duration_seconds", seconds, *labels)
@@ -34,16 +34,16 @@ def _labels(method: str, path: str, status: int) -> tuple[str, str, str]:
 
 
 def interface(path: str) -> str:
-    """Return the interface that a path belongs to."""
+    """Return the interface that a URL path belongs to, such as ``v2``, ``probe`` or ``other``."""
     if match := INTERFACE.match(path):
         return match[1]
     return "probe" if path in PROBES else OTHER
 
 
 def publish(in_progress: int, waiting: int) -> None:
-    """Publish the state of this process.
+    """Set the gauges of this process in the metrics: requests, transfers and database connections.
 
-    ``waiting`` requests wait for a thread, and ``in_progress`` are being answered.
+    ``waiting`` requests wait for a thread, and ``in_progress`` requests are being answered.
     """
     process_metrics.show("http_requests_in_progress", in_progress)
     process_metrics.show("http_requests_waiting", waiting)

@@ -51,7 +51,7 @@ def too_many(request: HttpRequest, error: errors.TooManyAttempts) -> HttpRespons
 
 
 def not_signed_in(request: HttpRequest, error: errors.ImageError) -> HttpResponse:
-    """Return the page for a sign-in elsewhere that failed or gives no access (403)."""
+    """Return the page (403) that says why a sign-in has failed, or why it gives no access."""
     return _page(request, 403, _("Not signed in"), str(error))
 
 

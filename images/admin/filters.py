@@ -228,10 +228,11 @@ def _midnight(day: Any, later: timedelta = timedelta()) -> datetime | None:
 
 
 def searched(images: QuerySet[Image], text: str) -> QuerySet[Image]:
-    """Return those of the images that match a search text.
+    """Return those of ``images`` that match a search text.
 
-    If the text is a digest of images' data, only these are returned. Otherwise the text can be
-    a part of a name, a whole tag, or the beginning of an id. One query if the text is a digest.
+    If some images have data whose digest is the text, these images are the result. Otherwise the
+    text can be a part of a name, a whole tag, or the beginning of an id. Makes a query only if the
+    text looks like a digest.
     """
     text = text.strip()
     # First: only the other search has to read all images.

@@ -37,7 +37,7 @@ def transfer_badge(transfer: Transfer) -> SafeString:
 
 
 def ago(at: datetime | None) -> SafeString | str:
-    """Return how long ago a time was, as HTML; its tooltip has the exact time. – for None."""
+    """Return how long ago a time was, as HTML whose tooltip has the exact time; a dash for None."""
     if at is None:
         return "–"
     return format_html(
@@ -69,7 +69,7 @@ def duration(seconds: int) -> str:
 
 
 def size(count: int | None) -> str:
-    """Return a number of bytes as text with a suitable unit; – for None."""
+    """Return a number of bytes as text with a suitable unit; a dash for None."""
     return "–" if count is None else units.size(count)
 
 
@@ -109,7 +109,7 @@ def progress(transfer: Transfer) -> dict[str, Any]:
 
 
 def bar(transfer: Transfer | None) -> SafeString | str:
-    """Return the progress of a transfer as HTML with a bar; – for None.
+    """Return the progress of a transfer as HTML with a bar; a dash for None.
 
     A transfer that is not running has no bar, only the number of received bytes.
     """

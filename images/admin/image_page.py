@@ -132,10 +132,10 @@ def _details(image: Image) -> list[tuple[str, Any]]:
 
 
 def _further_digests(image: Image) -> list[tuple[str, str]]:
-    """Return the digests that have no row of their own on the page, with their algorithms.
+    """Return (label, digest) pairs: the digests of an image that no other row of its page shows.
 
-    They include those that the data had before plugins of an import changed it. If the data
-    was verified, add a row on who did so and when.
+    They include the digests that the data had before the plugins of an import changed it. If the
+    data was verified, the last pair says what it was compared with, and when.
     """
     columns = ("md5", image.os_hash_algo)
     further = sorted(it for it in image.digests.items() if it[0] not in columns)

@@ -1,6 +1,6 @@
-"""A path that tells the command ``doctor`` which parts of a request reach the service.
+"""A URL path that tells the command ``doctor`` how the proxies pass its requests to the service.
 
-The doctor signs its requests; to everybody else the path does not exist.
+The doctor signs its requests; for all other clients the path does not exist.
 """
 
 from __future__ import annotations
@@ -28,15 +28,20 @@ END: Final = 16  # bytes at the end of the data: the seconds until there
 
 
 def sign() -> str:
-    """Return the value of the header SIGNATURE; the secret key of the service makes it."""
+    """Return a value for the header X-Doctor-Signature, signed with the secret key of the service.
+
+    The service accepts the value for 60 seconds.
+    """
     return _signer().sign("doctor")
 
 
 def proxy_check(request: HttpRequest) -> HttpResponseBase:
-    """Describe a request of the doctor as it has arrived, in a line of JSON.
+    """Describe a request of the command ``doctor`` as it has arrived, in a line of JSON.
 
-    With ``?data`` 32 MiB follow, and the seconds after which the service could send their end:
-    a client that does not read finds out whether a proxy reads for it. A chunked body is read and counted, one with Content-Length is not. Raises BodyIncomplete.
+    With ``?data``, 32 MiB of data follow, and then the seconds until the service could send their
+    end: few seconds mean that a proxy buffers the data, if the client has not read it. A chunked
+    body is read and its bytes are counted; a body with Content-Length is not read. A request
+    without a valid signature is answered like one for an unknown path. Raises BodyIncomplete.
     """
     if not _is_signed(request):
         return versions.fallback(request)

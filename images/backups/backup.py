@@ -1,4 +1,4 @@
-"""A backup, wherever it is: its files in a folder, and its copies of objects."""
+"""A backup, and the folder or bucket that it is in: the classes that are the same for both."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ NAME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{6}Z")
 
 
 class Copies(Protocol):
-    """The copies of objects in a backup, under keys such as ``objects/store-local/ab/…``."""
+    """The copies of stored objects in a backup, under keys such as ``objects/store-local/ab/…``."""
 
     def are_there(self) -> bool:
-        """Return whether the backup has copies at all."""
+        """Return whether the backup contains copies of objects."""
 
     def size(self, key: str) -> int | None:
         """Return the size of a copy in bytes, None if there is no such copy."""
@@ -29,15 +29,18 @@ class Copies(Protocol):
         """Return the data of a copy in blocks; ``close()`` releases the file or connection."""
 
     def add(self, key: str, blocks: Iterable[bytes]) -> None:
-        """Add a copy. Passes on the exceptions of ``blocks``."""
+        """Store the bytes in ``blocks`` as the copy ``key``. Raises the exceptions of ``blocks``, too."""
 
     def share(self, key: str, previous: Copies) -> bool:
-        """Take a copy over from another backup in the same place; return False if that fails."""
+        """Take the copy ``key`` from the backup ``previous``, without reading its data.
+
+        Returns False if that is impossible. Both backups must be in the same folder or bucket.
+        """
 
 
 @dataclass(frozen=True)
 class Backup:
-    """A backup, or the draft of a new one."""
+    """A backup that can be read, or a new backup that is being written."""
 
     name: str  # its path or URL
     folder: Path  # with the manifest, the database and the secret key
@@ -49,33 +52,33 @@ Fill = Callable[[Backup, Copies | None], None]
 
 
 class Place(Protocol):
-    """A folder or bucket with backups, whose names are the times at which they were begun."""
+    """A folder or bucket with backups; the name of each backup is the time at which it was begun."""
 
     def create(self, fill: Fill) -> str:
-        """Let ``fill`` make a new backup; return its path or URL.
+        """Make a new backup, which ``fill`` writes; return the path or URL of the backup.
 
-        It counts as a backup when all of it is durable. After an exception nothing of it stays.
-        Raises BackupError, OSError, and what ``fill`` raises.
+        The backup is complete once all its data is durable. After an exception, its data is
+        removed. Raises BackupError, OSError, and the exceptions of ``fill``.
         """
 
     def existing(self) -> list[str]:
         """Return the paths or URLs of the complete backups, the oldest first."""
 
     def keep_newest(self, number: int) -> list[str]:
-        """Remove all backups but the newest ones; return those that were removed."""
+        """Remove all backups but the newest ``number``; return the paths or URLs of the removed backups."""
 
     def opened(self, name: str) -> AbstractContextManager[Backup]:
-        """Open the backup of this name, without the path or URL of the place, for reading.
+        """Open a backup for reading, in a context manager. Raises BackupError if there is no such backup.
 
-        A context manager. Raises BackupError if there is no such backup.
+        ``name`` is the last part of the path or URL of the backup.
         """
 
 
 def new_name() -> str:
-    """Return the name of a backup that begins now."""
+    """Return the name of a backup that begins now: the time in UTC."""
     return timezone.now().astimezone(UTC).strftime(TIME)
 
 
 def begun_at(backup: str) -> datetime:
-    """Return the time at which a backup was begun, by its path or URL."""
+    """Return the time at which a backup was begun, which is a part of its path or URL."""
     return datetime.strptime(NAME.findall(backup)[-1], TIME).replace(tzinfo=UTC)

@@ -1,4 +1,7 @@
-"""A bucket of backups: each is a folder of keys in it, whose last object is the manifest."""
+"""A bucket with backups. The objects of a backup have its name as the first part of their keys.
+
+The manifest is the object of a backup that is written last, and that makes the backup complete.
+"""
 
 from __future__ import annotations
 
@@ -27,18 +30,18 @@ LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True)
 class BucketCopies:
-    """The copies of objects in a backup: an object for each."""
+    """The copies of stored objects in a backup in a bucket; each copy is an object in the bucket."""
 
     store: ObjectStore
     name: str  # of the backup
 
     def are_there(self) -> bool:
-        """Return whether the backup has copies at all."""
+        """Return whether the backup contains copies of objects. Raises BackupError."""
         with _explained():
             return next(self.store.inside(f"{self.name}/{FOLDER}"), None) is not None
 
     def size(self, key: str) -> int | None:
-        """Return the size of a copy in bytes, None if there is no such object."""
+        """Return the size of a copy in bytes, None if there is no such copy. Raises BackupError."""
         with _explained():
             try:
                 return self.store.size(f"{self.name}/{key}")
@@ -46,7 +49,7 @@ class BucketCopies:
                 return None
 
     def read(self, key: str) -> Generator[bytes, None, None]:
-        """Yield the data of a copy in blocks. Raises BackupError."""
+        """Yield the data of a copy in blocks. Raises BackupError if it cannot be read."""
         with (
             _explained(),
             closing(self.store.open(f"{self.name}/{key}")) as blocks,
@@ -54,12 +57,18 @@ class BucketCopies:
             yield from blocks
 
     def add(self, key: str, blocks: Iterable[bytes]) -> None:
-        """Store an object. Raises BackupError, and the exceptions of ``blocks``."""
+        """Store the bytes in ``blocks`` as the copy ``key``.
+
+        Raises BackupError if the object store fails, and the exceptions of ``blocks``.
+        """
         with _explained():
             self.store.put(f"{self.name}/{key}", blocks)
 
     def share(self, key: str, previous: Copies) -> bool:
-        """Let the object store copy the object of another backup; return False if it does not."""
+        """Let the object store copy the object ``key`` of the backup ``previous`` into this backup.
+
+        Returns False if the object store fails, or if ``previous`` is not in a bucket.
+        """
         if not isinstance(previous, BucketCopies):
             return False
         target = f"{self.name}/{key}"
@@ -73,19 +82,22 @@ class BucketCopies:
 
 
 class BucketOfBackups:
-    """A bucket with backups, or a prefix in one."""
+    """The backups in object storage: in a bucket, or below a prefix of its keys."""
 
     def __init__(self, url: str, store: ObjectStore) -> None:
-        """Use the backups at a URL, which can have options, through the store at the same URL."""
+        """Prepare access to the backups at a URL. ``store`` is the object store at this URL.
+
+        The URL can have options, which are also a part of the URLs of the backups.
+        """
         self._url = urlsplit(url)
         self._store = store
 
     def create(self, fill: Fill) -> str:
-        """Let ``fill`` make a new backup; return its URL.
+        """Make a new backup, which ``fill`` writes; return the URL of the backup.
 
-        The manifest is its last object: what has one is complete. The database passes through a
-        temporary folder of this machine, copies of objects do not. Raises BackupError, OSError,
-        and what ``fill`` raises.
+        The manifest is stored last: a backup that has one is complete. The database passes through
+        a temporary folder of this machine; the copies of objects do not. Raises BackupError,
+        OSError, and the exceptions of ``fill``.
         """
         self._remove_abandoned()
         previous, name = self._newest_copies(), new_name()
@@ -106,7 +118,10 @@ class BucketOfBackups:
         return [self._url_of(name) for name in self._names()]
 
     def keep_newest(self, number: int) -> list[str]:
-        """Remove all backups but the newest ones; return those that were removed."""
+        """Remove all backups but the newest ``number``; return the URLs of the removed backups.
+
+        Raises BackupError.
+        """
         old = self._names()[:-number]
         with _explained():
             for name in old:
@@ -115,9 +130,10 @@ class BucketOfBackups:
 
     @contextmanager
     def opened(self, name: str) -> Iterator[Backup]:
-        """Open a backup for reading: fetch its files into a temporary folder.
+        """Open a backup for reading: download its files, but no copies of objects, into a temporary folder.
 
-        Raises BackupError if there is no such backup.
+        ``name`` is the last part of the path in the URL of the backup. Raises BackupError if there
+        is no such backup.
         """
         copies = BucketCopies(self._store, name)
         with tempfile.TemporaryDirectory() as temporary:
@@ -159,7 +175,7 @@ class BucketOfBackups:
 
 
 def _fetch(backup: Backup, name: str) -> None:
-    """Fetch a file of a backup, if it is there."""
+    """Download a file of a backup into the backup's temporary folder; do nothing if it is missing."""
     if backup.copies.size(name) is None:
         return
     with (
@@ -175,7 +191,7 @@ def _manifest_last(path: Path) -> tuple[bool, str]:
 
 @contextmanager
 def _explained() -> Iterator[None]:
-    """Turn StoreError into BackupError with the reason that the object store gives."""
+    """Turn a StoreError in the context into BackupError, with the reason that the object store gives."""
     try:
         yield
     except StoreError as error:

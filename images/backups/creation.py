@@ -26,12 +26,13 @@ Through = Callable[[Iterable[NeededObject]], Iterable[NeededObject]]
 def create(
     place: Place, copied: Through | None = None, *, afresh: bool = False
 ) -> tuple[str, Manifest]:
-    """Make a backup in a place; return its path or URL, and its manifest.
+    """Make a backup in a folder or bucket; return its path or URL, and its manifest.
 
-    The backup has the database of one moment and the secret key of the data folder. With
-    ``copied`` it also has the objects: this function gets them and yields each of them, and can
-    report progress. ``afresh``: no object is shared with an earlier backup. Raises BackupError
-    if there is no catalogue, or if the backup fails.
+    The backup has the database of one moment and the secret key of the data folder. With ``copied``
+    it also has copies of the stored objects: ``copied`` gets an iterable of the objects and returns
+    one of the same objects, for example to report progress. With ``afresh`` all objects are copied,
+    also those of which an earlier backup has a copy. Raises BackupError if there is no catalogue,
+    or if the backup fails.
     """
     if not db.exists():
         raise BackupError("There is no catalogue yet: `serve` or `migrate` makes one.")

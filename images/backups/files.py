@@ -1,4 +1,4 @@
-"""The files of backups, which only their owner can read."""
+"""Functions for the files of backups, which only their owner can read."""
 
 from __future__ import annotations
 
@@ -13,19 +13,25 @@ BLOCK: Final = 1 << 20  # bytes
 
 
 def make_folder(folder: Path) -> None:
-    """Create a folder and its parents, for their owner only. They may exist already."""
+    """Create a folder, and its parents if they are missing, for their owner only.
+
+    A folder that exists is not changed.
+    """
     if not folder.is_dir():
         make_folder(folder.parent)
         folder.mkdir(FOLDER_MODE, exist_ok=True)
 
 
 def create_file(path: Path) -> int:
-    """Create a file that only its owner can read; return its descriptor."""
+    """Create a file that only its owner can read; return its file descriptor, open for writing.
+
+    Raises FileExistsError if the file exists.
+    """
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
 
 
 def read(path: Path) -> Generator[bytes, None, None]:
-    """Yield the bytes of a file in blocks."""
+    """Yield the bytes of a file in blocks of at most 1 MiB."""
     with path.open("rb") as file:
         while block := file.read(BLOCK):
             yield block

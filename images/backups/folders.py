@@ -1,4 +1,4 @@
-"""A folder of backups: each backup is a folder in it, and shares data with the previous one."""
+"""A folder with backups. Each backup is a folder in it, and shares data with earlier backups."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from images.stores.writeback import PART, sync_folder
 
 
 class FolderCopies:
-    """The copies of objects in a backup: a file for each."""
+    """The copies of stored objects in a backup in a folder; each copy is a file."""
 
     def __init__(self, backup: Path) -> None:
         self._backup = backup
 
     def are_there(self) -> bool:
-        """Return whether the backup has copies at all."""
+        """Return whether the backup contains copies of objects."""
         return (self._backup / FOLDER).is_dir()
 
     def size(self, key: str) -> int | None:
-        """Return the size of a copy in bytes, None if there is no such file."""
+        """Return the size of a copy in bytes, None if there is no such copy."""
         path = self._backup / key
         return path.stat().st_size if path.is_file() else None
 
@@ -36,14 +36,21 @@ class FolderCopies:
         return read(self._backup / key)
 
     def add(self, key: str, blocks: Iterable[bytes]) -> None:
-        """Write a file. Raises OSError, and the exceptions of ``blocks``."""
+        """Write the bytes in ``blocks`` into a new file, the copy ``key``.
+
+        Raises OSError, and the exceptions of ``blocks``.
+        """
         path = self._backup / key
         make_folder(path.parent)
         with open(create_file(path), "wb") as file:
             file.writelines(blocks)
 
     def share(self, key: str, previous: Copies) -> bool:
-        """Link to the file of another backup; return False on a file system without links."""
+        """Make a hard link to the copy ``key`` of the backup ``previous``.
+
+        Returns False if the file system cannot make the link, or if ``previous`` is not in a
+        folder.
+        """
         if not isinstance(previous, FolderCopies):
             return False
         path = self._backup / key
@@ -55,16 +62,17 @@ class FolderCopies:
 
 
 class FolderOfBackups:
-    """A folder with backups. Others than its owner cannot read it."""
+    """A folder with backups, which only its owner can read."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def create(self, fill: Fill) -> str:
-        """Let ``fill`` make a new backup; return its path.
+        """Make a new backup, which ``fill`` writes; return the path of the backup.
 
-        Its folder gets its name when all of it is durable: what has that name is complete.
-        Raises BackupError if another backup is being made, OSError, and what ``fill`` raises.
+        The folder of the backup gets its final name once all its data is durable: a folder with
+        such a name is a complete backup. Raises BackupError if another backup is being made in the
+        same place, OSError, and the exceptions of ``fill``.
         """
         make_folder(self._path)
         with self._alone():
@@ -88,7 +96,10 @@ class FolderOfBackups:
         return [str(path) for path in self._paths()]
 
     def keep_newest(self, number: int) -> list[str]:
-        """Remove all backups but the newest ones; return those that were removed."""
+        """Remove all backups but the newest ``number``; return the paths of the removed backups.
+
+        Raises BackupError if another backup is being made.
+        """
         with self._alone():
             old = self._paths()[:-number]
             for path in old:
@@ -99,7 +110,7 @@ class FolderOfBackups:
 
     @contextmanager
     def opened(self, name: str) -> Iterator[Backup]:
-        """Open a backup for reading."""
+        """Open a backup for reading, by the name of its folder. Does not check whether it exists."""
         yield _backup(self._path / name)
 
     def _paths(self) -> list[Path]:

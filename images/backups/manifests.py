@@ -50,7 +50,8 @@ def write(folder: Path, manifest: Manifest) -> None:
 def read(backup: Backup) -> Manifest:
     """Read the manifest of a backup. Raises BackupError if it is missing or cannot be read.
 
-    Raises it, too, if a newer release made the backup in a format that is unknown here.
+    Raises BackupError, too, if a newer release has made the backup in a format that this release
+    does not know.
     """
     try:
         document = json.loads((backup.folder / NAME).read_text())
@@ -74,7 +75,7 @@ def read(backup: Backup) -> Manifest:
 def damaged_files(folder: Path, manifest: Manifest) -> list[str]:
     """Compare the files of a backup with its manifest; return a sentence about each wrong file.
 
-    A file is wrong if it is missing, or does not have its size and checksum.
+    A file is wrong if it is missing, or if its size or checksum is not that in the manifest.
     """
     problems = []
     for name, expected in manifest.files.items():

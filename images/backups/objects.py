@@ -1,4 +1,4 @@
-"""The objects in a backup: their copies, and how these are checked and put back."""
+"""The copies of objects in a backup: making, checking, and putting them back into the stores."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ FOLDER: Final = "objects"
 
 
 class Damaged(Exception):
-    """A copy does not have the size or digest of its object."""
+    """The copy of an object in a backup does not have the size or digest of the object."""
 
 
 def key_of(needed: NeededObject) -> str:
-    """Return the key of an object's copy."""
+    """Return the key of an object's copy in a backup."""
     return f"{FOLDER}/store-{needed.store}/{checked(needed.key)}"
 
 
 def copy_all(
     objects: Iterable[NeededObject], copies: Copies, previous: Copies | None
 ) -> dict[str, int]:
-    """Copy objects into a backup; return how many were copied, linked and missing.
+    """Copy objects into a backup; return how many were ``copied``, ``linked`` and ``missing``.
 
-    An object that the previous backup has is not copied but linked, because objects never
-    change. An object that was deleted after the database was copied is missing. Raises
-    BackupError if a store fails.
+    ``previous`` has the copies of an earlier backup. An object that is among them is not copied but
+    linked (shared by both backups), because objects never change. An object that was deleted after
+    the database was copied is missing. Raises BackupError if a store fails.
     """
     counts = Counter(copied=0, linked=0, missing=0)
     for needed in objects:
@@ -86,10 +86,10 @@ def _read_errors(needed: NeededObject) -> Iterator[None]:
 def damaged(
     objects: Iterable[NeededObject], copies: Copies, missing: int
 ) -> Iterator[str]:
-    """Yield a sentence about each damaged copy of an object, and one if too many have no copy.
+    """Yield a sentence about each damaged copy of an object, and one if too many objects have no copy.
 
-    A copy is damaged if it does not have the object's size or digest. ``missing`` is the number
-    of objects that can be without a copy, because they were missing when the backup was made.
+    A copy is damaged if it does not have the object's size or digest. ``missing`` is the number of
+    objects that can be without a copy, because they were missing when the backup was made.
     """
     without = 0
     for needed in objects:
@@ -110,7 +110,11 @@ def damaged(
 def _checked(
     needed: NeededObject, size: int, copies: Copies
 ) -> Generator[bytes, None, None]:
-    """Yield the data of a copy; raise Damaged, at the end, if it is not that of the object."""
+    """Yield the data of an object's copy. Raises Damaged if its size or digest is not the object's.
+
+    ``size`` is that of the copy, in bytes, and is compared before the first block; the digest after
+    the last block.
+    """
     if needed.size not in (None, size):
         raise Damaged
     algorithm = needed.algorithm if needed.digest else None
@@ -126,8 +130,9 @@ def _checked(
 def put_back(objects: Iterable[NeededObject], copies: Copies) -> dict[str, int]:
     """Store the objects of a backup that their stores do not have; return counts.
 
-    The counts are ``stored``, ``present`` (in its store already) and ``left_out`` (the copy is
-    damaged, or its store is not configured). Raises BackupError if a store fails.
+    The counts are ``stored``, ``present`` (the store has the object already) and ``left_out`` (the
+    copy is damaged, or the store is not configured). Objects without a copy are not counted. Raises
+    BackupError if a store fails.
     """
     counts = Counter(stored=0, present=0, left_out=0)
     for needed in objects:

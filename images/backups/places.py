@@ -1,4 +1,4 @@
-"""The places of backups by their names: a folder, or the URL of an object store."""
+"""Access to backups by a path or URL: to those in folders, and to those in object stores."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def is_url(text: str) -> bool:
 
 
 def of(text: str) -> Place:
-    """Return the place at a path, or at a URL as in IMAGECATALOG_STORES.
+    """Return the folder or bucket with backups that ``text`` names by its path or URL.
 
-    Raises BackupError for a URL that is wrong.
+    A URL has the form of those in IMAGECATALOG_STORES. Raises BackupError if the URL is wrong.
     """
     if not is_url(text):
         return FolderOfBackups(Path(text).absolute())
@@ -40,7 +40,7 @@ def of(text: str) -> Place:
 
 @contextmanager
 def opened(text: str) -> Iterator[Backup]:
-    """Open the backup at a path or URL for reading. Raises BackupError if there is none."""
+    """Open the backup at a path or URL for reading. Raises BackupError if there is no such backup."""
     if not is_url(text):
         path = Path(text).absolute()
         parent, name = str(path.parent), path.name

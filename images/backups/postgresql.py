@@ -49,11 +49,11 @@ SNAPSHOT: Final = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 
 
 def dump(folder: Path) -> Facts:
-    """Write the database into the folder of a backup, without the secrets of transfers.
+    """Write the database into files in the folder of a backup, without the secrets of transfers.
 
-    Returns the figures about its content. All files are of one snapshot; other users of the
-    database do not wait. Raises BackupError if pg_dump is missing, older than the server, or
-    fails.
+    Returns figures about the content of the database. All files have the content of one moment;
+    other users of the database do not wait. Raises BackupError if pg_dump is missing, older than
+    the server, or fails.
     """
     program = _program("pg_dump")
     for name in (FILE, TRANSFERS_FILE, OBJECTS_FILE):
@@ -79,7 +79,7 @@ def dump(folder: Path) -> Facts:
 
 
 def needed(backup: Path) -> Iterator[NeededObject]:
-    """Yield the objects that the database in a backup needs."""
+    """Yield the stored objects to which the database in a backup refers."""
     with (backup / OBJECTS_FILE).open() as file:
         for line in file:
             yield NeededObject._make(json.loads(line))

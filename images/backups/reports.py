@@ -1,4 +1,7 @@
-"""Reports of backups and their verifications in the service's database, for monitoring."""
+"""The report, in the service's database, of the last backup and the last verification.
+
+The metrics of the service show its facts.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,10 @@ log = logging.getLogger(__name__)
 
 
 def note(**facts: Any) -> None:
-    """Note facts in the report. A machine without the service's database notes nothing.
+    """Save facts in the report; they are columns of BackupReport, such as ``made_at``.
 
-    A failure is logged: it does not make a backup worse.
+    Does nothing on a machine without the service's database. A failure is only logged: the backup
+    itself is good all the same.
     """
     if not db.exists():
         return

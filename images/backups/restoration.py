@@ -46,9 +46,10 @@ def is_occupied() -> bool:
 
 
 def restore_database(backup: Backup, manifest: Manifest, *, replace: bool) -> None:
-    """Restore the database of a backup, with its background workers paused.
+    """Restore the service's database from a backup, and pause the background workers.
 
-    With ``replace`` the present database is kept under another name. Raises BackupError.
+    With ``replace`` the present database is kept under another name. Raises BackupError if the
+    database cannot be restored.
     """
     reason = f"The catalogue was restored from the backup of {manifest.created_at}."
     if manifest.database != "postgresql":
@@ -62,8 +63,8 @@ def restore_database(backup: Backup, manifest: Manifest, *, replace: bool) -> No
 def restore_secret_key(backup: Backup) -> bool:
     """Put the secret key of a backup into the data folder; return False if the backup has none.
 
-    A different key that is there already is kept under another name. If the environment has the
-    key, nothing is done, and the result is True.
+    A different key that is in the data folder already is kept under another name. If
+    IMAGECATALOG_SECRET_KEY is set, nothing is done, and the result is True.
     """
     if settings.IMAGECATALOG_SECRET_KEY:
         return True
@@ -85,8 +86,9 @@ def restore_secret_key(backup: Backup) -> bool:
 def restore_objects(backup: Backup, through: Through = iter) -> dict[str, int]:
     """Store the objects of a backup that are not in their stores; return the counts.
 
-    The results are those of ``objects.put_back``. ``through`` gets the objects and yields each
-    of them; it can report progress. Raises BackupError if a store fails.
+    The counts are those of ``objects.put_back``. ``through`` gets an iterable of the objects and
+    returns one of the same objects, for example to report progress. Raises BackupError if a store
+    fails.
     """
     return objects.put_back(through(needed_objects(connection)), backup.copies)
 

@@ -33,10 +33,10 @@ FILE: Final = "database.sqlite3"
 
 
 def dump(folder: Path) -> Facts:
-    """Copy the database into the folder of a backup, without the secrets of transfers.
+    """Copy the database into a file in the folder of a backup, without the secrets of transfers.
 
-    Returns the figures about its content. The copy has the state of one moment; other users of
-    the database do not wait.
+    Returns figures about the content of the database. The copy has the content of one moment; other
+    users of the database do not wait.
     """
     path = folder / FILE
     os.close(create_file(path))
@@ -56,9 +56,9 @@ def dump(folder: Path) -> Facts:
 
 
 def needed(backup: Path) -> Iterator[NeededObject]:
-    """Yield the objects that the database in a backup needs.
+    """Yield the stored objects to which the database in a backup refers.
 
-    The service's own database is not read: its log would grow meanwhile.
+    The service's own database is not read, because its log would grow during a long read.
     """
     with opened_sqlite(str(backup / FILE)) as database:
         yield from needed_objects(database)
@@ -83,11 +83,11 @@ def damage(database: BaseDatabaseWrapper) -> str | None:
 
 
 def restore(backup: Path, reason: str, suffix: str) -> None:
-    """Put the database of a backup in the place of the service's.
+    """Replace the service's database with the one in a backup.
 
-    It appears complete, and with its workers paused for ``reason``. The names of the files that
-    were there get ``.replaced-`` and the suffix. Raises BackupError if the present database is
-    in use.
+    The new database appears complete, and the workers that use it are paused for ``reason``. The
+    files of the present database are kept: their names get ``.replaced-`` and ``suffix``. Raises
+    BackupError if the present database is in use.
     """
     target = Path(connection.settings_dict["NAME"])
     draft = target.with_name(f".{target.name}.restored")
@@ -108,9 +108,10 @@ def restore(backup: Path, reason: str, suffix: str) -> None:
 
 
 def _put_aside(database: Path, suffix: str) -> None:
-    """Rename the files of a database, also a log without its database.
+    """Rename the files of a database: their names get ``.replaced-`` and ``suffix``.
 
-    SQLite would otherwise apply that log to the next database of the name.
+    A log file without its database is renamed, too, because SQLite would apply it to the next
+    database of that name. Raises BackupError if the database is in use.
     """
     if database.exists():
         _end_log(database)
@@ -121,9 +122,9 @@ def _put_aside(database: Path, suffix: str) -> None:
 
 
 def _end_log(database: Path) -> None:
-    """Write the log of a database into its file. Raises BackupError if another process has it open.
+    """Write the log of a database into its main file. Does nothing if the file is damaged.
 
-    Does nothing to a file that is damaged.
+    Raises BackupError if another process has the database open.
     """
     with closing(sqlite3.connect(database, timeout=1, isolation_level=None)) as alone:
         try:
@@ -137,7 +138,10 @@ def _end_log(database: Path) -> None:
 
 @contextmanager
 def _explained(done: str) -> Iterator[None]:
-    """Turn an error of SQLite into BackupError; ``done`` is what cannot be done."""
+    """Turn an error of SQLite in the context into BackupError.
+
+    ``done`` completes the sentence "The database cannot be …", for example ``copied``.
+    """
     try:
         yield
     except (sqlite3.Error, DatabaseError) as error:

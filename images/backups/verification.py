@@ -33,9 +33,9 @@ def problems(
     """Restore a backup for a test, and yield a sentence about each problem that is found.
 
     Compares the counts of all tables, and the copies of objects with the objects' digests.
-    ``through`` gets the objects and yields each of them; it can report progress. A backup of
-    PostgreSQL is restored into a new database on the server of the service. Raises BackupError
-    if the backup cannot be restored.
+    ``through`` gets an iterable of the objects and returns one of the same objects, for example to
+    report progress. A backup of PostgreSQL is restored into a new database on the server of the
+    service. Raises BackupError if the backup cannot be restored.
     """
     if manifest.database == "postgresql" and connection.vendor != "postgresql":
         raise BackupError(

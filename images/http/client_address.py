@@ -69,7 +69,10 @@ def as_peers(trusted: tuple[str, ...]) -> list[str]:
 
 
 def is_trusted(peer: str) -> bool:
-    """Return whether a peer is a trusted proxy; the empty peer is that of a Unix socket."""
+    """Return whether the address of a peer is that of a trusted proxy (IMAGECATALOG_TRUSTED_PROXIES).
+
+    ``peer`` is empty for the peer of a Unix socket.
+    """
     trusted = settings.IMAGECATALOG_TRUSTED_PROXIES
     if not trusted:  # the usual case, checked first because every request needs it
         return False

@@ -55,7 +55,10 @@ def field(digests: dict[str, str]) -> str:
 
 
 def asked(request: HttpRequest) -> set[str]:
-    """Return the algorithms that the field Want-Repr-Digest of a request names, as in hashlib."""
+    """Return the algorithms in a request's header Want-Repr-Digest, by their names in hashlib.
+
+    Leaves out algorithms with the weight 0.
+    """
     weights = _weights(request.headers.get(WANTED, ""))
     return {algorithm for algorithm, weight in weights.items() if weight}
 

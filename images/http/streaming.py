@@ -84,7 +84,10 @@ def body(request: HttpRequest, patience: float = math.inf) -> Iterator[bytes]:
 
 
 def data(request: HttpRequest, patience: float = math.inf) -> Iterator[bytes]:
-    """Yield the request's body as ``body`` does, and count its bytes as those of an image."""
+    """Yield the blocks of a request body that is an image's data, and count its bytes in the metrics.
+
+    The parameters and exceptions are those of ``body``.
+    """
     for block in body(request, patience):
         process_metrics.count("upload_bytes_total", by=len(block))
         yield block

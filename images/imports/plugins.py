@@ -44,14 +44,14 @@ def applied(
     blocks: Iterator[bytes],
     check_running: Callable[[], None],
 ) -> Iterator[bytes]:
-    """Return the data of a transfer after the plugins have changed it.
+    """Return the blocks of a transfer's data as the import plugins change them.
 
-    Only data that clients bring in by the import API is changed. After this call, ``transfer``
-    expects the size and digests of the changed data, if its client has stated them, and has
-    what was stated of the arriving data as digests of the source. ``image``, which is not
-    saved, has the formats of the changed data, and no digests of its owner, because those are
-    compared with the arriving data. ``check_running`` raises an error when the worker is
-    stopping.
+    Only data that clients bring in by the import API is changed. The call also changes two
+    arguments, without saving them: ``transfer`` then expects the size and digests that its client
+    has stated for the changed data, and its ``source_digests`` are the digests stated for the
+    arriving data. ``image`` has the formats of the changed data, and no longer the properties with
+    the owner's digests, because those are compared with the arriving data. ``check_running`` raises
+    an error when the worker is stopping.
 
     The iteration raises Invalid for data of another size or digest, ContentRefused, OverLimit,
     StoreFull, ProgramFailed, and the errors of ``check_running`` and of ``blocks``.

@@ -39,10 +39,10 @@ DUTIES: tuple[Duty, ...] = (
 
 
 def run(interval: float, downloads: int) -> None:
-    """Run the duties and web downloads until SIGTERM or SIGINT.
+    """Run the background worker's periodic duties and web downloads until SIGTERM or SIGINT.
 
-    ``interval`` is the period in seconds of duties without a period of their own; ``downloads``
-    is the number of concurrent web downloads.
+    ``interval`` is the period in seconds of duties without a period of their own; ``downloads`` is
+    the number of concurrent web downloads.
     """
     # The signals are waited for, not handled: if two arrive together, the handler of the second
     # could wait for a lock that the handler of the first holds.

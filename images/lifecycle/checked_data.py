@@ -37,7 +37,7 @@ DATA_COLUMNS = (
 
 
 class SizeMismatch(errors.Invalid):
-    """The data does not have the size that its client, or its source, has announced."""
+    """The data does not have the size that the client, or the source of the data, has stated."""
 
     code = "size-mismatch"
 
@@ -68,11 +68,11 @@ class Criteria:
 class DataFacts:
     """The known facts of data: its size and, if the data was read, its digests and virtual size.
 
-    ``criteria`` are the formats, the hash algorithm, the signature and the owner's digests that
-    the data was checked for; None for data that was not read. ``digests`` are all computed
-    digests: algorithm -> hexadecimal. ``source_digests`` are those that the data had before
-    plugins changed it. ``verified_by`` is the kind of statement that the data, or its source,
-    was compared with, such as ``signature`` or ``owner``; empty if there was none.
+    ``criteria`` are the formats, the hash algorithm, the signature and the owner's digests with
+    which the data was compared; None for data that was not read. ``digests`` are all computed
+    digests: algorithm -> hexadecimal. ``source_digests`` are digests of the data before plugins
+    changed it. ``verified_by`` is the kind of statement with which the data, or its source, was
+    compared, such as ``signature`` or ``owner``; empty if there was none.
     """
 
     size: int  # bytes
@@ -110,9 +110,10 @@ class CheckedData:
         """Prepare the checks of data for an image.
 
         ``expected`` (bytes), ``checksum`` (MD5) and ``digests`` (algorithm -> hexadecimal) are
-        claims about the data. ``stated_by`` is the kind of statement that the digests come
-        from, for ``DataFacts.verified_by``. ``source_digests`` were stated of the data before
-        plugins changed it, and are compared elsewhere. ``room`` is the number of bytes that the
+        claims about the data. ``stated_by`` says where the digests come from, such as ``import``,
+        and ``source_stated_by`` where ``source_digests`` do; one of them becomes
+        ``DataFacts.verified_by``. ``source_digests`` are digests of the data before plugins changed
+        it; another part of the import compares them. ``room`` is the number of bytes that the
         owner's quota leaves; None for no quota. Raises Invalid if the image lacks a format, its
         signature cannot be verified, or its owner's digests are malformed.
         """
@@ -189,7 +190,10 @@ class CheckedData:
         return by or (self._source_stated_by if self._source_digests else "")
 
     def _source(self, digests: Mapping[str, str]) -> Mapping[str, str]:
-        """Return the digests of the source; empty if the data is the source, unchanged."""
+        """Return the stated digests of the source; empty if they agree with ``digests``, the data's own.
+
+        If they agree, the plugins have not changed the data.
+        """
         is_same = self._source_digests.items() <= digests.items()
         return {} if is_same else self._source_digests
 
@@ -318,10 +322,11 @@ def counted(
     expected: int | None,
     room: int | None = None,
 ) -> Generator[bytes, None, None]:
-    """Yield the blocks, whose total size must be ``expected`` and fit into ``room`` (both in bytes).
+    """Yield the blocks, whose total size must be ``expected`` and at most ``room`` (both in bytes).
 
-    None stands for an unknown size, and for no limit. Raises SizeMismatch for another size,
-    OverLimit if the size exceeds the room or IMAGECATALOG_IMAGE_SIZE_CAP.
+    None for ``expected`` stands for an unknown size, None for ``room`` for no limit. Raises
+    SizeMismatch for another size, and OverLimit if the size exceeds ``room`` or
+    IMAGECATALOG_IMAGE_SIZE_CAP.
     """
     size = 0
     for block in blocks:

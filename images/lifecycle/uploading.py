@@ -200,7 +200,8 @@ def _receive(
 ) -> Received:
     """Check the data of a transfer, and write it to its target stores; return the result.
 
-    Data at a URL, and data in the object of ``chunk``, is checked but not written.
+    Data that stays where it is, at a URL or in the stored object of ``chunk``, is checked but not
+    written.
     """
     wanted = targets.of(transfer)
     if not transfer.is_for_digests:

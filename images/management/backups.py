@@ -17,7 +17,10 @@ from images.console import progress, tidy_end
 
 @contextmanager
 def explained(name: str) -> Iterator[None]:
-    """Raise CommandError instead of an error of a backup or of the file system at this path."""
+    """Turn a BackupError or OSError in the context into CommandError.
+
+    ``name`` is the path or URL of a backup, for messages.
+    """
     try:
         yield
     except BackupError as error:
@@ -31,7 +34,7 @@ def explained(name: str) -> Iterator[None]:
 
 
 def add_backup_argument(parser: ArgumentParser) -> None:
-    """Add the argument that names a backup."""
+    """Add the argument BACKUP, the path or URL of a backup, to the parser of a command."""
     parser.add_argument("backup", metavar="BACKUP", help="path or URL of a backup")
 
 

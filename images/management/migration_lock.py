@@ -1,7 +1,7 @@
-"""The lock under which one service at a time prepares the database, on whatever machine it is.
+"""The lock that lets only one process at a time prepare the database, on whatever machine it runs.
 
-It ends with its process. With PostgreSQL it is an advisory lock of the session, with SQLite a
-lock of a file in the data folder.
+With PostgreSQL it is an advisory lock of the session, with SQLite the lock of a file in the data
+folder. The lock is released when the process ends.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ HOLDER: Final = """
 
 @contextmanager
 def held() -> Iterator[None]:
-    """Hold the lock within the context; wait for it, and log for what."""
+    """Hold the lock within the context. Waits until the lock is free, and logs who holds it."""
     lock = _advisory if connection.vendor == "postgresql" else _of_file
     with lock():
         yield

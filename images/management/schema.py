@@ -86,14 +86,14 @@ def pending() -> list[str]:
 
 
 def is_current() -> bool:
-    """Return whether the database has all migrations of this release, and what follows them."""
+    """Return whether the database has all migrations and all permissions of this release."""
     return not pending() and _has_permissions()
 
 
 def _has_permissions() -> bool:
-    """Return whether the permissions of all models exist.
+    """Return whether the database has the permissions of all models.
 
-    They are created after the last migration, so they are missing if it was interrupted there.
+    Django creates permissions after the last migration; an interruption there leaves some missing.
     """
     found = Permission.objects.values_list("content_type__app_label", "codename")
     return _permissions() <= set(found)
@@ -112,7 +112,10 @@ def _permissions() -> set[tuple[str, str]]:
 
 
 def upgrade() -> None:
-    """Apply the migrations of this release that were not applied; write nothing if none is left."""
+    """Apply the missing migrations of this release, and create missing permissions.
+
+    Writes nothing if nothing is missing.
+    """
     if is_current():
         return
     level = logging.DEBUG if is_new() else logging.INFO

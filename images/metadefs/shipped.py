@@ -14,7 +14,7 @@ FOLDER = Path(__file__).with_name("definitions")
 
 
 def missing() -> list[Tree]:
-    """Return the namespaces that were never loaded."""
+    """Return the namespaces installed with the service that were never loaded into the database."""
     loaded = set(ShippedNamespace.objects.values_list("namespace", flat=True))
     trees = map(files.read, files.find(FOLDER))
     return [tree for tree in trees if tree.fields["namespace"] not in loaded]
@@ -24,7 +24,7 @@ def missing() -> list[Tree]:
 def load() -> None:
     """Load the namespaces that are installed with the service, unless they were loaded before.
 
-    A namespace that exists is not changed, and one that an operator has deleted is not
+    A namespace that exists is not changed, and a namespace that an operator has deleted is not
     restored.
     """
     for tree in missing():

@@ -1,4 +1,4 @@
-"""The last backup and the last verification of one, by which monitoring knows of them."""
+"""The model of the report on backups, which the metrics show to monitoring."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from django.db import models
 
 
 class BackupReport(models.Model):
-    """The time of the last backup, and the result of the last verification: at most one row."""
+    """The time of the last backup, and the result of the last verification. There is at most one row."""
 
     made_at = models.DateTimeField(null=True)
     is_whole = models.BooleanField(null=True)  # None: no backup was verified yet

@@ -1,4 +1,4 @@
-"""The expression for one of the digests that an image has in its column ``digests``."""
+"""The SQL expression for one of the digests that an image has in its column ``digests``."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from django.db.models.sql.compiler import SQLCompiler
 class KnownDigest(Func):
     """The digest of one algorithm in an image's column ``digests``; NULL if it is not known.
 
-    The algorithm is part of the SQL and not a parameter: SQLite uses the index of an
-    expression only for the same text.
+    The algorithm is written into the SQL instead of being a parameter: SQLite uses the index on an
+    expression only if the text of the expression is the same.
     """
 
     # MD5 has a column of its own.
@@ -29,7 +29,11 @@ class KnownDigest(Func):
     def as_sqlite(
         self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra: Any
     ) -> tuple[str, Any]:
-        """Return the SQL for SQLite, whose operator ``->>`` is newer than its function."""
+        """Return the SQL and its parameters for SQLite (called by Django).
+
+        Uses the function ``json_extract``, because old releases of SQLite lack the operator
+        ``->>``.
+        """
         template = self.template.replace(" ->> '", ", '$.")
         return self.as_sql(
             compiler, connection, template=f"json_extract{template}", **extra

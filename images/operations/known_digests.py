@@ -22,9 +22,9 @@ def of(image: Row) -> dict[str, str]:
 def report(image: Row) -> dict[str, Any]:
     """Return the known facts of an image's data: digests, verifications, stores of damaged copies.
 
-    ``source_digests`` are those that were stated of the data before plugins changed it.
-    ``stored_verified_at`` is the time of the verification of the copy whose verification is
-    oldest; None if a copy was never verified. Times are datetimes. Three queries.
+    ``source_digests`` are digests that were stated for the data before plugins changed it.
+    ``stored_verified_at`` is when the copy was verified whose verification is oldest; None if a
+    copy was never verified. Times are datetimes. Makes three queries.
     """
     columns = ("digests", "source_digests", "verified_by", "verified_at")
     row = Image.objects.filter(pk=image["id"]).values(*columns).first() or {}
@@ -61,10 +61,10 @@ def having(algorithm: str, digest: str) -> Q:
 
 
 def having_text(text: str) -> Q | None:
-    """Return the query condition for images whose data has a text as one of its digests.
+    """Return the query condition for images whose data has the digest ``text``, in any algorithm.
 
-    None if the text is no digest. The digests of algorithms that only Glance computes count,
-    too.
+    None if the text does not look like a digest. Also finds an image's ``os_hash_value`` in an
+    algorithm that this service does not compute.
     """
     digest = text.lower()
     for algorithm in expected_digests.HEX_DIGITS:

@@ -111,10 +111,10 @@ class _Collector:
 
 
 class _Processes:
-    """The metrics that the processes of this service count."""
+    """The prometheus_client collector of the metrics that the processes of this service count."""
 
     def collect(self) -> Iterable[Metric]:
-        """Return the metrics, as prometheus_client asks."""
+        """Return the metrics, summed over all processes (called by prometheus_client)."""
         return process_metrics.sums()
 
 

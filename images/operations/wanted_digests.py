@@ -1,7 +1,7 @@
-"""Digests that were not computed when the data came, and that a client has asked for since.
+"""Digests that were not computed when an image's data arrived, but that clients ask for later.
 
-The background worker computes them. It does so once for each request: if the data cannot be
-read, the next request asks again.
+The background worker computes them. It tries once for each request: if the data cannot be read, the
+next request has to ask again.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ RATE: Final = (
 
 
 def ask(image_id: str) -> None:
-    """Let the background worker compute the digests of an image that are not known.
+    """Note that the background worker has to compute the digests of an image that are not known.
 
-    One query if that is asked for already, else two.
+    Makes one query if that is noted already, else two.
     """
     unasked = Image.objects.filter(
         pk=image_id, digests_wanted_at=None, status__in=READABLE_STATUSES
@@ -46,7 +46,7 @@ def ask(image_id: str) -> None:
 
 
 def compute() -> None:
-    """Compute the digests that were asked for first, of at most BATCH images."""
+    """Compute missing digests of the images for which clients have asked first, at most BATCH images."""
     wanted = Image.objects.filter(digests_wanted_at__isnull=False)
     for image in list(wanted.order_by("digests_wanted_at")[:BATCH]):
         asked = wanted.filter(pk=image.pk, digests_wanted_at=image.digests_wanted_at)
@@ -65,9 +65,10 @@ def _compute(image_id: str) -> None:
 
 
 def _is_read(copy: Copy) -> bool:
-    """Verify a copy, and save the digests of its data; return False if the copy is damaged.
+    """Verify a copy of an image's data, and save the image's missing digests; False if it is damaged.
 
-    Raises StoreError if the copy cannot be read.
+    Returns True without reading the copy if no digest is missing, or if no digest is known with
+    which the copy can be verified. Raises StoreError if the copy cannot be read.
     """
     image = Image.objects.get(pk=copy.image_id)
     missing = ALGORITHMS - {*image.digests, image.os_hash_algo}

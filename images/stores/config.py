@@ -49,9 +49,10 @@ def _parsed(raw: str) -> dict[str, LocalStore | ObjectStore]:
 
 
 def object_store(store_id: str, url: str, variable: str) -> ObjectStore:
-    """Return the object store at a URL with options, which is the value of a variable.
+    """Return the object store at ``url``, which can have options, with the id ``store_id``.
 
-    Raises ImproperlyConfigured, with that name, if the URL is not that of an object store.
+    Raises ImproperlyConfigured if the URL is malformed or is not that of an object store;
+    ``variable``, the name of the setting with this URL, begins the message.
     """
     with _named(variable):
         store = _store(store_id, url)
@@ -113,7 +114,7 @@ def _wrong(why: str, store_id: str = "") -> ImproperlyConfigured:
 
 @contextmanager
 def _named(variable: str) -> Iterator[None]:
-    """Put the name of a variable before the messages of ImproperlyConfigured."""
+    """Put ``variable`` before the message of an ImproperlyConfigured that is raised in the context."""
     try:
         yield
     except ImproperlyConfigured as error:

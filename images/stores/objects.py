@@ -47,9 +47,9 @@ class ObjectStore:
     ) -> None:
         """Prepare the client of a store at a URL such as ``s3://bucket/prefix``.
 
-        ``options`` are the options of obstore's client, and ``part_mib`` (size of the parts of
-        an upload, in MiB). Raises ImproperlyConfigured, without the name of the variable, for a
-        bad URL or option, and for a credential among the options.
+        ``options`` are the options of obstore's client, and ``part_mib`` (size of the parts of an
+        upload, in MiB). Raises ImproperlyConfigured for a bad URL or option, and for a credential
+        among the options; its message does not name the variable with the URL.
         """
         self.id = store_id
         self.weight = weight
@@ -161,19 +161,22 @@ class ObjectStore:
             obstore.copy(self._client, keys.checked(source), keys.checked(key))
 
     def folders(self) -> list[str]:
-        """Return the first segments of all keys that have several. Raises StoreError."""
+        """Return the names of all folders: the first segments of keys such as ``folder/object``.
+
+        Raises StoreError.
+        """
         with _store_errors():
             return [*obstore.list_with_delimiter(self._client)["common_prefixes"]]
 
     def inside(self, folder: str) -> Iterator[tuple[str, datetime]]:
-        """Yield (key, time of its last change) of all objects in a folder. Raises StoreError."""
+        """Yield (key, time of the last change) of all objects in a folder. Raises StoreError."""
         with _store_errors():
             for batch in obstore.list(self._client, prefix=keys.checked(folder)):
                 for entry in batch:
                     yield entry["path"], entry["last_modified"]
 
     def delete_folder(self, folder: str) -> None:
-        """Remove all objects in a folder, and in S3 its unfinished multipart uploads.
+        """Remove all objects in a folder, and in S3 the folder's unfinished multipart uploads.
 
         Safe to call twice. Raises StoreError.
         """

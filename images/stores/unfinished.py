@@ -35,11 +35,12 @@ class Upload:
 
 
 def uploads(url: str, options: Mapping[str, str], key: str = "") -> Iterator[Upload]:
-    """Yield the multipart uploads in the store at ``s3://bucket/prefix``.
+    """Yield the multipart uploads in the store at ``s3://bucket/prefix`` that have not ended.
 
-    With ``key`` only those whose keys begin with it. Raises StoreError, also for a bucket that
-    does not allow to list them.
-    See https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html
+    With ``key``, only uploads whose keys in the store begin with it. Raises StoreError, also if the
+    bucket does not allow listing uploads.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html
     """
     bucket, name = urlsplit(url).netloc, _name(url, key)
     with _errors():

@@ -17,16 +17,17 @@ from images.transfers.places import Place
 
 log = logging.getLogger(__name__)
 LEAST_RESERVE = 8  # threads
-ENDING = 64  # downloads that need no thread may be ended for others at once
+ENDING = 64  # at most so many downloads without a thread are being ended
 
 
 class Shares:
     """A limit on the concurrent transfers of this process, which all clients share fairly.
 
-    A running transfer takes one of the ``places``. One client address, and one project, can
-    take at most half of them. If all are taken, a new transfer can end one of another client:
-    of a client that has more places than the new transfer's client then has or, if the ended
-    transfer is slow, as many.
+    ``places`` is the number of transfers that can run at once. The transfers of one client address,
+    and those of one project, can take at most half of the places. If all places are taken, a new
+    transfer can end a running transfer of another client. That client must have more running
+    transfers than the new transfer's client then has or, if the transfer to be ended is slow, as
+    many.
     """
 
     def __init__(self, places: int, ending: int, spares_fast: bool = False) -> None:
@@ -45,15 +46,15 @@ class Shares:
 
     @property
     def running(self) -> int:
-        """How many transfers have a place."""
+        """The number of transfers that run, each in one of the places."""
         return len(self._running)
 
     def take(self, place: Place) -> Place:
-        """Count the transfer ``place`` as running until ``release``, and return it.
+        """Count the transfer ``place`` as running until ``release`` is called with it; return ``place``.
 
-        If the limit is reached, another transfer is ended to make room, if that is allowed.
-        Raises TooManyTransfers if the client's address or project is at its limit, or if no
-        other transfer can be ended.
+        If the limit is reached, a transfer of another client is ended to make room, if the rules of
+        the class allow that. Raises TooManyTransfers if the client's address or project is at its
+        limit, or if no other transfer can be ended.
         """
         with self._lock:
             is_full = len(self._running) >= self.places
@@ -73,7 +74,11 @@ class Shares:
         return place
 
     def _own_limit(self, place: Place) -> str | None:
-        """Return whether the client's address or project is at its limit, None if neither is."""
+        """Return ``address`` or ``project`` if the client of ``place``, a new transfer, is at that limit.
+
+        The transfers of an address, and those of a project, can take half of all places. None if
+        neither limit is reached.
+        """
         most = max(self.places // 2, 1)
         for kind, name in place.holders:
             if self._taken[kind, name] >= most:
@@ -96,9 +101,10 @@ class Shares:
                 del self._taken[holder]
 
     def _end_another(self, newcomer: Place) -> bool:
-        """End the slowest transfer of the client that has most, to make room for ``newcomer``.
+        """End a running transfer of another client, to make room for the transfer ``newcomer``.
 
-        Returns False if no transfer can be ended for it.
+        Of the transfers that can be ended, it is one of the client with the most running transfers,
+        and the slowest of these. Returns False if no transfer can be ended.
         """
         claim = self._number(newcomer) + 1
         found = [it for it in list(self._running) if self._may_end(it, claim)]
@@ -126,7 +132,7 @@ class Shares:
         return number >= claim and place.is_slow()
 
     def _number(self, place: Place) -> int:
-        """Return how many transfers the client of ``place`` runs at present.
+        """Return how many transfers the client of the transfer ``place`` runs at present.
 
         They are counted by its address and by its project; the result is the greater number.
         """
@@ -191,8 +197,8 @@ WAIT_SECONDS = 5.0  # seconds
 def slot(slots: BoundedSemaphore, until: float | None = None) -> Iterator[None]:
     """Hold one of ``slots``, which limit reads from URLs, within the context.
 
-    Waits for a free one until ``until`` (monotonic clock), by default for WAIT_SECONDS. Raises
-    StoreError if none becomes free in time.
+    Waits for a free slot until the time ``until`` (monotonic clock), by default for 5 seconds.
+    Raises StoreError if no slot becomes free in time.
     """
     if until is None:
         until = time.monotonic() + WAIT_SECONDS

@@ -1,4 +1,4 @@
-"""Running transfers as the limits on concurrent transfers count them, and how fast they are."""
+"""Running transfers as the limits on concurrent transfers count them, and their data rates."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ YOUNG: Final = 2.0  # seconds in which a transfer is not slow yet
 
 
 class Place:
-    """A running transfer, which counts for the address of its client and for the client's project.
+    """A running transfer, which takes one of the places that a limit on concurrent transfers has.
 
-    An empty address, or a missing project, has no count.
+    The limit counts transfers by the address of their client, and by the client's project. An empty
+    address, and a missing project, are not counted.
     """
 
     def __init__(
@@ -28,9 +29,10 @@ class Place:
     ) -> None:
         """Describe a transfer that begins now.
 
-        ``moved`` returns how many bytes the transfer's connection has carried, or raises
-        OSError; without it the rate is unknown. ``end`` makes the transfer fail; without it the
-        transfer cannot be ended.
+        ``address`` is the network address of the client, empty if unknown; ``project`` is the
+        client's project, None if there is none. ``moved`` returns how many bytes the transfer's
+        connection has carried, or raises OSError; without it the rate is unknown. ``end`` makes the
+        transfer fail; without it the transfer cannot be ended early.
         """
         self.address, self.project = address, project
         named = ("address", address), ("project", project or "")

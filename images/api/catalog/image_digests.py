@@ -1,4 +1,4 @@
-"""The digests of images, and the images whose data has a digest."""
+"""The views of the digests of an image, and of the images whose data has a given digest."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class ImageDigestViewSet(ApiViewSet):
 
 
 class SameImageViewSet(ApiViewSet):
-    """``/catalog/v1/images?digest=sha256:HEX``: the images whose data has a digest."""
+    """``/catalog/v1/images?digest=sha256:HEX``: the images whose data has the given digest."""
 
     def list(self, request: Request) -> HttpResponse:
         """Return a page of the visible images whose data has the digest in the query, newest first."""

@@ -68,9 +68,9 @@ def store_id(meta: Meta) -> str | None:
 
 
 def blocks(request: HttpRequest) -> Iterator[bytes]:
-    """Yield the request body, which must be application/octet-stream.
+    """Yield the blocks of the request body, which must be application/octet-stream.
 
-    Raises Invalid with the first block for any other Content-Type, so that the upload fails.
+    Raises Invalid for any other Content-Type when the first block is read: then the upload fails.
     """
     if request.content_type != streaming.MEDIA_TYPE:
         raise errors.Invalid(f"Content-Type must be {streaming.MEDIA_TYPE}")

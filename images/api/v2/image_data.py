@@ -70,10 +70,11 @@ def _download(request: Request, image_id: str) -> HttpResponseBase:
 
 
 def _digests(http: HttpRequest, image: Row) -> dict[str, str]:
-    """Return the digests of an image's data to be sent: those that Want-Repr-Digest prefers.
+    """Return the digests of an image's data for the response header Repr-Digest, by algorithm.
 
-    Without this header it is the digest in the image's own algorithm. Digests that the header
-    names and that are not known are computed later.
+    They are those that the request header Want-Repr-Digest prefers; without this header, the digest
+    in the image's own algorithm. If the header names an algorithm whose digest is not known, the
+    background worker is asked to compute it.
     """
     if digest_fields.WANTED not in http.headers:
         return {image["os_hash_algo"]: image["os_hash_value"]}

@@ -115,7 +115,7 @@ def _check_access(caller: Caller) -> None:
 
 
 def _visible(caller: Caller) -> QuerySet[Transfer]:
-    """Return the unexpired tasks that the caller can see in ``GET /v2/tasks``.
+    """Return the unexpired tasks, rows of Transfer, that the caller can see in ``GET /v2/tasks``.
 
     Raises Forbidden if the caller is not allowed to use the tasks API.
     """
@@ -124,7 +124,10 @@ def _visible(caller: Caller) -> QuerySet[Transfer]:
 
 
 def _own(found: QuerySet[Transfer], caller: Caller) -> QuerySet[Transfer]:
-    """Select the tasks of the caller's project from ``found``; an administrator gets all tasks."""
+    """Return the rows of ``found`` that are tasks of the caller's project; all rows for administrators.
+
+    Each task of the API is a row of Transfer. A caller without a project gets no rows.
+    """
     if caller.is_admin:
         return found
     # None is not a project: such callers must not see each other's tasks.

@@ -153,7 +153,10 @@ class UploadView(TusView):
     def patch(
         self, request: Request, image_id: str, upload_id: str, **kwargs: str
     ) -> HttpResponse:
-        """Append the bytes of the body to an upload; Upload-Offset must be the number of bytes it has."""
+        """Append the bytes of the body to a resumable upload.
+
+        The header Upload-Offset must be the number of bytes that the upload already has.
+        """
         http = request._request
         if http.content_type != MEDIA_TYPE:
             raise WrongMediaType(f"Send the data as Content-Type: {MEDIA_TYPE}.")

@@ -69,7 +69,10 @@ def rights() -> Iterator[Result]:
 
 
 def isolation() -> Iterator[Result]:
-    """Report another isolation of transactions than the service is made for."""
+    """Report a failure if PostgreSQL's transactions do not have the isolation level the service needs.
+
+    Yields nothing for SQLite, and for the right level.
+    """
     if connection.vendor != "postgresql":
         return
     with connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""The checks of the proxies: what of a request to the public URL reaches the service, and how."""
+"""The checks of the reverse proxies: whether requests to the public URL reach the service unchanged."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ADVICE: Final = "See `Reverse proxy` in docs/operations.md."
 
 @dataclass(frozen=True)
 class Answer:
-    """The answer to a request through the proxies."""
+    """The service's answer to a request of the command ``doctor`` through the proxies."""
 
     status: int
     document: dict[str, Any]  # what has reached the service; empty if it did not answer
@@ -42,7 +42,7 @@ class Answer:
 
 
 def all_checks() -> Iterator[Result]:
-    """Send requests to the public URL, and compare what the service receives of them."""
+    """Send requests to the public URL, and report how the proxies change, delay or refuse them."""
     url = settings.IMAGECATALOG_PUBLIC_URL
     if not url:
         yield ok("proxies", "IMAGECATALOG_PUBLIC_URL is not set: no proxy is expected")
@@ -71,7 +71,7 @@ def all_checks() -> Iterator[Result]:
 
 
 def _failure(url: str) -> str | None:
-    """Return why a GET of a URL of the operator's does not give OK; None if it does."""
+    """Return why a GET of ``url`` does not return the text OK; None if it does."""
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
             body: bytes = answer.read(1 << 16)
@@ -149,7 +149,10 @@ def _forwarded(url: str, answer: Answer) -> Iterator[Result]:
 
 
 def _bodies(url: str) -> Iterator[Result]:
-    """Announce a huge body without sending it, then send one of 2 MiB in chunks."""
+    """Report proxies that refuse or keep back a request body: a huge one, and one of 2 MiB in chunks.
+
+    Of the huge body only the Content-Length is sent.
+    """
     try:
         status = _ask(url, "POST", {"Content-Length": str(LARGE)}).status
     except TimeoutError:
@@ -182,7 +185,10 @@ def _ask(
     chunks: list[bytes] | None = None,
     query: str = "",
 ) -> Answer:
-    """Send a signed request. Raises OSError, TimeoutError and HTTPException."""
+    """Send a signed request to the path ``proxy-check`` below ``url``, and return the answer.
+
+    Raises OSError (also TimeoutError) and HTTPException.
+    """
     parts = urlsplit(url)
     connection = CONNECTIONS[parts.scheme](parts.netloc, timeout=TIMEOUT)
     try:

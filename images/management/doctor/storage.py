@@ -82,7 +82,7 @@ def _try(store: stores.Store) -> None:
 
 
 def unfinished_uploads() -> Iterator[Result]:
-    """Report multipart uploads that have not ended for a day: their parts cost money."""
+    """Report multipart uploads that were begun over a day ago and have not ended: they cost money."""
     for store in stores.configured():
         if isinstance(store, ObjectStore):
             yield from _unfinished(store)
