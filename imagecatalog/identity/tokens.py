@@ -121,7 +121,10 @@ def issue(
 
 
 def read(text: str) -> Valid | None:
-    """Return the claims and the present identity of a token; None if the token is not valid."""
+    """Return a token's claims, and the user, project and role that it stands for now.
+
+    None if the token is not valid.
+    """
     if not text.startswith(PREFIX):
         return None
     digest = hashlib.sha256(text.encode()).digest()

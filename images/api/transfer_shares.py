@@ -23,7 +23,10 @@ from images.transfers.places import Place
 
 
 class _SentFile:
-    """A file that the kernel sends to a client; it counts as one transfer until it is closed."""
+    """A file that the kernel sends to a client.
+
+    It takes one of the places for running transfers until it is closed.
+    """
 
     def __init__(self, blocks: Any, shares: Shares, place: Place) -> None:
         self._blocks, self._shares, self._place = blocks, shares, place

@@ -177,9 +177,9 @@ def current_outage() -> BaseException | None:
 
 
 def unavailable(response: HttpResponse) -> HttpResponse:
-    """Add Retry-After to the response for an outage of the database; return the response.
+    """Prepare and return the response for an outage of the database: it gets Retry-After.
 
-    Django then does not log the response, because the outage is in the log already.
+    It is also marked so that Django does not log it, because the outage is in the log already.
     """
     response.headers["Retry-After"] = str(outages.RETRY_AFTER)  # RFC 9110, 10.2.3
     responses.suppress_log(response)

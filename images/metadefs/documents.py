@@ -37,7 +37,8 @@ def clean_namespace(document: object) -> Tree:
     """Check the document of a namespace and its content, and return the checked values.
 
     The result has an owner only if the document has one. Raises Invalid for a malformed
-    document, Forbidden for a read-only attribute, Conflict if a name is given twice.
+    document, Forbidden if the document sets a read-only attribute, Conflict if a name is given
+    twice.
     """
     values = _known(document, "namespace", _NAMESPACE, READ_ONLY)
     name = _name("namespace", values.get("namespace"))
@@ -68,7 +69,7 @@ def clean_namespace(document: object) -> Tree:
 def clean_association(document: object) -> Values:
     """Check the document of a resource type association, and return the checked values.
 
-    Raises Invalid for a malformed document, Forbidden for a read-only attribute.
+    Raises Invalid for a malformed document, Forbidden if the document sets a read-only attribute.
     """
     values = _known(document, "resource type", _ASSOCIATION, READ_ONLY_TIMES)
     return {
@@ -82,7 +83,7 @@ def clean_object(document: object) -> Values:
     """Check the document of an object, and return the checked values.
 
     An object is a named group of properties. Raises Invalid for a malformed document, Forbidden
-    for a read-only attribute.
+    if the document sets a read-only attribute.
     """
     values = _known(document, "object", _OBJECT, READ_ONLY)
     return {
@@ -96,7 +97,7 @@ def clean_object(document: object) -> Values:
 def clean_property(document: object) -> tuple[str, Schema]:
     """Check the document of a property; return its name, and its schema without the name.
 
-    Raises Invalid for a malformed document, Forbidden for a read-only attribute.
+    Raises Invalid for a malformed document, Forbidden if the document sets a read-only attribute.
     """
     schema = _schema("property", document)
     return _name("name of a property", schema.pop("name", None)), schema
@@ -105,7 +106,7 @@ def clean_property(document: object) -> tuple[str, Schema]:
 def clean_tag(document: object) -> str:
     """Check the document of a tag, and return the tag's name.
 
-    Raises Invalid for a malformed document, Forbidden for a read-only attribute.
+    Raises Invalid for a malformed document, Forbidden if the document sets a read-only attribute.
     """
     values = _known(document, "tag", {"name": _short_text}, READ_ONLY_TIMES)
     return _name("name of a tag", values.get("name"))
@@ -114,8 +115,8 @@ def clean_tag(document: object) -> str:
 def clean_tags(document: object) -> list[str]:
     """Check a document with a list of tags, and return their names.
 
-    Raises Invalid for a malformed document, Forbidden for a read-only attribute, Conflict for
-    tags that differ only in case.
+    Raises Invalid for a malformed document, Forbidden if the document sets a read-only
+    attribute, Conflict for tags that differ only in case.
     """
     values = _known(document, "tags", {"tags": _each(clean_tag)}, READ_ONLY_TIMES)
     if "tags" not in values:
