@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.db import Error
 
 from images import data_folder
 from images.backups import restoration, verification
@@ -109,6 +110,13 @@ def _refuse_newer(manifest: Manifest) -> None:
         )
 
 
+def _is_in_use() -> bool:
+    """Return whether a background worker runs; False if the database is damaged."""
+    with suppress(Error):
+        return health.worker_reports()
+    return False
+
+
 def _refuse_present(replace: bool) -> None:
     if not replace:
         raise CommandError(
@@ -116,7 +124,7 @@ def _refuse_present(replace: bool) -> None:
             "one: set IMAGECATALOG_DATA_DIR or DATABASE_URL. To put the present one aside, add "
             "--replace."
         )
-    if health.problem() is None:
+    if _is_in_use():
         raise CommandError(
             "A background worker of this catalogue is running. Stop the service on all machines, "
             f"wait {health.SILENCE_SECONDS:.0f} seconds, and repeat."
