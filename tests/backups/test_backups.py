@@ -174,7 +174,10 @@ def test_data_that_the_previous_backup_has_is_shared_with_it(
 
 
 def test_an_object_that_is_lost_already_does_not_prevent_a_backup(
-    make_backup: Make, make_image: Any, data_dir: Path
+    make_backup: Make,
+    make_image: Any,
+    data_dir: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     image = make_image("active", data=b"lost")
     (data_dir / "images" / image.locations.get().key).unlink()
@@ -182,7 +185,9 @@ def test_an_object_that_is_lost_already_does_not_prevent_a_backup(
     path = make_backup("--with-bytes")
 
     assert json.loads((path / "manifest.json").read_text())["objects"]["missing"] == 1
+    capsys.readouterr()
     call_command("backup_verify", str(path))
+    assert "The stores lacked 1 object when" in capsys.readouterr().out
 
 
 def test_what_is_purged_while_a_backup_is_made_is_missing_and_no_problem(
@@ -260,6 +265,35 @@ def test_data_that_is_damaged_or_missing_is_named(
     printed = capsys.readouterr().out
     assert "is damaged." in printed
     assert "1 objects have no copy." in printed
+
+
+@pytest.mark.parametrize(
+    ("made", "checked", "said", "facts"),
+    [
+        ([], ["--quick"], "not restored. The backup does not have the data", (0, 0)),
+        (["--with-bytes"], ["--quick"], "The data of images was not read", (0, 0)),
+        ([], [], "nothing is wrong. The backup does not have the data", (1, 0)),
+        (["--with-bytes"], [], "nothing is wrong.\n", (1, 1)),
+    ],
+)
+def test_a_verification_says_what_it_has_checked(
+    made: list[str],
+    checked: list[str],
+    said: str,
+    facts: tuple[bool, bool],
+    make_backup: Make,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = make_backup(*made)
+
+    call_command("backup_verify", str(path), *checked)
+    printed = capsys.readouterr().out
+    call_command("backup_verify", str(path), *checked, "--json")
+    document = json.loads(capsys.readouterr().out)
+
+    assert said in printed
+    assert ("nothing is wrong" in printed) == (not checked)
+    assert (document["restored"], document["data_read"]) == facts
 
 
 def test_rows_that_are_missing_are_noticed(
@@ -354,11 +388,11 @@ def test_the_facts_are_printed_as_json(
 
     call_command("backup", "--with-bytes", "--verify", "--json", to=str(backups))
 
-    (line,) = capsys.readouterr().out.splitlines()
-    facts = json.loads(line)
+    facts, checked = map(json.loads, capsys.readouterr().out.splitlines())
     assert facts["images"] == 1
     assert facts["objects"] == {"copied": 1, "linked": 0, "missing": 0}
     assert Path(facts["path"]).parent == backups
+    assert (checked["path"], checked["data_read"]) == (facts["path"], True)
 
 
 @pytest.mark.postgres

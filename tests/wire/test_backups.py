@@ -94,7 +94,7 @@ def backup(evidence: Evidence, *options: str) -> str:
         _, _, url = env["IMAGECATALOG_STORES"].partition("=")
         to = url.replace("?", f"-backups-{uuid4().hex}?")
     printed = evidence.service.manage("backup", *options, "--json", "--to", to)
-    path: str = json.loads(printed)["path"]
+    path: str = json.loads(printed.splitlines()[0])["path"]
     return path
 
 

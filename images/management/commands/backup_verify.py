@@ -10,6 +10,8 @@ from django.core.management.base import CommandError
 
 from images.backups import manifests, reports, verification
 from images.backups.backup import Backup
+from images.backups.creation import SECRET_KEY
+from images.backups.manifests import Manifest
 from images.console import CatalogueCommand
 from images.management.backups import (
     add_backup_argument,
@@ -24,7 +26,8 @@ class Command(CatalogueCommand):
         "Check a backup without the service: its checksums, whether it can be restored, whether "
         "all rows are then there, and whether the data of the images has its digests. A backup "
         "of PostgreSQL is restored into a new database on the server of DATABASE_URL, which is "
-        "dropped at the end. Prints a line for each problem. Exit code 1: there is at least one."
+        "dropped at the end. Prints a line for each problem, or else a line that says what was "
+        "checked. Exit code 1: there is at least one problem."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -32,34 +35,63 @@ class Command(CatalogueCommand):
         parser.add_argument(
             "--quick",
             action="store_true",
-            help="only compare the checksums of the database and the secret key",
+            help="only compare the checksums of the database and the secret key: restore nothing, "
+            "and read no data of images",
         )
         self.add_json_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        number, is_there = 0, False
+        number, is_there, quick = 0, False, options["quick"]
         try:
             with opened(options["backup"]) as backup:
                 is_there = backup.folder.is_dir()
-                for problem in _problems(backup, options["quick"]):
+                manifest = manifests.read(backup)
+                for problem in _problems(backup, manifest, quick):
                     self.write_row(problem, problem=problem)
                     number += 1
         except CommandError:
             if is_there:
                 reports.note(is_whole=False)
             raise
-        if number or not options["quick"]:
+        if number or not quick:
             reports.note(is_whole=not number)
         if number:
             raise CommandError(
                 f"{counted(number, 'problem')} found. Do not rely on this backup: make a new one. "
                 "If data of images is damaged, make it with --afresh."
             )
-        self.write_summary(f"{backup.name}: nothing is wrong.")
+        objects = manifest.objects
+        self.write_row(
+            f"{backup.name}: {_summary(manifest, quick)}",
+            path=backup.name,
+            problems=0,
+            restored=not quick,
+            data_read=objects is not None and not quick,
+            missing_objects=objects and objects["missing"],
+        )
 
 
-def _problems(backup: Backup, quick: bool) -> Iterator[str]:
-    manifest = manifests.read(backup)
+def _summary(manifest: Manifest, quick: bool) -> str:
+    """Return what was checked of a backup without problems, and what was not."""
+    and_key = " and the secret key" if SECRET_KEY in manifest.files else ""
+    sentences = ["nothing is wrong."]
+    if quick:
+        sentences = [
+            f"the files of the database{and_key} have the checksums of the manifest.",
+            "The database was not restored.",
+        ]
+    if manifest.objects is None:
+        sentences.append("The backup does not have the data of images.")
+    elif quick:
+        sentences.append("The data of images was not read.")
+    if manifest.objects and (missing := manifest.objects["missing"]):
+        sentences.append(
+            f"The stores lacked {counted(missing, 'object')} when the backup was made."
+        )
+    return " ".join(sentences)
+
+
+def _problems(backup: Backup, manifest: Manifest, quick: bool) -> Iterator[str]:
     damaged = manifests.damaged_files(backup.folder, manifest)
     yield from damaged
     if not damaged and not quick:
