@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from images import pause, units
 from images.admin import formatting, graph
+from images.admin.changelist import project_names
 from images.admin.filters import VIEWS
 from images.models import Image, Status
 from images.operations import overview
@@ -123,12 +124,13 @@ def _stores(statistics: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _projects(statistics: dict[str, Any]) -> list[dict[str, Any]]:
-    # An earlier release counted no projects.
+    rows = statistics.get("projects", [])  # an earlier release counted no projects
+    names = project_names({row["project"] for row in rows if row["project"]})
     return [
-        {"id": row["project"] or _("(none)")}
+        {"name": names.get(row["project"], row["project"]) or _("(none)")}
         | {
             name: formatting.size(row[name])
             for name in ("used", "reserved", "chunks", "trash")
         }
-        for row in statistics.get("projects", [])
+        for row in rows
     ]

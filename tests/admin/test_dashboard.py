@@ -13,6 +13,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from imagecatalog.identity.models import Project
 from images.admin import graph
 from images.models import EDGES, Image, Statistics, Status, WorkerPause
 from images.operations import overview
@@ -109,12 +110,27 @@ def test_the_front_page_asks_as_often_for_many_as_for_few(
 ) -> None:
     monkeypatch.setattr(overview, "QUICK", 60.0)  # seconds; on a busy machine, too
     for number in range(images):
-        make_image(Status.values[number % len(Status.values)])
+        make_image(Status.values[number % len(Status.values)], owner=f"p{number}")
 
     with CaptureQueriesContext(connection) as queries:
         root.get("/admin/")
 
-    assert len(queries) <= 17, [query["sql"][:150] for query in queries]
+    assert len(queries) <= 18, [query["sql"][:150] for query in queries]
+
+
+def test_the_largest_projects_are_shown_by_name(
+    root: Client, make_image: MakeImage
+) -> None:
+    project = Project.objects.create(name="Data Lab")
+    make_image("active", owner=project.pk)
+    make_image("active", owner="unknown-here")
+
+    page = root.get("/admin/").content.decode()
+
+    assert re.findall(r'<tr><th scope="row">([^<]*)</th><td class="number">', page) == [
+        "Data Lab",
+        "unknown-here",
+    ]
 
 
 # A large catalogue
