@@ -7,13 +7,22 @@ import re
 import signal
 import sys
 import threading
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import (
+    ArgumentParser,
+    ArgumentTypeError,
+    RawDescriptionHelpFormatter,
+)
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from django.core.management.base import BaseCommand, CommandError, OutputWrapper
+from django.core.management.base import (
+    BaseCommand,
+    CommandError,
+    DjangoHelpFormatter,
+    OutputWrapper,
+)
 from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
@@ -42,6 +51,13 @@ class SafeOutput(OutputWrapper):
         """Write a text; escape its control characters unless ``style_func`` is given."""
         safe = msg if style_func else printable_lines(msg)
         super().write(safe, style_func, ending)
+
+
+class EpilogFormatter(DjangoHelpFormatter, RawDescriptionHelpFormatter):
+    """A formatter of help texts that keeps the line breaks of the text after the options.
+
+    Like that of other commands, it lists the options of all commands last.
+    """
 
 
 class CatalogueCommand(BaseCommand):

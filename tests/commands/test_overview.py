@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from django.core.management import get_commands
+from django.core.management import get_commands, load_command_class
+from django.core.management.base import DjangoHelpFormatter
 
 from imagecatalog import command_line
 from tests import servers
 
+COMMON = {*DjangoHelpFormatter.show_last, "-v"}
 OURS = ("images", "imagecatalog")
 
 
@@ -39,3 +41,16 @@ def test_the_commands_of_django_are_behind_a_word() -> None:
 
 def test_each_line_of_the_overview_fits_a_terminal() -> None:
     assert max(map(len, command_line.overview("imagecatalog").splitlines())) <= 80
+
+
+def test_help_lists_the_options_of_a_command_before_those_of_all_commands() -> None:
+    late = []
+    for name in (name for names in command_line.GROUPS.values() for name in names):
+        command = load_command_class(str(get_commands()[name]), name)
+        shown = command.create_parser("imagecatalog", name).format_help()
+        _, _, options = shown.partition("\noptions:\n")
+        names = [line.split()[0] for line in options.splitlines() if line[:3] == "  -"]
+        last = names[names.index("--version") :]
+        late += [f"{name} {it}" for it in last if it not in COMMON]
+
+    assert late == []

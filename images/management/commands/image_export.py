@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from argparse import ArgumentParser
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
@@ -13,7 +13,7 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from images import errors
-from images.console import CatalogueCommand, tidy_end, watched
+from images.console import CatalogueCommand, EpilogFormatter, tidy_end, watched
 from images.files import Folder, export_to, exportable_image
 from images.management.projects import project_id
 from images.models import READABLE_STATUSES, Image
@@ -37,7 +37,7 @@ class Command(CatalogueCommand):
     help = "Export images to files, each with a sidecar that holds the metadata of the image."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.formatter_class = RawDescriptionHelpFormatter
+        parser.formatter_class = EpilogFormatter
         parser.epilog = EPILOG
         add = parser.add_argument
         add("ids", nargs="*", metavar="ID", help="the id of an image")

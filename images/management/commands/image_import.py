@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from argparse import ArgumentParser
 from collections import Counter
 from functools import partial
 from typing import Any
@@ -13,7 +13,7 @@ from django.core.management.base import CommandError
 
 from images import attributes, custom_properties, errors, lifecycle
 from images.access import operator
-from images.console import CatalogueCommand, tidy_end, watched
+from images.console import CatalogueCommand, EpilogFormatter, tidy_end, watched
 from images.files import ImportOptions, Outcome, Skipped, Source, find, import_source
 from images.files.sidecar import digest
 from images.files.sources import SCHEMES
@@ -42,7 +42,7 @@ class Command(CatalogueCommand):
     help = "Import files, folders or URLs as images."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.formatter_class = RawDescriptionHelpFormatter
+        parser.formatter_class = EpilogFormatter
         parser.epilog = EPILOG
         add = parser.add_argument
         add("sources", nargs="+", metavar="SOURCE", help="a file, a folder or a URL")
