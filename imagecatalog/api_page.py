@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from http.client import responses as reasons
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+from django.utils.html import escape
+from django.utils.safestring import SafeString, mark_safe
 
 from imagecatalog import openapi
 from imagecatalog.middleware import content_security_policy
 from images.http.openapi import Document
 from images.http.views import without_body
+
+_CODE: Final = re.compile("`([^`]+)`")  # in Markdown
 
 
 class Type(NamedTuple):
@@ -48,6 +53,8 @@ class Operation(NamedTuple):
     method: str
     path: str
     document: Document
+    summary: SafeString  # HTML
+    description: SafeString
     parameters: list[Value]
     bodies: list[tuple[str, Type]]
     answers: list[Answer]
@@ -96,10 +103,17 @@ def _operation(method: str, path: str, document: Document) -> Operation:
         method.upper(),
         path,
         document,
+        _html(document["summary"]),
+        _html(document.get("description", "")),
         [_parameter(one) for one in document.get("parameters", ())],
         [(name, _type(one.get("schema", {}))) for name, one in content.items()],
         [_answer(status, one) for status, one in document["responses"].items()],
     )
+
+
+def _html(text: str) -> SafeString:
+    """Return a text of the OpenAPI description as HTML, with its literals as code."""
+    return mark_safe(_CODE.sub(r"<code>\1</code>", escape(text)))
 
 
 def _parameter(one: Document) -> Value:

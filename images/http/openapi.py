@@ -72,7 +72,9 @@ def operation(
     of errors, besides the errors that any request can cause. Names of error responses begin
     with ``form``, such as ``Refusal404``. ``public`` operations need no sign-in.
     """
-    summary, _, details = _RAISES.sub("", getdoc(view) or "").partition("\n\n")
+    # OpenAPI documents are in Markdown.
+    text = (getdoc(view) or "").replace("``", "`")
+    summary, _, details = _RAISES.sub("", text).partition("\n\n")
     document: Document = {
         "operationId": _name(view),
         "summary": " ".join(summary.split()),

@@ -148,6 +148,18 @@ def test_the_page_has_every_operation_and_schema(client: Client) -> None:
         assert f'id="schema-{name}"' in page
 
 
+def test_names_in_texts_are_marked_as_markdown_and_shown_as_code(
+    client: Client,
+) -> None:
+    document = client.get("/openapi.json").content.decode()
+    page = client.get("/docs").content.decode()
+
+    assert "``" not in document
+    assert "status of the image is then `uploading`." in document
+    assert "`" not in page
+    assert "status of the image is then <code>uploading</code>." in page
+
+
 def test_the_links_of_the_page_lead_somewhere(client: Client) -> None:
     page = client.get("/docs").content.decode()
     ids = re.findall(r'\bid="([^"]+)"', page)
