@@ -14,6 +14,19 @@ def main() -> None:
 
     Without a command, print the overview of the commands; for ``--version``, the version.
     """
+    try:
+        try:
+            _run()
+        finally:
+            print(end="", flush=True)  # at exit an error could no longer be caught
+    except BrokenPipeError:
+        # The reader has closed the pipe, as in ``| head``. Python ignores SIGPIPE, which ends
+        # other programs. Python writes its buffer at exit, so the output needs a target.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
+
+
+def _run() -> None:
     if os.path.basename(sys.argv[0]) == "__main__.py":
         sys.argv[0] = "imagecatalog"  # the name in help texts and messages
     if "--version" in sys.argv or sys.argv[1:] == ["version"]:
@@ -32,10 +45,7 @@ def main() -> None:
     from images import outages
 
     try:
-        try:
-            execute_from_command_line(sys.argv)
-        finally:
-            print(end="", flush=True)  # at exit an error could no longer be caught
+        execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:
         sys.exit(str(error))
     except Error as error:
@@ -46,11 +56,6 @@ def main() -> None:
         from images import data_folder
 
         sys.exit(data_folder.database_sentence(error))
-    except BrokenPipeError:
-        # The reader has closed the pipe, as in ``| head``. Python ignores SIGPIPE, which ends
-        # other programs. Python writes its buffer at exit, so the output needs a target.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(128 + signal.SIGPIPE)
 
 
 if __name__ == "__main__":

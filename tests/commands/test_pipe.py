@@ -23,15 +23,24 @@ def env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return env
 
 
-@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    ("unbuffered", "words"),
+    [
+        ("", ["image_status"]),
+        ("1", ["image_status"]),
+        ("", ["--help"]),
+        ("1", ["--version"]),
+        ("", ["serve", "--help"]),
+    ],
+)
 def test_a_command_ends_quietly_when_its_reader_goes(
-    env: dict[str, str], unbuffered: str
+    env: dict[str, str], unbuffered: str, words: list[str]
 ) -> None:
     read_end, write_end = os.pipe()
     os.close(read_end)
     with os.fdopen(write_end, "wb") as nobody:
         done = subprocess.run(
-            [sys.executable, "manage.py", "image_status"],
+            [sys.executable, "manage.py", *words],
             cwd=ROOT,
             env=env | {"PYTHONUNBUFFERED": unbuffered},
             stdout=nobody,
