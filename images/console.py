@@ -48,9 +48,15 @@ class SafeOutput(OutputWrapper):
         style_func: Callable[[str], str] | None = None,
         ending: str | None = None,
     ) -> None:
-        """Write a text; escape its control characters unless ``style_func`` is given."""
+        """Write a text; escape its control characters unless ``style_func`` is given.
+
+        Raises SystemExit, as a signal does, if the reader of the output has closed it.
+        """
         safe = msg if style_func else printable_lines(msg)
-        super().write(safe, style_func, ending)
+        try:
+            super().write(safe, style_func, ending)
+        except BrokenPipeError:  # commands would take it for an error of a file
+            sys.exit(128 + signal.SIGPIPE)
 
 
 class EpilogFormatter(DjangoHelpFormatter, RawDescriptionHelpFormatter):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -261,3 +262,16 @@ def test_a_merge_is_complete_or_does_nothing(
         call_command("metadefs_load", str(write(OTHER)), "--merge", "overwrite")
 
     assert exported(tmp_path / "one") == before
+
+
+def test_an_output_that_nobody_reads_is_not_reported_as_a_folder(
+    tmp_path: Path,
+) -> None:
+    class Closed(StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    MetadefNamespace.objects.create(namespace="N")
+
+    with pytest.raises(SystemExit, match="141"):
+        call_command("metadefs_export", "--to", str(tmp_path), stdout=Closed())
