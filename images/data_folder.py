@@ -143,10 +143,40 @@ def database_sentence(error: Exception) -> str:
     if "disk is full" in reason:
         return f"The user {user()} cannot use {name}: {reason}. {ADVICE[errno.ENOSPC]}"
     program = os.path.basename(sys.argv[0])
+    if missing := _missing_path():
+        return f"{missing} does not exist. {creation_advice(f'{program} serve')}"
     return (
         f"Check DATABASE_URL. `{program} migrate` prepares a new database; `{program} serve` "
         f"does so too.\nThe user {user()} cannot use {name}: {reason}"
     )
+
+
+def creation_advice(command: str) -> str:
+    """Return what to do if the SQLite database does not exist; ``command`` starts the service."""
+    folder = Path(connection.settings_dict["NAME"]).parent
+    if folder != Path(settings.IMAGECATALOG_DATA_DIR) and _is_missing(folder):
+        return f"Make the folder {folder}, or correct DATABASE_URL."
+    return f"`{command}` makes it; or set IMAGECATALOG_DATA_DIR or DATABASE_URL."
+
+
+def _missing_path() -> str:
+    """Return what does not exist, the SQLite database or its folder; empty if neither."""
+    if connection.vendor != "sqlite":
+        return ""
+    file = Path(connection.settings_dict["NAME"])
+    if _is_missing(file.parent):
+        return f"The folder {file.parent}"
+    return f"The database {file}" if _is_missing(file) else ""
+
+
+def _is_missing(path: Path) -> bool:
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        pass  # perhaps it exists, but this user must not know
+    return False
 
 
 def user() -> str:

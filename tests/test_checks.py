@@ -67,11 +67,33 @@ def test_a_folder_that_the_first_upload_will_make_is_no_fault(
 
 
 def test_a_database_without_tables_is_said_to_be_so(tmp_path: Path) -> None:
+    (tmp_path / "new").touch()
     done = run(tmp_path, "image_status", DATABASE_URL=f"sqlite:///{tmp_path}/new")
 
     assert done.returncode == 1
     assert "`manage.py migrate` prepares a new database" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_data_folder_that_does_not_exist_is_said_to_be_so(tmp_path: Path) -> None:
+    done = run(tmp_path / "new", "user_list")
+
+    assert done.returncode == 1
+    advice = "`manage.py serve` makes it; or set IMAGECATALOG_DATA_DIR or DATABASE_URL."
+    assert done.stderr == f"The folder {tmp_path}/new does not exist. {advice}\n"
+
+
+def test_a_database_that_does_not_exist_is_said_to_be_so(tmp_path: Path) -> None:
+    done = run(tmp_path, "user_list")
+
+    missing = f"The database {tmp_path}/catalogue.sqlite3 does not exist."
+    assert done.stderr.startswith(f"{missing} `manage.py serve` makes it")
+
+
+def test_serve_is_not_said_to_make_a_folder_of_another_database(tmp_path: Path) -> None:
+    done = run(tmp_path, "user_list", DATABASE_URL=f"sqlite:///{tmp_path}/no/database")
+
+    assert f"Make the folder {tmp_path}/no, or correct DATABASE_URL." in done.stderr
 
 
 def test_a_catalogue_that_was_never_served_is_checked_without_making_it(

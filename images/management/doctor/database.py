@@ -30,7 +30,7 @@ def tables() -> Iterator[Result]:
         yield fail(
             "database",
             f"{data_folder.database_name()} does not exist",
-            "`serve` makes it; or set IMAGECATALOG_DATA_DIR or DATABASE_URL.",
+            data_folder.creation_advice("serve"),
         )
         return
     begun = time.monotonic()
