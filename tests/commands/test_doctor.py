@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
+import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
@@ -11,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.migrations.loader import MigrationLoader
@@ -25,7 +28,7 @@ from images.management.doctor import database, storage
 from images.models import ImageLocation, WorkerPause, WorkerReport
 from images.operations import health
 from images.stores import unfinished
-from tests import servers
+from tests import certificates, servers
 from tests.web import Quiet, serving, serving_folder
 
 pytestmark = pytest.mark.django_db
@@ -250,9 +253,12 @@ def test_a_worker_that_does_not_report_fails(
 def test_a_pause_is_told(healthy: None, examine: Examine) -> None:
     WorkerPause.objects.create(reason="Restored.")
 
-    status, text = one(examine()["worker"])
+    (found,) = examine()["worker"]
 
-    assert (status, "worker_resume" in text) == ("warn", True)
+    assert (found["status"], "worker_resume" in found["advice"]) == ("warn", True)
+    assert found["text"].startswith(
+        "a background worker has reported, but the workers have been paused since "
+    )
 
 
 def test_files_that_everybody_can_read_are_named(
@@ -307,6 +313,65 @@ def test_proxies_that_are_not_named_are_warned_of(
 
     assert first["status"] == "warn"
     assert "IMAGECATALOG_TRUSTED_PROXIES" in first["text"]
+
+
+def test_without_a_public_url_nothing_is_said_of_proxies(
+    healthy: None, examine: Examine
+) -> None:
+    (found,) = examine()["proxies"]
+
+    assert found["text"].startswith("not examined")
+
+
+@pytest.fixture
+def private(tmp_path: Path) -> ssl.SSLContext:
+    """TLS with a certificate of an authority that nobody knows."""
+    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(*certificates.make(tmp_path, address))
+    return tls
+
+
+def test_a_certificate_of_a_private_authority_is_told_with_what_to_do(
+    healthy: None,
+    examine: Examine,
+    settings: Any,
+    private: ssl.SSLContext,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings.IMAGECATALOG_TRUSTED_PROXIES = ("127.0.0.1",)
+    with serving(Quiet, private) as settings.IMAGECATALOG_PUBLIC_URL:
+        assert "SSL_CERT_FILE" in one(examine()["proxies"])[1]
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
+        assert "does not lead to the service: 404" in one(examine()["proxies"])[1]
+
+
+def test_a_certificate_for_another_host_is_not_blamed_on_its_authority(
+    healthy: None,
+    examine: Examine,
+    settings: Any,
+    private: ssl.SSLContext,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings.IMAGECATALOG_TRUSTED_PROXIES = ("127.0.0.1",)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
+    with serving(Quiet, private) as url:
+        settings.IMAGECATALOG_PUBLIC_URL = url.replace("127.0.0.1", "localhost")
+        text = one(examine()["proxies"])[1]
+
+    assert "Hostname mismatch" in text
+    assert "SSL_CERT_FILE" not in text
+
+
+def test_a_keystone_with_a_certificate_of_a_private_authority_fails(
+    healthy: None, examine: Examine, settings: Any, private: ssl.SSLContext
+) -> None:
+    settings.IMAGECATALOG_AUTH = "keystone"
+    with serving(Keystone, private) as url:
+        settings.IMAGECATALOG_KEYSTONE_URL = f"{url}/v3"
+        assert "REQUESTS_CA_BUNDLE" in one(examine()["keystone"])[1]
 
 
 def test_a_keystone_that_is_away_fails(

@@ -92,4 +92,6 @@ def _tried(check: Check) -> Iterator[Result]:
     except DatabaseError as error:
         yield database.reason(error)
     except ImproperlyConfigured as error:
-        yield fail("settings", str(error), "See docs/configuration.md.")
+        yield fail(
+            "settings", str(error), "See the page Configuration of the documentation."
+        )

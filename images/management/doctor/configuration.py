@@ -31,5 +31,5 @@ def variables() -> Iterator[Result]:
 
 def _result(check: str, message: CheckMessage) -> Result:
     judge = fail if message.level >= ERROR else warn
-    advice = message.hint or "See docs/configuration.md."
+    advice = message.hint or "See the page Configuration of the documentation."
     return judge(check, message.msg, advice)

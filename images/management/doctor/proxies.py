@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import ssl
 import time
 import urllib.error
 import urllib.request
@@ -28,7 +29,9 @@ CONNECTIONS: Final = {
     "http": http.client.HTTPConnection,
     "https": http.client.HTTPSConnection,
 }
-ADVICE: Final = "See `Reverse proxy` in docs/operations.md."
+ADVICE: Final = "See `Reverse proxy` on the page Operations of the documentation."
+# OpenSSL's codes (X509_V_ERR_…) for certificates whose authority is not known.
+UNKNOWN_AUTHORITY: Final = (18, 19, 20, 21)
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,10 @@ def all_checks() -> Iterator[Result]:
     """Send requests to the public URL, and report how the proxies change, delay or refuse them."""
     url = settings.IMAGECATALOG_PUBLIC_URL
     if not url:
-        yield ok("proxies", "IMAGECATALOG_PUBLIC_URL is not set: no proxy is expected")
+        yield ok(
+            "proxies",
+            "not examined, because IMAGECATALOG_PUBLIC_URL is not set; set it if there are any",
+        )
         return
     if not settings.IMAGECATALOG_TRUSTED_PROXIES:
         yield warn(
@@ -54,12 +60,8 @@ def all_checks() -> Iterator[Result]:
             "Name the proxies: all clients otherwise seem to have the address of the proxy, and "
             "one who guesses passwords locks everybody out.",
         )
-    if reason := _failure(f"{url}/livez"):
-        yield fail(
-            "proxies",
-            f"{url} does not lead to the service: {reason}",
-            "Start `serve` and the proxy, or correct IMAGECATALOG_PUBLIC_URL.",
-        )
+    if failure := _failure(url):
+        yield failure
         return
     try:
         found = [*_results(url)]
@@ -70,17 +72,40 @@ def all_checks() -> Iterator[Result]:
         yield ok("proxies", f"{url} leads to the service, unchanged")
 
 
-def _failure(url: str) -> str | None:
-    """Return why a GET of ``url`` does not return the text OK; None if it does."""
+def _failure(url: str) -> Result | None:
+    """Return a failed result if a GET of ``/livez`` at the public URL does not give OK."""
     try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
+        with urllib.request.urlopen(f"{url}/livez", timeout=TIMEOUT) as answer:
             body: bytes = answer.read(1 << 16)
     except urllib.error.HTTPError as error:
         error.close()
-        return f"{error.code} {error.reason}"
+        reason = f"{error.code} {error.reason}"
     except (OSError, ValueError) as error:
-        return str(getattr(error, "reason", error))
-    return None if body == b"OK" else "something else answers"
+        cause = getattr(error, "reason", error)
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return _unverified(url, cause)
+        reason = str(cause)
+    else:
+        if body == b"OK":
+            return None
+        reason = "something else answers"
+    return fail(
+        "proxies",
+        f"{url} does not lead to the service: {reason}",
+        "Start `serve` and the proxy, or correct IMAGECATALOG_PUBLIC_URL.",
+    )
+
+
+def _unverified(url: str, error: ssl.SSLCertVerificationError) -> Result:
+    text = f"the certificate of {url} cannot be verified: {error.verify_message}"
+    if error.verify_code in UNKNOWN_AUTHORITY:
+        advice = (
+            "If it is of your own certificate authority, run `doctor` with the path of the "
+            "authority's certificate (PEM) in the variable SSL_CERT_FILE."
+        )
+    else:
+        advice = "Renew or correct the certificate, or correct IMAGECATALOG_PUBLIC_URL."
+    return fail("proxies", text, advice)
 
 
 def _results(url: str) -> Iterator[Result]:

@@ -25,14 +25,18 @@ VALIDATING = {
 
 def worker() -> Iterator[Result]:
     """Report whether a background worker runs, and whether the workers are paused."""
-    if problem := health.problem():
+    problem, paused = health.problem(), pause.current()
+    reported = "a background worker has reported"
+    if problem:
         yield Result("worker", FAIL, problem)  # `problem` also says what to do
-    else:
-        yield ok("worker", "a background worker has reported")
-    if paused := pause.current():
+    elif not paused:
+        yield ok("worker", reported)
+    if paused:
+        since = iso(paused["since"])
+        state = f"the workers have been paused since {since}: {paused['reason']}"
         yield warn(
             "worker",
-            f"paused since {iso(paused['since'])}: {paused['reason']}",
+            state if problem else f"{reported}, but {state}",
             "Read the report of `image_reconcile`, then run `worker_resume`.",
         )
 
@@ -72,6 +76,13 @@ def keystone() -> Iterator[Result]:
             "IMAGECATALOG_KEYSTONE_PROJECT_NAME and IMAGECATALOG_KEYSTONE_DOMAIN.",
         )
         return
+    except exceptions.SSLError as error:
+        advice = (
+            "If the certificate is of your own authority, name the file with the authority's "
+            "certificate (PEM) in REQUESTS_CA_BUNDLE."
+        )
+        yield fail("keystone", str(error), advice)
+        return
     except exceptions.ClientException as error:
         advice = "Start Keystone, or correct IMAGECATALOG_KEYSTONE_URL."
         yield fail("keystone", f"{url}: {error}", advice)
@@ -90,7 +101,7 @@ def keystone() -> Iterator[Result]:
 def backups() -> Iterator[Result]:
     """Report the age of the newest backup in IMAGECATALOG_BACKUP_DIR."""
     folder = settings.IMAGECATALOG_BACKUP_DIR
-    advice = "Run `backup` every day, see docs/backup.md."
+    advice = "Run `backup` every day; `backup --help` explains it."
     if not folder:
         yield warn("backup", "IMAGECATALOG_BACKUP_DIR is not set", f"Set it. {advice}")
         return
