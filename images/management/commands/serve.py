@@ -143,10 +143,15 @@ class Command(CatalogueCommand):
     def greet(self, urls: list[str], password: str | None) -> None:
         """Print the URLs of the service, the password of the first user, and an example request.
 
+        The URL of the admin and of the example is IMAGECATALOG_PUBLIC_URL, if that is set.
         ``password`` is None if no user was created.
         """
-        url = next((it for it in urls if not it.startswith(listeners.UNIX)), None)
+        public = settings.IMAGECATALOG_PUBLIC_URL
+        on_network = (it for it in urls if not it.startswith(listeners.UNIX))
+        url = public or next(on_network, None)
         admin = f"; the browser admin is at {url}/admin/" if url else ""
+        if public:
+            admin = f"\nIts public URL is {public}{admin}"
         self.stdout.write(f"\nThe image catalogue API is at {', '.join(urls)}{admin}")
         self.show_password(password)
         if url is None:
