@@ -12,6 +12,11 @@ class ImageError(Exception):
 
     code = "error"
     logged = False  # whether the log already has this failure, with its details
+    operator_message = ""  # if another one is for operators, who can do more
+
+    def for_operator(self) -> str:
+        """Return the message that commands print: it never says to ask the operator."""
+        return self.operator_message or str(self)
 
 
 class Invalid(ImageError):

@@ -263,6 +263,10 @@ def _damaged(part: Part, algorithm: str) -> errors.StoreError:
         "The data in the store is not the data of the image: its digest differs. Tell the "
         "operator, who can verify the copies of the image."
     )
+    error.operator_message = (
+        f"The data in the store {part.copy['store']!r} is not the data of the image: its digest "
+        f"differs. Run `image_verify {part.copy['image_id']}`, which reads all copies."
+    )
     error.logged = True
     return error
 

@@ -146,10 +146,15 @@ def get_for_location(store_id: str) -> Store:
     try:
         return get(store_id)
     except Invalid:
-        raise StoreNotConfigured(
+        error = StoreNotConfigured(
             "The data is in a store that is not configured. Tell the operator, who can "
             "configure the store again."
-        ) from None
+        )
+        error.operator_message = (
+            f"The data is in the store {store_id!r}, which is not configured. Add it to "
+            "IMAGECATALOG_STORES."
+        )
+        raise error from None
 
 
 def heaviest_first(

@@ -37,6 +37,10 @@ REFUSED = (
     "This URL does not pass filtering, or its host is unknown. Use a public URL, or ask "
     "the operator to allow its host and port."
 )
+REFUSED_ON_COMMAND_LINE = (
+    "This URL does not pass filtering, or its host is unknown. Use a public URL, or allow its "
+    "host in IMAGECATALOG_URL_ALLOWED_HOSTS and its port in IMAGECATALOG_URL_ALLOWED_PORTS."
+)
 
 LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 NAME = re.compile(rf"(?=.{{1,253}}\Z){LABEL}(?:\.{LABEL})*", re.ASCII)
@@ -117,7 +121,7 @@ def check(url: str, *, is_operators: bool = False) -> Checked:
     parts, port = _split(url)
     host = _host(parts.hostname or "")
     if not is_operators and port not in settings.IMAGECATALOG_URL_ALLOWED_PORTS:
-        raise Invalid(REFUSED)
+        raise _refused()
     addresses = _resolve(host, port)
     if not is_operators:
         _check_addresses(host, addresses)
@@ -131,7 +135,13 @@ def _check_addresses(host: str, addresses: list[Address]) -> None:
     allowed = {text.lower() for text in settings.IMAGECATALOG_URL_ALLOWED_HOSTS}
     networks = [net for net in map(_network, allowed) if net is not None]
     if host not in allowed and not all(_usable(ip, networks) for ip in addresses):
-        raise Invalid(REFUSED)
+        raise _refused()
+
+
+def _refused() -> Invalid:
+    error = Invalid(REFUSED)
+    error.operator_message = REFUSED_ON_COMMAND_LINE
+    return error
 
 
 def _split(url: str) -> tuple[SplitResult, int]:
@@ -177,9 +187,9 @@ def _resolve(host: str, port: int) -> list[Address]:
         texts = dict.fromkeys(str(entry[4][0]) for entry in entries)
         addresses = [_plain(ip_address(text)) for text in texts]
     except (OSError, UnicodeError, ValueError):
-        raise Invalid(REFUSED) from None
+        raise _refused() from None
     if not addresses:
-        raise Invalid(REFUSED)
+        raise _refused()
     return addresses
 
 

@@ -236,6 +236,18 @@ def test_missing_bytes_leave_no_file_and_do_not_stop_the_others(
     assert names(out) == {"good.raw", "good.raw.json"}
 
 
+def test_data_in_a_store_that_is_not_configured_is_told_to_its_operator(
+    run: Any, make_image: Any, out: Path
+) -> None:
+    image = make_image("active")
+    image.locations.update(store="cold")
+
+    said = run("export", image.pk, "--to", out)
+
+    assert "'cold', which is not configured. Add it to IMAGECATALOG_STORES." in said
+    assert "operator" not in said
+
+
 def test_a_failed_overwrite_leaves_the_old_file(
     run: Any, make_image: Any, out: Path
 ) -> None:

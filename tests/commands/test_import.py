@@ -504,7 +504,11 @@ def test_what_the_url_filter_refuses_is_not_fetched(
     make(files / "a.raw")
     settings.IMAGECATALOG_URL_ALLOWED_HOSTS = ()
 
-    assert "does not pass filtering" in run(f"{web}/a.raw")
+    said = run(f"{web}/a.raw")
+
+    assert "does not pass filtering" in said
+    assert "IMAGECATALOG_URL_ALLOWED_HOSTS and its port in IMAGECATALOG_URL_A" in said
+    assert "operator" not in said
     assert not Image.objects.exists()
 
 

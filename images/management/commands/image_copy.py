@@ -31,7 +31,7 @@ class Command(CatalogueCommand):
                 lifecycle.request_image_copy(image_id, options["to"], actor)
             except errors.ImageError as error:
                 failed = True
-                say(self.stderr, f"{image_id}: {error}")
+                say(self.stderr, f"{image_id}: {error.for_operator()}")
             else:
                 say(self.stdout, f"{image_id}: requested")
         if failed:

@@ -92,7 +92,7 @@ class Command(CatalogueCommand):
             written = export_to(path, image, watched=bar, **self.write_options)
         except errors.ImageError as error:
             self.counts["failed"] += 1
-            self.stderr.write(f"{image_id}: {error}")
+            self.stderr.write(f"{image_id}: {error.for_operator()}")
             return
         self.counts["written" if written else "skipped"] += 1
         self.size += (image.size or 0) if written else 0

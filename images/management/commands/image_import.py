@@ -79,7 +79,7 @@ class Command(CatalogueCommand):
         try:
             import_options = _import_options(options)
         except errors.ImageError as error:
-            raise CommandError(str(error)) from error
+            raise CommandError(error.for_operator()) from error
         with tidy_end():
             for text in options["sources"]:
                 for item in find(text, recursive=options["recursive"]):
@@ -100,7 +100,7 @@ class Command(CatalogueCommand):
                 item, import_options, actor, watched=bar, dry_run=dry_run
             )
         except errors.ImageError as error:
-            self._count("failed", label, str(error))
+            self._count("failed", label, error.for_operator())
             return
         if outcome.existing:
             self.counts["already present"] += 1

@@ -97,7 +97,7 @@ class Command(CatalogueCommand):
                 lifecycle.restore(image_id, operator("command"), reason)
             except errors.ImageError as error:
                 failed += 1
-                say(self.stderr, f"{image_id}: {error}")
+                say(self.stderr, f"{image_id}: {error.for_operator()}")
             else:
                 restored += 1
                 say(self.stdout, f"{image_id}: restored")

@@ -101,7 +101,7 @@ class Command(CatalogueCommand):
                 )
             except errors.ImageError as error:
                 failed += 1
-                self.stderr.write(f"{image_id}: {error}")
+                self.stderr.write(f"{image_id}: {error.for_operator()}")
             else:
                 self.stdout.write(f"{image_id}: {target}")
         if failed:
