@@ -12,6 +12,7 @@ from django.db.models import F, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
+from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -178,10 +179,13 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Return how long ago the image was moved to the trash, as HTML."""
         return formatting.ago(image.deleted_at)
 
-    @admin.display(description=_("permanently deleted"))
+    @admin.display(description=_("will be deleted"))
     def scrub_age(self, image: Image) -> str:
         """Return how soon the image will be deleted permanently, as HTML."""
-        return formatting.ago(overview.scrub_at(image))
+        at = overview.scrub_at(image)
+        # While the workers are paused, nothing is deleted that is due.
+        is_due = at is not None and at <= timezone.now()
+        return str(_("due now")) if is_due else formatting.ago(at)
 
     # The pages
 

@@ -274,15 +274,19 @@ def test_a_project_is_shown_by_its_name(root: Client, make_image: MakeImage) -> 
     assert "laboratory" in root.get(LIST).content.decode()
 
 
-def test_the_trash_says_when_an_image_goes(
-    root: Client, make_image: MakeImage, settings: Any
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(7200, "in 1\N{NO-BREAK SPACE}hour"), (0, "due now")]
+)
+def test_the_trash_says_when_an_image_will_be_deleted(
+    seconds: int, shown: str, root: Client, make_image: MakeImage, settings: Any
 ) -> None:
-    settings.IMAGECATALOG_SCRUB_TIME = 7200
+    settings.IMAGECATALOG_SCRUB_TIME = seconds
     make_image("pending_delete")
 
-    assert (
-        "in 1\N{NO-BREAK SPACE}hour" in root.get(f"{LIST}?view=trash").content.decode()
-    )
+    page = root.get(f"{LIST}?view=trash").content.decode()
+
+    assert "Will be deleted" in page
+    assert shown in page
 
 
 @pytest.mark.parametrize("images", [1, 40])
