@@ -9,7 +9,8 @@ from typing import Any
 
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
-from django.db.models import Q, QuerySet
+from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 from django.utils.http import urlencode
@@ -172,3 +173,12 @@ def project_names(ids: set[str]) -> dict[str, str]:
     """
     known = Project.objects.filter(pk__in=ids)
     return dict(known.values_list("pk", "name"))
+
+
+def shown_project(column: str) -> Coalesce:
+    """Return a query expression for the name of the project whose id is in ``column``.
+
+    Its value is the id itself if the name is unknown.
+    """
+    known = Project.objects.filter(pk=OuterRef(column))
+    return Coalesce(Subquery(known.values("name")[:1]), column)

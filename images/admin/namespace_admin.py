@@ -6,12 +6,15 @@ import json
 from typing import Any
 
 from django import forms
+from django.contrib import admin
 from django.contrib.admin import ModelAdmin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy
 
 from images import errors
 from images.admin.actions import get_caller
+from images.admin.changelist import shown_project
 from images.metadefs import files, namespaces, trees
 from images.metadefs.documents import clean_namespace
 from images.metadefs.files import Merge
@@ -88,11 +91,27 @@ class NamespaceAdmin(ModelAdmin):  # type: ignore[type-arg]
     """The admin pages of namespaces. Only the API can change the name of an existing namespace."""
 
     form = NamespaceForm
-    list_display = ("namespace", "display_name", "visibility", "protected", "owner")
+    list_display = (
+        "namespace",
+        "display_name",
+        "visibility",
+        "protected",
+        "owner_shown",
+    )
     list_filter = ("visibility", "protected")
     search_fields = ("namespace", "display_name")
     ordering = ("namespace",)
     actions = None  # the selection could have protected namespaces
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[MetadefNamespace]:
+        """Return the namespaces, each with the name of its owner's project."""
+        rows = super().get_queryset(request)
+        return rows.annotate(shown_owner=shown_project("owner"))
+
+    @admin.display(description=gettext_lazy("owner"), ordering="shown_owner")
+    def owner_shown(self, namespace: Any) -> str | None:
+        """Return the name of the owner's project; its id if the name is unknown."""
+        return namespace.shown_owner  # type: ignore[no-any-return]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Return the name as a read-only field if the namespace already exists; else no field."""

@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from images.admin.changelist import shown_project
 from images.models import QuotaLimit
 from images.transfers import limits, usage
 
@@ -34,10 +35,20 @@ class QuotaLimitAdmin(ModelAdmin):  # type: ignore[type-arg]
     has_change_permission = _if_own(ModelAdmin.has_change_permission)
     has_delete_permission = _if_own(ModelAdmin.has_delete_permission)
 
-    list_display = ("project", "name", "value")
+    list_display = ("project_shown", "name", "value")
     list_filter = ("name",)
     search_fields = ("project",)
     ordering = ("project", "name")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[QuotaLimit]:
+        """Return the limits, each with the name of its project."""
+        rows = super().get_queryset(request)
+        return rows.annotate(shown_project=shown_project("project"))
+
+    @admin.display(description=_("project"), ordering="shown_project")
+    def project_shown(self, limit: Any) -> str:
+        """Return the name of the limit's project; its id if the name is unknown."""
+        return str(limit.shown_project)
 
     @admin.display(description=_("in use"))
     def used(self, limit: QuotaLimit) -> int:

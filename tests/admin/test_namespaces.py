@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from imagecatalog.identity.models import Project
 from images.metadefs import files
 from images.metadefs.documents import clean_namespace
 from images.models import MetadefNamespace
@@ -129,3 +130,14 @@ def test_a_namespace_is_deleted_unless_it_is_protected(
 
 def test_a_viewer_of_images_sees_no_namespaces(signed_in: Any) -> None:
     assert signed_in("viewer").get(LIST).status_code == 403
+
+
+def test_the_list_shows_the_project_of_an_owner_by_its_name(
+    root: Client, namespace: MetadefNamespace
+) -> None:
+    project = Project.objects.create(name="laboratory")
+    MetadefNamespace.objects.update(owner=project.pk)
+
+    page = root.get(LIST).content.decode()
+
+    assert '<td class="field-owner_shown">laboratory</td>' in page

@@ -3,8 +3,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
+from imagecatalog.identity.models import Project
 from images.models import QuotaLimit
 from images.transfers import limits
 
@@ -22,6 +25,21 @@ def test_a_limit_is_added_changed_and_deleted(root: Client) -> None:
 
     root.post(f"{LIMITS}{limit.pk}/delete/", {"post": "yes"})
     assert limits.own("p") == {}
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_the_list_names_projects_with_as_many_queries_for_many_as_for_few(
+    root: Client, count: int
+) -> None:
+    for number in range(count):
+        project = Project.objects.create(name=f"Lab {number}")
+        limits.set_own(project.pk, {"image_size_total": 5})
+
+    with CaptureQueriesContext(connection) as queries:
+        page = root.get(LIMITS).content.decode()
+
+    assert page.count(">Lab ") == count
+    assert len(queries) <= 6, [query["sql"][:150] for query in queries]
 
 
 def test_several_limits_are_deleted_at_once(root: Client) -> None:
