@@ -105,7 +105,7 @@ class NamespaceAdmin(ModelAdmin):  # type: ignore[type-arg]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[MetadefNamespace]:
         """Return the namespaces, each with the name of its owner's project."""
-        rows = super().get_queryset(request)
+        rows: QuerySet[MetadefNamespace] = super().get_queryset(request)
         return rows.annotate(shown_owner=shown_project("owner"))
 
     @admin.display(description=gettext_lazy("owner"), ordering="shown_owner")

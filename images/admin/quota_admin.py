@@ -42,7 +42,7 @@ class QuotaLimitAdmin(ModelAdmin):  # type: ignore[type-arg]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[QuotaLimit]:
         """Return the limits, each with the name of its project."""
-        rows = super().get_queryset(request)
+        rows: QuerySet[QuotaLimit] = super().get_queryset(request)
         return rows.annotate(shown_project=shown_project("project"))
 
     @admin.display(description=_("project"), ordering="shown_project")
