@@ -19,7 +19,11 @@ from images.management import schema
 from images.models import ImageLocation, Transfer, TransferKind, WorkerReport
 from tests.backups.conftest import Make
 
-pytestmark = pytest.mark.django_db(transaction=True)
+# In one process: each verification makes a database on the server that all processes use.
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.xdist_group("backups"),
+]
 
 SECRET = {"url": "https://example.org/disk?signature=never-to-be-seen"}
 

@@ -16,7 +16,11 @@ from images.backups import buckets, places, restoration
 from images.stores.objects import ObjectStore
 from tests import servers
 
-pytestmark = pytest.mark.django_db(transaction=True)
+# In one process: each verification makes a database on the server that all processes use.
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.xdist_group("backups"),
+]
 
 KILLED = "2026-01-01T00-00-00.000000Z"
 Make = Callable[..., dict[str, Any]]

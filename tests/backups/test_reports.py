@@ -12,7 +12,11 @@ from django.utils import timezone
 from images.models import BackupReport
 from tests.backups.conftest import Make
 
-pytestmark = pytest.mark.django_db(transaction=True)
+# In one process: each verification makes a database on the server that all processes use.
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.xdist_group("backups"),
+]
 
 
 def test_a_backup_is_reported_and_its_verification_too(make_backup: Make) -> None:

@@ -22,7 +22,11 @@ from images.backups import (
 )
 from tests.backups.conftest import Make
 
-pytestmark = pytest.mark.django_db(transaction=True)
+# In one process: each verification makes a database on the server that all processes use.
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.xdist_group("backups"),
+]
 
 
 @pytest.fixture
