@@ -72,21 +72,20 @@ class CatalogueSite(AdminSite):
         return super().each_context(request) | {"has_second_factors": mode != "off"}
 
     def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """Show the sign-in page, or sign a user in; after too many attempts an error page."""
+        """Show the sign-in page, sign a user in, or show an error page that says why not."""
         from images.admin import error_pages
 
-        ways = {
+        methods = {
             "has_password_form": settings.IMAGECATALOG_PASSWORD_FORM,
             "single_sign_on": settings.IMAGECATALOG_OIDC_ISSUER
             and settings.IMAGECATALOG_OIDC_NAME,
         }
         try:
-            return super().login(request, ways | (extra_context or {}))
+            return super().login(request, methods | (extra_context or {}))
         except CodeNeeded as needed:
-            return second_factor_pages.ask(request, needed.user, _landing(request))
-        except errors.TooManyAttempts as error:
-            return error_pages.too_many(request, error)
-        except errors.ImageError as error:  # of the directory
+            url = landing(request.POST.get(REDIRECT_FIELD_NAME, ""))
+            return second_factor_pages.ask(request, needed.user, url)
+        except errors.ImageError as error:
             return error_pages.not_signed_in(request, error)
 
     def password_change(  # type: ignore[override]
@@ -131,10 +130,6 @@ class CatalogueSite(AdminSite):
         ]
 
 
-def _landing(request: HttpRequest) -> str:
-    return landing(request.POST.get(REDIRECT_FIELD_NAME, ""))
-
-
 def _second_factor_urls() -> list[URLPattern | URLResolver]:
     code = _sign_in_view(csrf_protect(second_factor_pages.code_page))
     setup = _sign_in_view(csrf_protect(second_factor_pages.setup_page))
@@ -170,8 +165,6 @@ def _sign_in_view(view: Callable[[HttpRequest], HttpResponse]) -> View:
 
         try:
             return view(request)
-        except errors.TooManyAttempts as error:
-            return error_pages.too_many(request, error)
         except errors.ImageError as error:
             return error_pages.not_signed_in(request, error)
 

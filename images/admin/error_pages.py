@@ -51,7 +51,9 @@ def too_many(request: HttpRequest, error: errors.TooManyAttempts) -> HttpRespons
 
 
 def not_signed_in(request: HttpRequest, error: errors.ImageError) -> HttpResponse:
-    """Return the page (403) that says why a sign-in has failed, or why it gives no access."""
+    """Return the page that says why a sign-in has failed: 429 for too many attempts, else 403."""
+    if isinstance(error, errors.TooManyAttempts):
+        return too_many(request, error)
     return _page(request, 403, _("Not signed in"), str(error))
 
 
