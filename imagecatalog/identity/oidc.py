@@ -32,11 +32,9 @@ from django.urls import reverse
 from requests import RequestException
 
 from imagecatalog.identity import external_accounts, throttle
-from imagecatalog.identity.attempt_counts import Count
 from imagecatalog.identity.external_accounts import Account, GroupRules
 from imagecatalog.identity.landing import landing
 from imagecatalog.identity.origin import Origin, origin_of
-from imagecatalog.identity.throttle import Attempt
 from images import db, errors
 from images.http import public_url
 
@@ -118,9 +116,7 @@ def finish(request: HttpRequest) -> HttpResponse:
     login(request, user, backend=BACKEND)
     request.session.pop(_SESSION, None)
     if attempt := started.get("attempt"):
-        *keys, counts = attempt
-        counted = Attempt._make([*keys, [Count(*count) for count in counts]])
-        throttle.succeeded(counted)
+        throttle.succeeded(throttle.from_json(attempt))
     return HttpResponseRedirect(landing(started.get("next", "")))
 
 
@@ -154,7 +150,10 @@ class _Protocol(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
         self, request: HttpRequest, app: Any, token: Any, **kwargs: Any
     ) -> NoReturn:
         claims = self._claims(kwargs["response"]["id_token"])
-        names = (settings.IMAGECATALOG_OIDC_GROUPS_CLAIM, _name_claim())
+        names = (
+            settings.IMAGECATALOG_OIDC_GROUPS_CLAIM,
+            settings.IMAGECATALOG_OIDC_USERNAME_CLAIM,
+        )
         missing = any(_claim(claims, name) is None for name in names)
         if missing and "userinfo_endpoint" in self.openid_config:
             about = self._fetch_user_info(token.token)
@@ -253,12 +252,13 @@ def _key(id_token: str, keys: dict[str, Any]) -> jwt.PyJWK:
 
 
 def _account(claims: dict[str, Any]) -> Account:
+    name = _claim(claims, settings.IMAGECATALOG_OIDC_USERNAME_CLAIM)
     groups = _claim(claims, settings.IMAGECATALOG_OIDC_GROUPS_CLAIM)
     listed = groups if isinstance(groups, list) else [groups]
     return Account(
         issuer=settings.IMAGECATALOG_OIDC_ISSUER,
         subject=str(claims["sub"]),
-        name=str(_claim(claims, _name_claim()) or ""),
+        name=str(name or ""),
         groups=frozenset(group for group in listed if isinstance(group, str)),
     )
 
@@ -274,11 +274,6 @@ def _claim(claims: dict[str, Any], name: str) -> Any:
     for part in name.split("."):
         value = value.get(part) if isinstance(value, dict) else None
     return value
-
-
-def _name_claim() -> str:
-    name: str = settings.IMAGECATALOG_OIDC_USERNAME_CLAIM
-    return name
 
 
 def _rules() -> GroupRules:

@@ -12,7 +12,7 @@ allows, however many attempts arrive at once. The count of a successful attempt 
 from __future__ import annotations
 
 import time
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from django.utils.crypto import salted_hmac
 
@@ -55,6 +55,12 @@ class Attempt(NamedTuple):
     by_both: str
     by_address: str  # empty if the address is unknown
     counts: list[Count]
+
+
+def from_json(values: list[Any]) -> Attempt:
+    """Return the attempt that JSON, such as that of a session, has kept as nested lists."""
+    by_name, by_both, by_address, counts = values
+    return Attempt(by_name, by_both, by_address, [Count(*it) for it in counts])
 
 
 def check(name: str, origin: Origin) -> None:
