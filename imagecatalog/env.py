@@ -295,28 +295,20 @@ def base_url(name: str, *, help: str, shown: str = "") -> str:
     Raises ImproperlyConfigured for any other text.
     """
     value = text(name, help=help, shown=shown).rstrip("/")
-    if value and not re.match("https?://[^/]", value):
-        raise ImproperlyConfigured(
-            f"{name} is {value!r}; it must be like 'https://images.example.org'."
-        )
-    return value
+    wanted = "like 'https://images.example.org'"
+    return _matching(name, value, "(?s)https?://[^/].*", wanted)
 
 
 def secure_url(name: str, *, help: str) -> str:
     """Read an https URL from a variable, unchanged; empty if the variable is unset.
 
-    The scheme http is allowed for localhost and 127.0.0.1. Raises ImproperlyConfigured for any
-    other text, also for a URL with a query.
+    The scheme http is allowed for localhost, 127.0.0.1 and [::1]. Raises ImproperlyConfigured for
+    any other text, also for a URL with a query.
     """
-    value = text(name, help=help)
-    if value and not re.fullmatch(
-        r"(https://|http://(127\.0\.0\.1|localhost|\[::1\])(?=[:/]|$))[^\s?#@]*", value
-    ):
-        raise ImproperlyConfigured(
-            f"{name} is {value!r}; it must be an https URL without a query, like "
-            "'https://id.example.org'."
-        )
-    return value
+    own_machine = r"http://(127\.0\.0\.1|localhost|\[::1\])(?=[:/]|$)"
+    pattern = rf"(https://|{own_machine})[^\s?#@]*"
+    wanted = "an https URL without a query, like 'https://id.example.org'"
+    return _matching(name, text(name, help=help), pattern, wanted)
 
 
 def ldap_url(name: str, *, help: str) -> str:
@@ -324,12 +316,8 @@ def ldap_url(name: str, *, help: str) -> str:
 
     Raises ImproperlyConfigured for any other text.
     """
-    value = text(name, help=help)
-    if value and not re.fullmatch(r"ldaps?://[^/\s?]+/?", value):
-        raise ImproperlyConfigured(
-            f"{name} is {value!r}; it must be like 'ldaps://ldap.example.org'."
-        )
-    return value
+    wanted = "like 'ldaps://ldap.example.org'"
+    return _matching(name, text(name, help=help), r"ldaps?://[^/\s?]+/?", wanted)
 
 
 def attribute(name: str, default: str, *, help: str) -> str:
@@ -338,10 +326,17 @@ def attribute(name: str, default: str, *, help: str) -> str:
     Raises ImproperlyConfigured for any other text.
     """
     value = text(name, default, help=help)
-    if not re.fullmatch("[A-Za-z][A-Za-z0-9-]*", value):
-        raise ImproperlyConfigured(
-            f"{name} is {value!r}; it must be the name of an attribute, like {default!r}."
-        )
+    wanted = f"the name of an attribute, like {default!r}"
+    return _matching(name, value, "[A-Za-z][A-Za-z0-9-]*", wanted)
+
+
+def _matching(name: str, value: str, pattern: str, wanted: str) -> str:
+    """Return the value of the variable ``name`` if it is empty or matches ``pattern`` as a whole.
+
+    Raises ImproperlyConfigured otherwise: the message says that the value must be ``wanted``.
+    """
+    if value and not re.fullmatch(pattern, value):
+        raise ImproperlyConfigured(f"{name} is {value!r}; it must be {wanted}.")
     return value
 
 
