@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin import ModelAdmin, TabularInline
 from django.contrib.auth import get_user_model
@@ -125,17 +124,14 @@ class ApplicationCredentialAdmin(ModelAdmin):  # type: ignore[type-arg]
         self, request: HttpRequest, extra_context: Any = None
     ) -> HttpResponse:
         """Show the list of credentials, with a warning if IMAGECATALOG_AUTH does not use them."""
-        warning = application_credentials.UNUSED_IN_MODES.get(
-            settings.IMAGECATALOG_AUTH
-        )
-        if warning:
-            self.message_user(request, warning, messages.WARNING)
+        if reason := application_credentials.why_unused():
+            self.message_user(request, reason, messages.WARNING)
         return super().changelist_view(request, extra_context)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Return whether the user can add credentials, and IMAGECATALOG_AUTH uses them."""
-        useless = settings.IMAGECATALOG_AUTH in application_credentials.UNUSED_IN_MODES
-        return not useless and super().has_add_permission(request)
+        is_used = not application_credentials.why_unused()
+        return is_used and super().has_add_permission(request)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return False: a credential cannot be changed, only deleted and replaced by a new one."""

@@ -26,10 +26,18 @@ UNUSED_IN_MODES = {
 }
 
 
+def why_unused() -> str:
+    """Return a sentence that says why IMAGECATALOG_AUTH does not use credentials of this service.
+
+    Empty if it uses them.
+    """
+    return UNUSED_IN_MODES.get(settings.IMAGECATALOG_AUTH, "")
+
+
 def check_useful() -> None:
     """Raise Conflict if IMAGECATALOG_AUTH does not use application credentials of this service."""
-    if settings.IMAGECATALOG_AUTH in UNUSED_IN_MODES:
-        raise errors.Conflict(UNUSED_IN_MODES[settings.IMAGECATALOG_AUTH])
+    if reason := why_unused():
+        raise errors.Conflict(reason)
 
 
 def draft(

@@ -100,8 +100,9 @@ def _add_url(request: HttpRequest, account: Any, project_id: str) -> str:
     Empty if the user who is signed in is another one, and has no permission to create credentials.
     """
     if account == request.user:
-        return f"{reverse('admin:auth_user_credentials')}?project={project_id}"
+        query = urlencode({"project": project_id})
+        return f"{reverse('admin:auth_user_credentials')}?{query}"
     if not request.user.has_perm("identity.add_applicationcredential"):
         return ""
-    chosen = urlencode({"user": account.pk, "project": project_id})
-    return f"{reverse('admin:identity_applicationcredential_add')}?{chosen}"
+    query = urlencode({"user": account.pk, "project": project_id})
+    return f"{reverse('admin:identity_applicationcredential_add')}?{query}"

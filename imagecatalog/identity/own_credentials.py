@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.conf import settings
 from django.contrib import admin, messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -33,13 +32,11 @@ def page(request: HttpRequest) -> HttpResponse:
         except errors.Conflict as error:
             form.add_error("name", str(error))
     rows = request.user.application_credentials.select_related("project")  # type: ignore[union-attr]
-    context = _context(request) | {
+    context = admin.site.each_context(request) | {
         "title": _("Your application credentials"),
         "rows": rows,
         "form": form,
-        "unused": application_credentials.UNUSED_IN_MODES.get(
-            settings.IMAGECATALOG_AUTH
-        ),
+        "unused": application_credentials.why_unused(),
         "has_project": form.fields["project"].queryset.exists(),  # type: ignore[attr-defined]
     }
     return TemplateResponse(request, "admin/identity/own_credentials.html", context)
@@ -64,7 +61,7 @@ def _create(request: HttpRequest, form: OwnCredentialForm) -> HttpResponse:
     """
     application_credentials.store(form.instance, origin_of(request))
     secret = clients.secret_context(request, form.instance, form.plain_secret)
-    context = _context(request) | secret
+    context = admin.site.each_context(request) | secret
     return TemplateResponse(request, "admin/identity/credential.html", context)
 
 
@@ -77,7 +74,3 @@ def _delete(request: HttpRequest) -> HttpResponse:
     sentence = _("The application credential %(name)s was deleted.")
     messages.success(request, sentence % {"name": row.name})
     return HttpResponseRedirect(request.path)
-
-
-def _context(request: HttpRequest) -> dict[str, Any]:
-    return admin.site.each_context(request)
