@@ -23,7 +23,7 @@ from imagecatalog.identity.origin import Origin
 from images import errors
 
 LONGEST_NAME: Final = 150  # characters, the length of Django's column
-LONGEST: Final = 255  # characters of a subject (OpenID Connect Core 1.0 section 2)
+LONGEST_SUBJECT: Final = 255  # characters (OpenID Connect Core 1.0 section 2)
 ATTEMPTS: Final = 3  # another request can create the user, or take the name, meanwhile
 
 log = logging.getLogger(__name__)
@@ -103,9 +103,9 @@ def _check(account: Account) -> None:
     """Raise Forbidden unless the account's subject is printable ASCII of 1 to 255 characters."""
     subject = account.subject
     is_text = subject.isascii() and subject.isprintable()
-    if not (is_text and 0 < len(subject) <= LONGEST):
+    if not (is_text and 0 < len(subject) <= LONGEST_SUBJECT):
         raise errors.Forbidden(
-            f"The account has no id of at most {LONGEST} characters. Ask an operator."
+            f"The account has no id of at most {LONGEST_SUBJECT} characters. Ask an operator."
         )
 
 
@@ -135,7 +135,8 @@ def _create(account: Account, origin: Origin) -> Any:
 
 def _new_user(account: Account, origin: Origin) -> Any:
     users = get_user_model().objects
-    name = next(it for it in _names(account) if not users.filter(username=it).exists())
+    names = _names(account)
+    name = next(name for name in names if not users.filter(username=name).exists())
     user = users.create_user(name)
     # The row is there if the previous release has deleted the user.
     ExternalAccount.objects.update_or_create(

@@ -90,13 +90,13 @@ def check(user: Any, code: str, origin: Origin) -> bool:
     """
     _count(user)
     code = _clean(code)
-    is_short = len(code) == DIGITS
-    right = _use_code(user, code) if is_short else _use_recovery_code(user, code)
-    if right:
+    use = _use_code if len(code) == DIGITS else _use_recovery_code
+    is_right = use(user, code)
+    if is_right:
         SecondFactor.objects.filter(user=user).update(wrong=0)
     else:
         sign_in_log.refused(user.get_username(), origin, "second factor")
-    return right
+    return is_right
 
 
 def _count(user: Any) -> None:
