@@ -134,10 +134,11 @@ IMAGECATALOG_OIDC_ISSUER = env.secure_url(
     "calls itself (`issuer`). See [Single sign-on](authentication.md#single-sign-on).",
 )
 IMAGECATALOG_OIDC_CLIENT_ID = env.text(
-    "IMAGECATALOG_OIDC_CLIENT_ID", help="Id of the catalogue at the provider."
+    "IMAGECATALOG_OIDC_CLIENT_ID", help="Client id of the catalogue at the provider."
 )
 IMAGECATALOG_OIDC_CLIENT_SECRET = env.text(
-    "IMAGECATALOG_OIDC_CLIENT_SECRET", help="Secret of the catalogue at the provider."
+    "IMAGECATALOG_OIDC_CLIENT_SECRET",
+    help="Client secret of the catalogue at the provider.",
 )
 IMAGECATALOG_OIDC_NAME = env.text(
     "IMAGECATALOG_OIDC_NAME",
@@ -147,7 +148,8 @@ IMAGECATALOG_OIDC_NAME = env.text(
 IMAGECATALOG_OIDC_SCOPES = env.words(
     "IMAGECATALOG_OIDC_SCOPES",
     "openid,profile",
-    help="Comma-separated scopes to ask for; some providers need `groups` among them.",
+    help="Comma-separated scopes that a sign-in requests; some providers need `groups` among "
+    "them.",
 )
 IMAGECATALOG_OIDC_USERNAME_CLAIM = env.text(
     "IMAGECATALOG_OIDC_USERNAME_CLAIM",
@@ -179,30 +181,30 @@ if IMAGECATALOG_OIDC_ISSUER:
         "IMAGECATALOG_OIDC_ADMIN_GROUP",
     )
     env.require_package("IMAGECATALOG_OIDC_ISSUER", "allauth", extra="oidc")
+
 # Passwords of a directory: imagecatalog/identity/ldap_directory.py
 IMAGECATALOG_LDAP_URL = env.ldap_url(
     "IMAGECATALOG_LDAP_URL",
     help="URL of the directory with whose passwords users of the admin sign in: "
-    "`ldaps://ldap.example.org`, or `ldap://…`, where StartTLS comes first. See "
+    "`ldaps://ldap.example.org`, or `ldap://…`, which is used with StartTLS only. See "
     "[LDAP](authentication.md#ldap).",
 )
 IMAGECATALOG_LDAP_CA_FILE = env.text(
     "IMAGECATALOG_LDAP_CA_FILE",
     shown="those of the system",
-    help="File with the certificate authorities (PEM) that the directory's certificate is "
-    "verified with.",
+    help="File (PEM) with the certificate authorities that verify the directory's certificate.",
 )
 IMAGECATALOG_LDAP_BIND_DN = env.text(
     "IMAGECATALOG_LDAP_BIND_DN",
     shown="anonymous",
-    help="Entry as which the service itself searches.",
+    help="DN with which the service binds before it searches for users and groups.",
 )
 IMAGECATALOG_LDAP_BIND_PASSWORD = env.text(
-    "IMAGECATALOG_LDAP_BIND_PASSWORD", help="Password of that entry."
+    "IMAGECATALOG_LDAP_BIND_PASSWORD", help="Password for `IMAGECATALOG_LDAP_BIND_DN`."
 )
 IMAGECATALOG_LDAP_USERS = env.text(
     "IMAGECATALOG_LDAP_USERS",
-    help="Entry below which the users are, such as `ou=people,dc=example,dc=org`.",
+    help="DN of the entry below which the users are, such as `ou=people,dc=example,dc=org`.",
 )
 IMAGECATALOG_LDAP_USER_ATTRIBUTE = env.attribute(
     "IMAGECATALOG_LDAP_USER_ATTRIBUTE",
@@ -212,12 +214,12 @@ IMAGECATALOG_LDAP_USER_ATTRIBUTE = env.attribute(
 IMAGECATALOG_LDAP_ID_ATTRIBUTE = env.attribute(
     "IMAGECATALOG_LDAP_ID_ATTRIBUTE",
     "entryUUID",
-    help="Attribute by which a user is recognised, and that is never given to another one; in "
-    "Active Directory `objectGUID`.",
+    help="Attribute by which a user is recognised. Its values never change and are never reused; "
+    "in Active Directory `objectGUID`.",
 )
 IMAGECATALOG_LDAP_GROUP_BASE = env.text(
     "IMAGECATALOG_LDAP_GROUP_BASE",
-    help="Entry below which the groups are, such as `ou=groups,dc=example,dc=org`.",
+    help="DN of the entry below which the groups are, such as `ou=groups,dc=example,dc=org`.",
 )
 IMAGECATALOG_LDAP_GROUP_CLASS = env.choice(
     "IMAGECATALOG_LDAP_GROUP_CLASS",
@@ -622,7 +624,8 @@ IMAGECATALOG_PUBLIC_URL = env.base_url(
     shown="from the request",
     help="Base of the links that the service returns, such as "
     "`https://images.example.org`. Needed for `clouds_yaml`, and for the admin behind a proxy "
-    "that terminates TLS and does not pass `Host` and `X-Forwarded-Proto`. With `https`, browsers are told to use TLS only (HSTS, one year).",
+    "that terminates TLS and does not pass `Host` and `X-Forwarded-Proto`. With `https`, browsers "
+    "are told to use TLS only (HSTS, one year).",
 )
 IMAGECATALOG_TRUSTED_PROXIES = env.networks(
     "IMAGECATALOG_TRUSTED_PROXIES",
