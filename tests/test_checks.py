@@ -1,4 +1,4 @@
-"""What every command says of the settings before it begins."""
+"""System checks: the errors and warnings about settings that every command shows first."""
 
 from __future__ import annotations
 

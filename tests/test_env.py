@@ -19,7 +19,7 @@ NAME = "IMAGECATALOG_TEST"
 
 @pytest.fixture(autouse=True)
 def variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Forget what a test declares."""
+    """Remove the variables that a test declares after the test."""
     monkeypatch.setattr(env, "VARIABLES", dict(env.VARIABLES))
 
 

@@ -1,4 +1,4 @@
-"""What the tests of the identity face share: users, and a client that speaks its documents."""
+"""Fixtures for tests of the identity service: users, and a client of the identity API."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DOMAIN = {"id": "default"}
 
 
 class Identity:
-    """``identity.sign_in("alice", project="lab")``: requests in the shortest words."""
+    """A client of the identity API: ``identity.sign_in("alice", project="lab")`` returns a token."""
 
     def __init__(self) -> None:
         self.client = Client(headers={"Host": "images.example.org"})
@@ -50,13 +50,13 @@ class Identity:
         return self.post({"auth": auth})
 
     def sign_in(self, name: str, project: str | None = None) -> str:
-        """A token."""
+        """Sign in with the password of all test users, and return the token."""
         answer = self.try_password(name, project=project)
         assert answer.status_code == 201, answer.content
         return answer.headers["X-Subject-Token"]
 
     def exchange(self, token: str, project: str | None = None) -> HttpResponse:
-        """Ask for another token with this one."""
+        """Request another token with ``token``, and return the response."""
         method = {"methods": ["token"], "token": {"id": token}}
         auth: dict[str, Any] = {"identity": method}
         if project:
@@ -70,7 +70,7 @@ class Identity:
         return self.post({"auth": {"identity": identity}})
 
     def images(self, token: str) -> int:
-        """The status code of a list of images."""
+        """List the images with ``token``, and return the status code."""
         return self.client.get(
             "/v2/images", headers={"X-Auth-Token": token}
         ).status_code
@@ -98,13 +98,13 @@ def user(name: str, **roles: str) -> User:
 
 @pytest.fixture
 def alice(db: None) -> User:
-    """A member of lab, who reads in archive."""
+    """The user alice: member of the project lab, and reader of the project archive."""
     return user("alice", lab="member", archive="reader")
 
 
 @pytest.fixture
 def bob(db: None) -> User:
-    """A member of another project."""
+    """The user bob: member of the project works, and of no project of alice."""
     return user("bob", works="member")
 
 

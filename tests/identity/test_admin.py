@@ -21,7 +21,7 @@ CREDENTIALS = "/admin/identity/applicationcredential/"
 
 @pytest.fixture
 def browser(db: None) -> Client:
-    """A superuser's."""
+    """A browser in which a superuser is signed in."""
     client = Client()
     client.force_login(User.objects.create_superuser("root", password="x" * 12))
     return client
@@ -182,7 +182,7 @@ def clients(user: User) -> str:
 
 @pytest.fixture
 def staff(alice: User) -> Client:
-    """Alice's own browser; she may see nothing but what is hers."""
+    """A browser in which alice is signed in: staff, but without any permission in the admin."""
     alice.is_staff = True
     alice.save()
     client = Client()

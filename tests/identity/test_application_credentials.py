@@ -389,7 +389,7 @@ def of_admin(
 
 @pytest.fixture
 def limited(identity: Any, root: User) -> str:
-    """A token of a credential of an admin's that may look at one image and no more."""
+    """A token of an application credential of an admin that allows only the action get_image."""
     made = of_admin(identity, root, ["get_image"])
     token = identity.try_credential(made["secret"], id=made["id"])
     return token.headers["X-Subject-Token"]

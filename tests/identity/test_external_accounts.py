@@ -1,4 +1,4 @@
-"""Users of an identity provider or a directory: who they are, and what their groups give them."""
+"""Users of an identity provider or a directory: how they are recognised, and their groups."""
 
 from __future__ import annotations
 

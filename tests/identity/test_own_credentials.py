@@ -17,7 +17,7 @@ FORM = {"name": "robot", "project": "id-of-lab", "role": "member", "expires_at":
 
 @pytest.fixture
 def browser(alice: User) -> Client:
-    """Alice's, who is staff and has no permission in the admin, and no password."""
+    """A browser in which alice is signed in: staff without permissions and without a password."""
     alice.is_staff = True
     alice.set_unusable_password()
     alice.save()

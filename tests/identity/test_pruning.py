@@ -31,7 +31,7 @@ def _a_week(settings: Any) -> None:
 
 
 def record(model: type[Model], age: timedelta, **more: Any) -> None:
-    """A row that is so old, whatever its model thinks of that."""
+    """Create a row of ``model`` whose time is ``age`` ago."""
     row = model.objects.create(**RECORDS[model] | more)
     at = {pruning.RECORDS[model]: timezone.now() - age}
     model.objects.filter(pk=row.pk).update(**at)

@@ -38,12 +38,12 @@ def root() -> User:
 
 @pytest.fixture
 def recovery_codes(root: User) -> list[str]:
-    """Of root, who has set up the factor with the code of half a minute ago."""
+    """The recovery codes of root, whose second factor was set up with the previous period's code."""
     return second_factor.set_up(root, SECRET, code(-1), NOWHERE)
 
 
 def code(periods: int = 0, secret: str = SECRET) -> str:
-    """The code of now, or of some periods later."""
+    """Return the one-time code of the present period, or of one that is ``periods`` later."""
     at = int(time.time()) + periods * second_factor.PERIOD
     return second_factor._totp(secret).generate(at).decode()
 
@@ -57,7 +57,7 @@ def is_signed_in(client: Client) -> bool:
     return client.get(IMAGES).status_code == 200
 
 
-def test_a_sign_in_asks_for_the_code_of_who_has_set_it_up(
+def test_a_user_with_a_second_factor_is_asked_for_a_code(
     recovery_codes: list[str], client: Client
 ) -> None:
     answer = enter_password(client)

@@ -217,7 +217,7 @@ def guess_from_everywhere() -> None:
 
 
 def forget_everything(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a process that has just started."""
+    """Empty the caches of a process, as if it had just started."""
     monkeypatch.setattr(verification, "_verified", {})
     monkeypatch.setattr(throttle, "_refused", {})
 
@@ -439,7 +439,7 @@ def test_who_signs_in_is_not_counted_there_either(
 
 @pytest.fixture
 def _no_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As many wait as may."""
+    """Let no further sign-in wait: one is the limit, and one waits already."""
     monkeypatch.setattr(verification, "_places", BoundedSemaphore(1))
     verification._places.acquire()
 

@@ -47,7 +47,7 @@ directory {folder}
 
 @dataclass(frozen=True)
 class Directory:
-    """A running server."""
+    """The URLs of a running LDAP server, and the file with its certificate authority."""
 
     plain: str  # the URL at which clients must ask for TLS
     tls: str
@@ -70,18 +70,18 @@ def _entries() -> Iterator[str]:
 
 
 def person(name: str) -> str:
-    """The entry of a user."""
+    """Return the DN of a user's entry."""
     return f"uid={name},ou=people,{SUFFIX}"
 
 
 def group_of(name: str) -> str:
-    """The entry of a group."""
+    """Return the DN of a group's entry."""
     return f"cn={name},ou=groups,{SUFFIX}"
 
 
 @contextmanager
 def serving(folder: Path) -> Iterator[Directory]:
-    """Raises Missing where slapd is not installed."""
+    """Run an LDAP server whose data is in ``folder``. Raises Missing if slapd is not installed."""
     path = f"{os.environ['PATH']}:/usr/sbin"
     slapd, slapadd = (shutil.which(name, path=path) for name in ("slapd", "slapadd"))
     if not (slapd and slapadd):

@@ -1,4 +1,4 @@
-"""A real OpenID Connect provider on loopback, and a user's way through it without a browser."""
+"""A real OpenID Connect provider on loopback, and sign-in at its pages without a browser."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ CALLBACK = "/admin/sso/callback/"
 
 @dataclass(frozen=True)
 class Provider:
-    """A running provider, whose users and their groups are in a file."""
+    """A running provider. ``users`` is the file with its users and their groups."""
 
     url: str
     users: Path
 
     def set_users(self, **users: tuple[str, list[str]]) -> None:
-        """Say which subjects there are: each has a name and groups."""
+        """Replace all users of the provider: each argument is subject=(name, groups)."""
         self.users.write_text(json.dumps(users))
 
 
 @contextmanager
 def serving(folder: Path, port: int, service_url: str) -> Iterator[Provider]:
-    """The provider for a service. Raises Missing where Node.js is not installed."""
+    """Run the provider for a service. Raises Missing if Node.js is not installed."""
     node = shutil.which("node")
     if node is None:
         raise Missing("Node.js is not installed")
@@ -58,7 +58,10 @@ def serving(folder: Path, port: int, service_url: str) -> Iterator[Provider]:
 
 
 def sign_in(session: requests.Session, start: str, subject: str) -> requests.Response:
-    """What the service answers at last to a user who signs in as this subject."""
+    """Sign in as the user ``subject``; return the service's response after the last redirect.
+
+    ``start`` is the URL at which the service starts the sign-in.
+    """
     page = session.get(start, timeout=20)
     for values in ({"prompt": "login", "login": subject, "password": "any"}, {}):
         found = re.search('<form[^>]* action="([^"]+)"', page.text)

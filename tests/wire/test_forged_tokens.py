@@ -1,4 +1,4 @@
-"""ID tokens that a provider must not send, from a provider that sends what a test says."""
+"""Sign-in at a provider that sends forged ID tokens, which the service must refuse."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Change = Callable[[dict[str, Any]], str]
 
 
 class Forger(BaseHTTPRequestHandler):
-    """A provider with one user, who is in the group of superusers."""
+    """A provider that sends the ID token ``token``. Its one user is in the group of superusers."""
 
     url = ""
     token = ""
@@ -77,7 +77,10 @@ class Sites:
     clients: Iterator[int]  # the limit for an address is not what is tested here
 
     def sign_in(self, change: Change) -> requests.Response:
-        """What the service answers to the code of a token that was changed like this."""
+        """Sign in with an ID token that ``change`` makes from valid claims; return the response.
+
+        The response is that of the service to the callback.
+        """
         now = int(time.time())
         claims = {"iss": self.forger.url, "sub": "7", "aud": CLIENT_ID}
         claims |= {"iat": now, "exp": now + 60, "preferred_username": "alice"}

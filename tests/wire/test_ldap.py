@@ -50,7 +50,10 @@ class Site:
     def sign_in(
         self, name: str, password: str = PASSWORD, address: str = ""
     ) -> tuple[requests.Session, requests.Response]:
-        """A session, and what the service answers to the form at last."""
+        """Send the sign-in form; return the session and the response after the last redirect.
+
+        ``address`` is the address of the client, by default another one for each sign-in.
+        """
         session, url = requests.Session(), f"{self.service.url}{SIGN_IN}"
         address = address or f"192.0.2.{next(self.clients)}"
         session.headers["X-Forwarded-For"] = address
@@ -66,7 +69,7 @@ class Site:
 
 
 def settings(folder: Path, ldap: Directory) -> dict[str, str]:
-    """The settings of a service that uses this directory."""
+    """Return the settings of a service that uses the LDAP directory ``ldap``."""
     secret = folder / "secret"
     secret.write_text(BIND_PASSWORD)
     return {

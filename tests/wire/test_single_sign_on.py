@@ -24,7 +24,7 @@ START = "/admin/sso/"
 class Sites:
     service: Service
     provider: Provider
-    before: requests.Response  # to a start before the provider could answer
+    before: requests.Response  # to a sign-in while the provider did not run
 
     def sign_in(self, subject: str) -> tuple[requests.Session, requests.Response]:
         session = requests.Session()
@@ -34,7 +34,7 @@ class Sites:
 
 @pytest.fixture(scope="module")
 def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sites]:
-    """A service and its provider."""
+    """A service, and the identity provider at which its users sign in."""
     folder = tmp_path_factory.mktemp("sso")
     ports = servers.free_port(), servers.free_port()
     secret = folder / "secret"
