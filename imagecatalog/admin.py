@@ -36,7 +36,7 @@ class AdminConfig(apps.AdminConfig):
             checks.properties,
             checks.remote_services,
             checks.certificates,
-            checks.directory,
+            checks.ldap_ca_file,
             checks.secret_key,
             checks.secret_files,
             checks.owner,
@@ -50,11 +50,14 @@ class AdminConfig(apps.AdminConfig):
 
 def _hide_accounts() -> None:
     """Remove the pages of django-allauth's models from the admin, because their tables stay empty."""
-    for config in installed.get_app_configs():
-        if config.name.startswith("allauth."):
-            for model in config.get_models():
-                if admin.site.is_registered(model):
-                    admin.site.unregister(model)
+    models = (
+        model
+        for config in installed.get_app_configs()
+        if config.name.startswith("allauth.")
+        for model in config.get_models()
+    )
+    for model in filter(admin.site.is_registered, models):
+        admin.site.unregister(model)
 
 
 class ImagesConfig(AppConfig):

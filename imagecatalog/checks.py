@@ -112,7 +112,7 @@ def certificates(**options: Any) -> list[CheckMessage]:
     ]
 
 
-def directory(**options: Any) -> list[CheckMessage]:
+def ldap_ca_file(**options: Any) -> list[CheckMessage]:
     """Check that the file with the certificate authorities of the LDAP directory can be read.
 
     Returns an error if not, because every sign-in with the directory would fail.
