@@ -247,6 +247,7 @@ if IMAGECATALOG_LDAP_URL:
         "IMAGECATALOG_LDAP_ADMIN_GROUP",
     )
     env.require_package("IMAGECATALOG_LDAP_URL", "django_auth_ldap", extra="ldap")
+# Whether the sign-in page of the admin asks for a name and a password
 IMAGECATALOG_PASSWORD_FORM = IMAGECATALOG_PASSWORD_SIGN_IN or bool(
     IMAGECATALOG_LDAP_URL
 )

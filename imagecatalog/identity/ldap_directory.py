@@ -36,8 +36,8 @@ class DirectoryFailed(errors.ImageError):
     code = "directory-failed"
 
 
-class Directory(LDAPBackend):  # type: ignore[misc]
-    """The check of a user's password in the LDAP directory, by django-auth-ldap.
+class DirectoryBackend(LDAPBackend):  # type: ignore[misc]
+    """django-auth-ldap's backend, which checks a user's password in the LDAP directory.
 
     The class is not in AUTHENTICATION_BACKENDS: the backend ``Passwords`` uses it.
     """
@@ -75,7 +75,7 @@ def authenticate(request: HttpRequest | None, name: str, password: str) -> Any:
     if not password or "\0" in name:
         return None
     db.release_connection()
-    return Directory().authenticate(request, username=name, password=password)
+    return DirectoryBackend().authenticate(request, username=name, password=password)
 
 
 def _options() -> dict[str, Any]:

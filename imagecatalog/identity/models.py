@@ -168,7 +168,10 @@ class ExternalAccount(models.Model):
 
 
 class SecondFactor(models.Model):
-    """The second factor of a user: the secret of an app that makes one-time codes, and recovery codes."""
+    """The second factor of a user: the secret of an app that makes one-time codes, and recovery codes.
+
+    ``wrong`` is the number of wrong codes in a row, ``wrong_at`` the time of the last of them.
+    """
 
     # Without a constraint: the previous release deletes users, and does not know this table.
     user = models.OneToOneField(
