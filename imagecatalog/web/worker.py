@@ -59,7 +59,6 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self._waiting: dict[Connection, None] = {}  # the oldest first
         self._held = 0  # bytes
-        self._unfinished = 0  # requests that have arrived
         self._next_sweep = self._next_return = 0.0
         self._tls = _tls_context(self.cfg) if self.cfg.is_ssl else None
         self._discarded = bytearray(DISCARDED_AT_ONCE)
@@ -171,7 +170,6 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
     def _dispatch(self, conn: Connection) -> None:
         self._leave(conn)
         conn.arrived_at = time.monotonic()
-        self._unfinished += 1
         self._requests.add(conn, conn.arrived_at)
         self._start_requests()
 
@@ -287,7 +285,6 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
         self.method_queue.defer(self._go_on, conn, can_go_on)
 
     def _go_on(self, conn: Connection, can_go_on: bool) -> None:
-        self._unfinished -= 1
         try:
             self._keep(conn) if can_go_on else self._end(conn)
         except Exception:
@@ -368,8 +365,10 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
         if now < self._next_sweep and not force:
             return
         self._next_sweep = now + SWEEP_SECONDS
-        waiting = self._requests.count() + self.tpool._work_queue.qsize()
-        measuring.publish(self._unfinished - waiting, waiting)
+        # A connection that does not wait for bytes has a request that has arrived.
+        arrived = self.nr_conns - len(self._waiting)
+        queued = self._requests.count() + self.tpool._work_queue.qsize()
+        measuring.publish(arrived - queued, queued)
         if now >= self._next_return:
             self._next_return = now + RETURN_SECONDS
             memory.return_freed()
