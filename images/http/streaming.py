@@ -380,10 +380,11 @@ def _sent(blocks: Any, direct: Direct, count: int) -> Iterator[bytes]:
 def _exactly(blocks: Iterator[bytes], count: int) -> Iterator[bytes]:
     left = count
     for block in blocks:
-        yield block[:left]
-        process_metrics.count("download_bytes_total", by=min(len(block), left))
-        left -= len(block)
-        if left <= 0:
+        part = block[:left]
+        yield part
+        process_metrics.count("download_bytes_total", by=len(part))
+        left -= len(part)
+        if not left:
             return
     if left:
         raise _too_short(left)
