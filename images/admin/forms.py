@@ -129,7 +129,7 @@ class ImageForm(forms.Form):
 
     @property
     def changed(self) -> dict[str, Any]:
-        """Those values of a valid form that the user has changed, by name."""
+        """The values of a valid form that differ from the initial ones, by name."""
         return {name: self.attributes[name] for name in self.changed_data}
 
 
