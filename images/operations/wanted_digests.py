@@ -7,6 +7,7 @@ next request has to ask again.
 from __future__ import annotations
 
 import logging
+from collections.abc import Set
 from typing import Final
 
 from django.utils import timezone
@@ -55,25 +56,26 @@ def compute() -> None:
 
 
 def _compute(image_id: str) -> None:
+    image = Image.objects.get(pk=image_id)
+    missing = ALGORITHMS - {*image.digests, image.os_hash_algo}
+    if not missing:
+        return
     copies = consistency.to_verify(timezone.now(), [image_id])
     for copy in consistency.in_verification_order(copies.filter(damage="")):
+        if not copy.digests:
+            return  # without a digest it is unknown whether this is the image's data
         try:
-            if _is_read(copy):
+            if _verify(copy, missing):
                 return
         except errors.ImageError as error:
             log.warning("no digests of image %s: %s", image_id, error)
 
 
-def _is_read(copy: Copy) -> bool:
-    """Verify a copy of an image's data, and save the image's missing digests; False if it is damaged.
+def _verify(copy: Copy, missing: Set[str]) -> bool:
+    """Verify a copy of an image's data; if it is intact, save the image's digests ``missing``.
 
-    Returns True without reading the copy if no digest is missing, or if no digest is known with
-    which the copy can be verified. Raises StoreError if the copy cannot be read.
+    Returns whether the copy is intact. Raises StoreError if it cannot be read.
     """
-    image = Image.objects.get(pk=copy.image_id)
-    missing = ALGORITHMS - {*image.digests, image.os_hash_algo}
-    if not (copy.digests and missing):
-        return True  # without a digest it is unknown whether this is the image's data
     with Digests(*missing) as digests:
         damage = consistency.damage(
             copy,
