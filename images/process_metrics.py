@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, TextIO
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
-from prometheus_client.metrics_core import Metric as Sums
+from prometheus_client.core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ BUCKETS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600)
 REQUEST: Final = ("interface", "method", "status")
 
 
-class Metric(NamedTuple):
+class Description(NamedTuple):
     """The kind of a metric, its help text, and the names of its labels."""
 
     kind: type[Counter] | type[Gauge] | type[Histogram]
@@ -47,63 +47,63 @@ class Metric(NamedTuple):
 
 
 METRICS: Final = {
-    "http_requests_total": Metric(
+    "http_requests_total": Description(
         Counter,
         "Answered requests by interface (v1, v2, catalog, identity, admin, probe, other), "
         "method and class of the status code, such as 2xx.",
         REQUEST,
     ),
-    "http_request_duration_seconds": Metric(
+    "http_request_duration_seconds": Description(
         Histogram,
         "Time from the arrival of a request to the end of its answer, also of transfers.",
         REQUEST,
     ),
-    "http_requests_in_progress": Metric(
+    "http_requests_in_progress": Description(
         Gauge, "Requests that are being answered, also by a download."
     ),
-    "http_requests_waiting": Metric(
+    "http_requests_waiting": Description(
         Gauge,
         "Complete requests that wait for a thread, or for their address's turn.",
     ),
-    "upload_bytes_total": Metric(
+    "upload_bytes_total": Description(
         Counter, "Bytes of image data that clients have sent."
     ),
-    "download_bytes_total": Metric(
+    "download_bytes_total": Description(
         Counter, "Bytes of image data that were sent to clients."
     ),
-    "transfer_bytes_total": Metric(
+    "transfer_bytes_total": Description(
         Counter,
         "Bytes of image data that transfers have read, by kind. Data that was uploaded in "
         "chunks counts when it is imported.",
         ("kind",),
     ),
-    "client_transfers_running": Metric(
+    "client_transfers_running": Description(
         Gauge,
         "Uploads and downloads of clients, by what each of them holds: a thread, or only a "
         "connection.",
         ("holds",),
     ),
-    "client_transfers_limit": Metric(
+    "client_transfers_limit": Description(
         Gauge, "Uploads and downloads that can run at once.", ("holds",)
     ),
-    "client_transfers_refused_total": Metric(
+    "client_transfers_refused_total": Description(
         Counter,
         "Uploads and downloads that were refused, by the limit that was reached: all, "
         "address or project.",
         ("limit",),
     ),
-    "client_transfers_ended_total": Metric(
+    "client_transfers_ended_total": Description(
         Counter, "Uploads and downloads that were ended to make room for other clients."
     ),
-    "database_pool_connections": Metric(
+    "database_pool_connections": Description(
         Gauge,
         "Connections of the web processes to PostgreSQL, by state: used or idle.",
         ("state",),
     ),
-    "database_pool_limit": Metric(
+    "database_pool_limit": Description(
         Gauge, "Connections to PostgreSQL that the web processes can have."
     ),
-    "database_pool_waiting": Metric(
+    "database_pool_waiting": Description(
         Gauge, "Threads of the web processes that wait for a connection to PostgreSQL."
     ),
 }
@@ -240,7 +240,7 @@ def _has_ended(place: Path) -> bool:
         return _is_free(file)
 
 
-def sums() -> Iterable[Sums]:
+def sums() -> Iterable[Metric]:
     """Return the metrics summed over all processes; gauges are summed over running processes only.
 
     Empty if there is no folder of metrics.
@@ -256,5 +256,5 @@ def sums() -> Iterable[Sums]:
                     gauges.unlink(missing_ok=True)
         # An empty file is just being made.
         files = [str(it) for it in Path(path).glob("*.db") if it.stat().st_size]
-        sums: Iterable[Sums] = MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call]
-    return sums
+        metrics: Iterable[Metric] = MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call]
+    return metrics
