@@ -18,13 +18,13 @@ class KnownDigest(Func):
 
     # MD5 has a column of its own.
     ALGORITHMS: Final = ("sha1", "sha256", "sha384", "sha512")
+    template = "(%(expressions)s ->> '%(algorithm)s')"
 
     def __init__(self, algorithm: str) -> None:
         """Prepare the expression. Raises ValueError for a name that is not in ALGORITHMS."""
         if algorithm not in self.ALGORITHMS:
             raise ValueError(f"There is no index for digests of {algorithm}.")
-        super().__init__("digests", output_field=CharField())
-        self.template = f"(%(expressions)s ->> '{algorithm}')"
+        super().__init__("digests", output_field=CharField(), algorithm=algorithm)
 
     def as_sqlite(
         self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra: Any
@@ -34,7 +34,5 @@ class KnownDigest(Func):
         Uses the function ``json_extract``, because old releases of SQLite lack the operator
         ``->>``.
         """
-        template = self.template.replace(" ->> '", ", '$.")
-        return self.as_sql(
-            compiler, connection, template=f"json_extract{template}", **extra
-        )
+        template = "json_extract(%(expressions)s, '$.%(algorithm)s')"
+        return self.as_sql(compiler, connection, template=template, **extra)
