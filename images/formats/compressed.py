@@ -70,7 +70,7 @@ class Inside(Protocol):
 
 
 class Budget:
-    """How much more data an inspection decompresses; the unit is the cost of a byte of gzip.
+    """A limit on the data that an inspection decompresses, in units of the cost of a byte of gzip.
 
     A byte of another compression costs more (COST). ``examined`` is left for data of which it
     is uncertain whether it is accepted, ``verified`` for finding out whether accepted data is

@@ -1,4 +1,4 @@
-"""How much a project uses of each limit, computed from the rows in the database."""
+"""Usage by project and limit, computed from the rows in the database."""
 
 from __future__ import annotations
 

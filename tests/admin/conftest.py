@@ -1,4 +1,4 @@
-"""Who looks at the admin."""
+"""Users of the admin, and their browsers."""
 
 from __future__ import annotations
 

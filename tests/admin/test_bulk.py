@@ -19,14 +19,14 @@ def statuses() -> list[str]:
 
 
 def ask(client: Client, verb: str, *images: Image, query: str = "", **form: str) -> Any:
-    """As the list does: tick boxes, choose the action, Go."""
+    """Request an action as the list does when a user ticks boxes and chooses the action."""
     ids = [image.pk for image in images]
     form = {"action": verb, "select_across": "0", "index": "0"} | form
     return client.post(f"{LIST}{query}", form | {"_selected_action": ids})
 
 
 def confirm(client: Client, verb: str, *images: Image, count: int, **more: str) -> Any:
-    """As the page that asks does."""
+    """Confirm an action as the page that asks for confirmation does."""
     query = more.pop("query", "")
     ids = [image.pk for image in images]
     form = {"action": verb, "select_across": "0", "reason": "a test"} | more

@@ -1,4 +1,4 @@
-"""What the page of an image offers of metadata definitions."""
+"""Metadata definitions on the page of an image."""
 
 from __future__ import annotations
 

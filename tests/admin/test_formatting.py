@@ -41,7 +41,7 @@ def literals(node: ast.AST) -> Iterator[str]:
 
 
 def untranslated(source: str) -> list[str]:
-    """Those that look like words for people: several, or one with a capital."""
+    """Return the literals that look like text for people: several words, or one with a capital."""
     words = re.compile(r"[a-z]{2}[,:;]? [a-z%]|^[A-Z][a-z]+ ?$")
     found = literals(ast.parse(source))
     return [it for it in found if words.search(it) and not it.lstrip().startswith("<")]

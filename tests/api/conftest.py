@@ -1,4 +1,4 @@
-"""What the tests of the API share: a client for each caller, and patches."""
+"""Fixtures of the tests of the API: a client for each caller, and patches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a refused request looks like: bodies by Accept, request ids, methods, paths."""
+"""Responses to refused requests: bodies by Accept, request ids, methods, paths."""
 
 from __future__ import annotations
 

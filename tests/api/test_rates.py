@@ -1,4 +1,4 @@
-"""How often a project may send requests, and change an image."""
+"""Limits on how often a project sends requests, and changes an image."""
 
 from __future__ import annotations
 

@@ -198,7 +198,7 @@ def test_a_footer_alone_makes_no_dynamic_vhd(tmp_path, kind, found):
 
 
 def vhdx_item(data: bytes, guid: str) -> tuple[int, int]:
-    """Where the entry and the value of a metadata item are."""
+    """Return the positions of the entry and of the value of a metadata item."""
     metadata = data.index(b"metadata\0\0")
     raw = bytes.fromhex(guid.replace("-", ""))
     entry = data.index(raw[3::-1] + raw[5:3:-1] + raw[7:5:-1] + raw[8:], metadata)

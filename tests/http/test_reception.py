@@ -1,4 +1,4 @@
-"""What has arrived of a request, without a server: when a thread can take it."""
+"""Arriving requests, without a server: when a thread can handle one."""
 
 from __future__ import annotations
 

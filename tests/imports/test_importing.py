@@ -62,7 +62,7 @@ def staged(make: Make, member: Caller) -> Image:
 def staged_in_parts(
     make: Make, member: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> Image:
-    """With data in two chunks, which the import writes into an object of its own."""
+    """An image with staged data in two chunks, which the import writes into one object."""
     monkeypatch.setattr(chunk_writing, "CHUNK", 500)
     image = make()
     uploads.stage(image.pk, [DATA[:500], DATA[500:]], member)

@@ -170,7 +170,7 @@ def at_point(
 
 
 def carry_out_all() -> None:
-    """As the background worker does, which logs the errors."""
+    """Carry out all waiting transfers as the background worker does, but without a log."""
     while waiting := queue.next_waiting([], []):
         with suppress(*REFUSED):
             queue.carry_out(waiting.transfer_id)
@@ -227,7 +227,7 @@ def test_requests_together_with_an_import_leave_nothing_behind(
 
 
 def together(*requests: Callable[[], object]) -> list[str]:
-    """What becomes of requests that begin at the same time."""
+    """Make requests at the same time; return ``done`` or the name of the error for each."""
     start = threading.Barrier(len(requests))
 
     def compete(work: Callable[[], object]) -> str:

@@ -276,7 +276,7 @@ def test_only_metadata_of_an_active_image_s_locations_can_be_replaced(
 def test_a_location_that_nobody_asked_is_never_added(
     web: str, make_image: Any, member: Caller
 ) -> None:
-    """As when the image returns to queued between the question and the lock."""
+    """The image returns to queued between the check of the location and the lock."""
     image = make_image(status="saving")
     (unasked,) = prepare(image.pk, [AddLocation(f"{web}/image")])
     queued = make_image()
@@ -288,7 +288,7 @@ def test_a_location_that_nobody_asked_is_never_added(
 def test_what_was_allowed_as_the_first_location_is_not_added_as_a_second(
     web: str, make_image: Any, member: Caller
 ) -> None:
-    """As when somebody else's data arrives between the question who may and the lock."""
+    """Data of another client arrives between the check of the caller's permission and the lock."""
     image = make_image("active")
     first = AddLocation(f"{web}/image", to_active=False)
 

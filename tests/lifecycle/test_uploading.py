@@ -19,7 +19,7 @@ DATA = b"some bytes" * 1000
 
 @pytest.fixture
 def files(data_dir: Path) -> Callable[[], list[Path]]:
-    """What is in the store's folder, whatever its name."""
+    """Return all files in the folder of the store, whatever their names."""
 
     def found() -> list[Path]:
         return [path for path in (data_dir / "images").glob("*/*") if path.is_file()]

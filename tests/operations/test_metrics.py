@@ -25,7 +25,7 @@ def version(settings: Any) -> None:
 
 @pytest.fixture(autouse=True)
 def counted_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in a small catalogue, however slow the machine is."""
+    """Count the catalogue at each request, as if it were small, however slow the machine is."""
     monkeypatch.setattr(overview, "QUICK", math.inf)
 
 

@@ -1,4 +1,4 @@
-"""Which component keeps a machine from serving."""
+"""The readiness check, which names the components that keep a machine from serving."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path) -> None:
-    """No result of another test, and a worker that has just reported."""
+    """Forget the results of other tests, and let a worker have just reported."""
     monkeypatch.setattr(health._check, "_last", None)
     monkeypatch.setattr(readiness._store_check, "_last", None)
     monkeypatch.setattr(outages, "_current", None)

@@ -1,4 +1,4 @@
-"""What the tests of API v1 share: metadata as headers."""
+"""Helpers of the tests of API v1: metadata as headers."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ RAW = {"disk_format": "raw", "container_format": "bare"}
 
 
 def kept() -> list[str]:
-    """The keys of what the default store has."""
+    """The keys of all objects in the default store."""
     return [key for key, _ in stores.default().keys()]
 
 
 def told() -> list[tuple[str, str, str, str]]:
-    """Every event of the history: verb, the status before and after it, door."""
+    """Every event of the history: verb, the status before and after it, and the interface."""
     events = Event.objects.order_by("pk")
     return [(it.verb, it.from_status, it.to_status, it.interface) for it in events]
 

@@ -88,7 +88,7 @@ def digest(algorithm: str, value: str = "") -> dict[str, str]:
 
 
 def work() -> None:
-    """Do what waits for the background worker."""
+    """Carry out all waiting transfers, as the background worker does."""
     for transfer_id in waiting_copies():
         with suppress(errors.ImageError):
             queue.carry_out(transfer_id)
