@@ -56,7 +56,9 @@ def compute() -> None:
 
 
 def _compute(image_id: str) -> None:
-    image = Image.objects.get(pk=image_id)
+    image = Image.objects.filter(pk=image_id).first()
+    if image is None:
+        return  # purged meanwhile
     missing = ALGORITHMS - {*image.digests, image.os_hash_algo}
     if not missing:
         return
