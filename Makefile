@@ -17,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PROCESSES ?= $(shell expr $$(nproc) + 1)
 PYTEST := $(PY) -m pytest --numprocesses=$(PROCESSES) --maxprocesses=4 --dist=loadgroup
 # Without the extra `ldap`: python-ldap has no wheels, and needs a compiler and OpenLDAP's headers.
-EXTRAS := $(patsubst %,--extra %,keystone oidc policy schema)
+EXTRAS := --extra keystone --extra oidc --extra policy --extra schema
 LOCK := pip compile pyproject.toml $(EXTRAS) --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-emit-index-url --quiet
 
