@@ -10,17 +10,15 @@ import os
 import signal
 import socket
 import struct
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import requests
 
 from tests import servers
+from tests.wire.bare_gunicorn import TINY_SERVICE, Server, gunicorn
 
 MIB = 1 << 20
 DATA = os.urandom(3 * MIB + 12345)
@@ -28,55 +26,31 @@ DIGEST = hashlib.sha256(DATA).hexdigest()
 GRACE = 4
 
 
-class Server:
-    """A running gunicorn."""
-
-    def __init__(self, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-        self.process, self.port, self.log = process, port, log
-        self.url = f"http://127.0.0.1:{port}"
-
-    def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
-
-    def answers(self) -> bool:
-        try:
-            return requests.get(f"{self.url}/state", timeout=5).ok
-        except requests.ConnectionError:
-            return False
-
-
 @pytest.fixture(scope="module")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
     folder = tmp_path_factory.mktemp("gunicorn")
-    running: list[Server] = []
+    settings = {
+        "DJANGO_SETTINGS_MODULE": TINY_SERVICE,
+        "IMAGECATALOG_BODY_TIMEOUT": "1",
+        "IMAGECATALOG_GRACE_SECONDS": str(GRACE),
+    }
+    with contextlib.ExitStack() as stack:
 
-    def start() -> Server:
-        port = servers.free_port()
-        log = folder / f"{port}.log"
-        config = "python:imagecatalog.server"
-        command = [sys.executable, "-m", "gunicorn", "-c", config, "--workers", "1"]
-        env = os.environ | {
-            "DJANGO_SETTINGS_MODULE": "tests.wire.tiny_service",
-            "IMAGECATALOG_DATA_DIR": str(folder),
-            "IMAGECATALOG_BODY_TIMEOUT": "1",
-            "IMAGECATALOG_GRACE_SECONDS": str(GRACE),
-        }
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [*command, "--bind", f"127.0.0.1:{port}"],
-                cwd=servers.ROOT,
-                env=env,
-                stdout=output,
-                stderr=output,
+        def start() -> Server:
+            server = stack.enter_context(
+                gunicorn(folder, stop=signal.SIGKILL, **settings)
             )
-        running.append(server := Server(process, port, log))
-        servers.wait_until(server.answers, "gunicorn", process=process, log=log)
-        return server
+            servers.wait_until(lambda: answers(server), "the tiny service")
+            return server
 
-    yield start
-    for server in running:
-        server.process.kill()
-        server.process.wait()
+        yield start
+
+
+def answers(server: Server) -> bool:
+    try:
+        return requests.get(f"{server.url}/state", timeout=5).ok
+    except requests.ConnectionError:
+        return False
 
 
 @pytest.fixture(scope="module")
@@ -244,7 +218,7 @@ def test_a_client_that_resets_the_connection_harms_nobody(server: Server) -> Non
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     sock.close()
 
-    assert server.answers()
+    assert answers(server)
 
 
 @pytest.mark.parametrize("after", [0, 2])

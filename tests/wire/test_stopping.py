@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import socket
-import sys
 import threading
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import pytest
 from tests import servers
 from tests.servers import Service, wait_until
 from tests.wire.api import Api, connect, upload_head
+from tests.wire.bare_gunicorn import gunicorn
 from tests.wire.conftest import Start
 from tests.wire.evidence import Evidence
 
@@ -100,22 +100,19 @@ def test_a_connection_that_was_accepted_at_the_end_is_answered(tmp_path: Path) -
 def test_a_web_process_that_has_just_been_started_does_not_miss_the_stop(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    config, log = tmp_path / "config.py", tmp_path / "log"
+    config = tmp_path / "config.py"
     config.write_text(
         "import time\n"
         "from imagecatalog.server import *\n"
         "def post_fork(server, worker): time.sleep(1)\n"
     )
-    command = [sys.executable, "-m", "gunicorn", "-c", config, "--bind=127.0.0.1:0"]
-    env = os.environ | {
-        "IMAGECATALOG_DATA_DIR": str(tmp_path),
-        "IMAGECATALOG_GRACE_SECONDS": "60",
-    }
-    with servers.running(command, env, log) as process:
-        wait_until(lambda: log.read_text().count("Booting worker") == 2, "two workers")
-        process.send_signal(number)
+    start = gunicorn(
+        tmp_path, config=config, workers=2, IMAGECATALOG_GRACE_SECONDS="60"
+    )
+    with start as server:
+        server.process.send_signal(number)
 
-        assert process.wait(15) == 0
+        assert server.process.wait(15) == 0
 
 
 def test_an_upload_that_takes_longer_leaves_nothing(start: Start) -> None:

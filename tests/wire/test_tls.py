@@ -6,7 +6,6 @@ import os
 import socket
 import ssl
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from ipaddress import ip_address
@@ -24,6 +23,7 @@ from tests import certificates, servers
 from tests.certificates import Files
 from tests.servers import Service
 from tests.wire.api import Api
+from tests.wire.bare_gunicorn import TINY_SERVICE, gunicorn
 
 LOOPBACK = x509.IPAddress(ip_address("127.0.0.1"))
 DATA = os.urandom((5 << 20) + 7)
@@ -97,31 +97,28 @@ def test_a_client_without_tls_harms_nobody(
 def test_a_client_that_does_not_read_its_download_is_ended(
     files: Files, tmp_path: Path
 ) -> None:
-    config, log, port = tmp_path / "config.py", tmp_path / "log", servers.free_port()
+    config = tmp_path / "config.py"
     config.write_text(
         "from imagecatalog.web import connection\n"
         "connection.SILENCE = 1\n"
         "from imagecatalog.server import *\n"
     )
-    command = [sys.executable, "-m", "gunicorn", "-c", config, "--workers=1"]
-    command += [f"--bind=127.0.0.1:{port}", "--certfile", files.certificate]
-    env = os.environ | {
-        "DJANGO_SETTINGS_MODULE": "tests.wire.tiny_service",
-        "IMAGECATALOG_DATA_DIR": str(tmp_path),
-    }
+    options = ["--certfile", files.certificate, "--keyfile", files.key]
     context = ssl.create_default_context(cafile=files.certificate)
-    with servers.running([*command, "--keyfile", files.key], env, log) as process:
-        servers.wait_until(lambda: "Booting" in log.read_text(), "gunicorn")
-        (worker,) = psutil.Process(process.pid).children()
+    start = gunicorn(
+        tmp_path, *options, config=config, DJANGO_SETTINGS_MODULE=TINY_SERVICE
+    )
+    with start as server:
+        (worker,) = psutil.Process(server.process.pid).children()
         with (
-            socket.create_connection(("127.0.0.1", port), 10) as plain,
+            server.connect() as plain,
             context.wrap_socket(plain, server_hostname="127.0.0.1") as client,
         ):
             client.sendall(b"GET /data?mib=64 HTTP/1.1\r\nHost: x\r\n\r\n")
             assert client.recv(12) == b"HTTP/1.1 200"
 
             servers.wait_until(lambda: not connections(worker), "the end")
-    assert "Traceback" not in log.read_text()
+    assert "Traceback" not in server.log.read_text()
 
 
 def connections(process: psutil.Process) -> list[object]:
