@@ -6,11 +6,15 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.servers import ROOT, Missing
 
 HOME = ROOT / "var" / "environments"
+INSTALLED = "installed"  # the file that lists the packages of a folder
+PIP_INSTALL = ["-m", "pip", "install", "-qq", "--no-input"]
+PIP_INSTALL += ["--disable-pip-version-check", "--root-user-action", "ignore"]
 # Exact: another version of a suite is another suite.
 CONFORMANCE = {
     "keystone": ["keystone==30.0.0", "gunicorn==27.0.1", "psycopg2-binary==2.9.13"],
@@ -45,15 +49,13 @@ PACKAGES = CONFORMANCE | INTEROP | DASHBOARD | RELEASE | DEPLOY
 
 def programs(name: str) -> Path:
     """The folder with the programs of an environment, which is made when it is not there."""
-    folder, wanted = HOME / name, "\n".join(PACKAGES[name])
-    done = folder / "installed"
-    if not done.exists() or done.read_text() != wanted:
+    folder = HOME / name
+    if _lacks(folder, PACKAGES[name]):
         print(f"Installing {', '.join(PACKAGES[name])} into {folder}", flush=True)
         subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-        install = [folder / "bin/python", "-m", "pip", "install", "-qq", "--no-input"]
-        install += ["--disable-pip-version-check", "--root-user-action", "ignore"]
-        subprocess.run([*install, *PACKAGES[name]], check=True)
-        done.write_text(wanted)
+        install = [folder / "bin/python", *PIP_INSTALL, *PACKAGES[name]]
+        subprocess.run(install, check=True)
+        _note(folder, PACKAGES[name])
     return folder / "bin"
 
 
@@ -65,13 +67,10 @@ def ldap_packages() -> Path:
     if not Path("/usr/include/ldap.h").exists():
         raise Missing("the headers of OpenLDAP are not installed (libldap-dev)")
     folder = HOME / "ldap"
-    done = folder / "installed"
-    if not done.exists() or done.read_text() != "\n".join(LDAP):
-        install = [sys.executable, "-m", "pip", "install", "-qq", "--no-input"]
-        install += ["--disable-pip-version-check", "--root-user-action", "ignore"]
-        install += ["--no-deps", "--upgrade", "--target", str(folder), *LDAP]
-        subprocess.run(install, check=True)
-        done.write_text("\n".join(LDAP))
+    if _lacks(folder, LDAP):
+        install = [sys.executable, *PIP_INSTALL, "--no-deps", "--upgrade"]
+        subprocess.run([*install, "--target", folder, *LDAP], check=True)
+        _note(folder, LDAP)
     return folder
 
 
@@ -81,7 +80,7 @@ def node_package(package: str) -> Path:
     Raises Missing where npm is not installed.
     """
     folder = HOME / package.replace("@", "-")
-    if not (folder / "installed").exists():
+    if _lacks(folder, [package]):
         npm = shutil.which("npm")
         if npm is None:
             raise Missing("npm is not installed")
@@ -89,8 +88,19 @@ def node_package(package: str) -> Path:
         (folder / "package.json").write_text('{"private": true}')
         install = [npm, "install", "--silent", "--no-audit", "--no-fund", package]
         subprocess.run(install, cwd=folder, check=True)
-        (folder / "installed").touch()
+        _note(folder, [package])
     return folder
+
+
+def _lacks(folder: Path, packages: Sequence[str]) -> bool:
+    """Whether a folder has not exactly these packages, as ``_note`` has noted."""
+    noted = folder / INSTALLED
+    return not noted.exists() or noted.read_text() != "\n".join(packages)
+
+
+def _note(folder: Path, packages: Sequence[str]) -> None:
+    """Note that a folder has these packages, all of which are installed."""
+    (folder / INSTALLED).write_text("\n".join(packages))
 
 
 def environ(**more: str) -> dict[str, str]:
