@@ -23,7 +23,10 @@ from urllib.parse import urlsplit
 def serving(
     handler: Callable[..., BaseHTTPRequestHandler], tls: ssl.SSLContext | None = None
 ) -> Iterator[str]:
-    """The URL of a server that answers by this handler, without a slash at its end."""
+    """The URL of a server that answers by this handler, by HTTPS if ``tls`` is given.
+
+    It has no slash at its end.
+    """
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     if tls:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
@@ -115,7 +118,7 @@ def serving_new(folder: Path, files: dict[str, bytes]) -> Iterator[str]:
 
 @contextmanager
 def serving_files(folder: Path, settings: Any, **files: bytes) -> Iterator[str]:
-    """The same, of a server from which this process may fetch."""
+    """Like ``serving_new``, of a server from which this process may fetch."""
     with serving_new(folder, files) as url:
         allow_in_process(settings, url)
         yield url

@@ -91,7 +91,7 @@ def test_a_large_import_into_two_stores_does_not_fill_the_memory(
 
 
 class Zeros(Quiet):
-    """As many zeros as the last segment of the path says."""
+    """Answers with zeros: as many bytes as the path names, such as ``/1048576``."""
 
     def do_HEAD(self) -> None:
         self.send_response(200)
@@ -129,38 +129,42 @@ def test_a_large_import_does_not_fill_the_memory(
 
 def bring_in(api: Api, method: str, url: str, size: int) -> None:
     """Import zeros into the store ``local``, and delete them."""
-    image_id = api.new()
+    image_id, stores = api.new(), "local"
     if method == "copy-image":
-        block = bytes(MIB)
-        zeros = (block for _ in range(size // MIB))
-        far = OCTETS | {"x-image-meta-store": "far"}
-        stored = api.put(f"images/{image_id}/file", data=zeros, headers=far)
-        assert stored.status_code == 204, stored.text
+        put_zeros(api, f"images/{image_id}/file", size, {"x-image-meta-store": "far"})
+        stores = "far,local"
     request = {"method": {"name": method, "uri": f"{url}/{size}"}, "stores": ["local"]}
-    assert api.post(f"images/{image_id}/import", json=request).status_code == 202
-    wait_for(api, image_id, "local" if method == "web-download" else "far,local", size)
-    api.delete(f"images/{image_id}")
+    import_and_delete(api, image_id, request, stores, size)
 
 
-def wait_for(api: Api, image_id: str, stores: str, size: int) -> None:
-    """Wait until an image is active and in these stores."""
+def import_zeros(api: Api, size: int) -> None:
+    """Stage zeros, import them into all stores, and delete them."""
+    image_id = api.new()
+    put_zeros(api, f"images/{image_id}/stage", size)
+    request = {"method": {"name": "glance-direct"}, "all_stores": True}
+    import_and_delete(api, image_id, request, "local,far", size)
+
+
+def put_zeros(
+    api: Api, path: str, size: int, more: dict[str, str] | None = None
+) -> None:
+    block = bytes(MIB)
+    zeros = (block for _ in range(size // MIB))
+    sent = api.put(path, data=zeros, headers=OCTETS | (more or {}))
+    assert sent.status_code == 204, sent.text
+
+
+def import_and_delete(
+    api: Api, image_id: str, request: dict[str, object], stores: str, size: int
+) -> None:
+    """Import as the request says, wait until the image is in these stores, and delete it."""
 
     def is_there() -> bool:
         image = api.get(f"images/{image_id}").json()
         return image["status"] == "active" and image["stores"] == stores
 
+    assert api.post(f"images/{image_id}/import", json=request).status_code == 202
     servers.wait_until(is_there, f"the import of {size} bytes", 300)
-
-
-def import_zeros(api: Api, size: int) -> None:
-    """Stage zeros, import them into all stores, and delete them."""
-    image_id, block = api.new(), bytes(MIB)
-    zeros = (block for _ in range(size // MIB))
-    staged = api.put(f"images/{image_id}/stage", data=zeros, headers=OCTETS)
-    assert staged.status_code == 204, staged.text
-    body = {"method": {"name": "glance-direct"}, "all_stores": True}
-    assert api.post(f"images/{image_id}/import", json=body).status_code == 202
-    wait_for(api, image_id, "local,far", size)
     api.delete(f"images/{image_id}")
 
 
