@@ -424,7 +424,7 @@ def nginx(folder: Path, *services: str, without: Sequence[str] = ()) -> Iterator
 
 def _without(config: str, directives: Sequence[str]) -> str:
     lines = config.splitlines(keepends=True)
-    kept = [it for it in lines if not it.strip().startswith((*directives, "\0"))]
+    kept = [line for line in lines if not line.strip().startswith(tuple(directives))]
     assert len(kept) == len(lines) - len(directives)
     return "".join(kept)
 
