@@ -7,7 +7,6 @@ It brings a PostgreSQL, a Keystone, our service behind it, and Horizon, and need
 from __future__ import annotations
 
 import contextlib
-import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from keystoneauth1.session import Session
 from playwright.sync_api import Page, expect
 
 from tests import servers
+from tests.interop.clients.signing_in import DISK, WEB, done
 from tests.interop.horizon.dashboard import dashboard
 from tests.interop.horizon.panel import Panel
 from tests.keystone import (
@@ -32,8 +32,6 @@ from tests.keystone import (
 from tests.web import allow
 from tests.wire.browser import SHOTS, chromium
 
-DISK = Path(os.environ["INTEROP_DISK"])  # raw
-WEB = os.environ["INTEROP_WEB"]  # the URL of a qcow2
 NAMESPACE = {
     "namespace": "Rack",
     "display_name": "Place in the rack",
@@ -61,9 +59,9 @@ PROPERTIES = {
 
 @dataclass(frozen=True)
 class Rig:
-    """What the steps work with."""
+    """Horizon's panel of images, and the API that shows what the panel has changed."""
 
-    api: Adapter  # to assert what Horizon has done
+    api: Adapter
     panel: Panel
 
     def image(self, name: str) -> dict[str, Any]:
@@ -72,6 +70,7 @@ class Rig:
         return found
 
     def shoot(self, name: str) -> None:
+        """Take a picture of the page."""
         SHOTS.mkdir(parents=True, exist_ok=True)
         self.panel.page.screenshot(path=SHOTS / f"horizon-{name}.png")
 
@@ -92,7 +91,7 @@ def main() -> None:
 
 @contextlib.contextmanager
 def _service(folder: Path, origin: str) -> Iterator[Keystone]:
-    """Our service behind a Keystone; pages of this origin may use it."""
+    """Run our service behind a Keystone, for pages of this origin too; yields the Keystone."""
     with contextlib.ExitStack() as stack:
         enter = stack.enter_context
         database = servers.new_database(enter(servers.postgres()))
@@ -113,7 +112,7 @@ def _window() -> Iterator[Page]:
 
 
 def _api(identity: Keystone) -> Adapter:
-    """The image API for the same user."""
+    """The image API, as the user who is signed in to Horizon."""
     auth = Password(
         auth_url=identity.url,
         username="admin",
@@ -126,7 +125,7 @@ def _api(identity: Keystone) -> Adapter:
 
 
 def through_horizon(rig: Rig) -> None:
-    """All steps, with files that are sent to Horizon."""
+    """Take all steps, with files that the browser sends to Horizon."""
     rig.api.post("/v2/metadefs/namespaces", json=NAMESPACE)
     _create_by_file(rig, "sent")
     _create_by_url(rig)
@@ -138,7 +137,7 @@ def through_horizon(rig: Rig) -> None:
 
 
 def directly(rig: Rig) -> None:
-    """A file that the browser sends to the image service."""
+    """Create an image from a file that the browser sends to the image service."""
     service = rig.api.get_endpoint()
     with rig.panel.page.expect_request(f"{service}/v2/images/*/file") as sent:
         _create_by_file(rig, "direct")
@@ -223,14 +222,9 @@ def _describe(rig: Rig, name: str) -> None:
 
 
 def _assert_changed(rig: Rig, before: dict[str, Any], **expected: object) -> None:
-    """This has changed of an image, and nothing else."""
+    """Assert that this has changed of an image, and nothing else."""
     after = rig.api.get(f"/v2/images/{before['id']}").json()
     assert after == before | expected | {"updated_at": after["updated_at"]}, after
-
-
-def done(step: str) -> None:
-    """Report a step that has succeeded."""
-    print(f"done: {step}", flush=True)
 
 
 if __name__ == "__main__":

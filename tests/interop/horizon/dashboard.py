@@ -41,10 +41,10 @@ LOGIN = "/auth/login/"
 
 @contextlib.contextmanager
 def dashboard(folder: Path, keystone: str, port: int, mode: str) -> Iterator[str]:
-    """Horizon behind the Keystone at this URL; yields its own URL.
+    """Run Horizon behind the Keystone at this URL; yields Horizon's own URL.
 
-    ``mode`` is the way of a file: ``legacy`` through Horizon, or ``direct`` from the browser
-    to the image service.
+    ``mode`` says where the browser sends the files of images: to Horizon (``legacy``), or to the
+    image service (``direct``).
     """
     _configure(folder, keystone, mode)
     address = f"127.0.0.1:{port}"

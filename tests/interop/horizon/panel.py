@@ -1,4 +1,4 @@
-"""The panel of images, as a person uses it."""
+"""Horizon's panel of images, driven in a browser as a person uses it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SECONDS = 60
 
 
 class Panel:
-    """A page of Horizon, whose user is signed in."""
+    """The panel of images in a page of Horizon, whose user is signed in."""
 
     def __init__(self, page: Page, url: str, username: str, password: str) -> None:
         self.page, self.url = page, url
@@ -28,7 +28,7 @@ class Panel:
         self.open()
 
     def open(self) -> None:
-        """The list of images, as it is now."""
+        """Load the list of images anew."""
         self.page.goto(f"{self.url}/project/images", wait_until="networkidle")
         expect(self.page.get_by_role("button", name="Create Image")).to_be_visible()
 
@@ -43,7 +43,7 @@ class Panel:
 
     @contextmanager
     def creating(self, name: str, disk_format: str) -> Iterator[Locator]:
-        """The form of a new image, which is sent at the end."""
+        """Yield the form of a new image, and send it at the end."""
         self.page.get_by_role("button", name="Create Image").click()
         form = self._form()
         form.locator("#imageForm-name").fill(name)
@@ -64,7 +64,7 @@ class Panel:
 
     @contextmanager
     def editing(self, name: str, new: str) -> Iterator[Locator]:
-        """The form of an image, which is sent at the end, with another name."""
+        """Yield the form of an image, and send it at the end, with the new name."""
         self._act(name, "Edit Image")
         form = self._form()
         expect(form.locator("#imageForm-name")).to_have_value(name)
@@ -74,7 +74,7 @@ class Panel:
 
     @contextmanager
     def metadata(self, name: str) -> Iterator[Locator]:
-        """The dialog with the properties of an image, which is sent at the end."""
+        """Yield the dialog with the properties of an image, and send it at the end."""
         self._act(name, "Update Metadata")
         form = self._form()
         yield form
@@ -89,7 +89,7 @@ class Panel:
             one.locator("a.btn-primary").click()
 
     def defined(self, form: Locator, name: str) -> Locator:
-        """The field of a property that the image has."""
+        """The field for the value of a property in the form."""
         field = form.locator(
             ".metadata-tree-item", has=self.page.locator(f"[title={name}]")
         )
