@@ -101,8 +101,8 @@ IMAGECATALOG_SECOND_FACTOR = env.choice(
     "IMAGECATALOG_SECOND_FACTOR",
     "off",
     ("off", "optional", "required"),
-    help="Whether the admin asks for one-time codes after a password: `off`, of users who have "
-    "set them up (`optional`), or of all (`required`). See "
+    help="Whom the admin asks for a one-time code after a password: nobody (`off`), users who have "
+    "set up an authenticator app (`optional`), or all users (`required`). See "
     "[Second factor](authentication.md#second-factor).",
 )
 IMAGECATALOG_TOKEN_SECONDS = env.seconds(
