@@ -10,7 +10,6 @@ import gc
 import hashlib
 import os
 import signal
-import subprocess
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
@@ -39,7 +38,7 @@ from images.models import (
 )
 from images.stores.local import MARKER
 from images.transfers import concurrency, limits, object_removal, unified_limits
-from tests import described, servers
+from tests import described, memory_disk, servers
 
 PROJECT = "project-a"
 
@@ -272,12 +271,10 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A real file system of 8 MiB."""
     folder = tmp_path / "small"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("a small file system can be mounted by root only")
-    yield folder
-    # A service that has files there may live longer.
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with memory_disk.mounted(folder, "8m") as done:
+        if not done:
+            pytest.skip("a small file system can be mounted by root only")
+        yield folder
 
 
 # The catalogue's content
