@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from images import process_metrics
+from tests import samples
 from tests.servers import ROOT
 
 # Counts what it is told, and says when it has done so.
@@ -79,15 +80,8 @@ def start(memory: Path) -> Iterator[Start]:
 
 
 def read() -> dict[tuple[str, ...], float]:
-    """The value of each metric, by its name and the values of its labels."""
-    return {
-        (
-            sample.name.removeprefix("imagecatalog_"),
-            *sample.labels.values(),
-        ): sample.value
-        for metric in process_metrics.sums()
-        for sample in metric.samples
-    }
+    """What all processes have counted."""
+    return samples.values(process_metrics.sums())
 
 
 def test_the_numbers_of_all_processes_are_added_up(start: Start) -> None:

@@ -14,6 +14,7 @@ from images import lifecycle
 from images.access import Caller
 from images.models import BackupReport, Transfer, TransferTarget
 from images.operations import health, metrics, overview
+from tests import samples
 
 pytestmark = pytest.mark.django_db
 
@@ -30,16 +31,9 @@ def counted_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def read(**components: bool) -> dict[tuple[str, ...], float]:
-    """The value of each metric, by its name and the values of its labels."""
-    families = text_string_to_metric_families(metrics.text(components).decode())
-    return {
-        (
-            sample.name.removeprefix("imagecatalog_"),
-            *sample.labels.values(),
-        ): sample.value
-        for family in families
-        for sample in family.samples
-    }
+    """What the metrics show while these components work, or not."""
+    text = metrics.text(components).decode()
+    return samples.values(text_string_to_metric_families(text))
 
 
 def test_images_are_counted_by_status(make_image: Any) -> None:

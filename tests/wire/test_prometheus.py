@@ -17,7 +17,7 @@ import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests import servers
+from tests import memory_disk, samples, servers
 from tests.wire.api import OCTETS, Api
 
 pytestmark = [
@@ -50,12 +50,8 @@ def management() -> str:
 def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path | None]:
     """A real file system, whose size can be changed; None where it cannot be mounted."""
     folder = tmp_path_factory.mktemp("disk")
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={LARGE}", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
-        yield None
-        return
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with memory_disk.mounted(folder, LARGE) as done:
+        yield folder if done else None
 
 
 @pytest.fixture(scope="module")
@@ -130,13 +126,9 @@ def firing(query: Query, **labels: str) -> set[str]:
 
 
 def metrics(management: str) -> dict[tuple[str, ...], float]:
-    """The value of each metric, by its name and the values of its labels."""
+    """What the service shows now."""
     text = requests.get(f"http://{management}/metrics", timeout=5).text
-    return {
-        (it.name.removeprefix("imagecatalog_"), *it.labels.values()): it.value
-        for family in text_string_to_metric_families(text)
-        for it in family.samples
-    }
+    return samples.values(text_string_to_metric_families(text))
 
 
 def test_prometheus_accepts_the_files(programs: tuple[str, str]) -> None:
@@ -224,7 +216,7 @@ def test_a_disk_that_fills_raises_an_alert(
     if disk is None:
         pytest.skip("a file system can be mounted by root only")
     assert "ImagecatalogDiskFull" not in firing(query, store="disk")
-    resize(disk, "8m")
+    memory_disk.resize(disk, "8m")
     filler = disk / "filler"
     filler.write_bytes(bytes(7 << 20))
 
@@ -236,13 +228,8 @@ def test_a_disk_that_fills_raises_an_alert(
         path = f"images/{api.new()}/file"
         assert api.put(path, data=bytes(2 << 20), headers=chosen).status_code == 413
     filler.unlink()
-    resize(disk, LARGE)
+    memory_disk.resize(disk, LARGE)
     servers.wait_until(lambda: not firing(query, store="disk"), "its end")
-
-
-def resize(disk: Path, size: str) -> None:
-    change = ["mount", "-o", f"remount,size={size}", str(disk)]
-    subprocess.run(change, check=True)
 
 
 def test_a_backup_that_is_damaged_or_old_raises_an_alert(

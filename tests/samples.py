@@ -1,0 +1,16 @@
+"""The numbers that metrics show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from prometheus_client.metrics_core import Metric
+
+
+def values(metrics: Iterable[Metric]) -> dict[tuple[str, ...], float]:
+    """The value of each of our metrics, by its name and the values of its labels."""
+    return {
+        (one.name.removeprefix("imagecatalog_"), *one.labels.values()): one.value
+        for metric in metrics
+        for one in metric.samples
+    }
