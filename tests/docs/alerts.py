@@ -12,8 +12,8 @@ from tests.docs.tables import table as markdown
 from tests.servers import ROOT
 
 RULES = ROOT / "deploy" / "monitoring" / "rules.yml"
-# "{{ $value }} images" is "images" before there is a value.
-VALUE = re.compile(r"\{\{ ?\$value[^}]*\}\}B? ?")
+# "{{ $value }} images" is "*N* images" before there is a value.
+VALUE = re.compile(r"\{\{ ?\$value[^}]*\}\}B?")
 LABEL = re.compile(r"\{\{ ?\$labels\.(\w+) ?\}\}")
 
 
@@ -31,5 +31,5 @@ def _rows() -> Iterator[tuple[str, str, str, str]]:
 
 def _text(rule: dict[str, Any]) -> str:
     notes = rule["annotations"]
-    summary = LABEL.sub(r"*\1*", VALUE.sub("", notes["summary"]))
+    summary = LABEL.sub(r"*\1*", VALUE.sub("*N*", notes["summary"]))
     return f"{summary[0].upper()}{summary[1:]}. {notes['description']}"
