@@ -37,19 +37,22 @@ class Upload:
 def uploads(url: str, options: Mapping[str, str], key: str = "") -> Iterator[Upload]:
     """Yield the multipart uploads in the store at ``s3://bucket/prefix`` that have not ended.
 
-    With ``key``, only uploads whose keys in the store begin with it. Raises StoreError, also if the
-    bucket does not allow listing uploads.
+    With ``key``, only uploads of this key, and of all keys in a folder of that name. Raises
+    StoreError, also if the bucket does not allow listing uploads.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html
     """
-    bucket, name = urlsplit(url).netloc, _name(url, key)
+    bucket = urlsplit(url).netloc
+    name = "/".join(filter(None, [urlsplit(url).path.strip("/"), key]))
     with _errors():
         pages = _client_of(options).get_paginator("list_multipart_uploads")
         for page in pages.paginate(Bucket=bucket, Prefix=name):
             for found in page.get("Uploads", []):
-                yield Upload(
-                    bucket, found["Key"], found["UploadId"], found.get("Initiated")
-                )
+                # The server compares beginnings of keys: "images" is one of "images-2/x", too.
+                if name in ("", found["Key"]) or found["Key"].startswith(f"{name}/"):
+                    yield Upload(
+                        bucket, found["Key"], found["UploadId"], found.get("Initiated")
+                    )
 
 
 def abort(url: str, options: Mapping[str, str], key: str) -> None:
@@ -58,16 +61,12 @@ def abort(url: str, options: Mapping[str, str], key: str) -> None:
     Errors are logged, not raised: a bucket that allows neither listing nor aborting uploads can
     have a lifecycle rule that aborts them (AbortIncompleteMultipartUpload).
     """
-    name = _name(url, key)
     try:
         for upload in uploads(url, options, key):
-            if upload.name == name or upload.name.startswith(f"{name}/"):
-                with _errors():
-                    _client_of(options).abort_multipart_upload(
-                        Bucket=upload.bucket,
-                        Key=upload.name,
-                        UploadId=upload.upload_id,
-                    )
+            with _errors():
+                _client_of(options).abort_multipart_upload(
+                    Bucket=upload.bucket, Key=upload.name, UploadId=upload.upload_id
+                )
     except StoreError as error:
         log.warning(
             "Unfinished multipart uploads are left to the bucket's lifecycle rule: %s",
@@ -85,10 +84,6 @@ def _errors() -> Iterator[None]:
         raise StoreError(
             "The object store does not list or abort multipart uploads."
         ) from error
-
-
-def _name(url: str, key: str) -> str:
-    return "/".join(filter(None, [urlsplit(url).path.strip("/"), key]))
 
 
 def _client_of(options: Mapping[str, str]) -> Any:

@@ -441,16 +441,18 @@ def test_multipart_uploads_that_dead_processes_have_left_are_counted(
     settings.IMAGECATALOG_STORES = s3.store(prefix="left-over")
     unfinished._client.cache_clear()  # it may have the credentials of another test
     client = unfinished._client(s3.endpoint, None)
-    key = "left-over/ab/x"
-    upload = client.create_multipart_upload(Bucket=s3.bucket, Key=key)
+    # The second one is not in the store: its prefix only begins with that of the store.
+    keys = ["left-over/ab/x", "left-over-2/ab/x"]
+    begun = [client.create_multipart_upload(Bucket=s3.bucket, Key=key) for key in keys]
     try:
         assert [it["status"] for it in examine()["uploads"]] == ["ok"]
         monkeypatch.setattr(storage, "OLD_UPLOAD", timedelta(0))
         status, text = one(examine()["uploads"])
     finally:
-        client.abort_multipart_upload(
-            Bucket=s3.bucket, Key=key, UploadId=upload["UploadId"]
-        )
+        for key, upload in zip(keys, begun, strict=True):
+            client.abort_multipart_upload(
+                Bucket=s3.bucket, Key=key, UploadId=upload["UploadId"]
+            )
 
     assert (status, "1 multipart upload" in text) == ("warn", True)
 
