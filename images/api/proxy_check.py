@@ -55,7 +55,7 @@ def proxy_check(request: HttpRequest) -> HttpResponseBase:
         "client": client_address.client(request),
         "trusted": client_address.is_trusted(request.META.get("REMOTE_ADDR", "")),
         "forwarded": request.META.get("HTTP_X_FORWARDED_FOR", ""),
-        "underscore": f"HTTP_{UNDERSCORE.upper().replace('-', '_')}" in request.META,
+        "underscore": UNDERSCORE in request.headers,
     }
     streaming.release_body(request)
     line = orjson.dumps(document) + b"\n"
@@ -74,9 +74,8 @@ def _with_data(line: bytes) -> Iterator[bytes]:
 
 
 def _is_signed(request: HttpRequest) -> bool:
-    name = f"HTTP_{SIGNATURE.upper().replace('-', '_')}"
     try:
-        _signer().unsign(request.META.get(name, ""), max_age=VALID_SECONDS)
+        _signer().unsign(request.headers.get(SIGNATURE, ""), max_age=VALID_SECONDS)
     except BadSignature:
         return False
     return True
