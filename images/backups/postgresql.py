@@ -29,7 +29,7 @@ from images.backups.contents import (
     opened_postgresql,
     pause_workers,
 )
-from images.backups.files import create_file
+from images.backups.files import BLOCK, create_file
 
 FILE: Final = "database.dump"
 # Apart from the archive, because pg_dump cannot leave a column out.
@@ -44,7 +44,6 @@ PARAMETERS: Final = {
     *("host", "hostaddr", "port", "dbname", "user", "service", "passfile", "options"),
     *("sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "target_session_attrs"),
 }
-BLOCK: Final = 1 << 20  # bytes
 SNAPSHOT: Final = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 
 
