@@ -1,4 +1,4 @@
-"""What the service's database knows of its backups, for monitoring."""
+"""The report of the last backup and its verification, which the service's metrics show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `serve` prints when it begins to serve."""
+"""The greeting of the command `serve`: its URLs, and an example of a request."""
 
 from __future__ import annotations
 
