@@ -15,8 +15,6 @@ from images.stores.objects import ObjectStore
 
 ID = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
 CLOUDS = ("s3", "s3a", "gs", "az", "adl", "azure", "abfs", "abfss")
-
-
 VARIABLE = "IMAGECATALOG_STORES"
 
 
