@@ -99,8 +99,9 @@ class BucketOfBackups:
         a temporary folder of this machine; the copies of objects do not. Raises BackupError,
         OSError, and the exceptions of ``fill``.
         """
-        self._remove_abandoned()
-        previous, name = self._newest_copies(), new_name()
+        complete = self._names()
+        self._remove_abandoned(complete)
+        previous, name = self._newest_copies(complete), new_name()
         copies = BucketCopies(self._store, name)
         try:
             with tempfile.TemporaryDirectory() as folder:
@@ -151,15 +152,16 @@ class BucketOfBackups:
     def _is_complete(self, name: str) -> bool:
         return BucketCopies(self._store, name).size(manifests.NAME) is not None
 
-    def _newest_copies(self) -> Copies | None:
-        copies = (BucketCopies(self._store, name) for name in reversed(self._names()))
+    def _newest_copies(self, complete: list[str]) -> Copies | None:
+        copies = (BucketCopies(self._store, name) for name in reversed(complete))
         return next((it for it in copies if it.are_there()), None)
 
-    def _remove_abandoned(self) -> None:
+    def _remove_abandoned(self, complete: list[str]) -> None:
         with _explained():
             for name in filter(NAME.fullmatch, self._store.folders()):
-                if self._is_complete(name):
+                if name in complete:
                     continue
+                # A backup that has been completed meanwhile has a manifest of just now.
                 changes = (changed for _, changed in self._store.inside(name))
                 if timezone.now() - max(changes, default=LONG_AGO) > ABANDONED:
                     self._store.delete_folder(name)
