@@ -6,6 +6,10 @@ never contains a location URL, a path or a credential.
 
 from __future__ import annotations
 
+from typing import Final
+
+MOST_OF_CAUSE: Final = 300  # characters
+
 
 class ImageError(Exception):
     """The base class of errors that are shown to callers; ``str(error)`` is the message."""
@@ -17,6 +21,14 @@ class ImageError(Exception):
     def for_operator(self) -> str:
         """Return the message that commands print: it never says to ask the operator."""
         return self.operator_message or str(self)
+
+    def with_cause(self) -> str:
+        """Return the message and, in one line, the beginning of the error that has caused this one.
+
+        The cause can contain a location URL or a path: it is only for operators.
+        """
+        cause = " ".join(str(self.__cause__ or "").split())
+        return f"{self} {cause[:MOST_OF_CAUSE]}".strip()
 
 
 class Invalid(ImageError):

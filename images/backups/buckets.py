@@ -197,7 +197,6 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except StoreError as error:
-        cause = " ".join(str(error.__cause__ or "").split())[:300]
         raise BackupError(
-            f"The bucket of the backups cannot be used: {error} {cause}".strip()
+            f"The bucket of the backups cannot be used: {error.with_cause()}"
         ) from error

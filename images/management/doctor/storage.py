@@ -55,9 +55,9 @@ def all_stores() -> Iterator[Result]:
         try:
             _try(store)
         except errors.ImageError as error:
-            cause = " ".join(str(error.__cause__ or "").split())
+            cause = str(error.__cause__)
             known = (REASONS[word] for word in REASONS if word in cause)
-            text = f"{store.id!r}: {error} {cause[:300]}".strip()
+            text = f"{store.id!r}: {error.with_cause()}"
             yield fail("store", text, next(known, ELSE))
         else:
             ms = (time.monotonic() - begun) * 1000
@@ -92,8 +92,7 @@ def _unfinished(store: ObjectStore) -> Iterator[Result]:
     try:
         begun = [it.begun_at for it in islice(store.unfinished_uploads(), MOST_UPLOADS)]
     except errors.StoreError as error:
-        cause = " ".join(str(error.__cause__).split())[:300]
-        yield warn("uploads", f"{store.id!r}: {error} {cause}", RULE)
+        yield warn("uploads", f"{store.id!r}: {error.with_cause()}", RULE)
         return
     old = [at for at in begun if at and timezone.now() - at > OLD_UPLOAD]
     if old:
