@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.core.management.base import CommandError
 
-from images.backups import manifests, reports, verification
+from images.backups import BackupError, manifests, reports, verification
 from images.backups.backup import Backup
 from images.backups.creation import SECRET_KEY
 from images.backups.manifests import Manifest
@@ -41,18 +42,12 @@ class Command(CatalogueCommand):
         self.add_json_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        number, is_there, quick = 0, False, options["quick"]
-        try:
-            with opened(options["backup"]) as backup:
-                is_there = backup.folder.is_dir()
-                manifest = manifests.read(backup)
-                for problem in _problems(backup, manifest, quick):
-                    self.write_row(problem, problem=problem)
-                    number += 1
-        except CommandError:
-            if is_there:
-                reports.note(is_whole=False)
-            raise
+        number, quick = 0, options["quick"]
+        with opened(options["backup"]) as backup, _failure_noted(backup):
+            manifest = manifests.read(backup)
+            for problem in _problems(backup, manifest, quick):
+                self.write_row(problem, problem=problem)
+                number += 1
         if number or not quick:
             reports.note(is_whole=not number)
         if number:
@@ -69,6 +64,18 @@ class Command(CatalogueCommand):
             data_read=objects is not None and not quick,
             missing_objects=objects and objects["missing"],
         )
+
+
+@contextmanager
+def _failure_noted(backup: Backup) -> Iterator[None]:
+    """Report the backup as damaged if the context fails. A backup that is missing is not reported."""
+    is_there = backup.folder.is_dir()
+    try:
+        yield
+    except (BackupError, OSError):
+        if is_there:
+            reports.note(is_whole=False)
+        raise
 
 
 def _summary(manifest: Manifest, quick: bool) -> str:
