@@ -332,32 +332,36 @@ def private(tmp_path: Path) -> ssl.SSLContext:
     return tls
 
 
+@pytest.fixture
+def trusted(
+    private: ssl.SSLContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> ssl.SSLContext:
+    """``private``, with its authority's certificate in SSL_CERT_FILE."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
+    return private
+
+
 def test_a_certificate_of_a_private_authority_is_told_with_what_to_do(
-    healthy: None,
-    examine: Examine,
-    settings: Any,
-    private: ssl.SSLContext,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    healthy: None, examine: Examine, settings: Any, private: ssl.SSLContext
 ) -> None:
     settings.IMAGECATALOG_TRUSTED_PROXIES = ("127.0.0.1",)
     with serving(Quiet, private) as settings.IMAGECATALOG_PUBLIC_URL:
         assert "SSL_CERT_FILE" in one(examine()["proxies"])[1]
-        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
+
+
+def test_a_certificate_of_a_private_authority_that_is_named_is_accepted(
+    healthy: None, examine: Examine, settings: Any, trusted: ssl.SSLContext
+) -> None:
+    settings.IMAGECATALOG_TRUSTED_PROXIES = ("127.0.0.1",)
+    with serving(Quiet, trusted) as settings.IMAGECATALOG_PUBLIC_URL:
         assert "does not lead to the service: 404" in one(examine()["proxies"])[1]
 
 
 def test_a_certificate_for_another_host_is_not_blamed_on_its_authority(
-    healthy: None,
-    examine: Examine,
-    settings: Any,
-    private: ssl.SSLContext,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    healthy: None, examine: Examine, settings: Any, trusted: ssl.SSLContext
 ) -> None:
     settings.IMAGECATALOG_TRUSTED_PROXIES = ("127.0.0.1",)
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
-    with serving(Quiet, private) as url:
+    with serving(Quiet, trusted) as url:
         settings.IMAGECATALOG_PUBLIC_URL = url.replace("127.0.0.1", "localhost")
         text = one(examine()["proxies"])[1]
 
