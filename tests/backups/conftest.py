@@ -14,6 +14,12 @@ from tests import servers
 
 Make = Callable[..., Path]
 
+# In one process: each verification makes a database on the server that all processes use.
+MARKS = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.xdist_group("backups"),
+]
+
 
 @pytest.fixture
 def backups(tmp_path: Path) -> Path:

@@ -17,13 +17,9 @@ from images import encryption
 from images.backups import contents, creation, places, postgresql, sqlite
 from images.management import schema
 from images.models import ImageLocation, Transfer, TransferKind, WorkerReport
-from tests.backups.conftest import Make
+from tests.backups.conftest import MARKS, Make
 
-# In one process: each verification makes a database on the server that all processes use.
-pytestmark = [
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.xdist_group("backups"),
-]
+pytestmark = MARKS
 
 SECRET = {"url": "https://example.org/disk?signature=never-to-be-seen"}
 

@@ -1,4 +1,4 @@
-"""Backups in a bucket: when they count, what they share, and what their reader notices."""
+"""Backups in a bucket: their completeness, the data that they share, damage, and wrong URLs."""
 
 from __future__ import annotations
 
@@ -15,12 +15,9 @@ from django.core.management import CommandError, call_command
 from images.backups import buckets, places, restoration
 from images.stores.objects import ObjectStore
 from tests import servers
+from tests.backups.conftest import MARKS
 
-# In one process: each verification makes a database on the server that all processes use.
-pytestmark = [
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.xdist_group("backups"),
-]
+pytestmark = MARKS
 
 KILLED = "2026-01-01T00-00-00.000000Z"
 Make = Callable[..., dict[str, Any]]

@@ -10,13 +10,9 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from images.models import BackupReport
-from tests.backups.conftest import Make
+from tests.backups.conftest import MARKS, Make
 
-# In one process: each verification makes a database on the server that all processes use.
-pytestmark = [
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.xdist_group("backups"),
-]
+pytestmark = MARKS
 
 
 def test_a_backup_is_reported_and_its_verification_too(make_backup: Make) -> None:

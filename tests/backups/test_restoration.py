@@ -1,4 +1,4 @@
-"""Restores in trouble: damaged databases, logs that are left, killed restores, full disks."""
+"""Restores with damaged databases, leftover logs, killed restores and full disks."""
 
 from __future__ import annotations
 
@@ -20,13 +20,9 @@ from images.backups import (
     restoration,
     sqlite,
 )
-from tests.backups.conftest import Make
+from tests.backups.conftest import MARKS, Make
 
-# In one process: each verification makes a database on the server that all processes use.
-pytestmark = [
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.xdist_group("backups"),
-]
+pytestmark = MARKS
 
 
 @pytest.fixture
