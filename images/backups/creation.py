@@ -20,6 +20,7 @@ from images.backups.manifests import Manifest
 
 SECRET_KEY: Final = "secret-key"
 
+# Passes the objects on unchanged, for example to report progress.
 Through = Callable[[Iterable[NeededObject]], Iterable[NeededObject]]
 
 
