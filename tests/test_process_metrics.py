@@ -80,7 +80,7 @@ def start(memory: Path) -> Iterator[Start]:
 
 
 def read() -> dict[tuple[str, ...], float]:
-    """What all processes have counted."""
+    """Return the sums of what all processes have counted: name and labels -> value."""
     return samples.values(process_metrics.sums())
 
 

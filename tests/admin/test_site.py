@@ -123,7 +123,7 @@ def test_who_knows_the_old_password_changes_it(client: Client, root: User) -> No
 
 @pytest.fixture
 def _no_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As many sign-ins wait for a slot as are allowed."""
+    """No further sign-in can wait for a slot: the limit is one, and it is taken."""
     monkeypatch.setattr(verification, "_places", BoundedSemaphore(1))
     verification._places.acquire()
 

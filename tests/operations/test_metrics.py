@@ -31,7 +31,7 @@ def counted_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def read(**components: bool) -> dict[tuple[str, ...], float]:
-    """What the metrics show while these components work, or not."""
+    """Return the metrics (name and labels -> value) while these components work, or do not."""
     text = metrics.text(components).decode()
     return samples.values(text_string_to_metric_families(text))
 

@@ -126,7 +126,7 @@ def firing(query: Query, **labels: str) -> set[str]:
 
 
 def metrics(management: str) -> dict[tuple[str, ...], float]:
-    """What the service shows now."""
+    """Return the present metrics of the service at this address: name and labels -> value."""
     text = requests.get(f"http://{management}/metrics", timeout=5).text
     return samples.values(text_string_to_metric_families(text))
 
