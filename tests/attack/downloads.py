@@ -21,7 +21,10 @@ RATE = 100 << 10  # bytes a second
 TICK = 0.25  # s between two reads of one client
 SLOTS = 25  # of this time
 ARRIVALS = 400  # new clients a second
-BUFFER = 64 << 10  # bytes that wait in a client's socket
+BUFFER = 64 << 10  # bytes of one read
+# Bytes that wait in a client's socket. Less than four of the loopback's segments would make the
+# kernel drop some, and send them again after ever longer waits.
+WAITING = 4 * BUFFER
 SLOWEST = 1.1  # of the time that the rate allows
 PATIENCE = 3.0  # of this time until a client gives up
 
@@ -42,7 +45,7 @@ class Download:
         self.request = endpoint.request("GET", path)
         self.head, self.received = b"", 0
         self.sock = socket.socket()
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, WAITING)
         self.sock.setblocking(False)
         self.sock.bind((endpoint.source, 0))
         self.sock.connect_ex((endpoint.host, endpoint.port))
