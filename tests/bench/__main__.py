@@ -16,8 +16,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
+from urllib.parse import urlsplit
 
-from tests.bench import fill, quiet, report, rows, service, signin
+from tests.bench import fill, quiet, report, rows, service, signin, source
 from tests.bench.report import Figure
 from tests.bench.target import MAX_PAGE, Target, software
 from tests.bench.wire import BLOCK, BenchError, Endpoint
@@ -102,7 +103,14 @@ class Bench:
         if said.url:
             url, auth, pids = said.url, signin.headers(said.auth), said.pids
         else:
-            started = service.started(self.plan.folder, said.database, said.workers)
+            cached = "cache" in said.only
+            started = service.started(
+                self.plan.folder,
+                said.database,
+                said.workers,
+                source_port=urlsplit(self.plan.source).port or 80,
+                cached=cached,
+            )
             run = stack.enter_context(started)
             url, auth, pids = (
                 run.url,
@@ -113,6 +121,7 @@ class Bench:
         self.ours = target("ours", url, auth, pids)
         if self.env is not None:
             self.ours.admin = run.auth
+            self.ours.cached_store = service.CACHED_STORE if cached else ""
         stack.callback(self.clean, self.ours)
         if said.peer:
             self.peer = target("peer", said.peer, self.peer_auth(), said.peer_pids)
@@ -135,6 +144,8 @@ class Bench:
                 fill.directly(self.env, 1, MAX_PAGE, one.owner)
             else:
                 one.create_many(1, MAX_PAGE)
+            if "metadefs" in self.options.only:
+                one.survey_namespaces()
             say(f"{one.name}: {software(one.endpoint)}, {one.survey()} images")
 
     def targets(self) -> list[Target]:
@@ -183,7 +194,7 @@ class Bench:
 
     def remember_memory(self) -> None:
         """Only when data went through, and only of processes that we may look at."""
-        if not {"upload", "download", "import"} & self.options.only:
+        if not {"upload", "download", "import", "cache"} & self.options.only:
             return
         peak = Figure("memory of the biggest process, peak", "MiB", [], [])
         growth = Figure("memory, growth over idle", "MiB", [], [])
@@ -252,7 +263,8 @@ def main(arguments: Sequence[str]) -> int:
             ExitStack() as stack,
         ):
             quiet.need_space(Path(folder), said.size * 4)
-            plan = rows.Plan(Path(folder), said.size, said.seconds)
+            url = stack.enter_context(source.serving(said.size))
+            plan = rows.Plan(Path(folder), said.size, said.seconds, url)
             bench = Bench(said, plan)
             bench.connect(stack)
             bench.fill_small()

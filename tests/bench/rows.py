@@ -23,6 +23,7 @@ class Plan:
     folder: Path
     size: int  # bytes of an upload
     seconds: float  # of one throughput sample
+    source: str  # URL of ``size`` bytes to import
     client_share: float = 0.0  # the busiest load client seen, as a share of a core
 
 
@@ -147,13 +148,55 @@ def two_stores(target: Target, plan: Plan) -> list[float]:
     seconds = []
     for chosen in (names[:1], names):
         prewarm(plan.folder, plan.size)
-        seconds.append(target.import_staged(plan.size, chosen))
+        seconds.append(target.import_staged(plan.size, chosen).work)
+    return [seconds[1] / seconds[0]]
+
+
+def staged(target: Target, plan: Plan) -> list[float]:
+    """Stage and import, one after the other as clients do."""
+    prewarm(plan.folder, plan.size)
+    return [plan.size / MIB / target.import_staged(plan.size).total]
+
+
+def from_web(target: Target, plan: Plan) -> list[float]:
+    """An import from a web server on this machine."""
+    prewarm(plan.folder, plan.size)
+    return [plan.size / MIB / target.import_from_web(plan.size, plan.source).total]
+
+
+def copied(target: Target, plan: Plan) -> list[float]:
+    """A copy into the second store; nothing where there is only one."""
+    names = target.stores()[:2]
+    if len(names) < 2:
+        return []
+    prewarm(plan.folder, plan.size)
+    return [plan.size / MIB / target.copy(plan.size, names[1]).total]
+
+
+def hit(target: Target, plan: Plan) -> list[float]:
+    """The time of a download from the cache, in times of that from a local store.
+
+    Nothing where there is no cache. The first download, unmeasured, fills the cache.
+    """
+    if not target.cached_store:
+        return []
+    seconds = []
+    for store in ("", target.cached_store):
+        target.drop_big()
+        target.upload(plan.size, chunked=False, store=store)
+        os.sync()
+        target.download(plan.size)
+        if store:
+            target.wait_until_cached()
+        seconds.append(min(target.download(plan.size) for _ in range(3)))
+    target.drop_big()
     return [seconds[1] / seconds[0]]
 
 
 IMAGES = "/admin/images/image/"
 PAGE_MUST = 150.0  # ms
 TWO_STORES_MUST = 1.2  # times the import into one store
+HIT_MUST = 1.05  # times the download from a local store: as fast, but for the noise
 ROWS = (
     Row("list", "list 25, first page", "ms", 4, latency("first", 30)),
     Row("list", "list 25, deep page", "ms", 4, latency("deep", 30)),
@@ -167,7 +210,12 @@ ROWS = (
     Row("upload", "upload, chunked", "MiB/s", 2, upload(chunked=True)),
     Row("upload", "upload, Content-Length", "MiB/s", 2, upload(chunked=False)),
     Row("download", "download", "MiB/s", 1.3, download),
+    Row("import", "import from the web", "MiB/s", 2, from_web),
+    Row("import", "stage and import", "MiB/s", 2.5, staged),
+    Row("import", "copy into another store", "MiB/s", 2, copied),
     Row("import", "import into two stores", "x one", 0, two_stores, TWO_STORES_MUST),
+    Row("cache", "download from the cache", "x one", 0, hit, HIT_MUST),
+    Row("metadefs", "list of 33 namespaces", "ms", 5, latency("namespaces", 20)),
     Row("admin", "admin: front page", "ms", 0, page("/admin/"), PAGE_MUST),
     Row("admin", "admin: list", "ms", 0, page(IMAGES), PAGE_MUST),
     Row("admin", "admin: list, page 40", "ms", 0, page(f"{IMAGES}?p=40"), PAGE_MUST),

@@ -12,19 +12,33 @@ from tests import servers
 from tests.bench import signin
 from tests.bench.wire import BenchError
 
+CACHED_STORE = "remote"  # an object store
+
 
 @contextmanager
-def started(folder: Path, database: str, workers: int) -> Iterator[servers.Service]:
-    """Our service on ``postgresql`` or ``sqlite``, stopped afterwards; its log is shown when it fails."""
+def started(
+    folder: Path, database: str, workers: int, *, source_port: int, cached: bool
+) -> Iterator[servers.Service]:
+    """Our service on ``postgresql`` or ``sqlite``, stopped afterwards; its log is shown when it fails.
+
+    It may import from ``source_port`` of this machine. ``cached``: it also has an object store, and a cache in front of that.
+    """
     env = {
         "IMAGECATALOG_STATIC_KEYS": f"admin:{secrets.token_urlsafe(24)}",
         # The samples' data would fill the disk.
         "IMAGECATALOG_DELAYED_DELETE": "off",
+        "IMAGECATALOG_URL_ALLOWED_HOSTS": "127.0.0.1",
+        "IMAGECATALOG_URL_ALLOWED_PORTS": f"80,443,{source_port}",
         "IMAGECATALOG_STORES": ",".join(
             f"{name}=file://{folder}/stores/{name}" for name in ("local", "far")
         ),
     }
     with ExitStack() as stack:
+        if cached:
+            s3 = stack.enter_context(servers.nanio(folder))
+            env |= s3.env
+            env["IMAGECATALOG_STORES"] += f",{s3.store(CACHED_STORE)}"
+            env["IMAGECATALOG_CACHE_DIR"] = str(folder / "cache")
         if database == "postgresql":
             env["DATABASE_URL"] = stack.enter_context(servers.postgres())
         run = stack.enter_context(servers.catalogue(folder, env, workers=workers))

@@ -9,7 +9,7 @@ import hashlib
 import random
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -22,6 +22,7 @@ from tests.bench.wire import BLOCK, BenchError, Endpoint, call, exchange, read_a
 
 CHUNK = 64 << 10  # what the stock clients send as one chunk
 MAX_PAGE = 1000
+NAMESPACES = 33
 
 
 @cache
@@ -47,6 +48,14 @@ def chunks(chunked: bool) -> tuple[bytes, ...]:
     return tuple(b"%x\r\n%b\r\n" % (CHUNK, p) if chunked else p for p in bare)
 
 
+@dataclass(frozen=True)
+class Import:
+    """The seconds of an import: in total, and from the end of the wait for a worker."""
+
+    total: float
+    work: float
+
+
 @dataclass
 class Target:
     """A service and what the benchmark made there."""
@@ -57,7 +66,9 @@ class Target:
     owner: str = ""
     admin: tuple[str, str] | None = None  # who signs in to the browser admin
     cookie: str = ""
+    cached_store: str = ""  # the id of a store whose data is cached
     images: list[str] = field(default_factory=list)  # to delete at the end
+    namespaces: list[str] = field(default_factory=list)  # the paths of those created
     spare: list[str] = field(default_factory=list)  # for the delete row
     big: str = ""  # the image with data, for downloads
     read: set[str] = field(default_factory=set)  # downloaded before
@@ -87,7 +98,9 @@ class Target:
         """Delete everything that was created here and still exists."""
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(self._delete_if_there, [*self.images, *self.spare]))
-        self.images, self.spare = [], []
+        for path in self.namespaces:
+            call(self.endpoint, "DELETE", path)
+        self.images, self.spare, self.namespaces = [], [], []
 
     def _delete_if_there(self, image: str) -> None:
         call(self.endpoint, "DELETE", f"/v2/images/{image}")
@@ -111,7 +124,7 @@ class Target:
         if len(ids) < MAX_PAGE:
             raise BenchError(f"{self.name}: {len(ids)} images, {MAX_PAGE} are needed")
         marker = ids[len(ids) * 9 // 10 - 1]
-        self.paths = {
+        self.paths |= {
             "first": "/v2/images?limit=25",
             "deep": f"/v2/images?limit=25&marker={marker}",
             "thousand": f"/v2/images?limit={MAX_PAGE}",
@@ -121,6 +134,18 @@ class Target:
         self._check("deep", 25)
         self._check("thousand", MAX_PAGE)
         return len(ids)
+
+    def survey_namespaces(self) -> None:
+        """Create public namespaces of metadata definitions until there are 33, to list them."""
+        path = "/v2/metadefs/namespaces"
+        answer = call(self.endpoint, "GET", f"{path}?limit={NAMESPACES}")
+        found: Any = answer.expect(200, f"{self.name}: namespaces").json()
+        for number in range(NAMESPACES - len(found["namespaces"])):
+            wanted = {"namespace": f"bench-{number}", "visibility": "public"}
+            answer = call(self.endpoint, "POST", path, wanted)
+            answer.expect(201, f"{self.name}: namespace")
+            self.namespaces.append(f"{path}/{wanted['namespace']}")
+        self.paths["namespaces"] = f"{path}?limit={NAMESPACES}"
 
     def _check(self, page: str, length: int) -> None:
         """What is measured must be what was asked for: so many images, fully shown."""
@@ -133,13 +158,18 @@ class Target:
 
     # Data
 
-    def upload(self, size: int, *, chunked: bool) -> float:
-        """Upload noise to a new image; seconds from connecting to the answer."""
+    def upload(self, size: int, *, chunked: bool, store: str = "") -> float:
+        """Upload noise to a new image; seconds from connecting to the answer.
+
+        ``store``: the id of the store that gets the data, the default one if empty.
+        """
         image = self.create(0)
         framing = {"Transfer-Encoding": "chunked"}
         if not chunked:
             framing = {"Content-Length": str(size)}
         headers = {"Content-Type": "application/octet-stream", **framing}
+        if store:
+            headers["X-Image-Meta-Store"] = store
         path = f"/v2/images/{image}/file"
         head = self.endpoint.request("PUT", path, headers=headers)
         with self.memory.watched() if self.memory else nullcontext():
@@ -186,6 +216,17 @@ class Target:
         self.read.add(self.big)
         return seconds
 
+    def wait_until_cached(self) -> None:
+        """Wait until the cache of the service has the big image; at most 60 s."""
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            answer = call(self.endpoint, "GET", "/v2/cache").expect(200, "cache")
+            found: Any = answer.json()
+            if self.big in {one["image_id"] for one in found["cached_images"]}:
+                return
+            time.sleep(0.05)
+        raise BenchError(f"{self.name}: the image is not in the cache after 60 s")
+
     # Imports
 
     def stores(self) -> list[str]:
@@ -198,12 +239,8 @@ class Target:
         writable.sort(key=lambda one: one.get("default") != "true")
         return [str(one["id"]) for one in writable]
 
-    def import_staged(self, size: int, stores: Sequence[str]) -> float:
-        """Stage noise, import it into these stores, and delete it.
-
-        Returns the seconds from the beginning of the work, after the wait for a worker, to its
-        end.
-        """
+    def import_staged(self, size: int, stores: Sequence[str] = ()) -> Import:
+        """Stage noise, import it into these stores, or the default one, and delete it."""
         image = self.create(0)
         headers = {
             "Content-Type": "application/octet-stream",
@@ -211,19 +248,49 @@ class Target:
         }
         path = f"/v2/images/{image}/stage"
         head = self.endpoint.request("PUT", path, headers=headers)
-        self._send(head, size, chunked=False)
-        wanted = {"method": {"name": "glance-direct"}, "stores": list(stores)}
+        staging = self._send(head, size, chunked=False)
+        done = self._import(image, {"name": "glance-direct"}, stores)
+        self._drop(image, size)
+        return Import(staging + done.total, done.work)
+
+    def import_from_web(self, size: int, url: str) -> Import:
+        """Import the ``size`` bytes of noise at a URL, and delete them."""
+        image = self.create(0)
+        done = self._import(image, {"name": "web-download", "uri": url})
+        self._drop(image, size)
+        return done
+
+    def copy(self, size: int, store: str) -> Import:
+        """Upload noise into the default store, copy it into another one, and delete it."""
+        self.drop_big()
+        self.upload(size, chunked=False)
+        done = self._import(self.big, {"name": "copy-image"}, [store])
+        shown = call(self.endpoint, "GET", f"/v2/images/{self.big}").json()
+        if store not in str(shown["stores"]).split(","):
+            raise BenchError(f"{self.name}: the image was not copied into {store}")
+        self.drop_big()
+        return done
+
+    def _import(
+        self, image: str, method: Mapping[str, str], stores: Sequence[str] = ()
+    ) -> Import:
+        wanted: dict[str, object] = {"method": method}
+        if stores:
+            wanted["stores"] = list(stores)
         with self.memory.watched() if self.memory else nullcontext():
+            asked = time.perf_counter()
             answer = call(self.endpoint, "POST", f"/v2/images/{image}/import", wanted)
             answer.expect(202, f"{self.name}: import")
             self._wait_while(image, "pending")
-            begin = time.perf_counter()
+            began = time.perf_counter()
             self._wait_while(image, "processing")
-            seconds = time.perf_counter() - begin
+            ended = time.perf_counter()
+        return Import(ended - asked, ended - began)
+
+    def _drop(self, image: str, size: int) -> None:
         self._verify(image, size)
         self.delete(image)
         self.images.remove(image)
-        return seconds
 
     def _wait_while(self, image: str, status: str) -> None:
         """Wait until the newest task of an image has another status."""
