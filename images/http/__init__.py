@@ -1,3 +1,3 @@
-"""HTTP for every interface: bodies, ranges, streaming, responses, errors. Uses no models."""
+"""HTTP code that all interfaces share: bodies, ranges, streaming, responses, errors."""
 
 from __future__ import annotations

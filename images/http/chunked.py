@@ -27,7 +27,7 @@ TRAILER_LINE = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:" + TEXT + rb"\r")
 
 
 class Framing:
-    """The state of decoding one chunked body; it only parses bytes that others have received.
+    """The state of decoding one chunked body. It parses bytes, and does not receive them.
 
     ``done`` is true after the end of the body.
     """
@@ -43,8 +43,8 @@ class Framing:
     ) -> int:
         """Append the payload in buffer[start:stop] to ``views``; return the index of the first unused byte.
 
-        Unused are an unfinished line of at most LINE_LIMIT bytes and, once ``done`` is true,
-        the bytes that follow the body. More can be unused if ``views`` has MAX_VIEWS elements:
+        Unused are an unfinished line (at most 8190 bytes) and, once ``done`` is true, the bytes
+        that follow the body. More bytes are unused if ``views`` is full (1024 elements): then
         empty the list and call again. Raises BodyIncomplete for a malformed body.
         """
         view = memoryview(buffer)

@@ -54,10 +54,11 @@ def network_of(address: str) -> str:
 
 
 def as_peers(trusted: tuple[str, ...]) -> list[str]:
-    """Return the trusted networks as a server sees them in the addresses of its peers.
+    """Return the trusted networks in each form that the addresses of a server's peers can have.
 
-    The word UNIX, for Unix sockets, is left out. IPv4 networks are returned also as mapped to
-    IPv6, because a socket of both families reports IPv4 peers as IPv4-mapped IPv6 addresses.
+    An IPv4 network is returned twice: as it is, and mapped to IPv6, because a socket of both
+    families reports IPv4 peers as IPv4-mapped IPv6 addresses. The entry for Unix sockets is
+    left out.
     """
     networks = _networks(trusted)
     mapped = [
@@ -69,9 +70,9 @@ def as_peers(trusted: tuple[str, ...]) -> list[str]:
 
 
 def is_trusted(peer: str) -> bool:
-    """Return whether the address of a peer is that of a trusted proxy (IMAGECATALOG_TRUSTED_PROXIES).
+    """Return whether ``peer``, the address of a peer, is in IMAGECATALOG_TRUSTED_PROXIES.
 
-    ``peer`` is empty for the peer of a Unix socket.
+    An empty ``peer`` stands for the peer of a Unix socket.
     """
     trusted = settings.IMAGECATALOG_TRUSTED_PROXIES
     if not trusted:  # the usual case, checked first because every request needs it

@@ -1,6 +1,7 @@
-"""The client's connection while a request body is read: timeouts, and the end on shutdown.
+"""Receiving from and sending to the sockets of clients: timeouts, early ends, and the shutdown.
 
-Socket errors become errors of the catalogue. The module works on sockets and knows no requests.
+Socket errors while a request body is received become errors of the catalogue, such as
+BodyIncomplete. The module works on sockets and does not know HTTP.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ _Read = TypeVar("_Read")
 def receiving(sock: socket.socket, seconds: float) -> Iterator[None]:
     """Within this context, let a read of the socket fail if no byte arrives for ``seconds``.
 
-    ``stop`` ends the reads within it. Raises ServerStopping if the service is stopping, and
-    TransferEnded after ``end_receiving``.
+    The context raises ServerStopping if the service is stopping, and TransferEnded if
+    ``end_receiving`` was called for the socket.
     """
     before = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _TIMEVAL.size)
     timeout = sock.gettimeout()
@@ -66,10 +67,10 @@ def receiving(sock: socket.socket, seconds: float) -> Iterator[None]:
 
 
 def set_patience(sock: socket.socket, seconds: float) -> None:
-    """Set for how many seconds a read of the socket waits for a byte.
+    """Set for how many seconds a read of the socket waits for a byte before it fails.
 
-    Without TLS the kernel has the timeout, because a timeout of Python costs one poll for each
-    read.
+    Without TLS the timeout is an option of the kernel's socket, because a timeout of Python
+    costs one system call more for each read.
     """
     with _lock:
         if sock in _receiving:
@@ -130,8 +131,8 @@ def _patiently(sock: socket.socket, read: Callable[[], _Read]) -> _Read:
 def send_at_once(sock: socket.socket, blocks: Any, most: int) -> int:
     """Send as much of ``blocks`` as the socket accepts without waiting; return how many bytes.
 
-    At most ``most`` bytes are sent. The kernel accepts no more than UNSENT bytes ahead of the
-    network: it has one limit for all connections, and many clients that do not read would
+    At most ``most`` bytes are sent. The kernel keeps no more than 256 KiB that the network has
+    not sent yet: it has one limit for all connections, and many clients that do not read would
     otherwise slow every other connection down.
     """
     if sock.family != socket.AF_UNIX:  # the buffer of a Unix socket is small
@@ -147,17 +148,18 @@ def send_at_once(sock: socket.socket, blocks: Any, most: int) -> int:
 
 
 def discard_unsent(sock: socket.socket) -> None:
-    """Make the kernel discard bytes that the client has not read when the socket is closed.
+    """Let the kernel discard the bytes that the client has not read when the socket is closed.
 
-    It would otherwise keep them for minutes.
+    The kernel would otherwise keep these bytes for minutes.
     """
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def moved(sock: socket.socket) -> int:
-    """Return how many bytes a connection has received, and sent with acknowledgement, in all.
+    """Return the sum of the bytes that a connection has received, and sent with acknowledgement.
 
-    Raises OSError for a closed connection, and for a Unix socket.
+    Counts from the beginning of the connection. Raises OSError for a closed connection, and for
+    a Unix socket.
     """
     info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _MOVED.size)
     received, acknowledged = _MOVED.unpack(info)

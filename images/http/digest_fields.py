@@ -55,21 +55,21 @@ def field(digests: dict[str, str]) -> str:
 
 
 def asked(request: HttpRequest) -> set[str]:
-    """Return the algorithms in a request's header Want-Repr-Digest, by their names in hashlib.
+    """Return the algorithms (names of hashlib) for which a request's header Want-Repr-Digest asks.
 
-    Leaves out algorithms with the weight 0.
+    Leaves out algorithms with the weight 0. Empty without the header, or if it is malformed.
     """
     weights = _weights(request.headers.get(WANTED, ""))
     return {algorithm for algorithm, weight in weights.items() if weight}
 
 
 def wanted(request: HttpRequest, digests: Mapping[str, str]) -> dict[str, str]:
-    """Return the digests that the header field Want-Repr-Digest of a request prefers.
+    """Return the known digests that a client prefers by the header field Want-Repr-Digest.
 
-    ``digests`` (algorithm -> hexadecimal) are the known digests of the data. The digests with
-    the greatest weight are returned. Without the field, or if it names none of them, all
-    digests are returned except those with the weight 0. The field is a hint: a malformed value
-    is ignored.
+    ``digests`` (algorithm -> hexadecimal) are the known digests of the data. Returns the
+    digests to which the field gives the greatest weight. Without the field, or if it names none
+    of their algorithms, returns all digests; a digest with the weight 0 is always left out. A
+    malformed field is ignored.
     """
     weights = _weights(request.headers.get(WANTED, ""))
     accepted = {it: digest for it, digest in digests.items() if weights.get(it) != 0}

@@ -66,11 +66,12 @@ def operation(
     public: bool = False,
     form: str = "Refusal",
 ) -> Document:
-    """Return the OpenAPI operation of a view; its texts are the docstring of the view.
+    """Return the OpenAPI operation of a view; the view's docstring is its summary and description.
 
     ``answers`` are the successful responses by status code. ``refusals`` are the status codes
-    of errors, besides the errors that any request can cause. Names of error responses begin
-    with ``form``, such as ``Refusal404``. ``public`` operations need no sign-in.
+    of errors, besides the errors that any request can cause; the operation refers to the
+    response with the name ``form`` and the status code, such as ``Refusal404``. ``public``
+    operations need no sign-in.
     """
     # OpenAPI documents are in Markdown.
     text = (getdoc(view) or "").replace("``", "`")
@@ -103,7 +104,7 @@ def _name(view: Callable[..., Any]) -> str:
 
 
 def tagged(tag: str, paths: Mapping[str, Document]) -> Document:
-    """Return OpenAPI paths with a tag on each operation, by which readers find related operations."""
+    """Return the OpenAPI paths with ``tag`` on each operation; viewers group operations by tags."""
     return {
         path: {method: {"tags": [tag], **one} for method, one in methods.items()}
         for path, methods in paths.items()
@@ -155,7 +156,10 @@ def json_body(schema: Document) -> Document:
 
 
 def fields(*required: str, **properties: Document) -> Document:
-    """Return the JSON schema of an object; ``properties`` are its members, some are ``required``."""
+    """Return the JSON schema of an object with the members ``properties`` (name -> schema).
+
+    ``required`` are the names of the members that an object must have.
+    """
     schema: Document = {"type": "object", "properties": properties}
     return schema | ({"required": list(required)} if required else {})
 
@@ -171,9 +175,9 @@ def ref(name: str) -> Document:
 
 
 def schemas(documents: Mapping[str, Document]) -> Document:
-    """Return JSON schemas (by name) in the form that OpenAPI documents need.
+    """Return JSON schemas (by name) as the component schemas of an OpenAPI document.
 
-    Definitions within a schema become schemas of the document, and references point to them.
+    The ``definitions`` within a schema become component schemas, and references point to them.
     """
     components: Document = {}
     for name, document in documents.items():
@@ -188,7 +192,7 @@ def schemas(documents: Mapping[str, Document]) -> Document:
 
 
 def _moved(value: Any) -> Any:
-    """Return a part of a JSON schema with its references changed to point to ``components``."""
+    """Return a part of a JSON schema whose references point to the document's component schemas."""
     if isinstance(value, list):
         return [_moved(one) for one in value]
     if not isinstance(value, dict):
@@ -199,9 +203,10 @@ def _moved(value: Any) -> Any:
 
 
 def refusal_responses(form: str, content: Document) -> Document:
-    """Return the OpenAPI responses for errors, by ``form`` and status code, such as ``Refusal404``.
+    """Return the OpenAPI responses for all errors: name -> response.
 
-    ``content`` is the OpenAPI description of their body.
+    A name is ``form`` and the status code, such as ``Refusal404``. ``content`` is the OpenAPI
+    description of the response's body.
     """
     return {
         f"{form}{status}": {"description": description, "content": content}

@@ -94,10 +94,10 @@ def second(moment: datetime) -> str:
 
 
 def _error_form(request: HttpRequest) -> str:
-    """Return the media type for an error response: the one that Accept prefers, or plain text.
+    """Return the media type of an error response: HTML, JSON or plain text, as Accept prefers.
 
-    An empty Accept gives JSON: openstacksdk sends it with uploads and patches, and shows the
-    message of an error only if that is JSON or HTML.
+    The default is plain text. An empty Accept gives JSON: openstacksdk sends it with uploads
+    and patches, and shows the message of an error only if the response is JSON or HTML.
     """
     accept = request.META.get("HTTP_ACCEPT")
     if accept is None or len(accept) > LONGEST_ACCEPT:

@@ -86,7 +86,7 @@ def body(request: HttpRequest, patience: float = math.inf) -> Iterator[bytes]:
 def data(request: HttpRequest, patience: float = math.inf) -> Iterator[bytes]:
     """Yield the blocks of a request body that is an image's data, and count its bytes in the metrics.
 
-    The parameters and exceptions are those of ``body``.
+    The parameters and exceptions are the same as for ``body``.
     """
     for block in body(request, patience):
         process_metrics.count("upload_bytes_total", by=len(block))
@@ -267,7 +267,7 @@ def content_range(
 ) -> tuple[int, int] | None:
     """Return the requested range [start, stop) of data of ``size`` bytes; None for the whole data.
 
-    The whole data is sent if If-Range has another tag than the data's ``etag``. Raises Invalid
+    Returns None also if If-Range has another ETag than the data's ``etag``. Raises Invalid
     for several ranges, RangeNotSatisfiable for a range that is not within the data.
     """
     if not preconditions.allows_range(request, etag):
@@ -285,10 +285,10 @@ def download(
     checksum: str | None,
     direct: Direct | None = None,
 ) -> StreamingHttpResponse:
-    """Return the response with the data, or with the range ``part`` of it, which ``blocks`` yields.
+    """Return the response that sends ``blocks``: all of an image's data, or only the range ``part``.
 
-    ``size`` (bytes) and ``checksum`` (MD5, hexadecimal) are those of the whole data; ``part``
-    is [start, stop). If ``blocks`` ends early the connection is closed, so that no client
+    ``size`` (bytes) and ``checksum`` (MD5, hexadecimal) describe the whole data; ``part`` is
+    [start, stop), or None. If ``blocks`` ends early the connection is closed, so that no client
     considers the data complete. ``direct`` is the result of ``direct_to`` for ``blocks``: with
     it the kernel sends the data.
     """
@@ -350,9 +350,9 @@ class Direct(NamedTuple):
 
 
 def direct_to(request: HttpRequest, blocks: Iterator[bytes]) -> Direct | None:
-    """Return the client's connection if the kernel can write the data to it; None otherwise.
+    """Return the client's connection if the kernel can write ``blocks`` to it; None otherwise.
 
-    It can if the data is a file, and the connection has no TLS.
+    The kernel can do so if ``blocks`` is a file, and the connection has no TLS.
     """
     sock = request.META.get("gunicorn.socket")
     # A TLS socket is of the class SSLSocket, so it is refused.

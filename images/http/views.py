@@ -1,4 +1,4 @@
-"""The base of all API views: authentication first, exact methods, and the responses 404 and 501."""
+"""The base classes of API views, the view of unknown paths, and the responses 400, 500 and 503."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ TOO_OFTEN = "Your project sends too many requests."
 
 
 class ApiView(APIView):
-    """The base of API views: authentication comes first, and errors have the format of the API.
+    """The base of API views, which authenticates first and answers errors in the API's format.
 
-    A view overrides attributes and methods only where its resource answers differently.
+    A subclass overrides attributes and methods only where its resource answers differently.
     """
 
     # Without HEAD, which Django would derive from GET: the API answers 405.
@@ -54,7 +54,7 @@ class ApiView(APIView):
     def dispatch(
         self, request: HttpRequest, *args: Any, **kwargs: Any
     ) -> HttpResponseBase:
-        """Answer a request, and discard the unread bytes of its body."""
+        """Return the response to a request, and discard the unread bytes of the request's body."""
         # Browsers send OPTIONS without credentials.
         if request.method == "OPTIONS":
             return responses.nothing(200)
@@ -119,7 +119,7 @@ class ApiViewSet(ViewSetMixin, ApiView):
 
 
 class UnknownPathView(ApiView):
-    """The answer to any path without a resource: 404 after authentication, 501 for unknown methods."""
+    """The view of all paths without a resource: 404 after authentication, 501 for unknown methods."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Authenticate the caller, and raise NotFound unless the HTTP method is unknown."""
@@ -136,7 +136,7 @@ class UnknownPathView(ApiView):
 
 
 def without_body(view: View) -> View:
-    """Wrap a view so that it answers GET, HEAD and DELETE requests that have a body with 400."""
+    """Return a view like ``view`` that answers 400 to GET, HEAD and DELETE requests with a body."""
 
     @wraps(view)
     def refusing(request: HttpRequest) -> HttpResponseBase:
@@ -158,7 +158,7 @@ def get_caller(request: Request) -> Caller:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer 500 without internal details, or 503 if the database is unavailable."""
+    """Return the response 500 without internal details, or 503 if the database is unavailable."""
     if outage := current_outage():
         return unavailable(responses.error(request, 503, outages.sentence(outage)))
     return responses.error(request, 500, responses.SERVICE_FAILED)
@@ -187,7 +187,7 @@ def unavailable(response: HttpResponse) -> HttpResponse:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer 400 for a request that Django itself refuses (Django's handler400)."""
+    """Return the response 400 to a request that Django itself refuses (Django's handler400)."""
     is_told = isinstance(exception, FileRefused)
     message = str(exception) if is_told else "The request is malformed."
     return responses.error(request, 400, message)
