@@ -1,7 +1,7 @@
 """Imports of image data by a background worker, by the methods of the import API.
 
-A request queues a transfer, which is the task; a background worker carries it out. There is
-one module for each method, and ``methods`` is their registry.
+A request queues a transfer, which clients see as a task; a background worker carries it out.
+There is one module for each method, and the module ``methods`` is their registry.
 """
 
 from __future__ import annotations

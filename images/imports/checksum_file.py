@@ -33,7 +33,10 @@ ALONE: Final = re.compile(HEX, re.ASCII)
 
 
 class Entry(NamedTuple):
-    """A digest in a checksum file, with the name of the file that has it; None if no name is stated."""
+    """A digest in a checksum file, its algorithm, and the name of the file that has this digest.
+
+    The name is None if the checksum file states only the digest.
+    """
 
     algorithm: str
     digest: str  # hexadecimal, in lower case

@@ -42,10 +42,10 @@ def convert(
 ) -> None:
     """Convert the disk in the file ``source`` to the format ``output``, and write it to ``target``.
 
-    Both formats are in NAMES; a disk of more than ``most`` bytes is refused. ``check`` is
-    called at least twice a second; the conversion ends when it raises. Raises ContentRefused
-    for a disk of another format or one that needs other files, OverLimit, ProgramFailed, and
-    the errors of ``check``.
+    The formats can be raw, qcow2, vmdk, vdi, vhd and vhdx. ``check`` is called at least twice a
+    second, and the conversion ends when it raises an error. Raises ContentRefused for a disk
+    that has another format or needs other files, OverLimit for a disk of more than ``most``
+    bytes, ProgramFailed if qemu-img fails, and the errors of ``check``.
     """
     _inspect(source, disk_format, check)
     size = _virtual_size(source, disk_format, check)

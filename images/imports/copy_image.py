@@ -29,10 +29,12 @@ def prepare(wanted: ImportRequest) -> ImportRequest:
 def queue(
     image: Image, wanted: ImportRequest, targets: Targets, actor: Caller, task: Task
 ) -> bool:
-    """Queue the copy of a locked image to other stores; return False if all stores have its data.
+    """Queue the copy of a locked image's data to other stores, and return True.
 
-    If the request is for all stores, only the stores without the data are targets. Raises
-    Invalid if the request names a store that has the data already, and OverLimit.
+    If the request is for all stores, only the stores without the data are targets. Returns
+    False, and queues nothing, if all of them have the data already. Raises Invalid if the
+    request names a store that has the data already, OverLimit for too many locations or a full
+    quota.
     """
     if wanted.all_stores:
         present = lifecycle.stores_with_data(image)

@@ -72,7 +72,7 @@ def decompressed(blocks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _parts(source: Source, method: str) -> Iterator[bytes]:
-    """Yield the decompressed data of a file, which can have several compressed parts in sequence."""
+    """Decompress data by ``method`` and yield it; it can consist of several compressed parts."""
     magics = OPENED[method]
     for _ in range(MOST_PARTS):
         yield from _inflated(source, DECODERS[method](), method)

@@ -36,7 +36,8 @@ def queue(
 
     The staged data now expires after IMAGECATALOG_UPLOAD_EXPIRY seconds. Raises Conflict if the
     data has not arrived yet, or belongs to a resumable upload, OverLimit if several copies
-    exceed the quota, and Invalid if another digest was stated when the data was staged.
+    exceed the quota, and Invalid if the request states another digest than the client stated
+    when it sent the data.
     """
     staged = Transfer.objects.staging().filter(image=image).first()
     if not (staged and staged.import_method and staged.is_complete):

@@ -84,7 +84,8 @@ def queue(
     """Queue the import of another region's image for a locked image; return True.
 
     The caller's token is stored only if no other credentials are configured for the region.
-    Raises the errors of ``queue_fetch``.
+    Raises Conflict if the image is pinned to data of another size, OverLimit for a full quota,
+    StoreReadOnly.
     """
     configured = remotes.configured().get(wanted.remote.region)
     secrets = {TOKEN: wanted.remote.token}
@@ -105,9 +106,9 @@ def bring_in(
 ) -> None:
     """Copy the image of another region: its data, its formats and some of its properties.
 
-    All of these are saved only when the image becomes active, so a failure leaves it unchanged.
-    ``until_stopped`` wraps the iterator of blocks, and raises ServerStopping when the worker is
-    stopping. Raises the errors of ``lifecycle.receive`` and of ``image_service.describe``.
+    The formats and properties are saved only when the image becomes active. ``until_stopped``
+    wraps the iterator of blocks, and raises ServerStopping when the worker is stopping. Raises
+    the errors of ``lifecycle.receive`` and of ``image_service.describe``.
     """
     failpoint("glance_download.claimed")
     try:

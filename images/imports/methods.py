@@ -25,7 +25,7 @@ class Method(Protocol):
     def prepare(self, wanted: ImportRequest) -> ImportRequest:
         """Check a request before the image's row is locked; return it with the facts that were found.
 
-        An example of such a check is a URL, and of a fact the size that a web server reports.
+        For example, check the URL of the data, and add the size that the web server reports.
         """
 
     def queue(
@@ -38,7 +38,7 @@ class Method(Protocol):
     ) -> bool:
         """Create the transfer of an import for a locked image; a background worker carries it out.
 
-        Returns False if nothing is to be done, so that there is no transfer.
+        Returns True if there is a transfer, False if nothing is to be done.
         """
 
     def bring_in(

@@ -1,8 +1,8 @@
-"""Plugins that the operator switches on: they change imported data before it is checked.
+"""Import plugins, which the operator switches on: they change imported data before it is checked.
 
-The arriving data is compared with the size and the digests that its client stated, and the
-changed data passes the checks of every image. The client can state the size and the digests of
-the changed data, too.
+The arriving data is compared with the size and the digests that the client has stated for it.
+The changed data then passes the checks that the data of every image passes. The client can also
+state the size and the digests of the changed data.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ UNCHANGED = (TransferKind.IMAGE_COPY, TransferKind.LOCATION)
 
 
 def shown(wanted: ImportRequest) -> dict[str, Any]:
-    """Return the expected size and digests of the changed data, as the task of the request keeps them.
+    """Return the members of a task that show the expected size and digests of the changed data.
 
     Empty if the client has stated none.
     """
@@ -49,9 +49,9 @@ def applied(
     Only data that clients bring in by the import API is changed. The call also changes two
     arguments, without saving them: ``transfer`` then expects the size and digests that its client
     has stated for the changed data, and its ``source_digests`` are the digests stated for the
-    arriving data. ``image`` has the formats of the changed data, and no longer the properties with
-    the owner's digests, because those are compared with the arriving data. ``check_running`` raises
-    an error when the worker is stopping.
+    arriving data. ``image`` then has the formats of the changed data, and no longer the properties
+    in which its owner states digests, because they are compared with the arriving data.
+    ``check_running`` raises an error when the worker is stopping.
 
     The iteration raises Invalid for data of another size or digest, ContentRefused, OverLimit,
     StoreFull, ProgramFailed, and the errors of ``check_running`` and of ``blocks``.
@@ -125,9 +125,10 @@ def _converted(
     blocks: Iterator[bytes],
     check_running: Callable[[], None],
 ) -> Iterator[bytes]:
-    """Yield a disk after its conversion to the configured format.
+    """Convert a disk from ``disk_format`` to the configured format, and yield the new disk's data.
 
-    The temporary files have no names, so they disappear even if the process is killed.
+    Temporary files hold both disks. They have no names, so they disappear even if the process
+    is killed.
     """
     check = _check(transfer, check_running)
     output, most = settings.IMAGECATALOG_CONVERSION_FORMAT, _room(image)
@@ -155,7 +156,7 @@ def _room(image: Image) -> int:
 
 
 def _check(transfer: Transfer, check_running: Callable[[], None]) -> Callable[[], None]:
-    """Return a function to be called while a plugin works: it sends heartbeats of the transfer.
+    """Return a function that sends heartbeats of the transfer; it is called while a plugin works.
 
     The function raises Gone if the transfer was ended, StoreFull if the disk of the data folder
     is full, and the errors of ``check_running``.
@@ -174,10 +175,10 @@ def _check(transfer: Transfer, check_running: Callable[[], None]) -> Callable[[]
 def _compared(
     blocks: Iterable[bytes], expected: Mapping[str, str], stated: Mapping[str, str]
 ) -> Iterator[bytes]:
-    """Yield the blocks, and compare them with the digests ``expected`` and with the owner's digests.
+    """Yield the blocks, and compare their digests with ``expected`` and ``stated``.
 
-    ``stated`` are the properties in which the owner states digests. Raises Invalid after the
-    last block if a digest differs.
+    ``expected`` has digests by algorithm; ``stated`` are the custom properties in which the
+    image's owner states digests. Raises Invalid after the last block if a digest differs.
     """
     of_owner = expected_digests.of_owner(stated)
     with Digests(*{*expected, *of_owner}) as digests:

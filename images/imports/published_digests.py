@@ -39,9 +39,9 @@ def shown(wanted: ImportRequest) -> dict[str, Any]:
 
 
 def secrets(wanted: ImportRequest) -> dict[str, str]:
-    """Return the complete URL of a request's checksum file, which a transfer stores encrypted.
+    """Return the complete URL of a request's checksum file in a dict of secrets (name -> value).
 
-    Empty if the request has no checksum file.
+    A transfer stores secrets encrypted. Empty if the request has no checksum file.
     """
     return {URL: wanted.checksum_file.url} if wanted.checksum_file else {}
 

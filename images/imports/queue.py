@@ -52,11 +52,11 @@ def next_waiting(begun: Collection[UUID], busy: Collection[str]) -> Waiting | No
 def carry_out(transfer_id: UUID, stopping: Callable[[], bool] = lambda: False) -> bool:
     """Carry out a waiting transfer: the image becomes active, or is copied to other stores.
 
-    Returns False if another worker has begun the transfer, or the image's status has changed
-    meanwhile. On failure the image gets the transfer's ``status_on_failure``; a pinned image is
-    queued instead of killed, because the same bytes can still be uploaded. When ``stopping()``
-    becomes True, the transfer is queued again for the next worker. Raises every error that
-    prevents the transfer.
+    Returns True when that is done, and False if another worker has begun the transfer, or the
+    image's status has changed meanwhile. On failure the image gets the transfer's
+    ``status_on_failure``; a pinned image is queued instead of killed, because the same bytes
+    can still be uploaded. When ``stopping()`` becomes True, the transfer is queued again for
+    the next worker. Raises every error that prevents the transfer.
     """
     transfer = Transfer.objects.get(pk=transfer_id)
     actor = replace(operator("worker"), request_id=transfer.request_id)

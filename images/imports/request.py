@@ -22,7 +22,7 @@ class RemoteReference:
 
 @dataclass(frozen=True)
 class ChecksumFile:
-    """A checksum file with the digests that the data must have, and the name of the data in it."""
+    """The URL of a checksum file that states digests of the data, and the data's name in this file."""
 
     url: str
     name: str

@@ -45,7 +45,10 @@ def check_image(method: str, image: Mapping[str, Any], caller: Caller) -> None:
 
 
 def request_import(image_id: str, wanted: ImportRequest, actor: Caller) -> Task | None:
-    """Queue the import of an image's data, and return its task; None if all stores have it.
+    """Queue the import of an image's data, and return its task.
+
+    Returns None, without a task, if the request is for all stores and they have the data
+    already.
 
     Raises NotFound, Conflict (the image has the wrong status or no formats, another import is
     queued or running, a store does not exist), Invalid (unknown method, refused URL, a
@@ -68,7 +71,7 @@ def import_new(
 ) -> Task:
     """Create an image and queue the import of its data: both or neither. Return the task.
 
-    ``attributes`` are the result of ``parse_new_image``. Raises the errors of
+    ``attributes`` are the image's (attributes, custom properties, tags). Raises the errors of
     ``request_import`` and of ``lifecycle.create``.
     """
     targets = _targets(wanted)
@@ -97,7 +100,10 @@ def _task(wanted: ImportRequest, actor: Caller) -> Task:
 def _queue(
     image_id: str, wanted: ImportRequest, targets: Targets, task: Task, actor: Caller
 ) -> bool:
-    """Lock the image, check it, and queue its import; return False if all stores have the data already."""
+    """Lock and check an image, and queue its import; return whether a transfer was queued.
+
+    No transfer is needed if the request is for all stores and they have the data already.
+    """
     with locked(image_id, actor) as image:
         _check_no_transfer(image_id)
         check_image(wanted.method, rows.row_of(image), actor)
@@ -114,7 +120,7 @@ def _check_no_transfer(image_id: str) -> None:
 
 
 def _targets(wanted: ImportRequest) -> Targets:
-    """Return the stores that get the data: those of the request, all stores, or the default store.
+    """Return the stores that get the data: the requested stores, all stores, or the default store.
 
     Raises Conflict if a store is not configured, OverLimit if an image cannot have so many
     locations, StoreReadOnly.

@@ -31,8 +31,8 @@ def check_status(status: str) -> None:
 def prepare(wanted: ImportRequest) -> ImportRequest:
     """Check the URL, and return the request with the size that the web server reports.
 
-    A size that the client expects stays. Raises Invalid if there is no URL or it is refused,
-    OverLimit if the size exceeds the cap.
+    If the request already has the size that the client expects, it is kept. Raises Invalid if
+    there is no URL or the URL is refused, OverLimit if the size exceeds the cap.
     """
     if not wanted.uri:
         raise errors.Invalid("The method 'web-download' needs a 'uri'.")
@@ -43,7 +43,11 @@ def prepare(wanted: ImportRequest) -> ImportRequest:
 def queue(
     image: Image, wanted: ImportRequest, targets: Targets, actor: Caller, task: Task
 ) -> bool:
-    """Queue a web download for a locked image; return True. Raises the errors of ``queue_fetch``."""
+    """Queue a web download for a locked image; return True.
+
+    Raises Conflict if the image is pinned to data of another size, OverLimit for a full quota,
+    StoreReadOnly.
+    """
     source = lifecycle.Source(
         wanted.uri,
         size=wanted.size,

@@ -42,7 +42,7 @@ class LocalHeader(NamedTuple):
 
 
 def local_header(source: Bytes) -> LocalHeader:
-    """Read the header of the first file in a zip file.
+    """Read and return the header of the first file in a zip file.
 
     Raises ContentRefused if the file is encrypted, compressed in an unknown way, or malformed.
     """
@@ -71,8 +71,9 @@ def inflate() -> Decoder:
 def check_end(source: Bytes, header: LocalHeader, checksum: int, size: int) -> None:
     """Read the end of a zip file after the data of its only file, and check it.
 
-    ``checksum`` is the CRC-32 of the data that was read; ``size`` (bytes) is for the message.
-    Raises ContentRefused if the zip file states another CRC-32, or has a second file.
+    ``checksum`` is the CRC-32 of the data that was read, and ``size`` its size in bytes, which
+    only the error message needs. Raises ContentRefused if the zip file states another CRC-32,
+    or has a second file.
     """
     expected = header.checksum
     if header.has_descriptor:
