@@ -1,9 +1,9 @@
 """The operations that change an image, for every interface.
 
-Each operation locks the row, decides, writes, and only then touches bytes. Operations take
-ids, never instances, so that no caller can pass a stale row. The interface checks whether the
-caller has permission; this package checks, under the row's lock, whether the image's state
-allows the operation.
+Each operation locks the image's row, decides, writes, and only then touches stored data.
+Operations take ids, never instances, so that no caller can pass a stale row. The interface
+checks whether the caller has permission; this package checks, under the row's lock, whether the
+image's state allows the operation.
 """
 
 from __future__ import annotations

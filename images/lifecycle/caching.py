@@ -1,4 +1,4 @@
-"""Periodic work of the background worker: cache queued images, remove deleted ones."""
+"""The read cache's periodic work: cache queued images, and remove the data of deleted images."""
 
 from __future__ import annotations
 
@@ -58,7 +58,10 @@ def _is_cached(image_id: str) -> bool:
 
 
 def tidy_cache() -> None:
-    """Remove damaged data and data of deleted images; evict images until the maximum size is met."""
+    """Remove damaged data and deleted images from the read cache, and more if it is too large.
+
+    Does nothing if this machine has no cache.
+    """
     if not cache.is_on():
         return
     cache.clean()

@@ -72,17 +72,18 @@ def change(
 
 
 def preview(image: Image, changes: Changes) -> None:
-    """Apply checked changes to an image in memory only, for checks before the changes are saved."""
+    """Set the changed values on an image in memory only, so that checks can run before the save."""
     for name, value in changes.fields.items():
         setattr(image, name, value)
     image.properties = _merged(image.properties, changes.properties, changes.removed)
 
 
 def _announced(image: Image, changes: Changes) -> dict[str, Any]:
-    """Return the column ``size`` with the size that a client states before it sends the data.
+    """Return ``{"size": bytes}`` if a client states the size of data that it will send later.
 
-    Empty if the image has or receives data, or no size is stated. Raises Forbidden if the image
-    has or receives data, and the stated size or checksum is not the image's.
+    Returns an empty dict if the image has or receives data, or no size is stated. Raises
+    Forbidden if the image has or receives data, and the stated size or checksum is not the
+    image's.
     """
     if image.status == Status.QUEUED and not image.pinned:
         return {} if changes.size is None else {"size": changes.size}

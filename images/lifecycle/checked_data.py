@@ -1,8 +1,8 @@
 """The checks that an image's data passes before the image is active, however the data comes.
 
-One pass over the bytes counts, digests and inspects them, and compares them with the image's
-signature, its owner's digests and its pin. The module knows neither the source nor the
-destination of the bytes.
+One pass over the bytes counts, digests and inspects them. They are compared with the image's
+signature, with the digests that its owner states in custom properties, and with the size and
+digests of earlier data. The module knows neither the source nor the destination of the bytes.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ DATA_COLUMNS = (
 
 
 class SizeMismatch(errors.Invalid):
-    """The data does not have the size that the client, or the source of the data, has stated."""
+    """The error for data that does not have the size that the client or the data's source states."""
 
     code = "size-mismatch"
 
@@ -68,11 +68,11 @@ class Criteria:
 class DataFacts:
     """The known facts of data: its size and, if the data was read, its digests and virtual size.
 
-    ``criteria`` are the formats, the hash algorithm, the signature and the owner's digests with
-    which the data was compared; None for data that was not read. ``digests`` are all computed
-    digests: algorithm -> hexadecimal. ``source_digests`` are digests of the data before plugins
-    changed it. ``verified_by`` is the kind of statement with which the data, or its source, was
-    compared, such as ``signature`` or ``owner``; empty if there was none.
+    ``criteria`` are the formats, the hash algorithm, the signature and the digests stated by
+    the owner with which the data was compared; None for data that was not read. ``digests`` are
+    all computed digests: algorithm -> hexadecimal. ``source_digests`` are digests of the data
+    before plugins changed it. ``verified_by`` is the kind of statement with which the data, or
+    its source, was compared, such as ``signature`` or ``owner``; empty if there was none.
     """
 
     size: int  # bytes
@@ -115,7 +115,7 @@ class CheckedData:
         ``DataFacts.verified_by``. ``source_digests`` are digests of the data before plugins changed
         it; another part of the import compares them. ``room`` is the number of bytes that the
         owner's quota leaves; None for no quota. Raises Invalid if the image lacks a format, its
-        signature cannot be verified, or its owner's digests are malformed.
+        signature cannot be verified, or digests in its custom properties are malformed.
         """
         check_formats_set(image)
         self._image = image
@@ -190,16 +190,17 @@ class CheckedData:
         return by or (self._source_stated_by if self._source_digests else "")
 
     def _source(self, digests: Mapping[str, str]) -> Mapping[str, str]:
-        """Return the stated digests of the source; empty if they agree with ``digests``, the data's own.
+        """Return the stated digests of the data as it was before import plugins changed it.
 
-        If they agree, the plugins have not changed the data.
+        Empty if they agree with ``digests``, the computed digests of the data: then no plugin
+        has changed the data.
         """
         is_same = self._source_digests.items() <= digests.items()
         return {} if is_same else self._source_digests
 
 
 def check_empty(image: Image) -> None:
-    """Raise Invalid if the image's signature or its owner's digests do not fit data of 0 bytes."""
+    """Raise Invalid if the signature, or a digest that the owner states, does not fit empty data."""
     signature = signatures.of(image.properties)
     if signature:
         signature.check(_digest_of_nothing(signature.algorithm))
@@ -215,15 +216,15 @@ def _digest_of_nothing(algorithm: str) -> str:
 
 
 def hash_algorithm(image: Image) -> str:
-    """Return the algorithm of the image's ``os_hash_value``: its own, else the configured one."""
+    """Return the algorithm of the image's ``os_hash_value``; without one, the configured algorithm."""
     return image.os_hash_algo or settings.IMAGECATALOG_HASH_ALGORITHM
 
 
 def owner_digests(image: Image) -> dict[str, str]:
-    """Return the properties with which the owner states digests of the data, if they are compared.
+    """Return the custom properties in which the image's owner states digests of its data.
 
-    They are compared with an image's first data if IMAGECATALOG_EXPECT_OWNER_DIGEST is on;
-    otherwise the result is empty. Later data must be the same as the first in any case.
+    The dict is empty if these digests are not to be compared: IMAGECATALOG_EXPECT_OWNER_DIGEST
+    is off, or the image has or had data, so that new data is compared with the earlier data.
     """
     is_first = not image.pinned and image.status not in READABLE_STATUSES
     if not (settings.IMAGECATALOG_EXPECT_OWNER_DIGEST and is_first):
@@ -234,8 +235,8 @@ def owner_digests(image: Image) -> dict[str, str]:
 def check_ready(image: Image) -> None:
     """Raise Invalid unless the image can receive data.
 
-    Both formats must be set, and the signature and the owner's digests must be well-formed, if
-    there are any.
+    Both formats must be set. If custom properties have a signature, or digests that the owner
+    states, these must be well-formed.
     """
     check_formats_set(image)
     signatures.of(image.properties)
@@ -278,8 +279,7 @@ def check_pinned_size(image: Image, size: int | None) -> None:
 def check_same(image: Image, facts: DataFacts) -> None:
     """Raise Conflict if the image has or had data, and the new data has another size or digest.
 
-    Data that was acknowledged once never changes: an image that has data, or had data (pinned),
-    accepts only the same data again.
+    An image that has data, or is pinned because it had data, accepts only the same data again.
     """
     if not (image.pinned or image.status in READABLE_STATUSES):
         return

@@ -38,7 +38,7 @@ def request_image_copy(image_id: str, store_id: str, actor: Caller) -> None:
 
 
 def check_copied(status: str) -> None:
-    """Raise Conflict unless an image of this status can be copied to another store."""
+    """Raise Conflict unless the status is ``active``: only then an image can be copied to a store."""
     if status != Status.ACTIVE:
         raise errors.Conflict(
             f"Only an active image can be copied to another store. This one is {status}."
@@ -59,9 +59,10 @@ def queue_image_copy(
 ) -> None:
     """Queue the copy of a locked, active image's data to more stores.
 
-    ``check_copied`` must have accepted the image. ``task`` is the request of a client of the
-    import API, if there is one; without it there is one store. Raises Invalid if one of the
-    stores has the data already, OverLimit for too many locations or a full quota.
+    The caller must have called ``check_copied`` for the image. ``task`` is the request of a
+    client of the import API, if there is one; without it ``wanted`` has one store. Raises
+    Invalid if one of the stores has the data already, OverLimit for too many locations or a
+    full quota.
     """
     check_copies(image, [store.id for store in wanted.stores])
     quota.check_uploading(image)

@@ -1,4 +1,4 @@
-"""Deletion, the trash, restore and scrub.
+"""Deletion of images, the trash, restoring from the trash, and scrub (permanent deletion from it).
 
 Rows are marked and committed first; objects are removed afterwards by an idempotent step.
 """
@@ -234,12 +234,12 @@ def scrub_due(actor: Caller | None = None, *, dry_run: bool = False) -> list[str
 
 
 def scrub_at(deleted_at: datetime) -> datetime:
-    """Return when an image that was deleted at ``deleted_at`` is to be deleted permanently."""
+    """Return when an image that went to the trash at ``deleted_at`` is to be deleted permanently."""
     return deleted_at + _scrub_time()
 
 
 def due_until() -> datetime:
-    """Return the time in the past before which images were deleted whose time in the trash is over."""
+    """Return the latest time of deletion for which an image's time in the trash is over by now."""
     return timezone.now() - _scrub_time()
 
 
@@ -305,7 +305,7 @@ def _scrubbed(image_id: str, actor: Caller, until: datetime) -> bool:
 
 
 def remove_due() -> None:
-    """Remove stored objects that are due: of removed locations, and of failed transfers.
+    """Remove the objects of removed locations that are due, and the data of failed transfers.
 
     Objects that cannot be removed now are tried again later.
     """
@@ -342,7 +342,7 @@ def retry_due_objects() -> int:
 
 
 def overdue_count() -> int:
-    """Return the number of objects of removed locations that should have been removed by now."""
+    """Return the number of removed locations whose object should have been removed by now."""
     return _late().count()
 
 

@@ -63,7 +63,7 @@ def read(
     """Return an iterator over bytes [start, stop) of an image, from the first copy that can be opened.
 
     Data that this machine has cached is read from its cache. ``preferred`` stores are tried
-    first, then the others, by descending weight; copies that are known to be damaged come last.
+    first, then other stores, by descending weight; copies that are known to be damaged come last.
     When all bytes are read from an object store or a URL, their digest is compared before the
     last block is returned. A file in a folder is not compared: the kernel sends it without the
     service.

@@ -16,7 +16,7 @@ MAX_DIGEST = 100  # characters; a digest with its length is shorter
 def shortened(changed: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
     """Return changes (name -> [before, after]) in which a digest and a length replace long values.
 
-    If all values together still have more than MAX_DETAIL characters, every value longer than a
+    If all values together still have more than 16,384 characters, every value longer than a
     digest is replaced.
     """
     kept = _replaced(changed, MAX_TEXT, MAX_LIST)

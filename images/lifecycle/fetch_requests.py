@@ -31,8 +31,8 @@ MAX_URL = 2048  # characters
 class Source:
     """The URL of a web download, its target store, and the claimed size and digests of its data.
 
-    ``secrets`` are the values, by name, without which the URL cannot be read, such as
-    credentials. They are stored encrypted.
+    ``secrets`` are values, by name, that are needed to read the URL, such as credentials. They
+    are stored encrypted.
     """
 
     url: str
@@ -47,9 +47,9 @@ class Source:
 def probe_source(source: Source) -> Source:
     """Check the source of a web download; return it with the size that its web server reports.
 
-    A size that the source has already stays. Without a report the size is None. Raises Invalid
-    if the URL is refused or the store does not exist, StoreReadOnly, and OverLimit if the size
-    exceeds the cap.
+    If the source already has a size, it is kept, and the server is not asked. The size is None
+    if the server does not report it. Raises Invalid if the URL is refused or the store does not
+    exist, StoreReadOnly, and OverLimit if the size exceeds the cap.
     """
     check_url(source.url, "source")
     writable_store(source.store_id)
@@ -59,7 +59,7 @@ def probe_source(source: Source) -> Source:
 
 
 def check_url(url: str, what: str) -> None:
-    """Raise Invalid if the URL filter refuses a URL, or it is too long or no text.
+    """Raise Invalid if the URL filter refuses a URL, or the URL is too long or not text.
 
     ``what`` is the name of the URL in the message, such as "source".
     """

@@ -1,4 +1,4 @@
-"""The check of a project's number of images against the limit of its images.
+"""The check of a project's number of images against its limit.
 
 Deleted images do not count, nor do images in the trash.
 """
@@ -17,7 +17,8 @@ MARGIN = 1000
 def check_adding(owner: str | None) -> None:
     """Raise QuotaExceeded if a project already has as many images as its limit allows.
 
-    Call it in the transaction that adds an image, because it locks the project near the limit.
+    Call it in the transaction that adds an image: near the limit it locks the project until the
+    transaction ends, so that concurrent requests cannot exceed the limit together.
     """
     limit = limits.of(owner)[limits.COUNT_TOTAL]
     if limit is None or not _has(owner, limit - MARGIN):

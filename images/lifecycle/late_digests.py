@@ -1,4 +1,4 @@
-"""Digests that an active image gets late, because it became active before its data was read."""
+"""Digests that are added to an image later, because it became active before its data was read."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from images.transitions import save
 def note(image: Image, location_id: int, facts: DataFacts, actor: Caller) -> bool:
     """Save the digests of a locked image that has one copy and no digests; record an event.
 
-    ``facts`` are the facts of the data at the location ``location_id``. Later downloads are
-    compared with the digests, unless owners are trusted, and further copies must have them.
-    Returns False, without a change, if the image has changed since its data was read.
+    ``facts`` are the size and digests of the data at the location ``location_id``. Returns True
+    if they are saved, and False, without a change, if the image has changed since its data was
+    read.
     """
     copies = image.locations.filter(status=LocationStatus.ACTIVE)
     if (

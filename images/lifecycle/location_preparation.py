@@ -82,7 +82,7 @@ class AddLocation:
         return cls(value["url"], metadata, validation)
 
     def as_only(self, size: int | None, checksum: str | None = None) -> AddLocation:
-        """Return this location as the only one of an image, with the claimed size (bytes) and MD5."""
+        """Return this change with ``only`` set, and with the claimed size (bytes) and MD5 of the data."""
         return replace(self, size=size, checksum=checksum, only=True)
 
 
@@ -186,7 +186,7 @@ def check_claimed_algorithm(image: Image, location: AddLocation) -> None:
 
 
 def check_url_length(url: str) -> None:
-    """Raise Invalid if the URL of a location has more than MAX_URL characters."""
+    """Raise Invalid if the URL of a location has more than 255 characters."""
     if len(url) > MAX_URL:
         raise errors.Invalid(f"A location URL must have at most {MAX_URL} characters.")
 
@@ -268,7 +268,7 @@ def read_checked(image: Image, location: AddLocation, deadline: float) -> DataFa
 
 
 def trusts_owners() -> bool:
-    """Whether IMAGECATALOG_LOCATION_DATA trusts an owner's claims about the data at a URL."""
+    """Return whether IMAGECATALOG_LOCATION_DATA trusts an owner's claims about the data at a URL."""
     return bool(settings.IMAGECATALOG_LOCATION_DATA == "trust")
 
 

@@ -46,9 +46,10 @@ def add_location(
 ) -> None:
     """Add a copy of an image's data at an http(s) URL; the first one makes a queued image active.
 
-    The data is read and passes the checks of an upload, unless owners are trusted. Raises
-    NotFound, Conflict for a wrong status or other data than the image's, Invalid for a URL that
-    is refused or cannot be read, OverLimit, ContentRefused.
+    The data is read and must pass the checks of an upload, unless IMAGECATALOG_LOCATION_DATA
+    trusts owners' claims about it. Raises NotFound, Conflict for a wrong status or other data
+    than the image's, Invalid for a URL that is refused or cannot be read, OverLimit,
+    ContentRefused.
     """
     _change(image_id, change, actor, reason)
 
@@ -186,10 +187,10 @@ def _changed() -> errors.Conflict:
 
 
 def _digest_late(image: Image, facts: DataFacts | None) -> None:
-    """Set the digests of an image to those in ``facts``, if the image has none; do not save it.
+    """Set the digests of an image from ``facts`` if the image has no digests; do not save it.
 
-    An image has none if its data was never read. The data at the URL is assumed to be the same
-    as in earlier downloads.
+    An image has no digests if its data was never read. The data at the URL is assumed to be the
+    same as in earlier downloads.
     """
     if not image.checksum:
         facts = _known(facts)
@@ -200,8 +201,8 @@ def _digest_late(image: Image, facts: DataFacts | None) -> None:
 def _ensure_digests(image: Image, change: AddLocation) -> None:
     """Make sure that an active image has digests of its first copy before a further copy is added.
 
-    Raises Conflict if owners are trusted, the image has no digest, and the further copy comes
-    with one, which would become the digest of the image.
+    Raises Conflict if IMAGECATALOG_LOCATION_DATA trusts owners, the image has no digest, and
+    the further copy has a claimed digest, which would become the digest of the image.
     """
     if not trusts_owners():
         _digest_late(image, change.first_facts)
@@ -235,7 +236,7 @@ def _remove(image: Image, change: Removal, actor: Caller, reason: str) -> None:
 def _withdraw(
     image: Image, locations: Sequence[ImageLocation], actor: Caller, reason: str
 ) -> None:
-    """Remove locations from an active image, of which at least one other stays; record an event."""
+    """Remove locations from an active image that keeps at least one other; record an event."""
     for location in locations:
         remove_location_row(location, _delete_after(image))
     save(image)
@@ -295,7 +296,7 @@ def _delete_after(image: Image) -> datetime:
 def _replace(
     image: Image, change: ReplaceLocations, actor: Caller, reason: str
 ) -> None:
-    """Replace the locations of an image by those in ``change``.
+    """Replace the locations of an image by the locations in ``change``.
 
     A queued image gets the new locations. For an active image, an empty list removes all
     locations; any other list must have the same URLs, and replaces their metadata. Raises

@@ -42,7 +42,7 @@ def member(image: Target, project: str, only: str | None = None) -> Member:
 
 
 def is_visible(caller: Caller, image: Target, member: Member) -> bool:
-    """Whether the rule ``get_member`` allows the caller to see this member of an image."""
+    """Return whether the rule ``get_member`` allows the caller to see this member of an image."""
     target = {**image, "member_id": member.member}
     return access.rule_allows(caller, "get_member", target)
 
@@ -50,9 +50,9 @@ def is_visible(caller: Caller, image: Target, member: Member) -> bool:
 def shared_with(caller: Caller, project: str) -> Members:
     """Return the memberships of a project that the caller is allowed to see, oldest first.
 
-    An admin sees all of them, and so does a caller of this project. Any other caller sees those
-    in images that its own project owns. An overridden rule can hide more. At most two queries.
-    Raises Invalid for text that cannot be a project id.
+    An admin, and a caller of this project, sees all memberships. Any other caller sees only the
+    memberships in images that its own project owns. A rule in the policy file can hide more. At
+    most two queries. Raises Invalid for text that cannot be a project id.
     """
     images = Image.objects.existing().exclude(visibility="private")
     if not caller.is_admin and caller.project != project:
@@ -72,11 +72,11 @@ def shared_with(caller: Caller, project: str) -> Members:
 
 
 def may_share(caller: Caller, image: Target, action: str = "add_member") -> bool:
-    """Whether the caller is allowed to add members to an image (or to do another ``action``).
+    """Return whether the caller is allowed to add members to an image, or to do another ``action``.
 
-    It is allowed if the caller's project owns the image and the access rules allow ``action``,
-    or if that project is a member with ``can_share``. Only API v1 sets ``can_share``; it
-    permits both ``add_member`` and ``delete_member``. ``image`` is a row.
+    The caller is allowed if its project owns the image and the access rules allow ``action``,
+    or if its project is a member of the image with ``can_share``. Only API v1 sets
+    ``can_share``, which permits both ``add_member`` and ``delete_member``. ``image`` is a row.
     """
     if access.owns(caller, image["owner"]):
         return access.may(caller, action, image)
@@ -95,7 +95,7 @@ def add(image_id: str, project: str, actor: Caller) -> Member:
 
     The member's status is ``pending``. Raises NotFound, Forbidden (the image is not
     ``shared``), Conflict (the project is a member already), OverLimit (too many members),
-    Invalid.
+    Invalid (``project`` cannot be a project id).
     """
     name = _clean(project)
     with locked(image_id) as image:
@@ -116,7 +116,8 @@ def set_member(
 
     With ``can_share`` None an existing member stays as it is, and a new member gets False.
     Members of a public image have no effect until the image is ``shared``. Raises NotFound,
-    Forbidden for a private image, OverLimit for too many members, Invalid.
+    Forbidden for a private image, OverLimit for too many members, Invalid for text that cannot
+    be a project id.
     """
     name = _clean(project)
     with locked(image_id) as image:
@@ -131,8 +132,8 @@ def replace(image_id: str, wanted: Mapping[str, bool | None], actor: Caller) -> 
     """Replace all members of an image by the projects in ``wanted``, each with its ``can_share``.
 
     With ``can_share`` None an existing member stays as it is, and a new member gets False.
-    Raises NotFound, Forbidden for a private image, OverLimit for too many members, Invalid;
-    after an error no member has changed.
+    Raises NotFound, Forbidden for a private image, OverLimit for too many members, Invalid for
+    text that cannot be a project id. After an error no member has changed.
     """
     chosen = {_clean(project): can_share for project, can_share in wanted.items()}
     with locked(image_id) as image:
@@ -213,7 +214,7 @@ def _member(image_id: str, project: str) -> Member:
 
 
 def no_member(image_id: str, project: str) -> errors.NotFound:
-    """Return the error NotFound for a project that is not a member, or not visible to the caller."""
+    """Return the error for a project that is not a member, or a member that the caller cannot see."""
     return errors.NotFound(
         f"{project} not found in the member list of the image {image_id}."
     )

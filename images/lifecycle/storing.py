@@ -18,8 +18,8 @@ def write(
 ) -> list[TransferTarget]:
     """Write the data of a transfer to the target stores, and return the targets that have it.
 
-    The row of a target that failed gets the reason. If a target is required, its failure is
-    raised; otherwise a failure is raised only if all targets fail, then that of the first.
+    The reason is saved in the row of each target that has failed. The failure of a required
+    target is raised. If no target is required and all fail, the first failure is raised.
     Unexpected errors of a store and the errors of the data are always raised.
     """
     required = all(target.required for target in wanted)
@@ -42,7 +42,7 @@ def write(
 
 
 def writable_store(store_id: str | None) -> stores.Store:
-    """Return the store with this id, or the default store.
+    """Return the store with this id; without an id, the default store.
 
     Raises Invalid if there is no such store, StoreReadOnly if it cannot be written.
     """

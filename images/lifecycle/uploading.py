@@ -74,8 +74,8 @@ def upload(
 
     Raises Conflict (the image is not queued, or is pinned to other data), Invalid (formats
     not set, size, checksum or digest mismatch, no such store), OverLimit, ContentRefused, Gone
-    (deleted meanwhile), StoreError, what the changes raise, and whatever the sender's stream
-    raises.
+    (deleted meanwhile), StoreError, and the errors of ``lifecycle.change`` and of the sender's
+    stream.
     """
     check_size_cap(expected_size)
     store = writable_store(store_id)
@@ -127,10 +127,10 @@ def receive(
 
     Data at a URL is checked but not stored. On failure the image gets the transfer's
     ``status_on_failure``. ``staged`` is the transfer of the staged data that ``blocks`` yields;
-    it ends together with this one. If all staged data is in the chunk ``stored``, it is checked
-    but not written again: the object of the chunk becomes the image's. ``changes``, which must
-    be checked already, are made when the image becomes active. Raises the errors of ``upload``
-    for its data, and of ``change``.
+    it ends together with ``transfer``. If all staged data is in the chunk ``stored``, the data
+    is checked but not written again: the object of the chunk becomes the image's object.
+    ``changes``, which must be checked already, are made when the image becomes active. Raises
+    the errors of ``upload`` for its data, and of ``change``.
     """
     try:
         received = _receive(image, transfer, blocks, stored)
@@ -168,7 +168,7 @@ def receive_staged(
     """Import the data of ``staged`` by the transfer ``attempt``, and remove its chunks.
 
     If the staged data is one object, which is in the only target store, and ``unchanged`` says
-    that no plugin changes it, this object becomes the image's and is not written again.
+    that no plugin changes it, this object becomes the image's object and is not written again.
 
     After a temporary error the chunks are kept, so that the same data can be imported later;
     any other error ends ``staged`` too. Raises the errors of ``upload`` for its data.
@@ -186,7 +186,7 @@ def receive_staged(
 
 
 def _is_temporary(error: errors.ImageError) -> bool:
-    """Whether the same data can be imported successfully later, after this error."""
+    """Return whether the same data can be imported successfully later, after this error."""
     lasting = errors.DataMissing | errors.StoreReadOnly | chunks.ChunkDamaged
     temporary = errors.StoreError | errors.Gone | errors.ServerStopping
     return isinstance(error, temporary) and not isinstance(error, lasting)
