@@ -40,9 +40,10 @@ def add_backup_argument(parser: ArgumentParser) -> None:
 
 @contextmanager
 def opened(name: str) -> Iterator[Backup]:
-    """Open the backup at a path or URL. Raises CommandError, also for failures in the context.
+    """Open the backup at a path or URL for the context, and yield it.
 
-    SIGTERM and SIGINT raise SystemExit in the context, so that no temporary copy is left.
+    Raises CommandError if that fails, or for a BackupError or OSError in the context. SIGTERM
+    and SIGINT raise SystemExit in the context, so that no temporary copy is left.
     """
     with tidy_end(), explained(name), places.opened(name) as backup:
         yield backup

@@ -1,6 +1,7 @@
 """Sockets and child processes that `serve` keeps when a reload executes its program again.
 
-The process stays the same: their numbers are passed on in an environment variable.
+The process stays the same: the numbers of its sockets and children are passed on in an
+environment variable.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ VARIABLE = "SERVE_HANDOVER"  # an environment variable
 
 @dataclass
 class Handover:
-    """The open sockets of `serve`, and its child processes, as numbers.
+    """The open sockets and the child processes of `serve`, as file descriptors and process ids.
 
     ``sockets`` has the file descriptor for each address. ``web`` has, for each gunicorn, its
-    process id and the descriptor of the socket to it; ``workers`` the process ids of background
-    workers.
+    process id and the descriptor of the socket to it. ``workers`` has the process ids of
+    background workers.
     """
 
     sockets: dict[str, int] = field(default_factory=dict)
@@ -31,22 +32,22 @@ class Handover:
     workers: list[int] = field(default_factory=list)
 
     def adopted_web(self) -> list[Web]:
-        """Return the gunicorns that run already, the newest last."""
+        """Return the gunicorn processes from before the reload, the newest last."""
         return [Web(Adopted(pid), socket.socket(fileno=fd)) for pid, fd in self.web]
 
     def adopted_workers(self) -> list[Process]:
-        """Return the background workers that run already."""
+        """Return the processes of the background workers from before the reload."""
         return [Adopted(pid) for pid in self.workers]
 
 
 def take() -> Handover | None:
-    """Return the sockets and children from before a reload; None if the service is starting."""
+    """Return the sockets and child processes from before a reload; None if there was no reload."""
     text = os.environ.pop(VARIABLE, None)
     return Handover(**json.loads(text)) if text else None
 
 
 def execute(handover: Handover) -> None:
-    """Replace the program of this process by its present code, and keep sockets and children.
+    """Execute this process's program again, with its present code; keep sockets and children.
 
     Does not return. Raises OSError if the program cannot be executed.
     """

@@ -71,7 +71,10 @@ class Listener:
 
 @dataclass
 class Sockets:
-    """All listening sockets of a service: those of the API, and that of the management listener."""
+    """All listening sockets of a service: the API's sockets, and the management listener's socket.
+
+    ``management`` is None if there is no management listener.
+    """
 
     api: list[Listener]
     management: Listener | None = None
@@ -138,8 +141,8 @@ def listen(
 def of_systemd() -> tuple[list[Listener], list[Listener]]:
     """Return the sockets that systemd has opened for the API, and for the management listener.
 
-    Those for the management listener are named ``management`` (``FileDescriptorName=``). Raises
-    CommandError for a socket that does not listen.
+    Sockets for the management listener have the name ``management`` in systemd
+    (``FileDescriptorName=``). Raises CommandError for a socket that does not listen.
     """
     names = os.environ.get("LISTEN_FDNAMES", "").split(":")
     found: tuple[list[Listener], list[Listener]] = [], []

@@ -73,11 +73,11 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = CLIENT_SECONDS
 
     def do_GET(self) -> None:
-        """Respond with the document for the path."""
+        """Send the response to a GET request: the document for its path."""
         self._answer()
 
     def do_HEAD(self) -> None:
-        """Respond as to GET, but without a body."""
+        """Send the response to a HEAD request: as for GET, but without a body."""
         self._answer()
 
     def log_message(self, format: str, *args: Any) -> None:

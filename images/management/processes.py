@@ -30,7 +30,7 @@ if os.getppid() == int(sys.argv[1]): os.execv(sys.executable, [sys.executable, *
 class Adopted:
     """A child process from before a reload, in which `serve` has executed its program again.
 
-    It has the methods of ``subprocess.Popen`` that are needed.
+    It has those methods and attributes of ``subprocess.Popen`` that `serve` uses.
     """
 
     def __init__(self, pid: int) -> None:
@@ -55,7 +55,7 @@ Process = subprocess.Popen[bytes] | Adopted
 
 
 def start(*command: str, pass_fds: list[int] | None = None, **env: str) -> Process:
-    """Start a child process that runs Python and ends when this process ends.
+    """Start and return a child process that runs Python and ends when this process ends.
 
     ``command`` are the arguments for Python. The child gets the environment of this process
     with the variables ``env``, and the file descriptors ``pass_fds``.
@@ -71,13 +71,13 @@ def start(*command: str, pass_fds: list[int] | None = None, **env: str) -> Proce
 
 
 def start_worker() -> Process:
-    """Start a background worker as a child process."""
+    """Start a background worker as a child process, and return this process."""
     # The system checks already ran, and printed their warnings, in this process.
     return start("-m", "imagecatalog", "image_worker", "--skip-checks")
 
 
 class Web:
-    """A gunicorn process, and this end of the socket that connects the service with it."""
+    """A gunicorn process of the service, and the socket by which `serve` communicates with it."""
 
     def __init__(self, process: Process, link: socket.socket) -> None:
         self.process = process
@@ -86,7 +86,7 @@ class Web:
 
     @classmethod
     def start(cls, sockets: list[int], options: list[str]) -> Web:
-        """Start a gunicorn that accepts connections from sockets with these file descriptors."""
+        """Start and return a gunicorn that accepts connections on these sockets (file descriptors)."""
         command = ["-m", "gunicorn", "-c", "python:imagecatalog.server", *options]
         command += [f"--bind=fd://{number}" for number in sockets]
         ours, theirs = socket.socketpair()
@@ -105,7 +105,7 @@ class Web:
         return (self.process.poll() or 0) < 0
 
     def begins_to_serve(self) -> bool:
-        """Return whether gunicorn has reported that it is ready, since this was last asked."""
+        """Return whether gunicorn has reported since the last call that it is ready for requests."""
         with suppress(OSError):  # nothing was sent, or a stop is announced
             return bool(self.link.recv(1))
         return False

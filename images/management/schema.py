@@ -86,12 +86,12 @@ def pending() -> list[str]:
 
 
 def is_current() -> bool:
-    """Return whether the database has all migrations and all permissions of this release."""
+    """Return whether the database has all migrations and all of Django's permissions of this release."""
     return not pending() and _has_permissions()
 
 
 def _has_permissions() -> bool:
-    """Return whether the database has the permissions of all models.
+    """Return whether the database has Django's permissions for all models.
 
     Django creates permissions after the last migration; an interruption there leaves some missing.
     """

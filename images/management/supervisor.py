@@ -142,7 +142,7 @@ class Supervisor:
             web.stop(quick)
 
     def _end_workers(self) -> None:
-        """Stop the background workers; after 10 seconds kill those that still run.
+        """Stop the background workers; after 10 seconds kill the workers that still run.
 
         A worker ends between two tasks; a task that waits for a store can hang.
         """
@@ -164,7 +164,7 @@ class Supervisor:
             self._reload_wanted = True
 
     def _advance(self) -> None:
-        """Do what is due next in a reload, and restart children that have ended."""
+        """Begin the next step of a reload if it is due, and restart child processes that have ended."""
         if self._trial:
             self._await_trial(self._trial)
         elif self._former:

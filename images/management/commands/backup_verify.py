@@ -68,7 +68,7 @@ class Command(CatalogueCommand):
 
 @contextmanager
 def _failure_noted(backup: Backup) -> Iterator[None]:
-    """Report the backup as damaged if the context fails. A backup that is missing is not reported."""
+    """Save the result "damaged" for monitoring if the context fails for a backup that exists."""
     is_there = backup.folder.is_dir()
     try:
         yield
@@ -79,7 +79,7 @@ def _failure_noted(backup: Backup) -> Iterator[None]:
 
 
 def _summary(manifest: Manifest, quick: bool) -> str:
-    """Return what was checked of a backup without problems, and what was not."""
+    """Return sentences that say what was checked of a backup without problems, and what was not."""
     and_key = " and the secret key" if SECRET_KEY in manifest.files else ""
     sentences = ["nothing is wrong."]
     if quick:

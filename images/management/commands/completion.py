@@ -31,7 +31,7 @@ class Command(CatalogueCommand):
 
 
 def _command_line() -> ArgumentParser:
-    """Return a parser for all commands of the catalogue, from which the completion is made."""
+    """Return a parser for all commands of the catalogue; the shell script is made from it."""
     whole = ArgumentParser(prog=PROGRAM)
     commands = whole.add_subparsers(dest="command")
     for name, app in sorted(get_commands().items()):

@@ -32,7 +32,8 @@ DANGER = (
 def batch(text: str) -> int:
     """Parse the value of an option: the number of images in one transaction, from 1 to 10,000.
 
-    It is limited because other writers wait for the transaction. Raises ArgumentTypeError.
+    The number is limited because other writers wait for the transaction. Raises
+    ArgumentTypeError for any other text.
     """
     number = positive_integer(text)
     if number > MOST:

@@ -1,4 +1,4 @@
-"""The command that compares the catalogue with its stores, and fixes what differs."""
+"""The command that compares the catalogue with its stores, and can fix the differences."""
 
 from __future__ import annotations
 

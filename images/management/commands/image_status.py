@@ -22,7 +22,7 @@ Facts = dict[str, Any]
 
 
 def whole_number(text: str) -> int:
-    """Parse an option's value: a whole number up to 999999999. Raises ArgumentTypeError."""
+    """Parse an option's value: a whole number up to 999999999. Raises ArgumentTypeError otherwise."""
     if not text.isdecimal() or len(text) > 9:
         raise ArgumentTypeError(
             f"{text!r} is not a whole number of at least 0. Use for example 20."

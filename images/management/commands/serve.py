@@ -180,7 +180,7 @@ class Command(CatalogueCommand):
         )
 
     def show_password(self, password: str | None) -> None:
-        """Print the password of the first user; nothing if it is None."""
+        """Print the password of the first user; print nothing if ``password`` is None."""
         if password:
             self.stdout.write(
                 f"First user: admin, password: {password}  (not shown again)"
@@ -237,11 +237,11 @@ def _addresses(options: dict[str, Any]) -> tuple[list[Address], list[Address]]:
 def _listen(
     options: dict[str, Any], stack: contextlib.ExitStack, former: Handover | None
 ) -> Sockets:
-    """Open the sockets on which the service listens. ``stack`` closes them.
+    """Open and return the sockets on which the service listens; ``stack`` closes them later.
 
     Call this before the other steps of the start, so that nothing has changed if it fails.
-    ``former`` has the open sockets after a reload. Raises CommandError if a socket cannot be
-    opened.
+    After a reload ``former`` has sockets that are open already; otherwise it is None. Raises
+    CommandError if a socket cannot be opened.
     """
     mode, kept = options["socket_mode"], former.sockets if former else {}
     addresses, of_management = _addresses(options)

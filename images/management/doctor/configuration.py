@@ -13,7 +13,7 @@ from images.management.doctor.result import Result, fail, ok, warn
 
 
 def release() -> Iterator[Result]:
-    """Report the release and the version of Python, and warn about a Python to be updated."""
+    """Yield the release and the version of Python, or a warning if Python should be updated."""
     found = f"imagecatalog {settings.IMAGECATALOG_VERSION}, Python {platform.python_version()}"
     messages = run_checks(tags=["interpreter"], include_deployment_checks=True)
     yield from (_result("release", message) for message in messages)
@@ -22,7 +22,10 @@ def release() -> Iterator[Result]:
 
 
 def variables() -> Iterator[Result]:
-    """Report the problems that Django's system checks find in settings and their files."""
+    """Yield a result for each problem that Django's system checks find in settings and their files.
+
+    Yields one good result if there is no problem.
+    """
     messages = run_checks(tags=[CONFIGURATION])
     yield from (_result("settings", message) for message in messages)
     if not messages:

@@ -25,7 +25,7 @@ NEVER_ID = -1  # primary key of a row that is rolled back
 
 
 def tables() -> Iterator[Result]:
-    """Report whether the database answers, and whether it has the tables of this release."""
+    """Yield whether the database answers, and whether all migrations of this release are applied."""
     if not db.exists():
         yield fail(
             "database",
@@ -61,7 +61,10 @@ def _migrations() -> Result:
 
 
 def rights() -> Iterator[Result]:
-    """Report that a row can be written, by writing one and rolling back the transaction."""
+    """Write a row and roll back the transaction; yield that a row can be written.
+
+    Raises DatabaseError if it cannot be written.
+    """
     with transaction.atomic():
         WorkerReport.objects.create(pk=NEVER_ID, reported_at=timezone.now())
         transaction.set_rollback(True)
@@ -69,9 +72,9 @@ def rights() -> Iterator[Result]:
 
 
 def isolation() -> Iterator[Result]:
-    """Report a failure if PostgreSQL's transactions do not have the isolation level the service needs.
+    """Yield a failure if PostgreSQL's transactions lack the isolation level that the service needs.
 
-    Yields nothing for SQLite, and for the right level.
+    Yields nothing for SQLite, or if the level is right.
     """
     if connection.vendor != "postgresql":
         return
@@ -87,7 +90,7 @@ def isolation() -> Iterator[Result]:
 
 
 def clock() -> Iterator[Result]:
-    """Report how much the clock of this machine differs from that of the PostgreSQL server.
+    """Yield how much this machine's clock differs from the clock of the PostgreSQL server.
 
     Yields nothing for SQLite.
     """
@@ -111,7 +114,10 @@ def clock() -> Iterator[Result]:
 
 
 def file_system() -> Iterator[Result]:
-    """Report a SQLite database on a network file system, where SQLite's locks do not work."""
+    """Yield a failure for a SQLite database on a network file system: its locks do not work there.
+
+    Otherwise yields nothing.
+    """
     if connection.vendor != "sqlite":
         return
     path = Path(connection.settings_dict["NAME"]).resolve()
@@ -138,7 +144,7 @@ def _file_system_of(path: Path, mounts: str) -> str:
 
 
 def needed_stores() -> Iterator[Result]:
-    """Report stores that have data of images but are not configured."""
+    """Yield a failure if stores with data of images are not configured; otherwise nothing."""
     if needed := unconfigured_stores.images_by_store():
         yield fail(
             "stores",

@@ -45,7 +45,10 @@ class Answer:
 
 
 def all_checks() -> Iterator[Result]:
-    """Send requests to the public URL, and report how the proxies change, delay or refuse them."""
+    """Send requests to the public URL, and yield how the proxies change, delay or refuse them.
+
+    Yields one good result if the requests reach the service unchanged, or no public URL is set.
+    """
     url = settings.IMAGECATALOG_PUBLIC_URL
     if not url:
         yield ok(
@@ -73,7 +76,7 @@ def all_checks() -> Iterator[Result]:
 
 
 def _failure(url: str) -> Result | None:
-    """Return a failed result if a GET of ``/livez`` at the public URL does not give OK."""
+    """Return a failed result if a GET of ``/livez`` at the public URL does not give OK, else None."""
     try:
         with urllib.request.urlopen(f"{url}/livez", timeout=TIMEOUT) as answer:
             body: bytes = answer.read(1 << 16)
@@ -174,9 +177,10 @@ def _forwarded(url: str, answer: Answer) -> Iterator[Result]:
 
 
 def _bodies(url: str) -> Iterator[Result]:
-    """Report proxies that refuse or keep back a request body: a huge one, and one of 2 MiB in chunks.
+    """Yield a result for each request body that the proxies refuse or do not pass on at once.
 
-    Of the huge body only the Content-Length is sent.
+    Two bodies are tried: a huge one, of which only the Content-Length is sent, and a chunked
+    one of 2 MiB. Yields nothing if both pass.
     """
     try:
         status = _ask(url, "POST", {"Content-Length": str(LARGE)}).status

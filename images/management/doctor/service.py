@@ -24,7 +24,7 @@ VALIDATING = {
 
 
 def worker() -> Iterator[Result]:
-    """Report whether a background worker runs, and whether the workers are paused."""
+    """Yield whether a background worker runs, and a warning if the workers are paused."""
     problem, paused = health.problem(), pause.current()
     reported = "a background worker has reported"
     if problem:
@@ -42,7 +42,7 @@ def worker() -> Iterator[Result]:
 
 
 def keystone() -> Iterator[Result]:
-    """Report whether the service user can sign in to Keystone, and can check the tokens of others.
+    """Yield whether the service user can sign in to Keystone and check the tokens of other users.
 
     Yields nothing unless IMAGECATALOG_AUTH is ``keystone``.
     """
@@ -99,7 +99,10 @@ def keystone() -> Iterator[Result]:
 
 
 def backups() -> Iterator[Result]:
-    """Report the age of the newest backup in IMAGECATALOG_BACKUP_DIR."""
+    """Yield when the newest backup in IMAGECATALOG_BACKUP_DIR was made; a failure if it is too old.
+
+    Also yields a failure if there is no backup, and a warning if the setting is empty.
+    """
     folder = settings.IMAGECATALOG_BACKUP_DIR
     advice = "Run `backup` every day; `backup --help` explains it."
     if not folder:

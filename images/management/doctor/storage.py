@@ -49,7 +49,7 @@ ELSE = "Make the store available, or correct IMAGECATALOG_STORES."
 
 
 def all_stores() -> Iterator[Result]:
-    """Report for each store whether an object can be written, read, listed and deleted."""
+    """Try to write, read, list and delete an object in each store; yield a result for each store."""
     for store in stores.configured():
         begun = time.monotonic()
         try:
@@ -82,7 +82,11 @@ def _try(store: stores.Store) -> None:
 
 
 def unfinished_uploads() -> Iterator[Result]:
-    """Report multipart uploads that were begun over a day ago and have not ended: they cost money."""
+    """Yield for each object store whether it has multipart uploads that dead processes have left.
+
+    They are multipart uploads that were begun over a day ago and have not ended. They cost
+    money.
+    """
     for store in stores.configured():
         if isinstance(store, ObjectStore):
             yield from _unfinished(store)
@@ -107,7 +111,7 @@ def _unfinished(store: ObjectStore) -> Iterator[Result]:
 
 
 def disks() -> Iterator[Result]:
-    """Report the free space of each disk to which the service writes."""
+    """Yield the free space of each disk to which the service writes; warn or fail if it is little."""
     seen = set()
     for folder in _folders():
         if not folder.is_dir() or folder.stat().st_dev in seen:
@@ -137,7 +141,11 @@ def _folders() -> Iterator[Path]:
 
 
 def permissions() -> Iterator[Result]:
-    """Warn if every user of the machine can access the data folder or the files with secrets."""
+    """Yield a warning for each private file or folder that every user of this machine can access.
+
+    They are the data folder, the secret key and a SQLite database. If none is wrong, yields one
+    good result.
+    """
     wrong = [path for path in _private() if path.exists() and _is_public(path)]
     for path in wrong:
         yield warn(
