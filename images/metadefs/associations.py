@@ -34,10 +34,10 @@ def get_all(caller: Caller, namespace: str) -> list[MetadefAssociation]:
 
 
 def add(caller: Caller, namespace: str, values: Values) -> MetadefAssociation:
-    """Associate a namespace with a resource type, which is created if it does not exist.
+    """Associate a namespace with a resource type, and return the association.
 
-    Raises NotFound, Forbidden, and Conflict if the namespace is already associated with the
-    type.
+    The resource type is created if it does not exist. Raises NotFound, Forbidden, and Conflict
+    if the namespace is already associated with the type.
     """
     rule, name = "add_metadef_resource_type_association", values["name"]
     with transaction.atomic():

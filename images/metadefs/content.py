@@ -30,8 +30,8 @@ TAG_SORT_KEYS: Final = ("created_at", "updated_at", "name", "id")
 class Kind(NamedTuple):
     """A kind of content of a namespace: objects, properties or tags.
 
-    ``noun`` is its name in messages; ``show`` to ``delete_all`` are the rules for its actions.
-    Two names are equal if ``key`` returns the same text for both.
+    ``noun`` is its name in messages. ``show`` to ``delete_all`` are the access rules that are
+    checked for these actions. Two names are equal if ``key`` returns the same text for both.
     """
 
     model: type[Any]
@@ -88,13 +88,17 @@ def get_all(caller: Caller, namespace: str, kind: Kind) -> list[Any]:
 
 
 def get(caller: Caller, namespace: str, kind: Kind, name: str) -> Any:
-    """Return the object, property or tag with this name. Raises NotFound, Forbidden."""
+    """Return the object, property or tag with this name in a namespace.
+
+    Raises NotFound if the caller cannot see the namespace, or it has nothing with this name;
+    Forbidden if the action is not allowed.
+    """
     found = access.get_namespace(caller, namespace, kind.show)
     return _find(_rows(found, kind), kind, name)
 
 
 def add(caller: Caller, namespace: str, kind: Kind, values: Values) -> Any:
-    """Add an object, property or tag with these values to a namespace.
+    """Add an object, property or tag with these values to a namespace, and return it.
 
     Raises NotFound, Forbidden, and Conflict if the namespace has one with this name already.
     """
@@ -201,7 +205,7 @@ def _find(rows: QuerySet[Any], kind: Kind, name: str) -> Any:
 
 
 def _check_free(rows: QuerySet[Any], kind: Kind, names: Sequence[str]) -> None:
-    """Raise Conflict if one of the rows already has one of these names."""
+    """Raise Conflict if one of the objects, properties or tags ``rows`` has one of these names."""
     taken = rows.values_list("name", flat=True)
     keys = {kind.key(name) for name in taken}
     for name in names:

@@ -134,7 +134,7 @@ def tag_key(name: str) -> str:
 def check_different(
     what: str, values: Iterable[str], refusal: type[ImageError] = Conflict
 ) -> None:
-    """Raise an error if a value occurs twice: ``refusal``, which is Conflict by default.
+    """Raise an error of the class ``refusal`` if a value occurs twice.
 
     ``what`` names the values in the message.
     """
@@ -156,8 +156,8 @@ def _known(
 ) -> Values:
     """Check a JSON object that can have only the keys of ``checks``; return the checked values.
 
-    ``what`` names the object in messages. Raises Invalid, and Forbidden for a key in
-    ``read_only``.
+    ``checks`` has for each key the function that checks its value. ``what`` names the object in
+    messages. Raises Invalid, and Forbidden for a key in ``read_only``.
     """
     if not isinstance(document, dict):
         raise Invalid(f"Invalid {what}: it must be a JSON object.")

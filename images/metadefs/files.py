@@ -76,9 +76,9 @@ def _without_nulls(value: Any) -> Any:
 
 
 def load(tree: Tree, merge: Merge = Merge.SKIP) -> str:
-    """Write a namespace to the database, as ``merge`` says if it already exists.
+    """Write a namespace to the database; ``merge`` decides about a namespace that exists already.
 
-    Returns ``created``, ``skipped``, ``merged`` or ``overwritten``.
+    Returns what was done: ``created``, ``skipped``, ``merged`` or ``overwritten``.
     """
     name = tree.fields["namespace"]
     with transaction.atomic():
@@ -107,7 +107,11 @@ def _set_fields(namespace: MetadefNamespace, tree: Tree) -> None:
 
 
 def _missing(namespace: MetadefNamespace, tree: Tree) -> Tree:
-    """Return the part of ``tree`` that the namespace lacks."""
+    """Return the part of ``tree`` that a namespace lacks.
+
+    It has the associations, objects, properties and tags whose names the namespace does not
+    have.
+    """
     types = {it.resource_type.name for it in namespace.associations.all()}
     objects = {it.name for it in namespace.metadef_objects.all()}
     properties = {it.name for it in namespace.properties.all()}
@@ -122,7 +126,7 @@ def _missing(namespace: MetadefNamespace, tree: Tree) -> Tree:
 
 
 def _delete_named(namespace: MetadefNamespace, tree: Tree) -> None:
-    """Delete the content of a namespace whose names also occur in ``tree``."""
+    """Delete each association, object, property and tag of a namespace whose name ``tree`` has."""
     types = [it["name"] for it in tree.associations]
     tags = {tag_key(name) for name in tree.tags}
     same_tags = [it.pk for it in namespace.tags.all() if tag_key(it.name) in tags]

@@ -57,7 +57,7 @@ class NamespaceListing:
 
 
 class NamespacePage(NamedTuple):
-    """A page of namespaces with their associations, and the marker for the next page."""
+    """A page of namespaces with their associations, and the marker for the next page, if there is one."""
 
     namespaces: list[MetadefNamespace]
     marker: str | None  # None: this is the last page
@@ -149,7 +149,7 @@ def _needed(tree: Tree) -> list[str]:
 
 
 def insert(fields: Mapping[str, Any]) -> MetadefNamespace:
-    """Insert the row of a new namespace, without content. Raises Conflict if its name is taken."""
+    """Insert and return a new namespace without content. Raises Conflict if its name is taken."""
     try:
         with transaction.atomic():
             return MetadefNamespace.objects.create(**fields)
@@ -158,7 +158,7 @@ def insert(fields: Mapping[str, Any]) -> MetadefNamespace:
 
 
 def fill(namespace: MetadefNamespace, tree: Tree) -> None:
-    """Add the content of ``tree`` to a namespace, which must not have any part of it yet."""
+    """Add the content of ``tree`` to a namespace that has nothing of the same name yet."""
     types = resource_types([it["name"] for it in tree.associations])
     MetadefAssociation.objects.bulk_create(
         MetadefAssociation(

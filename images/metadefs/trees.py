@@ -52,7 +52,7 @@ def tree(row: MetadefNamespace) -> Document:
 
 
 def given(content: Document) -> Document:
-    """Return the content of a namespace without empty lists and objects."""
+    """Return a document of a namespace's content without members that are empty."""
     return {name: value for name, value in content.items() if value}
 
 
