@@ -1,4 +1,4 @@
-"""The transitions of an image's status, read from the methods of the model."""
+"""The transitions of an image's status, read from the methods of the model Image."""
 
 from __future__ import annotations
 

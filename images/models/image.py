@@ -254,7 +254,10 @@ class Image(FSMModelMixin, models.Model):
 
     @transition(status, source=Status.ACTIVE, target=Status.QUEUED)
     def mark_unlocated(self) -> None:
-        """Set ``queued`` in memory: the last location is removed. Size and digests stay, as the pin."""
+        """Set the status ``queued`` in memory: the last location is removed.
+
+        Size and digests stay, because the image accepts only the same data again.
+        """
 
     @transition(status, source=Status.ACTIVE, target=Status.DEACTIVATED)
     def mark_deactivated(self) -> None:
@@ -270,7 +273,7 @@ class Image(FSMModelMixin, models.Model):
         target=Status.PENDING_DELETE,
     )
     def mark_pending_delete(self) -> None:
-        """Set ``pending_delete`` in memory: the image goes to the trash; its data stays for the scrub time."""
+        """Set the status ``pending_delete`` in memory: the image goes to the trash, and keeps its data."""
         self.status_before_delete = self.status
         self.deleted_at = timezone.now()
 

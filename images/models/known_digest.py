@@ -21,7 +21,10 @@ class KnownDigest(Func):
     template = "(%(expressions)s ->> '%(algorithm)s')"
 
     def __init__(self, algorithm: str) -> None:
-        """Prepare the expression. Raises ValueError for a name that is not in ALGORITHMS."""
+        """Prepare the expression. Raises ValueError unless ``algorithm`` is in ALGORITHMS.
+
+        They are sha1, sha256, sha384 and sha512.
+        """
         if algorithm not in self.ALGORITHMS:
             raise ValueError(f"There is no index for digests of {algorithm}.")
         super().__init__("digests", output_field=CharField(), algorithm=algorithm)

@@ -14,7 +14,7 @@ from images.models.image import Image
 
 
 class LocationStatus(models.TextChoices):
-    """The statuses of a location: active, removed but with an object, or deleted."""
+    """The statuses of a location: active, removed while its object still exists, or deleted."""
 
     ACTIVE = "active", _("Active")
     PENDING_DELETE = "pending_delete", _("Pending Delete")

@@ -1,4 +1,4 @@
-"""A lookup for JSON columns: ``tags__holds`` and ``properties__holds`` test what they contain."""
+"""The lookup ``holds`` for JSON columns, as in ``tags__holds=[...]`` and ``properties__holds={...}``."""
 
 from __future__ import annotations
 

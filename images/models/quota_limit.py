@@ -1,4 +1,4 @@
-"""The limits that are set for single projects."""
+"""The model of limits that the operator has set for single projects."""
 
 from __future__ import annotations
 

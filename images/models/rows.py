@@ -141,8 +141,8 @@ def fetch_page(
 
     ``branches`` are sorted and limited querysets: one query with OR would scan the whole
     catalogue for a project that owns few images (0.5 s with a million images). The page ends
-    early after the image whose long properties and tags, together with those before it, reach
-    ``length`` characters. One query, and one for each PORTION of images that have long ones.
+    early after the image at which the long properties and tags of the page reach ``length``
+    characters. One query, and one more for every 16 images with long properties or tags.
     """
     statements = list(_statements(branches))
     if not statements:
@@ -226,7 +226,7 @@ def _task(vendor: str) -> str:
 def _task_of_one(vendor: str) -> str:
     """Return the SQL of the column ``task`` for a few images, with or without data.
 
-    It finds the import of an image that has data, too, which is too slow for lists.
+    It finds also the import of an image that has data already, which takes too long for lists.
     """
     later = _NEWEST.format(join=_JOIN[vendor], also=_LATER)
     return f"CASE {_import(vendor)} ELSE {later} END"
@@ -255,7 +255,7 @@ def _select(
 
 
 def _completed(page: list[Row], length: int) -> Fetched:
-    """Add the long properties and tags to the rows of a page that lack them.
+    """Add the long properties and tags to the rows that lack them, and return the page.
 
     The page ends early once the added texts have ``length`` characters.
     """

@@ -20,5 +20,5 @@ class Statement(NamedTuple):
 
 
 def compiled(queryset: QuerySet[Any]) -> Statement:
-    """Compile a queryset without executing it. Raises EmptyResultSet if no row can match."""
+    """Return the SQL statement of a queryset. Raises EmptyResultSet if no row can match."""
     return Statement(*queryset.query.sql_with_params())

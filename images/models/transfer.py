@@ -57,8 +57,8 @@ class TransferQuerySet(models.QuerySet["Transfer"]):
     def owning(self) -> Self:
         """Select the transfers that own the status of their image: its status changes when they end.
 
-        These are the running transfers, and each location or task that waits for a worker; but
-        not the transfers that copy an active image to another store, or compute its digests.
+        These are running transfers, and waiting transfers of import tasks and for new locations,
+        but not transfers that copy an active image to another store, or compute its digests.
         """
         return self.begun().exclude(
             Q(kind=TransferKind.IMAGE_COPY) | Q(status_on_failure=Status.ACTIVE)
@@ -70,7 +70,7 @@ class TransferQuerySet(models.QuerySet["Transfer"]):
         return self.filter(Q(store=store_id) | Q(pk__in=targets))
 
     def begun(self) -> Self:
-        """Select the running transfers, and each location or task that waits for a worker."""
+        """Select running transfers, and waiting transfers of import tasks and for new locations."""
         # Not IN: each of the two statuses has an index of its own.
         waiting = Q(status=TransferStatus.WAITING) & (
             Q(kind=TransferKind.LOCATION) | Q(task_id__isnull=False)
@@ -295,9 +295,9 @@ class TransferTarget(models.Model):
 
 
 def ownerless() -> Q:
-    """Return the query condition for images in a transient status that no open transfer will change.
+    """Return the query condition for images that are stuck: no open transfer will end their status.
 
-    The transient statuses are saving, uploading and importing.
+    They are images with the status saving, uploading or importing.
     """
     owning = Transfer.objects.owning().filter(image=OuterRef("pk"))
     return Q(~Exists(owning), status__in=TRANSIENT_STATUSES)
