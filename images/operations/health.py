@@ -71,9 +71,9 @@ def _look() -> str | None:
 
 
 def worker_reports() -> bool:
-    """Return whether a background worker has reported in the last SILENCE_SECONDS.
+    """Return whether a background worker has reported in the last 20 seconds.
 
-    The database is asked now, however long it takes. Raises Error if it fails.
+    The database is asked now, however long it takes. Raises django.db.Error if it fails.
     """
     report = WorkerReport.objects.filter(pk=1).first()
     if report is None:

@@ -87,7 +87,10 @@ def _any(first: Q, second: Q) -> Q:
 
 
 def _with_columns(image: Row, digests: dict[str, str]) -> dict[str, str]:
-    """Add to ``digests`` those in the image's own columns: an earlier release stored only these."""
+    """Return ``digests`` and the digests in the columns checksum and os_hash_value of the image.
+
+    An earlier release stored digests only in these columns.
+    """
     columns = {
         "md5": image["checksum"],
         image["os_hash_algo"]: image["os_hash_value"],

@@ -93,13 +93,13 @@ def text(components: Mapping[str, bool]) -> bytes:
 
 
 class _Collector:
-    """The source of the metrics for prometheus_client: it reads all values when asked for them."""
+    """The prometheus_client collector of the catalogue's metrics, which reads their present values."""
 
     def __init__(self, components: Mapping[str, bool]) -> None:
         self._components = components
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
-        """Yield all metrics with their present values; prometheus_client calls this."""
+        """Yield the catalogue's metrics with their present values (called by prometheus_client)."""
         yield _family("info", {str(settings.IMAGECATALOG_VERSION): 1})
         works = {name: int(works) for name, works in self._components.items()}
         yield _family("component_up", works)
@@ -166,7 +166,7 @@ def _free() -> dict[str, int]:
 
 
 def _family(name: str, values: float | Mapping[str, float]) -> GaugeMetricFamily:
-    """Return the metric ``name`` of METRICS with one value, or with a value for each label."""
+    """Return the metric ``name``, one of METRICS, with one value or with a value for each label."""
     metric, full_name = METRICS[name], f"{process_metrics.PREFIX}_{name}"
     if not isinstance(values, Mapping):
         return GaugeMetricFamily(full_name, metric.help, values)

@@ -67,8 +67,8 @@ class History:
 def catalogue_overview() -> dict[str, Any]:
     """Return counts over the whole catalogue, in a number of queries independent of its size.
 
-    ``stuck`` and ``failed_last_24h`` count images, as in the admin. ``ownerless`` are the
-    stuck images without a running transfer.
+    ``stuck``, ``ownerless`` (stuck images without a running transfer) and ``failed_last_24h``
+    are numbers of images.
     """
     return {
         "images": _by_status(),
@@ -139,8 +139,8 @@ def statistics() -> dict[str, Any]:
 def recount() -> None:
     """Count a large catalogue again and store the counts, if the last count is old enough.
 
-    A count is old after RECOUNT seconds, but not before 20 times its own duration: so counting
-    takes at most a twentieth of the time.
+    It is old enough after 60 seconds, or after 20 times the duration of the count if that is
+    longer: so counting takes at most a twentieth of the time.
     """
     last = Statistics.objects.first()
     if last and last.seconds > QUICK and _age(last) > max(RECOUNT, last.seconds * 20):
@@ -196,13 +196,13 @@ def _trash_size() -> dict[str, int]:
 
 
 def next_scrub() -> datetime | None:
-    """Return when the oldest image in the trash is deleted permanently; None: empty trash."""
+    """Return when the oldest image in the trash is to be deleted permanently; None: empty trash."""
     trash = Image.objects.in_trash()
     return _scrub_at(trash.aggregate(first=Min("deleted_at"))["first"])
 
 
 def scrub_at(image: Image) -> datetime | None:
-    """Return when this image is deleted permanently; None: it is not in the trash."""
+    """Return when an image in the trash is to be deleted permanently; None for any other image."""
     in_trash = image.status == Status.PENDING_DELETE
     return _scrub_at(image.deleted_at) if in_trash else None
 
@@ -223,7 +223,7 @@ def _stores() -> dict[str, dict[str, int]]:
 
 
 def _projects() -> list[dict[str, Any]]:
-    """Return the projects that use most bytes, each with its bytes by kind.
+    """Return the ten projects that use the most bytes, each with its bytes by kind.
 
     The kinds are ``used`` (by active copies), ``reserved``, ``chunks`` and ``trash``.
     """

@@ -56,10 +56,10 @@ def purge_deleted(
 
 
 def purge_total(before: datetime, *, release_ids: bool = False) -> tuple[int, int]:
-    """Return (number of deleted images that can be purged, number of those that cannot be yet).
+    """Return how many images deleted ``before`` a time can be purged, and how many cannot yet.
 
-    Images cannot be purged while their bytes may still be in a store. The arguments are those
-    of ``purge_deleted``.
+    Images cannot be purged while their bytes may still be in a store. ``release_ids`` also
+    counts images that were purged before but whose ids are still reserved.
     """
     due = _due(before, release_ids)
     ready = due.filter(_no_bytes()).count()

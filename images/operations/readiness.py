@@ -23,7 +23,8 @@ def problems() -> dict[str, str | None]:
     """Return for each component a sentence about what is wrong with it; None if it works.
 
     The components are ``database``, ``worker``, ``store`` (the default store) and
-    ``maintenance``. Takes at most three seconds.
+    ``maintenance``, which has a problem while the operator keeps a file with this name in the
+    data folder. Takes at most three seconds.
     """
     problem = health.problem()
     without_worker = problem == health.NO_WORKER

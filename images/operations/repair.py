@@ -1,4 +1,4 @@
-"""Repairs of what a consistency check has found; each verifies first that it is still true."""
+"""Repairs of faults that a consistency check has found; each verifies first that the fault exists."""
 
 from __future__ import annotations
 
@@ -195,10 +195,10 @@ def note_verified(location_id: int, damage: str, actor: Caller) -> None:
 
 
 def note_digests(location_id: int, facts: DataFacts, actor: Caller) -> bool:
-    """Save the digests of an image that has none, from reading its only copy; record the change.
+    """Save the digests of an image that has none, and record an event.
 
-    ``facts`` are the known facts of the copy's data. Returns False, without a change, if the
-    image has changed since its data was read.
+    ``facts`` are the size and digests that were computed by reading its only copy. Returns True
+    if they are saved, and False, without a change, if the image has changed since then.
     """
     location = ImageLocation.objects.get(pk=location_id)
     with locked(location.image_id, deleted=True) as image:

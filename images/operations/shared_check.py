@@ -12,12 +12,12 @@ T = TypeVar("T")
 
 
 class SharedCheck(Generic[T]):
-    """A check in a thread of its own, which runs once at a time however many threads ask for it."""
+    """A check that runs in its own thread, only once at a time however many threads ask for it."""
 
     def __init__(self, check: Callable[[], T], name: str, fresh: float = 0.0) -> None:
-        """Prepare ``check`` for a thread with this name.
+        """Prepare to call ``check`` in a thread with this name.
 
-        A result is returned again for ``fresh`` seconds.
+        For ``fresh`` seconds after a call began, its result is returned again without a new call.
         """
         self._check, self._fresh = check, fresh
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
@@ -26,7 +26,7 @@ class SharedCheck(Generic[T]):
         self._began = 0.0
 
     def result(self, patience: float) -> T:
-        """Return the result of the check, from a running or fresh check if there is one.
+        """Return the result of a running check, of a recent one that is fresh, or of a new one.
 
         Raises TimeoutError if that takes longer than ``patience`` seconds, and the error of the
         check.

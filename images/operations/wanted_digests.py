@@ -34,9 +34,9 @@ RATE: Final = (
 
 
 def ask(image_id: str) -> None:
-    """Note that the background worker has to compute the digests of an image that are not known.
+    """Request that the background worker computes the digests of an image that are not known.
 
-    Makes one query if that is noted already, else two.
+    The request is saved in the image's row. One query if it is saved already, else two.
     """
     unasked = Image.objects.filter(
         pk=image_id, digests_wanted_at=None, status__in=READABLE_STATUSES
@@ -47,7 +47,7 @@ def ask(image_id: str) -> None:
 
 
 def compute() -> None:
-    """Compute missing digests of the images for which clients have asked first, at most BATCH images."""
+    """Compute the digests that clients have asked for, of at most 100 images; oldest request first."""
     wanted = Image.objects.filter(digests_wanted_at__isnull=False)
     for image in list(wanted.order_by("digests_wanted_at")[:BATCH]):
         asked = wanted.filter(pk=image.pk, digests_wanted_at=image.digests_wanted_at)

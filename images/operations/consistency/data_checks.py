@@ -60,7 +60,7 @@ class Copy:
 
     @classmethod
     def of(cls, row: dict[str, Any]) -> Copy:
-        """Return the copy that a database row describes, a dict of ``pk`` and COLUMNS."""
+        """Return the copy that a database row describes: a dict of the location's and image's columns."""
         known = {
             "md5": row["image__checksum"],
             row["image__os_hash_algo"]: row["image__os_hash_value"],
@@ -150,7 +150,7 @@ def rate_limited(blocks: Blocks, rate: float) -> Iterator[bytes]:
 def to_verify(
     before: datetime, ids: Sequence[str] = (), store: str | None = None
 ) -> QuerySet[ImageLocation]:
-    """Return the locations to verify: images need them, and none was verified since ``before``.
+    """Return the locations that images need and that were not verified since the time ``before``.
 
     ``ids`` and ``store`` narrow them to these images and to this store.
     """

@@ -13,9 +13,9 @@ BATCH = 500  # rows
 
 @dataclass(frozen=True)
 class Finding:
-    """A deviation that a check has found.
+    """A fault in rows, histories or stores that a consistency check has found.
 
-    ``size`` (bytes) is set only for findings about objects.
+    ``size`` (bytes) is set only for findings about stored objects.
     """
 
     kind: str
@@ -27,10 +27,10 @@ class Finding:
 
 
 def batches(queryset: QuerySet[Any], *columns: str) -> Iterator[list[dict[str, Any]]]:
-    """Yield all rows as dicts of ``pk`` and ``columns``, in pages of BATCH, ordered by pk.
+    """Yield all rows in pages of 500, ordered by pk: a row is a dict of ``pk`` and ``columns``.
 
     No cursor stays open between two pages: on SQLite an open cursor would make all later
-    queries see the state at its opening.
+    queries see the database as it was when the cursor was opened.
     """
     ordered = queryset.order_by("pk").values("pk", *columns)
     page = list(ordered[:BATCH])

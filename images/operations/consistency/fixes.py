@@ -33,7 +33,7 @@ ADVICE = {
 
 @dataclass(frozen=True)
 class Fixing:
-    """The actor of the fixes, for the history, and what the fixes are allowed to remove."""
+    """The options of fixing: the actor for the history, and permissions to remove more than usual."""
 
     actor: Caller
     foreign: bool = (
@@ -43,7 +43,7 @@ class Fixing:
 
 
 def can_fix(finding: Finding) -> bool:
-    """Whether there is a fix for this kind of finding."""
+    """Return whether there is a fix for this kind of finding."""
     return finding.kind in FIXES
 
 

@@ -100,7 +100,7 @@ def _needed(locations: list[int]) -> set[int]:
 
 
 def needed_of(locations: list[int]) -> QuerySet[ImageLocation]:
-    """Return those of these locations that their images need."""
+    """Return the locations with these primary keys, without locations that no image needs any more."""
     # With a plain list SQLite begins with all images and tries the whole list for each of them.
     listed = ImageLocation.objects.filter(pk__in=locations)
     return ImageLocation.objects.filter(NEEDED, pk__in=listed)

@@ -33,7 +33,7 @@ class Listing:
         self._db.execute("COMMIT")
 
     def take(self, keys: Sequence[str]) -> dict[str, int]:
-        """Remove these keys from the table; return the sizes (bytes) of those it had."""
+        """Remove these keys from the table; return the keys that it had, with their sizes (bytes)."""
         marks = ",".join("?" * len(keys))
         removed = self._db.execute(
             f"DELETE FROM found WHERE key IN ({marks}) RETURNING key, size", keys
@@ -41,7 +41,7 @@ class Listing:
         return dict(removed.fetchall())
 
     def left(self) -> Iterator[dict[str, int]]:
-        """Yield the remaining keys with their sizes (bytes), as dicts of at most BATCH keys."""
+        """Yield the remaining keys with their sizes (bytes), as dicts of at most 500 keys."""
         after = ""
         while batch := self._page(after):
             yield batch
