@@ -160,7 +160,7 @@ def get_for_location(store_id: str) -> Store:
 def heaviest_first(
     copies: Iterable[tuple[str, str]], preferred: Sequence[str] = ()
 ) -> list[tuple[str, str]]:
-    """Sort copies, as pairs of (store id, key), by descending weight of their stores.
+    """Return copies, as pairs of (store id, key), sorted by descending weight of their stores.
 
     Copies in the stores ``preferred`` (ids) come before all others, in the order of these ids.
     A store that is not configured has the weight 0.

@@ -1,4 +1,4 @@
-"""A circuit breaker for stores: a store that keeps failing is not asked again for a while."""
+"""A circuit breaker for stores: a store that keeps failing is not asked again in the same work."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ THRESHOLD = 3  # consecutive failures
 
 
 class CircuitBreaker:
-    """Counts the consecutive failures of each store, so that a failing one is not asked again.
+    """Counts the consecutive failures of each store, so that a failing store is not asked again.
 
-    After THRESHOLD failures without a success between them the breaker is open for a store:
-    the store must not be asked any more. It stays open; each round of work has a new breaker.
+    After three failures without a success between them the breaker is open for a store: the
+    store must not be asked any more. A breaker stays open: create a new one for each round of
+    work.
     """
 
     def __init__(self) -> None:
@@ -19,7 +20,7 @@ class CircuitBreaker:
         self.failures = 0  # of all stores
 
     def failed(self, store_id: str) -> None:
-        """Count a failure of a store. After THRESHOLD in a row the breaker is open for the store."""
+        """Count a failure of a store. After three in a row the breaker is open for the store."""
         self._failures[store_id] += 1
         self.failures += 1
 
@@ -28,7 +29,7 @@ class CircuitBreaker:
         del self._failures[store_id]
 
     def is_open(self, store_id: str) -> bool:
-        """Whether a store has failed so often that it must not be asked any more."""
+        """Return whether a store has failed so often that it must not be asked any more."""
         return self._failures[store_id] >= THRESHOLD
 
     def open_stores(self) -> list[str]:

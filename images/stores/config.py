@@ -49,8 +49,8 @@ def _parsed(raw: str) -> dict[str, LocalStore | ObjectStore]:
 def object_store(store_id: str, url: str, variable: str) -> ObjectStore:
     """Return the object store at ``url``, which can have options, with the id ``store_id``.
 
-    Raises ImproperlyConfigured if the URL is malformed or is not that of an object store;
-    ``variable``, the name of the setting with this URL, begins the message.
+    ``variable`` is the name of the setting with this URL, for the message. Raises
+    ImproperlyConfigured if the URL is malformed or is not the URL of an object store.
     """
     with _named(variable):
         store = _store(store_id, url)

@@ -36,7 +36,7 @@ class Digests:
         self._end()
 
     def feed(self, block: bytes) -> None:
-        """Pass one block to every thread; wait while a thread is DEPTH blocks behind.
+        """Pass one block to every thread; wait while a thread is four blocks behind.
 
         The block must not change afterwards. Raises the error with which a thread has failed.
         """

@@ -26,26 +26,28 @@ _coming: Counter[int] = Counter()  # bytes claimed and not yet written, by devic
 class Claim:
     """The space on a file system that one writer has claimed for data that is not yet written.
 
-    A writer claims ahead as much as it has written, at least STEP bytes. So a writer that
+    A writer claims in advance as much as it has written, at least 16 MiB. So a writer that
     announces much data but sends little does not keep others from writing. Claims of other
     processes are not seen, only the data that they have written.
     """
 
     def __init__(self, folder: Path, size: int | None) -> None:
-        """Claim space in ``folder`` for the beginning of data of ``size`` bytes.
+        """Claim space in ``folder`` for the beginning of the data, at most 16 MiB.
 
-        If the size is None, space is claimed while the data is written. Raises StoreFull if the
-        data would use the reserve of free space, OSError if the file system fails.
+        ``size`` is the size of all data in bytes, or None if it is unknown; then the first
+        space is claimed when data is written. Raises StoreFull if all data would use the
+        reserve of free space, OSError if the file system fails.
         """
         self._folder, self._device = folder, os.stat(folder).st_dev
         self._size, self._left, self._written = size, 0, 0
         self.extend(min(size or 0, STEP), needed=size or 0)
 
     def extend(self, count: int, needed: int = 0) -> None:
-        """Claim ``count`` more bytes, for data of which ``needed`` more bytes will come in total.
+        """Claim ``count`` more bytes.
 
-        Raises StoreFull if either number of bytes would use the reserve of free space, OSError
-        if the file system fails.
+        ``needed`` is the number of bytes that the writer will write in all, if it is known.
+        Raises StoreFull if ``count`` or ``needed`` bytes would use the reserve of free space,
+        OSError if the file system fails.
         """
         with _lock:
             status = os.statvfs(self._folder)

@@ -54,7 +54,7 @@ class Handover:
         return self.error is not None
 
     def give(self, block: bytes) -> None:
-        """Pass a block to the consumer; wait while the consumer is DEPTH blocks behind."""
+        """Pass a block to the consumer; wait while the consumer is two blocks behind."""
         self._queue.put(block)
 
     def end(self, *, complete: bool) -> None:

@@ -241,7 +241,7 @@ def _ask_at(
 
 @contextmanager
 def _ended_in_time(pool: HTTPConnectionPool) -> Iterator[None]:
-    """Shut down the connections of ``pool`` if the context takes longer than HEAD_SECONDS.
+    """Shut down the connections of ``pool`` if the context takes longer than 30 seconds.
 
     A timeout for each read does not stop a server that sends one byte now and then.
     """
@@ -297,9 +297,10 @@ def _length(response: BaseHTTPResponse) -> int | None:
 def _cut_or_close(
     response: BaseHTTPResponse, start: int, stop: int | None
 ) -> Generator[bytes, None, None]:
-    """Return bytes [start, stop) of the data in blocks; if this fails, close the response.
+    """Return bytes [start, stop) of the data in blocks; close the response if this fails.
 
-    The generator has begun already, so that its ``close()`` also closes the response.
+    The returned generator has begun already, so that its ``close()`` also closes the response.
+    Raises the errors of ``_cut``.
     """
     try:
         blocks = _cut(response, start, stop)
@@ -332,9 +333,10 @@ def _cut(
 
 
 def _end_of_part(response: BaseHTTPResponse, start: int, stop: int | None) -> int:
-    """Return the offset in bytes at which the sent part ends: ``stop``, or the end of the data.
+    """Return the offset in bytes at which the part that the server sends ends.
 
-    Raises StoreError if the part does not begin at ``start`` or ends too early.
+    It is ``stop``, or the end of the data if ``stop`` is None or greater. Raises StoreError if
+    the part does not begin at ``start`` or ends too early.
     """
     sent = CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
     if sent and int(sent[1]) == start:
@@ -389,7 +391,9 @@ def _nothing() -> Generator[bytes, None, None]:
 
 
 def _read(response: BaseHTTPResponse, count: int) -> bytes:
-    """Read up to ``count`` bytes, as many as arrive within a second; b"" only at the end.
+    """Return the next bytes of the body: up to ``count``, as many as arrive within a second.
+
+    Returns b"" only at the end of the body.
 
     read() would wait for all bytes, however slowly they arrive. urllib3 itself compares the
     end with Content-Length.

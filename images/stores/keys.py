@@ -11,7 +11,7 @@ KEY = re.compile(rf"{SEGMENT}(?:/{SEGMENT})*", re.ASCII)
 
 
 def is_key(text: str) -> bool:
-    """Whether a text is a key: plain segments between slashes, none beginning with a dot."""
+    """Return whether a text is a key: plain segments between slashes, none beginning with a dot."""
     return KEY.fullmatch(text) is not None
 
 

@@ -159,7 +159,7 @@ class LocalStore:
                 sync_folder(path.parent)
 
     def keys(self) -> Iterator[tuple[str, int]]:
-        """Yield (key, size in bytes) of every file, also of unfinished ones of dead processes."""
+        """Yield (key, size in bytes) of every file, including the files of unfinished writes."""
         # Without the folder no object was stored yet; if one was, opening it raises StoreError.
         return self._walk("") if self.root.is_dir() else iter(())
 
@@ -170,7 +170,8 @@ class LocalStore:
     def _is_empty(self) -> bool:
         """Return whether the store's folder is missing, or has no entry whose name can be a key.
 
-        The folders of removed objects stay, so an emptied store is not empty.
+        The folders of removed objects stay, so the result is False for a store from which all
+        objects were removed.
         """
         with _store_errors(), suppress(FileNotFoundError):
             return not any(map(keys.is_key, os.listdir(self.root)))
@@ -338,7 +339,7 @@ class FilePart(Iterator[bytes]):
         return sent
 
     def take(self) -> FilePart:
-        """Move the file and the data that is left to a new object, and return it.
+        """Move the open file, with the bytes not read yet, to a new FilePart, and return that.
 
         Reads of the new object can hang, because no ``Patience`` limits them: use it in a
         thread that serves this store alone.

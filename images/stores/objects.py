@@ -65,7 +65,10 @@ class ObjectStore:
 
     @property
     def properties(self) -> dict[str, object]:
-        """The size of the parts of an upload in MiB, and their number at once; empty unless S3."""
+        """The part size of multipart uploads in MiB, and the number of parts sent at the same time.
+
+        Empty for a store that is not S3.
+        """
         if self.type not in S3:
             return {}
         part_mib = self._part_size >> 20
@@ -163,13 +166,16 @@ class ObjectStore:
     def folders(self) -> list[str]:
         """Return the names of all folders: the first segments of keys such as ``folder/object``.
 
-        Raises StoreError.
+        Raises StoreError if the store fails.
         """
         with _store_errors():
             return [*obstore.list_with_delimiter(self._client)["common_prefixes"]]
 
     def inside(self, folder: str) -> Iterator[tuple[str, datetime]]:
-        """Yield (key, time of the last change) of all objects in a folder. Raises StoreError."""
+        """Yield (key, time of the last change) of all objects in a folder.
+
+        Raises StoreError if the store fails.
+        """
         with _store_errors():
             for batch in obstore.list(self._client, prefix=keys.checked(folder)):
                 for entry in batch:
@@ -178,7 +184,7 @@ class ObjectStore:
     def delete_folder(self, folder: str) -> None:
         """Remove all objects in a folder, and in S3 the folder's unfinished multipart uploads.
 
-        Safe to call twice. Raises StoreError.
+        Safe to call twice. Raises StoreError if the store fails.
         """
         with _store_errors():
             for batch in obstore.list(self._client, prefix=keys.checked(folder)):
@@ -189,7 +195,7 @@ class ObjectStore:
     def unfinished_uploads(self, folder: str = "") -> Iterator[unfinished.Upload]:
         """Yield the multipart uploads, in the store or a folder of it, that have not ended.
 
-        Yields nothing for clouds other than S3. Raises StoreError.
+        Yields nothing for clouds other than S3. Raises StoreError if the store fails.
         """
         if self.type in S3:
             yield from unfinished.uploads(self._url, self._options, folder)

@@ -20,7 +20,7 @@ SILENT: Final = "The store does not answer. Try again later."
 
 
 class Patience:
-    """A limit (MOST) on the threads of this process that read from one store's file system."""
+    """A limit of eight threads of this process that read from one store's file system at once."""
 
     def __init__(self) -> None:
         self._inside = 0
@@ -29,10 +29,10 @@ class Patience:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Wait until fewer than MOST threads are reading; count this one within the context.
+        """Wait until fewer than eight threads are reading; count this thread within the context.
 
-        Raises StoreError if no reading thread begins or ends for HANGS_AFTER seconds: the file
-        system hangs.
+        Raises StoreError if no thread begins or ends its reading for 5 seconds: the file system
+        hangs.
         """
         with self._returned:
             self._wait()

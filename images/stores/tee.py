@@ -16,8 +16,8 @@ def write(
     """Pass the blocks to all writers; return for each writer its error, or None if it succeeded.
 
     Each of several writers has a thread of its own, which is at most a few blocks behind: the
-    slowest writer limits the speed, and the memory is bounded. If all writers have failed, or
-    one fails while ``all_must_succeed``, the others are aborted, and their error is Aborted.
+    slowest writer limits the speed, and the memory is bounded. If one writer fails while
+    ``all_must_succeed``, the other writers are aborted, and their error is Aborted.
 
     Raises the errors of the iteration of the blocks. If there is only one writer, its error is
     raised, not returned.
@@ -39,9 +39,10 @@ def write(
 def _feed(
     handovers: Sequence[Handover], blocks: Iterable[bytes], all_must_succeed: bool
 ) -> bool:
-    """Give all blocks to the writers; stop and return False when further blocks are useless.
+    """Pass the blocks to all writers; return whether all blocks were passed.
 
-    They are useless when all writers have failed or, if ``all_must_succeed``, when one has.
+    Stops early, and returns False, when all writers have failed or, if ``all_must_succeed``,
+    when one has failed.
     """
     for block in blocks:
         working = [handover for handover in handovers if not handover.failed]

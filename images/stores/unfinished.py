@@ -1,4 +1,4 @@
-"""Multipart uploads that have not ended in S3, such as those of dead processes.
+"""Multipart uploads that have not ended in S3, such as uploads by processes that have died.
 
 Their parts are invisible, but the owner of the bucket pays for them. obstore can neither list
 nor abort multipart uploads. botocore can do both; it is large, so it is loaded only when

@@ -40,7 +40,7 @@ class WriteBack:
         self._thread.shutdown(cancel_futures=True)
 
     def write(self, block: bytes) -> None:
-        """Write a block; start a sync in the background after EVERY bytes. Raises OSError."""
+        """Write a block; start a sync in the background after every 64 MiB. Raises OSError."""
         rest = memoryview(block)
         while rest:
             rest = rest[os.write(self._file, rest[:STEP]) :]
