@@ -10,7 +10,7 @@ AT_MOST = timedelta(hours=1)
 def delay(first: timedelta, earlier: int) -> timedelta:
     """Return how long to wait after a failure: ``first``, doubled for each of ``earlier`` failures.
 
-    The delay is at most AT_MOST.
+    The delay is at most one hour.
     """
     # Bounded, because a timedelta can overflow; 12 doublings of a second exceed AT_MOST.
     return min(first * (1 << min(earlier, 12)), AT_MOST)

@@ -21,7 +21,7 @@ CHUNK_DIGEST = "sha256"  # the algorithm of UploadChunk.digest
 
 
 class ChunkDamaged(errors.StoreError):
-    """The stored bytes of a chunk differ from the bytes that were received."""
+    """The error for a chunk whose stored bytes differ from the bytes that were received."""
 
     code = "chunk-damaged"
 

@@ -24,17 +24,17 @@ class Shares:
     """A limit on the concurrent transfers of this process, which all clients share fairly.
 
     ``places`` is the number of transfers that can run at once. The transfers of one client address,
-    and those of one project, can take at most half of the places. If all places are taken, a new
-    transfer can end a running transfer of another client. That client must have more running
-    transfers than the new transfer's client then has or, if the transfer to be ended is slow, as
-    many.
+    and the transfers of one project, can take at most half of the places. If all places are taken,
+    a new transfer can end a running transfer of another client. That client must have more running
+    transfers than the new transfer's client, counting the new transfer. If the transfer to be ended
+    is slow, as many transfers suffice.
     """
 
     def __init__(self, places: int, ending: int, spares_fast: bool = False) -> None:
         """Allow ``places`` transfers at once.
 
-        At most ``ending`` transfers are being ended at a time to make room for others. With
-        ``spares_fast`` only slow transfers are ended.
+        At most ``ending`` transfers are being ended at a time, to make room for new transfers.
+        With ``spares_fast`` only slow transfers are ended.
         """
         self.places, self._most_ending, self._spares_fast = places, ending, spares_fast
         self._running: set[Place] = set()
@@ -74,10 +74,10 @@ class Shares:
         return place
 
     def _own_limit(self, place: Place) -> str | None:
-        """Return ``address`` or ``project`` if the client of ``place``, a new transfer, is at that limit.
+        """Return which limit the client of the new transfer ``place`` has reached.
 
-        The transfers of an address, and those of a project, can take half of all places. None if
-        neither limit is reached.
+        The result is ``address`` or ``project`` if the transfers of the client's address or project
+        take half of all places; None if neither limit is reached.
         """
         most = max(self.places // 2, 1)
         for kind, name in place.holders:
@@ -103,8 +103,8 @@ class Shares:
     def _end_another(self, newcomer: Place) -> bool:
         """End a running transfer of another client, to make room for the transfer ``newcomer``.
 
-        Of the transfers that can be ended, it is one of the client with the most running transfers,
-        and the slowest of these. Returns False if no transfer can be ended.
+        Of the transfers that can be ended, ends the slowest transfer of the client with the most
+        running transfers. Returns True if a transfer was ended, False if none can be ended.
         """
         claim = self._number(newcomer) + 1
         found = [it for it in list(self._running) if self._may_end(it, claim)]

@@ -87,6 +87,6 @@ def gone(transfer: Transfer) -> errors.Gone:
 
 
 def is_silent(transfer: Transfer) -> bool:
-    """Whether the transfer's process is dead, or its heartbeat is older than a lease."""
+    """Return whether the transfer's process is dead, or its heartbeat is older than a lease."""
     lease = timedelta(seconds=settings.IMAGECATALOG_LEASE_SECONDS)
     return transfer.heartbeat_at < timezone.now() - lease or is_dead(transfer.worker)

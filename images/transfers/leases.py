@@ -67,11 +67,11 @@ def begin(
     task: Task | None = None,
     wanted: Targets | None = None,
 ) -> Transfer:
-    """Create the row of a transfer for a locked image, with a key that is never reused.
+    """Create and return a transfer for a locked image, with a key that is never reused.
 
-    A transfer of a kind in FETCHED (web download, location, copy to another store), or with a
-    ``task``, waits until a background worker claims it; any other runs in this process. The
-    data of a task goes to the stores ``wanted``, of which ``store`` is the first. ``expected``
+    A web download, a new location, a copy to another store, and any transfer with a ``task``
+    waits until a background worker claims it; any other transfer runs in this process. The data
+    of a task goes to the stores ``wanted``, of which ``store`` is the first. ``expected``
     (bytes), ``checksum`` (MD5) and ``digests`` (algorithm -> hexadecimal) are claims about the
     data; ``source`` is the URL of the data, and ``secrets`` are the secrets for reading it, by
     name; ``metadata`` is kept for the client of a resumable upload; ``reserved`` is the number
@@ -116,7 +116,7 @@ def deadline(kind: str) -> datetime:
 
 
 def claim(transfer: Transfer) -> bool:
-    """Mark a waiting transfer as running in this process; return False if it no longer waits."""
+    """Mark a waiting transfer as running in this process; return whether it was still waiting."""
     transfer.status = TransferStatus.RUNNING
     transfer.worker = this_worker()
     transfer.heartbeat_at = timezone.now()
@@ -133,9 +133,9 @@ def claim(transfer: Transfer) -> bool:
 
 
 def cancel_waiting(transfer: Transfer, error: errors.ImageError) -> bool:
-    """End a waiting transfer as failed with this error; it has no data to remove.
+    """End a waiting transfer as failed with this error; return whether it was still waiting.
 
-    Returns False when the transfer no longer waits.
+    A waiting transfer has no data to remove.
     """
     cancelled = _waiting(transfer).update(
         status=TransferStatus.FAILED,
@@ -156,8 +156,7 @@ def fail(transfer: Transfer, error: BaseException, actor: Caller) -> bool:
     """End a transfer as failed with this error, and remove the data that it has stored.
 
     Its image gets the status that the transfer names for a failure: queued, killed, or
-    uploading if staged data is kept. Idempotent. Returns False when the transfer was not
-    running any more.
+    uploading if staged data is kept. Idempotent. Returns whether the transfer was still open.
     """
     running = abort(transfer, error, actor)
     clean(transfer, CircuitBreaker(), abandoned=transfer.worker != this_worker())
@@ -173,10 +172,10 @@ def abort(
 ) -> bool:
     """End a transfer as failed and set its image to the status on failure, but leave its data.
 
-    No store is asked. Returns False when the transfer was not open. If the error is
-    ServerStopping, an import or fetch by a background worker is queued again, in the same
-    transaction. ``if_unchanged``: abort only if the transfer's heartbeat (for a resumable
-    upload, its deadline) has not changed since ``transfer`` was read.
+    No store is asked. If the error is ServerStopping, an import or fetch by a background worker
+    is queued again, in the same transaction. ``if_unchanged``: abort only if the transfer's
+    heartbeat (for a resumable upload, its deadline) has not changed since ``transfer`` was
+    read. Returns True if the transfer was ended by this call, otherwise False.
     """
     code = error.code if isinstance(error, errors.ImageError) else "internal-error"
     message = (
@@ -219,7 +218,7 @@ def _apply_status_on_failure(
 def _keep_staged_data(image: Image) -> bool:
     """Set a new deadline for the staged data of an image whose import has failed.
 
-    Returns False if the image is not importing, or has no staged data.
+    Returns True if that is done, and False if the image is not importing or has no staged data.
     """
     if image.status != Status.IMPORTING:
         return False
@@ -235,7 +234,7 @@ def _staged(image: Image) -> QuerySet[Transfer]:
 
 
 def _queue_again(image: Image, transfer: Transfer, actor: Caller) -> None:
-    """Queue a transfer that repeats an interrupted import or fetch; do nothing for others."""
+    """Queue a new transfer that repeats ``transfer`` if it is an import or fetch by a worker."""
     task = tasks.of(transfer)
     waits_in: tuple[str, ...] = (Status.QUEUED, Status.UPLOADING)
     if transfer.keeps_status:
@@ -323,12 +322,12 @@ def cancel(image: Image) -> None:
 def clean(transfer: Transfer, breaker: CircuitBreaker, *, abandoned: bool) -> None:
     """Remove the data of a failed transfer from its stores, unless they are unavailable.
 
-    ``breaker`` reports which stores are unavailable. The background worker retries what could
-    not be removed. ``abandoned`` says that the writer may have died, or have failed to remove
-    its partial data.
+    ``breaker`` reports which stores are unavailable. Data that cannot be removed now is removed
+    by the background worker later. ``abandoned`` says that the writer may have died, or have
+    failed to remove its partial data.
 
-    Reads the row first: if the response to a commit was lost, the transfer is in fact done,
-    and its objects belong to the image.
+    The transfer's row is read first. If it says that the transfer is done, nothing is removed:
+    the response to its commit was lost, and its objects belong to the image.
     """
     failed = Transfer.objects.filter(pk=transfer.pk, status=TransferStatus.FAILED)
     if not failed.exists():

@@ -1,6 +1,6 @@
 """The limits of a project, by the names that the Image API and Keystone have for them.
 
-The limits are those of the settings, unless the operator has set limits for the project. With
+The limits come from the settings, unless the operator has set limits for the project. With
 IMAGECATALOG_UNIFIED_LIMITS all limits come from Keystone.
 """
 

@@ -27,12 +27,13 @@ _logged: dict[str, str] = {}
 def delete(
     store_id: str, key: str, breaker: CircuitBreaker, *, abandoned: bool = False
 ) -> bool:
-    """Remove an object from a store; return False if that fails or the store is unavailable.
+    """Remove an object from a store; return whether it is removed.
 
-    The circuit breaker ``breaker`` counts the consecutive failures of each store: a store that
-    hangs must not delay the removal from others once for each object, so an unavailable store
-    is not asked. A single object that cannot be removed does not make its store unavailable.
-    ``abandoned`` says that a dead writer may have left a partial object.
+    Returns False if the removal fails, or the circuit breaker ``breaker`` reports the store as
+    unavailable; such a store is not asked, because a store that hangs would delay the removal
+    of each of its objects. ``breaker`` counts the failure; a single object that cannot be
+    removed does not make its store unavailable. ``abandoned`` says that a dead writer may have
+    left a partial object.
     """
     if breaker.is_open(store_id):
         return False
@@ -58,10 +59,10 @@ def delete(
 def in_batches(
     found: QuerySet[Row], breaker: CircuitBreaker | None = None, store: str = "store"
 ) -> Iterator[Row]:
-    """Yield database rows in the order of their primary keys, read in batches of BATCH.
+    """Yield database rows in the order of their primary keys, read in batches of 500.
 
-    Each row is yielded once, also if the caller cannot remove its stored object. A batch
-    excludes rows whose store the circuit breaker ``breaker`` reports as unavailable by then;
+    Each row is yielded once, also if the caller cannot remove its stored object. Each new batch
+    leaves out rows whose store the circuit breaker ``breaker`` then reports as unavailable;
     ``store`` is the column with the store's id.
     """
     ordered = rest = found.order_by("pk")
@@ -75,9 +76,10 @@ def fresh(
 ) -> Iterator[Row]:
     """Yield the rows whose stored objects this process has not failed to remove before.
 
-    The other rows would make their store unavailable in every round, and the rows behind them
-    would never be reached. Rows are read in batches, without those of stores that ``breaker``
-    reports as unavailable; ``store`` is the column with the store's id.
+    Objects that cannot be removed would make ``breaker`` report their store as unavailable in
+    every round, and the rows after them would never be reached. Rows in stores that ``breaker``
+    reports as unavailable are left out; ``store`` is the column with the store's id. New
+    failures are remembered (see ``remembering``).
     """
     known = [row.pk for row in _stuck if isinstance(row, found.model)]
     rows = in_batches(found.exclude(pk__in=known), breaker, store)
@@ -85,7 +87,10 @@ def fresh(
 
 
 def stuck() -> list[Model]:
-    """Return rows whose stored objects this process could not remove, the longest untried first."""
+    """Return up to 500 rows whose stored objects this process could not remove.
+
+    The row whose last attempt was longest ago comes first.
+    """
     return list(islice(_stuck, BATCH))
 
 

@@ -38,7 +38,8 @@ SHARE = 8  # at most an eighth of what is left is reserved ahead; others need th
 def remaining(image: Image) -> int | None:
     """Return how many more bytes the image's owner is allowed to store; None: no hard limit.
 
-    Negative if the quota is exceeded. Reservations of open transfers are not subtracted.
+    A limit is hard if IMAGECATALOG_SIZE_LIMITS is ``hard``. The result is negative if the
+    limit is exceeded. Reservations of open transfers are not subtracted.
     """
     limit = _hard_limit(image)
     return None if limit is None else limit - usage.stored(image.owner)
@@ -48,8 +49,9 @@ def reserve(image: Image, size: int | None, copies: int = 1) -> int | None:
     """Check the quota for a transfer that begins, and return the number of bytes to reserve.
 
     The number is the ``size`` of the data for each of the ``copies``, or one byte if the size
-    is unknown; None without a hard quota. The image is locked, and the caller saves the number
-    in the transfer, in the same transaction. Raises QuotaExceeded if the quota is exceeded.
+    is unknown; None if the owner has no quota, or IMAGECATALOG_SIZE_LIMITS is ``soft``. Call it
+    with the image locked, and save the number in the transfer's row in the same transaction.
+    Raises QuotaExceeded if the quota is exceeded.
     """
     _check_soft(image)
     if _hard_limit(image) is None:
@@ -128,8 +130,8 @@ def check_staging(image: Image, size: int) -> None:
     Called with the image locked, in the transaction that begins the upload; for data of unknown
     size also in the transactions that count its chunks. The project's other open uploads count
     with their announced sizes or, if these are unknown, with the bytes that have arrived;
-    chunks of ended uploads count until they are removed. With soft limits only the staged data
-    of other images counts.
+    chunks of ended uploads count until they are removed. If IMAGECATALOG_SIZE_LIMITS is
+    ``soft``, only the staged data of other images counts.
     """
     most = limits.of(image.owner)[limits.STAGE_TOTAL]
     if most is None:
@@ -147,7 +149,7 @@ def check_staging(image: Image, size: int) -> None:
 def trash_excess(owner: str | None, more: int = 0) -> int:
     """Return by how many bytes a project's trash exceeds its quota; 0 or less if it does not.
 
-    ``more`` bytes are added to what is in the trash now.
+    ``more`` is the number of bytes that will be added to the trash.
     """
     most = limits.of_trash(owner)
     if most is None:
@@ -188,7 +190,10 @@ def _hard_limit(image: Image) -> int | None:
 
 
 def _check_soft(image: Image) -> None:
-    """Raise QuotaExceeded if limits are soft and the owner stores more than the limit already."""
+    """Raise QuotaExceeded if the owner already stores more than a soft limit.
+
+    Does nothing unless IMAGECATALOG_SIZE_LIMITS is ``soft``.
+    """
     limit = _limit(image) if _are_soft() else None
     if limit is not None and usage.stored(image.owner) > limit:
         raise exceeded(image)

@@ -88,11 +88,11 @@ def remove_orphaned_objects(
     breaker: CircuitBreaker,
     through: Callable[[Iterable[Transfer]], Iterable[Transfer]] = iter,
 ) -> None:
-    """Remove data that is no longer needed from the stores: of failed transfers, and upload chunks.
+    """Remove the data of failed transfers, and unneeded upload chunks, from the stores.
 
-    Data is also removed from those target stores that have failed in a successful transfer. The
-    circuit breaker ``breaker`` counts failures; stores that it reports as unavailable are not
-    asked. ``through`` gets the transfers and yields each of them; it can report progress.
+    Also removes partial data from the target stores that have failed in a successful transfer.
+    The circuit breaker ``breaker`` counts failures; stores that it reports as unavailable are
+    not asked. ``through`` gets the transfers and yields each of them; it can report progress.
     """
     stuck = object_removal.stuck()
     unneeded = object_removal.fresh(chunks.unneeded(), breaker, "transfer__store")

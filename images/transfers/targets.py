@@ -83,7 +83,7 @@ def note_failure(target: TransferTarget, error: errors.ImageError) -> None:
 
 
 def finish(transfer: Transfer) -> None:
-    """Mark the target stores of a successful transfer that have not failed as done."""
+    """Mark as done the target stores that have not failed, after a successful transfer."""
     waiting = TransferTarget.objects.filter(
         transfer=transfer, status=TargetStatus.WAITING
     )
@@ -93,8 +93,9 @@ def finish(transfer: Transfer) -> None:
 def remove(transfer: Transfer, breaker: CircuitBreaker, *, abandoned: bool) -> bool:
     """Remove the data that a failed transfer has written to its target stores.
 
-    ``abandoned`` says that partial data may exist. Returns False if an object cannot be removed
-    now, because its store fails or ``breaker`` reports the store as unavailable.
+    ``abandoned`` says that partial data may exist. Returns True if all data is removed, and
+    False if an object cannot be removed now, because its store fails or ``breaker`` reports the
+    store as unavailable.
     """
     # Not by `of`: an interrupted attempt has given its task to the next one.
     rows = _rows(transfer) or [_own(transfer)]
@@ -106,7 +107,7 @@ def remove(transfer: Transfer, breaker: CircuitBreaker, *, abandoned: bool) -> b
 
 
 def remove_failed(transfer: Transfer, breaker: CircuitBreaker) -> None:
-    """Remove data of a successful transfer from those of its target stores that have failed.
+    """Remove the partial data of a successful transfer from the target stores that have failed.
 
     Idempotent. The background worker retries removals that have failed.
     """

@@ -67,10 +67,9 @@ def current() -> QuerySet[Transfer]:
 def page(
     found: QuerySet[Transfer], column: str, descending: bool, after: str | None
 ) -> QuerySet[Transfer]:
-    """Sort tasks by ``column``, one of SORT_COLUMNS, and keep those that follow the task ``after``.
+    """Return the tasks ``found``, sorted by ``column``, that follow the task with the id ``after``.
 
-    ``after`` is the id of a task, or None for all tasks. Raises Invalid if there is no such
-    task.
+    Returns all tasks if ``after`` is None. Raises Invalid if there is no such task.
     """
     found = found.annotate(updated_at=UPDATED_AT)
     if after is not None:

@@ -142,7 +142,11 @@ def reserving_transfers() -> QuerySet[Transfer]:
 
 
 def _bringing_data(condition: Q) -> QuerySet[Transfer]:
-    """Return the matching transfers whose bytes are not counted by another row of the image."""
+    """Return the matching transfers that bring bytes which no other row of the image counts.
+
+    Without imports of resumable uploads and staged data, whose bytes the upload counts already,
+    and without transfers that only compute the digests of an image's data.
+    """
     # An import has the same bytes as its resumable upload or its staged data; an image that
     # only gets its digests has them already.
     same = (Status.IMPORTING, Status.UPLOADING, Status.ACTIVE)

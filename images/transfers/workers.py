@@ -17,7 +17,7 @@ def this_worker() -> str:
 
 
 def is_dead(worker: str) -> bool:
-    """Whether a worker is certainly dead: it ran on this machine since its boot and has ended.
+    """Return whether a worker is certainly dead: it ran on this machine since its boot and has ended.
 
     The state of processes on other machines is unknown; their leases expire.
     """
