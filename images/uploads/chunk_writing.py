@@ -45,7 +45,7 @@ class Stream(Protocol):
     inspection: Inspector | None  # of the first chunk
 
     def has_more(self) -> bool:
-        """Return False if it is certain that no bytes follow. Does not wait for the client."""
+        """Return True unless it is certain that no bytes follow. Does not wait for the client."""
 
     def check_digests(self, actual: Mapping[str, str]) -> None:
         """Raise DigestMismatch unless ``actual`` has the expected digests.
@@ -55,7 +55,7 @@ class Stream(Protocol):
 
 
 def write(upload: Transfer, chunk: UploadChunk, stream: Stream) -> None:
-    """Store the blocks of a stream as chunks of an upload. ``chunk`` is the row of the first chunk.
+    """Store the blocks of a stream as chunks of an upload; ``chunk`` is the first chunk's row.
 
     Chunks that are stored completely remain even if an error is raised: StoreError, OverLimit
     (the staging quota), Gone if the upload has ended or another request has resumed it, or an
@@ -88,7 +88,7 @@ def write(upload: Transfer, chunk: UploadChunk, stream: Stream) -> None:
 
 
 def next_chunk(upload: Transfer, start: int) -> UploadChunk:
-    """Create the row of an upload's next chunk, which begins at byte ``start`` of the data."""
+    """Create and return the row of an upload's next chunk, which begins at byte ``start``."""
     key = keys.key_of(upload.image_id, uuid4())
     return UploadChunk.objects.create(transfer=upload, start=start, key=key)
 
@@ -109,7 +109,7 @@ def _extend_deadline(upload: Transfer) -> None:
 def _put(
     store: stores.Store, chunk: UploadChunk, first: bytes, stream: Stream
 ) -> tuple[int, str]:
-    """Store a chunk that begins with the block ``first``; return its size in bytes and digest."""
+    """Store a chunk that begins with the block ``first``; return its size in bytes and its digest."""
     with Digests(*{CHUNK_DIGEST, *stream.expected_digests}) as digests:
         blocks = digesting(chain([first], stream.blocks), digests)
         store.put(chunk.key, _one_chunk(blocks, digests, stream, chunk.transfer))
@@ -119,10 +119,11 @@ def _put(
 def _one_chunk(
     blocks: Iterator[bytes], digests: Digests, stream: Stream, upload: Transfer
 ) -> Iterator[bytes]:
-    """Yield blocks until the chunk is large or old enough, or the stream ends.
+    """Yield the blocks of one chunk: until it is large or old enough, or the stream ends.
 
-    If ``stream.is_one_chunk``, all blocks form one chunk. After the last block of the stream,
-    the digests are checked: raises the errors of ``stream.check_digests``.
+    A chunk is large enough with 64 MiB, and old enough when the time between two heartbeats is
+    over. If ``stream.is_one_chunk``, all blocks form one chunk. After the last block of the
+    stream, the digests are checked: raises the errors of ``stream.check_digests``.
     """
     due, beat = time.monotonic() + heartbeat.interval(), heartbeat.at_intervals(upload)
     for block in blocks:

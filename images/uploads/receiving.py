@@ -46,7 +46,7 @@ INTERRUPTIONS = errors.BodyIncomplete, errors.ServerStopping, errors.TransferEnd
 
 
 class ChecksumMismatch(expected_digests.DigestMismatch):
-    """The bytes of a request do not have the digest that the client has sent with the request."""
+    """The error for a request whose bytes do not have the digest that the client sent with them."""
 
     code = "checksum-mismatch"
 
@@ -63,8 +63,8 @@ def append(
 ) -> Transfer:
     """Append bytes to an upload from byte ``offset`` on; after the last byte, import the data.
 
-    ``announced`` is the number of bytes that the client says it will send, if it says so.
-    Returns the upload as it is after that. Bytes that have arrived are kept even if the
+    ``announced`` is the number of bytes that the client says it will send; None if it does not
+    say. Returns the upload as it is afterwards. Bytes that have arrived are kept even if the
     client's stream fails. With ``expected_digests`` (algorithm -> hexadecimal) they are kept
     only if all bytes have arrived and have these digests.
 
@@ -183,7 +183,7 @@ class _Stream:
             raise ChecksumMismatch(f"{error}. Send these bytes again.") from None
 
     def has_more(self) -> bool:
-        """Return False if it is certain that no bytes follow. Does not wait for the client."""
+        """Return True unless it is certain that no bytes follow. Does not wait for the client."""
         return bool(self.room and self.announced != 0 and not self.interruption)
 
 
@@ -194,7 +194,7 @@ def _too_much(upload: Transfer) -> errors.OverLimit:
 
 
 def _begin_writing(upload: Transfer) -> UploadChunk:
-    """Create the row of the arriving chunk, so that only this request can write to the upload.
+    """Create and return the row of the next chunk, so that only this request writes to the upload.
 
     The image must be locked. Raises Locked if another request is still sending, OverLimit if
     the upload has too many chunks.

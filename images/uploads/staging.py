@@ -65,7 +65,10 @@ def uploads(image_id: str) -> list[Transfer]:
 
 
 def find(image_id: str, upload_id: str) -> Transfer:
-    """Return a resumable upload, whether it is running or has ended. Raises NotFound."""
+    """Return a resumable upload of an image, whether it is running or has ended.
+
+    Raises NotFound if the image has no upload with this id.
+    """
     upload = _uploads(image_id).filter(pk=upload_id).first()
     if upload is None:
         raise errors.NotFound(f"Image {image_id} has no upload {upload_id}.")
@@ -75,7 +78,8 @@ def find(image_id: str, upload_id: str) -> Transfer:
 def find_not_failed(image_id: str, upload_id: str) -> Transfer:
     """Return a resumable upload that is running or has succeeded.
 
-    Raises NotFound, and Gone if the upload has failed or was cancelled.
+    Raises NotFound if the image has no upload with this id, Gone if the upload has failed or
+    was cancelled.
     """
     upload = find(image_id, upload_id)
     if upload.status == TransferStatus.FAILED:
@@ -86,8 +90,8 @@ def find_not_failed(image_id: str, upload_id: str) -> Transfer:
 def find_running(image_id: str, upload_id: str) -> Transfer:
     """Return a resumable upload that has not ended.
 
-    Raises NotFound, Gone if the upload has failed or was cancelled, Conflict if it is complete
-    and the image has its data.
+    Raises NotFound if the image has no upload with this id, Gone if the upload has failed or
+    was cancelled, Conflict if it is complete and the image has its data.
     """
     upload = find_not_failed(image_id, upload_id)
     if upload.status == TransferStatus.DONE:
