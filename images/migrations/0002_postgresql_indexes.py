@@ -1,7 +1,7 @@
-"""What PostgreSQL needs to be fast, in words that other databases do not know.
+"""Indexes for PostgreSQL only, created by SQL that other databases do not understand.
 
-The JSON columns get the indexes that answer ``holds``. The index by name puts images without
-a name first, as SQLite's does by itself, so that it gives the order of a sorted list.
+The JSON columns get GIN indexes for the lookup ``holds``. The index by name puts images without
+a name first, as in SQLite, so that it gives the order of a sorted list.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Names of the state only: no table and no column changes."""
+"""New names of models and fields in Django's state only: no table and no column changes."""
 
 import django.db.models.deletion
 from django.db import migrations, models

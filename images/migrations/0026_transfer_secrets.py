@@ -1,4 +1,4 @@
-"""Encrypted secrets of open transfers, and no queries of URLs in ended ones."""
+"""Add a column for the encrypted secrets of open transfers; mask URL queries in ended transfers."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from django.db.models.functions import Concat, StrIndex, Substr
 
 
 def mask(apps: Any, schema_editor: Any) -> None:
-    """Remove the queries of the URLs from which ended transfers got their data."""
+    """Replace the queries of the URLs from which ended transfers got their data by ``***``."""
     transfers = apps.get_model("images", "Transfer").objects
     ended = transfers.using(schema_editor.connection.alias).filter(
         status__in=("done", "failed"), source__contains="?"

@@ -1,7 +1,7 @@
 """Let the database delete the target stores of a transfer that is deleted.
 
-The previous release deletes transfers, but does not know that table. Django 5.2 cannot declare
-what a database does on deletion.
+The previous release deletes transfers, but does not know the table of target stores. Django 5.2
+cannot declare what a database does on deletion.
 """
 
 from __future__ import annotations
