@@ -50,11 +50,11 @@ def events(
     after: int | None = None,
     limit: int = 100,
 ) -> Page:
-    """Return a page of an image's events, oldest first, each as a dict of COLUMNS.
+    """Return a page of an image's events, oldest first, each as a dict: column -> value.
 
     ``after`` is the id of the last event of the previous page; ``since`` is inclusive,
-    ``until`` exclusive. The page ends early when the details of its events have MAX_LENGTH
-    characters. An unknown image has no events. One query.
+    ``until`` exclusive. The page has fewer than ``limit`` events if the details of these events
+    reach 4 Mi characters. The page is empty if the image is unknown. One query.
     """
     matching = _matching(image_id, actor, interface, since, until)
     if after is not None:
@@ -83,11 +83,11 @@ def newest(
     before: int | None = None,
     limit: int = 100,
 ) -> Page:
-    """Return the last ``limit`` events of an image, oldest first, each as a dict of COLUMNS.
+    """Return a page of an image's last events, oldest first, each as a dict: column -> value.
 
     With ``before``, the id of an event, only earlier events are returned; ``since`` is
-    inclusive, ``until`` exclusive. The page has fewer events when their details have MAX_LENGTH
-    characters. One query.
+    inclusive, ``until`` exclusive. The page has fewer than ``limit`` events if the details of
+    these events reach 4 Mi characters. One query.
     """
     matching = _matching(image_id, actor, interface, since, until)
     if before is not None:
@@ -130,14 +130,14 @@ def _matching(
 
 
 def visible_detail(event: Mapping[str, Any], caller: Caller) -> Record:
-    """Return the detail of an event without custom properties that the caller cannot read."""
+    """Return the detail of an event, without the custom properties that the caller cannot read."""
     if event["verb"] != "update":
         return dict(event["detail"])
     return dict(readable(caller, event["detail"]))
 
 
 def last_error(image_id: str) -> Record | None:
-    """Return the error of an image's last ended transfer; None if it succeeded, or none has ended.
+    """Return the error of an image's last ended transfer; None if it succeeded or none has ended.
 
     The error is a dict of ``code``, ``error`` (a message for users), ``request_id`` and ``at``.
     One query.

@@ -38,7 +38,7 @@ class Page(NamedTuple):
     """A page of a list of images: its rows, and the marker with which the next page begins.
 
     The marker is the id of the last image of the page, None on the last page. ``is_cut`` says
-    that the page has fewer images than its limit because they are long.
+    that the page has fewer images than its limit because their properties and tags are long.
     """
 
     rows: list[Row]
@@ -49,10 +49,10 @@ class Page(NamedTuple):
 def page(caller: Caller, listing: Listing) -> Page:
     """Return one page of the images that a caller sees, in one query (two with a marker).
 
-    Images with long properties take a few more queries. A page ends early when its long
-    properties and tags have MAX_LENGTH characters. A rule ``get_image`` in the policy file can
-    leave out further images. Raises Invalid if the marker is not the id of an image that the
-    caller sees.
+    Images with long properties take a few more queries. A page has fewer images than its limit
+    if their long properties and tags reach 2 Mi characters. A rule ``get_image`` in the policy
+    file can leave out further images. Raises Invalid if the marker is not the id of an image
+    that the caller sees.
     """
     if not listing.limit:
         return Page([], None)

@@ -92,7 +92,7 @@ class JsonFormatter(TextFormatter):
 
 
 class FailuresOnly(logging.Filter):
-    """A filter that lets only those of Django's log records pass that report an exception.
+    """A filter for Django's log records: only records that report an exception pass.
 
     Records about error status codes are dropped: the service itself logs the reason.
     """
@@ -112,7 +112,7 @@ def word(value: str) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """Return the message of an error and, unless already contained in it, that of its cause."""
+    """Return the message of an error, and the message of its cause unless it contains this already."""
     cause = error.__cause__
     if cause is None or str(cause) in str(error):
         return str(error)

@@ -52,9 +52,9 @@ def receive(
     too_slow: Callable[[], Exception],
     grace: float | None = None,
 ) -> Iterator[bytes]:
-    """Yield the blocks; raise ``too_slow()`` if they arrive more slowly than SLOWEST (bytes/s).
+    """Yield the blocks; raise ``too_slow()`` if they arrive more slowly than 1 KiB a second.
 
-    The sender can be slower for ``grace`` seconds, by default GRACE. The time before the first
+    The sender can be slower for ``grace`` seconds, by default 10. The time before the first
     block, and the time that the consumer of this generator takes, do not count. Closing this
     generator does not close ``blocks``: the caller can continue to read them.
     """
@@ -72,11 +72,10 @@ def receive(
 
 
 def send(blocks: Iterable[bytes], too_slow: Callable[[], Exception]) -> Iterator[bytes]:
-    """Yield the blocks; raise ``too_slow()`` if the reader takes them more slowly than SLOWEST.
+    """Yield the blocks; raise ``too_slow()`` if the reader takes less than 1 KiB a second of them.
 
-    SLOWEST is in bytes a second; the reader can be slower for PAUSE seconds. The time in which
-    the blocks arrive does not count. The rate is checked only when the reader asks for the next
-    block, so blocks should be small.
+    The reader can be slower for 60 seconds. The time in which the blocks arrive does not count.
+    The rate is checked only when the reader asks for the next block, so blocks should be small.
     """
     spent, size = 0.0, 0
     for block in blocks:

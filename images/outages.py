@@ -86,9 +86,9 @@ def reason(error: BaseException) -> str:
 def report(
     error: Exception, logger: logging.Logger, message: str, *args: object
 ) -> None:
-    """Log an error of background work with its traceback; an outage is only recorded, without one.
+    """Log an error of background work with its traceback; if it is an outage, only record it.
 
-    ``message`` and ``args`` are those of ``logger.error``.
+    ``message`` and ``args`` are the arguments of ``logger.error``.
     """
     if is_outage(error):
         record(error)

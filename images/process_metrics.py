@@ -148,7 +148,10 @@ def start() -> None:
 
 
 def _free_place(folder: Path) -> TextIO:
-    """Lock the first place that no other process has; return its open lock file."""
+    """Lock and return the first lock file ``1.lock``, ``2.lock`` … that no other process has locked.
+
+    Its number is this process's place in the folder of the metrics.
+    """
     for number in itertools.count(1):
         file = (folder / f"{number}.lock").open("w")
         if _is_free(file):
@@ -158,7 +161,7 @@ def _free_place(folder: Path) -> TextIO:
 
 
 def _is_free(file: TextIO) -> bool:
-    """Lock the lock file of a place; return False if another process has locked it."""
+    """Try to lock a lock file; return False if another process has locked it, else True."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -172,13 +175,13 @@ def _allocate(path: Path, size: int) -> None:
 
 
 def count(name: str, *labels: str, by: float = 1) -> None:
-    """Increase the counter ``name`` of METRICS by ``by``. Does nothing if this process does not count."""
+    """Increase the counter ``name``, one of METRICS. Does nothing if this process does not count."""
     if _metrics:
         _child(name, labels).inc(by)
 
 
 def observe(name: str, seconds: float, *labels: str) -> None:
-    """Add a duration to the histogram ``name`` of METRICS.
+    """Add a duration in seconds to the histogram ``name``, one of METRICS.
 
     Does nothing if this process does not count.
     """
@@ -187,7 +190,7 @@ def observe(name: str, seconds: float, *labels: str) -> None:
 
 
 def show(name: str, value: float, *labels: str) -> None:
-    """Set the gauge ``name`` of METRICS; ``/metrics`` has the sum of the values of all processes.
+    """Set the gauge ``name``, one of METRICS; ``/metrics`` shows the sum over all processes.
 
     Does nothing if this process does not count.
     """

@@ -51,8 +51,8 @@ def count(key: str, per_minute: int, at_once: int, sentence: str) -> None:
 def _find(key: str) -> tuple[int, int]:
     """Return (digest of a key, offset in bytes of its slot in the table).
 
-    A key without a slot takes over the slot of another key: of the slots that it can have, the
-    one whose count ends first.
+    A key without a slot takes over another key's slot: of the slots in which it can be, the
+    slot whose count ends first.
     """
     digest = int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "big")
     offsets = [(digest + n) % SLOTS * _SLOT.size for n in range(PROBES)]

@@ -1,6 +1,6 @@
 """Signatures of image data, verified with the operator's certificates.
 
-The custom properties that describe a signature are those of the Image API ("Image signature
+The custom properties that describe a signature have the names of the Image API ("Image signature
 verification"), so that images signed for other services can be verified here.
 """
 

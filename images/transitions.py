@@ -1,4 +1,4 @@
-"""The lock on an image's row, and the one function that changes an image's status."""
+"""The lock on an image's row, and the only function that changes an image's status."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _ID = "\0id"  # a placeholder, which cannot be the id of an image
 def locked(
     image_id: str, owned_by: Caller | None = None, *, deleted: bool = False
 ) -> Iterator[Image]:
-    """Lock an image's row in a transaction within the context; ``deleted`` includes deleted images.
+    """Lock an image's row for the context, in a transaction, and yield the image.
 
     On SQLite the transaction itself is the lock (IMMEDIATE). Keep the transaction short:
-    transfer no data and call no other service in it. Raises NotFound if there is no such image,
-    and Forbidden unless the image is in the project of the caller ``owned_by`` or that caller
-    is an admin; None: no check.
+    transfer no data and call no other service in it. ``owned_by`` is the caller, or None for no
+    check. Raises NotFound if there is no such image, also for a deleted image without
+    ``deleted``, and Forbidden unless the caller is an admin or of the image's project.
     """
     with transaction.atomic():
         statement = _lock(deleted)

@@ -32,10 +32,11 @@ def counted(number: int, noun: str, plural: str = "") -> str:
 
 
 def parse_number(text: str) -> int:
-    """Parse decimal digits, with an optional minus sign, of any length.
+    """Parse a whole number of any length: decimal digits with an optional minus sign.
 
-    A number beyond LARGEST becomes LARGEST, because it is large, not malformed. Python's
-    ``int`` alone refuses more than 4300 digits. Raises ValueError for any other text.
+    Numbers above 2**63 - 1 become 2**63 - 1, and numbers below -(2**63 - 1) become
+    -(2**63 - 1): Python's ``int`` alone refuses more than 4300 digits as malformed. Raises
+    ValueError for any other text.
     """
     sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text)
     digits = digits.lstrip("0") or digits[:1]

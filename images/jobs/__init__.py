@@ -1,3 +1,3 @@
-"""Background work: each package declares its duties, and the background worker runs them."""
+"""Background work: packages declare periodic duties, and the background worker runs them."""
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ class FetchPool:
         self._stopping = threading.Event()
 
     def begin(self) -> None:
-        """Start waiting web downloads, as long as threads are free for them and their owners."""
+        """Start waiting web downloads, until no thread is free or all their owners are at the limit."""
         for _ in range(self._at_once - len(self._running)):
             waiting = self._next()
             if waiting is None:
