@@ -18,8 +18,10 @@ from images import errors
 BURST = 10  # minutes of changes that may come at once, after a pause
 SLOTS = 1 << 15
 PROBES = 8  # slots in which a key can be
-# The digest of a key, and when its requests are paid off (monotonic).
-_SLOT = struct.Struct("=Qd")
+NANOSECONDS = 60 * 10**9  # of a minute
+# The digest of a key, and when its requests are paid off (monotonic, in nanoseconds). Fractions
+# of seconds would be rounded, and the last request of a burst refused now and then.
+_SLOT = struct.Struct("=Qq")
 
 _table = mmap.mmap(-1, SLOTS * _SLOT.size)
 _lock = Lock()
@@ -34,9 +36,9 @@ def count(key: str, per_minute: int, at_once: int, sentence: str) -> None:
     """
     if not per_minute:
         return
-    cost = 60 / per_minute  # seconds
+    cost = NANOSECONDS // per_minute
     with _lock:
-        now = time.monotonic()
+        now = time.monotonic_ns()
         digest, offset = _find(key)
         known, until = _SLOT.unpack_from(_table, offset)
         until = max(until, now) if known == digest else now
@@ -44,7 +46,7 @@ def count(key: str, per_minute: int, at_once: int, sentence: str) -> None:
         if excess <= 0:
             _SLOT.pack_into(_table, offset, digest, until + cost)
     if excess > 0:
-        seconds = math.ceil(excess)
+        seconds = math.ceil(excess / 10**9)
         raise errors.TooManyRequests(f"{sentence} Try again in {seconds} s.", seconds)
 
 

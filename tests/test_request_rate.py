@@ -15,16 +15,19 @@ from tests.servers import ROOT
 Count = Callable[[], None]
 
 
+SECOND = 10**9  # ns
+
+
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The time in seconds, which a test changes."""
-    now = [1e6]
-    monkeypatch.setattr(request_rate.time, "monotonic", lambda: now[0])
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The time in nanoseconds, which a test changes."""
+    now = [10**6 * SECOND]
+    monkeypatch.setattr(request_rate.time, "monotonic_ns", lambda: now[0])
     return now
 
 
 @pytest.fixture
-def count(clock: list[float]) -> Count:
+def count(clock: list[int]) -> Count:
     """Count a request of one client, who may send 60 in a minute and 3 at once."""
     key = str(uuid4())
     return lambda: request_rate.count(key, 60, 3, "Too many.")
@@ -41,24 +44,35 @@ def test_so_many_come_at_once_and_no_more(count: Count) -> None:
     assert refused.value.seconds == 1
 
 
+@pytest.mark.parametrize("per_minute", [1, 7, 60])
+def test_whatever_the_time_is_so_many_may_come(
+    per_minute: int, clock: list[int]
+) -> None:
+    for step in range(1_000):
+        clock[0] += step * 1_234_567
+        key = str(uuid4())
+        for _ in range(per_minute):
+            request_rate.count(key, per_minute, per_minute, "Too many.")
+
+
 def test_the_time_to_wait_is_the_least_that_is_enough(
-    count: Count, clock: list[float]
+    count: Count, clock: list[int]
 ) -> None:
     for _ in range(3):
         count()
 
-    clock[0] += 1
+    clock[0] += SECOND
     count()
     with pytest.raises(TooManyRequests):
         count()
 
 
-def test_refused_requests_do_not_count(count: Count, clock: list[float]) -> None:
+def test_refused_requests_do_not_count(count: Count, clock: list[int]) -> None:
     for _ in range(10):
         with suppress(TooManyRequests):
             count()
 
-    clock[0] += 3
+    clock[0] += 3 * SECOND
     for _ in range(3):
         count()
 
@@ -76,7 +90,7 @@ def test_no_rate_is_no_limit() -> None:
 
 
 def test_a_key_takes_the_slot_that_is_free_first(
-    monkeypatch: pytest.MonkeyPatch, clock: list[float]
+    monkeypatch: pytest.MonkeyPatch, clock: list[int]
 ) -> None:
     monkeypatch.setattr(request_rate, "SLOTS", 1)
     first, second = str(uuid4()), str(uuid4())
