@@ -24,6 +24,7 @@ def run(
     return servers.manage(env, *command, timeout=60)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["serve", "image_reap", "image_scrub"])
 def test_stores_that_cannot_be_read_stop_every_command(
     command: str, tmp_path: Path
@@ -75,6 +76,7 @@ def test_a_database_without_tables_is_said_to_be_so(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_data_folder_that_does_not_exist_is_said_to_be_so(tmp_path: Path) -> None:
     done = run(tmp_path / "new", "user_list")
 
@@ -96,6 +98,7 @@ def test_serve_is_not_said_to_make_a_folder_of_another_database(tmp_path: Path) 
     assert f"Make the folder {tmp_path}/no, or correct DATABASE_URL." in done.stderr
 
 
+@pytest.mark.slow
 def test_a_catalogue_that_was_never_served_is_checked_without_making_it(
     tmp_path: Path,
 ) -> None:

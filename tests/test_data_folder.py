@@ -64,6 +64,7 @@ def test_the_service_of_root_has_its_data_in_a_folder_of_the_system(
 # Who makes it
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
     ["help", "--version", "version", "check", "diffsettings", "help serve", "serve -h"],
@@ -83,6 +84,7 @@ def test_the_version_is_that_of_the_catalogue(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_migrate_makes_a_new_database_that_others_cannot_read(tmp_path: Path) -> None:
     done = run(tmp_path / "new", "migrate", "--verbosity", "0")
 
@@ -129,6 +131,7 @@ def test_existing_files_are_closed_to_others(
 # What fails
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["migrate", "serve"])
 @pytest.mark.parametrize("place", ["file", "file/below"])
 def test_a_folder_that_cannot_be_made_is_one_sentence(
@@ -147,6 +150,7 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_sentence(small_disk: Path) -> None:
     with (small_disk / "filler").open("wb", buffering=0) as file, suppress(OSError):
         while file.write(bytes(1 << 12)):
@@ -193,6 +197,7 @@ def test_root_is_warned_of_a_folder_of_another_user(
 # Disks that are not mounted
 
 
+@pytest.mark.slow
 def test_without_its_database_a_catalogue_is_not_begun_anew_beside_data(
     tmp_path: Path,
 ) -> None:
@@ -214,6 +219,7 @@ def test_without_its_database_a_catalogue_is_not_begun_anew_beside_data(
     assert not (tmp_path / "data").exists()
 
 
+@pytest.mark.slow
 def test_a_new_catalogue_can_be_forbidden(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     folder.mkdir()
@@ -286,6 +292,7 @@ def test_a_catalogue_with_users_keeps_its_password_and_its_key_and_is_warned(
         call_command("check", fail_level="WARNING")
 
 
+@pytest.mark.slow
 def test_serve_refuses_a_weak_password_with_a_sentence(tmp_path: Path) -> None:
     done = run(tmp_path, "serve", "--bind", "127.0.0.1:0", **{PASSWORD: "a"})
 

@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from tests.servers import ROOT
 
 # Makes every package that is not in requirements.txt unimportable, then loads the project.
@@ -46,6 +48,7 @@ OPTIONAL = {
 }
 
 
+@pytest.mark.slow
 def test_the_product_needs_no_package_beyond_the_runtime_lock() -> None:
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM],

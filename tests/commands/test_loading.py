@@ -28,6 +28,7 @@ SLOW = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.sqlite
 def test_a_command_loads_no_library_that_it_does_not_need(tmp_path: Path) -> None:
     make_database(tmp_path)

@@ -390,6 +390,7 @@ def small_budget(monkeypatch):
     monkeypatch.setattr(Budget, "__init__", few)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compress", COMPRESSORS)
 def test_decompression_is_bounded(made, compress, small_budget):
     late = compress(with_footer(made("vmdk-stream") + bytes(17 * MIB)))
@@ -417,6 +418,7 @@ def test_xz_data_that_needs_much_memory_is_refused():
     assert "emory" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compress", COMPRESSORS)
 @pytest.mark.parametrize("cut", [1, 5, 100])
 def test_compressed_data_that_is_cut_off_is_refused(compress, cut):

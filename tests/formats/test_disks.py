@@ -176,6 +176,7 @@ def test_an_unsafe_image_is_refused_within_the_first_mebibyte(made):
         inspection("raw", "ovf").feed(unsafe)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", QEMU_IMAGES)
 def test_an_image_cut_off_anywhere_ends_in_a_verdict(made, kind):
     data, disk_format = made(kind), QEMU_IMAGES[kind][0]
@@ -188,6 +189,7 @@ def test_an_image_cut_off_anywhere_ends_in_a_verdict(made, kind):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", QEMU_IMAGES)
 def test_no_inspector_waits_for_the_garbage_collector(made, kind):
     data = made(kind)
