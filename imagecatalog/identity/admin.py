@@ -61,7 +61,11 @@ class CatalogueUserAdmin(RolesAdmin, UserAdmin):  # type: ignore[type-arg]
     """The admin pages of users, and the page with a user's client configuration."""
 
     def get_urls(self) -> list[Any]:
-        """Return the URLs of the users' pages, including the page with the client configuration."""
+        """Return the URLs of the pages of users.
+
+        Besides Django's pages, there are the page with a user's client configuration and the page
+        for the signed-in user's own credentials.
+        """
         view = self.admin_site.admin_view(self.clients)
         own = self.admin_site.admin_view(own_credentials.page)
         return [
@@ -111,7 +115,7 @@ class ProjectAdmin(RolesAdmin):
 
 @admin.register(ApplicationCredential)
 class ApplicationCredentialAdmin(ModelAdmin):  # type: ignore[type-arg]
-    """The admin pages of application credentials, which can only be created and deleted."""
+    """The admin pages of application credentials, which can be created and deleted, but not changed."""
 
     form = CredentialForm
     list_display = ("name", "user", "project", "role", "expires_at", "last_used_at")
@@ -123,13 +127,16 @@ class ApplicationCredentialAdmin(ModelAdmin):  # type: ignore[type-arg]
     def changelist_view(
         self, request: HttpRequest, extra_context: Any = None
     ) -> HttpResponse:
-        """Show the list of credentials, with a warning if IMAGECATALOG_AUTH does not use them."""
+        """Show the list of credentials; warn if IMAGECATALOG_AUTH makes the service ignore them."""
         if reason := application_credentials.why_unused():
             self.message_user(request, reason, messages.WARNING)
         return super().changelist_view(request, extra_context)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Return whether the user can add credentials, and IMAGECATALOG_AUTH uses them."""
+        """Return whether the user can add application credentials.
+
+        False without the permission, and if IMAGECATALOG_AUTH makes the service ignore credentials.
+        """
         is_used = not application_credentials.why_unused()
         return is_used and super().has_add_permission(request)
 
@@ -138,7 +145,7 @@ class ApplicationCredentialAdmin(ModelAdmin):  # type: ignore[type-arg]
         return False
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Return the names of the form's fields; for a stored credential also its id and dates."""
+        """Return the names of the form's fields; for a stored credential ``obj`` also its id and dates."""
         shown = ("id", "created_at", "last_used_at") if obj else ()
         return (*CredentialForm.Meta.fields, *shown)
 

@@ -27,15 +27,15 @@ UNUSED_IN_MODES = {
 
 
 def why_unused() -> str:
-    """Return a sentence that says why IMAGECATALOG_AUTH does not use credentials of this service.
+    """Return the reason why the service ignores application credentials, as a sentence.
 
-    Empty if it uses them.
+    It depends on IMAGECATALOG_AUTH. Empty if the service uses them.
     """
     return UNUSED_IN_MODES.get(settings.IMAGECATALOG_AUTH, "")
 
 
 def check_useful() -> None:
-    """Raise Conflict if IMAGECATALOG_AUTH does not use application credentials of this service."""
+    """Raise Conflict if IMAGECATALOG_AUTH makes the service ignore application credentials."""
     if reason := why_unused():
         raise errors.Conflict(reason)
 
@@ -53,13 +53,14 @@ def draft(
 ) -> tuple[ApplicationCredential, str]:
     """Create an application credential in memory; return it and its secret.
 
-    Only a hash of the secret is stored, so it cannot be read later. A secret is generated
-    unless one is given. Without ``role`` the credential has the user's role in the project.
-    ``actions`` are names of rules (`access.RULES`); None means all of them.
+    Only a hash of the secret is stored, so it cannot be read later. A secret is generated unless
+    ``secret`` is given. Without ``role`` the credential has the user's role in the project.
+    ``actions`` are the names of the rules (`access.RULES`) that the credential allows; None means
+    all.
 
-    Raises Invalid, Forbidden (the user does not have the role), OverLimit (too many
-    credentials), and Conflict if the authentication mode does not use credentials of this
-    service.
+    Raises Invalid for a malformed value, Forbidden if the user does not have the role, OverLimit if
+    the user has too many credentials, and Conflict if IMAGECATALOG_AUTH makes the service ignore
+    credentials.
     """
     check_useful()
     name = attributes.clean_text(name, "name")

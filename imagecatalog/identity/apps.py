@@ -15,7 +15,7 @@ class IdentityConfig(AppConfig):
     verbose_name = _("Identity")
 
     def ready(self) -> None:
-        """Have cached identities and tokens renewed when users, roles or credentials change."""
+        """Connect the signals that clear cached identities and tokens when the rows behind them change."""
         from imagecatalog.identity import models, tokens, verification
 
         senders = (

@@ -62,7 +62,7 @@ _own: dict[str, Count] = {}  # oldest first
 def add(keys: Iterable[str], now: int) -> list[Count]:
     """Count one sign-in attempt for each key, and return the new counts.
 
-    ``now`` is in seconds since 1970.
+    A key stands for a name, an address, or both. ``now`` is in seconds since 1970.
     """
     ordered = sorted(keys)
     ended = now - WINDOW
@@ -75,10 +75,10 @@ def add(keys: Iterable[str], now: int) -> list[Count]:
 
 
 def subtract(counts: Iterable[Count], right: str = "", now: int = 0) -> None:
-    """Take back the attempt that ``add`` has counted, unless its window has ended.
+    """Subtract one attempt from each count that ``add`` has returned, unless its window has ended.
 
-    ``right`` is the key of a name and address that have signed in successfully: its count
-    becomes 0, and ``now``, in seconds since 1970, is stored as the time of the sign-in.
+    ``right`` is given after a successful sign-in: the count with this key, for a name and address,
+    becomes 0, and ``now`` (in seconds since 1970) is stored as the time of the last success.
     """
     ordered = sorted(counts)
     rows = [(count.key, count.since, 0) for count in ordered]
@@ -90,10 +90,10 @@ def subtract(counts: Iterable[Count], right: str = "", now: int = 0) -> None:
 
 
 def due(now: float) -> QuerySet[AttemptCount]:
-    """Return the rows that can be deleted.
+    """Return the attempt counts that can be deleted from the database.
 
-    Their window has ended, and they record no sign-in of the last 90 days. ``now`` is in
-    seconds since 1970.
+    Their window has ended, and they record no sign-in of the last 90 days. ``now`` is in seconds
+    since 1970.
     """
     ended = Q(since__lt=now - WINDOW)
     forgotten = Q(right_at=None) | Q(right_at__lt=now - KNOWN)

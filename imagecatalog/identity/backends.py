@@ -50,10 +50,13 @@ class Passwords(ModelBackend):
 
 
 class SingleSignOn(ModelBackend):
-    """The backend of users who have signed in at an identity provider: it checks no password."""
+    """The backend of users who have signed in at an identity provider.
+
+    Django finds the users of such sessions by it; it checks no passwords.
+    """
 
     def authenticate(self, *args: Any, **credentials: Any) -> None:
-        """Return None, because the users of this backend have no password in the service."""
+        """Return None: this backend signs nobody in by a password."""
 
 
 def client_address(request: HttpRequest) -> str | None:

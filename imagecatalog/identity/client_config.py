@@ -25,9 +25,9 @@ class Login:
 
 
 def texts(login: Login) -> dict[str, str]:
-    """Return the title and text of each client configuration for a sign-in.
+    """Return the client configurations for a sign-in: title -> text.
 
-    They depend on IMAGECATALOG_AUTH.
+    Which clients are included depends on IMAGECATALOG_AUTH.
     """
     auth_type, auth = _auth(login)
     result = {
@@ -40,7 +40,10 @@ def texts(login: Login) -> dict[str, str]:
 
 
 def clouds_yaml(login: Login, auth_type: str, auth: Values) -> str:
-    """Return the text of ``~/.config/openstack/clouds.yaml`` for a sign-in."""
+    """Return the text of ``~/.config/openstack/clouds.yaml`` for a sign-in.
+
+    ``auth_type`` is the name of keystoneauth's plugin, ``auth`` has the plugin's options.
+    """
     lines = ["clouds:", "  imagecatalog:", f"    auth_type: {auth_type}", "    auth:"]
     lines += [f"      {name}: {_quoted(value)}" for name, value in auth.items()]
     if "auth_url" in auth:
@@ -52,7 +55,10 @@ def clouds_yaml(login: Login, auth_type: str, auth: Values) -> str:
 
 
 def openrc(login: Login, auth_type: str, auth: Values) -> str:
-    """Return the text of a file ``openrc``: shell commands that set a client's variables."""
+    """Return the text of a file ``openrc``: shell commands that set a client's variables.
+
+    ``auth_type`` is the name of keystoneauth's plugin, ``auth`` has the plugin's options.
+    """
     values = {"auth_type": auth_type, **auth}
     if "auth_url" in auth:
         values |= {
@@ -66,7 +72,10 @@ def openrc(login: Login, auth_type: str, auth: Values) -> str:
 
 
 def terraform(auth: Values) -> str:
-    """Return the provider block of terraform-provider-openstack for a sign-in."""
+    """Return the provider block of terraform-provider-openstack for a sign-in.
+
+    ``auth`` has the options of keystoneauth's plugin.
+    """
     names = {
         "username": "user_name",
         "project_name": "tenant_name",
@@ -83,15 +92,15 @@ def terraform(auth: Values) -> str:
 
 
 def curl(login: Login) -> str:
-    """Return a curl command line that lists the images."""
+    """Return a curl command line that lists the images, with the options for a sign-in."""
     images = shlex.quote(f"{login.url}/v2/images")
     return f"{signed_in_curl(*(login.credential or (login.user, '')))} {images}"
 
 
 def signed_in_curl(user: str, secret: str = "") -> str:
-    """Return the beginning of a curl command line: the options with which curl signs in.
+    """Return the beginning of a curl command line: ``curl`` and the options for a sign-in.
 
-    Without ``secret`` curl asks for it.
+    Without ``secret`` curl asks the user for it.
     """
     if settings.IMAGECATALOG_AUTH == "none":
         return "curl"
@@ -102,9 +111,9 @@ def signed_in_curl(user: str, secret: str = "") -> str:
 
 
 def _quoted(text: str) -> str:
-    """Return a text as a string literal that is valid both in YAML and in HCL.
+    """Return a text as a quoted string literal that is valid both in YAML and in HCL (Terraform).
 
-    It is a JSON literal, but without surrogate pairs.
+    Unlike JSON, the literal has no surrogate pairs.
     """
     return "".join(
         char if char.isprintable() else f"\\U{ord(char):08x}"
@@ -113,10 +122,10 @@ def _quoted(text: str) -> str:
 
 
 def _no_template(text: str) -> str:
-    """Return a text as a string literal of HCL (Terraform) with ``${`` and ``%{`` escaped.
+    """Return a text as a string literal of HCL (Terraform) in which ``${`` and ``%{`` are escaped.
 
-    HCL's own escape, which doubles the first character, is ambiguous after another ``$`` or
-    ``%``.
+    HCL would otherwise replace them as templates. HCL's own escape, which doubles the first
+    character, is ambiguous after another ``$`` or ``%``.
     """
     marks = re.compile(r"[$%](?=[$%]*\{)")
     return marks.sub(lambda match: f"\\u{ord(match[0]):04x}", _quoted(text))

@@ -1,4 +1,7 @@
-"""The page "Client configuration" of a user, which shows the texts of `clouds_yaml` for copying."""
+"""The admin page "Client configuration" of a user, with texts to copy.
+
+The command `clouds_yaml` prints the same texts.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,7 @@ USES = {
 
 
 def texts(login: Login) -> list[dict[str, Any]]:
-    """Return the title, text and purpose of each client configuration for a sign-in."""
+    """Return the client configurations for a sign-in, each with its title, text and use."""
     return [
         {"title": title, "text": text, "use": USES[title]}
         for title, text in client_config.texts(login).items()
@@ -50,7 +53,10 @@ def texts(login: Login) -> list[dict[str, Any]]:
 def secret_context(
     request: HttpRequest, credential: ApplicationCredential, secret: str
 ) -> dict[str, Any]:
-    """Return the template context of the page with the secret of a new credential."""
+    """Return the template context of the page that shows the secret of a new credential.
+
+    The page also shows client configurations with the secret.
+    """
     user, project = credential.user.get_username(), credential.project.name
     login = Login(public_url.base(request), user, project, (credential.pk, secret))
     key = {"title": _("Key"), "text": f"{credential.pk}.{secret}"}
@@ -97,7 +103,7 @@ def context(request: HttpRequest, account: Any) -> dict[str, Any]:
 def _add_url(request: HttpRequest, account: Any, project_id: str) -> str:
     """Return the URL of the page on which a credential for the user ``account`` can be created.
 
-    Empty if the user who is signed in is another one, and has no permission to create credentials.
+    Empty if the signed-in user is not ``account`` and has no permission to create credentials.
     """
     if account == request.user:
         query = urlencode({"project": project_id})

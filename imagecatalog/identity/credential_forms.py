@@ -13,7 +13,10 @@ from images import access, errors
 
 
 class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
-    """The form of a new application credential, for operators; its validation generates the secret."""
+    """The form with which operators create an application credential.
+
+    The validation of the form generates the secret, ``plain_secret``.
+    """
 
     actions = forms.MultipleChoiceField(
         label=gettext_lazy("Actions"),
@@ -37,9 +40,9 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
         )
 
     def clean(self) -> dict[str, Any]:
-        """Prepare the credential and its secret from the values, without storing them.
+        """Create the credential and its secret in memory, and return the values of the form.
 
-        Returns the values. Raises ValidationError if no such credential can be created.
+        Raises ValidationError if no such credential can be created.
         """
         values = super().clean() or {}
         if self.errors:

@@ -67,8 +67,8 @@ def by_password(user: str, password: str, origin: Origin = NOWHERE) -> Identity 
 def by_secret(name: str, secret: str, origin: Origin = NOWHERE) -> Identity | None:
     """Return the identity of an application credential if the secret is correct, else None.
 
-    ``name`` is the id of the credential. Saves the time of use. Raises TooManyAttempts after
-    too many failures.
+    ``name`` is the id of the credential. Also saves the time at which the credential was used.
+    Raises TooManyAttempts after too many failures.
     """
     identity = verify(("secret", name), secret, _credential, origin)
     if identity:
@@ -96,14 +96,17 @@ def by_key(key: str, origin: Origin = NOWHERE) -> Identity | None:
 
 
 def common_role(one: str, other: str) -> str | None:
-    """Return the lower of two roles; None if neither of them includes the other."""
+    """Return the lower of two roles, which the higher one includes.
+
+    None if neither role includes the other.
+    """
     return next(
         (role for role in (one, other) if {role} <= implied(one) & implied(other)), None
     )
 
 
 def database_time(moment: datetime) -> Any:
-    """Convert a time to the parameter of an SQL statement that the database expects."""
+    """Convert a time to a parameter for plain SQL statements, in the form that the database expects."""
     return connection.ops.adapt_datetimefield_value(moment)
 
 
@@ -132,7 +135,10 @@ def _credential(name: str) -> Found | None:
 
 
 def _touch(name: str) -> None:
-    """Save the time at which an application credential is used, at most every five minutes."""
+    """Save the present time as the last use of the application credential with the id ``name``.
+
+    Does so at most every five minutes.
+    """
     if name in _touched and age(_touched[name]) < LAST_USED_SECONDS:
         return
     _touched[name] = time.monotonic()

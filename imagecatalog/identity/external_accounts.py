@@ -55,14 +55,14 @@ class GroupRules:
     def parse(cls, pairs: Iterable[str], admin_group: str) -> GroupRules:
         """Return the rules that pairs such as ``cloud-operators:Operators`` describe.
 
-        The first part, the group of the account, can have colons; the second is a group of the
-        admin.
+        The second part of a pair is a group of the admin; the first part, a group of the account,
+        can have colons.
         """
         split = (pair.rpartition(":") for pair in pairs)
         return cls(tuple((there, here) for there, _, here in split), admin_group)
 
     def granted(self, groups: frozenset[str]) -> set[str]:
-        """Return the names of the admin's groups that an account with these groups gets."""
+        """Return the names of the admin's groups that the rules give to an account in these groups."""
         return {here for there, here in self.groups if there in groups}
 
     def is_admin(self, groups: frozenset[str]) -> bool:
@@ -74,7 +74,7 @@ def sign_in(account: Account, rules: GroupRules, method: str, origin: Origin) ->
     """Return the user of an account, with updated groups; create the user at the first sign-in.
 
     ``method`` names the kind of sign-in in the sign-in log. Raises Forbidden if no group of the
-    account gives access (an existing user loses the groups of the rules then, too), if the user is
+    account gives access (an existing user also loses the groups of the rules then), if the user is
     disabled, or if the id of the account cannot be stored.
     """
     _check(account)
@@ -149,7 +149,7 @@ def _new_user(account: Account, origin: Origin) -> Any:
 
 
 def _names(account: Account) -> Iterator[str]:
-    """Yield user names for an account: the name of the account, then this name with numbers from 2."""
+    """Yield possible names for an account's user: ``NAME``, then ``NAME-2``, ``NAME-3`` and so on."""
     users = get_user_model()
     own = users.normalize_username(account.name)
     own = re.sub(r"[^\w.@+-]+", "-", own)[: LONGEST_NAME - 10].strip("-") or "user"
@@ -162,9 +162,9 @@ def _set_groups(
 ) -> None:
     """Give a user the groups in ``granted``, and remove the user from all other groups of the rules.
 
-    Groups that no rule names stay. The user can open the admin if any access is granted.
-    ``is_admin`` makes the user a superuser; False ends that only if the rules have an
-    ``admin_group``. Changes are recorded in the sign-in log.
+    The user keeps groups that no rule names, and can open the admin only if ``granted`` or
+    ``is_admin`` is true. If the rules have an ``admin_group``, ``is_admin`` says whether the user
+    becomes or remains a superuser. Changes are recorded in the sign-in log.
     """
     governed = Group.objects.filter(name__in={here for _, here in rules.groups})
     known = {group.name: group for group in governed}

@@ -23,11 +23,11 @@ def exists() -> bool:
 
 
 def ensure() -> str | None:
-    """Create the user ``admin`` if there are no users; return its password if it is generated.
+    """Create the user ``admin`` if there are no users; return the password if it was generated.
 
     Returns None if there are users, or if IMAGECATALOG_ADMIN_PASSWORD sets the password. Raises
-    ImproperlyConfigured if this password or the secret key is easy to guess. The secret key is
-    not checked if there are users.
+    ImproperlyConfigured if this password or the secret key is easy to guess; neither is checked if
+    there are users.
     """
     with transaction.atomic():
         if exists():

@@ -1,4 +1,4 @@
-"""Sign-in with a real Keystone, by means of its WSGI middleware.
+"""Sign-in with a real Keystone, by the WSGI middleware of the package keystonemiddleware.
 
 The middleware removes identity headers that a client has sent, lets Keystone check the tokens, and
 sets the identity headers. It refuses no requests, because some paths need no sign-in.
@@ -18,7 +18,7 @@ REMEMBERED_AT_MOST = 10_000
 
 
 def protect(application: Any) -> Any:
-    """Return the WSGI application wrapped in keystonemiddleware, which checks the tokens.
+    """Wrap a WSGI application, so that keystonemiddleware checks the token of each request.
 
     Raises ImproperlyConfigured if the package keystonemiddleware is not installed.
     """
@@ -91,7 +91,7 @@ def _configuration() -> dict[str, Any]:
 class TokenCache:
     """A cache of checked tokens in this process, with the interface of a memcached client.
 
-    The cache that keystonemiddleware has iterates over all entries at every look-up.
+    keystonemiddleware's own cache would iterate over all entries at every look-up.
     """
 
     def __init__(self) -> None:

@@ -1,8 +1,8 @@
-"""Sign-in to the admin with the password of an LDAP directory, by django-auth-ldap.
+"""Sign-in to the admin with a password in an LDAP directory, by django-auth-ldap.
 
 external_accounts.py decides whether an account has access, and which groups its user gets. Users
-are never recognised by their names. Import this module only if IMAGECATALOG_LDAP_URL is set: it
-needs python-ldap, which has to be compiled and is in no lock file.
+are recognised by a permanent id, never by their names. Import this module only if
+IMAGECATALOG_LDAP_URL is set: it needs python-ldap, which has to be compiled and is in no lock file.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ GROUP_TYPES: Final = {
 
 
 class DirectoryFailed(errors.ImageError):
-    """The LDAP directory does not answer, or refuses the service's own requests."""
+    """The error for an LDAP directory that does not answer, or refuses the service's own requests."""
 
     code = "directory-failed"
 
@@ -47,10 +47,11 @@ class DirectoryBackend(LDAPBackend):  # type: ignore[misc]
         self.default_settings = _options()
 
     def get_or_build_user(self, username: str, ldap_user: Any) -> tuple[Any, bool]:
-        """Return the user of an account whose password was right, and False (called by django-auth-ldap).
+        """Return the user of an LDAP account, and False (called by django-auth-ldap).
 
-        False means that the user exists, so that django-auth-ldap changes nothing. Raises Forbidden
-        if no group of the account gives access, or if the user is disabled.
+        django-auth-ldap calls this after a right password. False means that the user exists
+        already, so that django-auth-ldap does not change it. Raises Forbidden if no group of the
+        account gives access, or if the user is disabled.
         """
         request = ldap_user._request
         account = Account(

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 def new_id() -> str:
-    """Return a random UUID without hyphens, the form of Keystone's ids."""
+    """Return a random UUID without hyphens, as an id in Keystone's form."""
     return uuid4().hex
 
 
@@ -168,7 +168,7 @@ class ExternalAccount(models.Model):
 
 
 class SecondFactor(models.Model):
-    """The second factor of a user: the secret of an app that makes one-time codes, and recovery codes.
+    """The second factor of a user: the secret for an app that makes one-time codes, and recovery codes.
 
     ``wrong`` is the number of wrong codes in a row, ``wrong_at`` the time of the last of them.
     """
@@ -195,7 +195,10 @@ class SecondFactor(models.Model):
 
 
 class TokenGeneration(models.Model):
-    """A number that is part of each valid token of a user; increasing it revokes all of them."""
+    """A number of a user, which is a part of each token of the user.
+
+    Only tokens with the present number are valid: increasing it revokes all of them.
+    """
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL,
@@ -210,7 +213,7 @@ class TokenGeneration(models.Model):
 
 
 class RevokedToken(models.Model):
-    """A revoked token. The row is deleted after the time at which the token would have expired."""
+    """A token that was revoked. The row is deleted once the token would have expired anyway."""
 
     audit_id = models.CharField(primary_key=True, max_length=32)
     expires_at = models.DateTimeField(db_index=True)
@@ -220,10 +223,10 @@ class RevokedToken(models.Model):
 
 
 class AttemptCount(models.Model):
-    """The number of sign-in attempts within a minute, for a name, an address or both together.
+    """The number of sign-in attempts within a minute, for a name, an address or a pair of both.
 
-    ``key`` is a keyed hash of these. ``right_at`` is the last time at which the name has signed
-    in from the address. Times are seconds since 1970. See throttle.py.
+    ``key`` is a keyed hash of the name, address or pair. ``right_at`` is the last time at which the
+    name has signed in from the address. Times are seconds since 1970. See throttle.py.
     """
 
     key = models.CharField(primary_key=True, max_length=64)

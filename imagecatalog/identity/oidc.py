@@ -63,13 +63,16 @@ _configuration: tuple[float, dict[str, Any]] | None = None  # (time of reading, 
 
 
 class ProviderFailed(errors.ImageError):
-    """The identity provider did not sign the user in, or does not answer."""
+    """The error for an identity provider that does not answer, or does not sign the user in."""
 
     code = "identity-provider-failed"
 
 
 class _Verified(Exception):
-    """Raised with a user's verified claims, to leave django-allauth's code after a successful exchange."""
+    """Raised with the verified claims about a user, once the identity provider has sent them.
+
+    It is no error: it leaves django-allauth's code, which would continue with its own accounts.
+    """
 
     def __init__(self, claims: dict[str, Any]) -> None:
         super().__init__()
@@ -79,8 +82,8 @@ class _Verified(Exception):
 def start(request: HttpRequest) -> HttpResponse:
     """Start a sign-in: redirect the browser to the identity provider.
 
-    Raises ProviderFailed if the provider's configuration cannot be read, and TooManyAttempts:
-    starts are limited because each of them writes a session.
+    Raises ProviderFailed if the provider's configuration cannot be read, and TooManyAttempts if the
+    client's network has started too many sign-ins (each start writes a session).
     """
     attempt = throttle.count(*_counted(request))
     request.session[_SESSION] = {
@@ -96,7 +99,7 @@ def start(request: HttpRequest) -> HttpResponse:
 
 
 def finish(request: HttpRequest) -> HttpResponse:
-    """Sign in the user whom the identity provider has sent back, and redirect to the admin.
+    """Sign in the user whom the identity provider has sent back, and redirect to a page of the admin.
 
     Raises ProviderFailed if the provider has not authenticated the user, and Forbidden if the user
     has no access.
@@ -121,7 +124,7 @@ def finish(request: HttpRequest) -> HttpResponse:
 
 
 class Errors(DefaultSocialAccountAdapter):  # type: ignore[misc]
-    """The adapter that makes django-allauth raise errors instead of showing its own error pages.
+    """django-allauth's adapter, changed so that it raises errors instead of showing its own pages.
 
     It is the value of the setting SOCIALACCOUNT_ADAPTER.
     """
@@ -129,12 +132,18 @@ class Errors(DefaultSocialAccountAdapter):  # type: ignore[misc]
     def on_authentication_error(
         self, *args: Any, error: Any = None, exception: Any = None, **options: Any
     ) -> None:
-        """Raise ``exception``, the error of a failed sign-in; without one OAuth2Error with ``error``."""
+        """Raise the error of a failed sign-in (called by django-allauth).
+
+        It is ``exception`` or, if that is None, an OAuth2Error with the text ``error``.
+        """
         raise exception or OAuth2Error(f"the provider or the state: {error}")
 
 
 class _Protocol(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
-    """The OpenID Connect exchange with the configured provider: django-allauth's, with own checks."""
+    """django-allauth's OpenID Connect exchange with the configured provider, with additional checks.
+
+    The exchange ends with the exception ``_Verified``, which has the user's claims.
+    """
 
     def get_provider(self) -> Any:
         return _provider(self.request)
@@ -165,8 +174,8 @@ class _Protocol(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
     def _claims(self, id_token: str) -> dict[str, Any]:
         """Verify an ID token as OpenID Connect Core 1.0 section 3.1.3.7 requires; return its claims.
 
-        The signature is verified, too, which django-allauth does not do: the specification allows
-        it to rely on TLS. Raises OAuth2Error or jwt.PyJWTError if a check fails.
+        Also verifies the signature. django-allauth does not, because the specification allows to
+        rely on TLS instead. Raises OAuth2Error or jwt.PyJWTError if a check fails.
         """
         key = _key(id_token, _get(self.openid_config["jwks_uri"]))
         client_id = settings.IMAGECATALOG_OIDC_CLIENT_ID
@@ -205,10 +214,10 @@ def _provider(request: HttpRequest) -> _Provider:
 
 
 def _read_configuration(url: str) -> dict[str, Any]:
-    """Return the identity provider's configuration, which is read from ``url`` every 5 minutes at most.
+    """Return the identity provider's configuration; read it from ``url`` if it is 5 minutes old.
 
     Raises OAuth2Error if the configuration is that of another issuer (Discovery 1.0 section 4.3),
-    or if the issuer has an https URL and an endpoint has none.
+    or if the issuer has an https URL but an endpoint has none.
     """
     global _configuration
     now = time.monotonic()
@@ -234,9 +243,9 @@ def _get(url: str) -> dict[str, Any]:
 
 
 def _key(id_token: str, keys: dict[str, Any]) -> jwt.PyJWK:
-    """Return the key in ``keys`` (a JSON Web Key Set) that has signed an ID token.
+    """Return the key in ``keys`` (a JSON Web Key Set) with which an ID token claims to be signed.
 
-    Raises OAuth2Error unless exactly one key can be the signing key.
+    Does not verify the signature. Raises OAuth2Error unless exactly one key can be the signing key.
     """
     wanted = jwt.get_unverified_header(id_token).get("kid")
     found = [
@@ -264,7 +273,7 @@ def _account(claims: dict[str, Any]) -> Account:
 
 
 def _claim(claims: dict[str, Any], name: str) -> Any:
-    """Return the value of a claim; None if it is missing.
+    """Return the claim ``name`` of the claims in a token; None if it is missing.
 
     A name such as ``realm_access.roles`` also finds the claim ``roles`` within ``realm_access``.
     """
@@ -283,16 +292,16 @@ def _rules() -> GroupRules:
 
 
 def _counted(request: HttpRequest) -> tuple[str, Origin]:
-    """Return the name and the origin under which the start of a sign-in counts as an attempt.
+    """Return the name and the origin under which the throttle counts the start of a sign-in.
 
-    The name stands for the client's network, and can never be the name of a user.
+    The user is not known yet: the name stands for the client's network, and no user can have it.
     """
     origin = origin_of(request)
     return f"\0{METHOD} {origin.network}", origin
 
 
 def _fail(error: Exception) -> NoReturn:
-    """Log why the provider did not sign a user in, and raise ProviderFailed."""
+    """Log the error because of which the provider did not sign a user in, and raise ProviderFailed."""
     reason = f"{type(error).__name__}: {error}"[:500]
     log.warning("sign-in at %s failed: %s", settings.IMAGECATALOG_OIDC_ISSUER, reason)
     if isinstance(error, RequestException):

@@ -12,7 +12,7 @@ from images.http import client_address
 
 @dataclass(frozen=True)
 class Origin:
-    """The origin of a request: client address and request id, or a name such as "console"."""
+    """The origin of a sign-in or change: client address and request id, or a name such as "console"."""
 
     source: str = ""  # the address of the client
     request_id: str = ""

@@ -20,7 +20,10 @@ from images import errors
 
 
 def page(request: HttpRequest) -> HttpResponse:
-    """Show the user's own credentials, and a form for a new one; create or delete one (POST)."""
+    """Show the signed-in user's application credentials, and a form for a new one.
+
+    A POST creates or deletes a credential.
+    """
     if "delete" in request.POST:
         return _delete(request)
     form = OwnCredentialForm(
@@ -43,10 +46,10 @@ def page(request: HttpRequest) -> HttpResponse:
 
 
 def _initial(request: HttpRequest) -> dict[str, Any]:
-    """Return the first values of the form: a project, and the user's role in that project.
+    """Return the initial values of the form: a project, and the user's role in that project.
 
     The project is the one in the query parameter ``project`` or, if the user has no role in it, the
-    user's first. Empty if the user has no role in any project.
+    user's first project. Empty if the user has no role in any project.
     """
     assignments = request.user.assignments.order_by("id")  # type: ignore[union-attr]
     wanted = assignments.filter(project=request.GET.get("project", ""))
@@ -55,7 +58,7 @@ def _initial(request: HttpRequest) -> dict[str, Any]:
 
 
 def _create(request: HttpRequest, form: OwnCredentialForm) -> HttpResponse:
-    """Create the credential of a valid form; return the page with its secret.
+    """Store the credential that a valid form has prepared; return the page with its secret.
 
     Raises Conflict if the user has a credential of the same name.
     """

@@ -16,8 +16,8 @@ def give(
 ) -> tuple[str, str | None]:
     """Assign a role in a project to a user; return the new role and the previous one, if any.
 
-    If ``role`` is None, the user keeps the present role, or becomes a member without one. The
-    change and its record in the sign-in log are written in one transaction.
+    If ``role`` is None, a user who has a role in the project keeps it, and any other user gets the
+    role ``member``. The change and its record in the sign-in log are written in one transaction.
     """
     with transaction.atomic():
         row, is_new = RoleAssignment.objects.select_for_update().get_or_create(
@@ -33,7 +33,7 @@ def give(
 
 
 def take(row: RoleAssignment, origin: Origin) -> None:
-    """Delete a role assignment, and the user's credentials for the project.
+    """Delete a role assignment, and the user's application credentials for the project.
 
     The user's tokens for the project become invalid. Records the removal in the sign-in log.
     """
@@ -45,17 +45,17 @@ def take(row: RoleAssignment, origin: Origin) -> None:
 def record_role_given(row: RoleAssignment, origin: Origin) -> None:
     """Record in the sign-in log that a role was assigned.
 
-    Forms call this, because they save the assignment themselves.
+    For the forms of the admin, which save the assignment themselves.
     """
     name = row.user.get_username()
     sign_in_log.record("role_give", name, origin, project=row.project_id, role=row.role)
 
 
 def record_role_removed(row: RoleAssignment, origin: Origin) -> None:
-    """Record in the sign-in log that a role was removed, and delete the credentials that need it.
+    """Record in the sign-in log that a role was removed, and delete the user's credentials.
 
-    These are the user's application credentials for the project, which a later assignment would
-    make valid again. Forms call this, because they delete the assignment themselves.
+    They are the application credentials for the project, which a later assignment would make valid
+    again. For the forms of the admin, which delete the assignment themselves.
     """
     name = row.user.get_username()
     sign_in_log.record("role_remove", name, origin, project=row.project_id)

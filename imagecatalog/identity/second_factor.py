@@ -1,8 +1,8 @@
 """The second factor of a sign-in with a password: one-time codes of an app (TOTP, RFC 6238).
 
-A code is accepted only once, and after 10 wrong codes attempts are refused for 15 minutes. The
-database records both, so that they hold on all machines. Ten recovery codes, each for one sign-in,
-replace a lost app; only their hashes are stored.
+A code is accepted only once. After 10 wrong codes in a row, attempts are refused for 15 minutes.
+The database records both facts, so that they hold on all machines. Ten recovery codes, each for one
+sign-in, replace a lost app; only their hashes are stored.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def new_secret() -> str:
 
 
 def uri(secret: str, name: str) -> str:
-    """Return the ``otpauth:`` URI of a secret of the user ``name``; apps read it from a QR code."""
+    """Return the ``otpauth:`` URI of the user ``name`` and a secret; apps read it from a QR code."""
     return _totp(secret).get_provisioning_uri(name, ISSUER)
 
 
@@ -50,7 +50,7 @@ def is_set_up(user: Any) -> bool:
 
 
 def set_up(user: Any, secret: str, code: str, origin: Origin) -> list[str]:
-    """Store the secret of a user's app if ``code``, made by the app, is right; return recovery codes.
+    """Store the secret of a user's app, if the app's ``code`` is right; return new recovery codes.
 
     Raises Invalid if the code is wrong, and Conflict if the user has a second factor already.
     """
@@ -74,7 +74,7 @@ def set_up(user: Any, secret: str, code: str, origin: Origin) -> list[str]:
 
 
 def remove(user: Any, origin: Origin) -> bool:
-    """Remove the second factor of a user; return whether there was one."""
+    """Remove the second factor of a user; return True if the user had one, else False."""
     with transaction.atomic():
         removed, _ = SecondFactor.objects.filter(user=user).delete()
         if removed:
@@ -83,10 +83,11 @@ def remove(user: Any, origin: Origin) -> bool:
 
 
 def check(user: Any, code: str, origin: Origin) -> bool:
-    """Return whether a code of the user's app, or a recovery code, is right; each is accepted only once.
+    """Return whether ``code`` is right: a code of the user's app, or a recovery code.
 
-    A wrong code is recorded in the sign-in log. Raises TooManyAttempts after too many wrong codes,
-    and Conflict if the stored secret of the app cannot be decrypted any more.
+    Each code is accepted only once. A wrong code is recorded in the sign-in log. Raises
+    TooManyAttempts after too many wrong codes, and Conflict if the stored secret of the app cannot
+    be decrypted any more.
     """
     _count(user)
     code = _clean(code)
@@ -100,7 +101,7 @@ def check(user: Any, code: str, origin: Origin) -> bool:
 
 
 def _count(user: Any) -> None:
-    """Count an attempt with a second factor before its code is checked.
+    """Count an attempt of a user to enter a code, before the code is checked.
 
     Many attempts at once can therefore not exceed the limit. Raises TooManyAttempts if 10 attempts
     in a row have failed, the last of them less than 15 minutes ago.
@@ -149,8 +150,8 @@ def _use_recovery_code(user: Any, code: str) -> bool:
 def _counter_of(secret: str, code: str) -> int | None:
     """Return the number of the 30-second period (counted from 1970) for which a TOTP code is right.
 
-    Tries the present, the previous and the next period, because clocks differ. None if the code is
-    right for none of the three.
+    Tries the present, the previous and the next period, because clocks differ. Returns None if the
+    code is right for none of them.
     """
     totp, now = _totp(secret), int(time.time()) // PERIOD
     for counter in (now, now - 1, now + 1):
@@ -168,5 +169,5 @@ def _clean(code: str) -> str:
 
 
 def _hashed(code: str) -> str:
-    """Return the SHA-256 hash of a recovery code. Recovery codes are too long to be guessed from it."""
+    """Return the SHA-256 hash of a recovery code, which is too long to be guessed from its hash."""
     return hashlib.sha256(code.encode()).hexdigest()

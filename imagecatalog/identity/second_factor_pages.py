@@ -1,6 +1,6 @@
-"""The admin's pages for the second factor: one asks for its code, one sets it up or removes it.
+"""The admin's pages for the second factor: ask for a code, set the second factor up, remove it.
 
-A user whose password was right is pending until the code is right, too: the session has the user's
+A user whose password was right is pending until a right code follows: the session has the user's
 id, but nobody is signed in.
 """
 
@@ -29,7 +29,7 @@ PENDING_SECONDS: Final = 300
 
 
 class CodeNeeded(Exception):
-    """Raised at a sign-in when the user's password is right, and the second factor must be checked next."""
+    """Raised at a sign-in with the right password if the second factor must be checked next."""
 
     def __init__(self, user: Any) -> None:
         super().__init__()
@@ -37,14 +37,14 @@ class CodeNeeded(Exception):
 
 
 def check_password_enough(user: Any) -> None:
-    """Raise CodeNeeded if the sign-in of a user needs a second factor besides the password."""
+    """Raise CodeNeeded if a user whose password was right must also enter a code to sign in."""
     mode = settings.IMAGECATALOG_SECOND_FACTOR
     if mode == "required" or (mode == "optional" and second_factor.is_set_up(user)):
         raise CodeNeeded(user)
 
 
 def ask(request: HttpRequest, user: Any, url: str) -> HttpResponse:
-    """Note a user in the session as pending, and redirect to the page that asks for the code.
+    """Mark a user as pending in the session, and redirect to the page that asks for the code.
 
     A user without a second factor is redirected to the page that sets it up. ``url`` is the page to
     show after the sign-in.
@@ -64,9 +64,10 @@ def ask(request: HttpRequest, user: Any, url: str) -> HttpResponse:
 
 
 def code_page(request: HttpRequest) -> HttpResponse:
-    """Ask for the code of the pending user, and sign the user in if the code is right.
+    """Show the page that asks the pending user for a code; a POST with a right code signs in.
 
-    Redirects to the sign-in page if no user is pending. Raises TooManyAttempts.
+    Redirects to the sign-in page if no user is pending. Raises TooManyAttempts after too many wrong
+    codes.
     """
     user, wrong = _pending(request), False
     if user is None or not second_factor.is_set_up(user):
@@ -82,7 +83,8 @@ def code_page(request: HttpRequest) -> HttpResponse:
 def setup_page(request: HttpRequest) -> HttpResponse:
     """Show the page that sets up the second factor of the signed-in or pending user, or removes it.
 
-    Redirects to the sign-in page if there is no such user. Raises TooManyAttempts.
+    Redirects to the sign-in page if there is no such user. Raises TooManyAttempts after too many
+    wrong codes.
     """
     pending = _pending(request)
     user = request.user if admin.site.has_permission(request) else pending
@@ -129,9 +131,10 @@ def _removal_page(request: HttpRequest) -> HttpResponse:
 
 
 def _pending(request: HttpRequest) -> Any:
-    """Return the user of the session who has given the right password, but no code yet; else None.
+    """Return the pending user of the session: the password was right, and the code is missing.
 
-    None also if the password was given more than 5 minutes ago, or has changed since.
+    Returns None if there is none, if the password was given more than 5 minutes ago, or if it has
+    changed since.
     """
     pending = request.session.get(PENDING)
     if not pending or time.time() - pending["at"] > PENDING_SECONDS:

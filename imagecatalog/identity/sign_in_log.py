@@ -1,8 +1,8 @@
-"""The sign-in log: records of sign-ins, credentials, tokens and roles, for operators.
+"""The sign-in log: records of sign-ins, and of changes of users, credentials, tokens and roles.
 
-The records are rows of the database. Refused sign-ins are also written to the process log. Those
-with an unknown user name are written only there, so that clients without an account cannot fill the
-database.
+Operators read it. The records are rows of the database. Refused sign-ins are also written to the
+process log; refusals for an unknown user name are written only there, so that clients without an
+account cannot fill the database.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ log = logging.getLogger(__name__)
 
 
 def record(verb: str, user: str, origin: Origin, **detail: object) -> None:
-    """Write a successful action, such as ``token_issue``, to the sign-in log."""
+    """Write a successful action to the sign-in log.
+
+    ``verb`` names the action, such as ``token_issue``; ``detail`` has further facts.
+    """
     _write(verb, user, origin, detail)
 
 
@@ -47,7 +50,7 @@ def refused(user: str, origin: Origin, how: str) -> None:
 def _try_to_write(
     verb: str, user: str, origin: Origin, detail: dict[str, object]
 ) -> None:
-    """Write a refusal to the sign-in log; if that fails, log only a warning.
+    """Write a refusal to the sign-in log. If that fails, only log a warning.
 
     An error response would reveal that the user exists, because refusals are written only for
     existing users.

@@ -1,9 +1,9 @@
 """Limits on failed sign-ins: for a name, for an address, and for one name from one address.
 
-Accounts are never locked. A password that was correct before still works from the same address, and
-a generated secret works from every address (see verification.py): neither is counted. The limit for
-a name does not apply to an address from which the name has signed in before. Everybody else can try
-again after a minute.
+Accounts are never locked: everybody can try again after a minute. Two kinds of attempts are not
+counted: with a password that was correct from the same address before, and with a correct generated
+secret (see verification.py). The limit for a name does not apply to an address from which the name
+has signed in before.
 
 An attempt is counted before its secret is hashed, so that no more secrets are hashed than a limit
 allows, however many attempts arrive at once. The count of a successful attempt is taken back.
@@ -35,10 +35,10 @@ ASKED_AGAIN: Final = 2  # seconds after a refusal
 
 
 class Refusal(NamedTuple):
-    """The time until which sign-ins are refused for an address, or for a name from an address.
+    """A refusal of sign-ins for an address, or for a name from an address, until the time ``ends``.
 
-    Times are seconds since 1970. From ``asked_again`` on, the counts are read from the database
-    again.
+    Times are seconds since 1970. From ``asked_again`` on, the next attempt reads the counts from
+    the database again.
     """
 
     asked_again: int
@@ -58,7 +58,7 @@ class Attempt(NamedTuple):
 
 
 def from_json(values: list[Any]) -> Attempt:
-    """Return the attempt that JSON, such as that of a session, has kept as nested lists."""
+    """Convert an attempt that was stored as JSON, as in a session, back from nested lists."""
     by_name, by_both, by_address, counts = values
     return Attempt(by_name, by_both, by_address, [Count(*it) for it in counts])
 
@@ -92,9 +92,9 @@ def count(name: str, origin: Origin) -> Attempt:
 
 
 def succeeded(attempt: Attempt) -> None:
-    """Take back the count of an attempt that has succeeded.
+    """Take back the count of a successful attempt.
 
-    Also set the count of failures of the same name from the same address to 0.
+    Also sets the number of failures of the same name from the same address to 0.
     """
     now = int(time.time())
     attempt_counts.subtract(attempt.counts, right=attempt.by_both, now=now)
@@ -108,7 +108,10 @@ def _attempt(name: str, origin: Origin) -> Attempt:
 
 
 def _key(kind: str, text: str) -> str:
-    """Return a keyed hash of a name or address: people sometimes type passwords as names."""
+    """Return a keyed hash of a name or address, which is stored instead of the text.
+
+    People sometimes type a password in place of their name.
+    """
     salt = f"imagecatalog.identity.throttle {kind}"
     return salted_hmac(salt, text, algorithm="sha256").hexdigest()
 

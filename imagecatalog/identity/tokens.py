@@ -94,9 +94,10 @@ def issue(
 ) -> tuple[str, Valid] | None:
     """Issue a token; return its text and content, or None if the user has no role in the project.
 
-    A token that is issued for the token ``parent`` expires at the same time, and becomes
-    invalid when the first token of the chain is revoked. If ``project`` is None, the token is
-    for no project. Nothing is written to the database.
+    If ``project`` is None, the token is for no project. ``methods`` are the names of the sign-in
+    methods, ``credential`` is the id of the application credential that has signed in. A token that
+    is issued in exchange for the token ``parent`` expires at the same time as that, and becomes
+    invalid when the first token of the chain is revoked. Nothing is written to the database.
     """
     now = int(time.time())
     audit_ids = (uuid4().hex, *(parent.audit_ids[-1:] if parent else ()))
@@ -121,9 +122,9 @@ def issue(
 
 
 def read(text: str) -> Valid | None:
-    """Return a token's claims, and the user, project and role that it stands for now.
+    """Return the content of a token, and the user, project and role that it stands for now.
 
-    None if the token is not valid.
+    Returns None if the token is not valid.
     """
     if not text.startswith(PREFIX):
         return None
@@ -146,7 +147,11 @@ def read(text: str) -> Valid | None:
 
 
 def revoke(claims: Claims) -> None:
-    """Revoke a token; if it is the first token of a chain, also those issued for it."""
+    """Revoke a token.
+
+    If it is the first token of a chain, the tokens that were issued in exchange for it are revoked,
+    too.
+    """
     end = datetime.fromtimestamp(claims.expires_at, UTC)
     RevokedToken.objects.filter(expires_at__lt=timezone.now()).delete()
     RevokedToken.objects.get_or_create(
@@ -228,8 +233,8 @@ def _look_up(claims: Claims) -> tuple[list[str], Identity] | None:
 def _stamps(encoded: str, generation: int) -> list[str]:
     """Return a keyed digest of the hash ``encoded`` for each secret key, the current key first.
 
-    ``encoded`` is the hash of a password or secret. A token has this digest, so that it becomes
-    invalid if the hash or ``generation`` changes.
+    ``encoded`` is the hash of a password or secret. A token contains the digest: it becomes invalid
+    if the hash or ``generation`` changes.
     """
     message = f"{generation}:{encoded}".encode()
     keys = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)

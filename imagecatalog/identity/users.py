@@ -43,9 +43,9 @@ def reset_password(user: Any, chosen: str, origin: Origin) -> str:
 
 
 def set_active(user: Any, is_active: bool, origin: Origin) -> bool:
-    """Enable or disable a user; return False if the user was in this state already.
+    """Enable or disable a user; return True if that has changed the user, else False.
 
-    A disabled user cannot sign in; its tokens and credentials are refused.
+    A disabled user cannot sign in; the user's tokens and credentials are refused.
     """
     if user.is_active == is_active:
         return False
@@ -58,7 +58,7 @@ def set_active(user: Any, is_active: bool, origin: Origin) -> bool:
 
 
 def delete(user: Any, origin: Origin) -> None:
-    """Delete a user with its roles, tokens and credentials. Images remain with their projects."""
+    """Delete a user with all roles, tokens and credentials. Images remain with their projects."""
     with transaction.atomic():
         for credential in user.application_credentials.all():
             application_credentials.delete(credential, origin)

@@ -1,4 +1,7 @@
-"""Verification of passwords and secrets. Correct ones are cached; one at a time is hashed."""
+"""Verification of passwords and secrets against their hashes.
+
+Correct ones are cached. A process hashes one at a time.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ _secret = secrets.token_bytes(32)
 
 @dataclass(frozen=True)
 class Identity:
-    """A user in a project, with the role there and the actions to which a credential is limited.
+    """A user in a project, with the user's role there and the ``actions`` that a credential allows.
 
     The project is that of the token or application credential, else the user's first project.
     """
@@ -64,9 +67,9 @@ _change = object()  # another object after each change of users, roles or creden
 def hashing_slot(
     name: str, origin: Origin, *, is_guess: bool = True, was_right: bool = False
 ) -> Iterator[Attempt | None]:
-    """Wait until no other thread hashes a secret, and keep others waiting during the context.
+    """Wait until no other thread hashes a secret, and keep others waiting within the context.
 
-    Counts the attempt as a guess and yields the count, or yields None without ``is_guess``.
+    If ``is_guess``, the attempt is counted by the throttle and yielded; otherwise None is yielded.
     Raises TooManyAttempts if a limit on guesses is exceeded, or if too many threads wait. The
     number of waiting threads does not matter for a secret that ``was_right`` from this address
     before. Guesses are counted one after the other, because the count of a correct password is
@@ -89,9 +92,9 @@ def hashing_slot(
 
 @contextmanager
 def _place() -> Iterator[None]:
-    """Count the caller as one that waits, within the context.
+    """Count this thread as one that waits for hashing, within the context.
 
-    Raises TooManyAttempts if too many callers wait already.
+    Raises TooManyAttempts if too many threads wait already.
     """
     if not _places.acquire(blocking=False):
         raise errors.TooManyAttempts(
@@ -114,7 +117,7 @@ def hash_secret(secret: str, generated: bool) -> str:
 
 
 def forget(**signal: object) -> None:
-    """Let all identities be looked up again. Receives signals about changed users and credentials.
+    """Have all cached identities looked up again, after a signal about a changed user or credential.
 
     The cache of correct secrets and of the hashes that they matched is kept.
     """
@@ -130,9 +133,9 @@ def verify(
 ) -> Identity | None:
     """Return the identity that signs in if the secret is correct, else None.
 
-    ``login`` is the method (``password`` or ``secret``) and the name; ``look_up`` returns the
-    hash and the identity for a name, or None if there is none. Counts failures, and writes them
-    to the sign-in log. Raises TooManyAttempts.
+    ``login`` is the method (``password`` or ``secret``) and the name; ``look_up`` returns the hash
+    and the identity for a name, or None if there is none. Counts failures, and writes them to the
+    sign-in log. Raises TooManyAttempts after too many failures.
     """
     method, name = login
     anywhere = _digest(method, name, secret)
@@ -174,9 +177,10 @@ def _still_holds(known: _Verified, encoded: str | None) -> bool:
 
 
 def _is_no_guess(secret: str, encoded: str | None, known: _Verified | None) -> bool:
-    """Return whether an attempt with this secret need not be counted as a guess.
+    """Return True if an attempt with this secret is not counted as a guess.
 
-    The secret was correct from this address before, or it is a generated one and correct.
+    That is so if the secret was correct from this address before, or if it is a generated secret
+    and correct. ``encoded`` is the hash that it must match.
     """
     if encoded is None:
         return False
@@ -189,10 +193,10 @@ def _is_generated(secret: str, encoded: str) -> bool:
 
 
 def _unless_guess(is_guess: bool, name: str, origin: Origin) -> float | None:
-    """Return the monotonic time in seconds for a secret that is no guess; count a guess.
+    """Return the present time if a generated secret is correct; else count a guess and return None.
 
-    Use it for generated secrets: one that is no guess is correct. Returns None for a guess.
-    Raises TooManyAttempts if a limit is exceeded.
+    ``is_guess`` is False for a correct secret. The time is in seconds of the monotonic clock.
+    Raises TooManyAttempts if a limit on guesses is exceeded.
     """
     if not is_guess:
         return time.monotonic()
@@ -201,11 +205,11 @@ def _unless_guess(is_guess: bool, name: str, origin: Origin) -> float | None:
 
 
 def _hashed(secret: str, encoded: str | None, anywhere: bytes) -> float | None:
-    """Return the monotonic time at which the secret was found to match the hash ``encoded``.
+    """Return the time at which the secret was found to match the hash ``encoded``.
 
-    Returns None if the secret does not match. Without a hash the function returns None after
-    the same time, so that the time does not reveal which names exist. ``anywhere`` is the key
-    of the secret in the cache.
+    The time is in seconds of the monotonic clock. Returns None if the secret does not match, and if
+    ``encoded`` is None; that takes equally long, so that the time does not reveal which names
+    exist. ``anywhere`` is the key of the secret in the cache.
     """
     if encoded is None:
         make_password(secret)  # takes as long as for an existing name

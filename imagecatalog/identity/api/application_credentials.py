@@ -34,11 +34,11 @@ class ApplicationCredentialViewSet(IdentityViewSet):
     lookup_value_regex = "[^/]+"
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Read the token, and check that its user owns the credentials in the path.
+        """Read the caller's token, and check that the caller owns the credentials in the path.
 
         Raises Unauthorized without a valid token, and Forbidden for credentials of other users.
-        With an application credential that is limited to some actions, only this credential can be
-        read.
+        Raises Forbidden, too, if the token is that of an application credential limited to some
+        actions, unless the path names this credential.
         """
         super().initial(request, *args, **kwargs)
         if kwargs["user_id"] != str(self.token.claims.user_id):
@@ -124,7 +124,7 @@ class ApplicationCredentialViewSet(IdentityViewSet):
 
 
 def _attributes(document: object) -> dict[str, Any]:
-    """Return the attributes of a new application credential from a request body.
+    """Return the attributes of a new application credential from a request body, by name.
 
     Raises Invalid if the body is malformed or has access rules, Forbidden for an unrestricted
     credential.

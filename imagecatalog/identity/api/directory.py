@@ -1,8 +1,8 @@
-"""API views for users, projects and roles, which clients look up by name before other requests.
+"""API views for users, projects and roles, which clients look up to find the id of a name.
 
 Callers can look up their own user and projects; administrators can look up all. Every other look-up
-is refused with the same response, whether or not the object exists. Most clients then use the name
-as an id.
+is refused with the same response, whether or not the object exists. After a refusal, most clients
+use the name itself as the id.
 """
 
 from __future__ import annotations
@@ -37,7 +37,10 @@ class ProjectViewSet(IdentityViewSet):
     lookup_value_regex = "[^/]+"
 
     def list(self, request: Request) -> HttpResponse:
-        """Return the projects that the caller can see, filtered by the query parameter ``name``."""
+        """Return the caller's projects (all projects for administrators), filtered by ``name``.
+
+        ``name`` is a query parameter. Raises Forbidden if the caller can see no such project.
+        """
         url = base(request)
         rows = filter_by_name(_projects(self.token), request)
         projects = [documents.project(row, url) for row in rows.order_by("name")]
@@ -46,10 +49,10 @@ class ProjectViewSet(IdentityViewSet):
         return responses.json(documents.page("projects", projects, f"{url}/projects"))
 
     def retrieve(self, request: Request, project_id: str) -> HttpResponse:
-        """Return a project that the caller can see.
+        """Return a project in which the caller has a role; administrators can see any project.
 
-        Raises NotFound for an administrator if there is no such project, Forbidden for other
-        callers who have no role in it.
+        Raises Forbidden for any other project, and NotFound if the caller is an administrator and
+        there is no such project.
         """
         row = _projects(self.token).filter(pk=project_id).first()
         if row is None and not is_admin(self.token):
@@ -66,7 +69,10 @@ class UserViewSet(IdentityViewSet):
     lookup_value_regex = "[^/]+"
 
     def retrieve(self, request: Request, user_id: str) -> HttpResponse:
-        """Return a user: callers can see their own user, administrators any user."""
+        """Return a user: callers can see their own user, administrators any user.
+
+        Raises Forbidden for other users, and NotFound if there is no such user.
+        """
         own = str(self.token.claims.user_id)
         if user_id != own and not is_admin(self.token):
             raise _refused()
@@ -83,7 +89,7 @@ class RoleViewSet(IdentityViewSet):
     lookup_value_regex = "[^/]+"
 
     def list(self, request: Request) -> HttpResponse:
-        """Return the roles, filtered by the query parameter ``name``."""
+        """Return all roles, or only the one with the name in the query parameter ``name``."""
         url = base(request)
         name = request.GET.get("name")
         roles = [_role(role, url) for role in Role.values if name in (None, role)]

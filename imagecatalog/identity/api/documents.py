@@ -17,7 +17,7 @@ Document = dict[str, Any]
 
 
 def token(valid: Valid, catalog: list[Document] | None) -> Document:
-    """Return the JSON document of a token, with the service catalog if that is given.
+    """Return the JSON document of a token, with the service catalog unless ``catalog`` is None.
 
     Makes one query for the project and one for the application credential of the token, if any.
     Raises Unauthorized if one of them was deleted in the meantime.
@@ -61,17 +61,17 @@ def catalog(base: str) -> list[Document]:
 
 
 def user(user_id: int, name: str) -> Document:
-    """Return a user in the short form that is part of other documents."""
+    """Return the short JSON form of a user, a part of other documents: id, name and domain."""
     return {"id": str(user_id), "name": name, "domain": DOMAIN}
 
 
 def reference(project: Project) -> Document:
-    """Return a project in the short form that is part of other documents."""
+    """Return the short JSON form of a project, a part of other documents: id, name and domain."""
     return {"id": project.pk, "name": project.name, "domain": DOMAIN}
 
 
 def project(row: Project, base: str) -> Document:
-    """Return the complete document of a project. ``base`` is the URL of the identity service."""
+    """Return the complete JSON document of a project. ``base`` is the URL of the identity service."""
     return {
         "id": row.pk,
         "name": row.name,
@@ -87,7 +87,7 @@ def project(row: Project, base: str) -> Document:
 
 
 def roles(name: str) -> list[Document]:
-    """Return the documents of a role and of the roles that it implies; empty for an empty name."""
+    """Return a list with a role and all roles that it implies, in JSON form; empty for an empty name."""
     return [
         {"id": role, "name": role} for role in sorted(implied(name) if name else ())
     ]

@@ -46,7 +46,7 @@ _operation = partial(operation, form=FORM)
 
 
 def paths() -> Document:
-    """Return the OpenAPI operations of the identity API, by path and method."""
+    """Return the OpenAPI operations of the identity API: path -> method -> operation."""
     described = openapi.tagged(
         "Identity", {**_versions(), **_tokens(), **_directory(), **_credentials()}
     )
@@ -159,7 +159,7 @@ def _page(name: str, item: Document) -> Document:
 
 
 def components() -> Document:
-    """Return the OpenAPI schemas of the identity API."""
+    """Return the OpenAPI schemas of the identity API, by name."""
     methods = [*sign_in.METHODS]
     identity = fields(
         "methods",
@@ -188,6 +188,6 @@ def components() -> Document:
 
 
 def responses() -> Document:
-    """Return the OpenAPI error responses of the identity API."""
+    """Return the OpenAPI error responses of the identity API, by name."""
     error = fields(code=NUMBER, message=TEXT, title=TEXT)
     return openapi.refusal_responses(FORM, {JSON: {"schema": fields(error=error)}})

@@ -1,4 +1,4 @@
-"""Sign-in with ``POST /v3/auth/tokens``: checks of the request body, and the new token.
+"""Sign-in with ``POST /v3/auth/tokens``: check the request body, and issue a token.
 
 Follows the Identity API v3, "Authentication and token management". The error for wrong credentials
 is always the same, so that an attacker learns nothing from it.
@@ -24,10 +24,10 @@ Fields = dict[str, Any]
 def sign_in(document: object, origin: Origin) -> tuple[str, Valid]:
     """Check the credentials in the body of a sign-in request, and issue a token.
 
-    Returns the text of the token, and its claims and identity. Records the sign-in in the
-    sign-in log. Raises Invalid for a malformed body, Unauthorized for wrong credentials or a
-    project in which the user has no role, Forbidden if a token of an application credential is
-    to be exchanged, TooManyAttempts.
+    Returns the text of the token, and its claims and identity. Records the sign-in in the sign-in
+    log. Raises Invalid for a malformed body, TooManyAttempts after too many failures, and
+    Unauthorized for wrong credentials or a project in which the user has no role. Raises Forbidden
+    if a token of an application credential is to be exchanged for another token.
     """
     auth = _object(document, "auth")
     identity = _object(auth, "identity")
@@ -120,10 +120,11 @@ METHODS: dict[str, Callable[[Fields, object, Origin], tuple[str, Valid] | None]]
 
 
 def _credential_id(fields: Fields, origin: Origin) -> str:
-    """Return the id of the application credential that signs in; empty if there is none.
+    """Return the id of the application credential that a sign-in request names.
 
-    The request has either the id, or the user and the name of the credential. Raises Invalid
-    for malformed fields, TooManyAttempts after too many unknown names from this origin.
+    The request has either this id, or the user and the name of the credential. Empty if the user
+    has no credential of this name. Raises Invalid for malformed fields, TooManyAttempts after too
+    many unknown names from this origin.
     """
     if "id" in fields:
         return _text(fields, "id")
@@ -139,9 +140,9 @@ def _credential_id(fields: Fields, origin: Origin) -> str:
 
 
 def _user_name(user: Fields) -> str:
-    """Return the name of a user whose id or name is given; empty for an unknown id or domain.
+    """Return the user name that a sign-in request names by id or name.
 
-    A given name is returned even if no user has it.
+    Empty for an unknown id or domain. A name is returned even if no user has it.
     """
     if "id" in user:
         users = get_user_model().objects.filter(pk=user_key(_text(user, "id")))
@@ -151,10 +152,10 @@ def _user_name(user: Fields) -> str:
 
 
 def _project(scope: object) -> str | None:
-    """Return the id of the project in a requested scope; None if the scope has no project.
+    """Return the id of the project in the scope of a sign-in request; None if there is none.
 
-    Raises Invalid for a malformed scope, Unauthorized for an unsupported scope or an unknown
-    name.
+    Raises Invalid for a malformed scope, Unauthorized for an unsupported scope or an unknown name.
+    An id is not checked.
     """
     if (
         scope is None
@@ -175,9 +176,9 @@ def _project(scope: object) -> str | None:
 
 
 def _is_ours(domain: object) -> bool:
-    """Return whether a domain is "Default", the only domain of this service.
+    """Return whether a domain in a request is "Default", the only domain of this service.
 
-    ``domain`` is an object with an id or a name, or None for the default domain. Raises Invalid
+    ``domain`` is an object with an id or a name; None counts as the default domain. Raises Invalid
     for any other value.
     """
     if domain is None:

@@ -27,16 +27,16 @@ class AuthViewSet(IdentityViewSet):
     """``/v3/auth``: tokens, and the projects and services to which a token gives access."""
 
     def perform_authentication(self, request: Request) -> None:
-        """Read the token in X-Auth-Token. A sign-in needs no token.
+        """Read the caller's token in X-Auth-Token, except for a sign-in, which needs no token.
 
-        Raises Unauthorized for any other request without a valid token.
+        Raises Unauthorized if the token is missing or not valid.
         """
         if self.action != "issue":  # a sign-in comes without X-Auth-Token
             super().perform_authentication(request)
 
     @action(detail=False, methods=["post"], url_path="tokens")
     def issue(self, request: Request) -> HttpResponse:
-        """Sign in, and return a new token, in the header X-Subject-Token and as a document."""
+        """Sign in, and return a new token: its text in X-Subject-Token, its document in the body."""
         http = request._request
         document = request_body.json(http, request_body.SMALL)
         text, valid = sign_in(document, origin_of(http))
@@ -44,7 +44,7 @@ class AuthViewSet(IdentityViewSet):
 
     @issue.mapping.get
     def validate(self, request: Request) -> HttpResponse:
-        """Return the document of the token in X-Subject-Token."""
+        """Return the document of the token in X-Subject-Token, or 404 if that token is not valid."""
         text, subject = _subject(request, self.token)
         return _token_response(request, text, subject, 200)
 
@@ -96,11 +96,11 @@ class AuthViewSet(IdentityViewSet):
 
 
 def _subject(request: Request, asking: Valid) -> tuple[str, Valid]:
-    """Return the text and the claims of the token in X-Subject-Token.
+    """Return the text and the content of the token in X-Subject-Token.
 
-    Users can name their own tokens, administrators all tokens. With a token of an application
-    credential, users can name only this token. Raises NotFound for other tokens and for invalid
-    ones.
+    ``asking`` is the caller's own token, in X-Auth-Token. Users can name any of their tokens in
+    X-Subject-Token, administrators all tokens; with a token of an application credential, users can
+    name only this token. Raises NotFound for any other token, and for a token that is not valid.
     """
     text = request.headers.get(SUBJECT, "")
     subject = tokens.read(text)

@@ -14,10 +14,10 @@ MEDIA_TYPE = "application/vnd.openstack.identity-v3+json"
 
 
 class VersionViewSet(OpenViewSet):
-    """The versions of the identity API; these requests need no credentials."""
+    """The version documents of the identity API. These requests need no credentials."""
 
     def list(self, request: Request) -> HttpResponse:
-        """Return the list of versions, with status code 300. Version 3 is the only one."""
+        """Return the list of versions (version 3 is the only one), with status code 300."""
         return responses.json({"versions": {"values": [_version(request)]}}, 300)
 
     def retrieve(self, request: Request) -> HttpResponse:

@@ -21,7 +21,7 @@ DOMAIN = {"id": "default", "name": "Default"}  # the only one
 
 
 class Unauthorized(errors.ImageError):
-    """The request has no valid credentials."""
+    """The error (401) for a request without valid credentials."""
 
     code = "unauthorized"
 
@@ -32,7 +32,7 @@ class Unauthorized(errors.ImageError):
 
 
 class KeystoneForm(ApiView):
-    """A view whose errors have Keystone's status codes and JSON format."""
+    """The base class of views whose errors have Keystone's status codes and JSON format."""
 
     error_status: ClassVar = {Unauthorized: 401, errors.OverLimit: 403}
 
@@ -48,7 +48,10 @@ class KeystoneForm(ApiView):
 
 
 class IdentityViewSet(ApiViewSet, KeystoneForm):
-    """A ViewSet for requests with a token. ``self.token`` is the token from X-Auth-Token."""
+    """The base class of the ViewSets whose requests need a token.
+
+    ``self.token`` is the valid token in X-Auth-Token.
+    """
 
     token: Valid
 
@@ -71,7 +74,7 @@ class IdentityViewSet(ApiViewSet, KeystoneForm):
 
 
 class OpenViewSet(IdentityViewSet):
-    """A ViewSet for requests that need no token."""
+    """The base class of the ViewSets whose requests need no token."""
 
     def perform_authentication(self, request: Request) -> None:
         """Accept the request without a token. Raises Invalid if the request has a body."""
@@ -80,9 +83,9 @@ class OpenViewSet(IdentityViewSet):
 
 
 class UnknownPathView(KeystoneForm):
-    """The view of every path that the identity API does not have, with a 404 response.
+    """The view that answers 404 for every path that the identity API does not have.
 
-    This includes paths that Keystone has.
+    Keystone has some of these paths.
     """
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -94,9 +97,9 @@ class UnknownPathView(KeystoneForm):
 
 
 def require(request: Request) -> Valid:
-    """Return the token in X-Auth-Token. Raises Unauthorized if it is missing or not valid.
+    """Return the valid token in X-Auth-Token. Raises Unauthorized if there is none.
 
-    Also names the token's user and project in the log records of the request.
+    Also adds the token's user and project to the log records of the request.
     """
     valid = tokens.read(request.META.get("HTTP_X_AUTH_TOKEN", ""))
     if valid is None:
@@ -108,7 +111,7 @@ def require(request: Request) -> Valid:
 
 
 def user_key(text: str) -> int:
-    """Convert the id of a user to a primary key; 0, which no user has, for an invalid id."""
+    """Convert a user id in text form to a primary key; 0, which no user has, for an invalid id."""
     is_key = text.isascii() and text.isdecimal() and len(text) < 10
     return int(text) if is_key else 0
 
@@ -116,7 +119,7 @@ def user_key(text: str) -> int:
 def is_admin(token: Valid) -> bool:
     """Return whether the token gives permission to see other users and projects.
 
-    It does if its role is ``admin`` and it is not limited to some actions.
+    True if its role is ``admin`` and it is not limited to some actions.
     """
     return token.identity.role == Role.ADMIN and token.identity.actions is None
 
@@ -134,7 +137,10 @@ def own_projects(token: Valid) -> QuerySet[Project]:
 
 
 def filter_by_name(rows: QuerySet[Row], request: Request) -> QuerySet[Row]:
-    """Return the rows with the name in the query parameter ``name``; all rows without it."""
+    """Return the rows whose name is the query parameter ``name`` of the request.
+
+    Returns all rows if the request has no such parameter.
+    """
     if "name" not in request.GET:
         return rows
     # PostgreSQL fails on NUL.
@@ -142,10 +148,9 @@ def filter_by_name(rows: QuerySet[Row], request: Request) -> QuerySet[Row]:
 
 
 def existing(rows: QuerySet[Row]) -> Row:
-    """Return the first row of ``rows``, a query for an object that a token refers to.
+    """Return the first row of a query for an object that a token refers to.
 
-    Raises Unauthorized if there is no row, because the object was deleted after the token was
-    read.
+    Raises Unauthorized if there is no row: the object was deleted after the token was read.
     """
     row = rows.first()
     if row is None:

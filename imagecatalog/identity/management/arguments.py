@@ -1,4 +1,4 @@
-"""Helpers of commands: look-ups of a user and a project, and the options of a credential."""
+"""Helpers of commands: look-ups of users and projects, and the arguments of a new credential."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ def user(name: str) -> Any:
 
 
 def project(account: Any, name: str | None) -> Project:
-    """Return the project with this name or id; the user's first project if ``name`` is None.
+    """Return the project with this name or id, in which the user ``account`` has a role.
 
-    Raises CommandError if the user ``account`` has no role in the project.
+    If ``name`` is None, returns the user's first project. Raises CommandError if there is no such
+    project.
     """
     assignments = account.assignments.select_related("project")
     projects: list[Project] = [assignment.project for assignment in assignments]
@@ -71,9 +72,10 @@ def add_credential_options(parser: ArgumentParser) -> None:
 def make_credential(
     name: str, options: dict[str, Any]
 ) -> tuple[ApplicationCredential, str]:
-    """Create and store a credential with a command's options; return it and its secret.
+    """Create and store an application credential with a command's options; return it and its secret.
 
-    Raises CommandError if the credential cannot be created.
+    The options are those of ``add_credential_options``. Raises CommandError if the credential
+    cannot be created.
     """
     try:
         application_credentials.check_useful()  # first, because the user may not exist in these modes
