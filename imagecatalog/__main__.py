@@ -12,7 +12,7 @@ from imagecatalog import command_line, installation
 def main() -> None:
     """Run the command given in ``sys.argv``, and exit with its exit code.
 
-    Without a command, print the overview of the commands; for ``--version``, the version.
+    Without a command, print the overview of all commands. With ``--version``, print the version.
     """
     try:
         try:

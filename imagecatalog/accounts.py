@@ -6,10 +6,10 @@ from allauth.account.apps import AccountConfig
 
 
 class AccountsConfig(AccountConfig):  # type: ignore[misc]
-    """The configuration of django-allauth's app ``account``, which its OpenID Connect client needs."""
+    """The configuration of the app ``account``, which django-allauth's OpenID Connect client needs."""
 
     def ready(self) -> None:
-        """Do nothing.
+        """Do nothing, unlike the method of django-allauth that this one replaces.
 
-        django-allauth's own method demands a middleware that would run for every API request.
+        That method demands a middleware that would run for every API request.
         """

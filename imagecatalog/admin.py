@@ -21,7 +21,7 @@ class AdminConfig(apps.AdminConfig):
     default_site = "imagecatalog.site.CatalogueSite"
 
     def ready(self) -> None:
-        """Register the system checks, and have the default groups created after each migration."""
+        """Register the system checks, and the handler that creates the default groups after a migration."""
         super().ready()
         _hide_accounts()
         from imagecatalog import checks
@@ -49,7 +49,10 @@ class AdminConfig(apps.AdminConfig):
 
 
 def _hide_accounts() -> None:
-    """Remove the pages of django-allauth's models from the admin, because their tables stay empty."""
+    """Remove the pages of django-allauth's models from the admin.
+
+    They would always be empty, because this service does not use the tables of these models.
+    """
     models = (
         model
         for config in installed.get_app_configs()

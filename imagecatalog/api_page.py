@@ -1,4 +1,4 @@
-"""The web page ``/docs``, which shows the OpenAPI description of the APIs to people."""
+"""The web page ``/docs``, which shows people the OpenAPI description of the APIs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CODE: Final = re.compile("`([^`]+)`")  # in Markdown
 
 
 class Type(NamedTuple):
-    """The type of a value: ``text`` in words, then the name of the schema that it uses, if any."""
+    """The type of a value: a ``text`` that describes it, and the name of its ``schema`` if it has one."""
 
     text: str
     schema: str = ""
@@ -78,7 +78,10 @@ def _rendered() -> str:
 
 
 def chapters() -> list[tuple[str, list[Operation]]]:
-    """Return the name of each tag of the OpenAPI description, with the operations of this tag."""
+    """Return the chapters of the page: one for each tag of the OpenAPI description.
+
+    A chapter is the name of the tag, and the operations that have this tag.
+    """
     document = openapi.document()
     found = [
         (one["tags"], _operation(method, path, one))
@@ -92,7 +95,7 @@ def chapters() -> list[tuple[str, list[Operation]]]:
 
 
 def schemas() -> list[tuple[str, list[Value]]]:
-    """Return the name of each schema of the OpenAPI description, with the fields of this schema."""
+    """Return (name, fields) for each schema of the OpenAPI description."""
     found = openapi.document()["components"]["schemas"]
     return [(name, list(_fields(schema))) for name, schema in found.items()]
 
@@ -112,7 +115,7 @@ def _operation(method: str, path: str, document: Document) -> Operation:
 
 
 def _html(text: str) -> SafeString:
-    """Return a text of the OpenAPI description as HTML, with its literals as code."""
+    """Convert a text of the OpenAPI description to HTML; text between backticks becomes ``<code>``."""
     return mark_safe(_CODE.sub(r"<code>\1</code>", escape(text)))
 
 

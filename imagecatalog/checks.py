@@ -1,4 +1,7 @@
-"""The system checks of the catalogue, which run before every command."""
+"""The system checks of the catalogue, which Django runs before every command.
+
+Each check returns warnings or errors, and an empty list if nothing is wrong.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ from images.stores.local import LocalStore
 
 
 def variables(**options: Any) -> list[Warning]:
-    """Warn about unknown ``IMAGECATALOG_*`` environment variables, which have no effect."""
+    """Return a warning for each ``IMAGECATALOG_*`` environment variable that does not exist."""
     return [
         Warning(
             f"{name} is set, but there is no such variable.",
@@ -37,9 +40,9 @@ def variables(**options: Any) -> list[Warning]:
 
 
 def places(**options: Any) -> list[CheckMessage]:
-    """Check that the stores are configured correctly and that their folders can be written.
+    """Check the configuration of the stores, and whether their folders can be written.
 
-    Returns an error for a wrong configuration, a warning for each folder that cannot be
+    Returns an error for a wrong configuration, else a warning for each folder that cannot be
     written.
     """
     try:
@@ -64,7 +67,7 @@ def places(**options: Any) -> list[CheckMessage]:
 
 
 def rules(**options: Any) -> list[CheckMessage]:
-    """Check that the policy file can be read. Returns an error if not.
+    """Return an error if the policy file cannot be read.
 
     Without this check, the service would start although the rules of the file do not apply.
     """
@@ -72,12 +75,12 @@ def rules(**options: Any) -> list[CheckMessage]:
 
 
 def protections(**options: Any) -> list[CheckMessage]:
-    """Check that the file of property protections can be read. Returns an error if not."""
+    """Return an error if the file that protects custom properties of images cannot be read."""
     return _readable(access.protections, "imagecatalog.E007")
 
 
 def properties(**options: Any) -> list[CheckMessage]:
-    """Check that the file of the property schema can be read. Returns an error if not."""
+    """Return an error if the file with the JSON schema of custom image properties cannot be read."""
     return _readable(property_schema.described, "imagecatalog.E003")
 
 
@@ -90,15 +93,17 @@ def _readable(read: Callable[[], object], check_id: str) -> list[CheckMessage]:
 
 
 def remote_services(**options: Any) -> list[CheckMessage]:
-    """Check that IMAGECATALOG_REMOTES and its files can be read. Returns an error if not."""
+    """Return an error if the settings of remote image services are wrong or unreadable.
+
+    They are IMAGECATALOG_REMOTES and the files that it names.
+    """
     return _readable(remotes.check, "imagecatalog.E008")
 
 
 def certificates(**options: Any) -> list[CheckMessage]:
-    """Check that the folder of certificates can be read. Returns an error if not.
+    """Return an error if the folder with the certificates for image signatures cannot be read.
 
-    The certificates verify the signatures of images: without them, every signed image is
-    refused.
+    Without the certificates, every signed image would be refused.
     """
     folder = settings.IMAGECATALOG_SIGNATURE_CERTIFICATES
     if not folder or (os.path.isdir(folder) and os.access(folder, os.R_OK | os.X_OK)):
@@ -113,9 +118,9 @@ def certificates(**options: Any) -> list[CheckMessage]:
 
 
 def ldap_ca_file(**options: Any) -> list[CheckMessage]:
-    """Check that the file with the certificate authorities of the LDAP directory can be read.
+    """Return an error if the file with the LDAP directory's certificate authorities cannot be read.
 
-    Returns an error if not, because every sign-in with the directory would fail.
+    Every sign-in with the directory would fail then.
     """
     path = settings.IMAGECATALOG_LDAP_CA_FILE
     if not path or (os.path.isfile(path) and os.access(path, os.R_OK)):
@@ -130,10 +135,10 @@ def ldap_ca_file(**options: Any) -> list[CheckMessage]:
 
 
 def interpreter(**options: Any) -> list[Warning]:
-    """Warn about a Python that parses cookies in quadratic time (CVE-2024-7592).
+    """Return a warning if this Python parses cookies in quadratic time (CVE-2024-7592).
 
-    Looks for the fix and not for the version of Python, because Linux distributions add the fix
-    to older versions, too.
+    Looks for the fix and not for the version of Python, because Linux distributions add the fix to
+    older versions, too.
     """
     if sys.version_info >= (3, 13) or hasattr(http.cookies, "_unquote_sub"):
         return []
@@ -149,9 +154,10 @@ def interpreter(**options: Any) -> list[Warning]:
 def needed_stores(
     databases: Collection[str] | None = None, **options: Any
 ) -> list[CheckMessage]:
-    """Warn about stores that have data of images but are not configured.
+    """Return a warning if images have data in stores that are not configured.
 
-    Returns an error if the database cannot be used. Checks nothing without ``databases``.
+    Returns an error if the database cannot be used. Without ``databases`` (Django passes it only to
+    commands that use the database) nothing is checked.
     """
     if not databases:
         return []
@@ -176,7 +182,10 @@ def needed_stores(
 
 
 def secret_key(**options: Any) -> list[Warning]:
-    """Warn about a secret key that is easy to guess. `serve` starts no new catalogue with it."""
+    """Return a warning if the configured secret key is easy to guess.
+
+    The command `serve` starts no new catalogue with such a key.
+    """
     configured = settings.IMAGECATALOG_SECRET_KEY
     if not configured or not data_folder.is_weak(configured):
         return []
@@ -185,10 +194,10 @@ def secret_key(**options: Any) -> list[Warning]:
 
 
 def secret_files(**options: Any) -> list[Warning]:
-    """Warn about files with the values of variables if every user of the machine can read them.
+    """Return a warning for each ``NAME_FILE`` whose file every user of the machine can read.
 
-    Files below /run are not checked: containers mount their secrets there, and have no other
-    users.
+    Such files have the values of environment variables, often secrets. Files below /run are not
+    checked: containers mount their secrets there, and have no other users.
     """
     readable = [
         (name, path)
@@ -206,7 +215,7 @@ def secret_files(**options: Any) -> list[Warning]:
 
 
 def owner(**options: Any) -> list[Warning]:
-    """Warn if root runs a command, but the data folder belongs to another user.
+    """Return a warning if root runs the command but the data folder belongs to another user.
 
     The service runs as that user, and could not use the files that root creates.
     """

@@ -58,7 +58,7 @@ GROUPS = {
 
 
 def overview(program: str) -> str:
-    """Return the text that lists the commands of the catalogue in groups, with a line each."""
+    """Return a text with one line for each command of the catalogue; ``program`` is its file name."""
     lines = [f"Usage: {program} COMMAND [OPTION…]"]
     for group, commands in GROUPS.items():
         lines += ["", group]

@@ -47,7 +47,11 @@ GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
 def cors(get_response: GetResponse) -> GetResponse:
-    """Let pages of IMAGECATALOG_CORS_ORIGINS use all paths except those of the admin."""
+    """Middleware that lets web pages of IMAGECATALOG_CORS_ORIGINS send requests to the APIs.
+
+    It adds CORS headers to responses, and answers preflight requests, except below the paths of the
+    admin.
+    """
     origins = settings.IMAGECATALOG_CORS_ORIGINS
     browser_paths = settings.IMAGECATALOG_BROWSER_PATHS
     if not origins:

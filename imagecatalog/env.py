@@ -42,12 +42,15 @@ VARIABLES: dict[str, Variable] = {}  # by name, in the order of their declaratio
 
 
 def known() -> set[str]:
-    """Return the names of all declared variables."""
+    """Return the names of all declared environment variables."""
     return set(VARIABLES)
 
 
 def misspelt() -> dict[str, list[str]]:
-    """Return unknown ``IMAGECATALOG_*`` variables that are set, each with similar known names."""
+    """Return the unknown ``IMAGECATALOG_*`` variables that are set: name -> similar known names.
+
+    The list of similar names can be empty.
+    """
     # Names are compared without their common beginning, which would make all of them similar.
     ends = [name.removeprefix(PREFIX) for name in known() if name.startswith(PREFIX)]
     return {
@@ -61,10 +64,10 @@ def misspelt() -> dict[str, list[str]]:
 
 
 def declare(name: str, default: str = "", *, help: str, shown: str = "") -> None:
-    """Add a variable to the documentation, without reading the variable.
+    """Add a variable to docs/configuration.md, without reading the variable.
 
-    ``default`` is the default value. ``shown`` is Markdown that the documentation shows instead
-    of it, for a default that is computed.
+    ``help`` is its description in Markdown. ``shown`` is Markdown that the documentation shows
+    instead of ``default``, for a default that is computed.
     """
     shown = shown or (f"`{default}`" if default else "–")
     VARIABLES[name] = Variable(name, shown, help)
@@ -81,7 +84,7 @@ def text(name: str, default: str = "", *, help: str, shown: str = "") -> str:
 
 
 def files() -> dict[str, Path]:
-    """Return the ``NAME_FILE`` variables that are set, each with the file that has NAME's value."""
+    """Return the ``NAME_FILE`` variables that are set, each with the path of its file."""
     names = (f"{name}{FILE}" for name in sorted(known()))
     return {
         name: Path(path) for name in names if (path := os.environ.get(name, "").strip())
@@ -91,8 +94,8 @@ def files() -> dict[str, Path]:
 def of_library(name: str, *, help: str) -> None:
     """Declare the variable ``name``, which a library reads from the environment by itself.
 
-    If ``NAME_FILE`` is set, the content of that file becomes the value of the variable, even if the
-    variable is set: child processes inherit both variables, and read the file again.
+    If ``NAME_FILE`` is set, the content of that file becomes the value of the variable ``name``. It
+    replaces a value that is set already, because child processes inherit both variables.
     """
     declare(name, help=help)
     if os.environ.get(f"{name}{FILE}", "").strip():
@@ -101,9 +104,10 @@ def of_library(name: str, *, help: str) -> None:
 
 
 def flag(name: str, default: bool, *, help: str) -> bool:
-    """Read ``on`` or ``off`` (also yes/no, true/false, 1/0) in any case.
+    """Return True if the variable ``name`` is ``on``, False if it is ``off``; ``default`` if unset.
 
-    Raises ImproperlyConfigured for any other text.
+    Also accepts yes/no, true/false and 1/0, in any case. Raises ImproperlyConfigured for any other
+    text.
     """
     value = text(name, "on" if default else "off", help=help).lower()
     if value in ("on", "yes", "true", "1"):
@@ -122,9 +126,10 @@ def number(
     help: str,
     shown: str = "",
 ) -> int:
-    """Read a whole number from ``minimum`` to ``maximum``; there is no upper limit if that is None.
+    """Return the whole number in the variable ``name``; ``default`` if the variable is unset.
 
-    Raises ImproperlyConfigured for any other text.
+    Raises ImproperlyConfigured unless it is a number from ``minimum`` to ``maximum``. If
+    ``maximum`` is None, there is no upper limit.
     """
     value = text(name, str(default), help=help, shown=shown)
     whole = re.fullmatch("-?[0-9]{1,18}", value)
@@ -138,10 +143,11 @@ def number(
 
 
 def days(name: str, default: int, minimum: int = 0, *, help: str) -> int:
-    """Read a number of days, or a duration of whole days such as ``4w``. Returns days.
+    """Return a number of days from a variable with a number or a duration such as ``4w``.
 
-    At most 365,000, so that adding the days to today gives a valid date. Raises
-    ImproperlyConfigured for any other text.
+    ``default`` is returned if the variable is unset. Raises ImproperlyConfigured for any other
+    text, for less than ``minimum``, and for more than 365,000 days, so that adding the days to
+    today gives a valid date.
     """
     value = text(name, str(default), help=help)
     return _duration(name, value, "d", minimum, MANY_DAYS)
@@ -150,10 +156,11 @@ def days(name: str, default: int, minimum: int = 0, *, help: str) -> int:
 def seconds(
     name: str, default: int, minimum: int = 0, *, help: str, shown: str = ""
 ) -> int:
-    """Read a number of seconds, or a duration of whole seconds such as ``12h``. Returns seconds.
+    """Return a number of seconds from a variable with a number or a duration such as ``12h``.
 
-    At most 365,000 days, so that adding the seconds to now gives a valid time. Raises
-    ImproperlyConfigured for any other text.
+    ``default`` is returned if the variable is unset. Raises ImproperlyConfigured for any other
+    text, for less than ``minimum``, and for more than 365,000 days, so that adding the seconds to
+    now gives a valid time.
     """
     value = text(name, str(default), help=help, shown=shown)
     return _duration(name, value, "s", minimum, MANY_DAYS * 86400)
@@ -180,7 +187,10 @@ def _duration(name: str, value: str, unit: str, minimum: int, maximum: int) -> i
 def choice(
     name: str, default: str, allowed: tuple[str, ...], *, help: str, shown: str = ""
 ) -> str:
-    """Read one of the ``allowed`` words. Raises ImproperlyConfigured for any other word."""
+    """Return the value of the variable ``name``; ``default`` if the variable is unset.
+
+    Raises ImproperlyConfigured unless the value is one of the ``allowed`` words.
+    """
     value = text(name, default, help=help, shown=shown)
     if value not in allowed:
         raise ImproperlyConfigured(
@@ -192,10 +202,10 @@ def choice(
 def relaxed(
     name: str, strict: str, allowed: tuple[str, ...], *, help: str
 ) -> tuple[str, ...]:
-    """Read a comma-separated list of ``allowed`` words, which is empty by default.
+    """Return the words in a comma-separated variable, all of which must be in ``allowed``.
 
-    ``strict`` is the default text, a word for the empty list. Raises ImproperlyConfigured for
-    any other word.
+    The result is empty if the variable is unset, or is the word ``strict``. Raises
+    ImproperlyConfigured for any other word.
     """
     values = words(name, strict, help=help)
     if values == (strict,):
@@ -204,9 +214,9 @@ def relaxed(
 
 
 def chosen(name: str, allowed: tuple[str, ...], *, help: str) -> tuple[str, ...]:
-    """Read a comma-separated list of ``allowed`` words. The default is all of them.
+    """Return the words in a comma-separated variable; all ``allowed`` words if it is unset.
 
-    Raises ImproperlyConfigured for any other word.
+    Raises ImproperlyConfigured for a word that is not in ``allowed``.
     """
     return _allowed(name, words(name, ",".join(allowed), help=help), allowed)
 
@@ -223,13 +233,19 @@ def _allowed(
 
 
 def words(name: str, default: str = "", *, help: str) -> tuple[str, ...]:
-    """Read a comma-separated list of words. Removes whitespace around them, and empty words."""
+    """Return the words in a comma-separated variable; those in ``default`` if it is unset.
+
+    Removes whitespace around words, and empty words.
+    """
     values = text(name, default, help=help).split(",")
     return tuple(value.strip() for value in values if value.strip())
 
 
 def numbers(name: str, default: tuple[int, ...], *, help: str) -> tuple[int, ...]:
-    """Read a comma-separated list of whole numbers. Raises ImproperlyConfigured for other text."""
+    """Return the whole numbers in a comma-separated variable; ``default`` if it is unset.
+
+    Raises ImproperlyConfigured for any other text.
+    """
     values = words(name, ",".join(map(str, default)), help=help)
     if not all(value.isdecimal() for value in values):
         raise ImproperlyConfigured(
@@ -239,9 +255,9 @@ def numbers(name: str, default: tuple[int, ...], *, help: str) -> tuple[int, ...
 
 
 def networks(name: str, *besides: str, help: str) -> tuple[str, ...]:
-    """Read a comma-separated list of IP addresses, networks and the words in ``besides``.
+    """Return the IP addresses and networks in a comma-separated variable; empty if it is unset.
 
-    Raises ImproperlyConfigured for any other text.
+    The list can also have the words in ``besides``. Raises ImproperlyConfigured for any other text.
     """
     values = words(name, help=help)
     for value in values:
@@ -256,7 +272,7 @@ def networks(name: str, *besides: str, help: str) -> tuple[str, ...]:
 
 
 def size_or(name: str, default: str, *, help: str) -> int:
-    """Read a size such as ``500GB`` and return it in bytes. ``default`` is the size if it is unset.
+    """Return in bytes the size (such as ``500GB``) in a variable; ``default`` if it is unset.
 
     Raises ImproperlyConfigured if the text is not a size.
     """
@@ -265,7 +281,7 @@ def size_or(name: str, default: str, *, help: str) -> int:
 
 
 def size(name: str, *, help: str, shown: str = "") -> int | None:
-    """Read a size such as ``500GB`` and return it in bytes; None if the variable is not set.
+    """Return in bytes the size (such as ``500GB``) in a variable; None if it is unset.
 
     Raises ImproperlyConfigured if the text is not a size.
     """
@@ -277,9 +293,9 @@ def size(name: str, *, help: str, shown: str = "") -> int | None:
 
 
 def pairs(name: str, *, help: str) -> tuple[str, ...]:
-    """Read a comma-separated list of ``NAME:VALUE`` pairs. Returns each pair as one text.
+    """Return the pairs in a comma-separated variable, each as a text ``NAME:VALUE``.
 
-    Raises ImproperlyConfigured if a pair is malformed.
+    Empty if the variable is unset. Raises ImproperlyConfigured if a pair is malformed.
     """
     values = words(name, help=help)
     if not all(re.fullmatch("[^:]+:.+", value) for value in values):
@@ -290,7 +306,7 @@ def pairs(name: str, *, help: str) -> tuple[str, ...]:
 
 
 def base_url(name: str, *, help: str, shown: str = "") -> str:
-    """Read an http or https URL, and remove its trailing slash; empty if the variable is not set.
+    """Return the http or https URL in a variable, without a trailing slash; empty if it is unset.
 
     Raises ImproperlyConfigured for any other text.
     """
@@ -300,7 +316,7 @@ def base_url(name: str, *, help: str, shown: str = "") -> str:
 
 
 def secure_url(name: str, *, help: str) -> str:
-    """Read an https URL from a variable, unchanged; empty if the variable is unset.
+    """Return the https URL in a variable, unchanged; empty if the variable is unset.
 
     The scheme http is allowed for localhost, 127.0.0.1 and [::1]. Raises ImproperlyConfigured for
     any other text, also for a URL with a query.
@@ -312,7 +328,7 @@ def secure_url(name: str, *, help: str) -> str:
 
 
 def ldap_url(name: str, *, help: str) -> str:
-    """Read the ldap or ldaps URL of a server from a variable; empty if the variable is unset.
+    """Return the ldap or ldaps URL in a variable; empty if the variable is unset.
 
     Raises ImproperlyConfigured for any other text.
     """
@@ -321,7 +337,7 @@ def ldap_url(name: str, *, help: str) -> str:
 
 
 def attribute(name: str, default: str, *, help: str) -> str:
-    """Read the name of an LDAP attribute from a variable; ``default`` if the variable is unset.
+    """Return the name of an LDAP attribute in a variable; ``default`` if the variable is unset.
 
     Raises ImproperlyConfigured for any other text.
     """
@@ -331,9 +347,10 @@ def attribute(name: str, default: str, *, help: str) -> str:
 
 
 def _matching(name: str, value: str, pattern: str, wanted: str) -> str:
-    """Return the value of the variable ``name`` if it is empty or matches ``pattern`` as a whole.
+    """Return ``value``, the value of the variable ``name``, if it is empty or matches ``pattern``.
 
-    Raises ImproperlyConfigured otherwise: the message says that the value must be ``wanted``.
+    The pattern must match the whole value. Otherwise raises ImproperlyConfigured with a message
+    that the value must be ``wanted``.
     """
     if value and not re.fullmatch(pattern, value):
         raise ImproperlyConfigured(f"{name} is {value!r}; it must be {wanted}.")
@@ -341,15 +358,19 @@ def _matching(name: str, value: str, pattern: str, wanted: str) -> str:
 
 
 def require(name: str, *needed: str) -> None:
-    """Raise ImproperlyConfigured if none of ``needed`` is set: ``name`` needs one of these variables."""
+    """Raise ImproperlyConfigured if none of the variables ``needed`` is set.
+
+    The message says that the variable ``name`` needs one of them.
+    """
     if not any(map(_value, needed)):
         raise ImproperlyConfigured(f"{name} needs {' or '.join(needed)}. Set it, too.")
 
 
 def require_package(name: str, module: str, extra: str) -> None:
-    """Raise ImproperlyConfigured if ``module``, which the variable ``name`` needs, is not installed.
+    """Raise ImproperlyConfigured if the Python package ``module`` is not installed.
 
-    ``extra`` is the extra of this project's package that installs the module.
+    The message says that the variable ``name`` needs it, and how to install it: with the optional
+    dependencies ``extra`` of this service.
     """
     if find_spec(module) is None:
         raise ImproperlyConfigured(
@@ -359,10 +380,10 @@ def require_package(name: str, module: str, extra: str) -> None:
 
 
 def origins(name: str, *, help: str) -> tuple[str, ...]:
-    """Read a comma-separated list of web origins such as ``https://dashboard.example.org``.
+    """Return the web origins in a comma-separated variable, such as ``https://horizon.example.org``.
 
-    Returns them in lower case, without the default ports 80 and 443. Raises
-    ImproperlyConfigured for any other text.
+    They are in lower case, without the default ports 80 and 443. Raises ImproperlyConfigured for
+    any other text.
     """
     values = tuple(value.lower().rstrip("/") for value in words(name, help=help))
     for value in values:
@@ -377,9 +398,10 @@ def origins(name: str, *, help: str) -> tuple[str, ...]:
 
 
 def database(name: str, default: str, *, help: str, shown: str = "") -> dict[str, Any]:
-    """Read the URL of a database, and return it as a dictionary for Django's setting DATABASES.
+    """Return a database for Django's setting DATABASES, from the URL in a variable.
 
-    Raises ImproperlyConfigured unless it is a URL of PostgreSQL or SQLite.
+    ``default`` is the URL if the variable is unset. Raises ImproperlyConfigured unless it is a URL
+    of PostgreSQL or SQLite.
     """
     value = text(name, default, help=help, shown=shown)
     if not value.startswith(("sqlite:///", "postgresql://", "postgres://")):
@@ -390,7 +412,7 @@ def database(name: str, default: str, *, help: str, shown: str = "") -> dict[str
 
 
 def _value(name: str) -> str:
-    """Return the value of a variable, or the text of the file that ``NAME_FILE`` names.
+    """Return the value of the variable ``name``, or the content of the file that ``NAME_FILE`` names.
 
     Returns ``""`` if neither variable is set. Removes surrounding whitespace, such as the last
     newline of the file. Raises ImproperlyConfigured if both variables are set, or if the file

@@ -15,9 +15,9 @@ DESCRIBE = ("git", "describe", "--tags", "--match=v[0-9]*", "--always")
 def version() -> str:
     """Return the version of the program: of the installed package, or of the git checkout.
 
-    For a checkout it is the last release, followed by the number of commits since then and the
-    current commit if there are any: ``0.2.0`` or ``0.2.0-5-g1a2b3c4``. It is only the commit if
-    the checkout has no tags, and ``unknown`` if git is missing.
+    For a checkout, the version is the last release, such as ``0.2.0``. If commits follow the
+    release, their number and the newest commit are added: ``0.2.0-5-g1a2b3c4``. Without tags, the
+    version is only the commit; without git, it is ``unknown``.
     """
     return of_checkout(BASE_DIR) if IN_CHECKOUT else metadata.version(DISTRIBUTION)
 

@@ -36,7 +36,7 @@ POLICY = (
 
 
 def request_id(get_response: GetResponse) -> GetResponse:
-    """Give each request an id, and write it into the response and the log.
+    """Middleware that gives each request an id, and puts the id into the response and the log.
 
     The id is the one that the client has sent, if it is well-formed; otherwise it is random.
     """
@@ -53,10 +53,11 @@ def request_id(get_response: GetResponse) -> GetResponse:
 
 
 def safe_headers(get_response: GetResponse) -> GetResponse:
-    """Set security headers: no caching of JSON, no guessing of media types, no return to HTTP.
+    """Middleware that sets security headers in each response.
 
-    JSON gets ``no-store`` because a cache does not know that X-Auth-Token, unlike Authorization
-    (RFC 9111 section 3.5), makes a response private. HSTS (RFC 6797) is sent only if
+    The headers forbid to guess media types, to cache JSON, and to return from HTTPS to HTTP. JSON
+    gets ``no-store`` because a cache does not know that X-Auth-Token, unlike Authorization (RFC
+    9111 section 3.5), makes a response private. HSTS (RFC 6797) is sent only if
     IMAGECATALOG_PUBLIC_URL is an https URL.
     """
     has_tls = settings.IMAGECATALOG_PUBLIC_URL.startswith("https:")
@@ -75,7 +76,10 @@ def safe_headers(get_response: GetResponse) -> GetResponse:
 
 
 def notice_database(get_response: GetResponse) -> GetResponse:
-    """Record that the database works, after each successful response that used the database."""
+    """Middleware that records, after a response without a server error, that the database works.
+
+    Does so only if the thread has used a database connection. It ends a recorded outage.
+    """
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
@@ -87,7 +91,7 @@ def notice_database(get_response: GetResponse) -> GetResponse:
 
 
 def refuse_broken_urls(get_response: GetResponse) -> GetResponse:
-    """Refuse a URL whose path or query is not UTF-8 (400).
+    """Middleware that refuses a URL whose path or query is not UTF-8 (400).
 
     Django would replace the invalid bytes and continue with another path or query.
     """
@@ -105,11 +109,12 @@ def refuse_broken_urls(get_response: GetResponse) -> GetResponse:
 
 
 def for_browsers(get_response: GetResponse) -> GetResponse:
-    """Run IMAGECATALOG_BROWSER_MIDDLEWARE only for paths below IMAGECATALOG_BROWSER_PATHS.
+    """Middleware that runs IMAGECATALOG_BROWSER_MIDDLEWARE, such as sessions, for some paths only.
 
-    API requests are thus not slowed down by sessions, and the cookie of a signed-in user does
-    not authorise them. Hooks such as ``process_view`` of this middleware are not called: the
-    views of the admin check the CSRF token themselves.
+    They are the paths below IMAGECATALOG_BROWSER_PATHS. API requests are thus not slowed down by
+    sessions, and the cookie of a signed-in user does not authorise them. Hooks such as
+    ``process_view`` of the browser middleware are not called: the views of the admin check the CSRF
+    token themselves.
     """
     chain = get_response
     for name in reversed(settings.IMAGECATALOG_BROWSER_MIDDLEWARE):
@@ -125,7 +130,7 @@ def for_browsers(get_response: GetResponse) -> GetResponse:
 
 
 def user_in_log(get_response: GetResponse) -> GetResponse:
-    """Add the name of the signed-in user of the browser admin to the log records of a request."""
+    """Middleware that adds the name of the admin's signed-in user to the log records of a request."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         user = ""
@@ -139,7 +144,7 @@ def user_in_log(get_response: GetResponse) -> GetResponse:
 
 
 def limit_cookies(get_response: GetResponse) -> GetResponse:
-    """Refuse a request with too long a Cookie header (431), before anything parses the cookies.
+    """Middleware that refuses a request whose Cookie header is too long (431), without parsing it.
 
     Some versions of Python parse cookies in quadratic time (CVE-2024-7592).
     """
@@ -155,10 +160,11 @@ def limit_cookies(get_response: GetResponse) -> GetResponse:
 
 
 def check_forms(get_response: GetResponse) -> GetResponse:
-    """Refuse forms that are too large, incomplete or not UTF-8, or whose sender is not signed in.
+    """Middleware that refuses forms that are too large, incomplete or not UTF-8.
 
-    Django would read a form into memory and parse it before it checks the user, and would replace
-    bytes that are not UTF-8. Users who are not signed in can send only the forms of the sign-in.
+    It also redirects users who are not signed in to the sign-in page: they can send only the forms
+    of the sign-in. Django would read a form into memory and parse it before it checks the user, and
+    would replace bytes that are not UTF-8.
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
@@ -174,7 +180,7 @@ def _unread(request: HttpRequest) -> HttpResponse | None:
     """Return a response that refuses a form without reading it; None if the form can be read.
 
     The response is 413 if Content-Length is too large, and a redirect to the sign-in page if the
-    user is not signed in and the form is not one of the sign-in.
+    user is not signed in and the form does not belong to the sign-in.
     """
     is_sign_in = _is_sign_in(request)
     limit = SIGN_IN_FORM if is_sign_in else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
@@ -191,9 +197,9 @@ def _unread(request: HttpRequest) -> HttpResponse | None:
 
 
 def _is_sign_in(request: HttpRequest) -> bool:
-    """Return whether a request is for a page of the sign-in: for the password, or for a code.
+    """Return whether a request is for a page of the sign-in: the password page or the code page.
 
-    The page for a code counts only after a right password, which the session notes.
+    The code page counts only after a right password, which the session records.
     """
     if request.path_info == reverse("admin:login"):
         return True
@@ -214,7 +220,7 @@ def _broken(request: HttpRequest) -> HttpResponse | None:
 
 
 def content_security_policy(get_response: GetResponse) -> GetResponse:
-    """Let pages load only files of this service (Content Security Policy Level 3)."""
+    """Middleware that makes browsers load only files of this service (Content Security Policy)."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)

@@ -47,7 +47,7 @@ BY_AUTH = {"embedded": ("token", "basic", "bearer"), "keystone": ("token",)}
 
 @cache
 def document() -> Document:
-    """Return the OpenAPI description of those APIs that the settings switch on."""
+    """Return the OpenAPI description of the APIs that the settings switch on."""
     has_identity = settings.IMAGECATALOG_AUTH == "embedded"
     has_v1 = settings.IMAGECATALOG_V1
     optional = ((v1, has_v1), (identity, has_identity))
@@ -92,14 +92,17 @@ def _etag(request: HttpRequest) -> str:
 @without_body
 @condition(etag_func=_etag)
 def openapi_json(request: HttpRequest) -> HttpResponse:
-    """Return the OpenAPI description of all APIs of this service."""
+    """Return the OpenAPI description of all APIs of this service, as JSON with an ETag."""
     response = HttpResponse(_rendered()[0], content_type=JSON)
     response.headers["Cache-Control"] = "no-cache"  # kept, but compared by the ETag
     return response
 
 
 def _public() -> Document:
-    """Return the OpenAPI paths that need no sign-in: versions, health probes, ``/openapi.json``."""
+    """Return the OpenAPI operations that need no sign-in, by path.
+
+    They are the versions of the API, the health probes and ``/openapi.json``.
+    """
     found = answer(fields(versions=many(OBJECT)))
     document = {200: answer(OBJECT, "Done.", "ETag"), 304: empty()}
     paths = {
@@ -115,7 +118,10 @@ def _public() -> Document:
 
 
 def _probe(view: Callable[..., Any], path: str) -> Document:
-    """Return the OpenAPI operations GET and HEAD of a health probe."""
+    """Return the OpenAPI operations GET and HEAD of a health probe, by method.
+
+    ``view`` is the function that answers the probe at ``path``.
+    """
     text = answer(TEXT, "The service works.", media_type="text/plain")
     content = text["content"] | {JSON: {"schema": OBJECT}}
     answers = {

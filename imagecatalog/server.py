@@ -1,6 +1,7 @@
 """The gunicorn configuration: `gunicorn -c python:imagecatalog.server imagecatalog.wsgi`.
 
-It has the settings of gunicorn and the hooks of its processes, but no rules of the catalogue.
+It has gunicorn's settings, and the functions (hooks) that gunicorn calls during the life of its
+processes.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ configure_logging(settings.LOGGING_CONFIG, settings.LOGGING)
 
 
 class Logger(glogging.Logger):  # type: ignore[misc]
-    """gunicorn's logger, whose records go to the log configuration of the service."""
+    """gunicorn's logger, which passes its records to the logging configuration of the service."""
 
     def setup(self, cfg: Any) -> None:
         """Remove the handlers of gunicorn's loggers, so that the root logger writes the records."""
@@ -97,9 +98,9 @@ STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
 
 
 def on_starting(server: Any) -> None:
-    """Unblock the stop signals in gunicorn's main process after each fork (gunicorn hook).
+    """Have gunicorn's main process unblock the stop signals after each fork (gunicorn hook).
 
-    ``pre_fork`` has blocked them there.
+    The function ``pre_fork`` has blocked them before the fork.
     """
     os.register_at_fork(after_in_parent=_receive_signals)
 
@@ -155,7 +156,11 @@ def post_request(worker: Any, request: Any, environ: Any, response: Any) -> None
 
 
 def post_worker_init(worker: Any) -> None:
-    """Prepare a web process: its limits, metrics, log, garbage collection and shutdown (gunicorn hook)."""
+    """Prepare a new web process before it answers requests (gunicorn hook).
+
+    Sets its limits, metrics, logging and garbage collection, and starts the threads that wait for
+    its shutdown.
+    """
     _receive_signals()
     db.limit_waiting()
     process_metrics.start()
@@ -179,7 +184,10 @@ def worker_int(worker: Any) -> None:
 
 
 def _announce_stop() -> None:
-    """Wait until `serve` closes its socket to this process, then let the health probes fail."""
+    """Wait until the command `serve` stops the service, then let the health probes fail.
+
+    The signal is the end of a socket: `serve` closes it. This function runs in a thread.
+    """
     from images.operations import health  # has models, which need Django's set-up
 
     select.select([_supervisor], [], [])
@@ -187,7 +195,7 @@ def _announce_stop() -> None:
 
 
 def _end_in_time(worker: Any) -> None:
-    """Wait until the process is told to stop, and end it when its grace period is over.
+    """Wait until the process is told to stop; kill the process when its grace period is over.
 
     Shortly before, running uploads fail with an error response. This function runs in a thread,
     because gunicorn has no hook for the signal, and a signal handler can do very little.
@@ -207,9 +215,9 @@ def _end_in_time(worker: Any) -> None:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Return whether a record of gunicorn is worth logging.
+    """Return whether a record of gunicorn is to be logged (a filter of its logger).
 
-    Timeouts of clients, and errors that were already logged, are not.
+    False for timeouts of clients, and for errors that were logged already.
     """
     error = record.exc_info[1] if record.exc_info else None
     timeouts = BlockingIOError, TimeoutError  # without TLS, and with it

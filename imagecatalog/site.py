@@ -1,6 +1,7 @@
 """The admin site: its titles, sign-in page and front page.
 
-This module is not part of images.admin, because the site must exist before models are registered.
+The module is not in the package images.admin, because the site must exist before Django registers
+the pages of models in it.
 """
 
 from __future__ import annotations
@@ -37,7 +38,11 @@ class SignInForm(AdminAuthenticationForm):
     """The sign-in form for name and password; the second factor has a page of its own."""
 
     def confirm_login_allowed(self, user: Any) -> None:
-        """Raise ValidationError if the user has no access, CodeNeeded if a second factor is needed."""
+        """Check a user whose name and password were right.
+
+        Raises ValidationError if the user has no access, and CodeNeeded if the sign-in also needs a
+        code of the second factor.
+        """
         super().confirm_login_allowed(user)
         second_factor_pages.check_password_enough(user)
 
@@ -55,7 +60,7 @@ class CatalogueSite(AdminSite):
     def index(
         self, request: HttpRequest, extra_context: Any = None
     ) -> TemplateResponse:
-        """Return the front page; users with permission to view images also get the dashboard."""
+        """Return the front page. It has the dashboard for users with permission to view images."""
         from images.admin import dashboard
 
         allowed = request.user.has_perm("images.view_image")
@@ -63,16 +68,26 @@ class CatalogueSite(AdminSite):
         return super().index(request, extra)
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
-        """Wrap a view for staff users, so that it refuses NUL characters and overlong queries."""
+        """Return a view that only staff users can open, which calls ``view``.
+
+        It refuses requests with NUL characters or overlong queries.
+        """
         return super().admin_view(_checked(view), cacheable)
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
-        """Return the template context that all pages of the admin have."""
+        """Return the template context that all pages of the admin have.
+
+        ``has_second_factors`` says whether users can have a second factor.
+        """
         mode = settings.IMAGECATALOG_SECOND_FACTOR
         return super().each_context(request) | {"has_second_factors": mode != "off"}
 
     def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """Show the sign-in page, sign a user in, or show an error page that says why not."""
+        """Show the sign-in page; a POST signs the user in, and redirects to the next page.
+
+        Redirects to the page for the code if the user needs a second factor. If the sign-in is
+        refused, shows an error page with the reason.
+        """
         from images.admin import error_pages
 
         methods = {
@@ -118,7 +133,7 @@ class CatalogueSite(AdminSite):
         return sorted(apps, key=lambda app: app["app_label"] != "images")
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
-        """Return the URLs of the site, including ``live/``, which the front page polls for its figures."""
+        """Return the URLs of the site. The front page polls ``live/`` for its numbers."""
         from images.admin import polling
 
         view = self.admin_view(polling.overview)
@@ -154,9 +169,9 @@ def _oidc_urls() -> list[URLPattern | URLResolver]:
 
 
 def _sign_in_view(view: Callable[[HttpRequest], HttpResponse]) -> View:
-    """Wrap a view of the sign-in so that a failed sign-in shows an error page.
+    """Return a view that calls ``view``, and shows an error page if the sign-in fails.
 
-    The view is open to users who are not signed in; its responses are never cached.
+    Users who are not signed in can open the view; its responses are never cached.
     """
 
     @never_cache
@@ -172,10 +187,11 @@ def _sign_in_view(view: Callable[[HttpRequest], HttpResponse]) -> View:
 
 
 def _checked(view: View) -> View:
-    """Wrap a view so that it refuses NUL characters (404 or 400) and overlong queries (400).
+    """Return a view that calls ``view``, but refuses NUL characters and overlong queries.
 
-    PostgreSQL fails on NUL. Long queries are slow: each word of a search becomes a condition,
-    and each number in the sort order becomes a column.
+    The response is 404 for NUL in the path, and 400 otherwise. PostgreSQL fails on NUL. Long
+    queries are slow: each word of a search becomes a condition, and each number in the sort order
+    becomes a column.
     """
 
     @wraps(view)

@@ -55,7 +55,7 @@ def _without_body(response: Any) -> Iterable[bytes]:
 
 
 def _plain(content_type: str) -> str:
-    """Return a media type without its parameters; only a form keeps its boundary.
+    """Return a media type in lower case without its parameters; a multipart form keeps its boundary.
 
     See RFC 2046 section 5.1.1.
     """

@@ -33,9 +33,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     @property
     def pool(self) -> Pool | None:
-        """The connection pool of this process, or None.
+        """The connection pool of this process, which is created at the first access.
 
-        It is None without ``OPTIONS["pool"]``, and for the connection that creates test databases.
+        None if ``OPTIONS`` has no ``pool``, and for the connection that creates test databases.
         """
         options = self.settings_dict["OPTIONS"].get("pool")
         if self.alias == NO_DB_ALIAS or not options:
@@ -50,7 +50,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             pool.close()
 
     def get_connection_params(self) -> dict[str, Any]:
-        """Return the arguments for ``psycopg.connect``, which must not contain ``patience``."""
+        """Return the arguments for ``psycopg.connect``: Django's, without the option ``patience``."""
         params: dict[str, Any] = super().get_connection_params()
         params.pop("patience", None)
         return params

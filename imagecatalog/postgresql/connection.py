@@ -31,9 +31,10 @@ class Connection(psycopg.Connection[Any]):
         self.returned_at = self._opened_at
 
     def wait(self, *args: Any, **kwargs: Any) -> Any:
-        """Wait for the server as psycopg does, but at most ``patience`` and half a second.
+        """Wait for the server as psycopg does, but at most ``patience`` + 0.5 seconds.
 
-        Raises OperationalError after this time. The connection is then closed.
+        Raises OperationalError after this time, and closes the connection. Without ``patience``
+        there is no limit.
         """
         if self.patience is not None:
             kwargs.setdefault("timeout", self.patience + MARGIN)
@@ -46,15 +47,15 @@ class Connection(psycopg.Connection[Any]):
             raise
 
     def is_reusable(self) -> bool:
-        """Return whether a later request can use the connection, without asking the server.
+        """Return whether a later request can use the connection; does not ask the server.
 
-        It can if no transaction is open and the connection is less than an hour old.
+        True if no transaction is open and the connection is less than an hour old.
         """
         is_idle = self.pgconn.transaction_status == TransactionStatus.IDLE
         return is_idle and self._age() < LIFETIME
 
     def is_usable(self) -> bool:
-        """Return whether the connection still works.
+        """Return whether the connection is reusable and still works.
 
         Asks the server only if the server has sent bytes, as it does when it ends a connection. A
         read-only session counts as usable only in its first second: it would stay read-only even

@@ -7,14 +7,14 @@ from collections import deque
 
 
 class FairSemaphore:
-    """A semaphore that goes to the thread that has waited for longest.
+    """A semaphore for several threads; when it is released, the longest-waiting thread gets it.
 
     With Python's semaphore, a thread that has just released it can acquire it again before the
     waiting threads. In a burst of requests some threads would then wait until their timeout.
     """
 
     def __init__(self, value: int) -> None:
-        """Let up to ``value`` threads hold the semaphore at the same time."""
+        """Create a semaphore that up to ``value`` threads can hold at the same time."""
         self._free = value
         self._waiting: deque[threading.Lock] = (
             deque()
@@ -51,9 +51,10 @@ class FairSemaphore:
                 self._free += 1
 
     def _leave(self, place: threading.Lock) -> bool:
-        """Remove a thread that waits; return False if it was given the semaphore in the meantime.
+        """Remove this thread, whose wait has timed out, from the waiting threads.
 
-        ``place`` is the lock on which the thread waits.
+        ``place`` is the lock on which the thread waits. Returns False if the thread is no longer
+        among them, because it was given the semaphore in the meantime.
         """
         with self._lock:
             if place not in self._waiting:

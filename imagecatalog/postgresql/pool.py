@@ -67,7 +67,7 @@ class Pool:
             connection.close()
 
     def getconn(self) -> Connection:
-        """Return a connection that works, which is now in use.
+        """Take a working connection from the pool, or open one; ``putconn`` takes it back.
 
         Raises psycopg.OperationalError if no connection becomes free in time, or if the database
         accepts no connection.
@@ -85,7 +85,7 @@ class Pool:
         return connection
 
     def putconn(self, connection: Connection) -> None:
-        """Take back a connection after use; close it if no later request can use it."""
+        """Take back a connection after its use; close it if no later request can use it."""
         connection._pool = None
         if connection.silence:
             self._remember(connection.silence)
@@ -111,7 +111,7 @@ class Pool:
             return None
 
     def _close_unneeded(self) -> None:
-        """Close the connection that has been idle for longest, if it was unused for 10 minutes."""
+        """Close the connection that was idle for longest, if that is at least 10 minutes."""
         try:
             connection = self._idle.popleft()
         except IndexError:

@@ -11,7 +11,7 @@ from django.db.backends.sqlite3 import base
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """Django's SQLite backend, which creates no database file and notices a replaced one.
+    """Django's SQLite backend, which never creates a database file, and notices if it is replaced.
 
     Otherwise SQLite would continue to write into the file that was removed or replaced, and all
     changes would be lost.
@@ -20,7 +20,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     _opened: tuple[int, int] | None = None
 
     def get_connection_params(self) -> dict[str, Any]:
-        """Return the arguments for ``sqlite3.connect``, which then opens only existing files."""
+        """Return the arguments for ``sqlite3.connect``: they make SQLite open only a file that exists."""
         params: dict[str, Any] = super().get_connection_params()
         params["database"] = f"file:{quote(str(params['database']))}?mode=rw"
         return params

@@ -1,1 +1,1 @@
-"""The gunicorn worker of a web process: it receives requests and answers them in threads."""
+"""The gunicorn worker class of web processes: it receives requests and answers them in threads."""

@@ -66,16 +66,16 @@ def limit_silence(sock: Any) -> None:
 
 
 class Parser(RequestParser):  # type: ignore[misc]
-    """gunicorn's parser, which can keep a parsed request for the thread that handles it."""
+    """gunicorn's parser, which can keep a request that it has parsed in advance."""
 
     _parsed: Any = None
     _failure: Exception | None = None
 
     def parse(self, data: bytes) -> Any:
-        """Parse ``data``, which has a complete request head; return the request and keep it.
+        """Parse ``data``, which has a complete request head; return the request.
 
-        If parsing fails, the error is kept for the thread that calls ``next``, and None is
-        returned.
+        The parser also keeps the request, for the thread that calls ``next``. If parsing fails, the
+        error is kept for that thread instead, and None is returned.
         """
         self.unreader.unread(data)
         try:
@@ -85,7 +85,7 @@ class Parser(RequestParser):  # type: ignore[misc]
         return self._parsed
 
     def __next__(self) -> Any:
-        """Return the request that ``parse`` has kept, or raise its error; else parse the next."""
+        """Return the request, or raise the error, that ``parse`` has kept; without one, parse the next."""
         parsed, failure = self._parsed, self._failure
         self._parsed = self._failure = None
         if failure is not None:
@@ -124,9 +124,10 @@ class Connection(TConn):  # type: ignore[misc]
         self.restart()
 
     def init(self) -> None:
-        """Limit how long a thread waits for the client. gunicorn calls this in the thread.
+        """Set the timeout of a TLS socket to 60 seconds, so that a thread does not wait for ever.
 
-        A TLS socket repeats a read or write that the kernel ends after SILENCE seconds.
+        gunicorn calls this in the thread that handles a request. A TLS socket without this timeout
+        would repeat a read or write that the kernel has ended after the same time.
         """
         if self.is_secure:
             self.sock.settimeout(SILENCE)
@@ -146,7 +147,7 @@ class Connection(TConn):  # type: ignore[misc]
         return self.request is not None or bool(self._data)
 
     def is_finished(self) -> bool:
-        """Return whether the client sends no further request, and all that it has sent was read."""
+        """Return whether the client will send nothing more, and all bytes that it has sent were read."""
         request = self.parser.mesg
         if request is None or self.request is None or request.body.failed:
             return False
@@ -156,7 +157,7 @@ class Connection(TConn):  # type: ignore[misc]
         return bool(is_read and not buffered and request.should_close())
 
     def receive(self) -> bytes | None:
-        """Receive bytes without waiting; None if none have arrived.
+        """Return the bytes that have arrived, without waiting; None if none have arrived.
 
         Returns ``b""`` if the client has closed the connection, or the connection has failed.
         """
@@ -172,11 +173,15 @@ class Connection(TConn):  # type: ignore[misc]
         return data
 
     def send_rest(self, blocks: Any, left: int) -> None:
-        """Let another thread send the last ``left`` bytes of the response, from ``blocks``."""
+        """Leave the rest of the response, the next ``left`` bytes of ``blocks``, to another thread.
+
+        Only notes them in ``self.download``; the worker passes that to the thread when the request
+        has been handled.
+        """
         self.download = Download(self.sock, blocks, left)
 
     def add(self, data: bytes) -> bool:
-        """Add received bytes to the request; return whether a thread can handle the request now.
+        """Add received bytes to the request; return True if a thread can handle the request now.
 
         True also for a malformed request, which the thread refuses. Raises LimitRequestLine,
         LimitRequestHeaders or LimitRequestBody if that part of the request is too large.
@@ -229,9 +234,10 @@ class Connection(TConn):  # type: ignore[misc]
         return False
 
     def _most(self) -> int:
-        """Return the size in bytes of the largest body that is received before a thread handles it.
+        """Return the size limit in bytes of a body that is received before a thread gets the request.
 
-        A thread refuses a larger body without reading it.
+        A request with a larger body goes to a thread at once, which refuses it without reading the
+        body.
         """
         if self.request.path.startswith(settings.IMAGECATALOG_BROWSER_PATHS):
             return max(BODY_LIMIT, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
@@ -263,10 +269,10 @@ class Connection(TConn):  # type: ignore[misc]
         return is_whole
 
     def _is_decoded(self, framing: chunked.Framing) -> bool:
-        """Decode the chunked body as far as received; return whether a thread can take the request.
+        """Decode the received part of a chunked body; return True if a thread can take the request now.
 
-        True also for a malformed or too large body, which the thread refuses. Raises
-        LimitRequestBody if the chunk sizes take too many bytes.
+        That is when the body is complete, malformed or too large (the thread refuses the latter
+        two). Raises LimitRequestBody if the chunk sizes take too many bytes.
         """
         views: list[memoryview] = []
         try:

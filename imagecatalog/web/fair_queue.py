@@ -1,4 +1,4 @@
-"""The order in which requests get a thread of this process, fair to all client addresses.
+"""A queue that decides which request gets a thread next, fair to all client addresses.
 
 A request is queued here when it has arrived completely. All functions run in the main thread.
 """
@@ -38,17 +38,18 @@ class FairQueue:
         self._measured = self._used = 0.0
 
     def __bool__(self) -> bool:
-        """Whether at least one request waits for a thread."""
+        """Return whether at least one request waits for a thread."""
         return bool(self._queues)
 
     def count(self) -> int:
-        """Return how many requests wait."""
+        """Return the number of requests that wait for a thread."""
         return sum(map(len, self._queues.values()))
 
     def measure(self, now: float, used: float) -> None:
         """Find out whether the process is busy, from the processor time that it has used so far.
 
-        ``now`` is the monotonic time, ``used`` the processor time, both in seconds.
+        ``now`` is the monotonic time, ``used`` the processor time of the process, both in seconds.
+        Only a busy process limits the running requests of an address.
         """
         passed = now - self._measured
         if passed >= MEASURED_SECONDS:
@@ -64,7 +65,10 @@ class FairQueue:
             self._ready[conn.address] = None
 
     def end(self, conn: Connection) -> None:
-        """Remove a running request, which has ended or has run too long to be counted."""
+        """Stop counting the request of a connection as running, because it has ended.
+
+        A request is also removed when it has run for half a second: such a request mostly waits.
+        """
         running = self._running.pop(conn, None)
         if running is None:
             return

@@ -17,14 +17,20 @@ OTHER: Final = "other"
 
 
 def answered(method: str, path: str, status: int, seconds: float) -> None:
-    """Count an answered request, and the ``seconds`` from its arrival to the end of its response."""
+    """Count an answered request in the metrics, by interface, method and class of status.
+
+    ``seconds`` is the time from its complete arrival to the end of its response.
+    """
     labels = _labels(method, path, status)
     process_metrics.count("http_requests_total", *labels)
     process_metrics.observe("http_request_duration_seconds", seconds, *labels)
 
 
 def refused(method: str, path: str, status: int) -> None:
-    """Count a request that was refused before it was complete. The path can be empty."""
+    """Count in the metrics a request that was refused before it reached Django.
+
+    ``path`` is empty if it is unknown.
+    """
     process_metrics.count("http_requests_total", *_labels(method, path, status))
 
 
@@ -34,7 +40,7 @@ def _labels(method: str, path: str, status: int) -> tuple[str, str, str]:
 
 
 def interface(path: str) -> str:
-    """Return the interface that a URL path belongs to, such as ``v2``, ``probe`` or ``other``."""
+    """Return the interface to which a URL path belongs: ``v2``, ``admin`` …, ``probe`` or ``other``."""
     if match := INTERFACE.match(path):
         return match[1]
     return "probe" if path in PROBES else OTHER

@@ -12,7 +12,7 @@ _library = ctypes.CDLL(None)
 
 
 def limit_heaps() -> None:
-    """Let the threads of this process share two heaps, so that less freed memory stays unused."""
+    """Limit this process to two memory heaps, which its threads share, so that it keeps less memory."""
     if hasattr(_library, "mallopt"):
         _library.mallopt(M_ARENA_MAX, HEAPS)
 

@@ -22,11 +22,14 @@ LOGGED: Final = 200  # characters of what was malformed
 
 
 class TooSlow(Exception):
-    """The request did not arrive completely in time."""
+    """The error for a request that did not arrive completely in time."""
 
 
 class TooManyConnections(Exception):
-    """The connection is closed because the process has too many connections or received bytes."""
+    """The error for a connection that the process closes to make room.
+
+    The process has too many connections, or has received too many bytes of requests.
+    """
 
 
 OVER_LIMIT: Final = (
@@ -115,9 +118,9 @@ def _log_access(
 
 
 def _request(parsed: Any) -> HttpRequest:
-    """Return a Django request with the method and headers that gunicorn has parsed.
+    """Return a Django request with the method and headers of ``parsed``, gunicorn's request.
 
-    Without ``parsed`` it is a GET without headers.
+    If ``parsed`` is None, the result is a GET request without headers.
     """
     request = HttpRequest()
     request.method = parsed.method if parsed else "GET"
@@ -127,7 +130,7 @@ def _request(parsed: Any) -> HttpRequest:
 
 
 def _refusal(exc: Exception) -> tuple[int, str]:
-    """Return the status code and message of the response to an error; 500 if it is unknown."""
+    """Return the status code and the message with which to answer an error; 500 if it is unknown."""
     sent_by_us = errors.InvalidResponseHeader, errors.InvalidResponseHeaderName
     if isinstance(exc, (*sent_by_us, errors.ConfigurationProblem)):
         return SERVICE_FAILED
@@ -149,7 +152,7 @@ def _named(header: str) -> str:
 
 
 def _message(response: HttpResponse, request: HttpRequest) -> bytes:
-    """Return the bytes of a response, without the body if the request is HEAD."""
+    """Return a response as the bytes of an HTTP message; without a body if the request is HEAD."""
     response.headers["Date"] = http_date()
     response.headers["Connection"] = "close"
     line = f"HTTP/1.1 {response.status_code} {response.reason_phrase}\r\n"

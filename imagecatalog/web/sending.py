@@ -1,6 +1,6 @@
-"""Threads that send the remaining data of downloads to clients, however slowly these read.
+"""Threads that send the rest of downloads to clients, so that slow clients block no other thread.
 
-Each store has one thread. The thread of a request is thus free for other requests.
+Each store has one such thread. The thread that has handled the request is free for other requests.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ class Download:
     """A download in progress: the client's connection, and the data that is not sent yet."""
 
     def __init__(self, sock: socket.socket, blocks: Any, left: int) -> None:
-        """Prepare to send ``left`` more bytes of ``blocks``. ``close`` also closes ``blocks``.
+        """Prepare to send ``left`` more bytes of ``blocks``, which ``close`` closes.
 
-        Call it in the thread of the request: log records about the download name this request.
+        Call it in the thread of the request: log records about the download then name this request.
         """
         self._sock, self._blocks, self._left = sock, blocks, left
         self.source: str = blocks.source
@@ -58,7 +58,7 @@ class Download:
         return not self._left
 
     def send(self) -> None:
-        """Send as much as the client accepts without waiting, at most 1 MiB.
+        """Send as many bytes as the client accepts without waiting, at most 1 MiB.
 
         Raises OSError if the connection fails, StoreError if the store fails.
         """
@@ -72,7 +72,7 @@ class Download:
             self.sent += sent
 
     def is_too_slow(self, now: float) -> bool:
-        """Return whether the client has read nothing for too long, or too little in total.
+        """Return whether the client reads too slowly: nothing for too long, or too little on average.
 
         Too long is a minute, and additionally the time that a slow client needs for the bytes in
         buffers between service and client. ``now`` is the monotonic time in seconds.
@@ -85,14 +85,17 @@ class Download:
         return now - self._progress_at > pause or delivered < expected
 
     def progress(self, now: float) -> str:
-        """Return a sentence for the log on what the client has read until ``now`` (monotonic)."""
+        """Return a sentence for the log: how many bytes the client has read in which time.
+
+        ``now`` is the monotonic time in seconds.
+        """
         return (
             f"{self._delivered} bytes were read in {now - self._began:.0f} s, the last of "
             f"them {now - self._progress_at:.0f} s ago, and {self._left} bytes are left"
         )
 
     def close(self) -> None:
-        """Close the data in the store that the download reads."""
+        """Close the file or connection from which the download's data is read."""
         self._blocks.close()
 
 
@@ -106,16 +109,22 @@ Finished = Callable[[Any, Download, Exception | None], None]
 
 
 class Senders:
-    """A ``Sender`` for each store, so that a store that hangs delays no other downloads."""
+    """The ``Sender`` threads, one for each store: a store that hangs delays no download from others."""
 
     def __init__(self, finished: Finished) -> None:
-        """Prepare to start senders, which call ``finished`` at the end of each download."""
+        """Prepare the collection; its threads are started when they are needed.
+
+        They call ``finished`` at the end of each download, as described at ``Sender``.
+        """
         self._finished = finished
         self._senders: dict[str, Sender] = {}
         self._lock = threading.Lock()
 
     def add(self, conn: Any, download: Download) -> None:
-        """Give a download to the sender of its store. Any thread can call this."""
+        """Give a download and its connection ``conn`` to the thread of its store.
+
+        Any thread can call this.
+        """
         with self._lock:
             sender = self._senders.get(download.source)
             if sender is None:
@@ -147,7 +156,7 @@ class Sender:
     def add(self, conn: Any, download: Download) -> None:
         """Give a download and its connection to this sender's thread, and return at once.
 
-        Any thread can call this. It must not use the connection afterwards.
+        Any thread can call this. The calling thread must not use the connection afterwards.
         """
         self._calls.defer(self._add, conn, download)
 

@@ -41,10 +41,10 @@ NO_CLIENT: Final = {errno.EAGAIN, errno.ECONNABORTED}
 
 @cache
 def _tls_context(cfg: Any) -> ssl.SSLContext:
-    """Return the TLS context with the certificate, read once by the parent of all workers.
+    """Return the TLS context with the certificate, which is read only once.
 
-    A worker that is started later to replace another gets the same certificate: the files may
-    have been removed by then, or only one of them renewed.
+    The parent of all workers reads it. A worker that is started later to replace another gets the
+    same certificate: the files may have been removed by then, or only one of them renewed.
     """
     context: ssl.SSLContext = gunicorn_sock.ssl_context(cfg)
     return context
@@ -150,7 +150,7 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
     def _add(self, conn: Connection, data: bytes) -> bool:
         """Add bytes to the request of a connection, and give a complete request to a thread.
 
-        Returns False if the connection must wait for more bytes. Returns True if a thread got the
+        Returns False if the connection must wait for more bytes, else True: a thread got the
         request, the request was refused, or the connection was closed to free memory.
         """
         self._held += len(data)
@@ -193,7 +193,7 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
     # In a thread
 
     def handle_request(self, req: Any, conn: Connection) -> bool:
-        """Respond to a request; return whether the connection stays open. Runs in a thread."""
+        """Answer a request, in a thread; return True if the connection can take another request."""
         self.cfg.pre_request(self, req)
         began = datetime.now()
         resp, environ = wsgi.create(req, conn.sock, conn.client, conn.server, self.cfg)
@@ -249,9 +249,10 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
     # Ending
 
     def finish_request(self, conn: Connection, fs: Any) -> None:
-        """Keep or close a connection when its request has ended, or first let its download be sent.
+        """Keep or close a connection after its request was handled (called in the main thread).
 
-        ``fs`` is the future of ``handle_request``.
+        If the response is a download, its rest is sent first, by another thread. ``fs`` is the
+        future of ``handle_request``.
         """
         self._held -= conn.held
         conn.held = 0
@@ -267,10 +268,10 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
     def _is_sent(
         self, conn: Connection, download: Download, error: Exception | None
     ) -> None:
-        """Clean up after a download, and give its connection back to the main thread.
+        """Finish a download that has ended, and give its connection back to the main thread.
 
-        Runs in the thread that sends downloads. ``error`` is the error that has ended the download,
-        or None if all bytes were sent.
+        Closes the data, and logs the request. Runs in the thread that sends downloads. ``error`` is
+        the error that has ended the download, or None if all bytes were sent.
         """
         conn.download = None
         download.close()
@@ -403,8 +404,8 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
     def _evict(self, weight: Callable[[Connection], int], excess: int) -> None:
         """Close waiting connections until the sum of their weights is at least ``excess``.
 
-        Each time the client address with the largest sum loses the connection that has waited for
-        longest. A client whose request is incomplete gets an error response.
+        Each time, the client address with the largest total weight loses the connection that has
+        waited for longest. A client whose request is incomplete gets an error response.
         """
         holders: dict[str, deque[Connection]] = defaultdict(deque)
         totals: dict[str, int] = defaultdict(int)
@@ -426,5 +427,5 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
             self._close(conn)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
-        """Send an error response to a request that gunicorn cannot handle, and log it."""
+        """Send an error response to a request that did not reach Django, and log it."""
         refusals.answer(self, req, client, addr, exc)
