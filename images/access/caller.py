@@ -19,7 +19,7 @@ INTERFACES = ("v1", "v2", "admin", "command", "worker")
 class Caller:
     """The user on whose behalf a request is made, with project, roles and interface.
 
-    ``interface`` is one of INTERFACES. ``project`` is the id of the project, if there is one.
+    ``interface`` is one of INTERFACES. ``project`` is the id of the project, or None.
     """
 
     user: str
@@ -45,18 +45,18 @@ class Caller:
 
     @property
     def log_context(self) -> logs.Context:
-        """The request id, user, project and interface of the caller, which log records show."""
+        """The request id, user, project and interface of the caller, as log records show them."""
         project = self.project or ""
         return logs.Context(self.request_id, self.user, project, self.interface)
 
 
 def implied(*roles: str) -> frozenset[str]:
-    """Return the given roles and those that they imply: admin implies member, member reader."""
+    """Return these roles and all roles that they imply: admin implies member, member implies reader."""
     return frozenset().union(*(IMPLIED.get(role, {role}) for role in roles))
 
 
 def operator(interface: str) -> Caller:
-    """Return the caller for commands and the background worker, who has every permission."""
+    """Return the caller for commands and the background worker. This caller has every permission."""
     return Caller(user="", project=None, roles=implied("admin"), interface=interface)
 
 

@@ -15,7 +15,7 @@ SHOW = "get_metadef_namespace"
 
 
 def seen_namespaces(caller: Caller) -> QuerySet[MetadefNamespace]:
-    """Return the namespaces that a caller can see: public ones and those of its project.
+    """Return the namespaces that a caller can see: public ones and those of the caller's project.
 
     Admins see all of them. Rules are not checked, so the policy file has no effect here.
     """
@@ -28,7 +28,7 @@ def seen_namespaces(caller: Caller) -> QuerySet[MetadefNamespace]:
 
 
 def namespaces_of(project: str | None) -> Q:
-    """Return the query condition for the namespaces that a project sees: public and its own."""
+    """Return the query condition for the namespaces that a project sees: all public and its own."""
     public = Q(visibility=NamespaceVisibility.PUBLIC)
     return public | Q(owner=project) if project else public
 
@@ -68,9 +68,9 @@ def get_namespace(
 
 
 def check_metadef_list(caller: Caller, *actions: str) -> None:
-    """Raise Forbidden unless the caller is allowed ``actions`` that need no particular namespace.
+    """Raise Forbidden unless the caller is allowed all ``actions``.
 
-    An example is to list the namespaces.
+    For actions that concern no single namespace, such as to list the namespaces.
     """
     for action in actions:
         check(
@@ -79,13 +79,13 @@ def check_metadef_list(caller: Caller, *actions: str) -> None:
 
 
 def namespace_target(namespace: MetadefNamespace) -> Target:
-    """Return the values of a namespace that rules check."""
+    """Return the values of a namespace against which rules are checked."""
     target = new_namespace(namespace.owner, namespace.visibility)
     return {**target, "namespace": namespace.namespace}
 
 
 def new_namespace(owner: str | None, visibility: str) -> Target:
-    """Return the values that rules check for a namespace that does not exist yet."""
+    """Return the values against which rules are checked for a namespace that is to be created."""
     return {"owner": owner or None, "visibility": visibility}
 
 

@@ -23,9 +23,9 @@ ADMIN = "context_is_admin"  # a policy file cannot change which callers are admi
 def overrides(path: str, defaults: Mapping[str, Rule]) -> dict[str, Rule]:
     """Return the rules that the policy file at ``path`` defines, by name; none for an empty path.
 
-    They are overridden default rules, and rules that only other entries of the file use.
-    ``defaults`` has all default rules by name. Raises ImproperlyConfigured if the file cannot
-    be read or is malformed, or if the package oslo.policy is not installed.
+    Some replace default rules; other rules are used only by other entries of the file. ``defaults``
+    has all default rules by name. Raises ImproperlyConfigured if the file cannot be read or is
+    malformed, or if the package oslo.policy is not installed.
     """
     if not path:
         return {}
@@ -65,7 +65,7 @@ def _enforcer(
         raise _missing_package() from None
 
     class Default(policy.Check):
-        """A check of oslo.policy that applies the default rule named ``match``."""
+        """A check of oslo.policy that applies a default rule of this service; ``match`` is its name."""
 
         def __call__(self, target: Any, creds: Any, *args: Any, **kwargs: Any) -> bool:
             return defaults[self.match](creds["caller"], creds["image"])
@@ -106,9 +106,10 @@ def _rule(name: str, enforce: Callable[[str, Any, Mapping[str, Any]], bool]) -> 
 def _report_unknown(
     texts: Mapping[str, str], defaults: Mapping[str, Rule], path: str
 ) -> None:
-    """Log a warning about entries that are no rules of this service and that no other entry uses.
+    """Log a warning about useless entries of the policy file.
 
-    ``texts`` are the entries of the file by name.
+    They are no rules of this service, and no other entry uses them. ``texts`` are the entries of
+    the file by name.
     """
     used = " ".join(texts.values())
     unknown = [

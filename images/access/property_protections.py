@@ -1,9 +1,9 @@
 """Protection of custom properties: which callers can create, read, update and delete them.
 
-The file has the format of Glance's property protections: the name of a section is a regular
-expression that is searched in the name of the property, and the first section that matches applies.
-Properties without a matching section are forbidden for everybody. Commands and the background
-worker act for the operator, who writes the file, and are not restricted.
+IMAGECATALOG_PROPERTY_PROTECTION_FILE has the format of Glance's property protections: the name of a
+section is a regular expression that is searched in the name of the property, and the first section
+that matches applies. Properties without a matching section are forbidden for everybody. Commands
+and the background worker act for the operator, who writes the file, and are not restricted.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ NO_IMAGE: Mapping[str, Any] = {"owner": None}  # policies are checked without an
 
 
 class Section(NamedTuple):
-    """A section of the file: a pattern for names of properties, and who is allowed each operation.
+    """A section of the property protection file, for the properties whose names match ``pattern``.
 
-    ``allowed`` has the names of roles, or of one policy.
+    ``allowed`` has, for each operation, the names of the roles (or of one policy) that allow it.
     """
 
     pattern: re.Pattern[str]
@@ -43,7 +43,7 @@ class Section(NamedTuple):
 
 
 def protections() -> tuple[Section, ...]:
-    """Return the sections of IMAGECATALOG_PROPERTY_PROTECTION_FILE; none if it is not set.
+    """Return the sections of IMAGECATALOG_PROPERTY_PROTECTION_FILE; empty if that is not set.
 
     Raises ImproperlyConfigured if the file cannot be read or is malformed.
     """
@@ -74,9 +74,9 @@ def readable(caller: Caller, properties: Mapping[str, Value]) -> Mapping[str, Va
 
 
 def check_filter(caller: Caller, name: str) -> None:
-    """Raise Forbidden if a list is filtered by a property that the caller is not allowed to read.
+    """Raise Forbidden if the caller is not allowed to read the property ``name``.
 
-    Otherwise the images in the list would reveal values of the property.
+    Call it before images are filtered by the property: the list would reveal its values.
     """
     if not property_allowed(caller, "read", name):
         raise errors.Forbidden(
@@ -100,8 +100,9 @@ def check_property_changes(
 ) -> None:
     """Raise Forbidden unless the caller is allowed to make these changes to custom properties.
 
-    ``before`` are the names that the image has now; ``changed`` names that it does not have are
-    created. Callers who cannot read an existing property can neither change nor remove it.
+    All parameters are names: the image has the properties ``before`` now; ``changed`` are to be set
+    (created if they are not in ``before``), and ``removed`` are to be removed. Callers who cannot
+    read an existing property can neither change nor remove it.
     """
     check_new_properties(caller, [name for name in changed if name not in before])
     needed: dict[Operation, Collection[str]] = {"update": changed, "delete": removed}

@@ -89,8 +89,8 @@ def _owner_or_that_member(caller: Caller, image: Target) -> bool:
 def _second_copy(caller: Caller, image: Target) -> bool:
     """Whether the caller can add a location to an image that already has data.
 
-    Admins and callers with the role ``service`` can; if IMAGECATALOG_LOCATION_DATA is
-    ``trust``, members of the owning project can instead.
+    If IMAGECATALOG_LOCATION_DATA is ``trust``, members of the owning project can; otherwise callers
+    with the role ``service``. Admins always can.
     """
     if settings.IMAGECATALOG_LOCATION_DATA == "trust":
         return _own_member(caller, image)
@@ -251,7 +251,7 @@ SHOWN_BY: dict[str, str] = {
 
 
 def may(caller: Caller, action: str, image: Target) -> bool:
-    """Whether the caller is allowed the action on the image, by its credential and by the rule."""
+    """Whether the caller's credential and the rule named ``action`` allow the action on the image."""
     return key_allows(caller, action) and rule_allows(caller, action, image)
 
 
@@ -280,13 +280,14 @@ def rule_allows(caller: Caller, action: str, image: Target) -> bool:
 def named_rule(name: str) -> Rule | None:
     """Return the rule with this name, from the policy file or the defaults; None if there is none.
 
-    The limit in LIMITS, which a policy file cannot remove, is not checked.
+    The returned function does not check the rule's limit in LIMITS, which no policy file can
+    change.
     """
     return overrides().get(name) or GENERAL.get(name) or RULES.get(name)
 
 
 def overrides() -> Mapping[str, Rule]:
-    """Return the rules of IMAGECATALOG_POLICY_FILE, by name.
+    """Return the rules of IMAGECATALOG_POLICY_FILE, by name; empty if that is not set.
 
     Raises ImproperlyConfigured if the file cannot be read or is malformed.
     """
@@ -334,21 +335,21 @@ def check_may_add(caller: Caller) -> None:
 
 
 def refused(action: str) -> errors.Forbidden:
-    """Return the error for an action that the caller is not allowed."""
+    """Return the error for an action that the caller is not allowed to do. Does not raise it."""
     return errors.Forbidden(f"You are not authorized to complete {action} action.")
 
 
 def new_image(
     fields: Mapping[str, Any], properties: Mapping[str, str], tags: Sequence[str]
 ) -> Target:
-    """Return the values of an image that is to be created, for checking rules. Writes nothing."""
+    """Return the values of an image to be created, in the form in which rules check them."""
     return rows.row_of(Image(**fields, properties=properties, tags=tags))
 
 
 def check_visibility(caller: Caller, image: Target, wanted: str | None) -> None:
-    """Raise Forbidden unless the caller can give an image the visibility ``wanted``.
+    """Raise Forbidden unless the caller is allowed to give an image the visibility ``wanted``.
 
-    Only ``public`` and ``community`` need a permission.
+    Only ``public`` and ``community`` need a permission; for any other value nothing is checked.
     """
     if wanted == "public":
         check(caller, "publicize_image", image)

@@ -19,9 +19,9 @@ _PROJECT, _ID = "\0project", "\0id"
 
 
 def seen_by(caller: Caller) -> Q:
-    """Return the query condition for the images that a caller can see if it knows their ids.
+    """Return the query condition for the images that a caller can look up by their ids.
 
-    Rules are not checked, so the policy file has no effect here.
+    Lists may show fewer. Rules are not checked, so the policy file has no effect here.
     """
     if caller.is_admin:
         return Q()
@@ -39,8 +39,8 @@ def seen_by(caller: Caller) -> Q:
 def find(caller: Caller, image_id: str, *, deleted: bool = False) -> Row:
     """Return the row of an image that the caller can see, without checking a rule. One query.
 
-    Check a rule before using the row. With ``deleted``, deleted images are included. Raises
-    NotFound if there is no such image or the caller cannot see it.
+    The calling code must check a rule before it uses the row. With ``deleted``, deleted images are
+    found, too. Raises NotFound if there is no such image or the caller cannot see it.
     """
     matching = []
     if caller.roles:
@@ -53,9 +53,10 @@ def find(caller: Caller, image_id: str, *, deleted: bool = False) -> Row:
 
 
 def current(image_id: str) -> Row:
-    """Return the row of an image, whether or not the caller can still see it. One query.
+    """Return the row of an image, whether or not a caller can see it. One query.
 
-    Use it for the response to a change. Raises NotFound if the image no longer exists.
+    Use it for the response to a change that the caller was allowed to make. Raises NotFound if the
+    image no longer exists.
     """
     statement = _by_id(is_admin=True, deleted=True)
     matching = rows.fetch(statement.sql, statement.bind({_ID: image_id}))
@@ -67,8 +68,8 @@ def current(image_id: str) -> Row:
 def require(caller: Caller, action: str, image: Row) -> None:
     """Raise an error unless the caller is allowed ``action`` on the row of an image.
 
-    Raises Forbidden, or NotFound if the caller is not even allowed to see the image, so that it
-    does not learn that the image exists.
+    Raises NotFound if the caller is not even allowed to see the image, so that the response does
+    not reveal that the image exists; otherwise Forbidden.
     """
     if may(caller, action, image):
         return
@@ -78,9 +79,10 @@ def require(caller: Caller, action: str, image: Row) -> None:
 
 
 def visible(caller: Caller, page: Sequence[Row]) -> list[Row]:
-    """Return the rows of a page of images that the rule get_image allows the caller to see.
+    """Return those rows of a page of images that the rule get_image allows the caller to see.
 
-    Only an overridden rule in the policy file can hide rows of the page.
+    The rows are already those that the caller can see by default: the rule hides some of them only
+    if the policy file overrides it.
     """
     if "get_image" not in overrides():
         return list(page)
@@ -92,9 +94,8 @@ def get_image(
 ) -> Row:
     """Return the row of an image on which the caller is allowed ``action``. One query.
 
-    With ``deleted``, deleted images are included. Raises NotFound if the caller cannot see the
-    image, Forbidden if the action is not allowed. The rule ``get_image`` only decides between
-    these errors.
+    With ``deleted``, deleted images are found, too. Raises NotFound if the caller cannot see the
+    image, Forbidden if the action is not allowed.
     """
     image = find(caller, image_id, deleted=deleted)
     require(caller, action, image)
@@ -104,8 +105,8 @@ def get_image(
 def get_remembered_image(caller: Caller, image_id: str, action: str) -> Row:
     """Return the row of an existing or deleted image on which the caller is allowed ``action``.
 
-    A deleted image is returned only to callers who are allowed to read its history. Raises
-    NotFound if the caller cannot see the image, Forbidden if the action is not allowed.
+    A deleted image is found only for callers who are allowed to read its history. Raises NotFound
+    if the caller cannot see the image, Forbidden if the action is not allowed.
     """
     image = find(caller, image_id, deleted=True)
     is_deleted = image["deleted_at"] is not None
