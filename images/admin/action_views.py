@@ -1,4 +1,4 @@
-"""Views that run an action on one or many images: confirmation page, action, result."""
+"""Views that run an action on one or many images: confirmation page, action, report."""
 
 from __future__ import annotations
 
@@ -54,12 +54,11 @@ def run_on_one(request: HttpRequest, image_id: str, verb: str) -> HttpResponse:
 def run_on_many(
     request: HttpRequest, images: QuerySet[Image], action: Action
 ) -> HttpResponse:
-    """Show the confirmation page of an action on many images; run it when confirmed.
+    """Show the confirmation page of an action on many images; run the action when confirmed.
 
-    The response is then a report of changed and refused images.
-
-    The form field ``confirmed`` is the number of images to which the user has agreed. If the
-    selection has another number of images now, the confirmation page is shown again.
+    The response to a confirmation is a report of changed and refused images. The form field
+    ``confirmed`` is the number of images to which the user has agreed. If the selection has another
+    number of images now, the confirmation page is shown again.
     """
     permitted(request, action.verb)
     ids = list(
@@ -95,8 +94,8 @@ def _confirm(
 ) -> HttpResponse:
     """Return the confirmation page of an action on the images with these ``ids``.
 
-    ``images`` are the first of them, which the page lists. ``grown`` says that the number of
-    images has changed since the user confirmed.
+    The page lists ``images``, the first of them, and asks for a reason in ``form``. ``grown`` says
+    that the number of images has changed since the user confirmed.
     """
     prefetch(images)
     count = len(ids)

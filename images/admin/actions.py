@@ -1,6 +1,7 @@
-"""The actions that staff users can run on images: labels, permissions and conditions.
+"""The actions that staff users can run on images: their labels, permissions and conditions.
 
-The life cycle decides which actions are possible. Each action needs one of Django's permissions.
+The life cycle decides for which statuses an action is possible. Each action needs one of Django's
+permissions.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ ACTIONS: Mapping[str, Action] = {
 
 @dataclass(frozen=True)
 class Availability:
-    """An action on one image, and the reason why it cannot be run, which is empty if it can."""
+    """An action on one image, and the reason ``refusal`` why it cannot be run now (empty if it can)."""
 
     action: Action
     refusal: str = ""
@@ -151,7 +152,7 @@ def get_caller(request: HttpRequest) -> Caller:
 
 @dataclass
 class Report:
-    """The result of an action on many images: those changed, and those refused with reasons."""
+    """The result of an action on many images: the changed images, and the reason for each refused one."""
 
     done: list[str]  # ids
     refused: dict[str, str]  # id -> reason

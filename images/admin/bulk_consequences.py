@@ -23,7 +23,7 @@ class Total(NamedTuple):
 
     @property
     def words(self) -> dict[str, str]:
-        """The number and the size of the images as texts, which are inserted into sentences."""
+        """The number of the images and their size, as texts for use in a sentence."""
         return {"count": f"{self.images:,}", "size": formatting.amount(self.size)}
 
 
@@ -45,7 +45,7 @@ def before(action: Action, ids: Sequence[str]) -> str:
 
 
 def deleted_size(action: Action, ids: Sequence[str]) -> int:
-    """Return how many bytes of data an action deletes permanently; 0 if it deletes none."""
+    """Return how many bytes of data the action would delete permanently; 0 if it deletes none."""
     at_once = action.verb == "delete" and not settings.IMAGECATALOG_DELAYED_DELETE
     if action.verb != "scrub" and not at_once:
         return 0
@@ -135,10 +135,10 @@ def _scrub(ids: Sequence[str], total: Total) -> list[str]:
 
 
 def _cancelled(ids: Sequence[str], **conditions: bool) -> list[str]:
-    """Return, in a list, a sentence on the transfers that an action cancels; else an empty list.
+    """Return a list with one sentence on the transfers that an action cancels.
 
-    ``conditions`` are arguments of a queryset's ``filter``: only transfers that match them
-    count.
+    The list is empty if there are no such transfers. ``conditions`` are arguments of a queryset's
+    ``filter``: only transfers that match them count.
     """
     running = Transfer.objects.owning().filter(image__in=ids, **conditions)
     # An import of staged data runs beside its upload; both have received the same bytes.

@@ -42,10 +42,10 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]
 
 
 class ImageList(ChangeList):
-    """The list of images in the admin. FilterForm filters it; a page needs only a few queries."""
+    """The list of images in the admin, filtered by FilterForm. A page needs only a few queries."""
 
     def get_filters_params(self, params: Any = None) -> dict[str, Any]:
-        """Return no parameters for Django's own filters, because FilterForm filters the list."""
+        """Return no parameters: Django's own filters do not apply, because FilterForm filters the list."""
         return {}
 
     def get_queryset(
@@ -59,7 +59,7 @@ class ImageList(ChangeList):
         return images.filter(self.form.condition())
 
     def apply_select_related(self, qs: QuerySet[Image]) -> QuerySet[Image]:
-        """Return the images unchanged, because the list needs no values of joined tables."""
+        """Return the query unchanged: the list needs no values of joined tables."""
         return qs
 
     def get_results(self, request: HttpRequest) -> None:
@@ -77,7 +77,7 @@ class ImageList(ChangeList):
 
     @property
     def tabs(self) -> list[dict[str, Any]]:
-        """The saved views as tabs above the list.
+        """The saved views of the list (such as "Trash"), which the page shows as tabs above it.
 
         Each tab has its title, its URL, and whether it is the current view.
         """
@@ -115,7 +115,7 @@ class ImageList(ChangeList):
 
     @property
     def narrowed(self) -> bool:
-        """Whether a search text or a filter is set."""
+        """Whether the list is restricted by a search text or a filter."""
         return bool(self.query or self.chips)
 
     @property
@@ -130,7 +130,7 @@ class ImageList(ChangeList):
 
     @property
     def count_text(self) -> str:
-        """The number of images in the list, as a text."""
+        """The number of images in the list, as a text for the page."""
         if self.capped:
             return _(
                 "More than %(count)s images. Narrow the filters to see an exact count."
@@ -141,11 +141,11 @@ class ImageList(ChangeList):
 
 
 def prefetch(images: list[Image]) -> None:
-    """Load values that lists show beside an image, and set them on each image. Three queries.
+    """Set values that lists show as attributes of each image. Three queries for all images.
 
     The attributes are ``copies`` (store ids), ``transfer`` (the running transfer or None),
-    ``owner_name`` (of the project), ``shown_size`` (with a unit), ``title`` (the image's name)
-    and ``badge`` (the status as HTML).
+    ``owner_name`` (of the project), ``shown_size`` (with a unit), ``title`` (the image's name) and
+    ``badge`` (the status as HTML).
     """
     ids = [image.pk for image in images]
     copies: dict[str, list[str]] = {}

@@ -1,4 +1,4 @@
-"""Sentences on what an action will do to one image, or has done to it."""
+"""Sentences for the user on what an action will do to one image, or has done to it."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def _size(image: Image) -> str:
 
 
 def restorable_until() -> str:
-    """Return as text how long an image can be restored if it is moved to the trash now."""
+    """Return as text the time until which an image can be restored if it goes to the trash now."""
     return formatting.when(lifecycle.scrub_at(timezone.now()))
 
 

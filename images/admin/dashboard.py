@@ -32,9 +32,9 @@ def context() -> dict[str, Any]:
 
 
 def numbers() -> dict[str, str]:
-    """Return the numbers on the front page, which the page polls, as texts.
+    """Return the numbers on the front page as texts, by the name of the element that shows them.
 
-    The keys are the names of the elements that show the texts.
+    The page polls them to stay up to date.
     """
     statistics = overview.statistics()
     tiles = _tiles(statistics, overview.next_scrub())

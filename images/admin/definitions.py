@@ -83,7 +83,7 @@ class Offer(NamedTuple):
 
 
 class Group(NamedTuple):
-    """A namespace, with those of its properties that the page of an image suggests."""
+    """A namespace of metadata definitions, and the properties (``offers``) that it suggests."""
 
     title: str
     description: str
@@ -126,7 +126,7 @@ def _offers(namespace: MetadefNamespace) -> Iterator[Offer]:
 
 
 def without(found: list[Group], names: Container[str]) -> list[Group]:
-    """Return the groups without properties that have one of these names. Drop empty groups."""
+    """Return the groups without the properties that have these names, and without empty groups."""
     left = [
         group._replace(offers=[it for it in group.offers if it.name not in names])
         for group in found
@@ -135,7 +135,7 @@ def without(found: list[Group], names: Container[str]) -> list[Group]:
 
 
 def entered(post: QueryDict) -> dict[str, str]:
-    """Return the values that a user has entered for suggested properties, by property name."""
+    """Return the suggested properties to which the user has given a value in the form: name -> value."""
     return {
         key.removeprefix(FIELD): str(post[key])
         for key in post

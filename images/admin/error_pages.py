@@ -58,7 +58,7 @@ def not_signed_in(request: HttpRequest, error: errors.ImageError) -> HttpRespons
 
 
 def locked_out(request: HttpRequest, *args: Any) -> HttpResponse:
-    """Return the page for too many wrong passwords (429), which django-axes calls.
+    """Return the page for too many wrong passwords (429). django-axes calls this.
 
     It is the value of the setting AXES_LOCKOUT_CALLABLE.
     """
@@ -73,7 +73,7 @@ def locked_out(request: HttpRequest, *args: Any) -> HttpResponse:
 def server_error(request: HttpRequest) -> HttpResponse:
     """Return the page for an outage of the database (503). Django calls this as its handler500.
 
-    For other errors, and for requests to the APIs, return an error in the form of the API.
+    For all other errors, and for errors of API requests, the response is in the form of the API.
     """
     is_page = request.path_info.startswith(settings.IMAGECATALOG_BROWSER_PATHS)
     outage = views.current_outage() if is_page else None

@@ -228,11 +228,11 @@ def _midnight(day: Any, later: timedelta = timedelta()) -> datetime | None:
 
 
 def searched(images: QuerySet[Image], text: str) -> QuerySet[Image]:
-    """Return those of ``images`` that match a search text.
+    """Return the images in ``images`` that match a search text.
 
-    If some images have data whose digest is the text, these images are the result. Otherwise the
-    text can be a part of a name, a whole tag, or the beginning of an id. Makes a query only if the
-    text looks like a digest.
+    If the text is a digest of the data of some images, only these images match. Otherwise the text
+    can be a part of a name, a whole tag, or the beginning of an id. Makes a query only if the text
+    looks like a digest.
     """
     text = text.strip()
     # First: only the other search has to read all images.

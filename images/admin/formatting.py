@@ -88,8 +88,8 @@ def kind(transfer: Transfer) -> str:
 def progress(transfer: Transfer) -> dict[str, Any]:
     """Return the progress of a transfer, for pages and for polling.
 
-    ``percent`` is None if the size of the data is unknown; ``words`` has the received bytes as
-    text, ``rate`` the average bytes per second as text. ``id`` is the id of the transfer.
+    ``id`` is the id of the transfer. ``percent`` is None if the size of the data is unknown;
+    ``words`` has the received bytes as text, ``rate`` the average bytes per second as text.
     """
     now = timezone.now() if transfer.ended_at is None else transfer.ended_at
     seconds = max((now - transfer.started_at).total_seconds(), 1.0)
@@ -109,7 +109,7 @@ def progress(transfer: Transfer) -> dict[str, Any]:
 
 
 def bar(transfer: Transfer | None) -> SafeString | str:
-    """Return the progress of a transfer as HTML with a bar; a dash for None.
+    """Return the progress of a transfer as HTML with a progress bar; a dash if there is no transfer.
 
     A transfer that is not running has no bar, only the number of received bytes.
     """

@@ -36,8 +36,8 @@ def _formats(values: tuple[str, ...]) -> list[tuple[str, Any]]:
 class ImageForm(forms.Form):
     """The form with the attributes and tags of an image.
 
-    Each field also sends the value that it had first. So only fields that the user has changed
-    are saved, even if another request has changed the image in the meantime.
+    Each field also sends the value that the page showed first. So only fields that the user has
+    changed are saved, even if another request has changed the image in the meantime.
     """
 
     name = forms.CharField(
@@ -142,9 +142,10 @@ def _initial(image: Image | None) -> dict[str, Any] | None:
 
 
 class PropertyRows:
-    """The custom properties in a submitted form, with those that the page showed before the edit.
+    """The custom properties in a submitted form, and the properties that the page showed before.
 
-    Only what the user has changed is written: others can have changed the image meanwhile.
+    Only the difference, which the user has made, is saved: others can have changed the image
+    meanwhile.
     """
 
     def __init__(self, post: QueryDict) -> None:
@@ -204,7 +205,7 @@ def _lines(text: str) -> str:
 
 
 def editable(properties: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the properties that users can edit, without those for the service's own use."""
+    """Return the properties that users can edit: all but those that the service itself uses."""
     return {name: value for name, value in properties.items() if not is_internal(name)}
 
 
@@ -216,9 +217,9 @@ def _complete(form: ImageForm, rows: PropertyRows) -> bool:
 
 
 def update(image: Image, form: ImageForm, rows: PropertyRows, actor: Caller) -> bool:
-    """Save the changed values of a form to an image; return whether they were accepted.
+    """Save the changed values of a form to an image; return False if they are refused, else True.
 
-    If they are refused, the errors are added to the form. Also True if nothing was changed.
+    If they are refused, the errors are added to the form.
     """
     if not _complete(form, rows):
         return False

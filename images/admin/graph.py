@@ -141,10 +141,10 @@ def _path(source: str, target: str) -> str:
 def _border(
     x: float, y: float, dx: float, dy: float, gap: float
 ) -> tuple[float, float]:
-    """Return the point at which a line crosses the border of a box.
+    """Return the point at which a line that begins inside a box crosses the border of the box.
 
-    The line starts at (x, y) and runs in the direction (dx, dy); ``gap`` enlarges the box on
-    each side. All points are relative to the centre of the box.
+    The line starts at (x, y) and runs in the direction (dx, dy); ``gap`` enlarges the box on each
+    side. All points are relative to the centre of the box.
     """
     half_x, half_y = BOX / 2 + gap, TALL / 2 + gap
     to_side = (half_x - x * (1 if dx > 0 else -1)) / abs(dx) if dx else inf
@@ -154,7 +154,7 @@ def _border(
 
 
 def _around(source: str) -> str:
-    """Return the SVG path of a transition to the status deleted, around the boxes in between."""
+    """Return the SVG path of a transition from ``source`` to the status deleted, around other boxes."""
     x, y = CENTRES[source]
     end_x, end_y = CENTRES[Status.DELETED]
     upper = y < HEIGHT / 2

@@ -1,4 +1,4 @@
-"""Registration of the image pages in Django's admin; other modules have the views."""
+"""Registration of the pages of images in Django's admin; other modules have the views."""
 
 from __future__ import annotations
 
@@ -89,9 +89,9 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return queryset, False
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        """Return the actions that the user can run on selected images, by name.
+        """Return the actions that the user can run on selected images: name -> Django's tuple.
 
-        Django's own action for deletion is not among them.
+        The tuple has function, name and label. Django's own action for deletion is not among them.
         """
         return {
             action.verb: (partial(_action, action.verb), action.verb, action.label)
@@ -181,7 +181,7 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     @admin.display(description=_("will be deleted"))
     def scrub_age(self, image: Image) -> str:
-        """Return how soon the image will be deleted permanently, as HTML."""
+        """Return in how much time the image will be deleted permanently, as HTML; or "due now"."""
         at = overview.scrub_at(image)
         # While the workers are paused, nothing is deleted that is due.
         is_due = at is not None and at <= timezone.now()

@@ -132,10 +132,10 @@ def _details(image: Image) -> list[tuple[str, Any]]:
 
 
 def _further_digests(image: Image) -> list[tuple[str, str]]:
-    """Return (label, digest) pairs: the digests of an image that no other row of its page shows.
+    """Return (label, digest) pairs: the digests of an image that the other rows of its page lack.
 
     They include the digests that the data had before the plugins of an import changed it. If the
-    data was verified, the last pair says what it was compared with, and when.
+    data was verified, the last pair says with what it was compared, and when.
     """
     columns = ("md5", image.os_hash_algo)
     further = sorted(it for it in image.digests.items() if it[0] not in columns)
@@ -149,7 +149,7 @@ def _further_digests(image: Image) -> list[tuple[str, str]]:
 
 
 def _last_error(image: Image) -> dict[str, Any] | None:
-    """Return the error of the transfer that ended last, with a title for the page.
+    """Return the error of the image's last transfer, with a title for the page.
 
     None if that transfer succeeded, or if no transfer has ended.
     """
@@ -292,7 +292,7 @@ def _timeline(request: HttpRequest, image: Image) -> dict[str, Any]:
 
 
 def _changes(detail: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return a row for each detail of an event: its name and value, or old and new value.
+    """Convert the details of an event to rows for the page: a name, and one or two values.
 
     A list of two values in ``detail`` is a change from the first to the second.
     """

@@ -36,7 +36,7 @@ class StoresForm(forms.Form):
     )
 
     def __init__(self, store_ids: Sequence[str], data: Any = None) -> None:
-        """Let the user choose from the stores ``store_ids``. The first one is selected at first."""
+        """Let the user choose from the stores ``store_ids``, of which the first is selected at first."""
         super().__init__(data)
         field: Any = self.fields["stores"]
         field.choices = [(store_id, store_id) for store_id in store_ids]
@@ -92,7 +92,7 @@ class ImportForm(StoresForm):
     )
 
     def __init__(self, data: Any = None) -> None:
-        """Let the user choose from all stores that can be written."""
+        """Let the user choose from all stores that are not read-only."""
         super().__init__(further_stores(()), data)
         self.order_fields(["url", "digest", "checksum_url"])
 
@@ -139,13 +139,13 @@ class CopyForm(StoresForm):
 
 
 def described(wanted: ImportRequest) -> ImportRequest:
-    """Return an import request with the document that its task shows to clients."""
+    """Add to an import request the JSON document that clients see in its task; return the new request."""
     shown = imports.document(wanted.method, wanted.uri, wanted.store_ids)
     return replace(wanted, document=shown)
 
 
 def further_stores(locations: Iterable[ImageLocation]) -> list[str]:
-    """Return the ids of the writable stores in which none of these locations of an image is."""
+    """Return the ids of the writable stores that have no copy of an image with these locations."""
     present = {it.store for it in locations if it.status == LocationStatus.ACTIVE}
     return [
         store.id

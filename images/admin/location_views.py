@@ -114,8 +114,8 @@ def remove(request: HttpRequest, image_id: str, location_id: int) -> HttpRespons
 
 
 def _deleted_size(image: Image, location: ImageLocation) -> str:
-    """Return the size of the data that is deleted when a location is removed, as text.
+    """Return as text the size of the data that is deleted when a location is removed.
 
-    Empty for data on an external web server, which remains there.
+    Empty for a location on an external web server, where the data remains.
     """
     return formatting.amount(image.size or 0) if location.store != HTTP.id else ""

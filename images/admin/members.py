@@ -1,4 +1,4 @@
-"""The view for the members of an image, to which the forms on the image's page send a POST."""
+"""The view that changes the members of an image; forms on the image's page send a POST to it."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ CHANGES: Mapping[str, tuple[str, Callable[[str, str, Caller], Any], Any]] = {
 
 @require_POST
 def change(request: HttpRequest, image_id: str, what: str) -> HttpResponse:
-    """Share an image with a project, end that, or set the status of the membership. POST only.
+    """Share an image with a project, stop sharing it, or set the status of the membership. POST only.
 
-    ``what`` is ``add``, ``remove`` or the new status. The form field ``project`` has the
-    project's id.
+    ``what`` is ``add``, ``remove`` or the new status. The form field ``project`` has the project's
+    id.
     """
     if what not in CHANGES:
         raise Http404(_("There is no such change."))

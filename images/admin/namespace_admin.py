@@ -32,7 +32,7 @@ CONTENT = ("resource_type_associations", "properties", "objects", "tags")
 
 
 class IndentedEncoder(json.JSONEncoder):
-    """A JSON encoder that writes each member on a line of its own, for people."""
+    """A JSON encoder that indents, so that people can read and edit the text."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options | {"indent": 2})
@@ -64,7 +64,7 @@ class NamespaceForm(forms.ModelForm):  # type: ignore[type-arg]
             self.initial["content"] = content
 
     def clean(self) -> dict[str, Any]:
-        """Check the namespace and its content, and keep the checked values in ``self.tree``.
+        """Check the namespace and its content, and store the checked content in ``self.tree``.
 
         Returns the values of the form. Raises ValidationError if a value is not valid.
         """
@@ -118,7 +118,7 @@ class NamespaceAdmin(ModelAdmin):  # type: ignore[type-arg]
         return ("namespace",) if obj else ()
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return whether the user can delete the namespace; False if the namespace is protected."""
+        """Return whether the user can delete the namespace ``obj``; False if that is protected."""
         is_protected = obj is not None and obj.protected
         return not is_protected and super().has_delete_permission(request, obj)
 

@@ -1,6 +1,6 @@
-"""Views with JSON documents, which admin pages poll to show the progress of transfers.
+"""Views that return JSON documents, which admin pages poll to show the progress of transfers.
 
-Each makes two or three queries.
+Each view makes two or three queries.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def image(request: HttpRequest, image_id: str) -> HttpResponse:
 
 
 def newest_transfers(image: Image) -> list[Transfer]:
-    """Return the newest transfers of an image, which its page shows, newest first. One query."""
+    """Return up to 20 transfers of an image, newest first, for the image's page. One query."""
     return list(image.transfers.order_by("-started_at", "-pk")[:TRANSFERS])
 
 
@@ -64,10 +64,10 @@ def _uuid(text: str) -> UUID | None:
 
 
 def state(transfers: Iterable[Transfer], image: Image | None = None) -> str:
-    """Return a text that changes when a transfer, or the image, gets another status.
+    """Return a text that changes when an open transfer begins, changes its status or ends.
 
-    Pages reload when the text changes. The status of the image alone would not show that a copy
-    to another store has ended.
+    The status of ``image``, if that is given, is a part of the text. Pages reload when the text
+    changes. The status of the image alone would not show that a copy to another store has ended.
     """
     statuses = [f"{it.pk}={it.status}" for it in transfers if _is_open(it)]
     return " ".join([*([image.status] if image else []), *sorted(statuses)])
@@ -78,7 +78,7 @@ def _is_open(transfer: Transfer) -> bool:
 
 
 def overview(request: HttpRequest) -> HttpResponse:
-    """Return the numbers on the front page as JSON: the text of each element with ``data-live``."""
+    """Return the numbers on the front page as JSON, by the name of the HTML element that shows them."""
     require(request)
     return JsonResponse({"live": dashboard.numbers()})
 

@@ -1,8 +1,8 @@
 """The custom properties that compute services such as Nova read, and their types.
 
 A custom property can have any name and any text. Compute services read some properties as a number,
-a flag or an id: any other text would only fail later, when a server is created. Forms show the
-types as hints and check the values.
+a flag or an id: any other text would only fail later, when a server is created. The forms of the
+admin show the types as hints and check the values.
 """
 
 from __future__ import annotations
@@ -85,10 +85,7 @@ def complaint(name: str, value: str) -> str:
 
 
 def rows(pairs: Iterable[tuple[str, Any]]) -> list[dict[str, Any]]:
-    """Return the rows for custom properties in the form of an image: name, value and type.
-
-    ``pairs`` are the names and values.
-    """
+    """Return a row with name, value and type for each (name, value) in ``pairs``, for the image's form."""
     return [{"name": name, "value": value, "kind": kind(name)} for name, value in pairs]
 
 

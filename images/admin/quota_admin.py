@@ -19,7 +19,7 @@ from images.transfers import limits, usage
 
 
 def _if_own(permission: Callable[..., bool]) -> Callable[..., bool]:
-    """Wrap a permission check so that it fails for everybody if Keystone manages the limits."""
+    """Return a permission check like ``permission``, which fails if Keystone manages the limits."""
 
     @wraps(permission)
     def has_permission(*args: Any, **kwargs: Any) -> bool:
@@ -52,7 +52,7 @@ class QuotaLimitAdmin(ModelAdmin):  # type: ignore[type-arg]
 
     @admin.display(description=_("in use"))
     def used(self, limit: QuotaLimit) -> int:
-        """Return how much of the limit the project uses: MiB, or a number of images."""
+        """Return the project's use of the resource that is limited: MiB, or a number of images."""
         return usage.of(limit.project)[limit.name] // limits.UNITS[limit.name]
 
     def get_readonly_fields(

@@ -18,7 +18,7 @@ from images.models import Image
 
 
 class ReasonForm(forms.Form):
-    """A form for the reason of an action, which is recorded in the history of the image."""
+    """A form in which the user gives a reason for an action; the image's history records it."""
 
     reason = forms.CharField(
         label=gettext_lazy("Reason"),
@@ -28,7 +28,7 @@ class ReasonForm(forms.Form):
     )
 
     def __init__(self, data: QueryDict | None = None, *, first: bool = True) -> None:
-        """Prepare the form. If it is the ``first`` form on a page, it gets the keyboard focus."""
+        """Create the form. As the ``first`` form on a page it gets the keyboard focus."""
         super().__init__(data)
         if first:
             self.fields["reason"].widget.attrs["autofocus"] = True
@@ -45,7 +45,7 @@ def context(request: HttpRequest, **more: Any) -> dict[str, Any]:
 
 
 def get_image_or_404(image_id: str) -> Image:
-    """Return an image, including a deleted one. Raises Http404 if it is unknown or purged."""
+    """Return an image, even a deleted one. Raises Http404 if the image is unknown or purged."""
     image = Image.objects.filter(purged=False, pk=image_id).first()
     if image is None:
         raise Http404(_("There is no image with this id."))
@@ -53,7 +53,7 @@ def get_image_or_404(image_id: str) -> Image:
 
 
 def try_verb(verb: Callable[[], Any]) -> str:
-    """Call a function that changes an image; return why the change was refused.
+    """Call ``verb``, a function that changes an image; return the reason if it refuses the change.
 
     Returns an empty text if the change was made.
     """

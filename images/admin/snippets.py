@@ -1,4 +1,4 @@
-"""Command lines and configurations for copying, which download an image or upload its data."""
+"""Texts to copy: command lines and configurations that download an image or upload its data."""
 
 from __future__ import annotations
 

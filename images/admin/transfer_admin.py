@@ -1,4 +1,4 @@
-"""The admin page with the list of transfers: those that wait, run, have failed or are finished."""
+"""The admin page with the list of transfers, which can be filtered by status, kind and store."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FINISHED = "finished"  # imports only: finished uploads are too many to be usefu
 
 
 class StatusFilter(admin.SimpleListFilter):
-    """The filter of the list by status. Without a choice, the list shows all open transfers."""
+    """The filter of the list of transfers by status. Without a choice, all open transfers are shown."""
 
     title = _("status")
     parameter_name = "status"
@@ -58,13 +58,13 @@ class StatusFilter(admin.SimpleListFilter):
 
 
 class KindFilter(admin.ChoicesFieldListFilter):
-    """The filter of the list by the kind of transfer, such as upload or import."""
+    """The filter of the list of transfers by kind, such as upload or import."""
 
     template = FILTER
 
 
 class StoreFilter(admin.SimpleListFilter):
-    """The filter of the list by target store."""
+    """The filter of the list of transfers by target store."""
 
     title = _("store")
     parameter_name = "store"
@@ -120,7 +120,7 @@ class TransferAdmin(ModelAdmin):  # type: ignore[type-arg]
     change_list_template = "admin/images/transfer/list.html"
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return whether the user can view images; the pages of images show transfers, too."""
+        """Return whether the user can view images: transfers need no permission of their own."""
         return may(request, "images.view_image")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -136,18 +136,18 @@ class TransferAdmin(ModelAdmin):  # type: ignore[type-arg]
         return False
 
     def get_urls(self) -> list[URLPattern]:
-        """Return the URLs of the list and of the document that it polls."""
+        """Return the URLs of the list of transfers and of the JSON document that its page polls."""
         name = "images_transfer_changelist"
         lists = [url for url in super().get_urls() if url.name == name]
         view = self.admin_site.admin_view(polling.transfers)
         return [*lists, path("live/", view, name="images_transfer_live")]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[TransferList]:
-        """Return TransferList, the class of the list."""
+        """Return TransferList, the class of the list of transfers."""
         return TransferList
 
     def get_list_display(self, request: HttpRequest) -> Any:
-        """Return the names of the columns; one has links to cancel if the user can cancel."""
+        """Return the names of the columns, with links for cancelling only if the user can cancel."""
         *columns, error = self.list_display
         cancelling = may(request, ACTIONS["fail"].permission)
         return [*columns, *(["cancel_link"] if cancelling else []), error]
@@ -170,7 +170,7 @@ class TransferAdmin(ModelAdmin):  # type: ignore[type-arg]
 
     @admin.display(description=_("image"))
     def named(self, transfer: Transfer) -> SafeString:
-        """Return the name of the transfer's image as a link to its page, and its id, in HTML."""
+        """Return the name of the transfer's image as a link to the image's page, and the image's id."""
         return format_html(
             '<a href="{}">{}</a><br><code class="id">{}</code>',
             reverse("admin:images_image_change", args=[transfer.image_id]),

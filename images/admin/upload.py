@@ -17,7 +17,10 @@ ACCEPTS_UPLOAD = (Status.QUEUED, Status.UPLOADING, Status.IMPORTING)
 
 
 def show(request: HttpRequest, image_id: str) -> HttpResponse:
-    """Show the upload page. Its script sends the file to the URLs in images/api/v2/browser.py."""
+    """Show the page from which the browser uploads a file.
+
+    The script of the page sends the file to the URLs in images/api/v2/browser.py.
+    """
     require(request, "images.upload_image")
     image = get_image_or_404(image_id)
     upload = next(iter(uploads.uploads(image.pk)), None)

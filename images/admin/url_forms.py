@@ -30,9 +30,9 @@ def _check(url: str) -> None:
 def url_field(
     longest: int, outcome: Promise, label: Any = URL, *, required: bool = True
 ) -> forms.CharField:
-    """Return a form field for a URL. ``outcome`` is a sentence on the use of the data at the URL.
+    """Return a form field for the URL of an image's data, with at most ``longest`` characters.
 
-    ``longest`` is the maximum number of characters.
+    ``outcome``, a part of the help text, says what will happen with the data at the URL.
     """
     allowed = gettext_lazy(
         "An http or https URL of a public host, or of a host that the operator has allowed."
@@ -76,10 +76,10 @@ class LocationForm(forms.Form):
             )
 
     def clean(self) -> dict[str, Any]:
-        """Check the URL and the digest, and return the values.
+        """Check the URL and the digest, and return the values of the form.
 
-        Keeps them as an AddLocation in ``self.change``, which ``apply`` uses. Raises
-        ValidationError for an incomplete digest or a URL that is not allowed.
+        Stores the location to add in ``self.change``, for ``apply``. Raises ValidationError for an
+        incomplete digest or a URL that is not allowed.
         """
         values = self.cleaned_data
         if bool(values.get("algorithm")) != bool(values.get("digest")):
@@ -103,7 +103,7 @@ class LocationForm(forms.Form):
             raise forms.ValidationError(str(error)) from None
 
     def apply(self, image_id: str, actor: Caller, reason: str = "") -> bool:
-        """Add the location to an image; return whether this was accepted.
+        """Add the location to an image; return True, or False if that was refused.
 
         If it is refused, the error is added to the form.
         """
