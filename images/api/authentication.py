@@ -1,4 +1,4 @@
-"""Authentication of API requests: from credentials to a Caller."""
+"""Authentication of API requests: it turns the credentials of a request into a Caller."""
 
 from __future__ import annotations
 
@@ -26,29 +26,31 @@ SAFE_METHODS = ("GET", "HEAD", "OPTIONS")  # RFC 9110, 9.2.1, without TRACE
 
 
 class CallerAuthentication(BaseAuthentication):
-    """Authenticate API requests in the mode of IMAGECATALOG_AUTH: embedded, keystone or none."""
+    """The authentication of API requests, for DRF.
+
+    The mode is IMAGECATALOG_AUTH: embedded, keystone or none.
+    """
 
     def authenticate(self, request: HttpRequest) -> tuple[Caller, None]:
-        """Return the authenticated caller, and None where DRF has a place for a token object.
+        """Return the authenticated caller, and None in place of the token object that DRF allows here.
 
-        Raises AuthenticationFailed for wrong credentials, NotAuthenticated for missing ones,
-        and Forbidden for a password that a browser sends from a page of another site.
+        Raises AuthenticationFailed for wrong credentials, NotAuthenticated for missing ones, and
+        Forbidden for a password that a browser sends from a page of another site.
         """
         caller = MODES[settings.IMAGECATALOG_AUTH](request)
         logs.bind(caller.log_context)
         return caller, None
 
     def authenticate_header(self, request: HttpRequest) -> str:
-        """Return the value of WWW-Authenticate for a response 401."""
+        """Return the value of the header WWW-Authenticate for a response 401."""
         return challenge()
 
 
 def _embedded(request: HttpRequest) -> Caller:
-    """Return the caller whose credentials the built-in identity service confirms.
+    """Return the caller, after the built-in identity service has checked the credentials.
 
-    The request sends the credentials by HTTP Basic, ``Authorization: Bearer`` or
-    ``X-Auth-Token``. Raises AuthenticationFailed for wrong credentials, NotAuthenticated for
-    missing ones.
+    The request sends the credentials by HTTP Basic, ``Authorization: Bearer`` or ``X-Auth-Token``.
+    Raises AuthenticationFailed for wrong credentials, NotAuthenticated for missing ones.
     """
     identity = _identity(request)
     if identity is None:
@@ -73,11 +75,10 @@ def _none(request: HttpRequest) -> Caller:
 def _keystone(request: HttpRequest) -> Caller:
     """Return the caller that keystonemiddleware, or similar middleware, describes in headers.
 
-    The middleware removes these headers from the client's own request. A token for a domain,
-    for the system or without a scope has no project: such a caller has no roles. A confirmed
-    token in X-Service-Token, which other services send with every call, gives the caller the
-    roles of that service, too. Raises NotAuthenticated if the middleware has not confirmed a
-    token.
+    The middleware removes headers of the same names that a client has sent. A token for a domain,
+    for the system or without a scope has no project: such a caller has no roles. A confirmed token
+    in X-Service-Token, which other services send with every call, gives the caller the roles of
+    that service, too. Raises NotAuthenticated if the middleware has not confirmed a token.
     """
     environ = request.META
     if environ.get("HTTP_X_IDENTITY_STATUS") != "Confirmed":
@@ -97,7 +98,7 @@ def _keystone(request: HttpRequest) -> Caller:
 
 
 def _roles(names: str) -> frozenset[str]:
-    """Return the roles that a comma-separated header value lists, and all roles that these imply."""
+    """Return the roles in a comma-separated header value, and all roles that they imply."""
     return implied(*filter(None, map(str.strip, names.lower().split(","))))
 
 
@@ -142,11 +143,11 @@ def _identity(request: HttpRequest) -> Identity | None:
 
 
 def _refuse_cross_site(request: HttpRequest) -> None:
-    """Raise Forbidden if a browser sends an unsafe request (such as POST) from a page of another site.
+    """Raise Forbidden if a browser sends an unsafe request (such as POST) for a page of another site.
 
-    A browser adds the password that it remembers to requests from any page. It also sends the
-    site of the page (Sec-Fetch-Site, or Origin where the service has no TLS); programs send
-    neither.
+    A browser adds the password that it remembers to requests from any page. It also sends the site
+    of the page (Sec-Fetch-Site, or Origin where the service has no TLS). Programs send neither
+    header, and are not refused.
     """
     if request.method in SAFE_METHODS:
         return

@@ -1,4 +1,4 @@
-"""The health check of load balancers and container platforms. No sign-in is needed."""
+"""The health probes for load balancers and container platforms. They need no sign-in."""
 
 from __future__ import annotations
 
@@ -24,5 +24,8 @@ def healthcheck(request: HttpRequest) -> HttpResponse:
 
 @without_body
 def livez(request: HttpRequest) -> HttpResponse:
-    """Answer 200 ``OK`` (204 to HEAD) without any check: it shows that this process answers requests."""
+    """Answer 200 ``OK`` (204 to HEAD) without any check.
+
+    It shows that this process answers requests.
+    """
     return responses.nothing(204) if request.method == "HEAD" else responses.text("OK")

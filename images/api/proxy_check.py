@@ -1,6 +1,6 @@
-"""A URL path that tells the command ``doctor`` how the proxies pass its requests to the service.
+"""A URL path for the command ``doctor``, which tests how the proxies pass requests on.
 
-The doctor signs its requests; for all other clients the path does not exist.
+The command signs its requests; for all other clients the path does not exist.
 """
 
 from __future__ import annotations
@@ -36,12 +36,13 @@ def sign() -> str:
 
 
 def proxy_check(request: HttpRequest) -> HttpResponseBase:
-    """Describe a request of the command ``doctor`` as it has arrived, in a line of JSON.
+    """Answer a request of the command ``doctor`` with a line of JSON that describes it as received.
 
-    With ``?data``, 32 MiB of data follow, and then the seconds until the service could send their
-    end: few seconds mean that a proxy buffers the data, if the client has not read it. A chunked
+    With ``?data``, 32 MiB of data follow, and then the number of seconds that sending the data
+    took. If that is small although the client has not read the data, a proxy buffers it. A chunked
     body is read and its bytes are counted; a body with Content-Length is not read. A request
-    without a valid signature is answered like one for an unknown path. Raises BodyIncomplete.
+    without a valid signature is answered like one for an unknown path. Raises BodyIncomplete if a
+    body is cut off.
     """
     if not _is_signed(request):
         return versions.fallback(request)

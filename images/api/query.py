@@ -1,4 +1,7 @@
-"""Query parameters that the lists of all API versions share. Parses only, reads no data."""
+"""The query parameters that the lists of all API versions have in common.
+
+Only parses them; reads no data.
+"""
 
 from __future__ import annotations
 
@@ -44,20 +47,23 @@ def pairs(params: QueryDict) -> Iterator[tuple[str, str]]:
 
 
 def check_text(params: QueryDict) -> None:
-    """Raise Invalid for names or values of parameters that a database cannot compare, such as NUL."""
+    """Raise Invalid if a name or value of a parameter has characters that a database cannot compare.
+
+    NUL is one of them.
+    """
     for name, value in pairs(params):
         clean_text(name, "query parameter", longest=None)
         clean_text(value, "value of a query parameter", longest=None)
 
 
 def check_conditions(count: int) -> None:
-    """Raise Invalid if a list is requested with more than MAX_CONDITIONS filters."""
+    """Raise Invalid if ``count``, the number of filters in a request, is above MAX_CONDITIONS."""
     if count > MAX_CONDITIONS:
         raise Invalid(f"A list takes at most {MAX_CONDITIONS} filters. Leave some out.")
 
 
 def integer(name: str, value: str) -> int:
-    """Return the value of the parameter ``name`` as an integer. Raises Invalid if it is none.
+    """Convert the value of the parameter ``name`` to an integer. Raises Invalid if it is none.
 
     Integers beyond 64 bits become the largest or smallest 64-bit integer, so that they still
     compare correctly.
@@ -69,9 +75,10 @@ def integer(name: str, value: str) -> int:
 
 
 def limit(params: QueryDict) -> int:
-    """Return how many entries a page has: the parameter ``limit``, 25 without it, at most MAX_LIMIT.
+    """Return the number of entries on a page: the parameter ``limit``, 25 without it.
 
-    Raises Invalid if it is negative or not an integer.
+    A value above MAX_LIMIT becomes MAX_LIMIT. Raises Invalid if the value is negative or not an
+    integer.
     """
     number = integer("limit", params.get("limit", "25"))
     if number < 0:
@@ -80,10 +87,11 @@ def limit(params: QueryDict) -> int:
 
 
 def order(keys: list[tuple[str, str]], choices: Sequence[str] = SORT_KEYS) -> Order:
-    """Return (column, descending) for each (sort key, direction); direction "" means descending.
+    """Convert (sort key, direction) pairs to (column, descending) pairs.
 
-    ``choices`` are the keys by which the list can be sorted. Of equal keys only the first
-    counts. Raises Invalid for unknown keys and directions, and for too many keys.
+    ``choices`` are the keys by which the list can be sorted. The direction is ``asc``, ``desc``, or
+    empty for descending. A repeated key has no effect. Raises Invalid for unknown keys and
+    directions, and for too many keys.
     """
     if len(keys) > MAX_CONDITIONS:
         raise Invalid(
@@ -111,10 +119,9 @@ def sort(params: QueryDict, choices: Sequence[str]) -> tuple[str, bool]:
 
 
 def links(path: str, params: QueryDict, next_marker: str | None) -> dict[str, str]:
-    """Return the paths of a list's first page and, with a marker, of its next page.
+    """Return the path of a list's first page (``first``) and, with a marker, of its next page (``next``).
 
-    Both paths keep the other query parameters of the request. The values of a repeated
-    parameter follow each other.
+    Both paths keep the other query parameters of the request, with all values of a repeated one.
     """
     repeated = [(name, value) for name, value in pairs(params) if name != "marker"]
     first = {"first": _with_query(path, repeated)}
@@ -130,9 +137,9 @@ def _with_query(path: str, params: Sequence[tuple[str, str]]) -> str:
 def instant(name: str, text: str) -> tuple[datetime, datetime]:
     """Return the start (inclusive) and the end (exclusive) of a time given in ISO 8601.
 
-    A time without a fraction stands for its whole second. For a time with a fraction, start
-    and end are equal. Raises Invalid, with the ``name`` of the parameter, if the text is not
-    a time.
+    A time without a fraction stands for its whole second. For a time with a fraction, start and end
+    are equal. Raises Invalid if the text is not a time; ``name``, that of the parameter, is for the
+    message.
     """
     try:
         return _instant(text)

@@ -1,5 +1,6 @@
-"""Limits on the uploads and downloads that run at once for a client address or a project.
+"""Functions that count uploads and downloads, and refuse those above a limit.
 
+The limits are on what runs at once for a client address, for a project and in the process.
 ``images.transfers.concurrency`` has the limits and counts the transfers.
 """
 
@@ -25,7 +26,7 @@ from images.transfers.places import Place
 class _SentFile:
     """A file that the kernel sends to a client.
 
-    It takes one of the places for running transfers until it is closed.
+    It is counted as a running transfer until it is closed.
     """
 
     def __init__(self, blocks: Any, shares: Shares, place: Place) -> None:
@@ -40,22 +41,25 @@ class _SentFile:
         return sent
 
     def take(self) -> _SentFile:
-        """Return a new object that sends the bytes not sent yet, and closes the file in place of this one."""
+        """Return a new object for the bytes that are not sent yet.
+
+        The new object closes the file, in place of this one.
+        """
         self._release.detach()
         return _SentFile(self._blocks.take(), self._shares, self._place)
 
     def close(self) -> None:
-        """Close the file, and no longer count it as a transfer."""
+        """Close the file, and stop counting it as a running transfer."""
         self._blocks.close()
         self._release()
 
 
 @contextmanager
 def upload(request: HttpRequest, caller: Caller) -> Iterator[None]:
-    """Count a request as one transfer of the caller's project while this context is open.
+    """Count a request as one transfer of the caller's project within this context.
 
-    Raises TooManyTransfers if the client's address, the project or the process already has as
-    many transfers as it is allowed.
+    Raises TooManyTransfers if the client's address, the project or the process already has as many
+    transfers as it is allowed.
     """
     shares = concurrency.shares()
     place = shares.take(_place(request, caller, connection.end_receiving))
@@ -73,12 +77,12 @@ def download(
     part: tuple[int, int] | None,
     checksum: str | None,
 ) -> StreamingHttpResponse:
-    """Return the response with the data, or with its range ``part``, and count it as a transfer.
+    """Return the response with an image's data, and count it as a transfer until it is closed.
 
-    The parameters are those of ``streaming.download``. The response counts until it is closed.
-    A file that the kernel sends needs no thread, so such downloads have a much higher limit.
-    Raises TooManyTransfers if the client's address, the project or the process already has as
-    many transfers as it is allowed.
+    ``blocks`` yields the bytes to send: all data, of ``size`` bytes, or only its range ``part``
+    ([start, stop)). ``checksum`` is the MD5 of all data, for the headers. A file that the kernel
+    sends needs no thread, so such downloads have a much higher limit. Raises TooManyTransfers if
+    the client's address, the project or the process already has as many transfers as it is allowed.
     """
     direct = streaming.direct_to(request, blocks)
     shares = concurrency.sent_shares() if direct else concurrency.shares()

@@ -1,4 +1,7 @@
-"""The version documents, and the answer to paths without a version. No sign-in is needed."""
+"""The version documents of the API, and the answer to paths that name no version.
+
+They need no sign-in.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ MEDIA_TYPE = re.compile(r"application/vnd\.openstack\.images-(v[12])(?:\.\d+)?\b
 
 
 def minor_versions() -> list[int]:
-    """Return the minor versions of API v2 that the service supports, newest first: 7 stands for 2.7."""
+    """Return the minor versions of API v2 that the service supports, newest first (7 means 2.7)."""
     cached = OF_THE_CACHE if settings.IMAGECATALOG_CACHE_DIR else ()
     return sorted({*ALWAYS, *cached}, reverse=True)
 
@@ -34,11 +37,11 @@ def versions(request: HttpRequest) -> HttpResponse:
 
 
 def fallback(request: HttpRequest) -> HttpResponseBase:
-    """Answer a path that does not begin with a version of the API.
+    """Answer a request whose path does not begin with a version of the API.
 
-    The API version that Accept names handles the request. If Accept names none, the response is
-    300 with the list of all versions; but 404 for a path that no API has, because probes and
-    browsers would take 300 for success.
+    If the header Accept names an API version, that version handles the request. Otherwise the
+    response is 300 with the list of all versions, or 404 for a path that no API has, because probes
+    and browsers would take 300 for success.
     """
     named = MEDIA_TYPE.search(request.META.get("HTTP_ACCEPT", ""))
     if named and (named[1] != "v1" or settings.IMAGECATALOG_V1):

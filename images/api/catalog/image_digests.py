@@ -1,4 +1,4 @@
-"""The views of the digests of an image, and of the images whose data has a given digest."""
+"""The views for the digests of an image's data, and for the images whose data has a given digest."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ class ImageDigestViewSet(ApiViewSet):
     """``/catalog/v1/images/{id}/digests``: the known digests of an image's data."""
 
     def list(self, request: Request, image_id: str) -> HttpResponse:
-        """Return an image's digests, the source and time of their verification, and damaged copies."""
+        """Return the digests of an image's data, and the damaged copies of the data.
+
+        The source and the time of the digests' verification are included.
+        """
         image = access.get_image(get_caller(request), image_id)
         report = known_digests.report(image)
         for name in ("verified_at", "stored_verified_at"):

@@ -1,4 +1,4 @@
-"""The limits of projects, and how much of them the projects use."""
+"""API views for the limits of projects, and for how much of them the projects use."""
 
 from __future__ import annotations
 
@@ -24,21 +24,24 @@ class QuotaViewSet(ApiViewSet):
     def list(self, request: Request) -> HttpResponse:
         """Return the projects that use most of their storage quota, fullest first.
 
-        Only projects that use at least ``over`` (query parameter) percent of their limit
-        ``image_size_total`` are listed; by default 80.
+        They are the projects that use at least ``over`` percent of their limit
+        ``image_size_total``; ``over`` is a query parameter, by default 80.
         """
         access.check(get_caller(request), "change_quota", {"owner": None})
         percent = _percent(request.query_params.get("over", "80"))
         return responses.json({"quotas": fullest_projects.above(percent)})
 
     def retrieve(self, request: Request, project: str) -> HttpResponse:
-        """Return each limit by its name: the value, its source, and how much the project uses."""
+        """Return the limits of a project by name: value, source, and how much the project uses."""
         attributes.clean_text(project, "id of a project")
         access.check(get_caller(request), "show_quota", {"owner": project})
         return responses.json(_document(project))
 
     def update(self, request: Request, project: str) -> HttpResponse:
-        """Set the given limits of a project; null restores the default of a limit, -1 means no limit."""
+        """Set the limits of a project that the body names, and return all limits.
+
+        The value null restores the default of a limit, -1 means no limit.
+        """
         attributes.clean_text(project, "id of a project")
         access.check(get_caller(request), "change_quota", {"owner": project})
         wanted = request_body.json(request._request)

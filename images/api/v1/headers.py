@@ -1,7 +1,7 @@
 """Image metadata in headers (``x-image-meta-…``) of requests and responses.
 
-Names are not case-sensitive, and ``-`` and ``_`` in them are the same, because the servers
-between client and service treat them so.
+The names of these headers are not case-sensitive, and ``-`` and ``_`` in them are equal, because
+the servers between client and service treat them so.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _UNSAFE = re.compile(r"[\x00-\x1f\x7f]|^\s|\s$")
 
 @dataclass(frozen=True)
 class Meta:
-    """The image metadata in the headers of a request; headers that were not sent are left out."""
+    """The image metadata in the headers of a request. It lacks fields whose headers were not sent."""
 
     fields: Mapping[str, Any]  # None for an empty header
     properties: Mapping[str, str]
@@ -52,7 +52,7 @@ class Meta:
 def decode(request: HttpRequest) -> Meta:
     """Return the image metadata in a request's headers.
 
-    Raises Invalid for unknown or malformed headers of metadata.
+    Raises Invalid for unknown or malformed headers with metadata.
     """
     fields, properties = {}, {}
     for key, value in request.META.items():
@@ -81,7 +81,7 @@ def _copy_from(request: HttpRequest, fields: Mapping[str, Any]) -> str | None:
 
 
 def encode(row: Row, caller: Caller) -> dict[str, str]:
-    """Return the response headers of an image: ``x-image-meta-…`` for each value, and ETag."""
+    """Return the response headers that describe an image: ``x-image-meta-…`` for each value, and ETag."""
     document = serializers.image(row, caller)
     properties = document.pop("properties")
     fields = {
@@ -97,7 +97,7 @@ def encode(row: Row, caller: Caller) -> dict[str, str]:
 
 
 def _text(name: str, value: str) -> str:
-    """Return the value of a header as text: UTF-8, decoded if it is percent-encoded.
+    """Return the value of a metadata header as text; percent-encoded text is decoded.
 
     Raises Invalid if the value is not UTF-8; ``name`` is for the message.
     """
@@ -110,7 +110,7 @@ def _text(name: str, value: str) -> str:
 
 
 def _property_name(name: str) -> str:
-    """Return the name of a property, percent-decoded, from the name of the header that has its value.
+    """Return the percent-decoded name of the property to which a header with this name belongs.
 
     Raises Invalid if the name is not UTF-8.
     """
@@ -172,7 +172,7 @@ def _checksum(name: str, text: str) -> str:
 
 
 def _or_none(check: Callable[[str, str], Any]) -> Callable[[str, str], Any]:
-    """Return a function that works like ``check``, but returns None for the header value ``None``.
+    """Return a function like ``check`` that also accepts the header value ``None``, and returns None.
 
     The historic Glance replicator sends this word for null.
     """
@@ -180,7 +180,10 @@ def _or_none(check: Callable[[str, str], Any]) -> Callable[[str, str], Any]:
 
 
 def _time(name: str, text: str) -> str:
-    """Return a time in ISO 8601 unchanged. Raises Invalid, with the header's ``name``, for other text."""
+    """Return a header value unchanged if it is a time in ISO 8601.
+
+    Raises Invalid, with the ``name`` of the header, for other text.
+    """
     query.instant(f"x-image-meta-{name}", text)
     return text
 

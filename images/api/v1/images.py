@@ -24,7 +24,7 @@ from images.models.rows import Row
 
 
 class ImageViewSet(V1ViewSet):
-    """The images of the catalogue, with their metadata in headers."""
+    """The images in API v1, which has their metadata in headers."""
 
     lookup_url_kwarg = "image_id"
     lookup_value_regex = IMAGE_UUID
@@ -116,7 +116,7 @@ class ImageRootViewSet(ImageViewSet):
     def http_method_not_allowed(  # type: ignore[override]
         self, request: Request, *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        """Raise NotFound for any method except GET and POST, because others need the path of an image."""
+        """Raise NotFound for methods other than GET and POST: they need the path of an image."""
         raise errors.NotFound("The resource could not be found.")
 
 
@@ -138,7 +138,7 @@ def _page(
 
 
 def _find(caller: Caller, image_id: str, action: str) -> Row:
-    """Return the row of an image that the caller sees, if the caller is allowed the action on it.
+    """Return the row of an image that the caller can see and on which the action is allowed.
 
     Admins also see deleted images. Raises NotFound for an image that the caller does not see,
     Forbidden if the action is not allowed.

@@ -1,4 +1,4 @@
-"""Members: the projects with which an image is shared."""
+"""API views for the members of an image: the projects with which it is shared."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class ImageMemberViewSet(V1ViewSet):
         return responses.nothing()
 
     def update(self, request: Request, image_id: str, member_id: str) -> HttpResponse:
-        """Share an image with a project, or change whether that project can share the image further."""
+        """Share an image with a project, or set whether that project can share the image further."""
         caller = _sharer(request, image_id, "add_member")
         can_share = _can_share(request_body.raw(request._request, request_body.SMALL))
         sharing.set_member(image_id, member_id, can_share, caller)
@@ -78,10 +78,9 @@ class SharedImageViewSet(V1ViewSet):
 
 
 def _sharer(request: Request, image_id: str, *actions: str) -> Caller:
-    """Return the request's caller if all these actions on the image's members are allowed.
+    """Return the request's caller if it is allowed all these actions on the image's members.
 
-    Raises NotFound if the caller does not see the image, Forbidden if an action is not
-    allowed.
+    Raises NotFound if the caller does not see the image, Forbidden if an action is not allowed.
     """
     caller = get_caller(request)
     image = access.find(caller, image_id)
@@ -91,7 +90,10 @@ def _sharer(request: Request, image_id: str, *actions: str) -> Caller:
 
 
 def _only(caller: Caller, image: Row) -> str | None:
-    """Return the caller's project if the caller sees only its own membership; None if it sees all."""
+    """Return the only member of an image that the caller can see: the caller's project.
+
+    Returns None if the caller can see all members.
+    """
     all_of_them = access.may(caller, "get_other_members", image) or sharing.may_share(
         caller, image
     )
@@ -103,7 +105,7 @@ def _document(name: str, value: str, can_share: bool) -> dict[str, Any]:
 
 
 def _memberships(document: Any) -> dict[str, bool | None]:
-    """Parse ``{"memberships": [{"member_id", "can_share"?}]}`` into project -> can_share.
+    """Parse the document ``{"memberships": [{"member_id", "can_share"?}]}`` into project -> can_share.
 
     A ``can_share`` that is not given becomes None. Raises Invalid for any other document.
     """
@@ -139,9 +141,9 @@ def _can_share(content: bytes) -> bool | None:
 
 
 def _flag(entry: dict[str, Any]) -> bool | None:
-    """Return ``can_share`` of a JSON object as a boolean; None if the object does not have it.
+    """Return the member ``can_share`` of a JSON object as a boolean; None if the object lacks it.
 
-    Words such as "no" are false.
+    Strings such as "no" count as false.
     """
     if "can_share" not in entry:
         return None

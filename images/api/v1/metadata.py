@@ -1,4 +1,4 @@
-"""Conversion of metadata in headers to attributes of an image, by the rules of API v1."""
+"""Conversion of image metadata in headers to attributes of an image, by the rules of API v1."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ IMMUTABLE: Final = ("id", "status")
 
 
 def new(meta: Meta, caller: Caller, needs_formats: bool) -> dict[str, Any]:
-    """Return the attributes of a new image from the metadata in the request's headers.
+    """Return the attributes of a new image, from the metadata in a request's headers.
 
     The owner is the caller's project, unless an admin names another one. Fields that only the
-    service sets, such as the status, are ignored. With ``needs_formats`` the disk format and
-    the container format are required. Raises Invalid for malformed values.
+    service sets, such as the status, are ignored. With ``needs_formats`` the disk format and the
+    container format are required. Raises Invalid for malformed values.
     """
     fields = {name: meta.get(name) for name in ("id", *PLAIN)}
     fields |= _formats(meta, {}, needs_formats)
@@ -36,11 +36,11 @@ def new(meta: Meta, caller: Caller, needs_formats: bool) -> dict[str, Any]:
 
 
 def changes(meta: Meta, row: Row, caller: Caller, source: Sources) -> Changes:
-    """Return the changes that the metadata in a request's headers makes to an image. Writes nothing.
+    """Return the changes to an image that the metadata in a request's headers asks for.
 
-    Properties that the request leaves out are removed, unless it has data in its body or the
-    header ``x-glance-registry-purge-props: false``. Raises Invalid for malformed values, and
-    Forbidden if the headers name another id or status than the image has.
+    Writes nothing. Properties that the request leaves out are to be removed, unless the request has
+    data in its body or the header ``x-glance-registry-purge-props: false``. Raises Invalid for
+    malformed values, and Forbidden if the headers name another id or status than the image has.
     """
     _check_immutable(meta, row)
     wanted = {name: meta.get(name) for name in PLAIN}
@@ -94,7 +94,7 @@ def _formats(
 
 
 def _owner(meta: Meta, row: Row, caller: Caller) -> str | None:
-    """Return the new owner that the request's headers name, or None if the owner stays.
+    """Return the new owner that the request's headers name, or None if the owner is not to change.
 
     A new owner is ignored if the caller has no permission to change the owner; but Forbidden is
     raised for an admin whose application credential does not allow this.
@@ -110,7 +110,7 @@ def _owner(meta: Meta, row: Row, caller: Caller) -> str | None:
 
 
 def _visibility(meta: Meta, row: Row) -> str | None:
-    """Return the visibility that the request's headers ask for, or None if it stays.
+    """Return the visibility that the request's headers ask for, or None if it is not to change.
 
     API v1 only knows whether an image is public: an image that is not public, and is not made
     public, keeps its visibility, such as ``community``.
@@ -124,12 +124,12 @@ def _visibility(meta: Meta, row: Row) -> str | None:
 def _properties(
     meta: Meta, row: Row, caller: Caller
 ) -> tuple[dict[str, str], set[str]]:
-    """Return the properties that a request sets, and the names of the image's properties to remove.
+    """Return the properties that a request sets, and the names of the properties to remove.
 
-    To be removed are all properties that the request leaves out, except properties that the
-    caller cannot read. Headers lose the case and the dashes of names, so the names in the
-    request are matched to the names of the image's properties. A property that the caller
-    cannot update can be sent with its present value, because clients send all properties.
+    All properties of the image that the request leaves out are to be removed, except those that the
+    caller cannot read. Headers lose the case and the dashes of names, so the names in the request
+    are matched to the names of the image's properties. A property that the caller cannot update can
+    be sent with its present value, because clients send all properties.
     """
     before = access.readable(caller, row["properties"])
     names = {_as_sent(name): name for name in before}

@@ -17,7 +17,10 @@ SCHEMES = ("http://", "https://")
 
 
 class Sources(NamedTuple):
-    """The sources of an image's data that a request names: at most one is set; none if it has no data."""
+    """The source of an image's data that a request names: at most one of the fields is set.
+
+    None is set for a request without data.
+    """
 
     has_body: bool
     copy_from: str | None  # URL
@@ -25,7 +28,7 @@ class Sources(NamedTuple):
 
 
 def of(request: HttpRequest, meta: Meta) -> Sources:
-    """Return the source of data that a request names: its body, a URL to copy from, or a location.
+    """Return the source of an image's data: the request's body, a URL to copy from, or a location.
 
     Raises Invalid for several sources, for a URL that is not http(s), for a store that does not
     exist, and for a body that is only a part of the data, or encoded.
@@ -43,7 +46,7 @@ def of(request: HttpRequest, meta: Meta) -> Sources:
 
 
 def size(request: HttpRequest, meta: Meta) -> int | None:
-    """Return the size of the data in bytes that the request's headers state; None if they state none.
+    """Return the size of the data in bytes that the headers state; None if they state no size.
 
     Raises Invalid above IMAGECATALOG_IMAGE_SIZE_CAP.
     """
@@ -59,18 +62,20 @@ def size(request: HttpRequest, meta: Meta) -> int | None:
 
 
 def store_id(meta: Meta) -> str | None:
-    """Return the id of the store that a request's metadata names by its id or type; None if none.
+    """Return the id of the store that a request's metadata names; None if it names no store.
 
-    Raises Invalid if there is no such store, StoreReadOnly if the store cannot be written.
+    The metadata can have the id or the type of a store. Raises Invalid if there is no such store,
+    StoreReadOnly if the store cannot be written.
     """
     name = meta.get("store")
     return lifecycle.writable_store(stores.by_scheme(name).id).id if name else None
 
 
 def blocks(request: HttpRequest) -> Iterator[bytes]:
-    """Yield the blocks of the request body, which must be application/octet-stream.
+    """Yield the bytes of the request body in blocks, for an upload.
 
-    Raises Invalid for any other Content-Type when the first block is read: then the upload fails.
+    Raises Invalid, only when the first block is read, unless Content-Type is
+    application/octet-stream.
     """
     if request.content_type != streaming.MEDIA_TYPE:
         raise errors.Invalid(f"Content-Type must be {streaming.MEDIA_TYPE}")
@@ -104,7 +109,7 @@ def fetch_source(request: HttpRequest, meta: Meta, url: str) -> lifecycle.Source
 
 
 def location(request: HttpRequest, meta: Meta, url: str) -> lifecycle.AddLocation:
-    """Return the change that makes this URL the only location of the image. Writes nothing.
+    """Return a change that makes a URL the only location of an image. Writes nothing.
 
     Raises Invalid for a URL that is not accepted or a size above the limit.
     """

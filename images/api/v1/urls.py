@@ -11,7 +11,7 @@ from images.http.views import IMAGE_ID, UnknownPathView
 
 
 class V1Router(SimpleRouter):
-    """A router with the methods of API v1, such as HEAD of an image and PUT of all its members."""
+    """A router that also maps the methods special to API v1, such as PUT for all members of an image."""
 
     routes = [
         Route(

@@ -1,4 +1,4 @@
-"""The base of API v1's ViewSets, with the status codes that differ from API v2."""
+"""The base class of the ViewSets of API v1."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from images.http.views import ApiViewSet
 
 
 class V1ViewSet(ApiViewSet):
-    """The base of the ViewSets of API v1, whose status codes for errors differ from API v2."""
+    """The base class of the ViewSets of API v1. For some errors, its status codes differ from API v2."""
 
     error_status: ClassVar = {
         errors.AlreadyBegun: 400,

@@ -1,7 +1,7 @@
-"""Resumable uploads from the browser admin, authenticated by the session of its user.
+"""Resumable uploads from the browser admin, authenticated by the session of the admin's user.
 
-The URLs of these views are below the admin's URL, so that browsers never send the session
-cookie to the API itself.
+The URLs of these views are below the admin's URL, so that browsers never send the session cookie to
+the API itself.
 """
 
 from __future__ import annotations

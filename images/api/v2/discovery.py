@@ -1,4 +1,4 @@
-"""The JSON schemas of the resources."""
+"""The API view of the JSON schemas, which describe the objects in responses."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ DOCUMENTS = {
 
 
 class SchemaViewSet(ApiViewSet):
-    """``/v2/schemas/{name}``: the JSON schemas of images, members, tasks and definitions."""
+    """``/v2/schemas/{name}``: the JSON schemas of images, members, tasks and metadata definitions."""
 
     lookup_url_kwarg = "name"
     lookup_value_regex = "|".join(DOCUMENTS)

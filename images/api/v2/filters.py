@@ -1,6 +1,6 @@
 """The query parameters of ``GET /v2/images``: filters, order and page.
 
-Parses parameters only. ``images.listing`` applies visibility and fetches the page.
+Only parses parameters. ``images.listing`` applies visibility and fetches the page.
 """
 
 from __future__ import annotations
@@ -79,7 +79,10 @@ def parse(params: QueryDict, caller: Caller) -> Listing:
 
 
 def links(params: QueryDict, next_marker: str | None) -> dict[str, str]:
-    """Return the paths of the first page of ``GET /v2/images`` and, with a marker, of the next page."""
+    """Return the path of the first page of ``GET /v2/images``, and of the next page if there is a marker.
+
+    The names are ``first`` and ``next``.
+    """
     return query.links("/v2/images", params, next_marker)
 
 
@@ -148,7 +151,10 @@ def _where(params: QueryDict, caller: Caller) -> Q:
 
 
 def _asks_for_trash(params: QueryDict) -> bool:
-    """Return whether every ``status`` filter asks for ``pending_delete``; False without such a filter."""
+    """Return whether the request lists the trash: all filters by ``status`` ask for ``pending_delete``.
+
+    False without a filter by ``status``.
+    """
     return "status" in params and all(
         _text("status", value) in TRASH for value in params.getlist("status")
     )
@@ -168,10 +174,10 @@ def _text(name: str, value: str) -> Q:
 
 
 def _items(name: str, text: str) -> list[str]:
-    """Return the values of a list such as ``a,"b,c"``; within quotes a backslash escapes a character.
+    """Return the values in a list such as ``a,"b,c"``.
 
-    Raises Invalid if the list is malformed or has more than MAX_IN values; ``name`` is the name
-    of the parameter, for the message.
+    A backslash within quotes escapes a character. Raises Invalid if the list is malformed or has
+    more than MAX_IN values; ``name``, that of the parameter, is for the message.
     """
     items, position, more = [], 0, True
     while more:
@@ -223,10 +229,10 @@ def _tag(name: str, value: str) -> Q:
 
 
 def _time(name: str, value: str) -> Q:
-    """Return the query condition for a time with an operator, such as ``gte:2026-01-31``.
+    """Return the query condition for a filter by time, such as ``gte:2026-01-31``.
 
-    ``name`` is the column. A time without a fraction stands for its whole second, because the
-    API shows whole seconds. Raises Invalid for malformed values.
+    ``name`` is the column. A time without a fraction stands for its whole second, because the API
+    shows whole seconds. Raises Invalid for malformed values.
     """
     match = _TIME_OPERATOR.fullmatch(value)
     op, text = match.groups() if match else ("eq", value)

@@ -1,4 +1,7 @@
-"""Actions on an image: deactivate, reactivate, and restore, which is an extension."""
+"""Actions on an image: deactivate, reactivate and restore.
+
+Restore is an extension of the Image API.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,7 @@ class ImageActionViewSet(ApiViewSet):
 
 
 def _reason(request: Request) -> str:
-    """Return the text of the header X-Reason, which is recorded in the image's history."""
+    """Return the text of the header X-Reason (empty without it); the image's history records it."""
     try:
         text = request_body.header_text(request.headers.get("X-Reason", ""))
     except UnicodeError:

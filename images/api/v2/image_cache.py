@@ -1,4 +1,4 @@
-"""The read cache of the machine that answers the request (Image API 2.14 to 2.18)."""
+"""API views for the read cache of the machine that answers (Image API 2.14 to 2.18)."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class ImageCacheViewSet(ApiViewSet):
         return responses.nothing()
 
     def update(self, request: Request, image_id: str) -> HttpResponse:
-        """Queue an image, so that the background worker of this machine caches it."""
+        """Queue an image to be cached by the background worker of this machine."""
         caller = get_caller(request)
         image = access.get_image(caller, image_id, "cache_image")
         request_body.refuse(request._request)
@@ -60,7 +60,10 @@ class ImageCacheViewSet(ApiViewSet):
         return responses.nothing(202)
 
     def destroy(self, request: Request, image_id: str) -> HttpResponse:
-        """Remove an image, even a deleted one, from the cache and from the queue of images to be cached."""
+        """Remove an image from the cache, and from the queue of images to be cached.
+
+        The image can be a deleted one.
+        """
         _check(request, "cache_delete")
         cache.remove_or_dequeue(image_id)
         return responses.nothing()
@@ -73,14 +76,20 @@ class ImageCacheViewSet(ApiViewSet):
         return responses.nothing(200)
 
     def prune(self, request: Request) -> HttpResponse:
-        """Evict images until the cache is no larger than its maximum size; return how much was evicted."""
+        """Evict images until the cache is no larger than its maximum size.
+
+        Returns the number of evicted images and their bytes.
+        """
         _check(request, "cache_prune")
         request_body.refuse(request._request)
         files, size = cache.prune()
         return responses.json({"total_files_pruned": files, "total_bytes_pruned": size})
 
     def nodes(self, request: Request, image_id: str) -> HttpResponse:
-        """Answer 409: the machines that cache an image are unknown, as each knows its own cache only."""
+        """Answer 409, because it is unknown which machines cache an image.
+
+        Each machine knows its own cache only.
+        """
         _check(request, "list_cached_nodes")
         raise errors.Conflict(
             "Each machine knows its own cache only. Ask the machines for their lists."

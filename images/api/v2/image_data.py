@@ -1,4 +1,4 @@
-"""An image's data: upload and download."""
+"""API views for the upload and download of an image's data."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class ImageDataView(ApiView):
         return _upload(request, image_id)
 
     def get(self, request: Request, image_id: str) -> HttpResponseBase:
-        """Send an image's data, or the range of the data in the header Range."""
+        """Send an image's data, or the range of it that the header Range names."""
         return _download(request, image_id)
 
     def head(self, request: Request, image_id: str) -> HttpResponseBase:
@@ -72,9 +72,9 @@ def _download(request: Request, image_id: str) -> HttpResponseBase:
 def _digests(http: HttpRequest, image: Row) -> dict[str, str]:
     """Return the digests of an image's data for the response header Repr-Digest, by algorithm.
 
-    They are those that the request header Want-Repr-Digest prefers; without this header, the digest
-    in the image's own algorithm. If the header names an algorithm whose digest is not known, the
-    background worker is asked to compute it.
+    The request header Want-Repr-Digest chooses among the known digests. Without it, the digest in
+    the image's own algorithm is returned. If the header names an algorithm whose digest is not
+    known, the background worker is asked to compute that digest.
     """
     if digest_fields.WANTED not in http.headers:
         return {image["os_hash_algo"]: image["os_hash_value"]}
@@ -100,10 +100,10 @@ def _response(
 
 
 def _allowed(caller: Caller, image_id: str, preferred: list[str]) -> Row:
-    """Return the row of an image if the caller is allowed to download its data.
+    """Return the row of an image whose data the caller is allowed to download.
 
-    If there are ``preferred`` stores, the caller must also be allowed to choose the stores.
-    Raises NotFound if the caller does not see the image, Forbidden if it is not allowed.
+    If there are ``preferred`` stores, the caller must also be allowed to choose the stores. Raises
+    NotFound if the caller does not see the image, Forbidden if the download is not allowed.
     """
     image = access.get_image(caller, image_id, "download_image")
     if preferred:
@@ -113,9 +113,9 @@ def _allowed(caller: Caller, image_id: str, preferred: list[str]) -> Row:
 
 
 def _preferred(request: Request) -> list[str]:
-    """Return the ids of the stores in the query ``?prefer=a,b``, from which data is read first.
+    """Return the store ids in the query ``?prefer=a,b``: these stores are tried first for a download.
 
-    Raises Invalid if a store does not exist.
+    Empty without the parameter. Raises Invalid if a store does not exist.
     """
     text = request._request.GET.get("prefer", "")
     return [_store_id(name) for name in text.replace(",", " ").split()]
@@ -129,11 +129,10 @@ def _store_id(name: str) -> str:
 
 
 def announced_size(http: HttpRequest) -> int | None:
-    """Return the size in bytes of the data in a request's body; None if the headers do not state it.
+    """Return the size in bytes that a request's headers state for its data; None if they state none.
 
-    Raises UnsupportedData if Content-Type is not application/octet-stream, EncodedContent for
-    an encoded body, and Invalid for a body that is only a part of the data, or a malformed
-    size.
+    Raises UnsupportedData if Content-Type is not application/octet-stream, EncodedContent for an
+    encoded body, and Invalid for a body that is only a part of the data, or a malformed size.
     """
     if http.content_type != streaming.MEDIA_TYPE:
         message = f"Send the data as Content-Type: {streaming.MEDIA_TYPE}."

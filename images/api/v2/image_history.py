@@ -1,4 +1,4 @@
-"""The history of an image, even of a deleted image (an extension of the Image API)."""
+"""The API view of an image's history, even of a deleted image (an extension of the Image API)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class ImageHistoryViewSet(ApiViewSet):
     """``/v2/images/{id}/history``: the events of an image, oldest first."""
 
     def list(self, request: Request, image_id: str) -> HttpResponse:
-        """Return a page of an image's events, and the error of its last transfer if that has failed."""
+        """Return a page of an image's events, and the error of the last transfer if that has failed."""
         caller, params = get_caller(request), _params(request)
         access.get_remembered_image(caller, image_id, "get_image_history")
         page = history.events(
@@ -110,9 +110,9 @@ def _event(
 ) -> dict[str, Any]:
     """Return an event as a JSON object, without the details that the caller is not allowed to see.
 
-    ``handover`` is the last change of the image's owner, or None if all values are shown. In
-    events up to that change, null replaces every value of the details except the owner, so that
-    a new owner does not read what the image had before.
+    ``handover`` is the last change of the image's owner, or None if all values are to be shown. In
+    events up to that change, null replaces every value of the details except the owner, so that a
+    new owner does not read what the image had before.
     """
     shown = {
         **event,

@@ -1,4 +1,4 @@
-"""Import of an image's data, which a background worker carries out."""
+"""API view for imports of an image's data, which a background worker carries out."""
 
 from __future__ import annotations
 
@@ -46,9 +46,10 @@ class ImageImportViewSet(ApiViewSet):
 
 
 def _wanted(document: Any, store: str) -> ImportRequest:
-    """Return the import request in a JSON body; ``store`` is the store id in the header, or empty.
+    """Return the import request that a JSON body describes.
 
-    Raises Invalid for a malformed body.
+    ``store`` is the store id in the header X-Image-Meta-Store, or empty. Raises Invalid for a
+    malformed body.
     """
     method = _method(document)
     for flag in FLAGS:
@@ -79,10 +80,10 @@ def _wanted(document: Any, store: str) -> ImportRequest:
 def _expected(
     document: dict[str, Any], member: str, method: str
 ) -> tuple[int | None, dict[str, str]]:
-    """Return the size (bytes) and digests (algorithm -> hexadecimal) in this member of the JSON body.
+    """Return the size in bytes and the digests (algorithm -> hexadecimal) that a JSON body expects.
 
-    Returns None and no digests if the body has no such member. Raises Invalid if they are
-    malformed, or if the import method copies data whose digests are known already.
+    They are in the body's ``member``; without it, None and no digests are returned. Raises Invalid
+    if they are malformed, or if the import ``method`` copies data whose digests are known already.
     """
     expected = document.get(member)
     if expected is None:
@@ -114,11 +115,12 @@ def _is_size(value: Any) -> bool:
 def _checksum_file(
     document: dict[str, Any], method: str, uri: str
 ) -> ChecksumFile | None:
-    """Return the checksum file that a JSON body names, and the data's name in it; None without one.
+    """Return the checksum file that a JSON body names, and the name of the data in that file.
 
-    If the body gives no name, it is the last part of the data's URL ``uri``. Raises Invalid for
-    values that are not strings, for a name without a checksum file, and for an import method
-    that copies data whose digests are known already.
+    Returns None if the body names no checksum file. If the body gives no name for the data, it is
+    the last part of the data's URL ``uri``. Raises Invalid for values that are not strings, for a
+    name without a checksum file, and for an import method that copies data whose digests are known
+    already.
     """
     url, name = document.get(CHECKSUM_URL) or "", document.get(CHECKSUM_NAME) or ""
     if not isinstance(url, str) or not isinstance(name, str):
@@ -132,9 +134,10 @@ def _checksum_file(
 
 
 def _check_compared(member: str, method: str) -> None:
-    """Raise Invalid unless the import method supports this member of the JSON body.
+    """Raise Invalid unless the import ``method`` supports this member of the JSON body.
 
-    The members state digests: methods that copy data with known digests do not support them.
+    The member has digests that the data must have. Methods that copy data whose digests are known
+    already do not support it.
     """
     if method not in COMPARED:
         raise errors.Invalid(
@@ -145,9 +148,10 @@ def _check_compared(member: str, method: str) -> None:
 def _from_region(
     wanted: ImportRequest, method: dict[str, Any], request: Request
 ) -> ImportRequest:
-    """Return the import request with the other region's image that ``method`` names.
+    """Add to an import request the image of another region from which the data comes; return the result.
 
-    The caller's token is added, too. Raises Invalid for values that are not strings.
+    ``method``, from the JSON body, names the region and the image. The caller's token is added,
+    too. Raises Invalid for values that are not strings.
     """
     given = {name: method.get(name) or default for name, default in REMOTE.items()}
     if not all(isinstance(value, str) for value in given.values()):
@@ -169,10 +173,10 @@ def _method(document: Any) -> dict[str, Any]:
 
 
 def _store_ids(document: dict[str, Any], store: str) -> tuple[str, ...]:
-    """Return the ids of the stores in the JSON body, each once, or the id of ``store`` in the header.
+    """Return the ids of the stores into which to import, each once.
 
-    Empty if neither names a store. Raises Invalid if the ids are malformed, or stores are
-    chosen in more than one way.
+    They are in the JSON body, or there is one in the header (``store``). Empty if neither names a
+    store. Raises Invalid if the ids are malformed, or stores are chosen in more than one way.
     """
     store_ids = document.get("stores") or []
     is_list = isinstance(store_ids, list)

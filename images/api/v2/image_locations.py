@@ -1,4 +1,7 @@
-"""The locations of an image; the JSON patch of the image changes them too, at ``/locations``."""
+"""API views for the locations of an image.
+
+The JSON patch of an image can change them, too, at ``/locations``.
+"""
 
 from __future__ import annotations
 
@@ -24,14 +27,14 @@ VALIDATION_ALGORITHMS = ("md5", "sha1", "sha256", "sha512")
 
 
 class NewLocation(NamedTuple):
-    """The URL of a location to be added, and the digest that its data must have, if one was sent."""
+    """A location to be added: its URL, and the digest that its data must have, if one was sent."""
 
     url: str
     digests: dict[str, str]  # algorithm -> hexadecimal
 
     @classmethod
     def parse(cls, document: object) -> NewLocation:
-        """Parse ``{"url", "validation_data"?}``. Raises Invalid if it is malformed."""
+        """Parse the JSON object ``{"url", "validation_data"?}``. Raises Invalid if it is malformed."""
         if not isinstance(document, dict) or not isinstance(document.get("url"), str):
             raise errors.Invalid("Send an object with 'url'.")
         if unknown := set(document) - {"url", "validation_data"}:
@@ -41,7 +44,10 @@ class NewLocation(NamedTuple):
         return cls(document["url"], _digests(document.get("validation_data", {})))
 
     def shown(self) -> dict[str, Any]:
-        """Return the URL, without its secrets, and the digest, as the task of the request shows them."""
+        """Return the URL, without its secrets, and the digest, as a JSON object.
+
+        Clients see the object in the task that checks the location.
+        """
         validation = [
             {"os_hash_algo": algorithm, "os_hash_value": value}
             for algorithm, value in self.digests.items()
@@ -96,10 +102,10 @@ class ImageLocationViewSet(ApiViewSet):
     def check_positions(
         caller: Caller, image: Row, operations: Sequence[LocationOperation]
     ) -> None:
-        """Raise Forbidden for an operation at a position if the caller does not see all locations.
+        """Raise Forbidden if the caller names a location by its position but does not see all locations.
 
-        A position counts all locations, so such a caller could choose the wrong one. Every
-        caller knows the position of an image's only location.
+        A position counts all locations, so such a caller could choose the wrong one. The position
+        of an image's only location is always allowed.
         """
         has_position = any(operation.index is not None for operation in operations)
         count = len(image["locations"])
@@ -153,9 +159,10 @@ def _digests(validation: object) -> dict[str, str]:
 def _with_status(
     image: Row, operations: Sequence[LocationOperation]
 ) -> Iterator[tuple[Status, LocationOperation]]:
-    """Yield (status, operation): the status that the image has when the operation is applied.
+    """Yield each operation with the status that the image will have before it: (status, operation).
 
-    The status is active or queued, depending on whether earlier operations leave any locations.
+    After the first operation, the status is active or queued, depending on whether the earlier
+    operations leave any locations.
     """
     status, count = image["status"], len(image["locations"])
     for operation in operations:

@@ -1,4 +1,4 @@
-"""Members: the projects with which an image is shared."""
+"""API views for the members of an image: the projects with which it is shared."""
 
 from __future__ import annotations
 
@@ -81,10 +81,10 @@ class ImageMemberViewSet(ApiViewSet):
 
 
 def _image(caller: Caller, image_id: str, member_id: str, action: str) -> Row:
-    """Return the row of an image, with ``member_id`` added, if the action on this member is allowed.
+    """Return the row of an image if the caller is allowed the action on the member ``member_id``.
 
-    Raises NotFound if the caller does not see the image, Forbidden if the action is not
-    allowed.
+    The row gets ``member_id`` as a further value, for the rule. Raises NotFound if the caller does
+    not see the image, Forbidden if the action is not allowed.
     """
     image = {**access.find(caller, image_id), "member_id": member_id}
     access.require(caller, action, image)
@@ -92,7 +92,10 @@ def _image(caller: Caller, image_id: str, member_id: str, action: str) -> Row:
 
 
 def _only(caller: Caller, image: Row) -> str | None:
-    """Return the caller's project if the caller sees only its own membership; None if it sees all."""
+    """Return the only member of an image that the caller can see: the caller's project.
+
+    Returns None if the caller can see all members.
+    """
     return None if access.may(caller, "get_other_members", image) else caller.project
 
 

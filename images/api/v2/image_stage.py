@@ -15,13 +15,16 @@ from images.http.views import ApiView, get_caller
 
 
 class ImageStageView(ApiView):
-    """``/v2/images/{id}/stage``: staged data of an image, which a later request imports."""
+    """``/v2/images/{id}/stage``: the upload of staged data, which a later request imports."""
 
     http_method_names = ["put"]
     error_status: ClassVar = {UnsupportedData: 415}
 
     def put(self, request: Request, image_id: str) -> HttpResponse:
-        """Receive and keep the data of a queued image; the status of the image is then ``uploading``."""
+        """Receive and store the data of a queued image, for a later import.
+
+        The status of the image is ``uploading`` then.
+        """
         http = request._request
         size, digests = announced_size(http), digest_fields.expected(http)
         caller = get_caller(request)

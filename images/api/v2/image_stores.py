@@ -1,4 +1,4 @@
-"""The data of an image in one store."""
+"""API view for the copy of an image's data in one store."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from images.http.views import IMAGE_UUID, ApiViewSet, get_caller
 
 
 class ImageStoreViewSet(ApiViewSet):
-    """``/v2/stores/{store_id}/{image_id}``: an image's data in one of several stores."""
+    """``/v2/stores/{store_id}/{image_id}``: the copy of an image's data in one of several stores."""
 
     lookup_url_kwarg = "image_id"
     lookup_value_regex = IMAGE_UUID

@@ -1,4 +1,4 @@
-"""Tags of an image, added and removed one at a time."""
+"""API view that adds or removes a tag of an image."""
 
 from __future__ import annotations
 

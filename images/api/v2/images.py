@@ -1,4 +1,4 @@
-"""Images: list, create, show, update, delete."""
+"""API views that list, create, show, update and delete images."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class ImageViewSet(ApiViewSet):
         )
 
     def create(self, request: Request) -> HttpResponse:
-        """Create an image from a JSON object. It is queued: it has no data yet."""
+        """Create an image from a JSON object. The image is ``queued``: it has no data yet."""
         caller = get_caller(request)
         access.check_may_add(caller)
         fields, properties, tags = custom_properties.parse_new_image(

@@ -1,4 +1,4 @@
-"""Information on the service itself: stores, import methods, and the use of limits."""
+"""API views about the service itself: stores, import methods, and the use of limits."""
 
 from __future__ import annotations
 
@@ -61,9 +61,9 @@ class UsageViewSet(ApiViewSet):
     """``/v2/info/usage``: how much the caller's project uses of each of its limits."""
 
     def list(self, request: Request) -> HttpResponse:
-        """Return each limit by name, and how much the caller's project uses of it; sizes are in MiB.
+        """Return each limit of the caller's project by name, and how much the project uses of it.
 
-        The object is empty if no limit is set.
+        Sizes are in MiB. The object is empty if no limit is set.
         """
         project = get_caller(request).project
         is_limited = any(limit is not None for limit in limits.of(project).values())

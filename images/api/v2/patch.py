@@ -1,4 +1,4 @@
-"""The two JSON patch dialects of the Image API: from a request body to ``Changes``.
+"""Conversion of a JSON patch of an image to ``Changes``, in both dialects of the Image API.
 
 This module works in memory only, and checks neither permissions nor the status of the image.
 """
@@ -80,11 +80,11 @@ def parse(content_type: str, content: bytes) -> list[Operation]:
 def plan(
     operations: list[Operation], properties: Mapping[str, str]
 ) -> tuple[Changes, list[LocationOperation]]:
-    """Return the changes that operations make to an image, and the operations on its locations.
+    """Return the changes that a patch makes to an image, and the operations on its locations.
 
-    The operations are applied in order, in memory only. ``properties`` are the image's
-    properties that the caller can read. Raises Invalid, Forbidden for read-only attributes, and
-    Conflict if a property to be added exists, or one to be changed does not.
+    The operations are applied in order, in memory only. ``properties`` are the image's properties
+    that the caller can read. Raises Invalid for a bad value or path, Forbidden for read-only
+    attributes, and Conflict if a property to be added exists, or one to be changed does not.
     """
     draft = _Draft(dict(properties))
     locations = [

@@ -1,4 +1,4 @@
-"""The JSON schemas from which clients build their models of images, members and tasks."""
+"""The JSON schemas of images, members and tasks, from which clients build their classes."""
 
 from __future__ import annotations
 
@@ -19,13 +19,16 @@ Schema = dict[str, Any]
 
 
 def image() -> Schema:
-    """Return the JSON schema of an image; any member that it does not list is a string property."""
+    """Return the JSON schema of an image, with the properties that the operator has described.
+
+    Any member that the schema does not list is a string property.
+    """
     schema = plain_image()
     return schema | {"properties": _described() | schema["properties"]}
 
 
 def plain_image() -> Schema:
-    """Return the JSON schema of an image, without properties that the operator's configuration adds."""
+    """Return the JSON schema of an image, without the properties that the operator has described."""
     return {
         "name": "image",
         "properties": _settable() | _read_only() | {"locations": _locations()},

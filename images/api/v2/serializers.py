@@ -1,6 +1,6 @@
 """Conversion of an image's row to its JSON object in API v2.
 
-The code uses no serializers of DRF, because lists spend most of their time in it.
+The conversion uses no serializers of DRF, because lists spend most of their time here.
 """
 
 from __future__ import annotations
@@ -66,9 +66,10 @@ def image(row: Row, caller: Caller) -> dict[str, Any]:
 
 
 def _import_state(status: str, task_id: str, targets: str) -> dict[str, str]:
-    """Return the ``os_glance_…`` properties by which clients follow an import of the image.
+    """Return the ``os_glance_…`` properties that show clients the progress of an import of the image.
 
-    ``targets`` are the stores of the import with their statuses: ``store=status,store=status``.
+    ``status`` is that of the transfer. ``targets`` are the stores of the import with their
+    statuses: ``store=status,store=status``.
     """
     is_open = status in OPEN_STATUSES
     stores_by_status: dict[str, list[str]] = {}
@@ -88,8 +89,8 @@ def _import_state(status: str, task_id: str, targets: str) -> dict[str, str]:
 def visible_locations(row: Row, caller: Caller) -> list[Location]:
     """Return the locations of an image whose URLs the caller is allowed to see.
 
-    The URLs of a store reveal where the operator keeps data, so only admins and services see
-    them, unless IMAGECATALOG_SHOW_LOCATIONS is ``all``.
+    The URLs of stores reveal where the operator keeps data. IMAGECATALOG_SHOW_LOCATIONS says
+    whether other callers than admins and services see them.
     """
     shown_to = settings.IMAGECATALOG_SHOW_LOCATIONS
     if shown_to == "off" or (row["status"] == "deactivated" and not caller.is_admin):
@@ -105,7 +106,7 @@ def visible_locations(row: Row, caller: Caller) -> list[Location]:
 
 
 def locations(visible: Iterable[Location]) -> list[dict[str, Any]]:
-    """Return locations as JSON objects."""
+    """Return these locations as JSON objects."""
     return [
         {"url": _url(store, key), "metadata": {**metadata, "store": store}}
         for store, key, metadata in visible

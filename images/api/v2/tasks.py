@@ -42,8 +42,8 @@ class ImageTaskViewSet(ApiViewSet):
     def list(self, request: Request, image_id: str) -> HttpResponse:
         """Return the newest ``MAX_LIMIT`` tasks of an image that have not expired.
 
-        There are no pages, because clients do not expect them. Only administrators see the
-        tasks of other projects.
+        The list has no further pages, because clients do not expect them. Only administrators see
+        the tasks of other projects.
         """
         caller = get_caller(request)
         access.get_image(caller, image_id)
@@ -60,7 +60,10 @@ class TaskViewSet(ApiViewSet):
     http_method_names = ["get", "post"]
 
     def list(self, request: Request) -> HttpResponse:
-        """Return a page of the tasks that have not expired; lists leave out some members of a task."""
+        """Return a page of the tasks that have not expired.
+
+        A task in the list lacks some members, which the task itself has.
+        """
         params = request.query_params
         caller = get_caller(request)
         found = _filtered(_visible(caller), params)
@@ -124,7 +127,7 @@ def _visible(caller: Caller) -> QuerySet[Transfer]:
 
 
 def _own(found: QuerySet[Transfer], caller: Caller) -> QuerySet[Transfer]:
-    """Return the rows of ``found`` that are tasks of the caller's project; all rows for administrators.
+    """Return those tasks in ``found`` that belong to the caller's project; all for administrators.
 
     Each task of the API is a row of Transfer. A caller without a project gets no rows.
     """
@@ -166,7 +169,7 @@ def _page(found: QuerySet[Transfer], params: QueryDict) -> QuerySet[Transfer]:
 
 
 def _import_input(document: Any) -> dict[str, Any]:
-    """Return the member ``input`` of a request for a new task.
+    """Return the member ``input`` of a request that creates a task.
 
     Raises Invalid unless the request describes an import.
     """
@@ -191,7 +194,7 @@ def _import_input(document: Any) -> dict[str, Any]:
 
 
 def _facts(transfer: Transfer, caller: Caller) -> dict[str, Any]:
-    """Return the members that both JSON forms of a task have in common: all but the times."""
+    """Return the members, all but the times, that both JSON forms of a task have in common."""
     request = dict(transfer.task_request or {})
     kind = _type(transfer)
     if kind == IMPORT:
@@ -244,5 +247,8 @@ def _times(transfer: Transfer) -> dict[str, datetime | None]:
 
 
 def _raw(moment: datetime | None) -> str | None:
-    """Return a time in ISO 8601 with microseconds but no zone, as ``/v2/images/{id}/tasks`` shows it."""
+    """Return a time in ISO 8601 with microseconds but no zone; None for None.
+
+    This is the form of times in ``/v2/images/{id}/tasks``.
+    """
     return responses.instant(moment).removesuffix("Z") if moment else None

@@ -53,7 +53,7 @@ class WrongMediaType(errors.Invalid):
 
 
 class TusView(ApiView):
-    """A view with the headers and status codes that tus 1.0.0 adds to the API's own."""
+    """The base class of views with the headers and status codes that tus 1.0.0 demands."""
 
     error_status: ClassVar = {
         WrongVersion: 412,
@@ -85,7 +85,11 @@ class TusView(ApiView):
         return response
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Authenticate the caller. Raises WrongVersion unless Tus-Resumable names the supported version."""
+        """Authenticate the caller, and check the version of the tus protocol.
+
+        Raises WrongVersion unless the header Tus-Resumable names the supported version; GET does
+        not need the header.
+        """
         super().initial(request, *args, **kwargs)
         if request.method != "GET" and request.headers.get("Tus-Resumable") != VERSION:
             raise WrongVersion(
@@ -99,13 +103,13 @@ class UploadsView(TusView):
     http_method_names = ["get", "post"]
 
     def get(self, request: Request, image_id: str) -> HttpResponse:
-        """Return the open upload of an image, in a list of at most one."""
+        """Return a list with the open resumable upload of an image; empty if there is none."""
         _allowed(request, image_id)
         documents = [_document(upload) for upload in uploads.uploads(image_id)]
         return responses.json({"uploads": documents})
 
     def post(self, request: Request, image_id: str) -> HttpResponse:
-        """Open an upload of Upload-Length bytes for a queued image (tus: creation)."""
+        """Begin a resumable upload of Upload-Length bytes for a queued image (tus: creation)."""
         size = _number(request, "Upload-Length")
         metadata = _metadata(request)
         digests = digest_fields.expected(request._request, "Repr-Digest")
@@ -140,7 +144,10 @@ class UploadView(TusView):
     def head(
         self, request: Request, image_id: str, upload_id: str, **kwargs: str
     ) -> HttpResponse:
-        """Return, in Upload-Offset, how many bytes have arrived: where the client can resume an upload."""
+        """Return in Upload-Offset how many bytes have arrived.
+
+        The client can resume the upload there.
+        """
         _allowed(request, image_id)
         upload = uploads.find_not_failed(image_id, upload_id)
         response = _with_offset(responses.nothing(200), upload)

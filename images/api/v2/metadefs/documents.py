@@ -24,7 +24,7 @@ NAMESPACES = "/v2/metadefs/namespaces"
 
 
 def body(request: Request) -> Any:
-    """Return the JSON document in the body of a request."""
+    """Return the JSON document in the body of a request to the Metadata Definitions API."""
     return request_body.json(request._request)
 
 
@@ -52,16 +52,16 @@ def namespace(row: MetadefNamespace) -> Document:
 
 
 def with_associations(row: MetadefNamespace) -> Document:
-    """Return the JSON object of a namespace with its resource types, if it has any."""
+    """Return the JSON object of a namespace, with its resource types if it has any."""
     shown = [association(it) for it in row.associations.all()]
     return namespace(row) | trees.given({"resource_type_associations": shown})
 
 
 def tree(row: MetadefNamespace, resource_type: str | None = None) -> Document:
-    """Return the JSON object of a namespace with all its definitions; empty kinds are left out.
+    """Return the JSON object of a namespace with its objects, properties and tags.
 
-    With ``resource_type``, the names of properties get the prefix that the namespace has for
-    this type. Raises NotFound if the namespace does not apply to the type.
+    Empty lists are left out. With ``resource_type``, the names of properties get the prefix that
+    the namespace has for this type. Raises NotFound if the namespace does not apply to the type.
     """
     prefix = ""
     if resource_type is not None:
@@ -88,7 +88,7 @@ def resource_type(row: MetadefResourceType) -> Document:
 
 
 def metadef_object(row: MetadefObject, namespace: str, prefix: str = "") -> Document:
-    """Return the JSON object of an object (a named group of properties) in a namespace.
+    """Return the JSON form of an object (a named group of properties) in a namespace.
 
     ``prefix`` is put before the names of its properties.
     """
@@ -101,7 +101,7 @@ def metadef_object(row: MetadefObject, namespace: str, prefix: str = "") -> Docu
 
 
 def metadef_property(row: MetadefProperty) -> Document:
-    """Return the JSON object of a property, with its name."""
+    """Return the JSON object of a property: its schema and its name."""
     return {"name": row.name, **row.schema}
 
 

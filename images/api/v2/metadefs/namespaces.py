@@ -1,4 +1,4 @@
-"""Namespaces of metadata definitions."""
+"""API views for namespaces of metadata definitions."""
 
 from __future__ import annotations
 

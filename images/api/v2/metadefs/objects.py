@@ -1,4 +1,4 @@
-"""The objects of a namespace: named groups of properties."""
+"""API views for the objects of a namespace, which are named groups of properties."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from images.metadefs.documents import clean_object
 
 
 class ObjectViewSet(ApiViewSet):
-    """``/v2/metadefs/namespaces/{namespace}/objects``: groups of properties."""
+    """``/v2/metadefs/namespaces/{namespace}/objects``: the objects of a namespace.
+
+    An object is a named group of properties.
+    """
 
     lookup_url_kwarg = "name"
     lookup_value_regex = NAME

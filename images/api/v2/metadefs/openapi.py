@@ -110,10 +110,11 @@ def _namespaces() -> Document:
 def _content(
     views: Any, name: str, entry: str, filters: Collection[Document] = ()
 ) -> Document:
-    """Return the OpenAPI operations of one kind of definitions: the list in a namespace, one entry.
+    """Return the OpenAPI operations for the objects, or for the properties, of a namespace.
 
-    ``views`` is the ViewSet, ``name`` the last part of the list's path, ``entry`` the name of
-    the schema of an entry, and ``filters`` are query parameters of an entry's GET.
+    They are the operations of the list and of one entry. ``views`` is the ViewSet, ``name`` the
+    last part of the list's path, ``entry`` the name of the schema of an entry, and ``filters`` are
+    query parameters of an entry's GET.
     """
     plural = {"MetadefObject": "MetadefObjects", "MetadefProperty": "MetadefProperties"}
     create = _change(views.create, 201, _made(entry), NAMED, ref(entry))

@@ -1,4 +1,4 @@
-"""The properties that a namespace defines."""
+"""API views for the properties that a namespace defines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Resource types, and their associations with a namespace."""
+"""API views for resource types, and for the associations of a namespace with them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from images.metadefs.documents import clean_association
 
 
 class ResourceTypeViewSet(ApiViewSet):
-    """``/v2/metadefs/resource_types``: all types that a namespace was ever associated with."""
+    """``/v2/metadefs/resource_types``: the resource types with which any namespace was ever associated."""
 
     def list(self, request: Request) -> HttpResponse:
         """Return all resource types, such as ``OS::Glance::Image``."""
@@ -31,7 +31,7 @@ class AssociationViewSet(ApiViewSet):
     lookup_value_regex = NAME
 
     def list(self, request: Request, namespace: str) -> HttpResponse:
-        """Return the resource types that a namespace is associated with."""
+        """Return the resource types with which a namespace is associated."""
         rows = associations.get_all(get_caller(request), namespace)
         return responses.json(
             {"resource_type_associations": [documents.association(it) for it in rows]}

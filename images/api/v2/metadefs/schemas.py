@@ -1,4 +1,4 @@
-"""The JSON schemas of metadata definitions, from which clients build their models."""
+"""The JSON schemas of metadata definitions, from which clients build their classes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tags that a namespace proposes for resources."""
+"""API views for the tags that a namespace proposes for resources."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class TagViewSet(ApiViewSet):
     lookup_value_regex = NAME
 
     def list(self, request: Request, namespace: str) -> HttpResponse:
-        """Return a page of a namespace's tags; all of them if the query has no limit."""
+        """Return a page of a namespace's tags, or all of them if the query has no limit."""
         caller, params = get_caller(request), request.query_params
         query.check_text(params)
         rows = content.tag_page(
@@ -37,7 +37,11 @@ class TagViewSet(ApiViewSet):
         return responses.json({"tags": [{"name": it.name} for it in rows]})
 
     def create(self, request: Request, namespace: str) -> HttpResponse:
-        """Replace all tags of a namespace; with X-Openstack-Append: true, add tags and keep the others."""
+        """Replace all tags of a namespace by the tags in the body.
+
+        With the header ``X-Openstack-Append: true``, the tags are added, and the namespace keeps
+        its others.
+        """
         caller = get_caller(request)
         access.get_namespace(caller, namespace, "add_metadef_tags")
         names = clean_tags(documents.body(request))

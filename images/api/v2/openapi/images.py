@@ -193,7 +193,7 @@ def _patches() -> Document:
 
 
 def components() -> Document:
-    """Return the OpenAPI schemas of the bodies of these operations, by name."""
+    """Return the OpenAPI schemas of the bodies of images and their sub-resources, by name."""
     settable = {
         name: field
         for name, field in schemas.plain_image()["properties"].items()

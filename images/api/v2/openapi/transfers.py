@@ -1,4 +1,4 @@
-"""The OpenAPI description of data: uploads, downloads, resumable uploads and stores."""
+"""The OpenAPI description of uploads, downloads, resumable uploads and stores."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def _resumable() -> Document:
 
 
 def components() -> Document:
-    """Return the OpenAPI schemas of the bodies of these operations, by name."""
+    """Return the OpenAPI schemas of the bodies of uploads, downloads and stores, by name."""
     upload = fields(
         **dict.fromkeys(("id", "status", "metadata", "started_at", "self"), TEXT),
         offset=NUMBER,
