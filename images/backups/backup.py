@@ -1,4 +1,4 @@
-"""A backup, and the folder or bucket that it is in: the classes that are the same for both."""
+"""The classes for a backup, and for the folder or bucket that contains it."""
 
 from __future__ import annotations
 
@@ -17,24 +17,28 @@ NAME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{6}Z")
 
 
 class Copies(Protocol):
-    """The copies of stored objects in a backup, under keys such as ``objects/store-local/ab/…``."""
+    """The copies of stored objects in a backup, by keys such as ``objects/store-local/ab/…``."""
 
     def are_there(self) -> bool:
         """Return whether the backup contains copies of objects."""
 
     def size(self, key: str) -> int | None:
-        """Return the size of a copy in bytes, None if there is no such copy."""
+        """Return the size in bytes of the copy with the key ``key``; None if there is no such copy."""
 
     def read(self, key: str) -> Generator[bytes, None, None]:
-        """Return the data of a copy in blocks; ``close()`` releases the file or connection."""
+        """Return the data of a copy in blocks; its ``close()`` releases the file or connection."""
 
     def add(self, key: str, blocks: Iterable[bytes]) -> None:
-        """Store the bytes in ``blocks`` as the copy ``key``. Raises the exceptions of ``blocks``, too."""
+        """Store the bytes in ``blocks`` as the copy with the key ``key``.
+
+        Exceptions of ``blocks`` are raised, too.
+        """
 
     def share(self, key: str, previous: Copies) -> bool:
-        """Take the copy ``key`` from the backup ``previous``, without reading its data.
+        """Take the copy ``key`` over from the backup ``previous``, without reading its data.
 
-        Returns False if that is impossible. Both backups must be in the same folder or bucket.
+        Returns False if that is impossible, else True. Both backups must be in the same folder or
+        bucket.
         """
 
 
@@ -52,10 +56,13 @@ Fill = Callable[[Backup, Copies | None], None]
 
 
 class Place(Protocol):
-    """A folder or bucket with backups; the name of each backup is the time at which it was begun."""
+    """A folder or bucket that contains backups.
+
+    The name of each backup is the time at which it was begun.
+    """
 
     def create(self, fill: Fill) -> str:
-        """Make a new backup, which ``fill`` writes; return the path or URL of the backup.
+        """Make a new backup, whose content the function ``fill`` writes; return its path or URL.
 
         The backup is complete once all its data is durable. After an exception, its data is
         removed. Raises BackupError, OSError, and the exceptions of ``fill``.
@@ -65,12 +72,16 @@ class Place(Protocol):
         """Return the paths or URLs of the complete backups, the oldest first."""
 
     def keep_newest(self, number: int) -> list[str]:
-        """Remove all backups but the newest ``number``; return the paths or URLs of the removed backups."""
+        """Remove all complete backups but the newest ``number``.
+
+        Returns the paths or URLs of the removed backups.
+        """
 
     def opened(self, name: str) -> AbstractContextManager[Backup]:
-        """Open a backup for reading, in a context manager. Raises BackupError if there is no such backup.
+        """Return a context manager that opens a backup for reading.
 
-        ``name`` is the last part of the path or URL of the backup.
+        ``name`` is the last part of the path or URL of the backup. Raises BackupError if there is
+        no such backup.
         """
 
 

@@ -1,6 +1,6 @@
-"""A bucket with backups. The objects of a backup have its name as the first part of their keys.
+"""A bucket with backups. A backup is the objects whose keys begin with its name.
 
-The manifest is the object of a backup that is written last, and that makes the backup complete.
+The manifest is the object of a backup that is written last: it makes the backup complete.
 """
 
 from __future__ import annotations
@@ -36,12 +36,15 @@ class BucketCopies:
     name: str  # of the backup
 
     def are_there(self) -> bool:
-        """Return whether the backup contains copies of objects. Raises BackupError."""
+        """Return whether the backup contains copies of objects. Raises BackupError if the bucket fails."""
         with _explained():
             return next(self.store.inside(f"{self.name}/{FOLDER}"), None) is not None
 
     def size(self, key: str) -> int | None:
-        """Return the size of a copy in bytes, None if there is no such copy. Raises BackupError."""
+        """Return the size in bytes of the copy with the key ``key``; None if there is no such copy.
+
+        Raises BackupError if the bucket fails.
+        """
         with _explained():
             try:
                 return self.store.size(f"{self.name}/{key}")
@@ -57,7 +60,7 @@ class BucketCopies:
             yield from blocks
 
     def add(self, key: str, blocks: Iterable[bytes]) -> None:
-        """Store the bytes in ``blocks`` as the copy ``key``.
+        """Store the bytes in ``blocks`` as the copy with the key ``key``.
 
         Raises BackupError if the object store fails, and the exceptions of ``blocks``.
         """
@@ -67,7 +70,7 @@ class BucketCopies:
     def share(self, key: str, previous: Copies) -> bool:
         """Let the object store copy the object ``key`` of the backup ``previous`` into this backup.
 
-        Returns False if the object store fails, or if ``previous`` is not in a bucket.
+        Returns False if the object store fails, or if ``previous`` is not in a bucket; else True.
         """
         if not isinstance(previous, BucketCopies):
             return False
@@ -82,10 +85,10 @@ class BucketCopies:
 
 
 class BucketOfBackups:
-    """The backups in object storage: in a bucket, or below a prefix of its keys."""
+    """The backups in a bucket of an object store, or below a prefix of the bucket's keys."""
 
     def __init__(self, url: str, store: ObjectStore) -> None:
-        """Prepare access to the backups at a URL. ``store`` is the object store at this URL.
+        """Use the backups at a URL; ``store`` gives access to the bucket at this URL.
 
         The URL can have options, which are also a part of the URLs of the backups.
         """
@@ -93,7 +96,7 @@ class BucketOfBackups:
         self._store = store
 
     def create(self, fill: Fill) -> str:
-        """Make a new backup, which ``fill`` writes; return the URL of the backup.
+        """Make a new backup, whose content the function ``fill`` writes; return its URL.
 
         The manifest is stored last: a backup that has one is complete. The database passes through
         a temporary folder of this machine; the copies of objects do not. Raises BackupError,
@@ -115,13 +118,16 @@ class BucketOfBackups:
         return self._url_of(name)
 
     def existing(self) -> list[str]:
-        """Return the URLs of the complete backups, the oldest first. Raises BackupError."""
+        """Return the URLs of the complete backups, the oldest first.
+
+        Raises BackupError if the bucket fails.
+        """
         return [self._url_of(name) for name in self._names()]
 
     def keep_newest(self, number: int) -> list[str]:
-        """Remove all backups but the newest ``number``; return the URLs of the removed backups.
+        """Remove all complete backups but the newest ``number``; return the URLs of the removed backups.
 
-        Raises BackupError.
+        Raises BackupError if the bucket fails.
         """
         old = self._names()[:-number]
         with _explained():
@@ -131,10 +137,10 @@ class BucketOfBackups:
 
     @contextmanager
     def opened(self, name: str) -> Iterator[Backup]:
-        """Open a backup for reading: download its files, but no copies of objects, into a temporary folder.
+        """Open a backup for reading, within the context.
 
-        ``name`` is the last part of the path in the URL of the backup. Raises BackupError if there
-        is no such backup.
+        Downloads its files, but no copies of objects, into a temporary folder. ``name`` is the last
+        part of the path in the URL of the backup. Raises BackupError if there is no such backup.
         """
         copies = BucketCopies(self._store, name)
         with tempfile.TemporaryDirectory() as temporary:
@@ -177,7 +183,10 @@ class BucketOfBackups:
 
 
 def _fetch(backup: Backup, name: str) -> None:
-    """Download a file of a backup into the backup's temporary folder; do nothing if it is missing."""
+    """Download the file ``name`` of a backup into the backup's temporary folder.
+
+    Does nothing if the backup has no such file.
+    """
     if backup.copies.size(name) is None:
         return
     with (
@@ -193,7 +202,7 @@ def _manifest_last(path: Path) -> tuple[bool, str]:
 
 @contextmanager
 def _explained() -> Iterator[None]:
-    """Turn a StoreError in the context into BackupError, with the reason that the object store gives."""
+    """Turn a StoreError within the context into a BackupError that says why the bucket fails."""
     try:
         yield
     except StoreError as error:

@@ -52,9 +52,9 @@ NEWEST_EVENT: Final = f"SELECT MAX(id) FROM {Event._meta.db_table}"
 
 @dataclass(frozen=True)
 class Facts:
-    """Figures about the content of a database; a backup and the restored database have the same.
+    """Figures about the content of a database, which are equal in a backup and after its restore.
 
-    They are the applied migrations, the rows of each table, the objects and bytes in each
+    They are the applied migrations, the number of rows of each table, the objects and bytes in each
     store, and the id of the newest event.
     """
 
@@ -65,7 +65,10 @@ class Facts:
 
 
 class NeededObject(NamedTuple):
-    """A stored object that the catalogue needs; size and digest are None or empty if unknown."""
+    """A stored object that the catalogue needs.
+
+    Its size and digest are None or empty if they are unknown.
+    """
 
     store: str
     key: str
@@ -75,7 +78,7 @@ class NeededObject(NamedTuple):
 
 
 def facts(database: BaseDatabaseWrapper) -> Facts:
-    """Return the figures about the content of a database. Counts the rows of each table."""
+    """Return the figures about the content of a database, after counting the rows of each table."""
     with database.cursor() as cursor:
         tables = {
             name: _rows(cursor, f"SELECT COUNT(*) FROM {database.ops.quote_name(name)}")
@@ -95,7 +98,7 @@ def facts(database: BaseDatabaseWrapper) -> Facts:
 def needed_objects(database: BaseDatabaseWrapper) -> Iterator[NeededObject]:
     """Yield the stored objects that a database needs.
 
-    They are the objects of images, also of images in the trash, and of unfinished uploads.
+    They are the objects of images, also of images in the trash, and those of unfinished uploads.
     """
     with database.chunked_cursor() as cursor:
         cursor.execute(OBJECTS)
@@ -104,7 +107,10 @@ def needed_objects(database: BaseDatabaseWrapper) -> Iterator[NeededObject]:
 
 
 def pause_workers(database: BaseDatabaseWrapper, reason: str) -> None:
-    """Pause the background workers of a restored database, before any worker can use it."""
+    """Write into a restored database that the background workers are paused, for ``reason``.
+
+    Call it before any worker can use the database.
+    """
     table = WorkerPause._meta.db_table
     since = database.ops.adapt_datetimefield_value(timezone.now())
     with database.cursor() as cursor:
@@ -119,7 +125,7 @@ def pause_workers(database: BaseDatabaseWrapper, reason: str) -> None:
 def opened_sqlite(name: str) -> Iterator[BaseDatabaseWrapper]:
     """Open the SQLite database in the file ``name`` within the context.
 
-    The options in the settings of the service's own database do not apply.
+    The options that the settings have for the service's own database do not apply.
     """
     settings = {**connections[DEFAULT_DB_ALIAS].settings_dict, "OPTIONS": {}}
     wrapper = load_backend(SQLITE).DatabaseWrapper
@@ -128,9 +134,9 @@ def opened_sqlite(name: str) -> Iterator[BaseDatabaseWrapper]:
 
 @contextmanager
 def opened_postgresql(name: str) -> Iterator[BaseDatabaseWrapper]:
-    """Connect within the context to the database ``name`` of the service's PostgreSQL server.
+    """Connect to the database ``name`` of the service's PostgreSQL server within the context.
 
-    The connection is not from the pool.
+    The connection does not come from the connection pool.
     """
     database = connections.create_connection(DEFAULT_DB_ALIAS)
     settings = database.settings_dict

@@ -29,11 +29,11 @@ def create(
 ) -> tuple[str, Manifest]:
     """Make a backup in a folder or bucket; return its path or URL, and its manifest.
 
-    The backup has the database of one moment and the secret key of the data folder. With ``copied``
-    it also has copies of the stored objects: ``copied`` gets an iterable of the objects and returns
-    one of the same objects, for example to report progress. With ``afresh`` all objects are copied,
-    also those of which an earlier backup has a copy. Raises BackupError if there is no catalogue,
-    or if the backup fails.
+    The backup has the database of one moment and the secret key of the data folder. If the function
+    ``copied`` is given, it also has copies of the stored objects: the function gets an iterable of
+    the objects and returns one of the same objects, for example to report progress. With ``afresh``
+    all objects are copied, also those of which an earlier backup has a copy. Raises BackupError if
+    there is no catalogue, or if the backup fails.
     """
     if not db.exists():
         raise BackupError("There is no catalogue yet: `serve` or `migrate` makes one.")
@@ -64,9 +64,9 @@ def _fill(backup: Backup, copied: Through | None, previous: Copies | None) -> Ma
 
 
 def _copy_secret_key(folder: Path) -> None:
-    """Copy the file of the secret key into the folder of a backup, if the service uses this file.
+    """Copy the file with the secret key into the folder of a backup.
 
-    A key in the environment is not copied: the operator keeps it elsewhere.
+    Does nothing if the key is set in the environment: then the operator keeps it elsewhere.
     """
     path = settings.IMAGECATALOG_DATA_DIR / SECRET_KEY
     if settings.IMAGECATALOG_SECRET_KEY or not path.exists():

@@ -1,4 +1,4 @@
-"""Functions for the files of backups, which only their owner can read."""
+"""Functions that create and read files of backups, which only their owner can read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A folder with backups. Each backup is a folder in it, and shares data with earlier backups."""
+"""A folder with backups. Each backup is a subfolder, and shares files with earlier backups."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ class FolderCopies:
         return (self._backup / FOLDER).is_dir()
 
     def size(self, key: str) -> int | None:
-        """Return the size of a copy in bytes, None if there is no such copy."""
+        """Return the size in bytes of the copy with the key ``key``; None if there is no such copy."""
         path = self._backup / key
         return path.stat().st_size if path.is_file() else None
 
     def read(self, key: str) -> Generator[bytes, None, None]:
-        """Yield the data of a copy in blocks. Raises OSError."""
+        """Yield the data of a copy in blocks. Raises OSError if it cannot be read."""
         return read(self._backup / key)
 
     def add(self, key: str, blocks: Iterable[bytes]) -> None:
-        """Write the bytes in ``blocks`` into a new file, the copy ``key``.
+        """Write the bytes in ``blocks`` into a new file, the copy with the key ``key``.
 
         Raises OSError, and the exceptions of ``blocks``.
         """
@@ -49,7 +49,7 @@ class FolderCopies:
         """Make a hard link to the copy ``key`` of the backup ``previous``.
 
         Returns False if the file system cannot make the link, or if ``previous`` is not in a
-        folder.
+        folder; else True.
         """
         if not isinstance(previous, FolderCopies):
             return False
@@ -68,11 +68,11 @@ class FolderOfBackups:
         self._path = path
 
     def create(self, fill: Fill) -> str:
-        """Make a new backup, which ``fill`` writes; return the path of the backup.
+        """Make a new backup, whose content the function ``fill`` writes; return its path.
 
         The folder of the backup gets its final name once all its data is durable: a folder with
         such a name is a complete backup. Raises BackupError if another backup is being made in the
-        same place, OSError, and the exceptions of ``fill``.
+        same folder, OSError, and the exceptions of ``fill``.
         """
         make_folder(self._path)
         with self._alone():
@@ -96,7 +96,7 @@ class FolderOfBackups:
         return [str(path) for path in self._paths()]
 
     def keep_newest(self, number: int) -> list[str]:
-        """Remove all backups but the newest ``number``; return the paths of the removed backups.
+        """Remove all complete backups but the newest ``number``; return the paths of the removed backups.
 
         Raises BackupError if another backup is being made.
         """
@@ -110,7 +110,10 @@ class FolderOfBackups:
 
     @contextmanager
     def opened(self, name: str) -> Iterator[Backup]:
-        """Open a backup for reading, by the name of its folder. Does not check whether it exists."""
+        """Give the backup in the subfolder ``name``, for reading within the context.
+
+        Does not check whether the backup exists.
+        """
         yield _backup(self._path / name)
 
     def _paths(self) -> list[Path]:

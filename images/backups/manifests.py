@@ -1,4 +1,7 @@
-"""The manifest of a backup: the release that made it, its content, and checksums of its files."""
+"""The manifest of a backup, a JSON file with what is needed to check the backup.
+
+It has the release that made the backup, figures about its content, and checksums of its files.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,10 @@ FORMAT: Final = 1
 
 @dataclass(frozen=True)
 class Manifest:
-    """The manifest of a backup: the release and time, figures of the database, files' checksums."""
+    """The manifest of a backup.
+
+    It has the release and the time, figures about the database, and the checksums of the files.
+    """
 
     version: str
     created_at: str
@@ -30,12 +36,12 @@ class Manifest:
     objects: dict[str, int] | None
 
     def document(self) -> dict[str, Any]:
-        """Return the manifest as a document for JSON."""
+        """Return the manifest as a dictionary, to be stored as JSON."""
         return {"format": FORMAT, **asdict(self)}
 
 
 def of_files(folder: Path) -> dict[str, dict[str, Any]]:
-    """Return for each file in the folder of a backup its size and checksum, by the file's name."""
+    """Return the size and checksum of each file in the folder of a backup, by the file's name."""
     return {
         path.name: _facts(path) for path in sorted(folder.iterdir()) if path.is_file()
     }
@@ -48,10 +54,10 @@ def write(folder: Path, manifest: Manifest) -> None:
 
 
 def read(backup: Backup) -> Manifest:
-    """Read the manifest of a backup. Raises BackupError if it is missing or cannot be read.
+    """Return the manifest of a backup.
 
-    Raises BackupError, too, if a newer release has made the backup in a format that this release
-    does not know.
+    Raises BackupError if it is missing or cannot be read, or if a newer release has made the backup
+    in a format that this release does not know.
     """
     try:
         document = json.loads((backup.folder / NAME).read_text())

@@ -1,4 +1,4 @@
-"""The copies of objects in a backup: making, checking, and putting them back into the stores."""
+"""Functions that copy stored objects into a backup, check the copies, and store them again."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ FOLDER: Final = "objects"
 
 
 class Damaged(Exception):
-    """The copy of an object in a backup does not have the size or digest of the object."""
+    """Raised if the copy of an object in a backup does not have the object's size or digest."""
 
 
 def key_of(needed: NeededObject) -> str:
-    """Return the key of an object's copy in a backup."""
+    """Return the key under which a backup has the copy of an object."""
     return f"{FOLDER}/store-{needed.store}/{checked(needed.key)}"
 
 
@@ -31,9 +31,9 @@ def copy_all(
 ) -> dict[str, int]:
     """Copy objects into a backup; return how many were ``copied``, ``linked`` and ``missing``.
 
-    ``previous`` has the copies of an earlier backup. An object that is among them is not copied but
-    linked (shared by both backups), because objects never change. An object that was deleted after
-    the database was copied is missing. Raises BackupError if a store fails.
+    ``previous`` has the copies of an earlier backup, or is None. An object that is among them is
+    not copied but linked (both backups share it), because objects never change. An object that was
+    deleted after the database was copied is missing. Raises BackupError if a store fails.
     """
     counts = Counter(copied=0, linked=0, missing=0)
     for needed in objects:
@@ -86,10 +86,11 @@ def _read_errors(needed: NeededObject) -> Iterator[None]:
 def damaged(
     objects: Iterable[NeededObject], copies: Copies, missing: int
 ) -> Iterator[str]:
-    """Yield a sentence about each damaged copy of an object, and one if too many objects have no copy.
+    """Yield a sentence about each damaged copy, and one about objects without a copy.
 
     A copy is damaged if it does not have the object's size or digest. ``missing`` is the number of
-    objects that can be without a copy, because they were missing when the backup was made.
+    objects that can be without a copy, because they were missing when the backup was made: only if
+    more have none, there is a sentence.
     """
     without = 0
     for needed in objects:
@@ -110,10 +111,10 @@ def damaged(
 def _checked(
     needed: NeededObject, size: int, copies: Copies
 ) -> Generator[bytes, None, None]:
-    """Yield the data of an object's copy. Raises Damaged if its size or digest is not the object's.
+    """Yield the data of an object's copy, and compare it with the object's size and digest.
 
-    ``size`` is that of the copy, in bytes, and is compared before the first block; the digest after
-    the last block.
+    ``size`` is that of the copy, in bytes. Raises Damaged if the size differs, before the first
+    block, or if the digest differs, after the last block.
     """
     if needed.size not in (None, size):
         raise Damaged
@@ -128,7 +129,7 @@ def _checked(
 
 
 def put_back(objects: Iterable[NeededObject], copies: Copies) -> dict[str, int]:
-    """Store the objects of a backup that their stores do not have; return counts.
+    """Store the objects of a backup that are missing in their stores; return counts.
 
     The counts are ``stored``, ``present`` (the store has the object already) and ``left_out`` (the
     copy is damaged, or the store is not configured). Objects without a copy are not counted. Raises

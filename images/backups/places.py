@@ -1,4 +1,4 @@
-"""Access to backups by a path or URL: to those in folders, and to those in object stores."""
+"""Access to backups in folders (by a path) and in object stores (by a URL)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def is_url(text: str) -> bool:
 def of(text: str) -> Place:
     """Return the folder or bucket with backups that ``text`` names by its path or URL.
 
-    A URL has the form of those in IMAGECATALOG_STORES. Raises BackupError if the URL is wrong.
+    A URL has the same form as in IMAGECATALOG_STORES. Raises BackupError if the URL is wrong.
     """
     if not is_url(text):
         return FolderOfBackups(Path(text).absolute())
@@ -40,7 +40,10 @@ def of(text: str) -> Place:
 
 @contextmanager
 def opened(text: str) -> Iterator[Backup]:
-    """Open the backup at a path or URL for reading. Raises BackupError if there is no such backup."""
+    """Open the backup at a path or URL for reading, within the context.
+
+    Raises BackupError if there is no such backup in an object store; a folder is not checked.
+    """
     if not is_url(text):
         path = Path(text).absolute()
         parent, name = str(path.parent), path.name

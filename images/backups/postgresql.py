@@ -1,4 +1,4 @@
-"""The PostgreSQL database in a backup: an archive of pg_dump, and the table of transfers."""
+"""The PostgreSQL database in a backup: an archive of pg_dump, and a copy of the table of transfers."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ SNAPSHOT: Final = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 
 
 def dump(folder: Path) -> Facts:
-    """Write the database into files in the folder of a backup, without the secrets of transfers.
+    """Write the service's database into files in the folder of a backup.
 
-    Returns figures about the content of the database. All files have the content of one moment;
-    other users of the database do not wait. Raises BackupError if pg_dump is missing, older than
-    the server, or fails.
+    The secrets of transfers are left out. All files have the content of one moment; other users of
+    the database do not wait. Returns figures about the content of the database. Raises BackupError
+    if pg_dump is missing, older than the server, or fails.
     """
     program = _program("pg_dump")
     for name in (FILE, TRANSFERS_FILE, OBJECTS_FILE):
@@ -100,10 +100,10 @@ def _write_transfers(cursor: Any, path: Path) -> None:
 
 @contextmanager
 def restored_for_a_test(backup: Path) -> Iterator[BaseDatabaseWrapper]:
-    """Restore the database of a backup into a new database of the server, and drop that at the end.
+    """Restore the database of a backup into a new database of the server, within the context.
 
-    A context manager. Raises BackupError if the user of the service is not allowed to create
-    databases.
+    The new database is dropped at the end. Raises BackupError if the user of the service is not
+    allowed to create databases.
     """
     name = f"catalogue_verify_{uuid4().hex}"
     try:
@@ -123,9 +123,10 @@ def restored_for_a_test(backup: Path) -> Iterator[BaseDatabaseWrapper]:
 
 
 def replace(suffix: str) -> None:
-    """Put the present tables aside: rename their schema with ``suffix``, and create an empty one.
+    """Move the present tables of the service's database into a schema of another name.
 
-    Raises BackupError if the user of the service is not allowed to do that.
+    ``suffix`` is the end of that name. A new, empty schema replaces the old one. Raises BackupError
+    if the user of the service is not allowed to do that.
     """
     try:
         with transaction.atomic(), connection.cursor() as cursor:
@@ -143,8 +144,8 @@ def replace(suffix: str) -> None:
 def restore(backup: Path, reason: str) -> None:
     """Restore the database of a backup into the service's database, which must be empty.
 
-    Its background workers are paused for ``reason`` before any of them can use it. Raises
-    BackupError.
+    The background workers are paused for ``reason`` before any of them can use the database. Raises
+    BackupError if a program of PostgreSQL is missing or fails.
     """
     with opened_postgresql(connection.settings_dict["NAME"]) as database:
         _restore_into(database, backup, reason)
@@ -177,9 +178,9 @@ def _execute(statement: str) -> None:
 
 
 def _program(name: str) -> str:
-    """Return the path of a program of PostgreSQL, such as ``pg_dump``.
+    """Return the path of a client program of PostgreSQL, such as ``pg_dump``.
 
-    Raises BackupError if it is not installed, or older than the server.
+    Raises BackupError if the program is not installed, or older than the server.
     """
     path = shutil.which(name)
     if path is None:
@@ -201,7 +202,7 @@ def _program(name: str) -> str:
 
 
 def _run(program: str, database: BaseDatabaseWrapper, *arguments: str) -> None:
-    """Run a program of PostgreSQL on a database. Raises BackupError if it fails."""
+    """Run a client program of PostgreSQL on a database. Raises BackupError if the program fails."""
     database.ensure_connection()
     info = database.connection.info
     given = info.get_parameters()

@@ -1,6 +1,6 @@
-"""The report, in the service's database, of the last backup and the last verification.
+"""The report of the last backup and the last verification, a row of the service's database.
 
-The metrics of the service show its facts.
+The metrics of the service show its values.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ log = logging.getLogger(__name__)
 
 
 def note(**facts: Any) -> None:
-    """Save facts in the report; they are columns of BackupReport, such as ``made_at``.
+    """Save values in the report of backups, such as ``made_at``: columns of BackupReport.
 
     Does nothing on a machine without the service's database. A failure is only logged: the backup
-    itself is good all the same.
+    itself is complete.
     """
     if not db.exists():
         return

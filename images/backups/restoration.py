@@ -22,7 +22,7 @@ TIME: Final = "%Y%m%dT%H%M%SZ"
 
 
 def check_kind(manifest: Manifest) -> None:
-    """Raise BackupError if the backup is of another kind of database than the service has."""
+    """Raise BackupError unless the backup is of the kind of database that the service has."""
     if manifest.database != connection.vendor:
         raise BackupError(
             f"The backup is of a {manifest.database} database, and DATABASE_URL names one of "
@@ -33,7 +33,7 @@ def check_kind(manifest: Manifest) -> None:
 def is_occupied() -> bool:
     """Return whether the service's database has tables, such as those of a killed restore.
 
-    A file that SQLite cannot read counts as one with tables.
+    True also for a SQLite file that cannot be read.
     """
     try:
         return db.exists() and bool(
@@ -48,8 +48,8 @@ def is_occupied() -> bool:
 def restore_database(backup: Backup, manifest: Manifest, *, replace: bool) -> None:
     """Restore the service's database from a backup, and pause the background workers.
 
-    With ``replace`` the present database is kept under another name. Raises BackupError if the
-    database cannot be restored.
+    With ``replace`` the present tables are kept under another name (with SQLite always). Raises
+    BackupError if the database cannot be restored.
     """
     reason = f"The catalogue was restored from the backup of {manifest.created_at}."
     if manifest.database != "postgresql":
@@ -63,8 +63,8 @@ def restore_database(backup: Backup, manifest: Manifest, *, replace: bool) -> No
 def restore_secret_key(backup: Backup) -> bool:
     """Put the secret key of a backup into the data folder; return False if the backup has none.
 
-    A different key that is in the data folder already is kept under another name. If
-    IMAGECATALOG_SECRET_KEY is set, nothing is done, and the result is True.
+    A different key in the data folder is kept under another name. If IMAGECATALOG_SECRET_KEY is
+    set, nothing is done, and the result is True.
     """
     if settings.IMAGECATALOG_SECRET_KEY:
         return True
@@ -84,7 +84,7 @@ def restore_secret_key(backup: Backup) -> bool:
 
 
 def restore_objects(backup: Backup, through: Through = iter) -> dict[str, int]:
-    """Store the objects of a backup that are not in their stores; return the counts.
+    """Store the objects of a backup that are missing in their stores; return counts.
 
     The counts are those of ``objects.put_back``. ``through`` gets an iterable of the objects and
     returns one of the same objects, for example to report progress. Raises BackupError if a store

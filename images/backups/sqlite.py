@@ -33,10 +33,10 @@ FILE: Final = "database.sqlite3"
 
 
 def dump(folder: Path) -> Facts:
-    """Copy the database into a file in the folder of a backup, without the secrets of transfers.
+    """Copy the service's database into a file in the folder of a backup.
 
-    Returns figures about the content of the database. The copy has the content of one moment; other
-    users of the database do not wait.
+    The secrets of transfers are left out. The copy has the content of one moment; other users of
+    the database do not wait. Returns figures about the content of the database.
     """
     path = folder / FILE
     os.close(create_file(path))
@@ -58,7 +58,8 @@ def dump(folder: Path) -> Facts:
 def needed(backup: Path) -> Iterator[NeededObject]:
     """Yield the stored objects to which the database in a backup refers.
 
-    The service's own database is not read, because its log would grow during a long read.
+    Reads the copy in the backup. The log of the service's own database would grow during such a
+    long read.
     """
     with opened_sqlite(str(backup / FILE)) as database:
         yield from needed_objects(database)
@@ -75,7 +76,7 @@ def restored_for_a_test(backup: Path) -> Iterator[BaseDatabaseWrapper]:
 
 
 def damage(database: BaseDatabaseWrapper) -> str | None:
-    """Return SQLite's description of damage in the structure of a database; None: no damage."""
+    """Return SQLite's description of damage in the structure of a database; None without damage."""
     with database.cursor() as cursor:
         cursor.execute("PRAGMA integrity_check(1)")
         (found,) = cursor.fetchone()
@@ -85,8 +86,8 @@ def damage(database: BaseDatabaseWrapper) -> str | None:
 def restore(backup: Path, reason: str, suffix: str) -> None:
     """Replace the service's database with the one in a backup.
 
-    The new database appears complete, and the workers that use it are paused for ``reason``. The
-    files of the present database are kept: their names get ``.replaced-`` and ``suffix``. Raises
+    The new database appears complete, with the background workers paused for ``reason``. The files
+    of the present database are kept: their names get ``.replaced-`` and ``suffix``. Raises
     BackupError if the present database is in use.
     """
     target = Path(connection.settings_dict["NAME"])
@@ -108,7 +109,7 @@ def restore(backup: Path, reason: str, suffix: str) -> None:
 
 
 def _put_aside(database: Path, suffix: str) -> None:
-    """Rename the files of a database: their names get ``.replaced-`` and ``suffix``.
+    """Rename the files of a database: ``.replaced-`` and ``suffix`` are added to their names.
 
     A log file without its database is renamed, too, because SQLite would apply it to the next
     database of that name. Raises BackupError if the database is in use.

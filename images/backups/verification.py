@@ -1,4 +1,4 @@
-"""The verification of a backup, without the service that it was made from."""
+"""The verification of a backup. It does not need the service from which the backup was made."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def checked(backup: Backup) -> Manifest:
 def problems(
     backup: Backup, manifest: Manifest, through: Through = iter
 ) -> Iterator[str]:
-    """Restore a backup for a test, and yield a sentence about each problem that is found.
+    """Restore a backup into a temporary database, and yield a sentence about each problem.
 
-    Compares the counts of all tables, and the copies of objects with the objects' digests.
+    Compares the numbers of rows of all tables, and the copies of objects with the objects' digests.
     ``through`` gets an iterable of the objects and returns one of the same objects, for example to
     report progress. A backup of PostgreSQL is restored into a new database on the server of the
     service. Raises BackupError if the backup cannot be restored.
