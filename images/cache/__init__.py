@@ -1,7 +1,7 @@
 """The read cache of this machine: a folder with data of images whose stores are not local.
 
-The folder can be removed at any moment. The cache does not use the database: a reader has
-looked up the image, and knows which digest its data must have.
+The folder can be removed at any time. The cache does not use the database: a reader has already
+looked up the image, and knows the digest that its data must have.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ __all__ = [
 
 
 def read(content: Content, start: int, stop: int | None) -> FilePart | None:
-    """Return bytes [start, stop) of an image's data from the cache; None if it is not cached.
+    """Return bytes [start, stop) of an image's data from the cache; None if they are not cached.
 
-    If the cache fails, the failure is logged, and the result is None.
+    None also if the cache fails; the failure is logged.
     """
     part = None
     with folder.failures_logged():
@@ -75,15 +75,15 @@ def is_being_filled(image_id: str) -> bool:
 
 
 def statistics() -> Counts:
-    """Return counts of hits, misses, fills and evictions. Raises StoreError."""
+    """Return the counts of hits, misses, fills and evictions. Raises StoreError."""
     with folder.failures_raised():
         return counts.total()
 
 
 def remove(image_ids: Collection[str]) -> int:
-    """Remove the data of these images from the cache; return the number of removed entries.
+    """Remove the data of these images from the cache; return how many entries were removed.
 
-    Raises StoreError.
+    Raises StoreError if the cache fails.
     """
     with folder.failures_raised(), folder.locked():
         names = [
@@ -93,16 +93,19 @@ def remove(image_ids: Collection[str]) -> int:
 
 
 def remove_or_dequeue(image_id: str) -> None:
-    """Remove an image from the cache and its queue. Raises NotFound if it is in neither."""
+    """Remove an image from the cache, and from the queue of images to be cached.
+
+    Raises NotFound if the image is in neither, and StoreError if the cache fails.
+    """
     is_removed, is_dequeued = remove([image_id]) > 0, dequeue(image_id)
     if not (is_removed or is_dequeued):
         raise errors.NotFound(f"Image {image_id} is neither cached nor queued.")
 
 
 def forget(image_id: str) -> None:
-    """Remove a deleted image from the cache of this machine and its queue.
+    """Remove a deleted image from the cache of this machine, and from the queue of images to be cached.
 
-    If the cache fails, the failure is logged.
+    If the cache fails, the failure is only logged.
     """
     if is_on():
         with folder.failures_logged():
@@ -116,18 +119,18 @@ def clear() -> None:
 
 
 def clean() -> int:
-    """Remove damaged entries, and files of dead processes, from the cache; return how many.
+    """Remove damaged entries, and unfinished files of dead processes; return how many were removed.
 
-    Raises StoreError.
+    Raises StoreError if the cache fails.
     """
     with folder.failures_raised(), folder.locked():
         return entries.remove_damaged() + filling.remove_dead_parts()
 
 
 def prune() -> tuple[int, int]:
-    """Evict entries until the cache has at most its maximum size, least recently used first.
+    """Evict the least recently used entries until the cache has at most its maximum size.
 
-    Returns the number of evicted entries and their bytes. Raises StoreError.
+    Returns the number of evicted entries and their bytes. Raises StoreError if the cache fails.
     """
     with folder.failures_raised(), folder.locked():
         return filling.prune()
@@ -141,9 +144,9 @@ def enqueue(image_id: str) -> None:
 
 
 def dequeue(image_id: str) -> bool:
-    """Take an image from the queue of images to be cached; return whether it was there.
+    """Remove an image from the queue of images to be cached; return whether it was there.
 
-    Raises StoreError.
+    Raises StoreError if the cache fails.
     """
     with folder.failures_raised(), suppress(FileNotFoundError):
         folder.path(QUEUE, image_id).unlink()
@@ -159,7 +162,7 @@ def queued() -> list[str]:
 
 
 def clear_queue() -> None:
-    """Take all images from the queue of images to be cached. Raises StoreError."""
+    """Remove all images from the queue of images to be cached. Raises StoreError."""
     for image_id in queued():
         dequeue(image_id)
 

@@ -1,4 +1,7 @@
-"""Counts of what the cache of this machine has done, in a file that its processes share."""
+"""Counts of the events in the cache of this machine, such as hits.
+
+They are in a file that all processes share.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ NAME = "counts"
 
 
 class Counts(NamedTuple):
-    """Counts of cache events since the folder of the cache was created."""
+    """The counts of hits, misses, fills and evictions since the folder of the cache was created."""
 
     hits: int = 0
     hit_bytes: int = 0
@@ -27,9 +30,9 @@ _LAYOUT = struct.Struct(f"<{len(Counts._fields)}Q")
 
 
 def add(**numbers: int) -> None:
-    """Add each number to the count of the same name, such as ``hits``. Raises OSError.
+    """Add numbers to the counts: ``hits=1`` adds 1 to the count ``hits``.
 
-    The file of the counts is locked meanwhile.
+    The file of the counts is locked meanwhile. Raises OSError.
     """
     file = os.open(
         folder.path(NAME), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, folder.FILE_MODE
@@ -44,7 +47,7 @@ def add(**numbers: int) -> None:
 
 
 def total() -> Counts:
-    """Return the present counts, zeros if there are none. Raises OSError."""
+    """Return the present counts; all are 0 if nothing was counted yet. Raises OSError."""
     try:
         return _parsed(folder.path(NAME).read_bytes())
     except FileNotFoundError:

@@ -1,8 +1,8 @@
 """The entries of the cache: files with the data of images, each with a record of its uses.
 
-A record is a line of JSON that describes the file with the data, then one byte for each use;
-its time of modification is the time of the last use. So a hit takes no lock. Data that was
-changed after it was complete no longer fits the description, and is never used.
+A record is a file with a line of JSON that describes the data, then one byte for each use; its time
+of modification is the time of the last use. So a hit takes no lock. Data that was changed after it
+was complete no longer fits the description, and is never used.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LONGEST_LINE = 4096  # bytes
 
 @dataclass(frozen=True)
 class Content:
-    """The data of an image as the cache identifies it: image id, size and expected digest."""
+    """The properties by which the cache identifies data of an image: image id, size and digest."""
 
     image_id: str
     size: int  # bytes
@@ -34,12 +34,15 @@ class Content:
 
     @property
     def name(self) -> str:
-        """The name of the entry's files. With the digest in it, a reused id gets other files."""
+        """The name of the files of the cache entry for this data.
+
+        It includes the digest, so that an image id that is used again gets other files.
+        """
         return f"{self.image_id}.{self.digest[:32]}"
 
 
 class Entry(NamedTuple):
-    """An entry of the cache: its size, and how often and when it was used."""
+    """A cached image: the size of its data, and how often and when the data was used."""
 
     name: str
     size: int  # bytes
@@ -60,20 +63,17 @@ class _Record(NamedTuple):
     used_at: float
 
     def fits(self, facts: dict[str, Any]) -> bool:
-        """Return whether the record states all these facts about the cached data.
-
-        ``facts`` is name -> value.
-        """
+        """Return whether the record states all these facts (name -> value) about the cached data."""
         return self.description == self.description | facts
 
 
 def image_of(name: str) -> str:
-    """Return the id of the image in the name of a file of the cache."""
+    """Return the id of the image that the name of a cache file begins with."""
     return name.partition(".")[0]
 
 
 def read(content: Content, start: int, stop: int | None) -> FilePart | None:
-    """Return bytes [start, stop) of cached data, and count the use; None if it is not cached.
+    """Return bytes [start, stop) of cached data, and count the use; None if the data is not cached.
 
     Data that was changed after it was complete is removed. Raises OSError.
     """
@@ -93,10 +93,10 @@ def read(content: Content, start: int, stop: int | None) -> FilePart | None:
 
 
 def add(content: Content, status: os.stat_result) -> None:
-    """Write the record of an entry whose data is complete.
+    """Add an entry to the cache by writing the record of its data, which is complete.
 
-    ``status`` is the stat result of the data's file. The caller holds the lock of the cache.
-    Raises OSError.
+    ``status`` is the stat result of the data's file. The caller holds the lock of the cache. Raises
+    OSError.
     """
     description = _facts(content) | _state(status) | {"checksum": content.checksum}
     line = json.dumps(description).encode() + b"\n"
@@ -118,7 +118,7 @@ def is_intact(name: str) -> bool:
 
 
 def remove(name: str) -> bool:
-    """Remove the entry ``name`` from the cache; return whether there was one.
+    """Remove the entry ``name`` from the cache; return False if there was no such entry, else True.
 
     The caller holds the lock of the cache. Raises OSError.
     """
@@ -132,10 +132,10 @@ def remove(name: str) -> bool:
 
 
 def remove_damaged() -> int:
-    """Remove entries with damaged data, or without a record; return how many.
+    """Remove entries with damaged data, or without a record; return how many were removed.
 
-    Data that was changed after it was complete counts as damaged. The caller holds the lock of
-    the cache. Raises OSError.
+    Data that was changed after it was complete counts as damaged. The caller holds the lock of the
+    cache. Raises OSError.
     """
     found = {*folder.names(DATA), *folder.names(USES)}
     return sum(remove(name) for name in found if not is_intact(name))
@@ -158,7 +158,10 @@ def evict(entries: Iterable[Entry]) -> tuple[int, int]:
 
 
 def _use(content: Content, part: FilePart) -> bool:
-    """Count a use of an entry with opened data; return False if data and record do not fit."""
+    """Count a use of the entry whose data is opened as ``part``.
+
+    Returns False, and counts nothing, if the data does not fit its record.
+    """
     uses = _opened(USES, content.name, os.O_RDWR | os.O_APPEND)
     try:
         record = _parsed(uses)
@@ -212,7 +215,7 @@ def _facts(content: Content) -> dict[str, Any]:
 
 
 def _state(status: os.stat_result) -> dict[str, int]:
-    """Return facts about a file that differ if the file was written to or replaced."""
+    """Return facts about a file that change when the file is written to or replaced."""
     return {
         "size": status.st_size,
         "inode": status.st_ino,

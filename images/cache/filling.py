@@ -21,11 +21,11 @@ DEFAULT_LIMIT = 10 << 30  # bytes
 
 
 class Filling(Iterator[bytes]):
-    """The blocks of an image's data, which are also written to the cache while they pass.
+    """An iterator over the blocks of an image's data, which also writes them to the cache.
 
-    The entry is completed before the last block is returned. So the source of the blocks must
-    raise an error before its last block if the data is not the image's. A failure of the cache
-    does not affect the blocks. ``close`` must be called.
+    The entry is completed before the last block is returned. So the source of the blocks must raise
+    an error before its last block if the data is not the image's. A failure of the cache does not
+    affect the blocks. ``close`` must be called.
     """
 
     def __init__(self, blocks: Iterator[bytes], content: Content) -> None:
@@ -50,7 +50,7 @@ class Filling(Iterator[bytes]):
         return block
 
     def close(self) -> None:
-        """Close the source of the blocks; remove the written data if it is not complete."""
+        """Close the source of the blocks, and remove the written data if it is not complete."""
         self._abandon()
         if hasattr(self._blocks, "close"):
             self._blocks.close()
@@ -82,7 +82,7 @@ class _PartFile:
     """
 
     def __init__(self, content: Content) -> None:
-        """Create and lock the file, and claim its space on the disk.
+        """Create and lock the file, and claim disk space for all its data.
 
         The caller holds the lock of the cache. Raises OSError, and StoreFull without enough space.
         """
@@ -106,7 +106,7 @@ class _PartFile:
         self._write_back.write(block)
 
     def complete(self) -> None:
-        """Sync the file and make it an entry of the cache. Raises OSError."""
+        """Sync the file to the disk, and make it an entry of the cache. Raises OSError."""
         # Without this sync a power failure could leave a file of the right size with other bytes.
         self._write_back.finish()
         with folder.locked():
@@ -119,16 +119,16 @@ class _PartFile:
         failpoint("cache.filled")
 
     def abandon(self) -> None:
-        """Remove the file and release its claimed space."""
+        """Remove the unfinished file, and release the disk space that was claimed for it."""
         with suppress(OSError):
             os.unlink(self._path)
         self._resources.close()
 
 
 def _begin(content: Content) -> _PartFile | None:
-    """Return a new file of the cache for this data; None if the data is not to be written.
+    """Return a new file of the cache for this data; None if the data cannot or need not be written.
 
-    Data is not written if it is cached already, is being cached, or is too large for the cache.
+    That is so if it is cached already, is being cached, or is too large for the cache.
     """
     with folder.locked():
         remove_dead_parts()
@@ -148,15 +148,16 @@ def limit() -> int:
 
 
 def prune() -> tuple[int, int]:
-    """Evict entries until the cache has at most its maximum size; return their number and bytes.
+    """Evict entries until the cache has at most its maximum size.
 
-    The caller holds the lock of the cache. Raises OSError.
+    Returns the number of evicted entries and their bytes. The caller holds the lock of the cache.
+    Raises OSError.
     """
     return _evict(limit())
 
 
 def remove_dead_parts() -> int:
-    """Remove incomplete files whose writer has died; return how many.
+    """Remove unfinished files whose writer has died; return how many were removed.
 
     The caller holds the lock of the cache. Raises OSError.
     """
@@ -175,7 +176,7 @@ def _make_room(size: int) -> bool:
 
 
 def _evict(most: int) -> tuple[int, int]:
-    """Evict entries until all files, also incomplete ones, have at most ``most`` bytes.
+    """Evict entries until all files, also unfinished ones, have at most ``most`` bytes together.
 
     Returns the number of evicted entries and their bytes.
     """

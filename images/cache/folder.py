@@ -1,8 +1,8 @@
 """The folder of the cache, the lock on it, and the handling of its failures.
 
-Its subfolder ``data`` has the cached data, ``uses`` a record for each file in ``data``,
-``parts`` the data that is being written, each file locked by its writer, and ``queue`` an empty
-file for each image that waits to be cached.
+The folder has four subfolders: ``data`` for the cached data, ``uses`` for the record of each file
+in ``data``, ``parts`` for data that is being written (each file locked by its writer), and
+``queue`` for an empty file for each image that waits to be cached.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ def is_on() -> bool:
 
 
 def path(*names: str) -> Path:
-    """Return the path of a file or folder in the cache folder, from its names below that folder."""
+    """Return the path of a file or folder below the cache folder; ``names`` are its parts."""
     return Path(settings.IMAGECATALOG_CACHE_DIR, *names)
 
 
 def names(folder: str) -> list[str]:
-    """Return the names of all files in a folder of the cache, such as ``data``. Raises OSError."""
+    """Return the names of all files in a subfolder of the cache, such as ``data``. Raises OSError."""
     with suppress(FileNotFoundError):
         return sorted(os.listdir(path(folder)))
     return []
 
 
 def create() -> None:
-    """Create the folders of the cache that do not exist. Raises OSError."""
+    """Create the cache folder and its subfolders if they do not exist. Raises OSError."""
     for folder in (DATA, USES, PARTS, QUEUE):
         path(folder).mkdir(FOLDER_MODE, parents=True, exist_ok=True)
 
@@ -59,7 +59,7 @@ def create() -> None:
 def locked() -> Iterator[None]:
     """Lock the cache within the context, against all other threads and processes of this machine.
 
-    Reading cached data does not take this lock. Raises OSError.
+    Reading cached data needs no lock. Raises OSError.
     """
     create()
     file = os.open(path(LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
@@ -71,7 +71,7 @@ def locked() -> Iterator[None]:
 
 
 def stamp(file: int | Path) -> None:
-    """Set the time of modification of a file to the system's time now. Raises OSError.
+    """Set the time of modification of a file to the system's present time. Raises OSError.
 
     The file system's own clock is too coarse to tell which of two files is newer.
     """
@@ -80,7 +80,7 @@ def stamp(file: int | Path) -> None:
 
 @contextmanager
 def failures_logged() -> Iterator[None]:
-    """Log a failure of the cache within the context, and do not raise it.
+    """Log an OSError or StoreError within the context instead of raising it.
 
     Downloads also work without the cache.
     """
@@ -92,7 +92,7 @@ def failures_logged() -> Iterator[None]:
 
 @contextmanager
 def failures_raised() -> Iterator[None]:
-    """Turn an error of the file system within the context into StoreError."""
+    """Turn an OSError within the context into StoreError."""
     try:
         yield
     except OSError as error:
