@@ -1,4 +1,7 @@
-"""Export of an image to a file, which is verified and appears only when it is complete."""
+"""Export of an image to a file.
+
+The data is verified, and the file appears under its name only when it is complete.
+"""
 
 from __future__ import annotations
 
@@ -29,13 +32,16 @@ Watched = Callable[[Iterator[bytes], int | None], Iterator[bytes]]
 
 @dataclass
 class Folder:
-    """A folder for exported images, and the file names that are already in use there."""
+    """A folder for exported images; ``taken`` are the file names that this export has already used."""
 
     path: Path
     taken: set[str] = field(default_factory=set)
 
     def place(self, image: Image) -> Path:
-        """Return ``NAME.FORMAT`` as the path for an image; ``NAME-ID.FORMAT`` if that is in use."""
+        """Return the path for the export of an image: ``NAME.FORMAT``.
+
+        If another image uses that, it is ``NAME-ID.FORMAT``; without a usable name ``ID.FORMAT``.
+        """
         stem, ending = _stem(image), image.disk_format or "img"
         plain = f"{stem or image.pk}.{ending}"
         if stem and (plain in self.taken or self._is_of_another(plain, image)):
@@ -51,9 +57,9 @@ class Folder:
 
 
 def _stem(image: Image) -> str:
-    """Return the image's name with only characters that are safe for shells and file systems.
+    """Return the image's name in a form that is safe for shells and file systems, without suffix.
 
-    The suffix of the disk format is left out. Empty if no character is left.
+    Other characters are replaced or removed. Empty if no character is left.
     """
     name = (image.name or "").removesuffix(f".{image.disk_format}")
     plain = (
@@ -63,7 +69,10 @@ def _stem(image: Image) -> str:
 
 
 def exportable_image(image_id: str) -> Image:
-    """Return an image that can be exported. Raises NotFound, and Conflict if it has no data."""
+    """Return the image with this id for an export.
+
+    Raises NotFound if there is none, and Conflict if it has no data.
+    """
     image = Image.objects.existing().filter(pk=image_id).first()
     if image is None:
         raise missing(image_id)
@@ -81,12 +90,12 @@ def export_to(
     skip_existing: bool = False,
     watched: Watched = lambda blocks, size: blocks,
 ) -> bool:
-    """Write an image's data to the file ``path``, with a sidecar; return whether it was written.
+    """Write an image's data to the file ``path``, with a sidecar; return True if it was written.
 
-    Returns False if ``skip_existing`` and the file already has the data of the image. Without
-    ``metadata`` no sidecar is written. ``force`` overwrites files. ``watched`` gets the blocks
-    and their total size in bytes and returns the blocks, for example to show progress. On any
-    failure no new file remains. Raises Conflict for a file that must not be overwritten,
+    Returns False if ``skip_existing`` is true and the file already has the data of the image.
+    Without ``metadata`` no sidecar is written. ``force`` overwrites files. ``watched`` gets the
+    blocks and their total size in bytes and returns the blocks, for example to show progress. After
+    a failure there is no new file. Raises Conflict for a file that must not be overwritten,
     StoreError for missing or damaged data and for errors of the disk.
     """
     if not force and os.path.lexists(path):
@@ -116,7 +125,7 @@ def export_to(
 
 
 def _known(image: Image) -> dict[str, str]:
-    """Return the digests that the catalogue has of an image: algorithm -> value.
+    """Return the digests that the catalogue knows of an image's data: algorithm -> value.
 
     The strongest algorithm comes first. Empty if no digest is known.
     """
@@ -147,7 +156,7 @@ def _verify(image: Image, size: int, hexdigests: Mapping[str, str]) -> None:
 
 
 def _holds(path: Path, image: Image, metadata: bool) -> bool:
-    """Whether the file at ``path`` already has all data of the image.
+    """Return whether the file at ``path`` already has all data of the image.
 
     If it has, the sidecar is updated or created, unless ``metadata`` is false.
     """
@@ -235,10 +244,10 @@ def _write(file: int, blocks: Iterable[bytes]) -> None:
 
 @contextmanager
 def _placed(path: Path, force: bool) -> Generator[int, None, None]:
-    """Open a temporary file, which is renamed to ``path`` at the end of the context.
+    """Open a temporary file within the context, and rename it to ``path`` at the end.
 
-    Yields the file descriptor. An exception within the context removes the file. Raises
-    Conflict if ``path`` exists at the end, unless ``force`` allows to overwrite it.
+    Yields the file descriptor. After an exception within the context, the temporary file is
+    removed. Raises Conflict if ``path`` exists at the end, unless ``force`` allows to overwrite it.
     """
     part = path.with_name(path.name + PART)
     with _disk_errors():
@@ -262,9 +271,9 @@ def _placed(path: Path, force: bool) -> Generator[int, None, None]:
 
 
 def _locked(part: Path) -> int:
-    """Open, lock and empty the temporary file of an export; return its file descriptor.
+    """Open, lock and empty the temporary file ``part`` of an export; return its file descriptor.
 
-    Raises Conflict while another process is writing the file.
+    Raises Conflict if another process is writing the file.
     """
     while True:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK

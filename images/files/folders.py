@@ -1,4 +1,4 @@
-"""The sources of an import: a single file, a URL, or the images in a folder."""
+"""A search for the images to import: a single file, a URL, or the images in a folder."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ from images.stores.writeback import PART
 
 @dataclass(frozen=True)
 class Skipped:
-    """A path that is not imported, because it is no image or (``failed``) cannot be read.
+    """A path that is not imported.
 
-    ``label`` is the path, ``reason`` a text for the operator.
+    ``reason`` says why, for the operator. ``failed`` is true if the path could not be read, and
+    false if it is no image. ``label`` is the path.
     """
 
     label: str
@@ -38,11 +39,11 @@ class Skipped:
 
 
 def find(text: str, *, recursive: bool = False) -> Iterator[Source | Skipped]:
-    """Yield a source for each image at a path or URL, and an entry for each skipped file.
+    """Yield a Source for each image at a path or URL, and a Skipped for each path that is not imported.
 
-    ``text`` is the path of a file or folder, or a URL. A path given there can be a symbolic
-    link; links inside folders are not followed. A URL is checked by the URL filter only when it
-    is opened.
+    ``text`` is the path of a file or folder, or a URL. This path can be a symbolic link; links
+    inside folders are not followed, and sidecars are left out. Nothing checks a URL before it is
+    opened.
     """
     if text.lower().startswith(SCHEMES):
         name = unquote(urlsplit(text).path.rpartition("/")[2])
@@ -78,7 +79,10 @@ def _in_folder(top: Path, recursive: bool) -> Iterator[Source | Skipped]:
 
 
 def _entry(path: Path) -> Source | Skipped | None:
-    """Return a source for a file in a folder, or the reason to skip it; None for a sidecar."""
+    """Return the source for a file in a folder, or a Skipped with the reason to skip the file.
+
+    Returns None for a sidecar.
+    """
     try:
         mode = os.lstat(path).st_mode
     except OSError as error:

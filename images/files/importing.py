@@ -1,4 +1,4 @@
-"""Import of a file or URL as a new image: determine its attributes, then upload its data."""
+"""Import of a file or URL as a new image: it determines the attributes, and uploads the data."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Watched = Callable[[Iterator[bytes], int | None], Iterator[bytes]]
 
 @dataclass(frozen=True)
 class ImportOptions:
-    """The options that the operator gives for an import. They take precedence over the sidecar."""
+    """The options that the operator gives for an import. They override the values in a sidecar."""
 
     fields: Mapping[str, Any] = field(default_factory=dict)
     properties: Mapping[str, str] = field(default_factory=dict)
@@ -67,8 +67,8 @@ class Plan:
 class Outcome:
     """The result of an import.
 
-    ``image_id`` is the id of the new image; None in a dry run, or if no image is created
-    because ``existing``, the id of another image, has the same data.
+    ``image_id`` is the id of the new image. It is None in a dry run, and if no image was created
+    because another image, with the id ``existing``, has the same data.
     """
 
     plan: Plan
@@ -86,11 +86,10 @@ def import_source(
 ) -> Outcome:
     """Import a file or URL as a new image; in a dry run, only return what would be imported.
 
-    ``watched`` gets the blocks and their total size in bytes and returns the blocks, for
-    example to show progress. If the import fails, the image is deleted. An image whose id the
-    operator has chosen stays ``queued`` instead, because ids are never reused: the next import
-    with that id uses the image. Raises ImageError if the source cannot be read or its data is
-    refused.
+    ``watched`` gets the blocks and their total size in bytes and returns the blocks, for example to
+    show progress. If the import fails, the image is deleted; but an image whose id the operator has
+    chosen stays ``queued``, because ids are never reused: the next import with that id uses the
+    image. Raises ImageError if the source cannot be read or its data is refused.
     """
     with source.open() as opened:
         opened, head = _peeked(opened)
@@ -108,7 +107,10 @@ def import_source(
 
 
 def _peeked(opened: Opened) -> tuple[Opened, bytes]:
-    """Read the first MiB of a source; return the source with all its blocks, and the first MiB."""
+    """Read the first MiB of an opened source; return the source and the first MiB.
+
+    The returned source still has all blocks.
+    """
     blocks, length = [], 0
     for block in opened.blocks:
         blocks.append(block)
@@ -180,10 +182,10 @@ def _fields(
 
 
 def _name(source: Source) -> tuple[str, bool]:
-    """Return a name for the image: the file name without the suffix of a disk format.
+    """Return a name for the image: the source's file name without the suffix of a disk format.
 
-    The second value says whether characters were replaced or removed. Raises Invalid if no name
-    is left.
+    The second value says whether characters were replaced or removed. Raises Invalid if no name is
+    left.
     """
     stem = source.file_name
     if source.extension in EXTENSIONS:
@@ -215,9 +217,10 @@ def _strongest(described: Sidecar | None) -> dict[str, str]:
 
 
 def _existing(source: Source, plan: Plan) -> str | None:
-    """Return the id of an image with the same owner, name and data; None if there is none.
+    """Return the id of an image that has the planned owner and name, and the data of the source.
 
-    The source is read only if an image has the same owner, name and, if it is known, size.
+    Returns None if there is no such image. The source is read only if an image has the same owner,
+    name and, if it is known, size.
     """
     images = Image.objects.existing().filter(
         status__in=READABLE_STATUSES,
@@ -295,7 +298,7 @@ def _verified(
 ) -> Iterator[bytes]:
     """Yield the blocks; after the last block, raise Invalid if a digest is not the expected one.
 
-    Because of the error, the store does not complete the object.
+    The error makes the upload fail, so that the store does not complete the object.
     """
     yield from digesting(blocks, digests)
     for algorithm, value in digests.hexdigests().items():

@@ -1,4 +1,4 @@
-"""The sidecar of an exported image file: a JSON document with attributes and digests of the image.
+"""The sidecar of an exported image: a JSON file beside it, with attributes and digests of the image.
 
 A sidecar can come from anywhere, so everything in it is checked.
 """
@@ -53,7 +53,10 @@ def beside(path: Path) -> Path:
 
 
 def document(image: Image, size: int, digests: Mapping[str, str]) -> bytes:
-    """Return the content of an image's sidecar; ``size`` is the number of bytes of its data."""
+    """Return the content of an image's sidecar, as JSON.
+
+    ``size`` is the number of bytes of the image's data, ``digests`` are the digests of the data.
+    """
     properties = {
         name: value
         for name, value in image.properties.items()

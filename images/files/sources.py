@@ -1,4 +1,4 @@
-"""Sources of imports: regular files and URLs, which are read as blocks of bytes."""
+"""The sources of imports, files and URLs, from which data is read in blocks of bytes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,10 @@ EXTENSIONS = {
 
 @dataclass(frozen=True)
 class Opened:
-    """An open file or URL: its size, and its bytes in blocks of at most 1 MiB, readable once."""
+    """An opened file or URL: its size, and its bytes in blocks of at most 1 MiB.
+
+    The blocks can be read only once.
+    """
 
     size: int | None  # bytes; None if unknown before the end of the stream
     blocks: Iterator[bytes]
@@ -58,7 +61,10 @@ class Source:
 
 
 def file_source(path: Path, *, follow: bool) -> Source:
-    """Return the source for a file. With ``follow``, the path can be a symbolic link."""
+    """Return the source for a regular file. The file is opened only by ``Source.open``.
+
+    With ``follow``, the path can be a symbolic link.
+    """
     open_file = partial(_open_file, path, follow=follow)
     return Source(str(path), path.name, open_file, sidecar.beside(path))
 
@@ -102,7 +108,7 @@ def _blocks(file: int) -> Generator[bytes, None, None]:
 
 @contextmanager
 def open_url(url: str) -> Iterator[Opened]:
-    """Open the data at a URL as blocks of bytes, for the time of the context.
+    """Open the data at a URL within the context; it is read in blocks of bytes.
 
     Raises Invalid if the URL filter refuses the URL, StoreError if the web server fails.
     """
@@ -116,9 +122,9 @@ def open_url(url: str) -> Iterator[Opened]:
 
 
 def kind_of(mode: int) -> str:
-    """Return the kind of a file as text with an article, such as "a folder".
+    """Return the kind of a file that is not regular, as text with an article, such as "a folder".
 
-    ``mode`` is the ``st_mode`` of the file. Do not use this for regular files.
+    ``mode`` is the ``st_mode`` of the file.
     """
     kinds = {
         stat.S_ISLNK: "a symbolic link",
@@ -130,5 +136,5 @@ def kind_of(mode: int) -> str:
 
 
 def reason_of(error: Exception) -> str:
-    """Return the reason of an error as text, without the path of the file."""
+    """Return the reason of an error as text, without the path of the file that some errors have."""
     return getattr(error, "strerror", None) or str(error)
