@@ -1,4 +1,4 @@
-"""Inspection of image data while it streams: its format, and whether it is safe."""
+"""Inspection of image data while it streams: which format it has, and whether it is safe."""
 
 from __future__ import annotations
 

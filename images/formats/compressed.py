@@ -1,7 +1,7 @@
 """Inspection of compressed data while it streams: gzip, bzip2 and xz.
 
-Other compressions are recognised, and refused by their names. zstd needs a package before
-Python 3.14, and no known consumer of images opens it. The directory of a zip file is at its
+Other compressions are recognised, and refused with their names in the error. zstd needs a package
+before Python 3.14, and no known consumer of images opens it. The directory of a zip file is at its
 end, but a stream is inspected from its beginning.
 """
 
@@ -43,7 +43,10 @@ BZIP2_BLOCKS = (b"1AY&SY", b"\x17rE8P\x90")  # what follows the level
 
 
 def compression_of(begin: bytes) -> str | None:
-    """Return the compression of data with this beginning, such as ``gzip``; None if it has none."""
+    """Return the compression, such as ``gzip``, of data whose first bytes are ``begin``.
+
+    Returns None if the data is not compressed.
+    """
     for name, magics in (OPENED | UNKNOWN).items():
         if begin.startswith(magics) and (
             name != "bzip2" or begin[4:10] in BZIP2_BLOCKS
@@ -53,28 +56,28 @@ def compression_of(begin: bytes) -> str | None:
 
 
 class Inside(Protocol):
-    """The interface of an inspector of the data inside compressed data or an archive."""
+    """The interface of an inspector of data that was decompressed, or of a file in an archive."""
 
     def feed(self, block: bytes) -> None:
-        """Inspect the next block of the unpacked data. Raises ContentRefused if it is unsafe."""
+        """Inspect the next block of the data. Raises ContentRefused if the data is unsafe."""
 
     @property
     def settled(self) -> bool:
         """Whether the result of the inspection is certain already, whatever data follows."""
 
     def verdict(self) -> int | None:
-        """End the inspection; return the virtual size of the disk in bytes, None if there is none.
+        """End the inspection; return the virtual size in bytes of the disk, or None if there is no disk.
 
         Raises ContentRefused if the data is unsafe.
         """
 
 
 class Budget:
-    """A limit on the data that an inspection decompresses, in units of the cost of a byte of gzip.
+    """The amount of data that an inspection can still decompress.
 
-    A byte of another compression costs more (COST). ``examined`` is left for data of which it
-    is uncertain whether it is accepted, ``verified`` for finding out whether accepted data is
-    complete.
+    The unit is the cost of decompressing a byte of gzip; a byte of another compression costs more
+    (COST). ``examined`` is for data of which it is uncertain whether it is accepted, ``verified``
+    for finding out whether accepted data is complete.
     """
 
     def __init__(self) -> None:
@@ -83,7 +86,7 @@ class Budget:
 
 
 class Decoder(Protocol):
-    """The interface of a decompressor, as in the modules bz2 and lzma.
+    """The interface of a decompressor, as in Python's modules bz2 and lzma.
 
     A decompressor reads one part of a compressed file; a file can have several parts.
     """
@@ -94,7 +97,7 @@ class Decoder(Protocol):
 
     @property
     def needs_input(self) -> bool:
-        """Whether ``decompress`` returns more only if it is given more input."""
+        """Whether ``decompress`` needs more input before it can return more output."""
 
     @property
     def unused_data(self) -> bytes:
@@ -110,7 +113,7 @@ class Decoder(Protocol):
 class Inflate:
     """A decompressor of gzip (RFC 1952), with the interface ``Decoder``.
 
-    With ``wbits`` -15 it reads the bare stream (RFC 1951) that is in a zip file.
+    With ``wbits`` -15 it reads deflate data without a header (RFC 1951), as in a zip file.
     """
 
     def __init__(self, wbits: int = 31) -> None:
@@ -147,8 +150,8 @@ DECODERS: Final[dict[str, Callable[[], Decoder]]] = {
 class Compressed:
     """The inspector of compressed data: it decompresses the data and inspects the data inside.
 
-    It decompresses until it is certain whether the data inside is accepted, and after that as
-    far as the budget allows, to find out whether the data is whole.
+    It decompresses until it is certain whether the data inside is accepted. After that it goes on
+    as far as the budget allows, to find out whether the data is complete.
     """
 
     def __init__(self, method: str, inside: Inside, budget: Budget) -> None:
@@ -188,7 +191,7 @@ class Compressed:
 
     @property
     def settled(self) -> bool:
-        """Whether the result of the inspection is certain already, unless the data is cut off."""
+        """Whether it is certain whether the data is accepted, except that it can still be cut off."""
         return self._inside.settled
 
     def _read(self, block: bytes) -> None:
@@ -206,10 +209,10 @@ class Compressed:
             block = b""
 
     def _pay(self, cost: int) -> None:
-        """Subtract ``cost`` from the budget; its unit is the cost of decompressing a byte of gzip.
+        """Subtract the cost of decompressed data from the budget.
 
-        When nothing is left, raises ContentRefused if it is still uncertain whether the data
-        inside is accepted; otherwise the remaining data is not decompressed.
+        When nothing is left, raises ContentRefused if it is still uncertain whether the data inside
+        is accepted; otherwise the remaining data is not decompressed.
         """
         if self._inside.settled:
             self._budget.verified -= cost
@@ -224,17 +227,17 @@ class Compressed:
             )
 
     def _rest(self) -> bytes:
-        """Return the bytes that follow the current part; empty if the part has not ended."""
+        """Return the input that follows the current part; empty if that part has not ended yet."""
         if not self._decoder.eof:
             return b""
         self._between = True
         return self._decoder.unused_data
 
     def _next_part(self, block: bytes) -> bytes:
-        """Begin the next part with ``block``; return its data, empty if too little has arrived.
+        """Begin the next part of the compressed data with ``block``; return the data of this part.
 
-        Skips zeros between parts. Raises ContentRefused for anything else, and for too many
-        parts.
+        Returns ``b""`` if too little has arrived to recognise a part. Skips zeros between parts.
+        Raises ContentRefused for any other data between parts, and for too many parts.
         """
         data = (self._begin + block).lstrip(b"\0") if not self._begin else self._begin + block  # fmt: skip
         self._begin = data[:4]

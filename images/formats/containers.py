@@ -1,4 +1,4 @@
-"""Inspection of containers (archives, compressed data) and of the data in them, as a stream."""
+"""Inspection, while they stream, of containers (archives, compressed data) and of the data in them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Inspector(Protocol):
         """Inspect the next block, of any size. Raises ContentRefused once the data is unsafe."""
 
     def verdict(self) -> int | None:
-        """Return the disk's virtual size in bytes, or None if it has none.
+        """End the inspection; return the disk's virtual size in bytes, or None if it is unknown.
 
         Raises ContentRefused for unsafe data, and for data of another format than declared.
         """
@@ -37,10 +37,9 @@ def inspection(
 ) -> Inspector:
     """Return an inspector for data of these formats; ``label`` names the data in the log.
 
-    The inspector examines the disk itself, each file in an OVA, or the data inside compressed
-    data, and refuses data that is not in the declared container format. Only the files in a
-    docker archive are not inspected: they are file systems, in which no consumer looks for
-    disks.
+    The inspector examines the disk itself, each file in an OVA, or the data inside compressed data,
+    and refuses data that is not in the declared container format. Files in a docker archive are not
+    inspected: they are file systems, in which no consumer looks for disks.
     """
     if container_format in OPAQUE or not container_format:
         return _disk(disk_format, container_format, label)
@@ -57,9 +56,9 @@ def _disk(disk_format: str, container_format: str, label: str) -> Inspection:
 class Content:
     """The inspector of a disk, an archive or compressed data, and of all data inside.
 
-    An archive is inspected as a disk, too, because a file can be both. ``layers`` counts the
-    archives and compressions around the data, with itself; ``name`` is the name of a file in an
-    archive.
+    An archive is inspected as a disk, too, because a file can be both. ``layers`` is the number of
+    archives and compressions around the data, including its own; ``name`` is the name of a file in
+    an archive.
     """
 
     def __init__(
@@ -98,7 +97,7 @@ class Content:
         return self._known and self._disk.settled and opened
 
     def verdict(self) -> int | None:
-        """End the inspection. Return the virtual size of the disk in bytes, or None if it has none.
+        """End the inspection; return the virtual size of the disk in bytes, or None if it is unknown.
 
         Raises ContentRefused for unsafe data, and for data of another format than declared.
         """
@@ -114,7 +113,7 @@ class Content:
     def _open(self) -> None:
         """Recognise an archive or compressed data by its beginning, and choose its inspector.
 
-        Raises ContentRefused if the container is not the declared one, or is of an unknown
+        Raises ContentRefused if the data is not in the declared container, or in one of an unknown
         kind.
         """
         begin, self._begin, self._known = self._begin, b"", True
@@ -173,7 +172,7 @@ class Content:
         )
 
     def _inside(self, name: str) -> Content:
-        """Return the inspector for the file ``name`` in an archive, or for decompressed data."""
+        """Return an inspector for the file ``name`` in this archive, or for this data decompressed."""
         disk_format = self._disk_format if self._container == "compressed" else ""
         layers = self._layers + 1
         return Content(disk_format, INSIDE, self._label, self._budget, layers, name)

@@ -1,8 +1,8 @@
 """Detection of disk formats in the first MiB of data.
 
-oslo.utils recognises the formats and collects the parts of their headers. The other modules of
-this package decide what is unsafe; the docstring of each says which unsafe data oslo.utils
-accepts, or which safe data it refuses.
+oslo.utils recognises the formats and collects the parts of their headers. The other modules of this
+package decide what is unsafe. The docstring of each says where oslo.utils accepts unsafe data, or
+refuses safe data.
 """
 
 from __future__ import annotations
@@ -34,17 +34,20 @@ HYBRID_ISO = {"iso", "gpt"}
 
 
 class Disk(Protocol):
-    """The interface of an inspector of one disk format: as in oslo.utils, and ``objections``."""
+    """The interface of an inspector of one disk format.
+
+    It has the methods of an inspector of oslo.utils, and ``objections``.
+    """
 
     NAME: str
 
     @property
     def complete(self) -> bool:
-        """Whether the inspector has read all that it needs."""
+        """Whether the inspector has read all the data that it needs."""
 
     @property
     def format_match(self) -> bool:
-        """Whether the data has the signature of the format."""
+        """Whether the data that was read has the signature of the format."""
 
     @property
     def virtual_size(self) -> int:
@@ -57,9 +60,10 @@ class Disk(Protocol):
         """Tell the inspector that the data has ended."""
 
     def objections(self, size: int | None) -> Iterator[Objection]:
-        """Yield the safety checks that the data fails.
+        """Yield an Objection for each safety check that the data fails.
 
-        ``size`` is the number of bytes of all data, None before the end of the data is reached.
+        ``size`` is the number of bytes of all data, or None if the end of the data is not reached
+        yet.
         """
 
 
@@ -79,16 +83,16 @@ INSPECTABLE: Final = frozenset({"raw", *FORMATS})
 
 @dataclass
 class Candidate:
-    """A disk format that the data can have, with its inspector, and whether that is ``broken``.
+    """A disk format that the data can have, with the inspector of this format.
 
-    An inspector is broken if it has raised an error.
+    ``broken`` is true if the inspector has raised an error.
     """
 
     inspector: Disk
     broken: bool = False
 
     def read(self, data: bytes) -> None:
-        """Pass the next bytes to the inspector.
+        """Let the inspector read the next bytes.
 
         If the inspector raises an error, the candidate becomes ``broken``.
         """
@@ -99,10 +103,10 @@ class Candidate:
             self.broken = True
 
     def drop_own_checks(self) -> None:
-        """Drop the inspector's own safety checks, which ``objections`` replaces.
+        """Remove the safety checks that oslo.utils gives the inspector; ``objections`` replaces them.
 
-        These checks refer to the inspector: with them the inspector and up to 1 MiB of data
-        would stay in memory until the next garbage collection.
+        These checks refer to the inspector: with them the inspector and up to 1 MiB of data would
+        stay in memory until the next garbage collection.
         """
         getattr(self.inspector, "_safety_checks", {}).clear()
 
@@ -116,12 +120,12 @@ class Candidate:
 
     @property
     def settled(self) -> bool:
-        """Whether the inspector has read all that it needs, or has failed."""
+        """Whether the inspector needs no more data, because it has all that it needs or has failed."""
         return self.broken or self.inspector.complete
 
     @property
     def lacks_only_the_end(self) -> bool:
-        """Whether the inspector has read all that it needs except the last bytes of the data."""
+        """Whether the inspector needs nothing more than the last bytes of the data."""
         regions = getattr(self.inspector, "_capture_regions", {}).values()
         missing = [region for region in regions if not region.complete]
         return bool(missing) and all(
@@ -129,9 +133,10 @@ class Candidate:
         )
 
     def objections(self, size: int | None) -> list[Objection]:
-        """Return the failed safety checks; headers that cannot be read count as a failed check.
+        """Return an Objection for each safety check that the data fails.
 
-        ``size`` is the number of bytes of all data, None before the end of the data is reached.
+        Headers that cannot be read count as a failed check. ``size`` is the number of bytes of all
+        data, or None if the end of the data is not reached yet.
         """
         name = self.inspector.NAME
         if self.broken:
@@ -170,9 +175,10 @@ def detect(head: bytes) -> dict[str, Candidate]:
 
 
 def disk_format_of(head: bytes) -> str | None:
-    """Return the disk_format of data whose first MiB is ``head``; None if it is not certain.
+    """Return the disk_format of data that begins with ``head``; None if it is not certain.
 
-    Data with only a partition table or a LUKS header is a raw disk. Safety is not checked.
+    ``head`` is the first MiB. Data with only a partition table or a LUKS header is a raw disk. Does
+    not check whether the data is safe.
     """
     formats = set(detect(head))
     if formats == HYBRID_ISO:

@@ -1,4 +1,7 @@
-"""Inspection of disk formats in streaming data, from the first MiB if possible."""
+"""Inspection of disks while their data streams.
+
+If possible, the first MiB decides the result.
+"""
 
 from __future__ import annotations
 
@@ -32,9 +35,9 @@ MAGICS = (b"QFI\xfb", b"QED\x00")
 
 
 class Inspection:
-    """An inspection of image data in one pass: `feed` each block, then call `verdict`.
+    """The inspector of a disk, in one pass: ``feed`` it each block, then call ``verdict``.
 
-    Memory is constant (1 MiB), and the result does not depend on the sizes of blocks.
+    It needs a constant amount of memory (1 MiB). The result does not depend on the sizes of blocks.
     """
 
     def __init__(self, disk_format: str, container_format: str, label: str) -> None:
@@ -60,11 +63,11 @@ class Inspection:
 
     @property
     def settled(self) -> bool:
-        """Whether the result of the inspection is certain already, except for the data's size."""
+        """Whether the result is certain already, except for checks that need the size of all data."""
         return self._candidates is not None and self._pending is None
 
     def verdict(self) -> int | None:
-        """End the inspection. Return the virtual size of the disk in bytes, or None if it has none.
+        """End the inspection; return the virtual size of the disk in bytes, or None if it is unknown.
 
         Raises ContentRefused for unsafe data, and for data of another format than declared.
         """
@@ -131,8 +134,8 @@ class Inspection:
     def _judge(self, size: int | None = None) -> None:
         """Raise ContentRefused if the data seen so far is unsafe or not of the declared format.
 
-        ``size`` is the number of bytes of all data, None before the end of the data is reached.
-        A format whose inspector still needs data is checked later.
+        ``size`` is the number of bytes of all data, or None if the end of the data is not reached
+        yet. A format whose inspector still needs data is checked later.
         """
         required = settings.IMAGECATALOG_REQUIRE_FORMAT_MATCH
         if required and (mismatch := self._mismatch()):
@@ -194,9 +197,9 @@ class Inspection:
 
 
 def parsed_size(candidate: Candidate, size: int) -> int | None:
-    """Return the virtual size of a disk in bytes, from its headers; None if they are invalid.
+    """Return the virtual size of a disk in bytes, as its headers say; None if they are invalid.
 
-    ``size`` is the number of bytes of all data; with LUKS, the disk is the data behind the
+    ``size`` is the number of bytes of all data. A LUKS disk is as large as the data behind its
     header.
     """
     inspector = candidate.inspector

@@ -40,7 +40,7 @@ class Iso(oslo.ISOInspector):
 
     @property
     def volume_size(self) -> int:
-        """The size of the volume in bytes, by its primary volume descriptor; 0 if there is none."""
+        """The size of the volume in bytes, from its primary volume descriptor; 0 if there is none."""
         for sector in self._sectors():
             if sector[1:6] == b"CD001" and sector[0] == PRIMARY:
                 (blocks,) = struct.unpack_from("<L", sector, 80)
@@ -49,14 +49,13 @@ class Iso(oslo.ISOInspector):
         return 0
 
     def objections(self, size: int | None) -> Iterator[Objection]:
-        """Yield nothing: a volume cannot refer to other files."""
+        """Yield no Objection: a volume cannot refer to other files."""
         return iter(())
 
     def cut_off(self, size: int) -> Iterator[Objection]:
-        """Yield an objection if the volume is larger than the data, which has ``size`` bytes.
+        """Yield an Objection if the volume is larger than the data, which has ``size`` bytes.
 
-        Up to 300 KiB can be missing: not all tools count the padding of a volume as a part of
-        it.
+        Up to 300 KiB can be missing: not all tools count the padding of a volume as a part of it.
         """
         if self.volume_size > size + PADDING:
             yield Objection(

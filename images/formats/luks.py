@@ -26,13 +26,14 @@ class Luks(oslo.LUKSInspector):
 
     @property
     def version(self) -> int:
-        """The version in the LUKS header."""
+        """The version of LUKS that the header states."""
         return int.from_bytes(self.region("header").data[6:8], "big")
 
     def objections(self, size: int | None) -> Iterator[Objection]:
-        """Yield the failed safety checks.
+        """Yield an Objection for each safety check that the data fails.
 
-        ``size`` is the number of bytes of all data, None before the end of the data is reached.
+        ``size`` is the number of bytes of all data, or None if the end of the data is not reached
+        yet.
         """
         if self.version not in (1, 2):
             yield Objection("luks_version", f"LUKS version {self.version} is unknown")
@@ -40,7 +41,7 @@ class Luks(oslo.LUKSInspector):
     def payload_offset(self) -> int:
         """Return the offset in bytes at which the encrypted data begins.
 
-        Raises an error of any class if the header is malformed.
+        If the header is malformed, raises an exception of any class.
         """
         if self.version == 1:
             return 512 * int(self.header_items["payload_offset"])

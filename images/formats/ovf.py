@@ -1,4 +1,7 @@
-"""Inspection of OVF descriptors (DMTF DSP0243): the files that they refer to."""
+"""Inspection of OVF descriptors (DMTF DSP0243), which describe the disks in an OVA.
+
+A descriptor must not refer to files outside of its package.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ FOREIGN = re.compile(r"[a-z][a-z0-9+.-]*:|[/\\]|(.*[/\\])?\.\.([/\\]|$)", re.I |
 
 
 def looks_like_ovf(begin: bytes) -> bool:
-    """Whether data with this beginning can be an OVF descriptor."""
+    """Return whether data whose first bytes are ``begin`` can be an OVF descriptor."""
     return BEGINNING.match(begin) is not None
 
 

@@ -1,8 +1,8 @@
 """Inspection of partition tables (MBR and GPT).
 
-oslo.utils takes the two signature bytes of a boot sector for a partition table, and refuses
-tables that firmware accepts. Volumes, boot loaders and kernels have the same signature; here
-data counts as having a table only if the table's four entries can be valid.
+oslo.utils takes the two signature bytes of a boot sector for a partition table, and refuses tables
+that firmware accepts. Volumes, boot loaders and kernels have the same signature; so here data
+counts as having a table only if the table's four entries can be valid.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Partitions(oslo.GPTInspector):
 
     @property
     def format_match(self) -> bool:
-        """Whether the first sector has a partition table whose entries can be valid."""
+        """Whether the first sector of the data has a partition table with possibly valid entries."""
         data = self.region("mbr").data
         if data[510:512] != b"\x55\xaa" or data[514:518] == LINUX_KERNEL:
             return False
@@ -50,9 +50,10 @@ class Partitions(oslo.GPTInspector):
         )
 
     def objections(self, size: int | None) -> Iterator[Objection]:
-        """Yield the failed safety checks.
+        """Yield an Objection for each safety check that the data fails.
 
-        ``size`` is the number of bytes of all data, None before the end of the data is reached.
+        ``size`` is the number of bytes of all data, or None if the end of the data is not reached
+        yet.
         """
         protective = [entry for entry in self._table() if entry.kind == PROTECTIVE]
         if protective and all(entry.first != 1 for entry in protective):

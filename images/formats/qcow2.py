@@ -25,7 +25,10 @@ MOST_SNAPSHOTS = 65536  # as in qemu
 
 
 class Header(NamedTuple):
-    """The fields of a qcow2 header; a header of version 2 ends before ``incompatible``."""
+    """The fields of a qcow2 header.
+
+    A header of version 2 lacks ``incompatible`` and the later fields.
+    """
 
     version: int
     backing_at: int
@@ -52,14 +55,15 @@ class Qcow2(oslo.QcowInspector):
         self.new_region("extensions", oslo.CaptureRegion(0, REACH, min_length=512))
 
     def region_complete(self, region_name: str) -> None:
-        """Parse the header when it has been read; oslo.utils calls this for each region."""
+        """Parse the header as soon as it is read. oslo.utils calls this for each region of the file."""
         if region_name == "header":
             super().region_complete(region_name)
 
     def objections(self, size: int | None) -> Iterator[Objection]:
-        """Yield the failed safety checks.
+        """Yield an Objection for each safety check that the data fails.
 
-        ``size`` is the number of bytes of all data, None before the end of the data is reached.
+        ``size`` is the number of bytes of all data, or None if the end of the data is not reached
+        yet.
         """
         header = Header._make(HEADER.unpack_from(self.region("header").data))
         if header.version == 2:
@@ -97,7 +101,7 @@ class Qcow2(oslo.QcowInspector):
 
 
 def _absurd(header: Header) -> str | None:
-    """Describe a value of the header that makes the disk unsafe to open; None if there is none."""
+    """Return a phrase about a header value that makes the disk unsafe to open; None if there is none."""
     if not 9 <= header.cluster_bits <= 21:
         return f"clusters of 2^{header.cluster_bits} bytes"
     cluster = 1 << header.cluster_bits

@@ -1,4 +1,4 @@
-"""Refusal of QED disks, which no consumer supports any more."""
+"""Refusal of disks in the format QED, which no consumer supports any more."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from images.formats.verdicts import Objection
 
 
 class Qed(oslo.QEDInspector):
-    """The inspector of a QED disk, which refuses it."""
+    """The inspector of a QED disk, which refuses every such disk."""
 
     def objections(self, size: int | None) -> Iterator[Objection]:
-        """Yield one failed check, because the format is not allowed."""
+        """Yield one Objection, because the format is not allowed."""
         yield Objection("qed_banned", "This file format is not allowed")

@@ -24,9 +24,9 @@ RECORD = re.compile(rb"([1-9][0-9]{0,8}) ")
 class Tar:
     """The inspector of a tar archive (ustar, pax, GNU), which inspects its files in their order.
 
-    Archives that tar readers interpret differently are refused, because other readers might
-    find other files. ``inside`` is a function that makes the inspector of a file from the
-    file's name.
+    Archives that tar readers interpret differently are refused, because other readers might find
+    other files. ``inside`` is a function that returns an inspector for a file, given the file's
+    name.
     """
 
     settled = False
@@ -47,7 +47,7 @@ class Tar:
     def feed(self, block: bytes) -> None:
         """Inspect the next block of the archive.
 
-        Raises ContentRefused for a damaged or ambiguous archive, or an unsafe file in it.
+        Raises ContentRefused for a damaged or ambiguous archive, or if a file in it is unsafe.
         """
         at = 0
         while at < len(block) and not self._over:
@@ -69,7 +69,11 @@ class Tar:
             raise _refused("there is data behind its end", "archive_trailing_data")
 
     def verdict(self) -> None:
-        """End the inspection. Raises ContentRefused if the archive ends within a file or header."""
+        """End the inspection.
+
+        Raises ContentRefused if the archive ends within a file, or between an extended header and
+        its file.
+        """
         if not self._over and (self._left or self._block or self._is_extended()):
             raise _refused("it ends in the middle of a file", "archive_cut_off")
 
@@ -92,9 +96,10 @@ class Tar:
         self._records = self._file = None
 
     def _apply(self, records: bytes) -> None:
-        """Store the name and the size that ``records``, an extended header, give the next file.
+        """Keep the name and the size that an extended header states for the file after it.
 
-        Raises ContentRefused for an extended header that applies to all files.
+        ``records`` is the data of the extended header. Raises ContentRefused if it applies to all
+        files.
         """
         if self._extension == tarfile.GNUTYPE_LONGNAME:
             self._name = records.partition(b"\0")[0]
@@ -150,7 +155,7 @@ class Tar:
 
 
 def is_tar(block: bytes) -> bool:
-    """Whether any tar reader can accept data that begins with this block."""
+    """Return whether any tar reader can accept data that begins with this block."""
     checksum = re.search(rb"[0-7]+", block[148:156])
     return len(block) >= BLOCK and (
         block[257:262] == b"ustar"
@@ -159,12 +164,12 @@ def is_tar(block: bytes) -> bool:
 
 
 def _sum(block: bytes) -> int:
-    """Return the checksum of a header, for which the checksum field counts as blanks."""
+    """Return the checksum of a header; the field for the checksum itself counts as blanks."""
     return sum(block[:148]) + 8 * ord(" ") + sum(block[156:])
 
 
 def _kind(block: bytes) -> bytes:
-    """Return the type of a file from its header, one byte as in the module tarfile.
+    """Return the type of a file from its header ``block``: one byte, as in the module tarfile.
 
     Raises ContentRefused unless all tar readers accept the header.
     """
@@ -176,14 +181,14 @@ def _kind(block: bytes) -> bytes:
 
 
 def _name(block: bytes) -> bytes:
-    """Return the name of a file from ``block``, its header."""
+    """Return the name of a file from its header ``block``."""
     name, prefix = (part.partition(b"\0")[0] for part in (block[:100], block[345:500]))
     is_posix = block[257:263] == b"ustar\0"  # GNU has times in place of the prefix
     return prefix + b"/" + name if prefix and is_posix else name
 
 
 def _number(field: bytes) -> int:
-    """Parse a number in a header: octal digits or GNU's base 256.
+    """Parse a number in a field of a header: octal digits, or GNU's base 256.
 
     Raises ContentRefused unless all tar readers can parse it.
     """
@@ -196,10 +201,10 @@ def _number(field: bytes) -> int:
 
 
 def _values_in(records: bytes) -> dict[bytes, bytes]:
-    """Return the size and the name that an extended header (POSIX.1-2017, pax) gives a file.
+    """Return the size and the name that an extended header (POSIX.1-2017, pax) states for a file.
 
-    Their keys are ``size`` and ``path``; each is left out if the header does not state it.
-    Raises ContentRefused for a damaged header, or the header of a sparse file.
+    Their keys are ``size`` and ``path``; a value that the header does not state is left out. Raises
+    ContentRefused for a damaged header, or the header of a sparse file.
     """
     values, at = {}, 0
     while at < len(records):

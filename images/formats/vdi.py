@@ -20,9 +20,10 @@ class Vdi(oslo.VDIInspector):
     """The inspector of a VDI disk."""
 
     def objections(self, size: int | None) -> Iterator[Objection]:
-        """Yield the failed safety checks.
+        """Yield an Objection for each safety check that the data fails.
 
-        ``size`` is the number of bytes of all data, None before the end of the data is reached.
+        ``size`` is the number of bytes of all data, or None if the end of the data is not reached
+        yet.
         """
         header = self.region("header").data
         (kind,) = struct.unpack_from("<I", header, 0x4C)

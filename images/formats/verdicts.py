@@ -1,6 +1,6 @@
-"""The verdict about failed safety checks: refuse the data, or accept it with a warning.
+"""Decisions about failed safety checks: refuse the data, or accept it with a warning.
 
-Which failures are accepted is the operator's choice (IMAGECATALOG_FORMAT_CHECKS).
+The operator names the checks whose failures are accepted in IMAGECATALOG_FORMAT_CHECKS.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ log = logging.getLogger(__name__)
 
 
 class Objection(NamedTuple):
-    """A failed safety check: its name (in ``images.format_checks``), and what was found."""
+    """A failed safety check: its name (see ``images.format_checks``), and what is wrong with the data."""
 
     check: str
     found: str
 
 
 class Verdicts:
-    """The verdicts about one stream of data; each accepted failure is logged once.
+    """The decisions about the failed checks of one stream of data.
 
-    ``label`` names the data in the log.
+    ``label`` names the data in the log, in which each accepted failure is written once.
     """
 
     def __init__(self, label: str) -> None:
@@ -35,7 +35,10 @@ class Verdicts:
         self._allowed: set[str] = set()
 
     def judge(self, objections: Iterable[Objection]) -> None:
-        """Raise ContentRefused for failed checks, except those that the operator has relaxed."""
+        """Raise ContentRefused for these failed checks, unless the operator has relaxed all of them.
+
+        A failure of a relaxed check is logged.
+        """
         fatal = []
         for objection in objections:
             if objection.check in settings.IMAGECATALOG_FORMAT_CHECKS:
@@ -46,7 +49,10 @@ class Verdicts:
             raise ContentRefused(_message(fatal))
 
     def allow(self, found: str) -> None:
-        """Log a finding that is accepted because the operator allows it; the same one only once."""
+        """Log a warning about a failure that is accepted because the operator allows it.
+
+        ``found`` is a sentence about the failure; the same sentence is logged only once.
+        """
         if found not in self._allowed:
             self._allowed.add(found)
             log.warning("%s: %s The operator allows it.", self._label, found)
@@ -55,7 +61,7 @@ class Verdicts:
 def refused(check: str, found: str) -> ContentRefused:
     """Return the error for one failed check, which the operator cannot relax.
 
-    ``check`` is its name, ``found`` says what is wrong with the data.
+    ``check`` is the name of the check, ``found`` says what is wrong with the data.
     """
     return ContentRefused(_message([Objection(check, found)]))
 

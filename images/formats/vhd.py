@@ -1,6 +1,6 @@
 """Inspection of VHD disks, by the "Virtual Hard Disk Image Format Specification" 1.0.
 
-oslo.utils knows dynamic disks only, whose footer has a copy at the beginning, and does not see
+oslo.utils knows only dynamic disks, which begin with a copy of their footer, and does not see
 parent disks. A fixed disk is raw data with a footer: it is recognised at its end.
 """
 
@@ -20,7 +20,7 @@ MOST_BLOCKS = 1 << 23  # entries of the block table: 32 MiB
 
 
 class Vhd(oslo.VHDInspector):
-    """The inspector of a dynamic VHD disk, whose footer has a copy at the beginning."""
+    """The inspector of a dynamic VHD disk, which begins with a copy of its footer."""
 
     def _initialize(self) -> None:
         super()._initialize()
@@ -28,9 +28,10 @@ class Vhd(oslo.VHDInspector):
         self.new_region("footer", oslo.EndCaptureRegion(SECTOR))
 
     def objections(self, size: int | None) -> Iterator[Objection]:
-        """Yield the failed safety checks.
+        """Yield an Objection for each safety check that the data fails.
 
-        ``size`` is the number of bytes of all data, None before the end of the data is reached.
+        ``size`` is the number of bytes of all data, or None if the end of the data is not reached
+        yet.
         """
         copy, dynamic = self.region("header").data, self.region("dynamic").data
         footer = self.region("footer").data if size is not None else copy
@@ -61,14 +62,14 @@ class FixedVhd(oslo.FileInspector):
 
     @property
     def format_match(self) -> bool:
-        """Whether the data ends with the footer of a VHD."""
+        """Whether the data ends with the footer of a VHD disk."""
         return self.region("footer").data.startswith(COOKIE)
 
     def objections(self, size: int | None) -> Iterator[Objection]:
-        """Yield the failed safety checks.
+        """Yield an Objection for each safety check that the data fails.
 
-        ``size`` is the number of bytes of all data, None before the end of the data is reached:
-        then there are no checks yet.
+        ``size`` is the number of bytes of all data. If it is None, because the end of the data is
+        not reached yet, nothing is checked.
         """
         footer = self.region("footer").data
         if size is None:
@@ -95,12 +96,12 @@ def _current_size(footer: bytes | bytearray) -> int:
 
 
 def _identity(footer: bytes | bytearray) -> tuple[bytes | bytearray, ...]:
-    """Return those fields of a footer that must be equal in its copy, such as sizes and type."""
+    """Return the fields of a footer, such as sizes and type, that must be equal in its copy."""
     return footer[:8], footer[16:24], footer[40:56], footer[60:64], footer[68:84]
 
 
 def _absurd(footer: bytes | bytearray, dynamic: bytes | bytearray) -> str | None:
-    """Describe a value of the headers that makes the disk unsafe to open; None if there is none."""
+    """Return a phrase about a header value that makes the disk unsafe to open; None if there is none."""
     if _type(footer) != DYNAMIC:
         return f"the type {_type(footer)}, which is none of a dynamic disk"
     if int.from_bytes(footer[16:24], "big") != SECTOR:

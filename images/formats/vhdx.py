@@ -1,7 +1,7 @@
-"""Inspection of VHDX headers, by MS-VHDX.
+"""Inspection of VHDX headers, by the specification MS-VHDX.
 
-oslo.utils reads the size only; it sees neither parent disks, nor a log whose replay changes what
-was read, nor a second region table that differs from the first.
+oslo.utils reads the size only. It does not see a parent disk, a log whose replay changes the
+headers that were read, or a second region table that differs from the first.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Vhdx(oslo.VHDXInspector):
         self.new_region("header2", oslo.CaptureRegion(256 * KIB, TABLE))
 
     def post_process(self) -> None:
-        """Add regions of the file to read once their offsets are known; oslo.utils calls this."""
+        """Have further parts of the file read, once their offsets are known. oslo.utils calls this."""
         super().post_process()
         if self.has_region("vds") and not self.has_region("parameters"):
             at = self._items().get(FILE_PARAMETERS)
@@ -41,13 +41,14 @@ class Vhdx(oslo.VHDXInspector):
 
     @property
     def complete(self) -> bool:
-        """Whether the inspector has read all that it needs."""
+        """Whether the inspector has read all the data that it needs."""
         return self.has_region("parameters") and bool(super().complete)
 
     def objections(self, size: int | None) -> Iterator[Objection]:
-        """Yield the failed safety checks.
+        """Yield an Objection for each safety check that the data fails.
 
-        ``size`` is the number of bytes of all data, None before the end of the data is reached.
+        ``size`` is the number of bytes of all data, or None if the end of the data is not reached
+        yet.
         """
         block, flags = struct.unpack("<II", self.region("parameters").data)
         if flags & HAS_PARENT or PARENT_LOCATOR in self._items():
@@ -64,7 +65,7 @@ class Vhdx(oslo.VHDXInspector):
             yield Objection("vhdx_log", "Its log has changes that are not yet written")
 
     def _items(self) -> dict[str, int]:
-        """Return the offset in the file, in bytes, of each metadata item: GUID -> offset."""
+        """Return the offset in the file, in bytes, of each metadata item, by the item's GUID."""
         metadata = self.region("metadata")
         (count,) = struct.unpack_from("<H", metadata.data, 10)
         items = {}
@@ -74,7 +75,7 @@ class Vhdx(oslo.VHDXInspector):
         return items
 
     def _regions(self, name: str) -> bytes:
-        """Return the region table ``name`` without checksum and padding, to compare both tables."""
+        """Return the content of the region table ``name``, without its checksum and padding."""
         table = bytes(self.region(name).data)
         (count,) = struct.unpack_from("<I", table, 8)
         return table[:4] + table[8 : 16 + 32 * min(count, 2047)]

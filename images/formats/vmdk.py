@@ -34,20 +34,21 @@ MOST_ENTRIES = 512  # of a grain table, as in qemu
 
 
 class Vmdk(oslo.VMDKInspector):
-    """The inspector of a sparse VMDK disk in one file."""
+    """The inspector of a sparse VMDK disk that is a single file."""
 
     descriptor: bytes | None = None
 
     def region_complete(self, region_name: str) -> None:
-        """Keep the descriptor when it has been read; oslo.utils calls this for each region."""
+        """Store the descriptor as soon as it is read. oslo.utils calls this for each region of the file."""
         if region_name == "descriptor":
             region = self.region(region_name)
             self.descriptor = bytes(region.data).partition(b"\0")[0]
 
     def objections(self, size: int | None) -> Iterator[Objection]:
-        """Yield the failed safety checks.
+        """Yield an Objection for each safety check that the data fails.
 
-        ``size`` is the number of bytes of all data, None before the end of the data is reached.
+        ``size`` is the number of bytes of all data, or None if the end of the data is not reached
+        yet.
         """
         header = bytes(self.region("header").data)
         if absurd := _absurd(header):
@@ -70,9 +71,9 @@ class Vmdk(oslo.VMDKInspector):
 
 
 def dangers(head: bytes) -> Iterator[Objection]:
-    """Yield failed checks of data that a consumer might open as a VMDK.
+    """Yield an Objection for each danger in data that a consumer might open as a VMDK.
 
-    They do not depend on the detected format. ``head`` is the first MiB of the data.
+    These checks apply to data of every detected format. ``head`` is the first MiB of the data.
     """
     if BARE_DESCRIPTOR.match(head):
         yield Objection(
@@ -88,7 +89,10 @@ def dangers(head: bytes) -> Iterator[Objection]:
 
 
 def _descriptor(text: bytes) -> Iterator[Objection]:
-    """Yield the failed checks of a VMDK descriptor; a line of an unknown kind is a failed check."""
+    """Yield an Objection for each failed check of a VMDK descriptor.
+
+    A line of an unknown kind is a failed check.
+    """
     values: dict[bytes, set[bytes]] = {}
     extents = 0
     for line in map(bytes.strip, text.split(b"\n")):
@@ -120,7 +124,7 @@ def _descriptor(text: bytes) -> Iterator[Objection]:
 
 
 def _absurd(header: bytes) -> str | None:
-    """Describe a value of the header that makes the disk unsafe to open; None if there is none."""
+    """Return a phrase about a header value that makes the disk unsafe to open; None if there is none."""
     grain = int.from_bytes(header[20:28], "little")
     (entries,) = struct.unpack_from("<I", header, 44)
     if not 0 < grain <= LARGEST_GRAIN or grain.bit_count() != 1:
