@@ -1,4 +1,4 @@
-"""Helpers for management commands: base class, argument types, questions, progress, signals."""
+"""Helpers for management commands: base class, argument types, questions, progress bars, signals."""
 
 from __future__ import annotations
 
@@ -40,7 +40,10 @@ MOMENT = "'2h' or '3d' ago (units: s, m, h, d, w), or a time such as 2026-11-23T
 
 
 class SafeOutput(OutputWrapper):
-    """An output stream that escapes control characters, which names given by users can have."""
+    """An output stream that escapes control characters in texts.
+
+    Names that users have given can contain some.
+    """
 
     def write(  # type: ignore[override]
         self,
@@ -48,9 +51,9 @@ class SafeOutput(OutputWrapper):
         style_func: Callable[[str], str] | None = None,
         ending: str | None = None,
     ) -> None:
-        """Write a text; escape its control characters unless ``style_func`` is given.
+        """Write a text, with its control characters escaped unless ``style_func`` is given.
 
-        Raises SystemExit, as a signal does, if the reader of the output has closed it.
+        Raises SystemExit, as a signal does, if the reader of the output has closed the pipe.
         """
         safe = msg if style_func else printable_lines(msg)
         try:
@@ -60,17 +63,16 @@ class SafeOutput(OutputWrapper):
 
 
 class EpilogFormatter(DjangoHelpFormatter, RawDescriptionHelpFormatter):
-    """A formatter of help texts that keeps the line breaks of the text after the options.
+    """A formatter of help texts that keeps the line breaks of the epilog.
 
-    Like that of other commands, it lists the options of all commands last.
+    The options that all commands have are listed last, as by Django's own formatter.
     """
 
 
 class CatalogueCommand(BaseCommand):
     """The base class of the catalogue's management commands.
 
-    Control characters are escaped in the output of a command, and its log lines state
-    ``interface=command``.
+    It escapes control characters in the output, and adds ``interface=command`` to log lines.
     """
 
     # Django's own checks examine the code, and load all of the web interface for that.
@@ -78,7 +80,7 @@ class CatalogueCommand(BaseCommand):
     as_json = False
 
     def execute(self, *args: Any, **options: Any) -> str | None:
-        """Run the command with output streams that escape control characters."""
+        """Run the command with its options (called by Django); escape control characters in the output."""
         logs.bind(logs.Context(interface="command"))
         self.stdout = _safe(options.pop("stdout", None) or self.stdout)
         self.stderr = _safe(options.pop("stderr", None) or self.stderr)
@@ -86,7 +88,7 @@ class CatalogueCommand(BaseCommand):
         return super().execute(*args, **options)
 
     def add_json_option(self, parser: ArgumentParser) -> None:
-        """Add the option ``--json`` to the parser: with it ``write_row`` writes JSON objects."""
+        """Add the option ``--json`` to the parser; it makes ``write_row`` write JSON objects."""
         parser.add_argument(
             "--json",
             action="store_true",
@@ -94,7 +96,7 @@ class CatalogueCommand(BaseCommand):
         )
 
     def add_yes_option(self, parser: ArgumentParser) -> None:
-        """Add the option ``--yes`` to the parser: with it ``confirm`` does not ask the user."""
+        """Add the option ``--yes`` to the parser; a command passes its value to ``confirm``."""
         parser.add_argument(
             "--yes", action="store_true", help="do not ask for confirmation"
         )
@@ -122,7 +124,7 @@ def _safe(out: Any) -> SafeOutput:
 
 
 def positive_integer(text: str) -> int:
-    """Parse a whole number from 1 to 999999999 (an argparse type)."""
+    """Convert an argument to a whole number from 1 to 999999999 (an argparse type)."""
     if not text.isdecimal() or len(text) > 9 or not int(text):
         raise ArgumentTypeError(
             f"{text!r} is not a whole number of at least 1. Use for example 10."
@@ -131,7 +133,7 @@ def positive_integer(text: str) -> int:
 
 
 def file_mode(text: str) -> int:
-    """Parse the permissions of a file in octal digits, such as 660 (an argparse type)."""
+    """Convert the permissions of a file in octal digits, such as 660, to a number (an argparse type)."""
     if not re.fullmatch("0?[0-7]{3}", text):
         raise ArgumentTypeError(
             f"{text!r} is not a mode of a file. Use for example 660."
@@ -140,9 +142,9 @@ def file_mode(text: str) -> int:
 
 
 def age(text: str) -> timedelta:
-    """Parse a number of days, or a duration such as ``12h``, of at most 36500 days.
+    """Convert an argument, a number of days or a duration such as ``12h``, to a time span.
 
-    An argparse type.
+    An argparse type. The span can be at most 36500 days.
     """
     span = _span(text, "d")
     if span is None or span > OLDEST:
@@ -154,7 +156,10 @@ def age(text: str) -> timedelta:
 
 
 def seconds(text: str) -> float:
-    """Parse a number of seconds above 0, or a duration such as ``5m`` (an argparse type)."""
+    """Convert an argument, a number of seconds or a duration such as ``5m``, to seconds.
+
+    An argparse type. The result is above 0.
+    """
     span = _span(text, "s")
     if not span:
         raise ArgumentTypeError(
@@ -165,9 +170,9 @@ def seconds(text: str) -> float:
 
 
 def rate(text: str) -> int:
-    """Parse a rate in MiB per second, or as an amount per second such as ``1.5GiB``.
+    """Convert an argument, a rate in MiB per second, to bytes per second.
 
-    An argparse type, which returns bytes per second. The rate must be above 0.
+    An argparse type. A text such as ``1.5GiB`` is an amount per second. The rate must be above 0.
     """
     try:
         number = units.parse_size(f"{text}M" if text[-1:].isdigit() else text)
@@ -181,7 +186,7 @@ def rate(text: str) -> int:
 
 
 def later(text: str) -> datetime:
-    """Parse a duration such as ``12h``, and return the time that far in the future.
+    """Convert an argument, a duration such as ``12h``, to the time that far in the future.
 
     An argparse type.
     """
@@ -194,7 +199,7 @@ def later(text: str) -> datetime:
 
 
 def moment(text: str) -> datetime:
-    """Parse a time in ISO 8601 (by default in UTC), or how long ago it was, such as ``2h``.
+    """Convert an argument to a time: a time in ISO 8601 (by default in UTC), or ``2h`` for 2 hours ago.
 
     An argparse type.
     """
@@ -226,10 +231,10 @@ def iso(at: datetime | None) -> str:
 def progress(
     items: Iterable[T], total: int | None, unit: str = " images"
 ) -> Iterable[T]:
-    """Return the items as an iterable that shows a progress bar if standard error is a terminal.
+    """Return the items in an iterable that shows a progress bar while it is read.
 
-    ``total`` is the number of items; without it the bar shows only a count. ``unit`` is the
-    label of the count.
+    ``total`` is the number of items; without it the bar shows only a count. ``unit`` is the label
+    of the count. There is no bar unless standard error is a terminal.
     """
     return tqdm(items, total=total, unit=unit, disable=None, leave=False)
 
@@ -239,7 +244,7 @@ def watched(
 ) -> Iterator[bytes]:
     """Yield the blocks, and show a progress bar if standard error is a terminal.
 
-    ``size`` is the number of bytes of all blocks, None if it is unknown; ``what`` is the label
+    ``size`` is the number of bytes of all blocks, or None if it is unknown; ``what`` is the label
     of the bar.
     """
     with watching(what, size) as watch:
@@ -250,10 +255,11 @@ def watched(
 def watching(
     what: str, size: int | None
 ) -> Iterator[Callable[[Iterable[bytes]], Iterator[bytes]]]:
-    """Yield a function that wraps blocks: one progress bar counts the bytes of all its calls.
+    """Show a progress bar within the context, which yields a function to pass blocks through.
 
-    A context manager. The function yields the blocks that it is given. ``size`` is the number
-    of bytes of all blocks, None if it is unknown; ``what`` is the label of the bar.
+    The function yields the blocks that it is given; the bar counts the bytes of all its calls.
+    ``size`` is the number of bytes of all blocks, or None if it is unknown; ``what`` is the label
+    of the bar.
     """
     bar = tqdm(
         desc=printable(what[:40]),
@@ -281,10 +287,9 @@ def say(out: OutputWrapper, line: str) -> None:
 
 
 def confirm(question: str, yes: bool) -> None:
-    """Ask the operator on the terminal to confirm; ask nothing if ``yes`` is true.
+    """Ask the operator on the terminal to confirm. Raises CommandError for any answer but 'yes'.
 
-    Raises CommandError for any answer but 'yes'. Nothing is asked either if standard input is
-    not a terminal, as in a script.
+    Does not ask if ``yes`` is true, or if standard input is not a terminal, as in a script.
     """
     if yes or not sys.stdin.isatty():
         return

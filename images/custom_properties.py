@@ -1,4 +1,4 @@
-"""Custom properties of an image: their names, values and limits. Pure checks of values."""
+"""Checks of the names, values and number of an image's custom properties. They read no database."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ MAX_PROPERTIES: Final = (
 
 
 def check_property_count(count: int) -> None:
-    """Raise OverLimit if ``count`` is more custom properties than an image can have."""
+    """Raise OverLimit if ``count`` is more than the number of custom properties an image can have."""
     check_limit("properties", count, settings.IMAGECATALOG_IMAGE_PROPERTY_QUOTA)
 
 
 def check_properties_length(
     properties: Mapping[str, str], before: Mapping[str, str] = MappingProxyType({})
 ) -> None:
-    """Raise OverLimit when all custom properties of an image together have too many characters.
+    """Raise OverLimit if all custom properties of an image together have too many characters.
 
-    ``before`` are the properties before the change: if they already had too many characters,
-    the new ones can have as many, but not more.
+    ``before`` are the properties before a change: if they already had too many characters, the
+    changed properties can have as many, but not more.
     """
     attempted = _length(properties)
     if attempted > max(MAX_PROPERTIES, _length(before)):
@@ -54,7 +54,7 @@ def _length(properties: Mapping[str, str]) -> int:
 def counted(names: Iterable[str]) -> int:
     """Return how many of these property names count towards the limit: all but internal ones.
 
-    Internal properties are set by the service; their names begin with ``os_glance``.
+    The service itself sets internal properties; their names begin with ``os_glance``.
     """
     return sum(not is_internal(name) for name in names)
 
@@ -97,10 +97,10 @@ def clean_properties(properties: Mapping[str, object]) -> dict[str, str]:
 def parse_new_image(
     document: object,
 ) -> tuple[dict[str, Any], dict[str, str], list[str]]:
-    """Check the JSON body that creates an image; return its (attributes, custom properties, tags).
+    """Check the JSON body that creates an image; return its attributes, custom properties and tags.
 
-    Raises Invalid for malformed values, Forbidden for names that clients cannot set, OverLimit
-    for too many tags.
+    Raises Invalid for malformed values, Forbidden for names that clients cannot set, OverLimit for
+    too many tags.
     """
     if not isinstance(document, dict):
         raise Invalid("Unexpected body type. Expected a JSON object.")

@@ -1,7 +1,7 @@
 """Creation and protection of the data folder, and of the secret key in it.
 
-A failure of the file system is reported in one sentence: what failed, for which user, and what
-to do.
+If the file system fails, the error says in one sentence what failed, for which user, and what to
+do.
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ def of_user() -> Path:
 
 
 def prepare() -> None:
-    """Create the data folder and the SQLite database's file; remove the access of other users.
+    """Create the data folder and the SQLite database's file, and remove the access of other users.
 
-    Their group can keep read access. With PostgreSQL only the folder is created. Raises
+    The owner's group can keep read access. With PostgreSQL only the folder is created. Raises
     ImproperlyConfigured if the file system refuses it.
     """
     prepare_folder()
@@ -74,7 +74,7 @@ def prepare() -> None:
 
 
 def prepare_folder() -> None:
-    """Create the data folder, and remove the access of other users; its group can read it.
+    """Create the data folder, and remove the access of other users; the owner's group can read it.
 
     Raises ImproperlyConfigured if the file system refuses it.
     """
@@ -84,14 +84,14 @@ def prepare_folder() -> None:
 
 
 def database_name() -> str:
-    """Return how messages to operators name the database; for SQLite with the path of its file."""
+    """Return the name of the database for messages to operators; for SQLite it has the file's path."""
     if connection.vendor == "sqlite":
         return f"the database {connection.settings_dict['NAME']}"
     return "the database"
 
 
 def secret_key(path: Path) -> str:
-    """Return the secret key in this file; if there is no such file, create it with a new key.
+    """Return the secret key in the file ``path``; if there is no such file, create it with a new key.
 
     Of several processes that start at once, one writes the file and the others read it. Raises
     ImproperlyConfigured if the file cannot be read or created.
@@ -115,7 +115,7 @@ def is_weak(key: str) -> bool:
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """A context manager that turns an OSError about ``path`` into ImproperlyConfigured.
+    """Turn an OSError about ``path`` within the context into ImproperlyConfigured.
 
     The new message says what failed, for which user, and what to do.
     """
@@ -152,7 +152,7 @@ def database_sentence(error: Exception) -> str:
 
 
 def creation_advice(command: str) -> str:
-    """Return what to do if the SQLite database does not exist; ``command`` starts the service."""
+    """Return advice for a missing SQLite database; ``command`` is the command that starts the service."""
     folder = Path(connection.settings_dict["NAME"]).parent
     if folder != Path(settings.IMAGECATALOG_DATA_DIR) and _is_missing(folder):
         return f"Make the folder {folder}, or correct DATABASE_URL."
@@ -160,7 +160,10 @@ def creation_advice(command: str) -> str:
 
 
 def _missing_path() -> str:
-    """Return what does not exist, the SQLite database or its folder; empty if neither."""
+    """Return a name for the path that is missing: of the SQLite database, or of its folder.
+
+    Empty if both exist, or the database is not SQLite.
+    """
     if connection.vendor != "sqlite":
         return ""
     file = Path(connection.settings_dict["NAME"])

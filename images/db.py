@@ -12,10 +12,10 @@ from django.db import DEFAULT_DB_ALIAS, connection, connections
 
 
 def release_connection() -> None:
-    """Return this thread's database connection to the pool; the next query takes one again.
+    """Return this thread's database connection to the pool; the thread's next query takes one again.
 
-    Call it before waiting for data or a free slot: otherwise as many slow clients as the pool
-    has connections would stop the service. Does nothing inside a transaction.
+    Call it before waiting for data or for another thread: otherwise as many slow clients as the
+    pool has connections would stop the service. Does nothing inside a transaction.
     """
     if not connection.in_atomic_block:
         connection.close_if_unusable_or_obsolete()
@@ -24,7 +24,7 @@ def release_connection() -> None:
 def exists() -> bool:
     """Return False if the database is a SQLite file that does not exist, otherwise True.
 
-    It does not connect, because a connection would create the file.
+    Does not connect to the database.
     """
     return connection.vendor != "sqlite" or os.path.exists(
         connection.settings_dict["NAME"]
@@ -32,10 +32,10 @@ def exists() -> bool:
 
 
 def limit_waiting() -> None:
-    """Let every statement of this process fail after IMAGECATALOG_DATABASE_SECONDS.
+    """Make every statement of this process fail after IMAGECATALOG_DATABASE_SECONDS.
 
-    For web processes: requests need an answer in time, while commands and the background
-    worker can wait.
+    For web processes: requests need an answer in time, while commands and the background worker can
+    wait.
     """
     option = "timeout" if connection.vendor == "sqlite" else "patience"
     options = connections.settings[DEFAULT_DB_ALIAS]["OPTIONS"]

@@ -1,4 +1,4 @@
-"""The declaration of a duty: work that the background worker repeats."""
+"""The class of a duty: a task that the background worker repeats."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 
 class Duty(NamedTuple):
-    """A function that the background worker calls periodically.
+    """A function ``run`` that the background worker calls periodically.
 
-    A duty that can block, because it transfers data or waits for a store, runs in its own
-    thread; the others run one after the other. While the workers are paused, only duties with
-    ``when_paused`` run: they change no image and remove nothing.
+    A duty that can block (``may_block``), because it transfers data or waits for a store, runs in
+    its own thread; the others run one after the other. While the workers are paused, only duties
+    with ``when_paused`` run: they change no image and remove nothing.
     """
 
     name: str

@@ -24,7 +24,7 @@ def encrypt(secrets: Mapping[str, str]) -> str:
 
 
 def decrypt(text: str) -> dict[str, str]:
-    """Return the secrets (name -> value) that ``encrypt`` made the text from.
+    """Return the secrets (name -> value) in a text that ``encrypt`` has returned.
 
     Raises Conflict if the key that encrypted them is no longer configured.
     """

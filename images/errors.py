@@ -1,7 +1,7 @@
 """The errors that callers get, independent of HTTP, models and stores.
 
 Every message is shown to a user: it says what is wrong and, if possible, what to do. A message
-never contains a location URL, a path or a credential.
+never contains the URL of a location, a path or a credential.
 """
 
 from __future__ import annotations
@@ -19,68 +19,71 @@ class ImageError(Exception):
     operator_message = ""  # if another one is for operators, who can do more
 
     def for_operator(self) -> str:
-        """Return the message that commands print: it never says to ask the operator."""
+        """Return the message as commands print it: without advice to ask the operator."""
         return self.operator_message or str(self)
 
     def with_cause(self) -> str:
-        """Return the message and, in one line, the beginning of the error that has caused this one.
+        """Return the message and the beginning of the error that has caused this one, in one line.
 
-        The cause can contain a location URL or a path: it is only for operators.
+        The cause can contain the URL of a location or a path: show it only to operators.
         """
         cause = " ".join(str(self.__cause__ or "").split())
         return f"{self} {cause[:MOST_OF_CAUSE]}".strip()
 
 
 class Invalid(ImageError):
-    """The request itself is wrong; repeating it unchanged cannot succeed."""
+    """The error for a wrong request, which cannot succeed if it is repeated unchanged."""
 
     code = "invalid"
 
 
 class NotFound(ImageError):
-    """The image or other object does not exist, or the caller must not know that it exists."""
+    """The error for an object that does not exist, or that the caller must not know to exist."""
 
     code = "not-found"
 
 
 class Forbidden(ImageError):
-    """The caller can see the object, but is not allowed to do the requested action."""
+    """The error for a caller who can see the object, but is not allowed to do the requested action."""
 
     code = "forbidden"
 
 
 class Conflict(ImageError):
-    """The present state of the image or the service does not allow the requested action."""
+    """The error if the present state of the image or the service does not allow the action."""
 
     code = "conflict"
 
 
 class AlreadyBegun(Conflict):
-    """The source of the image's data cannot be set any more: the image is not queued."""
+    """The error if the source of an image's data is to be set, but the image is no longer queued."""
 
     code = "already-begun"
 
 
 class Locked(Conflict):
-    """Another request is working on the same upload; the refused request can succeed soon."""
+    """The error if another request is working on the same upload.
+
+    The refused request can succeed soon.
+    """
 
     code = "locked"
 
 
 class Gone(ImageError):
-    """The image was deleted, or another transfer took over, while its data was transferred."""
+    """The error if, during a transfer, the image was deleted or another transfer took over."""
 
     code = "gone"
 
 
 class OverLimit(ImageError):
-    """The request exceeds a limit or a quota."""
+    """The error for a request that exceeds a limit or a quota."""
 
     code = "over-limit"
 
 
 class QuotaExceeded(OverLimit):
-    """The request exceeds the quota ``name`` of a project."""
+    """The error for a request that exceeds a project's quota; ``name`` is the name of the quota."""
 
     def __init__(self, name: str, message: str) -> None:
         super().__init__(message)
@@ -88,7 +91,10 @@ class QuotaExceeded(OverLimit):
 
 
 class TooManyRequests(ImageError):
-    """The client sends requests too often; another one can succeed after ``seconds``."""
+    """The error for a client that sends requests too often.
+
+    Another request can succeed after ``seconds``.
+    """
 
     code = "too-many-requests"
 
@@ -98,78 +104,90 @@ class TooManyRequests(ImageError):
 
 
 class LimitsUnknown(ImageError):
-    """The limits of a project cannot be read from Keystone; the request may succeed later."""
+    """The error if the limits of a project cannot be read from Keystone.
+
+    The request can succeed later.
+    """
 
     code = "limits-unknown"
 
 
 class TooManyAttempts(TooManyRequests):
-    """There were too many attempts to sign in; another attempt can succeed after ``seconds``."""
+    """The error after too many attempts to sign in.
+
+    Another attempt can succeed after ``seconds``.
+    """
 
     code = "too-many-attempts"
 
 
 class TooManyTransfers(ImageError):
-    """Too much data is sent or received at once; the request may succeed in a few seconds."""
+    """The error if too many uploads and downloads run at once.
+
+    The request can succeed in a few seconds.
+    """
 
     code = "too-many-transfers"
 
 
 class TransferEnded(TooManyTransfers):
-    """The transfer was ended to make room for the transfer of another client."""
+    """The error for a transfer that was ended to make room for the transfer of another client."""
 
     code = "transfer-ended"
 
 
 class ContentRefused(ImageError):
-    """The inspected data is not in the format that the image claims, or is not safe."""
+    """The error for data that is not safe, or not in the format that the image declares."""
 
     code = "content-refused"
 
 
 class BodyIncomplete(ImageError):
-    """The client disconnected, stalled or sent a malformed body."""
+    """The error if a client disconnects, stalls or sends a malformed body."""
 
     code = "body-incomplete"
 
 
 class LeaseExpired(ImageError):
-    """A transfer is considered dead: no heartbeat, a dead process, or its deadline has passed."""
+    """The error for a transfer that is considered dead.
+
+    It has sent no heartbeat in time, its process has died, or its deadline has passed.
+    """
 
     code = "lease-expired"
 
 
 class ServerStopping(ImageError):
-    """The service is shutting down; the same request can be repeated soon."""
+    """The error while the service is shutting down; the same request can be repeated soon."""
 
     code = "server-stopping"
 
 
 class StoreError(ImageError):
-    """A store failed; the request can succeed later."""
+    """The error of a store that failed; the request can succeed later."""
 
     code = "store-error"
 
 
 class StoreReadOnly(StoreError):
-    """The store is read-only."""
+    """The error if data is to be written to a read-only store."""
 
     code = "store-read-only"
 
 
 class StoreFull(StoreError):
-    """The store has no space left."""
+    """The error of a store without enough space."""
 
     code = "store-full"
 
 
 class StoreNotConfigured(StoreError):
-    """The data is in a store that is not, or no longer, configured."""
+    """The error if data is in a store that is not, or no longer, configured."""
 
     code = "store-not-configured"
 
 
 class DataMissing(StoreError):
-    """The store does not have the requested object."""
+    """The error if a store does not have the requested object."""
 
     code = "data-missing"

@@ -1,4 +1,4 @@
-"""The history of images: an event is written for every change, in the same transaction."""
+"""The history of images: every change of an image writes an event, in the same transaction."""
 
 from __future__ import annotations
 

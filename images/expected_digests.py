@@ -1,6 +1,7 @@
-"""Digests that a client expects its data to have: algorithm -> hexadecimal, in lower case.
+"""Digests that data is expected to have, as mappings: algorithm -> hexadecimal, in lower case.
 
-The owner of an image can state them in its custom properties, too, as openstacksdk does.
+A client states them in its request. The owner of an image can also state them in custom properties,
+as openstacksdk does.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ OWNER_PROPERTIES = {
 
 
 class DigestMismatch(errors.Invalid):
-    """The data does not have a digest that the client expects."""
+    """The error for data that does not have a digest that the client expects."""
 
     code = "digest-mismatch"
 
@@ -43,7 +44,7 @@ def check(expected: Mapping[str, str], actual: Mapping[str, str]) -> None:
 
 
 def described(properties: Mapping[str, str]) -> dict[str, str]:
-    """Return only those custom properties in which the owner states a digest.
+    """Return those of the custom properties in which the owner of an image states a digest.
 
     A property with an empty value states none.
     """
@@ -51,7 +52,7 @@ def described(properties: Mapping[str, str]) -> dict[str, str]:
 
 
 def of_owner(properties: Mapping[str, str]) -> dict[str, str]:
-    """Return the digests that the owner states in custom properties: algorithm -> hexadecimal.
+    """Return the digests that an image's owner states in custom properties: algorithm -> hexadecimal.
 
     Raises Invalid for a malformed digest.
     """

@@ -1,7 +1,7 @@
-"""Failpoints: named points in the code at which a test can kill the process.
+"""Failpoints: named places in the code at which a crash test can kill the process.
 
-Failpoints are off unless the variable IMAGECATALOG_CRASH_FILE names a file. The first process
-that reaches the failpoint named in that file removes the file and dies.
+They have no effect unless the variable IMAGECATALOG_CRASH_FILE names a file. The first process that
+reaches the failpoint named in that file removes the file and dies.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ POINTS = (
 
 
 def failpoint(name: str) -> None:
-    """Kill the process (SIGKILL) if a crash test has requested this failpoint."""
+    """Kill the process (SIGKILL) if a crash test has chosen the failpoint ``name``."""
     if note := os.environ.get("IMAGECATALOG_CRASH_FILE"):
         assert name in POINTS, name
         _die_if_asked(name, note)

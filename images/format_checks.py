@@ -1,7 +1,7 @@
 """The safety checks of image data: their names, advice for each, and which can be relaxed.
 
-The operator names the checks to relax in IMAGECATALOG_FORMAT_CHECKS; ``images.formats`` does
-the checks.
+The operator names the checks to relax in IMAGECATALOG_FORMAT_CHECKS. The package ``images.formats``
+does the checks.
 """
 
 from __future__ import annotations
