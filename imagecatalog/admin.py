@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 class AdminConfig(apps.AdminConfig):
     """The app of Django's admin, with ``CatalogueSite`` as its site.
 
-    At start it also registers the system checks and the creation of the default groups.
+    At start it also registers the system checks, and a handler that creates the default groups.
     """
 
     default_site = "imagecatalog.site.CatalogueSite"

@@ -55,9 +55,9 @@ def request_id(get_response: GetResponse) -> GetResponse:
 def safe_headers(get_response: GetResponse) -> GetResponse:
     """Middleware that sets security headers in each response.
 
-    The headers forbid to guess media types, to cache JSON, and to return from HTTPS to HTTP. JSON
-    gets ``no-store`` because a cache does not know that X-Auth-Token, unlike Authorization (RFC
-    9111 section 3.5), makes a response private. HSTS (RFC 6797) is sent only if
+    The headers forbid browsers to guess media types, to cache JSON, and to return from HTTPS to
+    HTTP. JSON gets ``no-store`` because a cache does not know that X-Auth-Token, unlike
+    Authorization (RFC 9111 section 3.5), makes a response private. HSTS (RFC 6797) is sent only if
     IMAGECATALOG_PUBLIC_URL is an https URL.
     """
     has_tls = settings.IMAGECATALOG_PUBLIC_URL.startswith("https:")
@@ -78,7 +78,8 @@ def safe_headers(get_response: GetResponse) -> GetResponse:
 def notice_database(get_response: GetResponse) -> GetResponse:
     """Middleware that records, after a response without a server error, that the database works.
 
-    Does so only if the thread has used a database connection. It ends a recorded outage.
+    Does so only if the thread has a database connection. The record ends an outage that was noticed
+    before.
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:

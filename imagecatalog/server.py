@@ -186,7 +186,7 @@ def worker_int(worker: Any) -> None:
 def _announce_stop() -> None:
     """Wait until the command `serve` stops the service, then let the health probes fail.
 
-    The signal is the end of a socket: `serve` closes it. This function runs in a thread.
+    The command closes a socket as the signal for it. This function runs in a thread.
     """
     from images.operations import health  # has models, which need Django's set-up
 

@@ -52,7 +52,7 @@ class Passwords(ModelBackend):
 class SingleSignOn(ModelBackend):
     """The backend of users who have signed in at an identity provider.
 
-    Django finds the users of such sessions by it; it checks no passwords.
+    Django loads the users of these sessions with it. It checks no passwords.
     """
 
     def authenticate(self, *args: Any, **credentials: Any) -> None:

@@ -214,10 +214,10 @@ def _provider(request: HttpRequest) -> _Provider:
 
 
 def _read_configuration(url: str) -> dict[str, Any]:
-    """Return the identity provider's configuration; read it from ``url`` if it is 5 minutes old.
+    """Return the identity provider's configuration, which is cached for 5 minutes.
 
-    Raises OAuth2Error if the configuration is that of another issuer (Discovery 1.0 section 4.3),
-    or if the issuer has an https URL but an endpoint has none.
+    It is read from ``url``. Raises OAuth2Error if the configuration is that of another issuer
+    (Discovery 1.0 section 4.3), or if the issuer has an https URL but an endpoint has none.
     """
     global _configuration
     now = time.monotonic()

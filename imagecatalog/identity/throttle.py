@@ -69,7 +69,7 @@ def check(name: str, origin: Origin) -> None:
 
 
 def count(name: str, origin: Origin) -> Attempt:
-    """Count a sign-in attempt. Call it before the secret is checked.
+    """Count a sign-in attempt, and return it with its counts. Call it before the secret is checked.
 
     Raises TooManyAttempts if a limit is exceeded.
     """

@@ -1,6 +1,6 @@
 """Verification of passwords and secrets against their hashes.
 
-Correct ones are cached. A process hashes one at a time.
+Correct passwords and secrets are cached. A process computes only one slow hash at a time.
 """
 
 from __future__ import annotations

@@ -51,7 +51,10 @@ DATA_REQUEST = re.compile(
 
 
 class LimitRequestBody(Exception):
-    """The body of a request is too large. Bodies with the data of an image have no such limit."""
+    """The error for a request whose body is too large.
+
+    Bodies with the data of an image have no such limit.
+    """
 
 
 def limit_silence(sock: Any) -> None:

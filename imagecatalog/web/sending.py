@@ -32,7 +32,7 @@ BUFFERED_RATE: Final = 100 << 10
 
 
 class TooSlow(Exception):
-    """A client reads its download too slowly."""
+    """The error for a client that reads its download too slowly."""
 
 
 class Download:
@@ -114,7 +114,8 @@ class Senders:
     def __init__(self, finished: Finished) -> None:
         """Prepare the collection; its threads are started when they are needed.
 
-        They call ``finished`` at the end of each download, as described at ``Sender``.
+        At the end of each download they call ``finished`` with the connection, the download, and
+        the error that has ended the download, or None.
         """
         self._finished = finished
         self._senders: dict[str, Sender] = {}

@@ -404,8 +404,9 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
     def _evict(self, weight: Callable[[Connection], int], excess: int) -> None:
         """Close waiting connections until the sum of their weights is at least ``excess``.
 
-        Each time, the client address with the largest total weight loses the connection that has
-        waited for longest. A client whose request is incomplete gets an error response.
+        ``weight`` returns the weight of a connection. Each time, the client address with the
+        largest total weight loses the connection that has waited for longest. A client whose
+        request is incomplete gets an error response.
         """
         holders: dict[str, deque[Connection]] = defaultdict(deque)
         totals: dict[str, int] = defaultdict(int)
