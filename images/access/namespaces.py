@@ -70,7 +70,7 @@ def get_namespace(
 def check_metadef_list(caller: Caller, *actions: str) -> None:
     """Raise Forbidden unless the caller is allowed all ``actions``.
 
-    For actions that concern no single namespace, such as to list the namespaces.
+    It is for actions that concern no single namespace, such as listing the namespaces.
     """
     for action in actions:
         check(

@@ -1,6 +1,6 @@
 """The policy file, with which an operator overrides single rules, in the language of oslo.policy.
 
-Operators can thus reuse policy files of Glance. Rules that the file does not name keep their
+Operators can thus reuse the policy files of Glance. Rules that are not in the file keep their
 defaults. An entry in the file can refer to another rule, or to a default, by ``rule:NAME``.
 """
 

@@ -1,4 +1,7 @@
-"""The rules that decide what callers can do: the defaults, and checks with the policy file."""
+"""The rules that decide what callers can do.
+
+Here are the default rules, and the functions that check rules, also those of the policy file.
+"""
 
 from __future__ import annotations
 
@@ -87,7 +90,7 @@ def _owner_or_that_member(caller: Caller, image: Target) -> bool:
 
 
 def _second_copy(caller: Caller, image: Target) -> bool:
-    """Whether the caller can add a location to an image that already has data.
+    """Return whether the caller can add a location to an image that already has data.
 
     If IMAGECATALOG_LOCATION_DATA is ``trust``, members of the owning project can; otherwise callers
     with the role ``service``. Admins always can.
@@ -251,12 +254,12 @@ SHOWN_BY: dict[str, str] = {
 
 
 def may(caller: Caller, action: str, image: Target) -> bool:
-    """Whether the caller's credential and the rule named ``action`` allow the action on the image."""
+    """Return whether the caller's credential and the rule ``action`` allow the action on the image."""
     return key_allows(caller, action) and rule_allows(caller, action, image)
 
 
 def key_allows(caller: Caller, action: str) -> bool:
-    """Whether the caller's credential allows this action. An unrestricted credential allows all."""
+    """Return whether the caller's credential allows this action; an unrestricted one allows all."""
     return caller.actions is None or action in caller.actions
 
 
@@ -300,7 +303,7 @@ def _overrides(path: str) -> Mapping[str, Rule]:
 
 
 def owns(caller: Caller, owner: str | None) -> bool:
-    """Whether the caller's project is ``owner``, or the caller is an admin."""
+    """Return whether the caller's project is ``owner``, or the caller is an admin."""
     return _owner(caller, {"owner": owner})
 
 
