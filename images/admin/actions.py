@@ -135,7 +135,7 @@ def not_possible(action: Action, image: Image) -> str:
 
 
 def may(request: HttpRequest, permission: str) -> bool:
-    """Whether the user of the request has a permission, e.g. ``images.delete_image``."""
+    """Return whether the user of the request has a permission, e.g. ``images.delete_image``."""
     return bool(request.user.has_perm(permission))
 
 

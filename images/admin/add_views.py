@@ -47,7 +47,7 @@ class AddMethod:
 def choose(request: HttpRequest) -> HttpResponse:
     """Show the page "Add image", on which the user chooses a way to add an image.
 
-    Raises PermissionDenied if the user lacks the permissions for all of them.
+    Raises PermissionDenied if the user has the permission for none of the ways.
     """
     methods = [method for method in ADD_METHODS if _allowed(request, method)]
     if not methods:

@@ -141,7 +141,7 @@ class ImageList(ChangeList):
 
 
 def prefetch(images: list[Image]) -> None:
-    """Set values that lists show as attributes of each image. Three queries for all images.
+    """Set attributes of each image: the values that lists show. Three queries for all images.
 
     The attributes are ``copies`` (store ids), ``transfer`` (the running transfer or None),
     ``owner_name`` (of the project), ``shown_size`` (with a unit), ``title`` (the image's name) and

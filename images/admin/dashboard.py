@@ -34,7 +34,7 @@ def context() -> dict[str, Any]:
 def numbers() -> dict[str, str]:
     """Return the numbers on the front page as texts, by the name of the element that shows them.
 
-    The page polls them to stay up to date.
+    The script of the page fetches them again and again.
     """
     statistics = overview.statistics()
     tiles = _tiles(statistics, overview.next_scrub())

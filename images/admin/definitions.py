@@ -146,7 +146,7 @@ def entered(post: QueryDict) -> dict[str, str]:
 def complaints(image: Image, values: Mapping[str, str]) -> list[str]:
     """Return a sentence for each entered value that the definition of its property does not allow.
 
-    ``values`` are the entered values by name of the property.
+    ``values`` are the values that the user has entered: name of the property -> value.
     """
     if not values:
         return []

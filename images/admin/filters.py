@@ -85,7 +85,10 @@ class SizeField(forms.CharField):
     """A form field for a size such as ``1.5 GiB``. Its value is a number of bytes."""
 
     def to_python(self, value: Any) -> Any:
-        """Convert a size to bytes; None for an empty text. Raises ValidationError."""
+        """Convert a size to a number of bytes; None for an empty text.
+
+        Raises ValidationError for a text that is no size.
+        """
         text = super().to_python(value)
         if not text:
             return None

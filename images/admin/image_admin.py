@@ -112,7 +112,10 @@ class ImageAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     @admin.display(description=_("status"))
     def status_badge(self, image: Image) -> str:
-        """Return the status as a coloured label in HTML, which polling updates."""
+        """Return the status as a coloured label in HTML.
+
+        The script of the page keeps it up to date while the page is open.
+        """
         return format_html(
             '<span data-image="{}">{}</span>', image.pk, formatting.badge(image.status)
         )

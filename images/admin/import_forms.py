@@ -36,7 +36,7 @@ class StoresForm(forms.Form):
     )
 
     def __init__(self, store_ids: Sequence[str], data: Any = None) -> None:
-        """Let the user choose from the stores ``store_ids``, of which the first is selected at first."""
+        """Let the user choose from the stores ``store_ids``, of which the first is preselected."""
         super().__init__(data)
         field: Any = self.fields["stores"]
         field.choices = [(store_id, store_id) for store_id in store_ids]

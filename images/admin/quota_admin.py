@@ -19,7 +19,10 @@ from images.transfers import limits, usage
 
 
 def _if_own(permission: Callable[..., bool]) -> Callable[..., bool]:
-    """Return a permission check like ``permission``, which fails if Keystone manages the limits."""
+    """Wrap a permission check, so that it returns False if Keystone manages the limits.
+
+    Otherwise the result is that of ``permission``.
+    """
 
     @wraps(permission)
     def has_permission(*args: Any, **kwargs: Any) -> bool:

@@ -46,7 +46,10 @@ IMPORTING = "images.upload_image"
 def may_copy(
     request: HttpRequest, image: Image, locations: Iterable[ImageLocation]
 ) -> bool:
-    """Whether this user can copy an image to another store now. ``locations`` are the image's."""
+    """Return whether this user can copy an image to another store now.
+
+    ``locations`` are the locations of the image.
+    """
     return may(request, COPYING) and not _copy_refusal(image, further_stores(locations))
 
 
@@ -89,7 +92,7 @@ def copy(request: HttpRequest, image_id: str) -> HttpResponse:
 
 
 def may_import(request: HttpRequest, image: Image) -> bool:
-    """Whether this user can import the data of an image from a URL now."""
+    """Return whether this user can import the data of an image from a URL now."""
     return may(request, IMPORTING) and not _import_refusal(image)
 
 
