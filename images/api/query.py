@@ -138,7 +138,7 @@ def instant(name: str, text: str) -> tuple[datetime, datetime]:
     """Return the start (inclusive) and the end (exclusive) of a time given in ISO 8601.
 
     A time without a fraction stands for its whole second. For a time with a fraction, start and end
-    are equal. Raises Invalid if the text is not a time; ``name``, that of the parameter, is for the
+    are equal. Raises Invalid if the text is not a time; ``name`` is the parameter's name, for the
     message.
     """
     try:

@@ -24,7 +24,7 @@ from images.models.rows import Row
 
 
 class ImageViewSet(V1ViewSet):
-    """The images in API v1, which has their metadata in headers."""
+    """``/v1/images``: the images. API v1 sends the metadata of an image in headers."""
 
     lookup_url_kwarg = "image_id"
     lookup_value_regex = IMAGE_UUID

@@ -20,7 +20,10 @@ PLAIN = (
 
 
 def image(row: Row, caller: Caller) -> dict[str, Any]:
-    """Return all attributes of an image, and the properties that the caller is allowed to read."""
+    """Return the JSON object of an image, with all its attributes.
+
+    Properties that the caller is not allowed to read are left out.
+    """
     return {
         **{name: row[name] for name in PLAIN},
         "properties": readable(caller, row["properties"]),
@@ -34,7 +37,7 @@ def image(row: Row, caller: Caller) -> dict[str, Any]:
 
 
 def brief(row: Row, caller: Caller) -> dict[str, Any]:
-    """Return the main attributes of an image, for lists without details."""
+    """Return the JSON object of an image with its main attributes, for lists without details."""
     return {**{name: row[name] for name in BRIEF}, "size": _size(row)}
 
 
@@ -43,5 +46,5 @@ def _size(row: Row) -> int:
 
 
 def _time(time: str) -> str:
-    """Return a time of a row, which is in UTC, in ISO 8601 without a time zone."""
+    """Convert the text of a time in UTC, as in a row, to ISO 8601 without a time zone."""
     return f"{time[:10]}T{time[11:].partition('+')[0]}"

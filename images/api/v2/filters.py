@@ -79,10 +79,7 @@ def parse(params: QueryDict, caller: Caller) -> Listing:
 
 
 def links(params: QueryDict, next_marker: str | None) -> dict[str, str]:
-    """Return the path of the first page of ``GET /v2/images``, and of the next page if there is a marker.
-
-    The names are ``first`` and ``next``.
-    """
+    """Return the paths of two pages of ``GET /v2/images``: ``first``, and ``next`` if there is a marker."""
     return query.links("/v2/images", params, next_marker)
 
 
@@ -177,7 +174,7 @@ def _items(name: str, text: str) -> list[str]:
     """Return the values in a list such as ``a,"b,c"``.
 
     A backslash within quotes escapes a character. Raises Invalid if the list is malformed or has
-    more than MAX_IN values; ``name``, that of the parameter, is for the message.
+    more than MAX_IN values; ``name`` is the parameter's name, for the message.
     """
     items, position, more = [], 0, True
     while more:

@@ -42,7 +42,10 @@ class ImageHistoryViewSet(ApiViewSet):
     """``/v2/images/{id}/history``: the events of an image, oldest first."""
 
     def list(self, request: Request, image_id: str) -> HttpResponse:
-        """Return a page of an image's events, and the error of the last transfer if that has failed."""
+        """Return a page of an image's events, and the error of its last transfer.
+
+        The error is null if that transfer has not failed.
+        """
         caller, params = get_caller(request), _params(request)
         access.get_remembered_image(caller, image_id, "get_image_history")
         page = history.events(

@@ -45,7 +45,7 @@ class ImportInfoViewSet(ApiViewSet):
     """``/v2/info/import``: the methods by which data can be imported."""
 
     def list(self, request: Request) -> HttpResponse:
-        """Return the names of the import methods, in the member ``value`` of a JSON schema."""
+        """Return the names of the import methods, as the member ``value`` of a JSON schema."""
         return responses.json(
             {
                 "import-methods": {

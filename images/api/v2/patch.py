@@ -40,7 +40,7 @@ class UnsupportedPatch(Invalid):
 
 @dataclass(frozen=True)
 class Operation:
-    """An operation of a JSON patch, in the same form for both dialects."""
+    """An operation of a JSON patch. Its form does not depend on the dialect of the patch."""
 
     op: Op
     path: tuple[str, ...]  # stripped of blanks
@@ -158,7 +158,7 @@ def _operation(
 
 
 def _segments(pointer: object) -> list[str]:
-    """Return the segments of a JSON pointer (RFC 6901), still escaped.
+    """Return the parts of a JSON pointer (RFC 6901) between its slashes, still with escapes.
 
     Raises Invalid for a malformed pointer.
     """

@@ -62,7 +62,7 @@ class TaskViewSet(ApiViewSet):
     def list(self, request: Request) -> HttpResponse:
         """Return a page of the tasks that have not expired.
 
-        A task in the list lacks some members, which the task itself has.
+        Tasks in the list lack some members that a single task has.
         """
         params = request.query_params
         caller = get_caller(request)

@@ -146,7 +146,7 @@ class UploadView(TusView):
     ) -> HttpResponse:
         """Return in Upload-Offset how many bytes have arrived.
 
-        The client can resume the upload there.
+        The client can resume the upload with the byte after them.
         """
         _allowed(request, image_id)
         upload = uploads.find_not_failed(image_id, upload_id)

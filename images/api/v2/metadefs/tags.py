@@ -40,7 +40,7 @@ class TagViewSet(ApiViewSet):
         """Replace all tags of a namespace by the tags in the body.
 
         With the header ``X-Openstack-Append: true``, the tags are added, and the namespace keeps
-        its others.
+        its other tags.
         """
         caller = get_caller(request)
         access.get_namespace(caller, namespace, "add_metadef_tags")
