@@ -110,7 +110,7 @@ class FolderOfBackups:
 
     @contextmanager
     def opened(self, name: str) -> Iterator[Backup]:
-        """Give the backup in the subfolder ``name``, for reading within the context.
+        """Yield the backup in the subfolder ``name``, for reading within the context.
 
         Does not check whether the backup exists.
         """

@@ -86,11 +86,10 @@ def _read_errors(needed: NeededObject) -> Iterator[None]:
 def damaged(
     objects: Iterable[NeededObject], copies: Copies, missing: int
 ) -> Iterator[str]:
-    """Yield a sentence about each damaged copy, and one about objects without a copy.
+    """Yield a sentence about each damaged copy, and one if too many objects have no copy.
 
     A copy is damaged if it does not have the object's size or digest. ``missing`` is the number of
-    objects that can be without a copy, because they were missing when the backup was made: only if
-    more have none, there is a sentence.
+    objects that can be without a copy, because they were missing when the backup was made.
     """
     without = 0
     for needed in objects:
