@@ -93,7 +93,7 @@ def read(content: Content, start: int, stop: int | None) -> FilePart | None:
 
 
 def add(content: Content, status: os.stat_result) -> None:
-    """Add an entry to the cache by writing the record of its data, which is complete.
+    """Add an entry, whose data is complete, to the cache by writing its record.
 
     ``status`` is the stat result of the data's file. The caller holds the lock of the cache. Raises
     OSError.

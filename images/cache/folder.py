@@ -38,7 +38,7 @@ def is_on() -> bool:
 
 
 def path(*names: str) -> Path:
-    """Return the path of a file or folder below the cache folder; ``names`` are its parts."""
+    """Return the path of a file or folder below the cache folder; ``names`` are the parts of the path."""
     return Path(settings.IMAGECATALOG_CACHE_DIR, *names)
 
 
