@@ -1,8 +1,8 @@
 """Inspection of ISO 9660 and UDF volumes.
 
-oslo.utils recognises UDF by the first of its identifiers only where ISO 9660 precedes it, and
-takes the size of the volume from a header although the data can be larger (a hybrid ISO has
-partitions behind the volume).
+oslo.utils reads only the first volume descriptor: it does not recognise a UDF volume without ISO
+9660, which begins with the descriptor BEA01. It takes the size of the volume from a header,
+although the data can be larger (a hybrid ISO has partitions behind the volume).
 """
 
 from __future__ import annotations

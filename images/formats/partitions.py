@@ -40,7 +40,7 @@ class Partitions(oslo.GPTInspector):
 
     @property
     def format_match(self) -> bool:
-        """Whether the first sector of the data has a partition table with possibly valid entries."""
+        """Whether the first sector has a partition table, all of whose entries can be valid."""
         data = self.region("mbr").data
         if data[510:512] != b"\x55\xaa" or data[514:518] == LINUX_KERNEL:
             return False

@@ -31,7 +31,10 @@ class Vhdx(oslo.VHDXInspector):
         self.new_region("header2", oslo.CaptureRegion(256 * KIB, TABLE))
 
     def post_process(self) -> None:
-        """Have further parts of the file read, once their offsets are known. oslo.utils calls this."""
+        """Have further parts of the file captured, once their offsets are known.
+
+        oslo.utils calls this after each block of data.
+        """
         super().post_process()
         if self.has_region("vds") and not self.has_region("parameters"):
             at = self._items().get(FILE_PARAMETERS)
