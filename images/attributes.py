@@ -1,6 +1,6 @@
-"""Checks of the values of image attributes and tags: pure functions.
+"""Checks of the values of image attributes and tags.
 
-Permissions are checked in ``images.access``.
+They depend only on their arguments and the settings. Permissions are checked in ``images.access``.
 """
 
 from __future__ import annotations
@@ -74,10 +74,10 @@ _ID = re.compile(ID_PATTERN.removesuffix("$"))
 
 @dataclass
 class Changes:
-    """The changes that a request makes to one image: what it does not name keeps its value.
+    """The changes that a request makes to one image.
 
-    It can set attributes and custom properties, remove custom properties, and state which size
-    and checksum it expects of the image's data.
+    A request can set attributes and custom properties, remove custom properties, and state which
+    size and checksum it expects of the image's data. Everything else stays as it is.
     """
 
     fields: dict[str, Any] = field(default_factory=dict)  # with "tags": the whole list
@@ -89,7 +89,7 @@ class Changes:
 
 
 def is_internal(name: str) -> bool:
-    """Whether only the service sets this property: its name begins with ``os_glance``."""
+    """Return whether only the service sets this property: its name begins with ``os_glance``."""
     return name.startswith(INTERNAL_PREFIX)
 
 
@@ -136,10 +136,10 @@ def check_location_count(count: int) -> None:
 
 
 def clean_text(value: object, what: str, longest: int | None = MAX_LENGTH) -> str:
-    """Return the value if it is text that every database can store.
+    """Return the value unchanged if it is text that every database can store.
 
-    Raises Invalid otherwise, and above ``longest`` characters (None: no limit). ``what``
-    names the value in the message.
+    Raises Invalid if it is not, or if it has more than ``longest`` characters (None: no limit).
+    ``what`` names the value in the message.
     """
     if not isinstance(value, str):
         raise Invalid(f"Invalid {what}: it must be a string.")

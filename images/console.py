@@ -224,7 +224,7 @@ def _span(text: str, unit: str = "") -> timedelta | None:
 
 
 def iso(at: datetime | None) -> str:
-    """Format a time for output: ISO 8601, UTC, to the second; ``-`` for None."""
+    """Return a time in ISO 8601 for output, in UTC and without fractions of a second; ``-`` for None."""
     return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if at else "-"
 
 
@@ -281,7 +281,7 @@ def watching(
 
 
 def say(out: OutputWrapper, line: str) -> None:
-    """Write a line of output without damaging a progress bar on the same terminal."""
+    """Write a line of output, without damaging a progress bar on the same terminal."""
     with tqdm.external_write_mode(file=sys.stdout):
         out.write(printable(line))
 
