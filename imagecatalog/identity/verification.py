@@ -67,13 +67,14 @@ _change = object()  # another object after each change of users, roles or creden
 def hashing_slot(
     name: str, origin: Origin, *, is_guess: bool = True, was_right: bool = False
 ) -> Iterator[Attempt | None]:
-    """Wait until no other thread hashes a secret, and keep others waiting within the context.
+    """A context manager within which no other thread of the process hashes a secret.
 
-    If ``is_guess``, the attempt is counted by the throttle and yielded; otherwise None is yielded.
-    Raises TooManyAttempts if a limit on guesses is exceeded, or if too many threads wait. The
-    number of waiting threads does not matter for a secret that ``was_right`` from this address
-    before. Guesses are counted one after the other, because the count of a correct password is
-    taken back: several correct passwords that arrive together must not exceed a limit.
+    Waits until no other thread hashes one. If ``is_guess``, the attempt is counted by the throttle
+    and yielded; otherwise None is yielded. Raises TooManyAttempts if a limit on guesses is
+    exceeded, or if too many threads wait. The number of waiting threads does not matter for a
+    secret that ``was_right`` from this address before. Guesses are counted one after the other,
+    because the count of a correct password is taken back: several correct passwords that arrive
+    together must not exceed a limit.
     """
     guess = None
     if is_guess:
@@ -92,7 +93,7 @@ def hashing_slot(
 
 @contextmanager
 def _place() -> Iterator[None]:
-    """Count this thread as one that waits for hashing, within the context.
+    """A context manager that counts the thread as one that waits for hashing.
 
     Raises TooManyAttempts if too many threads wait already.
     """
@@ -179,8 +180,8 @@ def _still_holds(known: _Verified, encoded: str | None) -> bool:
 def _is_no_guess(secret: str, encoded: str | None, known: _Verified | None) -> bool:
     """Return True if an attempt with this secret is not counted as a guess.
 
-    That is so if the secret was correct from this address before, or if it is a generated secret
-    and correct. ``encoded`` is the hash that it must match.
+    That is so if the secret was correct from this address before (then ``known`` has its hash), or
+    if it is a generated secret and correct. ``encoded`` is the hash that it must match.
     """
     if encoded is None:
         return False

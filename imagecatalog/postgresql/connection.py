@@ -31,7 +31,7 @@ class Connection(psycopg.Connection[Any]):
         self.returned_at = self._opened_at
 
     def wait(self, *args: Any, **kwargs: Any) -> Any:
-        """Wait for the server as psycopg does, but at most ``patience`` + 0.5 seconds.
+        """Wait for the server as psycopg does, but at most ``patience`` + 0.5 seconds; return the result.
 
         Raises OperationalError after this time, and closes the connection. Without ``patience``
         there is no limit.

@@ -26,7 +26,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return params
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> sqlite3.Connection:
-        """Open the database file. Raises OperationalError if it does not exist."""
+        """Open the database file, and return the connection.
+
+        Raises OperationalError if the file does not exist.
+        """
         connection: sqlite3.Connection = super().get_new_connection(conn_params)
         self._opened = self._file()
         return connection

@@ -428,5 +428,8 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
             self._close(conn)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
-        """Send an error response to a request that did not reach Django, and log it."""
+        """Send an error response to a request that did not reach Django, and log it.
+
+        ``req`` is the request, or None if it could not be parsed; ``exc`` is the error.
+        """
         refusals.answer(self, req, client, addr, exc)
