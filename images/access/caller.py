@@ -56,13 +56,17 @@ def implied(*roles: str) -> frozenset[str]:
 
 
 def operator(interface: str) -> Caller:
-    """Return the caller for commands and the background worker. This caller has every permission."""
+    """Return the caller for commands and the background worker, who has every permission.
+
+    ``interface`` is ``command`` or ``worker``.
+    """
     return Caller(user="", project=None, roles=implied("admin"), interface=interface)
 
 
 def staff(user: str, request_id: str) -> Caller:
     """Return the caller for a staff user of the browser admin, who has the role ``admin``.
 
-    Check the user's Django permissions before: nothing else restricts this caller.
+    Check the user's Django permissions before: nothing else restricts this caller. ``request_id``
+    is the id of the request, for the log and the history.
     """
     return Caller(user, None, implied("admin"), "admin", request_id)
