@@ -110,7 +110,10 @@ class NamespaceAdmin(ModelAdmin):  # type: ignore[type-arg]
 
     @admin.display(description=gettext_lazy("owner"), ordering="shown_owner")
     def owner_shown(self, namespace: Any) -> str | None:
-        """Return the name of the owner's project; its id if the name is unknown."""
+        """Return the name of the owner's project; its id if the name is unknown.
+
+        Returns None for a namespace without an owner.
+        """
         return namespace.shown_owner  # type: ignore[no-any-return]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
