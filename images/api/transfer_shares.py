@@ -56,7 +56,7 @@ class _SentFile:
 
 @contextmanager
 def upload(request: HttpRequest, caller: Caller) -> Iterator[None]:
-    """Count a request as one transfer of the caller's project within this context.
+    """A context manager that counts a request as one transfer of the caller's project.
 
     Raises TooManyTransfers if the client's address, the project or the process already has as many
     transfers as it is allowed.

@@ -39,7 +39,10 @@ class ImageViewSet(V1ViewSet):
         return _page(request, serializers.image)
 
     def create(self, request: Request) -> HttpResponse:
-        """Create an image, and add its data if the request has the data in its body or names a URL."""
+        """Create an image, and return its metadata.
+
+        Its data can be in the body of the request, or at a URL that a header names.
+        """
         caller, meta = get_caller(request), headers.decode(request._request)
         source = sources.of(request._request, meta)
         fields = metadata.new(meta, caller, needs_formats=any(source))
@@ -88,7 +91,10 @@ class ImageViewSet(V1ViewSet):
         return response if ranged else streaming.without_ranges(response)
 
     def update(self, request: Request, image_id: str) -> HttpResponse:
-        """Change an image's metadata, and add the data of a queued image if the request has it."""
+        """Change an image's metadata, and return it.
+
+        If the image is queued, the request can also add its data.
+        """
         caller, meta = get_caller(request), headers.decode(request._request)
         source = sources.of(request._request, meta)
         row = _find(caller, image_id, "modify_image")

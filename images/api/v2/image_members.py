@@ -35,7 +35,7 @@ class ImageMemberViewSet(ApiViewSet):
         return responses.json({"members": documents, "schema": "/v2/schemas/members"})
 
     def create(self, request: Request, image_id: str) -> HttpResponse:
-        """Share an image with a project."""
+        """Share an image with a project, and return the new membership."""
         caller = get_caller(request)
         access.get_image(caller, image_id, "add_member")
         document = _object(request)
@@ -57,7 +57,7 @@ class ImageMemberViewSet(ApiViewSet):
         return responses.json(_document(member))
 
     def update(self, request: Request, image_id: str, member_id: str) -> HttpResponse:
-        """Set the status of a member: accepted, pending or rejected."""
+        """Set the status of a member to accepted, pending or rejected; return the membership."""
         caller = get_caller(request)
         image = _image(caller, image_id, member_id, "get_member")
         sharing.member(image, member_id, _only(caller, image))

@@ -56,7 +56,7 @@ class ImageViewSet(ApiViewSet):
         )
 
     def create(self, request: Request) -> HttpResponse:
-        """Create an image from a JSON object. The image is ``queued``: it has no data yet."""
+        """Create an image from a JSON object, and return it. It is ``queued``: it has no data yet."""
         caller = get_caller(request)
         access.check_may_add(caller)
         fields, properties, tags = custom_properties.parse_new_image(
@@ -81,7 +81,10 @@ class ImageViewSet(ApiViewSet):
         return responses.json(serializers.image(image, caller))
 
     def partial_update(self, request: Request, image_id: str) -> HttpResponse:
-        """Apply a JSON patch to an image's attributes, properties, tags and locations."""
+        """Apply a JSON patch to an image's attributes, properties, tags and locations.
+
+        Returns the changed image.
+        """
         caller = get_caller(request)
         image = access.get_image(caller, image_id, "modify_image")
         content_type = request.META.get("CONTENT_TYPE", "")

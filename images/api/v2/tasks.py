@@ -89,7 +89,7 @@ class TaskViewSet(ApiViewSet):
         return responses.json(_document(_find(caller, task_id), caller))
 
     def create(self, request: Request) -> HttpResponse:
-        """Create an image and request the import of its data from a URL."""
+        """Create an image and request the import of its data from a URL; return the task."""
         caller = get_caller(request)
         _check_access(caller)
         access.check_may_add(caller)

@@ -42,7 +42,7 @@ class NamespaceViewSet(ApiViewSet):
         )
 
     def create(self, request: Request) -> HttpResponse:
-        """Create a namespace with the definitions and resource types in the request's body."""
+        """Create a namespace with the definitions and resource types in the body, and return it."""
         caller = get_caller(request)
         access.check_metadef_list(caller, "add_metadef_namespace")
         tree = clean_namespace(documents.body(request))
@@ -64,7 +64,7 @@ class NamespaceViewSet(ApiViewSet):
         return responses.json(documents.tree(found, kind))
 
     def update(self, request: Request, namespace: str) -> HttpResponse:
-        """Replace all attributes of a namespace; its definitions stay."""
+        """Replace all attributes of a namespace, and return it; its definitions stay."""
         caller = get_caller(request)
         access.get_namespace(caller, namespace, "modify_metadef_namespace")
         tree = clean_namespace(documents.body(request))

@@ -33,7 +33,7 @@ class ObjectViewSet(ApiViewSet):
         )
 
     def create(self, request: Request, namespace: str) -> HttpResponse:
-        """Add an object to a namespace."""
+        """Add an object, a group of properties, to a namespace; return the object."""
         caller = get_caller(request)
         access.get_namespace(caller, namespace, OBJECTS.add)
         values = clean_object(documents.body(request))
@@ -51,7 +51,10 @@ class ObjectViewSet(ApiViewSet):
         return responses.json(documents.metadef_object(row, namespace))
 
     def update(self, request: Request, namespace: str, name: str) -> HttpResponse:
-        """Replace an object of a namespace; the request's body can give it another name."""
+        """Replace an object of a namespace, and return it.
+
+        The body can give the object another name.
+        """
         caller = get_caller(request)
         access.get_namespace(caller, namespace, OBJECTS.modify)
         values = clean_object(documents.body(request))

@@ -27,7 +27,7 @@ class PropertyViewSet(ApiViewSet):
         return responses.json({"properties": {it.name: it.schema for it in rows}})
 
     def create(self, request: Request, namespace: str) -> HttpResponse:
-        """Add a property to a namespace."""
+        """Add a property to a namespace, and return the property."""
         caller = get_caller(request)
         access.get_namespace(caller, namespace, PROPERTIES.add)
         row = content.add(caller, namespace, PROPERTIES, _values(request))
@@ -51,7 +51,10 @@ class PropertyViewSet(ApiViewSet):
         return responses.json(documents.metadef_property(row))
 
     def update(self, request: Request, namespace: str, name: str) -> HttpResponse:
-        """Replace a property of a namespace; the request's body can give it another name."""
+        """Replace a property of a namespace, and return it.
+
+        The body can give the property another name.
+        """
         caller = get_caller(request)
         access.get_namespace(caller, namespace, PROPERTIES.modify)
         row = content.change(caller, namespace, PROPERTIES, name, _values(request))

@@ -38,7 +38,7 @@ class AssociationViewSet(ApiViewSet):
         )
 
     def create(self, request: Request, namespace: str) -> HttpResponse:
-        """Associate a namespace with a resource type."""
+        """Associate a namespace with a resource type, and return the association."""
         caller = get_caller(request)
         rule = "add_metadef_resource_type_association"
         access.get_namespace(caller, namespace, rule)

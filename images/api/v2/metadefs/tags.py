@@ -55,7 +55,7 @@ class TagViewSet(ApiViewSet):
         return responses.nothing()
 
     def add(self, request: Request, namespace: str, name: str) -> HttpResponse:
-        """Add the tag that the path names to a namespace."""
+        """Add the tag that the path names to a namespace, and return the tag."""
         caller = get_caller(request)
         access.get_namespace(caller, namespace, TAGS.add)
         request_body.refuse(request._request)
@@ -69,7 +69,7 @@ class TagViewSet(ApiViewSet):
         return responses.json(documents.tag(row))
 
     def update(self, request: Request, namespace: str, name: str) -> HttpResponse:
-        """Rename a tag of a namespace."""
+        """Rename a tag of a namespace, and return it with the new name."""
         caller = get_caller(request)
         access.get_namespace(caller, namespace, TAGS.modify)
         values = {"name": clean_tag(documents.body(request))}
