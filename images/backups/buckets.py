@@ -137,7 +137,7 @@ class BucketOfBackups:
 
     @contextmanager
     def opened(self, name: str) -> Iterator[Backup]:
-        """Open a backup for reading, within the context.
+        """A context manager that opens a backup for reading, and yields it.
 
         Downloads its files, but no copies of objects, into a temporary folder. ``name`` is the last
         part of the path in the URL of the backup. Raises BackupError if there is no such backup.
@@ -202,7 +202,7 @@ def _manifest_last(path: Path) -> tuple[bool, str]:
 
 @contextmanager
 def _explained() -> Iterator[None]:
-    """Turn a StoreError within the context into a BackupError that says why the bucket fails."""
+    """A context manager that turns a StoreError into a BackupError with the reason for the failure."""
     try:
         yield
     except StoreError as error:

@@ -123,7 +123,7 @@ def pause_workers(database: BaseDatabaseWrapper, reason: str) -> None:
 
 @contextmanager
 def opened_sqlite(name: str) -> Iterator[BaseDatabaseWrapper]:
-    """Open the SQLite database in the file ``name`` within the context.
+    """A context manager that opens the SQLite database in the file ``name``, and yields it.
 
     The options that the settings have for the service's own database do not apply.
     """
@@ -134,9 +134,9 @@ def opened_sqlite(name: str) -> Iterator[BaseDatabaseWrapper]:
 
 @contextmanager
 def opened_postgresql(name: str) -> Iterator[BaseDatabaseWrapper]:
-    """Connect to the database ``name`` of the service's PostgreSQL server within the context.
+    """A context manager that connects to a database of the service's PostgreSQL server, and yields it.
 
-    The connection does not come from the connection pool.
+    ``name`` is the name of the database. The connection does not come from the connection pool.
     """
     database = connections.create_connection(DEFAULT_DB_ALIAS)
     settings = database.settings_dict

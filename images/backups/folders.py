@@ -110,7 +110,7 @@ class FolderOfBackups:
 
     @contextmanager
     def opened(self, name: str) -> Iterator[Backup]:
-        """Yield the backup in the subfolder ``name``, for reading within the context.
+        """A context manager that yields the backup in the subfolder ``name``, for reading.
 
         Does not check whether the backup exists.
         """

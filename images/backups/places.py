@@ -40,7 +40,7 @@ def of(text: str) -> Place:
 
 @contextmanager
 def opened(text: str) -> Iterator[Backup]:
-    """Open the backup at a path or URL for reading, within the context.
+    """A context manager that opens the backup at a path or URL for reading, and yields it.
 
     Raises BackupError if there is no such backup in an object store; a folder is not checked.
     """

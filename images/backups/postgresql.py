@@ -100,10 +100,10 @@ def _write_transfers(cursor: Any, path: Path) -> None:
 
 @contextmanager
 def restored_for_a_test(backup: Path) -> Iterator[BaseDatabaseWrapper]:
-    """Restore the database of a backup into a new database of the server, within the context.
+    """A context manager that restores a backup's database into a new one, and yields the new database.
 
-    The new database is dropped at the end. Raises BackupError if the user of the service is not
-    allowed to create databases.
+    The new database is on the service's server, and is dropped at the end. Raises BackupError if
+    the user of the service is not allowed to create databases.
     """
     name = f"catalogue_verify_{uuid4().hex}"
     try:
@@ -202,7 +202,10 @@ def _program(name: str) -> str:
 
 
 def _run(program: str, database: BaseDatabaseWrapper, *arguments: str) -> None:
-    """Run a client program of PostgreSQL on a database. Raises BackupError if the program fails."""
+    """Run a client program of PostgreSQL on a database, with these command-line arguments.
+
+    Raises BackupError if the program fails.
+    """
     database.ensure_connection()
     info = database.connection.info
     given = info.get_parameters()

@@ -67,7 +67,10 @@ def needed(backup: Path) -> Iterator[NeededObject]:
 
 @contextmanager
 def restored_for_a_test(backup: Path) -> Iterator[BaseDatabaseWrapper]:
-    """Open a temporary copy of a backup's database within the context, and remove it at the end."""
+    """A context manager that opens a temporary copy of a backup's database, and yields it.
+
+    The copy is removed at the end.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, FILE)
         shutil.copyfile(backup / FILE, path)
@@ -139,7 +142,7 @@ def _end_log(database: Path) -> None:
 
 @contextmanager
 def _explained(done: str) -> Iterator[None]:
-    """Turn an error of SQLite in the context into BackupError.
+    """A context manager that turns an error of SQLite into BackupError.
 
     ``done`` completes the sentence "The database cannot be …", for example ``copied``.
     """

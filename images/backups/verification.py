@@ -32,10 +32,11 @@ def problems(
 ) -> Iterator[str]:
     """Restore a backup into a temporary database, and yield a sentence about each problem.
 
-    Compares the numbers of rows of all tables, and the copies of objects with the objects' digests.
-    ``through`` gets an iterable of the objects and returns one of the same objects, for example to
-    report progress. A backup of PostgreSQL is restored into a new database on the server of the
-    service. Raises BackupError if the backup cannot be restored.
+    Compares the numbers of rows of all tables with the ``manifest`` of the backup, and the copies
+    of objects with the objects' digests. ``through`` gets an iterable of the objects and returns
+    one of the same objects, for example to report progress. A backup of PostgreSQL is restored into
+    a new database on the server of the service. Raises BackupError if the backup cannot be
+    restored.
     """
     if manifest.database == "postgresql" and connection.vendor != "postgresql":
         raise BackupError(
