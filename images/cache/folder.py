@@ -57,9 +57,9 @@ def create() -> None:
 
 @contextmanager
 def locked() -> Iterator[None]:
-    """Lock the cache within the context, against all other threads and processes of this machine.
+    """A context manager that locks the cache against all other threads and processes of this machine.
 
-    Reading cached data needs no lock. Raises OSError.
+    Reading cached data needs no lock. Raises OSError if the lock cannot be opened.
     """
     create()
     file = os.open(path(LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
@@ -80,7 +80,7 @@ def stamp(file: int | Path) -> None:
 
 @contextmanager
 def failures_logged() -> Iterator[None]:
-    """Log an OSError or StoreError within the context instead of raising it.
+    """A context manager that logs an OSError or StoreError instead of raising it.
 
     Downloads also work without the cache.
     """
@@ -92,7 +92,7 @@ def failures_logged() -> Iterator[None]:
 
 @contextmanager
 def failures_raised() -> Iterator[None]:
-    """Turn an OSError within the context into StoreError."""
+    """A context manager that turns an OSError into StoreError."""
     try:
         yield
     except OSError as error:
