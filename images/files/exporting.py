@@ -219,7 +219,7 @@ def _check_sidecar_replaceable(path: Path) -> None:
 
 @contextmanager
 def _removed_on_failure(path: Path) -> Generator[None, None, None]:
-    """Remove the file at ``path`` if an exception ends the context."""
+    """A context manager that removes the file at ``path`` if it ends with an exception."""
     try:
         yield
     except BaseException:
@@ -244,10 +244,10 @@ def _write(file: int, blocks: Iterable[bytes]) -> None:
 
 @contextmanager
 def _placed(path: Path, force: bool) -> Generator[int, None, None]:
-    """Open a temporary file within the context, and rename it to ``path`` at the end.
+    """A context manager that opens a temporary file, and renames it to ``path`` at the end.
 
-    Yields the file descriptor. After an exception within the context, the temporary file is
-    removed. Raises Conflict if ``path`` exists at the end, unless ``force`` allows to overwrite it.
+    Yields the file descriptor. After an exception, the temporary file is removed. Raises Conflict
+    if ``path`` exists at the end, unless ``force`` allows to overwrite it.
     """
     part = path.with_name(path.name + PART)
     with _disk_errors():

@@ -41,9 +41,9 @@ class Skipped:
 def find(text: str, *, recursive: bool = False) -> Iterator[Source | Skipped]:
     """Yield a Source for each image at a path or URL, and a Skipped for each path that is not imported.
 
-    ``text`` is the path of a file or folder, or a URL. This path can be a symbolic link; links
-    inside folders are not followed, and sidecars are left out. Nothing checks a URL before it is
-    opened.
+    ``text`` is the path of a file or folder, or a URL. With ``recursive`` the subfolders of a
+    folder are searched, too. The given path can be a symbolic link; links inside folders are not
+    followed, and sidecars are left out. Nothing checks a URL before it is opened.
     """
     if text.lower().startswith(SCHEMES):
         name = unquote(urlsplit(text).path.rpartition("/")[2])

@@ -108,7 +108,7 @@ def _blocks(file: int) -> Generator[bytes, None, None]:
 
 @contextmanager
 def open_url(url: str) -> Iterator[Opened]:
-    """Open the data at a URL within the context; it is read in blocks of bytes.
+    """A context manager that opens the data at a URL, and yields it in blocks of bytes.
 
     Raises Invalid if the URL filter refuses the URL, StoreError if the web server fails.
     """
