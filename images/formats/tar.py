@@ -203,8 +203,9 @@ def _number(field: bytes) -> int:
 def _values_in(records: bytes) -> dict[bytes, bytes]:
     """Return the size and the name that an extended header (POSIX.1-2017, pax) states for a file.
 
-    Their keys are ``size`` and ``path``; a value that the header does not state is left out. Raises
-    ContentRefused for a damaged header, or the header of a sparse file.
+    ``records`` is the data of the extended header. The keys are ``size`` and ``path``; a value that
+    the header does not state is left out. Raises ContentRefused for a damaged header, or the header
+    of a sparse file.
     """
     values, at = {}, 0
     while at < len(records):

@@ -101,7 +101,10 @@ def _identity(footer: bytes | bytearray) -> tuple[bytes | bytearray, ...]:
 
 
 def _absurd(footer: bytes | bytearray, dynamic: bytes | bytearray) -> str | None:
-    """Return a phrase about a header value that makes the disk unsafe to open; None if there is none."""
+    """Return a phrase about a header value that makes the disk unsafe to open; None if there is none.
+
+    ``footer`` is the copy of the footer at the beginning, ``dynamic`` the header of a dynamic disk.
+    """
     if _type(footer) != DYNAMIC:
         return f"the type {_type(footer)}, which is none of a dynamic disk"
     if int.from_bytes(footer[16:24], "big") != SECTOR:
