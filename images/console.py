@@ -80,7 +80,10 @@ class CatalogueCommand(BaseCommand):
     as_json = False
 
     def execute(self, *args: Any, **options: Any) -> str | None:
-        """Run the command with its options (called by Django); escape control characters in the output."""
+        """Run the command with its options, and return its output, if any (called by Django).
+
+        Control characters are escaped in what the command prints.
+        """
         logs.bind(logs.Context(interface="command"))
         self.stdout = _safe(options.pop("stdout", None) or self.stdout)
         self.stderr = _safe(options.pop("stderr", None) or self.stderr)
@@ -255,7 +258,7 @@ def watched(
 def watching(
     what: str, size: int | None
 ) -> Iterator[Callable[[Iterable[bytes]], Iterator[bytes]]]:
-    """Show a progress bar within the context, which yields a function to pass blocks through.
+    """A context manager that shows a progress bar, and yields a function to pass blocks through.
 
     The function yields the blocks that it is given; the bar counts the bytes of all its calls.
     ``size`` is the number of bytes of all blocks, or None if it is unknown; ``what`` is the label
@@ -299,7 +302,7 @@ def confirm(question: str, yes: bool) -> None:
 
 @contextmanager
 def tidy_end() -> Generator[None, None, None]:
-    """Make SIGTERM and SIGINT raise SystemExit within the context, so that work is cleaned up.
+    """A context manager that makes SIGTERM and SIGINT raise SystemExit, so that work is cleaned up.
 
     Does nothing outside of the main thread.
     """

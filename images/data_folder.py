@@ -115,7 +115,7 @@ def is_weak(key: str) -> bool:
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn an OSError about ``path`` within the context into ImproperlyConfigured.
+    """A context manager that turns an OSError about ``path`` into ImproperlyConfigured.
 
     The new message says what failed, for which user, and what to do.
     """
