@@ -194,10 +194,10 @@ def secret_key(**options: Any) -> list[Warning]:
 
 
 def secret_files(**options: Any) -> list[Warning]:
-    """Return a warning for each ``NAME_FILE`` whose file every user of the machine can read.
+    """Return a warning for each secret file that every user of the machine can read.
 
-    Such files have the values of environment variables, often secrets. Files below /run are not
-    checked: containers mount their secrets there, and have no other users.
+    A secret file has the value of a variable ``NAME``; the variable ``NAME_FILE`` names the file.
+    Files below /run are not checked: containers mount their secrets there, and have no other users.
     """
     readable = [
         (name, path)

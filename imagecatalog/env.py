@@ -84,7 +84,10 @@ def text(name: str, default: str = "", *, help: str, shown: str = "") -> str:
 
 
 def files() -> dict[str, Path]:
-    """Return the ``NAME_FILE`` variables that are set, each with the path of its file."""
+    """Return the variables that are set and name a file with a value: ``NAME_FILE`` -> path.
+
+    The file has the value of the variable ``NAME``.
+    """
     names = (f"{name}{FILE}" for name in sorted(known()))
     return {
         name: Path(path) for name in names if (path := os.environ.get(name, "").strip())

@@ -197,7 +197,7 @@ class SecondFactor(models.Model):
 class TokenGeneration(models.Model):
     """A number of a user, which is a part of each token of the user.
 
-    Only tokens with the present number are valid: increasing it revokes all of them.
+    Only tokens with the present number are valid: increasing it revokes all tokens of the user.
     """
 
     user = models.OneToOneField(

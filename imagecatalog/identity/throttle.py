@@ -49,7 +49,7 @@ _refused: dict[str, Refusal] = {}
 
 
 class Attempt(NamedTuple):
-    """A counted sign-in attempt: the keys of its name and address, and their counts."""
+    """A counted sign-in attempt: the keys that stand for its name and address, and their counts."""
 
     by_name: str
     by_both: str
@@ -110,7 +110,7 @@ def _attempt(name: str, origin: Origin) -> Attempt:
 def _key(kind: str, text: str) -> str:
     """Return a keyed hash of a name or address, which is stored instead of the text.
 
-    People sometimes type a password in place of their name.
+    ``kind`` says what the text is. People sometimes type a password in place of their name.
     """
     salt = f"imagecatalog.identity.throttle {kind}"
     return salted_hmac(salt, text, algorithm="sha256").hexdigest()

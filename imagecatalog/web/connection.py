@@ -129,8 +129,8 @@ class Connection(TConn):  # type: ignore[misc]
     def init(self) -> None:
         """Set the timeout of a TLS socket to 60 seconds, so that a thread does not wait for ever.
 
-        gunicorn calls this in the thread that handles a request. A TLS socket without this timeout
-        would repeat a read or write that the kernel has ended after the same time.
+        gunicorn calls this in the thread that handles a request. The timeout of the kernel does not
+        end the wait, because Python repeats a read or write on a TLS socket.
         """
         if self.is_secure:
             self.sock.settimeout(SILENCE)

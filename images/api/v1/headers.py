@@ -172,7 +172,7 @@ def _checksum(name: str, text: str) -> str:
 
 
 def _or_none(check: Callable[[str, str], Any]) -> Callable[[str, str], Any]:
-    """Return a function like ``check`` that also accepts the header value ``None``, and returns None.
+    """Return a function like ``check``, except that it returns None for the header value ``None``.
 
     The historic Glance replicator sends this word for null.
     """
