@@ -155,7 +155,7 @@ def test_names_in_texts_are_marked_as_markdown_and_shown_as_code(
     page = client.get("/docs").content.decode()
 
     assert "``" not in document
-    assert "status of the image is then `uploading`." in document
+    assert "The status of the image is then `uploading`." in document
     assert "`" not in page
     assert "status of the image is then <code>uploading</code>." in page
 

@@ -23,7 +23,7 @@ class ImageStageView(ApiView):
     def put(self, request: Request, image_id: str) -> HttpResponse:
         """Receive and store the data of a queued image, for a later import.
 
-        The status of the image is ``uploading`` then.
+        The status of the image is then ``uploading``.
         """
         http = request._request
         size, digests = announced_size(http), digest_fields.expected(http)
