@@ -132,7 +132,7 @@ def number(
     """Return the whole number in the variable ``name``; ``default`` if the variable is unset.
 
     Raises ImproperlyConfigured unless it is a number from ``minimum`` to ``maximum``. If
-    ``maximum`` is None, there is no upper limit.
+    ``maximum`` is None, there is no upper limit. ``help`` and ``shown`` are for the documentation.
     """
     value = text(name, str(default), help=help, shown=shown)
     whole = re.fullmatch("-?[0-9]{1,18}", value)

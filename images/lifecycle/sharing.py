@@ -76,7 +76,7 @@ def may_share(caller: Caller, image: Target, action: str = "add_member") -> bool
 
     The caller is allowed if its project owns the image and the access rules allow ``action``,
     or if its project is a member of the image with ``can_share``. Only API v1 sets
-    ``can_share``, which permits both ``add_member`` and ``delete_member``. ``image`` is a row.
+    ``can_share``, which permits both ``add_member`` and ``delete_member``.
     """
     if access.owns(caller, image["owner"]):
         return access.may(caller, action, image)

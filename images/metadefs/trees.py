@@ -39,7 +39,7 @@ def metadef_object(row: MetadefObject, prefix: str = "") -> Document:
 
 
 def tree(row: MetadefNamespace) -> Document:
-    """Return the document of a namespace with its content, in the form for files."""
+    """Return a namespace and its content as a document of the files that the commands load and export."""
     content = {
         "resource_type_associations": [
             association(it) for it in row.associations.all()

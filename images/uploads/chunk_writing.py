@@ -37,7 +37,7 @@ CHUNK = 64 << 20  # bytes
 
 
 class Stream(Protocol):
-    """The interface of data that a client is sending: its blocks, and how to check them."""
+    """The interface of data that a client is sending: its blocks, and a check of their digests."""
 
     blocks: Generator[bytes, None, None]
     expected_digests: Mapping[str, str]  # of all blocks

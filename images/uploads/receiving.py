@@ -1,4 +1,4 @@
-"""Receiving a resumable upload, in chunks that count when they are stored completely."""
+"""Receiving the data of a resumable upload in chunks, of which the service keeps the complete ones."""
 
 from __future__ import annotations
 
