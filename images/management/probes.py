@@ -94,9 +94,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def answer(path: str, service: Service) -> Answer:
-    """Return the status code, media type and body of the response for a path.
+    """Return the status code, media type and body of the response to GET on a path.
 
-    The response is 503 if the database cannot be used.
+    The paths are ``/livez``, ``/readyz``, ``/status`` and ``/metrics``; others are 404. A path
+    whose response needs the database, which ``/livez`` does not, is 503 without it.
     """
     try:
         return _answer(path, service)
