@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import requests
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
 
@@ -20,6 +22,7 @@ from tests.wire.line import Line
 
 pytestmark = pytest.mark.slow
 MIB = 1 << 20
+LARGE = 150 * MIB  # more than two requests
 NETWORK = re.compile("net::ERR_|Failed to load resource")  # what these tests are about
 
 
@@ -50,10 +53,10 @@ def screen(browser: Browser, service: Service, line: Line) -> Iterator[Screen]:
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file of 200 MiB."""
+    """A file of LARGE bytes."""
     path = tmp_path_factory.mktemp("files") / "debian-13-generic.raw"
     with path.open("wb") as file:
-        for _ in range(200):
+        for _ in range(LARGE // MIB):
             file.write(os.urandom(MIB))
     return path
 
@@ -69,14 +72,49 @@ def choose(screen: Screen, path: Path) -> None:
     screen.page.get_by_label("File", exact=True).set_input_files(path)
 
 
+def upload(screen: Screen, path: Path, button: str = "Upload") -> None:
+    choose(screen, path)
+    screen.page.get_by_role("button", name=button, exact=True).click()
+
+
 def begin(screen: Screen, image_id: str, path: Path) -> None:
     """Choose a file for an image that exists, and begin its upload."""
     screen.page.goto(f"{LIST}{image_id}/upload/")
-    choose(screen, path)
-    screen.page.get_by_role("button", name="Upload", exact=True).click()
+    upload(screen, path)
+
+
+def expect_digest(screen: Screen, image_id: str, text: str) -> None:
+    """Open the upload page of an image, and enter the digest that its file must have."""
+    screen.page.goto(f"{LIST}{image_id}/upload/")
+    screen.page.get_by_label("Expected digest").fill(text)
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def computed(screen: Screen, lengths: list[int]) -> list[str]:
+    """The SHA-256 of files of these lengths, all of whose bytes are 7, as the page computes it."""
+    return screen.page.evaluate(
+        """async (lengths) => {
+            const part = new Uint8Array(2 ** 20).fill(7);
+            const signal = new AbortController().signal;
+            const digests = [];
+            for (const length of lengths) {
+                const whole = Array(Math.floor(length / part.length)).fill(part);
+                const file = new Blob([...whole, part.subarray(0, length % part.length)]);
+                digests.push(await window.fileSHA256(file, signal, () => {}));
+            }
+            return digests;
+        }""",
+        lengths,
+    )
 
 
 def percent(screen: Screen) -> int:
+    """How much has been sent; 0 before, while the digest of the file is computed."""
+    if screen.page.get_by_role("status").inner_text() != "Sending":
+        return 0
     text = screen.page.locator("[data-show=percent]").inner_text()
     return int(text.rstrip("%") or 0)
 
@@ -122,8 +160,7 @@ def test_a_large_file_survives_a_lost_connection_and_a_reload(
     image_id = page.url.split("/")[-3]
     screen.shoot("upload-before")
 
-    choose(screen, large)
-    page.get_by_role("button", name="Upload", exact=True).click()
+    upload(screen, large)
     wait_until(lambda: percent(screen) >= 10, "the first tenth", 120)
     expect(page.locator("[data-show=speed]")).to_have_text(re.compile(r"iB/s$"))
     screen.shoot("upload-under-way")
@@ -141,16 +178,15 @@ def test_a_large_file_survives_a_lost_connection_and_a_reload(
     assert before > 64 * MIB
     expect(page.get_by_text("has stopped")).to_contain_text(large.name)
     screen.shoot("upload-after-reload")
-    choose(screen, large)
-    page.get_by_role("button", name="Resume").click()
-    expect(page.locator("[data-show=percent]")).not_to_be_empty()
-    assert percent(screen) >= 100 * before // (200 * MIB)
+    upload(screen, large, "Resume")
+    wait_until(lambda: percent(screen) > 0, "the rest", 120)
+    assert percent(screen) >= 100 * before // LARGE
 
     page.wait_for_url(re.compile("/change/$"), timeout=180_000)
     expect(page.locator("h1 .badge")).to_have_text("Active", timeout=60_000)
     screen.shoot("upload-done")
     image = api.image(image_id)
-    assert image["size"] == 200 * MIB
+    assert image["size"] == LARGE
     assert image["os_hash_value"] == digest(large)
 
 
@@ -166,7 +202,7 @@ def test_a_paused_upload_goes_on_and_a_cancelled_one_leaves_nothing(
     wait_until(lambda: arrived(api, image_id) > 0, "what had arrived")
     kept = arrived(api, image_id)
     page.get_by_role("button", name="Resume").click()
-    wait_until(lambda: percent(screen) > 100 * kept // (200 * MIB), "more", 60)
+    wait_until(lambda: percent(screen) > 100 * kept // LARGE, "more", 60)
 
     page.get_by_role("button", name="Cancel upload").click()
     page.wait_for_url(re.compile("/change/$"))
@@ -198,6 +234,107 @@ def test_a_file_that_is_refused_says_why(screen: Screen, api: Api, small: Path) 
     expect(page.get_by_role("status")).to_contain_text("qcow2")
     screen.shoot("upload-refused")
     assert api.image(image_id)["status"] == "queued"
+
+
+def assert_is_computed(screen: Screen, api: Api, lengths: list[int]) -> None:
+    screen.page.goto(f"{LIST}{api.new()}/upload/")
+    right = [hashlib.sha256(bytes([7]) * length).hexdigest() for length in lengths]
+    assert computed(screen, lengths) == right
+
+
+def test_the_page_computes_the_digest_of_files_of_any_length(
+    screen: Screen, api: Api
+) -> None:
+    of_blocks = [1, 55, 56, 63, 64, 65, 119, 120, 121]
+    assert_is_computed(screen, api, [*of_blocks, MIB - 1, MIB, MIB + 1, 3 * MIB + 57])
+
+
+@pytest.mark.long
+def test_the_page_computes_the_digest_of_a_file_with_more_than_32_bits_of_bits(
+    screen: Screen, api: Api
+) -> None:
+    assert_is_computed(screen, api, [513 * MIB])
+
+
+def test_a_file_with_the_expected_digest_is_uploaded(
+    screen: Screen, service: Service, api: Api, small: Path
+) -> None:
+    image_id = api.new(name="expected")
+    expect_digest(screen, image_id, f"{sha256(small)} *{small.name}")
+
+    upload(screen, small)
+
+    screen.page.wait_for_url(re.compile("/change/$"), timeout=60_000)
+    url = f"{service.url}/catalog/v1/images/{image_id}/digests"
+    report = requests.get(url, auth=service.auth, timeout=60).json()
+    assert report["digests"]["sha256"] == sha256(small)
+    assert report["verified_by"] == "repr-digest"
+
+
+def test_a_file_without_the_expected_digest_is_not_sent(
+    screen: Screen, api: Api, small: Path
+) -> None:
+    image_id = api.new(name="another")
+    expect_digest(screen, image_id, f"SHA256 (small.raw) = {'ab' * 32}")
+
+    upload(screen, small)
+
+    status = screen.page.get_by_role("status")
+    expect(status).to_contain_text("does not have the expected digest")
+    expect(screen.page.get_by_text(sha256(small))).to_be_visible()
+    screen.shoot("upload-digest")
+    assert api.image(image_id)["status"] == "queued"
+
+
+def test_a_text_that_is_no_digest_is_refused(
+    screen: Screen, api: Api, small: Path
+) -> None:
+    expect_digest(screen, api.new(), "d41d8cd98f00b204e9800998ecf8427e")
+
+    upload(screen, small)
+
+    status = screen.page.get_by_role("status")
+    expect(status).to_contain_text("This is not a digest")
+
+
+def test_the_service_compares_an_expected_sha_512(
+    screen: Screen, api: Api, small: Path
+) -> None:
+    image_id = api.new(name="sha-512")
+    expect_digest(screen, image_id, "AB" * 64)
+
+    upload(screen, small)
+
+    status = screen.page.get_by_role("status")
+    expect(status).to_contain_text("Digest mismatch: sha-512", timeout=60_000)
+    assert api.image(image_id)["status"] == "queued"
+
+
+def test_an_upload_resumes_with_a_file_of_the_same_content_only(
+    screen: Screen, api: Api, small: Path, tmp_path: Path
+) -> None:
+    image_id = api.new(name="resumed")
+    stated = b64encode(hashlib.sha256(small.read_bytes()).digest()).decode()
+    headers = {
+        "Tus-Resumable": "1.0.0",
+        "Upload-Length": str(small.stat().st_size),
+        "Upload-Metadata": f"filename {b64encode(small.name.encode()).decode()}",
+        "Repr-Digest": f"sha-256=:{stated}:",
+    }
+    assert api.post(f"images/{image_id}/uploads", headers=headers).status_code == 201
+    changed = tmp_path / "changed" / small.name
+    changed.parent.mkdir()
+    changed.write_bytes(os.urandom(small.stat().st_size))
+    screen.page.goto(f"{LIST}{image_id}/upload/")
+
+    upload(screen, changed, "Resume")
+    status = screen.page.get_by_role("status")
+    expect(status).to_contain_text("This is another file")
+    assert arrived(api, image_id) == 0
+
+    upload(screen, small, "Resume")
+    screen.page.wait_for_url(re.compile("/change/$"), timeout=60_000)
+    assert api.data(image_id) == small.read_bytes()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

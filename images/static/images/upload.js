@@ -1,5 +1,6 @@
 // Uploads a file in chunks with tus 1.0.0 (https://tus.io), read from the disk as needed. After a
-// lost connection or a reload, the service returns the offset at which the upload resumes.
+// lost connection or a reload, the service returns the offset at which the upload resumes. The
+// upload states the SHA-256 of the file, so that the service refuses other data.
 "use strict";
 (() => {
   const form = document.getElementById("upload");
@@ -11,6 +12,7 @@
   const texts = form.dataset;
   const token = form.querySelector("[name=csrfmiddlewaretoken]").value;
   const input = form.querySelector("input[type=file]");
+  const wanted = form.querySelector("[name=digest]"); // missing if an upload is resumed
   const submit = form.querySelector("input[type=submit]");
   const bar = form.querySelector("progress");
   const buttons = {
@@ -23,8 +25,11 @@
   let request = null; // the current one
   let endDelay = null; // ends the delay between attempts
   let samples = []; // [time, bytes] of the last seconds, for the speed
+  let hashing = null; // ends the computation of the digest
+  let hashed = {}; // the file whose digest was computed, and its digest
 
   class Refused extends Error {} // a retry would fail as well
+  class OtherFile extends Error {} // the upload can go on with another file
 
   // Display
 
@@ -68,7 +73,8 @@
 
   function showState() {
     input.disabled = submit.disabled = running;
-    buttons.pause.hidden = !running;
+    if (wanted) wanted.disabled = running || Boolean(url);
+    buttons.pause.hidden = !running || !url;
     buttons.cancel.hidden = !url && !running;
     if (url && !running) submit.value = texts.textResume;
   }
@@ -123,14 +129,23 @@
     throw temporary ? new Error(reason) : new Refused(reason);
   }
 
-  function encoded(text) {
-    return btoa(String.fromCharCode(...new TextEncoder().encode(text)));
+  function encoded(bytes) {
+    return btoa(String.fromCharCode(...bytes));
   }
 
-  async function create(file) {
+  // The header Repr-Digest (RFC 9530) for digests in hexadecimal.
+  function digestField(digests) {
+    const bytes = (hex) => hex.match(/../g).map((pair) => parseInt(pair, 16));
+    const items = Object.entries(digests).map(([name, hex]) => `${name}=:${encoded(bytes(hex))}:`);
+    return items.join(", ");
+  }
+
+  async function create(file, digests) {
+    const name = new TextEncoder().encode(file.name.slice(-255));
     const response = await call("POST", texts.uploads, {
       "Upload-Length": String(file.size),
-      "Upload-Metadata": `filename ${encoded(file.name.slice(-255))}`,
+      "Upload-Metadata": `filename ${encoded(name)}`,
+      "Repr-Digest": digestField(digests),
     });
     if (response.status !== 201) {
       throw new Refused(response.responseText.split("\n\n")[1] || texts.textFailed);
@@ -177,6 +192,47 @@
     return upload.status === "complete";
   }
 
+  // Digests
+
+  // The digest that the user has entered, or a line of a checksum file has, by its name in the
+  // header Repr-Digest; {} for no text, null for a text without exactly one digest.
+  function expected() {
+    const text = wanted ? wanted.value.trim().toLowerCase() : "";
+    if (!text) return {};
+    const found = text.match(/\b[0-9a-f]{64}(?:[0-9a-f]{64})?\b/g) || [];
+    if (found.length !== 1) return null;
+    return { [found[0].length === 64 ? "sha-256" : "sha-512"]: found[0] };
+  }
+
+  // The SHA-256 of a file. It is computed once, because this takes seconds for each GiB.
+  async function digest(file) {
+    if (hashed.file !== file) {
+      showMessage(texts.textHashing);
+      hashing = new AbortController();
+      hashed = { file, sha256: await window.fileSHA256(file, hashing.signal, showProgress) };
+      samples = [];
+      showProgress(0);
+    }
+    form.querySelector(".upload-digest").hidden = false;
+    show("sha256", hashed.sha256);
+    return hashed.sha256;
+  }
+
+  async function begin(file) {
+    const [asked, sha256] = [expected(), await digest(file)];
+    if ((asked["sha-256"] || sha256) !== sha256) throw new Refused(texts.textMismatch);
+    await create(file, { ...asked, "sha-256": sha256 });
+    texts.sha256 = sha256;
+  }
+
+  async function resume(file) {
+    // Another client may have begun the upload without a digest.
+    if (texts.sha256 && (await digest(file)) !== texts.sha256) throw new OtherFile(texts.textOther);
+    await readOffset().catch((error) => {
+      if (error instanceof Refused) throw error;
+    });
+  }
+
   // The upload
 
   function delay(seconds) {
@@ -221,16 +277,15 @@
     showState();
     samples = [];
     try {
-      if (url) await readOffset().catch((error) => {
-        if (error instanceof Refused) throw error;
-      });
-      else await create(file);
+      if (url) await resume(file);
+      else await begin(file);
       showState();
       showProgress(offset);
       await run(file);
     } catch (error) {
+      if (error.name === "AbortError") return; // paused or cancelled while the digest was computed
       running = false;
-      url = "";
+      if (!(error instanceof OtherFile)) url = "";
       showMessage(error.message || texts.textFailed, true);
     }
     showState();
@@ -238,6 +293,7 @@
 
   function stop() {
     running = false;
+    if (hashing) hashing.abort();
     if (request) request.abort();
     if (endDelay) endDelay();
   }
@@ -252,6 +308,7 @@
     const file = input.files[0];
     const wrong = file && (!file.size ? texts.textEmpty : !isSame(file) ? texts.textOther : "");
     showMessage(wrong || "", Boolean(wrong));
+    form.querySelector(".upload-digest").hidden = true; // it was that of the file before
     submit.disabled = !file || Boolean(wrong);
   });
 
@@ -259,6 +316,10 @@
     event.preventDefault();
     const file = input.files[0];
     if (!file || running) return;
+    if (!expected()) {
+      showMessage(texts.textDigest, true);
+      return;
+    }
     texts.filename = file.name.slice(-255);
     texts.length = file.size;
     start();
