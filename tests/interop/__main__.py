@@ -3,8 +3,8 @@
 Each client that is not a package of the tests is installed into an environment of its own below
 var/environments. It runs one script of tests/interop/clients, which reports what has succeeded.
 Horizon is driven in a browser, in front of a service of its own behind a real Keystone.
-Exit code 1 when a script fails. It needs qemu-img and Chromium; gophercloud comes from Debian's
-packages golang-go and golang-github-gophercloud-gophercloud-dev.
+Exit code 1 when a script fails. It needs qemu-img, Chromium and aria2; gophercloud comes from
+Debian's packages golang-go and golang-github-gophercloud-gophercloud-dev.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,10 +43,11 @@ class Outcome:
     client: str
     steps: list[str]
     failed: bool
+    seconds: float
 
     def lines(self) -> list[str]:
         steps = [f"ok      {step}" for step in self.steps]
-        steps += ["FAILED"] if self.failed else []
+        steps.append(f"{'FAILED' if self.failed else 'done'} in {self.seconds:.0f} s")
         return [f"{self.client if not n else '':14} {s}" for n, s in enumerate(steps)]
 
 
@@ -57,9 +59,16 @@ def main() -> int:
         tempfile.TemporaryDirectory(prefix="interop-") as folder,
         _service(Path(folder)) as (service, env),
     ):
-        outcomes = [outcome(client, service, env) for client in chosen]
-    print("\n".join(line for one in outcomes for line in one.lines()))
-    return int(any(one.failed for one in outcomes))
+        failed = [client for client in chosen if not succeeds(client, service, env)]
+    print(f"{len(chosen) - len(failed)} of {len(chosen)} clients succeeded")
+    return int(bool(failed))
+
+
+def succeeds(client: str, service: Service, env: Mapping[str, str]) -> bool:
+    """Let a client use the service, and print what came of it."""
+    one = outcome(client, service, env)
+    print("\n".join(one.lines()), flush=True)
+    return not one.failed
 
 
 @contextlib.contextmanager
@@ -93,6 +102,7 @@ def _service(folder: Path) -> Iterator[tuple[Service, dict[str, str]]]:
 
 def outcome(client: str, service: Service, env: Mapping[str, str]) -> Outcome:
     """Let a client use the service."""
+    begin = time.monotonic()
     with tempfile.TemporaryDirectory(prefix=f"{client}-") as folder:
         done = subprocess.run(
             _script(client),
@@ -106,7 +116,8 @@ def outcome(client: str, service: Service, env: Mapping[str, str]) -> Outcome:
         print(done.stdout, flush=True)
     words = (line.partition("done: ") for line in done.stdout.splitlines())
     steps = [step for start, found, step in words if found and not start]
-    return Outcome(client, steps, bool(done.returncode))
+    seconds = time.monotonic() - begin
+    return Outcome(client, steps, bool(done.returncode), seconds)
 
 
 def _script(client: str) -> list[str | Path]:
