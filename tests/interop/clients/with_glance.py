@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 from signing_in import DISK, FOLDER, WEB, done, run, wait
@@ -59,38 +60,86 @@ done("image-stage, image-import, stores-delete")
 
 assert "success" in glance("image-tasks", third)
 assert "success" in glance("task-list")
+uri = {"import_from": WEB, "import_from_format": "qcow2"}
+described = {"name": "task", "disk_format": "qcow2", "container_format": "bare"}
+given = json.dumps(uri | {"image_properties": described})
+task = value(glance("task-create", "--type", "import", "--input", given), "id")
+wait(lambda: value(glance("task-show", task), "status") == "success")
+named = re.search(r"[0-9a-f-]{36}", value(glance("task-show", task), "result"))
+assert named
+fourth = named[0]
 assert "image_size_total" in glance("usage")
-done("image-tasks, task-list, usage")
+done("image-tasks, task-list, task-create, task-show, usage")
 
-glance("cache-queue", third)
-wait(lambda: re.search(rf"{third}.*cached", glance("cache-list")))
-glance("cache-delete", third)
-assert third not in glance("cache-list")
+# In the store fast, whose images are cached.
+glance("cache-queue", image)
+wait(lambda: re.search(rf"{image}.*cached", glance("cache-list")))
+glance("cache-delete", image)
+assert image not in glance("cache-list")
+glance("cache-queue", image)
+wait(lambda: re.search(rf"{image}.*cached", glance("cache-list")))
+glance("cache-clean")
+assert "Pruned 0 file(s)" in glance("cache-prune")
+assert image in glance("cache-list")
 glance("cache-clear")
-done("cache-queue, cache-list, cache-delete, cache-clear")
+assert image not in glance("cache-list")
+done("cache-queue, cache-list, cache-delete, cache-clean, cache-prune, cache-clear")
 
-glance("md-namespace-create", "Lab", "--visibility", "public")
-glance(
-    "md-property-create",
-    "Lab",
-    "--name",
-    "lab_owner",
-    "--title",
-    "Owner",
-    "--schema",
-    "{}",
-    "--type",
-    "string",
-)
-glance("md-object-create", "Lab", "--name", "rack", "--schema", "{}")
-glance("md-tag-create", "Lab", "--name", "old")
-glance("md-resource-type-associate", "Lab", "--name", "OS::Glance::Image")
-assert "lab_owner" in glance("md-property-list", "Lab")
-assert "rack" in glance("md-object-list", "Lab")
-assert "old" in glance("md-tag-list", "Lab")
-assert "Lab" in glance("md-namespace-list", "--resource-types", "OS::Glance::Image")
-glance("md-namespace-delete", "Lab")
-done("md-namespace, md-property, md-object, md-tag, md-resource-type")
+LAB, IMAGE = "Interop::Lab", "OS::Glance::Image"
+OWNER = ("--name", "lab_owner", "--title", "Owner", "--type", "string")
+RACK = {"properties": {"unit": {"title": "Unit", "type": "integer"}}}
 
-for one in (image, second, third):
+glance("md-namespace-create", LAB, "--visibility", "public")
+glance("md-namespace-update", LAB, "--description", "Machines in racks")
+assert "Machines in racks" in glance("md-namespace-show", LAB)
+glance("md-resource-type-associate", LAB, "--name", IMAGE)
+assert IMAGE in glance("md-resource-type-list")
+assert IMAGE in glance("md-namespace-resource-type-list", LAB)
+assert LAB in glance("md-namespace-list", "--resource-types", IMAGE)
+done("md-namespace-…, md-resource-type-…")
+
+glance("md-property-create", LAB, *OWNER, "--schema", "{}")
+glance("md-property-update", LAB, "lab_owner", "--title", "Keeper")
+assert "Keeper" in glance("md-property-show", LAB, "lab_owner")
+assert "lab_owner" in glance("md-property-list", LAB)
+done("md-property-create, -update, -show, -list")
+
+glance("md-object-create", LAB, "--name", "rack", "--schema", json.dumps(RACK))
+glance("md-object-update", LAB, "rack", "--name", "shelf")
+assert "unit" in glance("md-object-show", LAB, "shelf")
+assert "integer" in glance("md-object-property-show", LAB, "shelf", "unit")
+assert "shelf" in glance("md-object-list", LAB)
+done("md-object-create, -update, -show, -property-show, -list")
+
+# Not with --append: the command fails before it sends anything.
+glance("md-tag-create-multiple", LAB, "--names", "spare,slow")
+glance("md-tag-create", LAB, "--name", "old")
+glance("md-tag-update", LAB, "old", "--name", "older")
+assert "older" in glance("md-tag-show", LAB, "older")
+tags = glance("md-tag-list", LAB)
+assert all(tag in tags for tag in ("older", "spare", "slow")), tags
+done("md-tag-create, -create-multiple, -update, -show, -list")
+
+glance("md-tag-delete", LAB, "slow")
+glance("md-namespace-tags-delete", LAB)
+assert "older" not in glance("md-tag-list", LAB)
+glance("md-object-delete", LAB, "shelf")
+glance("md-namespace-objects-delete", LAB)
+assert "shelf" not in glance("md-object-list", LAB)
+glance("md-property-delete", LAB, "lab_owner")
+glance("md-namespace-properties-delete", LAB)
+assert "lab_owner" not in glance("md-property-list", LAB)
+glance("md-resource-type-deassociate", LAB, IMAGE)
+assert IMAGE not in glance("md-namespace-resource-type-list", LAB)
+glance("md-namespace-delete", LAB)
+assert LAB not in glance("md-namespace-list")
+done("md-…-delete, md-resource-type-deassociate")
+
+(FOLDER / "lab.json").write_text(json.dumps({"namespace": LAB, "objects": []}))
+glance("md-namespace-import", "--file", FOLDER / "lab.json")
+assert LAB in glance("md-namespace-list")
+glance("md-namespace-delete", LAB)
+done("md-namespace-import")
+
+for one in (image, second, third, fourth):
     glance("image-delete", one)

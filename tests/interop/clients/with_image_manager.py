@@ -1,4 +1,7 @@
-"""``openstack-image-manager``, which brings images of distributions in by web download."""
+"""``openstack-image-manager``, which brings images of distributions in.
+
+The service downloads them, or the manager with aria2, to stage them.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +29,8 @@ with urllib.request.urlopen(WEB) as answer:
         }
     )
 )
-image = {
-    "name": "Tiny",
+IMAGE = {
     "enable": True,
-    "shortname": "tiny",
     "format": "qcow2",
     "login": "tiny",
     "min_disk": 1,
@@ -58,20 +59,40 @@ image = {
         }
     ],
 }
-(FOLDER / "images").mkdir()
-definition = json.dumps({"images": [image]}).replace(f'"{DAY}"', DAY)  # no text
-(FOLDER / "images/tiny.yml").write_text(definition)
+client = openstack.connection.Connection(session=session()).image
 
-run("openstack-image-manager", "--images", "images/")
-images = openstack.connection.Connection(session=session()).image
-(brought,) = images.images(name="Tiny 1")
-assert brought.status == "active", brought
-assert brought.visibility == "public", brought
-assert {"lab", "managed_by_osism", "os:debian"} <= set(brought.tags), brought
-assert brought.properties["image_source"] == WEB, brought
+
+def manage(name: str, *options: str) -> str:
+    """Let the manager bring an image in; return the id of the image."""
+    image = IMAGE | {"name": name, "shortname": name.lower()}
+    definition = json.dumps({"images": [image]}).replace(f'"{DAY}"', DAY)  # no text
+    (FOLDER / f"{name}.yml").write_text(definition)
+    run("openstack-image-manager", "--images", f"{name}.yml", *options)
+    (brought,) = client.images(name=f"{name} 1")
+    assert brought.status == "active", brought
+    assert brought.visibility == "public", brought
+    assert {"lab", "managed_by_osism", "os:debian"} <= set(brought.tags), brought
+    assert brought.properties["image_source"] == WEB, brought
+    return brought.id
+
+
+def method(image_id: str) -> str:
+    """The method by which the data of an image came in."""
+    (task,) = client.image_tasks(image_id)
+    found: str = task.input["import_req"]["method"]["name"]
+    return found
+
+
+first = manage("Tiny")
+assert method(first) == "web-download"
 done("bring in an image by web-download, with tags and properties")
 
-run("openstack-image-manager", "--images", "images/")
-assert [one.id for one in images.images(name="Tiny 1")] == [brought.id]
+assert manage("Tiny") == first
 done("change nothing the second time")
-images.delete_image(brought.id)
+
+second = manage("Staged", "--prefetch", "always", "--filter", "Staged")
+assert method(second) == "glance-direct"
+done("bring in an image by glance-direct")
+
+for one in (first, second):
+    client.delete_image(one)

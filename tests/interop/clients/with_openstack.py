@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from signing_in import DISK, FOLDER, done, run, session, wait
+from signing_in import DISK, FOLDER, WEB, done, run, session, wait
 
 
 def openstack(*words: object) -> str:
@@ -13,6 +13,17 @@ def openstack(*words: object) -> str:
 
 def in_json(*words: object) -> object:
     return json.loads(openstack(*words, "-f", "json"))
+
+
+def reserve(name: str, disk_format: str) -> str:
+    """The id of a new image without data, which the command cannot make."""
+    queued = session().post(
+        "/v2/images",
+        endpoint_filter={"service_type": "image"},
+        json={"name": name, "disk_format": disk_format, "container_format": "bare"},
+    )
+    found: str = queued.json()["id"]
+    return found
 
 
 formats = ("--disk-format", "raw", "--container-format", "bare")
@@ -31,23 +42,21 @@ openstack("image", "save", "--file", FOLDER / "saved", image)
 assert (FOLDER / "saved").read_bytes() == DISK.read_bytes()
 done("create --import")
 
-queued = session().post(
-    "/v2/images",
-    endpoint_filter={"service_type": "image"},
-    json={"name": "staged", "disk_format": "raw", "container_format": "bare"},
-)
-staged = queued.json()["id"]
+staged = reserve("staged", "raw")
 openstack("image", "stage", "--file", DISK, staged)
 openstack("image", "import", staged, "--method", "glance-direct", "--store", "cold")
 wait(lambda: in_json("image", "show", staged)["status"] == "active")
 openstack("image", "import", staged, "--method", "copy-image", "--store", "fast")
 wait(lambda: in_json("image", "show", staged)["properties"]["stores"] == "fast,cold")
-done("stage, import of the methods glance-direct and copy-image")
+web = reserve("web", "qcow2")
+openstack("image", "import", web, "--method", "web-download", "--uri", WEB)
+wait(lambda: in_json("image", "show", web)["status"] == "active")
+done("stage, import of the methods glance-direct, copy-image and web-download")
 
 tasks = in_json("image", "task", "list")
 assert {task["Status"] for task in tasks} == {"success"}, tasks
 newest = in_json("image", "task", "show", tasks[0]["ID"])
-assert newest["input"]["image_id"] == staged, newest
+assert newest["input"]["image_id"] == web, newest
 done("task list, task show")
 
 openstack("image", "metadef", "namespace", "create", "--public", "Lab")
@@ -77,4 +86,4 @@ assert [one["name"] for one in objects] == ["rack"], objects
 openstack("image", "metadef", "namespace", "delete", "Lab")
 done("metadef namespaces, properties, objects, resource types")
 
-openstack("image", "delete", image, staged)
+openstack("image", "delete", image, staged, web)
