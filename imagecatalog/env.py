@@ -31,11 +31,16 @@ MANY_DAYS = 365_000  # a thousand years; dates begin with the year 1 and end wit
 
 @dataclass(frozen=True)
 class Variable:
-    """The description of an environment variable for docs/configuration.md, in Markdown."""
+    """An environment variable: what the documentation says of it, in Markdown, and its text.
+
+    ``text`` is what is in the environment or in the file that ``NAME_FILE`` names; empty if the
+    variable is not set.
+    """
 
     name: str
     default: str
     help: str
+    text: str
 
 
 VARIABLES: dict[str, Variable] = {}  # by name, in the order of their declaration
@@ -63,14 +68,17 @@ def misspelt() -> dict[str, list[str]]:
     }
 
 
-def declare(name: str, default: str = "", *, help: str, shown: str = "") -> None:
+def declare(
+    name: str, default: str = "", *, help: str, shown: str = "", found: str = ""
+) -> None:
     """Add a variable to docs/configuration.md, without reading the variable.
 
     ``help`` is its description in Markdown. ``shown`` is Markdown that the documentation shows
-    instead of ``default``, for a default that is computed.
+    instead of ``default``, for a default that is computed. ``found`` is the text of the variable,
+    if it was read.
     """
     shown = shown or (f"`{default}`" if default else "–")
-    VARIABLES[name] = Variable(name, shown, help)
+    VARIABLES[name] = Variable(name, shown, help, found)
 
 
 def text(name: str, default: str = "", *, help: str, shown: str = "") -> str:
@@ -79,8 +87,9 @@ def text(name: str, default: str = "", *, help: str, shown: str = "") -> str:
     ``help`` is the description for the documentation, in Markdown. ``shown`` is Markdown that
     the documentation shows instead of a default that is computed.
     """
-    declare(name, default, help=help, shown=shown)
-    return _value(name) or default
+    found = _value(name)
+    declare(name, default, help=help, shown=shown, found=found)
+    return found or default
 
 
 def files() -> dict[str, Path]:
@@ -363,9 +372,10 @@ def _matching(name: str, value: str, pattern: str, wanted: str) -> str:
 def require(name: str, *needed: str) -> None:
     """Raise ImproperlyConfigured if none of the variables ``needed`` is set.
 
-    The message says that the variable ``name`` needs one of them.
+    The message says that the variable ``name`` needs one of them. All of them must have been read
+    before.
     """
-    if not any(map(_value, needed)):
+    if not any(VARIABLES[one].text for one in needed):
         raise ImproperlyConfigured(f"{name} needs {' or '.join(needed)}. Set it, too.")
 
 

@@ -134,6 +134,17 @@ def test_a_variable_can_name_a_file_with_its_value(
     assert env.size(NAME, help="") == 2048
 
 
+def test_a_file_is_read_once_such_as_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"a value")
+    os.close(writing)
+    monkeypatch.setenv(f"{NAME}_FILE", f"/dev/fd/{reading}")
+
+    assert env.text(NAME, help="") == "a value"
+    env.require("ANOTHER", NAME)
+    os.close(reading)
+
+
 def test_a_value_and_a_file_with_it_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
