@@ -47,7 +47,7 @@ IMAGECATALOG_SECRET_KEY = env.text(
 )
 SECRET_KEY = IMAGECATALOG_SECRET_KEY or SimpleLazyObject(
     # Created where it is needed first, not by `manage.py help`.
-    partial(data_folder.secret_key, IMAGECATALOG_DATA_DIR / "secret-key")
+    partial(data_folder.secret_key, IMAGECATALOG_DATA_DIR / data_folder.KEY_FILE)
 )
 SECRET_KEY_FALLBACKS = env.words(
     "IMAGECATALOG_SECRET_KEY_FALLBACKS",

@@ -25,6 +25,7 @@ from images import outages
 
 log = logging.getLogger(__name__)
 
+KEY_FILE = "secret-key"  # in the data folder, and in backups
 FOLDER_MODE = 0o750
 NEW_FILE_MODE = 0o600
 FILE_MODE = 0o640  # at most, of an existing file: the group can be a backup's

@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import UTC
 from pathlib import Path
-from typing import Final
 
 from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from images import db
+from images import data_folder, db
 from images.backups import BackupError, manifests, objects, postgresql, sqlite
 from images.backups.backup import Backup, Copies, Place
 from images.backups.contents import NeededObject
 from images.backups.files import create_file
 from images.backups.manifests import Manifest
-
-SECRET_KEY: Final = "secret-key"
 
 # Passes the objects on unchanged, for example to report progress.
 Through = Callable[[Iterable[NeededObject]], Iterable[NeededObject]]
@@ -68,8 +65,8 @@ def _copy_secret_key(folder: Path) -> None:
 
     Does nothing if the key is set in the environment: then the operator keeps it elsewhere.
     """
-    path = settings.IMAGECATALOG_DATA_DIR / SECRET_KEY
+    path = settings.IMAGECATALOG_DATA_DIR / data_folder.KEY_FILE
     if settings.IMAGECATALOG_SECRET_KEY or not path.exists():
         return
-    with open(create_file(folder / SECRET_KEY), "w") as file:
+    with open(create_file(folder / data_folder.KEY_FILE), "w") as file:
         file.write(path.read_text())

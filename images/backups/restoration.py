@@ -10,11 +10,11 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
-from images import db
+from images import data_folder, db
 from images.backups import BackupError, objects, postgresql, sqlite
 from images.backups.backup import Backup
 from images.backups.contents import needed_objects
-from images.backups.creation import SECRET_KEY, Through
+from images.backups.creation import Through
 from images.backups.files import create_file
 from images.backups.manifests import Manifest
 
@@ -68,10 +68,10 @@ def restore_secret_key(backup: Backup) -> bool:
     """
     if settings.IMAGECATALOG_SECRET_KEY:
         return True
-    copy = backup.folder / SECRET_KEY
+    copy = backup.folder / data_folder.KEY_FILE
     if not copy.exists():
         return False
-    path, key = settings.IMAGECATALOG_DATA_DIR / SECRET_KEY, copy.read_text()
+    path, key = settings.IMAGECATALOG_DATA_DIR / data_folder.KEY_FILE, copy.read_text()
     if path.exists():
         if path.read_text() == key:
             return True

@@ -9,9 +9,9 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
+from images import data_folder
 from images.backups import BackupError, manifests, reports, verification
 from images.backups.backup import Backup
-from images.backups.creation import SECRET_KEY
 from images.backups.manifests import Manifest
 from images.console import CatalogueCommand
 from images.management.backups import (
@@ -80,7 +80,7 @@ def _failure_noted(backup: Backup) -> Iterator[None]:
 
 def _summary(manifest: Manifest, quick: bool) -> str:
     """Return sentences that say what was checked of a backup without problems, and what was not."""
-    and_key = " and the secret key" if SECRET_KEY in manifest.files else ""
+    and_key = " and the secret key" if data_folder.KEY_FILE in manifest.files else ""
     sentences = ["nothing is wrong."]
     if quick:
         sentences = [

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from images import errors, lifecycle, stores
+from images import data_folder, errors, lifecycle, stores
 from images.backups import places
 from images.console import iso
 from images.management.doctor.result import Result, fail, ok, warn
@@ -162,7 +162,7 @@ def permissions() -> Iterator[Result]:
 def _private() -> Iterator[Path]:
     data = settings.IMAGECATALOG_DATA_DIR
     yield data
-    yield data / "secret-key"
+    yield data / data_folder.KEY_FILE
     if connection.vendor == "sqlite":
         yield Path(connection.settings_dict["NAME"])
 
