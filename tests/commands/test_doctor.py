@@ -304,6 +304,24 @@ def test_a_public_url_that_leads_nowhere_fails(
         assert (status, "with the secret key of the service" in text) == ("warn", True)
 
 
+def test_a_proxy_for_other_servers_is_not_used(
+    healthy: None,
+    examine: Examine,
+    settings: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{servers.free_port()}")
+    settings.IMAGECATALOG_TRUSTED_PROXIES = ("127.0.0.1",)
+    (tmp_path / "livez").write_text("OK")
+
+    with serving_folder(tmp_path) as url:
+        settings.IMAGECATALOG_PUBLIC_URL = url
+        assert "secret key of the service" in one(examine()["proxies"])[1]
+
+
 def test_proxies_that_are_not_named_are_warned_of(
     healthy: None, examine: Examine, settings: Any
 ) -> None:

@@ -6,10 +6,8 @@ import http.client
 import json
 import ssl
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -25,7 +23,7 @@ LARGE: Final = 1 << 40  # bytes: announced, never sent
 CHUNKS: Final = [bytes(1 << 16)] * 32  # 2 MiB; proxies refuse 1 MiB by default
 LONG: Final = "x" * (32 << 10)  # a header; proxies refuse more than 8 KiB by default
 FORGED: Final = "192.0.2.1"  # an address of no machine (RFC 5737)
-CONNECTIONS: Final = {
+CONNECTIONS: Final[dict[str, type[http.client.HTTPConnection]]] = {
     "http": http.client.HTTPConnection,
     "https": http.client.HTTPSConnection,
 }
@@ -78,20 +76,20 @@ def all_checks() -> Iterator[Result]:
 def _failure(url: str) -> Result | None:
     """Return a failed result if a GET of ``/livez`` at the public URL does not give OK, else None."""
     try:
-        with urllib.request.urlopen(f"{url}/livez", timeout=TIMEOUT) as answer:
-            body: bytes = answer.read(1 << 16)
-    except urllib.error.HTTPError as error:
-        error.close()
-        reason = f"{error.code} {error.reason}"
-    except (OSError, ValueError) as error:
-        cause = getattr(error, "reason", error)
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return _unverified(url, cause)
-        reason = str(cause)
+        with closing(_connection(url)) as connection:
+            connection.request("GET", f"{urlsplit(url).path}/livez")
+            answer = connection.getresponse()
+            body = answer.read(1 << 16)
+    except ssl.SSLCertVerificationError as error:
+        return _unverified(url, error)
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        reason = str(error) or type(error).__name__
     else:
-        if body == b"OK":
+        if (answer.status, body) == (200, b"OK"):
             return None
-        reason = "something else answers"
+        is_other = answer.status == 200
+        told = f"{answer.status} {answer.reason}"
+        reason = "something else answers" if is_other else told
     return fail(
         "proxies",
         f"{url} does not lead to the service: {reason}",
@@ -218,20 +216,21 @@ def _ask(
 
     Raises OSError (also TimeoutError) and HTTPException.
     """
-    parts = urlsplit(url)
-    connection = CONNECTIONS[parts.scheme](parts.netloc, timeout=TIMEOUT)
-    try:
-        connection.putrequest(
-            method, f"{parts.path}/{PATH}{query}", skip_accept_encoding=True
-        )
+    target = f"{urlsplit(url).path}/{PATH}{query}"
+    with closing(_connection(url)) as connection:
+        connection.putrequest(method, target, skip_accept_encoding=True)
         for name, value in {SIGNATURE: sign(), **headers}.items():
             connection.putheader(name, value)
         connection.endheaders()
         port = connection.sock.getsockname()[1]
         _send(connection, chunks or [])
         return _read(connection.getresponse(), port)
-    finally:
-        connection.close()
+
+
+def _connection(url: str) -> http.client.HTTPConnection:
+    """Return a connection to the server of a URL, not to a proxy that HTTP_PROXY names."""
+    parts = urlsplit(url)
+    return CONNECTIONS[parts.scheme](parts.netloc, timeout=TIMEOUT)
 
 
 def _send(connection: http.client.HTTPConnection, chunks: list[bytes]) -> None:
