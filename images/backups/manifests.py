@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from images.backups import BackupError
+from images.backups import BackupError, DamagedBackup, NoBackup
+from images.backups.backup import NAME as BACKUP
 from images.backups.backup import Backup
 from images.backups.contents import Facts
 from images.backups.files import create_file
@@ -56,8 +57,9 @@ def write(folder: Path, manifest: Manifest) -> None:
 def read(backup: Backup) -> Manifest:
     """Return the manifest of a backup.
 
-    Raises BackupError if it is missing or cannot be read, or if a newer release has made the backup
-    in a format that this release does not know.
+    Raises NoBackup if there is no backup, DamagedBackup if the manifest is damaged or lost,
+    BackupError if a newer release has made the backup in a format that this release does not know,
+    and OSError if the manifest cannot be read.
     """
     try:
         document = json.loads((backup.folder / NAME).read_text())
@@ -70,12 +72,24 @@ def read(backup: Backup) -> Manifest:
         manifest = Manifest(**document | {"facts": Facts(**document["facts"])})
         if not all(Path(name).name == name for name in manifest.files):
             raise ValueError("a file is not in the folder of the backup")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BackupError(
-            f"{backup.name} is not a backup: its {NAME} cannot be read. Name what `backup` has "
-            "printed."
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise _without_manifest(backup) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DamagedBackup(
+            f"{backup.name} is damaged: its {NAME} is not readable. Use another backup."
         ) from error
     return manifest
+
+
+def _without_manifest(backup: Backup) -> BackupError:
+    # A folder has the name of a backup only when all of the backup was in it.
+    if backup.folder.is_dir() and BACKUP.fullmatch(backup.folder.name):
+        return DamagedBackup(
+            f"{backup.name} is damaged: its {NAME} is missing. Use another backup."
+        )
+    return NoBackup(
+        f"{backup.name} is not a backup: it has no {NAME}. Name what `backup` has printed."
+    )
 
 
 def damaged_files(folder: Path, manifest: Manifest) -> list[str]:

@@ -18,7 +18,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg.conninfo import make_conninfo
 
 from images import outages
-from images.backups import BackupError
+from images.backups import BackupError, DamagedBackup
 from images.backups.contents import (
     REMOVED_SECRET,
     TRANSFERS,
@@ -102,8 +102,9 @@ def _write_transfers(cursor: Any, path: Path) -> None:
 def restored_for_a_test(backup: Path) -> Iterator[BaseDatabaseWrapper]:
     """A context manager that restores a backup's database into a new one, and yields the new database.
 
-    The new database is on the service's server, and is dropped at the end. Raises BackupError if
-    the user of the service is not allowed to create databases.
+    The new database is on the service's server, and is dropped at the end. Raises DamagedBackup if
+    the restore fails, and BackupError if it is not possible: the user of the service is not allowed
+    to create databases, or pg_restore is missing or older than the server.
     """
     name = f"catalogue_verify_{uuid4().hex}"
     try:
@@ -145,7 +146,7 @@ def restore(backup: Path, reason: str) -> None:
     """Restore the database of a backup into the service's database, which must be empty.
 
     The background workers are paused for ``reason`` before any of them can use the database. Raises
-    BackupError if a program of PostgreSQL is missing or fails.
+    DamagedBackup if the restore fails, and BackupError if pg_restore cannot be used.
     """
     with opened_postgresql(connection.settings_dict["NAME"]) as database:
         _restore_into(database, backup, reason)
@@ -155,11 +156,18 @@ def _restore_into(database: BaseDatabaseWrapper, backup: Path, reason: str) -> N
     program = _program("pg_restore")
     options = "--no-owner", "--no-privileges", "--exit-on-error"
     archive = str(backup / FILE)
-    # Constraints and indexes come last: rows refer to transfers.
-    _run(program, database, *options, "--section=pre-data", "--section=data", archive)
-    pause_workers(database, reason)
-    _read_transfers(database, backup / TRANSFERS_FILE)
-    _run(program, database, *options, "--section=post-data", archive)
+    # Before the program runs: a server that is away is no fault of the backup.
+    database.ensure_connection()
+    try:
+        # Constraints and indexes come last: rows refer to transfers.
+        _run(
+            program, database, *options, "--section=pre-data", "--section=data", archive
+        )
+        pause_workers(database, reason)
+        _read_transfers(database, backup / TRANSFERS_FILE)
+        _run(program, database, *options, "--section=post-data", archive)
+    except BackupError as error:
+        raise DamagedBackup(f"The database cannot be restored: {error}") from error
     with database.cursor() as cursor:
         cursor.execute("ANALYZE")
 

@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, OperationalError, connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from images import outages
@@ -79,10 +79,18 @@ def restored_for_a_test(backup: Path) -> Iterator[BaseDatabaseWrapper]:
 
 
 def damage(database: BaseDatabaseWrapper) -> str | None:
-    """Return SQLite's description of damage in the structure of a database; None without damage."""
-    with database.cursor() as cursor:
-        cursor.execute("PRAGMA integrity_check(1)")
-        (found,) = cursor.fetchone()
+    """Return SQLite's description of damage in the structure of a database; None without damage.
+
+    Raises OperationalError if the file cannot be read, for example because of the disk.
+    """
+    try:
+        with database.cursor() as cursor:
+            cursor.execute("PRAGMA integrity_check(1)")
+            (found,) = cursor.fetchone()
+    except OperationalError:
+        raise
+    except DatabaseError as error:  # it is not a database at all
+        return outages.reason(error)
     return None if found == "ok" else found
 
 

@@ -35,8 +35,8 @@ def problems(
     Compares the numbers of rows of all tables with the ``manifest`` of the backup, and the copies
     of objects with the objects' digests. ``through`` gets an iterable of the objects and returns
     one of the same objects, for example to report progress. A backup of PostgreSQL is restored into
-    a new database on the server of the service. Raises BackupError if the backup cannot be
-    restored.
+    a new database on the server of the service. Raises DamagedBackup if the restore fails, and
+    BackupError if it cannot be tried.
     """
     if manifest.database == "postgresql" and connection.vendor != "postgresql":
         raise BackupError(

@@ -75,6 +75,10 @@ METRICS = {
         "1 if the last verification of a backup has found nothing wrong, else 0. Missing before "
         "the first one."
     ),
+    "backup_unchecked": Description(
+        "1 if the last verification of a backup was not possible, else 0: `backup_verified` is then "
+        "of an earlier one. Missing before the first backup."
+    ),
     "worker_last_report_timestamp_seconds": Description(
         "When a background worker of any machine last reported."
     ),
@@ -151,6 +155,7 @@ def _catalogue() -> Iterable[GaugeMetricFamily]:
             yield _family("backup_last_timestamp_seconds", backup.made_at.timestamp())
         if backup.is_whole is not None:
             yield _family("backup_verified", backup.is_whole)
+        yield _family("backup_unchecked", backup.is_unchecked)
     if report := WorkerReport.objects.first():
         reported_at = report.reported_at.timestamp()
         yield _family("worker_last_report_timestamp_seconds", reported_at)

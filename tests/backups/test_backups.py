@@ -14,7 +14,14 @@ from django.db import connection
 from django.utils import timezone
 
 from images import encryption
-from images.backups import contents, creation, places, postgresql, sqlite
+from images.backups import (
+    contents,
+    creation,
+    manifests,
+    places,
+    postgresql,
+    sqlite,
+)
 from images.management import schema
 from images.models import ImageLocation, Transfer, TransferKind, WorkerReport
 from tests.backups.conftest import MARKS, Make
@@ -230,9 +237,9 @@ def test_a_damaged_file_is_noticed(
     content[0] ^= 1
     file.write_bytes(content)
 
-    with pytest.raises(CommandError, match="1 problem found|is not a backup"):
+    with pytest.raises(CommandError, match="1 problem found|is damaged"):
         call_command("backup_verify", str(path), "--quick")
-    with pytest.raises(CommandError, match="cannot be restored|is not a backup"):
+    with pytest.raises(CommandError, match="cannot be restored|is damaged"):
         call_command("restore", str(path))
 
 
@@ -312,6 +319,23 @@ def test_rows_that_are_missing_are_noticed(
     printed = capsys.readouterr().out
     assert "The table images_image has 1 rows, and had 2." in printed
     assert "The newest event is None, and was 99." in printed
+
+
+@pytest.mark.sqlite
+def test_a_database_that_was_damaged_when_it_was_copied_is_noticed(
+    make_backup: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = make_backup()
+    (path / sqlite.FILE).write_bytes(b"no database at all" * 1000)
+    manifest = path / "manifest.json"
+    document = json.loads(manifest.read_text())
+    manifest.unlink()
+    document["files"] = manifests.of_files(path)
+    manifest.write_text(json.dumps(document))
+
+    with pytest.raises(CommandError, match="1 problem found"):
+        call_command("backup_verify", str(path))
+    assert "The database is damaged: file is not a database" in capsys.readouterr().out
 
 
 def test_a_verification_leaves_nothing_behind(make_backup: Make) -> None:

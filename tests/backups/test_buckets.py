@@ -13,6 +13,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from images.backups import buckets, places, restoration
+from images.models import BackupReport
 from images.stores.objects import ObjectStore
 from tests import servers
 from tests.backups.conftest import MARKS
@@ -160,6 +161,18 @@ def test_damage_in_a_bucket_is_noticed(
     database.unlink()
     with pytest.raises(CommandError, match="database.* is missing"):
         call_command("restore", url)
+
+
+def test_a_damaged_manifest_in_a_bucket_is_reported(
+    make: Make, files: Callable[[], list[Path]]
+) -> None:
+    url = make()["path"]
+    (manifest,) = (it for it in files() if it.name == "manifest.json")
+    manifest.write_bytes(b"x" * manifest.stat().st_size)
+
+    with pytest.raises(CommandError, match=r"manifest\.json is not readable"):
+        call_command("backup_verify", url)
+    assert BackupReport.objects.get().is_whole is False
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def test_backups_are_reported() -> None:
 
     now = timezone.now().timestamp()
     assert found["backup_last_timestamp_seconds",] == pytest.approx(now, abs=60)
-    assert found["backup_verified",] == 0
+    assert found["backup_verified",] == found["backup_unchecked",] == 0
 
 
 def test_components_are_up_or_not() -> None:

@@ -236,16 +236,16 @@ def test_a_backup_that_is_damaged_or_old_raises_an_alert(
     service: servers.Service, query: Query, backup: Path
 ) -> None:
     servers.wait_until(lambda: query("imagecatalog_backup_verified == 1"), "a backup")
-    alerts = {"ImagecatalogBackupDamaged", "ImagecatalogBackupOld"}
+    alerts = {f"ImagecatalogBackup{what}" for what in ("Damaged", "Old", "Unchecked")}
     assert not alerts & firing(query)
 
     with (backup / "database.sqlite3").open("r+b") as file:
         file.write(b"damaged")
     assert servers.manage(service.env, "backup_verify", str(backup)).returncode == 1
-    change_report(service, "made_at = '2026-01-01'")
+    change_report(service, "made_at = '2026-01-01', is_unchecked = 1")
 
     servers.wait_until(lambda: alerts <= firing(query), "the alerts")
-    change_report(service, "made_at = datetime('now'), is_whole = 1")
+    change_report(service, "made_at = datetime('now'), is_whole = 1, is_unchecked = 0")
     servers.wait_until(lambda: not alerts & firing(query), "their end")
 
 

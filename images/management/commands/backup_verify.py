@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+import errno
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 from django.core.management.base import CommandError
+from django.db import Error
 
-from images import data_folder
-from images.backups import BackupError, manifests, reports, verification
+from images import console, data_folder, outages
+from images.backups import (
+    BackupError,
+    DamagedBackup,
+    NoBackup,
+    manifests,
+    places,
+    reports,
+    verification,
+)
 from images.backups.backup import Backup
 from images.backups.manifests import Manifest
 from images.console import CatalogueCommand
 from images.management.backups import (
     add_backup_argument,
     objects_progress,
-    opened,
+    sentence,
 )
 from images.units import counted
+
+NOT_CHECKED: Final = 2  # the exit code, as of cmp and diff
 
 
 class Command(CatalogueCommand):
@@ -28,7 +40,8 @@ class Command(CatalogueCommand):
         "all rows are then there, and whether the data of the images has its digests. A backup "
         "of PostgreSQL is restored into a new database on the server of DATABASE_URL, which is "
         "dropped at the end. Prints a line for each problem, or else a line that says what was "
-        "checked. Exit code 1: there is at least one problem."
+        "checked. Exit code 1: there is at least one problem; 2: the backup could not be checked, "
+        "for example because pg_restore is not installed."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -42,14 +55,14 @@ class Command(CatalogueCommand):
         self.add_json_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        number, quick = 0, options["quick"]
-        with opened(options["backup"]) as backup, _failure_noted(backup):
+        number, name, quick = 0, options["backup"], options["quick"]
+        with _failure_noted(name), console.tidy_end(), places.opened(name) as backup:
             manifest = manifests.read(backup)
             for problem in _problems(backup, manifest, quick):
                 self.write_row(problem, problem=problem)
                 number += 1
         if number or not quick:
-            reports.note(is_whole=not number)
+            reports.note(is_whole=not number, is_unchecked=False)
         if number:
             raise CommandError(
                 f"{counted(number, 'problem')} found. Do not rely on this backup: make a new one. "
@@ -67,15 +80,37 @@ class Command(CatalogueCommand):
 
 
 @contextmanager
-def _failure_noted(backup: Backup) -> Iterator[None]:
-    """Save the result "damaged" for monitoring if the context fails for a backup that exists."""
-    is_there = backup.folder.is_dir()
+def _failure_noted(name: str) -> Iterator[None]:
+    """A context manager that turns errors into CommandError, and saves for monitoring what they mean.
+
+    They mean that the backup ``name`` is damaged, or that it could not be checked. Nothing is saved
+    if there is no such backup.
+    """
     try:
         yield
-    except (BackupError, OSError):
-        if is_there:
-            reports.note(is_whole=False)
-        raise
+    except NoBackup as error:
+        raise CommandError(str(error), returncode=NOT_CHECKED) from error
+    except (BackupError, OSError, Error) as error:
+        reason = sentence(name, error)
+        if _is_damage(error):
+            reports.note(is_whole=False, is_unchecked=False)
+            raise CommandError(reason) from error
+        reports.note(is_unchecked=True)
+        raise CommandError(
+            f"{name} could not be checked: {reason}", returncode=NOT_CHECKED
+        ) from error
+
+
+def _is_damage(error: Exception) -> bool:
+    """Return whether a failed verification means that the backup is damaged.
+
+    Otherwise the backup could not be checked.
+    """
+    if isinstance(error, OSError):
+        return error.errno == errno.EIO  # its disk cannot read it any more
+    if isinstance(error, Error):
+        return not outages.is_outage(error)
+    return isinstance(error, DamagedBackup)
 
 
 def _summary(manifest: Manifest, quick: bool) -> str:
