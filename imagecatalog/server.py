@@ -11,7 +11,6 @@ import gc
 import logging
 import os
 import resource
-import select
 import signal
 import threading
 import time
@@ -25,6 +24,7 @@ from django.utils.log import configure_logging
 from gunicorn import glogging  # type: ignore[import-untyped]
 from gunicorn.http import message  # type: ignore[import-untyped]
 
+from imagecatalog.web import supervision
 from imagecatalog.web.connection import limit_silence
 from images import db, logs, process_metrics
 from images.http import client_address, connection, expectation, request_head
@@ -45,12 +45,12 @@ if not 0 <= _most_files < FILES:  # a negative number is no limit
 worker_connections = max((_most_files - OTHER_FILES) // 2, threads + 1)
 keepalive = 60  # s
 timeout = 120  # s without a heartbeat of a main thread; does not limit requests
-# The socket to `serve`, if that runs gunicorn; see images.management.processes.
-_supervisor = int(os.environ.get("SUPERVISOR_FD", "-1"))
 _grace = settings.IMAGECATALOG_GRACE_SECONDS
 # `serve` also ends a gunicorn because another one serves in its place.
 graceful_timeout = (
-    _grace if _supervisor < 0 else max(_grace, settings.IMAGECATALOG_RELOAD_SECONDS)
+    max(_grace, settings.IMAGECATALOG_RELOAD_SECONDS)
+    if supervision.IS_SUPERVISED
+    else _grace
 )
 preload_app = True  # the processes share the code in memory
 control_socket_disable = True  # all servers of a user would share one socket
@@ -130,8 +130,7 @@ def when_ready(server: Any) -> None:
     # gunicorn would remove the files of Unix sockets that belong to its parent.
     server.systemd = all(isinstance(it, int) for it in server.cfg.address)
     gc.freeze()  # else the first collection in a worker would copy the shared memory
-    if _supervisor >= 0:
-        os.write(_supervisor, b"1")
+    supervision.report()
 
 
 def pre_request(worker: Any, request: Any) -> None:
@@ -172,7 +171,7 @@ def post_worker_init(worker: Any) -> None:
     # A page of a list has tens of thousands of objects, which contain hardly any cycles.
     gc.set_threshold(100_000, 20, 20)
     threading.Thread(target=_end_in_time, args=[worker], daemon=True).start()
-    if _supervisor >= 0:
+    if supervision.IS_SUPERVISED:
         threading.Thread(target=_announce_stop, daemon=True).start()
 
 
@@ -186,11 +185,11 @@ def worker_int(worker: Any) -> None:
 def _announce_stop() -> None:
     """Wait until the command `serve` stops the service, then let the health probes fail.
 
-    The command closes a socket as the signal for it. This function runs in a thread.
+    This function runs in a thread.
     """
     from images.operations import health  # has models, which need Django's set-up
 
-    select.select([_supervisor], [], [])
+    supervision.wait_for_stop()
     health.announce_stop()
 
 
@@ -203,9 +202,9 @@ def _end_in_time(worker: Any) -> None:
     while worker.alive and worker.ppid == os.getppid():
         time.sleep(NOTICE)
     began = time.monotonic() - NOTICE
-    if _supervisor >= 0:
-        # `serve` closes this socket when the whole service stops, but not for a reload.
-        select.select([_supervisor], [], [], graceful_timeout - _grace)
+    if supervision.IS_SUPERVISED:
+        # The whole service stops, or only this gunicorn because of a reload.
+        supervision.wait_for_stop(graceful_timeout - _grace)
         began = time.monotonic() - NOTICE
     time.sleep(max(began + _grace - MARGIN - time.monotonic(), 0))
     connection.stop()

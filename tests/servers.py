@@ -7,6 +7,7 @@ socket, waits until it answers, and stops it at the end.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import functools
 import importlib.util
 import os
@@ -335,6 +336,15 @@ def _migrated_sqlite() -> bytes:
     with tempfile.TemporaryDirectory(prefix="migrated-") as folder:
         _migrate(Path(folder))
         return Path(folder, SQLITE).read_bytes()
+
+
+@contextlib.contextmanager
+def preparing(data_dir: Path) -> Iterator[None]:
+    """Hold the lock of a service that prepares the SQLite database: others wait."""
+    data_dir.mkdir(exist_ok=True)
+    with open(data_dir / "migrate.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _migrate(data_dir: Path, **env: str) -> None:

@@ -21,7 +21,7 @@ from gunicorn import sock as gunicorn_sock  # type: ignore[import-untyped]
 from gunicorn.http import wsgi  # type: ignore[import-untyped]
 from gunicorn.workers import gthread  # type: ignore[import-untyped]
 
-from imagecatalog.web import measuring, memory, refusals
+from imagecatalog.web import measuring, memory, refusals, supervision
 from imagecatalog.web.connection import Connection
 from imagecatalog.web.fair_queue import FairQueue
 from imagecatalog.web.sending import Download, Senders, TooSlow
@@ -359,8 +359,8 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
         """Close waiting connections that are past their deadline, at most once a second.
 
         A client whose request is incomplete gets an error response. ``force`` closes all waiting
-        connections at once. The metrics of the process are also published, and every 10 seconds
-        freed memory is returned to the operating system.
+        connections at once. The metrics of the process are also published, `serve` is told that
+        the process runs, and every 10 seconds freed memory is returned to the operating system.
         """
         now = time.monotonic()
         if now < self._next_sweep and not force:
@@ -370,6 +370,7 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
         arrived = self.nr_conns - len(self._waiting)
         queued = self._requests.count() + self.tpool._work_queue.qsize()
         measuring.publish(arrived - queued, queued)
+        supervision.report()
         if now >= self._next_return:
             self._next_return = now + RETURN_SECONDS
             memory.return_freed()

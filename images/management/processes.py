@@ -12,8 +12,14 @@ from contextlib import suppress
 from django.conf import settings
 
 # The environment variable with the descriptor of a socket between `serve` and gunicorn. gunicorn
-# writes to the socket when it is ready; `serve` closes the socket when the service stops.
+# writes to the socket when it is ready, and then each web process does so every second; `serve`
+# closes the socket when the service stops.
 SUPERVISOR = "SUPERVISOR_FD"
+# What systemd tells this process only: its children have other sockets, and must not report to it.
+OF_SYSTEMD = {
+    *("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"),
+    *("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"),
+}
 
 # A child asks the kernel for a SIGTERM when this process ends for any reason, and then executes
 # its program. Ctrl-C reaches the child too, which ignores it until the program sets its handlers.
@@ -61,8 +67,7 @@ def start(*command: str, pass_fds: list[int] | None = None, **env: str) -> Proce
     with the variables ``env``, and the file descriptors ``pass_fds``.
     """
     path = [str(settings.BASE_DIR), os.environ.get("PYTHONPATH", "")]
-    of_systemd = "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"
-    kept = {key: text for key, text in os.environ.items() if key not in of_systemd}
+    kept = {key: text for key, text in os.environ.items() if key not in OF_SYSTEMD}
     return subprocess.Popen(
         [sys.executable, "-c", CHILD, str(os.getpid()), *command],
         env=kept | {"PYTHONPATH": os.pathsep.join(filter(None, path))} | env,
@@ -76,12 +81,24 @@ def start_worker() -> Process:
     return start("-m", "imagecatalog", "image_worker", "--skip-checks")
 
 
+def is_running(process: Process) -> bool:
+    """Return whether a child process has neither ended nor been suspended, as by SIGSTOP."""
+    if process.poll() is not None:
+        return False
+    changes = os.WEXITED | os.WSTOPPED | os.WNOHANG | os.WNOWAIT
+    return os.waitid(os.P_PID, process.pid, changes) is None
+
+
 class Web:
-    """A gunicorn process of the service, and the socket by which `serve` communicates with it."""
+    """A gunicorn process of the service, and the socket by which `serve` communicates with it.
+
+    ``serves`` says whether gunicorn or one of its web processes has reported.
+    """
 
     def __init__(self, process: Process, link: socket.socket) -> None:
         self.process = process
         self.link = link
+        self.serves = False
         link.setblocking(False)
 
     @classmethod
@@ -91,6 +108,7 @@ class Web:
         command += [f"--bind=fd://{number}" for number in sockets]
         ours, theirs = socket.socketpair()
         with theirs:
+            theirs.setblocking(False)  # no report waits until it is read
             number = theirs.fileno()
             fds = [*sockets, number]
             process = start(*command, pass_fds=fds, **{SUPERVISOR: str(number)})
@@ -104,10 +122,12 @@ class Web:
         """Return whether a signal has ended the gunicorn process."""
         return (self.process.poll() or 0) < 0
 
-    def begins_to_serve(self) -> bool:
-        """Return whether gunicorn has reported since the last call that it is ready for requests."""
+    def reports(self) -> bool:
+        """Return whether gunicorn or one of its web processes has reported since the last call."""
         with suppress(OSError):  # nothing was sent, or a stop is announced
-            return bool(self.link.recv(1))
+            if self.link.recv(1 << 16):
+                self.serves = True
+                return True
         return False
 
     def finish(self) -> None:

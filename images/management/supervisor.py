@@ -5,6 +5,11 @@ replaces the children, and the program of this process, by the present code and 
 process first checks that they work. Then this process executes its program again, and starts new
 children. The old gunicorn accepts connections until the new one serves, and then finishes its
 requests.
+
+A service manager such as systemd is told when the service is ready, reloads and stops. Its watchdog
+is told every second that the service runs, but only if a web process reports it, from the thread
+that receives requests, and if the background worker is not stopped. Whether the worker gets on is
+left to /readyz: a worker that waits for a database does not run better after a restart.
 """
 
 from __future__ import annotations
@@ -19,10 +24,16 @@ from typing import Final
 
 from django.conf import settings
 
-from images.management import handover, probes
+from images.management import handover, probes, service_manager
 from images.management.handover import Handover
 from images.management.listeners import Sockets
-from images.management.processes import Process, Web, start, start_worker
+from images.management.processes import (
+    Process,
+    Web,
+    is_running,
+    start,
+    start_worker,
+)
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +80,7 @@ class Supervisor:
         self._service, self._signals = service, signals
         self._has_terminal = _has_terminal()
         self._stopping = self._reload_wanted = False
+        self._is_ready = False  # as far as the service manager knows
         self._restart_at, self._stop_at = 0.0, math.inf
         self._trial: Process | None = None  # tries whether a reload would work
 
@@ -92,8 +104,10 @@ class Supervisor:
                 self._begin_stop(caught.si_signo)
             elif caught and caught.si_signo == signal.SIGHUP:
                 self._hang_up()
+            self._pass_reports_on()
             if not self._stopping:
                 self._advance()
+            self._announce_readiness()
             if time.monotonic() >= self._stop_at and not self._stopping:
                 self._stop(signal.SIGTERM)
         self._end_workers()
@@ -104,6 +118,20 @@ class Supervisor:
         if any(web.runs() for web in (*self._serving(), *self._leaving)):
             return False
         return self._stopping or not self._web.was_killed()
+
+    def _pass_reports_on(self) -> None:
+        """Tell the watchdog that the service runs, if web processes report it and the worker runs."""
+        reporting = [web for web in self._serving() if web.reports()]
+        web_runs = any(is_running(web.process) for web in reporting)
+        if web_runs and is_running(self._worker):
+            service_manager.runs()
+
+    def _announce_readiness(self) -> None:
+        """Tell the service manager once that a start or a reload has ended and the service serves."""
+        is_changing = self._trial or self._former or self._service.stops
+        if self._web.serves and not is_changing and not self._is_ready:
+            self._is_ready = True
+            service_manager.is_ready("Serves requests.")
 
     def _serving(self) -> list[Web]:
         return [self._web, self._former] if self._former else [self._web]
@@ -125,6 +153,7 @@ class Supervisor:
             self._stop(number)
             return
         log.info("not ready from now on; the service stops in %s seconds", delay)
+        service_manager.stops(f"Serves until it stops in {delay} seconds.")
         self._service.stops = True
         self._stop_at = time.monotonic() + delay
         for web in self._serving():
@@ -132,6 +161,7 @@ class Supervisor:
 
     def _stop(self, number: int) -> None:
         self._stopping = self._service.stops = True
+        service_manager.stops("Stops when its requests have ended.")
         for listener in self._sockets.api:
             listener.close()  # else new clients would wait in its queue
         if self._trial:
@@ -171,7 +201,8 @@ class Supervisor:
             self._await_web(self._former)
         elif self._reload_wanted and not self._service.stops:
             log.info("reload: trying the code and the settings")
-            self._reload_wanted = False
+            self._reload_wanted = self._is_ready = False
+            service_manager.reloads("Tries the code and the settings for a reload.")
             self._trial = start(*sys.orig_argv[1:], PREPARE)
         self._leaving = [web for web in self._leaving if web.runs()]
         former = self._former_workers
@@ -205,7 +236,7 @@ class Supervisor:
         )
 
     def _await_web(self, former: Web) -> None:
-        if self._web.begins_to_serve():
+        if self._web.serves:
             log.info("reloaded: the former web processes finish their requests")
             former.finish()
             self._leaving.append(former)

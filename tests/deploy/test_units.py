@@ -55,6 +55,13 @@ def test_the_service_has_more_time_to_stop_than_its_requests() -> None:
     assert int(seconds) > settings.IMAGECATALOG_GRACE_SECONDS + 10
 
 
+def test_the_service_has_all_the_time_that_its_migrations_take() -> None:
+    unit = FOLDER / "imagecatalog.service"
+
+    assert lines(unit, r"Type=(\w+)") == ["notify"]
+    assert lines(unit, r"TimeoutStartSec=(\w+)") == ["infinity"]
+
+
 def test_each_service_that_is_started_by_a_timer_exists() -> None:
     timed = {timer.with_suffix(".service") for timer in FOLDER.glob("*.timer")}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import signal
@@ -136,7 +135,7 @@ def test_without_sign_in_it_serves_loopback_only(tmp_path: Path, bind: str) -> N
 
 
 def test_two_services_may_start_at_once_on_a_new_database(tmp_path: Path) -> None:
-    both_start_on(tmp_path, file_lock(tmp_path))
+    both_start_on(tmp_path, servers.preparing(tmp_path / "data"))
 
 
 def test_two_services_may_start_at_once_on_a_new_postgresql(
@@ -175,14 +174,6 @@ def waiting(folder: Path) -> list[Path]:
 
 
 @contextmanager
-def file_lock(folder: Path) -> Iterator[None]:
-    (folder / "data").mkdir()
-    with open(folder / "data" / "migrate.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-@contextmanager
 def advisory_lock(url: str) -> Iterator[None]:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
@@ -193,7 +184,7 @@ def test_the_command_migrate_waits_for_a_service_that_migrates(tmp_path: Path) -
     command = [sys.executable, servers.ROOT / "manage.py", "migrate", "--verbosity=0"]
     env = os.environ | {"IMAGECATALOG_DATA_DIR": str(tmp_path / "data")}
     log = tmp_path / "migrate.log"
-    with file_lock(tmp_path), log.open("w") as output:
+    with servers.preparing(tmp_path / "data"), log.open("w") as output:
         process = subprocess.Popen(command, env=env, stderr=output)
         servers.wait_until(lambda: waiting(tmp_path), "migrate", process=process)
 

@@ -26,6 +26,7 @@ WAIT_UNTIL_READY += [
     "--retry-all-errors",
     "http://127.0.0.1:9293/readyz",
 ]
+SERVING = "active", "Serves requests."
 Curl = Callable[..., str]
 
 
@@ -53,8 +54,8 @@ def computer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
 @pytest.fixture(scope="module")
 def curl(computer: Machine) -> Curl:
     """Sends a request as the first user, whose password is in the journal."""
-    log = computer.output("journalctl", f"--unit={SERVICE}", "--output=cat")
-    (password,) = re.findall("^First user: admin, password: ([^ ]+)", log, re.MULTILINE)
+    shown = "^First user: admin, password: ([^ ]+)"
+    (password,) = re.findall(shown, log(computer), re.MULTILINE)
     program = ["curl", "--fail", "--silent", "--show-error", "-u", f"admin:{password}"]
 
     def curl(path: str, *options: str, body: str = "") -> str:
@@ -67,6 +68,22 @@ def show(computer: Machine, unit: str, name: str) -> str:
     return computer.output("systemctl", "show", "--value", f"-p{name}", unit).strip()
 
 
+def state(computer: Machine) -> tuple[str, ...]:
+    """The state of the service, and what it says that it does."""
+    return tuple(
+        show(computer, SERVICE, name) for name in ("ActiveState", "StatusText")
+    )
+
+
+def log(computer: Machine, unit: str = SERVICE) -> str:
+    return computer.output("journalctl", f"--unit={unit}", "--output=cat")
+
+
+def wait_until_it_serves(computer: Machine) -> None:
+    computer.output(*WAIT_UNTIL_READY)  # the worker may be one of before a restart
+    servers.wait_until(lambda: state(computer) == SERVING, "the service")
+
+
 def test_systemd_finds_nothing_to_object_to_in_the_units(computer: Machine) -> None:
     verify = "systemd-analyze verify imagecatalog*"
     done = computer.run("sh", "-c", f"cd /etc/systemd/system && {verify}")
@@ -75,6 +92,7 @@ def test_systemd_finds_nothing_to_object_to_in_the_units(computer: Machine) -> N
 
 
 def test_all_processes_of_the_service_are_restricted(computer: Machine) -> None:
+    wait_until_it_serves(computer)
     group = show(computer, SERVICE, "ControlGroup")
     processes = computer.output("cat", f"/sys/fs/cgroup{group}/cgroup.procs").split()
     user = computer.output("id", "-u", "imagecatalog").strip()
@@ -100,8 +118,7 @@ def test_the_service_stores_an_image_and_verifies_it(
 
     assert curl(f"/v2/images/{created['id']}/file") == "bytes of an image"
     assert show(computer, VERIFY, "Result") == "success"
-    log = computer.output("journalctl", f"--unit={VERIFY}", "--output=cat")
-    assert "1 good, 0 damaged" in log
+    assert "1 good, 0 damaged" in log(computer, VERIFY)
 
 
 def test_the_operators_command_works_on_the_catalogue_of_the_service(
@@ -124,26 +141,49 @@ def test_the_backup_is_made_and_verified(computer: Machine) -> None:
 
     assert show(computer, BACKUP, "Result") == "success"
     made = computer.output("ls", "/var/lib/imagecatalog-backups").split()
-    log = computer.output("journalctl", f"--unit={BACKUP}", "--output=cat")
     assert len(made) == 1
-    assert f"{made[0]}: nothing is wrong." in log
+    assert f"{made[0]}: nothing is wrong." in log(computer, BACKUP)
 
 
 def test_a_reload_keeps_the_process(computer: Machine) -> None:
+    wait_until_it_serves(computer)
     before = show(computer, SERVICE, "MainPID")
     computer.output("systemctl", "reload", SERVICE)
-    computer.output(*WAIT_UNTIL_READY)
 
-    assert show(computer, SERVICE, "ActiveState") == "active"
+    servers.wait_until(lambda: "Reloaded imagecatalog" in log(computer), "the reload")
+    assert "reloaded: the former web processes finish" in log(computer)
+    assert state(computer) == SERVING
     assert show(computer, SERVICE, "MainPID") == before
 
 
+@pytest.mark.long
+def test_a_service_whose_worker_is_stopped_is_restarted(computer: Machine) -> None:
+    folder = f"/run/systemd/system/{SERVICE}.d"
+    computer.output("mkdir", folder)
+    settings = f"{folder}/watchdog.conf"
+    computer.output("tee", settings, stdin="[Service]\nWatchdogSec=5\n")
+    computer.output("systemctl", "daemon-reload")
+    computer.output("systemctl", "restart", SERVICE)
+    assert state(computer) == SERVING  # a start ends when it serves
+    assert show(computer, SERVICE, "NRestarts") == "0"
+
+    computer.output("pkill", "-STOP", "-f", "imagecatalog image_worker")
+
+    servers.wait_until(
+        lambda: show(computer, SERVICE, "NRestarts") == "1", "a restart", 120
+    )
+    wait_until_it_serves(computer)
+    assert "Watchdog timeout" in log(computer)
+
+
 def test_clients_wait_during_a_restart(computer: Machine) -> None:
+    wait_until_it_serves(computer)
+    before = log(computer)
     computer.output("systemctl", "restart", "--no-block", SERVICE)
     for _ in range(20):
         computer.output("curl", "--fail", "--silent", f"{API}/versions")
-    computer.output(*WAIT_UNTIL_READY)
-    log = computer.output("journalctl", f"--unit={SERVICE}", "--output=cat")
+    wait_until_it_serves(computer)
+    since = log(computer).removeprefix(before)
 
-    assert "Failed with result" not in log
-    assert log.count("Started imagecatalog.service") == 2
+    assert "Failed with result" not in since
+    assert since.count("Started imagecatalog.service") == 1

@@ -25,6 +25,7 @@ from images.management import (
     migration_lock,
     probes,
     schema,
+    service_manager,
     tls,
 )
 from images.management.handover import Handover
@@ -128,7 +129,9 @@ class Command(CatalogueCommand):
         with contextlib.ExitStack() as stack:
             sockets = _listen(options, stack, former)
             if former is None:
+                service_manager.starts("Prepares the database.")
                 password = _prepare(options)
+                service_manager.starts("Starts the web processes.")
                 scheme = "https" if options["certfile"] else "http"
                 self.greet([it.url(scheme) for it in sockets.api], password)
                 self.stdout.flush()
