@@ -24,6 +24,7 @@ from imagecatalog.identity.api import urls as identity_urls
 from imagecatalog.identity.models import ApplicationCredential, SignInEvent
 from images.api.v2.patch import V2_1 as PATCH
 from images.models import Image
+from tests.identity.conftest import PASSWORD
 
 Made = dict[str, Any]
 WRITING = ["add_image", "modify_image"]
@@ -236,6 +237,23 @@ def test_it_outlives_the_password(identity: Any, alice: User, make: Any) -> None
 
     assert answer.status_code == 201
     assert identity.images(answer.headers["X-Subject-Token"]) == 200
+
+
+def test_a_new_secret_key_ends_tokens_only(
+    identity: Any, make: Any, settings: Any
+) -> None:
+    made, token = make(), identity.sign_in("alice", "lab")
+    basic = b64encode(f"alice:{PASSWORD}".encode()).decode()
+
+    settings.SECRET_KEY = "x" * 50
+    tokens.forget()
+    verification.forget()
+
+    assert identity.images(token) == 401
+    assert code(**{"X-Auth-Token": key(made)}) == 200
+    assert identity.try_credential(made["secret"], id=made["id"]).status_code == 201
+    assert code(Authorization=f"Basic {basic}") == 200
+    assert identity.images(identity.sign_in("alice", "lab")) == 200
 
 
 @pytest.mark.parametrize(

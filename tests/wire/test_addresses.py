@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import socket
 import stat
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from http.client import HTTPConnection
+from io import StringIO
 from pathlib import Path
 
 import pytest
 
+from images.management.commands.serve import Command
 from tests import servers
 from tests.servers import Service
 from tests.wire.api import Api
@@ -123,6 +127,29 @@ def test_the_greeting_names_every_address(addresses: Addresses) -> None:
         f"http://localhost:{addresses.port};"
     )
     assert f"The image catalogue API is at {urls}" in greeting
+
+
+def test_a_client_reaches_every_address_of_the_greeting(addresses: Addresses) -> None:
+    greeting = addresses.service.log.read_text()
+    (urls,) = re.findall("^The image catalogue API is at (.*);", greeting, re.MULTILINE)
+
+    for url in urls.split(", "):
+        path = url.removeprefix("unix:")
+        if path != url:
+            connection: HTTPConnection = ByPath(socket.AF_UNIX, path)
+        else:
+            connection = HTTPConnection(url.removeprefix("http://"), timeout=30)
+        assert ask(connection, addresses.service, "GET", "/v2/images")[0] == 200
+
+
+def test_the_example_for_a_unix_socket_works_as_it_stands(addresses: Addresses) -> None:
+    out = StringIO()
+    Command(stdout=out).greet([f"unix:{addresses.path}"], None)
+    (command,) = re.findall("^  (curl .*)$", out.getvalue(), re.MULTILINE)
+
+    done = subprocess.run(["sh", "-c", f"{command} --silent"], capture_output=True)
+
+    assert b'"versions"' in done.stdout
 
 
 def refusal(folder: Path, *options: str) -> str:

@@ -49,6 +49,38 @@ def test_a_full_store_says_so_and_takes_what_fits_afterwards(
         assert api.data(image_id) == DATA[: 4 * MIB]
 
 
+@pytest.mark.sqlite
+def test_a_full_disk_of_the_database_refuses_changes_until_it_has_space(
+    small_disk: Path, tmp_path: Path
+) -> None:
+    env = {
+        "IMAGECATALOG_DATA_DIR": str(small_disk),
+        "IMAGECATALOG_STORES": f"local=file://{tmp_path}/images",
+    }
+    with (
+        servers.catalogue(tmp_path, env, workers=1) as service,
+        Api(service) as api,
+    ):
+        image_id = api.new()
+        filler = small_disk / "filler"
+        with filler.open("wb", buffering=0) as file, suppress(OSError):
+            while True:
+                file.write(bytes(1 << 12))
+        answers = [api.post("images", json={"name": "n" * 200})]
+        while answers[-1].status_code == 201 and len(answers) < 100:
+            answers.append(api.post("images", json={"name": "n" * 200}))
+
+        refused = answers[-1]
+        assert (refused.status_code, "no space left" in refused.text) == (503, True)
+        assert int(refused.headers["Retry-After"]) > 0
+        listed = api.get("images?limit=1000").json()["images"]
+        assert len(listed) == len(answers)  # the refused one is not there, the first is
+        assert image_id in {it["id"] for it in listed}
+
+        filler.unlink()
+        assert api.post("images", json={}).status_code == 201
+
+
 def test_a_file_is_sent_in_parts_and_a_shortened_one_breaks_the_connection(
     tmp_path: Path,
 ) -> None:

@@ -26,6 +26,16 @@ from tests import servers
 from tests.wire.api import Api
 
 Serve = Callable[..., subprocess.Popen[bytes]]
+# `serve`, which gives its background worker one second to end instead of ten.
+IMPATIENT = """
+import django, os
+os.environ["DJANGO_SETTINGS_MODULE"] = "imagecatalog.settings"
+django.setup()
+from images.management import supervisor
+from imagecatalog.__main__ import main
+supervisor.WORKER_PATIENCE = 1.0
+main()
+"""
 OWN_PASSWORD = {"IMAGECATALOG_ADMIN_PASSWORD": ""}  # have one made
 
 
@@ -241,6 +251,23 @@ def test_a_background_worker_that_dies_is_replaced(service: servers.Service) -> 
     first.wait()
 
     servers.wait_until(lambda: servers.background_worker(service), "another worker")
+
+
+def test_a_background_worker_that_is_frozen_delays_the_end_for_its_time_only(
+    tmp_path: Path,
+) -> None:
+    impatient = sys.executable, "-c", IMPATIENT
+    with servers.catalogue(tmp_path, workers=1, program=impatient) as service:
+        servers.wait_until(lambda: servers.background_worker(service), "the worker")
+        worker = servers.background_worker(service)
+        assert worker
+        worker.suspend()
+        began = time.monotonic()
+        service.process.terminate()
+
+        assert service.process.wait(15) == 0
+    assert 1 < time.monotonic() - began < 10
+    assert all_gone([worker])
 
 
 def test_a_killed_gunicorn_is_replaced_and_clients_wait_for_it(
