@@ -31,16 +31,17 @@ MANY_DAYS = 365_000  # a thousand years; dates begin with the year 1 and end wit
 
 @dataclass(frozen=True)
 class Variable:
-    """An environment variable: what the documentation says of it, in Markdown, and its text.
+    """An environment variable: what the documentation says of it, in Markdown, and its value.
 
-    ``text`` is what is in the environment or in the file that ``NAME_FILE`` names; empty if the
-    variable is not set.
+    ``value`` is the text of the variable or, unless ``is_set``, of its default; it is empty if
+    only the documentation says what the default is.
     """
 
     name: str
     default: str
     help: str
-    text: str
+    value: str
+    is_set: bool
 
 
 VARIABLES: dict[str, Variable] = {}  # by name, in the order of their declaration
@@ -69,16 +70,23 @@ def misspelt() -> dict[str, list[str]]:
 
 
 def declare(
-    name: str, default: str = "", *, help: str, shown: str = "", found: str = ""
+    name: str,
+    default: str = "",
+    *,
+    help: str,
+    shown: str = "",
+    found: str | None = None,
 ) -> None:
-    """Add a variable to docs/configuration.md, without reading the variable.
+    """Add a variable to docs/configuration.md.
 
     ``help`` is its description in Markdown. ``shown`` is Markdown that the documentation shows
-    instead of ``default``, for a default that is computed. ``found`` is the text of the variable,
-    if it was read.
+    instead of ``default``, for a default that is computed. ``found`` is the text of the variable;
+    if it is None, that of the environment.
     """
+    if found is None:
+        found = os.environ.get(name, "").strip()
     shown = shown or (f"`{default}`" if default else "–")
-    VARIABLES[name] = Variable(name, shown, help, found)
+    VARIABLES[name] = Variable(name, shown, help, found or default, bool(found))
 
 
 def text(name: str, default: str = "", *, help: str, shown: str = "") -> str:
@@ -109,10 +117,10 @@ def of_library(name: str, *, help: str) -> None:
     If ``NAME_FILE`` is set, the content of that file becomes the value of the variable ``name``. It
     replaces a value that is set already, because child processes inherit both variables.
     """
-    declare(name, help=help)
     if os.environ.get(f"{name}{FILE}", "").strip():
         os.environ.pop(name, None)
         os.environ[name] = _value(name)
+    declare(name, help=help)
 
 
 def flag(name: str, default: bool, *, help: str) -> bool:
@@ -375,7 +383,7 @@ def require(name: str, *needed: str) -> None:
     The message says that the variable ``name`` needs one of them. All of them must have been read
     before.
     """
-    if not any(VARIABLES[one].text for one in needed):
+    if not any(VARIABLES[one].is_set for one in needed):
         raise ImproperlyConfigured(f"{name} needs {' or '.join(needed)}. Set it, too.")
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.functional import SimpleLazyObject
 
-from imagecatalog import env, installation
+from imagecatalog import effective, env, installation
 from imagecatalog.installation import BASE_DIR, IN_CHECKOUT
 from images import data_folder, format_checks
 
@@ -900,3 +900,6 @@ LOGGING = {
         "keystonemiddleware._common.config": {"level": "ERROR"},
     },
 }
+
+# What the command `doctor --show-settings` prints. The last line, when all variables are declared.
+IMAGECATALOG_VARIABLES = effective.variables()

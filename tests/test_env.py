@@ -11,7 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 
-from imagecatalog import checks, env
+from imagecatalog import checks, effective, env
 
 ROOT = Path(__file__).resolve().parent.parent
 NAME = "IMAGECATALOG_TEST"
@@ -288,6 +288,45 @@ def test_a_reader_declares_the_default(read: Callable[[], Any], default: str) ->
     read()
 
     assert env.VARIABLES[NAME].default == default
+
+
+def test_no_secret_is_shown() -> None:
+    for name in env.known():
+        env.declare(name, help="", found="a value")
+
+    masked = {it.name for it in effective.variables() if it.value == effective.HIDDEN}
+
+    assert masked == {
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "IMAGECATALOG_ADMIN_PASSWORD",
+        "IMAGECATALOG_DATABASE_PASSWORD",
+        "IMAGECATALOG_KEYSTONE_PASSWORD",
+        "IMAGECATALOG_LDAP_BIND_PASSWORD",
+        "IMAGECATALOG_OIDC_CLIENT_SECRET",
+        "IMAGECATALOG_SECRET_KEY",
+        "IMAGECATALOG_SECRET_KEY_FALLBACKS",
+        "IMAGECATALOG_STATIC_KEYS",
+        "IMAGECATALOG_USER_PASSWORD",
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("postgresql://u:p@ss@h/d", "postgresql://u:*****@h/d"),
+        ("postgresql://u@h/d?password=p", "postgresql://u@h/d?password=*****"),
+        (
+            "a=s3://b?x=1,b=s3://c?secret=p,c=x",
+            "a=s3://b?x=1,b=s3://c?secret=*****,c=x",
+        ),
+        ("http://[::1]:80/a@b", "http://[::1]:80/a@b"),
+    ],
+)
+def test_no_secret_in_a_url_is_shown(value: str, shown: str) -> None:
+    env.declare(NAME, help="", found=value)
+
+    assert [it.value for it in effective.variables() if it.name == NAME] == [shown]
 
 
 def test_origins_are_compared_as_browsers_write_them(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
+import socket
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,6 +24,7 @@ from django.utils import timezone
 from images import db
 from images.backups import places
 from images.backups.backup import TIME
+from images.management import probes
 from images.management.commands import doctor
 from images.management.doctor import database, storage
 from images.models import ImageLocation, WorkerPause, WorkerReport
@@ -339,6 +341,85 @@ def test_without_a_public_url_nothing_is_said_of_proxies(
     (found,) = examine()["proxies"]
 
     assert found["text"].startswith("not examined")
+
+
+# The running service
+
+
+def test_a_service_that_runs_lives(
+    settings: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listener, service = socket.create_server(("127.0.0.1", 0)), probes.Service()
+    probes.start(listener, service)  # for as long as this process lives
+    port = listener.getsockname()[1]
+    settings.IMAGECATALOG_MANAGEMENT_BIND = f"0.0.0.0:{port}"
+
+    call_command("doctor", "--live")
+    assert capsys.readouterr().out.startswith("ok   live: the service at 0.0.0.0:")
+
+    service.web_runs = False
+    with pytest.raises(CommandError, match="1 check failed"):
+        call_command("doctor", "--live")
+    assert "fail live: the answer is 503: No web server." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("option", ["--live", "--ready"])
+def test_a_service_that_does_not_answer_fails(
+    option: str, settings: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings.IMAGECATALOG_MANAGEMENT_BIND = f"127.0.0.1:{servers.free_port()}"
+    with pytest.raises(CommandError, match="1 check failed"):
+        call_command("doctor", option)
+    assert "Connection refused. Start `serve`, or correct" in capsys.readouterr().out
+
+    settings.IMAGECATALOG_MANAGEMENT_BIND = ""
+    with pytest.raises(CommandError, match="1 check failed"):
+        call_command("doctor", option)
+    assert "IMAGECATALOG_MANAGEMENT_BIND is not set" in capsys.readouterr().out
+
+
+def test_another_service_is_not_taken_for_ours(
+    settings: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "readyz").write_text("hello")
+    with serving_folder(tmp_path) as url:
+        settings.IMAGECATALOG_MANAGEMENT_BIND = url.removeprefix("http://")
+        with pytest.raises(CommandError, match="1 check failed"):
+            call_command("doctor", "--ready")
+    assert "fail ready: the answer is 200: hello" in capsys.readouterr().out
+
+
+# The settings
+
+
+def test_the_settings_in_effect_are_shown_without_secrets(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("hunter2" * 6)
+    env = servers._own_environ() | {
+        "IMAGECATALOG_DATA_DIR": str(tmp_path),
+        "IMAGECATALOG_SECRET_KEY_FILE": str(tmp_path / "key"),
+        "IMAGECATALOG_WORKERS": "7",
+        "IMAGECATALOG_STATIC_KEYS": "alice:hunter2",
+        "DATABASE_URL": "postgresql://user:hunter2@host/name?sslpassword=hunter2&a=1",
+    }
+
+    done = servers.manage(env, "doctor", "--show-settings", "--json")
+    shown = {it["name"]: it for it in map(json.loads, done.stdout.splitlines())}
+
+    def row(name: str) -> tuple[str, str, str | None]:
+        return shown[name]["value"], shown[name]["source"], shown[name]["file"]
+
+    assert done.returncode == 0, done.stderr
+    assert "hunter2" not in done.stdout
+    key = row("IMAGECATALOG_SECRET_KEY")
+    assert key == ("*****", "file", str(tmp_path / "key"))
+    assert row("IMAGECATALOG_WORKERS") == ("7", "environment", None)
+    assert row("IMAGECATALOG_GRACE_SECONDS") == ("30", "default", None)
+    stores = row("IMAGECATALOG_STORES")
+    assert stores == (f"local=file://{tmp_path}/images", "default", None)
+    url = "postgresql://user:*****@host/name?sslpassword=*****&a=1"
+    assert row("DATABASE_URL") == (url, "environment", None)
+    lines = servers.manage(env, "doctor", "--show-settings").stdout.splitlines()
+    assert f"IMAGECATALOG_SECRET_KEY=*****  (file {tmp_path}/key)" in lines
 
 
 @pytest.fixture

@@ -55,6 +55,7 @@ def test_a_service_with_a_worker_becomes_ready(
     document = get(address, "/readyz").json()
     assert document["status"] == "pass"
     assert set(document["checks"]) >= {"web", "database", "worker", "store"}
+    assert "ok   worker: no problem" in service.manage("doctor", "--ready")
 
 
 def test_metrics_and_status_need_no_sign_in(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError
 from django.db import DatabaseError
@@ -16,6 +17,7 @@ from images.management.doctor import (
     configuration,
     database,
     proxies,
+    running,
     service,
     storage,
 )
@@ -51,16 +53,49 @@ class Command(CatalogueCommand):
         "Examine this installation: settings, disks, permissions, proxies, backups, database, "
         "migrations, clock, stores and background worker. Writes, reads and deletes an object in "
         "each store, and changes nothing else. Prints a line for each check, with what to do. "
-        "Exit code 1: a check has failed."
+        "Exit code 1: a check has failed. With --show-settings, --live or --ready it does only that."
     )
     requires_system_checks: list[str] = []  # the command runs them itself
 
     def add_arguments(self, parser: ArgumentParser) -> None:
+        only = parser.add_mutually_exclusive_group()
+        only.add_argument(
+            "--show-settings",  # Django has a --settings
+            action="store_true",
+            help="print the value of each environment variable that is in effect, and where it "
+            "comes from (environment, file or default); secrets are not shown",
+        )
+        only.add_argument(
+            "--live",
+            action="store_true",
+            help="ask /livez at IMAGECATALOG_MANAGEMENT_BIND whether the running service lives",
+        )
+        only.add_argument(
+            "--ready",
+            action="store_true",
+            help="ask /readyz there whether it is ready for requests",
+        )
         self.add_json_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["show_settings"]:
+            self._show_settings()
+        elif options["live"]:
+            self._report(running.live())
+        elif options["ready"]:
+            self._report(running.ready())
+        else:
+            self._report(_results())
+
+    def _show_settings(self) -> None:
+        for one in settings.IMAGECATALOG_VARIABLES:
+            source = f"{one.source} {one.file}" if one.file else one.source
+            self.write_row(f"{one.name}={one.value}  ({source})", **one._asdict())
+
+    def _report(self, results: Iterable[Result]) -> None:
+        """Write a line for each result. Raises CommandError if a check has failed."""
         failed = 0
-        for result in _results():
+        for result in results:
             self.write_row(_line(result), **asdict(result))
             failed += result.status == FAIL
         if failed:
