@@ -11,8 +11,12 @@ from images.operations import health
 
 @without_body
 def healthcheck(request: HttpRequest) -> HttpResponse:
-    """Answer 200 ``OK`` (204 to HEAD) if the service works, else 503 with the reason."""
-    problem = health.problem()
+    """Answer 200 ``OK`` (204 to HEAD) if the service works, else 503 with the reason.
+
+    The answer is 503 also while the file ``maintenance`` is in the data folder of the machine.
+    """
+    taken_out = health.is_taken_out()
+    problem = health.UNDER_MAINTENANCE if taken_out else health.problem()
     status = 503 if problem else 200
     if request.method == "HEAD":
         return responses.nothing(status if problem else 204)

@@ -5,9 +5,11 @@ A worker that hangs, has ended or cannot write to the database does not report.
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import Final
 
+from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 from django.utils import timezone
 
@@ -15,6 +17,7 @@ from images import outages
 from images.models import WorkerReport
 from images.operations.shared_check import SharedCheck
 
+MAINTENANCE: Final = "maintenance"  # a file in the data folder
 REPORT_SECONDS: Final = 5.0  # between two reports of a worker
 SILENCE_SECONDS: Final = 20.0  # without a report: then no worker counts as running
 ANSWER_SECONDS: Final = 0.8  # that a caller waits for the database
@@ -22,6 +25,7 @@ FRESH_SECONDS: Final = 1.0  # that a result is used again
 
 SILENT: Final = "The database does not answer."
 STOPPING: Final = "The service is being stopped."
+UNDER_MAINTENANCE: Final = "This machine is under maintenance."
 NO_WORKER: Final = (
     f"No background worker has reported in the last {SILENCE_SECONDS:.0f} seconds. Start one, or "
     "look into its log."
@@ -33,6 +37,11 @@ def report() -> None:
     WorkerReport.objects.update_or_create(
         pk=1, defaults={"reported_at": timezone.now()}
     )
+
+
+def is_taken_out() -> bool:
+    """Return whether the file ``maintenance`` in the data folder takes this machine out of service."""
+    return os.path.exists(settings.IMAGECATALOG_DATA_DIR / MAINTENANCE)
 
 
 def announce_stop() -> None:

@@ -12,8 +12,6 @@ from images import errors, lifecycle, stores
 from images.operations import health
 from images.operations.shared_check import SharedCheck
 
-# The file in the data folder that takes a machine out.
-MAINTENANCE: Final = "maintenance"
 STORE_SECONDS: Final = 2.0  # that a caller waits for the default store
 NOBODY: Final = UUID(int=0)
 ABSENT: Final = f"00/{NOBODY}.{NOBODY.hex}"  # a key that no object has
@@ -37,8 +35,8 @@ def problems() -> dict[str, str | None]:
 
 
 def _maintenance() -> str | None:
-    path = settings.IMAGECATALOG_DATA_DIR / MAINTENANCE
-    return f"The file {path} exists." if path.exists() else None
+    path = settings.IMAGECATALOG_DATA_DIR / health.MAINTENANCE
+    return f"The file {path} exists." if health.is_taken_out() else None
 
 
 def _store_problem() -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,6 +42,22 @@ def test_container_platforms_have_the_paths_they_know(
     health.report()
     health._check._last = None
     assert client.get(path).content == b"OK"
+
+
+def test_a_machine_that_the_operator_takes_out_lives_and_is_not_healthy(
+    client: Client, settings: Any, tmp_path: Path
+) -> None:
+    settings.IMAGECATALOG_DATA_DIR = tmp_path
+    health.report()
+    (tmp_path / "maintenance").touch()
+
+    for path in ("/readyz", "/healthz", "/healthcheck"):
+        response = client.get(path)
+        assert (response.status_code, client.head(path).status_code) == (503, 503)
+        assert response.content == b"This machine is under maintenance."
+    assert client.get("/livez").status_code == 200
+    (tmp_path / "maintenance").unlink()
+    assert client.get("/readyz").content == b"OK"
 
 
 def test_a_process_that_answers_lives_also_without_a_worker(client: Client) -> None:

@@ -118,6 +118,17 @@ def test_a_probe_leaves_nothing(
     assert WorkerReport.objects.count() == 1
 
 
+def test_a_machine_that_was_taken_out_is_warned_of(
+    healthy: None, examine: Examine, data_dir: Path
+) -> None:
+    (data_dir / "maintenance").touch()
+
+    status, text = one(examine()["maintenance"])
+
+    (data_dir / "maintenance").unlink()
+    assert (status, f"{data_dir}/maintenance exists" in text) == ("warn", True)
+
+
 def test_a_misspelt_variable_is_found(
     healthy: None, examine: Examine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,6 +33,7 @@ WITHOUT_DATABASE: tuple[Check, ...] = (
     storage.disks,
     database.file_system,
     proxies.all_checks,
+    service.maintenance,
     service.keystone,
     service.backups,
 )

@@ -41,6 +41,17 @@ def worker() -> Iterator[Result]:
         )
 
 
+def maintenance() -> Iterator[Result]:
+    """Warn if the file ``maintenance`` in the data folder takes this machine out of service."""
+    if health.is_taken_out():
+        path = settings.IMAGECATALOG_DATA_DIR / health.MAINTENANCE
+        yield warn(
+            "maintenance",
+            f"the file {path} exists, so load balancers send no requests to this machine",
+            "Remove it when the maintenance is over.",
+        )
+
+
 def keystone() -> Iterator[Result]:
     """Yield whether the service user can sign in to Keystone and check the tokens of other users.
 
