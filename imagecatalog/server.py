@@ -14,6 +14,7 @@ import resource
 import signal
 import threading
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from django.utils.log import configure_logging
 from gunicorn import glogging  # type: ignore[import-untyped]
 from gunicorn.http import message  # type: ignore[import-untyped]
 
-from imagecatalog.web import supervision
+from imagecatalog.web import measuring, supervision
 from imagecatalog.web.connection import limit_silence
 from images import db, logs, process_metrics
 from images.http import client_address, connection, expectation, request_head
@@ -74,6 +75,14 @@ configure_logging(settings.LOGGING_CONFIG, settings.LOGGING)
 
 class Logger(glogging.Logger):  # type: ignore[misc]
     """gunicorn's logger, which passes its records to the logging configuration of the service."""
+
+    def access(
+        self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta
+    ) -> None:
+        """Log an answered request, unless it is a probe that succeeded: those come every few seconds."""
+        is_probe = req.method in ("GET", "HEAD") and req.path in measuring.PROBES
+        if not (is_probe and str(resp.status) < "4"):
+            super().access(resp, req, environ, request_time)
 
     def setup(self, cfg: Any) -> None:
         """Remove the handlers of gunicorn's loggers, so that the root logger writes the records."""

@@ -684,7 +684,7 @@ IMAGECATALOG_ACCESS_LOG = env.flag(
     "IMAGECATALOG_ACCESS_LOG",
     False,
     help="`on` writes one line per request to the log: client, request line, status, "
-    "bytes and duration.",
+    "bytes and duration. Probes have a line only if they fail.",
 )
 
 INSTALLED_APPS = [
@@ -895,6 +895,7 @@ LOGGING = {
     "loggers": {
         "django.request": {"level": "ERROR", "filters": ["failures_only"]},
         "django.security.DisallowedRedirect": {"level": "CRITICAL"},
+        "gunicorn.access": {"level": "INFO"},  # IMAGECATALOG_ACCESS_LOG switches it
         "axes": {"level": "WARNING"},  # four lines for each sign-in otherwise
         # It reports the options of its sign-in plugin as unknown, and then uses them.
         "keystonemiddleware._common.config": {"level": "ERROR"},

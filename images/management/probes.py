@@ -9,6 +9,7 @@ import logging
 import socket
 import sys
 import threading
+import time
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
@@ -22,6 +23,7 @@ from images import outages
 from images.operations import health, metrics, overview, readiness
 
 log = logging.getLogger(__name__)
+access_log = logging.getLogger("gunicorn.access")  # that of the requests to the API
 
 JSON: Final = "application/json"
 TEXT: Final = "text/plain; charset=utf-8"
@@ -81,9 +83,10 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer()
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Log nothing, because probes come every few seconds."""
+        """Log nothing, because probes come every few seconds. ``_answer`` logs those that fail."""
 
     def _answer(self) -> None:
+        began = time.monotonic()
         code, kind, body = answer(self.path.partition("?")[0], self.server.service)
         self.send_response(code)
         self.send_header("Content-Type", kind)
@@ -91,6 +94,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
+        if code >= 400 and settings.IMAGECATALOG_ACCESS_LOG:
+            client, ms = self.address_string(), (time.monotonic() - began) * 1000
+            line = '%s "%s" %s %s %.0f ms'
+            access_log.info(line, client, self.requestline, code, len(body), ms)
 
 
 def answer(path: str, service: Service) -> Answer:

@@ -41,8 +41,12 @@ def since(service: Service, before: int) -> str:
 
 @pytest.fixture(scope="module")
 def json_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service that logs JSON, and each request."""
-    env = {"IMAGECATALOG_LOG_FORMAT": "json", "IMAGECATALOG_ACCESS_LOG": "on"}
+    """A service that logs JSON, and each request. It has a management listener."""
+    env = {
+        "IMAGECATALOG_LOG_FORMAT": "json",
+        "IMAGECATALOG_ACCESS_LOG": "on",
+        "IMAGECATALOG_MANAGEMENT_BIND": f"127.0.0.1:{servers.free_port()}",
+    }
     folder = tmp_path_factory.mktemp("json")
     with servers.catalogue(folder, env, workers=1) as service:
         yield service
@@ -68,6 +72,28 @@ def test_every_line_is_json_where_json_is_wanted(json_service: Service) -> None:
     assert {(it["user"], it["interface"]) for it in of_request} == {("admin", "v2")}
     assert " verb=create " in of_request[0]["message"]
     assert '"POST /v2/images HTTP/1.1" 201' in of_request[1]["message"]
+
+
+@pytest.mark.slow
+def test_a_probe_has_a_line_only_if_it_fails(json_service: Service) -> None:
+    management = f"http://{json_service.env['IMAGECATALOG_MANAGEMENT_BIND']}"
+    file = json_service.data_dir / "maintenance"
+    probes = [f"{json_service.url}/readyz", f"{management}/readyz"]
+    others = [f"{json_service.url}/livez", f"{management}/metrics"]
+    for url in probes:
+        servers.wait_until(lambda url=url: requests.get(url).ok, "readiness")
+    before = json_service.log.stat().st_size
+    assert {requests.get(url).status_code for url in probes + others} == {200}
+    file.touch()
+    assert {requests.get(url).status_code for url in probes} == {503}
+    file.unlink()
+
+    def lines() -> list[str]:
+        logged = map(json.loads, since(json_service, before).splitlines())
+        return [it["message"] for it in logged if it["logger"] == "gunicorn.access"]
+
+    servers.wait_until(lambda: len(lines()) == 2, "both lines")
+    assert all('"GET /readyz HTTP/1.1" 503' in line for line in lines())
 
 
 @pytest.mark.slow
