@@ -209,32 +209,36 @@ def choice(
 ) -> str:
     """Return the value of the variable ``name``; ``default`` if the variable is unset.
 
-    Raises ImproperlyConfigured unless the value is one of the ``allowed`` words.
+    The value is one of the ``allowed`` words, and can be written in any case. Raises
+    ImproperlyConfigured for any other word.
     """
     value = text(name, default, help=help, shown=shown)
-    if value not in allowed:
+    found = _found(value, allowed)
+    if found is None:
         raise ImproperlyConfigured(
             f"{name} is {value!r}; it may be one of: {', '.join(allowed)}."
         )
-    return value
+    return found
 
 
 def relaxed(
     name: str, strict: str, allowed: tuple[str, ...], *, help: str
 ) -> tuple[str, ...]:
-    """Return the words in a comma-separated variable, all of which must be in ``allowed``.
+    """Return the words in a comma-separated variable, which must be in ``allowed``, in any case.
 
     The result is empty if the variable is unset, or is the word ``strict``. Raises
     ImproperlyConfigured for any other word.
     """
     values = words(name, strict, help=help)
-    if values == (strict,):
+    if len(values) == 1 and _found(values[0], (strict,)):
         return ()
     return _allowed(name, values, allowed, f"{strict!r}, or ")
 
 
 def chosen(name: str, allowed: tuple[str, ...], *, help: str) -> tuple[str, ...]:
     """Return the words in a comma-separated variable; all ``allowed`` words if it is unset.
+
+    The words can be written in any case.
 
     Raises ImproperlyConfigured for a word that is not in ``allowed``.
     """
@@ -244,12 +248,20 @@ def chosen(name: str, allowed: tuple[str, ...], *, help: str) -> tuple[str, ...]
 def _allowed(
     name: str, values: tuple[str, ...], allowed: tuple[str, ...], besides: str = ""
 ) -> tuple[str, ...]:
+    found = []
     for value in values:
-        if value not in allowed:
+        word = _found(value, allowed)
+        if word is None:
             raise ImproperlyConfigured(
                 f"{name} has {value!r}; it may be {besides}a list of: {', '.join(allowed)}."
             )
-    return values
+        found.append(word)
+    return tuple(found)
+
+
+def _found(value: str, allowed: tuple[str, ...]) -> str | None:
+    """Return the word of ``allowed`` that is ``value``, in any case; None if there is none."""
+    return next((word for word in allowed if word.lower() == value.lower()), None)
 
 
 def words(name: str, default: str = "", *, help: str) -> tuple[str, ...]:
@@ -277,9 +289,10 @@ def numbers(name: str, default: tuple[int, ...], *, help: str) -> tuple[int, ...
 def networks(name: str, *besides: str, help: str) -> tuple[str, ...]:
     """Return the IP addresses and networks in a comma-separated variable; empty if it is unset.
 
-    The list can also have the words in ``besides``. Raises ImproperlyConfigured for any other text.
+    The list can also have the words in ``besides``, in any case. Raises ImproperlyConfigured for
+    any other text.
     """
-    values = words(name, help=help)
+    values = tuple(_found(value, besides) or value for value in words(name, help=help))
     for value in values:
         try:
             value in besides or ipaddress.ip_network(value)
@@ -422,14 +435,39 @@ def database(name: str, default: str, *, help: str, shown: str = "") -> dict[str
     """Return a database for Django's setting DATABASES, from the URL in a variable.
 
     ``default`` is the URL if the variable is unset. Raises ImproperlyConfigured unless it is a URL
-    of PostgreSQL or SQLite.
+    of a PostgreSQL database, or of a SQLite file with an absolute path: a relative path is another
+    file in each working directory.
     """
     value = text(name, default, help=help, shown=shown)
     if not value.startswith(("sqlite:///", "postgresql://", "postgres://")):
         raise ImproperlyConfigured(
             f"{name} must begin with 'postgresql://' or 'sqlite:///'."
         )
-    return dict(dj_database_url.parse(value))
+    try:
+        found: dict[str, Any] = {**dj_database_url.parse(value)}
+    except ValueError:
+        raise ImproperlyConfigured(
+            f"{name} is not a valid URL. Percent-encode characters such as '#', '/' and '@' in "
+            "the password; a port is a number."
+        ) from None
+    if value.startswith("sqlite:"):
+        _refuse_relative(name, found["NAME"])
+    elif not found["NAME"] and "service" not in found.get("OPTIONS", {}):
+        raise ImproperlyConfigured(
+            f"{name} names no database. It must be like 'postgresql://user@host/database'."
+        )
+    return found
+
+
+def _refuse_relative(name: str, path: str) -> None:
+    """Raise ImproperlyConfigured, with the absolute path, if the path of a SQLite file is relative."""
+    if os.path.isabs(path):
+        return
+    example = "catalogue.sqlite3" if path == ":memory:" else path
+    raise ImproperlyConfigured(
+        f"{name} must have the absolute path of a file, with four slashes, like "
+        f"'sqlite:///{os.path.abspath(example)}'."
+    )
 
 
 def _value(name: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from urllib.parse import quote
 
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.functional import SimpleLazyObject
@@ -717,9 +718,10 @@ APPEND_SLASH = False
 DATABASES = {
     "default": env.database(
         "DATABASE_URL",
-        f"sqlite:///{IMAGECATALOG_DATA_DIR}/catalogue.sqlite3",
+        f"sqlite:///{quote(str(IMAGECATALOG_DATA_DIR))}/catalogue.sqlite3",
         shown="SQLite in `DATA_DIR`",
-        help="URL of the database, such as `postgresql://user@host/database`.",
+        help="URL of the database, such as `postgresql://user@host/database`, or "
+        "`sqlite:////srv/catalogue.sqlite3` (four slashes: the path is absolute).",
     )
 }
 if password := env.text(

@@ -69,6 +69,12 @@ def test_an_empty_variable_means_the_default(
         (lambda: env.origins(NAME, help=""), "https://dashboard.example.org/panel"),
         (lambda: env.origins(NAME, help=""), "https://a.example,null"),
         (lambda: env.database(NAME, "", help=""), "mysql://a/b"),
+        (lambda: env.database(NAME, "", help=""), "postgres://"),
+        (lambda: env.database(NAME, "", help=""), "postgresql://user@host"),
+        (lambda: env.database(NAME, "", help=""), "postgresql://u:a#b@host/database"),
+        (lambda: env.database(NAME, "", help=""), "sqlite:///"),
+        (lambda: env.database(NAME, "", help=""), "sqlite:///:memory:"),
+        (lambda: env.database(NAME, "", help=""), "sqlite:///relative"),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(
@@ -78,6 +84,44 @@ def test_a_wrong_value_is_refused_by_name(
 
     with pytest.raises(ImproperlyConfigured, match=NAME):
         read()
+
+
+@pytest.mark.parametrize("value", ["debug", "Debug", "DEBUG"])
+def test_a_word_may_be_in_any_case(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(NAME, value)
+
+    assert env.choice(NAME, "INFO", ("DEBUG", "INFO"), help="") == "DEBUG"
+    assert env.chosen(NAME, ("DEBUG", "INFO"), help="") == ("DEBUG",)
+    assert env.relaxed(NAME, "strict", ("DEBUG",), help="") == ("DEBUG",)
+    assert env.relaxed(NAME, "debug", ("INFO",), help="") == ()
+    assert env.networks(NAME, "debug", help="") == ("debug",)
+
+
+def test_a_relative_file_of_sqlite_is_refused_with_the_absolute_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(NAME, "sqlite:///catalogue")
+
+    with pytest.raises(ImproperlyConfigured, match=f"'sqlite:///{tmp_path}/catalogue'"):
+        env.database(NAME, "", help="")
+
+
+@pytest.mark.parametrize(
+    ("value", "database"),
+    [
+        ("sqlite:////srv/catalogue", "/srv/catalogue"),
+        ("postgresql:///catalogue", "catalogue"),
+        ("postgresql://user@host/catalogue?sslmode=require", "catalogue"),
+        ("postgresql://?service=catalogue", ""),
+    ],
+)
+def test_a_database_is_named_by_its_url(
+    value: str, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(NAME, value)
+
+    assert env.database(NAME, "", help="")["NAME"] == database
 
 
 @pytest.mark.parametrize(

@@ -100,9 +100,9 @@ def _weight(store_id: str, text: str) -> int:
 
 
 def _cached(store_id: str, text: str) -> bool:
-    if text not in ("on", "off"):
+    if text.lower() not in ("on", "off"):
         raise _wrong("cache must be 'on' or 'off'", store_id)
-    return text == "on"
+    return text.lower() == "on"
 
 
 def _wrong(why: str, store_id: str = "") -> ImproperlyConfigured:
