@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import Final
 
-MOST_OF_CAUSE: Final = 300  # characters
+MOST_OF_CAUSE: Final = (
+    600  # characters; an object store names the key twice, then says why
+)
 
 
 class ImageError(Exception):
@@ -23,12 +25,18 @@ class ImageError(Exception):
         return self.operator_message or str(self)
 
     def with_cause(self) -> str:
-        """Return the message and the beginning of the error that has caused this one, in one line.
+        """Return the message for operators and the beginning of the error's cause, in one line.
 
         The cause can contain the URL of a location or a path: show it only to operators.
         """
-        cause = " ".join(str(self.__cause__ or "").split())
-        return f"{self} {cause[:MOST_OF_CAUSE]}".strip()
+        return f"{self.for_operator()} {self.cause()}".strip()
+
+    def cause(self) -> str:
+        """Return the beginning of the error that has caused this one, in one line; else ``""``.
+
+        The text can contain the URL of a location or a path: show it only to operators.
+        """
+        return " ".join(str(self.__cause__ or "").split())[:MOST_OF_CAUSE]
 
 
 class Invalid(ImageError):

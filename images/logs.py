@@ -112,11 +112,15 @@ def word(value: str) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """Return the message of an error, and the message of its cause unless it contains this already."""
+    """Return the message of an error, and the message of its cause unless it contains this already.
+
+    The error's own message is the one for operators, if it has one.
+    """
+    text = error.for_operator() if isinstance(error, errors.ImageError) else str(error)
     cause = error.__cause__
-    if cause is None or str(cause) in str(error):
-        return str(error)
-    return f"{error} ({type(cause).__name__}: {cause})"
+    if cause is None or str(cause) in text:
+        return text
+    return f"{text} ({type(cause).__name__}: {cause})"
 
 
 def _message(record: logging.LogRecord) -> str:

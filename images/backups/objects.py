@@ -79,7 +79,8 @@ def _read_errors(needed: NeededObject) -> Iterator[None]:
         raise
     except errors.StoreError as error:
         raise BackupError(
-            f"The object {needed.key} of store {needed.store!r} cannot be read: {error}"
+            f"The object {needed.key} of store {needed.store!r} cannot be read: "
+            f"{error.for_operator()}"
         ) from error
 
 
@@ -157,6 +158,7 @@ def _put_back(needed: NeededObject, size: int, copies: Copies) -> str:
         return "left_out"
     except errors.StoreError as error:
         raise BackupError(
-            f"The object {needed.key} cannot be stored in {needed.store!r}: {error}"
+            f"The object {needed.key} cannot be stored in {needed.store!r}: "
+            f"{error.for_operator()}"
         ) from error
     return "stored"

@@ -62,6 +62,10 @@ class FetchPool:
     def _fetch(self, transfer_id: UUID) -> None:
         try:
             queue.carry_out(transfer_id, self._stopping.is_set)
+        except errors.StoreError as error:
+            # The event of the image, which is logged, has only the message for its owner.
+            if error.operator_message:
+                log.warning("web download %s failed", transfer_id, exc_info=error)
         except errors.ImageError:
             pass  # an event of the image, which is logged
         except Exception as error:

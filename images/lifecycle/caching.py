@@ -50,9 +50,9 @@ def _is_cached(image_id: str) -> bool:
             for _ in () if hasattr(blocks, "send_to") else blocks:
                 pass
     except errors.DataMissing as error:
-        log.warning("image %s cannot be cached: %s", image_id, error)
+        log.warning("image %s cannot be cached", image_id, exc_info=error)
     except errors.StoreError as error:
-        log.warning("image %s cannot be cached yet: %s", image_id, error)
+        log.warning("image %s cannot be cached yet", image_id, exc_info=error)
         return False
     return True
 

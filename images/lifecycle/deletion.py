@@ -171,10 +171,13 @@ def _readable_copy(image_id: str) -> int | None:
         except errors.DataMissing:
             continue
         except (errors.StoreError, errors.Invalid) as error:
-            store_error = errors.StoreError(
+            text = (
                 f"Image {image_id} is not restored, because store {location.store} "
-                f"cannot say whether it has the data: {error}"
+                "cannot say whether it has the data: "
             )
+            store_error = errors.StoreError(f"{text}{error}")
+            store_error.operator_message = f"{text}{error.for_operator()}"
+            store_error.__cause__ = error.__cause__
             continue
         if image.size in (None, size):
             return location.pk

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Generator, Iterable
 from contextlib import closing
 
@@ -11,6 +12,8 @@ from images.lifecycle.checked_data import CheckedData
 from images.models import ImageLocation, Transfer, TransferTarget
 from images.stores import tee
 from images.transfers import heartbeat, targets
+
+log = logging.getLogger(__name__)
 
 
 def write(
@@ -29,6 +32,8 @@ def write(
     for target, error in zip(wanted, failures, strict=True):
         if isinstance(error, errors.ImageError):
             targets.note_failure(target, error)
+            if error.operator_message and not required:  # else it is raised
+                log.warning("store %s failed", target.store, exc_info=error)
     stored = [
         target for target, error in zip(wanted, failures, strict=True) if error is None
     ]

@@ -45,7 +45,9 @@ def _store_problem() -> str | None:
         _store_check.result(STORE_SECONDS)
     except TimeoutError:
         return "The default store does not answer."
-    except (errors.ImageError, OSError) as error:
+    except errors.ImageError as error:
+        return error.for_operator()
+    except OSError as error:
         return str(error)
     except Error:
         return None  # the database's own check reports it
@@ -56,7 +58,7 @@ def _ask_store() -> None:
     store = stores.default()
     try:
         lifecycle.check_mounted(store)
-        store.size(ABSENT)
+        store.open(ABSENT).close()
     except errors.DataMissing:
         return
     finally:

@@ -70,7 +70,7 @@ def _compute(image_id: str) -> None:
             if _verify(copy, missing):
                 return
         except errors.ImageError as error:
-            log.warning("no digests of image %s: %s", image_id, error)
+            log.warning("no digests of image %s", image_id, exc_info=error)
 
 
 def _verify(copy: Copy, missing: Set[str]) -> bool:

@@ -13,11 +13,15 @@ from typing import Any
 
 import obstore
 from django.core.exceptions import ImproperlyConfigured
-from obstore.exceptions import BaseError
+from obstore.exceptions import (
+    BaseError,
+    PermissionDeniedError,
+    UnauthenticatedError,
+)
 from obstore.store import from_url
 
 from images.errors import DataMissing, StoreError, StoreFull
-from images.stores import keys, unfinished
+from images.stores import credentials, faults, keys, unfinished
 from images.stores.handover import Handover
 
 BLOCK = 1 << 20  # bytes
@@ -125,7 +129,12 @@ class ObjectStore:
         Raises DataMissing if there is no such object, StoreError if the store fails.
         """
         with _reading():
-            return obstore.head(self._client, keys.checked(key))["size"]
+            try:
+                return obstore.head(self._client, keys.checked(key))["size"]
+            except (PermissionDeniedError, UnauthenticatedError):
+                # Only the answer to a GET has a body, which says why.
+                obstore.get(self._client, key)
+                raise
 
     def delete(self, key: str, *, abandoned: bool = False) -> None:
         """Remove an object; with ``abandoned`` also the parts of unfinished multipart uploads.
@@ -251,9 +260,11 @@ def _store_errors() -> Iterator[None]:
             raise StoreFull(
                 "The store is full. Free space in it, or use another store."
             ) from error
-        raise StoreError(
+        failure = StoreError(
             "The object store failed. Try again later; the log of the service has the reason."
-        ) from error
+        )
+        failure.operator_message = faults.sentence(error)
+        raise failure from error
 
 
 @contextmanager
@@ -262,7 +273,8 @@ def _reading() -> Iterator[None]:
         with _store_errors():
             yield
     except StoreError as error:
-        if isinstance(error.__cause__, FileNotFoundError):
+        cause = error.__cause__
+        if isinstance(cause, FileNotFoundError) and faults.NO_BUCKET not in str(cause):
             raise DataMissing("The data is no longer in the store.") from error
         raise
 
@@ -291,6 +303,10 @@ def _client(store_id: str, url: str, options: Mapping[str, str]) -> Any:
             "Set it in the environment variables of the cloud instead."
         )
     plain = options.get("endpoint", "").startswith("http://")
+    is_s3 = url.partition(":")[0] in S3
+    provider: Any = (
+        credentials.refuse if is_s3 and credentials.are_missing(options) else None
+    )
     config: Any = dict(options)
     try:
         # A limit on the whole request would abort long downloads, so only silence is limited.
@@ -309,6 +325,7 @@ def _client(store_id: str, url: str, options: Mapping[str, str]) -> Any:
                 "backoff": {"max_backoff": timedelta(seconds=2)},
                 "retry_timeout": timedelta(seconds=SILENCE // 2),
             },
+            credential_provider=provider,
         )
     except (BaseError, ValueError, TypeError) as error:
         raise ImproperlyConfigured(

@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from images.errors import StoreError
+from images.stores import credentials
 
 log = logging.getLogger(__name__)
 
@@ -80,13 +81,16 @@ def _errors() -> Iterator[None]:
 
     try:
         yield
-    except (BotoCoreError, ClientError) as error:
+    except (BotoCoreError, ClientError, ValueError) as error:
         raise StoreError(
             "The object store does not list or abort multipart uploads."
         ) from error
 
 
 def _client_of(options: Mapping[str, str]) -> Any:
+    """Return the client for a store with these options. Raises ValueError without credentials."""
+    if credentials.are_missing(options):
+        credentials.refuse()
     return _client(options.get("endpoint"), options.get("region"))
 
 

@@ -41,8 +41,8 @@ def delete(
         stores.get(store_id).delete(key, abandoned=abandoned)
     except errors.ImageError as error:
         breaker.failed(store_id)
-        if _logged.get(store_id) != str(error):
-            _logged[store_id] = str(error)
+        if _logged.get(store_id) != error.for_operator():
+            _logged[store_id] = error.for_operator()
             log.warning(
                 "object %s, perhaps with others, cannot be removed from store %s and is "
                 "tried again later",

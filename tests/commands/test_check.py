@@ -1,4 +1,4 @@
-"""`check` and `serve` look for stores that images need."""
+"""`check` and `serve` look for stores that images need, and `check` for stores that do not answer."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from django.test import Client
 
 from images.management.commands import serve
 from images.models import ImageLocation
+from tests import servers
 
 
 @pytest.fixture
@@ -40,6 +41,52 @@ def test_nothing_is_said_while_all_stores_are_configured(
     call_command("check", fail_level="WARNING")
 
     assert "stores" not in capsys.readouterr().err
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("bucket", "credential", "sentence"),
+    [
+        ("no-such-bucket", {}, "The bucket does not exist. Create the bucket"),
+        ("", {"AWS_ACCESS_KEY_ID": "nobody"}, "Correct AWS_ACCESS_KEY_ID."),
+        ("", {"AWS_SECRET_ACCESS_KEY": "wrong"}, "Correct AWS_SECRET_ACCESS_KEY,"),
+        (
+            "",
+            {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""},
+            "There are no credentials. Set those of the cloud, such as AWS_ACCESS_KEY_ID",
+        ),
+    ],
+)
+def test_an_object_store_that_cannot_be_used_is_an_error_with_what_to_do(
+    bucket: str,
+    credential: dict[str, str],
+    sentence: str,
+    s3: servers.S3,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in credential.items():
+        monkeypatch.setenv(name, value)
+    # A prefix of its own: the clients of stores are kept.
+    url = s3.store("cold", prefix=f"check-{len(sentence)}")
+    settings.IMAGECATALOG_STORES = url.replace(s3.bucket, bucket or s3.bucket)
+
+    with pytest.raises(SystemCheckError) as caught:
+        call_command("check")
+
+    found = str(caught.value)
+    assert "IMAGECATALOG_STORES: the store 'cold': " in found
+    assert sentence in found
+    assert "169.254" not in found
+
+
+@pytest.mark.django_db
+def test_an_object_store_that_answers_is_no_error(
+    s3: servers.S3, settings: Any
+) -> None:
+    settings.IMAGECATALOG_STORES = s3.store(prefix="check")
+
+    call_command("check", tags=["stores"], fail_level="WARNING")
 
 
 def test_serve_refuses_to_start_without_a_store_that_images_need(

@@ -17,18 +17,18 @@ import pytest
 from django.core.management import call_command
 
 from imagecatalog.identity import pruning
-from images import errors, lifecycle
+from images import errors, lifecycle, logs
 from images.access import Caller
 from images.attributes import Changes
 from images.duty import Duty
 from images.jobs import worker
 from images.jobs.fetch_pool import FetchPool
 from images.lifecycle import Source, deletion
-from images.models import Image, Transfer
+from images.models import Event, Image, Transfer
 from images.operations import health
 from images.stores.local import LocalStore
 from tests.copies import waiting_copies
-from tests.servers import ROOT, wait_until
+from tests.servers import ROOT, S3, wait_until
 from tests.web import Slow, allow_in_process, serving
 
 
@@ -84,6 +84,26 @@ def test_as_many_are_fetched_as_there_are_threads(ask: Any, copying: FetchPool) 
     while statuses() == ["active", "active", "queued"]:
         copying.begin()
     wait_for("active", "active", "active")
+
+
+def test_the_log_says_what_is_wrong_with_an_object_store_that_gets_no_data(
+    ask: Any,
+    copying: FetchPool,
+    s3: S3,
+    settings: Any,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    settings.IMAGECATALOG_STORES = s3.store().replace(s3.bucket, "no-such-bucket")
+    Slow.go_on.set()
+    ask("project-a")
+
+    copying.begin()
+
+    def told() -> list[str]:
+        return [logs.TextFormatter().format(it) for it in caplog.records]
+
+    wait_until(lambda: any("The bucket does not exist." in it for it in told()), "it")
+    assert Event.objects.filter(reason__contains="bucket").count() == 0
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from images import errors, imports, lifecycle, stores, uploads
+from images import errors, imports, lifecycle, logs, stores, uploads
 from images.access import Caller
 from images.imports import ImportRequest, queue
 from images.lifecycle import storing
@@ -31,6 +31,7 @@ from images.stores.local import LocalStore
 from images.transfers import object_removal, reaper, usage
 from tests.copies import waiting_copies, work
 from tests.rows import current, status
+from tests.servers import S3
 from tests.web import serving_files
 
 DATA = os.urandom(3 << 20)
@@ -249,6 +250,26 @@ def test_an_import_can_succeed_without_one_of_its_stores(
     assert event.detail["failed_stores"] == broken
     assert broken not in objects()
     assert_consistent()
+
+
+def test_the_log_says_what_is_wrong_with_a_store_that_an_import_can_do_without(
+    prepare: Prepare,
+    admin: Caller,
+    s3: S3,
+    settings: Any,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    cold = s3.store("cold").replace(s3.bucket, "no-such-bucket")
+    settings.IMAGECATALOG_STORES += f",{cold}"
+    image, wanted = prepare("web-download", "far", "cold", all_must_succeed=False)
+    request(image, wanted, admin)
+
+    work()
+
+    assert (status(image), held(image)) == (Status.ACTIVE, ["far"])
+    (told,) = [it for it in caplog.records if it.getMessage() == "store cold failed"]
+    assert "The bucket does not exist." in logs.TextFormatter().format(told)
+    assert "bucket" not in newest().targets.get(store="cold").error
 
 
 def test_an_import_fails_when_all_its_stores_fail(

@@ -13,6 +13,7 @@ from django.db import Error
 from images import errors, outages, stores
 from images.operations import health, readiness
 from images.stores.local import LocalStore
+from tests import servers
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -56,10 +57,10 @@ def test_a_database_that_fails_is_named(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_store_that_fails_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(self: LocalStore, key: str) -> int:
+    def fail(self: LocalStore, key: str) -> Any:
         raise errors.StoreError("The disk is gone.")
 
-    monkeypatch.setattr(LocalStore, "size", fail)
+    monkeypatch.setattr(LocalStore, "open", fail)
 
     assert failing() == {"store": "The disk is gone."}
 
@@ -76,12 +77,12 @@ def test_a_file_system_that_fails_is_named(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_store_that_hangs_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     asked, go_on = [], threading.Event()
 
-    def hang(self: LocalStore, key: str) -> int:
+    def hang(self: LocalStore, key: str) -> Any:
         asked.append(key)
         go_on.wait(10)
         raise errors.DataMissing
 
-    monkeypatch.setattr(LocalStore, "size", hang)
+    monkeypatch.setattr(LocalStore, "open", hang)
     monkeypatch.setattr(readiness, "STORE_SECONDS", 0.01)
 
     assert failing() == failing() == {"store": "The default store does not answer."}
@@ -92,7 +93,16 @@ def test_a_store_that_hangs_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_the_key_that_is_asked_for_can_be_one_of_an_image() -> None:
     with pytest.raises(errors.DataMissing):
-        stores.default().size(readiness.ABSENT)
+        stores.default().open(readiness.ABSENT)
+
+
+def test_a_bucket_that_does_not_exist_is_named(s3: servers.S3, settings: Any) -> None:
+    settings.IMAGECATALOG_STORES = s3.store().replace(s3.bucket, "no-such-bucket")
+
+    problems = failing()
+
+    assert set(problems) == {"store"}
+    assert problems["store"].startswith("The bucket does not exist. Create the bucket")
 
 
 def test_a_file_takes_a_machine_out(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
-from images import errors
+from images import errors, logs
 from images.stores import objects
 from images.stores.objects import ObjectStore
 from images.stores.unfinished import _client as botocore_client
@@ -379,6 +379,72 @@ def test_a_bucket_that_is_not_there_is_no_missing_image(s3: servers.S3) -> None:
         store.put(KEY, [b"x"])
 
     assert type(caught.value) is errors.StoreError
+
+
+@pytest.mark.parametrize(
+    ("bucket", "credential", "sentence"),
+    [
+        ("no-such-bucket", {}, "The bucket does not exist. Create the bucket"),
+        (
+            "",
+            {"AWS_ACCESS_KEY_ID": "nobody"},
+            "The object store does not know the access key. Correct AWS_ACCESS_KEY_ID.",
+        ),
+        (
+            "",
+            {"AWS_SECRET_ACCESS_KEY": "wrong"},
+            "The secret of the access key is wrong. Correct AWS_SECRET_ACCESS_KEY",
+        ),
+        (
+            "",
+            {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""},
+            "There are no credentials. Set those of the cloud",
+        ),
+    ],
+)
+def test_the_log_tells_apart_why_an_upload_fails_and_the_client_is_not_told(
+    bucket: str,
+    credential: dict[str, str],
+    sentence: str,
+    s3: servers.S3,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in credential.items():
+        monkeypatch.setenv(name, value)
+    url = f"s3://{bucket or s3.bucket}/x"
+
+    with pytest.raises(errors.StoreError) as caught:
+        ObjectStore("s", url, {"endpoint": s3.endpoint}).put(KEY, [b"x"])
+
+    logged = logs.reason(caught.value)
+    assert logged.startswith(sentence)
+    assert str(caught.value.__cause__) in logged
+    assert sentence not in str(caught.value)
+    assert "169.254" not in logged
+
+
+def test_data_in_a_bucket_that_is_not_there_is_not_said_to_be_gone(
+    s3: servers.S3,
+) -> None:
+    store = ObjectStore("s", "s3://no-such-bucket/x", {"endpoint": s3.endpoint})
+
+    for use in (store.open, store.delete):
+        with pytest.raises(errors.StoreError) as caught:
+            use(KEY)
+        assert type(caught.value) is errors.StoreError
+
+
+def test_unfinished_uploads_are_not_looked_for_without_credentials(
+    s3: servers.S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in s3.env:
+        monkeypatch.delenv(name)
+    store = ObjectStore("s", f"s3://{s3.bucket}/x", {"endpoint": s3.endpoint})
+
+    with pytest.raises(errors.StoreError) as caught:
+        next(store.unfinished_uploads())
+
+    assert "no credentials are set" in str(caught.value.__cause__)
 
 
 def test_wrong_credentials_are_told_without_showing_them(

@@ -102,7 +102,7 @@ class Command(CatalogueCommand):
             # It is unknown whether the data is damaged, so no result is stored.
             self.breaker.failed(copy.store)
             self.counts["unreadable"] += 1
-            self._write(copy, f"cannot be read: {error}")
+            self._write(copy, f"cannot be read: {error.for_operator()}")
             return
         self.breaker.succeeded(copy.store)
         if damage and not copy.is_needed():

@@ -67,7 +67,7 @@ def fix(
         try:
             FIXES[finding.kind](finding, fixing)
         except errors.ImageError as error:
-            yield finding, str(error)
+            yield finding, error.for_operator()
         else:
             yield finding, None
 

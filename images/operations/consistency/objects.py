@@ -44,7 +44,7 @@ def in_store(
             yield from _wrong_copies(store, listing, through)
             yield from _orphans(store, listing)
         except errors.StoreError as error:
-            yield Finding("store-unreachable", str(error), store=store.id)
+            yield Finding("store-unreachable", error.for_operator(), store=store.id)
 
 
 Wrong = tuple[Copy, str, str]  # with the kind of finding and the message
@@ -80,7 +80,7 @@ def _wrong_of(
             breaker.failed(store.id)
             if breaker.is_open(store.id):
                 raise
-            wrong = "store-unreachable", str(error)
+            wrong = "store-unreachable", error.for_operator()
         else:
             breaker.succeeded(store.id)
         if wrong:
@@ -174,7 +174,7 @@ def at_urls(through: Through) -> Iterator[Finding]:
             except errors.DataMissing:
                 wrong = "missing-bytes", "the web server does not have its bytes"
             except (errors.StoreError, errors.Invalid) as error:
-                wrong = "store-unreachable", str(error)
+                wrong = "store-unreachable", error.for_operator()
             if wrong and copy.is_needed():
                 yield _about(copy, *wrong)
 
