@@ -8,6 +8,8 @@ from django.apps import apps as installed
 from django.contrib import admin
 from django.contrib.admin import apps
 from django.core.checks import Tags, register
+from django.core.checks.registry import registry
+from django.core.checks.security.base import check_secret_key
 from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
@@ -43,6 +45,9 @@ class AdminConfig(apps.AdminConfig):
         ):
             register(check, CONFIGURATION)
         register(checks.interpreter, "interpreter", deploy=True)
+        register(checks.public_url, Tags.security, deploy=True)
+        # It would create the data folder and the key. `checks.secret_key` looks at a key that is set.
+        registry.deployment_checks.discard(check_secret_key)
         register(checks.needed_stores, Tags.database)
         # This receiver runs after that of django.contrib.auth, which creates the permissions.
         post_migrate.connect(roles.ensure, sender=installed.get_app_config("images"))

@@ -10,6 +10,7 @@ import os
 import platform
 import stat
 import sys
+import tempfile
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
@@ -54,15 +55,21 @@ def places(**options: Any) -> list[CheckMessage]:
         message = f"IMAGECATALOG_STAGING_STORE: {staging!r} is not the id of a store."
         hint = "Name a store of IMAGECATALOG_STORES, or leave the variable unset."
         return [Error(message, hint=hint, id="imagecatalog.E006")]
+    obstacles = (
+        (store, _obstacle(store.root))
+        for store in configured
+        if isinstance(store, LocalStore)
+    )
     return [
         Warning(
-            f"The store {store.id!r} cannot keep data: this user may not write to "
-            f"{store.root}.",
-            hint="Create the folder, and make the user who runs the service its owner.",
+            f"The store {store.id!r} cannot keep data: this user cannot write to "
+            f"{store.root}: {obstacle}.",
+            hint="Create the folder, and make the user who runs the service its owner; or name "
+            "a folder on a disk in IMAGECATALOG_STORES.",
             id="imagecatalog.W002",
         )
-        for store in configured
-        if isinstance(store, LocalStore) and not _may_write(store.root)
+        for store, obstacle in obstacles
+        if obstacle
     ]
 
 
@@ -182,15 +189,40 @@ def needed_stores(
 
 
 def secret_key(**options: Any) -> list[Warning]:
-    """Return a warning if the configured secret key is easy to guess.
+    """Return warnings about secret keys that are easy to guess, also the earlier ones.
 
     The command `serve` starts no new catalogue with such a key.
     """
+    warnings = []
     configured = settings.IMAGECATALOG_SECRET_KEY
-    if not configured or not data_folder.is_weak(configured):
+    if configured and data_folder.is_weak(configured):
+        hint = "Everyone has to sign in again after the change."
+        warnings.append(
+            Warning(data_folder.WEAK_KEY, hint=hint, id="imagecatalog.W010")
+        )
+    if any(map(data_folder.is_weak, settings.SECRET_KEY_FALLBACKS)):
+        warnings.append(
+            Warning(
+                "IMAGECATALOG_SECRET_KEY_FALLBACKS has a key that can be guessed.",
+                hint="Remove it: everyone who signed in with it has to sign in again.",
+                id="imagecatalog.W014",
+            )
+        )
+    return warnings
+
+
+def public_url(**options: Any) -> list[Warning]:
+    """Warn about a public URL without TLS: browsers send the admin's cookies unencrypted then."""
+    if settings.IMAGECATALOG_PUBLIC_URL.startswith("https:"):
         return []
-    hint = "Everyone has to sign in again after the change."
-    return [Warning(data_folder.WEAK_KEY, hint=hint, id="imagecatalog.W010")]
+    return [
+        Warning(
+            "IMAGECATALOG_PUBLIC_URL is not an https URL: browsers send the cookies of the admin "
+            "over connections without TLS, too.",
+            hint="Set it to the https URL at which clients reach the service.",
+            id="imagecatalog.W013",
+        )
+    ]
 
 
 def secret_files(**options: Any) -> list[Warning]:
@@ -241,7 +273,14 @@ def _has_tables() -> bool:
     return db.exists() and table in connection.introspection.table_names()
 
 
-def _may_write(folder: Path) -> bool:
-    """Return whether this user can write in a folder, or create the folder if it is missing."""
+def _obstacle(folder: Path) -> str:
+    """Return why this user cannot write in a folder, or create it if it is missing; else ``""``.
+
+    A temporary file without a name is written: os.access would allow root to write in /proc.
+    """
     nearest = next(path for path in (folder, *folder.parents) if os.path.exists(path))
-    return nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)
+    try:
+        with tempfile.TemporaryFile(dir=nearest):
+            return ""
+    except OSError as error:
+        return error.strerror or str(error)

@@ -787,8 +787,13 @@ IMAGECATALOG_BROWSER_MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",  # responds to clients that guess passwords
 ]
-# These checks expect the middleware in MIDDLEWARE. A test signs in instead.
-SILENCED_SYSTEM_CHECKS = ["admin.E408", "admin.E409", "admin.E410", "axes.W002"]
+SILENCED_SYSTEM_CHECKS = [
+    # These checks expect the middleware in MIDDLEWARE. A test signs in instead.
+    *("admin.E408", "admin.E409", "admin.E410", "axes.W002"),
+    *("security.W001", "security.W002", "security.W003"),
+    # These name settings that no variable sets. Checks of imagecatalog.checks replace them.
+    *("security.W010", "security.W011", "security.W012", "security.W025"),
+]
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.cookies
 import os
+import re
 import subprocess
 from pathlib import Path
 from types import SimpleNamespace
@@ -53,9 +54,63 @@ def test_a_folder_that_cannot_be_made_is_warned_of(
     settings.IMAGECATALOG_STORES = f"local=file://{tmp_path}/{place}"
 
     with pytest.raises(
-        SystemCheckError, match="'local' cannot keep data: this user may not write"
+        SystemCheckError, match="'local' cannot keep data: this user cannot write"
     ):
         call_command("check", fail_level="WARNING")
+
+
+@pytest.mark.django_db
+def test_a_folder_in_a_file_system_without_files_is_warned_of_also_for_root(
+    settings: Any,
+) -> None:
+    settings.IMAGECATALOG_STORES = "local=file:///proc/images"
+
+    with pytest.raises(SystemCheckError, match="write to /proc/images: No such file"):
+        call_command("check", fail_level="WARNING")
+
+
+def test_a_deployment_with_tls_is_warned_of_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "a #%20folder"
+    servers.make_database(folder)
+
+    done = run(
+        folder,
+        "check",
+        "--deploy",
+        "--fail-level=WARNING",
+        IMAGECATALOG_PUBLIC_URL="https://images.example.org",
+        IMAGECATALOG_TRUSTED_PROXIES="127.0.0.1",
+        IMAGECATALOG_SECRET_KEY="B7mC2xQw9LtR4vZk8NsH1pYf6JgD3aWe",
+        IMAGECATALOG_SECRET_KEY_FALLBACKS="Qx8vB2nM5kL9jH4gF7dS1aP6oI3uY0tR",
+    )
+
+    # An old Python is no fault of the deployment.
+    found = set(re.findall(r"\((\S+\.[EW][0-9]+)\)", done.stdout + done.stderr))
+    assert found <= {"imagecatalog.W003"}, done.stderr
+    assert done.returncode == len(found)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("IMAGECATALOG_PUBLIC_URL", "http://images", "is not an https URL"),
+        ("SECRET_KEY_FALLBACKS", ("secret",), "has a key that can be guessed"),
+    ],
+)
+def test_a_deployment_is_warned_of_what_is_not_safe(
+    name: str, value: Any, sentence: str, settings: Any
+) -> None:
+    settings.IMAGECATALOG_PUBLIC_URL = "https://images.example.org"
+    setattr(settings, name, value)
+
+    with pytest.raises(SystemCheckError, match=sentence):
+        call_command(
+            "check",
+            deploy=True,
+            tags=["security", "configuration"],
+            fail_level="WARNING",
+        )
 
 
 @pytest.mark.django_db
@@ -102,7 +157,7 @@ def test_serve_is_not_said_to_make_a_folder_of_another_database(tmp_path: Path) 
 def test_a_catalogue_that_was_never_served_is_checked_without_making_it(
     tmp_path: Path,
 ) -> None:
-    done = run(tmp_path / "new", "check", "--fail-level", "WARNING")
+    done = run(tmp_path / "new", "check", "--deploy")
 
     assert done.returncode == 0, done.stderr
     assert not (tmp_path / "new").exists()
