@@ -39,6 +39,7 @@ GROUPS = {
     },
     "Users and projects": {
         "user_create": "create a user, or assign a role",
+        "createsuperuser": "create a user who can do anything",
         "user_list": "list users and their roles",
         "second_factor_remove": "remove a lost second factor of a user",
         "user_disable": "disable a user",

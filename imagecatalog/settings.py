@@ -689,13 +689,13 @@ IMAGECATALOG_ACCESS_LOG = env.flag(
 )
 
 INSTALLED_APPS = [
+    "imagecatalog.identity",  # its command createsuperuser replaces that of django.contrib.auth
     "django.contrib.contenttypes",
     "django.contrib.auth",
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "imagecatalog.admin.SignInsConfig",
-    "imagecatalog.identity",
     "imagecatalog.admin.ImagesConfig",
     "imagecatalog.admin.AdminConfig",
 ]

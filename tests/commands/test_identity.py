@@ -71,6 +71,44 @@ def test_a_credential_is_limited(run: Run, alice: User) -> None:
     assert row.actions == ["get_image"]
 
 
+@pytest.fixture
+def superuser(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name in the variables that `createsuperuser` reads; the password is another one."""
+    for name, value in (("USERNAME", "root"), ("PASSWORD", "a good password")):
+        monkeypatch.setenv(f"DJANGO_SUPERUSER_{name}", value)
+    monkeypatch.setenv("DJANGO_SUPERUSER_EMAIL", "root@example.org")
+    return "root"
+
+
+def test_a_superuser_of_a_command_can_use_the_apis(run: Run, superuser: str) -> None:
+    run("createsuperuser", "--noinput")
+
+    user = User.objects.get(username=superuser)
+    assert user.is_superuser
+    assert [str(it) for it in user.assignments.all()] == ["root is admin of admin"]
+    basic = b64encode(b"root:a good password").decode()
+    headers = {"Authorization": f"Basic {basic}"}
+    assert Client().get("/v2/images", headers=headers).status_code == 200
+    assert SignInEvent.objects.get(verb="role_give").source == "console"
+
+
+def test_a_superuser_can_be_admin_of_another_project(run: Run, superuser: str) -> None:
+    run("createsuperuser", "--noinput", "--project", "ops")
+    User.objects.create_user("bob")  # the command is over
+
+    assert [str(it) for it in RoleAssignment.objects.all()] == ["root is admin of ops"]
+
+
+def test_a_superuser_gets_no_password_that_can_be_guessed(
+    run: Run, superuser: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", "a")
+
+    with pytest.raises(CommandError, match="DJANGO_SUPERUSER_PASSWORD: .*too short"):
+        run("createsuperuser", "--noinput")
+    assert not User.objects.exists()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
