@@ -89,11 +89,12 @@ def _any(first: Q, second: Q) -> Q:
 def _with_columns(image: Row, digests: dict[str, str]) -> dict[str, str]:
     """Return ``digests`` and the digests in the columns checksum and os_hash_value of the image.
 
-    An earlier release stored digests only in these columns.
+    An earlier release stored digests only in these columns. Sorted by algorithm, because the
+    order in the database is that of a set, and another one in each process.
     """
     columns = {
         "md5": image["checksum"],
         image["os_hash_algo"]: image["os_hash_value"],
     }
     known = {name: value for name, value in columns.items() if name and value}
-    return {**digests, **known}
+    return dict(sorted({**digests, **known}.items()))
