@@ -1,0 +1,172 @@
+"""What becomes of each block of the documentation: run here, or in another place.
+
+A block is named by the beginning of its title, the page and the first line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tests.docs.blocks import Block, every_block
+
+# Blocks that are not run here, with the reason, or with the tests of what they use.
+ELSEWHERE = {
+    "README.md: make run": "the targets that run this test",
+    "README.md: make dist": "tests/wire/test_package.py",
+    "CONTRIBUTING.md: make run": "the targets that run this test",
+    "CONTRIBUTING.md: changelog.d/": "the name of a file",
+    "CONTRIBUTING.md: make changelog": "tests/test_release.py",
+    "architecture.md: imagecatalog/": "a list of folders",
+    "authentication.md: $ export IMAGECATALOG_LDAP_URL": "tests/wire/test_ldap.py",
+    "configuration.md: $ openstack role add": "needs a Keystone",
+    "containers.md: $ make dist": "tests/container/__main__.py",
+    "containers.md: $ podman run": "tests/container/__main__.py",
+    "containers.md: $ docker compose": "tests/deploy/test_container.py",
+    "containers.md: $ deploy/container/secrets.sh": "tests/deploy/test_container.py",
+    "containers.md: $ kubectl apply": "tests/deploy/test_kubernetes.py",
+    "containers.md: $ kubectl create": "tests/deploy/test_kubernetes.py",
+    "install.md: $ pipx install": "tests/wire/test_package.py",
+    "install.md: make run": "the next block does the same",
+    "install.md: # python3 -m venv": "tests/wire/test_systemd.py",
+    "install.md: # systemctl edit": "opens an editor",
+    "operations.md: worker_processes": "tests/wire/test_nginx.py",
+    "operations.md: 2026-11-28T22:20:31.123Z INFO": "tests/test_logs.py",
+    'operations.md: {"timestamp"': "tests/test_logs.py",
+    "operations.md: 2026-11-28T22:20:31.123Z WARNING": "tests/test_logs.py",
+    "upgrade.md: $ pipx install": "tests/wire/test_reload.py",
+    "upgrade.md: upstream": "tests/wire/test_upgrade.py",
+}
+
+# How a block is tried that has no commands; its text is in the file {file}.
+TRIALS = {
+    "python": "python3 {file}",
+    "json": "curl -u admin:… -H 'Content-Type: application/json' -d @{file}"
+    " http://127.0.0.1:9292/v2/images/ID/import",
+    "promql": r"""awk 'BEGIN {{ print "groups: [{{name: documented, rules: [" }}
+{{ printf "{{record: line%d, expr: \047%s\047}},\n", NR, $0 }}
+END {{ print "]}}]" }}' {file} >rules.yml && promtool check rules rules.yml""",
+    "yaml": "IMAGECATALOG_POLICY_FILE={file} .venv/bin/python manage.py check",
+    "ini": "IMAGECATALOG_PROPERTY_PROTECTION_FILE={file} .venv/bin/python manage.py check",
+}
+
+# The image that a block calls ID: its status before and after the block. Others stay active.
+# "remote" is an active image of the other region, "both" a queued one that is active there.
+IMAGES = {
+    "api.md: $ curl -u admin:… -T disk.qcow2": ("queued", "active"),
+    "api.md: $ curl -u admin:… -X PATCH": ("queued", "active"),
+    "api.md: $ curl -u admin:… -H 'Content-Type: application/json' http://127.0.0.1:9292/v2/images/ID/locations": (
+        "queued",
+        "active",
+    ),
+    "api.md: $ openstack image create --disk-format raw": ("queued", "active"),
+    'api.md: {"method"': ("queued", "active"),
+    "api.md: $ glance image-create-via-import": ("both", "active"),
+    "api.md: $ openstack image import --method web-download": ("queued", "active"),
+    "api.md: $ curl -u admin:… -X POST -H 'X-Reason": ("pending_delete", "active"),
+    "api.md: $ curl -u admin:… http://127.0.0.1:9292/catalog/v1/images": (
+        "queued",
+        "active",
+    ),
+    "api.md: from base64": ("queued", "active"),
+    "moving-from-glance.md: $ openstack image create": ("remote", "active"),
+    "moving-from-glance.md: import openstack": ("remote", "active"),
+    "operations.md: $ .venv/bin/python manage.py image_status": (
+        "active",
+        "deactivated",
+    ),
+    "operations.md: $ .venv/bin/python manage.py image_restore": (
+        "pending_delete",
+        "active",
+    ),
+    "operations.md: $ .venv/bin/python manage.py image_scrub": (
+        "pending_delete",
+        "deleted",
+    ),
+}
+
+# An own catalogue on SQLite and a folder, with an image and a user.
+_CATALOGUE = """
+export IMAGECATALOG_ADMIN_PASSWORD=…
+.venv/bin/python manage.py migrate --verbosity 0
+.venv/bin/python manage.py user_create ops --project lab --role admin
+.venv/bin/python manage.py image_import disk.raw --id ID --name documented --project lab
+.venv/bin/python manage.py image_import disk.qcow2 --name other --project lab
+"""
+
+# Give the image to the project of alice.
+_TO_LAB = """
+curl -u admin:… -X PATCH -H 'Content-Type: application/openstack-images-v2.1-json-patch' \
+    -d '[{"op": "replace", "path": "/owner", "value": "52d3…"}]' http://127.0.0.1:9292/v2/images/ID
+"""
+
+# What a reader has done before a block.
+BEFORE = {
+    "README.md: $ export OS_AUTH_TYPE": """
+.venv/bin/python manage.py image_scrub --now --yes
+""",
+    "api.md: $ curl -u admin:… http://127.0.0.1:9292/catalog/v1/images": """
+curl -u admin:… -H 'Content-Type: application/json' http://127.0.0.1:9292/v2/images/ID/import -d \
+    '{"method": {"name": "web-download", "uri": "https://example.org/disk.qcow2"}, "expected": {"sha256": "9f86d081…"}}'
+settle
+""",
+    "api.md: $ curl -u admin:… http://127.0.0.1:9292/catalog/v1/quotas": """
+curl -u admin:… -X PUT http://127.0.0.1:9292/catalog/v1/quotas/45b7… -d '{"image_size_total": 51200}'
+""",
+    "authentication.md: $ curl -u alice": f"""
+IMAGECATALOG_USER_PASSWORD=… .venv/bin/python manage.py password_reset alice
+{_TO_LAB}""",
+    "authentication.md: $ curl -H 'Authorization": _TO_LAB,
+    "backup.md: $ .venv/bin/python manage.py backup --to": f"""{_CATALOGUE}
+(umask 077; openssl rand -base64 48 >"$IMAGECATALOG_DATA_DIR/secret-key")
+""",
+    "backup.md: $ .venv/bin/python manage.py backup_verify": """
+rm -r "$IMAGECATALOG_DATA_DIR"
+""",
+    "backup.md: $ .venv/bin/python manage.py restore": """
+rm -r "$IMAGECATALOG_DATA_DIR"
+""",
+    "moving-from-glance.md: $ .venv/bin/python manage.py metadefs_load": """
+.venv/bin/python manage.py metadefs_export --to exported/
+""",
+    "operations.md: $ imagecatalog completion": """
+mkdir -p ~/.local/share/bash-completion/completions ~/.zfunc ~/.config/fish/completions
+""",
+    "operations.md: $ .venv/bin/python manage.py quota_set": """
+.venv/bin/python manage.py user_create olga --project ops
+""",
+    "operations.md: $ .venv/bin/python manage.py image_export": """
+.venv/bin/python manage.py user_create lena --project lab
+""",
+    "operations.md: $ .venv/bin/python manage.py metadefs_load": """
+.venv/bin/python manage.py metadefs_export --to /usr/share/glance/etc/metadefs
+""",
+    "install.md: $ .venv/bin/python manage.py serve --bind :9292": """
+openssl req -x509 -newkey rsa:2048 -nodes -keyout privkey.pem -out fullchain.pem -subj /CN=here -days 2
+""",
+    "scale-out.md: $ DATABASE_URL": _CATALOGUE,
+}
+
+# Blocks whose output is that of other settings than here.
+DIFFERENT = {"operations.md: $ .venv/bin/python manage.py doctor"}
+
+# Pages that need no service, or whose blocks start their own.
+OWN = {"backup.md", "configuration.md", "install.md", "scale-out.md", "upgrade.md"}
+OWN |= {"metrics.md", "monitoring.md"}
+# Pages that are skipped on machines without a program.
+PROGRAMS = {"metrics.md": "promtool", "monitoring.md": "promtool"}
+# Pages that `make test-long` runs.
+LONG = {"backup.md", "install.md", "operations.md", "scale-out.md", "upgrade.md"}
+
+
+def of(table: Mapping[str, Any], block: Block) -> Any:
+    """The value of a table for a block; None if it has none."""
+    return next((table[key] for key in table if block.title.startswith(key)), None)
+
+
+def is_compared(block: Block) -> bool:
+    return not block.title.startswith(tuple(DIFFERENT))
+
+
+def run_here() -> list[Block]:
+    return [block for block in every_block() if not of(ELSEWHERE, block)]
