@@ -140,6 +140,10 @@ def test_the_previous_release_goes_on_while_this_one_migrates_and_serves(
     new_folder.mkdir()
     old_start = servers.catalogue(old_folder, env, migrated=False, root=previous)
     with old_start as old, ExitStack() as stack:
+        with Api(old) as api:
+            kept = api.new(name="kept", tags=["old"], os_distro="debian")
+            assert api.upload(kept, b"of the old release").status_code == 204
+            shown = api.image(kept)
         with in_use(old) as before:
             servers.wait_until(lambda: len(before) > CLIENTS, "the first images")
             new = stack.enter_context(
@@ -148,6 +152,10 @@ def test_the_previous_release_goes_on_while_this_one_migrates_and_serves(
         with in_use(old, new) as together:
             enough = 5 * CLIENTS
             servers.wait_until(lambda: len(together) > enough, "images of both")
+        with Api(new) as api:
+            now = api.image(kept)
+            assert {name: now[name] for name in shown} == shown
+            assert api.data(kept) == b"of the old release"
         # Its worker does not know imports.
         with servers.frozen(psutil.Process(old.process.pid)):
             image_id = deleted_import(new)
