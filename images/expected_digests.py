@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import string
 from collections.abc import Mapping
+from typing import Final
 
 from images import errors
 
+# The algorithms whose digests clients can state and ask for: those of RFC 9530 section 5 that are
+# not deprecated.
+ALGORITHMS: Final = ("sha256", "sha512")
 # Names of hashlib -> hexadecimal digits.
 HEX_DIGITS = {"md5": 32, "sha1": 40, "sha256": 64, "sha384": 96, "sha512": 128}
 # Custom properties -> algorithms.
@@ -33,13 +37,17 @@ def is_digest(algorithm: str, value: str) -> bool:
     )
 
 
+def name_in_http(algorithm: str) -> str:
+    """Return the name that an algorithm of hashlib has in RFC 9530, such as ``sha-256``."""
+    return algorithm.replace("sha", "sha-")
+
+
 def check(expected: Mapping[str, str], actual: Mapping[str, str]) -> None:
     """Raise DigestMismatch if an expected digest differs from the actual digest of the data."""
     for algorithm, digest in expected.items():
         if actual[algorithm] != digest:
-            name = algorithm.replace("sha", "sha-")  # as in RFC 9530
             raise DigestMismatch(
-                f"Digest mismatch: {name} is {actual[algorithm]}, expected {digest}"
+                f"Digest mismatch: {name_in_http(algorithm)} is {actual[algorithm]}, expected {digest}"
             )
 
 

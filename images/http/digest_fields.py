@@ -10,18 +10,17 @@ from typing import Final
 
 from django.http import HttpRequest
 
-from images import errors
-from images.expected_digests import is_digest
+from images import errors, expected_digests
+from images.expected_digests import is_digest, name_in_http
 
-# RFC 9530 section 5: the algorithms that are not deprecated. Others are ignored.
-ALGORITHMS: Final = {"sha-256": "sha256", "sha-512": "sha512"}
+# Names in these header fields -> names in hashlib. Other algorithms are ignored.
+ALGORITHMS: Final = {name_in_http(it): it for it in expected_digests.ALGORITHMS}
 
 # A member of a dictionary (RFC 9651 section 3.2): its key and its value.
 KEY = r"([a-z*][a-z0-9_.*-]*)"
 ITEM = r':[A-Za-z0-9+/=]*:|"(?:[ !#-\[\]-~]|\\["\\])*"|\?[01]|[A-Za-z0-9*.+/:%_-]+'
 PARAMETERS = rf"(?:;\ *{KEY[1:-1]}(?:=(?:{ITEM}))?)*"
 MEMBER: Final = re.compile(rf"{KEY}(?:=({ITEM}))?{PARAMETERS}", re.ASCII)
-WANTED: Final = "Want-Repr-Digest"
 # The weight of an algorithm in Want-Repr-Digest; 0: not acceptable.
 WEIGHT: Final = re.compile("[0-9]|10", re.ASCII)
 COMMA: Final = re.compile(r"[ \t]*,[ \t]*", re.ASCII)
@@ -54,24 +53,28 @@ def field(digests: dict[str, str]) -> str:
     )
 
 
-def asked(request: HttpRequest) -> set[str]:
-    """Return the algorithms (names of hashlib) for which a request's header Want-Repr-Digest asks.
+def weights(request: HttpRequest) -> dict[str, int] | None:
+    """Return the weights in a request's header Want-Repr-Digest: name in hashlib -> weight.
 
-    Leaves out algorithms with the weight 0. Empty without the header, or if it is malformed.
+    0 means that the algorithm is not acceptable. Returns None without the header. The header is a
+    hint: a malformed value has no weights.
     """
-    weights = _weights(request.headers.get(WANTED, ""))
-    return {algorithm for algorithm, weight in weights.items() if weight}
+    text = request.headers.get("Want-Repr-Digest")
+    if text is None:
+        return None
+    return {
+        ALGORITHMS[key]: int(value)
+        for key, value in (_members(text) or {}).items()
+        if key in ALGORITHMS and WEIGHT.fullmatch(value)
+    }
 
 
-def wanted(request: HttpRequest, digests: Mapping[str, str]) -> dict[str, str]:
-    """Return the known digests that a client prefers by the header field Want-Repr-Digest.
+def preferred(digests: Mapping[str, str], weights: Mapping[str, int]) -> dict[str, str]:
+    """Return those of the known digests (algorithm -> hexadecimal) that have the greatest weight.
 
-    ``digests`` (algorithm -> hexadecimal) are the known digests of the data. Returns the
-    digests to which the field gives the greatest weight. Without the field, or if it names none
-    of their algorithms, returns all digests; a digest with the weight 0 is always left out. A
-    malformed field is ignored.
+    ``weights`` are those of Want-Repr-Digest. If they name none of the digests, all digests are
+    returned except those with the weight 0.
     """
-    weights = _weights(request.headers.get(WANTED, ""))
     accepted = {it: digest for it, digest in digests.items() if weights.get(it) != 0}
     greatest = max((weights[it] for it in accepted if it in weights), default=None)
     return {
@@ -102,15 +105,6 @@ def _parse(name: str, text: str) -> dict[str, str]:
                 raise _malformed(name)
             digests[algorithm] = digest
     return digests
-
-
-def _weights(text: str) -> dict[str, int]:
-    """Return the weights in Want-Repr-Digest: algorithm -> weight; empty if the text is malformed."""
-    return {
-        ALGORITHMS[key]: int(value)
-        for key, value in (_members(text) or {}).items()
-        if key in ALGORITHMS and WEIGHT.fullmatch(value)
-    }
 
 
 def _members(text: str) -> dict[str, str] | None:

@@ -76,12 +76,13 @@ def _digests(http: HttpRequest, image: Row) -> dict[str, str]:
     the image's own algorithm is returned. If the header names an algorithm whose digest is not
     known, the background worker is asked to compute that digest.
     """
-    if digest_fields.WANTED not in http.headers:
+    weights = digest_fields.weights(http)
+    if weights is None:
         return {image["os_hash_algo"]: image["os_hash_value"]}
     known = known_digests.of(image)
-    if digest_fields.asked(http) - known.keys():
+    if any(weights[algorithm] for algorithm in weights.keys() - known.keys()):
         wanted_digests.ask(image["id"])
-    return digest_fields.wanted(http, known)
+    return digest_fields.preferred(known, weights)
 
 
 def _response(

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 
 from images import access, errors, imports
 from images.attributes import MAX_SIZE
-from images.expected_digests import HEX_DIGITS, is_digest
+from images.expected_digests import ALGORITHMS, HEX_DIGITS, is_digest
 from images.http import request_body, responses
 from images.http.views import ApiViewSet, get_caller
 from images.imports import ChecksumFile, ImportRequest, RemoteReference
@@ -25,7 +25,6 @@ REMOTE = {
 FLAGS = ("all_stores", "all_stores_must_succeed")
 EXPECTED, EXPECTED_AFTER = "expected", "expected_after"
 CHECKSUM_URL, CHECKSUM_NAME = "checksum_url", "checksum_name"
-DIGESTS = ("sha256", "sha512")  # digests that a request can state for the data
 COMPARED = (ImportMethod.WEB_DOWNLOAD, ImportMethod.GLANCE_DIRECT)
 
 
@@ -89,11 +88,11 @@ def _expected(
     if expected is None:
         return None, {}
     _check_compared(member, method)
-    if not isinstance(expected, dict) or not expected.keys() <= {"size", *DIGESTS}:
+    if not isinstance(expected, dict) or not expected.keys() <= {"size", *ALGORITHMS}:
         raise errors.Invalid(
-            f"'{member}' must be an object with the members size, {', '.join(DIGESTS)}."
+            f"'{member}' must be an object with the members size, {', '.join(ALGORITHMS)}."
         )
-    digests = {name: expected[name] for name in DIGESTS if name in expected}
+    digests = {name: expected[name] for name in ALGORITHMS if name in expected}
     for name, value in digests.items():
         if not isinstance(value, str) or not is_digest(name, value):
             raise errors.Invalid(

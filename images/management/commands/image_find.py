@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
-from typing import Any
+from typing import Any, Final
 
 from django.core.management.base import CommandError
 
 from images import errors
 from images.console import CatalogueCommand
+from images.expected_digests import ALGORITHMS
 from images.models import Image
 from images.operations import known_digests
+
+NAMES: Final = (*ALGORITHMS, "md5")
 
 
 class Command(CatalogueCommand):
@@ -23,14 +26,14 @@ class Command(CatalogueCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         digest = parser.add_mutually_exclusive_group(required=True)
-        for name in ("sha256", "sha512", "md5"):
+        for name in NAMES:
             digest.add_argument(
                 f"--{name}", metavar="HEX", help=f"the {name} of the data"
             )
         self.add_json_option(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        given = ((name, options[name]) for name in ("sha256", "sha512", "md5"))
+        given = ((name, options[name]) for name in NAMES)
         algorithm, digest = next((name, value) for name, value in given if value)
         try:
             condition = known_digests.having(algorithm, digest)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from images.api.v2 import image_import, tasks
 from images.api.v2.openapi.images import IMAGE, IMAGE_ID
 from images.api.v2.openapi.transfers import STORE
+from images.expected_digests import ALGORITHMS
 from images.http.openapi import (
     FLAG,
     NUMBER,
@@ -74,7 +75,7 @@ def components() -> Document:
         uri=TEXT,
         **dict.fromkeys(image_import.REMOTE, TEXT),
     )
-    digests = dict.fromkeys(image_import.DIGESTS, TEXT)
+    digests = dict.fromkeys(ALGORITHMS, TEXT)
     expected = fields(size=NUMBER, **digests) | {"additionalProperties": False}
     wanted = fields(
         "method",
