@@ -23,7 +23,8 @@ Members = list[Member]
 def members(image_id: str, only: str | None = None) -> Members:
     """Return the members of an image, in the order in which they were added.
 
-    With ``only``, the id of a project, at most the member with this id is returned.
+    With ``only``, the id of a project, at most the member with this id is returned; no member if it
+    is empty.
     """
     found = Member.objects.filter(image=image_id).order_by("pk")
     return list(found if only is None else found.filter(member=only))
@@ -32,13 +33,22 @@ def members(image_id: str, only: str | None = None) -> Members:
 def member(image: Target, project: str, only: str | None = None) -> Member:
     """Return one member of a ``shared`` image.
 
-    ``only`` is the one project whose membership the caller is allowed to see; None stands for
-    all projects. Raises NotFound if there is no such member or the caller is not allowed to see
-    it, Invalid for text that cannot be a project id.
+    ``only`` is the result of ``only_seen``. Raises NotFound if there is no such member or the caller
+    is not allowed to see it, Invalid for text that cannot be a project id.
     """
     if image["visibility"] != "shared" or only not in (None, project):
         raise no_member(image["id"], project)
     return _member(image["id"], project)
+
+
+def only_seen(caller: Caller, image: Target) -> str | None:
+    """Return the one project whose membership in an image the caller is allowed to see; None: all.
+
+    A caller without a project sees no membership: the result is empty, which is no project's id.
+    """
+    if access.may(caller, "get_other_members", image):
+        return None
+    return caller.project or ""
 
 
 def is_visible(caller: Caller, image: Target, member: Member) -> bool:

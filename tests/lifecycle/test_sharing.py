@@ -246,6 +246,21 @@ def test_a_limited_credential_of_a_member_that_may_share_does_only_what_it_may(
     assert sharing.may_share(stranger, target, "delete_member")
 
 
+def test_a_caller_without_a_project_sees_no_membership(
+    make_image: Any, member: Caller, stranger: Caller
+) -> None:
+    image = make_image()
+    sharing.add(image.pk, "b", member)
+    target = {"id": image.pk, "owner": image.owner, "visibility": "shared"}
+
+    def seen(caller: Caller) -> list[str]:
+        only = sharing.only_seen(caller, target)
+        return [entry.member for entry in sharing.members(image.pk, only)]
+
+    assert seen(replace(stranger, project=None)) == seen(stranger) == []
+    assert seen(replace(stranger, project="b")) == seen(member) == ["b"]
+
+
 def test_members_above_a_lowered_limit_can_be_changed(
     make_image: Any, member: Caller, settings: Any
 ) -> None:

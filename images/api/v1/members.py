@@ -90,14 +90,13 @@ def _sharer(request: Request, image_id: str, *actions: str) -> Caller:
 
 
 def _only(caller: Caller, image: Row) -> str | None:
-    """Return the only member of an image that the caller can see: the caller's project.
+    """Return the one project whose membership the caller sees; None if it sees all.
 
-    Returns None if the caller can see all members.
+    A project that can share the image sees all members.
     """
-    all_of_them = access.may(caller, "get_other_members", image) or sharing.may_share(
-        caller, image
-    )
-    return None if all_of_them else caller.project
+    if sharing.may_share(caller, image):
+        return None
+    return sharing.only_seen(caller, image)
 
 
 def _document(name: str, value: str, can_share: bool) -> dict[str, Any]:

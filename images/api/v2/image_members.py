@@ -26,7 +26,7 @@ class ImageMemberViewSet(ApiViewSet):
         caller = get_caller(request)
         image = access.get_image(caller, image_id, "get_members")
         sharing.check_shared(image["visibility"])
-        members = sharing.members(image_id, _only(caller, image))
+        members = sharing.members(image_id, sharing.only_seen(caller, image))
         documents = [
             _document(member)
             for member in members
@@ -53,14 +53,14 @@ class ImageMemberViewSet(ApiViewSet):
             if access.key_allows(caller, "get_member"):
                 raise sharing.no_member(image_id, member_id) from None
             raise
-        member = sharing.member(image, member_id, _only(caller, image))
+        member = sharing.member(image, member_id, sharing.only_seen(caller, image))
         return responses.json(_document(member))
 
     def update(self, request: Request, image_id: str, member_id: str) -> HttpResponse:
         """Set the status of a member to accepted, pending or rejected; return the membership."""
         caller = get_caller(request)
         image = _image(caller, image_id, member_id, "get_member")
-        sharing.member(image, member_id, _only(caller, image))
+        sharing.member(image, member_id, sharing.only_seen(caller, image))
         access.require(caller, "modify_member", image)
         document = _object(request)
         if "status" not in document:
@@ -89,14 +89,6 @@ def _image(caller: Caller, image_id: str, member_id: str, action: str) -> Row:
     image = {**access.find(caller, image_id), "member_id": member_id}
     access.require(caller, action, image)
     return image
-
-
-def _only(caller: Caller, image: Row) -> str | None:
-    """Return the only member of an image that the caller can see: the caller's project.
-
-    Returns None if the caller can see all members.
-    """
-    return None if access.may(caller, "get_other_members", image) else caller.project
 
 
 def _object(request: Request) -> dict[str, Any]:
