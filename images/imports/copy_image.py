@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from typing import cast
 
 from images import lifecycle
 from images.access import Caller
 from images.failpoints import failpoint
+from images.imports.plugins import Changed
 from images.imports.request import ImportRequest
 from images.models import Image, Transfer
 from images.stores import Blocks
@@ -49,16 +50,17 @@ def queue(
 def bring_in(
     image: Image,
     transfer: Transfer,
-    until_stopped: Callable[[Iterator[bytes]], Iterator[bytes]],
+    changed: Changed,
     actor: Caller,
 ) -> None:
     """Copy the image's data to the target stores of the transfer, from the first readable copy.
 
-    ``until_stopped`` wraps the iterator of blocks, and raises ServerStopping when the worker is
-    stopping. Raises the errors of ``lifecycle.receive``.
+    ``changed`` returns the blocks as plugins change them, and raises ServerStopping when the worker
+    is stopping. Raises the errors of ``lifecycle.receive``.
     """
     failpoint("image_copy.claimed")
-    lifecycle.receive(image, transfer, until_stopped(_blocks(image)), actor)
+    blocks, source = changed(_blocks(image))
+    lifecycle.receive(image, transfer, blocks, actor, source=source)
 
 
 def _blocks(image: Image) -> Iterator[bytes]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Protocol
 
 from django.conf import settings
@@ -10,6 +10,7 @@ from django.conf import settings
 from images import errors
 from images.access import Caller
 from images.imports import copy_image, glance_direct, glance_download, web_download
+from images.imports.plugins import Changed
 from images.imports.request import ImportRequest
 from images.models import Image, ImportMethod, Transfer
 from images.transfers.targets import Targets
@@ -45,13 +46,13 @@ class Method(Protocol):
         self,
         image: Image,
         transfer: Transfer,
-        until_stopped: Callable[[Iterator[bytes]], Iterator[bytes]],
+        changed: Changed,
         actor: Caller,
     ) -> None:
         """Store the data of a transfer that a background worker has claimed, and finish the transfer.
 
-        ``until_stopped`` wraps the iterator of blocks, and raises ServerStopping when the
-        worker is stopping.
+        ``changed`` returns the blocks as plugins change them; reading them raises ServerStopping
+        when the worker is stopping.
         """
 
 

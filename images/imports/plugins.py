@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from django.conf import settings
 
@@ -18,6 +18,7 @@ from images.failpoints import failpoint
 from images.imports import conversion
 from images.imports.decompression import decompressed
 from images.imports.request import ImportRequest
+from images.lifecycle import SourceStatement
 from images.models import Image, Transfer, TransferKind
 from images.stores import free_space
 from images.stores.digests import Digests, digesting
@@ -28,6 +29,16 @@ CONVERSION = "image_conversion"
 AFTER: Final = "expected_after"  # a key of the task's request
 # Transfers whose data plugins never change: it stays where it is, or must equal other copies.
 UNCHANGED = (TransferKind.IMAGE_COPY, TransferKind.LOCATION)
+
+
+class Arriving(NamedTuple):
+    """The data of a transfer as plugins change it, and what was stated of it before."""
+
+    blocks: Iterator[bytes]
+    source: SourceStatement = SourceStatement()
+
+
+Changed = Callable[[Iterator[bytes]], Arriving]
 
 
 def shown(wanted: ImportRequest) -> dict[str, Any]:
@@ -43,22 +54,22 @@ def applied(
     transfer: Transfer,
     blocks: Iterator[bytes],
     check_running: Callable[[], None],
-) -> Iterator[bytes]:
+) -> Arriving:
     """Return the blocks of a transfer's data as the import plugins change them.
 
-    Only data that clients bring in by the import API is changed. The call also changes two
-    arguments, without saving them: ``transfer`` then expects the size and digests that its client
-    has stated for the changed data, and its ``source_digests`` are the digests stated for the
-    arriving data. ``image`` then has the formats of the changed data, and no longer the properties
-    in which its owner states digests, because they are compared with the arriving data.
-    ``check_running`` raises an error when the worker is stopping.
+    Only data that clients bring in by the import API is changed. The result also has the digests
+    that were stated for the arriving data. The call changes two arguments, without saving them:
+    ``transfer`` then expects the size and digests that its client has stated for the changed data.
+    ``image`` then has the formats of the changed data, and no longer the properties in which its
+    owner states digests, because they are compared with the arriving data. ``check_running`` raises
+    an error when the worker is stopping.
 
     The iteration raises Invalid for data of another size or digest, ContentRefused, OverLimit,
     StoreFull, ProgramFailed, and the errors of ``check_running`` and of ``blocks``.
     """
     changes, after = can_change(image, transfer), _expected_after(transfer)
     if not (changes or after):
-        return blocks
+        return Arriving(blocks)
     decompresses, converts = _decompresses(image), _converts(image)
     size, digests = transfer.bytes_expected, transfer.expected_digests or {}
     transfer.bytes_expected = after.pop("size", None if changes else size)
@@ -67,9 +78,11 @@ def applied(
     image.properties = {
         name: value for name, value in image.properties.items() if name not in stated
     }
+    source = SourceStatement()
     if changes:
-        transfer.source_digests = {**_by_algorithm(stated), **digests}
-        transfer.source_stated_by = "import" if digests else "owner"
+        by = "import" if digests else "owner"
+        source = SourceStatement({**_by_algorithm(stated), **digests}, by)
+        blocks = _kept_alive(transfer, blocks)
     blocks = _compared(lifecycle.counted(image, blocks, size), digests, stated)
     if decompresses:
         blocks = _decompressed(blocks)
@@ -77,7 +90,7 @@ def applied(
         disk_format = image.disk_format or ""
         blocks = _converted(image, transfer, disk_format, blocks, check_running)
         image.disk_format = settings.IMAGECATALOG_CONVERSION_FORMAT
-    return blocks
+    return Arriving(blocks, source)
 
 
 def can_change(image: Image, transfer: Transfer) -> bool:
@@ -107,6 +120,17 @@ def _converts(image: Image) -> bool:
     is_disk = image.container_format == "bare" and image.disk_format in conversion.NAMES
     is_other = image.disk_format != settings.IMAGECATALOG_CONVERSION_FORMAT
     return is_on and is_disk and is_other
+
+
+def _kept_alive(transfer: Transfer, blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the blocks of a transfer's data, and send heartbeats, before plugins change the data.
+
+    Compressed data can have gigabytes that yield nothing, such as zeros after its end.
+    """
+    beat = heartbeat.at_intervals(transfer)
+    for block in blocks:
+        beat()
+        yield block
 
 
 def _decompressed(blocks: Iterator[bytes]) -> Iterator[bytes]:

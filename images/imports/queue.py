@@ -79,7 +79,7 @@ def carry_out(transfer_id: UUID, stopping: Callable[[], bool] = lambda: False) -
             check_running()
             yield block
 
-    def changed(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    def changed(blocks: Iterator[bytes]) -> plugins.Arriving:
         return plugins.applied(image, transfer, until_stopped(blocks), check_running)
 
     published_digests.expect(transfer, actor)

@@ -5,13 +5,14 @@ New locations, whose data stays at the URL, are read and checked in the same way
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 from images import errors, lifecycle, stores
 from images.access import Caller
 from images.failpoints import failpoint
 from images.imports import published_digests
+from images.imports.plugins import Changed
 from images.imports.request import ImportRequest
 from images.models import Image, Status, Transfer, TransferKind
 from images.transfers import sources
@@ -62,16 +63,17 @@ def queue(
 def bring_in(
     image: Image,
     transfer: Transfer,
-    until_stopped: Callable[[Iterator[bytes]], Iterator[bytes]],
+    changed: Changed,
     actor: Caller,
 ) -> None:
     """Download the data at a URL and store it; for a new location, only read and check the data.
 
-    ``until_stopped`` wraps the iterator of blocks, and raises ServerStopping when the worker is
-    stopping. Raises the errors of ``lifecycle.receive``.
+    ``changed`` returns the blocks as plugins change them, and raises ServerStopping when the worker
+    is stopping. Raises the errors of ``lifecycle.receive``.
     """
     failpoint(f"{TransferKind(transfer.kind).name.lower()}.claimed")
-    lifecycle.receive(image, transfer, until_stopped(_blocks(transfer)), actor)
+    blocks, source = changed(_blocks(transfer))
+    lifecycle.receive(image, transfer, blocks, actor, source=source)
 
 
 def _blocks(transfer: Transfer) -> Iterator[bytes]:

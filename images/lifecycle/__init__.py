@@ -11,6 +11,7 @@ from __future__ import annotations
 from images.lifecycle.caching import cache_later, cache_queued, tidy_cache
 from images.lifecycle.changes import change, clean_changes
 from images.lifecycle.checked_data import (
+    SourceStatement,
     check_pinned_size,
     check_ready,
     check_size_cap,
@@ -75,6 +76,7 @@ __all__ = [
     "RemoveLocationAt",
     "ReplaceLocations",
     "Source",
+    "SourceStatement",
     "Trashed",
     "add_location",
     "cache_later",

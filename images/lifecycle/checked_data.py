@@ -11,6 +11,8 @@ import hashlib
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from django.conf import settings
 from django.utils import timezone
@@ -85,6 +87,19 @@ class DataFacts:
     source_digests: Mapping[str, str] = field(default_factory=dict)
 
 
+class SourceStatement(NamedTuple):
+    """The digests (algorithm -> hexadecimal) that were stated of data before plugins changed it.
+
+    ``by`` is the kind of statement, such as ``import`` or ``owner``; empty if there was none.
+    """
+
+    digests: Mapping[str, str] = MappingProxyType({})
+    by: str = ""
+
+
+NOTHING_STATED: Final = SourceStatement()
+
+
 class CheckedData:
     """The blocks of an image's data, which are checked while they are read; iterate only once.
 
@@ -104,16 +119,14 @@ class CheckedData:
         checksum: str | None = None,
         digests: Mapping[str, str] | None = None,
         stated_by: str = "repr-digest",
-        source_digests: Mapping[str, str] | None = None,
-        source_stated_by: str = "",
+        source: SourceStatement = NOTHING_STATED,
     ) -> None:
         """Prepare the checks of data for an image.
 
         ``expected`` (bytes), ``checksum`` (MD5) and ``digests`` (algorithm -> hexadecimal) are
-        claims about the data. ``stated_by`` says where the digests come from, such as ``import``,
-        and ``source_stated_by`` where ``source_digests`` do; one of them becomes
-        ``DataFacts.verified_by``. ``source_digests`` are digests of the data before plugins changed
-        it; another part of the import compares them. ``room`` is the number of bytes that the
+        claims about the data. ``stated_by`` says where the digests come from, such as ``import``;
+        it, or ``source.by``, becomes ``DataFacts.verified_by``. Another part of the import compares
+        the digests of ``source``. ``room`` is the number of bytes that the
         owner's quota leaves; None for no quota. Raises Invalid if the image lacks a format, its
         signature cannot be verified, or digests in its custom properties are malformed.
         """
@@ -123,8 +136,7 @@ class CheckedData:
         self._signature = signatures.of(self._criteria.signature)
         self._checksum = checksum
         self._expected_digests, self._stated_by = digests or {}, stated_by
-        self._source_digests = source_digests or {}
-        self._source_stated_by = source_stated_by
+        self._source_stated = source
         self._owner_digests = expected_digests.of_owner(self._criteria.owner_digests)
         self._blocks = counted(image, blocks, expected, room)
 
@@ -156,7 +168,7 @@ class CheckedData:
     def _algorithms(self) -> set[str]:
         algorithms = {"md5", self._criteria.hash_algorithm}
         algorithms |= {*self._expected_digests, *self._owner_digests}
-        algorithms |= self._source_digests.keys()
+        algorithms |= self._source_stated.digests.keys()
         return algorithms | ({self._signature.algorithm} if self._signature else set())
 
     def _conclude(self, digests: Digests, inspector: Inspector) -> DataFacts:
@@ -187,7 +199,7 @@ class CheckedData:
             "checksum": self._checksum,
         }
         by = next((name for name, known in stated.items() if known), "")
-        return by or (self._source_stated_by if self._source_digests else "")
+        return by or (self._source_stated.by if self._source_stated.digests else "")
 
     def _source(self, digests: Mapping[str, str]) -> Mapping[str, str]:
         """Return the stated digests of the data as it was before import plugins changed it.
@@ -195,8 +207,8 @@ class CheckedData:
         Empty if they agree with ``digests``, the computed digests of the data: then no plugin
         has changed the data.
         """
-        is_same = self._source_digests.items() <= digests.items()
-        return {} if is_same else self._source_digests
+        stated = self._source_stated.digests
+        return {} if stated.items() <= digests.items() else stated
 
 
 def check_empty(image: Image) -> None:

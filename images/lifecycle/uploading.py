@@ -17,8 +17,10 @@ from images.lifecycle import late_digests
 from images.lifecycle.changes import change, clean_changes
 from images.lifecycle.checked_data import (
     DATA_COLUMNS,
+    NOTHING_STATED,
     CheckedData,
     DataFacts,
+    SourceStatement,
     check_formats_set,
     check_ready,
     check_same,
@@ -118,6 +120,7 @@ def receive(
     staged: Transfer | None = None,
     stored: UploadChunk | None = None,
     changes: Changes | None = None,
+    source: SourceStatement = NOTHING_STATED,
 ) -> None:
     """Store the data of a transfer that has begun, and activate the image.
 
@@ -129,11 +132,12 @@ def receive(
     ``status_on_failure``. ``staged`` is the transfer of the staged data that ``blocks`` yields;
     it ends together with ``transfer``. If all staged data is in the chunk ``stored``, the data
     is checked but not written again: the object of the chunk becomes the image's object.
-    ``changes``, which must be checked already, are made when the image becomes active. Raises
-    the errors of ``upload`` for its data, and of ``change``.
+    ``changes``, which must be checked already, are made when the image becomes active. ``source``
+    is what was stated of the data before plugins changed it. Raises the errors of ``upload`` for
+    its data, and of ``change``.
     """
     try:
-        received = _receive(image, transfer, blocks, stored)
+        received = _receive(image, transfer, blocks, stored, source)
         failpoint(f"{TransferKind(transfer.kind).name.lower()}.stored")
         with locked(transfer.image_id, actor, deleted=True) as image:
             leases.finish(transfer)
@@ -164,11 +168,13 @@ def receive_staged(
     staged: Transfer,
     *,
     unchanged: bool = True,
+    source: SourceStatement = NOTHING_STATED,
 ) -> None:
     """Import the data of ``staged`` by the transfer ``attempt``, and remove its chunks.
 
     If the staged data is one object, which is in the only target store, and ``unchanged`` says
     that no plugin changes it, this object becomes the image's object and is not written again.
+    ``source`` is as for ``receive``.
 
     After a temporary error the chunks are kept, so that the same data can be imported later;
     any other error ends ``staged`` too. Raises the errors of ``upload`` for its data.
@@ -177,7 +183,9 @@ def receive_staged(
     reusable = unchanged and stores_wanted == [staged.store]
     stored = chunks.only(staged) if reusable else None
     try:
-        receive(image, attempt, blocks, actor, staged=staged, stored=stored)
+        receive(
+            image, attempt, blocks, actor, staged=staged, stored=stored, source=source
+        )
     except errors.ImageError as error:
         if not _is_temporary(error):
             leases.fail(staged, error, actor)
@@ -197,6 +205,7 @@ def _receive(
     transfer: Transfer,
     blocks: Iterable[bytes],
     chunk: UploadChunk | None,
+    source: SourceStatement,
 ) -> Received:
     """Check the data of a transfer, and write it to its target stores; return the result.
 
@@ -213,8 +222,7 @@ def _receive(
         checksum=transfer.checksum,
         digests=transfer.expected_digests,
         stated_by="import" if transfer.task_id else "repr-digest",
-        source_digests=transfer.source_digests,
-        source_stated_by=transfer.source_stated_by,
+        source=source,
     )
     if transfer.kind == TransferKind.LOCATION:
         return Received(data.read(), [(transfer.store, sources.url(transfer))])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Self
 from uuid import uuid4
 
@@ -155,10 +153,6 @@ class Transfer(models.Model):
     error = models.TextField(blank=True, help_text="message for users")
     # The metadata that the client of a resumable upload sent; returned unchanged.
     metadata = models.TextField(blank=True, help_text="Upload-Metadata of tus")
-
-    # Not columns: what was stated of the data before plugins change it, and what has stated it.
-    source_digests: Mapping[str, str] = MappingProxyType({})
-    source_stated_by = ""
 
     objects = TransferQuerySet.as_manager()
 

@@ -17,19 +17,10 @@ import pytest
 
 from images.errors import ContentRefused
 from images.imports.decompression import decompressed
+from tests.zips import zipped
 
 MIB = 1 << 20
 DATA = os.urandom(MIB) + bytes(2 * MIB) + b"the end"
-
-
-def zipped(
-    data: bytes, method: int = zipfile.ZIP_DEFLATED, names: tuple[str, ...] = ("disk",)
-) -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", method) as archive:
-        for name in names:
-            archive.writestr(name, data)
-    return file.getvalue()
 
 
 class Pipe(io.RawIOBase):

@@ -20,6 +20,7 @@ from tests.copies import waiting_copies, work
 from tests.qemu import DISK, inspect
 from tests.rows import current
 from tests.web import allow_in_process, serving_folder
+from tests.zips import zipped
 
 MIB = 1 << 20
 DATA = os.urandom(MIB) + bytes(2 * MIB)
@@ -187,6 +188,38 @@ def test_an_import_that_was_interrupted_still_knows_what_was_stated(
 @pytest.fixture
 def converting(settings: Any) -> None:
     settings.IMAGECATALOG_IMPORT_PLUGINS = ("image_decompression", "image_conversion")
+
+
+TAIL = bytes(8 * MIB)
+EMPTY_BLOCKS = b"\x1f\x8b\x08" + bytes(7) + b"\0\0\0\xff\xff" * (8 * MIB // 5)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [gzip.compress(b"x") + TAIL, zipped(b"x") + TAIL, EMPTY_BLOCKS],
+    ids=["zeros behind gzip", "zeros behind zip", "empty blocks"],
+)
+def test_an_import_gives_heartbeats_while_compressed_data_yields_nothing(
+    data: bytes, make: Make, member: Caller, settings: Any
+) -> None:
+    settings.IMAGECATALOG_LEASE_SECONDS = 0  # a heartbeat at every step
+    image = make()
+    uploads.stage(image.pk, [data], member)
+    imports.request_import(image.pk, DIRECT, member)
+    (waiting,) = waiting_copies()
+    read = 0  # blocks of 1 MiB
+
+    def delete_at_the_third_block() -> bool:
+        nonlocal read
+        read += 1
+        if read == 3:
+            lifecycle.delete(image.pk, member)
+        return False
+
+    with pytest.raises(errors.Gone):
+        queue.carry_out(waiting, delete_at_the_third_block)
+
+    assert read == 3  # the next heartbeat has found the transfer ended
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
