@@ -123,14 +123,22 @@ def _targets(wanted: ImportRequest) -> Targets:
     """Return the stores that get the data: the requested stores, all stores, or the default store.
 
     Raises Conflict if a store is not configured, OverLimit if an image cannot have so many
-    locations, StoreReadOnly.
+    locations, StoreReadOnly for a read-only store; a copy to a read-only store is accepted, and
+    fails, as in Glance.
     """
     names: Sequence[str | None] = wanted.store_ids or (None,)
     if wanted.all_stores:
         names = [store.id for store in stores.configured()]
     try:
-        found = tuple(lifecycle.writable_store(name) for name in names)
+        found = tuple(_target(name, wanted.method) for name in names)
     except errors.Invalid as error:
         raise errors.Conflict(str(error)) from None
     attributes.check_location_count(len(found))
     return Targets(found, wanted.all_must_succeed)
+
+
+def _target(name: str | None, method: str) -> stores.Store:
+    """Return the store with this id, or the default store. Raises Invalid, StoreReadOnly."""
+    if name and method == ImportMethod.COPY_IMAGE:
+        return stores.get(name)
+    return lifecycle.writable_store(name)

@@ -113,9 +113,23 @@ def test_an_image_that_is_not_active_is_409(
     assert copy(api.admin, make_image(status), "far").status_code == 409
 
 
-@pytest.mark.parametrize(
-    ("store", "code"), [("local", 400), ("nope", 409), ("http", 410)]
-)
+def test_a_copy_to_a_read_only_store_is_a_task_that_fails(
+    api: Any, image: Image
+) -> None:
+    assert copy(api.admin, image, "http").status_code == 202
+    work()
+
+    shown = show(api.admin, image)
+    assert (shown["status"], shown["stores"]) == ("active", "local")
+    assert shown["os_glance_failed_import"] == "http"
+    (task,) = tasks(api.admin, image)
+    assert (task["status"], task["message"][:30]) == (
+        "failure",
+        "Data cannot be stored at a URL",
+    )
+
+
+@pytest.mark.parametrize(("store", "code"), [("local", 400), ("nope", 409)])
 def test_a_store_that_cannot_get_a_copy_is_refused(
     store: str, code: int, api: Any, image: Image
 ) -> None:
