@@ -5,13 +5,9 @@ Each store has one such thread. The thread that has handled the request is free 
 
 from __future__ import annotations
 
-import fcntl
 import selectors
 import socket
-import struct
-import termios
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import copy_context
@@ -22,6 +18,7 @@ from gunicorn.workers.gthread import (  # type: ignore[import-untyped]
 )
 
 from images import errors, min_rate
+from images.http import connection
 
 SENT_AT_ONCE: Final = 1 << 20  # bytes to one client, before the next client
 CHECK_SECONDS: Final = 5.0
@@ -49,8 +46,8 @@ class Download:
         self.log: Callable[[], None] | None = None  # the record of the request
         self.context = copy_context()  # names the request in log records
         self.sent = 0
-        self._delivered, self._unread_before = 0, _unread(sock)
-        self._began = self._progress_at = time.monotonic()
+        self._delivered, self._unsent_before = 0, connection.unsent(sock)
+        self._began = self._progress_at = self._checked_at = min_rate.clock()
 
     @property
     def is_whole(self) -> bool:
@@ -75,11 +72,16 @@ class Download:
         """Return whether the client reads too slowly: nothing for too long, or too little on average.
 
         Too long is a minute, and additionally the time that a slow client needs for the bytes in
-        buffers between service and client. ``now`` is the monotonic time in seconds.
+        buffers between service and client. Time in which the client has received all that was sent
+        does not count: then it waits for the store. ``now`` is the present ``min_rate.clock``.
         """
-        delivered = self.sent + self._unread_before - _unread(self._sock)
-        if delivered > self._delivered:
+        unsent = connection.unsent(self._sock)
+        delivered = self.sent + self._unsent_before - unsent
+        if not unsent:
+            self._began += now - self._checked_at
+        if delivered > self._delivered or not unsent:
             self._delivered, self._progress_at = delivered, now
+        self._checked_at = now
         expected = (now - self._began - min_rate.PAUSE) * min_rate.SLOWEST
         pause = min_rate.PAUSE + min(self._delivered, BUFFERED) / BUFFERED_RATE
         return now - self._progress_at > pause or delivered < expected
@@ -87,7 +89,7 @@ class Download:
     def progress(self, now: float) -> str:
         """Return a sentence for the log: how many bytes the client has read in which time.
 
-        ``now`` is the monotonic time in seconds.
+        ``now`` is the present ``min_rate.clock``.
         """
         return (
             f"{self._delivered} bytes were read in {now - self._began:.0f} s, the last of "
@@ -97,12 +99,6 @@ class Download:
     def close(self) -> None:
         """Close the file or connection from which the download's data is read."""
         self._blocks.close()
-
-
-def _unread(sock: socket.socket) -> int:
-    """Return how many bytes in the socket's send buffer the client has not received yet."""
-    count: int = struct.unpack("i", fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)))[0]
-    return count
 
 
 Finished = Callable[[Any, Download, Exception | None], None]
@@ -172,7 +168,7 @@ class Sender:
                     self._calls.run_callbacks(key.fileobj)
                 else:
                     self._send(*key.data)
-            now = time.monotonic()
+            now = min_rate.clock()
             if now >= self._next_check:
                 self._next_check = now + CHECK_SECONDS
                 self._end_slow_ones(now)

@@ -62,7 +62,9 @@ def upload(request: HttpRequest, caller: Caller) -> Iterator[None]:
     transfers as it is allowed.
     """
     shares = concurrency.shares()
-    place = shares.take(_place(request, caller, connection.end_receiving))
+    place = shares.take(
+        _place(request, caller, connection.end_receiving, connection.has_unread)
+    )
     try:
         yield
     finally:
@@ -87,7 +89,9 @@ def download(
     direct = streaming.direct_to(request, blocks)
     shares = concurrency.sent_shares() if direct else concurrency.shares()
     try:
-        place = shares.take(_place(request, caller, connection.abort))
+        place = shares.take(
+            _place(request, caller, connection.abort, connection.has_sent_all)
+        )
     except errors.TooManyTransfers:
         streaming.close(blocks)
         raise
@@ -102,11 +106,16 @@ def download(
 
 
 def _place(
-    request: HttpRequest, caller: Caller, end: Callable[[socket], None]
+    request: HttpRequest,
+    caller: Caller,
+    end: Callable[[socket], None],
+    delayed: Callable[[socket], bool],
 ) -> Place:
     address = client_address.network_of(client_address.client(request))
     sock = request.META.get("gunicorn.socket")
     if sock is None:
         return Place(address, caller.project)
     moved = partial(connection.moved, sock)
-    return Place(address, caller.project, moved, partial(end, sock))
+    return Place(
+        address, caller.project, moved, partial(end, sock), partial(delayed, sock)
+    )

@@ -6,9 +6,11 @@ BodyIncomplete. The module works on sockets and does not know HTTP.
 
 from __future__ import annotations
 
+import fcntl
 import socket
 import ssl
 import struct
+import termios
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -164,6 +166,35 @@ def moved(sock: socket.socket) -> int:
     info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _MOVED.size)
     received, acknowledged = _MOVED.unpack(info)
     return int(received + acknowledged)
+
+
+def has_unread(sock: socket.socket) -> bool:
+    """Return whether bytes of the client have arrived that the service has not read yet.
+
+    Raises OSError for a closed connection.
+    """
+    return _bytes(sock, termios.FIONREAD) > 0
+
+
+def has_sent_all(sock: socket.socket) -> bool:
+    """Return whether the client has received all bytes that the service has sent.
+
+    Raises OSError for a closed connection.
+    """
+    return not unsent(sock)
+
+
+def unsent(sock: socket.socket) -> int:
+    """Return how many bytes in the socket's send buffer the client has not received yet.
+
+    Raises OSError for a closed connection.
+    """
+    return _bytes(sock, termios.TIOCOUTQ)
+
+
+def _bytes(sock: socket.socket, request: int) -> int:
+    count: int = struct.unpack("i", fcntl.ioctl(sock, request, bytes(4)))[0]
+    return count
 
 
 def end_receiving(sock: socket.socket) -> None:

@@ -26,19 +26,22 @@ class Place:
         project: str | None,
         moved: Callable[[], int] | None = None,
         end: Callable[[], None] | None = None,
+        delayed: Callable[[], bool] | None = None,
     ) -> None:
         """Describe a transfer that begins now.
 
         ``address`` is the network address of the client, empty if unknown; ``project`` is the
         client's project, None if there is none. ``moved`` returns how many bytes the transfer's
         connection has carried, or raises OSError; without it the rate is unknown. ``end`` makes the
-        transfer fail; without it the transfer cannot be ended early.
+        transfer fail; without it the transfer cannot be ended early. ``delayed`` returns whether
+        the service, such as its store, delays the transfer at present, and not the client; or
+        raises OSError.
         """
         self.address, self.project = address, project
         named = ("address", address), ("project", project or "")
         self.holders = [holder for holder in named if holder[1]]
         self.end = end
-        self._moved = moved
+        self._moved, self._delayed = moved, delayed
         now = time.monotonic()
         self._earlier = self._recent = now, self._count()
 
@@ -55,11 +58,18 @@ class Place:
         return math.inf if count is None else (count - (before or 0)) / (now - since)
 
     def is_slow(self) -> bool:
-        """Return whether the transfer moves fewer than 16 KiB a second.
+        """Return whether the client moves fewer than 16 KiB a second.
 
-        Always False in the first 2 seconds of the transfer.
+        Always False in the first 2 seconds of the transfer, and while the service delays it.
         """
-        return time.monotonic() - self._earlier[0] > YOUNG and self.rate() < SLOW
+        is_young = time.monotonic() - self._earlier[0] <= YOUNG
+        return not is_young and self.rate() < SLOW and not self._is_delayed()
+
+    def _is_delayed(self) -> bool:
+        try:
+            return self._delayed is not None and self._delayed()
+        except OSError:  # closed
+            return False
 
     def _count(self) -> int | None:
         try:

@@ -152,6 +152,17 @@ def test_a_transfer_that_was_fast_and_now_drips_is_slow(clock: Clock) -> None:
     assert place.is_slow()
 
 
+def test_a_transfer_that_the_service_delays_is_not_slow(clock: Clock) -> None:
+    waits_for_store = True
+    place = Place("", "a", lambda: 0, lambda: None, lambda: waits_for_store)
+    clock.now = 60
+    assert not place.is_slow()
+
+    waits_for_store = False
+
+    assert place.is_slow()
+
+
 def test_threads_of_ended_transfers_count_until_they_are_free(clock: Clock) -> None:
     shares = Shares(2, 1)
     old = [shares.take(clock.transfer(project, DRIP)) for project in "ab"]
