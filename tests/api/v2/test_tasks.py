@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.http import HttpResponse
@@ -16,6 +17,7 @@ from django.utils import timezone
 
 from images import imports, lifecycle, stores, uploads
 from images.access import Caller
+from images.api import query
 from images.imports import ImportRequest
 from images.models import Image, Transfer
 from images.operations import consistency
@@ -67,6 +69,25 @@ def new(client: Client, url: str, **more: Any) -> HttpResponse:
         "/v2/tasks", json.dumps(document), content_type="application/json"
     )
     return response
+
+
+def test_the_tasks_of_an_image_end_after_the_newest(
+    api: Any, make_image: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(query, "MAX_LIMIT", 2)
+    image = make_image("active")
+    requested = [uuid4() for _ in range(3)]
+    for number, task_id in enumerate(requested):
+        image.transfers.create(
+            kind="clone",
+            task_id=task_id,
+            task_project="project-a",
+            started_at=f"2100-01-0{number + 1}T00:00:00Z",
+        )
+
+    shown = api.member.get(f"/v2/images/{image.pk}/tasks").json()["tasks"]
+
+    assert [task["id"] for task in shown] == [str(it) for it in requested[:0:-1]]
 
 
 def test_tasks_are_listed_newest_first(
