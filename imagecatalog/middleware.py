@@ -52,6 +52,18 @@ def request_id(get_response: GetResponse) -> GetResponse:
     return middleware
 
 
+def note_route(get_response: GetResponse) -> GetResponse:
+    """Note the route of each request in its environment, for the metrics of the web process."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if request.resolver_match:
+            request.META[request_url.ROUTE] = request.resolver_match.route
+        return response
+
+    return middleware
+
+
 def safe_headers(get_response: GetResponse) -> GetResponse:
     """Middleware that sets security headers in each response.
 

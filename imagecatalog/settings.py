@@ -67,6 +67,14 @@ IMAGECATALOG_MANAGEMENT_BIND = env.text(
     "[Monitoring](operations.md#monitoring).",
 )
 
+IMAGECATALOG_METRICS_PROJECTS = env.number(
+    "IMAGECATALOG_METRICS_PROJECTS",
+    0,
+    maximum=1000,
+    help="How many projects `/metrics` names with their bytes, images and limits: those that have "
+    "most data. `0`: none.",
+)
+
 # Sign-in
 IMAGECATALOG_AUTH = env.choice(
     "IMAGECATALOG_AUTH",
@@ -705,6 +713,7 @@ SOCIALACCOUNT_ADAPTER = "imagecatalog.identity.oidc.Errors"
 SOCIALACCOUNT_REQUESTS_TIMEOUT = 5  # s
 MIDDLEWARE = [
     "imagecatalog.middleware.request_id",
+    "imagecatalog.middleware.note_route",
     "imagecatalog.middleware.safe_headers",
     "imagecatalog.cors.cors",
     "imagecatalog.middleware.notice_database",

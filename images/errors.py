@@ -175,6 +175,7 @@ class StoreError(ImageError):
     """The error of a store that failed; the request can succeed later."""
 
     code = "store-error"
+    counted = False  # whether the metrics count this failure already
 
 
 class StoreReadOnly(StoreError):

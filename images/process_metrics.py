@@ -20,7 +20,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TextIO
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Summary,
+    values,
+)
 from prometheus_client.core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
@@ -32,18 +39,29 @@ FOLDER_NAME: Final = "imagecatalog-metrics-"
 IN_MEMORY: Final = Path("/dev/shm")
 # Bytes of each file, allocated before use: a process that writes to a file in memory for which
 # there is no more memory is killed. They are enough for all values of all labels.
-FILES: Final = {"counter": 1 << 18, "histogram": 1 << 20, "gauge_livesum": 1 << 16}
+FILES: Final = {
+    "counter": 1 << 18,
+    "histogram": 1 << 20,
+    "summary": 1 << 18,
+    "gauge_livesum": 1 << 16,
+    "gauge_livemax": 1 << 16,
+}
 # Seconds: requests for metadata take milliseconds, those that transfer data minutes.
 BUCKETS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600)
 REQUEST: Final = ("interface", "method", "status")
 
 
 class Description(NamedTuple):
-    """The kind of a metric, its help text, and the names of its labels."""
+    """The kind of a metric, its help text, and the names of its labels.
 
-    kind: type[Counter] | type[Gauge] | type[Histogram]
+    ``mode`` says how the values of a gauge of all running processes become one: their sum, or the
+    greatest of them.
+    """
+
+    kind: type[Counter] | type[Gauge] | type[Histogram] | type[Summary]
     help: str
     labels: tuple[str, ...] = ()
+    mode: str = "livesum"
 
 
 METRICS: Final = {
@@ -57,6 +75,12 @@ METRICS: Final = {
         Histogram,
         "Time from the arrival of a request to the end of its answer, also of transfers.",
         REQUEST,
+    ),
+    "http_route_duration_seconds": Description(
+        Summary,
+        "The same time by route (a path with names in place of ids) and method: the sum, and "
+        "the number of requests.",
+        ("method", "route"),
     ),
     "http_requests_in_progress": Description(
         Gauge, "Requests that are being answered, also by a download."
@@ -73,9 +97,39 @@ METRICS: Final = {
     ),
     "transfer_bytes_total": Description(
         Counter,
-        "Bytes of image data that transfers have read, by kind. Data that was uploaded in "
-        "chunks counts when it is imported.",
-        ("kind",),
+        "Bytes of image data that transfers have read, by kind and by the store that gets the "
+        "data, the first one of several. Data that was uploaded in chunks counts when it is "
+        "imported.",
+        ("kind", "store"),
+    ),
+    "store_errors_total": Description(
+        Counter,
+        "Failures of a store, by operation (read, size, write, delete) and kind: full, missing "
+        "(an object is not there) or failed.",
+        ("kind", "operation", "store"),
+    ),
+    "sign_ins_total": Description(
+        Counter,
+        "Sign-ins by method (password, secret, ldap, oidc, second_factor) and result: accepted, "
+        "refused, or throttled after too many attempts. A password or secret that was right in "
+        "the last 5 minutes is not counted again.",
+        ("method", "result"),
+    ),
+    "worker_rounds_total": Description(
+        Counter,
+        "Rounds of the background worker's duties, by duty and result: done or failed.",
+        ("duty", "result"),
+    ),
+    "worker_round_duration_seconds": Description(
+        Histogram, "Duration of a round of a duty.", ("duty",)
+    ),
+    "worker_last_round_timestamp_seconds": Description(
+        Gauge, "When the last round of a duty ended.", ("duty",), "livemax"
+    ),
+    "component_restarts_total": Description(
+        Counter,
+        "Restarts of a component (web, worker) that had ended by itself.",
+        ("component",),
     ),
     "client_transfers_running": Description(
         Gauge,
@@ -94,6 +148,12 @@ METRICS: Final = {
     ),
     "client_transfers_ended_total": Description(
         Counter, "Uploads and downloads that were ended to make room for other clients."
+    ),
+    "quota_refusals_total": Description(
+        Counter,
+        "Requests and transfers that were refused because a project has reached a limit, by the "
+        "name of the limit.",
+        ("limit",),
     ),
     "database_pool_connections": Description(
         Gauge,
@@ -135,7 +195,7 @@ def start() -> None:
     for name, metric in METRICS.items():
         options: dict[str, Any] = {}
         if metric.kind is Gauge:
-            options = {"multiprocess_mode": "livesum"}
+            options = {"multiprocess_mode": metric.mode}
         elif metric.kind is Histogram:
             options = {"buckets": BUCKETS}
         _metrics[name] = metric.kind(
@@ -175,13 +235,16 @@ def _allocate(path: Path, size: int) -> None:
 
 
 def count(name: str, *labels: str, by: float = 1) -> None:
-    """Increase the counter ``name``, one of METRICS. Does nothing if this process does not count."""
+    """Increase the counter ``name``, one of METRICS; with ``by`` 0 only let it be shown, with 0.
+
+    Does nothing if this process does not count.
+    """
     if _metrics:
         _child(name, labels).inc(by)
 
 
 def observe(name: str, seconds: float, *labels: str) -> None:
-    """Add a duration in seconds to the histogram ``name``, one of METRICS.
+    """Add a duration in seconds to the histogram or summary ``name``, one of METRICS.
 
     Does nothing if this process does not count.
     """
@@ -190,7 +253,7 @@ def observe(name: str, seconds: float, *labels: str) -> None:
 
 
 def show(name: str, value: float, *labels: str) -> None:
-    """Set the gauge ``name``, one of METRICS; ``/metrics`` shows the sum over all processes.
+    """Set the gauge ``name``, one of METRICS; its mode says what ``/metrics`` shows of all processes.
 
     Does nothing if this process does not count.
     """
@@ -255,8 +318,8 @@ def sums() -> Iterable[Metric]:
         for place in Path(path).glob("*.lock"):
             with place.open("w") as file:
                 if _is_free(file):
-                    gauges = place.with_name(f"gauge_livesum_{place.stem}.db")
-                    gauges.unlink(missing_ok=True)
+                    for gauges in place.parent.glob(f"gauge_live*_{place.stem}.db"):
+                        gauges.unlink(missing_ok=True)
         # An empty file is just being made.
         files = [str(it) for it in Path(path).glob("*.db") if it.stat().st_size]
         metrics: Iterable[Metric] = MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call]

@@ -22,11 +22,12 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
+from prometheus_client import values
 from whitenoise.middleware import WhiteNoiseMiddleware
 
 from imagecatalog.identity import attempt_counts, throttle
 from imagecatalog.identity.models import Project, RoleAssignment
-from images import outages, request_rate, stores
+from images import outages, process_metrics, request_rate, stores
 from images.access import Caller, implied, rules
 from images.models import (
     Image,
@@ -38,7 +39,7 @@ from images.models import (
 )
 from images.stores.local import MARKER
 from images.transfers import concurrency, limits, object_removal, unified_limits
-from tests import described, memory_disk, servers
+from tests import described, memory_disk, samples, servers
 
 PROJECT = "project-a"
 
@@ -340,6 +341,22 @@ def uncounted(monkeypatch: pytest.MonkeyPatch) -> None:
 def cheap_passwords(settings: Any) -> None:
     """Half a second less for each password in this process. Services hash as in production."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture
+def counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[], dict[tuple[str, ...], float]]]:
+    """``counts()``: what this process has counted for the metrics, by name and labels."""
+    (folder := tmp_path / "metrics").mkdir()
+    monkeypatch.setenv(process_metrics.FOLDER, str(folder))
+    monkeypatch.setattr(process_metrics, "_metrics", {})
+    monkeypatch.setattr(process_metrics, "_place", None)
+    monkeypatch.setattr(values, "ValueClass", values.ValueClass)
+    process_metrics.start()
+    yield lambda: samples.values(process_metrics.sums())
+    assert process_metrics._place
+    process_metrics._place.close()
 
 
 @pytest.fixture

@@ -46,6 +46,7 @@ FLOORS: list[set[str]] = [
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 IDENTITY_KNOWS = {
+    "process_metrics",
     "encryption",
     "data_folder",
     "errors",

@@ -23,11 +23,13 @@ process_metrics.start()
 for line in sys.stdin:
     name, value = line.split()
     if name.endswith("_total"): process_metrics.count(name, by=float(value))
+    elif name.endswith("_timestamp_seconds"): process_metrics.show(name, float(value), "a duty")
     elif name.endswith("_seconds"):
         process_metrics.observe(name, float(value), "v2", "GET", "2xx")
     else: process_metrics.show(name, float(value))
     print("done", flush=True)
 """
+LAST_ROUND = "worker_last_round_timestamp_seconds"
 BYTES, RUNNING = "upload_bytes_total", "http_requests_in_progress"
 SECONDS = "http_request_duration_seconds"
 
@@ -100,6 +102,16 @@ def test_the_numbers_of_all_processes_are_added_up(start: Start) -> None:
         for bound in ("0.025", "0.05", "+Inf")
     }
     assert buckets == {"0.025": 0, "0.05": 2, "+Inf": 2}
+
+
+def test_of_times_the_latest_of_all_running_processes_is_shown(start: Start) -> None:
+    for number in (5, 7, 6):
+        process = start()
+        process.add(LAST_ROUND, number)
+        if number == 7:
+            process.kill()
+
+    assert read()[LAST_ROUND, "a duty"] == 6
 
 
 def test_what_a_killed_process_has_counted_stays_and_its_state_goes(

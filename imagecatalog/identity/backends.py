@@ -12,7 +12,7 @@ from django.conf import settings
 from django.contrib.auth.backends import ModelBackend
 from django.http import HttpRequest
 
-from imagecatalog.identity import throttle, verification
+from imagecatalog.identity import sign_in_counts, throttle, verification
 from imagecatalog.identity.origin import NOWHERE, origin_of
 from images.http.client_address import client
 
@@ -37,14 +37,23 @@ class Passwords(ModelBackend):
             return None
         origin = origin_of(request) if request else NOWHERE
         user: Any = None
-        with verification.hashing_slot(username, origin) as guess:
+        method = "password"
+        with (
+            sign_in_counts.counting(method),
+            verification.hashing_slot(username, origin) as guess,
+        ):
             if settings.IMAGECATALOG_PASSWORD_SIGN_IN:
                 user = super().authenticate(request, username, password, **credentials)
         if user is None and settings.IMAGECATALOG_LDAP_URL:
             from imagecatalog.identity import ldap_directory
 
+            method = ldap_directory.METHOD
             user = ldap_directory.authenticate(request, username, password)
-        if guess and user:
+        if user is None:
+            sign_in_counts.refused(method)
+            return None
+        sign_in_counts.accepted(method)
+        if guess:
             throttle.succeeded(guess)
         return user
 

@@ -31,7 +31,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from requests import RequestException
 
-from imagecatalog.identity import external_accounts, throttle
+from imagecatalog.identity import external_accounts, sign_in_counts, throttle
 from imagecatalog.identity.external_accounts import Account, GroupRules
 from imagecatalog.identity.landing import landing
 from imagecatalog.identity.origin import Origin, origin_of
@@ -85,7 +85,8 @@ def start(request: HttpRequest) -> HttpResponse:
     Raises ProviderFailed if the provider's configuration cannot be read, and TooManyAttempts if the
     client's network has started too many sign-ins (each start writes a session).
     """
-    attempt = throttle.count(*_counted(request))
+    with sign_in_counts.counting(METHOD):
+        attempt = throttle.count(*_counted(request))
     request.session[_SESSION] = {
         "next": landing(request.GET.get("next", "")),
         "attempt": attempt,
@@ -116,6 +117,7 @@ def finish(request: HttpRequest) -> HttpResponse:
         _fail(OAuth2Error("no claims"))
     origin = origin_of(request)
     user = external_accounts.sign_in(_account(claims), _rules(), METHOD, origin)
+    sign_in_counts.accepted(METHOD)
     login(request, user, backend=BACKEND)
     request.session.pop(_SESSION, None)
     if attempt := started.get("attempt"):

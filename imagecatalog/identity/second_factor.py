@@ -21,7 +21,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from imagecatalog.identity import sign_in_log
+from imagecatalog.identity import sign_in_counts, sign_in_log
 from imagecatalog.identity.models import SecondFactor
 from imagecatalog.identity.origin import Origin
 from images import encryption, errors
@@ -31,6 +31,7 @@ PERIOD: Final = 30  # seconds
 WRONG_AT_MOST: Final = 10  # codes, of a user who has given the right password
 WAIT: Final = timedelta(minutes=15)
 RECOVERY_CODES: Final = 10
+METHOD: Final = "second factor"  # in the sign-in log
 ISSUER: Final = "Image catalogue"  # as apps show it
 
 
@@ -89,14 +90,16 @@ def check(user: Any, code: str, origin: Origin) -> bool:
     TooManyAttempts after too many wrong codes, and Conflict if the stored secret of the app cannot
     be decrypted any more.
     """
-    _count(user)
+    with sign_in_counts.counting(METHOD):
+        _count(user)
     code = _clean(code)
     use = _use_code if len(code) == DIGITS else _use_recovery_code
     is_right = use(user, code)
     if is_right:
+        sign_in_counts.accepted(METHOD)
         SecondFactor.objects.filter(user=user).update(wrong=0)
     else:
-        sign_in_log.refused(user.get_username(), origin, "second factor")
+        sign_in_log.refused(user.get_username(), origin, METHOD)
     return is_right
 
 

@@ -12,6 +12,7 @@ import logging
 from django.contrib.auth import get_user_model
 from django.db import Error
 
+from imagecatalog.identity import sign_in_counts
 from imagecatalog.identity.models import SignInEvent
 from imagecatalog.identity.origin import Origin
 
@@ -29,9 +30,11 @@ def record(verb: str, user: str, origin: Origin, **detail: object) -> None:
 def refused(user: str, origin: Origin, how: str) -> None:
     """Record a refused sign-in: a wrong password or secret, or a user without a role.
 
-    The refusal is written to the process log and, if a user has this name, to the sign-in log.
+    The refusal is counted, and written to the process log and, if a user has this name, to the
+    sign-in log.
     ``how`` is the method of the sign-in, such as ``password``.
     """
+    sign_in_counts.refused(how)
     users = get_user_model().objects.filter(username=user)
     known = "\0" not in user and users.exists()
     without_role = known and not users.filter(assignments__isnull=False).exists()

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from django.contrib.auth.hashers import check_password, make_password
 
-from imagecatalog.identity import sign_in_log, throttle
+from imagecatalog.identity import sign_in_counts, sign_in_log, throttle
 from imagecatalog.identity.origin import Origin
 from imagecatalog.identity.throttle import Attempt
 from images import db, errors
@@ -154,18 +154,21 @@ def verify(
         return None
     is_guess = not _is_no_guess(secret, encoded, known)
     if encoded and encoded.startswith(GENERATED):
-        hashed_at = _unless_guess(is_guess, name, origin)
+        with sign_in_counts.counting(method):
+            hashed_at = _unless_guess(is_guess, name, origin)
     else:
         was_right = here in _verified
-        with hashing_slot(
-            name, origin, is_guess=is_guess, was_right=was_right
-        ) as guess:
+        with (
+            sign_in_counts.counting(method),
+            hashing_slot(name, origin, is_guess=is_guess, was_right=was_right) as guess,
+        ):
             hashed_at = _hashed(secret, encoded, anywhere)
         if guess and hashed_at is not None:
             throttle.succeeded(guess)
     if hashed_at is None or not (identity and encoded):
         sign_in_log.refused(identity.user if identity else name, origin, method)
         return None
+    sign_in_counts.accepted(method)
     return _remember((here, anywhere), identity, encoded, hashed_at, change)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
+from django.contrib.admindocs.views import simplify_regex
 from django.db import connection
 
 from images import process_metrics
@@ -16,14 +18,26 @@ PROBES: Final = {"/healthcheck", "/healthz", "/livez", "/readyz"}
 OTHER: Final = "other"
 
 
-def answered(method: str, path: str, status: int, seconds: float) -> None:
+def answered(
+    method: str, path: str, status: int, seconds: float, route: str = ""
+) -> None:
     """Count an answered request in the metrics, by interface, method and class of status.
 
-    ``seconds`` is the time from its complete arrival to the end of its response.
+    ``seconds`` is the time from its complete arrival to the end of its response, which is also added
+    up by route. ``route`` is Django's pattern for the path; empty if no view was chosen.
     """
     labels = _labels(method, path, status)
     process_metrics.count("http_requests_total", *labels)
     process_metrics.observe("http_request_duration_seconds", seconds, *labels)
+    if route:
+        named = labels[1], _without_patterns(route)
+        process_metrics.observe("http_route_duration_seconds", seconds, *named)
+
+
+@lru_cache(maxsize=1000)
+def _without_patterns(route: str) -> str:
+    """Return a route with names in place of patterns, such as ``/v2/images/<image_id>/file``."""
+    return simplify_regex(route)
 
 
 def refused(method: str, path: str, status: int) -> None:

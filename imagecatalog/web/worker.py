@@ -26,6 +26,7 @@ from imagecatalog.web.connection import Connection
 from imagecatalog.web.fair_queue import FairQueue
 from imagecatalog.web.sending import Download, Senders, TooSlow
 from images.http import connection
+from images.http.request_url import ROUTE
 
 HELD_LIMIT: Final = 32 << 20  # bytes of requests that are not answered, in one process
 LINGER_SECONDS: Final = 5.0
@@ -231,7 +232,10 @@ class WebWorker(gthread.ThreadWorker):  # type: ignore[misc]
             self.log.access(resp, resp.req, environ, datetime.now() - began)
             if resp.headers_sent:  # else `handle_error` answers
                 seconds = time.monotonic() - conn.arrived_at
-                measuring.answered(resp.req.method, path, resp.status_code, seconds)
+                route = environ.get(ROUTE, "")
+                measuring.answered(
+                    resp.req.method, path, resp.status_code, seconds, route
+                )
 
         content = self.wsgi(environ, resp.start_response)
         try:

@@ -124,7 +124,8 @@ def _stores(statistics: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _projects(statistics: dict[str, Any]) -> list[dict[str, Any]]:
-    rows = statistics.get("projects", [])  # an earlier release counted no projects
+    # An earlier release counted no projects; the metrics can need more of them.
+    rows = statistics.get("projects", [])[: overview.LARGEST]
     names = project_names({row["project"] for row in rows if row["project"]})
     return [
         {"name": names.get(row["project"], row["project"]) or _("(none)")}

@@ -12,6 +12,7 @@ from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 from django.views import defaults
 
+from imagecatalog.identity import sign_in_counts
 from images import errors, outages
 from images.http import views
 
@@ -67,6 +68,7 @@ def locked_out(request: HttpRequest, *args: Any) -> HttpResponse:
     sentence = _("Too many wrong passwords. Try again in %(minutes)d minutes.") % {
         "minutes": seconds // 60
     }
+    sign_in_counts.throttled("password")
     return too_many(request, errors.TooManyAttempts(sentence, seconds))
 
 

@@ -1,4 +1,4 @@
-"""Checks that the text in the URL of a request is UTF-8."""
+"""Checks that the text in the URL of a request is UTF-8, and keys for what is known of the URL."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
-PATH: Final = "imagecatalog.path"  # a key of the WSGI environment
+# Keys of the WSGI environment.
+PATH: Final = "imagecatalog.path"
+ROUTE: Final = "imagecatalog.route"
 
 _NOT_ASCII = re.compile(rb"%[89A-Fa-f]|[\x80-\xff]")
 

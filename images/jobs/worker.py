@@ -90,14 +90,30 @@ def _repeat_in_thread(duty: Duty, interval: float, stop: threading.Event) -> Non
 
 
 def _attempt(duty: Duty) -> bool:
-    # A failing duty, or an unavailable database, must not end the other duties.
+    """Run a duty once, unless the workers are paused, and count the round; return whether it worked.
+
+    A failing duty, or an unavailable database, must not end the other duties.
+    """
+    began = time.monotonic()
     try:
         close_old_connections()
-        if duty.when_paused or not pause.current():
-            duty.run()
+        if not duty.when_paused and pause.current():
+            return True
+        duty.run()
     except Exception as error:
         message = "duty %r failed; it is tried again at its next period"
         outages.report(error, log, message, duty.name)
+        _count(duty, "failed", began)
         return False
     outages.record_success()
+    _count(duty, "done", began)
     return True
+
+
+def _count(duty: Duty, result: str, began: float) -> None:
+    """Count a round of a duty that began at the monotonic time ``began`` (seconds)."""
+    for each in ("done", "failed"):  # both are shown from the first round on
+        process_metrics.count("worker_rounds_total", duty.name, each, by=each == result)
+    seconds = time.monotonic() - began
+    process_metrics.observe("worker_round_duration_seconds", seconds, duty.name)
+    process_metrics.show("worker_last_round_timestamp_seconds", time.time(), duty.name)

@@ -24,6 +24,7 @@ from typing import Final
 
 from django.conf import settings
 
+from images import process_metrics
 from images.management import handover, probes, service_manager
 from images.management.handover import Handover
 from images.management.listeners import Sockets
@@ -43,6 +44,7 @@ IGNORED: Final = {signal.SIGUSR1, signal.SIGUSR2}
 RESTART_PAUSE: Final = 2.0  # seconds
 WORKER_PATIENCE: Final = 10.0  # seconds
 PREPARE: Final = "--prepare-only"
+RESTARTS: Final = "component_restarts_total"  # a metric
 
 
 def block_signals() -> set[signal.Signals]:
@@ -97,6 +99,8 @@ class Supervisor:
         for worker in self._former_workers:
             worker.send_signal(signal.SIGTERM)
         self._worker = start_worker()
+        for component in ("web", "worker"):
+            process_metrics.count(RESTARTS, component, by=0)
         while not self._is_over():
             self._service.web_runs = any(web.runs() for web in self._serving())
             caught = signal.sigtimedwait(self._signals, 1)
@@ -263,8 +267,10 @@ class Supervisor:
             number = -(self._web.process.returncode or 0)
             log.warning("gunicorn was killed by signal %s; it is restarted", number)
             self._web = self._start_web()
+            process_metrics.count(RESTARTS, "web")
         if self._worker.poll() is not None:
             self._worker = start_worker()
+            process_metrics.count(RESTARTS, "worker")
 
 
 def _has_terminal() -> bool:

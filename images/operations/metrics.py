@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import Error
@@ -13,7 +13,7 @@ from django.db.models import Count
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from images import errors, outages, pause, process_metrics, stores
+from images import errors, lifecycle, outages, pause, process_metrics, stores
 from images.models import (
     OPEN_STATUSES,
     BackupReport,
@@ -24,7 +24,7 @@ from images.models import (
 )
 from images.operations import overview
 from images.stores.local import LocalStore
-from images.transfers import reaper
+from images.transfers import limits, reaper
 
 
 class Description(NamedTuple):
@@ -66,6 +66,21 @@ METRICS = {
     ),
     "transfers_to_remove": Description(
         "Ended transfers whose partial data is not removed yet."
+    ),
+    "objects_to_remove": Description(
+        "Objects of images that are deleted permanently, which are due to be removed from their "
+        "stores."
+    ),
+    "project_images": Description(
+        "Images of the projects that have most data, see IMAGECATALOG_METRICS_PROJECTS.",
+        "project",
+    ),
+    "project_bytes": Description(
+        "Bytes of all copies of the images of these projects.", "project"
+    ),
+    "project_quota_bytes": Description(
+        "Limit image_size_total of these projects. Missing for a project without a limit.",
+        "project",
     ),
     "worker_paused": Description("1 if a restore has paused the workers, else 0."),
     "backup_last_timestamp_seconds": Description(
@@ -149,6 +164,8 @@ def _catalogue() -> Iterable[GaugeMetricFamily]:
     yield _family("transfers_running", running)
     yield _family("transfers_waiting", waiting)
     yield _family("transfers_to_remove", reaper.unclean_count())
+    yield _family("objects_to_remove", lifecycle.overdue_count())
+    yield from _projects(counts)
     yield _family("worker_paused", pause.current() is not None)
     if backup := BackupReport.objects.first():
         if backup.made_at:
@@ -159,6 +176,28 @@ def _catalogue() -> Iterable[GaugeMetricFamily]:
     if report := WorkerReport.objects.first():
         reported_at = report.reported_at.timestamp()
         yield _family("worker_last_report_timestamp_seconds", reported_at)
+
+
+def _projects(counts: dict[str, Any]) -> Iterable[GaugeMetricFamily]:
+    """Yield the metrics of the projects that have most data, at most IMAGECATALOG_METRICS_PROJECTS.
+
+    One query for their limits; none if the setting is 0.
+    """
+    most = settings.IMAGECATALOG_METRICS_PROJECTS
+    if not most:
+        return
+    # An earlier release counted no projects, and other settings fewer of them or no images.
+    rows = {row["project"] or "": row for row in counts.get("projects", [])[:most]}
+    for name, key in (("project_images", "images"), ("project_bytes", "used")):
+        values = {project: row.get(key, 0) for project, row in rows.items()}
+        yield _family(name, values)
+    with suppress(errors.LimitsUnknown):
+        limit = limits.of_all(limits.SIZE_TOTAL)
+        allowed = {project: limit(project or None) for project in rows}
+        yield _family(
+            "project_quota_bytes",
+            {project: size for project, size in allowed.items() if size is not None},
+        )
 
 
 def _free() -> dict[str, int]:

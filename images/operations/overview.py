@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Count, Min, Q, Sum
 from django.utils import timezone
 
@@ -47,7 +48,7 @@ ELSEWHERE = {
     Status.ACTIVE: ("queued (the last location is removed)",),
 }
 
-LARGEST = 10  # projects that are listed with their bytes
+LARGEST = 10  # projects that the admin lists with their bytes
 QUICK = 0.05  # seconds; a catalogue counted faster is counted on every request
 RECOUNT = 60.0  # seconds
 FORGET = 600.0  # seconds; an older count means that no background worker runs
@@ -225,7 +226,9 @@ def _stores() -> dict[str, dict[str, int]]:
 def _projects() -> list[dict[str, Any]]:
     """Return the ten projects that use the most bytes, each with its bytes by kind.
 
-    The kinds are ``used`` (by active copies), ``reserved``, ``chunks`` and ``trash``.
+    The kinds are ``used`` (by active copies), ``reserved``, ``chunks`` and ``trash``. If the metrics
+    show projects (IMAGECATALOG_METRICS_PROJECTS), there are as many, and each has its number of
+    ``images``.
     """
     locations = ImageLocation.objects.all()
     totals = {
@@ -239,10 +242,14 @@ def _projects() -> list[dict[str, Any]]:
         ),
     }
     overall = sum(map(Counter, totals.values()), Counter[str | None]())
+    in_metrics = settings.IMAGECATALOG_METRICS_PROJECTS
+    if in_metrics:
+        owners = Image.objects.existing().values_list("owner").order_by()
+        totals["images"] = dict(owners.annotate(count=Count("pk")))
     return [
         {"project": owner}
         | {name: total.get(owner, 0) for name, total in totals.items()}
-        for owner, _total in overall.most_common(LARGEST)
+        for owner, _total in overall.most_common(max(LARGEST, in_metrics))
     ]
 
 

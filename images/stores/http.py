@@ -22,6 +22,7 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionErro
 from images import min_rate
 from images.errors import DataMissing, StoreError, StoreReadOnly
 from images.stores import url_filter
+from images.stores.error_counts import READ, counted, counted_blocks
 from images.stores.url_filter import Checked
 
 BLOCK = 1 << 20  # bytes
@@ -53,6 +54,7 @@ class HttpStore:
         """Raise StoreReadOnly: data cannot be stored at a URL."""
         raise StoreReadOnly("Data cannot be stored at a URL. Choose another store.")
 
+    @counted(READ)
     def open(
         self, key: str, start: int = 0, stop: int | None = None
     ) -> Generator[bytes, None, None]:
@@ -67,8 +69,9 @@ class HttpStore:
             self.size(key)
             return _nothing()
         response = _get(key, _range(start, stop))
-        return _cut_or_close(response, start, stop)
+        return counted_blocks(self.id, _cut_or_close(response, start, stop))
 
+    @counted("size")
     def size(self, key: str) -> int:
         """Return the size in bytes that the web server reports for the data at a URL.
 

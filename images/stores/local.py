@@ -16,11 +16,13 @@ from contextlib import (
     nullcontext,
     suppress,
 )
+from functools import partial
 from pathlib import Path
 
 from images.errors import DataMissing, StoreError
 from images.failpoints import failpoint
 from images.stores import free_space, keys
+from images.stores.error_counts import READ, counted, counting
 from images.stores.patience import Patience
 from images.stores.writeback import PART, WriteBack, sync_folder
 
@@ -84,6 +86,7 @@ class LocalStore:
             _make_folder(self.root)
             marker.touch(FILE_MODE)
 
+    @counted("write")
     def put(self, key: str, blocks: Iterable[bytes], size: int | None = None) -> None:
         """Store an object: write ``<key>.part``, sync it, rename it to the key, sync the folder.
 
@@ -114,6 +117,7 @@ class LocalStore:
             claim.release()
             _close(file)
 
+    @counted(READ)
     def open(self, key: str, start: int = 0, stop: int | None = None) -> FilePart:
         """Return bytes [start, stop) of an object in blocks of 1 MiB.
 
@@ -131,6 +135,7 @@ class LocalStore:
         stop = size if stop is None else min(stop, size)
         return FilePart(file, start, stop, self.id, self._patience)
 
+    @counted("size")
     def size(self, key: str) -> int:
         """Return the size of an object in bytes.
 
@@ -145,6 +150,7 @@ class LocalStore:
             status = os.statvfs(self.root)
         return status.f_bavail * status.f_frsize
 
+    @counted("delete")
     def delete(self, key: str, *, abandoned: bool = False) -> None:
         """Remove an object, and the file of an unfinished write to the same key.
 
@@ -315,13 +321,16 @@ class FilePart(Iterator[bytes]):
         self._file, self._position, self._stop = file, position, stop
         self.source = source
         self._reading = patience.reading if patience else nullcontext
+        # Without a store, the file is one of the read cache.
+        self._counting = partial(counting, source, READ) if source else nullcontext
 
     def __next__(self) -> bytes:
         if self._file < 0 or self._position >= self._stop:
             raise StopIteration
-        with self._reading(), _store_errors():
-            block = os.pread(self._file, self._room(BLOCK), self._position)
-        self._advance(len(block))
+        with self._counting():
+            with self._reading(), _store_errors():
+                block = os.pread(self._file, self._room(BLOCK), self._position)
+            self._advance(len(block))
         return block
 
     def send_to(self, sock: socket.socket, most: int) -> int:
@@ -333,9 +342,10 @@ class FilePart(Iterator[bytes]):
             return 0
         # Limited, so that the caller can check between two calls whether the client reads.
         count = self._room(min(most, SENT_AT_ONCE))
-        with self._reading():
-            sent = os.sendfile(sock.fileno(), self._file, self._position, count)
-        self._advance(sent)
+        with self._counting():
+            with self._reading():
+                sent = os.sendfile(sock.fileno(), self._file, self._position, count)
+            self._advance(sent)
         return sent
 
     def take(self) -> FilePart:

@@ -22,6 +22,7 @@ from obstore.store import from_url
 
 from images.errors import DataMissing, StoreError, StoreFull
 from images.stores import credentials, faults, keys, unfinished
+from images.stores.error_counts import READ, counted, counted_blocks
 from images.stores.handover import Handover
 
 BLOCK = 1 << 20  # bytes
@@ -85,6 +86,7 @@ class ObjectStore:
     def check_mounted(self, in_use: Callable[[], bool]) -> None:
         """Do nothing: only stores in local folders have to be mounted."""
 
+    @counted("write")
     def put(self, key: str, blocks: Iterable[bytes], size: int | None = None) -> None:
         """Store an object by a multipart upload, so that only complete objects are visible.
 
@@ -106,6 +108,7 @@ class ObjectStore:
             self._remove(key)
             raise
 
+    @counted(READ)
     def open(
         self, key: str, start: int = 0, stop: int | None = None
     ) -> Generator[bytes, None, None]:
@@ -123,6 +126,7 @@ class ObjectStore:
             return _nothing()
         return self._stream(key, {"range": (start, stop)})
 
+    @counted("size")
     def size(self, key: str) -> int:
         """Return the size of an object in bytes.
 
@@ -136,6 +140,7 @@ class ObjectStore:
                 obstore.get(self._client, key)
                 raise
 
+    @counted("delete")
     def delete(self, key: str, *, abandoned: bool = False) -> None:
         """Remove an object; with ``abandoned`` also the parts of unfinished multipart uploads.
 
@@ -229,7 +234,7 @@ class ObjectStore:
             first, end = result.range
         blocks = _blocks(result, end - first)
         next(blocks)  # so that close() works even before the first block
-        return blocks
+        return counted_blocks(self.id, blocks)
 
     def _refuse_existing(self, key: str) -> None:
         with suppress(DataMissing):

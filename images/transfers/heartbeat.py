@@ -27,7 +27,8 @@ def keep_alive(transfer: Transfer, blocks: Iterable[bytes]) -> Iterator[bytes]:
     beat = at_intervals(transfer)
     for block in blocks:
         transfer.bytes_received += len(block)
-        process_metrics.count("transfer_bytes_total", transfer.kind, by=len(block))
+        counted = transfer.kind, transfer.store
+        process_metrics.count("transfer_bytes_total", *counted, by=len(block))
         beat()
         yield block
         failpoint("data.streaming")

@@ -24,7 +24,7 @@ from images.duty import Duty
 from images.jobs import worker
 from images.jobs.fetch_pool import FetchPool
 from images.lifecycle import Source, deletion
-from images.models import Event, Image, Transfer
+from images.models import Event, Image, Transfer, WorkerPause
 from images.operations import health
 from images.stores.local import LocalStore
 from tests.copies import waiting_copies
@@ -155,6 +155,30 @@ def test_a_worker_that_stops_gives_back_what_it_fetches(
 
     assert statuses() == ["queued"]
     assert len(waiting_copies()) == 1
+
+
+def test_rounds_of_duties_are_counted(transactional_db: None, counts: Any) -> None:
+    def fail() -> None:
+        raise ValueError
+
+    assert worker._attempt(Duty("works", lambda: None))
+    assert not worker._attempt(Duty("fails", fail))
+
+    found = counts()
+    rounds = "worker_rounds_total"
+    assert (found[rounds, "works", "done"], found[rounds, "works", "failed"]) == (1, 0)
+    assert (found[rounds, "fails", "done"], found[rounds, "fails", "failed"]) == (0, 1)
+    assert found["worker_round_duration_seconds_count", "fails"] == 1
+    last = found["worker_last_round_timestamp_seconds", "works"]
+    assert last == pytest.approx(time.time(), abs=60)
+
+
+def test_a_paused_worker_counts_no_rounds(transactional_db: None, counts: Any) -> None:
+    WorkerPause.objects.create(pk=1, reason="a test")
+
+    assert worker._attempt(Duty("waits", lambda: None))
+
+    assert ("worker_rounds_total", "waits", "done") not in counts()
 
 
 def test_once_an_hour_it_forgets_old_sign_ins(

@@ -14,6 +14,7 @@ from images import lifecycle
 from images.access import Caller
 from images.models import BackupReport, Transfer, TransferTarget
 from images.operations import health, metrics, overview
+from images.transfers import limits
 from tests import samples
 
 pytestmark = pytest.mark.django_db
@@ -89,6 +90,57 @@ def test_the_trash_is_measured(make_image: Any, member: Caller) -> None:
     assert found["trash_next_scrub_timestamp_seconds",] > timezone.now().timestamp()
 
 
+def test_objects_that_are_to_be_removed_are_counted(
+    make_image: Any, member: Caller
+) -> None:
+    image = make_image("active", data=b"four")
+    assert read()["objects_to_remove",] == 0
+
+    lifecycle.delete(image.pk, member)
+    image.locations.update(delete_after="2000-01-01T00:00:00Z")
+
+    assert read()["objects_to_remove",] == 1
+
+
+def test_no_project_is_named_by_default(make_image: Any) -> None:
+    make_image("active", data=b"four")
+
+    assert not [name for name, *_ in read() if name.startswith("project_")]
+
+
+def test_projects_with_most_data_are_shown_up_to_a_number(
+    make_image: Any, settings: Any
+) -> None:
+    settings.IMAGECATALOG_METRICS_PROJECTS = 2
+    limits.set_own("b", {"image_size_total": 1})
+    for owner, size in (("a", 3), ("b", 2), ("b", 2), ("c", 1)):
+        make_image("active", size=size, owner=owner)
+    make_image(owner="a")
+
+    found = {key: it for key, it in read().items() if key[0].startswith("project_")}
+
+    assert found == {
+        ("project_bytes", "b"): 4,
+        ("project_bytes", "a"): 3,
+        ("project_images", "b"): 2,
+        ("project_images", "a"): 2,
+        ("project_quota_bytes", "b"): 1 << 20,
+    }
+
+
+def test_the_limits_of_projects_are_missing_while_keystone_does_not_tell_them(
+    make_image: Any, settings: Any
+) -> None:
+    settings.IMAGECATALOG_METRICS_PROJECTS = 2
+    settings.IMAGECATALOG_UNIFIED_LIMITS = True
+    make_image("active", size=3, owner="a")
+
+    found = read()
+
+    assert found["project_bytes", "a"] == 3
+    assert ("project_quota_bytes", "a") not in found
+
+
 def test_backups_are_reported() -> None:
     assert ("backup_last_timestamp_seconds",) not in read()
     BackupReport.objects.create(pk=1, made_at=timezone.now(), is_whole=False)
@@ -125,11 +177,15 @@ def test_without_a_database_there_are_the_metrics_that_need_none(
 
 
 def test_the_number_of_queries_does_not_depend_on_the_number_of_images(
-    make_image: Any, django_assert_num_queries: Any, django_assert_max_num_queries: Any
+    make_image: Any,
+    settings: Any,
+    django_assert_num_queries: Any,
+    django_assert_max_num_queries: Any,
 ) -> None:
-    with django_assert_max_num_queries(20) as first:
+    settings.IMAGECATALOG_METRICS_PROJECTS = 100
+    with django_assert_max_num_queries(24) as first:
         read()
     for status in ("active", "queued", "saving"):
-        make_image(status)
+        make_image(status, owner=status)
     with django_assert_num_queries(len(first)):
         read()

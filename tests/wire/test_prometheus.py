@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -81,13 +82,13 @@ def query(
     programs: tuple[str, str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Query]:
-    """What Prometheus answers to an expression. Its alerts fire at once."""
+    """What Prometheus answers to an expression. Its alerts look at the last seconds, and fire at once."""
     folder, address = tmp_path_factory.mktemp("prometheus"), servers.free_port()
     config = (MONITORING / "prometheus.yml").read_text()
     config = config.replace("127.0.0.1:9293", management).replace("15s", "1s")
     (folder / "prometheus.yml").write_text(config)
     lines = [line for line in RULES.splitlines() if not line.strip().startswith("for:")]
-    (folder / "rules.yml").write_text("\n".join(lines))
+    (folder / "rules.yml").write_text(re.sub(r"\[\d+m\]", "[10s]", "\n".join(lines)))
     url = f"http://127.0.0.1:{address}"
     command = [programs[0], f"--config.file={folder}/prometheus.yml"]
     command += [f"--storage.tsdb.path={folder}/data"]
@@ -142,6 +143,18 @@ def test_prometheus_accepts_the_files(programs: tuple[str, str]) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_alerts_about_what_goes_on_fire_in_time_and_only_then(
+    programs: tuple[str, str],
+) -> None:
+    done = subprocess.run(
+        [programs[1], "test", "rules", "alerts.yml"],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_prometheus_finds_nothing_to_object_to_in_the_metrics(
     service: servers.Service, management: str, programs: tuple[str, str]
 ) -> None:
@@ -166,7 +179,9 @@ def test_requests_and_bytes_of_all_web_processes_are_counted_although_one_is_kil
 
     def counted(before: dict[tuple[str, ...], float]) -> list[float]:
         now = metrics(management)
-        names = shown, (UPLOADED,), (DOWNLOADED,), ("transfer_bytes_total", "upload")
+        read = "transfer_bytes_total", "upload", "local"
+        route = "http_route_duration_seconds_count", "GET", "/v2/images/<image_id>"
+        names = shown, (UPLOADED,), (DOWNLOADED,), read, route
         return [now.get(name, 0) - before.get(name, 0) for name in names]
 
     with Api(service) as api:
@@ -177,12 +192,13 @@ def test_requests_and_bytes_of_all_web_processes_are_counted_although_one_is_kil
     show = f"{service.url}/v2/images/{image_id}"
     for _ in range(20):  # each on a connection of its own
         assert requests.get(show, auth=service.auth, timeout=30).ok
-    expected = [21, len(DATA), len(DATA), len(DATA)]
+    expected = [21, len(DATA), len(DATA), len(DATA), 20]
     servers.wait_until(lambda: counted(before) == expected, "the requests")
     servers.gunicorn_of(service).children()[0].kill()
     for _ in range(20):
         assert requests.get(show, auth=service.auth, timeout=30).ok
     expected[0] += 20
+    expected[4] += 20
     servers.wait_until(lambda: counted(before) == expected, "further requests")
 
     count = 'imagecatalog_http_request_duration_seconds_count{interface="v2"}'
@@ -229,7 +245,9 @@ def test_a_disk_that_fills_raises_an_alert(
         assert api.put(path, data=bytes(2 << 20), headers=chosen).status_code == 413
     filler.unlink()
     memory_disk.resize(disk, LARGE)
-    servers.wait_until(lambda: not firing(query, store="disk"), "its end")
+    servers.wait_until(
+        lambda: "ImagecatalogDiskFull" not in firing(query, store="disk"), "its end"
+    )
 
 
 def test_a_backup_that_is_damaged_or_old_raises_an_alert(
@@ -268,9 +286,43 @@ def test_a_store_that_is_gone_raises_an_alert(
         lambda: "ImagecatalogComponentDown" in firing(query, component="store"),
         "the alert",
     )
+    with Api(service) as api:
+        path = f"images/{api.new()}/file"
+
+        def fails() -> bool:
+            chosen = OCTETS | {"x-image-meta-store": "local"}
+            assert api.put(path, data=b"x", headers=chosen).status_code == 503
+            return "ImagecatalogStoreFails" in firing(query, store="local")
+
+        servers.wait_until(fails, "the alert about its errors")
     folder.unlink()
     away.rename(folder)
     servers.wait_until(lambda: not query(down), "its end")
+
+
+def test_a_killed_worker_and_a_wrong_password_are_counted(
+    service: servers.Service, management: str
+) -> None:
+    restarts = "component_restarts_total", "worker"
+    before = metrics(management)
+    servers.wait_until(lambda: servers.background_worker(service), "the worker")
+    worker = servers.background_worker(service)
+    assert worker
+    worker.kill()
+    requests.get(f"{service.url}/v2/images", auth=("admin", "wrong"), timeout=30)
+
+    def counted() -> bool:
+        now = metrics(management)
+        signed_in = "sign_ins_total", "password", "refused"
+        return (
+            now[restarts] == before[restarts] + 1
+            and now.get(signed_in, 0) == before.get(signed_in, 0) + 1
+        )
+
+    servers.wait_until(counted, "the restart and the refusal")
+    duties = "worker_rounds_total", "report", "done"
+    reported = metrics(management)[duties]
+    servers.wait_until(lambda: metrics(management)[duties] > reported, "a round")
 
 
 def test_prometheus_answers_every_panel_of_the_dashboard(

@@ -11,7 +11,13 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 
-from imagecatalog.identity import credentials, sign_in_log, throttle, tokens
+from imagecatalog.identity import (
+    credentials,
+    sign_in_counts,
+    sign_in_log,
+    throttle,
+    tokens,
+)
 from imagecatalog.identity.api.views import DOMAIN, Unauthorized, existing, user_key
 from imagecatalog.identity.models import ApplicationCredential, Project
 from imagecatalog.identity.origin import Origin
@@ -135,7 +141,8 @@ def _credential_id(fields: Fields, origin: Origin) -> str:
     found = rows.values_list("pk", flat=True).first()
     if found is None:
         # The limit would otherwise tell which names exist.
-        throttle.count(f"\0{user.get('id', user.get('name'))} {name}", origin)
+        with sign_in_counts.counting("secret"):
+            throttle.count(f"\0{user.get('id', user.get('name'))} {name}", origin)
     return found or ""
 
 

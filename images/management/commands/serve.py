@@ -139,6 +139,7 @@ class Command(CatalogueCommand):
             service = probes.Service()
             if sockets.management:
                 stack.enter_context(process_metrics.folder(keep=former is not None))
+                process_metrics.start()
                 probes.start(sockets.management.socket, service)
             supervisor = Supervisor(sockets, _web_options(options), service, signals)
             return supervisor.run(former or Handover())
