@@ -478,8 +478,9 @@ IMAGECATALOG_USER_TRASH_QUOTA = env.size(
 IMAGECATALOG_USER_STAGING_QUOTA = env.size(
     "IMAGECATALOG_USER_STAGING_QUOTA",
     shown="`IMAGECATALOG_USER_STORAGE_QUOTA`",
-    help="Bytes (or, for example, `500GB`) that the resumable uploads and the staged data of one "
-    "project may have in total, by their announced sizes. `0`: no limit.",
+    help="Bytes (or, for example, `500GB`) that the resumable uploads, staged data, web downloads and "
+    "copies to other stores that one project has under way may have in total, by their announced "
+    "sizes. `0`: no limit.",
 )
 IMAGECATALOG_SIZE_LIMITS = env.choice(
     "IMAGECATALOG_SIZE_LIMITS",

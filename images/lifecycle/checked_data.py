@@ -347,7 +347,7 @@ def counted(
             raise SizeMismatch(f"Size exceeds: expected {expected} bytes.")
         check_size_cap(size)
         if room is not None and size > room:
-            raise quota.exceeded(image)
+            raise quota.exceeded(image, size)
         yield block
     if expected is not None and size < expected:
         raise SizeMismatch(

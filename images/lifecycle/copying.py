@@ -66,6 +66,8 @@ def queue_image_copy(
     """
     check_copies(image, [store.id for store in wanted.stores])
     quota.check_uploading(image)
+    reserved = quota.reserve(image, image.size, len(wanted))
+    quota.check_staging(image, image.size or 0)
     transfer = leases.begin(
         image,
         TransferKind.IMAGE_COPY,
@@ -73,7 +75,7 @@ def queue_image_copy(
         actor,
         expected=image.size,
         status_on_failure=Status.QUEUED,
-        reserved=quota.reserve(image, image.size, len(wanted)),
+        reserved=reserved,
         import_method=ImportMethod.COPY_IMAGE,
         task=task,
         wanted=wanted if task else None,

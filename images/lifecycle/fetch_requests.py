@@ -127,6 +127,7 @@ def queue_fetch(
     check_pinned_size(image, source.size)
     quota.check_uploading(image)
     reserved = quota.reserve(image, source.size, len(wanted) if wanted else 1)
+    quota.check_staging(image, source.size or 0)
     transfer = leases.begin(
         image,
         TransferKind.WEB_DOWNLOAD,

@@ -5,7 +5,6 @@ Deleted images do not count, nor do images in the trash.
 
 from __future__ import annotations
 
-from images import errors
 from images.models import Image
 from images.transfers import limits, quota
 from images.units import counted
@@ -25,7 +24,7 @@ def check_adding(owner: str | None) -> None:
         return
     quota.lock_project(owner)
     if _has(owner, limit):
-        raise errors.QuotaExceeded(
+        raise quota.refusal(
             limits.COUNT_TOTAL,
             f"The project has {counted(limit, 'image')}, which is the limit. "
             "Delete images that are not needed, or ask for a higher limit.",

@@ -18,7 +18,7 @@ from django.db import connection, transaction
 from django.db.models import F, Q, Sum
 from django.db.models.functions import Coalesce
 
-from images import db, errors
+from images import db, errors, process_metrics
 from images.models import (
     Image,
     Transfer,
@@ -53,12 +53,12 @@ def reserve(image: Image, size: int | None, copies: int = 1) -> int | None:
     with the image locked, and save the number in the transfer's row in the same transaction.
     Raises QuotaExceeded if the quota is exceeded.
     """
-    _check_soft(image)
+    least = 1 if size is None else size * copies
+    _check_soft(image, least)
     if _hard_limit(image) is None:
         return None
-    least = 1 if size is None else size * copies
     if _granted(image, least, least) is None:
-        raise exceeded(image)
+        raise exceeded(image, least)
     return least
 
 
@@ -91,7 +91,7 @@ def check_adding(image: Image, size: int, transfer: Transfer | None = None) -> N
     of a project are completed at once, each check sees the images before it.
     """
     if transfer is None:
-        _check_soft(image)
+        _check_soft(image, size)
     if _hard_limit(image) is None:
         return
     if transfer and transfer.bytes_reserved and size <= transfer.bytes_reserved:
@@ -100,7 +100,7 @@ def check_adding(image: Image, size: int, transfer: Transfer | None = None) -> N
     lock_project(image.owner)
     left = _left(image, F("bytes_reserved"), transfer)
     if left is not None and size > left:
-        raise exceeded(image)
+        raise exceeded(image, size, transfer)
 
 
 def check_uploading(image: Image) -> None:
@@ -117,7 +117,7 @@ def check_uploading(image: Image) -> None:
         return
     lock_project(image.owner)
     if others.count() >= most:
-        raise errors.QuotaExceeded(
+        raise refusal(
             limits.COUNT_UPLOADING,
             f"Data is on its way to {counted(most, 'image')} of the project, which is the limit. "
             "Wait until it has arrived, or ask for a higher limit.",
@@ -125,23 +125,23 @@ def check_uploading(image: Image) -> None:
 
 
 def check_staging(image: Image, size: int) -> None:
-    """Raise QuotaExceeded if ``size`` bytes of staged data exceed the project's staging quota.
+    """Raise QuotaExceeded if ``size`` more bytes exceed the project's staging quota.
 
-    Called with the image locked, in the transaction that begins the upload; for data of unknown
-    size also in the transactions that count its chunks. The project's other open uploads count
-    with their announced sizes or, if these are unknown, with the bytes that have arrived;
-    chunks of ended uploads count until they are removed. If IMAGECATALOG_SIZE_LIMITS is
-    ``soft``, only the staged data of other images counts.
+    Called with the image locked, in the transaction that begins a resumable upload, a stage
+    request, a web download or a copy to another store; for staged data of unknown size also in
+    the transactions that count its chunks. If IMAGECATALOG_SIZE_LIMITS is ``soft``, only the
+    data that is under way already counts.
     """
     most = limits.of(image.owner)[limits.STAGE_TOTAL]
     if most is None:
         return
     lock_project(image.owner)
-    more = 0 if _are_soft() else size
-    if more + usage.staged(image.owner, besides=image) > most:
-        raise errors.QuotaExceeded(
+    more, used = 0 if _are_soft() else size, usage.staged(image.owner, besides=image)
+    if more + used > most:
+        raise refusal(
             limits.STAGE_TOTAL,
-            f"The project's staged data would exceed its quota of {most} bytes. Finish or "
+            f"The project's staged and imported data would exceed its quota of {most} bytes: "
+            f"it uses {used}, and at least {size} more are needed. Wait for its imports, finish or "
             "cancel other uploads, or send the data in one request.",
         )
 
@@ -157,28 +157,47 @@ def trash_excess(owner: str | None, more: int = 0) -> int:
     return usage.trash(owner) + more - most
 
 
-def exceeded(image: Image) -> errors.QuotaExceeded:
-    """Return the error for data that exceeds the quota of the image's project."""
-    return errors.QuotaExceeded(
+def exceeded(
+    image: Image, asked: int, transfer: Transfer | None = None
+) -> errors.QuotaExceeded:
+    """Return the error for data that exceeds the quota of the image's project.
+
+    ``asked`` is the size of the data in bytes, or what has arrived of it. The bytes that
+    ``transfer``, which brings the data, has reserved do not count as used.
+    """
+    limit, left = _limit(image) or 0, _left(image, usage.RESERVED, transfer)
+    used = usage.stored(image.owner) if left is None else limit - left
+    return refusal(
         limits.SIZE_TOTAL,
-        f"The project's images would exceed its quota of {_limit(image)} bytes. "
-        "Delete images that are not needed, or ask for a larger quota.",
+        f"The project's images would exceed its quota of {limit} bytes: they use {used}, "
+        f"and at least {asked} more are needed. Delete images that are not needed, or ask for a "
+        "larger quota.",
     )
 
 
+def refusal(name: str, message: str) -> errors.QuotaExceeded:
+    """Return the error for a request that exceeds the limit ``name``, and count it for the metrics."""
+    process_metrics.count("quota_refusals_total", name)
+    return errors.QuotaExceeded(name, message)
+
+
 def _extend(transfer: Transfer, least: int, most: int) -> None:
-    with transaction.atomic():
-        image = Image.objects.only("owner").get(pk=transfer.image_id)
-        granted = _granted(image, least, most, transfer)
-        # A refused transfer gives back what it has at once, so that of several transfers that
-        # reach the quota together one can go on.
-        transfer.bytes_reserved = granted or 0
-        running = Transfer.objects.filter(pk=transfer.pk, status=TransferStatus.RUNNING)
-        if not running.update(bytes_reserved=transfer.bytes_reserved):
-            raise gone(transfer)
-    db.release_connection()
-    if granted is None:
-        raise exceeded(image)
+    try:
+        with transaction.atomic():
+            image = Image.objects.only("owner").get(pk=transfer.image_id)
+            granted = _granted(image, least, most, transfer)
+            # A refused transfer gives back what it has at once, so that of several transfers that
+            # reach the quota together one can go on.
+            transfer.bytes_reserved = granted or 0
+            running = Transfer.objects.filter(
+                pk=transfer.pk, status=TransferStatus.RUNNING
+            )
+            if not running.update(bytes_reserved=transfer.bytes_reserved):
+                raise gone(transfer)
+        if granted is None:
+            raise exceeded(image, least, transfer)
+    finally:
+        db.release_connection()
 
 
 def _limit(image: Image) -> int | None:
@@ -189,14 +208,14 @@ def _hard_limit(image: Image) -> int | None:
     return None if _are_soft() else _limit(image)
 
 
-def _check_soft(image: Image) -> None:
+def _check_soft(image: Image, size: int) -> None:
     """Raise QuotaExceeded if the owner already stores more than a soft limit.
 
-    Does nothing unless IMAGECATALOG_SIZE_LIMITS is ``soft``.
+    Does nothing unless IMAGECATALOG_SIZE_LIMITS is ``soft``. ``size`` (bytes) is for the message.
     """
     limit = _limit(image) if _are_soft() else None
     if limit is not None and usage.stored(image.owner) > limit:
-        raise exceeded(image)
+        raise exceeded(image, size)
 
 
 def _are_soft() -> bool:

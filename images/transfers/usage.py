@@ -56,7 +56,7 @@ def in_units(project: str) -> dict[str, Use]:
 def of(owner: str | None) -> dict[str, int]:
     """Return how much a project uses of each limit: name of the limit -> bytes or images.
 
-    Six queries.
+    Seven queries.
     """
     return {
         limits.SIZE_TOTAL: stored(owner) + reserved(owner),
@@ -78,20 +78,25 @@ def stored(owner: str | None) -> int:
 
 
 def staged(owner: str | None, besides: Image | None = None) -> int:
-    """Return the bytes of a project's resumable uploads and staged data.
+    """Return the bytes of a project's resumable uploads, staged data, web downloads and copies.
 
-    An open upload counts with its announced size or, if that is unknown, with the bytes that
-    have arrived; open uploads for the image ``besides`` do not count. The chunks of ended
-    uploads count until they are removed.
+    A transfer counts, while it is open, with its announced size or, if that is unknown, with the
+    bytes that have arrived; uploads and staged data for the image ``besides`` do not count. The
+    chunks of ended uploads count until they are removed.
     """
-    uploads = Transfer.objects.staging().filter(image__owner=owner)
-    uploads = uploads.exclude(image=besides)
+    staging = Transfer.objects.staging().exclude(image=besides)
+    found = (rows.filter(image__owner=owner) for rows in (staging, _fetching()))
     left_over = UploadChunk.objects.filter(transfer__image__owner=owner).exclude(
         transfer__status=TransferStatus.RUNNING
     )
-    return _total(uploads, Coalesce("bytes_expected", "bytes_received")) + _total(
-        left_over, "size"
-    )
+    size = Coalesce("bytes_expected", "bytes_received")
+    return sum(_total(rows, size) for rows in found) + _total(left_over, "size")
+
+
+def _fetching() -> QuerySet[Transfer]:
+    """Return the open web downloads, also from other regions, and copies to other stores."""
+    kinds = (TransferKind.WEB_DOWNLOAD, TransferKind.IMAGE_COPY)
+    return Transfer.objects.filter(IS_OPEN, kind__in=kinds)
 
 
 def uploading(owner: str | None) -> QuerySet[Image]:

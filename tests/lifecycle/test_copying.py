@@ -17,7 +17,7 @@ from images.access import Caller
 from images.imports import queue
 from images.models import Event, Image, ImageLocation, Transfer, ownerless
 from images.operations import consistency
-from images.transfers import limits, reaper
+from images.transfers import limits, reaper, usage
 
 DATA = b"the bytes of an image"
 
@@ -158,6 +158,20 @@ def test_a_copy_under_way_counts_as_uploading(
 
     with pytest.raises(errors.OverLimit, match="on its way"):
         lifecycle.upload(make_image().pk, [b"x"], admin)
+
+
+def test_a_copy_under_way_counts_as_staged(
+    image: Image, request_one: Any, settings: Any
+) -> None:
+    settings.IMAGECATALOG_USER_STAGING_QUOTA = len(DATA) - 1
+    with pytest.raises(errors.QuotaExceeded, match="it uses 0, and at least 21 more"):
+        request_one()
+
+    settings.IMAGECATALOG_USER_STAGING_QUOTA = len(DATA)
+    copy = request_one()
+    assert usage.of("project-a")["image_stage_total"] == len(DATA)
+    queue.carry_out(copy.pk)
+    assert usage.of("project-a")["image_stage_total"] == 0
 
 
 def test_data_that_is_not_the_image_s_is_not_copied(

@@ -16,7 +16,7 @@ from images.imports import queue
 from images.lifecycle import Source
 from images.models import Image, Transfer
 from images.operations import consistency, manual_transitions
-from images.transfers import reaper
+from images.transfers import reaper, usage
 from tests.copies import waiting_copies
 from tests.web import serving_files
 
@@ -57,6 +57,20 @@ def test_a_copy_waits_and_owns_nothing_yet(waiting: UUID) -> None:
     assert state() == ("queued", [])
     assert reaper.reap() == []
     assert history.last_error(transfer.image_id) is None
+
+
+def test_a_web_download_under_way_counts_as_staged(
+    waiting: UUID, url: str, member: Caller, settings: Any
+) -> None:
+    assert usage.of("project-a")["image_stage_total"] == len(DATA)
+    settings.IMAGECATALOG_USER_STAGING_QUOTA = 2 * len(DATA) - 1
+    formats = {"disk_format": "raw", "container_format": "bare", "owner": "project-a"}
+
+    with pytest.raises(errors.QuotaExceeded, match="it uses 3145728,"):
+        lifecycle.create(formats, {}, [], member, copied=Source(url))
+
+    assert queue.carry_out(waiting)
+    assert usage.of("project-a")["image_stage_total"] == 0
 
 
 def test_a_copy_is_fetched_by_one_worker_only(waiting: UUID) -> None:

@@ -101,7 +101,7 @@ def test_each_limit_is_the_project_s_own(make_image: Any, admin: Caller) -> None
     limits.set_own(PROJECT, {"image_stage_total": 1, "image_count_uploading": 1})
     image = make_image(owner=PROJECT)
 
-    with pytest.raises(errors.OverLimit, match="staged data"):
+    with pytest.raises(errors.OverLimit, match="staged and imported data"):
         uploads.begin(image.pk, MIB + 1, admin)
     uploads.begin(image.pk, MIB, admin)
     with pytest.raises(errors.OverLimit, match="on its way"):

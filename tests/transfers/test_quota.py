@@ -44,7 +44,8 @@ def test_an_announced_size_that_does_not_fit_is_refused_before_it_comes(
     make_image("deactivated", DATA, owner=PROJECT)
     image = make_image(owner=PROJECT)
 
-    with pytest.raises(errors.OverLimit, match="250 bytes"):
+    sentence = "250 bytes: they use 100, and at least 151 more are needed"
+    with pytest.raises(errors.OverLimit, match=sentence):
         lifecycle.upload(image.pk, [], admin, expected_size=151)
 
     assert not Transfer.objects.exists()
@@ -60,12 +61,23 @@ def test_data_of_unknown_size_is_refused_when_it_does_not_fit_any_more(
             sent.append(number)
             yield DATA
 
-    with pytest.raises(errors.OverLimit):
+    with pytest.raises(errors.OverLimit, match="use 0, and at least 300 more"):
         lifecycle.upload(image.pk, blocks(), admin)
 
     assert len(sent) == 3
     assert Image.objects.get().status == Status.QUEUED
     assert not ImageLocation.objects.exists()
+
+
+def test_refusals_are_counted_by_limit(
+    make_image: Any, admin: Caller, counts: Any
+) -> None:
+    image = make_image(owner=PROJECT)
+    for _ in range(2):
+        with pytest.raises(errors.QuotaExceeded):
+            lifecycle.upload(image.pk, [], admin, expected_size=251)
+
+    assert counts()["quota_refusals_total", "image_size_total"] == 2
 
 
 def test_soft_limits_are_compared_with_what_a_project_has_when_data_begins_to_come(

@@ -417,8 +417,10 @@ def test_a_second_import_waits_for_the_first(api: Any, staged: Image) -> None:
     ("method", "limit"),
     [
         ("web-download", "image_size_total"),
+        ("web-download", "image_stage_total"),
         ("web-download", "image_count_uploading"),
         ("copy-image", "image_size_total"),
+        ("copy-image", "image_stage_total"),
         ("copy-image", "image_count_uploading"),
     ],
 )
