@@ -10,10 +10,10 @@ from django.utils import timezone
 from images import attributes
 from images.access import operator
 from images.admin.forms import ImageForm
+from images.api import serializers as v2
 from images.api.v1 import headers
 from images.api.v1 import serializers as v1
 from images.api.v2 import filters, schemas
-from images.api.v2 import serializers as v2
 from images.files import sidecar
 from images.models import Image, rows
 
@@ -50,7 +50,7 @@ LISTS: list[tuple[str, Callable[[], Iterable[str]], set[str], set[str]]] = [
         {"properties"},
     ),
     (
-        "api/v2/serializers.image (PLAIN)",
+        "api/serializers.image (PLAIN)",
         lambda: v2.image(row(), operator("v2")),
         ATTRIBUTES,
         {"properties"},  # on the level of the attributes

@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSetMixin
 
-from images import errors, outages, request_rate
+from images import attributes, errors, outages, request_rate
 from images.access import Caller
 from images.http import request_body, responses, streaming
 from images.http.challenge import challenge
@@ -155,6 +155,18 @@ def without_body(view: View) -> View:
 def get_caller(request: Request) -> Caller:
     """Return the authenticated caller of a request."""
     return cast(Caller, request.user)
+
+
+def get_reason(request: Request) -> str:
+    """Return the text of the header X-Reason (empty without it); histories record it.
+
+    Raises Invalid for text that is not UTF-8 or cannot be stored.
+    """
+    try:
+        text = request_body.header_text(request.headers.get("X-Reason", ""))
+    except UnicodeError:
+        raise errors.Invalid("X-Reason must be text in UTF-8.") from None
+    return attributes.clean_text(text, "X-Reason").strip()
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

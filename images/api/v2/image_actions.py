@@ -9,9 +9,9 @@ from django.http import HttpResponse
 from rest_framework.decorators import action
 from rest_framework.request import Request
 
-from images import access, attributes, errors, lifecycle
+from images import access, lifecycle
 from images.http import request_body, responses
-from images.http.views import ApiViewSet, get_caller
+from images.http.views import ApiViewSet, get_caller, get_reason
 
 
 class ImageActionViewSet(ApiViewSet):
@@ -41,14 +41,5 @@ class ImageActionViewSet(ApiViewSet):
         caller = get_caller(request)
         access.get_remembered_image(caller, image_id, "restore_image")
         request_body.refuse(request._request)
-        lifecycle.restore(image_id, caller, _reason(request))
+        lifecycle.restore(image_id, caller, get_reason(request))
         return responses.nothing()
-
-
-def _reason(request: Request) -> str:
-    """Return the text of the header X-Reason (empty without it); the image's history records it."""
-    try:
-        text = request_body.header_text(request.headers.get("X-Reason", ""))
-    except UnicodeError:
-        raise errors.Invalid("X-Reason must be text in UTF-8.") from None
-    return attributes.clean_text(text, "X-Reason").strip()

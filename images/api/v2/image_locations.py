@@ -14,7 +14,7 @@ from rest_framework.request import Request
 
 from images import access, errors, imports, lifecycle
 from images.access import Caller
-from images.api.v2 import serializers
+from images.api import serializers
 from images.api.v2.patch import LocationOperation
 from images.expected_digests import is_digest
 from images.http import request_body, responses

@@ -20,7 +20,8 @@ from images import (
     stores,
 )
 from images.access import Caller, Target
-from images.api.v2 import filters, patch, serializers
+from images.api import serializers
+from images.api.v2 import filters, patch
 from images.api.v2.image_locations import ImageLocationViewSet
 from images.http import public_url, request_body, responses
 from images.http.views import IMAGE_UUID, ApiViewSet, get_caller
