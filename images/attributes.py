@@ -47,6 +47,7 @@ ID_PATTERN: Final = (
     "-([0-9a-fA-F]){4}-([0-9a-fA-F]){12}$"
 )
 INTERNAL_PREFIX: Final = "os_glance"
+FAMILY_PROPERTIES: Final = frozenset({"image_family", "image_version"})
 RESERVED: Final = frozenset({"location", "locations", "deleted", "deleted_at"})
 READ_ONLY: Final = frozenset(
     {
@@ -91,6 +92,11 @@ class Changes:
 def is_internal(name: str) -> bool:
     """Return whether only the service sets this property: its name begins with ``os_glance``."""
     return name.startswith(INTERNAL_PREFIX)
+
+
+def is_managed(name: str) -> bool:
+    """Whether only the service sets this property: an internal one, or the family of an image."""
+    return is_internal(name) or name in FAMILY_PROPERTIES
 
 
 def check_settable(name: str) -> None:

@@ -16,7 +16,7 @@ from images.attributes import (
     clean_fields,
     clean_tags,
     clean_text,
-    is_internal,
+    is_managed,
 )
 from images.errors import Invalid, OverLimit
 
@@ -52,11 +52,11 @@ def _length(properties: Mapping[str, str]) -> int:
 
 
 def counted(names: Iterable[str]) -> int:
-    """Return how many of these property names count towards the limit: all but internal ones.
+    """Return how many of these property names count towards the limit: all but managed ones.
 
-    The service itself sets internal properties; their names begin with ``os_glance``.
+    The service itself sets managed properties, such as ``image_family``.
     """
-    return sum(not is_internal(name) for name in names)
+    return sum(not is_managed(name) for name in names)
 
 
 def clean_property_name(name: object) -> str:

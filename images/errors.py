@@ -63,6 +63,12 @@ class Conflict(ImageError):
     code = "conflict"
 
 
+class Changed(ImageError):
+    """The object is not in the version on which the request depends; it was changed meanwhile."""
+
+    code = "changed"
+
+
 class AlreadyBegun(Conflict):
     """The error if the source of an image's data is to be set, but the image is no longer queued."""
 

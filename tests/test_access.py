@@ -97,6 +97,10 @@ WITHIN = {
     **dict.fromkeys(METADEF_CHANGING, "admin"),
     "show_quota": "admin member reader",
     "change_quota": "admin",
+    # The same for the project that owns a family.
+    "get_family": "admin member reader",
+    "manage_family": "admin member",
+    "promote_family": "admin member",
 }
 ELSEWHERE = dict.fromkeys(WITHIN, "admin") | {
     "get_image": "admin member reader",
@@ -110,6 +114,7 @@ ELSEWHERE = dict.fromkeys(WITHIN, "admin") | {
     "stores_info_detail": "admin service",
     "get_members": "admin member reader",
     "get_member": "admin member reader",
+    "get_family": "admin member reader",
     **dict.fromkeys(METADEF_READING, "admin member reader"),
 }
 ROLES = ("admin", "member", "reader", "service", "none")

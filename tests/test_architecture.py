@@ -40,7 +40,7 @@ FLOORS: list[set[str]] = [
     {"transitions"},
     {"transfers"},
     {"lifecycle"},
-    {"uploads", "imports", "files", "operations"},
+    {"uploads", "imports", "files", "operations", "families"},
     {"api", "jobs"},
     {"api.v1", "api.v2", "api.catalog", "admin", "management"},
 ]

@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 from images.access.caller import INTERFACES, Caller, implied, operator, staff
+from images.access.families import (
+    check_family,
+    family_target,
+    get_family,
+    missing_family,
+    seen_families,
+)
 from images.access.namespaces import (
     check_metadef_list,
     get_namespace,
@@ -55,6 +62,7 @@ __all__ = [
     "Rule",
     "Target",
     "check",
+    "check_family",
     "check_filter",
     "check_may_add",
     "check_metadef_list",
@@ -63,7 +71,9 @@ __all__ = [
     "check_property_changes",
     "check_visibility",
     "current",
+    "family_target",
     "find",
+    "get_family",
     "get_image",
     "get_namespace",
     "get_remembered_image",
@@ -71,6 +81,7 @@ __all__ = [
     "key_allows",
     "may",
     "missing",
+    "missing_family",
     "namespaces_of",
     "new_image",
     "new_namespace",
@@ -84,6 +95,7 @@ __all__ = [
     "require",
     "rule_allows",
     "seen_by",
+    "seen_families",
     "seen_namespaces",
     "shown_namespaces",
     "staff",

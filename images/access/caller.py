@@ -12,7 +12,7 @@ IMPLIED = {
     "member": frozenset({"member", "reader"}),
 }
 
-INTERFACES = ("v1", "v2", "admin", "command", "worker")
+INTERFACES = ("v1", "v2", "catalog", "admin", "command", "worker")
 
 
 @dataclass(frozen=True)

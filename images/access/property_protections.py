@@ -21,7 +21,7 @@ from django.core.exceptions import ImproperlyConfigured
 from images import errors
 from images.access.caller import Caller
 from images.access.rules import named_rule
-from images.attributes import BASE, READ_ONLY, is_internal
+from images.attributes import BASE, READ_ONLY, is_internal, is_managed
 
 Operation = Literal["create", "read", "update", "delete"]
 Value = TypeVar("Value")
@@ -128,7 +128,7 @@ def _by_policies() -> bool:
 def _allows(
     path: str, by_policies: bool, caller: Caller, operation: Operation, name: str
 ) -> bool:
-    if name in BASE or name in READ_ONLY or is_internal(name):
+    if name in BASE or name in READ_ONLY or is_managed(name):
         return True
     for section in _read(path, by_policies):
         if section.pattern.search(name):

@@ -183,6 +183,9 @@ RULES: dict[str, Rule] = {
     "get_other_members": _own_reader,
     "get_image_history": _own_reader,
     "restore_image": _admin,
+    "get_family": _reader,  # checked for a family, as the next two are
+    "manage_family": _own_member,
+    "promote_family": _own_member,
     **dict.fromkeys((*METADEF_LISTS, *METADEF_READING), _reader),
     "metadef_admin": _admin,
     **dict.fromkeys(METADEF_CHANGING, _metadef_admin),
@@ -235,6 +238,9 @@ LIMITS: dict[str, Rule] = {
     "get_other_members": _anybody,
     "get_image_history": _anybody,
     "restore_image": _owner,
+    "get_family": _anybody,
+    "manage_family": _owner,
+    "promote_family": _owner,
     **dict.fromkeys((*METADEF_LISTS, *METADEF_READING), _anybody),
     "metadef_admin": _owner,
     **dict.fromkeys(METADEF_CHANGING, _owner),
@@ -246,7 +252,7 @@ LIMITS: dict[str, Rule] = {
 SHOWN_BY: dict[str, str] = {
     **{
         name: "get_image"
-        for name in RULES.keys() - {"get_images", *METADEF_LISTS}
+        for name in RULES.keys() - {"get_images", "get_family", *METADEF_LISTS}
         if name.startswith(("get_", "download_", "fetch_"))
     },
     **dict.fromkeys(METADEF_READING, "get_metadef_namespace"),

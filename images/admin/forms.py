@@ -21,7 +21,7 @@ from images.attributes import (
     MAX_LENGTH,
     VISIBILITIES,
     Changes,
-    is_internal,
+    is_managed,
 )
 from images.models import Image, Status
 
@@ -206,7 +206,7 @@ def _lines(text: str) -> str:
 
 def editable(properties: Mapping[str, Any]) -> dict[str, Any]:
     """Return the properties that users can edit: all but those that the service itself uses."""
-    return {name: value for name, value in properties.items() if not is_internal(name)}
+    return {name: value for name, value in properties.items() if not is_managed(name)}
 
 
 def _complete(form: ImageForm, rows: PropertyRows) -> bool:

@@ -121,7 +121,10 @@ def _caller(request: HttpRequest, identity: Identity) -> Caller:
 
 
 def _interface(request: HttpRequest) -> str:
-    return "v1" if request.path_info.startswith("/v1") else "v2"
+    path = request.path_info
+    if path.startswith("/catalog/"):
+        return "catalog"
+    return "v1" if path.startswith("/v1") else "v2"
 
 
 def _identity(request: HttpRequest) -> Identity | None:

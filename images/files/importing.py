@@ -263,7 +263,7 @@ def _reserve(plan: Plan, actor: Caller) -> str:
 
 def _describe_again(image: Image, plan: Plan, actor: Caller) -> None:
     fields = {name: value for name, value in plan.fields.items() if name != "id"}
-    ours = {name for name in image.properties if not attributes.is_internal(name)}
+    ours = {name for name in image.properties if not attributes.is_managed(name)}
     changes = Changes(
         fields | {"tags": plan.tags}, plan.properties, ours - plan.properties.keys()
     )

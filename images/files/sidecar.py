@@ -60,7 +60,7 @@ def document(image: Image, size: int, digests: Mapping[str, str]) -> bytes:
     properties = {
         name: value
         for name, value in image.properties.items()
-        if not attributes.is_internal(name)
+        if not attributes.is_managed(name)
     }
     content = {
         "sidecar": KIND,

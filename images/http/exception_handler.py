@@ -33,6 +33,7 @@ STATUS: Mapping[type[Exception], int] = {
     errors.Forbidden: 403,
     errors.NotFound: 404,
     errors.Conflict: 409,
+    errors.Changed: 412,
     errors.Gone: 410,
     errors.StoreReadOnly: 410,
     errors.OverLimit: 413,

@@ -14,6 +14,7 @@ from images import errors
 # Matches unquoted tags, too: API v1 has always sent its ETag without quotes.
 TAG = re.compile(r'(W/)?(?:"([^"]*)"|([^\s,"]+))')
 SAFE = ("GET", "HEAD")
+_VERSION = re.compile("[0-9]{1,18}")
 
 
 class PreconditionFailed(errors.ImageError):
@@ -37,6 +38,18 @@ def has_current(request: HttpRequest, etag: str | None, *, exists: bool = True) 
     if request.method in SAFE:
         return True
     raise _failed("If-None-Match")
+
+
+def versions(request: HttpRequest) -> frozenset[int] | None:
+    """Return the versions of an object of which If-Match allows a change; None: of any.
+
+    For objects whose ETag is their version, a number.
+    """
+    header = request.META.get("HTTP_IF_MATCH")
+    if header is None or header.strip() == "*":
+        return None
+    tags = (match[2] for match in TAG.finditer(header) if not match[1])
+    return frozenset(int(tag) for tag in tags if tag and _VERSION.fullmatch(tag))
 
 
 def allows_range(request: HttpRequest, etag: str | None) -> bool:

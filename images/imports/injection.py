@@ -6,7 +6,7 @@ from django.conf import settings
 
 from images import lifecycle
 from images.access import Caller
-from images.attributes import Changes, is_internal
+from images.attributes import Changes, is_managed
 from images.failpoints import failpoint
 from images.models import Image
 
@@ -32,4 +32,4 @@ def properties() -> dict[str, str]:
     if INJECTION not in settings.IMAGECATALOG_IMPORT_PLUGINS:
         return {}
     pairs = (pair.split(":", 1) for pair in settings.IMAGECATALOG_INJECTED_PROPERTIES)
-    return {name: value for name, value in pairs if not is_internal(name)}
+    return {name: value for name, value in pairs if not is_managed(name)}

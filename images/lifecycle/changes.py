@@ -15,7 +15,7 @@ from images import (
 from images.access import Caller, check_property_changes
 from images.attributes import Changes
 from images.events import record
-from images.lifecycle import event_details
+from images.lifecycle import event_details, family_members
 from images.models import Image, Status, Transfer, TransferKind
 from images.transitions import save
 
@@ -40,20 +40,29 @@ def clean_changes(changes: Changes) -> Changes:
 
 
 def change(
-    image: Image, changes: Changes, actor: Caller, *, configured: bool = False
+    image: Image,
+    changes: Changes,
+    actor: Caller,
+    *,
+    configured: bool = False,
+    family: str = "",
+    reason: str = "",
 ) -> None:
     """Apply changes that ``clean_changes`` has checked to a locked image: save it, record an event.
 
     Properties that the changes do not name stay as they are. With ``configured`` the operator's
-    configuration sets the properties, so the permissions of the actor do not matter. Raises
-    Forbidden for a protected property; and once the image has data, for a format, a signature
-    or another size or checksum (a format can still be set while staged data waits for its
-    import). Raises OverLimit for too many tags or properties, or too long properties.
+    configuration sets the properties, so the permissions of the actor do not matter. ``family``
+    is the name of the image's family if that makes the changes. Raises Forbidden for a protected
+    property, and for what only a family changes; and once the image has data, for a format, a
+    signature or another size or checksum (a format can still be set while staged data waits for
+    its import). Raises OverLimit for too many tags or properties, or too long properties.
     """
     if not configured:
         check_property_changes(
             actor, image.properties, changes.properties, changes.removed
         )
+    if not family:
+        family_members.check_changes(image, changes)
     fields = {**changes.fields, **_announced(image, changes)}
     _check_formats(image, fields)
     _check_tags(image, fields)
@@ -68,7 +77,14 @@ def change(
     if fields or changes.properties or changes.removed:
         save(image, *fields, "properties")
         detail = event_details.shortened(detail)
-        record(image, "update", actor, before=image.status, detail=detail)
+        record(
+            image,
+            "update",
+            actor,
+            before=image.status,
+            reason=reason,
+            detail=detail | ({"family": family} if family else {}),
+        )
 
 
 def preview(image: Image, changes: Changes) -> None:

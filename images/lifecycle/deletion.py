@@ -20,7 +20,7 @@ from images import cache, errors, pause, stores
 from images.access import Caller, operator
 from images.duty import Duty
 from images.failpoints import failpoint
-from images.lifecycle import image_count
+from images.lifecycle import family_members, image_count
 from images.models import (
     READABLE_STATUSES,
     Image,
@@ -47,7 +47,7 @@ def delete(image_id: str, actor: Caller, reason: str = "") -> None:
     The image's running transfer is cancelled. Objects in an unavailable store are removed
     later. Where the project's trash has a quota, the oldest images in the trash are deleted
     permanently to make room; an image larger than the quota does not go to the trash. Raises
-    NotFound, and Forbidden if the image is protected.
+    NotFound, Forbidden if the image is protected, and Conflict if it is current in a family.
     """
     with locked(image_id, actor) as image:
         if image.protected:
@@ -55,6 +55,7 @@ def delete(image_id: str, actor: Caller, reason: str = "") -> None:
                 f"Image {image_id} is protected and cannot be deleted. "
                 "Set its 'protected' to false first."
             )
+        family_members.check_not_current(image, "cannot be deleted")
         if image.status not in READABLE_STATUSES:
             leases.cancel(image)
         held = _active_locations(image)

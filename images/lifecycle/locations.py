@@ -15,6 +15,7 @@ from django.utils import timezone
 from images import attributes, errors, stores
 from images.access import Caller
 from images.events import record
+from images.lifecycle import family_members
 from images.lifecycle.checked_data import (
     DATA_COLUMNS,
     Criteria,
@@ -61,8 +62,9 @@ def remove_location(
 
     When its last location is removed, the image is queued again, and only the same data makes
     it active again. Raises NotFound, Forbidden for the last location if
-    IMAGECATALOG_LAST_LOCATION is ``forbid``, Conflict for a wrong status, Invalid if the data
-    of the last copy must be read for its digests and cannot be read.
+    IMAGECATALOG_LAST_LOCATION is ``forbid``, Conflict for a wrong status and for the last
+    location of a family's current image, Invalid if the data of the last copy must be read for
+    its digests and cannot be read.
     """
     _change(image_id, RemoveLocation(location_id), actor, reason)
 
@@ -267,6 +269,7 @@ def _empty(
 ) -> None:
     if _last_must_stay():
         raise errors.Forbidden("Cannot remove last location in the image.")
+    family_members.check_not_current(image, "must keep its data")
     _digest_late(image, facts)  # the pin needs digests
     for location in locations:
         remove_location_row(location, _delete_after(image))

@@ -12,7 +12,7 @@ from images.access import Caller, check_new_properties
 from images.attributes import Changes
 from images.events import record
 from images.failpoints import failpoint
-from images.lifecycle import event_details, image_count
+from images.lifecycle import event_details, family_members, image_count
 from images.lifecycle.changes import change, clean_changes
 from images.lifecycle.checked_data import check_empty, check_ready
 from images.lifecycle.fetch_requests import Source, probe_source, queue_fetch
@@ -42,10 +42,11 @@ def create(
     ``size`` (bytes) is the size that the client states for the data. An image of 0 bytes, or
     one with a ``location``, is ``active`` at once. ``copied`` is the source of a web download,
     which the background worker carries out later. Raises Invalid, Forbidden and OverLimit for
-    values that are not accepted, Forbidden for protected properties, and Conflict if the id is
-    taken, also by a deleted image, and regardless of upper and lower case.
+    values that are not accepted, Forbidden for protected properties and those of families, and
+    Conflict if the id is taken, also by a deleted image, and regardless of upper and lower case.
     """
     check_new_properties(actor, properties)
+    family_members.check_new(properties)
     is_empty = size == 0 and not (location or copied)
     copied = copied and probe_source(copied)
     custom_properties.check_property_count(len(properties))

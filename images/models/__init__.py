@@ -5,6 +5,13 @@ from __future__ import annotations
 from images.models.backup_report import BackupReport
 from images.models.edges import EDGES, Edge
 from images.models.event import Event
+from images.models.family import (
+    Family,
+    FamilyEvent,
+    FamilyScope,
+    FamilyVersion,
+    Naming,
+)
 from images.models.image import (
     DELETED_STATUSES,
     READABLE_STATUSES,
@@ -53,6 +60,10 @@ __all__ = [
     "ChunkStatus",
     "Edge",
     "Event",
+    "Family",
+    "FamilyEvent",
+    "FamilyScope",
+    "FamilyVersion",
     "Holds",
     "Image",
     "ImageLocation",
@@ -67,6 +78,7 @@ __all__ = [
     "MetadefResourceType",
     "MetadefTag",
     "NamespaceVisibility",
+    "Naming",
     "QuotaLimit",
     "ShippedNamespace",
     "Statistics",

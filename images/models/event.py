@@ -23,7 +23,7 @@ class Event(models.Model):
     interface = models.CharField(
         max_length=16,
         db_column="door",
-        help_text="v2, v1, admin, command, worker",
+        help_text="v2, v1, catalog, admin, command, worker",
     )
     request_id = models.CharField(max_length=64, blank=True)
     reason = models.TextField(blank=True)

@@ -8,7 +8,7 @@ from django.db.models import F, Q
 from django.db.models.lookups import Exact
 
 from images import errors, expected_digests
-from images.models import Image, ImageLocation, LocationStatus
+from images.models import Image, ImageLocation, LocationStatus, rows
 from images.models.known_digest import KnownDigest
 from images.models.rows import Row
 
@@ -17,6 +17,11 @@ def of(image: Row) -> dict[str, str]:
     """Return the known digests of an image's data: algorithm -> hexadecimal. One query."""
     digests = Image.objects.filter(pk=image["id"]).values_list("digests", flat=True)
     return _with_columns(image, digests.first() or {})
+
+
+def of_model(image: Image) -> dict[str, str]:
+    """Return the known digests of an image's data: algorithm -> hexadecimal. No query."""
+    return _with_columns(rows.row_of(image), image.digests)
 
 
 def report(image: Row) -> dict[str, Any]:

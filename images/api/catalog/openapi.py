@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from images.api.catalog import family_openapi
+from images.api.catalog.features import FeatureViewSet
 from images.api.catalog.image_digests import (
     IMAGES,
     SHOWN,
@@ -35,7 +37,11 @@ QUOTAS = "/catalog/v1/quotas"
 
 def paths() -> Document:
     """Return the OpenAPI operations of ``/catalog/v1``: path -> method -> operation."""
+    features = fields("features", "version", features=OBJECT, version=TEXT)
+    about = operation(FeatureViewSet.list, {200: answer(features)})
     return {
+        **openapi.tagged("Features", {"/catalog/v1": {"get": about}}),
+        **openapi.tagged("Families", family_openapi.paths()),
         **openapi.tagged("Digests", _digests()),
         **openapi.tagged("Quotas", _quotas()),
     }
@@ -115,6 +121,7 @@ def components() -> Document:
         damaged=many(TEXT),
     )
     return {
+        **family_openapi.components(),
         "SameImages": fields(images=many(fields(**image)), first=TEXT, next=TEXT),
         "Digests": digests,
         "Quotas": fields(**dict.fromkeys(limits.UNITS, quota)),

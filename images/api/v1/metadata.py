@@ -145,7 +145,7 @@ def _properties(
         for name, value in sent.items()
         if before.get(name) != value or access.property_allowed(caller, "update", name)
     }
-    return changed, {name for name in not_sent if not attributes.is_internal(name)}
+    return changed, {name for name in not_sent if not attributes.is_managed(name)}
 
 
 def _as_sent(name: str) -> str:

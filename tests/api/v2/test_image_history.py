@@ -235,7 +235,9 @@ def test_an_unknown_interface_is_answered_with_the_known_ones(
 ) -> None:
     text = history(api.member, make_image(), "?interface=nowhere").content.decode()
 
-    assert "The interface must be one of: v1, v2, admin, command, worker." in text
+    assert (
+        "The interface must be one of: v1, v2, catalog, admin, command, worker." in text
+    )
 
 
 def test_a_history_takes_no_body_and_no_other_method(api: Any, make_image: Any) -> None:

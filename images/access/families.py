@@ -1,0 +1,96 @@
+"""Permissions for families: which families a caller finds, and what it can do with them."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+
+from images import errors
+from images.access.caller import Caller
+from images.access.rules import Target, may, refused, rule_allows
+from images.models import Family, FamilyScope
+
+SHOW = "get_family"
+
+
+def seen_families(caller: Caller) -> QuerySet[Family]:
+    """Return the families that a caller can see: public ones and those of its project.
+
+    Admins see all of them. Rules are not checked, so the policy file has no effect here.
+    """
+    families = Family.objects.all()
+    if caller.is_admin:
+        return families
+    if "reader" not in caller.roles:
+        return families.none()
+    return families.filter(Q(owner=caller.project) | Q(scope=FamilyScope.PUBLIC))
+
+
+def get_family(caller: Caller, ref: str, *actions: str, lock: bool = False) -> Family:
+    """Return a family, after checking that the caller is allowed all ``actions`` on it.
+
+    ``ref`` is an id or a name: a name means the family of the caller's project, else the public
+    one, else, for admins, the only one of this name. Without ``actions``, only the permission to
+    see the family is checked. With ``lock`` the row is locked until the end of the transaction.
+    Raises NotFound if the caller cannot see the family, Forbidden if an action is not allowed,
+    and Conflict if several projects have a family of this name.
+    """
+    family = _find(caller, ref)
+    if lock:
+        locked = Family.objects.select_for_update().filter(pk=family.pk).first()
+        if locked is None:
+            raise missing_family(ref)
+        family = locked
+    check_family(caller, family, *actions)
+    return family
+
+
+def check_family(caller: Caller, family: Family, *actions: str) -> None:
+    """Raise an error unless the caller is allowed all ``actions`` on a family that it sees.
+
+    Raises Forbidden, or NotFound if the policy file hides the family from the caller.
+    """
+    target = family_target(family)
+    for action in actions or (SHOW,):
+        if may(caller, action, target):
+            continue
+        if not rule_allows(caller, SHOW, target):
+            raise missing_family(family.name)
+        raise refused(action)
+
+
+def _find(caller: Caller, ref: str) -> Family:
+    seen = seen_families(caller)
+    if family_id := _uuid(ref):
+        named = list(seen.filter(pk=family_id))
+    else:
+        named = list(seen.filter(name=ref))
+    own = [it for it in named if it.owner == caller.project]
+    public = [it for it in named if it.scope == FamilyScope.PUBLIC]
+    if len(named) > 1 and not (own or public):
+        raise errors.Conflict(
+            f"{len(named)} projects have a family {ref}. Use the id of the family."
+        )
+    for families in (own, public, named):
+        if families:
+            return families[0]
+    raise missing_family(ref)
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text) if len(text) == 36 else None
+    except ValueError:
+        return None
+
+
+def family_target(family: Family) -> Target:
+    """Return the values of a family that rules check."""
+    visibility = "public" if family.scope == FamilyScope.PUBLIC else "private"
+    return {"owner": family.owner, "visibility": visibility, "name": family.name}
+
+
+def missing_family(ref: str) -> errors.NotFound:
+    """Return the error for a family that does not exist or that the caller cannot see."""
+    return errors.NotFound(f"There is no family {ref[:100]}.")

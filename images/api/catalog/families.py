@@ -1,0 +1,230 @@
+"""The views of families: the resource, its current image, and the change of the current image."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from django.http import HttpResponse
+from rest_framework.decorators import action
+from rest_framework.request import Request
+
+from images import access, attributes, errors, families, lifecycle
+from images.access import Caller
+from images.api import query, serializers
+from images.families import listing, values
+from images.http import preconditions, public_url, request_body, responses
+from images.http.views import ApiViewSet, get_caller, get_reason
+from images.models import READABLE_STATUSES, Family, FamilyEvent
+from images.models.rows import Row
+
+FAMILIES = "/catalog/v1/families"
+SHOWN = (
+    "name",
+    "owner",
+    "scope",
+    "title",
+    "description",
+    "homepage",
+    "architecture",
+    "naming",
+    "name_separator",
+    "hide_old",
+    "verified_only",
+    "template",
+    "version",
+)
+
+
+class FamilyViewSet(ApiViewSet):
+    """``/catalog/v1/families``: families; in paths, a family is named by its id or name."""
+
+    lookup_url_kwarg = "family"
+    lookup_value_regex = "[^/]+"
+
+    def list(self, request: Request) -> HttpResponse:
+        """Return a page of the families of the caller's project and of the public ones, by name."""
+        params = request.query_params
+        query.check_text(params)
+        page, marker = listing.families(
+            get_caller(request),
+            name=params.get("name"),
+            scope=params.get("scope"),
+            image=params.get("image"),
+            marker=params.get("marker"),
+            limit=page_limit(request),
+        )
+        links = query.links(FAMILIES, params, marker)
+        return responses.json({"families": [*map(document, page)], **links})
+
+    def create(self, request: Request) -> HttpResponse:
+        """Create a family for the caller's project."""
+        body = request_body.json(request._request)
+        family = families.create(get_caller(request), body, get_reason(request))
+        response = answer(family, document(family), 201)
+        base = public_url.base(request._request)
+        response.headers["Location"] = f"{base}{FAMILIES}/{family.pk}"
+        return response
+
+    def retrieve(self, request: Request, family: str) -> HttpResponse:
+        """Return a family; a name means that of the caller's project, else the public one."""
+        found = get_family(request, family)
+        return answer(found, document(found))
+
+    def partial_update(self, request: Request, family: str) -> HttpResponse:
+        """Change a family by a JSON merge patch; its images are renamed and hidden at once."""
+        body = request_body.json(request._request)
+        outcome = families.update(
+            get_caller(request),
+            ref(family),
+            body,
+            get_reason(request),
+            expected=expected(request),
+        )
+        return answer(outcome.family, document(outcome.family))
+
+    def destroy(self, request: Request, family: str) -> HttpResponse:
+        """Delete a family. Its images stay, and keep their names."""
+        families.delete(
+            get_caller(request),
+            ref(family),
+            get_reason(request),
+            expected=expected(request),
+        )
+        return responses.nothing()
+
+    @action(detail=True, methods=["post"])
+    def promote(self, request: Request, family: str) -> HttpResponse:
+        """Make a version the current one of the family, in one step for all readers."""
+        body = values.members(request_body.json(request._request), "version")
+        outcome = families.promote(
+            get_caller(request),
+            ref(family),
+            values.clean_label(body.get("version")),
+            get_reason(request),
+            expected=expected(request),
+        )
+        return answer(outcome.family, document(outcome.family))
+
+    @action(detail=True, methods=["post"])
+    def rollback(self, request: Request, family: str) -> HttpResponse:
+        """Go back to the version that was current before; by request, withdraw the present one."""
+        content = request_body.raw(request._request)
+        body = request_body.document(content) if content else {}
+        withdraw = values.members(body, "withdraw").get("withdraw", False)
+        outcome = families.rollback(
+            get_caller(request),
+            ref(family),
+            get_reason(request),
+            withdraw=values.clean_flag("withdraw", withdraw),
+            expected=expected(request),
+        )
+        return answer(outcome.family, document(outcome.family))
+
+    @action(detail=True)
+    def image(self, request: Request, family: str) -> HttpResponse:
+        """Return the current image of a family, as API v2 shows it."""
+        caller = get_caller(request)
+        row = _current(request, caller, family, "get_image")
+        response = responses.json(serializers.image(row, caller))
+        digest = hashlib.sha256(response.content, usedforsecurity=False)
+        etag = digest.hexdigest()[:32]
+        if preconditions.has_current(request._request, etag):
+            response = responses.not_modified(None)
+        response.headers["ETag"] = f'"{etag}"'
+        response.headers["Content-Location"] = f"/v2/images/{row['id']}"
+        return response
+
+    @action(detail=True, methods=["get", "head"])
+    def file(self, request: Request, family: str) -> HttpResponse:
+        """Redirect to the data of the current image of a family."""
+        caller = get_caller(request)
+        row = _current(request, caller, family, "download_image")
+        if row["status"] not in READABLE_STATUSES:
+            raise errors.NotFound("The current image of the family has no data.")
+        lifecycle.check_download(caller, row)
+        response = responses.nothing(307)
+        base = public_url.base(request._request)
+        response.headers["Location"] = f"{base}/v2/images/{row['id']}/file"
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+    @action(detail=True)
+    def history(self, request: Request, family: str) -> HttpResponse:
+        """Return a page of a family's events, oldest first."""
+        caller, params = get_caller(request), request.query_params
+        found = get_family(request, family)
+        after = params.get("marker")
+        page, marker = listing.events(
+            found,
+            marker=None if after is None else query.integer("marker", after),
+            limit=page_limit(request),
+        )
+        is_own = access.owns(caller, found.owner)
+        links = query.links(f"{FAMILIES}/{found.pk}/history", params, marker)
+        return responses.json({"history": [_event(it, is_own) for it in page], **links})
+
+
+def document(family: Family) -> dict[str, Any]:
+    """Return a family as a JSON object."""
+    shown = {name: getattr(family, name) for name in SHOWN}
+    return shown | {
+        "id": str(family.pk),
+        "image_name": family.name_of_current,
+        "visibility": family.visibility or "keep",
+        "current": family.current and family.current.label,
+        "created_at": responses.second(family.created_at),
+        "updated_at": responses.second(family.updated_at),
+    }
+
+
+def answer(family: Family, body: Any, status: int = 200) -> HttpResponse:
+    """Return a response with a JSON document and the ETag of a family, its version."""
+    response = responses.json(body, status)
+    response.headers["ETag"] = f'"{family.version}"'
+    return response
+
+
+def expected(request: Request) -> frozenset[int] | None:
+    """Return the versions of which the family must have one, by If-Match; None: any."""
+    return preconditions.versions(request._request)
+
+
+def get_family(request: Request, name: str) -> Family:
+    """Return the family that the caller names by its id or name. Raises NotFound."""
+    return access.get_family(get_caller(request), ref(name))
+
+
+def ref(name: str) -> str:
+    """Return the id or name of a family in a path. Raises Invalid for text that cannot be one."""
+    return attributes.clean_text(name, "name of a family")
+
+
+def page_limit(request: Request) -> int:
+    """Return how many entries a page of a list has: 1 to 1000, by default 100. Raises Invalid."""
+    limit = query.integer("limit", request.query_params.get("limit", "100"))
+    if limit < 1:
+        raise errors.Invalid("The limit must be at least 1.")
+    return min(limit, query.MAX_LIMIT)
+
+
+def _current(request: Request, caller: Caller, name: str, rule: str) -> Row:
+    """Return the row of the current image of a family, on which the caller is allowed ``rule``."""
+    family = get_family(request, name)
+    if family.current is None:
+        raise errors.NotFound(f"Family {family.name} has no current image.")
+    return access.get_image(caller, family.current.image_id, rule)
+
+
+def _event(event: FamilyEvent, is_own: bool) -> dict[str, Any]:
+    shown = {
+        "id": event.pk,
+        "at": responses.instant(event.at),
+        "verb": event.verb,
+        "from": event.from_version or None,
+        "to": event.to_version or None,
+    }
+    if not is_own:  # other projects see public families, but not who works on them
+        return shown
+    names = ("actor", "project", "interface", "request_id", "reason", "detail")
+    return shown | {name: getattr(event, name) for name in names}

@@ -1,0 +1,21 @@
+"""The view of what the catalogue's own API offers."""
+
+from __future__ import annotations
+
+from django.http import HttpResponse
+from rest_framework.request import Request
+
+from images.http import responses
+from images.http.views import ApiViewSet
+
+VERSION = "1.0"
+FEATURES = ("digests", "families", "quotas")
+
+
+class FeatureViewSet(ApiViewSet):
+    """``/catalog/v1``: the version and the features of the catalogue's own API."""
+
+    def list(self, request: Request) -> HttpResponse:
+        """Return the version of this API and its features; clients need not try paths."""
+        features = dict.fromkeys(FEATURES, True)
+        return responses.json({"features": features, "version": VERSION})

@@ -1,0 +1,27 @@
+"""Families: names that always mean one image, the current version among many.
+
+Each operation locks the family, checks the caller's permission and the state, and changes images
+by the verbs of the life cycle, in one transaction.
+"""
+
+from __future__ import annotations
+
+from images.families.changes import ImageChange, Outcome, get_version, rehearsal
+from images.families.definition import create, delete, update
+from images.families.promotion import promote, rollback
+from images.families.versions import add, change, remove
+
+__all__ = [
+    "ImageChange",
+    "Outcome",
+    "add",
+    "change",
+    "create",
+    "delete",
+    "get_version",
+    "promote",
+    "rehearsal",
+    "remove",
+    "rollback",
+    "update",
+]

@@ -1,0 +1,192 @@
+"""The images of a family: lock them, and change them by the verbs of the life cycle."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from django.db import transaction
+from django.utils import timezone
+
+from images import access, errors, lifecycle
+from images.access import Caller
+from images.attributes import FAMILY_PROPERTIES, Changes
+from images.models import Family, FamilyEvent, FamilyVersion, Image, Status, rows
+
+PURPOSE = "os_purpose"  # of an image, by the standard of the Sovereign Cloud Stack
+
+
+class ImageChange(NamedTuple):
+    """The changes of one image: name of an attribute or property -> (before, after)."""
+
+    image: str  # id
+    changes: dict[str, tuple[Any, Any]]
+
+
+class Outcome(NamedTuple):
+    """The result of an operation on a family: the family, the version, and the changed images."""
+
+    family: Family
+    version: FamilyVersion | None
+    images: list[ImageChange]
+
+
+@contextmanager
+def locked(
+    caller: Caller, ref: str, *actions: str, expected: Collection[int] | None
+) -> Iterator[Family]:
+    """Lock a family in a transaction within the context, for a caller who is allowed ``actions``.
+
+    ``expected`` are the versions of which the family must have one; None: any. Raises NotFound,
+    Forbidden, Conflict if the name is ambiguous, and Changed for another version.
+    """
+    with transaction.atomic():
+        family = access.get_family(caller, ref, *actions, lock=True)
+        if expected is not None and family.version not in expected:
+            raise errors.Changed(
+                f"Family {family.name} has version {family.version} by now. Read it again, "
+                "then repeat the request."
+            )
+        yield family
+
+
+def save(family: Family, *columns: str) -> None:
+    """Save the given columns of a locked family, and count the change in its ``version``."""
+    family.version += 1
+    family.updated_at = timezone.now()
+    family.save(update_fields=[*columns, "version", "updated_at"])
+
+
+def record(
+    family: Family,
+    verb: str,
+    caller: Caller,
+    reason: str = "",
+    *,
+    before: FamilyVersion | None = None,
+    after: FamilyVersion | None = None,
+    detail: Mapping[str, Any] | None = None,
+) -> None:
+    """Write an event into the history of a family, in the transaction of the change."""
+    FamilyEvent.objects.create(
+        family=family.pk,
+        name=family.name,
+        verb=verb,
+        from_version=before.label if before else "",
+        to_version=after.label if after else "",
+        actor=caller.user,
+        project=caller.project or "",
+        interface=caller.interface,
+        request_id=caller.request_id,
+        reason=reason,
+        detail=dict(detail or {}),
+    )
+
+
+@contextmanager
+def rehearsal(dry_run: bool = True) -> Iterator[None]:
+    """Roll back all changes of the database within the context; with ``dry_run`` false, keep them.
+
+    The operations in it check and return what they would without it.
+    """
+    with transaction.atomic():
+        yield
+        if dry_run:
+            transaction.set_rollback(True)
+
+
+def get_version(family: Family, label: str) -> FamilyVersion:
+    """Return the version of a family with this label. Raises NotFound if there is none."""
+    version = family.versions.filter(label=label).first()
+    if version is None:
+        raise errors.NotFound(f"Family {family.name} has no version {label[:64]}.")
+    return version
+
+
+def lock_images(
+    versions: Iterable[FamilyVersion | None], caller: Caller
+) -> dict[str, Image]:
+    """Lock the images of versions, in the order of their ids, and return them by id.
+
+    Images that are deleted permanently are left out. Raises Forbidden for an image of a project
+    in which the caller has no permission to change images.
+    """
+    ids = [version.image_id for version in versions if version]
+    wanted = Image.objects.filter(pk__in=ids).exclude(status=Status.DELETED)
+    images = {it.pk: it for it in wanted.select_for_update().order_by("pk")}
+    for image in images.values():
+        access.check_owner(caller, image.owner)
+    return images
+
+
+def describe(
+    family: Family,
+    version: FamilyVersion,
+    image: Image,
+    caller: Caller,
+    reason: str,
+    more: Changes | None = None,
+) -> list[ImageChange]:
+    """Give a locked image the name, ``os_hidden`` and properties of its version in the family.
+
+    ``more`` are further changes. Returns the change, or nothing if the image has all that
+    already. Raises the errors of ``lifecycle.change``, and Forbidden for a visibility that the
+    caller cannot set.
+    """
+    fields = {"name": family.name_of(version), "os_hidden": family.hides(version)}
+    properties = {"image_family": family.name, "image_version": version.label}
+    more = more or Changes()
+    changes = Changes({**more.fields, **fields}, {**more.properties, **properties})
+    return _change(family, image, changes, caller, reason)
+
+
+def release(
+    family: Family, image: Image, caller: Caller, reason: str
+) -> list[ImageChange]:
+    """Remove the properties of the family from a locked image, which keeps its name and ``os_hidden``."""
+    present = FAMILY_PROPERTIES & image.properties.keys()
+    changes = Changes(removed=set(present))
+    return _change(family, image, changes, caller, reason)
+
+
+def of_current(family: Family, image: Image) -> Changes:
+    """Return the further changes of an image that becomes current: visibility and purpose."""
+    fields = {"visibility": family.visibility} if family.visibility else {}
+    return Changes(fields, _purpose(family, image, "oldgeneric", "generic"))
+
+
+def of_old(family: Family, image: Image) -> Changes:
+    """Return the further changes of an image that is current no longer: its purpose."""
+    return Changes(properties=_purpose(family, image, "generic", "oldgeneric"))
+
+
+def _purpose(family: Family, image: Image, before: str, after: str) -> dict[str, str]:
+    is_changed = family.template.get("scs") and image.properties.get(PURPOSE) == before
+    return {PURPOSE: after} if is_changed else {}
+
+
+def _change(
+    family: Family, image: Image, changes: Changes, caller: Caller, reason: str
+) -> list[ImageChange]:
+    fields = {
+        name: value
+        for name, value in changes.fields.items()
+        if getattr(image, name) != value
+    }
+    properties = {
+        name: value
+        for name, value in changes.properties.items()
+        if image.properties.get(name) != value
+    }
+    if "visibility" in fields:
+        row = rows.row_of(image)
+        access.check_visibility(caller, row, fields["visibility"])
+    told = {name: (getattr(image, name), value) for name, value in fields.items()}
+    told |= {it: (image.properties.get(it), properties[it]) for it in properties}
+    told |= {name: (image.properties.get(name), None) for name in changes.removed}
+    if not told:
+        return []
+    cleaned = lifecycle.clean_changes(Changes(fields, properties, changes.removed))
+    lifecycle.change(image, cleaned, caller, family=family.name, reason=reason)
+    return [ImageChange(image.pk, told)]

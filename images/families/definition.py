@@ -1,0 +1,145 @@
+"""Create, change and delete families."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from images import access, errors
+from images.access import Caller
+from images.families import values
+from images.families.changes import (
+    ImageChange,
+    Outcome,
+    describe,
+    lock_images,
+    locked,
+    record,
+    release,
+    save,
+)
+from images.lifecycle import event_details
+from images.models import Family, FamilyScope
+
+# The values from which the names and properties of the images of a family follow.
+OF_IMAGES = {"name", "image_name", "naming", "name_separator", "hide_old"}
+
+
+def create(caller: Caller, document: object, reason: str = "") -> Family:
+    """Create a family from a client's document and return it.
+
+    Its owner is the caller's project unless an admin names another one. Raises Invalid for bad
+    values, Forbidden if the caller is not allowed to create it, and Conflict if the name is
+    taken.
+    """
+    given = values.clean_new(document)
+    given.setdefault("owner", caller.project)
+    if given["owner"] is None:
+        raise errors.Invalid("A family needs an 'owner': the id of a project.")
+    family = Family(**given)
+    values.check_whole(family)
+    access.check(caller, "manage_family", access.family_target(family))
+    _check_published(caller, family, given)
+    try:
+        with transaction.atomic():
+            family.save(force_insert=True)
+            record(family, "create", caller, reason)
+    except IntegrityError:
+        raise _taken(family) from None
+    return family
+
+
+def update(
+    caller: Caller,
+    ref: str,
+    document: object,
+    reason: str = "",
+    *,
+    expected: Collection[int] | None = None,
+) -> Outcome:
+    """Change a family by a JSON merge patch, and its images where their names follow from it.
+
+    ``expected`` are the versions of which the family must have one. Raises NotFound, Invalid,
+    Forbidden, Changed, and Conflict if the new name is taken.
+    """
+    given = values.clean_changes(document)
+    with locked(caller, ref, "manage_family", expected=expected) as family:
+        changed = {
+            name: [getattr(family, name), value]
+            for name, value in given.items()
+            if getattr(family, name) != value
+        }
+        if not changed:
+            return Outcome(family, None, [])
+        for name in changed:
+            setattr(family, name, given[name])
+        values.check_whole(family)
+        _check_published(caller, family, changed)
+        try:
+            with transaction.atomic():
+                save(family, *changed)
+        except IntegrityError:
+            raise _taken(family) from None
+        detail = event_details.shortened(changed)
+        record(family, "update", caller, reason, detail=detail)
+        images = (
+            _describe_all(family, caller, reason) if OF_IMAGES & changed.keys() else []
+        )
+        return Outcome(family, None, images)
+
+
+def delete(
+    caller: Caller,
+    ref: str,
+    reason: str = "",
+    *,
+    expected: Collection[int] | None = None,
+) -> Outcome:
+    """Delete a family. Its images stay, with their names; they lose the family's properties.
+
+    ``expected`` are the versions of which the family must have one. Raises NotFound, Forbidden,
+    Changed.
+    """
+    with locked(caller, ref, "manage_family", expected=expected) as family:
+        images = lock_images(family.versions.all(), caller)
+        changed = [
+            change
+            for image in images.values()
+            for change in release(family, image, caller, reason)
+        ]
+        record(family, "delete", caller, reason)
+        outcome = Outcome(family, None, changed)
+        Family.objects.filter(pk=family.pk).delete()
+        return outcome
+
+
+def _describe_all(family: Family, caller: Caller, reason: str) -> list[ImageChange]:
+    versions = {version.image_id: version for version in family.versions.all()}
+    images = lock_images(versions.values(), caller)
+    return [
+        change
+        for image_id, image in images.items()
+        for change in describe(family, versions[image_id], image, caller, reason)
+    ]
+
+
+def _check_published(caller: Caller, family: Family, named: Mapping[str, Any]) -> None:
+    """Raise Forbidden unless the caller can give the family its scope and its images their visibility.
+
+    Only values in ``named`` are checked.
+    """
+    target = access.family_target(family)
+    if "scope" in named and family.scope == FamilyScope.PUBLIC:
+        access.check_visibility(caller, target, "public")
+    if "visibility" in named:
+        access.check_visibility(caller, target, family.visibility)
+
+
+def _taken(family: Family) -> errors.Conflict:
+    where = "public" if family.scope == FamilyScope.PUBLIC else "your project's"
+    return errors.Conflict(
+        f"The name {family.name} is taken by another family, {where} or one of the project "
+        f"{family.owner}. Choose another name."
+    )

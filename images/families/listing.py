@@ -1,0 +1,110 @@
+"""Lists of families, of their versions and of their events, page by page. Read-only.
+
+Each list returns its page and the marker with which the next page begins, None on the last page.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.db.models import Q
+
+from images import access, errors
+from images.access import Caller
+from images.models import Family, FamilyEvent, FamilyVersion, Image, rows
+
+STATES: Final = ("candidate", "current", "old", "withdrawn")
+
+
+def families(
+    caller: Caller,
+    *,
+    name: str | None = None,
+    scope: str | None = None,
+    image: str | None = None,
+    marker: str | None = None,
+    limit: int = 100,
+) -> tuple[list[Family], str | None]:
+    """Return a page of the families that a caller sees, by name, each with its current version.
+
+    ``image`` is the id of an image, which finds its family; ``marker`` is the id of the last
+    family of the previous page. One query, two with a marker. Raises NotFound for a marker that
+    is no family that the caller sees.
+    """
+    given = {"name": name, "scope": scope, "versions__image": image}
+    seen = access.seen_families(caller).select_related("current")
+    matching = seen.filter(**{it: value for it, value in given.items() if value})
+    if marker is not None:
+        last = access.get_family(caller, marker)
+        same = Q(name=last.name, pk__gt=last.pk)
+        matching = matching.filter(Q(name__gt=last.name) | same)
+    found = list(matching.order_by("name", "pk")[: limit + 1])
+    page = found[:limit]
+    shown = [
+        it for it in page if access.may(caller, "get_family", access.family_target(it))
+    ]
+    return shown, str(page[-1].pk) if len(found) > limit else None
+
+
+def versions(
+    caller: Caller,
+    family: Family,
+    *,
+    state: str | None = None,
+    marker: str | None = None,
+    limit: int = 100,
+) -> tuple[list[FamilyVersion], str | None]:
+    """Return a page of the versions of a family whose images a caller sees, newest first.
+
+    Each comes with its image; deleted images are for the project of the family only.
+    ``marker`` is the label of the last version of the previous page. One query, two with a
+    marker. Raises Invalid for an unknown state or marker.
+    """
+    matching = family.versions.select_related("image").newest_first()
+    if state is not None:
+        matching = matching.filter(_in_state(family, state))
+    if marker is not None:
+        last = family.versions.filter(label=marker).first()
+        if last is None:
+            raise errors.Invalid(
+                f"Marker {marker[:64]} is no version of the family. Use the label of the last "
+                "version of the previous page."
+            )
+        matching = matching.before(last)
+    seen = Image.objects.filter(access.seen_by(caller))
+    if not access.owns(caller, family.owner):
+        seen = seen.existing()
+    found = list(matching.filter(image__in=seen)[: limit + 1])
+    page = found[:limit]
+    images = access.visible(caller, [rows.row_of(it.image) for it in page])
+    ids = {image["id"] for image in images}
+    shown = [it for it in page if it.image_id in ids]
+    return shown, page[-1].label if len(found) > limit else None
+
+
+def events(
+    family: Family, *, marker: int | None = None, limit: int = 100
+) -> tuple[list[FamilyEvent], str | None]:
+    """Return a page of a family's events, oldest first. One query.
+
+    ``marker`` is the id of the last event of the previous page.
+    """
+    matching = FamilyEvent.objects.filter(family=family.pk).order_by("pk")
+    if marker is not None:
+        matching = matching.filter(pk__gt=marker)
+    found = list(matching[: limit + 1])
+    page = found[:limit]
+    return page, str(page[-1].pk) if len(found) > limit else None
+
+
+def _in_state(family: Family, state: str) -> Q:
+    current = Q(pk=family.current_id)
+    states = {
+        "current": current,
+        "withdrawn": Q(withdrawn=True) & ~current,
+        "old": Q(promoted_at__isnull=False, withdrawn=False) & ~current,
+        "candidate": Q(promoted_at=None, withdrawn=False) & ~current,
+    }
+    if state not in states:
+        raise errors.Invalid(f"The state must be one of: {', '.join(STATES)}.")
+    return states[state]

@@ -1,0 +1,89 @@
+"""The protection of the images of families: what only their family changes or ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+
+from images import errors
+from images.attributes import FAMILY_PROPERTIES, Changes
+from images.models import Family, FamilyVersion, Image
+
+MANAGED = ("name", "os_hidden")  # attributes that a family sets on its images
+
+
+def check_new(properties: Mapping[str, str]) -> None:
+    """Raise Forbidden if an image that is created has properties that only families set."""
+    if touched := FAMILY_PROPERTIES & properties.keys():
+        raise _read_only(touched)
+
+
+def check_changes(image: Image, changes: Changes) -> None:
+    """Raise Forbidden if changes of a locked image concern what only its family changes.
+
+    These are the name, ``os_hidden``, and the properties ``image_family`` and
+    ``image_version``. An image that had these properties before there were families is in no
+    family, and can change and lose them.
+    """
+    before = image.properties
+    touched = {
+        name
+        for name in FAMILY_PROPERTIES
+        if changes.properties.get(name, before.get(name)) != before.get(name)
+        or (name in changes.removed and name in before)
+    }
+    managed = [
+        name
+        for name in MANAGED
+        if changes.fields.get(name, getattr(image, name)) != getattr(image, name)
+    ]
+    if not touched and not managed:
+        return
+    version = version_of(image)
+    if touched and (version or touched - before.keys()):
+        raise _read_only(touched)
+    if version:
+        raise errors.Forbidden(
+            f"The family {version.family.name} sets the {managed[0]} of its images. Change "
+            "the family, or remove the image from it first."
+        )
+
+
+def check_not_current(image: Image, outcome: str) -> None:
+    """Raise Conflict if a locked image is the current image of a family.
+
+    ``outcome`` says what is not possible, such as "cannot be deleted".
+    """
+    if family := current_in(image):
+        raise errors.Conflict(
+            f"Image {image.pk} is the current image of family {family.name} and {outcome}. "
+            "Promote another version first."
+        )
+
+
+def current_in(image: Image) -> Family | None:
+    """Return the family of which an image is the current one; None if there is none.
+
+    At most one query, as ``version_of``.
+    """
+    version = version_of(image)
+    is_current = version is not None and version.family.current_id == version.pk
+    return version.family if version and is_current else None
+
+
+def version_of(image: Image) -> FamilyVersion | None:
+    """Return the version that an image is in a family; None if it is in none.
+
+    At most one query: none for an image without the properties that a family sets.
+    """
+    if FAMILY_PROPERTIES.isdisjoint(image.properties):
+        return None
+    versions = FamilyVersion.objects.filter(image=image.pk)
+    return versions.select_related("family").first()
+
+
+def _read_only(names: Set[str]) -> errors.Forbidden:
+    name = min(names)
+    return errors.Forbidden(
+        f"Property '{name}' is read-only: families set it. Add the image to a family "
+        "instead."
+    )
