@@ -21,6 +21,14 @@ GROUPS = {
         "image_scrub": "empty the trash of what is due",
         "image_purge": "remove the records of images deleted long ago",
     },
+    "Families": {
+        "family_list": "list families and their current versions",
+        "family_show": "show a family with its versions",
+        "family_create": "create a family",
+        "family_add": "add an image to a family",
+        "family_promote": "make a version the current one",
+        "family_rollback": "go back to the version before",
+    },
     "Stored data": {
         "image_reap": "end dead transfers",
         "image_reconcile": "compare the catalogue with its stores, and fix it",
