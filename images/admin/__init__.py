@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from django.contrib import admin
 
+from images.admin.family_admin import FamilyAdmin
 from images.admin.image_admin import ImageAdmin
 from images.admin.namespace_admin import NamespaceAdmin
 from images.admin.quota_admin import QuotaLimitAdmin
 from images.admin.transfer_admin import TransferAdmin
-from images.models import Image, MetadefNamespace, QuotaLimit, Transfer
+from images.models import Family, Image, MetadefNamespace, QuotaLimit, Transfer
 
+admin.site.register(Family, FamilyAdmin)
 admin.site.register(Image, ImageAdmin)
 admin.site.register(QuotaLimit, QuotaLimitAdmin)
 admin.site.register(MetadefNamespace, NamespaceAdmin)

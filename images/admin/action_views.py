@@ -17,6 +17,7 @@ from images.admin import bulk_consequences, consequences, formatting
 from images.admin.actions import ACTIONS, Action, Report, get_caller, require, run
 from images.admin.changelist import COUNTED, prefetch
 from images.admin.shortcuts import ReasonForm, context, get_image_or_404
+from images.lifecycle.family_members import current_in
 from images.models import Image
 
 SHOWN = 20  # images of a selection that are listed
@@ -112,6 +113,9 @@ def _confirm(
             if single
             else _("%(label)s: %(count)s images") % words,
             action=action,
+            family=current_in(single)
+            if single and action.verb == "deactivate"
+            else None,
             consequence=consequences.before(action, single)
             if single
             else bulk_consequences.before(action, ids),

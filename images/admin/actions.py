@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy
 
 from images import errors, lifecycle
 from images.access import Caller, staff
+from images.lifecycle.family_members import current_in
 from images.models import EDGES, Image
 from images.operations import manual_transitions
 
@@ -131,6 +132,10 @@ def not_possible(action: Action, image: Image) -> str:
         return str(action.not_possible)
     if action.verb == "delete" and image.protected:
         return _("The image is protected. Remove the protection first.")
+    if action.verb == "delete" and (family := current_in(image)):
+        return _(
+            "The image is the current one of family %(name)s. Promote another version first."
+        ) % {"name": family.name}
     return ""
 
 

@@ -9,6 +9,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
@@ -30,6 +31,7 @@ from images.admin.changelist import project_names
 from images.admin.shortcuts import context, get_image_or_404
 from images.http import public_url
 from images.lifecycle import sharing
+from images.lifecycle.family_members import version_of
 from images.models import (
     OPEN_STATUSES,
     Image,
@@ -123,12 +125,29 @@ def _details(image: Image) -> list[tuple[str, Any]]:
         (image.os_hash_algo or _("Digest"), image.os_hash_value),
         *_further_digests(image),
         (_("Project"), f"{name} ({owner})" if name else owner),
+        *_family(image),
         (_("Created"), formatting.ago(image.created_at)),
         (_("Updated"), formatting.ago(image.updated_at)),
     ]
     if image.deleted_at:
         details.append((_("Deleted"), formatting.ago(image.deleted_at)))
     return [(label, value or "–") for label, value in details]
+
+
+def _family(image: Image) -> list[tuple[str, Any]]:
+    """Return the row of an image's family: a link to it, and which version the image is."""
+    version = version_of(image)
+    if version is None:
+        return []
+    link = format_html(
+        '<a href="{}">{}</a> {}',
+        reverse("admin:images_family_change", args=[version.family_id]),
+        version.family.name,
+        version.label,
+    )
+    is_current = version.pk == version.family.current_id
+    mark = format_html(' <span class="mark">{}</span>', _("current"))
+    return [(_("Family"), link + mark if is_current else link)]
 
 
 def _further_digests(image: Image) -> list[tuple[str, str]]:

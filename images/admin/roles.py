@@ -13,6 +13,7 @@ OPERATOR = (
     "reactivate_image",
     "fail_image",
     "restore_image",
+    "promote_family",
 )
 MANAGER = (
     *OPERATOR,
@@ -26,6 +27,9 @@ MANAGER = (
     "add_member",
     "change_member",
     "delete_member",
+    "add_family",
+    "change_family",
+    "delete_family",
 )
 ROLES = {"viewer": VIEWER, "operator": OPERATOR, "catalogue manager": MANAGER}
 

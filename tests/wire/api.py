@@ -73,6 +73,12 @@ class ApiV1(Api):
         return self.head(f"images/{image_id}").headers["x-image-meta-status"]
 
 
+class CatalogApi(Api):
+    """The same for the catalogue's own API."""
+
+    version = "catalog/v1"
+
+
 def meta(**fields: Any) -> dict[str, str]:
     """As headers."""
     return {f"X-Image-Meta-{name}": str(value) for name, value in fields.items()}

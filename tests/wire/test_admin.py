@@ -12,13 +12,14 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
 
 from tests.servers import Service
-from tests.wire.api import Api, connect, upload_head
+from tests.wire.api import Api, CatalogApi, connect, upload_head
 from tests.wire.browser import FRONT, LIST, SIGN_IN, Screen
 
 pytestmark = pytest.mark.slow
 expect.set_options(timeout=20_000)
 Open = Callable[..., Screen]
 MIB = 1 << 20
+FAMILIES = "/admin/images/family/"
 
 
 @pytest.fixture
@@ -62,6 +63,18 @@ def filled(api: Api, tag: str, size: int = 4096, **fields: Any) -> str:
     image_id = api.new(tags=[tag], **fields)
     assert api.upload(image_id, bytes(size)).status_code == 204
     return image_id
+
+
+def family(service: Service, name: str, *image_ids: str) -> str:
+    """The path of the pages of a new family, with a version "1", "2"… for each image."""
+    with CatalogApi(service) as api:
+        values = {"name": name, "architecture": "x86_64"}
+        family_id = api.post("families", json=values).json()["id"]
+        for label, image_id in enumerate(image_ids, 1):
+            version = {"image": image_id, "label": str(label), "promote": label == 1}
+            added = api.post(f"families/{family_id}/versions", json=version)
+            assert added.status_code == 201, added.text
+    return f"{FAMILIES}{family_id}/"
 
 
 # Signing in
@@ -342,12 +355,18 @@ def test_without_javascript_all_of_it_works(window: Open, api: Api, tag: str) ->
     ],
 )
 def test_every_page_is_accessible(
-    window: Open, api: Api, tag: str, name: str, options: dict[str, Any]
+    window: Open,
+    service: Service,
+    api: Api,
+    tag: str,
+    name: str,
+    options: dict[str, Any],
 ) -> None:
     image_id = filled(api, tag, name="debian-13", os_distro="debian")
     api.post(f"images/{image_id}/members", json={"member": "friends"})
     deleted = filled(api, tag, name="superseded")
     api.delete(f"images/{deleted}")
+    versions = family(service, tag, filled(api, tag), filled(api, tag))
     screen = window(bypass_csp=True, **options)  # axe tries styles of its own
     pages = {
         "front": FRONT,
@@ -358,6 +377,10 @@ def test_every_page_is_accessible(
         "add": f"{LIST}add/",
         "add-by-location": f"{LIST}add/location/",
         "add-location": f"{LIST}{image_id}/locations/add/",
+        "families": FAMILIES,
+        "family": f"{versions}change/",
+        "add-family": f"{FAMILIES}add/",
+        "promote": f"{versions}promote/version/2/",
         "clients": "/admin/auth/user/1/clients/",
         "api": "/docs",
     }
@@ -385,12 +408,15 @@ def test_a_list_fits_on_a_small_laptop(
     assert page.locator("#changelist .results").evaluate(hidden) == 0
 
 
-def test_no_page_is_wider_than_a_phone(window: Open, api: Api, tag: str) -> None:
+def test_no_page_is_wider_than_a_phone(
+    window: Open, service: Service, api: Api, tag: str
+) -> None:
     image_id = filled(api, tag, name="debian-13-generic-amd64")
+    versions = family(service, tag, filled(api, tag), filled(api, tag))
     page = window(viewport={"width": 390, "height": 844}).page
     paths = [FRONT, f"{LIST}?tag={tag}", f"{LIST}{image_id}/change/"]
     paths += [f"{LIST}{image_id}/move/delete/", f"{LIST}{image_id}/locations/add/"]
-    paths += ["/docs"]
+    paths += ["/docs", FAMILIES, f"{versions}change/", f"{versions}promote/version/2/"]
 
     wide = []
     for path in paths:

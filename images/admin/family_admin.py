@@ -1,0 +1,288 @@
+"""The admin pages of families: the list, and a family with its versions, values and history."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.admin import ModelAdmin
+from django.db.models import Count, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import URLPattern, path
+from django.utils.translation import gettext_lazy as _
+
+from images import attributes, errors, families
+from images.access import Caller
+from images.admin import family_actions, formatting
+from images.admin.actions import get_caller, may
+from images.admin.add_views import projects
+from images.admin.changelist import shown_project
+from images.admin.namespace_admin import IndentedEncoder
+from images.families import listing
+from images.models import Family, FamilyEvent, FamilyVersion, Image
+
+FIXED = ("owner", "architecture")
+VALUES = (
+    "name",
+    "title",
+    "description",
+    "homepage",
+    "scope",
+    "image_name",
+    "naming",
+    "name_separator",
+    "hide_old",
+    "visibility",
+    "verified_only",
+    "template",
+)
+EVENTS = 50
+SAME_NAME = 5  # other images of the same name that are listed
+TEMPLATE = "admin/images/family/page.html"
+KEEP = ("", _("stays as it is"))
+
+
+class FamilyForm(forms.ModelForm):  # type: ignore[type-arg]
+    """The form with the values of a family; the service checks them."""
+
+    caller: Caller
+
+    # A blank at the end counts.
+    name_separator = forms.CharField(
+        label=_("Separator"), required=False, strip=False, max_length=5
+    )
+    visibility = forms.ChoiceField(
+        label=_("When promoted, visibility"),
+        required=False,
+        choices=[KEEP, *((it, it) for it in attributes.VISIBILITIES)],
+    )
+    template = forms.JSONField(
+        label=_("Template"),
+        required=False,
+        encoder=IndentedEncoder,
+        help_text=_(
+            "JSON with properties, tags, min_disk, min_ram, template_wins and scs: what an "
+            "image gets when it joins."
+        ),
+        widget=forms.Textarea(attrs={"rows": 6, "cols": 80, "spellcheck": "false"}),
+    )
+
+    class Meta:
+        model = Family
+        fields = (*FIXED, *VALUES)
+        widgets = {
+            "owner": forms.TextInput(attrs={"list": "projects", "size": 40}),
+            "title": forms.TextInput(attrs={"size": 40}),
+            "homepage": forms.TextInput(attrs={"size": 60}),
+            "description": forms.Textarea(attrs={"rows": 3, "cols": 80}),
+        }
+        help_texts = {
+            "name": _("Lower-case letters, digits and . _ -, such as debian-13."),
+            "owner": _("Id of the project."),
+            "architecture": _("Such as x86_64 or aarch64; it cannot change."),
+            "image_name": _("By default the name of the family."),
+            "verified_only": _(
+                "Only images are promoted whose data had a stated digest."
+            ),
+        }
+
+    def clean(self) -> dict[str, Any]:
+        """Let the service check the values without keeping the result; return the values.
+
+        Raises ValidationError with the reason of a refusal.
+        """
+        given = super().clean() or {}
+        if not self.errors:
+            try:
+                with families.rehearsal():
+                    self.apply(given)
+            except errors.ImageError as error:
+                raise forms.ValidationError(str(error)) from None
+        return given
+
+    def apply(self, given: dict[str, Any]) -> Family:
+        """Create or change the family with the values of the form, and return it."""
+        document = {name: given[name] for name in self.fields if name in given}
+        document["visibility"] = document.get("visibility") or "keep"
+        document["template"] = document.get("template") or {}
+        if self.initial_id is None:
+            return families.create(self.caller, document)
+        return families.update(self.caller, self.initial_id, document).family
+
+    @property
+    def initial_id(self) -> str | None:
+        """The id of the family that the form changes; None if it creates one."""
+        return None if self.instance._state.adding else str(self.instance.pk)
+
+
+class FamilyAdmin(ModelAdmin):  # type: ignore[type-arg]
+    """The admin pages of families."""
+
+    form = FamilyForm
+    list_display = (
+        "name",
+        "owner_shown",
+        "scope",
+        "architecture",
+        "current_shown",
+        "versions_shown",
+        "changed",
+    )
+    list_filter = ("scope", "architecture")
+    search_fields = ("name", "title")
+    ordering = ("name", "pk")
+    sortable_by = ("name",)
+    actions = None  # families are deleted one by one, after a look at their images
+    change_form_template = TEMPLATE
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Family]:
+        """Return the families, each with its project's name, current version, number of versions."""
+        rows: QuerySet[Family] = super().get_queryset(request)
+        rows = rows.select_related("current")
+        return rows.annotate(
+            shown_owner=shown_project("owner"), number=Count("versions")
+        )
+
+    @admin.display(description=_("project"))
+    def owner_shown(self, family: Any) -> str:
+        """Return the name of the owner's project; its id if the name is unknown."""
+        return str(family.shown_owner)
+
+    @admin.display(description=_("current version"))
+    def current_shown(self, family: Family) -> str:
+        """Return the label of the current version, or – if there is none."""
+        return family.current.label if family.current else "–"
+
+    @admin.display(description=_("versions"))
+    def versions_shown(self, family: Any) -> int:
+        """Return the number of versions."""
+        return int(family.number)
+
+    @admin.display(description=_("changed"))
+    def changed(self, family: Family) -> str:
+        """Return how long ago the family was changed, as HTML."""
+        return formatting.ago(family.updated_at)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return whether the user can view images, and so families."""
+        return may(request, "images.view_image")
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return False: the page of a family has a button of its own."""
+        return False
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Return the names of read-only fields: what cannot change if the family exists."""
+        return ("owner_shown", "architecture") if obj else ()
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Return the names of the fields in their order."""
+        name, *others = VALUES
+        return (name, "owner_shown" if obj else "owner", "architecture", *others)
+
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        """Return the class of the form, which knows the user."""
+        form: Any = super().get_form(request, obj, change, **kwargs)
+        form.caller = get_caller(request)
+        return form
+
+    def save_model(
+        self, request: HttpRequest, obj: Any, form: Any, change: bool
+    ) -> None:
+        """Create or change the family by the service."""
+        obj.pk = form.apply(form.cleaned_data).pk
+
+    def get_urls(self) -> list[URLPattern]:
+        """Return the URLs of all pages about families."""
+        view = self.admin_site.admin_view(family_actions.run)
+        deletion = self.admin_site.admin_view(_to_deletion)
+        return [
+            path(
+                "<uuid:family_id>/<slug:verb>/version/<str:label>/",
+                view,
+                name="images_family_version_action",
+            ),
+            path("<uuid:family_id>/delete/", deletion, name="images_family_delete"),
+            path("<uuid:family_id>/do/<slug:verb>/", view, name="images_family_action"),
+            *super().get_urls(),
+        ]
+
+    def render_change_form(
+        self, request: HttpRequest, context: Any, *args: Any, **options: Any
+    ) -> HttpResponse:
+        """Show the form, and for a family that exists its versions, history and namesakes."""
+        family = context.get("original")
+        context["projects"] = projects()
+        if family is not None:
+            context |= _page(request, family)
+        return super().render_change_form(request, context, *args, **options)
+
+
+def _to_deletion(request: HttpRequest, family_id: Any) -> HttpResponse:
+    return redirect("admin:images_family_action", family_id, "delete")
+
+
+def _page(request: HttpRequest, family: Family) -> dict[str, Any]:
+    after = request.GET.get("versions_after")
+    known = after and family.versions.filter(label=after).exists()
+    page, marker = listing.versions(
+        get_caller(request), family, marker=after if known else None
+    )
+    return {
+        "versions": [_version(family, version) for version in page],
+        "older_versions": marker or "",
+        "are_newest": not known,
+        "can_promote": may(request, "images.promote_family"),
+        "can_change": may(request, "images.change_family"),
+        "can_delete": may(request, "images.delete_family"),
+        "events": _events(family),
+        "namesakes": _namesakes(family),
+    }
+
+
+def _version(family: Family, version: FamilyVersion) -> dict[str, Any]:
+    state = version.state(family.current_id)
+    return {
+        "label": version.label,
+        "state": state,
+        "state_label": _STATES[state],
+        "image": version.image,
+        "title": formatting.title(version.image),
+        "badge": formatting.badge(version.image.status),
+        "size": formatting.size(version.image.size),
+        "built": version.build_date,
+        "promoted": formatting.ago(version.promoted_at),
+        "note": version.note,
+        "promotable": state in ("candidate", "old"),
+    }
+
+
+_STATES = {
+    "current": _("current"),
+    "old": _("old"),
+    "candidate": _("candidate"),
+    "withdrawn": _("withdrawn"),
+}
+
+
+def _events(family: Family) -> list[dict[str, Any]]:
+    newest = FamilyEvent.objects.filter(family=family.pk).order_by("-pk")[:EVENTS]
+    return [
+        {"event": event, "ago": formatting.ago(event.at), "changes": event.detail}
+        for event in newest
+    ]
+
+
+def _namesakes(family: Family) -> list[Image]:
+    """Return images outside the family that have its name for users of its project, at most a few."""
+    images = Image.objects.filter(
+        Q(owner=family.owner) | Q(visibility="public"),
+        deleted_at=None,
+        os_hidden=False,
+        name=family.name_of_current,
+    )
+    return list(images.exclude(pk__in=family.versions.values("image"))[:SAME_NAME])
