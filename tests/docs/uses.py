@@ -26,6 +26,8 @@ ELSEWHERE = {
     "containers.md: $ deploy/container/secrets.sh": "tests/deploy/test_container.py",
     "containers.md: $ kubectl apply": "tests/deploy/test_kubernetes.py",
     "containers.md: $ kubectl create": "tests/deploy/test_kubernetes.py",
+    "families.md: $ imagecatalog family_create": "tests/commands/test_families.py",
+    'families.md: {"properties"': "tests/api/catalog/test_families.py",
     "install.md: $ pipx install": "tests/wire/test_package.py",
     "install.md: make run": "the next block does the same",
     "install.md: # python3 -m venv": "tests/wire/test_systemd.py",
@@ -34,6 +36,7 @@ ELSEWHERE = {
     "operations.md: 2026-11-28T22:20:31.123Z INFO": "tests/test_logs.py",
     'operations.md: {"timestamp"': "tests/test_logs.py",
     "operations.md: 2026-11-28T22:20:31.123Z WARNING": "tests/test_logs.py",
+    "operations.md: 2026-11-28T22:20:31.123Z ERROR": "tests/stores/test_objects.py",
     "upgrade.md: $ pipx install": "tests/wire/test_reload.py",
     "upgrade.md: upstream": "tests/wire/test_upgrade.py",
 }

@@ -53,9 +53,13 @@ class Services:
     data: bytes
 
     def empty(self) -> None:
-        """Delete the images of other pages."""
+        """Delete the families and images of other pages."""
         for service in (self.ours, self.remote):
             with Api(service) as api:
+                families = f"{service.url}/catalog/v1/families"
+                for family in api.get(families).json()["families"]:
+                    path = f"{families}/{family['id']}"
+                    assert api.delete(path).status_code == 204
                 for image in api.get("images", params={"limit": 1000}).json()["images"]:
                     assert api.delete(f"images/{image['id']}").status_code == 204
 
