@@ -18,9 +18,8 @@ from django.utils import timezone
 from images import errors, stores
 from images.access import operator
 from images.console import CatalogueCommand, age, positive_integer, rate, watching
-from images.lifecycle.location_preparation import trusts_owners
 from images.models import Image
-from images.operations import consistency, repair
+from images.operations import consistency, verification
 from images.operations.consistency import Copy
 from images.stores.circuit_breaker import CircuitBreaker
 
@@ -90,14 +89,8 @@ class Command(CatalogueCommand):
         def through(blocks: Iterable[bytes]) -> Iterable[bytes]:
             return self.watch(consistency.rate_limited(blocks, bytes_per_second))
 
-        facts = None
         try:
-            if _is_unread(copy):
-                damage, facts = consistency.examine(copy, through)
-            else:
-                damage = consistency.damage(copy, through)
-        except errors.DataMissing:
-            damage = "missing-bytes", "the store does not have its data"
+            result = verification.verify(copy, through, operator("command"))
         except (errors.StoreError, errors.Invalid) as error:
             # It is unknown whether the data is damaged, so no result is stored.
             self.breaker.failed(copy.store)
@@ -105,19 +98,12 @@ class Command(CatalogueCommand):
             self._write(copy, f"cannot be read: {error.for_operator()}")
             return
         self.breaker.succeeded(copy.store)
-        if damage and not copy.is_needed():
+        if result is None:
             return  # the location was removed while its data was read
-        known = bool(copy.digests)
-        if facts:
-            known = repair.note_digests(copy.location, facts, operator("command"))
-        self._note(copy, f"{damage[0]}: {damage[1]}" if damage else "", known)
-
-    def _note(self, copy: Copy, damage: str, known: bool) -> None:
-        repair.note_verified(copy.location, damage, operator("command"))
-        if damage:
+        if result.damage:
             self.counts["damaged"] += 1
-            self._write(copy, damage)
-        elif known:
+            self._write(copy, result.damage)
+        elif result.is_compared:
             self.counts["good"] += 1
         else:
             self.counts["no digest"] += 1
@@ -148,15 +134,6 @@ class Command(CatalogueCommand):
             raise CommandError(
                 "Some copies could not be read. Check their stores and repeat the command."
             )
-
-
-def _is_unread(copy: Copy) -> bool:
-    """Return whether a copy is at a URL and its data was never read.
-
-    Always false if the service trusts owners' claims about data at URLs.
-    """
-    is_at_url = copy.store == stores.HTTP.id
-    return is_at_url and not copy.digests and not trusts_owners()
 
 
 def _check_store(store_id: str) -> None:

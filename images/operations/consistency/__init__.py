@@ -30,6 +30,7 @@ from images.operations.consistency.row_checks import ROW_CHECKS, known_damage
 __all__ = [
     "Copy",
     "Finding",
+    "Through",
     "check",
     "damage",
     "examine",
