@@ -206,3 +206,9 @@ class DataMissing(StoreError):
     """The error if a store does not have the requested object."""
 
     code = "data-missing"
+
+
+class DataDamaged(StoreError):
+    """The error if the data in the stores is not the data of the image."""
+
+    code = "damaged"

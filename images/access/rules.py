@@ -29,6 +29,10 @@ def _anybody(caller: Caller, image: Target) -> bool:
     return True
 
 
+def _nobody(caller: Caller, image: Target) -> bool:
+    return False
+
+
 def _admin(caller: Caller, image: Target) -> bool:
     return caller.is_admin
 
@@ -156,6 +160,7 @@ RULES: dict[str, Rule] = {
     "communitize_image": _own_member,
     "change_owner": _admin,
     "download_deactivated": _admin,
+    "download_damaged": _nobody,  # data that is not the image's; an operator can rescue it
     "get_image_location": _service_or_own_reader,
     "set_image_location": _own_member,
     "copy_from": _own_member,
@@ -212,6 +217,7 @@ LIMITS: dict[str, Rule] = {
     "communitize_image": _owner,
     "change_owner": _owner,
     "download_deactivated": _anybody,
+    "download_damaged": _anybody,
     "get_image_location": _anybody,
     "set_image_location": _owner,
     "copy_from": _owner,

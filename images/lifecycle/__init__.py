@@ -39,7 +39,12 @@ from images.lifecycle.deletion import (
     scrub_due,
     trash_total,
 )
-from images.lifecycle.downloading import check_download, read, serves_ranges
+from images.lifecycle.downloading import (
+    allows_damaged,
+    check_download,
+    read,
+    serves_ranges,
+)
 from images.lifecycle.fetch_requests import (
     Source,
     check_url,
@@ -79,6 +84,7 @@ __all__ = [
     "SourceStatement",
     "Trashed",
     "add_location",
+    "allows_damaged",
     "cache_later",
     "cache_queued",
     "change",

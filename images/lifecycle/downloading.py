@@ -22,6 +22,7 @@ from images.models import (
     LocationStatus,
     Status,
 )
+from images.models.location import MISSING
 from images.stores.digests import Digests, digesting
 from images.stores.local import FilePart
 from images.transfers import concurrency
@@ -43,6 +44,15 @@ def check_download(caller: Caller, image: Target) -> None:
         )
 
 
+def allows_damaged(caller: Caller, image: Target) -> bool:
+    """Return whether the caller gets the data of a damaged copy if no other copy can be read.
+
+    By default nobody does; the rule ``download_damaged`` of a policy file can allow it, to rescue
+    what is left of the data.
+    """
+    return access.may(caller, "download_damaged", image)
+
+
 def serves_ranges(image: Target) -> bool:
     """Return whether a part of an image's data can be sent without the whole data.
 
@@ -59,19 +69,21 @@ def read(
     stop: int | None = None,
     *,
     preferred: Sequence[str] = (),
+    damaged: bool = False,
 ) -> Iterator[bytes]:
     """Return an iterator over bytes [start, stop) of an image, from the first copy that can be opened.
 
     Data that this machine has cached is read from its cache. ``preferred`` stores are tried
-    first, then other stores, by descending weight; copies that are known to be damaged come last.
-    When all bytes are read from an object store or a URL, their digest is compared before the
-    last block is returned. A file in a folder is not compared: the kernel sends it without the
-    service.
+    first, then other stores, by descending weight. Copies that are known to be damaged are read
+    only with ``damaged``, after all others and without a comparison. When all bytes of any other
+    copy are read from an object store or a URL, their digest is compared before the last block is
+    returned. A file in a folder is not compared: the kernel sends it without the service.
 
     Before the first block, raises DataMissing (no copy has data, or the status is neither
-    active nor deactivated) or StoreError (no copy can be read now, or too many downloads read
-    from URLs). Between two blocks, also raises StoreError if the data has another digest than
-    the image, or if the client reads data at a URL far too slowly.
+    active nor deactivated), DataDamaged (only damaged copies are left) or StoreError (no copy can
+    be read now, or too many downloads read from URLs). Between two blocks, also raises DataDamaged
+    if the data has another digest than the image, and StoreError if the client reads data at a URL
+    far too slowly.
     """
     failure: errors.StoreError = errors.DataMissing("The image has no data.")
     copies = _copies(image_id)
@@ -82,7 +94,7 @@ def read(
     until = time.monotonic() + concurrency.WAIT_SECONDS
     ordered = stores.heaviest_first(copies, preferred)
     for store_id, key in sorted(ordered, key=lambda copy: copies[copy]["damage"] != ""):
-        part = Part(start, stop, copies[store_id, key])
+        part = Part(start, stop, copies[store_id, key], damaged)
         try:
             return _open(store_id, key, part, until)
         except errors.StoreError as error:
@@ -109,6 +121,19 @@ class Part:
     start: int
     stop: int | None
     copy: Mapping[str, Any]  # its location, and size and digests of its image
+    damaged: bool = False  # whether to read the copy even if it is damaged
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether the copy is known to be damaged.
+
+        A copy whose bytes were missing does not count: bytes that are there again are right,
+        because keys are never reused. Nor does data at a URL that its owner is allowed to change.
+        """
+        if self.copy["store"] == stores.HTTP.id and trusts_owners():
+            return False
+        damage = str(self.copy["damage"])
+        return damage != "" and not damage.startswith(MISSING)
 
     @property
     def is_whole(self) -> bool:
@@ -123,9 +148,10 @@ class Part:
         Only a part that is the whole data can be compared. There is one algorithm, as each
         costs processor time, and not MD5 if there is another one: the owner of a web server can
         prepare different data with the same MD5. If IMAGECATALOG_LOCATION_DATA trusts owners,
-        they can change the data at a URL, so there is no digest for it.
+        they can change the data at a URL, so there is no digest for it. A damaged copy, which is
+        read only to rescue its data, is not compared either.
         """
-        return _digest(self.copy) if self.is_whole else None
+        return _digest(self.copy) if self.is_whole and not self.is_damaged else None
 
     def content(self) -> cache.Content | None:
         """Return the key by which the cache finds the copy's data; None if it must not be cached.
@@ -172,7 +198,7 @@ def _open(store_id: str, key: str, part: Part, until: float) -> Iterator[bytes]:
     if cached is not None:
         return cached
     blocks = _open_copy(store_id, key, part, until)
-    if not part.is_whole:
+    if part.is_damaged or not part.is_whole:
         return blocks
     if isinstance(blocks, FilePart):  # a file is compared only before it is cached
         blocks = _begun(_verified(blocks, part))
@@ -180,6 +206,8 @@ def _open(store_id: str, key: str, part: Part, until: float) -> Iterator[bytes]:
 
 
 def _open_copy(store_id: str, key: str, part: Part, until: float) -> Iterator[bytes]:
+    if part.is_damaged and not part.damaged:
+        raise _damaged(part)
     if store_id == stores.HTTP.id:
         if not (part.is_whole or trusts_owners()):
             raise errors.StoreError(
@@ -215,7 +243,7 @@ def _with_first(blocks: Generator[bytes, None, None]) -> Generator[bytes, None, 
 def _verified(blocks: stores.Blocks, part: Part) -> Generator[bytes, None, None]:
     """Yield the blocks of a part, and compare their digest with the digest of the image.
 
-    Raises StoreError before the last block if the digests differ. A part without a digest is
+    Raises DataDamaged before the last block if the digests differ. A part without a digest is
     yielded without a comparison.
     """
     digest = part.digest()
@@ -231,7 +259,7 @@ def _verified(blocks: stores.Blocks, part: Part) -> Generator[bytes, None, None]
                     yield held
                 held = block
             if digests.hexdigests()[algorithm] != value:
-                raise _damaged(part, algorithm)
+                raise _differing(part, algorithm)
         if held is not None:
             yield held
 
@@ -252,20 +280,25 @@ def _sliced(blocks: Iterable[bytes]) -> Iterator[bytes]:
             yield block[start : start + SLICE]
 
 
-def _damaged(part: Part, algorithm: str) -> errors.StoreError:
+def _differing(part: Part, algorithm: str) -> errors.DataDamaged:
     log.error(
         "the data of image %s in store %s has another %s digest than the image",
         part.copy["image_id"],
         part.copy["store"],
         algorithm,
     )
-    error = errors.StoreError(
-        "The data in the store is not the data of the image: its digest differs. Tell the "
+    return _damaged(part)
+
+
+def _damaged(part: Part) -> errors.DataDamaged:
+    image_id, store_id = part.copy["image_id"], part.copy["store"]
+    error = errors.DataDamaged(
+        "The data in the store is damaged: its digest differs from that of the image. Tell the "
         "operator, who can verify the copies of the image."
     )
     error.operator_message = (
-        f"The data in the store {part.copy['store']!r} is not the data of the image: its digest "
-        f"differs. Run `image_verify {part.copy['image_id']}`, which reads all copies."
+        f"The data in the store {store_id!r} is damaged: its digest differs from that of the image. "
+        f"Run `image_verify {image_id}`, which reads all copies."
     )
     error.logged = True
     return error

@@ -12,6 +12,8 @@ from django_fsm import FSMField, FSMModelMixin, transition
 
 from images.models.image import Image
 
+MISSING = "missing-bytes"  # the kind of damage of a copy that its store does not have
+
 
 class LocationStatus(models.TextChoices):
     """The statuses of a location: active, removed while its object still exists, or deleted."""

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from images import errors, stores
 from images.access import Caller
 from images.lifecycle.location_preparation import trusts_owners
+from images.models.location import MISSING
 from images.operations import consistency, repair
 from images.operations.consistency import Copy, Through
 
@@ -37,7 +38,7 @@ def verify(copy: Copy, through: Through, actor: Caller) -> Result | None:
         else:
             found = consistency.damage(copy, through)
     except errors.DataMissing:
-        found = "missing-bytes", "the store does not have its data"
+        found = MISSING, "the store does not have its data"
     if found and not copy.is_needed():
         return None
     is_compared = bool(copy.digests)

@@ -59,6 +59,17 @@ def flipped(request: pytest.FixtureRequest, make_image: Any) -> Any:
     return flip
 
 
+@pytest.fixture
+def damaged(make_image: Any) -> Image:
+    """An image whose only copy was found to be damaged."""
+    image: Image = make_image("active", data=SMALL)
+    location, store = image.locations.get(), stores.default()
+    store.delete(location.key)
+    store.put(location.key, [SMALL[::-1]])
+    image.locations.update(damage="wrong-digest: md5 differs")
+    return image
+
+
 def test_a_download_of_other_data_breaks_off_before_its_last_byte(flipped: Any) -> None:
     image, received = flipped(LARGE), bytearray()
 
@@ -112,16 +123,46 @@ def test_an_intact_copy_is_read_in_place_of_a_small_one_that_is_not(
     assert b"".join(lifecycle.read(image.pk)) == SMALL
 
 
-def test_a_copy_that_is_known_to_be_damaged_is_read_last(make_image: Any) -> None:
-    image = make_image("active", data=SMALL)
-    damaged, key = image.locations.get(), f"{image.pk}.copy"
-    stores.default().delete(damaged.key)
-    stores.default().put(damaged.key, [SMALL[::-1]])
-    stores.default().put(key, [SMALL])
-    image.locations.create(store=damaged.store, key=key)
-    assert b"".join(lifecycle.read(image.pk)) == SMALL[::-1]
+def test_an_intact_copy_is_read_in_place_of_one_that_is_known_to_be_damaged(
+    damaged: Image,
+) -> None:
+    store, key = stores.default(), f"{damaged.pk}.copy"
+    store.put(key, [SMALL])
+    damaged.locations.create(store=store.id, key=key)
 
-    image.locations.filter(pk=damaged.pk).update(damage="wrong-digest: x")
+    assert b"".join(lifecycle.read(damaged.pk)) == SMALL
+    assert b"".join(lifecycle.read(damaged.pk, damaged=True)) == SMALL
+
+
+@pytest.mark.parametrize("header", [{}, {"Range": "bytes=0-4"}])
+def test_the_only_copy_is_not_sent_if_it_is_damaged(
+    header: dict[str, str], damaged: Image, client_of: Any, admin: Caller
+) -> None:
+    for version in ("v2", "v1"):
+        end = "/file" if version == "v2" else ""
+        path = f"/{version}/images/{damaged.pk}{end}"
+        response = client_of(admin).get(path, headers=header)
+        assert response.status_code == 503
+        assert b"damaged" in response.content
+
+    damaged.refresh_from_db()
+    assert damaged.status == "active"
+
+
+def test_a_policy_file_lets_an_admin_rescue_damaged_data(
+    damaged: Image, client_of: Any, admin: Caller, member: Caller, policy: Any
+) -> None:
+    policy('"download_damaged": "role:admin"')
+
+    for path in (f"/v2/images/{damaged.pk}/file", f"/v1/images/{damaged.pk}"):
+        response = client_of(admin).get(path)
+        assert b"".join(response.streaming_content) == SMALL[::-1]
+        assert client_of(member).get(path).status_code == 503
+
+
+def test_bytes_that_were_missing_and_are_there_again_are_sent(make_image: Any) -> None:
+    image = make_image("active", data=SMALL)
+    image.locations.update(damage="missing-bytes: the store does not have its data")
 
     assert b"".join(lifecycle.read(image.pk)) == SMALL
 

@@ -85,7 +85,8 @@ class ImageViewSet(V1ViewSet):
             return responses.not_modified(checksum)
         ranged = lifecycle.serves_ranges(row)
         part = streaming.content_range(http, size, checksum) if ranged else None
-        blocks = lifecycle.read(image_id, *(part or (0, size)))
+        damaged = lifecycle.allows_damaged(caller, row)
+        blocks = lifecycle.read(image_id, *(part or (0, size)), damaged=damaged)
         response = transfer_shares.download(http, caller, blocks, size, part, checksum)
         _describe(response, row, caller)
         return response if ranged else streaming.without_ranges(response)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import ClassVar
 
 from django.http import (
@@ -88,15 +89,16 @@ def _digests(http: HttpRequest, image: Row) -> dict[str, str]:
 def _response(
     request: Request, image: Row, preferred: list[str], ranged: bool
 ) -> HttpResponse | StreamingHttpResponse:
-    http = request._request
+    http, caller = request._request, get_caller(request)
     size, checksum = image["size"] or 0, image["checksum"]
+    damaged = lifecycle.allows_damaged(caller, image)
+    read = partial(lifecycle.read, image["id"], preferred=preferred, damaged=damaged)
     if http.method == "HEAD":
         # The data is opened, so that the answer is that of GET if it is missing.
-        streaming.close(lifecycle.read(image["id"], 0, size, preferred=preferred))
+        streaming.close(read(0, size))
         return streaming.description(size, checksum)
     part = streaming.content_range(http, size) if ranged else None
-    blocks = lifecycle.read(image["id"], *(part or (0, size)), preferred=preferred)
-    caller = get_caller(request)
+    blocks = read(*(part or (0, size)))
     return transfer_shares.download(http, caller, blocks, size, part, checksum)
 
 

@@ -9,6 +9,7 @@ from django.db.models import Count, QuerySet
 
 from images import errors, stores
 from images.models import ImageLocation
+from images.models.location import MISSING
 from images.operations import repair
 from images.operations.consistency.data_checks import (
     COLUMNS,
@@ -75,7 +76,7 @@ def _wrong_of(
         try:
             wrong = _wrong(copy, store, sizes.get(copy.key), through)
         except errors.DataMissing:
-            wrong = "missing-bytes", "the store does not have its bytes"
+            wrong = MISSING, "the store does not have its bytes"
         except errors.StoreError as error:
             breaker.failed(store.id)
             if breaker.is_open(store.id):
@@ -172,7 +173,7 @@ def at_urls(through: Through) -> Iterator[Finding]:
             try:
                 wrong = damage(copy, through)
             except errors.DataMissing:
-                wrong = "missing-bytes", "the web server does not have its bytes"
+                wrong = MISSING, "the web server does not have its bytes"
             except (errors.StoreError, errors.Invalid) as error:
                 wrong = "store-unreachable", error.for_operator()
             if wrong and copy.is_needed():
