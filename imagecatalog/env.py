@@ -204,6 +204,22 @@ def _duration(name: str, value: str, unit: str, minimum: int, maximum: int) -> i
     return int(count)
 
 
+def hours(name: str, default: str, *, help: str) -> tuple[int, int]:
+    """Return the hours of the day (UTC) in a variable such as ``22-6``: the first, and the end.
+
+    ``default`` is returned if the variable is unset. Raises ImproperlyConfigured for any other
+    text, and for hours of which none is left.
+    """
+    value = text(name, default, help=help)
+    match = re.fullmatch("([0-9]{1,2})-([0-9]{1,2})", value)
+    start, stop = map(int, match.groups()) if match else (0, 0)
+    if start == stop or start > 23 or stop > 24:
+        raise ImproperlyConfigured(
+            f"{name} is {value!r}; it must be two hours of the day, such as 22-6 or 0-24."
+        )
+    return start, stop
+
+
 def choice(
     name: str, default: str, allowed: tuple[str, ...], *, help: str, shown: str = ""
 ) -> str:

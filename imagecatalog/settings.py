@@ -552,6 +552,27 @@ IMAGECATALOG_EXPECT_OWNER_DIGEST = env.flag(
     "`owner_specified.openstack.sha256` and `.md5`, which openstacksdk and Ansible set. See "
     "[Expected digests](api.md#expected-digests).",
 )
+IMAGECATALOG_VERIFY_EVERY = env.seconds(
+    "IMAGECATALOG_VERIFY_EVERY",
+    30 * 86400,
+    help="Seconds after which the background worker reads each copy again and compares it with "
+    "the digests of its image. `0`: never. See [Verification](operations.md#verification).",
+    shown="`30d`",
+)
+IMAGECATALOG_VERIFY_RATE = env.size_or(
+    "IMAGECATALOG_VERIFY_RATE",
+    "50MB",
+    help="Bytes per second that each background worker reads for that, at least 1 MB. `0`: no "
+    "limit.",
+)
+if 0 < IMAGECATALOG_VERIFY_RATE < 1 << 20:
+    # A worker must read a block much faster than its lease of the copy ends.
+    raise ImproperlyConfigured("IMAGECATALOG_VERIFY_RATE must be 0 or at least 1 MB.")
+IMAGECATALOG_VERIFY_HOURS = env.hours(
+    "IMAGECATALOG_VERIFY_HOURS",
+    "0-24",
+    help="Hours of the day (UTC) in which it reads, for example `22-6`.",
+)
 IMAGECATALOG_LEASE_SECONDS = env.seconds(
     "IMAGECATALOG_LEASE_SECONDS",
     60,

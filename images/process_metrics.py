@@ -131,6 +131,10 @@ METRICS: Final = {
         "Restarts of a component (web, worker) that had ended by itself.",
         ("component",),
     ),
+    "verified_bytes_total": Description(
+        Counter,
+        "Bytes of stored data that background workers have read to verify them.",
+    ),
     "client_transfers_running": Description(
         Gauge,
         "Uploads and downloads of clients, by what each of them holds: a thread, or only a "

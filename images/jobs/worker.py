@@ -15,7 +15,13 @@ from images.access import operator
 from images.duty import Duty
 from images.jobs.fetch_pool import FetchPool
 from images.lifecycle import caching, deletion
-from images.operations import health, overview, purge, wanted_digests
+from images.operations import (
+    health,
+    overview,
+    purge,
+    scheduled_verification,
+    wanted_digests,
+)
 from images.transfers import reaper, unified_limits
 from images.uploads import finishing
 
@@ -32,6 +38,7 @@ DUTIES: tuple[Duty, ...] = (
     *overview.DUTIES,
     *purge.DUTIES,
     *wanted_digests.DUTIES,
+    *scheduled_verification.DUTIES,
     *finishing.DUTIES,
     *pruning.DUTIES,
     *unified_limits.DUTIES,

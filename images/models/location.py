@@ -6,6 +6,7 @@ from typing import Self
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django_fsm import FSMField, FSMModelMixin, transition
@@ -56,6 +57,9 @@ class ImageLocation(FSMModelMixin, models.Model):
     # When the data was last compared with the digests, and the damage that was found.
     verified_at = models.DateTimeField(null=True)
     damage = models.TextField(blank=True)
+    # The schedule does not verify the copy before this time: a worker's lease, or the pause after
+    # the copy could not be read.
+    verify_after = models.DateTimeField(null=True)
 
     objects = ImageLocationQuerySet.as_manager()
 
@@ -76,6 +80,13 @@ class ImageLocation(FSMModelMixin, models.Model):
                 fields=["image"],
                 name="location_damaged",
                 condition=Q(status="active") & ~Q(damage=""),
+            ),
+            # The copies to verify, least recently verified first.
+            models.Index(
+                Coalesce("verified_at", "created_at"),
+                "id",
+                name="location_to_verify",
+                condition=Q(status="active"),
             ),
         ]
 

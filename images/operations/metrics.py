@@ -18,11 +18,12 @@ from images.models import (
     OPEN_STATUSES,
     BackupReport,
     Image,
+    ImageLocation,
     Transfer,
     TransferStatus,
     WorkerReport,
 )
-from images.operations import overview
+from images.operations import overview, scheduled_verification
 from images.stores.local import LocalStore
 from images.transfers import limits, reaper
 
@@ -49,6 +50,13 @@ METRICS = {
     ),
     "images_damaged": Description(
         "Images with a copy that was damaged when it was last read."
+    ),
+    "copies_damaged": Description(
+        "Copies in a store that were damaged when they were last read.", "store"
+    ),
+    "verification_oldest_timestamp_seconds": Description(
+        "When the copy was verified whose verification is oldest; for a copy that was never "
+        "verified, when it was stored. Missing without copies."
     ),
     "trash_images": Description("Images in the trash."),
     "trash_bytes": Description("Bytes of the images in the trash."),
@@ -146,6 +154,10 @@ def _catalogue() -> Iterable[GaugeMetricFamily]:
         ("images_damaged", overview.damaged()),
     ):
         yield _family(name, Image.objects.filter(condition).count())
+    damaged = ImageLocation.objects.damaged().values_list("store")
+    yield _family("copies_damaged", dict(damaged.annotate(Count("pk")).order_by()))
+    if oldest := scheduled_verification.oldest():
+        yield _family("verification_oldest_timestamp_seconds", oldest.timestamp())
     trash = counts["trash"]
     yield _family("trash_images", trash["images"])
     yield _family("trash_bytes", trash["bytes"])

@@ -191,7 +191,8 @@ def note_verified(location_id: int, damage: str, actor: Caller) -> None:
             detail = {"location": row.pk, "store": row.store, "damage": damage}
             record(image, "verify", actor, before=image.status, detail=detail)
         row.verified_at, row.damage = timezone.now(), damage
-        row.save(update_fields=["verified_at", "damage"])
+        row.verify_after = None
+        row.save(update_fields=["verified_at", "damage", "verify_after"])
 
 
 def note_digests(location_id: int, facts: DataFacts, actor: Caller) -> bool:

@@ -93,7 +93,21 @@ def test_nothing_fails_in_a_healthy_installation(
         "writing",
         "store",
         "worker",
+        "verification",
     }
+
+
+def test_damaged_copies_and_a_schedule_that_is_not_kept_are_told(
+    healthy: None, examine: Examine, make_image: Any
+) -> None:
+    make_image("active").locations.update(
+        damage="wrong-digest: md5", verified_at="2020-01-01T00:00:00Z"
+    )
+
+    found = examine()
+
+    assert "1 copy" in one(found["damage"])[1]
+    assert one(found["verification"])[0] == "warn"
 
 
 def test_each_check_has_a_line_and_failures_an_exit_code(

@@ -49,6 +49,20 @@ def test_images_are_counted_by_status(make_image: Any) -> None:
     assert found["store_free_bytes", "local"] > 0
 
 
+def test_the_oldest_verification_and_the_damaged_copies_are_told(
+    make_image: Any,
+) -> None:
+    make_image("active")
+    make_image("active").locations.update(
+        verified_at="1970-01-01T00:01:00Z", damage="wrong-digest: md5"
+    )
+
+    found = read()
+
+    assert found["verification_oldest_timestamp_seconds",] == 60
+    assert found["copies_damaged", "local"] == 1
+
+
 def test_what_needs_an_operator_is_counted(make_image: Any) -> None:
     make_image("saving")
     Transfer.objects.update(heartbeat_at="2000-01-01T00:00:00Z")
@@ -183,7 +197,7 @@ def test_the_number_of_queries_does_not_depend_on_the_number_of_images(
     django_assert_max_num_queries: Any,
 ) -> None:
     settings.IMAGECATALOG_METRICS_PROJECTS = 100
-    with django_assert_max_num_queries(24) as first:
+    with django_assert_max_num_queries(25) as first:
         read()
     for status in ("active", "queued", "saving"):
         make_image(status, owner=status)

@@ -131,9 +131,8 @@ def test_the_operators_command_works_on_the_catalogue_of_the_service(
     assert wrong.returncode == 1
 
 
-@pytest.mark.parametrize("name", ["backup", "verify"])
-def test_the_timers_wait_for_the_night(computer: Machine, name: str) -> None:
-    assert show(computer, f"imagecatalog-{name}.timer", "ActiveState") == "active"
+def test_the_timer_of_backups_waits_for_the_night(computer: Machine) -> None:
+    assert show(computer, "imagecatalog-backup.timer", "ActiveState") == "active"
 
 
 def test_the_backup_is_made_and_verified(computer: Machine) -> None:

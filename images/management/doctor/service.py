@@ -1,4 +1,4 @@
-"""Checks of the background worker, Keystone and backups."""
+"""Checks of the background worker, the verification of stored data, Keystone and backups."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from images.backups import BackupError, places
 from images.backups.backup import begun_at
 from images.console import iso
 from images.management.doctor.result import FAIL, Result, fail, ok, warn
-from images.operations import health
+from images.models import ImageLocation
+from images.operations import health, scheduled_verification
+from images.units import counted
 
 TIMEOUT = 5.0  # seconds
 OLD = timedelta(days=2)
@@ -50,6 +52,32 @@ def maintenance() -> Iterator[Result]:
             f"the file {path} exists, so load balancers send no requests to this machine",
             "Remove it when the maintenance is over.",
         )
+
+
+def verification() -> Iterator[Result]:
+    """Yield whether copies of images are damaged, and whether the schedule of verification is kept."""
+    every, oldest = scheduled_verification.interval(), scheduled_verification.oldest()
+    damaged = ImageLocation.objects.damaged().count()
+    if damaged:
+        yield fail(
+            "damage",
+            f"{counted(damaged, 'copy', 'copies')} in stores did not have the data of the image "
+            "when last read",
+            "`image_reconcile` lists them. Put the right data back under the key and run "
+            "`image_verify`, or delete the image.",
+        )
+    if not every:
+        yield ok("verification", "IMAGECATALOG_VERIFY_EVERY is 0: there is no schedule")
+    elif oldest and timezone.now() - oldest > 2 * every:
+        yield warn(
+            "verification",
+            f"a copy was last verified at {iso(oldest)}, longer ago than twice "
+            "IMAGECATALOG_VERIFY_EVERY",
+            "Look for stores that cannot be read in the log of the worker, raise "
+            "IMAGECATALOG_VERIFY_RATE, or extend IMAGECATALOG_VERIFY_HOURS.",
+        )
+    else:
+        yield ok("verification", "the schedule is kept")
 
 
 def keystone() -> Iterator[Result]:

@@ -98,7 +98,7 @@ def damage(copy: Copy, through: Through = iter) -> tuple[str, str] | None:
     blocks = stores.get(copy.store).open(copy.key)
     try:
         with Digests(*copy.digests) as digests:
-            for _ in through(digesting(blocks, digests)):
+            for _ in digesting(through(blocks), digests):
                 pass
             actual = digests.hexdigests()
     finally:

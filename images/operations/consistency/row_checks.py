@@ -121,7 +121,7 @@ def overdue() -> Iterator[Finding]:
 
 
 def known_damage() -> Iterator[Finding]:
-    """Yield findings for copies that were damaged when the command ``image_verify`` read them."""
+    """Yield findings for copies that were damaged when a verification read them."""
     columns = ("store", "key", "image_id", "damage", "verified_at")
     for row in _rows(ImageLocation.objects.damaged(), *columns):
         yield Finding(

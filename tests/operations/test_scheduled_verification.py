@@ -1,0 +1,222 @@
+"""Verification on a schedule: what is due, in which order, by which worker, and what it finds."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.utils import timezone
+
+from images import errors, lifecycle, stores
+from images.access import operator
+from images.models import Event, Image, ImageLocation, Transfer, TransferStatus
+from images.operations import repair, scheduled_verification
+from images.operations.scheduled_verification import verify_due
+from images.stores.local import LocalStore
+from tests.servers import S3
+
+pytestmark = pytest.mark.django_db
+
+MIB = 1 << 20
+LARGE = bytes(range(256)) * (3 * MIB // 256)
+LATE = timedelta(days=31)
+
+
+@pytest.fixture(autouse=True)
+def unlimited(settings: Any) -> None:
+    settings.IMAGECATALOG_VERIFY_RATE = 0
+
+
+@pytest.fixture
+def old(make_image: Any) -> Any:
+    """``old(data, age)``: an active image whose data was stored long ago."""
+
+    def make(data: bytes = b"the bytes of an image", age: timedelta = LATE) -> Image:
+        image: Image = make_image("active", data=data)
+        image.locations.update(created_at=timezone.now() - age)
+        return image
+
+    return make
+
+
+def location(image: Image) -> ImageLocation:
+    return image.locations.get()
+
+
+def is_verified(image: Image) -> bool:
+    return location(image).verified_at is not None
+
+
+def flip(image: Image) -> None:
+    """Change one bit of the stored data."""
+    store, key = stores.get(location(image).store), location(image).key
+    data = bytearray(b"".join(store.open(key)))
+    data[len(data) // 2] ^= 1
+    store.delete(key)
+    store.put(key, [bytes(data)])
+
+
+@pytest.mark.parametrize("kind", ["folder", pytest.param("s3", marks=pytest.mark.s3)])
+def test_a_flipped_bit_is_found_and_no_longer_delivered(
+    kind: str, old: Any, settings: Any, request: pytest.FixtureRequest
+) -> None:
+    if kind == "s3":
+        s3: S3 = request.getfixturevalue("s3")
+        settings.IMAGECATALOG_STORES = s3.store(prefix=f"verify-{uuid4().hex}")
+    good, bad = old(), old()
+    flip(bad)
+
+    verify_due()
+
+    assert (is_verified(good), location(good).damage) == (True, "")
+    assert location(bad).damage.startswith("wrong-digest: ")
+    event = Event.objects.get(image=bad)
+    assert (event.verb, event.interface) == ("verify", "worker")
+    assert event.detail["damage"] == location(bad).damage
+    with pytest.raises(errors.DataDamaged):
+        lifecycle.read(bad.pk)
+
+
+@pytest.mark.parametrize(("every", "due"), [(30, True), (32, False), (0, False)])
+def test_a_copy_is_due_after_the_interval(
+    every: int, due: bool, old: Any, settings: Any
+) -> None:
+    settings.IMAGECATALOG_VERIFY_EVERY = every * 86400
+    image = old()
+
+    verify_due()
+
+    assert is_verified(image) == due
+
+
+def test_the_copy_that_was_verified_longest_ago_comes_first(
+    old: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    never, longest = old(age=2 * LATE), old(age=4 * LATE)
+    longest.locations.update(verified_at=timezone.now() - 3 * LATE)
+    order: list[str] = []
+    monkeypatch.setattr(
+        scheduled_verification.Claim,
+        "verify",
+        lambda claim, breaker: order.append(claim._copy.image_id),
+    )
+
+    verify_due()
+
+    assert order == [longest.pk, never.pk]
+
+
+@pytest.mark.parametrize(("silence", "taken"), [(-59, False), (1, True)])
+def test_a_copy_of_another_worker_is_read_only_once_its_lease_is_over(
+    silence: int, taken: bool, old: Any
+) -> None:
+    image = old()
+    lease_end = timezone.now() - timedelta(seconds=silence)
+    image.locations.update(verify_after=lease_end)
+
+    verify_due()
+
+    assert is_verified(image) == taken
+
+
+def test_a_worker_stops_once_another_process_has_verified_its_copy(
+    old: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = old(LARGE)
+    flip(image)
+    monkeypatch.setattr(scheduled_verification.heartbeat, "interval", lambda: -1)
+    open_file = LocalStore.open
+
+    def open_later(store: LocalStore, key: str, *part: Any) -> Any:
+        repair.note_verified(location(image).pk, "", operator("command"))
+        return open_file(store, key, *part)
+
+    monkeypatch.setattr(LocalStore, "open", open_later)
+
+    verify_due()
+
+    assert location(image).damage == ""
+
+
+def test_it_stops_while_an_import_waits_and_then_reads_on_from_the_same_byte(
+    old: Any, make_image: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, importing = old(LARGE), make_image("importing")
+    transfers = Transfer.objects.filter(image=importing)
+    opened: list[int] = []
+    open_file = LocalStore.open
+
+    def open_and_wait(store: LocalStore, key: str, start: int = 0) -> Any:
+        if not opened:
+            transfers.update(status=TransferStatus.WAITING)
+        opened.append(start)
+        return open_file(store, key, start)
+
+    monkeypatch.setattr(LocalStore, "open", open_and_wait)
+    monkeypatch.setattr(scheduled_verification, "POLL", 0)
+    monkeypatch.setattr(
+        time, "sleep", lambda _: transfers.update(status=TransferStatus.FAILED)
+    )
+
+    verify_due()
+
+    assert opened == [0, MIB]
+    assert (is_verified(image), location(image).damage) == (True, "")
+
+
+def test_a_copy_that_cannot_be_read_is_put_off_and_others_are_verified(
+    old: Any,
+) -> None:
+    away, image = old(age=2 * LATE), old()
+    away.locations.update(store="gone")
+
+    verify_due()
+
+    assert is_verified(image)
+    assert (is_verified(away), location(away).damage) == (False, "")
+    pause = location(away).verify_after - timezone.now()  # type: ignore[operator]
+    assert timedelta(minutes=59) < pause <= timedelta(hours=1)
+
+
+def test_data_that_was_put_right_is_noticed_after_a_day(old: Any) -> None:
+    image = old(age=timedelta())
+    image.locations.update(
+        damage="wrong-digest: md5", verified_at=timezone.now() - timedelta(hours=25)
+    )
+
+    verify_due()
+
+    assert location(image).damage == ""
+
+
+@pytest.mark.parametrize(
+    ("hours", "allowed"),
+    [((0, 24), {0, 12, 23}), ((22, 6), {23, 22, 5}), ((1, 5), {1, 4})],
+)
+def test_it_reads_only_in_the_hours_that_are_set(
+    hours: tuple[int, int], allowed: set[int], settings: Any
+) -> None:
+    settings.IMAGECATALOG_VERIFY_HOURS = hours
+
+    found = {
+        hour
+        for hour in (0, 1, 4, 5, 6, 12, 22, 23)
+        if scheduled_verification._is_time_of_day(hour)
+    }
+
+    assert allowed <= found
+    assert hours[1] not in found
+
+
+def test_outside_of_the_hours_nothing_is_read(
+    old: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = old()
+    monkeypatch.setattr(scheduled_verification, "_is_time_of_day", lambda hour: False)
+
+    verify_due()
+
+    assert not is_verified(image)
