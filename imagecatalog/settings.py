@@ -573,6 +573,12 @@ IMAGECATALOG_VERIFY_HOURS = env.hours(
     "0-24",
     help="Hours of the day (UTC) in which it reads, for example `22-6`.",
 )
+IMAGECATALOG_REPAIR = env.flag(
+    "IMAGECATALOG_REPAIR",
+    False,
+    help="`on`: a copy that a verification finds damaged is replaced by a new one, made of the "
+    "image's data in another store; the damaged copy goes to the trash.",
+)
 IMAGECATALOG_LEASE_SECONDS = env.seconds(
     "IMAGECATALOG_LEASE_SECONDS",
     60,

@@ -145,8 +145,15 @@ def described(wanted: ImportRequest) -> ImportRequest:
 
 
 def further_stores(locations: Iterable[ImageLocation]) -> list[str]:
-    """Return the ids of the writable stores that have no copy of an image with these locations."""
-    present = {it.store for it in locations if it.status == LocationStatus.ACTIVE}
+    """Return the ids of the writable stores to which an image with these locations can be copied.
+
+    They have no copy of the image, or a damaged one.
+    """
+    present = {
+        it.store
+        for it in locations
+        if it.status == LocationStatus.ACTIVE and not it.damage
+    }
     return [
         store.id
         for store in stores.configured()

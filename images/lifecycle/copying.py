@@ -6,7 +6,7 @@ from images import errors
 from images.access import Caller
 from images.events import record
 from images.lifecycle.storing import writable_store
-from images.lifecycle.uploading import check_copies
+from images.lifecycle.uploading import check_copies, further_copies
 from images.models import (
     OPEN_STATUSES,
     Image,
@@ -26,9 +26,10 @@ def request_image_copy(image_id: str, store_id: str, actor: Caller) -> None:
     """Request a copy of an active image's data in one more store.
 
     A background worker reads the data, checks it like an upload, and adds the location; the
-    image keeps its status. Raises NotFound, Conflict if the image is not active or the copy is
-    requested already, Invalid if the store is unknown or has the data already, StoreReadOnly,
-    and OverLimit for too many locations or a full quota.
+    image keeps its status. A damaged copy in that store is replaced, and goes to the trash. Raises
+    NotFound, Conflict if the image is not active or the copy is requested already, Invalid if the
+    store is unknown or has the data already, StoreReadOnly, and OverLimit for too many locations or
+    a full quota.
     """
     store = writable_store(store_id)
     with locked(image_id, actor) as image:
@@ -57,17 +58,21 @@ def _check_not_copied(image: Image, store: Store) -> None:
 def queue_image_copy(
     image: Image, wanted: Targets, actor: Caller, task: Task | None = None
 ) -> None:
-    """Queue the copy of a locked, active image's data to more stores.
+    """Queue the copy of a locked, active image's data to more stores, or anew to damaged ones.
 
     The caller must have called ``check_copied`` for the image. ``task`` is the request of a
     client of the import API, if there is one; without it ``wanted`` has one store. Raises
     Invalid if one of the stores has the data already, OverLimit for too many locations or a
     full quota.
     """
-    check_copies(image, [store.id for store in wanted.stores])
+    store_ids = [store.id for store in wanted.stores]
+    check_copies(image, store_ids)
     quota.check_uploading(image)
-    reserved = quota.reserve(image, image.size, len(wanted))
-    quota.check_staging(image, image.size or 0)
+    more = further_copies(image, store_ids)
+    reserved = None  # a copy that replaces a damaged one needs no further space
+    if more:
+        reserved = quota.reserve(image, image.size, more)
+        quota.check_staging(image, image.size or 0)
     transfer = leases.begin(
         image,
         TransferKind.IMAGE_COPY,
@@ -82,6 +87,6 @@ def queue_image_copy(
     )
     detail = {
         "transfer": str(transfer.pk),
-        "store": ",".join(store.id for store in wanted.stores),
+        "store": ",".join(store_ids),
     }
     record(image, "request_copy_image", actor, before=image.status, detail=detail)

@@ -127,6 +127,20 @@ def remove_location_row(location: ImageLocation, delete_after: datetime | None) 
     location.save(update_fields=["status", "delete_after"])
 
 
+def withdraw(image: Image, locations: Iterable[ImageLocation]) -> None:
+    """Remove locations from a locked image that exists; their objects go to the trash.
+
+    The objects are removed after IMAGECATALOG_SCRUB_TIME, or soon if deletion is not delayed or the
+    project's trash is full.
+    """
+    for location in locations:
+        # A removed copy cannot be restored, so it must not use the trash quota of images that can.
+        full = quota.trash_excess(image.owner, image.size or 0) > 0
+        keeps = settings.IMAGECATALOG_DELAYED_DELETE and not full
+        now = timezone.now()
+        remove_location_row(location, scrub_at(now) if keeps else now)
+
+
 def restore(image_id: str, actor: Caller, reason: str = "") -> None:
     """Restore an image from the trash, with its status before the deletion and its locations.
 

@@ -7,10 +7,8 @@ removed, the image is queued again, and pinned: it accepts only the same data ag
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from django.conf import settings
-from django.utils import timezone
 
 from images import attributes, errors, stores
 from images.access import Caller
@@ -24,7 +22,7 @@ from images.lifecycle.checked_data import (
     check_same,
     set_facts,
 )
-from images.lifecycle.deletion import remove_location_row, scrub_at
+from images.lifecycle.deletion import withdraw
 from images.lifecycle.location_preparation import (
     URL_STORE,
     AddLocation,
@@ -239,8 +237,7 @@ def _withdraw(
     image: Image, locations: Sequence[ImageLocation], actor: Caller, reason: str
 ) -> None:
     """Remove locations from an active image that keeps at least one other; record an event."""
-    for location in locations:
-        remove_location_row(location, _delete_after(image))
+    withdraw(image, locations)
     save(image)
     record(image, "remove_location", actor, before=image.status, reason=reason)
 
@@ -271,8 +268,7 @@ def _empty(
         raise errors.Forbidden("Cannot remove last location in the image.")
     family_members.check_not_current(image, "must keep its data")
     _digest_late(image, facts)  # the pin needs digests
-    for location in locations:
-        remove_location_row(location, _delete_after(image))
+    withdraw(image, locations)
     image.pinned = True
     follow(
         image,
@@ -286,14 +282,6 @@ def _empty(
 
 def _last_must_stay() -> bool:
     return bool(settings.IMAGECATALOG_LAST_LOCATION == "forbid")
-
-
-def _delete_after(image: Image) -> datetime:
-    # A removed copy cannot be restored, so it must not use the trash quota of images that can.
-    full = quota.trash_excess(image.owner, image.size or 0) > 0
-    if full or not settings.IMAGECATALOG_DELAYED_DELETE:
-        return timezone.now()
-    return scrub_at(timezone.now())
 
 
 def _replace(

@@ -27,6 +27,7 @@ from images.lifecycle.checked_data import (
     check_size_cap,
     set_facts,
 )
+from images.lifecycle.deletion import withdraw
 from images.lifecycle.storing import writable_store, write
 from images.models import (
     READABLE_STATUSES,
@@ -214,7 +215,11 @@ def _receive(
     """
     wanted = targets.of(transfer)
     if not transfer.is_for_digests:
-        blocks = quota.reserving(transfer, blocks, copies=len(wanted))
+        more = len(wanted)
+        if transfer.keeps_status:
+            more = further_copies(image, [target.store for target in wanted])
+            db.release_connection()
+        blocks = quota.reserving(transfer, blocks, copies=more)
     data = CheckedData(
         image,
         heartbeat.keep_alive(transfer, blocks),
@@ -246,12 +251,17 @@ def _add_data(
     if transfer.is_for_digests:
         _add_digests(image, facts, copies[0], actor)
         return
+    replaced: list[ImageLocation] = []
     if transfer.keeps_status:
         if image.status not in READABLE_STATUSES:
             raise heartbeat.gone(transfer)
-        check_copies(image, [store_id for store_id, _ in copies])
+        store_ids = [store_id for store_id, _ in copies]
+        check_copies(image, store_ids)
         check_same(image, facts)
-    quota.check_adding(image, facts.size * len(copies), transfer)
+        replaced = _damaged(image, store_ids)
+        withdraw(image, replaced)
+    if more := len(copies) - len({it.store for it in replaced}):
+        quota.check_adding(image, facts.size * more, transfer)
     for store_id, key in copies:
         ImageLocation.objects.create(image=image, store=store_id, key=key)
     detail: dict[str, Any] = {"transfer": str(transfer.pk), "size": facts.size}
@@ -259,6 +269,8 @@ def _add_data(
         detail["failed_stores"] = ",".join(failed)
     if transfer.keeps_status:
         detail["store"] = ",".join(store_id for store_id, _ in copies)
+        if replaced:
+            detail["replaced"] = [location.pk for location in replaced]
         save(image)
         record(image, "copy_image", actor, before=image.status, detail=detail)
         return
@@ -288,21 +300,36 @@ def _active(image: Image) -> QuerySet[ImageLocation]:
     return image.locations.filter(status=LocationStatus.ACTIVE)
 
 
+def _damaged(image: Image, store_ids: Sequence[str]) -> list[ImageLocation]:
+    """Return the damaged copies in these stores, which a new copy replaces."""
+    return list(_active(image).exclude(damage="").filter(store__in=store_ids))
+
+
+def further_copies(image: Image, store_ids: Sequence[str]) -> int:
+    """Return how many copies an image has in addition once its data is copied to these stores.
+
+    A copy that replaces a damaged one is not counted.
+    """
+    return len(store_ids) - len({it.store for it in _damaged(image, store_ids)})
+
+
 def stores_with_data(image: Image) -> list[str]:
-    """Return the store ids of an image's active locations, one for each location."""
-    return list(_active(image).values_list("store", flat=True))
+    """Return the store ids of an image's copies without known damage, one for each copy."""
+    return list(_active(image).filter(damage="").values_list("store", flat=True))
 
 
 def check_copies(image: Image, store_ids: Sequence[str]) -> None:
     """Raise Invalid if one of these stores already has the data of a locked image.
 
-    Raises OverLimit if the image would have too many locations.
+    Damaged copies do not count: new copies replace them. Raises OverLimit if the image would have
+    too many locations.
     """
     present = stores_with_data(image)
     for store_id in store_ids:
         if store_id in present:
             raise errors.Invalid(f"Image is already present at store '{store_id}'.")
-    attributes.check_location_count(len(present) + len(store_ids))
+    more = further_copies(image, store_ids)
+    attributes.check_location_count(_active(image).count() + more)
 
 
 def _fail(transfer: Transfer, error: BaseException, actor: Caller) -> bool:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from typing import NamedTuple
 
-from images import errors, stores
+from django.conf import settings
+
+from images import errors, lifecycle, stores
 from images.access import Caller
 from images.lifecycle.location_preparation import trusts_owners
+from images.models import ImageLocation, LocationStatus
 from images.models.location import MISSING
 from images.operations import consistency, repair
 from images.operations.consistency import Copy, Through
+
+log = logging.getLogger(__name__)
 
 
 class Result(NamedTuple):
@@ -28,7 +34,8 @@ def verify(copy: Copy, through: Through, actor: Caller) -> Result | None:
 
     The blocks pass ``through``, which can report progress or limit the rate. Data at a URL that
     was never read is inspected, and its digests are saved. Returns None, and saves nothing, if the
-    copy is damaged but the image does not need it any more. Raises StoreError or Invalid if the
+    copy is damaged but the image does not need it any more. If IMAGECATALOG_REPAIR is on, a damaged
+    copy is to be replaced by a copy of the image's data in another store. Raises StoreError or Invalid if the
     copy cannot be read: then it is unknown whether it is damaged.
     """
     facts = None
@@ -46,7 +53,30 @@ def verify(copy: Copy, through: Through, actor: Caller) -> Result | None:
         is_compared = repair.note_digests(copy.location, facts, actor)
     damage = ": ".join(found) if found else ""
     repair.note_verified(copy.location, damage, actor)
+    if damage and settings.IMAGECATALOG_REPAIR:
+        _request_repair(copy, actor)
     return Result(damage, is_compared)
+
+
+def _request_repair(copy: Copy, actor: Caller) -> None:
+    """Queue a new copy in place of a damaged one, if another copy is not known to be damaged.
+
+    A refusal, for example because the store is read-only, is logged.
+    """
+    others = ImageLocation.objects.filter(
+        image=copy.image_id, status=LocationStatus.ACTIVE, damage=""
+    )
+    if not others.exists():
+        return
+    try:
+        lifecycle.request_image_copy(copy.image_id, copy.store, actor)
+    except errors.ImageError as error:
+        log.warning(
+            "the damaged copy of image %s in store %s is not repaired: %s",
+            copy.image_id,
+            copy.store,
+            error,
+        )
 
 
 def _is_unread(copy: Copy) -> bool:

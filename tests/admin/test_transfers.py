@@ -99,6 +99,17 @@ def test_only_stores_that_do_not_have_the_data_are_offered(
     assert not Transfer.objects.exists()
 
 
+def test_the_store_of_a_damaged_copy_is_offered_too(root: Client, image: Image) -> None:
+    image.locations.update(damage="wrong-digest: md5 differs")
+
+    form = root.get(f"{LIST}{image.pk}/copy/").context["form"]
+
+    assert [store_id for store_id, _ in form.fields["stores"].choices] == [
+        "local",
+        "far",
+    ]
+
+
 def test_an_image_is_copied_to_several_stores(
     root: Client, image: Image, settings: Any, tmp_path: Path
 ) -> None:
