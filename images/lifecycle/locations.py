@@ -73,7 +73,7 @@ def remove_from_store(
     """Remove the locations in one store from an active image that also has data in another store.
 
     Raises NotFound, also if the store has no data of the image, Conflict for a wrong status,
-    and Forbidden if no other store has the data.
+    and Forbidden if no other store has the data without damage.
     """
     with locked(image_id, actor) as image:
         _require(image, "remove", Status.ACTIVE)
@@ -87,6 +87,12 @@ def remove_from_store(
             raise errors.Forbidden(
                 "Cannot delete image data from the only store containing it. Consider "
                 "deleting the image instead."
+            )
+        others = [location for location in locations if location not in stored]
+        if all(it.damage for it in others) and not all(it.damage for it in stored):
+            raise errors.Forbidden(
+                "Cannot delete the only copy of the image data that is not damaged. Replace a "
+                "damaged copy first: copy the image to its store again."
             )
         _withdraw(image, stored, actor, reason)
 

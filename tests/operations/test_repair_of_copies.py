@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from images import lifecycle, stores
+from images import errors, lifecycle, stores
 from images.access import Caller
 from images.models import Event, Image, LocationStatus, Transfer
 from images.operations.scheduled_verification import DAMAGED_EVERY, verify_due
@@ -119,3 +119,15 @@ def test_a_damaged_copy_can_be_replaced_by_hand(
     work()
 
     assert copies(image)["a"][-1] == (LocationStatus.ACTIVE, False)
+
+
+def test_the_only_copy_without_damage_is_not_removed_from_its_store(
+    image: Image, admin: Caller
+) -> None:
+    image.locations.filter(store="a").update(damage="wrong-digest: md5 differs")
+
+    with pytest.raises(errors.Forbidden, match="not damaged"):
+        lifecycle.remove_from_store(image.pk, "b", admin)
+    lifecycle.remove_from_store(image.pk, "a", admin)
+
+    assert copies(image)["b"] == [(LocationStatus.ACTIVE, False)]
