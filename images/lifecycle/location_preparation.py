@@ -275,8 +275,9 @@ def trusts_owners() -> bool:
 def _undigested(image: Image, deadline: float) -> DataFacts | None:
     """Return the size and digests of an image's data if its only copy is at a URL, without digests.
 
-    The data is read to compute them. Returns None for any other image. ``deadline`` is a time
-    of the monotonic clock in seconds.
+    The data is read to compute them. Returns None for any other image. Raises Invalid if the
+    data cannot be read before ``deadline`` (seconds of the monotonic clock), OverLimit if it is
+    too large.
     """
     locations = image.locations.filter(status=LocationStatus.ACTIVE, store=URL_STORE)
     if image.checksum or len(locations) != 1:

@@ -255,9 +255,10 @@ def _select(
 
 
 def _completed(page: list[Row], length: int) -> Fetched:
-    """Add the long properties and tags to the rows that lack them, and return the page.
+    """Read the properties and tags of the rows that were read without them, and return the page.
 
-    The page ends early once the added texts have ``length`` characters.
+    Rows whose properties are long were read without. Once the texts read here have ``length``
+    characters, the page is cut before the next such row.
     """
     long = [n for n, row in enumerate(page) if row["properties"] is None]
     for first in range(0, len(long), PORTION):

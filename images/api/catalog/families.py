@@ -58,7 +58,7 @@ class FamilyViewSet(ApiViewSet):
         return responses.json({"families": [*map(document, page)], **links})
 
     def create(self, request: Request) -> HttpResponse:
-        """Create a family for the caller's project."""
+        """Create a family, which is a name that always means one image, for the caller's project."""
         body = request_body.json(request._request)
         family = families.create(get_caller(request), body, get_reason(request))
         response = answer(family, document(family), 201)

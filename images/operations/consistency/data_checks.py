@@ -132,7 +132,7 @@ def examine(
 
 
 def wrong_size(actual: int, expected: int | None) -> tuple[str, str]:
-    """Return the kind of finding and the message for a copy of the wrong size (bytes)."""
+    """Return (kind of finding, message) for a copy that has ``actual`` instead of ``expected`` bytes."""
     return "wrong-size", f"{actual} bytes, and should be {expected}"
 
 
