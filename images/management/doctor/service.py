@@ -62,8 +62,9 @@ def verification() -> Iterator[Result]:
         yield fail(
             "damage",
             f"{counted(damaged, 'copy', 'copies')} in stores did not have the data of the image "
-            "when last read",
-            "`image_reconcile` lists them. Put the right data back under the key and run "
+            "at the last verification",
+            "`image_reconcile` lists them. If another store has an intact copy, copy the image to the "
+            "store again. Otherwise put the right data back under the key and run "
             "`image_verify`, or delete the image.",
         )
     if not every:
