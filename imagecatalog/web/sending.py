@@ -73,7 +73,7 @@ class Download:
 
         Too long is a minute, and additionally the time that a slow client needs for the bytes in
         buffers between service and client. Time in which the client has received all that was sent
-        does not count: then it waits for the store. ``now`` is the present ``min_rate.clock``.
+        does not count: then the download waits for the store. ``now`` is the present ``min_rate.clock``.
         """
         unsent = connection.unsent(self._sock)
         delivered = self.sent + self._unsent_before - unsent

@@ -11,18 +11,18 @@ import select
 from contextlib import suppress
 from typing import Final
 
-NUMBER: Final = int(os.environ.get("SUPERVISOR_FD", "-1"))
-IS_SUPERVISED: Final = NUMBER >= 0
+DESCRIPTOR: Final = int(os.environ.get("SUPERVISOR_FD", "-1"))
+IS_SUPERVISED: Final = DESCRIPTOR >= 0
 
 
 def report() -> None:
     """Tell `serve` that this process runs."""
     if IS_SUPERVISED:
         with suppress(OSError):  # `serve` has ended, or has not read for minutes
-            os.write(NUMBER, b"1")
+            os.write(DESCRIPTOR, b"1")
 
 
 def wait_for_stop(seconds: float | None = None) -> None:
     """Wait until the service stops, and at most ``seconds`` if they are given."""
     if IS_SUPERVISED:
-        select.select([NUMBER], [], [], seconds)
+        select.select([DESCRIPTOR], [], [], seconds)

@@ -15,7 +15,8 @@ from django.conf import settings
 # writes to the socket when it is ready, and then each web process does so every second; `serve`
 # closes the socket when the service stops.
 SUPERVISOR = "SUPERVISOR_FD"
-# What systemd tells this process only: its children have other sockets, and must not report to it.
+# Variables with which systemd addresses this process only: its children have other sockets, and must
+# not report to systemd.
 OF_SYSTEMD = {
     *("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"),
     *("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"),

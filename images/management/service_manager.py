@@ -14,28 +14,28 @@ from gunicorn import systemd  # type: ignore[import-untyped]
 log = logging.getLogger(__name__)
 
 
-def starts(status: str) -> None:
-    """Send what the service does before it is ready: a sentence, as all ``status`` here."""
+def report_start(status: str) -> None:
+    """Report what the service does before it is ready; ``status`` is a sentence, here and below."""
     _send(f"STATUS={status}")
 
 
-def is_ready(status: str) -> None:
+def report_ready(status: str) -> None:
     """Report that the service is ready after its start or after a reload, successful or not."""
     _send("READY=1", f"STATUS={status}")
 
 
-def reloads(status: str) -> None:
+def report_reload(status: str) -> None:
     """Report that a reload begins."""
     now = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
     _send("RELOADING=1", f"MONOTONIC_USEC={now}", f"STATUS={status}")
 
 
-def stops(status: str) -> None:
+def report_stop(status: str) -> None:
     """Report that the service stops."""
     _send("STOPPING=1", f"STATUS={status}")
 
 
-def runs() -> None:
+def feed_watchdog() -> None:
     """Tell the watchdog, if there is one, that the service runs. Call this every second."""
     if os.environ.get("WATCHDOG_USEC"):
         _send("WATCHDOG=1")

@@ -8,8 +8,8 @@ requests.
 
 A service manager such as systemd is told when the service is ready, reloads and stops. Its watchdog
 is told every second that the service runs, but only if a web process reports it, from the thread
-that receives requests, and if the background worker is not stopped. Whether the worker gets on is
-left to /readyz: a worker that waits for a database does not run better after a restart.
+that receives requests, and if the background worker is not suspended. Whether the worker makes
+progress is left to /readyz: a worker that waits for a database gains nothing from a restart.
 """
 
 from __future__ import annotations
@@ -128,14 +128,14 @@ class Supervisor:
         reporting = [web for web in self._serving() if web.reports()]
         web_runs = any(is_running(web.process) for web in reporting)
         if web_runs and is_running(self._worker):
-            service_manager.runs()
+            service_manager.feed_watchdog()
 
     def _announce_readiness(self) -> None:
         """Tell the service manager once that a start or a reload has ended and the service serves."""
         is_changing = self._trial or self._former or self._service.stops
         if self._web.serves and not is_changing and not self._is_ready:
             self._is_ready = True
-            service_manager.is_ready("Serves requests.")
+            service_manager.report_ready("Serves requests.")
 
     def _serving(self) -> list[Web]:
         return [self._web, self._former] if self._former else [self._web]
@@ -157,7 +157,7 @@ class Supervisor:
             self._stop(number)
             return
         log.info("not ready from now on; the service stops in %s seconds", delay)
-        service_manager.stops(f"Serves until it stops in {delay} seconds.")
+        service_manager.report_stop(f"Serves until it stops in {delay} seconds.")
         self._service.stops = True
         self._stop_at = time.monotonic() + delay
         for web in self._serving():
@@ -165,7 +165,7 @@ class Supervisor:
 
     def _stop(self, number: int) -> None:
         self._stopping = self._service.stops = True
-        service_manager.stops("Stops when its requests have ended.")
+        service_manager.report_stop("Stops when its requests have ended.")
         for listener in self._sockets.api:
             listener.close()  # else new clients would wait in its queue
         if self._trial:
@@ -206,7 +206,9 @@ class Supervisor:
         elif self._reload_wanted and not self._service.stops:
             log.info("reload: trying the code and the settings")
             self._reload_wanted = self._is_ready = False
-            service_manager.reloads("Tries the code and the settings for a reload.")
+            service_manager.report_reload(
+                "Tries the code and the settings for a reload."
+            )
             self._trial = start(*sys.orig_argv[1:], PREPARE)
         self._leaving = [web for web in self._leaving if web.runs()]
         former = self._former_workers

@@ -129,9 +129,9 @@ class Command(CatalogueCommand):
         with contextlib.ExitStack() as stack:
             sockets = _listen(options, stack, former)
             if former is None:
-                service_manager.starts("Prepares the database.")
+                service_manager.report_start("Prepares the database.")
                 password = _prepare(options)
-                service_manager.starts("Starts the web processes.")
+                service_manager.report_start("Starts the web processes.")
                 scheme = "https" if options["certfile"] else "http"
                 self.greet([it.url(scheme) for it in sockets.api], password)
                 self.stdout.flush()
