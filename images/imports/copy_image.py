@@ -9,7 +9,7 @@ from typing import cast
 from images import lifecycle
 from images.access import Caller
 from images.failpoints import failpoint
-from images.imports.plugins import Changed
+from images.imports.plugins import ApplyPlugins
 from images.imports.request import ImportRequest
 from images.models import Image, Transfer
 from images.stores import Blocks
@@ -50,16 +50,16 @@ def queue(
 def bring_in(
     image: Image,
     transfer: Transfer,
-    changed: Changed,
+    apply_plugins: ApplyPlugins,
     actor: Caller,
 ) -> None:
     """Copy the image's data to the target stores of the transfer, from the first readable copy.
 
-    ``changed`` returns the blocks as plugins change them, and raises ServerStopping when the worker
-    is stopping. Raises the errors of ``lifecycle.receive``.
+    ``apply_plugins`` returns the blocks as plugins change them; reading them raises ServerStopping
+    when the worker is stopping. Raises the errors of ``lifecycle.receive``.
     """
     failpoint("image_copy.claimed")
-    blocks, source = changed(_blocks(image))
+    blocks, source = apply_plugins(_blocks(image))
     lifecycle.receive(image, transfer, blocks, actor, source=source)
 
 

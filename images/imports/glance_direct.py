@@ -6,7 +6,7 @@ from images import errors, lifecycle
 from images.access import Caller
 from images.failpoints import failpoint
 from images.imports import plugins, published_digests
-from images.imports.plugins import Changed
+from images.imports.plugins import ApplyPlugins
 from images.imports.request import ImportRequest
 from images.models import Image, Status, Transfer, TransferKind, TransferStatus
 from images.transfers import chunks, leases, quota
@@ -71,7 +71,7 @@ def queue(
 def bring_in(
     image: Image,
     transfer: Transfer,
-    changed: Changed,
+    apply_plugins: ApplyPlugins,
     actor: Caller,
 ) -> None:
     """Import the staged data of an image into the target stores of the transfer.
@@ -79,15 +79,15 @@ def bring_in(
     After a temporary error the staged data is kept and the image is ``uploading`` again; after
     any other error the image is ``queued``.
 
-    ``changed`` returns the blocks as plugins change them, and raises ServerStopping when the worker
-    is stopping. Raises the errors of ``lifecycle.receive``.
+    ``apply_plugins`` returns the blocks as plugins change them; reading them raises ServerStopping
+    when the worker is stopping. Raises the errors of ``lifecycle.receive``.
     """
     failpoint("import.begun")
     staged = _newest(transfer)
     extended = Transfer.objects.filter(pk=staged.pk, status=TransferStatus.RUNNING)
     extended.update(deadline=leases.deadline(TransferKind.IMPORT))
     unchanged = not plugins.can_change(image, transfer)
-    blocks, source = changed(chunks.read(staged))
+    blocks, source = apply_plugins(chunks.read(staged))
     lifecycle.receive_staged(
         image, transfer, blocks, actor, staged, unchanged=unchanged, source=source
     )

@@ -14,7 +14,7 @@ from images.attributes import Changes
 from images.failpoints import failpoint
 from images.imports import image_service, injection, regions, remotes
 from images.imports.image_service import ImageService, RemoteImage
-from images.imports.plugins import Changed
+from images.imports.plugins import ApplyPlugins
 from images.imports.request import ImportRequest
 from images.models import Image, Status, Transfer
 from images.stores import url_filter
@@ -102,14 +102,14 @@ def queue(
 def bring_in(
     image: Image,
     transfer: Transfer,
-    changed: Changed,
+    apply_plugins: ApplyPlugins,
     actor: Caller,
 ) -> None:
     """Copy the image of another region: its data, its formats and some of its properties.
 
-    The formats and properties are saved only when the image becomes active. ``changed`` returns the
-    blocks as plugins change them, and raises ServerStopping when the worker is stopping. Raises the
-    errors of ``lifecycle.receive`` and of ``image_service.describe``.
+    The formats and properties are saved only when the image becomes active. ``apply_plugins``
+    returns the blocks as plugins change them; reading them raises ServerStopping when the worker is
+    stopping. Raises the errors of ``lifecycle.receive`` and of ``image_service.describe``.
     """
     failpoint("glance_download.claimed")
     try:
@@ -127,7 +127,7 @@ def bring_in(
         setattr(image, name, value)
     transfer.bytes_expected = remote.size
     transfer.expected_digests = dict(remote.digests)
-    blocks, source = changed(_blocks(service, transfer, remote))
+    blocks, source = apply_plugins(_blocks(service, transfer, remote))
     lifecycle.receive(image, transfer, blocks, actor, changes=changes, source=source)
 
 

@@ -10,7 +10,7 @@ from django.conf import settings
 from images import errors
 from images.access import Caller
 from images.imports import copy_image, glance_direct, glance_download, web_download
-from images.imports.plugins import Changed
+from images.imports.plugins import ApplyPlugins
 from images.imports.request import ImportRequest
 from images.models import Image, ImportMethod, Transfer
 from images.transfers.targets import Targets
@@ -46,13 +46,13 @@ class Method(Protocol):
         self,
         image: Image,
         transfer: Transfer,
-        changed: Changed,
+        apply_plugins: ApplyPlugins,
         actor: Caller,
     ) -> None:
         """Store the data of a transfer that a background worker has claimed, and finish the transfer.
 
-        ``changed`` returns the blocks as plugins change them; reading them raises ServerStopping
-        when the worker is stopping.
+        ``apply_plugins`` returns the blocks as plugins change them; reading them raises
+        ServerStopping when the worker is stopping.
         """
 
 

@@ -31,14 +31,14 @@ AFTER: Final = "expected_after"  # a key of the task's request
 UNCHANGED = (TransferKind.IMAGE_COPY, TransferKind.LOCATION)
 
 
-class Arriving(NamedTuple):
+class ArrivingData(NamedTuple):
     """The data of a transfer as plugins change it, and what was stated of it before."""
 
     blocks: Iterator[bytes]
     source: SourceStatement = SourceStatement()
 
 
-Changed = Callable[[Iterator[bytes]], Arriving]
+ApplyPlugins = Callable[[Iterator[bytes]], ArrivingData]
 
 
 def shown(wanted: ImportRequest) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def applied(
     transfer: Transfer,
     blocks: Iterator[bytes],
     check_running: Callable[[], None],
-) -> Arriving:
+) -> ArrivingData:
     """Return the blocks of a transfer's data as the import plugins change them.
 
     Only data that clients bring in by the import API is changed. The result also has the digests
@@ -69,7 +69,7 @@ def applied(
     """
     changes, after = can_change(image, transfer), _expected_after(transfer)
     if not (changes or after):
-        return Arriving(blocks)
+        return ArrivingData(blocks)
     decompresses, converts = _decompresses(image), _converts(image)
     size, digests = transfer.bytes_expected, transfer.expected_digests or {}
     transfer.bytes_expected = after.pop("size", None if changes else size)
@@ -90,7 +90,7 @@ def applied(
         disk_format = image.disk_format or ""
         blocks = _converted(image, transfer, disk_format, blocks, check_running)
         image.disk_format = settings.IMAGECATALOG_CONVERSION_FORMAT
-    return Arriving(blocks, source)
+    return ArrivingData(blocks, source)
 
 
 def can_change(image: Image, transfer: Transfer) -> bool:

@@ -79,11 +79,11 @@ def carry_out(transfer_id: UUID, stopping: Callable[[], bool] = lambda: False) -
             check_running()
             yield block
 
-    def changed(blocks: Iterator[bytes]) -> plugins.Arriving:
+    def apply_plugins(blocks: Iterator[bytes]) -> plugins.ArrivingData:
         return plugins.applied(image, transfer, until_stopped(blocks), check_running)
 
     published_digests.expect(transfer, actor)
-    methods.of(transfer).bring_in(image, transfer, changed, actor)
+    methods.of(transfer).bring_in(image, transfer, apply_plugins, actor)
     return True
 
 

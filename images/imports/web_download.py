@@ -12,7 +12,7 @@ from images import errors, lifecycle, stores
 from images.access import Caller
 from images.failpoints import failpoint
 from images.imports import published_digests
-from images.imports.plugins import Changed
+from images.imports.plugins import ApplyPlugins
 from images.imports.request import ImportRequest
 from images.models import Image, Status, Transfer, TransferKind
 from images.transfers import sources
@@ -63,16 +63,16 @@ def queue(
 def bring_in(
     image: Image,
     transfer: Transfer,
-    changed: Changed,
+    apply_plugins: ApplyPlugins,
     actor: Caller,
 ) -> None:
     """Download the data at a URL and store it; for a new location, only read and check the data.
 
-    ``changed`` returns the blocks as plugins change them, and raises ServerStopping when the worker
-    is stopping. Raises the errors of ``lifecycle.receive``.
+    ``apply_plugins`` returns the blocks as plugins change them; reading them raises ServerStopping
+    when the worker is stopping. Raises the errors of ``lifecycle.receive``.
     """
     failpoint(f"{TransferKind(transfer.kind).name.lower()}.claimed")
-    blocks, source = changed(_blocks(transfer))
+    blocks, source = apply_plugins(_blocks(transfer))
     lifecycle.receive(image, transfer, blocks, actor, source=source)
 
 
