@@ -47,7 +47,7 @@ class RollbackForm(FamilyReasonForm):
         label=gettext_lazy("Withdraw"),
         required=False,
         help_text=gettext_lazy(
-            "No rollback chooses the version again that is current now."
+            "Withdraw the version that is current now: no rollback chooses it again."
         ),
     )
 
@@ -67,7 +67,7 @@ class AddForm(FamilyReasonForm):
 
 
 @dataclass(frozen=True)
-class Action:
+class FamilyAction:
     """An action that staff users can run on a family or one of its versions."""
 
     label: Any  # translated when it is shown
@@ -119,47 +119,47 @@ def _delete(caller: Caller, ref: str, label: str, given: Mapping[str, Any]) -> O
     return families.delete(caller, ref, given["reason"])
 
 
-ACTIONS: Mapping[str, Action] = {
-    "add": Action(
+ACTIONS: Mapping[str, FamilyAction] = {
+    "add": FamilyAction(
         gettext_lazy("Add an image"),
         _add,
         "images.change_family",
         gettext_lazy("The image was added."),
         AddForm,
     ),
-    "promote": Action(
+    "promote": FamilyAction(
         gettext_lazy("Promote"),
         _promote,
         "images.promote_family",
         gettext_lazy("The version was promoted."),
     ),
-    "rollback": Action(
+    "rollback": FamilyAction(
         gettext_lazy("Roll back"),
         _rollback,
         "images.promote_family",
         gettext_lazy("The family was rolled back."),
         RollbackForm,
     ),
-    "withdraw": Action(
+    "withdraw": FamilyAction(
         gettext_lazy("Withdraw"),
         _withdraw,
         "images.change_family",
         gettext_lazy("The version was withdrawn."),
     ),
-    "readmit": Action(
+    "readmit": FamilyAction(
         gettext_lazy("Readmit"),
         _readmit,
         "images.change_family",
         gettext_lazy("The version can be promoted again."),
     ),
-    "remove": Action(
+    "remove": FamilyAction(
         gettext_lazy("Remove from family"),
         _remove,
         "images.change_family",
         gettext_lazy("The image was removed from the family."),
         dangerous=True,
     ),
-    "delete": Action(
+    "delete": FamilyAction(
         gettext_lazy("Delete family"),
         _delete,
         "images.delete_family",
@@ -201,7 +201,7 @@ def _after(family: Family, verb: str) -> HttpResponse:
 
 def _confirm(
     request: HttpRequest,
-    action: Action,
+    action: FamilyAction,
     family: Family,
     label: str,
     form: FamilyReasonForm,
@@ -209,7 +209,7 @@ def _confirm(
     refusal, outcome = "", Outcome(family, None, [])
     if action.form is not AddForm:  # its image is not known yet
         try:
-            outcome = _rehearsed(action, get_caller(request), family, label)
+            outcome = _preview(action, get_caller(request), family, label)
         except errors.ImageError as error:
             refusal = str(error)
     changes = outcome.images
@@ -233,8 +233,10 @@ def _confirm(
     )
 
 
-def _rehearsed(action: Action, caller: Caller, family: Family, label: str) -> Outcome:
-    with families.rehearsal():
+def _preview(
+    action: FamilyAction, caller: Caller, family: Family, label: str
+) -> Outcome:
+    with families.dry_run():
         return action.run(caller, str(family.pk), label, {"reason": ""})
 
 

@@ -96,7 +96,7 @@ class FamilyForm(forms.ModelForm):  # type: ignore[type-arg]
         given = super().clean() or {}
         if not self.errors:
             try:
-                with families.rehearsal():
+                with families.dry_run():
                     self.apply(given)
             except errors.ImageError as error:
                 raise forms.ValidationError(str(error)) from None

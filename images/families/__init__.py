@@ -6,7 +6,7 @@ by the verbs of the life cycle, in one transaction.
 
 from __future__ import annotations
 
-from images.families.changes import ImageChange, Outcome, get_version, rehearsal
+from images.families.changes import ImageChange, Outcome, dry_run, get_version
 from images.families.definition import create, delete, update
 from images.families.promotion import promote, rollback
 from images.families.versions import add, change, remove
@@ -18,9 +18,9 @@ __all__ = [
     "change",
     "create",
     "delete",
+    "dry_run",
     "get_version",
     "promote",
-    "rehearsal",
     "remove",
     "rollback",
     "update",

@@ -45,8 +45,8 @@ def locked(
         family = access.get_family(caller, ref, *actions, lock=True)
         if expected is not None and family.version not in expected:
             raise errors.Changed(
-                f"Family {family.name} has version {family.version} by now. Read it again, "
-                "then repeat the request."
+                f"Family {family.name} has version {family.version} by now. Read the family "
+                "again, then repeat the request."
             )
         yield family
 
@@ -85,14 +85,14 @@ def record(
 
 
 @contextmanager
-def rehearsal(dry_run: bool = True) -> Iterator[None]:
-    """Roll back all changes of the database within the context; with ``dry_run`` false, keep them.
+def dry_run(enabled: bool = True) -> Iterator[None]:
+    """Roll back all changes of the database within the context, unless ``enabled`` is False.
 
-    The operations in it check and return what they would without it.
+    Operations in the context check the same, and return the same, as outside of it.
     """
     with transaction.atomic():
         yield
-        if dry_run:
+        if enabled:
             transaction.set_rollback(True)
 
 
@@ -120,7 +120,7 @@ def lock_images(
     return images
 
 
-def describe(
+def apply_version(
     family: Family,
     version: FamilyVersion,
     image: Image,
@@ -130,8 +130,8 @@ def describe(
 ) -> list[ImageChange]:
     """Give a locked image the name, ``os_hidden`` and properties of its version in the family.
 
-    ``more`` are further changes. Returns the change, or nothing if the image has all that
-    already. Raises the errors of ``lifecycle.change``, and Forbidden for a visibility that the
+    ``more`` are further changes. Returns the change, or an empty list if the image has all
+    that already. Raises the errors of ``lifecycle.change``, and Forbidden for a visibility that the
     caller cannot set.
     """
     fields = {"name": family.name_of(version), "os_hidden": family.hides(version)}
@@ -150,13 +150,13 @@ def release(
     return _change(family, image, changes, caller, reason)
 
 
-def of_current(family: Family, image: Image) -> Changes:
+def changes_of_current(family: Family, image: Image) -> Changes:
     """Return the further changes of an image that becomes current: visibility and purpose."""
     fields = {"visibility": family.visibility} if family.visibility else {}
     return Changes(fields, _purpose(family, image, "oldgeneric", "generic"))
 
 
-def of_old(family: Family, image: Image) -> Changes:
+def changes_of_old(family: Family, image: Image) -> Changes:
     """Return the further changes of an image that is current no longer: its purpose."""
     return Changes(properties=_purpose(family, image, "generic", "oldgeneric"))
 
@@ -182,11 +182,15 @@ def _change(
     if "visibility" in fields:
         row = rows.row_of(image)
         access.check_visibility(caller, row, fields["visibility"])
-    told = {name: (getattr(image, name), value) for name, value in fields.items()}
-    told |= {it: (image.properties.get(it), properties[it]) for it in properties}
-    told |= {name: (image.properties.get(name), None) for name in changes.removed}
-    if not told:
+    differences = {
+        name: (getattr(image, name), value) for name, value in fields.items()
+    }
+    differences |= {it: (image.properties.get(it), properties[it]) for it in properties}
+    differences |= {
+        name: (image.properties.get(name), None) for name in changes.removed
+    }
+    if not differences:
         return []
     cleaned = lifecycle.clean_changes(Changes(fields, properties, changes.removed))
     lifecycle.change(image, cleaned, caller, family=family.name, reason=reason)
-    return [ImageChange(image.pk, told)]
+    return [ImageChange(image.pk, differences)]

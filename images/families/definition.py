@@ -13,7 +13,7 @@ from images.families import values
 from images.families.changes import (
     ImageChange,
     Outcome,
-    describe,
+    apply_version,
     lock_images,
     locked,
     record,
@@ -23,7 +23,7 @@ from images.families.changes import (
 from images.lifecycle import event_details
 from images.models import Family, FamilyScope
 
-# The values from which the names and properties of the images of a family follow.
+# The values of a family that determine names and properties of its images.
 OF_IMAGES = {"name", "image_name", "naming", "name_separator", "hide_old"}
 
 
@@ -85,7 +85,7 @@ def update(
         detail = event_details.shortened(changed)
         record(family, "update", caller, reason, detail=detail)
         images = (
-            _describe_all(family, caller, reason) if OF_IMAGES & changed.keys() else []
+            _apply_to_all(family, caller, reason) if OF_IMAGES & changed.keys() else []
         )
         return Outcome(family, None, images)
 
@@ -115,13 +115,13 @@ def delete(
         return outcome
 
 
-def _describe_all(family: Family, caller: Caller, reason: str) -> list[ImageChange]:
+def _apply_to_all(family: Family, caller: Caller, reason: str) -> list[ImageChange]:
     versions = {version.image_id: version for version in family.versions.all()}
     images = lock_images(versions.values(), caller)
     return [
         change
         for image_id, image in images.items()
-        for change in describe(family, versions[image_id], image, caller, reason)
+        for change in apply_version(family, versions[image_id], image, caller, reason)
     ]
 
 
@@ -138,8 +138,10 @@ def _check_published(caller: Caller, family: Family, named: Mapping[str, Any]) -
 
 
 def _taken(family: Family) -> errors.Conflict:
-    where = "public" if family.scope == FamilyScope.PUBLIC else "your project's"
+    other = "another family"
+    if family.scope == FamilyScope.PUBLIC:
+        other = "a public family, or by another one"
     return errors.Conflict(
-        f"The name {family.name} is taken by another family, {where} or one of the project "
-        f"{family.owner}. Choose another name."
+        f"The name {family.name} is taken by {other} of project {family.owner}. Choose another "
+        "name."
     )

@@ -10,12 +10,12 @@ from images import errors
 from images.access import Caller
 from images.families.changes import (
     Outcome,
-    describe,
+    apply_version,
+    changes_of_current,
+    changes_of_old,
     get_version,
     lock_images,
     locked,
-    of_current,
-    of_old,
     record,
     save,
 )
@@ -86,11 +86,11 @@ def make_current(
     family.current, version.promoted_at = version, timezone.now()
     changed = []
     if before and (old := images.get(before.image_id)):
-        more = of_old(family, old)
-        changed += describe(family, before, old, caller, reason, more)
+        more = changes_of_old(family, old)
+        changed += apply_version(family, before, old, caller, reason, more)
     image = images[version.image_id]
-    more = of_current(family, image)
-    changed += describe(family, version, image, caller, reason, more)
+    more = changes_of_current(family, image)
+    changed += apply_version(family, version, image, caller, reason, more)
     version.save(update_fields=["promoted_at"])
     save(family, "current")
     record(family, verb, caller, reason, before=before, after=version)

@@ -207,7 +207,7 @@ def _properties(value: object) -> dict[str, str]:
         raise Invalid("Invalid properties: they must be a JSON object.")
     if taken := attributes.FAMILY_PROPERTIES & value.keys():
         raise Invalid(
-            f"A template cannot set '{min(taken)}': the family sets it by itself."
+            f"A template cannot set '{min(taken)}': the family sets it. Remove it from the template."
         )
     return custom_properties.clean_properties(value)
 

@@ -13,7 +13,7 @@ from images.attributes import Changes
 from images.families import values
 from images.families.changes import (
     Outcome,
-    describe,
+    apply_version,
     get_version,
     lock_images,
     locked,
@@ -60,7 +60,7 @@ def add(
         with locked_image(image_id, caller) as image:
             version = _new(family, image, label, build_date)
             template = _template(family, image)
-            images = describe(family, version, image, caller, reason, template)
+            images = apply_version(family, version, image, caller, reason, template)
         save(family)
         record(family, "add", caller, reason, after=version)
         outcome = Outcome(family, version, images)
@@ -142,7 +142,7 @@ def _new(
     if other := taken.first():
         raise errors.Conflict(
             f"Image {image.pk} is version {other.label} of family {other.family.name}. "
-            "An image belongs to at most one family."
+            "An image belongs to at most one family: remove it from that one first."
         )
     architecture = image.properties.get("architecture", family.architecture)
     if architecture != family.architecture:

@@ -41,7 +41,7 @@ class FamilyCommand(CatalogueCommand):
         """Run an operation on a family, and print the changes. Raises CommandError if it is refused."""
         dry_run = options["dry_run"]
         try:
-            with families.rehearsal(dry_run):
+            with families.dry_run(dry_run):
                 outcome = operation(operator("command"))
         except errors.ImageError as error:
             raise CommandError(error.for_operator()) from None
