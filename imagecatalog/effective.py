@@ -1,4 +1,4 @@
-"""The environment variables as they are in effect, for operators: without secrets."""
+"""The values of environment variables that are in effect, for operators: without secrets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OPTION: Final = re.compile(
 HIDDEN: Final = "*****"
 
 
-class Effective(NamedTuple):
+class EffectiveVariable(NamedTuple):
     """A variable with the value that is in effect.
 
     ``source`` is ``environment``, ``file`` or ``default``; ``file`` is the path of the file.
@@ -30,18 +30,22 @@ class Effective(NamedTuple):
     file: str | None
 
 
-def variables() -> list[Effective]:
+def variables() -> list[EffectiveVariable]:
     """Return all variables that are declared so far, with secrets replaced by asterisks."""
-    return [_effective(one) for one in env.VARIABLES.values()]
+    return [_effective(variable) for variable in env.VARIABLES.values()]
 
 
-def _effective(one: env.Variable) -> Effective:
-    if not one.is_set:
-        documented = one.default.replace("`", "").removeprefix("–")
-        return Effective(one.name, one.value or documented, "default", None)
-    file = os.environ.get(f"{one.name}{env.FILE}", "").strip() or None
+def _effective(variable: env.Variable) -> EffectiveVariable:
+    if not variable.is_set:
+        documented = variable.default.replace("`", "").removeprefix("–")
+        return EffectiveVariable(
+            variable.name, variable.value or documented, "default", None
+        )
+    file = os.environ.get(f"{variable.name}{env.FILE}", "").strip() or None
     source = "file" if file else "environment"
-    return Effective(one.name, _masked(one.name, one.value), source, file)
+    return EffectiveVariable(
+        variable.name, _masked(variable.name, variable.value), source, file
+    )
 
 
 def _masked(name: str, value: str) -> str:

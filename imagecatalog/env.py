@@ -75,18 +75,18 @@ def declare(
     *,
     help: str,
     shown: str = "",
-    found: str | None = None,
+    value: str | None = None,
 ) -> None:
     """Add a variable to docs/configuration.md.
 
     ``help`` is its description in Markdown. ``shown`` is Markdown that the documentation shows
-    instead of ``default``, for a default that is computed. ``found`` is the text of the variable;
-    if it is None, that of the environment.
+    instead of ``default``, for a default that is computed. ``value`` is the text of the variable;
+    if it is None, the text is read from the environment.
     """
-    if found is None:
-        found = os.environ.get(name, "").strip()
+    if value is None:
+        value = os.environ.get(name, "").strip()
     shown = shown or (f"`{default}`" if default else "–")
-    VARIABLES[name] = Variable(name, shown, help, found or default, bool(found))
+    VARIABLES[name] = Variable(name, shown, help, value or default, bool(value))
 
 
 def text(name: str, default: str = "", *, help: str, shown: str = "") -> str:
@@ -95,9 +95,9 @@ def text(name: str, default: str = "", *, help: str, shown: str = "") -> str:
     ``help`` is the description for the documentation, in Markdown. ``shown`` is Markdown that
     the documentation shows instead of a default that is computed.
     """
-    found = _value(name)
-    declare(name, default, help=help, shown=shown, found=found)
-    return found or default
+    value = _value(name)
+    declare(name, default, help=help, shown=shown, value=value)
+    return value or default
 
 
 def files() -> dict[str, Path]:
@@ -205,17 +205,17 @@ def _duration(name: str, value: str, unit: str, minimum: int, maximum: int) -> i
 
 
 def hours(name: str, default: str, *, help: str) -> tuple[int, int]:
-    """Return the hours of the day (UTC) in a variable such as ``22-6``: the first, and the end.
+    """Return the hours of the day (UTC) in a variable such as ``22-6``: start and end.
 
-    ``default`` is returned if the variable is unset. Raises ImproperlyConfigured for any other
-    text, and for hours of which none is left.
+    ``default`` is the text if the variable is unset. Raises ImproperlyConfigured for any other text,
+    and if start and end are the same hour.
     """
     value = text(name, default, help=help)
     match = re.fullmatch("([0-9]{1,2})-([0-9]{1,2})", value)
     start, stop = map(int, match.groups()) if match else (0, 0)
     if start == stop or start > 23 or stop > 24:
         raise ImproperlyConfigured(
-            f"{name} is {value!r}; it must be two hours of the day, such as 22-6 or 0-24."
+            f"{name} is {value!r}; it must be two different hours of the day, such as 22-6 or 0-24."
         )
     return start, stop
 
@@ -225,28 +225,28 @@ def choice(
 ) -> str:
     """Return the value of the variable ``name``; ``default`` if the variable is unset.
 
-    The value is one of the ``allowed`` words, and can be written in any case. Raises
+    The value is one of the ``allowed`` words, and can be written in upper or lower case. Raises
     ImproperlyConfigured for any other word.
     """
     value = text(name, default, help=help, shown=shown)
-    found = _found(value, allowed)
-    if found is None:
+    word = _matching_word(value, allowed)
+    if word is None:
         raise ImproperlyConfigured(
             f"{name} is {value!r}; it may be one of: {', '.join(allowed)}."
         )
-    return found
+    return word
 
 
 def relaxed(
     name: str, strict: str, allowed: tuple[str, ...], *, help: str
 ) -> tuple[str, ...]:
-    """Return the words in a comma-separated variable, which must be in ``allowed``, in any case.
+    """Return the words in a comma-separated variable, all of which must be in ``allowed``.
 
-    The result is empty if the variable is unset, or is the word ``strict``. Raises
+    They can be written in upper or lower case. The result is empty if the variable is unset, or is the word ``strict``. Raises
     ImproperlyConfigured for any other word.
     """
     values = words(name, strict, help=help)
-    if len(values) == 1 and _found(values[0], (strict,)):
+    if len(values) == 1 and _matching_word(values[0], (strict,)):
         return ()
     return _allowed(name, values, allowed, f"{strict!r}, or ")
 
@@ -254,9 +254,7 @@ def relaxed(
 def chosen(name: str, allowed: tuple[str, ...], *, help: str) -> tuple[str, ...]:
     """Return the words in a comma-separated variable; all ``allowed`` words if it is unset.
 
-    The words can be written in any case.
-
-    Raises ImproperlyConfigured for a word that is not in ``allowed``.
+    They can be written in upper or lower case. Raises ImproperlyConfigured for a word that is not in ``allowed``.
     """
     return _allowed(name, words(name, ",".join(allowed), help=help), allowed)
 
@@ -264,19 +262,19 @@ def chosen(name: str, allowed: tuple[str, ...], *, help: str) -> tuple[str, ...]
 def _allowed(
     name: str, values: tuple[str, ...], allowed: tuple[str, ...], besides: str = ""
 ) -> tuple[str, ...]:
-    found = []
+    allowed_words = []
     for value in values:
-        word = _found(value, allowed)
+        word = _matching_word(value, allowed)
         if word is None:
             raise ImproperlyConfigured(
                 f"{name} has {value!r}; it may be {besides}a list of: {', '.join(allowed)}."
             )
-        found.append(word)
-    return tuple(found)
+        allowed_words.append(word)
+    return tuple(allowed_words)
 
 
-def _found(value: str, allowed: tuple[str, ...]) -> str | None:
-    """Return the word of ``allowed`` that is ``value``, in any case; None if there is none."""
+def _matching_word(value: str, allowed: tuple[str, ...]) -> str | None:
+    """Return the word of ``allowed`` that equals ``value`` without regard to case, or None."""
     return next((word for word in allowed if word.lower() == value.lower()), None)
 
 
@@ -305,10 +303,12 @@ def numbers(name: str, default: tuple[int, ...], *, help: str) -> tuple[int, ...
 def networks(name: str, *besides: str, help: str) -> tuple[str, ...]:
     """Return the IP addresses and networks in a comma-separated variable; empty if it is unset.
 
-    The list can also have the words in ``besides``, in any case. Raises ImproperlyConfigured for
+    The list can also have the words in ``besides``, in upper or lower case. Raises ImproperlyConfigured for
     any other text.
     """
-    values = tuple(_found(value, besides) or value for value in words(name, help=help))
+    values = tuple(
+        _matching_word(value, besides) or value for value in words(name, help=help)
+    )
     for value in values:
         try:
             value in besides or ipaddress.ip_network(value)
@@ -460,19 +460,19 @@ def database(name: str, default: str, *, help: str, shown: str = "") -> dict[str
             f"{name} must begin with 'postgresql://' or 'sqlite:///'."
         )
     try:
-        found: dict[str, Any] = {**dj_database_url.parse(value)}
+        config: dict[str, Any] = {**dj_database_url.parse(value)}
     except ValueError:
         raise ImproperlyConfigured(
             f"{name} is not a valid URL. Percent-encode characters such as '#', '/' and '@' in "
             "the password; a port is a number."
         ) from None
     if value.startswith("sqlite:"):
-        _refuse_relative(name, found["NAME"])
-    elif not found["NAME"] and "service" not in found.get("OPTIONS", {}):
+        _refuse_relative(name, config["NAME"])
+    elif not config["NAME"] and "service" not in config.get("OPTIONS", {}):
         raise ImproperlyConfigured(
             f"{name} names no database. It must be like 'postgresql://user@host/database'."
         )
-    return found
+    return config
 
 
 def _refuse_relative(name: str, path: str) -> None:

@@ -339,7 +339,7 @@ def test_a_reader_declares_the_default(read: Callable[[], Any], default: str) ->
 
 def test_no_secret_is_shown() -> None:
     for name in env.known():
-        env.declare(name, help="", found="a value")
+        env.declare(name, help="", value="a value")
 
     masked = {it.name for it in effective.variables() if it.value == effective.HIDDEN}
 
@@ -371,7 +371,7 @@ def test_no_secret_is_shown() -> None:
     ],
 )
 def test_no_secret_in_a_url_is_shown(value: str, shown: str) -> None:
-    env.declare(NAME, help="", found=value)
+    env.declare(NAME, help="", value=value)
 
     assert [it.value for it in effective.variables() if it.name == NAME] == [shown]
 
