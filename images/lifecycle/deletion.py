@@ -127,7 +127,7 @@ def remove_location_row(location: ImageLocation, delete_after: datetime | None) 
     location.save(update_fields=["status", "delete_after"])
 
 
-def withdraw(image: Image, locations: Iterable[ImageLocation]) -> None:
+def trash_locations(image: Image, locations: Iterable[ImageLocation]) -> None:
     """Remove locations from a locked image that exists; their objects go to the trash.
 
     The objects are removed after IMAGECATALOG_SCRUB_TIME, or soon if deletion is not delayed or the

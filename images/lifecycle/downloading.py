@@ -69,15 +69,15 @@ def read(
     stop: int | None = None,
     *,
     preferred: Sequence[str] = (),
-    damaged: bool = False,
+    allow_damaged: bool = False,
 ) -> Iterator[bytes]:
     """Return an iterator over bytes [start, stop) of an image, from the first copy that can be opened.
 
     Data that this machine has cached is read from its cache. ``preferred`` stores are tried
     first, then other stores, by descending weight. Copies that are known to be damaged are read
-    only with ``damaged``, after all others and without a comparison. When all bytes of any other
-    copy are read from an object store or a URL, their digest is compared before the last block is
-    returned. A file in a folder is not compared: the kernel sends it without the service.
+    only with ``allow_damaged``, after all others and without a comparison. When all bytes of any
+    other copy are read from an object store or a URL, their digest is compared before the last block
+    is returned. A file in a folder is not compared: the kernel sends it without the service.
 
     Before the first block, raises DataMissing (no copy has data, or the status is neither
     active nor deactivated), DataDamaged (only damaged copies are left) or StoreError (no copy can
@@ -94,7 +94,7 @@ def read(
     until = time.monotonic() + concurrency.WAIT_SECONDS
     ordered = stores.heaviest_first(copies, preferred)
     for store_id, key in sorted(ordered, key=lambda copy: copies[copy]["damage"] != ""):
-        part = Part(start, stop, copies[store_id, key], damaged)
+        part = Part(start, stop, copies[store_id, key], allow_damaged)
         try:
             return _open(store_id, key, part, until)
         except errors.StoreError as error:
@@ -121,7 +121,7 @@ class Part:
     start: int
     stop: int | None
     copy: Mapping[str, Any]  # its location, and size and digests of its image
-    damaged: bool = False  # whether to read the copy even if it is damaged
+    allow_damaged: bool = False  # whether to read the copy even if it is damaged
 
     @property
     def is_damaged(self) -> bool:
@@ -206,7 +206,7 @@ def _open(store_id: str, key: str, part: Part, until: float) -> Iterator[bytes]:
 
 
 def _open_copy(store_id: str, key: str, part: Part, until: float) -> Iterator[bytes]:
-    if part.is_damaged and not part.damaged:
+    if part.is_damaged and not part.allow_damaged:
         raise _damaged(part)
     if store_id == stores.HTTP.id:
         if not (part.is_whole or trusts_owners()):
@@ -259,7 +259,7 @@ def _verified(blocks: stores.Blocks, part: Part) -> Generator[bytes, None, None]
                     yield held
                 held = block
             if digests.hexdigests()[algorithm] != value:
-                raise _differing(part, algorithm)
+                raise _digest_differs(part, algorithm)
         if held is not None:
             yield held
 
@@ -280,7 +280,7 @@ def _sliced(blocks: Iterable[bytes]) -> Iterator[bytes]:
             yield block[start : start + SLICE]
 
 
-def _differing(part: Part, algorithm: str) -> errors.DataDamaged:
+def _digest_differs(part: Part, algorithm: str) -> errors.DataDamaged:
     log.error(
         "the data of image %s in store %s has another %s digest than the image",
         part.copy["image_id"],

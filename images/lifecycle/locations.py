@@ -22,7 +22,7 @@ from images.lifecycle.checked_data import (
     check_same,
     set_facts,
 )
-from images.lifecycle.deletion import withdraw
+from images.lifecycle.deletion import trash_locations
 from images.lifecycle.location_preparation import (
     URL_STORE,
     AddLocation,
@@ -243,7 +243,7 @@ def _withdraw(
     image: Image, locations: Sequence[ImageLocation], actor: Caller, reason: str
 ) -> None:
     """Remove locations from an active image that keeps at least one other; record an event."""
-    withdraw(image, locations)
+    trash_locations(image, locations)
     save(image)
     record(image, "remove_location", actor, before=image.status, reason=reason)
 
@@ -274,7 +274,7 @@ def _empty(
         raise errors.Forbidden("Cannot remove last location in the image.")
     family_members.check_not_current(image, "must keep its data")
     _digest_late(image, facts)  # the pin needs digests
-    withdraw(image, locations)
+    trash_locations(image, locations)
     image.pinned = True
     follow(
         image,

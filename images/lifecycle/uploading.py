@@ -27,7 +27,7 @@ from images.lifecycle.checked_data import (
     check_size_cap,
     set_facts,
 )
-from images.lifecycle.deletion import withdraw
+from images.lifecycle.deletion import trash_locations
 from images.lifecycle.storing import writable_store, write
 from images.models import (
     READABLE_STATUSES,
@@ -259,7 +259,7 @@ def _add_data(
         check_copies(image, store_ids)
         check_same(image, facts)
         replaced = _damaged(image, store_ids)
-        withdraw(image, replaced)
+        trash_locations(image, replaced)
     if more := len(copies) - len({it.store for it in replaced}):
         quota.check_adding(image, facts.size * more, transfer)
     for store_id, key in copies:

@@ -131,7 +131,7 @@ def test_an_intact_copy_is_read_in_place_of_one_that_is_known_to_be_damaged(
     damaged.locations.create(store=store.id, key=key)
 
     assert b"".join(lifecycle.read(damaged.pk)) == SMALL
-    assert b"".join(lifecycle.read(damaged.pk, damaged=True)) == SMALL
+    assert b"".join(lifecycle.read(damaged.pk, allow_damaged=True)) == SMALL
 
 
 @pytest.mark.parametrize("header", [{}, {"Range": "bytes=0-4"}])

@@ -61,7 +61,7 @@ class FamilyViewSet(ApiViewSet):
         """Create a family, which is a name that always means one image, for the caller's project."""
         body = request_body.json(request._request)
         family = families.create(get_caller(request), body, get_reason(request))
-        response = answer(family, document(family), 201)
+        response = family_response(family, document(family), 201)
         base = public_url.base(request._request)
         response.headers["Location"] = f"{base}{FAMILIES}/{family.pk}"
         return response
@@ -69,27 +69,27 @@ class FamilyViewSet(ApiViewSet):
     def retrieve(self, request: Request, family: str) -> HttpResponse:
         """Return a family; a name means that of the caller's project, else the public one."""
         found = get_family(request, family)
-        return answer(found, document(found))
+        return family_response(found, document(found))
 
     def partial_update(self, request: Request, family: str) -> HttpResponse:
         """Change a family by a JSON merge patch; its images are renamed and hidden at once."""
         body = request_body.json(request._request)
         outcome = families.update(
             get_caller(request),
-            ref(family),
+            clean_ref(family),
             body,
             get_reason(request),
-            expected=expected(request),
+            expected=expected_versions(request),
         )
-        return answer(outcome.family, document(outcome.family))
+        return family_response(outcome.family, document(outcome.family))
 
     def destroy(self, request: Request, family: str) -> HttpResponse:
         """Delete a family. Its images stay, and keep their names."""
         families.delete(
             get_caller(request),
-            ref(family),
+            clean_ref(family),
             get_reason(request),
-            expected=expected(request),
+            expected=expected_versions(request),
         )
         return responses.nothing()
 
@@ -99,12 +99,12 @@ class FamilyViewSet(ApiViewSet):
         body = values.members(request_body.json(request._request), "version")
         outcome = families.promote(
             get_caller(request),
-            ref(family),
+            clean_ref(family),
             values.clean_label(body.get("version")),
             get_reason(request),
-            expected=expected(request),
+            expected=expected_versions(request),
         )
-        return answer(outcome.family, document(outcome.family))
+        return family_response(outcome.family, document(outcome.family))
 
     @action(detail=True, methods=["post"])
     def rollback(self, request: Request, family: str) -> HttpResponse:
@@ -114,12 +114,12 @@ class FamilyViewSet(ApiViewSet):
         withdraw = values.members(body, "withdraw").get("withdraw", False)
         outcome = families.rollback(
             get_caller(request),
-            ref(family),
+            clean_ref(family),
             get_reason(request),
             withdraw=values.clean_flag("withdraw", withdraw),
-            expected=expected(request),
+            expected=expected_versions(request),
         )
-        return answer(outcome.family, document(outcome.family))
+        return family_response(outcome.family, document(outcome.family))
 
     @action(detail=True)
     def image(self, request: Request, family: str) -> HttpResponse:
@@ -178,24 +178,24 @@ def document(family: Family) -> dict[str, Any]:
     }
 
 
-def answer(family: Family, body: Any, status: int = 200) -> HttpResponse:
+def family_response(family: Family, body: Any, status: int = 200) -> HttpResponse:
     """Return a response with a JSON document and the ETag of a family, its version."""
     response = responses.json(body, status)
     response.headers["ETag"] = f'"{family.version}"'
     return response
 
 
-def expected(request: Request) -> frozenset[int] | None:
-    """Return the versions of which the family must have one, by If-Match; None: any."""
+def expected_versions(request: Request) -> frozenset[int] | None:
+    """Return the versions of which the family must have one, by the header If-Match; None: any."""
     return preconditions.versions(request._request)
 
 
 def get_family(request: Request, name: str) -> Family:
     """Return the family that the caller names by its id or name. Raises NotFound."""
-    return access.get_family(get_caller(request), ref(name))
+    return access.get_family(get_caller(request), clean_ref(name))
 
 
-def ref(name: str) -> str:
+def clean_ref(name: str) -> str:
     """Return the id or name of a family in a path. Raises Invalid for text that cannot be one."""
     return attributes.clean_text(name, "name of a family")
 

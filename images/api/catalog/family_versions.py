@@ -11,11 +11,11 @@ from images import attributes, families
 from images.api import query
 from images.api.catalog.families import (
     FAMILIES,
-    answer,
-    expected,
+    clean_ref,
+    expected_versions,
+    family_response,
     get_family,
     page_limit,
-    ref,
 )
 from images.errors import Invalid
 from images.families import Outcome, listing, values
@@ -61,15 +61,15 @@ class FamilyVersionViewSet(ApiViewSet):
         label, built = body.get("label"), body.get("build_date")
         outcome = families.add(
             get_caller(request),
-            ref(family),
+            clean_ref(family),
             attributes.clean_text(body["image"], "id of an image"),
             get_reason(request),
             label=None if label is None else values.clean_label(label),
             build_date=None if built is None else values.clean_date(built),
             promote=values.clean_flag("promote", body.get("promote", False)),
-            expected=expected(request),
+            expected=expected_versions(request),
         )
-        return _answer(outcome, 201)
+        return _response(outcome, 201)
 
     def partial_update(self, request: Request, family: str, label: str) -> HttpResponse:
         """Withdraw a version, so that no rollback chooses it, or end that; change its note."""
@@ -77,7 +77,7 @@ class FamilyVersionViewSet(ApiViewSet):
         withdrawn = body.get("withdrawn")
         outcome = families.change(
             get_caller(request),
-            ref(family),
+            clean_ref(family),
             values.clean_label(label),
             get_reason(request),
             withdrawn=None
@@ -85,26 +85,26 @@ class FamilyVersionViewSet(ApiViewSet):
             else values.clean_flag("withdrawn", withdrawn),
             # Null restores the default in a merge patch.
             note=values.clean_note(body["note"] or "") if "note" in body else None,
-            expected=expected(request),
+            expected=expected_versions(request),
         )
-        return _answer(outcome)
+        return _response(outcome)
 
     def destroy(self, request: Request, family: str, label: str) -> HttpResponse:
         """Remove a version from its family. Its image stays, and keeps its name."""
         families.remove(
             get_caller(request),
-            ref(family),
+            clean_ref(family),
             values.clean_label(label),
             get_reason(request),
-            expected=expected(request),
+            expected=expected_versions(request),
         )
         return responses.nothing()
 
 
-def _answer(outcome: Outcome, status: int = 200) -> HttpResponse:
+def _response(outcome: Outcome, status: int = 200) -> HttpResponse:
     family, version, _ = outcome
     assert version is not None
-    return answer(family, _document(version, family.current_id), status)
+    return family_response(family, _document(version, family.current_id), status)
 
 
 def _document(version: FamilyVersion, current: int | None) -> dict[str, Any]:

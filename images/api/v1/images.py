@@ -86,7 +86,7 @@ class ImageViewSet(V1ViewSet):
         ranged = lifecycle.serves_ranges(row)
         part = streaming.content_range(http, size, checksum) if ranged else None
         damaged = lifecycle.allows_damaged(caller, row)
-        blocks = lifecycle.read(image_id, *(part or (0, size)), damaged=damaged)
+        blocks = lifecycle.read(image_id, *(part or (0, size)), allow_damaged=damaged)
         response = transfer_shares.download(http, caller, blocks, size, part, checksum)
         _describe(response, row, caller)
         return response if ranged else streaming.without_ranges(response)

@@ -92,7 +92,9 @@ def _response(
     http, caller = request._request, get_caller(request)
     size, checksum = image["size"] or 0, image["checksum"]
     damaged = lifecycle.allows_damaged(caller, image)
-    read = partial(lifecycle.read, image["id"], preferred=preferred, damaged=damaged)
+    read = partial(
+        lifecycle.read, image["id"], preferred=preferred, allow_damaged=damaged
+    )
     if http.method == "HEAD":
         # The data is opened, so that the answer is that of GET if it is missing.
         streaming.close(read(0, size))
