@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
-MOST_OF_CAUSE: Final = (
-    600  # characters; an object store names the key twice, then says why
-)
+# Characters. An object store names the key twice, then says why.
+MOST_OF_CAUSE: Final = 600
 
 
 class ImageError(Exception):
@@ -64,7 +63,7 @@ class Conflict(ImageError):
 
 
 class Changed(ImageError):
-    """The object is not in the version on which the request depends; it was changed meanwhile."""
+    """The error for a request that depends on a version that the object no longer has."""
 
     code = "changed"
 
@@ -181,7 +180,7 @@ class StoreError(ImageError):
     """The error of a store that failed; the request can succeed later."""
 
     code = "store-error"
-    counted = False  # whether the metrics count this failure already
+    is_counted = False  # whether the metrics count this failure already
 
 
 class StoreReadOnly(StoreError):

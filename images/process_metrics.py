@@ -239,7 +239,7 @@ def _allocate(path: Path, size: int) -> None:
 
 
 def count(name: str, *labels: str, by: float = 1) -> None:
-    """Increase the counter ``name``, one of METRICS; with ``by`` 0 only let it be shown, with 0.
+    """Increase the counter ``name``, one of METRICS; with ``by`` 0, only make it appear.
 
     Does nothing if this process does not count.
     """

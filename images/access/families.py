@@ -1,4 +1,4 @@
-"""Permissions for families: which families a caller finds, and what it can do with them."""
+"""Permissions for families: the families that a caller finds, and the actions that it is allowed."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ def _find(caller: Caller, ref: str) -> Family:
         named = list(seen.filter(pk=family_id))
     else:
         named = list(seen.filter(name=ref))
-    own = [it for it in named if it.owner == caller.project]
-    public = [it for it in named if it.scope == FamilyScope.PUBLIC]
+    own = [family for family in named if family.owner == caller.project]
+    public = [family for family in named if family.scope == FamilyScope.PUBLIC]
     if len(named) > 1 and not (own or public):
         raise errors.Conflict(
             f"{len(named)} projects have a family {ref}. Use the id of the family."

@@ -52,10 +52,10 @@ def change(
 
     Properties that the changes do not name stay as they are. With ``configured`` the operator's
     configuration sets the properties, so the permissions of the actor do not matter. ``family``
-    is the name of the image's family if that makes the changes. Raises Forbidden for a protected
-    property, and for what only a family changes; and once the image has data, for a format, a
-    signature or another size or checksum (a format can still be set while staged data waits for
-    its import). Raises OverLimit for too many tags or properties, or too long properties.
+    is the name of the image's family if the family makes the changes. Raises Forbidden for a
+    protected property, and for what only a family changes; and once the image has data, for a
+    format, a signature or another size or checksum (a format can still be set while staged data
+    waits for its import). Raises OverLimit for too many tags or properties, or too long properties.
     """
     if not configured:
         check_property_changes(

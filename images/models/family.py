@@ -13,15 +13,14 @@ from django.utils.translation import gettext_lazy as _
 
 from images.models.image import Image
 
-MAX_IMAGE_NAME = (
-    180  # characters; with a version in parentheses it still fits in a name
-)
+# Characters. With a version in parentheses the name is still short enough for an image.
+MAX_IMAGE_NAME = 180
 
 _DIGITS = re.compile(r"[0-9]+")
 
 
 class FamilyScope(models.TextChoices):
-    """Who finds a family by its name."""
+    """The projects that find a family by its name."""
 
     PROJECT = "project", _("its project")
     PUBLIC = "public", _("all projects")
@@ -78,7 +77,7 @@ class Family(models.Model):
     hide_old = models.BooleanField(
         _("hide other images"), default=True, db_default=True
     )
-    # What an image becomes when it is promoted. Blank: it keeps its visibility.
+    # The visibility that an image gets when it is promoted. Blank: it keeps its own.
     visibility = models.CharField(
         _("visibility"), max_length=9, blank=True, default="", db_default=""
     )
@@ -166,7 +165,7 @@ class FamilyVersion(models.Model):
     label_key = models.BinaryField(max_length=256)  # natural order, by natural_key()
     build_date = models.DateField(_("built"))
     added_at = models.DateTimeField(default=timezone.now)
-    promoted_at = models.DateTimeField(null=True)  # last
+    promoted_at = models.DateTimeField(null=True)  # for the last time
     withdrawn = models.BooleanField(_("withdrawn"), default=False, db_default=False)
     note = models.TextField(_("note"), blank=True, default="", db_default="")
 

@@ -198,7 +198,8 @@ def _projects(counts: dict[str, Any]) -> Iterable[GaugeMetricFamily]:
     most = settings.IMAGECATALOG_METRICS_PROJECTS
     if not most:
         return
-    # An earlier release counted no projects, and other settings fewer of them or no images.
+    # Counts that an earlier release has saved have no projects; those saved with another setting
+    # have fewer projects, or no images.
     rows = {row["project"] or "": row for row in counts.get("projects", [])[:most]}
     for name, key in (("project_images", "images"), ("project_bytes", "used")):
         values = {project: row.get(key, 0) for project, row in rows.items()}

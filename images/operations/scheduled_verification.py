@@ -141,11 +141,13 @@ class Claim:
         if time.monotonic() < self._renewal:
             return
         if not self._hold(_lease_end()):
-            raise errors.LeaseExpired("Another process has verified this copy.")
+            raise errors.LeaseExpired(
+                "Another process has taken over the verification of this copy."
+            )
         self._renewal = time.monotonic() + heartbeat.interval()
 
     def _hold(self, until: datetime) -> bool:
-        """Keep the copy from all workers until then; return False if this worker has lost it."""
+        """Let no worker claim the copy before ``until``; return False if this worker has lost its lease."""
         held = ImageLocation.objects.filter(
             pk=self._copy.location, verify_after=self._until
         )
@@ -196,15 +198,15 @@ def _lease_end() -> datetime:
 
 
 def _must_wait() -> bool:
-    """Return whether nothing must be read now: transfers wait, or it is not the time of day."""
-    if not interval() or not _is_time_of_day(timezone.now().hour):
+    """Return whether nothing must be read now: transfers wait, or the hour is not allowed."""
+    if not interval() or not _is_allowed_hour(timezone.now().hour):
         return True
     waiting = Transfer.objects.filter(status=TransferStatus.WAITING).exists()
     db.release_connection()
     return waiting
 
 
-def _is_time_of_day(hour: int) -> bool:
+def _is_allowed_hour(hour: int) -> bool:
     start, stop = settings.IMAGECATALOG_VERIFY_HOURS
     if start < stop:
         return bool(start <= hour < stop)

@@ -34,9 +34,9 @@ def verify(copy: Copy, through: Through, actor: Caller) -> Result | None:
 
     The blocks pass ``through``, which can report progress or limit the rate. Data at a URL that
     was never read is inspected, and its digests are saved. Returns None, and saves nothing, if the
-    copy is damaged but the image does not need it any more. If IMAGECATALOG_REPAIR is on, a damaged
-    copy is to be replaced by a copy of the image's data in another store. Raises StoreError or Invalid if the
-    copy cannot be read: then it is unknown whether it is damaged.
+    copy is damaged but the image does not need it any more. If IMAGECATALOG_REPAIR is on, a
+    new copy is requested in place of a damaged one. Raises StoreError or Invalid if the copy cannot
+    be read: then it is unknown whether it is damaged.
     """
     facts = None
     try:

@@ -36,8 +36,8 @@ def counting(store_id: str, operation: str) -> Iterator[None]:
     try:
         yield
     except StoreError as error:
-        if not error.counted and _is_failure(error, operation):
-            error.counted = True
+        if not error.is_counted and _is_failure(error, operation):
+            error.is_counted = True
             labels = _kind(error), operation, store_id
             process_metrics.count("store_errors_total", *labels)
         raise

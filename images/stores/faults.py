@@ -1,4 +1,4 @@
-"""What operators can do about the faults of object stores, recognised by the errors of the clouds."""
+"""Messages for operators about failures of object stores, chosen by the text of the error."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Final
 
 NO_BUCKET: Final = "NoSuchBucket"
 NO_CREDENTIALS: Final = "no credentials are set"
-_NO_CREDENTIALS: Final = (
+_SET_CREDENTIALS: Final = (
     "There are no credentials. Set those of the cloud, such as AWS_ACCESS_KEY_ID and "
     "AWS_SECRET_ACCESS_KEY."
 )
@@ -25,9 +25,9 @@ SENTENCES: Final = {
     "PermanentRedirect": _REGION,
     "AccessDenied": "The object store denies access. Allow the access key to list, read, write "
     "and delete in the bucket, or correct AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
-    NO_CREDENTIALS: _NO_CREDENTIALS,
-    "169.254.": _NO_CREDENTIALS,  # addresses that a cloud asks for credentials
-    "metadata.google.internal": _NO_CREDENTIALS,
+    NO_CREDENTIALS: _SET_CREDENTIALS,
+    "169.254.": _SET_CREDENTIALS,  # addresses that a cloud asks for credentials
+    "metadata.google.internal": _SET_CREDENTIALS,
     "invalid peer certificate": "The certificate of the endpoint cannot be verified. Renew it, "
     "or add its authority to those of this machine.",
     "Connection refused": "Nothing answers at the endpoint. Start the object store, or correct "

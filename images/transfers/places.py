@@ -34,8 +34,8 @@ class Place:
         client's project, None if there is none. ``moved`` returns how many bytes the transfer's
         connection has carried, or raises OSError; without it the rate is unknown. ``end`` makes the
         transfer fail; without it the transfer cannot be ended early. ``delayed`` returns whether
-        the service, such as its store, delays the transfer at present, and not the client; or
-        raises OSError.
+        the service delays the transfer at present, for example because of its store, or raises
+        OSError.
         """
         self.address, self.project = address, project
         named = ("address", address), ("project", project or "")

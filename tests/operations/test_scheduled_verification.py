@@ -204,7 +204,7 @@ def test_it_reads_only_in_the_hours_that_are_set(
     found = {
         hour
         for hour in (0, 1, 4, 5, 6, 12, 22, 23)
-        if scheduled_verification._is_time_of_day(hour)
+        if scheduled_verification._is_allowed_hour(hour)
     }
 
     assert allowed <= found
@@ -215,7 +215,7 @@ def test_outside_of_the_hours_nothing_is_read(
     old: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image = old()
-    monkeypatch.setattr(scheduled_verification, "_is_time_of_day", lambda hour: False)
+    monkeypatch.setattr(scheduled_verification, "_is_allowed_hour", lambda hour: False)
 
     verify_due()
 

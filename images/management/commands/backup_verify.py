@@ -81,10 +81,10 @@ class Command(CatalogueCommand):
 
 @contextmanager
 def _failure_noted(name: str) -> Iterator[None]:
-    """A context manager that turns errors into CommandError, and saves for monitoring what they mean.
+    """Turn errors in the context into CommandError, and save their meaning for monitoring.
 
-    They mean that the backup ``name`` is damaged, or that it could not be checked. Nothing is saved
-    if there is no such backup.
+    The meaning is that the backup ``name`` is damaged, or that it could not be checked. Nothing is
+    saved if there is no such backup.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Questions to the management listener of the running service: whether it lives, and whether it is ready."""
+"""Checks that ask the management listener of the running service whether it lives or is ready."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _ask(check: str, path: str) -> tuple[int, bytes] | Result:
     except (OSError, http.client.HTTPException) as error:
         reason = str(error) or type(error).__name__
         advice = f"Start `serve`, or correct {LISTENER}."
-        return fail(check, f"no answer of {text}: {reason}", advice)
+        return fail(check, f"no answer from {text}: {reason}", advice)
 
 
 def _connection(address: Address) -> http.client.HTTPConnection:

@@ -194,8 +194,8 @@
 
   // Digests
 
-  // The digest that the user has entered, or a line of a checksum file has, by its name in the
-  // header Repr-Digest; {} for no text, null for a text without exactly one digest.
+  // The digest in the text that the user has entered, a digest or a line of a checksum file, by its
+  // name in the header Repr-Digest; {} for no text, null for a text without exactly one digest.
   function expected() {
     const text = wanted ? wanted.value.trim().toLowerCase() : "";
     if (!text) return {};
