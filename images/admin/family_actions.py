@@ -26,7 +26,8 @@ from images.models import Family, Image
 SHOWN = 50  # images whose changes are listed
 CONFIRM = "admin/images/family/confirm.html"
 
-# What an action does: with the caller, the family's id, the label of a version, and the form.
+# A function that runs an action, with the caller, the family's id, the label of a version and the
+# values of the form.
 Operation = Callable[[Caller, str, str, Mapping[str, Any]], Outcome]
 
 

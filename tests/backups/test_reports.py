@@ -152,7 +152,7 @@ def verify(path: Path, quick: bool = False) -> None:
 
 
 def told(path: Path, status: int) -> str:
-    """What `backup_verify` says that ends with an exit code."""
+    """The message of `backup_verify`, which must end with this exit code."""
     with pytest.raises(CommandError) as caught:
         call_command("backup_verify", str(path))
     assert caught.value.returncode == status

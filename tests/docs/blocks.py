@@ -18,7 +18,7 @@ FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.M | re.S)
 
 @dataclass(frozen=True)
 class Block:
-    """A block that somebody wrote; those that the code makes are left out."""
+    """A block of a page, other than those that `make docs` writes."""
 
     page: str  # the name of the file
     language: str  # empty if none is given
@@ -37,7 +37,7 @@ class Block:
 @dataclass(frozen=True)
 class Step:
     command: str
-    shown: str  # empty where the page does not show what the command prints
+    shown: str  # the output on the page; empty if the page does not show it
 
 
 def blocks(page: Path) -> list[Block]:

@@ -1,4 +1,4 @@
-"""A reader of a page, who does in a folder of its own what the page says."""
+"""A simulated reader of a page, who runs the blocks of the page in a folder of their own."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ API = "http://127.0.0.1:9292"
 SERVES = re.compile(r"\b(?:make run|(?:manage\.py|imagecatalog) serve)\b")
 BRINGS_DATA = re.compile(r"\bimport\b|/import\b|/locations\b")
 
-# Functions of each script. What a block leaves running gets SIGTERM at its end.
+# Functions of each script.
 PRELUDE = """
 set -euo pipefail
 settle() {
@@ -38,7 +38,11 @@ working() { sleep 2; kill -0 $!; }
 
 @dataclass
 class Reader:
-    """``folder`` is made, and looks like a checkout. ``texts`` are other ones here than on the page."""
+    """The reader of one page.
+
+    ``folder`` is created, and looks like a checkout. ``texts`` replace texts of the page: text of the
+    page -> text in the test.
+    """
 
     folder: Path
     env: dict[str, str]
@@ -68,21 +72,21 @@ class Reader:
     def follow(self, block: Block, image: str, before: str = "") -> None:
         """Run the commands that come before the block, then the block, whose ID is that of the image.
 
-        AssertionError if a command fails, or prints something else than the block shows.
+        Raises AssertionError if a command fails, or if it prints other text than the block shows.
         """
         steps = _steps(block)
         script = "\n".join(self._script(block, steps, image, before))
-        code, said = self._bash(script)
+        code, output = self._bash(script)
         printed = [self._printed(number) for number in range(len(steps))]
-        said = "\n".join([block.title, said, *printed])
-        assert code == 0, said[-8000:]
+        report = "\n".join([block.title, output, *printed])
+        assert code == 0, report[-8000:]
         for step, text in zip(steps, printed, strict=True):
             if step.shown and uses.is_compared(block):
                 expected = _replaced(step.shown, self.texts | _named(image))
                 self.learned |= shown.values(expected, text)
 
     def _bash(self, script: str) -> tuple[int, str]:
-        """The exit code of a script, and what it said. It gets SIGTERM if it cannot be awaited."""
+        """The exit code and the output of a script, which gets SIGTERM after 300 seconds."""
         with subprocess.Popen(
             servers.dying_with_us(["/bin/bash", "-c", script], signal.SIGTERM),
             cwd=self.folder,
@@ -94,10 +98,10 @@ class Reader:
             start_new_session=True,
         ) as process:
             try:
-                said, _ = process.communicate(timeout=300)
+                output, _ = process.communicate(timeout=300)
             finally:
                 process.terminate()
-        return process.returncode, said
+        return process.returncode, output
 
     def _script(
         self, block: Block, steps: list[Step], image: str, before: str
@@ -134,7 +138,10 @@ class Reader:
 
 
 def _steps(block: Block) -> list[Step]:
-    """What to run: commands, or what tries text of another kind. Settings are checked."""
+    """The steps of a block: its commands, or a command that tries text of another kind.
+
+    A block that only exports settings is followed by a check of the settings.
+    """
     if block.language != "console":
         return [Step(uses.TRIALS[block.language].format(file="block"), "")]
     steps = block.steps()
@@ -159,7 +166,7 @@ def _run(
 
 
 def _bound(command: str) -> str:
-    """The command of a service with an address, which stands for one that is free here."""
+    """A command that starts a service, with an address, which is replaced by a free one later."""
     if "--bind" in command:
         return command
     bind = f"--bind {API.removeprefix('http://')}"
@@ -171,7 +178,7 @@ def _bound(command: str) -> str:
 
 
 def _addresses(address: str) -> dict[str, str]:
-    """Addresses of the documentation, for a block that starts a service."""
+    """Replacements for the addresses in a block that starts a service."""
     port = address.partition(":")[2]
     return {
         API: f"http://{address}",
@@ -181,7 +188,7 @@ def _addresses(address: str) -> dict[str, str]:
 
 
 def _named(image: str) -> dict[str, str]:
-    """The ids that stand for an image."""
+    """Replacements for the ids of an image that pages show."""
     names = ("7ce874a7-fa13-465c-93d6-0bea573df725", "7ce8…")
     return {"/ID/": f"/{image}/"} | dict.fromkeys(names, image)
 

@@ -15,10 +15,10 @@ VALUES = {"time": TIME, "uuid": UUID, "cut": r"[\w.-]+", "number": r"\d[\d.]*"}
 
 
 def values(shown: str, printed: str) -> dict[str, str]:
-    """What the ids, times and shortened words of a shown text are in a printed one.
+    """The ids, times and shortened words of a shown text -> their values in a printed text.
 
-    These, numbers and white space can differ, and "…" stands for anything. AssertionError if
-    something else differs.
+    These, numbers and white space can differ, and "…" stands for anything. Raises AssertionError if
+    anything else differs.
     """
     words = [*_words(shown)]
     pattern = r"\s*".join(pattern for pattern, _ in words)

@@ -1,4 +1,4 @@
-"""Every block of the documentation is run by a test, or named with the place where it is tried."""
+"""Every block of the documentation is run by a test, or listed with a reason or another test."""
 
 from __future__ import annotations
 

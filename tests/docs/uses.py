@@ -1,4 +1,4 @@
-"""What becomes of each block of the documentation: run here, or in another place.
+"""Tables of the blocks of the documentation: how each of them is tried, or where else.
 
 A block is named by the beginning of its title, the page and the first line.
 """
@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.docs.blocks import Block, every_block
 
-# Blocks that are not run here, with the reason, or with the tests of what they use.
+# Blocks that are not run here -> the reason, or the file with their test.
 ELSEWHERE = {
     "README.md: make run": "the targets that run this test",
     "README.md: make dist": "tests/wire/test_package.py",
@@ -41,7 +41,7 @@ ELSEWHERE = {
     "upgrade.md: upstream": "tests/wire/test_upgrade.py",
 }
 
-# How a block is tried that has no commands; its text is in the file {file}.
+# Language of blocks without commands -> a command that tries a block; {file} has its text.
 TRIALS = {
     "python": "python3 {file}",
     "json": "curl -u admin:… -H 'Content-Type: application/json' -d @{file}"
@@ -88,7 +88,7 @@ IMAGES = {
     ),
 }
 
-# An own catalogue on SQLite and a folder, with an image and a user.
+# A catalogue for one page, on SQLite and a folder, with two images and a user.
 _CATALOGUE = """
 export IMAGECATALOG_ADMIN_PASSWORD=…
 .venv/bin/python manage.py migrate --verbosity 0
@@ -103,7 +103,7 @@ curl -u admin:… -X PATCH -H 'Content-Type: application/openstack-images-v2.1-j
     -d '[{"op": "replace", "path": "/owner", "value": "52d3…"}]' http://127.0.0.1:9292/v2/images/ID
 """
 
-# What a reader has done before a block.
+# Commands that the reader runs before a block.
 BEFORE = {
     "README.md: $ export OS_AUTH_TYPE": """
 .venv/bin/python manage.py image_scrub --now --yes
@@ -150,7 +150,7 @@ openssl req -x509 -newkey rsa:2048 -nodes -keyout privkey.pem -out fullchain.pem
     "scale-out.md: $ DATABASE_URL": _CATALOGUE,
 }
 
-# Blocks whose output is that of other settings than here.
+# Blocks whose output depends on settings that differ here.
 DIFFERENT = {"operations.md: $ .venv/bin/python manage.py doctor"}
 
 # Pages that need no service, or whose blocks start their own.

@@ -1,6 +1,6 @@
-"""The data folder of a service with the first code of this project, which is stored here.
+"""The data folder of a service of the first version, stored as an archive.
 
-``python -m tests.old_data`` makes it.
+``python -m tests.old_data`` writes the archive.
 """
 
 from __future__ import annotations
@@ -11,15 +11,14 @@ from pathlib import Path
 from typing import Any
 
 ARCHIVE = Path(__file__).with_name("first.tar.xz")
-IMAGES = (
-    "images.json"  # in the archive: each image as the service showed it, and its data
-)
-FOLDER = "DATA_DIR"  # in this file, for that of the data
+# A file in the archive: each image as the service showed it, and its data.
+IMAGES = "images.json"
+FOLDER = "DATA_DIR"  # stands for the path of the data folder in that file
 PASSWORD = "a password of the first service"
 
 
 def unpack(data_dir: Path) -> list[dict[str, Any]]:
-    """Make the data folder. Return the images: ``shown``, ``data`` (null if none), ``deleted``."""
+    """Unpack the data folder. Return the images: ``shown``, ``data`` (null if none), ``deleted``."""
     with tarfile.open(ARCHIVE) as archive:
         archive.extractall(data_dir, filter="data")
     listed = data_dir / IMAGES

@@ -1,4 +1,4 @@
-"""Write the archive: start the service of the first commit, and make images there."""
+"""Write the archive: start the service of the first version, and create images there."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ import django
 from tests import old_data, servers
 from tests.wire.api import PATCH, Api
 
-FIRST = "081cb69"
+FIRST = "081cb69"  # the commit of the first version
 TEXT = "Bücher & <Regale>"
-# What is sent when an image is made, and its data.
+# The attributes and the data of each image.
 NEW: list[tuple[dict[str, Any], str | None]] = [
     ({"name": "public", "visibility": "public", "protected": True}, "of everybody"),
     (

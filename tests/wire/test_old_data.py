@@ -1,4 +1,4 @@
-"""This code serves the data folder of the first code of this project, also from PostgreSQL."""
+"""This release serves the data folder of the first version, also after a move to PostgreSQL."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.wire.api import Api
 pytestmark = pytest.mark.slow
 
 Images = list[dict[str, Any]]
-# What was deleted long ago is not due.
+# Images that were deleted long ago are not due to be deleted permanently.
 SETTINGS = {"IMAGECATALOG_SCRUB_TIME": str(10**9)}
 DATABASE = "postgresql://catalogue@db/catalogue"  # on the page
 
@@ -37,7 +37,7 @@ def serving(folder: Path, **env: str) -> Iterator[Service]:
 
 
 def restore(service: Service, images: Images) -> None:
-    """Restore what is in the trash, after which nothing may be wrong."""
+    """Restore the images in the trash, and assert that no check finds anything wrong."""
     with Api(service) as api:
         for image in images:
             if image["deleted"]:
@@ -61,7 +61,7 @@ def assert_unchanged(service: Service, images: Images) -> None:
                 assert api.data(before["id"]) == image["data"].encode()
 
 
-def test_images_of_the_first_code_are_served_unchanged(
+def test_images_of_the_first_version_are_served_unchanged(
     old: Images, tmp_path: Path
 ) -> None:
     with serving(tmp_path) as service:

@@ -1,4 +1,4 @@
-"""What `serve` tells the service manager that has started it, such as systemd."""
+"""Messages of `serve` to the service manager that has started it, such as systemd."""
 
 from __future__ import annotations
 
