@@ -71,8 +71,8 @@ IMAGECATALOG_METRICS_PROJECTS = env.number(
     "IMAGECATALOG_METRICS_PROJECTS",
     0,
     maximum=1000,
-    help="How many projects `/metrics` names with their bytes, images and limits: those that have "
-    "most data. `0`: none.",
+    help="How many projects, those with the most data, `/metrics` shows with their bytes, images and "
+    "limits. `0`: none.",
 )
 
 # Sign-in
@@ -562,8 +562,8 @@ IMAGECATALOG_VERIFY_EVERY = env.seconds(
 IMAGECATALOG_VERIFY_RATE = env.size_or(
     "IMAGECATALOG_VERIFY_RATE",
     "50MB",
-    help="Bytes per second that each background worker reads for that, at least 1 MB. `0`: no "
-    "limit.",
+    help="Bytes per second that each background worker reads to verify copies, at least 1 MB. "
+    "`0`: no limit.",
 )
 if 0 < IMAGECATALOG_VERIFY_RATE < 1 << 20:
     # A worker must read a block much faster than its lease of the copy ends.
@@ -571,7 +571,7 @@ if 0 < IMAGECATALOG_VERIFY_RATE < 1 << 20:
 IMAGECATALOG_VERIFY_HOURS = env.hours(
     "IMAGECATALOG_VERIFY_HOURS",
     "0-24",
-    help="Hours of the day (UTC) in which it reads, for example `22-6`.",
+    help="Hours of the day (UTC) in which background workers verify copies, for example `22-6`.",
 )
 IMAGECATALOG_REPAIR = env.flag(
     "IMAGECATALOG_REPAIR",

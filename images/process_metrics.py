@@ -78,8 +78,8 @@ METRICS: Final = {
     ),
     "http_route_duration_seconds": Description(
         Summary,
-        "The same time by route (a path with names in place of ids) and method: the sum, and "
-        "the number of requests.",
+        "Time from the arrival of a request to the end of its answer, by route (a path with names "
+        "in place of ids) and method: the sum, and the number of requests.",
         ("method", "route"),
     ),
     "http_requests_in_progress": Description(

@@ -55,8 +55,8 @@ METRICS = {
         "Copies in a store that were damaged when they were last read.", "store"
     ),
     "verification_oldest_timestamp_seconds": Description(
-        "When the copy was verified whose verification is oldest; for a copy that was never "
-        "verified, when it was stored. Missing without copies."
+        "When the copy with the oldest verification was verified or, if it never was, stored. "
+        "Missing without copies."
     ),
     "trash_images": Description("Images in the trash."),
     "trash_bytes": Description("Bytes of the images in the trash."),
@@ -84,10 +84,12 @@ METRICS = {
         "project",
     ),
     "project_bytes": Description(
-        "Bytes of all copies of the images of these projects.", "project"
+        "Bytes of all copies of the images of the projects that have most data.",
+        "project",
     ),
     "project_quota_bytes": Description(
-        "Limit image_size_total of these projects. Missing for a project without a limit.",
+        "Limit image_size_total of the projects that have most data. Missing for a project "
+        "without a limit.",
         "project",
     ),
     "worker_paused": Description("1 if a restore has paused the workers, else 0."),
@@ -99,8 +101,8 @@ METRICS = {
         "the first one."
     ),
     "backup_unchecked": Description(
-        "1 if the last verification of a backup was not possible, else 0: `backup_verified` is then "
-        "of an earlier one. Missing before the first backup."
+        "1 if the last verification of a backup was not possible, so that `backup_verified` is the "
+        "result of an earlier one, else 0. Missing before the first backup."
     ),
     "worker_last_report_timestamp_seconds": Description(
         "When a background worker of any machine last reported."

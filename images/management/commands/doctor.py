@@ -76,7 +76,8 @@ class Command(CatalogueCommand):
         only.add_argument(
             "--ready",
             action="store_true",
-            help="ask /readyz there whether it is ready for requests",
+            help="ask /readyz at IMAGECATALOG_MANAGEMENT_BIND whether the running service is ready for "
+            "requests",
         )
         self.add_json_option(parser)
 
