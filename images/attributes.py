@@ -95,7 +95,7 @@ def is_internal(name: str) -> bool:
 
 
 def is_managed(name: str) -> bool:
-    """Whether only the service sets this property: an internal one, or the family of an image."""
+    """Return whether only the service sets this property: an internal one, or the family of an image."""
     return is_internal(name) or name in FAMILY_PROPERTIES
 
 
